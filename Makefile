@@ -1,0 +1,39 @@
+# Everything a newcomer or CI runs. `make demo` and `make test` set themselves up.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup demo test test-all lint types check clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(STAMP)  ## make .venv with mrmesos and the developers' tools in it
+
+$(STAMP): pyproject.toml packages/http-parser/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet ./packages/http-parser --editable . --group dev
+	touch $@
+
+demo: setup      ## the main job: words of the standard library's sources, checked against Counter
+	$(BIN)/python examples/wordcount/demo.py
+
+test: setup      ## the tests that take minutes, not the slow ones
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: setup  ## every test
+	$(BIN)/python -m pytest -q
+
+lint: setup      ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup     ## mypy, strict
+	$(BIN)/mypy
+
+check: lint types test  ## lint, types and tests
+
+clean:           ## remove what make made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache demo-output

@@ -1,0 +1,58 @@
+"""What a running task knows and may say: counters, status, parameters, facts about itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Counters = dict[str, dict[str, int]]
+"""Counters by group, then by name. Hadoop's framework counters are in the group `task`."""
+
+
+def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> None:
+    """Add `more` into `total`, in place."""
+    for group, names in more.items():
+        into = total.setdefault(group, {})
+        for name, amount in names.items():
+            into[name] = into.get(name, 0) + amount
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """Who this attempt is. `kind` is "map" or "reduce"; `index` its map number or partition."""
+
+    job_id: str
+    task_id: str
+    attempt_id: str
+    kind: str
+    index: int
+    num_maps: int
+    num_reducers: int
+    hostname: str
+
+
+@dataclass(slots=True)
+class Context:
+    """Given to every Mapper, Reducer and Partitioner as `self.context` before `setup()`.
+
+    `params` are the job's `-D name=value` and `args` its parsed command-line arguments.
+    `input_uri` and `input_offset` say where the record being mapped came from.
+    """
+
+    facts: TaskFacts
+    params: Mapping[str, str]
+    args: argparse.Namespace
+    counters: Counters = field(default_factory=dict)
+    status: str = ""
+    input_uri: str = ""
+    input_offset: int = -1
+
+    def count(self, group: str, name: str, amount: int = 1) -> None:
+        """Add to a counter of the job; totals of the winning attempts are reported with it."""
+        names = self.counters.setdefault(group, {})
+        names[name] = names.get(name, 0) + amount
+
+    def set_status(self, text: str) -> None:
+        """A word on what the attempt is doing, shown with its progress (first 200 characters)."""
+        self.status = text[:200]

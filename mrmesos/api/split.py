@@ -1,0 +1,27 @@
+"""The input of one map task."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class FileSlice(msgspec.Struct, frozen=True):
+    """Bytes `[start, start + length)` of the file at `uri`; `length` -1 means to the end of a
+    file that cannot be split (compressed). A line belongs to the slice its first byte lies in.
+    """
+
+    uri: str
+    start: int
+    length: int
+
+
+class Split(msgspec.Struct, frozen=True):
+    """One map's input: one slice of a large file, or several small files together.
+
+    `hosts` store (most of) its bytes, best first; empty where the filesystem does not tell.
+    `length` is the number of input bytes.
+    """
+
+    slices: tuple[FileSlice, ...]
+    length: int
+    hosts: tuple[str, ...] = ()

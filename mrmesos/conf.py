@@ -1,0 +1,398 @@
+"""Every setting of mrmesos, once: name, type, unit, default and a line of documentation.
+
+Names are Hadoop's without the `mapreduce.` prefix where Hadoop has one, so that people who know
+Hadoop find `io.sort.mb` or `map.maxattempts` where they expect them. A job's settings come from
+`-D name=value`; those of the JobTracker from `mrmesos jobtracker -D name=value`.
+`docs/settings.md` is written from this table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T", str, int, float, bool)
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+
+
+class ConfError(ValueError):
+    """A setting's value cannot be used; the message names the setting, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One setting. `minimum` is inclusive and applies to numbers only; `unit` is for people."""
+
+    name: str
+    kind: type[T]
+    default: T
+    unit: str
+    doc: str
+    minimum: float | None = None
+    scope: str = "job"
+
+    def parse(self, text: str) -> T:
+        """The typed value of `text`. Raises ConfError where it is not one."""
+        try:
+            value = self._convert(text.strip())
+        except ValueError:
+            raise ConfError(
+                f"{self.name}={text!r}: expected {self.kind.__name__} ({self.unit})"
+            ) from None
+        if self.minimum is not None and not isinstance(value, str) and not value >= self.minimum:
+            raise ConfError(f"{self.name}={text!r}: must be at least {self.minimum:g} {self.unit}")
+        return value
+
+    def _convert(self, text: str) -> T:
+        if self.kind is bool:
+            lowered = text.lower()
+            if lowered not in _TRUE | _FALSE:
+                raise ValueError(text)
+            return self.kind(lowered in _TRUE)
+        return self.kind(text)
+
+
+_table: dict[str, Setting[str] | Setting[int] | Setting[float] | Setting[bool]] = {}
+
+
+def _setting(
+    name: str,
+    default: T,
+    unit: str,
+    doc: str,
+    *,
+    minimum: float | None = None,
+    scope: str = "job",
+) -> Setting[T]:
+    setting = Setting(name, type(default), default, unit, doc, minimum, scope)
+    _table[name] = setting
+    return setting
+
+
+# --- The job -------------------------------------------------------------------------------------
+JOB_NAME = _setting("job.name", "", "text", "Name shown in lists; the job class's name if empty.")
+JOB_REDUCES = _setting(
+    "job.reduces",
+    1,
+    "tasks",
+    "Reduce tasks, and so output files; 0 makes a map-only job.",
+    minimum=0,
+)
+JOB_MAPS = _setting(
+    "job.maps",
+    2,
+    "tasks",
+    "Least number of map tasks to aim at; a hint, as splits are cut at file and size limits.",
+    minimum=1,
+)
+JOB_MAPS_MAX = _setting(
+    "job.maps.max", 1_000_000, "tasks", "A job with more splits than this is refused.", minimum=1
+)
+SPLIT_MAXSIZE = _setting(
+    "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
+)
+MAP_MAXATTEMPTS = _setting(
+    "map.maxattempts", 4, "attempts", "Failed attempts of one map that fail the job.", minimum=1
+)
+REDUCE_MAXATTEMPTS = _setting(
+    "reduce.maxattempts",
+    4,
+    "attempts",
+    "Failed attempts of one reduce that fail the job.",
+    minimum=1,
+)
+MAP_CPUS = _setting("map.cpus", 1.0, "CPUs", "CPUs of one running map attempt.", minimum=0.01)
+MAP_MEMORY_MB = _setting(
+    "map.memory.mb",
+    1024,
+    "MiB",
+    "Memory of one map attempt; a worker that uses more is killed.",
+    minimum=128,
+)
+MAP_RESOURCES = _setting(
+    "map.resources",
+    "",
+    "Mesos resources",
+    "Further scalars one map attempt needs, such as `db_connections:2`.",
+)
+REDUCE_CPUS = _setting("reduce.cpus", 1.0, "CPUs", "CPUs of one reduce attempt.", minimum=0.01)
+REDUCE_MEMORY_MB = _setting(
+    "reduce.memory.mb",
+    1024,
+    "MiB",
+    "Memory of one reduce attempt; a worker that uses more is killed.",
+    minimum=128,
+)
+REDUCE_RESOURCES = _setting(
+    "reduce.resources",
+    "",
+    "Mesos resources",
+    "Further scalars one reduce attempt needs, such as `db_connections:2`.",
+)
+SLOWSTART = _setting(
+    "job.reduce.slowstart.completedmaps",
+    1.0,
+    "fraction",
+    "Share of the maps that must be done before reduces start.",
+    minimum=0.0,
+)
+MAP_REDUCE_RATIO = _setting(
+    "map.reduce.ratio",
+    2.0,
+    "maps per reduce",
+    "Where both kinds wait, a TaskTracker starts a reduce once it runs this many maps for each.",
+    minimum=0.0,
+)
+TASK_TIMEOUT = _setting(
+    "task.timeout",
+    600.0,
+    "seconds",
+    "An attempt that neither reads, writes nor reports for so long is killed; 0 waits for ever.",
+    minimum=0.0,
+)
+TASK_USERLOG_LIMIT_KB = _setting(
+    "task.userlog.limit.kb",
+    1024,
+    "KiB",
+    "Most kept of what an attempt prints, for stdout and stderr each.",
+    minimum=1,
+)
+
+# --- Sort, shuffle and merge ---------------------------------------------------------------------
+IO_SORT_MB = _setting(
+    "io.sort.mb",
+    64,
+    "MiB",
+    "Map output held in memory before it is sorted and spilled to disk.",
+    minimum=1,
+)
+IO_SORT_FACTOR = _setting(
+    "io.sort.factor", 64, "runs", "Most sorted runs merged at once.", minimum=2
+)
+MAP_OUTPUT_CODEC = _setting(
+    "map.output.compress.codec", "lz4", "lz4|zstd|none", "Compression of map output."
+)
+SHUFFLE_PARALLELCOPIES = _setting(
+    "reduce.shuffle.parallelcopies",
+    4,
+    "connections",
+    "Fetches one reduce has under way.",
+    minimum=1,
+)
+SHUFFLE_BUFFER_MB = _setting(
+    "reduce.shuffle.buffer.mb",
+    128,
+    "MiB",
+    "Fetched map output a reduce holds in memory; beyond it, segments go to disk.",
+    minimum=1,
+)
+SHUFFLE_FETCH_RETRIES = _setting(
+    "reduce.shuffle.fetch.retries",
+    4,
+    "tries",
+    "Tries at one TaskTracker's map output before it is reported as not to be had.",
+    minimum=1,
+)
+SHUFFLE_TIMEOUT = _setting(
+    "reduce.shuffle.read.timeout",
+    30.0,
+    "seconds",
+    "Longest silence of a TaskTracker that map output is read from.",
+    minimum=0.1,
+)
+
+# --- JobTracker ----------------------------------------------------------------------------------
+JOBTRACKER_ADDRESS = _setting(
+    "jobtracker.http.address",
+    "",
+    "host:port",
+    "Where the JobTracker listens. Empty: the address of this host that reaches the Mesos master, "
+    "any free port.",
+    scope="jobtracker",
+)
+JOBTRACKER_RETIRED_MAX = _setting(
+    "jobtracker.retired.jobs.max",
+    100,
+    "jobs",
+    "Ended jobs the JobTracker remembers.",
+    minimum=1,
+    scope="jobtracker",
+)
+JOBTRACKER_JOBS_MAX = _setting(
+    "jobtracker.jobs.max",
+    10_000,
+    "jobs",
+    "Jobs in progress beyond which new ones are refused.",
+    minimum=1,
+    scope="jobtracker",
+)
+MESOS_ROLE = _setting(
+    "mesos.role", "*", "role", "Mesos role the framework subscribes with.", scope="jobtracker"
+)
+MESOS_USER = _setting(
+    "mesos.user",
+    "",
+    "user name",
+    "User that TaskTrackers run as; the one who runs the JobTracker if empty.",
+    scope="jobtracker",
+)
+MESOS_FRAMEWORK_NAME = _setting(
+    "mesos.framework.name", "mrmesos", "text", "Name shown by Mesos.", scope="jobtracker"
+)
+MESOS_FAILOVER_TIMEOUT = _setting(
+    "mesos.failover.timeout",
+    60.0,
+    "seconds",
+    "How long Mesos keeps the tasks of a JobTracker that lost its connection.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+MESOS_PRINCIPAL = _setting(
+    "mesos.principal",
+    "",
+    "text",
+    "Principal to authenticate as; none if empty.",
+    scope="jobtracker",
+)
+MESOS_SECRET_FILE = _setting(
+    "mesos.secret.file", "", "path", "File that holds the principal's secret.", scope="jobtracker"
+)
+REFUSE_SECONDS_IDLE = _setting(
+    "offer.refuse.seconds.idle",
+    300.0,
+    "seconds",
+    "Filter of an offer declined because no work waits; new work revives offers at once.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+REFUSE_SECONDS_BUSY = _setting(
+    "offer.refuse.seconds.busy",
+    5.0,
+    "seconds",
+    "Filter of an offer, or what is left of it, that is too small for the work that waits.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+LOCALITY_WAIT_NODE = _setting(
+    "locality.wait.node",
+    1.0,
+    "seconds",
+    "How long a job passes over agents that do not hold its data.",
+    minimum=0.0,
+)
+SLOT_LEASE_SECONDS = _setting(
+    "slot.lease.seconds",
+    60.0,
+    "seconds",
+    "Age at which a slot is given back to Mesos instead of taking another attempt.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+
+# --- TaskTrackers --------------------------------------------------------------------------------
+TASKTRACKER_COMMAND = _setting(
+    "tasktracker.command",
+    "",
+    "shell command",
+    "Starts a TaskTracker on an agent. Empty: this Python with `-m mrmesos.tasktracker`.",
+    scope="jobtracker",
+)
+TASKTRACKER_CPUS = _setting(
+    "tasktracker.cpus",
+    0.1,
+    "CPUs",
+    "The TaskTracker's own share, carried by one of its slots: an agent of two CPUs still runs two "
+    "one-CPU attempts.",
+    minimum=0.01,
+    scope="jobtracker",
+)
+TASKTRACKER_MEMORY_MB = _setting(
+    "tasktracker.memory.mb",
+    128,
+    "MiB",
+    "The TaskTracker's own memory, beside that of its slots.",
+    minimum=32,
+    scope="jobtracker",
+)
+TASKTRACKER_IDLE_SECONDS = _setting(
+    "tasktracker.idle.seconds",
+    5.0,
+    "seconds",
+    "A TaskTracker without attempts, whose map output nobody needs, goes away after so long.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+HEARTBEAT_SECONDS = _setting(
+    "tasktracker.heartbeat.seconds",
+    1.0,
+    "seconds",
+    "Longest time between two heartbeats; ended attempts are reported at once.",
+    minimum=0.05,
+    scope="jobtracker",
+)
+TASKTRACKER_EXPIRY_SECONDS = _setting(
+    "tasktracker.expiry.seconds",
+    120.0,
+    "seconds",
+    "A TaskTracker that cannot reach the JobTracker for so long ends itself; one never "
+    "heard of for so long after its launch is shut down.",
+    minimum=1.0,
+    scope="jobtracker",
+)
+
+SETTINGS: Mapping[str, Setting[str] | Setting[int] | Setting[float] | Setting[bool]] = _table
+
+
+class Conf(Mapping[str, str]):
+    """An immutable set of `name -> text` as users gave it, read by `get_as(SETTING)` with its type.
+
+    Names that are no setting of ours are the job's own parameters and pass through untouched.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get_as(self, setting: Setting[T]) -> T:
+        """The setting's value, or its default. Raises ConfError for a value of the wrong type."""
+        text = self._values.get(setting.name)
+        return setting.default if text is None else setting.parse(text)
+
+    def merged(self, other: Mapping[str, str]) -> Conf:
+        """These settings with `other`'s on top."""
+        return Conf({**self._values, **other})
+
+    def check(self) -> list[str]:
+        """Raise ConfError at the first bad value; return warnings about likely misspellings."""
+        warnings = []
+        for name, text in self._values.items():
+            setting = _table.get(name)
+            if setting is not None:
+                setting.parse(text)
+            elif close := difflib.get_close_matches(name, _table, n=1, cutoff=0.85):
+                warnings.append(f"-D {name} is no setting of mrmesos; did you mean {close[0]}?")
+        return warnings
+
+
+def parse_assignments(assignments: tuple[str, ...] | list[str]) -> dict[str, str]:
+    """`["a=1", "b=x=y"]` to `{"a": "1", "b": "x=y"}`. Raises ConfError where there is no `=`."""
+    values = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ConfError(f"-D {text}: expected name=value")
+        values[name.strip()] = value
+    return values

@@ -1,0 +1,74 @@
+"""Ids as Hadoop writes them (org.apache.hadoop.mapreduce.JobID, TaskID, TaskAttemptID).
+
+job_202611201130_0001
+task_202611201130_0001_m_000003
+attempt_202611201130_0001_m_000003_0
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+_ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
+
+
+class TaskKind(StrEnum):
+    """Map or reduce."""
+
+    MAP = "map"
+    REDUCE = "reduce"
+
+    @property
+    def letter(self) -> str:
+        """`m` or `r`, as in ids and in `part-r-00000`."""
+        return self.value[0]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptName:
+    """An attempt id taken apart."""
+
+    job_id: str
+    kind: TaskKind
+    index: int
+    number: int
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task this is an attempt at."""
+        return task_id(self.job_id, self.kind, self.index)
+
+
+def cluster_stamp(now: float) -> str:
+    """The part of job ids that tells JobTrackers' runs apart: UTC to the minute."""
+    return time.strftime("%Y%m%d%H%M", time.gmtime(now))
+
+
+def job_id(stamp: str, number: int) -> str:
+    """`job_202611201130_0001` for stamp `202611201130` and number 1."""
+    return f"job_{stamp}_{number:04d}"
+
+
+def task_id(job: str, kind: TaskKind, index: int) -> str:
+    """The id of a job's task."""
+    return f"task_{job.removeprefix('job_')}_{kind.letter}_{index:06d}"
+
+
+def attempt_id(job: str, kind: TaskKind, index: int, number: int) -> str:
+    """The id of one try at a task; `number` counts from 0."""
+    return f"attempt_{job.removeprefix('job_')}_{kind.letter}_{index:06d}_{number}"
+
+
+def parse_attempt(text: str) -> AttemptName:
+    """Take an attempt id apart. Raises ValueError where it is none."""
+    match = _ATTEMPT.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"{text!r} is not an attempt id such as attempt_202611201130_0001_m_000003_0"
+        )
+    stamp, number, letter, index, attempt = match.groups()
+    kind = TaskKind.MAP if letter == "m" else TaskKind.REDUCE
+    return AttemptName(f"job_{stamp}_{number}", kind, int(index), int(attempt))

@@ -1,0 +1,122 @@
+"""What a client sends to run a job, and what it is told about one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from mrmesos.api.context import Counters
+from mrmesos.api.formats import InputFormat, OutputFormat
+from mrmesos.wire.task import AttemptError, Locality
+
+
+class JobState(StrEnum):
+    """The life of a job: PREP (planning splits), RUNNING, COMMITTING or KILLING, and an end."""
+
+    PREP = "PREP"
+    RUNNING = "RUNNING"
+    COMMITTING = "COMMITTING"
+    ABORTING = "ABORTING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.KILLED)
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as submitted. `code` is the SHA-256 (hex) of the pickled job, uploaded beforehand.
+
+    The JobTracker never loads that code: everything it plans with is here, as data. `conf` holds
+    the settings and parameters after merging the job class's defaults with `-D`.
+    """
+
+    name: str
+    user: str
+    inputs: tuple[str, ...]
+    output: str
+    input_format: InputFormat
+    output_format: OutputFormat
+    num_reducers: int
+    conf: dict[str, str]
+    code: str
+
+
+class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a TaskTracker fetches once per job. `token` signs its shuffle requests."""
+
+    job_id: str
+    spec: JobSpec
+    token: str
+    num_maps: int
+
+
+class TaskCounts(msgspec.Struct, frozen=True):
+    """How far the maps or the reduces of a job are; `progress` is 0 to 1 over all of them."""
+
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed_attempts: int
+    killed_attempts: int
+    progress: float
+
+
+class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as lists and progress bars show it. Times are Unix seconds."""
+
+    job_id: str
+    name: str
+    user: str
+    state: JobState
+    submitted: float
+    started: float | None
+    ended: float | None
+    maps: TaskCounts
+    reduces: TaskCounts
+    counters: Counters
+    output: str
+    error: AttemptError | None = None
+    waiting: str = ""
+    """Why nothing of the job runs, in words, where that has lasted; else empty."""
+
+
+class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt in a job's report."""
+
+    id: str
+    kind: str
+    agent: str
+    locality: Locality
+    start: float
+    end: float | None
+    state: str
+    progress: float = 0.0
+    status: str = ""
+    error: AttemptError | None = None
+    log: str = ""
+    """URL of the attempt's logs while its TaskTracker lives."""
+
+
+class JobReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--report` writes: the status and a row for every attempt."""
+
+    status: JobStatus
+    attempts: list[AttemptRow]
+
+
+class SubmitAnswer(msgspec.Struct, frozen=True):
+    """The id of a job that was accepted."""
+
+    job_id: str
+
+
+class ApiError(msgspec.Struct, frozen=True):
+    """The body of every answer that is not 2xx: one line that says what is wrong."""
+
+    error: str

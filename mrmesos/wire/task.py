@@ -1,0 +1,120 @@
+"""Attempts: what a TaskTracker is asked to run, and what it reports."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from mrmesos.api.context import Counters
+from mrmesos.api.split import Split
+
+
+class Locality(StrEnum):
+    """Where a map ran relative to its data; reduces are always ANY."""
+
+    NODE_LOCAL = "NODE_LOCAL"
+    RACK_LOCAL = "RACK_LOCAL"
+    ANY = "ANY"
+
+
+class AttemptState(StrEnum):
+    """The life of an attempt. KILLED is the engine's doing and never counts against the job."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+class ErrorKind(StrEnum):
+    """What made an attempt fail; decides which error a job shows and who is to blame."""
+
+    USER_CODE = "user code"
+    INPUT = "input"
+    OUTPUT = "output"
+    MEMORY = "memory"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    FETCH = "fetch"
+    LOST = "lost"
+    INTERNAL = "internal"
+
+
+class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
+    """The first real error of an attempt.
+
+    `message` is one line; `detail` the traceback of user code; `where` names the input file and
+    offset or the reduce key; `record` is a shortened repr of it; `agent` and `log` say where it ran
+    and where its output is.
+    """
+
+    kind: ErrorKind
+    message: str
+    detail: str = ""
+    where: str = ""
+    record: str = ""
+    attempt_id: str = ""
+    agent: str = ""
+    log: str = ""
+
+
+class MapTask(msgspec.Struct, frozen=True, tag="map"):
+    """A map attempt's own facts."""
+
+    split: Split
+
+
+class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
+    """A reduce attempt's own facts; `partition` is its index."""
+
+    partition: int
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to run in a slot. The job's facts are fetched by `job_id`, once per tracker."""
+
+    attempt_id: str
+    job_id: str
+    slot_id: str
+    task: MapTask | ReduceTask
+
+
+class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished map's output, for reduces: attempt, and base URL of the tracker that serves it.
+
+    `attempt_id` empty means: the output that was announced for this map is gone, await another.
+    """
+
+    map_index: int
+    attempt_id: str
+    url: str
+
+
+class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an attempt. Sent until answered; the first one for an attempt id counts.
+
+    `partition_bytes` is the size of each partition of a map's output. `fetch_failed` lists the
+    map attempts whose output a reduce could not get. `log_tail` is the end of what it printed.
+    """
+
+    attempt_id: str
+    slot_id: str
+    state: AttemptState
+    started: float
+    ended: float
+    counters: Counters = {}
+    partition_bytes: list[int] = []
+    error: AttemptError | None = None
+    fetch_failed: list[str] = []
+    log_tail: str = ""
+
+
+class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a running attempt is (0 to 1), and map outputs it could not fetch so far."""
+
+    attempt_id: str
+    progress: float
+    status: str = ""
+    counters: Counters = {}
+    fetch_failed: list[str] = []
