@@ -1,0 +1,151 @@
+"""What the core asks its shell to do, in order. Each is one call, message or piece of I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mrmesos.wire.heartbeat import Action
+from mrmesos.wire.job import JobSpec
+from mrmesos.wire.task import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class PlanJob:
+    """Find the splits and make `_temporary`; answer JobPlanned or JobPlanFailed."""
+
+    job_id: str
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CommitJob:
+    """Move the winners' files into place; answer JobCommitted or JobCommitFailed."""
+
+    job_id: str
+    spec: JobSpec
+    winners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AbortJob:
+    """Remove what the job wrote; answer JobAborted."""
+
+    job_id: str
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLaunch:
+    """One Mesos task to launch: a slot with its first attempt.
+
+    `resources` and `tracker_resources` are Resource JSON taken from the offer. The tracker's are the
+    same in every launch on one tracker, as Mesos demands of an ExecutorInfo.
+    """
+
+    slot_id: str
+    tracker_id: str
+    agent_id: str
+    resources: tuple[Mapping[str, Any], ...]
+    tracker_resources: tuple[Mapping[str, Any], ...]
+    first: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOffers:
+    """Accept offers of one agent with these launches; the rest is filtered for `refuse_seconds`."""
+
+    offer_ids: tuple[str, ...]
+    launches: tuple[SlotLaunch, ...]
+    refuse_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineOffers:
+    """Decline, with a filter of `refuse_seconds`."""
+
+    offer_ids: tuple[str, ...]
+    refuse_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendActions:
+    """Put actions into a tracker's mailbox, to go with its next heartbeat answer."""
+
+    tracker_id: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTracker:
+    """The tracker is gone: drop its mailbox; if it speaks again it is told that it is unknown."""
+
+    tracker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownTracker:
+    """Ask the executor to end by a framework message, for one that does not come by heartbeat."""
+
+    tracker_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillSlot:
+    """KILL the Mesos task."""
+
+    slot_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Acknowledge a status update (after whatever came before it was carried out)."""
+
+    slot_id: str
+    agent_id: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Ask Mesos for the state of these slots, as (slot id, agent id)."""
+
+    slots: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Ask for no more offers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """Ask for offers, and drop all filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The job is in a final state; whoever waits for it may be told."""
+
+    job_id: str
+
+
+Command = (
+    PlanJob
+    | CommitJob
+    | AbortJob
+    | AcceptOffers
+    | DeclineOffers
+    | SendActions
+    | ForgetTracker
+    | ShutdownTracker
+    | KillSlot
+    | Acknowledge
+    | Reconcile
+    | Suppress
+    | Revive
+    | JobEnded
+)

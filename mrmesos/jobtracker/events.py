@@ -1,0 +1,175 @@
+"""What happens to a JobTracker. The core takes these one at a time, each with the time it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mrmesos.api.split import Split
+from mrmesos.wire.heartbeat import Heartbeat
+from mrmesos.wire.job import JobSpec
+from mrmesos.wire.task import AttemptError
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A client handed in a job; its code is already stored under `spec.code`."""
+
+    job_id: str
+    spec: JobSpec
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlanned:
+    """PlanJob is done: the splits are known and the output's `_temporary` exists."""
+
+    job_id: str
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlanFailed:
+    """PlanJob could not be done; the job fails with this error."""
+
+    job_id: str
+    error: AttemptError
+
+
+@dataclass(frozen=True, slots=True)
+class JobCommitted:
+    """CommitJob is done: the output is complete and `_SUCCESS` written."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobCommitFailed:
+    """CommitJob gave up after its retries."""
+
+    job_id: str
+    error: AttemptError
+
+
+@dataclass(frozen=True, slots=True)
+class JobAborted:
+    """AbortJob is done, or gave up with a message that is only worth a warning."""
+
+    job_id: str
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KillAsked:
+    """A user wants the job ended."""
+
+    job_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Subscribed to a master, for the first time or again."""
+
+    framework_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection to the master is gone; outstanding offers are void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One Mesos offer. `resources` is the Resource JSON exactly as offered.
+
+    `executor_ids` are our TaskTrackers that Mesos knows on the agent; `attributes` by name.
+    """
+
+    offer_id: str
+    agent_id: str
+    hostname: str
+    resources: tuple[Mapping[str, Any], ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    executor_ids: tuple[str, ...] = ()
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OffersReceived:
+    """Offers of one OFFERS event."""
+
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRescinded:
+    """An offer that is no longer good."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotUpdated:
+    """A Mesos status update of a slot (a Mesos task of ours).
+
+    `state`, `reason` and `source` are Mesos' names; `uuid` is empty where Mesos wants no
+    acknowledgement.
+    """
+
+    slot_id: str
+    agent_id: str
+    state: str
+    reason: str = ""
+    message: str = ""
+    source: str = ""
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerLost:
+    """Mesos says that a TaskTracker's executor has ended (`status` is its raw wait status)."""
+
+    tracker_id: str
+    agent_id: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """Mesos says that an agent is gone, with everything on it."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReceived:
+    """A TaskTracker spoke. Handling it twice changes nothing."""
+
+    heartbeat: Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: deadlines, idle trackers, leases. Comes about twice a second."""
+
+
+Event = (
+    JobSubmitted
+    | JobPlanned
+    | JobPlanFailed
+    | JobCommitted
+    | JobCommitFailed
+    | JobAborted
+    | KillAsked
+    | Registered
+    | Disconnected
+    | OffersReceived
+    | OfferRescinded
+    | SlotUpdated
+    | TrackerLost
+    | AgentLost
+    | HeartbeatReceived
+    | Tick
+)
