@@ -396,3 +396,25 @@ def parse_assignments(assignments: tuple[str, ...] | list[str]) -> dict[str, str
             raise ConfError(f"-D {text}: expected name=value")
         values[name.strip()] = value
     return values
+
+
+def settings_page() -> str:
+    """The text of docs/settings.md: one table a scope."""
+    titles = {
+        "job": "Settings of a job, given by `mrmesos submit -D name=value` or `Job.conf`",
+        "jobtracker": "Settings of a JobTracker, given by `mrmesos jobtracker -D name=value`, "
+        "or by `submit` where it brings up its own",
+    }
+    lines = ["# Settings", "", "Written from `mrmesos/conf.py` by `python -m mrmesos.conf`."]
+    for scope, title in titles.items():
+        lines += ["", f"## {title}", "", "| name | default | unit | meaning |", "|---|---|---|---|"]
+        for setting in _table.values():
+            if setting.scope == scope:
+                default = f"`{setting.default}`" if setting.default != "" else ""
+                unit = setting.unit.replace("|", " or ")
+                lines.append(f"| `{setting.name}` | {default} | {unit} | {setting.doc} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(settings_page(), end="")

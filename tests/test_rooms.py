@@ -1,0 +1,97 @@
+"""Who may import whom (docs/architecture.md), read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mrmesos
+
+ROOT = Path(mrmesos.__file__).parent
+
+GROUND = {"conf"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "conf": set(),
+    "api": set(),
+    "io": {"conf", "api"},
+    "wire": {"conf", "api"},
+    "mesos": {"conf"},
+    "minimesos": set(),
+    "jobtracker": {"conf", "api", "io", "wire", "mesos"},
+    "tasktracker": {"conf", "api", "io", "wire", "mesos"},
+    "cli": {"conf", "api", "io", "wire", "mesos", "minimesos", "jobtracker"},
+}
+# A harness that runs a whole job in one process stands above the rooms whose code it runs.
+EXCEPTIONS: dict[str, set[str]] = {"api/testing.py": {"conf", "io", "wire", "tasktracker"}}
+
+PURE_CORE = {
+    "core",
+    "job",
+    "task",
+    "cluster",
+    "find_task",
+    "offers",
+    "events",
+    "commands",
+}
+IMPURE = {
+    "asyncio",
+    "socket",
+    "threading",
+    "subprocess",
+    "time",
+    "os",
+    "random",
+    "aiohttp",
+    "fsspec",
+}
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in ROOT.rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            if node.module == "mrmesos":
+                yield from (f"mrmesos.{alias.name}" for alias in node.names)
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "mrmesos" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    relative = path.relative_to(ROOT)
+    room = relative.parts[0].removesuffix(".py")
+    if room in {"__init__", "__main__"}:
+        return
+    allowed = MAY_IMPORT[room] | EXCEPTIONS.get(str(relative), set()) | {room}
+    used = {found for name in imports(path) if (found := room_of(name)) is not None}
+    assert used <= allowed, f"{relative} must not import {sorted(used - allowed)}"
+
+
+def test_the_jobtracker_core_has_no_io_threads_or_clock() -> None:
+    for name in PURE_CORE:
+        path = ROOT / "jobtracker" / f"{name}.py"
+        if path.exists():
+            used = {module.split(".")[0] for module in imports(path)}
+            assert not used & IMPURE, f"{name}.py imports {sorted(used & IMPURE)}"
+
+
+def test_nothing_but_the_command_line_knows_minimesos() -> None:
+    for path in modules():
+        room = path.relative_to(ROOT).parts[0]
+        if room not in {"cli", "minimesos"}:
+            assert not any("minimesos" in name for name in imports(path)), path
