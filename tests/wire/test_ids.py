@@ -1,0 +1,47 @@
+"""Ids: as Hadoop writes them, and back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mrmesos.wire.ids import TaskKind, attempt_id, cluster_stamp, job_id, parse_attempt, task_id
+
+
+def test_they_look_as_in_hadoop() -> None:
+    job = job_id(cluster_stamp(1795178347), 1)
+    assert job == "job_202611201239_0001"
+    assert task_id(job, TaskKind.MAP, 3) == "task_202611201239_0001_m_000003"
+    assert attempt_id(job, TaskKind.REDUCE, 3, 0) == "attempt_202611201239_0001_r_000003_0"
+
+
+@given(
+    number=st.integers(1, 10**6),
+    kind=st.sampled_from(TaskKind),
+    index=st.integers(0, 10**8),
+    attempt=st.integers(0, 1000),
+)
+def test_an_attempt_id_tells_its_job_and_task(
+    number: int, kind: TaskKind, index: int, attempt: int
+) -> None:
+    job = job_id("202611201239", number)
+    name = parse_attempt(attempt_id(job, kind, index, attempt))
+    assert (name.job_id, name.kind, name.index, name.number) == (job, kind, index, attempt)
+    assert name.task_id == task_id(job, kind, index)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "job_202611201239_0001",
+        "attempt_1_1_x_000001_0",
+        "attempt_1_1_m_000001_0/../../etc/passwd",
+        "attempt_1_1_m_000001_0\n",
+        " attempt_1_1_m_000001_0",
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an attempt id"):
+        parse_attempt(text)
