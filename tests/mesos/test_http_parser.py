@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from http_parser.http import HPE_HEADER_OVERFLOW, MAX_HEADER_BYTES, HttpParser
 from hypothesis import given
@@ -16,7 +18,10 @@ CHUNKED = (
     b"a;ext=1\r\n 0123 5678\r\n"
     b"0\r\nX-Trailer: late\r\n\r\n"
 )
-REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nnot authorised"
+REFUSED = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\n"
+    b"not authorised"
+)
 INTERIM = b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -31,7 +36,7 @@ def feed(pieces: list[bytes]) -> tuple[HttpParser, bytes]:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(places), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [data[a:b] for a, b in itertools.pairwise(edges) if b > a]
 
 
 @pytest.mark.parametrize("at", range(len(CHUNKED) + 1))

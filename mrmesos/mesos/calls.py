@@ -1,0 +1,126 @@
+"""One kept HTTP connection for the calls of a driver, apart from its event stream."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+import socket
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
+
+__all__ = ["MAX_ANSWER_BYTES", "CallChannel", "host_and_port"]
+
+MAX_ANSWER_BYTES = 64 * 1024
+"""Of an answer's body no more is read: Mesos answers calls with a line of text at most."""
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Split "host:port".
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or ":" in host:
+        raise ValueError(f"not an address of the form host:port: {address!r}")
+    return host, int(port)
+
+
+class CallChannel:
+    """Send calls one after another, from any thread, each within a deadline.
+
+    Its lock is its own and is never held by the thread that reads events, so that a master that
+    does not answer delays only those who call it. A call is never repeated: when no answer came,
+    only the caller can know whether sending it twice does harm.
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        """`path` of the API, `timeout` in seconds for each wait (connect, send, answer)."""
+        self._path = path
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._conn: http.client.HTTPConnection | None = None
+        self._address = ""
+        self._stale = False
+
+    def post(self, address: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> str:
+        """POST `body` as JSON to `address` ("host:port"); return the text of the 2xx answer.
+
+        Raises:
+            MesosCallError: any other answer.
+            MesosUnreachable: no answer within the timeout.
+        """
+        data = json.dumps(body, separators=(",", ":")).encode()
+        sent = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+        if not self._lock.acquire(timeout=self._timeout):
+            raise MesosUnreachable(f"{address}: another call still waits for its answer")
+        try:
+            status, text = self._exchange(address, sent, data)
+        finally:
+            self._lock.release()
+        if not 200 <= status < 300:
+            raise MesosCallError(status, text)
+        return text
+
+    def _exchange(self, address: str, headers: dict[str, str], data: bytes) -> tuple[int, str]:
+        try:
+            conn = self._connection(address)
+            conn.request("POST", self._path, body=data, headers=headers)
+            answer = conn.getresponse()
+            text = answer.read(MAX_ANSWER_BYTES).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as problem:
+            self._drop()
+            raise MesosUnreachable(f"{address}: {problem or type(problem).__name__}") from problem
+        if not answer.isclosed():
+            self._drop()
+        return answer.status, text
+
+    def _connection(self, address: str) -> http.client.HTTPConnection:
+        kept = self._conn
+        if kept is not None and (self._stale or address != self._address or _is_over(kept)):
+            self._drop()
+        self._stale = False
+        if self._conn is None:
+            host, port = host_and_port(address)
+            self._conn = http.client.HTTPConnection(host, port, timeout=self._timeout)
+            self._address = address
+        return self._conn
+
+    def _drop(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def interrupt(self) -> None:
+        """End a call that is waiting, from any thread; later calls connect anew."""
+        self._stale = True
+        conn = self._conn
+        sock = conn.sock if conn is not None else None
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # Closed or not yet connected: then nobody waits on it for longer than a connect.
+                return
+
+    def close(self) -> None:
+        """Interrupt and close; waits for a running call at most the timeout."""
+        self.interrupt()
+        if self._lock.acquire(timeout=self._timeout):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
+
+
+def _is_over(conn: http.client.HTTPConnection) -> bool:
+    """Whether the other side has closed a kept connection (or sent what nobody asked for)."""
+    if conn.sock is None:
+        return False
+    poller = select.poll()
+    poller.register(conn.sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poller.poll(0))

@@ -1,0 +1,367 @@
+"""`SchedulerDriver`: pymesos' scheduler driver, mended."""
+# ruff: noqa: N802  (methods that override pymesos' keep pymesos' names)
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mrmesos.mesos.callbacks import Json, OnFatal, SchedulerCallbacks
+from mrmesos.mesos.calls import CallChannel, host_and_port
+from mrmesos.mesos.pymesos_import import MesosSchedulerDriver
+from mrmesos.mesos.subscription import Backoff, SubscriptionLoop
+
+__all__ = ["SchedulerDriver", "parse_master"]
+
+logger = logging.getLogger(__name__)
+
+API_PATH = "/api/v1/scheduler"
+
+
+def parse_master(master: str) -> str:
+    """Bring a master's name into the form that the driver uses: "host:port" or "zk://…".
+
+    Understood are "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
+
+    Raises:
+        ValueError: anything else; https among it, as the driver speaks no TLS.
+    """
+    scheme, separator, rest = master.strip().rpartition("://")
+    scheme = scheme.lower()
+    if scheme == "zk":
+        hosts, slash, path = rest.partition("/")
+        if not hosts or not slash or not path:
+            raise ValueError(f"a ZooKeeper master is zk://host:port,…/path, not {master!r}")
+        return f"zk://{rest}"
+    if separator and scheme != "http":
+        raise ValueError(f"a master is host:port, http://host:port or zk://…, not {master!r}")
+    address = rest.rstrip("/")
+    if ":" not in address:
+        address += ":5050"
+    host_and_port(address)
+    return address
+
+
+class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[misc]  # pymesos is untyped
+    """A framework's side of the v1 scheduler API.
+
+    Calls may come from any thread. Each returns True when the master took it (2xx), False when
+    nothing was sent because there is no subscription at the moment (or nothing to send), and
+    raises `MesosCallError` when the master refused it, `MesosUnreachable` when no answer came in
+    time. A call is never repeated by the driver.
+
+    What is mended of pymesos 0.3.15, and where:
+
+    - whatever leaves a callback ended the IO thread, sent TEARDOWN and interrupted the main
+      thread: `SubscriptionLoop.process_event` logs it and tells `on_fatal`;
+    - `abort()` sent TEARDOWN: here only `stop(failover=False)` does;
+    - a 400, 401 or 403 to SUBSCRIBE killed the driver silently: `error()`, once; a 404, 503 or a
+      refused or reset connection is tried again, with growing pauses up to 15 s;
+    - after an ERROR event it subscribed again without end: `on_error` stops the driver;
+    - calls waited up to a day and held the driver's lock meanwhile: `_send`, over a `CallChannel`;
+    - no heartbeat watchdog: `on_subscribed` sets the limit, the loop watches it;
+    - calls while disconnected vanished: they return False;
+    - the default `headers={}` was shared by all drivers of a process: `_send`;
+    - `reconcileTasks` dropped agent ids, `killTask` knew none, `on_failure` insisted on a status,
+      there was no SHUTDOWN, no `suppressed_roles` and no UPDATE_FRAMEWORK;
+    - GPU_RESOURCES was always claimed and 100 s of failover_timeout assumed: `framework`;
+    - `http://host:port` was not understood, GET /version blocked `start()` and each change of
+      master, and a redirect was followed for good: `start`, `change_master`, `_lost`.
+    """
+
+    def __init__(
+        self,
+        callbacks: SchedulerCallbacks,
+        framework_info: Json,
+        master: str,
+        *,
+        principal: str | None = None,
+        secret: str | None = None,
+        implicit_acknowledgements: bool = False,
+        suppressed_roles: Iterable[str] = (),
+        call_timeout: float = 10.0,
+        subscribe_timeout: float = 30.0,
+        missed_heartbeats: float = 4.0,
+        backoff: Backoff | None = None,
+        on_fatal: OnFatal | None = None,
+    ) -> None:
+        """Prepare a driver; `start()` subscribes.
+
+        Args:
+            callbacks: hears of everything, in the IO thread.
+            framework_info: a FrameworkInfo. It must say its `failover_timeout` (seconds, 0 for
+                none); capabilities and roles are sent as they stand. With an `id` this is a
+                failover of that framework.
+            master: see `parse_master`.
+            principal: with `secret`, for HTTP Basic authentication.
+            secret: see `principal`.
+            implicit_acknowledgements: acknowledge each update when `status_update` returns.
+            suppressed_roles: roles that want no offers at first.
+            call_timeout: seconds a call may wait.
+            subscribe_timeout: seconds from connecting to SUBSCRIBED.
+            missed_heartbeats: a subscription silent for so many of the master's heartbeat
+                intervals is given up and made anew.
+            backoff: the pauses between attempts to subscribe; 0.25 s to 15 s when not given.
+            on_fatal: hears of exceptions that a callback let out.
+
+        Raises:
+            ValueError: a master or framework_info that cannot be used.
+        """
+        if "failover_timeout" not in framework_info:
+            raise ValueError("framework_info does not say its failover_timeout (0 for none)")
+        super().__init__(
+            _Adapter(callbacks),
+            dict(framework_info),
+            parse_master(master),
+            implicit_acknowledgements=implicit_acknowledgements,
+            principal=principal,
+            secret=secret,
+            failover=True,
+            timeout=call_timeout,
+        )
+        self._callbacks = callbacks
+        self._calls = CallChannel(API_PATH, call_timeout)
+        self._backoff_pauses = backoff or Backoff(0.25, 15.0)
+        self._subscribe_limit = subscribe_timeout
+        self._missed_heartbeats = missed_heartbeats
+        self._suppressed_roles = list(suppressed_roles)
+        self._on_fatal = on_fatal
+        self._teardown_wanted = False
+        self._outcome = threading.local()
+
+    # Life.
+
+    def start(self) -> None:
+        """Start the IO thread and subscribe; with zk:// find the leading master first."""
+        self._teardown_wanted = False
+        super().start()
+        if self.master_uri.startswith("zk://"):
+            from pymesos.detector import MasterDetector
+
+            self.detector = MasterDetector(self.master_uri.removeprefix("zk://"), self)
+            self.detector.start()
+        else:
+            self.change_master(self.master_uri)
+
+    def stop(self, failover: bool = False) -> None:
+        """Stop; without `failover` tell the master to end the framework with all its tasks.
+
+        Does not wait: `join()` does. TEARDOWN needs a subscription; without one the master ends
+        the framework after its failover_timeout.
+        """
+        self._teardown_wanted = not failover
+        super().stop()
+
+    def abort(self) -> None:
+        """Stop and leave the framework and its tasks as they are: `stop(failover=True)`."""
+        self.stop(failover=True)
+
+    def _shutdown(self) -> None:
+        if not self._teardown_wanted:
+            return
+        if not self.connected:
+            logger.warning("no subscription, so no TEARDOWN: the failover_timeout must pass")
+            return
+        self._teardown()
+
+    @property
+    def framework(self) -> Json:
+        """The FrameworkInfo that is sent: as it was given, with the id once there is one."""
+        return dict(self._framework)
+
+    def gen_request(self) -> bytes:
+        """The SUBSCRIBE request, with `suppressed_roles`."""
+        subscribe: Json = {"framework_info": self.framework}
+        if self._suppressed_roles:
+            subscribe["suppressed_roles"] = self._suppressed_roles
+        body: Json = {"type": "SUBSCRIBE", "subscribe": subscribe}
+        if "id" in self._framework:
+            body["framework_id"] = self._framework["id"]
+        return self._subscribe_request(API_PATH, self._credentials(), body)
+
+    def _credentials(self) -> dict[str, str]:
+        return {"Authorization": self._basic_credential} if self._basic_credential else {}
+
+    def _lost(self) -> None:
+        """Leave a leader that we were redirected to: the master that was named knows the next."""
+        if self.detector is None and not self.master_uri.startswith("zk://"):
+            with self._lock:
+                self._new_master = self.master_uri
+
+    # Events (those that pymesos gets wrong).
+
+    def on_subscribed(self, info: Json) -> None:
+        """SUBSCRIBED: calls may be sent from now on, and the watchdog knows its limit."""
+        interval = float(info.get("heartbeat_interval_seconds", 15.0))
+        framework_id = str(info["framework_id"]["value"])
+        again = "id" in self._framework
+        with self._lock:
+            self._framework["id"] = {"value": framework_id}
+            self._silence_limit = interval * self._missed_heartbeats
+            self._subscribed = True
+        master_info = info.get("master_info", {})
+        tell = self._callbacks.reregistered if again else self._callbacks.registered
+        tell(framework_id, master_info)
+
+    def on_error(self, event: Json) -> None:
+        """ERROR: the master has ended this subscription for good."""
+        self.give_up(str(event.get("message", "")))
+
+    def on_failure(self, failure: Json) -> None:
+        """FAILURE of an agent, or of an executor, whose status Mesos may leave out."""
+        agent_id = failure["agent_id"]["value"]
+        if "executor_id" in failure:
+            status = failure.get("status")
+            self._callbacks.executor_lost(agent_id, failure["executor_id"]["value"], status)
+        else:
+            self._callbacks.agent_lost(agent_id)
+
+    def _say_disconnected(self) -> None:
+        self._callbacks.disconnected()
+
+    def _say_error(self, message: str) -> None:
+        self._callbacks.error(message)
+
+    # Calls.
+
+    def _send(self, body: Json) -> Json:
+        """Send one call, if there is a subscription; pymesos' own methods end here, too."""
+        with self._lock:
+            if not self.connected:
+                return {}
+            master, stream_id = str(self._master), self._stream_id
+        own = self._credentials()
+        if stream_id:
+            own["Mesos-Stream-Id"] = stream_id
+        self._calls.post(master, own, body)
+        self._outcome.sent = True
+        return {}
+
+    def _sent(self, call: Callable[..., object], *args: object, **more: object) -> bool:
+        """Make one of pymesos' calls and say whether it reached `_send` and the master."""
+        self._outcome.sent = False
+        if self.connected:
+            call(*args, **more)
+        return bool(self._outcome.sent)
+
+    def _call(self, kind: str, content: Json | None = None) -> bool:
+        """Make a call that pymesos does not know, or not well enough."""
+        body: Json = {"type": kind, "framework_id": {"value": self.framework_id}}
+        if content is not None:
+            body[kind.lower()] = content
+        return self._sent(self._send, body)
+
+    def acceptOffers(
+        self,
+        offer_ids: Sequence[str],
+        operations: Sequence[Json],
+        filters: Json | None = None,
+    ) -> bool:
+        """ACCEPT offers of one agent with operations; without any: DECLINE."""
+        ids = _ids(offer_ids)
+        return self._sent(super().acceptOffers, ids, list(operations), filters=filters)
+
+    def launchTasks(
+        self, offer_ids: Sequence[str], tasks: Sequence[Json], filters: Json | None = None
+    ) -> bool:
+        """ACCEPT offers of one agent with one LAUNCH of TaskInfos; without any: DECLINE."""
+        launch = {"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}
+        return self.acceptOffers(offer_ids, [launch] if tasks else [], filters)
+
+    def declineOffer(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
+        """DECLINE offers (of any agents); `filters` is like {"refuse_seconds": 5.0}."""
+        return self._sent(super().declineOffer, _ids(offer_ids), filters=filters)
+
+    def reviveOffers(self, roles: Sequence[str] = ()) -> bool:
+        """REVIVE: forget filters and suppression, of all roles or of some."""
+        return self._sent(super().reviveOffers, roles)
+
+    def suppressOffers(self, roles: Sequence[str] = ()) -> bool:
+        """SUPPRESS: no offers until REVIVE, for all roles or for some."""
+        return self._sent(super().suppressOffers, roles)
+
+    def killTask(self, task_id: str, agent_id: str | None = None) -> bool:
+        """KILL; with the agent's id it works for tasks that a new master does not know yet."""
+        kill: Json = {"task_id": {"value": task_id}}
+        if agent_id is not None:
+            kill["agent_id"] = {"value": agent_id}
+        return self._call("KILL", kill)
+
+    def acknowledgeStatusUpdate(self, status: Json) -> bool:
+        """ACKNOWLEDGE a TaskStatus; False, too, when it has no uuid and so wants none."""
+        return self._sent(super().acknowledgeStatusUpdate, status)
+
+    def reconcileTasks(self, tasks: Mapping[str, str | None]) -> bool:
+        """RECONCILE tasks (id to agent id, where known); an empty mapping asks for all."""
+        entries: list[Json] = []
+        for task_id, agent_id in tasks.items():
+            entry: Json = {"task_id": {"value": task_id}}
+            if agent_id is not None:
+                entry["agent_id"] = {"value": agent_id}
+            entries.append(entry)
+        return self._call("RECONCILE", {"tasks": entries})
+
+    def sendFrameworkMessage(self, executor_id: str, agent_id: str, data: bytes) -> bool:
+        """MESSAGE to an executor; best effort."""
+        text = base64.b64encode(data).decode("ascii")
+        return self._sent(
+            super().sendFrameworkMessage, {"value": executor_id}, {"value": agent_id}, text
+        )
+
+    def shutdownExecutor(self, executor_id: str, agent_id: str) -> bool:
+        """SHUTDOWN: the agent ends the executor and its tasks."""
+        ids = {"executor_id": {"value": executor_id}, "agent_id": {"value": agent_id}}
+        return self._call("SHUTDOWN", ids)
+
+    def updateFramework(self, framework_info: Json, suppressed_roles: Iterable[str] = ()) -> bool:
+        """UPDATE_FRAMEWORK (Mesos 1.9 and later): change roles, weights of offers and the like.
+
+        What was sent is also what later subscriptions say.
+        """
+        info = {**framework_info, "id": {"value": self.framework_id}}
+        suppressed = list(suppressed_roles)
+        content: Json = {"framework_info": info, "suppressed_roles": suppressed}
+        sent = self._call("UPDATE_FRAMEWORK", content)
+        if sent:
+            self._framework, self._suppressed_roles = info, suppressed
+        return sent
+
+
+def _ids(values: Sequence[str]) -> list[Json]:
+    if isinstance(values, str):
+        raise TypeError("offer_ids is a sequence of ids, not one id")
+    return [{"value": value} for value in values]
+
+
+class _Adapter:
+    """pymesos' callback names to ours, for the events that pymesos itself dispatches."""
+
+    def __init__(self, callbacks: SchedulerCallbacks) -> None:
+        self._callbacks = callbacks
+
+    def resourceOffers(self, _driver: Any, offers: list[Json]) -> None:
+        self._callbacks.offers(offers)
+
+    def offerRescinded(self, _driver: Any, offer_id: Json) -> None:
+        self._callbacks.rescinded(offer_id["value"])
+
+    def statusUpdate(self, _driver: Any, status: Json) -> None:
+        self._callbacks.status_update(status)
+
+    def frameworkMessage(self, _driver: Any, executor: Json, agent: Json, data: str) -> None:
+        self._callbacks.framework_message(executor["value"], agent["value"], base64.b64decode(data))
+
+    def processHeartBeat(self, _driver: Any) -> None:
+        """The loop has noted that bytes came; nobody else needs to know."""
+
+    def inverseOffers(self, _driver: Any, offers: list[Json]) -> None:
+        logger.info("%d inverse offers (maintenance) are not answered", len(offers))
+
+    def inverseOfferRescinded(self, _driver: Any, offer_id: Json) -> None:
+        logger.debug("inverse offer %s rescinded", offer_id.get("value"))
+
+    def operationStatusUpdate(self, _driver: Any, status: Json) -> None:
+        logger.info("operation status: %s", status)
