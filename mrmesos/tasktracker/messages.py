@@ -107,8 +107,8 @@ ToWorker = RunTask | MapOutputsKnown
 FromWorker = Ready | Progress | Done
 
 _encoder = msgspec.msgpack.Encoder()
-_to_worker = msgspec.msgpack.Decoder(RunTask | MapOutputsKnown)
-_from_worker = msgspec.msgpack.Decoder(Ready | Progress | Done)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
