@@ -1,0 +1,65 @@
+"""The index of a map-output file: where each partition's segment lies. Imports no pyarrow.
+
+A map leaves ONE data file and ONE index (Hadoop's `file.out` and `file.out.index`,
+org.apache.hadoop.mapred.SpillRecord). TaskTrackers serve segments by the index alone.
+
+On disk, little-endian: magic "MRIX", version (1 byte), 3 zero bytes, number of segments (u32),
+CRC-32 of what follows (u32); then for each partition offset, length, rows (u64 each) and CRC-32
+of the segment's bytes (u32).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+_HEADER = struct.Struct("<4sB3xII")
+_SEGMENT = struct.Struct("<QQQI")
+_MAGIC, _VERSION = b"MRIX", 1
+MAX_SEGMENTS = 1_000_000
+"""More partitions than this in one index are taken for a broken file."""
+
+
+class CorruptIndexError(Exception):
+    """A file is no index, or not a whole one; the message names it."""
+
+
+class Segment(NamedTuple):
+    """One partition's bytes in the data file; `length` 0 where the partition is empty."""
+
+    offset: int
+    length: int
+    rows: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapOutputIndex:
+    """The segments of a map-output file, one for each partition in order."""
+
+    segments: Sequence[Segment]
+
+    def write(self, path: str | Path) -> None:
+        """Write the index file. Raises OSError."""
+        body = b"".join(_SEGMENT.pack(*segment) for segment in self.segments)
+        header = _HEADER.pack(_MAGIC, _VERSION, len(self.segments), zlib.crc32(body))
+        Path(path).write_bytes(header + body)
+
+    @classmethod
+    def read(cls, path: str | Path) -> MapOutputIndex:
+        """Read an index file. Raises CorruptIndexError, OSError."""
+        with Path(path).open("rb") as file:
+            header = file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                raise CorruptIndexError(f"{path}: shorter than the header of an index")
+            magic, version, count, crc32 = _HEADER.unpack(header)
+            if magic != _MAGIC or version != _VERSION or count > MAX_SEGMENTS:
+                raise CorruptIndexError(f"{path}: not an index of version {_VERSION}")
+            body = file.read(count * _SEGMENT.size + 1)
+        if len(body) != count * _SEGMENT.size or zlib.crc32(body) != crc32:
+            raise CorruptIndexError(f"{path}: the checksum of the index does not fit")
+        return cls([Segment(*fields) for fields in _SEGMENT.iter_unpack(body)])
