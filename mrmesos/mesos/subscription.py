@@ -166,7 +166,8 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         while True:
             end = records.find(b"\n", at, at + _MAX_LENGTH_DIGITS + 1)
             if end < 0:
-                if len(records) - at > _MAX_LENGTH_DIGITS:
+                begun = records[at:]
+                if len(begun) > _MAX_LENGTH_DIGITS or (begun and not begun.isdigit()):
                     raise MesosError("the event stream is not RecordIO")
                 break
             digits = bytes(records[at:end])

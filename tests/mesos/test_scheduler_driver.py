@@ -1,75 +1,18 @@
-"""`SchedulerDriver` against a scripted master: one test for each trap."""
+"""`SchedulerDriver` against a scripted master: events, calls, and what it is given."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import json
+import threading
+
+import pytest
 
 from mrmesos.mesos.callbacks import Json
-from mrmesos.mesos.scheduler_driver import SchedulerDriver
-from mrmesos.mesos.subscription import Backoff
-from tests.mesos.scripted import Server, wait_for
-
-Start = Callable[[SchedulerDriver], None]
-FRAMEWORK: Json = {"user": "u", "name": "test", "failover_timeout": 60.0, "roles": ["mr"]}
-
-
-class Recorder:
-    """Callbacks that note what they hear."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[object, ...]] = []
-        self.fatal: list[BaseException] = []
-        self.on_offers: Callable[[list[Json]], None] | None = None
-
-    def of(self, kind: str) -> list[tuple[object, ...]]:
-        return [entry for entry in list(self.heard) if entry[0] == kind]
-
-    def registered(self, framework_id: str, master_info: Json) -> None:
-        self.heard.append(("registered", framework_id, master_info.get("version")))
-
-    def reregistered(self, framework_id: str, master_info: Json) -> None:
-        self.heard.append(("reregistered", framework_id))
-
-    def offers(self, offers: list[Json]) -> None:
-        self.heard.append(("offers", [offer["id"]["value"] for offer in offers]))
-        if self.on_offers:
-            self.on_offers(offers)
-
-    def rescinded(self, offer_id: str) -> None:
-        self.heard.append(("rescinded", offer_id))
-
-    def status_update(self, status: Json) -> None:
-        self.heard.append(("status", status["task_id"]["value"], status["state"]))
-
-    def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
-        self.heard.append(("message", executor_id, agent_id, data))
-
-    def agent_lost(self, agent_id: str) -> None:
-        self.heard.append(("agent_lost", agent_id))
-
-    def executor_lost(self, agent_id: str, executor_id: str, status: int | None) -> None:
-        self.heard.append(("executor_lost", agent_id, executor_id, status))
-
-    def disconnected(self) -> None:
-        self.heard.append(("disconnected",))
-
-    def error(self, message: str) -> None:
-        self.heard.append(("error", message))
-
-
-def make(server: Server, heard: Recorder, framework: Json = FRAMEWORK, **more: object):  # type: ignore[no-untyped-def]
-    options: dict[str, object] = {
-        "backoff": Backoff(0.01, 0.05),
-        "call_timeout": 5.0,
-        "on_fatal": heard.fatal.append,
-        **more,
-    }
-    return SchedulerDriver(heard, framework, server.address, **options)  # type: ignore[arg-type]
-
-
-def offers(*ids: str) -> Json:
-    return {"type": "OFFERS", "offers": {"offers": [{"id": {"value": one}} for one in ids]}}
+from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
+from mrmesos.mesos.scheduler_driver import SchedulerDriver, parse_master
+from tests.mesos.recorder import FRAMEWORK, Recorder, Start, make, offers
+from tests.mesos.scripted import Request, Server, wait_for
 
 
 def test_a_conversation(server: Server, running: Start) -> None:
@@ -176,3 +119,274 @@ def test_a_conversation(server: Server, running: Start) -> None:
     ]
     assert {request.headers["mesos-stream-id"] for request in server.requests[1:]} == {"stream-1"}
     assert not heard.fatal
+
+
+# Calls.
+
+
+def test_a_refused_call_is_its_callers(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    server.on_call = lambda request: (400, "Expecting 'kill' to be present")
+    with pytest.raises(MesosCallError) as refused:
+        driver.killTask("t1")
+    assert (refused.value.status, refused.value.body) == (400, "Expecting 'kill' to be present")
+    server.on_call = lambda request: (202, "")
+    assert driver.killTask("t1", "a1")
+    assert driver.killTask("t2")
+    assert [body["kill"] for body in server.calls("KILL")[1:]] == [
+        {"task_id": {"value": "t1"}, "agent_id": {"value": "a1"}},
+        {"task_id": {"value": "t2"}},
+    ]
+
+
+def test_reconcile_keeps_agent_ids(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    assert driver.reconcileTasks({"t1": "a1", "t2": None})
+    assert driver.reconcileTasks({})
+    assert [body["reconcile"] for body in server.calls("RECONCILE")] == [
+        {
+            "tasks": [
+                {"task_id": {"value": "t1"}, "agent_id": {"value": "a1"}},
+                {"task_id": {"value": "t2"}},
+            ]
+        },
+        {"tasks": []},
+    ]
+
+
+def test_revive_and_suppress_name_roles(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    assert driver.reviveOffers()
+    assert driver.reviveOffers(["mr"])
+    assert driver.suppressOffers(["mr"])
+    assert "revive" not in server.calls("REVIVE")[0]
+    assert server.calls("REVIVE")[1]["revive"] == {"roles": ["mr"]}
+    assert server.calls("SUPPRESS")[0]["suppress"] == {"roles": ["mr"]}
+
+
+def test_update_framework_is_what_is_said_from_then_on(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    assert driver.updateFramework({**FRAMEWORK, "roles": ["a", "b"]}, ["b"])
+    info = {**FRAMEWORK, "roles": ["a", "b"], "id": {"value": "fw-1"}}
+    sent = server.calls("UPDATE_FRAMEWORK")[0]["update_framework"]
+    assert sent == {"framework_info": info, "suppressed_roles": ["b"]}
+    server.stream().reset()
+    wait_for(lambda: heard.of("reregistered"))
+    assert server.subscriptions[1].body["subscribe"] == sent
+
+
+def test_an_executor_lost_without_a_status(server: Server, running: Start) -> None:
+    heard = Recorder()
+    running(make(server, heard))
+    ids = {"agent_id": {"value": "a1"}, "executor_id": {"value": "e1"}}
+    server.stream().event(
+        {"type": "FAILURE", "failure": ids},
+        {"type": "FAILURE", "failure": {**ids, "status": 1792}},
+    )
+    wait_for(lambda: len(heard.of("executor_lost")) == 2)
+    assert heard.heard[1:] == [
+        ("executor_lost", "a1", "e1", None),
+        ("executor_lost", "a1", "e1", 1792),
+    ]
+    assert not heard.fatal
+
+
+def test_drivers_of_one_process_share_no_headers(server: Server, running: Start) -> None:
+    other, heard, plain = Server(), Recorder(), Recorder()
+    secret = make(server, heard, principal="me", secret="word")
+    open_ = make(other, plain)
+    running(secret)
+    running(open_)
+    wait_for(lambda: heard.of("registered") and plain.of("registered"))
+    assert secret.reviveOffers()
+    assert open_.reviveOffers()
+    assert all("authorization" in request.headers for request in server.requests)
+    assert all("authorization" not in request.headers for request in other.requests)
+    open_.abort()
+    assert open_.join(10)
+    other.close()
+
+
+def test_the_framework_is_sent_as_given(server: Server, running: Start) -> None:
+    with pytest.raises(ValueError, match="failover_timeout"):
+        make(server, Recorder(), {"user": "u", "name": "n"})
+    given: Json = {**FRAMEWORK, "capabilities": [{"type": "MULTI_ROLE"}], "failover_timeout": 0.0}
+    heard = Recorder()
+    running(make(server, heard, given))
+    wait_for(lambda: heard.of("registered"))
+    assert server.subscriptions[0].body["subscribe"] == {"framework_info": given}
+    assert "id" not in given
+
+
+def test_implicit_acknowledgements(server: Server, running: Start) -> None:
+    heard = Recorder()
+    running(make(server, heard, implicit_acknowledgements=True))
+    status = {
+        "task_id": {"value": "t"},
+        "agent_id": {"value": "a"},
+        "state": "TASK_LOST",
+        "uuid": "dQ==",
+    }
+    server.stream().event({"type": "UPDATE", "update": {"status": status}})
+    wait_for(lambda: server.calls("ACKNOWLEDGE"))
+
+
+def test_calls_from_many_threads(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    sent: list[bool] = []
+    threads = [
+        threading.Thread(
+            target=lambda n=n: sent.extend(driver.killTask(f"t{n}-{i}") for i in range(25))
+        )
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sent == [True] * 200
+    assert len({body["kill"]["task_id"]["value"] for body in server.calls("KILL")}) == 200
+
+
+def test_a_kept_connection_that_the_master_closed_is_replaced(
+    server: Server, running: Start
+) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    assert driver.reviveOffers()
+    kept = driver._calls._conn
+    assert kept is not None
+    for sock in [one for one in server._socks if one.getpeername() == kept.sock.getsockname()]:
+        sock.shutdown(2)
+    assert driver.reviveOffers()
+    assert len(server.calls("REVIVE")) == 2
+
+
+def test_a_large_event_in_small_pieces(server: Server, running: Start) -> None:
+    heard = Recorder()
+    running(make(server, heard))
+    many = [f"offer-{n}" for n in range(20_000)]
+    server.stream().event(offers(*many), offers("last"))
+    wait_for(lambda: len(heard.of("offers")) == 2)
+    assert heard.of("offers")[0][1] == many
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("10.0.0.1", "10.0.0.1:5050"),
+        ("host:5051", "host:5051"),
+        ("http://host:5050/", "host:5050"),
+        ("HTTP://host", "host:5050"),
+        ("zk://h1:2181,h2:2181/mesos", "zk://h1:2181,h2:2181/mesos"),
+    ],
+)
+def test_names_of_masters(given: str, used: str) -> None:
+    assert parse_master(given) == used
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://host:5050", "zk://h1:2181", "", "host:port", "host:0", "[::1]:5050", "file:///x"],
+)
+def test_names_that_are_none(given: str) -> None:
+    with pytest.raises(ValueError):
+        parse_master(given)
+
+
+def test_zookeeper_names_the_leader(
+    server: Server, running: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pymesos' detector reads the node "json.info_…"; here without a ZooKeeper."""
+    import pymesos.detector
+
+    class Detector:
+        def __init__(self, uri: str, agent: SchedulerDriver) -> None:
+            self.uri, self.agent, self.stopped = uri, agent, False
+
+        def start(self) -> None:
+            address = {"ip": "127.0.0.1", "port": server.port}
+            self.agent.onNewMasterDetectedMessage(json.dumps({"address": address}).encode())
+
+        def stop(self) -> None:
+            self.stopped = True
+
+    monkeypatch.setattr(pymesos.detector, "MasterDetector", Detector)
+    heard = Recorder()
+    driver = SchedulerDriver(heard, FRAMEWORK, "zk://h1:2181,h2:2181/mesos")
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    detector = driver.detector
+    assert detector.uri == "h1:2181,h2:2181/mesos"
+    driver.onNoMasterDetectedMessage()
+    wait_for(lambda: heard.of("disconnected"))
+    driver.stop(failover=True)
+    assert detector.stopped
+
+
+# A frozen master.
+
+
+def test_a_frozen_master_blocks_only_its_caller(server: Server, running: Start) -> None:
+    heard = Recorder()
+    arrived = threading.Event()
+
+    def freeze(request: Request) -> tuple[int, str] | None:
+        arrived.set()
+        server.thaw.wait(30)
+        return None
+
+    server.on_call = freeze
+    driver = make(server, heard, call_timeout=30.0)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    outcome: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            driver.declineOffer(["o1"])
+        except MesosUnreachable as problem:
+            outcome.append(problem)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    assert arrived.wait(10)
+    server.stream().event(offers("o1"))
+    wait_for(lambda: heard.of("offers"))  # events go on
+    assert driver.connected  # and so does the lock
+    server.stream().reset()  # the loss of the subscription ends the waiting call
+    caller.join(10)
+    assert not caller.is_alive()
+    assert len(outcome) == 1
+
+
+def test_a_call_has_a_deadline(server: Server, running: Start) -> None:
+    heard = Recorder()
+
+    def freeze(request: Request) -> None:
+        server.thaw.wait(30)
+
+    server.on_call = freeze
+    driver = make(server, heard, call_timeout=0.2)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    with pytest.raises(MesosUnreachable):
+        driver.killTask("t1")
+    assert driver.connected
