@@ -1,0 +1,214 @@
+"""`mrmesos minimesos`: a Mesos for this machine, until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+MIB = 1024 * 1024
+DEFAULT_PORTS = "[31000-32000]"
+
+
+def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
+    """This machine's share for each of `agents`: what Mesos' agent finds by itself, divided.
+
+    Memory and disk in MB: all but 1 GB (5 GB of disk), or half of what is less than twice that.
+    """
+    import shutil
+
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
+    memory = pages - 1024 if pages > 2048 else pages // 2
+    free = shutil.disk_usage(work_dir).free // MIB
+    disk = free - 5120 if free > 10240 else free // 2
+    cpus = len(os.sched_getaffinity(0))
+    return {
+        "cpus": f"{cpus / agents:.3f}",
+        "mem": str(memory // agents),
+        "disk": str(disk // agents),
+        "ports": DEFAULT_PORTS,
+    }
+
+
+def complete_resources(text: str, defaults: dict[str, str]) -> str:
+    """Add what the text does not name, as Mesos' agent does."""
+    from mrmesos.minimesos.resources import parse
+
+    named = {bucket.name for bucket, _ in parse(text)}
+    if text.lstrip().startswith("["):
+        return text
+    # A resource given as 0 is named too: `gpus:0` must not bring a default back.
+    named |= {part.partition(":")[0].partition("(")[0].strip() for part in text.split(";")}
+    rest = [f"{name}:{value}" for name, value in defaults.items() if name not in named]
+    return ";".join(filter(None, [text.strip().rstrip(";"), *rest]))
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """`role=2,other=0.5`. Raises `ValueError`."""
+    weights: dict[str, float] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        role, equals, value = part.partition("=")
+        try:
+            weight = float(value) if equals and role.strip() else -1.0
+        except ValueError:
+            weight = -1.0
+        if not 0 < weight < float("inf"):
+            raise ValueError(f"'{part}' is not ROLE=WEIGHT with a weight above 0")
+        weights[role.strip()] = weight
+    return weights
+
+
+@click.command("minimesos", short_help="Run a Mesos for this machine.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5050,
+    show_default=True,
+    help="Port of the master; 0 takes any free one.",
+)
+@click.option(
+    "--agents",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Number of agents; they share the machine unless --resources says otherwise.",
+)
+@click.option(
+    "--resources",
+    multiple=True,
+    metavar="TEXT",
+    help="Resources of each agent in Mesos' syntax, e.g. 'cpus:2;mem:4096;ports:[31000-32000];"
+    "cpus(mr):1'. Given several times: one for each agent in turn. What is not named comes from "
+    "the machine.",
+)
+@click.option(
+    "--attributes",
+    multiple=True,
+    metavar="TEXT",
+    help="Attributes of each agent, e.g. 'rack:r1;zone:z'. Given several times: in turn.",
+)
+@click.option(
+    "--hostname",
+    default=None,
+    metavar="PATTERN",
+    help="Host name of the agents; {n} becomes the agent's number.  [default: this host's name]",
+)
+@click.option(
+    "--allocation-interval",
+    type=click.FloatRange(0.01, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between batches of offers.",
+)
+@click.option("--weights", default="", metavar="ROLE=W,…", help="Weights of roles in sharing.")
+@click.option(
+    "--work-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Directory for sandboxes.  [default: a temporary one, removed at the end]",
+)
+@click.option(
+    "--announce",
+    default=None,
+    metavar="FILE",
+    help="Write the master's URL there when it listens: a file, or fd:N for an open descriptor.",
+)
+@click.option(
+    "--exit-with-stdin",
+    is_flag=True,
+    help="Stop when standard input ends, so that a parent that dies leaves nothing behind.",
+)
+def minimesos(
+    host: str,
+    port: int,
+    agents: int,
+    resources: tuple[str, ...],
+    attributes: tuple[str, ...],
+    hostname: str | None,
+    allocation_interval: float,
+    weights: str,
+    work_dir: Path | None,
+    announce: str | None,
+    exit_with_stdin: bool,
+) -> None:
+    """Run a Mesos master with its agents on this machine, until Ctrl-C or SIGTERM.
+
+    Any Mesos framework can use it at http://HOST:PORT.
+    """
+    import asyncio
+    import logging
+    import tempfile
+
+    from mrmesos.minimesos.resources import parse_attributes
+    from mrmesos.minimesos.server import AgentSpec, MiniMesosConfig, serve
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        defaults = machine_resources(agents, place)
+        specs = []
+        for number in range(agents):
+            text = resources[number % len(resources)] if resources else ""
+            labels = attributes[number % len(attributes)] if attributes else ""
+            parse_attributes(labels)
+            name = (hostname or os.uname().nodename).replace("{n}", str(number))
+            specs.append(AgentSpec(name, complete_resources(text, defaults), labels))
+        config = MiniMesosConfig(
+            work_dir=place,
+            host=host,
+            port=port,
+            agents=tuple(specs),
+            allocation_interval=allocation_interval,
+            weights=parse_weights(weights),
+            remove_work_dir=work_dir is None,
+        )
+    except (ValueError, OSError) as error:
+        if work_dir is None:
+            place.rmdir()
+        raise click.UsageError(str(error)) from None
+
+    def ready(url: str) -> None:
+        _announce(announce, url)
+        click.echo(f"minimesos serves {url} with {agents} agent{'s'[: agents != 1]}", err=True)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        if exit_with_stdin:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stdin, stop)
+        await serve(config, ready, stop)
+
+    try:
+        asyncio.run(run())
+    except OSError as error:
+        raise click.UsageError(f"cannot serve on {host}:{port}: {error.strerror}") from None
+
+
+def _stdin(stop: object) -> None:
+    import asyncio
+
+    assert isinstance(stop, asyncio.Event)
+    try:
+        data = os.read(sys.stdin.fileno(), 4096)
+    except OSError:
+        data = b""
+    if not data:
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+def _announce(where: str | None, url: str) -> None:
+    """Tell a parent the URL, in one piece."""
+    if where is None:
+        return
+    if where.startswith("fd:"):
+        os.write(int(where[3:]), f"{url}\n".encode())
+        os.close(int(where[3:]))
+        return
+    target = Path(where)
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    partial.write_text(f"{url}\n", encoding="utf-8")
+    partial.replace(target)

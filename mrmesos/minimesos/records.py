@@ -1,0 +1,183 @@
+"""What the master remembers: frameworks, agents, offers, tasks."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mrmesos.minimesos.calls import TERMINAL
+from mrmesos.minimesos.resources import ANY_ROLE, Json, Resources
+
+
+class Stream(Protocol):
+    """An open event stream to a scheduler or an executor."""
+
+    stream_id: str
+
+    def send(self, event: Json) -> None:
+        """Queue one event; a subscriber that does not read is cut off."""
+
+    def close(self) -> None:
+        """End the stream after what is queued."""
+
+
+class Timer(Protocol):
+    """A pending call."""
+
+    def cancel(self) -> None:
+        """Forget the call."""
+
+
+class Clock(Protocol):
+    """Wall time in seconds, and calls to come."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call once, later."""
+
+
+class AgentPort(Protocol):
+    """What the master asks of an agent."""
+
+    def launch(self, framework: Json, task: Json, executor: Json | None) -> None: ...
+
+    def launch_group(self, framework: Json, tasks: list[Json], executor: Json) -> None: ...
+
+    def kill(self, framework_id: str, task_id: str, policy: Json | None) -> None: ...
+
+    def acknowledge(self, framework_id: str, task_id: str, uuid: str) -> None: ...
+
+    def message(self, framework_id: str, executor_id: str, data: str) -> None: ...
+
+    def shutdown_executor(self, framework_id: str, executor_id: str) -> None: ...
+
+    def shutdown_framework(self, framework_id: str) -> None: ...
+
+    def framework_updated(self, framework: Json) -> None: ...
+
+    def shut_down(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Task:
+    """A task that the master launched; `resources` are held until its latest state is terminal."""
+
+    info: Json
+    framework_id: str
+    agent_id: str
+    executor_id: str | None
+    resources: Resources
+    state: str = "TASK_STAGING"  # the newest that the agent knows of
+    sent_state: str | None = None  # the newest that went to the framework
+    sent_uuid: str | None = None
+    container_status: Json | None = None
+    statuses: list[Json] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return str(self.info["task_id"]["value"])
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+
+@dataclass(slots=True)
+class Offer:
+    """Resources held for one framework until it answers."""
+
+    id: str
+    framework_id: str
+    agent_id: str
+    role: str
+    resources: Resources
+
+
+@dataclass(slots=True)
+class AgentRecord:
+    """A registered agent. `executors` are those of frameworks, by (framework id, executor id)."""
+
+    id: str
+    hostname: str
+    ip: str
+    port: int
+    resources: Resources
+    attributes: list[Json]
+    agent: AgentPort
+    executors: dict[tuple[str, str], Json] = field(default_factory=dict)
+    registered: float = field(default_factory=time.time)
+    connected: bool = True
+
+    @property
+    def address(self) -> str:
+        return f"{self.ip}:{self.port}"
+
+
+@dataclass(slots=True)
+class Framework:
+    """A subscribed framework, or one that is given time to subscribe again."""
+
+    id: str
+    info: Json
+    stream: Stream | None = None
+    tasks: dict[str, Task] = field(default_factory=dict)
+    completed: OrderedDict[str, Task] = field(default_factory=OrderedDict)
+    heartbeat: Timer | None = None
+    failover: Timer | None = None
+    registered: float = field(default_factory=time.time)
+    unregistered: float = 0.0
+
+    def capable(self, name: str) -> bool:
+        return any(one.get("type") == name for one in self.info.get("capabilities", []))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        if self.capable("MULTI_ROLE"):
+            return tuple(self.info.get("roles", []))
+        return (str(self.info.get("role", ANY_ROLE)),)
+
+    @property
+    def failover_timeout(self) -> float:
+        return float(self.info.get("failover_timeout", 0.0))
+
+    def send(self, event: Json) -> None:
+        """An event for a scheduler that is away is lost, as in Mesos."""
+        if self.stream is not None:
+            self.stream.send(event)
+
+
+def status_update(
+    task_id: str,
+    state: str,
+    *,
+    source: str,
+    now: float,
+    agent_id: str | None = None,
+    executor_id: str | None = None,
+    reason: str | None = None,
+    message: str | None = None,
+    container_status: Json | None = None,
+    uuid: str | None = None,
+) -> Json:
+    """A v1 TaskStatus; only an update that wants an acknowledgement has a uuid."""
+    status: Json = {"task_id": {"value": task_id}, "state": state}
+    if message is not None:
+        status["message"] = message
+    status["source"] = source
+    if reason is not None:
+        status["reason"] = reason
+    if agent_id is not None:
+        status["agent_id"] = {"value": agent_id}
+    if executor_id is not None:
+        status["executor_id"] = {"value": executor_id}
+    status["timestamp"] = now
+    if uuid is not None:
+        status["uuid"] = uuid
+    if container_status is not None:
+        status["container_status"] = container_status
+    return status

@@ -1,0 +1,178 @@
+"""minimesos as a process: one event loop with the master, its agents, and their ports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from mrmesos.minimesos.agent import Agent, Grace
+from mrmesos.minimesos.allocator import Allocator
+from mrmesos.minimesos.containers import Containers
+from mrmesos.minimesos.http import HttpServer
+from mrmesos.minimesos.master import VERSION, Address, Limits, Master
+from mrmesos.minimesos.records import Timer
+from mrmesos.minimesos.resources import Json, parse, parse_attributes
+from mrmesos.minimesos.routes import handle_agent, handle_master
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """One agent. `resources` and `attributes` as for Mesos' flags of these names."""
+
+    hostname: str = "localhost"
+    resources: str = "cpus:1;mem:1024;disk:10000;ports:[31000-32000]"
+    attributes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MiniMesosConfig:
+    """Everything that can be said to a minimesos. Times are in seconds; port 0 means any."""
+
+    work_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 5050
+    agents: tuple[AgentSpec, ...] = (AgentSpec(),)
+    allocation_interval: float = 1.0
+    heartbeat_interval: float = 15.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    executor_registration_timeout: float = 60.0
+    executor_shutdown_grace_period: float = 5.0
+    max_completed_frameworks: int = 50
+    max_completed_tasks: int = 1000
+    max_sandboxes: int = 200
+    remove_work_dir: bool = False  # at the end, however it comes
+
+
+class LoopClock:
+    """Time as the event loop has it."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call once, later, from the running loop."""
+        return asyncio.get_running_loop().call_later(seconds, call)
+
+
+class MiniMesos:
+    """A master and its agents, listening. Use `start`, then `stop`, in one event loop."""
+
+    def __init__(self, config: MiniMesosConfig) -> None:
+        self.config = config
+        self.clock = LoopClock()
+        allocator = Allocator(config.allocation_interval, dict(config.weights))
+        limits = Limits(config.max_completed_frameworks, config.max_completed_tasks)
+        self.master = Master(
+            self.clock,
+            allocator,
+            heartbeat_interval=config.heartbeat_interval,
+            limits=limits,
+        )
+        self.containers = Containers(config.max_sandboxes)
+        self.agents: list[Agent] = []
+        self.url = ""
+        self._servers: list[HttpServer] = []
+        self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
+
+    async def start(self) -> str:
+        """Listen; returns the master's URL."""
+        config = self.config
+        config.work_dir.mkdir(parents=True, exist_ok=True)
+        self.containers.open(config.work_dir if config.remove_work_dir else None)
+        server = HttpServer(partial(handle_master, self.master, self._version))
+        port = await server.listen(config.host, config.port)
+        self._servers.append(server)
+        ip = _ip(config.host)
+        self.master.address = Address("localhost" if ip.startswith("127.") else ip, ip, port)
+        self.master.start()
+        for spec in config.agents:
+            await self.add_agent(spec)
+        self.url = f"http://{ip}:{port}"
+        return self.url
+
+    async def add_agent(self, spec: AgentSpec) -> Agent:
+        """Bring up one more agent on a port of its own."""
+        config, ip = self.config, self.master.address.ip
+        resources, attributes = parse(spec.resources), parse_attributes(spec.attributes)
+        agent_id = self.master.next_agent_id()
+        agent = Agent(
+            agent_id,
+            {},
+            "",
+            config.work_dir.resolve(),
+            self.master,
+            self.containers,
+            self.clock,
+            Grace(config.executor_registration_timeout, config.executor_shutdown_grace_period),
+        )
+        server = HttpServer(partial(handle_agent, agent, self._version))
+        port = await server.listen(config.host, 0)
+        self._servers.append(server)
+        agent.address = f"{ip}:{port}"
+        agent.info = {
+            "hostname": spec.hostname,
+            "port": port,
+            "resources": resources.to_json(refined=True, allocated=False),
+            "attributes": attributes,
+            "id": {"value": agent_id},
+        }
+        self.agents.append(agent)
+        self.master.add_agent(
+            agent_id,
+            agent,
+            hostname=spec.hostname,
+            ip=ip,
+            port=port,
+            resources=resources,
+            attributes=attributes,
+        )
+        return agent
+
+    async def stop(self) -> None:
+        """End all executors, with their grace, then the rest. Leaves no process behind."""
+        for agent in self.agents:
+            agent.shut_down()
+        await self.containers.close(self.config.executor_shutdown_grace_period)
+        for server in self._servers:
+            await server.close()
+        if self.config.remove_work_dir:
+            await asyncio.to_thread(shutil.rmtree, self.config.work_dir, ignore_errors=True)
+
+
+def _ip(host: str) -> str:
+    """The address that others shall use for what listens on `host`."""
+    import socket  # asyncio has it loaded
+
+    if host in ("", "0.0.0.0"):  # the user asked for it
+        return socket.gethostbyname(socket.gethostname())
+    return socket.gethostbyname(host)
+
+
+async def serve(
+    config: MiniMesosConfig,
+    ready: Callable[[str], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all listen."""
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: no signals
+            loop.add_signal_handler(number, stop.set)
+    minimesos = MiniMesos(config)
+    try:
+        ready(await minimesos.start())
+        await stop.wait()
+    finally:
+        await minimesos.stop()
