@@ -36,15 +36,14 @@ KILL_GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a command task
 class MasterPort(Protocol):
     """What an agent tells its master."""
 
-    def agent_update(self, agent_id: str, framework_id: str, status: Json, latest: str) -> None: ...
+    def agent_update(self, agent_id: str, framework_id: str, status: Json, latest: str) -> None:
+        """A status of a task, and the newest state that the agent knows of it."""
 
-    def executor_message(
-        self, agent_id: str, framework_id: str, executor: str, data: str
-    ) -> None: ...
+    def executor_message(self, agent_id: str, framework_id: str, executor: str, data: str) -> None:
+        """Data of an executor for its scheduler."""
 
-    def executor_exited(
-        self, agent_id: str, framework_id: str, executor: str, status: int
-    ) -> None: ...
+    def executor_exited(self, agent_id: str, framework_id: str, executor: str, status: int) -> None:
+        """The end of an executor, with its raw wait status."""
 
 
 @dataclass(slots=True)
@@ -392,7 +391,7 @@ class Agent:
     def _failed(self, executor: Executor, message: str) -> None:
         """There never was a process."""
         executor.why = Why("REASON_CONTAINER_LAUNCH_FAILED", message)
-        self._exited(executor, 256)
+        self._exited(executor, -1)
 
 
 def _send(executor: Executor, event: Json) -> None:

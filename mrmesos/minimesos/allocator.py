@@ -28,6 +28,7 @@ class Share:
     times: int = 0
 
     def change(self, resources: Resources, sign: int) -> None:
+        """Count resources in (`sign` 1) or out (-1)."""
         for name, amount in resources.scalars().items():
             self.held[name] = self.held.get(name, 0) + sign * amount
 
@@ -56,6 +57,7 @@ class Candidate:
     refusals: dict[tuple[str, str], list[Refusal]] = field(default_factory=dict)  # (role, agent)
 
     def share(self, role: str) -> Share:
+        """What the framework holds as `role`."""
         return self.shares.setdefault(role, Share())
 
 
@@ -112,6 +114,7 @@ class Allocator:
         self._cluster: dict[str, int] = {}
 
     def add_agent(self, agent: str, total: Resources) -> None:
+        """An agent with all its resources free."""
         self._totals[agent] = total
         self._given[agent] = Resources()
         self._sum_cluster()
@@ -134,6 +137,7 @@ class Allocator:
     def add_framework(
         self, name: str, roles: Iterable[str], suppressed: Iterable[str] = ()
     ) -> None:
+        """A framework, or new roles and suppressions of a known one."""
         known = self._frameworks.get(name)
         if known is None:
             self._frameworks[name] = Candidate(tuple(roles), set(suppressed))
@@ -146,6 +150,7 @@ class Allocator:
         self._frameworks.pop(name, None)
 
     def activate(self, name: str) -> None:
+        """Offer to the framework again."""
         self._frameworks[name].active = True
 
     def deactivate(self, name: str) -> None:
@@ -156,6 +161,7 @@ class Allocator:
         framework.suppressed.clear()
 
     def suppress(self, name: str, roles: Iterable[str] = ()) -> None:
+        """No offers for these roles (all of the framework's when none is named)."""
         framework = self._frameworks[name]
         framework.suppressed |= set(roles) or set(framework.roles)
 

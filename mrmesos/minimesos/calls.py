@@ -4,6 +4,7 @@ Bodies are checked against the structs below and then used as plain dicts, becau
 TaskInfo only travels through. Unknown fields are ignored, as protobuf does with JSON.
 """
 
+# ruff: noqa: D101 (the structs are Mesos' own messages under their own names)
 from __future__ import annotations
 
 import base64
@@ -283,17 +284,26 @@ EXECUTOR_CALLS: dict[str, str | None] = {
     "MESSAGE": "message",
     "HEARTBEAT": None,
 }
-TASK_STATES = frozenset(
-    "TASK_" + name
-    for name in (
-        "STAGING STARTING RUNNING KILLING FINISHED FAILED KILLED ERROR LOST DROPPED UNREACHABLE "
-        "GONE GONE_BY_OPERATOR UNKNOWN"
-    ).split()
-)
 TERMINAL = frozenset(
-    "TASK_" + name
-    for name in "FINISHED FAILED KILLED ERROR LOST DROPPED GONE GONE_BY_OPERATOR".split()
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    }
 )
+TASK_STATES = TERMINAL | {
+    "TASK_STAGING",
+    "TASK_STARTING",
+    "TASK_RUNNING",
+    "TASK_KILLING",
+    "TASK_UNREACHABLE",
+    "TASK_UNKNOWN",
+}
 
 
 class BadCall(ValueError):

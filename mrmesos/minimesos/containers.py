@@ -83,7 +83,7 @@ class Containers:
         exited: Exited,
         failed: Failed,
     ) -> None:
-        """Prepare the sandbox and run the command there; exactly one of `exited`, `failed` comes."""
+        """Prepare the sandbox and run the command there; then one of `exited`, `failed`."""
         self._live[container.id] = container
         job = asyncio.get_running_loop().create_task(
             self._run(container, command, environment, user, started, exited, failed)
@@ -242,7 +242,7 @@ async def _wait(process: subprocess.Popen[bytes]) -> int:
     try:
         _, status = os.waitpid(process.pid, 0)
     except ChildProcessError:  # somebody's poll() took it
-        code = process.wait()
+        code = process.poll() or 0
         return -code if code < 0 else code << 8
     process.returncode = os.waitstatus_to_exitcode(status)
     return status

@@ -37,11 +37,14 @@ class Runner(Protocol):
         started: Callable[[int], None],
         exited: Callable[[int], None],
         failed: Callable[[str], None],
-    ) -> None: ...
+    ) -> None:
+        """Prepare the sandbox and run; then exactly one of `exited`, `failed`."""
 
-    def destroy(self, container: Container) -> None: ...
+    def destroy(self, container: Container) -> None:
+        """SIGKILL."""
 
-    def terminate(self, container: Container) -> None: ...
+    def terminate(self, container: Container) -> None:
+        """SIGTERM."""
 
 
 @dataclass(slots=True)
@@ -73,9 +76,11 @@ class Executor:
 
     @property
     def framework_id(self) -> str:
+        """Whose executor it is."""
         return str(self.framework["id"]["value"])
 
     def stop_timers(self) -> None:
+        """Forget what was to happen to it."""
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()

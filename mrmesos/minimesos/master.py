@@ -53,6 +53,7 @@ class Address:
 
     @property
     def authority(self) -> str:
+        """ip:port."""
         return f"{self.ip}:{self.port}"
 
 
@@ -104,6 +105,7 @@ class Master:
     # -- agents -------------------------------------------------------------------------------
 
     def next_agent_id(self) -> str:
+        """An id that no agent had."""
         self._agent_count += 1
         return f"{self.id}-S{self._agent_count - 1}"
 
@@ -340,6 +342,7 @@ class Master:
     # -- frameworks come and go ---------------------------------------------------------------
 
     def next_framework_id(self) -> str:
+        """An id that no framework had."""
         self._framework_count += 1
         return f"{self.id}-{self._framework_count - 1:04d}"
 

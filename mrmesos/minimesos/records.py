@@ -44,23 +44,32 @@ class Clock(Protocol):
 class AgentPort(Protocol):
     """What the master asks of an agent."""
 
-    def launch(self, framework: Json, task: Json, executor: Json | None) -> None: ...
+    def launch(self, framework: Json, task: Json, executor: Json | None) -> None:
+        """Run a task, in its executor or, without one, as a command."""
 
-    def launch_group(self, framework: Json, tasks: list[Json], executor: Json) -> None: ...
+    def launch_group(self, framework: Json, tasks: list[Json], executor: Json) -> None:
+        """Run tasks that live and die together."""
 
-    def kill(self, framework_id: str, task_id: str, policy: Json | None) -> None: ...
+    def kill(self, framework_id: str, task_id: str, policy: Json | None) -> None:
+        """End a task; `policy` is a v1 KillPolicy."""
 
-    def acknowledge(self, framework_id: str, task_id: str, uuid: str) -> None: ...
+    def acknowledge(self, framework_id: str, task_id: str, uuid: str) -> None:
+        """The framework has the update of this uuid."""
 
-    def message(self, framework_id: str, executor_id: str, data: str) -> None: ...
+    def message(self, framework_id: str, executor_id: str, data: str) -> None:
+        """Data of a scheduler for its executor."""
 
-    def shutdown_executor(self, framework_id: str, executor_id: str) -> None: ...
+    def shutdown_executor(self, framework_id: str, executor_id: str) -> None:
+        """End an executor, with its grace."""
 
-    def shutdown_framework(self, framework_id: str) -> None: ...
+    def shutdown_framework(self, framework_id: str) -> None:
+        """End all of a framework's executors and tell nobody."""
 
-    def framework_updated(self, framework: Json) -> None: ...
+    def framework_updated(self, framework: Json) -> None:
+        """New facts about a framework, or a new scheduler."""
 
-    def shut_down(self) -> None: ...
+    def shut_down(self) -> None:
+        """End everything."""
 
 
 @dataclass(slots=True)
@@ -80,10 +89,12 @@ class Task:
 
     @property
     def id(self) -> str:
+        """The TaskID's value."""
         return str(self.info["task_id"]["value"])
 
     @property
     def terminal(self) -> bool:
+        """Whether the task is over for the agent."""
         return self.state in TERMINAL
 
 
@@ -115,6 +126,7 @@ class AgentRecord:
 
     @property
     def address(self) -> str:
+        """ip:port of its executor API."""
         return f"{self.ip}:{self.port}"
 
 
@@ -133,16 +145,19 @@ class Framework:
     unregistered: float = 0.0
 
     def capable(self, name: str) -> bool:
+        """Whether the framework said that it has a capability."""
         return any(one.get("type") == name for one in self.info.get("capabilities", []))
 
     @property
     def roles(self) -> tuple[str, ...]:
+        """The roles under which it gets offers."""
         if self.capable("MULTI_ROLE"):
             return tuple(self.info.get("roles", []))
         return (str(self.info.get("role", ANY_ROLE)),)
 
     @property
     def failover_timeout(self) -> float:
+        """Seconds that it may be away."""
         return float(self.info.get("failover_timeout", 0.0))
 
     def send(self, event: Json) -> None:

@@ -1,4 +1,4 @@
-"""Mesos resources: scalars in thousandths, ranges and sets, each in a bucket of role and reservation.
+"""Mesos resources: scalars in thousandths, ranges and sets, in buckets by role and reservation.
 
 Mesos compares resources with three decimals (`src/common/values.cpp`), so scalars are whole
 thousandths here and arithmetic is exact. A `Resources` never holds an empty value.

@@ -7,15 +7,39 @@ import json
 from mrmesos.minimesos.resources import Json, format_scalar
 
 # Fields in the order of their numbers in mesos.proto; others follow by name.
-_ORDER = {
-    name: number
-    for number, name in enumerate(
-        "executor_id data resources uris environment variables name type scalar ranges set range "
-        "begin end item value allocation_info role reservations user shell arguments command "
-        "framework_id executor_name source container discovery shutdown_grace_period "
-        "labels".split()
-    )
-}
+_NAMES = (
+    "executor_id",
+    "data",
+    "resources",
+    "uris",
+    "environment",
+    "variables",
+    "name",
+    "type",
+    "scalar",
+    "ranges",
+    "set",
+    "range",
+    "begin",
+    "end",
+    "item",
+    "value",
+    "allocation_info",
+    "role",
+    "reservations",
+    "user",
+    "shell",
+    "arguments",
+    "command",
+    "framework_id",
+    "executor_name",
+    "source",
+    "container",
+    "discovery",
+    "shutdown_grace_period",
+    "labels",
+)
+_ORDER = {name: number for number, name in enumerate(_NAMES)}
 _ENUMS = ("type",)
 
 

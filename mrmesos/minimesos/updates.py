@@ -28,6 +28,7 @@ class UpdateQueue:
     timer: Timer | None = None
 
     def stop(self) -> None:
+        """No repetition any more."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -80,6 +81,7 @@ class UpdateManager:
             self._queues.pop(key).stop()
 
     def close(self) -> None:
+        """Send nothing any more."""
         for queue in self._queues.values():
             queue.stop()
         self._queues.clear()

@@ -127,7 +127,7 @@ def _invalid_executor(executor: Json, framework_id: str, existing: Json | None) 
         return (
             "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n"
             f"{_RULE}\nExisting ExecutorInfo:\n{executor_text(existing)}\n{_RULE}\n"
-            f"Task's ExecutorInfo:\n{executor_text(shown)}\n{_RULE}\n"
+            f"ExecutorInfo:\n{executor_text(shown)}\n{_RULE}\n"
         )
     if executor.get("command") is None:
         return "'ExecutorInfo.command' must be set"

@@ -8,6 +8,8 @@ A process belongs to a sandbox when its environment says MESOS_SANDBOX=<it>, whe
 such a process, or when it shares the session of one. So children that left the session are found.
 """
 
+# ruff: noqa: PTH123, PTH208 (pathlib costs start-up time)
+
 import os
 import shutil
 import signal
@@ -22,7 +24,7 @@ PAUSE = 0.02  # seconds between passes
 def _stat(pid: int) -> tuple[int, int, bytes] | None:
     """(parent, session, state) of a process, or None when it is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # pathlib costs start-up time
+        with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
@@ -31,7 +33,7 @@ def _stat(pid: int) -> tuple[int, int, bytes] | None:
 
 def _sandbox(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # as above
+        with open(f"/proc/{pid}/environ", "rb") as file:
             environ = file.read()
     except OSError:  # gone, or not ours to read
         return b""
@@ -47,7 +49,7 @@ def processes_of(sandboxes: set[str]) -> set[int]:
     own = os.getsid(0)
     stats: dict[int, tuple[int, int, bytes]] = {}
     found: set[int] = set()
-    for entry in os.listdir("/proc"):  # as above
+    for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         pid = int(entry)
