@@ -1,0 +1,128 @@
+"""Where URIs lead: fsspec filesystems by scheme, the local one for plain paths and `file://`.
+
+A local file is named by its absolute path everywhere (it needs no quoting, whatever characters it
+holds); every other by `scheme://...` as the user wrote it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+READ_BLOCK = 4 << 20
+"""Bytes of one request to a remote filesystem; fsspec reads ahead and buffers by it."""
+
+_PERMANENT = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.EEXIST,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENOTEMPTY,
+        errno.EINVAL,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EXDEV,
+    }
+)
+
+
+class InputError(Exception):
+    """An input cannot be read as asked: one line that names the URI and what to do."""
+
+
+class OutputError(Exception):
+    """An output cannot be written as asked: one line that names the URI and what to do."""
+
+
+def open_filesystem(
+    uri: str, *, error: type[InputError] | type[OutputError] = InputError
+) -> tuple[Any, str]:
+    """The fsspec filesystem of `uri` and the path in it; a local path comes back absolute.
+
+    Raises `error` where the scheme is unknown or its driver is not installed or refuses.
+    """
+    scheme = _SCHEME.match(uri)
+    if scheme is None or scheme[1] == "file":
+        return LocalFileSystem(), _local_path(uri, error)
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+    except ImportError as exc:
+        raise error(f"{uri}: {_one_line(exc)}") from exc
+    except Exception as exc:  # drivers raise what they like while they connect
+        hint = "" if scheme[1] in fsspec.available_protocols() else " (schemes come from fsspec)"
+        raise error(f"{uri}: cannot open this filesystem: {_one_line(exc)}{hint}") from exc
+    return fs, path
+
+
+def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:
+    path = uri
+    if uri.startswith("file://"):
+        path = uri.removeprefix("file://").removeprefix("localhost")
+        if not path.startswith("/"):
+            raise error(f"{uri}: write file:///absolute/path, or a plain path")
+    if not path or "\0" in path:
+        raise error(f"{uri!r}: not a path; write a file, a directory or scheme://...")
+    return os.path.abspath(path)  # noqa: PTH100 (pathlib would keep `..`)
+
+
+def uri_of(fs: Any, path: str) -> str:
+    """The URI that `open_filesystem` takes back to `path` of `fs`."""
+    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
+
+
+def codec_of(uri: str) -> str | None:
+    """The compression a file's name tells: "gzip", "bz2", "zstd", or None."""
+    return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)
+
+
+def open_input(uri: str) -> Any:
+    """The file at `uri` for reading bytes, seekable, reading remote storage in large blocks.
+
+    Raises InputError naming the URI.
+    """
+    fs, path = open_filesystem(uri)
+    try:
+        if isinstance(fs, LocalFileSystem):
+            return open(path, "rb", buffering=0)  # noqa: PTH123
+        return fs.open(path, "rb", block_size=READ_BLOCK)
+    except OSError as exc:
+        raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
+
+
+def is_transient(exc: BaseException) -> bool:
+    """Whether trying again may help: network and server trouble, but not a full disk."""
+    if isinstance(exc, OSError):
+        # Drivers raise FileNotFoundError and the like without an errno.
+        if isinstance(exc, FileNotFoundError | FileExistsError | PermissionError):
+            return False
+        if isinstance(exc, NotADirectoryError | IsADirectoryError):
+            return False
+        return exc.errno not in _PERMANENT
+    return False
+
+
+def reason(exc: BaseException) -> str:
+    """What went wrong in one short line, without Python's `[Errno 2]` and the path again."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    if isinstance(exc, FileNotFoundError):
+        return "No such file or directory"
+    return _one_line(exc)
+
+
+def _one_line(exc: BaseException) -> str:
+    return " ".join(str(exc).split()) or type(exc).__name__

@@ -1,0 +1,179 @@
+"""How TextOutput writes keys and values: whole columns by kernels where that gives the same text.
+
+Rendering depends on the value alone, never on how a column happens to be encoded: `render` is the
+definition, and every kernel here is one that agrees with it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_ENCODING, _PICKLE = b"mrmesos.encoding", b"pickle"
+_BYTES_AT_ONCE = 256 << 20
+
+
+def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
+    """The batch's columns `key` and `value` as lines, each with its newline.
+
+    A key or value of None is left out with the separator; a record of two is no line at all.
+    """
+    if batch.nbytes > _BYTES_AT_ONCE and batch.num_rows > 1:
+        half = batch.num_rows // 2
+        parts = (batch.slice(0, half), batch.slice(half))
+        return b"".join(text_lines(part, separator) for part in parts)
+    keys, values = (_rendered(batch.column(name), batch.field(name)) for name in ("key", "value"))
+    if keys.null_count or values.null_count:
+        some = pc.or_(keys.is_valid(), values.is_valid())
+        keys, values = keys.filter(some), values.filter(some)
+    newline = pa.scalar(b"\n", pa.large_binary())
+    if not len(keys):
+        return b""
+    if keys.null_count or values.null_count:
+        both = pc.and_(keys.is_valid(), values.is_valid())
+        between = pc.if_else(both, pa.scalar(separator.encode(), pa.large_binary()), b"")
+        keys, values = keys.fill_null(b""), values.fill_null(b"")
+    else:
+        between = pa.scalar(separator.encode(), pa.large_binary())
+    nothing = pa.scalar(b"", pa.large_binary())
+    lines = pc.binary_join_element_wise(keys, between, values, newline, nothing)
+    start, end = np.frombuffer(lines.buffers()[1], np.int64)[[lines.offset, -1]]
+    return lines.buffers()[2].slice(int(start), int(end - start))
+
+
+def render(value: Any) -> bytes | None:
+    """One key or value as text; None where nothing is to be written.
+
+    Text and bytes as they are, booleans as true/false, dates and times in ISO 8601, lists, tuples
+    and dicts as JSON, and everything else (numbers, Decimals, any object) as `str` gives it.
+    """
+    if value is None or isinstance(value, bytes):
+        return value
+    return _text(value).encode("utf-8", "backslashreplace")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(_jsonable(value), ensure_ascii=False)
+    return str(value)
+
+
+def _jsonable(value: Any) -> Any:
+    """`value` in what JSON knows: numbers, text, booleans and None stay, others become text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {_json_key(name): _jsonable(item) for name, item in value.items()}
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return _text(value)
+
+
+def _json_key(name: Any) -> str:
+    return name if isinstance(name, str) else _text(name)
+
+
+def _rendered(column: pa.Array, field: pa.Field) -> pa.Array:
+    """A large_binary array of what `render` gives for each element."""
+    kind = column.type
+    if (field.metadata or {}).get(_ENCODING) == _PICKLE:
+        # Written by this job's own tasks, which run its author's code anyway.
+        return _each(None if raw is None else pickle.loads(raw) for raw in column.to_pylist())  # noqa: S301
+    if pa.types.is_dictionary(kind):
+        return _rendered(column.dictionary_decode(), field)
+    if _is_bytes(kind):
+        return column.cast(pa.large_binary())
+    if _is_text(kind):
+        return column.cast(pa.large_string()).cast(pa.large_binary())
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return column.cast(pa.large_string()).cast(pa.large_binary())
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column), pa.large_binary())
+    return _each(_plain(value, kind) for value in _objects(column))
+
+
+def _each(values: Iterable[Any]) -> pa.Array:
+    return pa.array([render(value) for value in values], pa.large_binary())
+
+
+def _objects(column: pa.Array) -> list[Any]:
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return _nanoseconds(column)
+    objects: list[Any] = column.to_pylist()
+    return objects
+
+
+def _nanoseconds(column: pa.Array) -> list[str | None]:
+    """ISO 8601 with nine digits where Python's microseconds do not hold the time."""
+    whole = pc.floor_temporal(column, unit="microsecond").cast(pa.timestamp("us", column.type.tz))
+    rest = pc.subtract(column.cast(pa.int64()), whole.cast(column.type).cast(pa.int64()))
+    texts: list[str | None] = []
+    for moment, nanos in zip(whole.to_pylist(), rest.to_pylist(), strict=True):
+        if moment is None or not nanos:
+            texts.append(None if moment is None else moment.isoformat())
+            continue
+        text = moment.isoformat(timespec="microseconds")
+        zone = text[26:]  # 2026-11-20T13:00:00.000000 is 26 characters
+        texts.append(f"{text[:26]}{nanos:03d}{zone}")
+    return texts
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """`value` with the structs that stand for tuples as lists, and maps as dicts."""
+    if value is None:
+        return None
+    if pa.types.is_struct(kind):
+        names = [field.name for field in kind]
+        if names == [f"_{i}" for i in range(len(names))] and names:
+            return [_plain(value[field.name], field.type) for field in kind]
+        return {field.name: _plain(value[field.name], field.type) for field in kind}
+    if pa.types.is_map(kind):
+        return {
+            _json_key(_plain(name, kind.key_type)): _plain(item, kind.item_type)
+            for name, item in value
+        }
+    if _is_list(kind):
+        return [_plain(item, kind.value_type) for item in value]
+    return value
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
+        or types.is_binary_view(kind)
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_list(kind)
+        or types.is_large_list(kind)
+        or types.is_fixed_size_list(kind)
+        or types.is_list_view(kind)
+        or types.is_large_list_view(kind)
+    )

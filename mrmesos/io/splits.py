@@ -1,0 +1,184 @@
+"""From input URIs to the splits of a job's maps (Hadoop's FileInputFormat and CombineFile...).
+
+Directories are read one level deep, as Hadoop does by default; `**` in a pattern goes deeper.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mrmesos import conf as settings
+from mrmesos.api.formats import InputFormat
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.conf import Conf
+from mrmesos.io.filesystem import InputError, codec_of, open_filesystem, reason, uri_of
+
+_MAGIC = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """One input file. `size` in bytes as stored, -1 where the filesystem does not tell."""
+
+    uri: str
+    size: int
+    splittable: bool
+
+
+def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
+    """The files that `uris` (files, directories, patterns) stand for, sorted by URI.
+
+    A path that exists is taken literally, whatever characters it holds; otherwise `*`, `?`,
+    `[...]` and `**` are a pattern. Files and directories whose name begins with `_` or `.` are
+    ignored unless named. A file that is named twice is read twice, as Hadoop does. An empty
+    directory is an empty input. Raises InputError for what does not exist, what matches nothing,
+    and for directories within an input directory.
+    """
+    found = [info for uri in uris for info in _expand(uri)]
+    found.sort(key=lambda info: info.uri)
+    return found
+
+
+def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> list[Split]:
+    """The splits of all maps over `uris`; none where there are no bytes.
+
+    Their size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`: files are cut at it
+    and what is smaller is put together, in order, up to it. Compressed files stay whole.
+    Raises InputError as `expand_inputs` does, and for more than `job.maps.max` splits.
+    """
+    del input_format  # text is the one format so far: any byte may be cut at
+    files = expand_inputs(uris)
+    total = sum(max(info.size, 0) for info in files)
+    goal = -(-total // conf.get_as(settings.JOB_MAPS))
+    goal = max(1, min(conf.get_as(settings.SPLIT_MAXSIZE), goal))
+    most = conf.get_as(settings.JOB_MAPS_MAX)
+    splits: list[Split] = []
+    for split in _pack(_cut(files, goal), goal):
+        if len(splits) == most:
+            raise InputError(
+                f"{', '.join(uris)}: the input makes more than {settings.JOB_MAPS_MAX.name}={most} "
+                f"splits of {goal} bytes; raise {settings.SPLIT_MAXSIZE.name}"
+            )
+        splits.append(split)
+    return splits
+
+
+def _cut(files: Iterable[FileInfo], goal: int) -> Iterator[tuple[FileSlice, int]]:
+    """Slices of at most `goal` bytes (but for files that stay whole), each with its bytes."""
+    for info in files:
+        if not info.splittable or info.size < 0:
+            if info.size != 0:
+                yield FileSlice(info.uri, 0, -1), max(info.size, 0)
+            continue
+        for start in range(0, info.size, goal):
+            length = min(goal, info.size - start)
+            yield FileSlice(info.uri, start, length), length
+
+
+def _pack(slices: Iterable[tuple[FileSlice, int]], goal: int) -> Iterator[Split]:
+    together: list[FileSlice] = []
+    size = 0
+    for piece, length in slices:
+        if together and size + length > goal:
+            yield Split(tuple(together), size)
+            together, size = [], 0
+        together.append(piece)
+        size += length
+    if together:
+        yield Split(tuple(together), size)
+
+
+def _expand(uri: str) -> list[FileInfo]:
+    fs, path = open_filesystem(uri)
+    try:
+        # A JobTracker runs for weeks: a listing that fsspec cached yesterday is not the input.
+        fs.invalidate_cache()
+        info = _info(fs, path)
+        if info is not None:
+            return _files_of(fs, info, uri)
+        if not _MAGIC & set(path):
+            raise InputError(f"{uri}: input does not exist")
+        matches = [
+            _resolved(fs, found, uri) for found in _glob(fs, path) if _visible(path, found["name"])
+        ]
+        if "**" in path:  # the pattern itself says how deep: directories it passes are no input
+            matches = [found for found in matches if found["type"] != "directory"]
+        if not matches:
+            raise InputError(f"{uri}: no file matches this pattern")
+        return [file for found in matches for file in _files_of(fs, found, uri)]
+    except OSError as exc:
+        raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
+
+
+def _info(fs: Any, path: str) -> dict[str, Any] | None:
+    try:
+        info: dict[str, Any] = fs.info(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return info
+
+
+def _glob(fs: Any, pattern: str) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = fs.glob(pattern, detail=True)
+    return list(found.values())
+
+
+def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
+    """The file that `info` is, or the files of the directory that it is."""
+    info = _resolved(fs, info, uri)
+    if info["type"] != "directory":
+        return [_file(fs, info, uri)]
+    files = []
+    directory = info["name"].rstrip("/")
+    for raw in fs.ls(info["name"], detail=True):
+        name = raw["name"].rstrip("/")
+        # Object stores list a directory's own marker (and an empty one nothing else) among it.
+        if name == directory or _hidden(posixpath.basename(name)):
+            continue
+        entry = _resolved(fs, raw, uri)
+        if entry["type"] == "directory":
+            raise InputError(
+                f"{uri}: holds the directory {uri_of(fs, name)}; to read deeper, give the pattern "
+                f"{uri_of(fs, directory)}/**"
+            )
+        files.append(_file(fs, entry, uri))
+    return files
+
+
+def _resolved(fs: Any, info: dict[str, Any], uri: str) -> dict[str, Any]:
+    """Listings of local directories do not follow links; a plain `info` of the name does."""
+    if not info.get("islink"):
+        return info
+    target = _info(fs, info["name"])
+    if target is None:
+        raise InputError(f"{uri}: {info['name']} is a link to a file that does not exist")
+    return target
+
+
+def _file(fs: Any, info: dict[str, Any], uri: str) -> FileInfo:
+    name = uri_of(fs, info["name"])
+    if info["type"] != "file":
+        raise InputError(f"{uri}: {name} is neither a file nor a directory")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{uri}: the file name {name!r} is not UTF-8; rename the file") from None
+    size = info.get("size")
+    return FileInfo(name, -1 if size is None else int(size), codec_of(name) is None)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(("_", "."))
+
+
+def _visible(pattern: str, name: str) -> bool:
+    """Whether no part of `name` that the pattern did not spell out is hidden."""
+    wanted, parts = pattern.strip("/").split("/"), name.strip("/").split("/")
+    if len(wanted) != len(parts) or "**" in pattern:
+        fixed = next((i for i, part in enumerate(wanted) if _MAGIC & set(part)), len(wanted))
+        wanted = wanted[:fixed] + [""] * (len(parts) - fixed)
+    pairs = zip(wanted, parts, strict=True)
+    return not any(_hidden(part) and not _hidden(want) for want, part in pairs)

@@ -1,0 +1,307 @@
+r"""Lines of text files as record batches: key = byte offset of the line, value = the line.
+
+Hadoop's LineRecordReader without an object per line: a chunk is read, numpy finds the newlines,
+and their positions become an Arrow array's offsets. A line belongs to the slice that its first
+byte lies in, so a slice skips the line it begins in and reads its last line to the end.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mrmesos.api.formats import TextInput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.filesystem import InputError, codec_of, open_input, reason
+
+_NEWLINE, _RETURN = 10, 13
+_LINE_BYTES_MAX = 1 << 30
+_VALUES_MAX = (1 << 31) - 1  # int32 offsets
+_PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
+
+# Encodings in which every byte is one character, whatever stands before it.
+_SINGLE_BYTE = re.compile(r"ascii|iso8859-\d+|cp125\d|koi8-[rtu]")
+
+_Bytes = npt.NDArray[np.uint8]
+_Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class InputBatch:
+    """Lines of one file. Columns: `key` int64 (offset of the line), `value` string or binary."""
+
+    uri: str
+    batch: pa.RecordBatch
+
+
+def read_text(split: Split, fmt: TextInput, *, batch_bytes: int = 1 << 20) -> Iterator[InputBatch]:
+    """The lines of the split in order, in batches of about `batch_bytes` bytes (at most 512 MiB).
+
+    A batch grows beyond that only for a single longer line. Offsets in a compressed file count
+    decompressed bytes. Raises InputError naming the file and, where there is one, the offset: for
+    files that cannot be read, that became shorter since the splits were planned, damaged
+    compression, too long lines, and with `errors="strict"` text that does not decode.
+    """
+    if not 1 <= batch_bytes <= 1 << 29:
+        raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
+    check_text_input(fmt)
+    for piece in split.slices:
+        for block in _blocks(piece, batch_bytes, fmt.max_line_bytes):
+            yield InputBatch(piece.uri, _batch(block, fmt))
+
+
+def check_text_input(fmt: TextInput) -> None:
+    """Raise InputError, naming the field, where a TextInput cannot be read with."""
+    if fmt.errors not in ("replace", "strict"):
+        raise InputError(f"TextInput(errors={fmt.errors!r}): write 'replace' or 'strict'")
+    if not 1 <= fmt.max_line_bytes <= _LINE_BYTES_MAX:
+        raise InputError(
+            f"TextInput(max_line_bytes={fmt.max_line_bytes}): write 1 to {_LINE_BYTES_MAX}"
+        )
+    if not fmt.encoding:
+        return
+    try:
+        same = "\r\n\taZ09".encode(fmt.encoding).endswith(b"\r\n\taZ09")  # after any mark
+    except (LookupError, UnicodeError):
+        raise InputError(f"TextInput(encoding={fmt.encoding!r}): Python knows no such") from None
+    if not same:
+        raise InputError(
+            f"TextInput(encoding={fmt.encoding!r}): lines can be told apart only in encodings that "
+            "contain ASCII; convert the files to UTF-8"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Whole lines: their bytes, where the newlines are in it, and where it begins in the file.
+
+    Only the last line of a file may lack its newline.
+    """
+
+    uri: str
+    offset: int
+    data: _Bytes
+    newlines: _Positions
+    max_line: int
+
+
+class _Source:
+    """A file's bytes in order, decompressed. `position` is the offset of the next byte."""
+
+    def __init__(self, uri: str, start: int) -> None:
+        self.uri = uri
+        self.position = start
+        self.ended = False
+        self._closing = contextlib.ExitStack()
+        codec = codec_of(uri)
+        if codec is not None and start:
+            raise ValueError(f"{uri}: a compressed file cannot be read from offset {start}")
+        file: Any = self._closing.enter_context(open_input(uri))
+        if codec is None:
+            file.seek(start)
+        elif codec == "bz2":
+            # Arrow's stumbles over an empty stream among several ("wrong sequence of calls").
+            file = self._closing.enter_context(bz2.BZ2File(file))
+        else:
+            # Goes on with the next member or frame where one ends, and fails on a truncated one.
+            file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
+            self._closing.enter_context(file)
+        self._file = file
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def read_behind(self, tail: _Bytes, want: int) -> _Bytes:
+        """`tail` and the next `want` bytes in one new array; fewer where the file has `ended`."""
+        data = np.empty(len(tail) + want, np.uint8)
+        data[: len(tail)] = tail
+        filled = len(tail)
+        while filled < len(data):
+            try:
+                count = self._read_into(data[filled:])
+            except (OSError, EOFError, ValueError, pa.ArrowException) as exc:
+                raise InputError(
+                    f"{self.uri}: cannot be read at offset {self.position}: {reason(exc)}"
+                ) from exc
+            if not count:
+                self.ended = True
+                break
+            filled += count
+            self.position += count
+        return data[:filled]
+
+    def _read_into(self, space: _Bytes) -> int:
+        if hasattr(self._file, "readinto"):
+            return int(self._file.readinto(space.data))
+        data = self._file.read(len(space))
+        space[: len(data)] = np.frombuffer(data, np.uint8)
+        return len(data)
+
+
+def _blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[_Block]:
+    end = sys.maxsize if piece.length < 0 else piece.start + piece.length
+    # The byte before the slice tells whether a line begins at its first byte.
+    skipping = piece.start > 0
+    with _Source(piece.uri, piece.start - skipping) as source:
+        first = source.position  # of the first byte not yielded yet
+        held: list[_Bytes] = []  # chunks of one long line, without a newline
+        tail = np.empty(0, np.uint8)  # what stood behind the last newline of the last chunk
+        done = False
+        while not done:
+            left = end - source.position
+            if left <= 0 and (skipping or not (held or len(tail))):
+                return
+            want = batch_bytes
+            if left <= batch_bytes:  # the last chunk; it brings the end of its last line along
+                want = max(left, 0) + min(_PAST_END, batch_bytes)
+            data = source.read_behind(tail, want)
+            newlines = np.flatnonzero(data[len(tail) :] == _NEWLINE) + len(tail)
+            if source.ended and piece.length >= 0 and source.position < end:
+                raise InputError(
+                    f"{piece.uri}: ends at byte {source.position} but had at least {end} when the "
+                    "job was planned; do not change inputs while a job runs"
+                )
+            if skipping:
+                drop = int(newlines[0]) + 1 if len(newlines) else len(data)
+                data, first, skipping = data[drop:], first + drop, not len(newlines)
+                newlines = newlines[1:] - drop
+                if first >= end or (skipping and source.ended):
+                    return
+                if skipping:
+                    continue
+            # The first newline at or behind the slice's last byte ends its last line.
+            last = int(np.searchsorted(newlines, end - 1 - (source.position - len(data))))
+            newlines = newlines[: last + 1]
+            done = source.ended or last < len(newlines)
+            if not done and not len(newlines):
+                held.append(data)
+                tail = data[:0]
+                _check_begun(piece.uri, first, held, max_line)
+                continue
+            cut = int(newlines[-1]) + 1 if last < len(newlines) or not done else len(data)
+            whole = np.concatenate([*held, data[:cut]]) if held else data[:cut]
+            if len(whole):
+                yield _Block(piece.uri, first, whole, newlines + (len(whole) - cut), max_line)
+            first += len(whole)
+            held, tail = [], data[cut:]
+
+
+def _check_begun(uri: str, offset: int, held: list[_Bytes], max_line: int) -> None:
+    """Refuse a line before it is read whole; its last byte so far may be part of its end."""
+    if sum(map(len, held)) > max_line + 1:
+        raise _too_long(uri, offset, max_line)
+
+
+def _too_long(uri: str, offset: int, max_line: int) -> InputError:
+    return InputError(
+        f"{uri}: the line at offset {offset} is longer than {max_line} bytes, the most that "
+        "TextInput(max_line_bytes=...) of the job allows"
+    )
+
+
+def _batch(block: _Block, fmt: TextInput) -> pa.RecordBatch:
+    data, newlines = block.data, block.newlines
+    closed = len(newlines) > 0 and int(newlines[-1]) == len(data) - 1
+    ends = newlines if closed else np.append(newlines, len(data))
+    starts = np.zeros(len(ends), np.int64)
+    starts[1:] = newlines[: len(ends) - 1] + 1
+    returns = data[newlines - 1] == _RETURN
+    if len(newlines) and newlines[0] == 0:
+        returns[0] = False  # nothing stands before it; index -1 was the last byte
+    lengths = ends - starts
+    lengths[: len(newlines)] -= returns
+    if int(lengths.max()) > block.max_line:
+        line = int(np.flatnonzero(lengths > block.max_line)[0])
+        raise _too_long(block.uri, block.offset + int(starts[line]), block.max_line)
+    keys = pa.array(starts + block.offset)
+    values = _values(block, fmt, starts, lengths, returns)
+    return pa.RecordBatch.from_arrays([keys, values], names=["key", "value"])
+
+
+def _values(
+    block: _Block, fmt: TextInput, starts: _Positions, lengths: _Positions, returns: Any
+) -> pa.Array:
+    if len(lengths) == 1:  # perhaps a very long one: no copy
+        raw = b""
+        array = _array(lengths, block.data[: int(lengths[0])], pa.binary())
+    else:
+        raw = block.data.tobytes()
+        array = _array(lengths, _without_ends(raw, bool(returns.any())), pa.binary())
+    if not fmt.encoding:
+        return array
+    codec = codecs.lookup(fmt.encoding).name
+    if codec == "utf-8":
+        # Line by line: bytes that are invalid apart may be valid together.
+        with contextlib.suppress(pa.ArrowInvalid):  # rare, and treated below
+            return array.view(pa.string()) if raw and raw.isascii() else array.cast(pa.string())
+    if codec == "utf-8" or _SINGLE_BYTE.fullmatch(codec):
+        return _decoded_whole(block, fmt, starts, raw or block.data.tobytes())
+    return _decoded_each(block, fmt, starts, array)
+
+
+def _decoded_whole(block: _Block, fmt: TextInput, starts: _Positions, raw: bytes) -> pa.Array:
+    """All lines decoded at once: none of these decoders lets a newline be part of a character."""
+    try:
+        text = raw.decode(fmt.encoding, fmt.errors).encode()
+    except UnicodeDecodeError as exc:
+        line = int(np.searchsorted(starts, exc.start, "right")) - 1
+        raise _undecodable(block, int(starts[line]), exc) from exc
+    data = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(data == _NEWLINE)
+    returns = data[ends - 1] == _RETURN
+    if len(ends) and ends[0] == 0:
+        returns[0] = False
+    if len(ends) < len(starts):
+        ends, returns = np.append(ends, len(data)), np.append(returns, False)
+    lengths = np.diff(ends, prepend=-1) - 1 - returns
+    values = _without_ends(text, bool(returns.any()))
+    if len(values) > _VALUES_MAX:
+        raise InputError(
+            f"{block.uri}: the line at offset {block.offset} is longer than 2 GiB as UTF-8; "
+            'read it as bytes: TextInput(encoding="")'
+        )
+    return _array(lengths, values, pa.string())
+
+
+def _decoded_each(block: _Block, fmt: TextInput, starts: _Positions, array: pa.Array) -> pa.Array:
+    lines: list[str] = []
+    try:
+        for line in array:
+            lines.append(line.as_py().decode(fmt.encoding, fmt.errors))  # noqa: PERF401 (count)
+    except UnicodeDecodeError as exc:
+        raise _undecodable(block, int(starts[len(lines)]), exc) from exc
+    return pa.array(lines, pa.string())
+
+
+def _undecodable(block: _Block, start: int, exc: UnicodeDecodeError) -> InputError:
+    return InputError(
+        f"{block.uri}: the line at offset {block.offset + start} is not {exc.encoding}: "
+        f'{exc.reason}; use errors="replace" or another encoding in TextInput'
+    )
+
+
+def _without_ends(raw: bytes, returns: bool) -> bytes:
+    r"""`raw` without any ``\n`` or ``\r\n``. Replacing in C is 4 times as fast as a numpy mask."""
+    if returns:
+        raw = raw.replace(b"\r\n", b"\n")
+    return raw.replace(b"\n", b"")
+
+
+def _array(lengths: _Positions, values: bytes | _Bytes, kind: pa.DataType) -> pa.Array:
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]
+    return pa.Array.from_buffers(kind, len(lengths), buffers)
