@@ -15,8 +15,8 @@ from typing import Any
 from mrmesos.mesos.callbacks import ExecutorCallbacks, Json, OnFatal
 from mrmesos.mesos.calls import CallChannel
 from mrmesos.mesos.errors import MesosCallError, MesosError
+from mrmesos.mesos.event_loop import Backoff, SubscriptionLoop
 from mrmesos.mesos.pymesos_import import MesosExecutorDriver
-from mrmesos.mesos.subscription import Backoff, SubscriptionLoop
 
 __all__ = ["AGENT_LOST_EXIT_CODE", "ExecutorDriver", "flag", "seconds"]
 

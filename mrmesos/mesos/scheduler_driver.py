@@ -11,8 +11,9 @@ from typing import Any
 
 from mrmesos.mesos.callbacks import Json, OnFatal, SchedulerCallbacks
 from mrmesos.mesos.calls import CallChannel, host_and_port
+from mrmesos.mesos.errors import MesosError, MesosUnreachable
+from mrmesos.mesos.event_loop import Backoff, SubscriptionLoop
 from mrmesos.mesos.pymesos_import import MesosSchedulerDriver
-from mrmesos.mesos.subscription import Backoff, SubscriptionLoop
 
 __all__ = ["SchedulerDriver", "parse_master"]
 
@@ -33,8 +34,10 @@ def parse_master(master: str) -> str:
     scheme = scheme.lower()
     if scheme == "zk":
         hosts, slash, path = rest.partition("/")
-        if not hosts or not slash or not path:
-            raise ValueError(f"a ZooKeeper master is zk://host:port,…/path, not {master!r}")
+        if not hosts or not slash or not path or "@" in hosts:
+            raise ValueError(
+                f"a ZooKeeper master is zk://host:port,…/path (no credentials), not {master!r}"
+            )
         return f"zk://{rest}"
     if separator and scheme != "http":
         raise ValueError(f"a master is host:port, http://host:port or zk://…, not {master!r}")
@@ -135,24 +138,40 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     # Life.
 
     def start(self) -> None:
-        """Start the IO thread and subscribe; with zk:// find the leading master first."""
+        """Start the IO thread and subscribe; with zk:// find the leading master first.
+
+        Raises:
+            MesosUnreachable: ZooKeeper does not answer, or has no such path. (A master that is
+                not there is waited for.)
+        """
         self._teardown_wanted = False
         super().start()
-        if self.master_uri.startswith("zk://"):
-            from pymesos.detector import MasterDetector
-
-            self.detector = MasterDetector(self.master_uri.removeprefix("zk://"), self)
-            self.detector.start()
-        else:
+        if not self.master_uri.startswith("zk://"):
             self.change_master(self.master_uri)
+            return
+        from pymesos.detector import MasterDetector
+
+        self.detector = MasterDetector(self.master_uri.removeprefix("zk://"), self)
+        try:
+            self.detector.start()
+            if not self.detector.zk.exists("/"):
+                # pymesos would watch a path that is not there, without an end or a word.
+                raise MesosUnreachable("there is no such path")
+        except Exception as problem:
+            self.abort()
+            raise MesosUnreachable(f"{self.master_uri}: {problem}") from problem
 
     def stop(self, failover: bool = False) -> None:
         """Stop; without `failover` tell the master to end the framework with all its tasks.
 
-        Does not wait: `join()` does. TEARDOWN needs a subscription; without one the master ends
-        the framework after its failover_timeout.
+        Does not wait: `join()` does. The first of several stops decides. TEARDOWN needs a
+        subscription; without one the master ends the framework after its failover_timeout.
         """
-        self._teardown_wanted = not failover
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+            self._teardown_wanted = not failover
         super().stop()
 
     def abort(self) -> None:
@@ -165,7 +184,10 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         if not self.connected:
             logger.warning("no subscription, so no TEARDOWN: the failover_timeout must pass")
             return
-        self._teardown()
+        try:
+            self._teardown()
+        except MesosError as problem:
+            logger.error("TEARDOWN failed, the failover_timeout must pass: %s", problem)
 
     @property
     def framework(self) -> Json:

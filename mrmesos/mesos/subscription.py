@@ -1,41 +1,28 @@
-"""The event stream of a driver: pymesos' connection and IO loop, mended.
-
-Both of pymesos' drivers inherit their IO loop from `pymesos.process.Process`; `SubscriptionLoop`
-replaces that loop for both of ours, and `Subscription` the reading of one connection.
-"""
+"""One connection of a driver to its event stream: pymesos' `Connection`, mended."""
 
 from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
-import random
 import select
 import socket
-import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from urllib.parse import urlsplit
+from typing import Protocol
 
 from http_parser.http import HttpParser
 
-from mrmesos.mesos.callbacks import Json, OnFatal
-from mrmesos.mesos.calls import MAX_ANSWER_BYTES, CallChannel, host_and_port
-from mrmesos.mesos.errors import MesosCallError, MesosError, MesosUnreachable
-from mrmesos.mesos.pymesos_import import Connection, Process
+from mrmesos.mesos.callbacks import Json
+from mrmesos.mesos.calls import MAX_ANSWER_BYTES, host_and_port
+from mrmesos.mesos.errors import MesosCallError, MesosError
+from mrmesos.mesos.pymesos_import import Connection
 
-__all__ = ["MAX_RECORD_BYTES", "Backoff", "SubscribeRefused", "Subscription", "SubscriptionLoop"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["MAX_RECORD_BYTES", "SubscribeRefused", "Subscriber", "Subscription"]
 
 RECEIVE_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 256 * 1024 * 1024
 """A RecordIO record that claims to be longer is taken for a broken stream."""
 _MAX_LENGTH_DIGITS = 12
-_LONGEST_WAIT = 1.0  # seconds between two looks at the clock
-_MOST_REDIRECTS = 5
 
 
 class SubscribeRefused(MesosCallError):
@@ -47,23 +34,19 @@ class SubscribeRefused(MesosCallError):
         """Where a redirection points to."""
 
 
-class Backoff:
-    """Growing, jittered pauses: `initial`, doubled at each failure, at most `longest` (seconds)."""
+class Subscriber(Protocol):
+    """The driver, as its connection sees it."""
 
-    def __init__(self, initial: float, longest: float) -> None:
-        self.initial = initial
-        self.longest = longest
-        self.failures = 0
+    stream_id: str | None
 
-    def next_pause(self) -> float:
-        """Count a failure and say how long to wait now."""
-        pause = min(self.longest, self.initial * 2.0 ** min(self.failures, 30))
-        self.failures += 1
-        return pause * random.uniform(0.6, 1.0)
+    def gen_request(self) -> bytes:
+        """The bytes of the SUBSCRIBE request."""
 
-    def reset(self) -> None:
-        """After a success that lasted."""
-        self.failures = 0
+    def process_event(self, event: Json) -> None:
+        """One event; must not raise."""
+
+    def on_close(self) -> None:
+        """The connection is closed."""
 
 
 class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
@@ -73,7 +56,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
     their body is there; records re-copied for each event; lengths that are never checked.
     """
 
-    def __init__(self, addr: str, callback: SubscriptionLoop) -> None:
+    def __init__(self, addr: str, callback: Subscriber) -> None:
         """Begin to connect to `addr` ("host:port").
 
         Raises:
@@ -112,7 +95,10 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
                 raise OSError(problem, os.strerror(problem))
             self.connected = True
         if ready & select.POLLOUT and self._request:
-            sent = self._sock.send(self._request)
+            try:
+                sent = self._sock.send(self._request)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
             self._request = self._request[sent:]
         if ready & (select.POLLIN | select.POLLHUP | select.POLLERR):
             return self.read()
@@ -189,271 +175,3 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         self._sock.close()
         self.connected = False
         self._callback.on_close()
-
-
-class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
-    """pymesos' IO thread, mended. Both drivers inherit it before pymesos' own driver.
-
-    Mends: an exception that leaves a callback, or an unexpected answer, ends the thread and
-    interrupts the main thread; a new SUBSCRIBE follows a loss at once or after an uninterruptible
-    sleep; `disconnected` for connections that never were; no watchdog; `select()`, which fails
-    from file descriptor 1024 on; `join()` without a deadline.
-    """
-
-    # pymesos' own.
-    _lock: AbstractContextManager[bool]
-    _master: str | None
-    _new_master: str | None
-    _started: bool
-    _stream_id: str | None
-    _io_thread: threading.Thread | None
-    _wakeup_fds: tuple[int, int] | None
-
-    _calls: CallChannel
-    _backoff_pauses: Backoff
-    _on_fatal: OnFatal | None = None
-    _subscribed = False
-    _stopping = False
-    _given_up = False
-    _silence_limit: float | None = None  # seconds without a byte, once subscribed
-    _subscribe_limit: float | None = None  # seconds from connecting to SUBSCRIBED
-    _retry_at = 0.0  # monotonic seconds
-    _redirects = 0  # in a row
-
-    # For the drivers to fill in.
-
-    def _say_disconnected(self) -> None:
-        raise NotImplementedError
-
-    def _say_error(self, message: str) -> None:
-        raise NotImplementedError
-
-    def _lost(self) -> None:
-        """After each failed attempt and each loss; in the IO thread."""
-
-    def _tick(self) -> None:
-        """At least about once a second, in the IO thread, while not stopped."""
-
-    # The state that others may look at.
-
-    @property
-    def connected(self) -> bool:
-        """Whether the subscription stands: calls can be sent."""
-        with self._lock:
-            return self._subscribed and self._stream_id is not None
-
-    # Events.
-
-    def process_event(self, event: Json) -> None:
-        """Hand an event to pymesos' dispatch; nothing it raises goes further."""
-        if not self._started:
-            return
-        self._guard(self.on_event, event)
-
-    def _guard(self, function: Callable[..., object], *args: object) -> None:
-        try:
-            function(*args)
-        except BaseException as problem:  # SystemExit, too, must not end the thread
-            logger.exception("a callback raised; the driver goes on")
-            self._report(problem)
-
-    def _report(self, problem: BaseException) -> None:
-        if self._on_fatal is None:
-            return
-        try:
-            self._on_fatal(problem)
-        except BaseException:  # as above
-            logger.exception("on_fatal raised")
-
-    def give_up(self, message: str) -> None:
-        """Stop without TEARDOWN and say `error(message)`, once."""
-        with self._lock:
-            if self._given_up or self._stopping:
-                return
-            self._given_up = True
-        logger.error("the driver gives up: %s", message)
-        self.abort()
-        self._guard(self._say_error, message)
-
-    def on_close(self) -> None:
-        """A connection of ours is closed: end waiting calls, say `disconnected` if there was one.
-
-        (pymesos says it for every attempt.)
-        """
-        with self._lock:
-            was_subscribed, self._subscribed = self._subscribed, False
-            self._stream_id = None
-        self._calls.interrupt()
-        if was_subscribed and not self._stopping:
-            self._guard(self._say_disconnected)
-
-    # The thread.
-
-    def start(self) -> None:
-        """Start the IO thread."""
-        self._stopping = self._given_up = False
-        self._retry_at, self._redirects = 0.0, 0
-        self._backoff_pauses.reset()
-        # Past pymesos' drivers on purpose: theirs ask the master for its version in this thread.
-        Process.start(self)
-
-    def change_master(self, new_master: str | None) -> None:
-        """Subscribe at another master ("host:port"), or wait until there is one (None)."""
-        self._retry_at = 0.0
-        self._backoff_pauses.reset()
-        Process.change_master(self, new_master)
-
-    def stop(self) -> None:
-        """Ask the IO thread to end; does not wait for it."""
-        self._stopping = True
-        super().stop()
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Wait for the IO thread, at most `timeout` seconds; return whether it has ended."""
-        thread = self._io_thread
-        if thread is None:
-            return True
-        if thread is threading.current_thread():
-            return False
-        thread.join(timeout)
-        return not thread.is_alive()
-
-    def _run(self) -> None:
-        assert self._wakeup_fds is not None
-        reader, writer = self._wakeup_fds
-        try:
-            self._loop(reader)
-        except BaseException as problem:  # the last line of defence: a fault of ours
-            logger.exception("the driver's IO thread failed")
-            self._report(problem)
-            self.give_up(f"the driver failed: {problem!r}")
-        finally:
-            with self._lock:
-                self._started = False
-                self._wakeup_fds = None
-            os.close(reader)
-            os.close(writer)
-            self._calls.close()
-
-    def _loop(self, wakeup: int) -> None:
-        conn: Subscription | None = None
-        try:
-            while not self.aborted:
-                if self._take_new_master() and conn is not None:
-                    self._end(conn, None)
-                    conn = None
-                try:
-                    if conn is None and self._master and time.monotonic() >= self._retry_at:
-                        conn = Subscription(self._master, self)
-                    ready = self._poll(wakeup, conn)
-                    if self.aborted:
-                        break
-                    self._guard(self._tick)
-                    if conn is not None:
-                        alive = conn.step(ready) if ready else self._in_time(conn)
-                        if not alive:
-                            raise MesosUnreachable("the event stream ended")
-                except (OSError, MesosError) as problem:
-                    self._end(conn, problem)
-                    conn = None
-        finally:
-            self._guard(self._shutdown)
-            if conn is not None:
-                conn.close()
-
-    def _end(self, conn: Subscription | None, problem: Exception | None) -> None:
-        """Close a connection; after a `problem` (not a move to another master) plan the next."""
-        lasted = False
-        if conn is not None:
-            age = time.monotonic() - conn.started_at
-            lasted = self._subscribed and age > self._backoff_pauses.longest
-            conn.close()
-        if problem is not None:
-            self._failed(problem, lasted)
-
-    def _take_new_master(self) -> bool:
-        """Whether the master is another one from now on."""
-        with self._lock:
-            moved = self._new_master != self._master
-            self._master = self._new_master
-            return moved
-
-    def _poll(self, wakeup: int, conn: Subscription | None) -> int:
-        poller = select.poll()
-        poller.register(wakeup, select.POLLIN)
-        wait = _LONGEST_WAIT
-        if conn is not None:
-            writing = conn.want_write() or not conn.connected
-            poller.register(conn.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
-        elif self._master:
-            wait = max(0.0, min(wait, self._retry_at - time.monotonic()))
-        ready = 0
-        for fd, flags in poller.poll(wait * 1000):
-            if fd == wakeup:
-                os.read(wakeup, select.PIPE_BUF)
-            else:
-                ready = flags
-        return ready
-
-    def _in_time(self, conn: Subscription) -> bool:
-        """The watchdog: whether a silent connection may stay silent."""
-        now = time.monotonic()
-        if self._subscribed:
-            late, since = self._silence_limit, conn.heard_at
-        else:
-            late, since = self._subscribe_limit, conn.started_at
-        if late is not None and now - since > late:
-            raise MesosUnreachable(f"nothing heard for {now - since:.1f} s")
-        return True
-
-    def _failed(self, problem: Exception, lasted: bool) -> None:
-        """Decide what follows a refusal or a loss."""
-        if self._stopping:
-            return
-        if isinstance(problem, SubscribeRefused):
-            if problem.status in (400, 401, 403):
-                self.give_up(f"SUBSCRIBE was refused: {problem}")
-                return
-            if problem.location and self._redirected(problem.location):
-                return
-        if lasted:
-            # The next attempt may come soon. A subscription that is lost as soon as it stands
-            # counts as one more failure, or the two sides would go round and round.
-            self._backoff_pauses.reset()
-        pause = self._backoff_pauses.next_pause()
-        self._redirects = 0
-        self._retry_at = time.monotonic() + pause
-        logger.warning("%s: %s; next try in %.2f s", self._master, problem, pause)
-        self._lost()
-
-    def _redirected(self, location: str) -> bool:
-        """Go to the leading master; False when the redirection makes no sense or goes in circles.
-
-        Mesos writes "//host:port/path".
-        """
-        target = urlsplit(location if "//" in location else "//" + location).netloc
-        try:
-            host_and_port(target)
-        except ValueError:
-            return False
-        if target == self._master or self._redirects >= _MOST_REDIRECTS:
-            return False
-        self._redirects += 1
-        logger.info("redirected to the leading master at %s", target)
-        with self._lock:
-            self._new_master = target
-        return True
-
-    def _subscribe_request(self, path: str, headers: dict[str, str], body: Json) -> bytes:
-        """The bytes of a SUBSCRIBE request."""
-        data = json.dumps(body).encode()
-        head = {
-            "Host": str(self._master),
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            **headers,
-            "Connection": "close",
-            "Content-Length": str(len(data)),
-        }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-        return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + data

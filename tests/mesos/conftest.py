@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mrmesos.mesos.subscription import SubscriptionLoop
+from mrmesos.mesos.event_loop import SubscriptionLoop
 from tests.mesos.scripted import PATIENCE, Server
 
 

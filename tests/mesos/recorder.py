@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mrmesos.mesos.callbacks import Json
+from mrmesos.mesos.event_loop import Backoff
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
-from mrmesos.mesos.subscription import Backoff
 from tests.mesos.scripted import Server, Stream
 
 Start = Callable[[SchedulerDriver], None]

@@ -14,8 +14,8 @@ import pytest
 
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosError
+from mrmesos.mesos.event_loop import Backoff
 from mrmesos.mesos.executor_driver import AGENT_LOST_EXIT_CODE, ExecutorDriver, flag, seconds
-from mrmesos.mesos.subscription import Backoff
 from tests.mesos.scripted import Request, Server, Stream, wait_for
 
 Start = Callable[[ExecutorDriver], None]

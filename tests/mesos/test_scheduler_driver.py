@@ -304,7 +304,16 @@ def test_names_of_masters(given: str, used: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["https://host:5050", "zk://h1:2181", "", "host:port", "host:0", "[::1]:5050", "file:///x"],
+    [
+        "https://host:5050",
+        "zk://h1:2181",
+        "zk://u:p@h1:2181/mesos",
+        "",
+        "host:port",
+        "host:0",
+        "[::1]:5050",
+        "file:///x",
+    ],
 )
 def test_names_that_are_none(given: str) -> None:
     with pytest.raises(ValueError):
@@ -318,12 +327,18 @@ def test_zookeeper_names_the_leader(
     import pymesos.detector
 
     class Detector:
+        path_exists = True
+
         def __init__(self, uri: str, agent: SchedulerDriver) -> None:
-            self.uri, self.agent, self.stopped = uri, agent, False
+            self.uri, self.agent, self.stopped, self.zk = uri, agent, False, self
 
         def start(self) -> None:
             address = {"ip": "127.0.0.1", "port": server.port}
-            self.agent.onNewMasterDetectedMessage(json.dumps({"address": address}).encode())
+            if self.path_exists:
+                self.agent.onNewMasterDetectedMessage(json.dumps({"address": address}).encode())
+
+        def exists(self, path: str) -> bool:
+            return self.path_exists
 
         def stop(self) -> None:
             self.stopped = True
@@ -339,6 +354,21 @@ def test_zookeeper_names_the_leader(
     wait_for(lambda: heard.of("disconnected"))
     driver.stop(failover=True)
     assert detector.stopped
+    Detector.path_exists = False
+    elsewhere = SchedulerDriver(heard, FRAMEWORK, "zk://h1:2181/typo")
+    with pytest.raises(MesosUnreachable, match="no such path"):
+        elsewhere.start()
+    assert elsewhere.join(10)
+
+
+def test_an_unreachable_zookeeper_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import kazoo.client
+
+    monkeypatch.setattr(kazoo.client.KazooClient.start, "__defaults__", (0.3,))
+    driver = SchedulerDriver(Recorder(), FRAMEWORK, "zk://127.0.0.1:1/mesos")
+    with pytest.raises(MesosUnreachable, match=r"zk://127\.0\.0\.1:1/mesos"):
+        driver.start()
+    assert driver.join(10)
 
 
 # A frozen master.

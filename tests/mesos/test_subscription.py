@@ -6,8 +6,8 @@ import pytest
 
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError
+from mrmesos.mesos.event_loop import Backoff
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
-from mrmesos.mesos.subscription import Backoff
 from tests.mesos.recorder import (
     FRAMEWORK,
     Recorder,
@@ -98,6 +98,7 @@ def test_stop_sends_teardown_only_without_failover(server: Server) -> None:
         driver.start()
         wait_for(lambda heard=heard: heard.of("registered"))  # type: ignore[misc]
         driver.stop(failover=failover)
+        driver.stop(failover=not failover)  # too late to change one's mind
         assert driver.join(10)
         assert len(server.calls("TEARDOWN")) == teardowns
         assert not heard.of("disconnected")
