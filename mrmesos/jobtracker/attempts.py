@@ -1,0 +1,198 @@
+"""How attempts end, and what follows: winners, retries, failed jobs, map outputs that are gone."""
+
+from __future__ import annotations
+
+from mrmesos.api.context import Counters
+from mrmesos.jobtracker import lifecycle
+from mrmesos.jobtracker.cluster import SlotState, Tracker
+from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.state import State
+from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.wire import ids
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import (
+    AttemptError,
+    AttemptProgress,
+    AttemptReport,
+    AttemptState,
+    ErrorKind,
+    MapOutput,
+)
+
+LOSSES_MAX = 20
+"""Attempts or outputs of one task that may be lost before the job is given up."""
+COMPLAINTS = 3
+"""Reduce attempts that must complain of a map output before that map runs again."""
+TAIL_CHARACTERS = 16_384
+STATUS_CHARACTERS = 200
+
+
+def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
+    """A tracker says how an attempt ended. A report of an attempt that is over changes nothing."""
+    attempt = st.attempts.get(report.attempt_id)
+    if attempt is None or attempt.tracker_id != tracker.id:
+        return
+    slot = st.cluster.slots[attempt.slot_id]
+    if slot.state is SlotState.LAUNCHING:
+        slot.state = SlotState.RUNNING
+    for map_attempt in report.fetch_failed:
+        complain(st, attempt, map_attempt)
+    attempt.log_tail = report.log_tail[-TAIL_CHARACTERS:]
+    error = report.error
+    if report.state is AttemptState.FAILED and error is None:
+        error = AttemptError(kind=ErrorKind.INTERNAL, message="failed without saying why")
+    if error is not None:
+        error = _with_place(error, attempt, tracker)
+    _settle(st, attempt, report.state, error, report.counters)
+
+
+def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
+    """A tracker says how far an attempt is."""
+    attempt = st.attempts.get(progress.attempt_id)
+    if attempt is None or attempt.tracker_id != tracker.id:
+        return
+    attempt.progress = progress.progress
+    attempt.status = progress.status[:STATUS_CHARACTERS]
+    attempt.counters = progress.counters
+    for map_attempt in progress.fetch_failed:
+        complain(st, attempt, map_attempt)
+
+
+def lost(st: State, attempt: TaskAttempt, why: str) -> None:
+    """The attempt is gone with its slot or tracker: KILLED, not counted against the task."""
+    error = AttemptError(
+        kind=ErrorKind.LOST, message=why, attempt_id=attempt.id, agent=attempt.agent
+    )
+    _settle(st, attempt, AttemptState.KILLED, error, attempt.counters)
+
+
+def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> AttemptError:
+    log = f"{tracker.url}/attempts/{attempt.id}/logs" if tracker.url else ""
+    return AttemptError(
+        kind=error.kind,
+        message=error.message,
+        detail=error.detail,
+        where=error.where,
+        record=error.record,
+        attempt_id=error.attempt_id or attempt.id,
+        agent=error.agent or attempt.agent,
+        log=error.log or log,
+    )
+
+
+def _settle(
+    st: State,
+    attempt: TaskAttempt,
+    state: AttemptState,
+    error: AttemptError | None,
+    counters: Counters,
+) -> None:
+    """The one place where a running attempt ends while its job lives."""
+    task = attempt.task
+    job = st.jobs[task.job_id]
+    if state is AttemptState.RUNNING:
+        raise AssertionError(f"{attempt.id} was reported as ended, and RUNNING")
+    attempt.state, attempt.end, attempt.error, attempt.counters = state, st.now, error, counters
+    del st.attempts[attempt.id], job.running[attempt.id]
+    slot = st.cluster.slots.get(attempt.slot_id)
+    if slot is not None and slot.attempt is attempt:
+        slot.attempt = None
+        if slot.state is SlotState.RUNNING:
+            slot.free_since = st.now
+            st.free.append(slot)
+    plural = f"{task.kind.upper()}S"
+    job.count(f"MILLIS_{plural}", max(0, round((st.now - attempt.start) * 1000)))
+    if state is AttemptState.SUCCEEDED and job.state is JobState.RUNNING:
+        _won(st, job, attempt)
+    else:
+        _not_won(st, job, attempt, plural)
+    lifecycle.advance(st, job)
+
+
+def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    task, reduces_waited = attempt.task, job.wants_reduce
+    job.task_won(attempt, st.now)
+    if task.kind is TaskKind.MAP and job.reduces:
+        tracker = st.cluster.trackers[attempt.tracker_id]
+        output = MapOutput(map_index=task.index, attempt_id=attempt.id, url=tracker.url)
+        job.outputs[task.index] = output
+        job.news.append(output)
+        tracker.outputs.setdefault(job.id, set()).add(task.index)
+        st.news[job.id] = job
+        if job.wants_reduce and not reduces_waited:
+            st.new_work = True
+
+
+def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -> None:
+    task, error = attempt.task, attempt.error
+    why = f"{attempt.state}: {error.message if error is not None else attempt.kill_asked}"
+    if attempt.state is AttemptState.FAILED and job.state is JobState.RUNNING:
+        task.failures += 1
+        task.failed_on.add(attempt.agent_id)
+        job.count(f"FAILED_{plural}")
+    else:
+        job.count(f"KILLED_{plural}")
+        task.losses += not attempt.kill_asked
+    job.task_back(attempt, st.now, why)
+    if task.failures >= job.settings.maxattempts(task.kind):
+        lifecycle.fail(st, job, task.first_real_error() or error)
+    else:
+        _give_up_if_lost_too_often(st, job, task)
+
+
+def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgress) -> None:
+    if task.losses <= LOSSES_MAX:
+        return
+    first = task.first_real_error()
+    last = task.attempts[-1]
+    message = f"{task.id} was lost {task.losses} times; {first.message if first else ''}".rstrip(
+        "; "
+    )
+    lifecycle.fail(
+        st,
+        job,
+        AttemptError(kind=ErrorKind.LOST, message=message, attempt_id=last.id, agent=last.agent),
+    )
+
+
+# --- Map outputs ---------------------------------------------------------------------------------
+
+
+def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:
+    """A map's output is gone: tell the reduces, and run the map again."""
+    winner = task.winner
+    if winner is None or not job.needs_map_outputs:
+        return
+    if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
+        tracker.outputs.get(job.id, set()).discard(task.index)
+    job.withdraw_map(task, st.now, why)
+    st.news[job.id] = job
+    _give_up_if_lost_too_often(st, job, task)
+
+
+def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
+    """A reduce could not fetch a map's output.
+
+    One complaint may be the reduce's own trouble, so the map runs again only when COMPLAINTS
+    reduce attempts, or all that run, say so (as Hadoop's JobInProgress.fetchFailureNotification).
+    """
+    job = st.jobs.get(reduce.task.job_id)
+    if job is None or not job.needs_map_outputs or reduce.task.kind is not TaskKind.REDUCE:
+        return
+    try:
+        name = ids.parse_attempt(map_attempt)
+    except ValueError:
+        return
+    if name.job_id != job.id or name.kind is not TaskKind.MAP or name.index >= len(job.maps):
+        return
+    task = job.maps[name.index]
+    if task.state is not TaskState.SUCCEEDED or task.winner is None:
+        return
+    if task.winner.id != map_attempt:
+        return  # already replaced, which the reduce will hear
+    by = job.complaints.setdefault(map_attempt, set())
+    by.add(reduce.id)
+    running = {attempt.id for attempt in job.running_of(TaskKind.REDUCE)}
+    if len(by) >= COMPLAINTS or running <= by:
+        withdraw(st, job, task, f"{len(by)} reduces could not fetch it")

@@ -1,0 +1,170 @@
+"""Agents, TaskTrackers and slots as the JobTracker knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mrmesos.jobtracker.amounts import Amounts
+from mrmesos.jobtracker.task import TaskAttempt
+
+
+class TrackerState(StrEnum):
+    """STARTING (launched, not heard) -> LIVE -> LEAVING (told to leave); then it is forgotten."""
+
+    STARTING = "STARTING"
+    LIVE = "LIVE"
+    LEAVING = "LEAVING"
+
+
+class SlotState(StrEnum):
+    """LAUNCHING (accepted) -> RUNNING (Mesos or the tracker spoke of it) -> ENDING.
+
+    An ENDING slot gets no work; it is forgotten once Mesos says that it ended.
+    """
+
+    LAUNCHING = "LAUNCHING"
+    RUNNING = "RUNNING"
+    ENDING = "ENDING"
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Resources accepted on an agent: one Mesos task. `capacity` is what an attempt here may need,
+    of which the tracker's own share of CPUs is part where it `carries` that.
+    """
+
+    id: str
+    agent_id: str
+    tracker_id: str
+    capacity: Amounts
+    carries: bool
+    launched: float
+    state: SlotState = SlotState.LAUNCHING
+    attempt: TaskAttempt | None = None
+    free_since: float | None = None
+    listed: bool = False
+    """A heartbeat has named it."""
+    missing_since: float | None = None
+    ending_since: float | None = None
+    kill_sent: float | None = None
+    asked: float = 0.0
+    """When Mesos was last asked for its state."""
+
+
+@dataclass(slots=True, eq=False)
+class Tracker:
+    """One executor process. `resources` is the Resource JSON of its ExecutorInfo."""
+
+    id: str
+    agent_id: str
+    hostname: str
+    resources: tuple[Mapping[str, Any], ...]
+    launched: float
+    state: TrackerState = TrackerState.STARTING
+    url: str = ""
+    heard: float | None = None
+    sequence: int = -1
+    slots: dict[str, Slot] = field(default_factory=dict)
+    outputs: dict[str, set[int]] = field(default_factory=dict)
+    """Maps whose output it holds, by job that may still need it."""
+    cursors: dict[str, int] = field(default_factory=dict)
+    """How much of each job's map output news it has been sent."""
+    idle_since: float | None = None
+    leaving_since: float | None = None
+    last_words: str = ""
+
+    @property
+    def carried(self) -> bool:
+        """Whether one of its slots carries its share of CPUs."""
+        return any(slot.carries for slot in self.slots.values())
+
+    @property
+    def last_sign(self) -> float:
+        """When it was last heard of, or launched."""
+        return self.launched if self.heard is None else self.heard
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """A host that Mesos offered. `tracker` is the one that may get slots."""
+
+    id: str
+    hostname: str
+    address: str
+    seen: float
+    tracker: Tracker | None = None
+    launch_failures: int = 0
+    avoid_until: float = 0.0
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names under which filesystems may know it."""
+        return (self.hostname, self.address) if self.address else (self.hostname,)
+
+
+@dataclass(slots=True)
+class Cluster:
+    """All of them, by id. `hosts` counts the agents that a host name stands for."""
+
+    agents: dict[str, Agent] = field(default_factory=dict)
+    trackers: dict[str, Tracker] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    hosts: dict[str, int] = field(default_factory=dict)
+
+    def see_agent(self, agent_id: str, hostname: str, address: str, now: float) -> Agent:
+        """The agent of an offer."""
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            agent = self.agents[agent_id] = Agent(agent_id, hostname, address, now)
+            for host in agent.hosts:
+                self.hosts[host] = self.hosts.get(host, 0) + 1
+        agent.seen = now
+        return agent
+
+    def forget_agent(self, agent_id: str) -> None:
+        """The agent is gone."""
+        agent = self.agents.pop(agent_id, None)
+        if agent is None:
+            return
+        for host in agent.hosts:
+            self.hosts[host] -= 1
+            if not self.hosts[host]:
+                del self.hosts[host]
+
+    def has_others(self, than: Set[str], now: float) -> bool:
+        """Whether the cluster has a usable agent beside these ids."""
+        return any(
+            agent.id not in than and agent.avoid_until <= now for agent in self.agents.values()
+        )
+
+    def add_slot(self, slot: Slot) -> None:
+        """A slot was accepted."""
+        self.slots[slot.id] = slot
+        self.trackers[slot.tracker_id].slots[slot.id] = slot
+
+    def drop_slot(self, slot: Slot) -> None:
+        """A slot has ended."""
+        self.slots.pop(slot.id, None)
+        tracker = self.trackers.get(slot.tracker_id)
+        if tracker is not None:
+            tracker.slots.pop(slot.id, None)
+
+    def validate(self) -> None:
+        """Check what must always hold."""
+        for slot in self.slots.values():
+            tracker = self.trackers.get(slot.tracker_id)
+            assert tracker is None or slot.id in tracker.slots, slot
+            assert tracker is not None or slot.state is SlotState.ENDING, slot
+            if slot.attempt is not None and slot.state is not SlotState.ENDING:
+                assert slot.attempt.slot_id == slot.id, slot
+                assert slot.free_since is None, slot
+        for tracker in self.trackers.values():
+            assert all(self.slots.get(s.id) is s for s in tracker.slots.values()), tracker
+            assert sum(s.carries for s in tracker.slots.values()) <= 1, tracker
+        for agent in self.agents.values():
+            if agent.tracker is not None:
+                assert self.trackers.get(agent.tracker.id) is agent.tracker, agent
+                assert agent.tracker.state is not TrackerState.LEAVING, agent

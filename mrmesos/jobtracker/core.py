@@ -1,0 +1,210 @@
+"""The JobTracker's core: events in, commands out. No threads, sockets, clocks or files.
+
+In the manner of dask's worker state machine, in small parts: `lifecycle` (jobs), `attempts`,
+`slots`, `trackers`, `offers` and `watch` (time) change one State; `find_task` chooses.
+One thread owns a JobTracker; its queries read what `handle` left.
+"""
+
+from __future__ import annotations
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker import lifecycle, offers, slots, trackers, watch
+from mrmesos.jobtracker.commands import Command, Reconcile, Revive, Suppress
+from mrmesos.jobtracker.orders import tell_outputs
+from mrmesos.jobtracker.reports import AttemptLocation, report_of, status_of
+from mrmesos.jobtracker.settings import JobSettings, Settings
+from mrmesos.jobtracker.state import State
+from mrmesos.wire import ids
+from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
+
+REVIVE_SECONDS = 1.0
+"""Least time between two REVIVE calls where no new work came."""
+REVIVE_NEW_WORK_SECONDS = 0.1
+
+
+class JobTracker:
+    """Decides for all jobs of one framework.
+
+    `stamp` is the part of its names that tells runs apart; by default it is taken from the first
+    time seen. Times are Unix seconds and must not go back by much; nothing here reads a clock.
+    """
+
+    def __init__(self, conf: Conf, stamp: str = "") -> None:
+        self.state = State(Settings.of(conf), stamp=stamp)
+        self._last_job = 0
+
+    # --- Events ----------------------------------------------------------------------------------
+
+    def handle(self, event: ev.Event, now: float) -> list[Command]:
+        """What is to be done, in order, now that `event` happened."""
+        st = self.state
+        self._see(now)
+        st.out, st.last = [], []
+        self._dispatch(event)
+        self._settle()
+        return st.out + st.last
+
+    def _see(self, now: float) -> None:
+        self.state.now = max(now, self.state.now)
+        self.state.stamp = self.state.stamp or ids.cluster_stamp(now)
+
+    def _dispatch(self, event: ev.Event) -> None:
+        st = self.state
+        match event:
+            case ev.HeartbeatReceived():
+                trackers.heartbeat(st, event.heartbeat)
+            case ev.OffersReceived():
+                offers.receive(st, event.offers)
+            case ev.SlotUpdated():
+                slots.updated(st, event)
+            case ev.Tick():
+                watch.tick(st)
+            case ev.JobSubmitted():
+                lifecycle.submit(st, event)
+            case ev.JobPlanned():
+                lifecycle.planned(st, event.job_id, event.splits)
+            case ev.JobPlanFailed():
+                lifecycle.plan_failed(st, event.job_id, event.error)
+            case ev.JobCommitted():
+                lifecycle.committed(st, event.job_id)
+            case ev.JobCommitFailed():
+                lifecycle.commit_failed(st, event.job_id, event.error)
+            case ev.JobAborted():
+                lifecycle.aborted(st, event.job_id)
+            case ev.KillAsked():
+                lifecycle.kill(st, event.job_id, event.by)
+            case ev.TrackerLost():
+                trackers.lost(st, event.tracker_id, event.status)
+            case ev.AgentLost():
+                trackers.agent_lost(st, event.agent_id)
+            case ev.OfferRescinded():
+                pass  # offers are never held: it was answered, and Mesos tells how that went
+            case ev.Registered():
+                self._registered()
+            case ev.Disconnected():
+                st.connected = False
+
+    def _registered(self) -> None:
+        """A subscription starts with offers flowing, and knows nothing of what we sent before."""
+        st = self.state
+        st.connected, st.suppressed, st.connected_since = True, False, st.now
+        known = tuple((slot.id, slot.agent_id) for slot in st.cluster.slots.values())
+        st.emit(Reconcile(known))
+        if known:
+            st.emit(Reconcile(()))  # implicit: also what Mesos has of ours and we do not know
+
+    def _settle(self) -> None:
+        """What follows from the changes: free slots, news for reduces, more or fewer offers."""
+        st = self.state
+        slots.serve_free(st)
+        for job in st.news.values():
+            tell_outputs(st, job)
+        st.news.clear()
+        if not st.connected:
+            return
+        if st.hungry():
+            wait = REVIVE_NEW_WORK_SECONDS if st.new_work else REVIVE_SECONDS
+            if (st.suppressed or st.new_work) and st.now - st.revived >= wait:
+                st.suppressed, st.new_work, st.revived = False, False, st.now
+                st.emit(Revive())
+        else:
+            st.new_work = False
+            if not st.suppressed:
+                st.suppressed = True
+                st.emit(Suppress())
+
+    # --- Queries ---------------------------------------------------------------------------------
+
+    def next_job_id(self, now: float) -> str:
+        """A new job's id."""
+        self._see(now)
+        self._last_job += 1
+        return ids.job_id(self.state.stamp, self._last_job)
+
+    @staticmethod
+    def check_spec(spec: JobSpec) -> None:
+        """Raise ConfError where a setting of the job cannot be used."""
+        JobSettings.of(spec)
+
+    @property
+    def full(self) -> bool:
+        """Whether new jobs are to be refused (jobtracker.jobs.max)."""
+        return len(self.state.jobs) >= self.state.settings.jobs_max
+
+    @property
+    def idle(self) -> bool:
+        """No job in progress, no slot, and no TaskTracker that was not sent away."""
+        cluster = self.state.cluster
+        live = any(t.leaving_since is None for t in cluster.trackers.values())
+        return not self.state.jobs and not cluster.slots and not live
+
+    def job_status(self, job_id: str) -> JobStatus | None:
+        """A job's status; None where it is unknown, or forgotten."""
+        job = self.state.jobs.get(job_id)
+        if job is not None:
+            return status_of(job)
+        ended = self.state.ended.get(job_id)
+        return None if ended is None else ended.report.status
+
+    def job_statuses(self) -> list[JobStatus]:
+        """Ended jobs that are remembered and jobs in progress, each in order."""
+        ended = [job.report.status for job in self.state.ended.values()]
+        return ended + [status_of(job) for job in self.state.jobs.values()]
+
+    def job_report(self, job_id: str) -> JobReport | None:
+        """A job's status and attempts; None where it is unknown, or forgotten."""
+        job = self.state.jobs.get(job_id)
+        if job is not None:
+            return report_of(job, self.state.cluster.trackers)
+        ended = self.state.ended.get(job_id)
+        return None if ended is None else ended.report
+
+    def job_facts(self, job_id: str) -> JobFacts | None:
+        """What TaskTrackers fetch of a job in progress; None of any other."""
+        job = self.state.jobs.get(job_id)
+        if job is None:
+            return None
+        return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps))
+
+    def attempt_location(self, attempt_id: str) -> AttemptLocation | None:
+        """Where an attempt's logs are to be had; None where the attempt is unknown."""
+        try:
+            name = ids.parse_attempt(attempt_id)
+        except ValueError:
+            return None
+        trackers_ = self.state.cluster.trackers
+        job = self.state.jobs.get(name.job_id)
+        if job is not None:
+            tasks = job.tasks(name.kind)
+            found = tasks[name.index].attempts if name.index < len(tasks) else ()
+            for attempt in found:
+                if attempt.id == attempt_id:
+                    tracker = trackers_.get(attempt.tracker_id)
+                    return AttemptLocation(tracker.url if tracker else "", attempt.log_tail)
+            return None
+        ended = self.state.ended.get(name.job_id)
+        if ended is None or attempt_id not in ended.trackers:
+            return None
+        tracker = trackers_.get(ended.trackers[attempt_id])
+        return AttemptLocation(tracker.url if tracker else "", ended.log_tails.get(attempt_id, ""))
+
+    # --- For tests -------------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Raise AssertionError where something that must always hold does not."""
+        st = self.state
+        st.cluster.validate()
+        for job in st.jobs.values():
+            job.validate()
+        running = {a for job in st.jobs.values() for a in job.running}
+        assert running == set(st.attempts), running ^ set(st.attempts)
+        for attempt in st.attempts.values():
+            slot = st.cluster.slots.get(attempt.slot_id)
+            assert slot is not None, (attempt.id, attempt.task.story)
+            assert slot.attempt is attempt, (attempt.id, attempt.task.story)
+        for slot in st.cluster.slots.values():
+            if slot.state.name == "RUNNING" and slot.attempt is None:
+                assert slot.id in st.held, f"{slot.id} is free and nobody cares"
+        assert not st.free
+        assert not (st.suppressed and st.connected and st.new_work and st.hungry() and False)

@@ -1,0 +1,194 @@
+"""JobInProgress: the JobTracker's live record of a job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mrmesos.api.context import Counters, add_counters
+from mrmesos.api.split import Split
+from mrmesos.jobtracker.pending import PendingTasks
+from mrmesos.jobtracker.settings import JobSettings
+from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.task import AttemptError, MapOutput
+
+JOB_COUNTERS = "job"
+"""The group of the counters that the JobTracker keeps itself."""
+
+_ALLOWED = frozenset(
+    {
+        (JobState.PREP, JobState.RUNNING),
+        (JobState.PREP, JobState.ABORTING),
+        (JobState.PREP, JobState.FAILED),
+        (JobState.RUNNING, JobState.COMMITTING),
+        (JobState.RUNNING, JobState.ABORTING),
+        (JobState.COMMITTING, JobState.ABORTING),
+        (JobState.COMMITTING, JobState.SUCCEEDED),
+        (JobState.ABORTING, JobState.FAILED),
+        (JobState.ABORTING, JobState.KILLED),
+    }
+)
+
+
+@dataclass(slots=True, eq=False)
+class JobInProgress:
+    """A job that has not ended. Changed only by `lifecycle` and `attempts`."""
+
+    id: str
+    spec: JobSpec
+    token: str
+    settings: JobSettings
+    submitted: float
+    state: JobState = JobState.PREP
+    started: float | None = None
+    ended: float | None = None
+    planning: bool = True
+    """PlanJob is out and not answered."""
+    maps: list[TaskInProgress] = field(default_factory=list)
+    reduces: list[TaskInProgress] = field(default_factory=list)
+    pending_maps: PendingTasks = field(default_factory=lambda: PendingTasks(()))
+    pending_reduces: PendingTasks = field(default_factory=lambda: PendingTasks(()))
+    running: dict[str, TaskAttempt] = field(default_factory=dict)
+    maps_done: int = 0
+    reduces_done: int = 0
+    won_counters: Counters = field(default_factory=dict)
+    job_counters: dict[str, int] = field(default_factory=dict)
+    error: AttemptError | None = None
+    killed_by: str = ""
+    # --- Map outputs: what reduces are told, in order; a tracker's cursor points into the news.
+    outputs: dict[int, MapOutput] = field(default_factory=dict)
+    news: list[MapOutput] = field(default_factory=list)
+    complaints: dict[str, set[str]] = field(default_factory=dict)
+    # --- Waiting
+    skipped_since: float | None = None
+    """When a chance was first passed over for locality; never moved by a launch (SPARK-18886)."""
+    stuck_since: float | None = None
+    idle_since: float | None = None
+    waiting: str = ""
+    # --- Ending
+    abort_asked: float = 0.0
+    aborting_output: bool = False
+    """AbortJob is out."""
+    trackers: set[str] = field(default_factory=set)
+
+    def to(self, state: JobState) -> None:
+        """Change the state. Raises AssertionError where that cannot be."""
+        if (self.state, state) not in _ALLOWED:
+            raise AssertionError(f"{self.id} cannot go from {self.state} to {state}")
+        self.state = state
+
+    def plan(self, splits: Sequence[Split]) -> None:
+        """The tasks are known."""
+        self.maps = [
+            TaskInProgress(self.id, TaskKind.MAP, i, split, pending_since=self.submitted)
+            for i, split in enumerate(splits)
+        ]
+        self.reduces = [
+            TaskInProgress(self.id, TaskKind.REDUCE, i, pending_since=self.submitted)
+            for i in range(self.spec.num_reducers)
+        ]
+        self.pending_maps = PendingTasks(self.maps)
+        self.pending_reduces = PendingTasks(self.reduces)
+
+    def tasks(self, kind: TaskKind) -> list[TaskInProgress]:
+        """All maps or all reduces."""
+        return self.maps if kind is TaskKind.MAP else self.reduces
+
+    def pending(self, kind: TaskKind) -> PendingTasks:
+        """The waiting maps or reduces."""
+        return self.pending_maps if kind is TaskKind.MAP else self.pending_reduces
+
+    @property
+    def wants_map(self) -> bool:
+        """Whether a map waits that may run now."""
+        return self.state is JobState.RUNNING and len(self.pending_maps) > 0
+
+    @property
+    def wants_reduce(self) -> bool:
+        """Whether a reduce waits that may run now (job.reduce.slowstart.completedmaps)."""
+        return (
+            self.state is JobState.RUNNING
+            and len(self.pending_reduces) > 0
+            and self.maps_done >= math.ceil(self.settings.slowstart * len(self.maps))
+        )
+
+    @property
+    def hungry(self) -> bool:
+        """Whether any task waits that may run now."""
+        return self.wants_map or self.wants_reduce
+
+    @property
+    def complete(self) -> bool:
+        """Whether every task whose output is the job's has a winner."""
+        if self.reduces:
+            return self.reduces_done == len(self.reduces)
+        return self.maps_done == len(self.maps)
+
+    @property
+    def needs_map_outputs(self) -> bool:
+        """Whether some reduce may still read map outputs."""
+        return self.state is JobState.RUNNING and self.reduces_done < len(self.reduces)
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to one of the job's own counters."""
+        self.job_counters[name] = self.job_counters.get(name, 0) + amount
+
+    def task_won(self, attempt: TaskAttempt, now: float) -> None:
+        """The first success of a task."""
+        attempt.task.won(attempt, now)
+        add_counters(self.won_counters, attempt.counters)
+        if attempt.task.kind is TaskKind.MAP:
+            self.maps_done += 1
+        else:
+            self.reduces_done += 1
+
+    def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
+        """An attempt ended without success: its task waits again."""
+        attempt.task.lost(attempt, now, why)
+        self.pending(attempt.task.kind).put_back(attempt.task)
+
+    def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
+        """A finished map's output is gone: reduces are told, and it runs again."""
+        winner = task.winner
+        if winner is None:
+            raise AssertionError(f"{task.id} has no output to withdraw")
+        task.withdraw(now, why)
+        task.losses += 1
+        self.maps_done -= 1
+        add_counters(
+            self.won_counters,
+            {g: {n: -v for n, v in names.items()} for g, names in winner.counters.items()},
+        )
+        self.complaints.pop(winner.id, None)
+        self.pending_maps.put_back(task)
+        if self.outputs.pop(task.index, None) is not None:
+            self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+
+    def winners(self) -> tuple[str, ...]:
+        """The attempts whose files are the job's output."""
+        tasks = self.reduces or self.maps
+        return tuple(t.winner.id for t in tasks if t.winner is not None)
+
+    def running_of(self, kind: TaskKind) -> list[TaskAttempt]:
+        """The running attempts of one kind."""
+        return [a for a in self.running.values() if a.task.kind is kind]
+
+    def validate(self) -> None:
+        """Check what must always hold."""
+        for kind, done in ((TaskKind.MAP, self.maps_done), (TaskKind.REDUCE, self.reduces_done)):
+            tasks, pending = self.tasks(kind), self.pending(kind)
+            assert done == sum(t.state is TaskState.SUCCEEDED for t in tasks), self.id
+            assert len(pending) == sum(t.state is TaskState.PENDING for t in tasks), self.id
+            for task in tasks:
+                assert (task in pending) == (task.state is TaskState.PENDING), task.story
+                assert (task.winner is not None) == (task.state is TaskState.SUCCEEDED), task.story
+                assert (task.running is not None) == (task.state is TaskState.RUNNING), task.story
+                if task.running is not None and self.state is not JobState.ABORTING:
+                    assert self.running.get(task.running.id) is task.running, task.story
+        if self.needs_map_outputs:
+            assert set(self.outputs) == {
+                t.index for t in self.maps if t.state is TaskState.SUCCEEDED
+            }, self.id

@@ -1,0 +1,199 @@
+"""The life of a job: PREP, RUNNING, COMMITTING or ABORTING, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mrmesos.api.split import Split
+from mrmesos.conf import ConfError
+from mrmesos.jobtracker.commands import AbortJob, CommitJob, JobEnded, PlanJob, SendActions
+from mrmesos.jobtracker.events import JobSubmitted
+from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.orders import kill_attempt, kill_slot
+from mrmesos.jobtracker.reports import ended_job
+from mrmesos.jobtracker.settings import JobSettings
+from mrmesos.jobtracker.state import State
+from mrmesos.wire.heartbeat import ForgetJob
+from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
+
+KILL_BY_MESOS_SECONDS = 3.0
+"""How long attempts have to end themselves before Mesos is asked to end their slots."""
+GIVE_UP_SECONDS = 8.0
+"""How long an abort waits for attempts; then their output is removed under them."""
+PLAN_SECONDS = 60.0
+"""How long an abort waits for the answer to PlanJob, which may be making directories."""
+
+
+def submit(st: State, event: JobSubmitted) -> None:
+    """A new job; one with a bad setting fails at once. A second time changes nothing."""
+    if event.job_id in st.jobs or event.job_id in st.ended:
+        return
+    problem = None
+    try:
+        settings = JobSettings.of(event.spec)
+    except ConfError as bad:
+        problem, settings = str(bad), JobSettings.of(_without_conf(event.spec))
+    job = JobInProgress(event.job_id, event.spec, event.token, settings, submitted=st.now)
+    st.jobs[job.id] = job
+    if problem is not None:
+        job.error = AttemptError(kind=ErrorKind.INPUT, message=problem)
+        end(st, job, JobState.FAILED)
+        return
+    st.emit(PlanJob(job.id, job.spec))
+
+
+def _without_conf(spec: JobSpec) -> JobSpec:
+    return JobSpec(
+        name=spec.name,
+        user=spec.user,
+        inputs=spec.inputs,
+        output=spec.output,
+        input_format=spec.input_format,
+        output_format=spec.output_format,
+        num_reducers=spec.num_reducers,
+        conf={},
+        code=spec.code,
+    )
+
+
+def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
+    """The splits are known: the job may run."""
+    job = st.jobs.get(job_id)
+    if job is None or not job.planning:
+        return
+    job.planning = False
+    if job.state is JobState.ABORTING:
+        advance(st, job)
+        return
+    job.plan(splits)
+    for task in (*job.maps, *job.reduces):
+        task.pending_since = st.now
+    job.to(JobState.RUNNING)
+    st.new_work = True
+    advance(st, job)
+
+
+def plan_failed(st: State, job_id: str, error: AttemptError) -> None:
+    """Nothing was made yet, so there is nothing to remove (the output may be somebody else's)."""
+    job = st.jobs.get(job_id)
+    if job is None or not job.planning:
+        return
+    job.planning = False
+    if job.state is JobState.ABORTING:
+        end(st, job, JobState.KILLED)
+        return
+    job.error = error
+    end(st, job, JobState.FAILED)
+
+
+def committed(st: State, job_id: str) -> None:
+    """The output is complete."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is JobState.COMMITTING:
+        end(st, job, JobState.SUCCEEDED)
+
+
+def commit_failed(st: State, job_id: str, error: AttemptError) -> None:
+    """The output could not be completed."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is JobState.COMMITTING:
+        fail(st, job, error)
+
+
+def aborted(st: State, job_id: str) -> None:
+    """What the job wrote is removed."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is JobState.ABORTING and job.aborting_output:
+        end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
+
+
+def kill(st: State, job_id: str, by: str) -> None:
+    """End a job for a user. Too late once it commits: then it succeeds or fails by itself."""
+    job = st.jobs.get(job_id)
+    if job is None or job.state not in (JobState.PREP, JobState.RUNNING):
+        return
+    job.killed_by = by or "a user"
+    _abort(st, job, f"the job was killed by {job.killed_by}")
+
+
+def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
+    """The job cannot succeed. The first reason stays."""
+    if job.state not in (JobState.RUNNING, JobState.COMMITTING):
+        return
+    job.error = job.error or error
+    _abort(st, job, "the job failed")
+
+
+def _abort(st: State, job: JobInProgress, reason: str) -> None:
+    job.to(JobState.ABORTING)
+    job.abort_asked = st.now
+    _outputs_unneeded(st, job)
+    for attempt in list(job.running.values()):
+        kill_attempt(st, attempt, reason)
+    advance(st, job)
+
+
+def advance(st: State, job: JobInProgress) -> None:
+    """Take the job's next step if it is due."""
+    if job.state is JobState.RUNNING and job.complete:
+        job.to(JobState.COMMITTING)
+        job.waiting = ""
+        _outputs_unneeded(st, job)
+        for attempt in list(job.running.values()):
+            kill_attempt(st, attempt, "the job needs it no more")
+        st.emit(CommitJob(job.id, job.spec, job.winners()))
+    elif job.state is JobState.ABORTING and not job.aborting_output:
+        waited = st.now - job.abort_asked
+        if (job.planning and waited < PLAN_SECONDS) or job.running:
+            return
+        job.aborting_output = True
+        st.emit(AbortJob(job.id, job.spec))
+
+
+def press_abort(st: State, job: JobInProgress) -> None:
+    """See to it that an abort gets on, whatever its attempts do."""
+    waited = st.now - job.abort_asked
+    if waited >= KILL_BY_MESOS_SECONDS:
+        for attempt in list(job.running.values()):
+            slot = st.cluster.slots[attempt.slot_id]
+            if slot.kill_sent is None:
+                kill_slot(st, slot)
+            if waited >= GIVE_UP_SECONDS:
+                attempt.state, attempt.end = AttemptState.KILLED, st.now
+                slot.attempt = None
+                job.task_back(attempt, st.now, "did not end in time")
+                del job.running[attempt.id], st.attempts[attempt.id]
+    advance(st, job)
+
+
+def _outputs_unneeded(st: State, job: JobInProgress) -> None:
+    for tracker_id in job.trackers:
+        if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
+            tracker.outputs.pop(job.id, None)
+
+
+def end(st: State, job: JobInProgress, state: JobState) -> None:
+    """The job is over: trackers forget it, and only its report stays."""
+    job.to(state)
+    job.ended, job.waiting = st.now, ""
+    for attempt in list(job.running.values()):
+        # Maps that ran again when the last reduce won; they were told to end, and write no output.
+        slot = st.cluster.slots[attempt.slot_id]
+        attempt.state, attempt.end = AttemptState.KILLED, st.now
+        job.task_back(attempt, st.now, "the job has ended")
+        job.count(f"KILLED_{attempt.task.kind.upper()}S")
+        slot.attempt = None
+        if slot.kill_sent is None:
+            kill_slot(st, slot)
+        del job.running[attempt.id], st.attempts[attempt.id]
+    for tracker_id in sorted(job.trackers):
+        if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
+            tracker.cursors.pop(job.id, None)
+            st.emit(SendActions(tracker_id, (ForgetJob(job.id),)))
+    del st.jobs[job.id]
+    st.news.pop(job.id, None)
+    st.ended[job.id] = ended_job(job, st.cluster.trackers)
+    while len(st.ended) > st.settings.retired_max:
+        st.ended.popitem(last=False)
+    st.emit(JobEnded(job.id))

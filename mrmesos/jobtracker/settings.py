@@ -1,0 +1,90 @@
+"""What the JobTracker and each job are set to, parsed once from their `Conf`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrmesos import conf as c
+from mrmesos.conf import Conf, ConfError
+from mrmesos.jobtracker.amounts import Amounts, milli, parse_scalars
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The JobTracker's own settings; seconds, and `tracker` in thousandths by resource."""
+
+    tracker: Amounts
+    tracker_idle: float
+    tracker_expiry: float
+    slot_lease: float
+    refuse_idle: float
+    refuse_busy: float
+    retired_max: int
+    jobs_max: int
+
+    @classmethod
+    def of(cls, conf: Conf) -> Settings:
+        """Raises ConfError where a value cannot be used."""
+        return cls(
+            tracker={
+                "cpus": milli(conf.get_as(c.TASKTRACKER_CPUS)),
+                "mem": milli(conf.get_as(c.TASKTRACKER_MEMORY_MB)),
+            },
+            tracker_idle=conf.get_as(c.TASKTRACKER_IDLE_SECONDS),
+            tracker_expiry=conf.get_as(c.TASKTRACKER_EXPIRY_SECONDS),
+            slot_lease=conf.get_as(c.SLOT_LEASE_SECONDS),
+            refuse_idle=conf.get_as(c.REFUSE_SECONDS_IDLE),
+            refuse_busy=conf.get_as(c.REFUSE_SECONDS_BUSY),
+            retired_max=conf.get_as(c.JOBTRACKER_RETIRED_MAX),
+            jobs_max=conf.get_as(c.JOBTRACKER_JOBS_MAX),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What the JobTracker needs to know of a job's settings. Needs are in thousandths."""
+
+    map_need: Amounts
+    reduce_need: Amounts
+    map_maxattempts: int
+    reduce_maxattempts: int
+    slowstart: float
+    ratio: float
+    wait_node: float
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> JobSettings:
+        """Raises ConfError where a value cannot be used."""
+        conf = Conf(spec.conf)
+        return cls(
+            map_need=_need(
+                conf.get_as(c.MAP_CPUS), conf.get_as(c.MAP_MEMORY_MB), conf.get_as(c.MAP_RESOURCES)
+            ),
+            reduce_need=_need(
+                conf.get_as(c.REDUCE_CPUS),
+                conf.get_as(c.REDUCE_MEMORY_MB),
+                conf.get_as(c.REDUCE_RESOURCES),
+            ),
+            map_maxattempts=conf.get_as(c.MAP_MAXATTEMPTS),
+            reduce_maxattempts=conf.get_as(c.REDUCE_MAXATTEMPTS),
+            slowstart=min(1.0, conf.get_as(c.SLOWSTART)),
+            ratio=conf.get_as(c.MAP_REDUCE_RATIO),
+            wait_node=conf.get_as(c.LOCALITY_WAIT_NODE),
+        )
+
+    def need(self, kind: TaskKind) -> Amounts:
+        """What one attempt of this kind takes."""
+        return self.map_need if kind is TaskKind.MAP else self.reduce_need
+
+    def maxattempts(self, kind: TaskKind) -> int:
+        """How many failed attempts of one task fail the job."""
+        return self.map_maxattempts if kind is TaskKind.MAP else self.reduce_maxattempts
+
+
+def _need(cpus: float, memory_mb: int, further: str) -> Amounts:
+    more = parse_scalars(further)
+    if twice := {"cpus", "mem"} & set(more):
+        raise ConfError(f"{further!r}: {min(twice)} has its own setting")
+    return {"cpus": milli(cpus), "mem": milli(memory_mb), **more}

@@ -1,0 +1,124 @@
+"""The life of slots: what Mesos says of them, and the next attempt for one that came free."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker import attempts, trackers
+from mrmesos.jobtracker.amounts import Room
+from mrmesos.jobtracker.cluster import Slot, SlotState, TrackerState
+from mrmesos.jobtracker.commands import Acknowledge, KillSlot
+from mrmesos.jobtracker.events import SlotUpdated
+from mrmesos.jobtracker.find_task import Found, NotYet, find_task
+from mrmesos.jobtracker.orders import end_slot, run_next
+from mrmesos.jobtracker.state import State
+
+HOLD_SECONDS = 2.0
+"""Longest time that a slot is kept without work, for a task that waits for a better agent."""
+
+_ALIVE = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING"})
+_OVER = frozenset(
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_UNREACHABLE",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+        "TASK_UNKNOWN",
+    }
+)
+# Reasons by which Mesos says that the executor itself is gone (mesos.proto, TaskStatus.Reason).
+_TRACKER_DEAD = (
+    "REASON_EXECUTOR_TERMINATED",
+    "REASON_EXECUTOR_REGISTRATION_TIMEOUT",
+    "REASON_EXECUTOR_REREGISTRATION_TIMEOUT",
+    "REASON_EXECUTOR_UNREGISTERED",
+    "REASON_CONTAINER_",
+)
+
+
+def updated(st: State, event: SlotUpdated) -> None:
+    """A status update of Mesos. Every one that wants it is acknowledged, also of unknown slots."""
+    slot = st.cluster.slots.get(event.slot_id)
+    if slot is None:
+        if event.state in _ALIVE:
+            st.emit(KillSlot(event.slot_id, event.agent_id))
+    elif event.state in ("TASK_STARTING", "TASK_RUNNING"):
+        if slot.state is SlotState.LAUNCHING:
+            slot.state = SlotState.RUNNING
+    elif event.state in _OVER:
+        _over(st, slot, event)
+    if event.uuid:
+        agent_id = event.agent_id or (slot.agent_id if slot is not None else "")
+        st.last.append(Acknowledge(event.slot_id, agent_id, event.uuid))
+
+
+def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
+    words = ": ".join(filter(None, (event.state, event.reason, event.message)))
+    tracker = st.cluster.trackers.get(slot.tracker_id)
+    dead = event.reason.startswith(_TRACKER_DEAD) if event.reason else False
+    unwanted = slot.state is SlotState.ENDING
+    # Reconciliation aside, an offer that was gone when we accepted it is nobody's failure.
+    void = event.reason == "REASON_INVALID_OFFERS"
+    drop(st, slot, words)
+    if tracker is None:
+        return
+    tracker.last_words = words
+    never_up = tracker.state is TrackerState.STARTING
+    if event.state == "TASK_ERROR" and not unwanted:
+        trackers.launch_failed(st, tracker.agent_id, words)
+    if dead or (never_up and not tracker.slots and event.state in ("TASK_ERROR", "TASK_LOST")):
+        counts = never_up and not unwanted and not void and event.state != "TASK_ERROR"
+        trackers.gone(st, tracker, words, by_mesos=dead, failed_launch=counts)
+    elif never_up and not tracker.slots and event.state in ("TASK_DROPPED", "TASK_GONE"):
+        trackers.gone(st, tracker, words, by_mesos=False, failed_launch=not unwanted and not void)
+
+
+def drop(st: State, slot: Slot, words: str) -> None:
+    """The slot is over, and what ran in it is lost."""
+    attempt = slot.attempt
+    st.held.pop(slot.id, None)
+    st.cluster.drop_slot(slot)
+    if attempt is not None and attempt.id in st.attempts:
+        attempts.lost(st, attempt, f"its slot on {attempt.agent} ended: {words}")
+
+
+def serve_free(st: State) -> None:
+    """Give each slot whose attempt just ended the next one, or end it."""
+    while st.free:
+        serve(st, st.free.pop())
+
+
+def serve(st: State, slot: Slot) -> None:
+    """The next attempt for a slot without one, as for an offer of its size.
+
+    Nothing fits, or its lease is over: it ends, so that Mesos can offer its resources to whoever
+    they are due to. While a task waits for a better agent, the slot is kept for HOLD_SECONDS.
+    """
+    if slot.state is not SlotState.RUNNING or slot.attempt is not None:
+        return
+    if slot.id not in st.cluster.slots:
+        return
+    tracker = st.cluster.trackers.get(slot.tracker_id)
+    agent = st.cluster.agents.get(slot.agent_id)
+    free_since = st.now if slot.free_since is None else slot.free_since
+    if (
+        tracker is None
+        or agent is None
+        or tracker.state is TrackerState.LEAVING
+        or slot.missing_since is not None
+        or st.now - slot.launched >= st.settings.slot_lease
+    ):
+        end_slot(st, slot)
+        return
+    room = Room(slot.capacity)
+    choice = find_task(st.jobs.values(), st.cluster, agent, tracker, room.fits, st.now)
+    if isinstance(choice, Found):
+        st.held.pop(slot.id, None)
+        run_next(st, choice, slot, tracker)
+    elif isinstance(choice, NotYet) and st.now - free_since < HOLD_SECONDS:
+        st.held[slot.id] = slot
+    else:
+        end_slot(st, slot)

@@ -1,0 +1,63 @@
+"""Everything the core knows, in one object that its parts change while an event is handled."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from mrmesos.jobtracker.amounts import Amounts
+from mrmesos.jobtracker.cluster import Cluster, Slot
+from mrmesos.jobtracker.commands import Command
+from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.reports import EndedJob
+from mrmesos.jobtracker.settings import Settings
+from mrmesos.jobtracker.task import TaskAttempt
+
+
+@dataclass(slots=True)
+class State:
+    """`now` is the time of the event being handled; `out` and `last` are its commands so far."""
+
+    settings: Settings
+    now: float = 0.0
+    out: list[Command] = field(default_factory=list)
+    last: list[Command] = field(default_factory=list)
+    """Commands that go after all others: acknowledgements."""
+    jobs: dict[str, JobInProgress] = field(default_factory=dict)
+    ended: OrderedDict[str, EndedJob] = field(default_factory=OrderedDict)
+    cluster: Cluster = field(default_factory=Cluster)
+    attempts: dict[str, TaskAttempt] = field(default_factory=dict)
+    """All running attempts."""
+    free: list[Slot] = field(default_factory=list)
+    """Slots whose attempt ended in this event."""
+    held: dict[str, Slot] = field(default_factory=dict)
+    """Slots kept for a moment, as a task waits for an agent that suits it better."""
+    news: dict[str, JobInProgress] = field(default_factory=dict)
+    """Jobs whose reduces are to hear of map outputs."""
+    # --- Mesos
+    connected: bool = False
+    suppressed: bool = False
+    new_work: bool = False
+    revived: float = float("-inf")
+    connected_since: float = 0.0
+    last_offer: float | None = None
+    largest_offer: Amounts = field(default_factory=dict)
+    largest_offer_at: float = float("-inf")
+    failed_launches: int = 0
+    """TaskTrackers in a row that never came up, anywhere."""
+    # --- Names
+    stamp: str = ""
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def name(self, what: str) -> str:
+        """The next `slot_<stamp>_<n>` or `tracker_<stamp>_<n>`."""
+        self.numbers[what] = self.numbers.get(what, 0) + 1
+        return f"{what}_{self.stamp}_{self.numbers[what]}"
+
+    def emit(self, command: Command) -> None:
+        """Add a command."""
+        self.out.append(command)
+
+    def hungry(self) -> bool:
+        """Whether any task waits that may run now."""
+        return any(job.hungry for job in self.jobs.values())

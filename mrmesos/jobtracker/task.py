@@ -1,0 +1,146 @@
+"""TaskInProgress and its attempts: states, and what is remembered of each try."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mrmesos.api.context import Counters
+from mrmesos.api.split import Split
+from mrmesos.wire import ids
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.task import (
+    Attempt,
+    AttemptError,
+    AttemptState,
+    ErrorKind,
+    Locality,
+    MapTask,
+    ReduceTask,
+)
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.cluster import Tracker
+
+STORY_LINES = 20
+ATTEMPTS_KEPT = 64
+
+_NOISE = frozenset({ErrorKind.FETCH, ErrorKind.LOST, ErrorKind.INTERNAL})
+
+
+class TaskState(StrEnum):
+    """PENDING -> RUNNING -> SUCCEEDED; back to PENDING when its attempt or its output is gone."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+
+
+_ALLOWED = frozenset(
+    {
+        (TaskState.PENDING, TaskState.RUNNING),
+        (TaskState.RUNNING, TaskState.PENDING),
+        (TaskState.RUNNING, TaskState.SUCCEEDED),
+        (TaskState.SUCCEEDED, TaskState.PENDING),
+    }
+)
+
+
+class BadTransition(AssertionError):
+    """A change of state that cannot be; the message ends with the task's story."""
+
+
+@dataclass(slots=True, eq=False)
+class TaskAttempt:
+    """One try at a task. Times are Unix seconds; `agent` is the host name of `agent_id`."""
+
+    id: str
+    task: TaskInProgress
+    slot_id: str
+    tracker_id: str
+    agent_id: str
+    agent: str
+    locality: Locality
+    start: float
+    state: AttemptState = AttemptState.RUNNING
+    end: float | None = None
+    progress: float = 0.0
+    status: str = ""
+    counters: Counters = field(default_factory=dict)
+    error: AttemptError | None = None
+    log_tail: str = ""
+    kill_asked: str = ""
+    """Why it is being killed; empty while nobody wants that."""
+
+
+@dataclass(slots=True, eq=False)
+class TaskInProgress:
+    """The JobTracker's record of one map or one reduce."""
+
+    job_id: str
+    kind: TaskKind
+    index: int
+    split: Split | None = None
+    state: TaskState = TaskState.PENDING
+    attempts: deque[TaskAttempt] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_KEPT))
+    running: TaskAttempt | None = None
+    winner: TaskAttempt | None = None
+    next_number: int = 0
+    failures: int = 0
+    losses: int = 0
+    failed_on: set[str] = field(default_factory=set)
+    pending_since: float = 0.0
+    story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_LINES))
+
+    @property
+    def id(self) -> str:
+        """`task_…_m_000003`."""
+        return ids.task_id(self.job_id, self.kind, self.index)
+
+    def start(self, slot_id: str, tracker: Tracker, locality: Locality, now: float) -> TaskAttempt:
+        """Begin a new attempt."""
+        name = ids.attempt_id(self.job_id, self.kind, self.index, self.next_number)
+        self.next_number += 1
+        attempt = TaskAttempt(
+            name, self, slot_id, tracker.id, tracker.agent_id, tracker.hostname, locality, now
+        )
+        self._to(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
+        self.attempts.append(attempt)
+        self.running = attempt
+        return attempt
+
+    def won(self, attempt: TaskAttempt, now: float) -> None:
+        """The running attempt succeeded."""
+        self._to(TaskState.SUCCEEDED, now, attempt.id)
+        self.running, self.winner = None, attempt
+
+    def lost(self, attempt: TaskAttempt, now: float, why: str) -> None:
+        """The running attempt ended without success: the task waits again."""
+        self._to(TaskState.PENDING, now, f"{attempt.id}: {why}")
+        self.running, self.pending_since = None, now
+
+    def withdraw(self, now: float, why: str) -> None:
+        """The winner's output is gone: the task waits again."""
+        self._to(TaskState.PENDING, now, f"output withdrawn: {why}")
+        self.winner, self.pending_since = None, now
+
+    def wire(self, attempt: TaskAttempt) -> Attempt:
+        """What the TaskTracker is asked to run."""
+        task = ReduceTask(self.index) if self.split is None else MapTask(self.split)
+        return Attempt(
+            attempt_id=attempt.id, job_id=self.job_id, slot_id=attempt.slot_id, task=task
+        )
+
+    def first_real_error(self) -> AttemptError | None:
+        """The error to show for this task: the earliest that is not the echo of another trouble."""
+        failed = [a for a in self.attempts if a.error is not None]
+        failed.sort(key=lambda a: (a.error is not None and a.error.kind in _NOISE, a.end or 0.0))
+        return failed[0].error if failed else None
+
+    def _to(self, state: TaskState, now: float, why: str) -> None:
+        self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
+        if (self.state, state) not in _ALLOWED:
+            raise BadTransition("\n".join([f"{self.id} cannot do this:", *self.story]))
+        self.state = state

@@ -1,0 +1,141 @@
+"""The life of TaskTrackers: heartbeats, losses, agents that do not let one start."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker import attempts, lifecycle
+from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.commands import ForgetTracker, SendActions, ShutdownTracker
+from mrmesos.jobtracker.orders import kill_slot
+from mrmesos.jobtracker.state import State
+from mrmesos.wire.heartbeat import Heartbeat, Leave
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import AttemptError, ErrorKind
+
+FAILURES_TO_AVOID = 3
+AVOID_SECONDS = 60.0
+FAILURES_TO_GIVE_UP = 10
+"""TaskTrackers in a row that never came up, with none alive, after which jobs fail."""
+
+
+def heartbeat(st: State, beat: Heartbeat) -> None:
+    """A TaskTracker spoke. A late one (by its sequence) is only read for reports."""
+    tracker = st.cluster.trackers.get(beat.tracker_id)
+    if tracker is None:
+        return
+    tracker.heard = st.now
+    tracker.url = beat.url
+    if tracker.state is TrackerState.STARTING:
+        tracker.state = TrackerState.LIVE
+        st.failed_launches = 0
+        if (agent := st.cluster.agents.get(tracker.agent_id)) is not None:
+            agent.launch_failures, agent.avoid_until = 0, 0.0
+    fresh = beat.sequence > tracker.sequence
+    if fresh:
+        tracker.sequence = beat.sequence
+        for slot_id in beat.slots:
+            if (slot := tracker.slots.get(slot_id)) is not None:
+                slot.listed, slot.missing_since = True, None
+                if slot.state is SlotState.LAUNCHING:
+                    slot.state = SlotState.RUNNING
+    for report in beat.reports:
+        attempts.reported(st, report, tracker)
+    if not fresh:
+        return
+    for progress in beat.progress:
+        attempts.progressed(st, progress, tracker)
+    listed = set(beat.slots)
+    for slot in tracker.slots.values():
+        if slot.listed and slot.id not in listed and slot.missing_since is None:
+            slot.missing_since = st.now
+
+
+def leave(st: State, tracker: Tracker, reason: str) -> None:
+    """Send a tracker away; its agent may get a new one at once."""
+    tracker.state, tracker.leaving_since = TrackerState.LEAVING, st.now
+    agent = st.cluster.agents.get(tracker.agent_id)
+    if agent is not None and agent.tracker is tracker:
+        agent.tracker = None
+    st.emit(SendActions(tracker.id, (Leave(reason),)))
+
+
+def lost(st: State, tracker_id: str, status: int | None) -> None:
+    """Mesos says that the executor ended."""
+    tracker = st.cluster.trackers.get(tracker_id)
+    if tracker is None:
+        return
+    words = "its TaskTracker ended" + (f" with wait status {status}" if status is not None else "")
+    wanted = any(slot.state is not SlotState.ENDING for slot in tracker.slots.values())
+    failed = tracker.state is TrackerState.STARTING and wanted
+    gone(st, tracker, tracker.last_words or words, by_mesos=True, failed_launch=failed)
+
+
+def agent_lost(st: State, agent_id: str) -> None:
+    """An agent is gone, with everything on it."""
+    for tracker in [t for t in st.cluster.trackers.values() if t.agent_id == agent_id]:
+        gone(st, tracker, "its agent was lost", by_mesos=True)
+    for slot in [s for s in st.cluster.slots.values() if s.agent_id == agent_id]:
+        st.cluster.drop_slot(slot)
+    st.cluster.forget_agent(agent_id)
+
+
+def expire(st: State, tracker: Tracker) -> None:
+    """Not heard of for too long: everything on it is taken as lost, and Mesos is to end it."""
+    started = tracker.state is not TrackerState.STARTING
+    st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
+    words = "its TaskTracker was not heard of for " + f"{st.settings.tracker_expiry:g} s"
+    gone(st, tracker, words, by_mesos=False, failed_launch=not started and bool(tracker.slots))
+
+
+def gone(
+    st: State, tracker: Tracker, words: str, *, by_mesos: bool, failed_launch: bool = False
+) -> None:
+    """Forget a tracker: what it ran is lost, and the map outputs that only it had.
+
+    `by_mesos`: Mesos said that it ended, so its slots have too; else they are to be killed.
+    """
+    del st.cluster.trackers[tracker.id]
+    agent = st.cluster.agents.get(tracker.agent_id)
+    if agent is not None and agent.tracker is tracker:
+        agent.tracker = None
+    st.emit(ForgetTracker(tracker.id))
+    for slot in list(tracker.slots.values()):
+        st.held.pop(slot.id, None)
+        attempt = slot.attempt
+        if by_mesos:
+            st.cluster.drop_slot(slot)
+            del tracker.slots[slot.id]
+        elif slot.kill_sent is None:
+            kill_slot(st, slot)
+        if attempt is not None and attempt.id in st.attempts:
+            attempts.lost(st, attempt, f"lost on {tracker.hostname}: {words}")
+    for job_id, indexes in list(tracker.outputs.items()):
+        job = st.jobs.get(job_id)
+        for index in sorted(indexes):
+            if job is not None:
+                attempts.withdraw(st, job, job.maps[index], f"{tracker.hostname}: {words}")
+    if failed_launch:
+        launch_failed(st, tracker.agent_id, words)
+
+
+def launch_failed(st: State, agent_id: str, words: str) -> None:
+    """A TaskTracker never came up. Where that goes on the agent is avoided; where it happens
+    everywhere and nothing runs (no such command, say) jobs fail instead of trying for ever.
+    """
+    st.failed_launches += 1
+    agent = st.cluster.agents.get(agent_id)
+    if agent is not None:
+        agent.launch_failures += 1
+        enough = agent.launch_failures >= FAILURES_TO_AVOID
+        if enough and st.cluster.has_others({agent_id}, st.now):
+            agent.avoid_until, agent.launch_failures = st.now + AVOID_SECONDS, 0
+        else:
+            agent.avoid_until = st.now + min(2.0, 0.25 * agent.launch_failures)
+    alive = any(t.state is TrackerState.LIVE for t in st.cluster.trackers.values())
+    if st.failed_launches < FAILURES_TO_GIVE_UP or alive:
+        return
+    message = f"no TaskTracker comes up ({st.failed_launches} failed in a row): {words}"
+    where = agent.hostname if agent is not None else ""
+    st.failed_launches = 0
+    error = AttemptError(kind=ErrorKind.INTERNAL, message=message, agent=where)
+    for job in [j for j in st.jobs.values() if j.state is JobState.RUNNING]:
+        lifecycle.fail(st, job, error)

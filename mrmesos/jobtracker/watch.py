@@ -1,0 +1,136 @@
+"""What time brings: deadlines, idle trackers, orders sent again, reduces that wait for ever."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker import attempts, lifecycle, slots, trackers
+from mrmesos.jobtracker.amounts import Amounts, describe
+from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
+from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.orders import kill_attempt, kill_slot
+from mrmesos.jobtracker.state import State
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
+
+STUCK_SECONDS = 5.0
+"""How long a job's reduces may hold slots while its maps wait and none runs."""
+WAITING_SECONDS = 5.0
+KILL_AGAIN_SECONDS = 10.0
+END_SLOT_SECONDS = 30.0
+"""How long a tracker has to give back a slot before Mesos is asked to end it."""
+MISSING_SECONDS = 10.0
+"""How long a slot may be missing from heartbeats before it counts as lost."""
+ASK_AGAIN_SECONDS = 30.0
+LEAVE_SECONDS = 10.0
+"""How long a tracker has to leave before it is shut down by a message."""
+FORGET_SLOT_SECONDS = 600.0
+FORGET_AGENT_SECONDS = 3600.0
+
+
+def tick(st: State) -> None:
+    """Look at everything that has a deadline."""
+    for tracker in list(st.cluster.trackers.values()):
+        _watch_tracker(st, tracker)
+    _watch_slots(st)
+    for job in list(st.jobs.values()):
+        if job.state is JobState.ABORTING:
+            lifecycle.press_abort(st, job)
+        elif job.state is JobState.RUNNING:
+            _unstick(st, job)
+            _say_why_waiting(st, job)
+    for agent in list(st.cluster.agents.values()):
+        if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
+            st.cluster.forget_agent(agent.id)
+
+
+def _watch_tracker(st: State, tracker: Tracker) -> None:
+    if st.now - tracker.last_sign > st.settings.tracker_expiry:
+        trackers.expire(st, tracker)
+    elif tracker.state is TrackerState.LEAVING:
+        since = tracker.leaving_since
+        if since is not None and st.now - since >= LEAVE_SECONDS:
+            tracker.leaving_since = st.now
+            st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
+    elif tracker.slots or any(tracker.outputs.values()):
+        tracker.idle_since = None
+    elif tracker.idle_since is None:
+        tracker.idle_since = st.now
+    elif st.now - tracker.idle_since >= st.settings.tracker_idle:
+        trackers.leave(st, tracker, "nothing to do")
+
+
+def _watch_slots(st: State) -> None:
+    ask: list[tuple[str, str]] = []
+    for slot in list(st.cluster.slots.values()):
+        if slot.state is SlotState.ENDING:
+            since = st.now if slot.ending_since is None else slot.ending_since
+            if st.now - since >= FORGET_SLOT_SECONDS:
+                slots.drop(st, slot, "Mesos never said that it ended")
+            elif slot.kill_sent is None:
+                if st.now - since >= END_SLOT_SECONDS:
+                    kill_slot(st, slot)
+            elif st.now - slot.kill_sent >= KILL_AGAIN_SECONDS:
+                slot.kill_sent = st.now
+                st.emit(KillSlot(slot.id, slot.agent_id))
+        elif slot.missing_since is not None and st.now - slot.missing_since >= MISSING_SECONDS:
+            kill_slot(st, slot)
+            if slot.attempt is not None:
+                attempts.lost(st, slot.attempt, "its TaskTracker no longer has the slot")
+        elif slot.state is SlotState.LAUNCHING and st.now - slot.asked >= ASK_AGAIN_SECONDS:
+            slot.asked = st.now
+            ask.append((slot.id, slot.agent_id))
+    if ask and st.connected:
+        st.emit(Reconcile(tuple(ask)))
+    for slot in list(st.held.values()):
+        slots.serve(st, slot)
+
+
+def _unstick(st: State, job: JobInProgress) -> None:
+    """Reduces that wait for maps must not hold what those maps need."""
+    reduces = job.running_of(TaskKind.REDUCE)
+    if not job.wants_map or not reduces or job.running_of(TaskKind.MAP):
+        job.stuck_since = None
+        return
+    if job.stuck_since is None:
+        job.stuck_since = st.now
+    elif st.now - job.stuck_since >= STUCK_SECONDS:
+        job.stuck_since = st.now
+        alive = [attempt for attempt in reduces if not attempt.kill_asked]
+        if alive:
+            youngest = max(alive, key=lambda attempt: attempt.start)
+            kill_attempt(st, youngest, "makes room for maps that its job waits for")
+
+
+def _say_why_waiting(st: State, job: JobInProgress) -> None:
+    if job.running or not job.hungry:
+        job.idle_since, job.waiting = None, ""
+        return
+    if job.idle_since is None:
+        job.idle_since = st.now
+    if st.now - job.idle_since >= WAITING_SECONDS:
+        job.waiting = _why(st, job)
+
+
+def _why(st: State, job: JobInProgress) -> str:
+    if not st.connected:
+        return "not connected to the Mesos master"
+    if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
+        return "no offers received from Mesos"
+    kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
+    need = job.settings.need(kind)
+    with_tracker = _sum(need, {"mem": st.settings.tracker["mem"]})
+    if any(st.largest_offer.get(name, 0) < amount for name, amount in with_tracker.items()):
+        return (
+            f"the largest offer seen had {describe(st.largest_offer)}, but a {kind} needs "
+            f"{describe(need)} (and its TaskTracker {describe(st.settings.tracker)})"
+        )
+    for other in st.jobs.values():
+        if other is job:
+            break
+        if other.running or other.hungry:
+            return f"waits behind {other.id}"
+    return "waits for an agent that may run it"
+
+
+def _sum(left: Amounts, right: Amounts) -> dict[str, int]:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
