@@ -21,6 +21,7 @@ class Recorder:
         self.heard: list[tuple[object, ...]] = []
         self.fatal: list[BaseException] = []
         self.on_offers: Callable[[list[Json]], object] | None = None
+        self.on_status: Callable[[Json], object] | None = None
 
     def of(self, kind: str) -> list[tuple[object, ...]]:
         return [entry for entry in list(self.heard) if entry[0] == kind]
@@ -41,6 +42,8 @@ class Recorder:
 
     def status_update(self, status: Json) -> None:
         self.heard.append(("status", status["task_id"]["value"], status["state"]))
+        if self.on_status:
+            self.on_status(status)
 
     def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
         self.heard.append(("message", executor_id, agent_id, data))
