@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from mrmesos.api.aggregates import Aggregate
-from mrmesos.api.formats import InputFormat, OutputFormat, TextInput, TextOutput
+from mrmesos.api.formats import (
+    ArrowOutput,
+    InputFormat,
+    OutputFormat,
+    ParquetOutput,
+    TextInput,
+    TextOutput,
+)
 from mrmesos.api.tasks import (
     BatchMapper,
     BatchReducer,
@@ -52,3 +60,87 @@ class Job:
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Declare the job's own command-line arguments; tasks read them as `context.args`."""
+
+
+_Role = tuple[tuple[type, ...], bool, str]
+_ROLES: Mapping[str, _Role] = {
+    "mapper": ((Mapper, BatchMapper), False, "Mapper or BatchMapper"),
+    "combiner": ((Reducer, BatchReducer), True, "Reducer or BatchReducer"),
+    "reducer": (
+        (Reducer, BatchReducer, Aggregate),
+        True,
+        "Reducer, BatchReducer or an aggregate such as Sum",
+    ),
+    "partitioner": ((Partitioner,), False, "Partitioner"),
+}
+_FORMATS: Mapping[str, tuple[type, ...]] = {
+    "input_format": (TextInput,),
+    "output_format": (TextOutput, ArrowOutput, ParquetOutput),
+}
+
+
+def check_job(cls: type[Job]) -> None:
+    """Raise JobError at the first thing that would keep the job from running as it is declared."""
+    if not (inspect.isclass(cls) and issubclass(cls, Job)):
+        raise JobError(f"{cls!r:.80} is not a subclass of mrmesos.api.Job")
+    name = cls.__name__
+    for attribute, (bases, optional, words) in _ROLES.items():
+        value = getattr(cls, attribute)
+        if value is None and optional:
+            continue
+        if not (inspect.isclass(value) and issubclass(value, bases)):
+            shown = value.__name__ if inspect.isclass(value) else f"{value!r:.80}"
+            hint = "; name the class, not an object of it" if isinstance(value, bases) else ""
+            none = ", or None" if optional else ""
+            raise JobError(f"{name}.{attribute} is {shown}, not a subclass of {words}{none}{hint}")
+    for attribute, kinds in _FORMATS.items():
+        value = getattr(cls, attribute)
+        if not isinstance(value, kinds):
+            words = " or ".join(f"{kind.__name__}()" for kind in kinds)
+            raise JobError(f"{name}.{attribute} is {value!r:.80}, not {words}")
+    if cls.combiner is not None and cls.reducer is None:
+        raise JobError(f"{name} has a combiner but no reducer")
+    if cls.combiner is not None and cls.reducer is not None and issubclass(cls.reducer, Aggregate):
+        raise JobError(
+            f"{name} has a combiner beside the aggregate {cls.reducer.__name__}, which combines "
+            "by itself; leave the combiner out"
+        )
+    if cls.reducer is Aggregate:
+        raise JobError(f"{name}.reducer is Aggregate itself; name one, such as Sum")
+    _check_settings(cls)
+
+
+def _check_settings(cls: type[Job]) -> None:
+    name = cls.__name__
+    reducers = cls.num_reducers
+    if reducers is not None and (type(reducers) is not int or reducers < 0):
+        raise JobError(f"{name}.num_reducers is {reducers!r}, not a number of tasks")
+    if reducers and cls.reducer is None:
+        raise JobError(
+            f"{name} has no reducer, so num_reducers = {reducers} has no meaning; "
+            "`reducer = Reducer` sorts and writes what the maps yield"
+        )
+    if not isinstance(cls.conf, Mapping):
+        raise JobError(f"{name}.conf is {cls.conf!r:.80}, not a dict of settings")
+    for setting, value in cls.conf.items():
+        if not isinstance(setting, str) or not isinstance(value, str | int | float | bool):
+            raise JobError(
+                f"{name}.conf[{setting!r}] is {value!r:.80}; a setting is text, a number or a bool"
+            )
+    types = cls.map_output_types
+    if types is not None and not (isinstance(types, tuple) and len(types) == 2):
+        raise JobError(
+            f"{name}.map_output_types is {types!r:.80}, not a pair of Arrow types such as "
+            "(pa.string(), pa.int64())"
+        )
+
+
+def class_settings(cls: type[Job]) -> dict[str, str]:
+    """The settings that the job class itself gives, as text; `-D` goes on top of them."""
+    values = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in cls.conf.items()
+    }
+    if cls.num_reducers is not None:
+        values["job.reduces"] = str(cls.num_reducers)
+    return values

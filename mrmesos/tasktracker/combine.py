@@ -1,0 +1,253 @@
+"""Folding a map's output by key: each chunk as it leaves the mapper, and sorted runs as they spill.
+
+Sorting costs several times what hashing costs, and words repeat within a chunk far more often than
+sorting can make use of. So a chunk's equal keys are brought together by Arrow's dictionary encoding
+and combined before they are sorted at all; the sort buffer combines what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.context import Context
+from mrmesos.api.job import Job
+from mrmesos.api.tasks import BatchReducer, Reducer
+from mrmesos.io.aggregate import combine_with
+from mrmesos.io.batches import take
+from mrmesos.io.columns import ColumnEncoder, encode_keys
+from mrmesos.io.sortkey import argsort, sort_column, with_sort_column
+from mrmesos.tasktracker.reducing import BatchGroupReducer, GroupReducer
+from mrmesos.tasktracker.user_code import make_task, wrong_use
+
+Batches = Iterator[pa.RecordBatch]
+
+_WORTHWHILE = 0.6
+_PAUSE_MAX = 64
+
+
+class Combiner(Protocol):
+    """What a map task folds its output with. Batches have the columns `key` and `value`."""
+
+    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
+        """The pairs of one chunk, folded; None where that is not worth while or not possible."""
+
+    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
+        """What `fold_pairs` declined, as a batch: folded where it must be."""
+
+    def fold_batch(self, batch: pa.RecordBatch) -> Batches:
+        """One batch of a vectorised mapper, in any order, folded where that pays or must be."""
+
+    def fold_sorted(self, batches: Batches) -> Batches:
+        """Batches sorted by key, some folded before, folded again; sorted as well."""
+
+    def close(self) -> None:
+        """No more calls come. Raises TaskError where the user's `close()` fails or yields."""
+
+    @property
+    def records(self) -> tuple[int, int]:
+        """Records taken and given by `fold_pairs` and `fold_batch`."""
+
+
+def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combiner | None:
+    """The job's combiner, or an aggregate's own first half, or None."""
+    reducer = job.reducer
+    if reducer is not None and issubclass(reducer, Aggregate):
+        return AggregateCombiner(reducer)
+    if job.combiner is None:
+        return None
+    combiner = make_task(job.combiner, context)
+    if isinstance(combiner, Reducer):
+        return ReducerCombiner(combiner, encoder)
+    return BatchCombiner(combiner)
+
+
+class _Adviser:
+    """Whether folding chunks before the sort pays: pauses, longer each time, where it does not."""
+
+    def __init__(self) -> None:
+        self.taken = self.given = 0
+        self._pause = self._next_pause = 0
+
+    def wanted(self) -> bool:
+        """Whether the next chunk should be tried."""
+        if self._pause:
+            self._pause -= 1
+            return False
+        return True
+
+    def pays(self, rows: int, distinct: int) -> bool:
+        """Learn that `rows` records have `distinct` keys; whether to fold them."""
+        if distinct <= _WORTHWHILE * rows:
+            self._next_pause = 0
+            return True
+        self._next_pause = min(_PAUSE_MAX, 2 * self._next_pause + 1)
+        self._pause = self._next_pause
+        return False
+
+
+class _Grouping:
+    """Rows brought together by key, in order of first appearance; stable within a key."""
+
+    def __init__(self, encoded: pa.DictionaryArray) -> None:
+        codes = encoded.indices.to_numpy()
+        self.distinct = encoded.dictionary
+        # numpy sorts 16-bit integers by radix, several times faster than wider ones.
+        narrow = codes.astype(np.uint16) if len(self.distinct) <= 1 << 16 else codes
+        self.order = np.argsort(narrow, kind="stable")
+        self.starts = np.zeros(len(self.distinct) + 1, np.int64)
+        np.cumsum(np.bincount(codes, minlength=len(self.distinct)), out=self.starts[1:])
+
+
+def _encoded(column: pa.Array) -> pa.DictionaryArray | None:
+    kind = column.type
+    if pa.types.is_null(kind) or pa.types.is_nested(kind) or not len(column):
+        return None
+    return pc.dictionary_encode(column, null_encoding="encode")
+
+
+class ReducerCombiner:
+    """A per-record Reducer as combiner."""
+
+    def __init__(self, combiner: Reducer, encoder: ColumnEncoder) -> None:
+        self._combiner = combiner
+        self._reducer = GroupReducer(combiner, encoder, "combiner", "map")
+        self._adviser = _Adviser()
+
+    @property
+    def records(self) -> tuple[int, int]:
+        """See Combiner."""
+        return self._adviser.taken, self._adviser.given
+
+    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
+        """See Combiner."""
+        if not self._adviser.wanted():
+            return None
+        field, column = encode_keys(keys)
+        encoded = None if field.metadata else _encoded(column)
+        if encoded is None or not self._adviser.pays(len(keys), len(encoded.dictionary)):
+            return None
+        grouping = _Grouping(encoded)
+        together = list(map(values.__getitem__, grouping.order.tolist()))
+        # The first object of each key, as a mapper's own objects are (ints among floats, say).
+        firsts = grouping.order[grouping.starts[:-1]].tolist()
+        starts = grouping.starts.tolist()
+        groups = (
+            (keys[first], iter(together[start:end]))
+            for first, start, end in zip(firsts, starts, starts[1:], strict=False)
+        )
+        return self._counted(self._reducer.over_groups(groups), len(keys))
+
+    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
+        """See Combiner."""
+        return iter((batch,))
+
+    def fold_batch(self, batch: pa.RecordBatch) -> Batches:
+        """See Combiner."""
+        if not self._adviser.wanted():
+            return iter((batch,))
+        batch = with_sort_column(batch)
+        encoded = _encoded(sort_column(batch))
+        if encoded is None or not self._adviser.pays(batch.num_rows, len(encoded.dictionary)):
+            return iter((batch,))
+        together = take(batch, _Grouping(encoded).order)
+        return self._counted(self._reducer.over_sorted((together,)), batch.num_rows)
+
+    def _counted(self, batches: Batches, taken: int) -> Batches:
+        self._adviser.taken += taken
+        for batch in batches:
+            self._adviser.given += batch.num_rows
+            yield batch
+
+    def fold_sorted(self, batches: Batches) -> Batches:
+        """See Combiner."""
+        return self._reducer.over_sorted(batches)
+
+    def close(self) -> None:
+        """See Combiner."""
+        _nothing(self._reducer.close(), self._combiner)
+
+
+class BatchCombiner:
+    """A BatchReducer as combiner: over sorted batches only."""
+
+    records = (0, 0)
+
+    def __init__(self, combiner: BatchReducer) -> None:
+        self._combiner = combiner
+        self._reducer = BatchGroupReducer(combiner, "combiner", "map")
+
+    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
+        """See Combiner."""
+        del keys, values
+        return None
+
+    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
+        """See Combiner."""
+        return iter((batch,))
+
+    fold_batch = fold_encoded
+
+    def fold_sorted(self, batches: Batches) -> Batches:
+        """See Combiner."""
+        return self._reducer.over_sorted(batches)
+
+    def close(self) -> None:
+        """See Combiner."""
+        _nothing(self._reducer.close(), self._combiner)
+
+
+class AggregateCombiner:
+    """An aggregate's first halves: `initial` on every batch of the mapper, `merge` ever after."""
+
+    def __init__(self, aggregate: type[Aggregate]) -> None:
+        self._aggregate = aggregate
+        self._taken = self._given = 0
+
+    @property
+    def records(self) -> tuple[int, int]:
+        """See Combiner."""
+        return self._taken, self._given
+
+    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
+        """See Combiner."""
+        del keys, values
+        return None
+
+    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
+        """See Combiner."""
+        return self.fold_batch(batch)
+
+    def fold_batch(self, batch: pa.RecordBatch) -> Batches:
+        """See Combiner."""
+        self._taken += batch.num_rows
+        batch = with_sort_column(batch)
+        column = sort_column(batch)
+        encoded = _encoded(column)
+        order = argsort(column) if encoded is None else _Grouping(encoded).order
+        together = iter((take(batch, order),))
+        for folded in combine_with(self._aggregate, "initial")(together):
+            self._given += folded.num_rows
+            yield folded
+
+    def fold_sorted(self, batches: Batches) -> Batches:
+        """See Combiner."""
+        return combine_with(self._aggregate, "merge")(batches)
+
+    def close(self) -> None:
+        """See Combiner."""
+
+
+def _nothing(batches: Batches, combiner: Reducer | BatchReducer) -> None:
+    for _ in batches:
+        name = type(combiner).__name__
+        raise wrong_use(
+            f"{name}.close() yields records, which a combiner cannot: it is called between any "
+            "two spills; name a class without that as combiner",
+            where=f"combiner {name}.close()",
+        )

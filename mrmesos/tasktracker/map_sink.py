@@ -1,0 +1,216 @@
+"""Where a map's pairs go: sorted and partitioned for the reduces, or straight to the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mrmesos.api.job import Job
+from mrmesos.api.tasks import HashPartitioner, Partitioner
+from mrmesos.conf import Conf
+from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.commit import OutputCommitter
+from mrmesos.io.decode import decode_column
+from mrmesos.io.output import Writer, file_name, open_writer
+from mrmesos.io.partition import hash_partition
+from mrmesos.io.schema import KEY
+from mrmesos.io.sortbuffer import MapOutputWriter
+from mrmesos.io.sortkey import sort_column, with_sort_column
+from mrmesos.tasktracker.combine import Combiner, make_combiner
+from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
+from mrmesos.tasktracker.records import RecordContext
+from mrmesos.tasktracker.user_code import TaskError, describe, make_task, shorten, wrong_use
+from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt
+
+OpenOutput = Callable[[Attempt, JobFacts], Writer]
+"""Opens an attempt's part file; `open_part` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a sink has written: counters of the group `task`, bytes of each partition."""
+
+    counters: dict[str, int]
+    partition_bytes: list[int] = field(default_factory=list)
+
+
+class MapSink(Protocol):
+    """Takes what a mapper yields."""
+
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> int:
+        """Take pairs of Python objects; about how many bytes they were. Raises RecordTypeError."""
+
+    def write_batch(self, batch: pa.RecordBatch) -> int:
+        """Take a batch of `key` and `value`; its bytes. Raises RecordTypeError."""
+
+    def finish(self) -> Written:
+        """Sort, merge, close what is to be closed."""
+
+    def abort(self) -> None:
+        """Remove what was written."""
+
+
+def make_sink(
+    attempt: Attempt,
+    facts: JobFacts,
+    job: Job,
+    conf: Conf,
+    work_dir: Path,
+    context: RecordContext,
+    encoder: ColumnEncoder,
+    open_output: OpenOutput,
+) -> MapSink:
+    """The sink the job asks for: a map-only job has no reduces."""
+    if facts.spec.num_reducers == 0:
+        return OutputSink(open_output(attempt, facts), encoder)
+    combiner = make_combiner(job, context, ColumnEncoder())
+    partitioner = None
+    if job.partitioner is not HashPartitioner:
+        partitioner = make_task(job.partitioner, context)
+    return ShuffleSink(facts.spec.num_reducers, conf, work_dir, encoder, combiner, partitioner)
+
+
+class ShuffleSink:
+    """Combines, partitions and sorts."""
+
+    def __init__(
+        self,
+        num_partitions: int,
+        conf: Conf,
+        work_dir: Path,
+        encoder: ColumnEncoder,
+        combiner: Combiner | None,
+        partitioner: Partitioner | None,
+    ) -> None:
+        self._num_partitions = num_partitions
+        self._encoder = encoder
+        self._combiner = combiner
+        self._partitioner = partitioner
+        self._work_dir = work_dir
+        self._writer = MapOutputWriter(
+            work_dir,
+            num_partitions,
+            conf=conf,
+            combine=None if combiner is None else combiner.fold_sorted,
+        )
+
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> int:
+        """See MapSink."""
+        combiner = self._combiner
+        if combiner is not None and (folded := combiner.fold_pairs(keys, values)) is not None:
+            return self._put(folded)
+        nbytes = 0
+        for batch in self._encoder.encode(keys, values):
+            nbytes += batch.nbytes
+            self._put((batch,) if combiner is None else combiner.fold_encoded(batch))
+        return nbytes
+
+    def write_batch(self, batch: pa.RecordBatch) -> int:
+        """See MapSink."""
+        self._put((batch,) if self._combiner is None else self._combiner.fold_batch(batch))
+        return int(batch.nbytes)
+
+    def _put(self, batches: Iterable[pa.RecordBatch]) -> int:
+        nbytes = 0
+        for batch in batches:
+            prepared = with_sort_column(batch)
+            self._writer.write(prepared, self._partitions(prepared))
+            nbytes += batch.nbytes
+        return nbytes
+
+    def _partitions(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        if self._partitioner is None:
+            return hash_partition(sort_column(batch), self._num_partitions)
+        keys = decode_column(batch.column(KEY), batch.schema.field(KEY))
+        return _user_partitions(self._partitioner, keys, self._num_partitions)
+
+    def finish(self) -> Written:
+        """See MapSink."""
+        output = self._writer.finish()
+        output.data_path.replace(self._work_dir / OUTPUT_FILE)
+        output.index_path.replace(self._work_dir / INDEX_FILE)
+        counters = dict(output.counters)
+        if self._combiner is not None:
+            self._combiner.close()
+            taken, given = self._combiner.records
+            for name, more in (("INPUT", taken), ("OUTPUT", given)):
+                name = f"COMBINE_{name}_RECORDS"
+                counters[name] = counters.get(name, 0) + more
+        return Written(counters, [segment.length for segment in output.index.segments])
+
+    def abort(self) -> None:
+        """See MapSink."""
+        self._writer.abort()
+        for name in (OUTPUT_FILE, INDEX_FILE):
+            (self._work_dir / name).unlink(missing_ok=True)
+
+
+def _user_partitions(
+    partitioner: Partitioner, keys: list[Any], num_partitions: int
+) -> npt.NDArray[np.int32]:
+    """The user's partition of each key, checked. Raises TaskError."""
+    name = type(partitioner).__name__
+    found: list[Any] = []
+    try:
+        found.extend(map(partitioner.partition, keys, repeat(num_partitions)))
+    except BaseException as exc:
+        where = f"partitioner {name}, key {shorten(keys[len(found)])}"
+        raise TaskError(describe(exc, where=where, kind="map")) from exc
+    if set(map(type, found)) <= {int, bool} and (
+        not found or (min(found) >= 0 and max(found) < num_partitions)
+    ):
+        return np.array(found, np.int32)
+    for index, partition in enumerate(found):
+        if isinstance(partition, np.integer):
+            found[index] = partition = int(partition)
+        if not isinstance(partition, int) or not 0 <= partition < num_partitions:
+            raise wrong_use(
+                f"{name}.partition() gave {shorten(partition)}; it must give an int from 0 to "
+                f"{num_partitions - 1} ({num_partitions} partitions)",
+                where=f"partitioner {name}, key {shorten(keys[index])}",
+            )
+    return np.array(found, np.int32)
+
+
+class OutputSink:
+    """Writes the part file of a map of a map-only job."""
+
+    def __init__(self, writer: Writer, encoder: ColumnEncoder) -> None:
+        self._encoder = encoder
+        self._writer = writer
+
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> int:
+        """See MapSink."""
+        return sum(self.write_batch(batch) for batch in self._encoder.encode(keys, values))
+
+    def write_batch(self, batch: pa.RecordBatch) -> int:
+        """See MapSink."""
+        self._writer.write(batch)
+        return int(batch.nbytes)
+
+    def finish(self) -> Written:
+        """See MapSink."""
+        _, nbytes = self._writer.close()
+        return Written({"BYTES_WRITTEN": nbytes})
+
+    def abort(self) -> None:
+        """See MapSink."""
+        self._writer.abort()
+
+
+def open_part(attempt: Attempt, facts: JobFacts) -> Writer:
+    """The attempt's own part file, where the committer looks for it. Raises OutputError."""
+    name = parse_attempt(attempt.attempt_id)
+    committer = OutputCommitter(facts.spec.output)
+    part = file_name(facts.spec.output_format, name.kind.letter, name.index)
+    path = f"{committer.attempt_dir(attempt.attempt_id)}/{part}"
+    return open_writer(facts.spec.output_format, committer.fs, path)

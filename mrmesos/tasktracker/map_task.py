@@ -1,0 +1,143 @@
+"""A map attempt: its split's records through the user's mapper into sorted, partitioned output.
+
+A plain function of explicit inputs: no process, channel or network is needed to run or test it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mrmesos.api.context import Counters, TaskFacts, add_counters
+from mrmesos.api.job import Job
+from mrmesos.conf import Conf
+from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.schema import VALUE
+from mrmesos.io.text import InputBatch, read_text
+from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
+from mrmesos.tasktracker.mapping import Driver, make_driver
+from mrmesos.tasktracker.progress import Snapshot, Usage, Watch
+from mrmesos.tasktracker.records import RecordContext
+from mrmesos.tasktracker.user_code import checked_counters, make_task
+from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt, MapTask
+
+
+@dataclass(frozen=True, slots=True)
+class MapResult:
+    """A finished map. `partition_bytes` is empty for a map-only job, whose output is in place."""
+
+    counters: Counters
+    partition_bytes: list[int] = field(default_factory=list)
+
+
+def task_facts(attempt: Attempt, facts: JobFacts, hostname: str) -> TaskFacts:
+    """What user code may know about an attempt."""
+    name = parse_attempt(attempt.attempt_id)
+    return TaskFacts(
+        job_id=attempt.job_id,
+        task_id=name.task_id,
+        attempt_id=attempt.attempt_id,
+        kind=name.kind.value,
+        index=name.index,
+        num_maps=facts.num_maps,
+        num_reducers=facts.spec.num_reducers,
+        hostname=hostname,
+    )
+
+
+def run_map(
+    attempt: Attempt,
+    facts: JobFacts,
+    job: Job,
+    work_dir: Path,
+    *,
+    hostname: str = "localhost",
+    watch: Watch | None = None,
+    open_output: OpenOutput = open_part,
+) -> MapResult:
+    """Run a map attempt to its end; `work_dir` then holds its output (messages.OUTPUT_FILE).
+
+    Raises TaskError for what user code does, InputError, OutputError, MemoryError, OSError; it then
+    leaves no output behind.
+    """
+    assert isinstance(attempt.task, MapTask)
+    usage = Usage()
+    conf = Conf(facts.spec.conf)
+    context = RecordContext(task_facts(attempt, facts, hostname), conf, job.args)
+    mapper = make_task(job.mapper, context)
+    encoder = ColumnEncoder(job.map_output_types)
+    sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
+    split = attempt.task.split
+    run = _MapRun(make_driver(mapper, context, sink), context, max(1, split.length))
+    if watch is not None:
+        watch.follow(run.snapshot)
+    try:
+        run.over(read_text(split, facts.spec.input_format))
+        written = sink.finish()
+        own = {**run.counters(), **written.counters, "MAP_OUTPUT_RECORDS": run.pairs}
+        counters = checked_counters(context.counters)
+        add_counters(counters, {"task": {**own, **usage.counters()}})
+    except BaseException:
+        sink.abort()
+        raise
+    return MapResult(counters, written.partition_bytes)
+
+
+class _MapRun:
+    """One attempt under way. `snapshot` is called from another thread and only reads."""
+
+    def __init__(self, driver: Driver, context: RecordContext, length: int) -> None:
+        self._driver = driver
+        self._context = context
+        self._length = length
+        self._phase = "starting"
+        self._bytes = 0
+        self._batch_bytes = self._batch_rows = 0
+        self._rows = 0
+
+    @property
+    def pairs(self) -> int:
+        """Pairs the mapper has yielded."""
+        return self._driver.pairs
+
+    def over(self, batches: Iterable[InputBatch]) -> None:
+        """Map all batches, then close the mapper."""
+        for given in batches:
+            self._phase = "reading"
+            self._batch_rows = given.batch.num_rows
+            self._batch_bytes = _text_bytes(given)
+            self._driver.map(given)
+            self._rows += self._batch_rows
+            self._bytes += self._batch_bytes
+            self._batch_bytes = self._batch_rows = 0
+        self._phase = "closing the mapper after"
+        self._driver.close()
+        self._phase = "sorting the output of"
+
+    def counters(self) -> dict[str, int]:
+        """What has been read."""
+        return {"MAP_INPUT_RECORDS": self._rows, "MAP_INPUT_BYTES": self._bytes}
+
+    def snapshot(self) -> Snapshot:
+        """How far the map is, from how far the iterator over its records is."""
+        context, rows = self._context, self._batch_rows
+        consumed = min(context.consumed(), rows)
+        within = self._batch_bytes * consumed // rows if rows else 0
+        place = f"{context.input_uri} near offset {context.input_offset}"
+        return Snapshot(
+            progress=min(1.0, (self._bytes + within) / self._length),
+            position=f"{self._phase} {place}" if context.input_uri else self._phase,
+            pulse=(self._rows + consumed, self._driver.pairs, len(self._phase)),
+            counters=context.counters,
+            status=context.status,
+        )
+
+
+def _text_bytes(given: InputBatch) -> int:
+    r"""Bytes of the lines with one newline each: the input's, but for every ``\r`` before one."""
+    rows = given.batch.num_rows
+    offsets_bytes = 4 * (rows + 1)
+    return int(given.batch.column(VALUE).nbytes) - offsets_bytes + rows

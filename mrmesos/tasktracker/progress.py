@@ -1,0 +1,80 @@
+"""How far a running attempt is: written by its own thread, read by the worker's reporter thread."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mrmesos.api.context import Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An attempt at one moment.
+
+    `progress` is 0 to 1. `position` fits after "while" ("reading file:///x near offset 12").
+    `pulse` changes whenever the attempt reads or writes anything: that is what `task.timeout`
+    watches, together with counters and status.
+    """
+
+    progress: float
+    position: str
+    pulse: tuple[int, ...]
+    counters: Counters = field(default_factory=dict)
+    status: str = ""
+    fetch_failed: tuple[str, ...] = ()
+
+
+class Watch:
+    """Where a running task can be watched. The task calls `follow` once with a cheap probe."""
+
+    def __init__(self) -> None:
+        self._probe: Callable[[], Snapshot] | None = None
+
+    def follow(self, probe: Callable[[], Snapshot]) -> None:
+        """From now on `snapshot` asks `probe`, from another thread."""
+        self._probe = probe
+
+    def snapshot(self) -> Snapshot | None:
+        """The attempt now; None before it has begun."""
+        return self._probe() if self._probe is not None else None
+
+
+class Usage:
+    """CPU time and peak memory between its making and `counters()`."""
+
+    def __init__(self) -> None:
+        self._cpu = _cpu_milliseconds()
+        _reset_peak_memory()
+
+    def counters(self) -> dict[str, int]:
+        """CPU_MILLISECONDS (with waited-for children) and PHYSICAL_MEMORY_BYTES (peak RSS)."""
+        return {
+            "CPU_MILLISECONDS": _cpu_milliseconds() - self._cpu,
+            "PHYSICAL_MEMORY_BYTES": _peak_memory_bytes(),
+        }
+
+
+def _cpu_milliseconds() -> int:
+    seconds = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        used = resource.getrusage(who)
+        seconds += used.ru_utime + used.ru_stime
+    return round(seconds * 1000)
+
+
+def _reset_peak_memory() -> None:
+    """Set VmHWM back to what is resident now (proc(5), clear_refs): workers run many attempts."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return  # some containers forbid it; the peak is then the worker's, not the attempt's
+
+
+def _peak_memory_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

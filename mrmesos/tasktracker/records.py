@@ -1,0 +1,119 @@
+"""Feeding records to per-record classes and draining their pairs, without a call of ours for each.
+
+A mapper's generators are chained by `itertools` and read in chunks of many pairs: the interpreter
+runs the user's code and nothing of ours between two records. Which record is being mapped is read
+from how far the iterator over the offsets is, so that costs nothing either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
+from sys import getsizeof
+from typing import Any
+
+from mrmesos.api.context import Context, TaskFacts
+
+Pair = tuple[Any, Any]
+
+MAX_PAIRS = 1 << 17
+"""Most pairs that are Python objects at once."""
+
+TARGET_BYTES = 16 << 20
+"""Size of a chunk of pairs to aim at, where records are large."""
+
+_FIRST_PAIRS = 16
+_SAMPLE = 64
+
+
+class NotAPair(Exception):
+    """User code yielded `item`, which is no pair."""
+
+    def __init__(self, item: object) -> None:
+        super().__init__()
+        self.item = item
+
+
+class RecordContext(Context):
+    """A Context that knows the current record from the iterator that feeds it."""
+
+    __slots__ = ("_offsets", "_position")
+
+    def __init__(
+        self, facts: TaskFacts, params: Mapping[str, str], args: argparse.Namespace
+    ) -> None:
+        self._offsets: list[int] = []
+        self._position: Iterator[int] = iter(())
+        super().__init__(facts, params, args)
+
+    def feed(self, uri: str, offsets: list[int]) -> Iterator[int]:
+        """Begin a batch of records; the iterator over their offsets is to be consumed in step."""
+        self.input_uri = uri
+        self._position = iter(offsets)
+        self._offsets = offsets
+        return self._position
+
+    def stand_at(self, uri: str, offset: int) -> None:
+        """Begin a batch of one record, and be at it."""
+        next(self.feed(uri, [offset]))
+
+    def consumed(self) -> int:
+        """How many records of the batch have been handed out, the current one included."""
+        return len(self._offsets) - operator.length_hint(self._position)
+
+    @property
+    def input_offset(self) -> int:
+        """Offset of the record being mapped; -1 before the first."""
+        done = self.consumed()
+        return self._offsets[done - 1] if done else -1
+
+    @input_offset.setter
+    def input_offset(self, offset: int) -> None:
+        """Set by the base class once, to its default."""
+
+
+def flatten(function: Callable[..., Any], results: Iterable[Any]) -> Iterator[Pair]:
+    """All that the calls of `function` yielded, lazily and in order; None is no pairs."""
+    if not inspect.isgeneratorfunction(function):
+        results = filter(partial(operator.is_not, None), results)
+    return chain.from_iterable(results)
+
+
+def columns(items: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Keys and values of the pairs. Raises NotAPair at the first that is none."""
+    if set(map(type, items)) <= {tuple}:
+        try:
+            return [key for key, _ in items], [value for _, value in items]
+        except ValueError:
+            pass  # a tuple of another length, found below
+    for item in items:
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise NotAPair(item)
+    return [item[0] for item in items], [item[1] for item in items]
+
+
+class ChunkSize:
+    """How many pairs to drain at once: few at first, so that a wrong yield shows at its record;
+    then as many as make TARGET_BYTES, at most MAX_PAIRS.
+    """
+
+    __slots__ = ("pairs",)
+
+    def __init__(self) -> None:
+        self.pairs = _FIRST_PAIRS
+
+    def learn(self, keys: list[Any], values: list[Any], nbytes: int) -> None:
+        """A chunk held these, and was `nbytes` large when encoded (and perhaps combined)."""
+        sample = keys[::_SAMPLE] + values[::_SAMPLE]
+        held = sum(map(getsizeof, sample)) * len(keys) // -(-len(keys) // _SAMPLE)
+        fitting = TARGET_BYTES * len(keys) // max(1, nbytes, held)
+        self.pairs = max(1, min(MAX_PAIRS, 2 * self.pairs, fitting))
+
+
+def take(items: Iterator[Any], count: int) -> list[Any]:
+    """The next `count` items, fewer at the end."""
+    return list(islice(items, count))

@@ -1,0 +1,221 @@
+"""A reduce attempt: its partition of every map's output, merged, through the user's reducer.
+
+A plain function of explicit inputs, as the map's: where segments come from is the caller's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.context import Context, Counters, add_counters
+from mrmesos.api.job import Job, JobError
+from mrmesos.api.tasks import Reducer
+from mrmesos.conf import IO_SORT_FACTOR, Conf
+from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.merge import merge_runs
+from mrmesos.io.output import Writer
+from mrmesos.io.segments import codec_of, read_segment, write_segment
+from mrmesos.tasktracker.map_sink import OpenOutput, open_part
+from mrmesos.tasktracker.map_task import task_facts
+from mrmesos.tasktracker.progress import Snapshot, Usage, Watch
+from mrmesos.tasktracker.reducing import (
+    AggregateFolder,
+    BatchGroupReducer,
+    Folder,
+    GroupReducer,
+)
+from mrmesos.tasktracker.user_code import checked_counters, make_task
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Sorted records of this partition: `length` bytes as stored. `open` may be called once."""
+
+    rows: int
+    length: int
+    open: Callable[[], Iterator[pa.RecordBatch]]
+
+
+class SegmentSource(Protocol):
+    """Where a reduce's segments come from. All but `runs` may be called from another thread."""
+
+    def runs(self) -> Sequence[Run]:
+        """One run for each map, in map order; waits until all are there. Raises what failed."""
+
+    def fraction(self) -> float:
+        """How much of that is done, 0 to 1."""
+
+    def fetched_bytes(self) -> int:
+        """Bytes that have arrived, rising."""
+
+    def fetch_failed(self) -> tuple[str, ...]:
+        """Map attempts whose output could not be had so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceResult:
+    """A finished reduce; its part file is where the committer looks for it."""
+
+    counters: Counters
+
+
+def run_reduce(
+    attempt: Attempt,
+    facts: JobFacts,
+    job: Job,
+    work_dir: Path,
+    source: SegmentSource,
+    *,
+    hostname: str = "localhost",
+    watch: Watch | None = None,
+    open_output: OpenOutput = open_part,
+) -> ReduceResult:
+    """Run a reduce attempt to its end.
+
+    Raises TaskError for what user code does, OutputError, CorruptSegmentError, MemoryError, OSError
+    and what `source` raises.
+    """
+    usage = Usage()
+    conf = Conf(facts.spec.conf)
+    context = Context(task_facts(attempt, facts, hostname), conf, job.args)
+    run = _ReduceRun(job, context, source)
+    if watch is not None:
+        watch.follow(run.snapshot)
+    runs = run.merge([each for each in source.runs() if each.rows], conf, work_dir)
+    writer = open_output(attempt, facts)
+    try:
+        run.over(merge_runs([each.open() for each in runs]), writer)
+        records, nbytes = writer.close()
+        own = {**run.counters(), "REDUCE_OUTPUT_RECORDS": records, "BYTES_WRITTEN": nbytes}
+        counters = checked_counters(context.counters)
+        add_counters(counters, {"task": {**own, **usage.counters()}})
+    except BaseException:
+        writer.abort()
+        raise
+    return ReduceResult(counters)
+
+
+class _ReduceRun:
+    """One attempt under way. `snapshot` is called from another thread and only reads.
+
+    A third of its progress each is copying, merging to `io.sort.factor` runs, reducing (Hadoop's).
+    """
+
+    def __init__(self, job: Job, context: Context, source: SegmentSource) -> None:
+        self._context = context
+        self._source = source
+        self._folder = make_folder(job, context)
+        self._phase = "fetching map output"
+        self._total = 0
+        self._merged = self._reduced = self._written = 0
+        self._copied = False
+
+    def merge(self, runs: Sequence[Run], conf: Conf, work_dir: Path) -> list[Run]:
+        """All is fetched: bring it down to runs that can be merged at once."""
+        self._copied = True
+        self._phase = "merging map output"
+        self._total = sum(each.rows for each in runs)
+        return merge_to_factor(runs, conf, work_dir, self._count_merged)
+
+    def over(self, batches: Iterable[pa.RecordBatch], writer: Writer) -> None:
+        """Reduce all batches, then close the reducer."""
+        self._phase = f"reducing with {self._folder.name}"
+        for batch in self._folder.over_sorted(self._counted(batches)):
+            writer.write(batch)
+            self._written += batch.num_rows
+        for batch in self._folder.close():
+            writer.write(batch)
+
+    def _count_merged(self, rows: int) -> None:
+        self._merged += rows
+
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._reduced += batch.num_rows
+            yield batch
+
+    def counters(self) -> dict[str, int]:
+        """What has been read."""
+        return {
+            "REDUCE_INPUT_GROUPS": self._folder.groups,
+            "REDUCE_INPUT_RECORDS": self._reduced,
+            "REDUCE_SHUFFLE_BYTES": self._source.fetched_bytes(),
+        }
+
+    def snapshot(self) -> Snapshot:
+        """How far the reduce is."""
+        if not self._copied:
+            progress = self._source.fraction() / 3
+        elif not self._reduced:
+            progress = (1 + min(1.0, self._merged / max(1, self._total))) / 3
+        else:
+            progress = (2 + self._reduced / max(1, self._total)) / 3
+        copied = self._source.fetched_bytes()
+        return Snapshot(
+            progress=min(1.0, progress),
+            position=self._phase,
+            pulse=(copied, self._merged, self._reduced, self._written, self._folder.groups),
+            counters=self._context.counters,
+            status=self._context.status,
+            fetch_failed=self._source.fetch_failed(),
+        )
+
+
+def make_folder(job: Job, context: Context) -> Folder:
+    """What turns sorted batches into output: the job's reducer, whichever kind it is of."""
+    reducer = job.reducer
+    if reducer is None:
+        raise JobError("a job without a reducer has no reduce tasks")
+    if issubclass(reducer, Aggregate):
+        return AggregateFolder(reducer)
+    task = make_task(reducer, context)
+    if isinstance(task, Reducer):
+        return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
+    return BatchGroupReducer(task, "reducer", "reduce")
+
+
+def merge_to_factor(
+    runs: Sequence[Run], conf: Conf, work_dir: Path, progress: Callable[[int], None]
+) -> list[Run]:
+    """At most `io.sort.factor` runs with the same records in the same order.
+
+    Neighbours are merged, so that equal keys stay in the order of the maps.
+    """
+    factor = conf.get_as(IO_SORT_FACTOR)
+    codec = codec_of(conf)
+    left = list(runs)
+    files = count(1)
+    while len(left) > factor:
+        excess = len(left) - factor
+        waiting = iter(left)
+        left = []
+        while group := list(islice(waiting, min(factor, excess + 1))):
+            excess -= len(group) - 1
+            if len(group) > 1:
+                path = work_dir / f"merge-{next(files):05d}.data"
+                left.append(_merged(group, path, codec, progress))
+            else:
+                left += group
+    return left
+
+
+def _merged(
+    runs: Sequence[Run], path: Path, codec: str | None, progress: Callable[[int], None]
+) -> Run:
+    def told() -> Iterator[pa.RecordBatch]:
+        for batch in merge_runs([each.open() for each in runs]):
+            progress(batch.num_rows)
+            yield batch
+
+    with path.open("wb") as file:
+        segment = write_segment(file, told(), codec=codec)
+    return Run(segment.rows, segment.length, lambda: read_segment(path, segment))

@@ -1,0 +1,259 @@
+"""Handing groups to Reducers and whole groups in batches to BatchReducers, combiners included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import starmap
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
+from mrmesos.io.aggregate import combine_with
+from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.merge import group_spans, grouped, whole_groups
+from mrmesos.io.schema import KEY, VALUE, RecordTypeError
+from mrmesos.tasktracker.records import ChunkSize, NotAPair, columns, flatten, take
+from mrmesos.tasktracker.user_code import TaskError, describe, shorten, wrong_use
+
+WHOLE_GROUPS_BYTES = 64 << 20
+"""Most bytes of a batch that a BatchReducer is given, and so of one key's records."""
+
+
+class Guard:
+    """Passes batches on and remembers what reading them raised.
+
+    A Reducer reads values, and so disks and other machines, from within the user's code. What
+    fails there comes out through that code, which may even swallow it, and is not its fault.
+    """
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.fault: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._batches
+        except Exception as exc:
+            self.fault = exc
+            raise
+
+    def check(self) -> None:
+        """Raise what went wrong below the user's code, if anything has."""
+        if self.fault is not None:
+            raise self.fault
+
+
+class Folder(Protocol):
+    """Makes output of sorted batches. `groups` counts the keys it was given."""
+
+    name: str
+    groups: int
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What the user's class makes of sorted batches, group after group, lazily."""
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """What it yields at the end."""
+
+
+class GroupReducer:
+    """One Reducer of an attempt, as reducer or as combiner. `groups` counts the keys it was given.
+
+    `role` ("reducer" or "combiner") and `kind` ("map" or "reduce") are for messages.
+    """
+
+    def __init__(self, reducer: Reducer, encoder: ColumnEncoder, role: str, kind: str) -> None:
+        self._reducer = reducer
+        self._encoder = encoder
+        self._chunk = ChunkSize()
+        self._role = role
+        self._kind = kind
+        self._key: Any = None
+        self.name = type(reducer).__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        guard = Guard(batches)
+        yield from self.over_groups(grouped(iter(guard)), guard)
+
+    def over_groups(
+        self, groups: Iterable[tuple[Any, Iterator[Any]]], guard: Guard | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """What the reducer makes of `groups`, in batches."""
+        reduce = self._reducer.reduce
+        yield from self._drain(flatten(reduce, starmap(reduce, self._followed(groups))), guard)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        self._key = None
+        yield from self._drain(self._closing(), None)
+
+    def _closing(self) -> Iterator[Any]:
+        yield from self._reducer.close() or ()
+
+    def _followed(
+        self, groups: Iterable[tuple[Any, Iterator[Any]]]
+    ) -> Iterator[tuple[Any, Iterator[Any]]]:
+        for group in groups:
+            self.groups += 1
+            self._key = group[0]
+            yield group
+
+    def _drain(self, items: Iterator[Any], guard: Guard | None) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                chunk = take(items, self._chunk.pairs)
+            except BaseException as exc:
+                if guard is not None:
+                    guard.check()
+                raise TaskError(describe(exc, where=self._where(), kind=self._kind)) from exc
+            if guard is not None:
+                guard.check()
+            if not chunk:
+                return
+            yield from self._encoded(chunk)
+
+    def _encoded(self, chunk: list[Any]) -> Iterator[pa.RecordBatch]:
+        try:
+            keys, values = columns(chunk)
+        except NotAPair as wrong:
+            raise not_a_pair(self._reducer, wrong.item, where=self._where()) from None
+        nbytes = 0
+        try:
+            for batch in self._encoder.encode(keys, values):
+                nbytes += batch.nbytes
+                yield batch
+        except RecordTypeError as exc:
+            raise wrong_use(str(exc), where=self._where()) from exc
+        self._chunk.learn(keys, values, nbytes)
+
+    def _where(self) -> str:
+        name = type(self._reducer).__name__
+        if self._key is None and not self.groups:
+            return f"{self._role} {name}"
+        return f"{self._role} {name}, key {shorten(self._key)}"
+
+
+class BatchGroupReducer:
+    """One BatchReducer of an attempt, as reducer or as combiner."""
+
+    def __init__(self, reducer: BatchReducer, role: str, kind: str) -> None:
+        self._reducer = reducer
+        self._where = f"{role} {type(reducer).__name__}"
+        self._kind = kind
+        self.name = type(reducer).__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        reducer = self._reducer
+        for whole in whole_groups(batches, WHOLE_GROUPS_BYTES):
+            self.groups += len(group_spans(whole)) - 1
+            given = (whole.select([KEY, VALUE]),)
+            yield from user_batches(reducer, reducer.reduce_batch, given, self._where, self._kind)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        where = f"{self._where}.close()"
+        return user_batches(self._reducer, self._reducer.close, (), where, self._kind)
+
+
+class AggregateFolder:
+    """An aggregate's last step, over partial results that the maps have made."""
+
+    def __init__(self, aggregate: type[Aggregate]) -> None:
+        self._aggregate = aggregate
+        self.name = aggregate.__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        for batch in combine_with(self._aggregate, "final")(batches):
+            self.groups += batch.num_rows
+            yield batch
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        return iter(())
+
+
+def user_batches(
+    task: BatchMapper | BatchReducer, call: Any, args: tuple[Any, ...], where: str, kind: str
+) -> Iterator[pa.RecordBatch]:
+    """The checked batches of one call into a vectorised class. Raises TaskError."""
+    batches: Iterator[Any] | None = None
+    while True:
+        try:
+            if batches is None:
+                result = call(*args)
+                if result is None:
+                    return
+                if isinstance(result, pa.RecordBatch | pa.Table):
+                    result = (result,)
+                batches = iter(result)
+            batch = next(batches)
+        except StopIteration:
+            return
+        except BaseException as exc:
+            raise TaskError(describe(exc, where=where, kind=kind)) from exc
+        yield from _checked(task, batch, where)
+
+
+def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch]:
+    name = type(task).__name__
+    if isinstance(batch, pa.Table):
+        pieces = batch.to_batches()
+    elif isinstance(batch, pa.RecordBatch):
+        pieces = [batch]
+    else:
+        raise wrong_use(
+            f"{name} yielded {shorten(batch)}, which is no pyarrow.RecordBatch; "
+            "make one with mrmesos.api.pairs(key, value)",
+            where=where,
+        )
+    for piece in pieces:
+        if sorted(piece.schema.names) != [KEY, VALUE]:
+            raise wrong_use(
+                f"{name} yielded a batch with the columns {piece.schema.names}; it needs "
+                "'key' and 'value' and no others: make it with mrmesos.api.pairs(key, value)",
+                where=where,
+            )
+        if piece.num_rows:
+            yield _plain(piece)
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Columns `key`, `value`, without dictionaries and views, which do not travel."""
+    columns, fields = [], []
+    for name in (KEY, VALUE):
+        column, field = batch.column(name), batch.schema.field(name)
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            column = column.dictionary_decode()
+        elif pa.types.is_string_view(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_binary_view(kind):
+            column = column.cast(pa.binary())
+        columns.append(column)
+        fields.append(pa.field(name, column.type, metadata=field.metadata))
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def not_a_pair(task: Mapper | Reducer, item: object, *, where: str, record: str = "") -> TaskError:
+    """The error of a class that yielded something else than pairs."""
+    name = type(task).__name__
+    method = "map" if isinstance(task, Mapper) else "reduce"
+    hint = ""
+    if isinstance(item, tuple):
+        hint = f" of {len(item)}"
+    elif not isinstance(item, list):
+        hint = f"; does {method}() return one pair, where it should yield it?"
+    return wrong_use(
+        f"{name}.{method}() yielded {shorten(item)}, which is not a (key, value) pair"
+        f"{' but a tuple' if isinstance(item, tuple) else ''}{hint}",
+        where=where,
+        record=record,
+    )
