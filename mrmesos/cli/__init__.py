@@ -1,0 +1,84 @@
+"""The `mrmesos` command, one file a verb.
+
+A verb's file is imported when that verb is used, so that `mrmesos --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import mrmesos
+
+VERBS = {
+    "submit": (
+        "mrmesos.cli.submit:submit",
+        "Run a job: on this machine, on Mesos, or by a JobTracker.",
+    ),
+    "jobtracker": ("mrmesos.cli.jobtracker:jobtracker", "Serve jobs of many users on a Mesos."),
+    "job": ("mrmesos.cli.job:job", "List, watch and kill the jobs of a JobTracker; read logs."),
+    "minimesos": ("mrmesos.cli.minimesos:minimesos", "Serve a Mesos for one machine."),
+}
+"""Verb: where its click command is, and its line in `mrmesos --help`."""
+
+EXIT_USAGE = 2
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used; mistakes are told in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        module, name = VERBS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The verbs with their lines, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run; exits with 2 and one line on stderr for anything the user has to change."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, False, **extra)
+        except click.exceptions.NoArgsIsHelpError as problem:
+            problem.show()
+            sys.exit(EXIT_USAGE)
+        except click.ClickException as problem:
+            path = "mrmesos"
+            if isinstance(problem, click.UsageError) and problem.ctx is not None:
+                path = problem.ctx.command_path
+            message = " ".join(problem.format_message().split())
+            click.echo(f"{path}: {message}", err=True)
+            sys.exit(problem.exit_code)
+        except click.Abort:
+            click.echo("mrmesos: interrupted", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mrmesos.__version__, prog_name="mrmesos")
+def main() -> None:
+    """MapReduce for Python on Apache Mesos."""

@@ -1,0 +1,175 @@
+"""A synchronous client of the JobTracker's HTTP API, with retries and deadlines.
+
+It is built on http.client: a command that only asks a question should not wait for the import of
+an asynchronous HTTP library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import tenacity
+
+from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = 10.0
+
+
+class ApiProblem(Exception):
+    """The JobTracker refused; `status` is the HTTP status, the message what it said."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Unreachable(Exception):
+    """No answer from the JobTracker, however often it was tried."""
+
+
+class _TryAgain(Exception):
+    """The try failed in a way that another may not."""
+
+
+class JobTrackerClient:
+    """Speaks to the JobTracker at `url` (`http://host:port`). For one thread."""
+
+    def __init__(
+        self, url: str, *, timeout: float = TIMEOUT_SECONDS, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        """`timeout` is for one try; tries go on for `retry_seconds`.
+
+        Raises ValueError for what is not such a URL.
+        """
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError(f"{url!r} is not of the form http://host:port")
+        self.url = f"http://{parts.netloc}"
+        self._host, self._port = parts.hostname, parts.port or 80
+        self._timeout, self._retry_seconds = timeout, retry_seconds
+        self._connection: http.client.HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Drop the connection; the next call makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def upload(self, code: bytes) -> str:
+        """Store a pickled job; its SHA-256."""
+        sha256 = hashlib.sha256(code).hexdigest()
+        self._call("PUT", f"/api/v1/code/{sha256}", code, seconds=60.0)
+        return sha256
+
+    def submit(self, spec: JobSpec) -> str:
+        """Run a job whose code is uploaded; its id. Trying twice runs it once."""
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        body = self._call("POST", "/api/v1/jobs", msgspec.json.encode(spec), headers=headers)
+        return _decode(body, SubmitAnswer).job_id
+
+    def status(self, job_id: str, wait: float = 0.0) -> JobStatus:
+        """A job's status: when it has ended, or after `wait` seconds."""
+        path = f"/api/v1/jobs/{quote(job_id, safe='')}?{urlencode({'wait': wait})}"
+        return _decode(self._call("GET", path, seconds=self._timeout + wait), JobStatus)
+
+    def statuses(self) -> list[JobStatus]:
+        """All jobs that the JobTracker remembers."""
+        return _decode(self._call("GET", "/api/v1/jobs"), list[JobStatus])
+
+    def report(self, job_id: str) -> JobReport:
+        """A job's status and its attempts."""
+        return _decode(
+            self._call("GET", f"/api/v1/jobs/{quote(job_id, safe='')}/report"), JobReport
+        )
+
+    def kill(self, job_id: str, by: str) -> None:
+        """Ask for a job's end; it comes soon after."""
+        query = urlencode({"by": by})
+        self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
+
+    def logs(self, attempt_id: str, stream: str) -> str:
+        """What an attempt printed (its end, where that is much)."""
+        path = f"/api/v1/attempts/{quote(attempt_id, safe='')}/logs?{urlencode({'stream': stream})}"
+        return self._call("GET", path, seconds=20.0).decode("utf-8", "replace")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> bytes:
+        """Raises ApiProblem for an answer that is not 2xx, Unreachable where none came."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            wait=tenacity.wait_exponential_jitter(0.05, 1.0, jitter=0.05),
+            stop=tenacity.stop_after_delay(self._retry_seconds),
+            reraise=True,
+        )
+        attempt: Callable[[], bytes] = lambda: self._try(  # noqa: E731
+            method, path, body, headers or {}, seconds or self._timeout
+        )
+        try:
+            return retrying(attempt)
+        except _TryAgain as problem:
+            cause = problem.__cause__
+            if isinstance(cause, ApiProblem):
+                raise cause from None
+            raise Unreachable(f"no answer from the JobTracker at {self.url}: {problem}") from None
+
+    def _try(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], seconds: float
+    ) -> bytes:
+        answered = False
+        try:
+            connection = self._connected(seconds)
+            connection.request(method, path, body=body, headers=headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            answered = True
+        except (OSError, http.client.HTTPException) as problem:
+            raise _TryAgain(str(problem) or type(problem).__name__) from problem
+        finally:
+            if not answered:  # also where a signal's exception came between
+                self.close()
+        if 200 <= answer.status < 300:
+            return content
+        refusal = ApiProblem(answer.status, _message(content, answer.status))
+        if answer.status == 503:
+            raise _TryAgain(str(refusal)) from refusal
+        raise refusal
+
+    def _connected(self, seconds: float) -> http.client.HTTPConnection:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(self._host, self._port)
+        self._connection.timeout = seconds
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
+        return self._connection
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as problem:
+        raise Unreachable(
+            f"what answers there is no JobTracker of this version: {problem}"
+        ) from None
+
+
+def _message(content: bytes, status: int) -> str:
+    try:
+        return msgspec.json.decode(content, type=ApiError).error
+    except msgspec.DecodeError:
+        return f"HTTP {status}: {content[:200].decode('utf-8', 'replace')}"

@@ -1,0 +1,24 @@
+"""What a user is told in one line on stderr instead of a traceback."""
+
+from __future__ import annotations
+
+import click
+
+
+class UsageProblem(click.ClickException):
+    """What was asked for cannot be done as it stands; the message says what to change."""
+
+    exit_code = 2
+
+
+class Failure(click.ClickException):
+    """It was asked for rightly, and did not work."""
+
+    exit_code = 1
+
+
+def one_line(problem: BaseException) -> str:
+    """`ValueError: what it says`, on one line and not endless."""
+    text = " ".join(str(problem).split())
+    name = type(problem).__name__
+    return f"{name}: {text[:500]}" if text else name

@@ -1,0 +1,87 @@
+"""`mrmesos jobtracker`: the service that holds the jobs of many users."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+
+import click
+
+from mrmesos.cli.errors import UsageProblem
+from mrmesos.cli.interrupts import Interrupted, Interrupts
+from mrmesos.conf import Conf, ConfError, parse_assignments
+
+DEFAULT_PORT = 5051
+STOP_SECONDS = 30.0
+
+
+@click.command()
+@click.option("--master", required=True, metavar="URL", help="http://host:port or zk://…")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port to listen on; 0 takes any free one.",
+)
+@click.option(
+    "--host",
+    default="",
+    help="Address to listen on.  [default: the one of this host that reaches the master]",
+)
+@click.option("-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting.")
+def jobtracker(master: str, port: int, host: str, assignments: tuple[str, ...]) -> None:
+    """Serve jobs on a Mesos until Ctrl-C or SIGTERM, which kill the jobs that still run.
+
+    Where it listens is printed on standard output. Exit code 1: it could not go on.
+    """
+    from mrmesos.jobtracker.http_server import AddressError
+    from mrmesos.jobtracker.service import JobTrackerService
+    from mrmesos.mesos.scheduler_driver import parse_master
+
+    try:
+        conf = Conf(parse_assignments(assignments))
+        warnings = conf.check()
+        parse_master(master)
+    except (ConfError, ValueError) as problem:
+        raise UsageProblem(str(problem)) from None
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with Interrupts() as interrupts:
+        service = JobTrackerService(conf, master, host=host, port=port)
+        failed = False
+        try:
+            url = service.start()
+            click.echo(f"JobTracker listens on {url}")
+            sys.stdout.flush()
+            while not failed:
+                failed = service.wait_failed(3600.0)
+        except (AddressError, ValueError, OSError) as problem:
+            raise UsageProblem(str(problem)) from problem
+        except Interrupted as signal:
+            click.echo(f"{signal}: stopping", err=True)
+        finally:
+            interrupts.begin_cleanup()
+            _stop(service, interrupts)
+    if failed:
+        click.echo(f"error: the JobTracker could not go on: {service.failure}", err=True)
+        sys.exit(1)
+
+
+def _stop(service: object, interrupts: Interrupts) -> None:
+    """Stop in a thread, so that a second signal can end the waiting for it."""
+    from mrmesos.jobtracker.service import JobTrackerService
+
+    assert isinstance(service, JobTrackerService)
+    stopper = threading.Thread(target=service.stop, kwargs={"timeout": STOP_SECONDS}, daemon=True)
+    stopper.start()
+
+    def stopped(seconds: float) -> bool:
+        stopper.join(seconds)
+        return not stopper.is_alive()
+
+    interrupts.wait_for(stopped, STOP_SECONDS + 5.0)

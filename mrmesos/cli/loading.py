@@ -1,0 +1,225 @@
+"""From the name of a script to a checked, pickled job. What is wrong is a one-line UsageProblem."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import msgspec
+
+from mrmesos import conf as settings
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.formats import InputFormat, OutputFormat
+from mrmesos.api.job import Job
+from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.cli.errors import UsageProblem, one_line
+from mrmesos.conf import Conf, ConfError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A script, and the class in it that was asked for (empty: the only one)."""
+
+    script: Path
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJob:
+    """A job that has been checked, its settings (the class's, then `-D`'s) and its pickle."""
+
+    name: str
+    job: Job
+    conf: Conf
+    num_reducers: int
+    code: bytes
+
+
+def parse_target(text: str, class_name: str | None = None) -> Target:
+    """Take `job.py` or `job.py:Name` apart and see that the script is there."""
+    path, colon, name = text.rpartition(":")
+    if not colon or not name.isidentifier() or Path(text).exists():
+        path, name = text, ""
+    if name and class_name and name != class_name:
+        raise UsageProblem(f"{text} and --class {class_name} name different classes")
+    script = Path(path)
+    if script.is_dir():
+        raise UsageProblem(f"{path} is a directory; name the Python file of the job")
+    if not script.is_file():
+        raise UsageProblem(f"{path}: no such script")
+    return Target(script.resolve(), class_name or name)
+
+
+def load(target: Target, overrides: Conf, job_args: Sequence[str]) -> LoadedJob:
+    """Import the script, find and check its job, and pickle it. Raises UsageProblem."""
+    from mrmesos.cli.pickling import pickle_job
+
+    module = _import_script(target.script)
+    cls = _find_class(module, target)
+    _check_class(cls, target.script.name)
+    conf = Conf(_class_conf(cls)).merged(overrides)
+    num_reducers = _num_reducers(cls, conf)
+    args = _parse_arguments(cls, target.script.name, job_args)
+    try:
+        job = cls(args)
+    except Exception as problem:
+        raise UsageProblem(_in_script(target.script, problem)) from problem
+    code = pickle_job(job, module, target.script.parent)
+    name = conf.get_as(settings.JOB_NAME) or cls.__name__
+    return LoadedJob(name, job, conf, num_reducers, code)
+
+
+def _import_script(script: Path) -> ModuleType:
+    """Run the script as a module, with its directory first on sys.path, as Python itself does."""
+    name = script.stem
+    if not name.isidentifier() or name in sys.modules or name in sys.stdlib_module_names:
+        name = f"mrmesos_job_{abs(hash(str(script))):x}"
+    if str(script.parent) not in sys.path:
+        sys.path.insert(0, str(script.parent))
+    spec = importlib.util.spec_from_file_location(name, script)
+    if spec is None or spec.loader is None:
+        raise UsageProblem(f"{script.name}: not a Python file (its name must end in .py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as the import system does; pickling looks it up
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as problem:
+        raise UsageProblem(
+            f"{script.name}: calls sys.exit({problem.code!r}) when imported; "
+            'keep that under `if __name__ == "__main__":`'
+        ) from problem
+    except Exception as problem:
+        raise UsageProblem(_in_script(script, problem)) from problem
+    return module
+
+
+def _in_script(script: Path, problem: Exception) -> str:
+    """`job.py, line 3: NameError: ...`, with the innermost line of the script itself."""
+    if isinstance(problem, SyntaxError) and problem.filename:
+        where = f"{Path(problem.filename).name}, line {problem.lineno}"
+        return f"{where}: {type(problem).__name__}: {problem.msg}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if Path(frame.filename) == script
+    ]
+    where = f"{script.name}, line {lines[-1]}" if lines else script.name
+    return f"{where}: {one_line(problem)}"
+
+
+def _find_class(module: ModuleType, target: Target) -> type[Job]:
+    found = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Job) and value is not Job
+    }
+    script = target.script.name
+    if target.class_name:
+        wanted = getattr(module, target.class_name, None)
+        if wanted is None:
+            known = f" (it has {', '.join(sorted(found))})" if found else ""
+            raise UsageProblem(f"{script} has no class {target.class_name}{known}")
+        if not (inspect.isclass(wanted) and issubclass(wanted, Job)):
+            raise UsageProblem(f"{target.class_name} in {script} is not a subclass of Job")
+        return wanted
+    own = {name: cls for name, cls in found.items() if cls.__module__ == module.__name__}
+    candidates = own or found
+    if not candidates:
+        raise UsageProblem(f"{script} defines no subclass of mrmesos.api.Job")
+    if len(set(candidates.values())) > 1:
+        names = sorted(candidates)
+        raise UsageProblem(
+            f"{script} defines several jobs: {', '.join(names)}; "
+            f"name one: --class {names[0]} or {script}:{names[0]}"
+        )
+    return next(iter(candidates.values()))
+
+
+def _check_class(cls: type[Job], script: str) -> None:
+    """Wrong things in the right places, said before anything runs."""
+    allowed: dict[str, tuple[tuple[type, ...], bool, str]] = {
+        "mapper": ((Mapper, BatchMapper), False, "Mapper or BatchMapper"),
+        "combiner": ((Reducer, BatchReducer), True, "Reducer or BatchReducer, or None"),
+        "reducer": (
+            (Reducer, BatchReducer, Aggregate),
+            True,
+            "Reducer, BatchReducer or an aggregate such as Sum, or None",
+        ),
+        "partitioner": ((Partitioner,), False, "Partitioner"),
+    }
+    for role, (bases, may_be_none, words) in allowed.items():
+        value = getattr(cls, role)
+        if value is None and may_be_none:
+            continue
+        if not (inspect.isclass(value) and issubclass(value, bases)):
+            shown = value.__name__ if inspect.isclass(value) else repr(value)[:80]
+            hint = "; name the class, not an object of it" if isinstance(value, bases) else ""
+            raise UsageProblem(
+                f"{script}: {cls.__name__}.{role} is {shown}, not a subclass of {words}{hint}"
+            )
+    reducer = cls.reducer
+    if cls.combiner is not None and inspect.isclass(reducer) and issubclass(reducer, Aggregate):
+        raise UsageProblem(
+            f"{script}: {cls.__name__} has a combiner beside the aggregate {reducer.__name__}, "
+            "which combines by itself; leave the combiner out"
+        )
+    if reducer is None and cls.combiner is not None:
+        raise UsageProblem(f"{script}: {cls.__name__} has a combiner but no reducer")
+    for name, kind in (("input_format", InputFormat), ("output_format", OutputFormat)):
+        value = getattr(cls, name)
+        try:
+            msgspec.convert(msgspec.to_builtins(value), type=kind)
+        except (msgspec.ValidationError, TypeError, NotImplementedError) as problem:
+            raise UsageProblem(
+                f"{script}: {cls.__name__}.{name} is {value!r:.80}: {one_line(problem)}"
+            ) from problem
+
+
+def _class_conf(cls: type[Job]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in cls.conf.items():
+        values[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    if cls.num_reducers is not None:
+        if type(cls.num_reducers) is not int or cls.num_reducers < 0:
+            raise UsageProblem(
+                f"{cls.__name__}.num_reducers is {cls.num_reducers!r}, not a number of tasks"
+            )
+        values[settings.JOB_REDUCES.name] = str(cls.num_reducers)
+    return values
+
+
+def _num_reducers(cls: type[Job], conf: Conf) -> int:
+    """A job without a reducer is map-only, as is one that asks for 0 reduces."""
+    try:
+        conf.check()
+        asked = conf.get_as(settings.JOB_REDUCES)
+    except ConfError as problem:
+        raise UsageProblem(str(problem)) from None
+    if cls.reducer is not None:
+        return asked
+    if settings.JOB_REDUCES.name in conf and asked > 0:
+        raise UsageProblem(
+            f"{cls.__name__} has no reducer, so {settings.JOB_REDUCES.name}={asked} has no "
+            "meaning; `reducer = Reducer` sorts and writes what the maps yield"
+        )
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageProblem(f"{self.prog}: {message} (the job's own arguments: -- --help)")
+
+
+def _parse_arguments(cls: type[Job], script: str, job_args: Sequence[str]) -> argparse.Namespace:
+    parser: Any = _Parser(prog=script, description=inspect.getdoc(cls))
+    cls.add_arguments(parser)
+    parsed: argparse.Namespace = parser.parse_args(list(job_args))
+    return parsed

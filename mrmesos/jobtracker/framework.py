@@ -1,0 +1,314 @@
+"""Between Mesos and the core: what the driver tells becomes events, commands become driver calls.
+
+Calls are made by one thread of their own, in the order of the commands, so that a master that does
+not answer delays nobody else. Field names are those of Mesos' v1 scheduler API.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import tenacity
+
+from mrmesos import conf as settings
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.commands import (
+    AcceptOffers,
+    Acknowledge,
+    DeclineOffers,
+    KillSlot,
+    Reconcile,
+    Revive,
+    ShutdownTracker,
+    SlotLaunch,
+    Suppress,
+)
+from mrmesos.jobtracker.driver import Driver
+from mrmesos.jobtracker.events import (
+    AgentLost,
+    Disconnected,
+    Event,
+    Offer,
+    OfferRescinded,
+    OffersReceived,
+    Registered,
+    SlotUpdated,
+    TrackerLost,
+)
+from mrmesos.jobtracker.taskinfo import TrackerCommand, task_info
+from mrmesos.mesos.callbacks import Json
+from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
+
+logger = logging.getLogger(__name__)
+
+MAX_CALLS = 100_000
+"""Calls that may wait for a master; more than so many mean that it has been frozen for long."""
+LEAVE = b"leave"
+"""The framework message that asks a TaskTracker to end itself."""
+
+DriverCommand = (
+    AcceptOffers
+    | DeclineOffers
+    | Acknowledge
+    | KillSlot
+    | ShutdownTracker
+    | Reconcile
+    | Revive
+    | Suppress
+)
+
+
+def framework_info(conf: Conf, url: str) -> Json:
+    """The FrameworkInfo that a JobTracker at `url` subscribes with."""
+    info: Json = {
+        "user": conf.get_as(settings.MESOS_USER) or getpass.getuser(),
+        "name": conf.get_as(settings.MESOS_FRAMEWORK_NAME),
+        "role": conf.get_as(settings.MESOS_ROLE),
+        "failover_timeout": conf.get_as(settings.MESOS_FAILOVER_TIMEOUT),
+        "checkpoint": False,
+        "hostname": socket.gethostname(),
+        "webui_url": url,
+    }
+    if principal := conf.get_as(settings.MESOS_PRINCIPAL):
+        info["principal"] = principal
+    return info
+
+
+def parse_offer(offer: Json) -> Offer:
+    """An Offer as Mesos sends it."""
+    address = offer.get("url", {}).get("address", {})
+    return Offer(
+        offer_id=offer["id"]["value"],
+        agent_id=offer["agent_id"]["value"],
+        hostname=offer.get("hostname", ""),
+        resources=tuple(offer.get("resources", ())),
+        attributes={
+            attribute["name"]: _attribute_text(attribute)
+            for attribute in offer.get("attributes", ())
+        },
+        executor_ids=tuple(executor["value"] for executor in offer.get("executor_ids", ())),
+        address=address.get("ip") or address.get("hostname", ""),
+    )
+
+
+def _attribute_text(attribute: Json) -> str:
+    """TEXT and SCALAR as they are; ranges and sets as Mesos writes them on command lines."""
+    if "text" in attribute:
+        return str(attribute["text"]["value"])
+    if "scalar" in attribute:
+        return f"{attribute['scalar']['value']:g}"
+    if "ranges" in attribute:
+        ranges = attribute["ranges"].get("range", ())
+        return "[" + ",".join(f"{one['begin']}-{one['end']}" for one in ranges) + "]"
+    return "{" + ",".join(attribute.get("set", {}).get("item", ())) + "}"
+
+
+def parse_status(status: Json) -> SlotUpdated:
+    """A TaskStatus as Mesos sends it."""
+    return SlotUpdated(
+        slot_id=status["task_id"]["value"],
+        agent_id=status.get("agent_id", {}).get("value", ""),
+        state=status["state"],
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+        source=status.get("source", ""),
+        uuid=status.get("uuid", ""),
+    )
+
+
+class FrameworkCallbacks:
+    """Turns what the driver hears into events (mrmesos.mesos.callbacks.SchedulerCallbacks)."""
+
+    def __init__(self, post: Callable[[Event], None], fail: Callable[[str], None]) -> None:
+        """`post` takes events; `fail` is told when the framework cannot go on."""
+        self._post = post
+        self._fail = fail
+
+    def registered(self, framework_id: str, master_info: Json) -> None:
+        """Subscribed for the first time."""
+        logger.info("registered as framework %s at %s", framework_id, _master_name(master_info))
+        self._post(Registered(framework_id))
+
+    def reregistered(self, framework_id: str, master_info: Json) -> None:
+        """Subscribed again."""
+        logger.info("framework %s is back at %s", framework_id, _master_name(master_info))
+        self._post(Registered(framework_id))
+
+    def offers(self, offers: list[Json]) -> None:
+        """Resource offers."""
+        self._post(OffersReceived(tuple(parse_offer(offer) for offer in offers)))
+
+    def rescinded(self, offer_id: str) -> None:
+        """An offer is void."""
+        self._post(OfferRescinded(offer_id))
+
+    def status_update(self, status: Json) -> None:
+        """News of a slot."""
+        self._post(parse_status(status))
+
+    def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
+        """TaskTrackers speak by heartbeat only."""
+        logger.warning("%s on %s sent a message of %d bytes", executor_id, agent_id, len(data))
+
+    def agent_lost(self, agent_id: str) -> None:
+        """An agent is gone."""
+        self._post(AgentLost(agent_id))
+
+    def executor_lost(self, agent_id: str, executor_id: str, status: int | None) -> None:
+        """A TaskTracker's executor has ended."""
+        self._post(TrackerLost(executor_id, agent_id, status))
+
+    def disconnected(self) -> None:
+        """The master is away; the driver looks for it."""
+        logger.warning("lost the connection to the Mesos master")
+        self._post(Disconnected())
+
+    def error(self, message: str) -> None:
+        """Mesos refuses this framework for good."""
+        self._fail(f"Mesos ended this framework: {message}")
+
+
+def _master_name(master_info: Json) -> str:
+    return f"{master_info.get('hostname', '?')}:{master_info.get('port', '?')}"
+
+
+class DriverCalls:
+    """Carries commands out through the driver, one after another, in a thread of its own."""
+
+    def __init__(
+        self, driver: Driver, command: TrackerCommand, post: Callable[[Event], None]
+    ) -> None:
+        """`command` starts TaskTrackers; `post` takes what became of launches that failed."""
+        self._driver = driver
+        self._command = command
+        self._post = post
+        self._queue: queue.Queue[DriverCommand | None] = queue.Queue(MAX_CALLS)
+        self._stopping = threading.Event()
+        self._doubtful: dict[str, str | None] = {}  # launched, but no answer came: slot -> agent
+        self._ask_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="mesos-calls", daemon=True)
+
+    def start(self) -> None:
+        """Begin to make calls."""
+        self._thread.start()
+
+    def submit(self, command: DriverCommand) -> None:
+        """Make a call after all those before it. Raises queue.Full."""
+        self._queue.put_nowait(command)
+
+    def stop(self, timeout: float) -> bool:
+        """Make the calls that wait if that takes less than `timeout` seconds; False otherwise."""
+        self._stopping.set()
+        try:
+            self._queue.put_nowait(None)
+        except queue.Full:
+            return False
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                command = self._queue.get(timeout=1.0 if self._doubtful else None)
+            except queue.Empty:
+                self._ask_about_doubtful()
+                continue
+            if command is None:
+                return
+            try:
+                self._carry_out(command)
+            except MesosCallError as refusal:
+                logger.error("Mesos refused %s: %s", type(command).__name__, refusal)
+            except Exception:
+                logger.exception("%s could not be carried out", type(command).__name__)
+            if self._doubtful and time.monotonic() >= self._ask_at:
+                self._ask_about_doubtful()
+
+    def _carry_out(self, command: DriverCommand) -> None:
+        driver = self._driver
+        match command:
+            case AcceptOffers():
+                self._accept(command)
+            case DeclineOffers(offer_ids, seconds):
+                self._retrying(driver.declineOffer, offer_ids, {"refuse_seconds": seconds})
+            case Acknowledge(slot_id, agent_id, uuid):
+                status = {
+                    "task_id": {"value": slot_id},
+                    "agent_id": {"value": agent_id},
+                    "uuid": uuid,
+                }
+                self._retrying(driver.acknowledgeStatusUpdate, status)
+            case KillSlot(slot_id, agent_id):
+                self._retrying(driver.killTask, slot_id, agent_id or None)
+            case ShutdownTracker(tracker_id, agent_id):
+                self._retrying(driver.sendFrameworkMessage, tracker_id, agent_id, LEAVE)
+            case Reconcile(slots):
+                tasks = {slot_id: agent_id or None for slot_id, agent_id in slots}
+                self._retrying(driver.reconcileTasks, tasks)  # none means: all that Mesos knows
+            case Revive():
+                self._retrying(driver.reviveOffers)
+            case Suppress():
+                self._retrying(driver.suppressOffers)
+
+    def _retrying(self, call: Callable[..., bool], *args: object) -> bool:
+        """Make a call that may be made twice until it is answered or the subscription is lost."""
+
+        def pause(state: tenacity.RetryCallState) -> None:
+            logger.warning("the Mesos master does not answer (attempt %d)", state.attempt_number)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(MesosUnreachable),
+            wait=tenacity.wait_exponential_jitter(0.2, 5.0),
+            stop=tenacity.stop_when_event_set(self._stopping),
+            sleep=tenacity.sleep_using_event(self._stopping),
+            before_sleep=pause,
+            reraise=True,
+        )
+        sent: bool = retrying(call, *args)
+        return sent
+
+    def _accept(self, command: AcceptOffers) -> None:
+        """Launch. An ACCEPT is never sent twice: the second would declare running slots lost."""
+        tasks = [task_info(launch, self._command) for launch in command.launches]
+        operations = [{"type": "LAUNCH", "launch": {"task_infos": tasks}}]
+        try:
+            sent = self._driver.acceptOffers(
+                command.offer_ids, operations, {"refuse_seconds": command.refuse_seconds}
+            )
+        except MesosCallError as refusal:
+            self._lost(command.launches, "REASON_INVALID_OFFERS", str(refusal))
+            raise
+        except MesosUnreachable as problem:
+            logger.warning("no answer to a launch: %s; asking what became of it", problem)
+            self._doubtful.update({launch.slot_id: launch.agent_id for launch in command.launches})
+            self._ask_at = time.monotonic() + 1.0
+            return
+        if not sent:
+            self._lost(command.launches, "REASON_MASTER_DISCONNECTED", "not subscribed")
+
+    def _lost(self, launches: Sequence[SlotLaunch], reason: str, message: str) -> None:
+        for launch in launches:
+            self._post(
+                SlotUpdated(
+                    launch.slot_id, launch.agent_id, "TASK_LOST", reason, message, "SOURCE_MASTER"
+                )
+            )
+
+    def _ask_about_doubtful(self) -> None:
+        """Mesos answers with an update for each slot; TASK_LOST for those it never launched."""
+        try:
+            # Not subscribed is as good as asked: the core reconciles all slots on its return.
+            self._driver.reconcileTasks(dict(self._doubtful))
+        except MesosUnreachable as problem:
+            logger.warning("the Mesos master does not answer: %s", problem)
+            self._ask_at = time.monotonic() + 1.0
+            return
+        except MesosCallError as refusal:
+            logger.error("Mesos refused to reconcile: %s", refusal)
+        self._doubtful.clear()

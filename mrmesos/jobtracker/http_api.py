@@ -1,0 +1,349 @@
+"""The JobTracker's HTTP API for clients and TaskTrackers (paths in docs/protocol.md).
+
+It runs in an event loop in a thread of its own and never touches the core: questions go to the
+core's thread and are awaited. JSON bodies are the structs of mrmesos.wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+import mrmesos
+from mrmesos.jobtracker.code_store import MAX_CODE_BYTES, CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
+from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_SPEC_BYTES = 8 << 20
+MAX_HEARTBEAT_BYTES = 64 << 20
+MAX_LOG_BYTES = 8 << 20
+MAX_WAIT_SECONDS = 60.0
+LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_STREAMS = ("stdout", "stderr")
+
+
+class Unavailable(Exception):
+    """The JobTracker cannot answer now: it is full, stopping or has failed."""
+
+
+class Refused(Exception):
+    """What was sent cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLogs:
+    """Where an attempt's output is: its TaskTracker's URL while that lives, and what was kept."""
+
+    url: str
+    kept: str
+
+
+class Backend(Protocol):
+    """What the API asks of the service. Futures are answered by the core's thread.
+
+    Any of them may raise Unavailable, at once or through the future.
+    """
+
+    codes: CodeStore
+
+    def status(self, job_id: str) -> Future[JobStatus | None]:
+        """None: no such job."""
+
+    def statuses(self) -> Future[list[JobStatus]]:
+        """All jobs that are remembered."""
+
+    def report(self, job_id: str) -> Future[JobReport | None]:
+        """None: no such job."""
+
+    def facts(self, job_id: str) -> Future[JobFacts | None]:
+        """None: no such job, or it has ended."""
+
+    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
+        """None: no such attempt."""
+
+    def submit(self, spec: JobSpec, key: str) -> Future[str]:
+        """The job's id; the same one for the same non-empty `key`. Fails with Refused."""
+
+    def kill(self, job_id: str, by: str) -> Future[bool]:
+        """False: no such job."""
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
+        """Handle it, then the actions for its tracker; None where that is unknown."""
+
+    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
+        """The actions that wait for a tracker; None where that is unknown."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A heartbeat whose answer waits for an action."""
+
+    sequence: int
+    release: asyncio.Event
+
+
+class HttpApi:
+    """The handlers, the heartbeats held and the clients waiting for a job's end."""
+
+    def __init__(self, backend: Backend, hold_seconds: float) -> None:
+        """`hold_seconds` is how long a heartbeat with nothing to say waits for its answer."""
+        self._backend = backend
+        self._hold_seconds = hold_seconds
+        self._held: dict[str, _Held] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._closing = False
+        self._session: aiohttp.ClientSession | None = None
+
+    def application(self) -> web.Application:
+        """The aiohttp application, for one event loop."""
+        app = web.Application(client_max_size=MAX_CODE_BYTES, middlewares=[_errors_as_json])
+        app.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/version", self._version),
+                web.put("/api/v1/code/{sha256}", self._put_code),
+                web.get("/api/v1/code/{sha256}", self._get_code),
+                web.post("/api/v1/jobs", self._submit),
+                web.get("/api/v1/jobs", self._list),
+                web.get("/api/v1/jobs/{job_id}", self._status),
+                web.get("/api/v1/jobs/{job_id}/facts", self._facts),
+                web.get("/api/v1/jobs/{job_id}/report", self._report),
+                web.post("/api/v1/jobs/{job_id}/kill", self._kill),
+                web.get("/api/v1/attempts/{attempt_id}/logs", self._logs),
+                web.post("/api/v1/heartbeat", self._heartbeat),
+            ]
+        )
+        app.on_cleanup.append(self._clean_up)
+        return app
+
+    # What the service tells, in the event loop's thread.
+
+    def wake_tracker(self, tracker_id: str) -> None:
+        """There is something to say to the tracker."""
+        held = self._held.get(tracker_id)
+        if held is not None:
+            held.release.set()
+
+    def job_ended(self, job_id: str) -> None:
+        """The job is in its final state."""
+        for waiting in self._waiting.pop(job_id, ()):
+            waiting.set()
+
+    def release_all(self) -> None:
+        """Answer everybody who waits, and let nobody wait any more."""
+        self._closing = True
+        for held in self._held.values():
+            held.release.set()
+        for job_id in list(self._waiting):
+            self.job_ended(job_id)
+
+    # Handlers.
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        await asyncio.wrap_future(self._backend.statuses())
+        return web.Response(text="ok\n")
+
+    async def _version(self, _request: web.Request) -> web.Response:
+        return _json({"name": "mrmesos JobTracker", "version": mrmesos.__version__})
+
+    async def _put_code(self, request: web.Request) -> web.Response:
+        sha256 = request.match_info["sha256"]
+        if not _SHA256.fullmatch(sha256):
+            raise Refused(f"{sha256!r} is no SHA-256 in hexadecimal digits")
+        code = await _body(request, MAX_CODE_BYTES)
+        try:
+            new = await asyncio.to_thread(self._backend.codes.put, sha256, code)
+        except CodeRejected as problem:
+            raise Refused(str(problem)) from None
+        except CodeStoreFull as problem:
+            raise Unavailable(str(problem)) from None
+        return web.Response(status=201 if new else 200)
+
+    async def _get_code(self, request: web.Request) -> web.Response:
+        code = self._backend.codes.get(request.match_info["sha256"])
+        if code is None:
+            return _error(404, "no such code")
+        return web.Response(body=code, content_type="application/octet-stream")
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        spec = _decode(await _body(request, MAX_SPEC_BYTES), JobSpec)
+        key = request.headers.get("Idempotency-Key", "")[:100]
+        job_id = await asyncio.wrap_future(self._backend.submit(spec, key))
+        return _json(SubmitAnswer(job_id), status=201)
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        statuses = await asyncio.wrap_future(self._backend.statuses())
+        return _json(statuses)
+
+    async def _status(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        seconds = _seconds(request.query.get("wait", "0"))
+        ended = asyncio.Event()
+        self._waiting.setdefault(job_id, set()).add(ended)
+        try:
+            # Known to wait before the question is asked, so that no end is missed between.
+            status = await asyncio.wrap_future(self._backend.status(job_id))
+            if status is not None and not status.state.ended and seconds > 0 and not self._closing:
+                await _set_within(ended, seconds)
+                status = await asyncio.wrap_future(self._backend.status(job_id))
+        finally:
+            if (waiting := self._waiting.get(job_id)) is not None:
+                waiting.discard(ended)
+                if not waiting:
+                    del self._waiting[job_id]
+        return _found(status, job_id)
+
+    async def _facts(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        facts = await asyncio.wrap_future(self._backend.facts(job_id))
+        return _found(facts, job_id)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        report = await asyncio.wrap_future(self._backend.report(job_id))
+        return _found(report, job_id)
+
+    async def _kill(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        by = request.query.get("by", "a client")[:100]
+        if not await asyncio.wrap_future(self._backend.kill(job_id, by)):
+            return _error(404, f"no job {job_id}")
+        return web.Response(status=202)
+
+    async def _logs(self, request: web.Request) -> web.Response:
+        attempt_id = request.match_info["attempt_id"]
+        stream = request.query.get("stream", "stderr")
+        if stream not in _STREAMS:
+            raise Refused(f"stream={stream}: expected stdout or stderr")
+        logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
+        if logs is None:
+            return _error(404, f"no attempt {attempt_id}")
+        text = await self._live_log(logs.url, attempt_id, stream) if logs.url else None
+        source = "TaskTracker"
+        if text is None:
+            text, source = logs.kept.encode("utf-8", "replace"), "kept"
+        if not text and source == "kept":
+            return _error(404, f"the TaskTracker of {attempt_id} is gone and no output was kept")
+        headers = {"X-Log-Source": source, "Content-Type": "text/plain; charset=utf-8"}
+        return web.Response(body=text, headers=headers)
+
+    async def _live_log(self, url: str, attempt_id: str, stream: str) -> bytes | None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT)
+        where = f"{url}/attempts/{attempt_id}/logs"
+        try:
+            async with self._session.get(where, params={"stream": stream}) as answer:
+                if answer.status != 200:
+                    return None
+                return await answer.content.read(MAX_LOG_BYTES)
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            logger.info("no log from %s: %s", where, problem)
+            return None
+
+    async def _heartbeat(self, request: web.Request) -> web.Response:
+        heartbeat = _decode(await _body(request, MAX_HEARTBEAT_BYTES), Heartbeat)
+        tracker_id = heartbeat.tracker_id
+        before = self._held.get(tracker_id)
+        late = before is not None and before.sequence > heartbeat.sequence
+        held = _Held(heartbeat.sequence, asyncio.Event())
+        if not late:
+            if before is not None:
+                before.release.set()
+            self._held[tracker_id] = held
+        try:
+            # Held before the question is asked, so that no wake-up is missed between.
+            actions = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
+            if actions is not None and not actions and not late and not self._closing:
+                await _set_within(held.release, self._hold_seconds)
+                actions = await asyncio.wrap_future(self._backend.actions(tracker_id))
+        finally:
+            if self._held.get(tracker_id) is held:
+                del self._held[tracker_id]
+        if actions is None:
+            return _json(HeartbeatAnswer([], unknown=True))
+        return _json(HeartbeatAnswer(actions))
+
+    async def _clean_up(self, _app: web.Application) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def _body(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises Refused where it has more than `limit` bytes."""
+    if (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+    parts = bytearray()
+    async for part in request.content.iter_chunked(1 << 20):
+        parts += part
+        if len(parts) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, len(parts))
+    return bytes(parts)
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as problem:
+        raise Refused(f"not a {kind.__name__}: {problem}") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise Refused(f"wait={text}: expected seconds") from None
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )
+
+
+def _error(status: int, message: str) -> web.Response:
+    return _json(ApiError(message), status=status)
+
+
+def _found(value: object | None, job_id: str) -> web.Response:
+    return _error(404, f"no job {job_id}") if value is None else _json(value)
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as problem:
+        return _error(400, str(problem))
+    except Unavailable as problem:
+        return _error(503, str(problem))
+    except web.HTTPException as answer:
+        if answer.status < 400:
+            raise
+        return _error(answer.status, answer.text or answer.reason)
+    except Exception as problem:
+        logger.exception("%s %s failed", request.method, request.path)
+        return _error(500, f"{type(problem).__name__}: {problem}")

@@ -1,0 +1,118 @@
+"""An HTTP server in a thread of its own, and the address at which others reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 10.0
+SHUTDOWN_SECONDS = 1.0
+
+
+class AddressError(ValueError):
+    """An address is not of the form host:port, or cannot be listened on."""
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port` taken apart; port 0 is any free one. Raises AddressError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise AddressError(f"{text!r} is not of the form host:port")
+    return host, int(port)
+
+
+def address_towards(master: str) -> str:
+    """The local IP address from which packets to the Mesos master leave.
+
+    `master` is host:port, http://host:port or zk://host:port,…/path. Connecting a UDP socket
+    chooses a route and sends nothing.
+    """
+    rest = master.split("://", 1)[-1].split("/", 1)[0].split(",", 1)[0].rpartition("@")[2]
+    parts = urlsplit(f"//{rest}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((parts.hostname or "127.0.0.1", parts.port or 5050))
+        except OSError as problem:
+            raise AddressError(f"{master}: no route to this master: {problem}") from problem
+        return str(probe.getsockname()[0])
+
+
+class HttpServer:
+    """Serves one aiohttp application from `start()` to `stop()`."""
+
+    def __init__(self, application: Callable[[], web.Application], host: str, port: int) -> None:
+        """`application` is called in the server's thread, where the event loop is."""
+        self._application = application
+        self._host, self._port = host, port
+        self._ready = threading.Event()
+        self._problem: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def start(self) -> int:
+        """Listen; the port. Raises AddressError where that cannot be."""
+        self._thread.start()
+        if not self._ready.wait(START_SECONDS):
+            raise AddressError(f"{self._host}:{self._port}: not listening in {START_SECONDS:g} s")
+        if self._problem is not None:
+            problem = self._problem
+            reason = problem.strerror if isinstance(problem, OSError) else None
+            raise AddressError(
+                f"cannot listen on {self._host}:{self._port}: {reason or problem}"
+            ) from problem
+        return self._port
+
+    def call_soon(self, function: Callable[..., None], *args: object) -> None:
+        """Call a function in the event loop's thread, soon; not at all once it is over."""
+        loop = self._loop
+        if loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop has closed between: nobody is left to be told
+            logger.debug("the HTTP server is over; %s not called", function)
+
+    def stop(self, timeout: float) -> bool:
+        """Stop listening and end the thread; False where that took more than `timeout` seconds."""
+        if self._stop is not None:
+            self.call_soon(self._stop.set)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as problem:
+            if self._ready.is_set():
+                logger.exception("the HTTP server has ended")
+            else:
+                logger.debug("the HTTP server did not start", exc_info=True)
+            self._problem = problem
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self._port, backlog=1024)
+            await site.start()
+            self._port = runner.addresses[0][1]
+            self._loop = asyncio.get_running_loop()
+            self._ready.set()
+            await self._stop.wait()
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,128 @@
+"""The JobTracker's own work on files: planning splits, committing output, cleaning up.
+
+It runs in a few threads beside the core, which hears of the end of each piece by an event.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.commands import AbortJob, CommitJob, PlanJob
+from mrmesos.jobtracker.events import (
+    Event,
+    JobAborted,
+    JobCommitFailed,
+    JobCommitted,
+    JobPlanFailed,
+    JobPlanned,
+)
+from mrmesos.wire.task import AttemptError, ErrorKind
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4
+
+
+class Planner:
+    """Carries out PlanJob, CommitJob and AbortJob; `post` gets the event that answers each."""
+
+    def __init__(self, post: Callable[[Event], None]) -> None:
+        self._post = post
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="planner")
+        self._closed = threading.Event()
+
+    def submit(self, command: PlanJob | CommitJob | AbortJob) -> None:
+        """Begin; the answering event comes from another thread."""
+        if not self._closed.is_set():
+            self._pool.submit(self._run, command)
+
+    def warm_up(self) -> None:
+        """Import what the work needs in a thread, so that the first job does not wait for it."""
+        self._pool.submit(_import_io)
+
+    def stop(self, timeout: float) -> bool:
+        """Take no more work, and wait for what runs; False where that took over `timeout` s."""
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        ended = threading.Thread(target=self._pool.shutdown, daemon=True)
+        ended.start()
+        ended.join(timeout)
+        return not ended.is_alive()
+
+    def _run(self, command: PlanJob | CommitJob | AbortJob) -> None:
+        match command:
+            case PlanJob():
+                event = plan(command)
+            case CommitJob():
+                event = commit(command)
+            case AbortJob():
+                event = abort(command)
+        self._post(event)
+
+
+def _import_io() -> None:
+    import mrmesos.io.commit
+    import mrmesos.io.splits  # noqa: F401
+
+
+def plan(command: PlanJob) -> Event:
+    """Find the splits, refuse an output that exists, make its `_temporary`."""
+    from mrmesos.io.commit import OutputCommitter
+    from mrmesos.io.splits import plan_splits
+
+    spec = command.spec
+    try:
+        committer = OutputCommitter(spec.output)
+        committer.check_absent()
+        splits = plan_splits(spec.inputs, spec.input_format, Conf(spec.conf))
+        committer.setup_job()
+    except Exception as problem:
+        logger.exception("%s: planning failed", command.job_id)
+        return JobPlanFailed(command.job_id, as_attempt_error(problem))
+    return JobPlanned(command.job_id, tuple(splits))
+
+
+def commit(command: CommitJob) -> Event:
+    """Move the winners' files into place and write `_SUCCESS`."""
+    from mrmesos.io.commit import OutputCommitter
+
+    try:
+        OutputCommitter(command.spec.output).commit_job(command.winners)
+    except Exception as problem:
+        logger.exception("%s: commit failed", command.job_id)
+        return JobCommitFailed(command.job_id, as_attempt_error(problem))
+    return JobCommitted(command.job_id)
+
+
+def abort(command: AbortJob) -> Event:
+    """Remove what the job wrote."""
+    from mrmesos.io.commit import OutputCommitter
+
+    try:
+        OutputCommitter(command.spec.output).abort_job()
+    except Exception as problem:
+        logger.exception("%s: cleaning up failed", command.job_id)
+        return JobAborted(command.job_id, f"{command.spec.output}: {_one_line(problem)}")
+    return JobAborted(command.job_id)
+
+
+def as_attempt_error(problem: Exception) -> AttemptError:
+    """What a user is shown: one line for what we expect to happen, a traceback for the rest."""
+    from mrmesos.io.filesystem import InputError, OutputError
+
+    if isinstance(problem, InputError):
+        return AttemptError(kind=ErrorKind.INPUT, message=str(problem))
+    if isinstance(problem, OutputError):
+        return AttemptError(kind=ErrorKind.OUTPUT, message=str(problem))
+    detail = "".join(traceback.format_exception(problem))
+    return AttemptError(kind=ErrorKind.INTERNAL, message=_one_line(problem), detail=detail)
+
+
+def _one_line(problem: Exception) -> str:
+    text = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

@@ -1,0 +1,445 @@
+"""The JobTracker running: one thread that owns the core, and what it speaks through.
+
+The thread reads one queue of events and questions. Around it: the HTTP server (event loop in a
+thread), Mesos' driver (its IO thread only posts events; calls go out from another thread), and a
+few threads that plan and commit. Nothing but the queue leads to the core.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import sysconfig
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mrmesos
+from mrmesos import conf as settings
+from mrmesos.conf import Conf, ConfError
+from mrmesos.jobtracker.code_store import CodeStore
+from mrmesos.jobtracker.commands import (
+    AbortJob,
+    AcceptOffers,
+    Command,
+    CommitJob,
+    ForgetTracker,
+    JobEnded,
+    PlanJob,
+    SendActions,
+)
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.driver import Driver
+from mrmesos.jobtracker.events import Event, HeartbeatReceived, JobSubmitted, KillAsked, Tick
+from mrmesos.jobtracker.framework import (
+    DriverCalls,
+    FrameworkCallbacks,
+    framework_info,
+)
+from mrmesos.jobtracker.http_api import AttemptLogs, HttpApi, Refused, Unavailable
+from mrmesos.jobtracker.http_server import HttpServer, address_towards, split_address
+from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull
+from mrmesos.jobtracker.planner import Planner
+from mrmesos.jobtracker.taskinfo import source_tree, tracker_command
+from mrmesos.wire.heartbeat import Heartbeat, Numbered
+from mrmesos.wire.ids import cluster_stamp
+from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TICK_SECONDS = 0.5
+MAX_QUEUE = 100_000
+MAX_KEYS = 10_000
+"""Submissions whose idempotency key is remembered."""
+POST_SECONDS = 30.0
+"""How long the driver may wait for room in the queue before the service is taken for stuck."""
+
+MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], Driver]
+
+
+class ServiceFailed(Exception):
+    """The service cannot go on; its jobs are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A function to run in the core's thread, and where its answer goes."""
+
+    function: Callable[[], object]
+    answer: Future[Any]
+
+
+def make_mesos_driver(
+    callbacks: FrameworkCallbacks, info: dict[str, Any], conf: Conf, master: str
+) -> Driver:
+    """The driver that speaks to a real master. Raises ValueError for what cannot be a master."""
+    from mrmesos.mesos.scheduler_driver import SchedulerDriver
+
+    principal = conf.get_as(settings.MESOS_PRINCIPAL) or None
+    secret_file = conf.get_as(settings.MESOS_SECRET_FILE)
+    secret = Path(secret_file).read_text(encoding="utf-8").strip() if secret_file else None
+    return SchedulerDriver(callbacks, info, master, principal=principal, secret=secret)
+
+
+class JobTrackerService:
+    """A JobTracker for the Mesos master `master`; `start()` it, and `stop()` it for good."""
+
+    def __init__(
+        self,
+        conf: Conf,
+        master: str,
+        *,
+        host: str = "",
+        port: int = 0,
+        make_driver: MakeDriver = make_mesos_driver,
+    ) -> None:
+        """`host` and `port` are where it listens unless `jobtracker.http.address` says more.
+
+        Without either it listens on the address of this machine that reaches the master.
+        """
+        self.codes = CodeStore()
+        self._conf, self._master = conf, master
+        self._host, self._port = host, port
+        self._make_driver = make_driver
+        self._hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
+        # Unix seconds that never jump: deadlines and times of jobs come from the same clock.
+        self._clock_offset = time.time() - time.monotonic()
+        self._core = JobTracker(conf, cluster_stamp(time.time()))
+        self._queue: queue.Queue[Event | _Question] = queue.Queue(MAX_QUEUE)
+        self._mailboxes = Mailboxes()
+        self._live: set[str] = set()  # jobs that have not ended
+        self._keys: OrderedDict[str, str] = OrderedDict()
+        self._closing = False
+        self._no_live = threading.Event()
+        self._no_live.set()
+        self._stopping = threading.Event()
+        self._failed = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="jobtracker", daemon=True)
+        self._planner = Planner(self._post)
+        self._api = HttpApi(self, self._hold_seconds)
+        self._server: HttpServer | None = None
+        self._driver: Driver | None = None
+        self._calls: DriverCalls | None = None
+        self.url = ""
+
+    # Life.
+
+    def start(self) -> str:
+        """Listen and subscribe; the URL at which clients and TaskTrackers reach this service.
+
+        Raises AddressError where it cannot listen, and ValueError for a wrong master.
+        """
+        host, port = self._host, self._port
+        if address := self._conf.get_as(settings.JOBTRACKER_ADDRESS):
+            host, port = split_address(address)
+        reachable = address_towards(self._master) if host in ("", "0.0.0.0") else host
+        self._server = HttpServer(self._api.application, host or reachable, port)
+        self.url = f"http://{reachable}:{self._server.start()}"
+        try:
+            callbacks = FrameworkCallbacks(self._post, self._fail)
+            info = framework_info(self._conf, self.url)
+            self._driver = self._make_driver(callbacks, info, self._conf, self._master)
+            purelib = Path(sysconfig.get_path("purelib"))
+            package = Path(mrmesos.__file__).resolve().parent
+            command = tracker_command(
+                self._conf, self.url, python_path=source_tree(purelib, package)
+            )
+            self._calls = DriverCalls(self._driver, command, self._post)
+        except BaseException:
+            self._server.stop(1.0)
+            raise
+        self._thread.start()
+        self._calls.start()
+        self._driver.start()
+        self._planner.warm_up()
+        logger.info("JobTracker at %s for Mesos master %s", self.url, self._master)
+        return self.url
+
+    def stop(self, *, teardown: bool = True, timeout: float = 10.0) -> bool:
+        """Kill the jobs, clean up after them, end the framework; whether all was done in time.
+
+        Without `teardown` jobs, their tasks and the framework are left to Mesos' failover timeout.
+        """
+        deadline = time.monotonic() + timeout
+        clean = self._failure is None
+        if teardown and clean and self._thread.is_alive():
+            clean = self.kill_all("the JobTracker is stopping", timeout)
+        self._stopping.set()
+
+        def left() -> float:
+            return max(0.5, deadline - time.monotonic())
+
+        if self._calls is not None:
+            clean &= self._calls.stop(left())
+        if self._driver is not None:
+            self._driver.stop(failover=not teardown)
+            self._driver.join(left())
+        clean &= self._planner.stop(left())
+        if self._server is not None:
+            self._server.call_soon(self._api.release_all)
+            clean &= self._server.stop(left())
+        if self._thread.ident is not None:
+            self._thread.join(left())
+        return clean
+
+    def kill_all(self, by: str, timeout: float) -> bool:
+        """Kill all jobs and wait for their ends at most `timeout` seconds; whether they came."""
+        self._closing = True
+        for job_id in list(self._live):
+            self._post(KillAsked(job_id, by))
+        return self._no_live.wait(timeout)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What made the service stop by itself, if anything has."""
+        return self._failure
+
+    def wait_failed(self, timeout: float) -> bool:
+        """Whether the service fails within `timeout` seconds."""
+        return self._failed.wait(timeout)
+
+    def _fail(self, problem: str | BaseException) -> None:
+        """Stop visibly: from here on every question is answered with the failure."""
+        failure = ServiceFailed(problem) if isinstance(problem, str) else problem
+        if self._failure is None:
+            self._failure = failure
+            logger.critical("the JobTracker cannot go on: %s", failure)
+        self._failed.set()
+        self._stopping.set()
+
+    # The queue and the core's thread.
+
+    def _now(self) -> float:
+        return self._clock_offset + time.monotonic()
+
+    def _post(self, event: Event) -> None:
+        if self._stopping.is_set():
+            return  # nobody reads the queue any more
+        try:
+            self._queue.put(event, timeout=POST_SECONDS)
+        except queue.Full:
+            self._fail(f"{MAX_QUEUE} events wait; the core does not take them")
+
+    def _ask(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function in the core's thread."""
+        answer: Future[T] = Future()
+        if self._stopping.is_set():
+            raise Unavailable(f"the JobTracker {self._why_not()}")
+        try:
+            self._queue.put_nowait(_Question(function, answer))
+        except queue.Full:
+            raise Unavailable("the JobTracker is overloaded; try again later") from None
+        if self._stopping.is_set() and not self._thread.is_alive():
+            self._drain()
+        return answer
+
+    def _why_not(self) -> str:
+        return f"has failed: {self._failure}" if self._failure is not None else "is stopping"
+
+    def _run(self) -> None:
+        next_tick = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                now = time.monotonic()
+                if now >= next_tick:
+                    self._handle(Tick())
+                    next_tick = now + TICK_SECONDS
+                try:
+                    item = self._queue.get(timeout=max(0.0, next_tick - time.monotonic()))
+                except queue.Empty:
+                    continue
+                if isinstance(item, _Question):
+                    _answer(item)
+                else:
+                    self._handle(item)
+        except Unavailable:
+            logger.debug("the core's thread ends")
+        except BaseException as problem:
+            logger.exception("the core's thread failed")
+            self._fail(problem)
+        finally:
+            self._stopping.set()
+            self._drain()
+            if self._server is not None:
+                self._server.call_soon(self._api.release_all)
+
+    def _drain(self) -> None:
+        """Nobody may wait for an answer that will not come."""
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, _Question):
+                refusal = Unavailable(f"the JobTracker {self._why_not()}")
+                try:
+                    item.answer.set_exception(refusal)
+                except InvalidStateError:
+                    continue  # whoever asked has given up
+
+    def _handle(self, event: Event) -> None:
+        """Give the core an event. What it raises is the end: its state is not to be trusted."""
+        try:
+            for command in self._core.handle(event, self._now()):
+                self._carry_out(command)
+        except Exception as problem:
+            logger.exception("the core failed over %r", event)
+            self._fail(problem)
+            raise Unavailable(f"the JobTracker {self._why_not()}") from problem
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case PlanJob() | CommitJob() | AbortJob():
+                self._planner.submit(command)
+            case SendActions(tracker_id, actions):
+                self._send_actions(tracker_id, actions)
+            case ForgetTracker(tracker_id):
+                self._mailboxes.forget(tracker_id)
+                self._wake(tracker_id)
+            case JobEnded(job_id):
+                self._job_ended(job_id)
+            case _:
+                if isinstance(command, AcceptOffers):
+                    for launch in command.launches:
+                        self._mailboxes.open(launch.tracker_id)
+                if self._calls is not None:
+                    self._calls.submit(command)
+
+    def _send_actions(self, tracker_id: str, actions: Sequence[Any]) -> None:
+        try:
+            known = self._mailboxes.put(tracker_id, actions)
+        except MailboxFull as problem:
+            logger.error("%s does not listen: %s; it is told to leave", tracker_id, problem)
+            self._mailboxes.forget(tracker_id)
+            known = True
+        if not known:
+            logger.info("%d actions for %s, which is gone", len(actions), tracker_id)
+        self._wake(tracker_id)
+
+    def _wake(self, tracker_id: str) -> None:
+        if self._server is not None:
+            self._server.call_soon(self._api.wake_tracker, tracker_id)
+
+    def _job_ended(self, job_id: str) -> None:
+        self.codes.unpin(job_id)
+        self._live.discard(job_id)
+        if not self._live:
+            self._no_live.set()
+        if self._server is not None:
+            self._server.call_soon(self._api.job_ended, job_id)
+
+    # What the HTTP API asks (http_api.Backend). The inner functions run in the core's thread.
+
+    def status(self, job_id: str) -> Future[JobStatus | None]:
+        """One job's status."""
+        return self._ask(lambda: self._core.job_status(job_id))
+
+    def statuses(self) -> Future[list[JobStatus]]:
+        """All jobs' statuses."""
+        return self._ask(lambda: list(self._core.job_statuses()))
+
+    def report(self, job_id: str) -> Future[JobReport | None]:
+        """One job's report."""
+        return self._ask(lambda: self._core.job_report(job_id))
+
+    def facts(self, job_id: str) -> Future[JobFacts | None]:
+        """One job's facts, for TaskTrackers."""
+        return self._ask(lambda: self._core.job_facts(job_id))
+
+    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
+        """Where an attempt's output is."""
+
+        def locate() -> AttemptLogs | None:
+            location = self._core.attempt_location(attempt_id)
+            return None if location is None else AttemptLogs(location.url, location.log_tail)
+
+        return self._ask(locate)
+
+    def submit(self, spec: JobSpec, key: str) -> Future[str]:
+        """Take a job in."""
+
+        def take() -> str:
+            if key and key in self._keys:
+                return self._keys[key]
+            if self._closing:
+                raise Unavailable("the JobTracker is stopping")
+            if self._core.full:
+                raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
+            _check(spec)
+            job_id = self._core.next_job_id(self._now())
+            if not self.codes.pin(job_id, spec.code):
+                raise Refused(f"the code {spec.code} is not here; upload it, then submit")
+            self._live.add(job_id)
+            self._no_live.clear()
+            if key:
+                self._keys[key] = job_id
+                while len(self._keys) > MAX_KEYS:
+                    self._keys.popitem(last=False)
+            self._handle(JobSubmitted(job_id, spec, secrets.token_hex(16)))
+            return job_id
+
+        return self._ask(take)
+
+    def kill(self, job_id: str, by: str) -> Future[bool]:
+        """Kill a job."""
+
+        def end() -> bool:
+            if self._core.job_status(job_id) is None:
+                return False
+            self._handle(KillAsked(job_id, by))
+            return True
+
+        return self._ask(end)
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
+        """Hear a TaskTracker."""
+
+        def hear() -> list[Numbered] | None:
+            if heartbeat.tracker_id not in self._mailboxes:
+                return None
+            self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
+            self._handle(HeartbeatReceived(heartbeat))
+            return self._mailboxes.to_send(heartbeat.tracker_id)
+
+        return self._ask(hear)
+
+    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
+        """What waits for a TaskTracker."""
+        return self._ask(lambda: self._mailboxes.to_send(tracker_id))
+
+
+def _answer(question: _Question) -> None:
+    """Run the function of a question; what it raises is the asker's."""
+    try:
+        result = question.function()
+    except (Refused, Unavailable) as refusal:
+        question.answer.set_exception(refusal)
+    except Exception as problem:
+        logger.exception("a question to the core failed")
+        question.answer.set_exception(problem)
+    else:
+        question.answer.set_result(result)
+
+
+def _check(spec: JobSpec) -> None:
+    """Refuse what could not be run, whoever sent it. Raises Refused."""
+    if not spec.inputs:
+        raise Refused("the job has no input")
+    for uri in (*spec.inputs, spec.output):
+        if "://" not in uri:
+            raise Refused(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
+    if spec.num_reducers < 0:
+        raise Refused(f"num_reducers is {spec.num_reducers}")
+    try:
+        Conf(spec.conf).check()
+        JobTracker.check_spec(spec)
+    except ConfError as problem:
+        raise Refused(str(problem)) from None

@@ -1,0 +1,110 @@
+"""From a slot that the core wants to the TaskInfo and ExecutorInfo that Mesos is sent. Pure.
+
+Field names are those of Mesos' v1 API (include/mesos/v1/mesos.proto).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mrmesos.conf import SETTINGS, TASKTRACKER_COMMAND, Conf
+from mrmesos.jobtracker.commands import SlotLaunch
+
+SHUTDOWN_GRACE_SECONDS = 5
+"""How long Mesos lets a TaskTracker end its attempts before it is killed."""
+
+_FOR_TRACKERS = "tasktracker."
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerCommand:
+    """How TaskTrackers are started: a shell command, and the environment that all of them share."""
+
+    shell: str
+    environment: Mapping[str, str]
+
+
+def tracker_command(
+    conf: Conf, jobtracker_url: str, *, python_path: str | None = None
+) -> TrackerCommand:
+    """The command of this JobTracker's TaskTrackers.
+
+    Agents are taken to have this Python and this mrmesos at the same place, unless
+    `tasktracker.command` names another way. `python_path` is given where mrmesos is not installed
+    there but runs from a source tree.
+    """
+    command = conf.get_as(TASKTRACKER_COMMAND)
+    if not command:
+        command = f"exec {shlex.quote(sys.executable)} -m mrmesos.tasktracker"
+    settings = {
+        name: text
+        for name, text in conf.items()
+        if name in SETTINGS and name.startswith(_FOR_TRACKERS) and name != TASKTRACKER_COMMAND.name
+    }
+    environment = {
+        "MRMESOS_JOBTRACKER": jobtracker_url,
+        "MRMESOS_CONF": json.dumps(settings, sort_keys=True),
+    }
+    if python_path:
+        environment["PYTHONPATH"] = python_path
+    return TrackerCommand(command, environment)
+
+
+def source_tree(purelib: Path, package: Path) -> str | None:
+    """The directory that PYTHONPATH needs for `package` (mrmesos' own directory); None if none.
+
+    A package below `purelib` is installed; so is one whose parent a `.pth` file there names, as
+    editable installs do.
+    """
+    root = package.parent
+    if root == purelib:
+        return None
+    for pth in sorted(purelib.glob("*mrmesos*.pth")):
+        if str(root) in pth.read_text(encoding="utf-8").splitlines():
+            return None
+    return str(root)
+
+
+def executor_info(launch: SlotLaunch, command: TrackerCommand) -> dict[str, Any]:
+    """The TaskTracker of a slot. Equal for all slots of one tracker, as a master demands."""
+    environment = {**command.environment, "MRMESOS_TRACKER_ID": launch.tracker_id}
+    return {
+        "type": "CUSTOM",
+        "executor_id": {"value": launch.tracker_id},
+        "name": "mrmesos TaskTracker",
+        "source": "mrmesos",
+        "command": {
+            "shell": True,
+            "value": command.shell,
+            "environment": {
+                "variables": [
+                    {"name": name, "type": "VALUE", "value": value}
+                    for name, value in sorted(environment.items())
+                ]
+            },
+        },
+        "shutdown_grace_period": {"nanoseconds": SHUTDOWN_GRACE_SECONDS * 1_000_000_000},
+        "resources": [dict(resource) for resource in launch.tracker_resources],
+    }
+
+
+def task_info(launch: SlotLaunch, command: TrackerCommand) -> dict[str, Any]:
+    """The Mesos task that is the slot; `data` is its first attempt."""
+    return {
+        "name": launch.slot_id,
+        "task_id": {"value": launch.slot_id},
+        "agent_id": {"value": launch.agent_id},
+        "executor": executor_info(launch, command),
+        "resources": [dict(resource) for resource in launch.resources],
+        "data": base64.b64encode(_encode(launch.first)).decode("ascii"),
+    }
