@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from mrmesos.api.formats import ArrowOutput, OutputFormat, ParquetOutput, TextOutput
 from mrmesos.io.filesystem import OutputError, reason, uri_of
 from mrmesos.io.render import text_lines
+from mrmesos.io.schema import RecordTypeError, UnfaithfulCast, is_pickled
+from mrmesos.io.unify import conform, unify
 
 _BUFFER = 1 << 20
 _ROW_GROUP_BYTES = 64 << 20
@@ -87,11 +89,14 @@ class _TextWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
             piece = batch.slice(start, _ROWS_AT_ONCE)
-            lines = text_lines(piece, self._fmt.separator)
             try:
-                self._file.write(lines)
+                self._file.write(text_lines(piece, self._fmt.separator))
             except OSError as exc:
                 raise _unwritable(self._uri, exc) from exc
+            except (pa.ArrowException, ValueError, OverflowError) as exc:  # years past 9999 ...
+                raise OutputError(
+                    f"{self._uri}: {_types(batch.schema)} cannot be written as text: {reason(exc)}"
+                ) from exc
         self._records += batch.num_rows
 
     def close(self) -> tuple[int, int]:
@@ -146,10 +151,7 @@ class _TableWriter:
 
     def _open(self) -> None:
         if self._schema is None:
-            schemas = [batch.schema for batch in self._pending]
-            if not schemas:
-                schemas = [pa.schema([("key", pa.null()), ("value", pa.null())])]
-            self._schema = pa.unify_schemas(schemas, promote_options="permissive")
+            self._schema = self._unified()
         compression = None if self._fmt.compression == "none" else self._fmt.compression
         try:
             if isinstance(self._fmt, ParquetOutput):
@@ -164,19 +166,42 @@ class _TableWriter:
                 f"{self._uri}: cannot be written as {self._fmt}: {reason(exc)}"
             ) from exc
 
+    def _unified(self) -> pa.Schema:
+        if not self._pending:
+            return pa.schema([("key", pa.null()), ("value", pa.null())])
+        schema = self._pending[0].schema
+        for batch in self._pending[1:]:
+            try:
+                wider = unify(schema, batch.schema)
+            except RecordTypeError as exc:
+                raise self._mixed(schema, batch.schema) from exc
+            if _pickled(wider) != _pickled(schema):  # pickles do not belong among readable values
+                raise self._mixed(schema, batch.schema)
+            schema = wider
+        return schema
+
     def _table(self) -> pa.Table:
         """What is pending, as the file's types."""
-        assert self._schema is not None
-        tables = []
+        schema = self._schema
+        assert schema is not None
+        batches = []
         for batch in self._pending:
+            if any(
+                is_pickled(batch.field(name)) and not is_pickled(schema.field(name))
+                for name in schema.names
+            ):
+                raise self._mixed(schema, batch.schema)
             try:
-                tables.append(pa.Table.from_batches([batch]).cast(self._schema))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as exc:
-                raise OutputError(
-                    f"{self._uri}: holds {_types(self._schema)} but now {_types(batch.schema)} "
-                    "comes; yield keys and values of one type, or write text"
-                ) from exc
-        return pa.concat_tables(tables) if tables else self._schema.empty_table()
+                batches.append(conform(batch, schema))
+            except UnfaithfulCast as exc:
+                raise self._mixed(schema, batch.schema) from exc
+        return pa.Table.from_batches(batches, schema)
+
+    def _mixed(self, schema: pa.Schema, other: pa.Schema) -> OutputError:
+        return OutputError(
+            f"{self._uri}: holds {_types(schema)} but now {_types(other)} comes; yield keys and "
+            "values of one type, or write text"
+        )
 
     def close(self) -> tuple[int, int]:
         self._flush()
@@ -192,7 +217,13 @@ class _TableWriter:
 
 
 def _types(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} {field.type}" for field in schema)
+    return ", ".join(
+        f"{field.name} {'(pickled)' if is_pickled(field) else field.type}" for field in schema
+    )
+
+
+def _pickled(schema: pa.Schema) -> list[bool]:
+    return [is_pickled(field) for field in schema]
 
 
 def _unwritable(uri: str, exc: OSError) -> OutputError:

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_ENCODING, _PICKLE = b"mrmesos.encoding", b"pickle"
+from mrmesos.io.schema import is_bytes, is_pickled, is_text
+
 _BYTES_AT_ONCE = 256 << 20
 
 
@@ -67,7 +68,7 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, list | tuple | dict):
-        return json.dumps(_jsonable(value), ensure_ascii=False)
+        return _json(_jsonable(value))
     return str(value)
 
 
@@ -84,6 +85,9 @@ def _jsonable(value: Any) -> Any:
     return _text(value)
 
 
+_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one a call
+
+
 def _json_key(name: Any) -> str:
     return name if isinstance(name, str) else _text(name)
 
@@ -91,32 +95,58 @@ def _json_key(name: Any) -> str:
 def _rendered(column: pa.Array, field: pa.Field) -> pa.Array:
     """A large_binary array of what `render` gives for each element."""
     kind = column.type
-    if (field.metadata or {}).get(_ENCODING) == _PICKLE:
+    if is_pickled(field):
         # Written by this job's own tasks, which run its author's code anyway.
         return _each(None if raw is None else pickle.loads(raw) for raw in column.to_pylist())  # noqa: S301
     if pa.types.is_dictionary(kind):
         return _rendered(column.dictionary_decode(), field)
-    if _is_bytes(kind):
+    if is_bytes(kind):
         return column.cast(pa.large_binary())
-    if _is_text(kind):
-        return column.cast(pa.large_string()).cast(pa.large_binary())
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return column.cast(pa.large_string()).cast(pa.large_binary())
+    if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return _binary(column)
     if pa.types.is_null(kind):
         return pa.nulls(len(column), pa.large_binary())
-    return _each(_plain(value, kind) for value in _objects(column))
+    if pa.types.is_floating(kind):
+        return _floats(column.cast(pa.float64()))
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return _each(_nanoseconds(column))
+    if pa.types.is_nested(kind):
+        plain = _is_json(kind)
+        return pa.array(
+            [
+                None if value is None else _json(value if plain else _plain(value, kind)).encode()
+                for value in column.to_pylist()
+            ],
+            pa.large_binary(),
+        )
+    return _each(column.to_pylist())
+
+
+def _binary(column: pa.Array) -> pa.Array:
+    return column.cast(pa.large_string()).cast(pa.large_binary())
+
+
+def _floats(column: pa.Array) -> pa.Array:
+    """Python's `repr`. Arrow writes the same shortest digits, but with other ideas of exponents
+    and without `.0`: it is asked only where both write plain decimals (0.0001 to ten digits).
+    """
+    numbers = column.fill_null(0.0).to_numpy(zero_copy_only=False)
+    sizes = np.abs(numbers)
+    plain = ((sizes >= 1e-4) & (sizes < 1e10)) | (sizes == 0)
+    texts = column.cast(pa.large_string())
+    whole = pa.array(numbers == np.floor(numbers))
+    texts = pc.binary_join_element_wise(
+        texts, pc.if_else(whole, ".0", "").cast(pa.large_string()), pa.scalar("", pa.large_string())
+    )
+    odd = pa.array(~plain)
+    if not plain.all():
+        ours = [repr(number) for number in numbers[~plain].tolist()]
+        texts = pc.replace_with_mask(texts, odd, pa.array(ours, pa.large_string()))
+    return _binary(texts)
 
 
 def _each(values: Iterable[Any]) -> pa.Array:
     return pa.array([render(value) for value in values], pa.large_binary())
-
-
-def _objects(column: pa.Array) -> list[Any]:
-    kind = column.type
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        return _nanoseconds(column)
-    objects: list[Any] = column.to_pylist()
-    return objects
 
 
 def _nanoseconds(column: pa.Array) -> list[str | None]:
@@ -134,13 +164,33 @@ def _nanoseconds(column: pa.Array) -> list[str | None]:
     return texts
 
 
+def _is_json(kind: pa.DataType) -> bool:
+    """Whether Python objects of this type are JSON as they are."""
+    types = pa.types
+    if _is_list(kind):
+        return _is_json(kind.value_type)
+    if types.is_struct(kind):
+        return not _is_tuple(kind) and all(_is_json(field.type) for field in kind)
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_null(kind)
+        or is_text(kind)
+    )
+
+
+def _is_tuple(kind: pa.DataType) -> bool:
+    names = [field.name for field in kind]
+    return bool(names) and names == [f"_{i}" for i in range(len(names))]
+
+
 def _plain(value: Any, kind: pa.DataType) -> Any:
-    """`value` with the structs that stand for tuples as lists, and maps as dicts."""
+    """`value` as JSON has it: tuples' structs as lists, maps as dicts, the rest as `_jsonable`."""
     if value is None:
         return None
     if pa.types.is_struct(kind):
-        names = [field.name for field in kind]
-        if names == [f"_{i}" for i in range(len(names))] and names:
+        if _is_tuple(kind):
             return [_plain(value[field.name], field.type) for field in kind]
         return {field.name: _plain(value[field.name], field.type) for field in kind}
     if pa.types.is_map(kind):
@@ -150,22 +200,7 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
         }
     if _is_list(kind):
         return [_plain(item, kind.value_type) for item in value]
-    return value
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-        or types.is_binary_view(kind)
-    )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    return _jsonable(value)
 
 
 def _is_list(kind: pa.DataType) -> bool:

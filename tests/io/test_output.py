@@ -31,7 +31,7 @@ COLUMNS: list[tuple[pa.DataType, Any]] = [
     (pa.int64(), INT64),
     (pa.uint64(), st.integers(0, 2**64 - 1)),
     (pa.int8(), st.integers(-128, 127)),
-    (pa.float64(), st.floats() | INT64.map(float) | st.floats(-1e6, 1e6)),
+    (pa.float64(), st.floats(-1e11, 1e11) | st.floats() | INT64.map(float) | st.floats(-1e6, 1e6)),
     (pa.float32(), st.floats(width=32)),
     (pa.bool_(), st.booleans()),
     (pa.string(), TEXTS),
@@ -263,6 +263,32 @@ def test_types_that_come_late(tmp_path: Path, fmt: ArrowOutput | ParquetOutput) 
     assert read(fmt, path)["value"].to_pylist() == [None, 1, None, 2]
     with pytest.raises(OutputError, match=r"part: .*int64.*string"):
         write(fmt, path, [batch(1), batch("a")])
+
+
+@pytest.mark.parametrize("fmt", [ArrowOutput(), ParquetOutput()])
+def test_pickles_do_not_mix_with_readable_values(
+    tmp_path: Path, fmt: ArrowOutput | ParquetOutput
+) -> None:
+    def batch(value: bytes, metadata: Any) -> pa.RecordBatch:
+        fields = [pa.field("key", pa.int64()), pa.field("value", pa.binary(), metadata=metadata)]
+        return pa.RecordBatch.from_pydict({"key": [1], "value": [value]}, schema=pa.schema(fields))
+
+    readable, pickled = batch(b"b", None), batch(pickle.dumps(Odd()), PICKLED)
+    with pytest.raises(OutputError, match=r"value binary but now .*value \(pickled\) comes"):
+        write(fmt, tmp_path / "part", [readable, pickled])
+    # A file that began with pickles holds nothing else, so it can be read one way.
+    write(fmt, tmp_path / "part", [pickled, readable])
+    found = read(fmt, tmp_path / "part")["value"].to_pylist()
+    assert pickle.loads(found[1]) == b"b"
+    field = read(fmt, tmp_path / "part").schema.field("value")
+    assert field.metadata[b"mrmesos.encoding"] == b"pickle"
+
+
+def test_what_text_cannot_say_names_the_file(tmp_path: Path) -> None:
+    far = pa.array([2**62], pa.timestamp("s"))
+    batch = pa.RecordBatch.from_arrays([far, far], names=["key", "value"])
+    with pytest.raises(OutputError, match=r"part: key timestamp.* cannot be written as text"):
+        write(TextOutput(), tmp_path / "part", [batch])
 
 
 @pytest.mark.parametrize("fmt", [ArrowOutput("klingon"), ParquetOutput("klingon")])
