@@ -1,0 +1,66 @@
+"""Cutting, joining and reordering record batches, each kernel call far below 2 GiB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from mrmesos.io.schema import MAX_KERNEL_BYTES
+
+
+def cut(
+    batch: pa.RecordBatch, max_rows: int, max_bytes: int = MAX_KERNEL_BYTES
+) -> Iterator[pa.RecordBatch]:
+    """Slices of at most so many rows and bytes, without copying; one row is never cut."""
+    rows = batch.num_rows
+    if rows == 0:
+        return
+    fitting = min(rows, max_rows, max(1, rows * max_bytes // max(1, batch.nbytes)))
+    for start in range(0, rows, fitting):
+        piece = batch.slice(start, fitting)
+        if piece.num_rows > 1 and piece.nbytes > max_bytes:
+            yield from cut(piece, max(1, piece.num_rows // 2), max_bytes)
+        else:
+            yield piece
+
+
+def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """One batch of several of the same schema; the caller keeps them below MAX_KERNEL_BYTES."""
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def take(batch: pa.RecordBatch, indices: np.ndarray) -> pa.RecordBatch:
+    """Rows of `batch` in the order of `indices`; one so short stays below MAX_KERNEL_BYTES."""
+    wanted = pa.array(indices)
+    columns = [_take_column(column, indices, wanted) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _take_column(column: pa.Array, indices: np.ndarray, wanted: pa.Array) -> pa.Array:
+    width = _fixed_width(column)
+    if width is None:
+        return column.take(wanted)
+    # Rows of one length are a matrix: numpy gathers them several times faster than Arrow's take.
+    _, offsets, data = column.buffers()
+    first = int(np.frombuffer(offsets, np.int32, 1, column.offset * 4)[0])
+    matrix = np.frombuffer(data, f"V{width}", len(column), first)
+    taken = matrix[indices]
+    starts = np.arange(0, (len(indices) + 1) * width, width, dtype=np.int32)
+    buffers = [None, pa.py_buffer(starts), pa.py_buffer(taken)]
+    return pa.Array.from_buffers(column.type, len(indices), buffers)
+
+
+def _fixed_width(column: pa.Array) -> int | None:
+    """The length of every value where they are all the same, between 9 and 4096 bytes."""
+    if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
+        return None
+    rows = len(column)
+    if rows == 0 or column.null_count:
+        return None
+    offsets = np.frombuffer(column.buffers()[1], np.int32, rows + 1, column.offset * 4)
+    width = int(offsets[1] - offsets[0])
+    if not 8 < width <= 4096 or int(offsets[-1]) - int(offsets[0]) != width * rows:
+        return None
+    return width if bool((np.diff(offsets) == width).all()) else None

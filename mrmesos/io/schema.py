@@ -1,0 +1,55 @@
+"""The shape of a shuffled record batch: its columns, and how a field says that it is pickled.
+
+A batch has the columns `key` and `value`, and `__sort` where keys of that type cannot be compared
+by kernels (see `sortkey`).
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+KEY, VALUE, SORT = "key", "value", "__sort"
+
+ENCODING = b"mrmesos.encoding"
+PICKLE = {ENCODING: b"pickle"}
+"""Metadata of a binary field whose values are pickled Python objects."""
+
+MAX_KERNEL_BYTES = 1 << 30
+"""Most bytes handed to one kernel call: half of where 32-bit offsets of Arrow strings end."""
+
+
+class RecordTypeError(TypeError):
+    """Keys or values are of types that cannot travel together; the message says which and why."""
+
+
+class UnfaithfulCast(Exception):
+    """A column cannot take the wanted type without changing what it says (internal)."""
+
+
+def is_pickled(field: pa.Field) -> bool:
+    """Whether a column of this field holds pickled Python objects."""
+    return bool(field.metadata and field.metadata.get(ENCODING) == PICKLE[ENCODING])
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether `kind` is Arrow text of any layout."""
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether `kind` is Arrow binary of any layout."""
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether `kind` is an Arrow list of any layout but views."""
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )

@@ -1,0 +1,76 @@
+"""Keys of every supported type for the tests of the data path, and their order in plain Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from mrmesos.io.columns import encode_pairs
+from mrmesos.io.sortkey import with_sort_column
+
+INTS = st.integers(-(2**63), 2**63 - 1)
+FLOATS = st.floats() | st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+ALIKE_TEXT = st.text("a\x00b", max_size=70)
+BYTES = st.binary(max_size=20)
+ALIKE_BYTES = st.lists(st.sampled_from([0, 1, 255]), max_size=24).map(bytes)
+NAIVE = st.datetimes().map(lambda when: when.replace(fold=0))
+
+KEYS: dict[str, st.SearchStrategy[Any]] = {
+    "int": INTS,
+    "small int": st.integers(0, 5),
+    "float": FLOATS,
+    "text": TEXT,
+    "alike text": ALIKE_TEXT,
+    "bytes": BYTES,
+    "alike bytes": ALIKE_BYTES,
+    "bool": st.booleans(),
+    "timestamp": NAIVE,
+    "utc": st.datetimes().map(lambda when: when.replace(fold=0, tzinfo=dt.UTC)),
+    "date": st.dates(),
+    "time": st.times().map(lambda when: when.replace(fold=0)),
+    "duration": st.timedeltas(dt.timedelta(days=-(10**6)), dt.timedelta(days=10**6)),
+    "pair": st.tuples(st.none() | ALIKE_TEXT, st.none() | INTS),
+    "nested": st.tuples(FLOATS, st.tuples(st.booleans(), ALIKE_BYTES)),
+    "list": st.lists(st.none() | st.integers(-3, 3), max_size=4),
+    "lists": st.lists(st.lists(ALIKE_TEXT, max_size=3), max_size=3),
+    "dates": st.tuples(st.dates(), NAIVE),
+}
+
+
+def order(key: Any) -> Any:
+    """A Python sort key: None first, NaN last, -0.0 as 0.0, lists and tuples item by item."""
+    if key is None:
+        return (0,)
+    if isinstance(key, float):
+        return (1, math.isnan(key), 0.0 if math.isnan(key) else key)
+    if isinstance(key, list | tuple):
+        return (1, [order(item) for item in key])
+    return (1, key)
+
+
+def canonical(key: Any) -> Any:
+    """Equal exactly for keys that are one key, and hashable."""
+    return repr(order(key)).replace("-0.0", "0.0")
+
+
+def key_lists(max_size: int = 60) -> st.SearchStrategy[list[Any]]:
+    """Lists of keys of one type, with repetitions and None among them."""
+
+    def of(keys: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+        few = st.lists(keys, min_size=1, max_size=8)
+        repeated = few.flatmap(
+            lambda some: st.lists(st.sampled_from(some) | st.none(), max_size=max_size)
+        )
+        return repeated | st.lists(keys | st.none(), max_size=max_size)
+
+    return st.sampled_from(sorted(KEYS)).flatmap(lambda name: of(KEYS[name]))
+
+
+def numbered(keys: list[Any], first: int = 0) -> pa.RecordBatch:
+    """A batch of these keys, whose values number them, with its sort column."""
+    return with_sort_column(encode_pairs(keys, list(range(first, first + len(keys)))))
