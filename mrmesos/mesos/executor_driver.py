@@ -141,6 +141,8 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
 
     def start(self) -> None:
         """Start the IO thread and subscribe."""
+        if not self.aborted:
+            raise RuntimeError("the driver runs already")
         self._away_since = time.monotonic()
         super().start()
         self._notify()

@@ -144,6 +144,8 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             MesosUnreachable: ZooKeeper does not answer, or has no such path. (A master that is
                 not there is waited for.)
         """
+        if not self.aborted:
+            raise RuntimeError("the driver runs already")
         self._teardown_wanted = False
         super().start()
         if not self.master_uri.startswith("zk://"):

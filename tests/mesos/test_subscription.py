@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+
 import pytest
 
 from mrmesos.mesos.callbacks import Json
@@ -287,3 +290,59 @@ def test_a_master_that_never_answers_subscribe_is_left(server: Server, running: 
     wait_for(lambda: heard.of("registered"))
     assert len(server.subscriptions) == 3
     assert not heard.of("disconnected")
+
+
+# Odd processes.
+
+
+def test_many_open_files_do_not_matter(server: Server, running: Start) -> None:
+    """select(), which pymesos uses, knows descriptors up to 1023 only."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("this account may not open 2048 files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    filler = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        heard = Recorder()
+        driver = make(server, heard)
+        running(driver)
+        wait_for(lambda: heard.of("registered"))
+        assert driver.reviveOffers()
+        driver.abort()
+        assert driver.join(10)
+    finally:
+        for descriptor in filler:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_driver_can_be_started_again(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    with pytest.raises(RuntimeError):
+        driver.start()
+    driver.stop(failover=True)
+    assert driver.join(10)
+    driver.start()
+    wait_for(lambda: heard.of("reregistered"))
+    assert driver.reviveOffers()
+
+
+def test_stop_from_a_callback(server: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(server, heard)
+    joined: list[bool] = []
+
+    def leave(offers: list[Json]) -> None:
+        driver.stop()
+        joined.append(driver.join(10))
+
+    heard.on_offers = leave
+    running(driver)
+    server.stream().event(offers("o1"), offers("o2"))
+    assert driver.join(10)
+    assert joined == [False]  # a thread cannot wait for itself
+    assert heard.of("offers") == [("offers", ["o1"])]
+    assert len(server.calls("TEARDOWN")) == 1
