@@ -1,0 +1,87 @@
+"""`python -m mrmesos.tasktracker`: what Mesos starts on an agent.
+
+The order saves time: the first worker starts at once, and imports what it needs while we do; then
+we subscribe, and import the rest while Mesos answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from mrmesos.conf import ConfError
+from mrmesos.tasktracker.processes import become_subreaper
+from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
+from mrmesos.tasktracker.spawn import Spawned, spawn_worker
+
+if TYPE_CHECKING:
+    from mrmesos.tasktracker import events as ev
+    from mrmesos.tasktracker.shell import Shell
+
+logger = logging.getLogger("mrmesos.tasktracker")
+
+_MESOS_FAILED, _WE_FAILED = 1, 70
+
+
+def main() -> int:
+    """Run until told to leave; the exit status, 0 where nothing went wrong."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        settings = TrackerSettings.from_environment(os.environ)
+    except (SettingsError, ConfError) as problem:
+        logger.error("%s", problem)
+        return 2
+    adopt_orphans = become_subreaper()
+    try:
+        first_worker = spawn_worker(1, settings.sandbox)
+    except OSError as problem:
+        logger.error("no worker can be started: %s", problem)
+        return _WE_FAILED
+    return asyncio.run(_run(settings, first_worker, adopt_orphans))
+
+
+async def _run(settings: TrackerSettings, first_worker: Spawned, adopt_orphans: bool) -> int:
+    # Imported here so that the worker is already on its way.
+    from mrmesos.tasktracker import events as ev
+    from mrmesos.tasktracker.executor import MesosExecutor
+
+    loop = asyncio.get_running_loop()
+    shells: list[Shell] = []
+
+    # Both run in the loop, which gets its turn only when the shell is there: nothing waits before.
+    def hand_on(event: ev.Event) -> None:
+        loop.call_soon_threadsafe(lambda: shells[0].handle(event))
+
+    def registered(agent_id: str, hostname: str) -> None:
+        loop.call_soon_threadsafe(lambda: shells[0].registered(agent_id, hostname))
+
+    executor = MesosExecutor(hand_on, registered)
+    executor.start()
+    from mrmesos.tasktracker.shell import Shell
+
+    shell = Shell(settings, executor, first_worker=first_worker, adopt_orphans=adopt_orphans)
+    shells.append(shell)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        name = number.name
+        loop.add_signal_handler(number, shell.handle, ev.LeaveAsked(name))
+    try:
+        reason = await shell.run()
+    except Exception:
+        logger.exception("the TaskTracker failed")
+        return _WE_FAILED
+    finally:
+        await asyncio.to_thread(executor.stop)
+    if executor.failed:
+        logger.error("%s", reason)
+        return _MESOS_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""What happens to a TaskTracker. The core takes these one at a time, each with the time it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrmesos.tasktracker.messages import Done, Progress
+from mrmesos.wire.heartbeat import HeartbeatAnswer
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLaunched:
+    """Mesos launched a slot with its first attempt."""
+
+    slot_id: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class BadSlotLaunched:
+    """Mesos launched a task that makes no sense to us."""
+
+    slot_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotKilled:
+    """Mesos wants a slot to end."""
+
+    slot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatAnswered:
+    """The JobTracker answered a heartbeat that held the reports of these attempts."""
+
+    answer: HeartbeatAnswer
+    reported: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFetched:
+    """A job's facts and code are here."""
+
+    facts: JobFacts
+    code_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFetchFailed:
+    """A job's facts or code are not to be had. `gone`: the JobTracker does not know the job."""
+
+    job_id: str
+    message: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A worker has started and can run attempts."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProgressed:
+    """A worker told how far it is."""
+
+    worker: int
+    message: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDone:
+    """A worker's attempt has ended. `peak_bytes` is the most memory its processes used."""
+
+    worker: int
+    message: Done
+    log_tail: str = ""
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOverMemory:
+    """A worker's processes use more bytes of memory than its attempt may."""
+
+    worker: int
+    attempt_id: str
+    used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBroken:
+    """A worker sends what is no message of ours."""
+
+    worker: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExited:
+    """A worker process is gone, with all its children. `status` as subprocess gives it: the exit
+    status, or minus the number of the signal; None where that is not known.
+    """
+
+    worker: int
+    status: int | None
+    log_tail: str = ""
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAsked:
+    """Somebody wants this TaskTracker to end: Mesos, a signal, or the JobTracker is gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: timeouts, the spare worker. Comes about twice a second."""
+
+
+Event = (
+    SlotLaunched
+    | BadSlotLaunched
+    | SlotKilled
+    | HeartbeatAnswered
+    | JobFetched
+    | JobFetchFailed
+    | WorkerReady
+    | WorkerProgressed
+    | WorkerDone
+    | WorkerOverMemory
+    | WorkerBroken
+    | WorkerExited
+    | LeaveAsked
+    | Tick
+)

@@ -1,0 +1,143 @@
+"""The TaskTracker's side of Mesos: a shell around the executor driver.
+
+The driver's IO thread only hands on what it hears; a thread of our own sends status updates, in
+order, so that a slow agent never holds up the event loop.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from mrmesos.mesos.callbacks import Json
+from mrmesos.mesos.errors import MesosError
+from mrmesos.mesos.executor_driver import ExecutorDriver
+from mrmesos.tasktracker import commands as cmd
+from mrmesos.tasktracker import events as ev
+from mrmesos.wire.task import Attempt
+
+logger = logging.getLogger(__name__)
+
+LEAVE_MESSAGE = b"leave"
+"""The framework message that asks a TaskTracker to end."""
+_FLUSH_SECONDS = 5.0
+_JOIN_SECONDS = 5.0
+
+
+class MesosExecutor:
+    """Implements `ExecutorCallbacks`. `on_event` and `on_registered` are called in the driver's
+    thread and must only hand on.
+    """
+
+    def __init__(
+        self,
+        on_event: Callable[[ev.Event], None],
+        on_registered: Callable[[str, str], None],
+    ) -> None:
+        """`on_registered` gets the agent's id and hostname, again after an agent's restart.
+
+        Raises KeyError or ValueError where the environment is not that of an executor.
+        """
+        self._on_event = on_event
+        self._on_registered = on_registered
+        self._statuses: queue.SimpleQueue[cmd.SendStatus | None] = queue.SimpleQueue()
+        self._sender = threading.Thread(target=self._send_all, name="status updates", daemon=True)
+        self._driver = ExecutorDriver(self, exit_after_grace=True)
+        self.failed = ""
+
+    def start(self) -> None:
+        """Subscribe."""
+        self._sender.start()
+        self._driver.start()
+
+    def send_status(self, status: cmd.SendStatus) -> None:
+        """Send a status update after those before it; does not wait."""
+        self._statuses.put(status)
+
+    def stop(self) -> None:
+        """Send what is still to be sent, then leave the agent. Waits, some seconds at most."""
+        if self._sender.is_alive():
+            self._statuses.put(None)
+            self._sender.join(_FLUSH_SECONDS)
+        self._driver.stop()
+        if not self._driver.join(_JOIN_SECONDS):
+            logger.warning("the driver's thread does not end")
+
+    def _send_all(self) -> None:
+        while (status := self._statuses.get()) is not None:
+            update: Json = {"task_id": {"value": status.slot_id}, "state": status.state}
+            if status.message:
+                update["message"] = status.message
+            try:
+                if not self._driver.sendStatusUpdate(update):
+                    logger.warning("%s of %s waits for the agent", status.state, status.slot_id)
+            except MesosError as problem:
+                logger.error("%s of %s: %s", status.state, status.slot_id, problem)
+
+    # ExecutorCallbacks, in the driver's thread.
+
+    def registered(self, executor_info: Json, framework_info: Json, agent_info: Json) -> None:
+        """Subscribed for the first time."""
+        framework_id = framework_info.get("id", {}).get("value")
+        executor_id = executor_info.get("executor_id", {}).get("value")
+        logger.info("executor %s of framework %s", executor_id, framework_id)
+        self.reregistered(agent_info)
+
+    def reregistered(self, agent_info: Json) -> None:
+        """Subscribed again."""
+        agent_id = str(agent_info.get("id", {}).get("value", ""))
+        logger.info("subscribed with agent %s", agent_id)
+        self._on_registered(agent_id, str(agent_info.get("hostname", "")))
+
+    def launch_task(self, task: Json) -> None:
+        """A slot with its first attempt."""
+        slot_id = str(task["task_id"]["value"])
+        try:
+            attempt = read_attempt(task)
+        except ValueError as problem:
+            self._on_event(ev.BadSlotLaunched(slot_id, str(problem)))
+        else:
+            self._on_event(ev.SlotLaunched(slot_id, attempt))
+
+    def kill_task(self, task_id: str) -> None:
+        """A slot is to end."""
+        self._on_event(ev.SlotKilled(task_id))
+
+    def framework_message(self, data: bytes) -> None:
+        """The JobTracker's way to say what it cannot say by heartbeat."""
+        if data == LEAVE_MESSAGE:
+            self._on_event(ev.LeaveAsked("the JobTracker asks to leave"))
+        else:
+            logger.warning("a framework message of %d bytes makes no sense", len(data))
+
+    def shutdown(self) -> None:
+        """Mesos ends us, or the agent is lost."""
+        self._on_event(ev.LeaveAsked("Mesos shuts this executor down"))
+
+    def disconnected(self) -> None:
+        """The driver tries again by itself, for as long as the agent allows."""
+        logger.warning("the agent is away")
+
+    def error(self, message: str) -> None:
+        """The driver has stopped for good."""
+        self.failed = message
+        self._on_event(ev.LeaveAsked(f"Mesos: {message}"))
+
+
+def read_attempt(task: Json) -> Attempt:
+    """The first attempt in a TaskInfo's data. Raises ValueError with what is wrong with it."""
+    try:
+        data = base64.b64decode(task.get("data", ""), validate=True)
+        attempt = msgspec.json.decode(data, type=Attempt)
+    except (binascii.Error, msgspec.DecodeError) as problem:
+        raise ValueError(f"the task's data is no attempt: {problem}") from problem
+    slot_id = task["task_id"]["value"]
+    if attempt.slot_id != slot_id:
+        raise ValueError(f"the attempt is for slot {attempt.slot_id}, the task is {slot_id}")
+    return attempt

@@ -1,0 +1,216 @@
+"""What a TaskTracker holds of jobs: facts and code, fetched once, and the attempts it ran.
+
+Everything of a job lies under `jobs/<job_id>/` in the sandbox: `job.pickle`, and for each attempt a
+directory with its `stdout` and `stderr` and, after a map, its output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from tenacity import (
+    AsyncRetrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from mrmesos.conf import Conf, ConfError
+from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
+from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobFacts
+
+logger = logging.getLogger(__name__)
+
+CODE_BYTES_MAX = 64 << 20
+FACTS_BYTES_MAX = 64 << 20
+_TRY_SECONDS = 30.0
+_GIVE_UP_SECONDS = 60.0
+_JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_LOGS = frozenset({"stdout", "stderr"})
+_OUTPUT = frozenset({OUTPUT_FILE, INDEX_FILE})
+
+
+class JobFetchError(Exception):
+    """A job's facts or code are not to be had now; the message says why."""
+
+
+class JobGone(JobFetchError):
+    """The JobTracker does not know the job."""
+
+
+class _TryAgain(Exception):
+    """No answer, or one that another try may better."""
+
+
+@dataclass(slots=True)
+class CachedJob:
+    """A job that is here: its attempts, and those of them whose map output is served."""
+
+    facts: JobFacts
+    code_path: Path
+    attempts: set[str] = field(default_factory=set)
+    outputs: set[str] = field(default_factory=set)
+
+
+class JobCache:
+    """The jobs of one TaskTracker. Used in the event loop's thread only."""
+
+    def __init__(
+        self,
+        sandbox: Path,
+        jobtracker: str,
+        session: Callable[[], aiohttp.ClientSession],
+        *,
+        give_up_seconds: float = _GIVE_UP_SECONDS,
+    ) -> None:
+        """`jobtracker` is its base URL. `session` gives the HTTP client once there is one."""
+        self.root = sandbox / "jobs"
+        self._jobtracker = jobtracker.rstrip("/")
+        self._session = session
+        self._give_up_seconds = give_up_seconds
+        self._jobs: dict[str, CachedJob] = {}
+
+    def get(self, job_id: str) -> CachedJob | None:
+        """A job that is here."""
+        return self._jobs.get(job_id)
+
+    def job_of(self, attempt_id: str) -> CachedJob | None:
+        """The job of an attempt that was run here; None for all other ids, and for what is none."""
+        try:
+            job = self._jobs.get(parse_attempt(attempt_id).job_id)
+        except ValueError:
+            return None
+        return job if job is not None and attempt_id in job.attempts else None
+
+    def attempt_dir(self, attempt_id: str) -> Path:
+        """Where an attempt works. Raises ValueError for what is no attempt id."""
+        return self.root / parse_attempt(attempt_id).job_id / attempt_id
+
+    def add_attempt(self, attempt_id: str) -> Path:
+        """Note an attempt that is run here; its directory. Raises KeyError, ValueError."""
+        self._jobs[parse_attempt(attempt_id).job_id].attempts.add(attempt_id)
+        return self.attempt_dir(attempt_id)
+
+    def add_output(self, attempt_id: str) -> None:
+        """Serve the map output of an attempt from now on."""
+        job = self.job_of(attempt_id)
+        if job is not None:
+            job.outputs.add(attempt_id)
+
+    async def fetch(self, job_id: str) -> CachedJob:
+        """Get a job's facts and code; from here where they are. Raises JobFetchError, JobGone."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            return job
+        if not _JOB_ID.fullmatch(job_id):
+            raise JobFetchError(f"{job_id!r} is not a job id")
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type((_TryAgain, OSError, aiohttp.ClientError)),
+                wait=wait_random_exponential(multiplier=0.05, max=5),
+                stop=stop_after_delay(self._give_up_seconds),
+                before_sleep=before_sleep_log(logger, logging.WARNING),
+                reraise=True,
+            ):
+                with attempt:
+                    job = await self._fetch_once(job_id)
+        except (_TryAgain, OSError, aiohttp.ClientError) as problem:
+            raise JobFetchError(
+                f"cannot fetch {job_id}: {problem or type(problem).__name__}"
+            ) from (problem)
+        assert job is not None, "AsyncRetrying raises where no attempt succeeded"
+        self._jobs[job_id] = job
+        return job
+
+    async def _fetch_once(self, job_id: str) -> CachedJob:
+        body = await self._get(f"/api/v1/jobs/{job_id}/facts", FACTS_BYTES_MAX)
+        try:
+            facts = msgspec.json.decode(body, type=JobFacts)
+            Conf(facts.spec.conf).check()
+        except (msgspec.DecodeError, ConfError) as problem:
+            raise JobFetchError(f"the facts of {job_id} make no sense: {problem}") from problem
+        wanted = facts.spec.code
+        if facts.job_id != job_id or not _HASH.fullmatch(wanted) or not facts.token:
+            raise JobFetchError(f"the facts of {job_id} are not those of a job")
+        code = await self._get(f"/api/v1/code/{wanted}", CODE_BYTES_MAX)
+        if hashlib.sha256(code).hexdigest() != wanted:
+            raise _TryAgain(f"the code of {job_id} does not have the hash {wanted}")
+        path = self.root / job_id / "job.pickle"
+        await asyncio.to_thread(_write, path, code)
+        return CachedJob(facts, path)
+
+    async def _get(self, path: str, limit: int) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
+        async with self._session().get(self._jobtracker + path, timeout=timeout) as answer:
+            if answer.status in (404, 410):
+                raise JobGone(f"the JobTracker has no {path}")
+            if answer.status != 200:
+                raise _TryAgain(f"{path} was answered with {answer.status}")
+            parts, total = [], 0
+            async for part in answer.content.iter_any():
+                parts.append(part)
+                total += len(part)
+                if total > limit:
+                    raise JobFetchError(f"{path} is over {limit:,} bytes")
+            return b"".join(parts)
+
+    # Cleaning up.
+
+    async def clean_attempt(self, attempt_id: str, keep_output: bool) -> None:
+        """Delete an attempt's files but its logs and, where wanted, its map output."""
+        if self.job_of(attempt_id) is None:
+            return
+        keep = _LOGS | _OUTPUT if keep_output else _LOGS
+        await asyncio.to_thread(_clean, self.attempt_dir(attempt_id), keep)
+
+    async def forget(self, job_id: str) -> None:
+        """Delete everything of a job."""
+        self._jobs.pop(job_id, None)
+        if _JOB_ID.fullmatch(job_id):
+            await asyncio.to_thread(_remove, self.root / job_id)
+
+    async def remove_all(self) -> None:
+        """Delete everything of all jobs."""
+        self._jobs.clear()
+        await asyncio.to_thread(_remove, self.root)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(data)
+    part.rename(path)
+
+
+def _clean(directory: Path, keep: frozenset[str]) -> None:
+    try:
+        entries = list(directory.iterdir())
+    except OSError as problem:
+        logger.warning("cannot clean up: %s", problem)
+        return
+    for entry in entries:
+        if entry.name not in keep:
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    """Delete a file or a tree. What cannot be deleted is logged; Mesos deletes sandboxes later."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as problem:
+        logger.warning("cannot delete: %s", problem)

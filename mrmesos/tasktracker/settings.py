@@ -1,0 +1,48 @@
+"""What a TaskTracker knows from its environment: what Mesos and the JobTracker set there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrmesos.conf import HEARTBEAT_SECONDS, TASKTRACKER_EXPIRY_SECONDS, Conf
+
+
+class SettingsError(Exception):
+    """Not started as a TaskTracker; the message names the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """`address` is the agent's, where the TaskTracker's own server listens, too."""
+
+    jobtracker: str
+    tracker_id: str
+    sandbox: Path
+    address: str
+    heartbeat_seconds: float
+    expiry_seconds: float
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> TrackerSettings:
+        """Raises SettingsError, ConfError."""
+        try:
+            conf = Conf(json.loads(environ.get("MRMESOS_CONF") or "{}"))
+            address, _, _ = environ["MESOS_AGENT_ENDPOINT"].rpartition(":")
+            settings = cls(
+                jobtracker=environ["MRMESOS_JOBTRACKER"].rstrip("/"),
+                tracker_id=environ["MRMESOS_TRACKER_ID"],
+                sandbox=Path(environ.get("MESOS_SANDBOX") or ".").absolute(),
+                address=address.strip("[]"),
+                heartbeat_seconds=conf.get_as(HEARTBEAT_SECONDS),
+                expiry_seconds=conf.get_as(TASKTRACKER_EXPIRY_SECONDS),
+            )
+        except KeyError as problem:
+            raise SettingsError(f"a TaskTracker is started by Mesos: no {problem}") from problem
+        except (json.JSONDecodeError, TypeError, AttributeError) as problem:
+            raise SettingsError(f"MRMESOS_CONF is no JSON object: {problem}") from problem
+        if not settings.jobtracker.startswith(("http://", "https://")) or not settings.address:
+            raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
+        return settings

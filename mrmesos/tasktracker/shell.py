@@ -1,0 +1,249 @@
+"""The shell around the core: carries its commands out and brings it what happens.
+
+Everything here runs in one event loop in the process' main thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+import aiohttp
+
+from mrmesos.tasktracker import commands as cmd
+from mrmesos.tasktracker import events as ev
+from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
+from mrmesos.tasktracker.job_cache import JobCache, JobFetchError, JobGone
+from mrmesos.tasktracker.messages import (
+    MAP_OUTPUTS_PER_FRAME,
+    Done,
+    MapOutputsKnown,
+    RunTask,
+)
+from mrmesos.tasktracker.server import ShuffleServer
+from mrmesos.tasktracker.settings import TrackerSettings
+from mrmesos.tasktracker.spawn import WORKER_COMMAND, Spawned
+from mrmesos.tasktracker.tracker import Tracker
+from mrmesos.tasktracker.worker_pool import WorkerPool
+from mrmesos.wire.heartbeat import HeartbeatAnswer
+from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+_CLEAN_UP_SECONDS = 30.0
+
+
+class Statuses(Protocol):
+    """What sends status updates to Mesos."""
+
+    def send_status(self, status: cmd.SendStatus) -> None:
+        """Send one, after those before it; does not wait."""
+
+
+class Shell:
+    """One TaskTracker. Events may be handed in before `run()`: they wait."""
+
+    def __init__(
+        self,
+        settings: TrackerSettings,
+        statuses: Statuses,
+        *,
+        first_worker: Spawned | None = None,
+        worker_command: Sequence[str] = WORKER_COMMAND,
+        adopt_orphans: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._statuses = statuses
+        self._first_worker = first_worker
+        self._epoch = time.time() - time.monotonic()
+        self.tracker = Tracker(
+            tracker_id=settings.tracker_id,
+            agent_id="",
+            hostname="",
+            now=self._now(),
+            prestarted=1 if first_worker is not None else 0,
+        )
+        self._pool = WorkerPool(
+            settings.sandbox, self.handle, command=worker_command, adopt_orphans=adopt_orphans
+        )
+        self._session: aiohttp.ClientSession | None = None
+        self._jobs = JobCache(settings.sandbox, settings.jobtracker, self._client)
+        self._server = ShuffleServer(self._jobs)
+        self._heartbeats: Heartbeats | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._registered = asyncio.Event()
+        self._over: asyncio.Future[str] | None = None
+        self._backlog: list[ev.Event] = []
+
+    def _now(self) -> float:
+        """Unix seconds that never jump: timeouts are measured with them."""
+        return self._epoch + time.monotonic()
+
+    def _client(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "run() makes it"
+        return self._session
+
+    def registered(self, agent_id: str, hostname: str) -> None:
+        """Mesos knows us: who the agent is."""
+        self.tracker.agent_id, self.tracker.hostname = agent_id, hostname
+        self._registered.set()
+
+    async def run(self) -> str:
+        """Until the core says Exit; why it did. Raises what went wrong in ourselves."""
+        self._over = asyncio.get_running_loop().create_future()
+        connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60)
+        async with aiohttp.ClientSession(connector=connector) as self._session:
+            try:
+                self.tracker.url = await self._serve()
+                if self._first_worker is not None:
+                    self._pool.start(1, self._first_worker)
+                backlog, self._backlog = self._backlog, []
+                for event in backlog:
+                    self.handle(event)
+                self._spawn(self._tick())
+                self._spawn(self._beat())
+                return await self._over
+            finally:
+                await self._close()
+
+    async def _serve(self) -> str:
+        address = self._settings.address
+        try:
+            return await self._server.start(address)
+        except OSError as problem:
+            # The agent's address is not ours where containers have their own network.
+            logger.warning("cannot listen on %s: %s; listening everywhere", address, problem)
+            url = await self._server.start("0.0.0.0")
+            return url.replace("0.0.0.0", address)
+
+    async def _close(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._pool.close()
+        try:
+            async with asyncio.timeout(_CLEAN_UP_SECONDS):
+                await self._server.close()
+                await self._jobs.remove_all()
+        except TimeoutError:
+            logger.warning("not everything was deleted in %g s", _CLEAN_UP_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._fail(problem)
+
+    def _fail(self, problem: BaseException) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_exception(problem)
+
+    # Events in, commands out.
+
+    def handle(self, event: ev.Event) -> None:
+        """Tell the core and do what it says. In the event loop's thread."""
+        if self._over is None:
+            self._backlog.append(event)
+            return
+        if self._over.done():
+            return
+        try:
+            for command in self.tracker.handle(event, self._now()):
+                self._carry_out(command)
+        except Exception as problem:  # a fault of ours must not leave us half alive
+            logger.exception("while handling %r", event)
+            self._fail(problem)
+
+    def _carry_out(self, command: cmd.Command) -> None:
+        match command:
+            case cmd.StartWorker():
+                self._pool.start(command.worker)
+            case cmd.RunInWorker():
+                self._run(command)
+            case cmd.TellMapOutputs():
+                for start in range(0, len(command.outputs), MAP_OUTPUTS_PER_FRAME):
+                    part = list(command.outputs[start : start + MAP_OUTPUTS_PER_FRAME])
+                    self._pool.tell(command.worker, MapOutputsKnown(command.attempt_id, part))
+            case cmd.KillWorker():
+                self._pool.kill(command.worker)
+            case cmd.CleanAttempt():
+                if command.keep_output:
+                    self._jobs.add_output(command.attempt_id)
+                self._spawn(self._jobs.clean_attempt(command.attempt_id, command.keep_output))
+            case cmd.FetchJob():
+                self._spawn(self._fetch(command.job_id))
+            case cmd.ForgetJob():
+                self._spawn(self._jobs.forget(command.job_id))
+            case cmd.SendStatus():
+                self._statuses.send_status(command)
+            case cmd.HeartbeatNow():
+                if self._heartbeats is not None:
+                    self._heartbeats.now()
+            case cmd.Exit():
+                logger.info("exit: %s", command.reason)
+                if self._over is not None and not self._over.done():
+                    self._over.set_result(command.reason)
+
+    def _run(self, command: cmd.RunInWorker) -> None:
+        attempt_id = command.attempt.attempt_id
+        try:
+            work_dir = self._jobs.add_attempt(attempt_id)
+            message = RunTask(
+                attempt=command.attempt,
+                facts=command.facts,
+                code_path=command.code_path,
+                work_dir=str(work_dir),
+                stdout_path=str(work_dir / "stdout"),
+                stderr_path=str(work_dir / "stderr"),
+                memory_limit_mb=command.memory_limit_mb,
+                hostname=self.tracker.hostname,
+                agent_id=self.tracker.agent_id,
+                log_url=self.tracker.log_url(attempt_id),
+            )
+            self._pool.run(command.worker, message, command.log_limit_kb)
+        except OSError as problem:
+            error = AttemptError(kind=ErrorKind.INTERNAL, message=f"no place to work in: {problem}")
+            done = Done(attempt_id=attempt_id, state=AttemptState.FAILED, error=error)
+            failed = ev.WorkerDone(command.worker, done)
+            asyncio.get_running_loop().call_soon(self.handle, failed)
+
+    async def _fetch(self, job_id: str) -> None:
+        try:
+            job = await self._jobs.fetch(job_id)
+        except JobFetchError as problem:
+            logger.error("%s", problem)
+            gone = isinstance(problem, JobGone)
+            self.handle(ev.JobFetchFailed(job_id, str(problem), gone=gone))
+        else:
+            self.handle(ev.JobFetched(job.facts, str(job.code_path)))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.handle(ev.Tick())
+
+    async def _beat(self) -> None:
+        await self._registered.wait()
+        self._heartbeats = Heartbeats(
+            self._settings.jobtracker,
+            self._client(),
+            make=self.tracker.heartbeat,
+            on_answer=self._answered,
+            held_seconds=self._settings.heartbeat_seconds,
+            expiry_seconds=self._settings.expiry_seconds,
+        )
+        try:
+            await self._heartbeats.run()
+        except JobTrackerAway as problem:
+            self.handle(ev.LeaveAsked(f"the JobTracker is gone: {problem}"))
+
+    def _answered(self, answer: HeartbeatAnswer, reported: tuple[str, ...]) -> None:
+        self.handle(ev.HeartbeatAnswered(answer, reported))

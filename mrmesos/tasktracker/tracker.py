@@ -1,0 +1,501 @@
+"""The core of a TaskTracker: decides, and does nothing itself.
+
+A plain object without threads, sockets, files, processes or clock: `handle(event, now)` takes what
+happened and returns what is to be done. One thread owns it. Safety, held by the tests:
+
+- each attempt that was given to it is reported exactly once, with the report repeated in every
+  heartbeat until one that held it was answered;
+- each slot gets TASK_RUNNING once and exactly one last status, after its attempt is over;
+- a worker runs one attempt at a time, all of one job; a killed attempt is reported only when its
+  worker's processes are gone; no worker is left when it says Exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mrmesos.tasktracker import commands as cmd
+from mrmesos.tasktracker import endings
+from mrmesos.tasktracker import events as ev
+from mrmesos.tasktracker.messages import Done
+from mrmesos.tasktracker.state import JobHere, Limits, Run, Slot, Verdict, Worker, WorkerState
+from mrmesos.wire.heartbeat import (
+    Action,
+    EndSlot,
+    ForgetJob,
+    Heartbeat,
+    HeartbeatAnswer,
+    KillAttempt,
+    Leave,
+    MapOutputs,
+    RunAttempt,
+)
+from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, ErrorKind, MapTask
+
+WORKER_START_SECONDS = 60.0
+"""A worker that is not ready after so long is killed."""
+WORKER_START_TRIES = 3
+"""After so many workers in a row that did not start, the attempts that wait for one fail."""
+SPARE_AFTER_SECONDS = 2.0
+"""A blank spare worker is started when no fresh one was needed for so long: what only takes a
+moment anyway does not pay for it."""
+
+
+class Tracker:
+    """See the module. `prestarted` workers are already starting, numbered from 1."""
+
+    def __init__(
+        self, *, tracker_id: str, agent_id: str, hostname: str, now: float, prestarted: int = 0
+    ) -> None:
+        self.tracker_id = tracker_id
+        self.agent_id = agent_id
+        self.hostname = hostname
+        self.url = ""
+        self.jobs: dict[str, JobHere] = {}
+        self.slots: dict[str, Slot] = {}
+        self.runs: dict[str, Run] = {}
+        self.workers: dict[int, Worker] = {}
+        self.reports: dict[str, AttemptReport] = {}
+        self.acknowledged = 0
+        self.leaving = ""
+        self._sequence = 0
+        self._exited = False
+        self._last_worker = 0
+        self._start_failures = 0
+        self._last_fresh = now
+        self._out: list[cmd.Command] = []
+        for _ in range(prestarted):
+            self._new_worker(now)
+
+    def heartbeat(self) -> Heartbeat:
+        """The next heartbeat: everything that is not yet answered, and how far all runs are."""
+        self._sequence += 1
+        return Heartbeat(
+            tracker_id=self.tracker_id,
+            agent_id=self.agent_id,
+            hostname=self.hostname,
+            url=self.url,
+            sequence=self._sequence,
+            acknowledged=self.acknowledged,
+            slots=list(self.slots),
+            reports=list(self.reports.values()),
+            progress=[run.progress for run in self.runs.values() if run.progress is not None],
+        )
+
+    def handle(self, event: ev.Event, now: float) -> list[cmd.Command]:
+        """Take in what happened; return what is to be done, in order."""
+        match event:
+            case ev.SlotLaunched():
+                self._launch(event.slot_id, event.attempt, now)
+            case ev.BadSlotLaunched():
+                self._out.append(cmd.SendStatus(event.slot_id, "TASK_FAILED", event.message))
+            case ev.SlotKilled():
+                self._end_slot(event.slot_id, "TASK_KILLED", "killed through Mesos", now)
+            case ev.HeartbeatAnswered():
+                self._answered(event.answer, event.reported, now)
+            case ev.JobFetched():
+                self._job_fetched(event)
+            case ev.JobFetchFailed():
+                self._job_fetch_failed(event, now)
+            case ev.LeaveAsked():
+                self._leave(event.reason)
+            case ev.Tick():
+                self._tick(now)
+            case _:
+                self._worker_event(event, now)
+        self._settle(now)
+        out, self._out = self._out, []
+        return out
+
+    # Slots and attempts.
+
+    def _launch(self, slot_id: str, attempt: Attempt, now: float) -> None:
+        if slot_id in self.slots:
+            return
+        self.slots[slot_id] = Slot(slot_id)
+        self._out.append(cmd.SendStatus(slot_id, "TASK_RUNNING"))
+        self._begin(attempt, now)
+
+    def _begin(self, attempt: Attempt, now: float) -> None:
+        if attempt.attempt_id in self.runs or attempt.attempt_id in self.reports:
+            return
+        slot = self.slots.get(attempt.slot_id)
+        refusal = ""
+        if slot is None or slot.ending:
+            refusal = f"slot {attempt.slot_id} has ended"
+        elif slot.attempt_id:
+            refusal = f"slot {attempt.slot_id} still runs {slot.attempt_id}"
+        elif not _is_named_right(attempt):
+            refusal = f"{attempt.attempt_id!r} is no attempt of {attempt.job_id!r}"
+        run = Run(attempt, begun=now)
+        if slot is None or refusal:
+            self._report(run, endings.killed(refusal), now)
+            return
+        slot.attempt_id = attempt.attempt_id
+        self.runs[attempt.attempt_id] = run
+        job = self._job(attempt.job_id)
+        if job.forgotten:
+            self._stop(run, endings.killed("the job has ended"), now)
+        elif job.facts is None and not job.fetching:
+            job.fetching = True
+            self._out.append(cmd.FetchJob(job.job_id))
+
+    def _stop(self, run: Run, verdict: Verdict, now: float) -> None:
+        """End an attempt early; the first verdict stands."""
+        if run.verdict is not None:
+            return
+        run.verdict = verdict
+        if run.worker is None:
+            self._over(run, verdict, now)
+        else:
+            self._kill_worker(self.workers[run.worker])
+
+    def _over(
+        self, run: Run, outcome: Done | Verdict, now: float, log_tail: str = "", peak: int = 0
+    ) -> None:
+        """The attempt is over and no process works on it any more."""
+        attempt = run.attempt
+        del self.runs[attempt.attempt_id]
+        if run.worker is not None:
+            keep = run.is_map and outcome.state is AttemptState.SUCCEEDED
+            self._out.append(cmd.CleanAttempt(attempt.job_id, attempt.attempt_id, keep))
+        self._report(run, outcome, now, log_tail, peak)
+        slot = self.slots[attempt.slot_id]
+        slot.attempt_id = ""
+        if slot.ending:
+            self._end_slot(slot.slot_id, slot.ending, slot.message, now)
+
+    def _report(
+        self, run: Run, outcome: Done | Verdict, now: float, log_tail: str = "", peak: int = 0
+    ) -> None:
+        attempt_id = run.attempt.attempt_id
+        self.reports[attempt_id] = endings.report(
+            run,
+            outcome,
+            now=now,
+            hostname=self.hostname,
+            log_url=self.log_url(attempt_id),
+            log_tail=log_tail,
+            peak_bytes=peak,
+        )
+        self._heartbeat_now()
+
+    def log_url(self, attempt_id: str) -> str:
+        """Where an attempt's output can be read while this TaskTracker lives."""
+        return f"{self.url}/attempts/{attempt_id}/logs"
+
+    def _heartbeat_now(self) -> None:
+        if not any(isinstance(command, cmd.HeartbeatNow) for command in self._out):
+            self._out.append(cmd.HeartbeatNow())
+
+    def _end_slot(self, slot_id: str, state: str, message: str, now: float) -> None:
+        slot = self.slots.get(slot_id)
+        if slot is None:
+            return
+        if not slot.attempt_id:
+            del self.slots[slot_id]
+            self._out.append(cmd.SendStatus(slot_id, state, message))
+        elif not slot.ending:
+            slot.ending, slot.message = state, message
+            self._stop(self.runs[slot.attempt_id], endings.killed(message), now)
+
+    # What the JobTracker says.
+
+    def _answered(self, answer: HeartbeatAnswer, reported: tuple[str, ...], now: float) -> None:
+        if answer.unknown:
+            self._leave("the JobTracker does not know this TaskTracker")
+            return
+        for attempt_id in reported:
+            self.reports.pop(attempt_id, None)
+        for numbered in answer.actions:
+            if numbered.number > self.acknowledged:
+                self.acknowledged = numbered.number
+                self._act(numbered.action, now)
+
+    def _act(self, action: Action, now: float) -> None:
+        match action:
+            case RunAttempt():
+                self._begin(action.attempt, now)
+            case KillAttempt():
+                run = self.runs.get(action.attempt_id)
+                if run is not None:
+                    self._stop(run, endings.killed(action.reason), now)
+            case EndSlot():
+                self._end_slot(action.slot_id, "TASK_FINISHED", "", now)
+            case MapOutputs():
+                self._map_outputs(action)
+            case ForgetJob():
+                self._forget(action.job_id, now)
+            case Leave():
+                self._leave(action.reason)
+
+    def _map_outputs(self, news: MapOutputs) -> None:
+        job = self._job(news.job_id)
+        job.outputs.update((output.map_index, output) for output in news.outputs)
+        for run in self._runs_of(news.job_id):
+            if run.worker is not None and not run.is_map and run.verdict is None:
+                name = run.attempt.attempt_id
+                self._out.append(cmd.TellMapOutputs(run.worker, name, tuple(news.outputs)))
+
+    def _forget(self, job_id: str, now: float) -> None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        job.forgotten = True
+        job.outputs.clear()
+        for run in self._runs_of(job_id):
+            self._stop(run, endings.killed("the job has ended"), now)
+
+    def _runs_of(self, job_id: str) -> list[Run]:
+        return [run for run in self.runs.values() if run.attempt.job_id == job_id]
+
+    def _leave(self, reason: str) -> None:
+        self.leaving = self.leaving or reason
+
+    # Jobs.
+
+    def _job(self, job_id: str) -> JobHere:
+        return self.jobs.setdefault(job_id, JobHere(job_id))
+
+    def _job_fetched(self, event: ev.JobFetched) -> None:
+        job = self.jobs.get(event.facts.job_id)
+        if job is None:
+            # Forgotten while it was fetched: what the fetch wrote goes, too.
+            self._out.append(cmd.ForgetJob(event.facts.job_id))
+        else:
+            job.facts, job.code_path, job.fetching = event.facts, event.code_path, False
+
+    def _job_fetch_failed(self, event: ev.JobFetchFailed, now: float) -> None:
+        job = self.jobs.get(event.job_id)
+        if job is None:
+            return
+        job.fetching = False
+        verdict = (
+            endings.killed(event.message)
+            if event.gone
+            else endings.failed(ErrorKind.INTERNAL, event.message)
+        )
+        for run in self._runs_of(event.job_id):
+            self._stop(run, verdict, now)
+
+    # Workers.
+
+    def _worker_event(self, event: ev.Event, now: float) -> None:
+        match event:
+            case ev.WorkerReady():
+                worker = self.workers.get(event.worker)
+                if worker is not None and worker.state is WorkerState.STARTING:
+                    self._start_failures = 0
+                    worker.state, worker.since, worker.started = WorkerState.IDLE, now, True
+            case ev.WorkerProgressed():
+                self._progressed(event, now)
+            case ev.WorkerDone():
+                self._done(event, now)
+            case ev.WorkerOverMemory():
+                run = self._run_in(event.worker)
+                if run is not None and run.attempt.attempt_id == event.attempt_id:
+                    limits = self._limits(run)
+                    self._stop(
+                        run, endings.over_memory(event.used_bytes, limits, run.position), now
+                    )
+            case ev.WorkerBroken():
+                self._broken(event.worker, event.message, now)
+            case ev.WorkerExited():
+                self._exited_worker(event, now)
+
+    def _run_in(self, number: int) -> Run | None:
+        worker = self.workers.get(number)
+        return self.runs.get(worker.attempt_id) if worker is not None else None
+
+    def _limits(self, run: Run) -> Limits:
+        facts = self.jobs[run.attempt.job_id].facts
+        assert facts is not None, "only runs in a worker have limits, and they have their job"
+        return Limits.of(facts, run.is_map)
+
+    def _progressed(self, event: ev.WorkerProgressed, now: float) -> None:
+        run, message = self._run_in(event.worker), event.message
+        if run is None or message.progress.attempt_id != run.attempt.attempt_id:
+            return
+        if message.active:
+            run.last_active = now
+        run.position = message.position or run.position
+        before = run.progress.fetch_failed if run.progress is not None else []
+        run.progress = message.progress
+        if set(message.progress.fetch_failed) - set(before):
+            self._heartbeat_now()
+
+    def _done(self, event: ev.WorkerDone, now: float) -> None:
+        run, worker = self._run_in(event.worker), self.workers.get(event.worker)
+        if run is None or worker is None or worker.state is not WorkerState.BUSY:
+            return  # it is being killed: its exit decides
+        if event.message.attempt_id != run.attempt.attempt_id:
+            self._broken(event.worker, f"says that {event.message.attempt_id} has ended", now)
+        elif event.message.state not in (AttemptState.SUCCEEDED, AttemptState.FAILED):
+            self._broken(event.worker, f"ends with state {event.message.state}", now)
+        else:
+            worker.state, worker.since, worker.attempt_id = WorkerState.IDLE, now, ""
+            self._over(run, event.message, now, event.log_tail, event.peak_bytes)
+
+    def _broken(self, number: int, message: str, now: float) -> None:
+        run, worker = self._run_in(number), self.workers.get(number)
+        if run is not None:
+            words = f"worker broke its channel: {message}"
+            self._stop(run, endings.failed(ErrorKind.CRASH, words), now)
+        elif worker is not None:
+            self._kill_worker(worker)
+
+    def _exited_worker(self, event: ev.WorkerExited, now: float) -> None:
+        worker = self.workers.pop(event.worker, None)
+        if worker is None:
+            return
+        run = self.runs.get(worker.attempt_id)
+        if run is not None:
+            verdict = run.verdict or endings.crashed(event.status, run.position)
+            self._over(run, verdict, now, event.log_tail, event.peak_bytes)
+        elif not worker.started:
+            self._failed_to_start(event, now)
+
+    def _failed_to_start(self, event: ev.WorkerExited, now: float) -> None:
+        self._start_failures += 1
+        if self._start_failures < WORKER_START_TRIES:
+            return
+        self._start_failures = 0
+        words = f"no worker starts on {self.hostname} (status {event.status}): "
+        last = event.log_tail.strip().rpartition("\n")[2]
+        for run in list(self._waiting()):
+            self._stop(run, endings.failed(ErrorKind.INTERNAL, words + (last or "no output")), now)
+
+    def _new_worker(self, now: float) -> int:
+        self._last_worker += 1
+        number = self._last_worker
+        self.workers[number] = Worker(number, WorkerState.STARTING, now)
+        self._last_fresh = now
+        return number
+
+    def _kill_worker(self, worker: Worker) -> None:
+        if worker.state is not WorkerState.DYING:
+            worker.state = WorkerState.DYING
+            self._out.append(cmd.KillWorker(worker.number))
+
+    def _waiting(self) -> Iterator[Run]:
+        return (run for run in self.runs.values() if run.worker is None)
+
+    # What follows from the whole.
+
+    def _tick(self, now: float) -> None:
+        for run in list(self.runs.values()):
+            if run.worker is None or run.verdict is not None:
+                continue
+            limits = self._limits(run)
+            if limits.timeout and now - run.last_active > limits.timeout:
+                self._stop(run, endings.timed_out(limits, run.position), now)
+        for worker in self.workers.values():
+            late = now - worker.since > WORKER_START_SECONDS
+            if worker.state is WorkerState.STARTING and late:
+                self._kill_worker(worker)
+        if (
+            self.slots
+            and not self.leaving
+            and not self._blanks()
+            and now - self._last_fresh > SPARE_AFTER_SECONDS
+        ):
+            self._out.append(cmd.StartWorker(self._new_worker(now)))
+
+    def _blanks(self) -> list[Worker]:
+        """Workers that have run nothing: the idle ones first."""
+        blanks = [
+            worker
+            for worker in self.workers.values()
+            if not worker.job_id and worker.state in (WorkerState.STARTING, WorkerState.IDLE)
+        ]
+        return sorted(blanks, key=lambda worker: worker.state is WorkerState.STARTING)
+
+    def _settle(self, now: float) -> None:
+        """Do whatever the state as a whole asks for; doing it twice changes nothing."""
+        if self.leaving:
+            self._settle_leaving(now)
+            return
+        self._assign(now)
+        missing = sum(1 for _ in self._waiting()) - len(self._blanks())
+        for _ in range(missing):
+            self._out.append(cmd.StartWorker(self._new_worker(now)))
+        self._end_surplus()
+        for job in [job for job in self.jobs.values() if job.forgotten]:
+            self._settle_forgotten(job)
+
+    def _assign(self, now: float) -> None:
+        """Give each attempt that waits, and whose job is here, an idle worker: of its job first."""
+        for run in list(self._waiting()):
+            job = self.jobs[run.attempt.job_id]
+            if job.facts is None:
+                continue
+            idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
+            warm = [w for w in idle if w.job_id == job.job_id]
+            chosen = max(warm, key=lambda w: w.since, default=None)
+            if chosen is None:
+                chosen = next((w for w in idle if not w.job_id), None)
+            if chosen is not None:
+                self._run(run, chosen, job, now)
+
+    def _run(self, run: Run, worker: Worker, job: JobHere, now: float) -> None:
+        assert job.facts is not None, "checked by _assign"
+        if not worker.job_id:
+            self._last_fresh = now
+        attempt_id = run.attempt.attempt_id
+        worker.state, worker.job_id, worker.attempt_id = WorkerState.BUSY, job.job_id, attempt_id
+        run.worker, run.last_active = worker.number, now
+        limits = self._limits(run)
+        self._out.append(
+            cmd.RunInWorker(
+                worker.number,
+                run.attempt,
+                job.facts,
+                job.code_path,
+                memory_limit_mb=limits.memory_mb,
+                log_limit_kb=limits.log_kb,
+            )
+        )
+        if not run.is_map and job.outputs:
+            outputs = tuple(job.outputs.values())
+            self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
+
+    def _end_surplus(self) -> None:
+        """Idle workers hold memory: of jobs no more than there are free slots, and one blank."""
+        idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
+        bound = sorted((w for w in idle if w.job_id), key=lambda w: w.since, reverse=True)
+        waiting = sum(1 for _ in self._waiting())
+        blank = [w for w in idle if not w.job_id]
+        for worker in bound[len(self.slots) - len(self.runs) :] + blank[waiting + 1 :]:
+            self._kill_worker(worker)
+
+    def _settle_forgotten(self, job: JobHere) -> None:
+        mine = [w for w in self.workers.values() if w.job_id == job.job_id]
+        for worker in mine:
+            if worker.state is WorkerState.IDLE:
+                self._kill_worker(worker)
+        if not mine and not self._runs_of(job.job_id):
+            del self.jobs[job.job_id]
+            self._out.append(cmd.ForgetJob(job.job_id))
+
+    def _settle_leaving(self, now: float) -> None:
+        for run in list(self.runs.values()):
+            self._stop(run, endings.killed(self.leaving), now)
+        for worker in self.workers.values():
+            self._kill_worker(worker)
+        if self.workers or self._exited:
+            return
+        for slot_id in list(self.slots):
+            self._end_slot(slot_id, "TASK_KILLED", self.leaving, now)
+        self._exited = True
+        self._out.append(cmd.Exit(self.leaving))
+
+
+def _is_named_right(attempt: Attempt) -> bool:
+    """Names become paths: only well-formed ones that fit together are let in."""
+    try:
+        name = parse_attempt(attempt.attempt_id)
+    except ValueError:
+        return False
+    kind = TaskKind.MAP if isinstance(attempt.task, MapTask) else TaskKind.REDUCE
+    return name.job_id == attempt.job_id and name.kind is kind
