@@ -7,6 +7,7 @@ only carries that list out.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import time
@@ -173,7 +174,13 @@ class OutputCommitter:
             try:
                 self.fs.rm(path, recursive=True)
             except FileNotFoundError:
-                return  # as wanted
+                if self.fs.exists(path):  # somebody else removes it, too: see to the rest
+                    raise BlockingIOError(errno.EBUSY, "Somebody else is removing it") from None
+            except OSError as exc:
+                if exc.errno != errno.ENOTEMPTY:
+                    raise
+                # An attempt that has been told to stop still wrote a file.
+                raise BlockingIOError(errno.EBUSY, "Somebody still writes to it") from exc
 
         self._try("cleaned up", remove)
 
@@ -212,7 +219,7 @@ class OutputCommitter:
     def _try(self, what: str, action: Callable[[], T]) -> T:
         try:
             return self._retrying(action)
-        except OSError as exc:
+        except Exception as exc:  # remote drivers raise what they like
             raise OutputError(
                 f"{self.uri}: output cannot be {what}: {reason(exc)}; check the path and its "
                 "permissions, or name another output"

@@ -99,7 +99,7 @@ def open_input(uri: str) -> Any:
         if isinstance(fs, LocalFileSystem):
             return open(path, "rb", buffering=0)  # noqa: PTH123
         return fs.open(path, "rb", block_size=READ_BLOCK)
-    except OSError as exc:
+    except Exception as exc:  # remote drivers raise what they like
         raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
 
 
@@ -121,7 +121,9 @@ def reason(exc: BaseException) -> str:
         return exc.strerror
     if isinstance(exc, FileNotFoundError):
         return "No such file or directory"
-    return _one_line(exc)
+    if isinstance(exc, OSError | EOFError):
+        return _one_line(exc)
+    return f"{type(exc).__name__}: {_one_line(exc)}"
 
 
 def _one_line(exc: BaseException) -> str:

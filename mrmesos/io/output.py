@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import posixpath
 from typing import Any, Protocol
@@ -43,16 +44,18 @@ def file_name(fmt: OutputFormat, kind_letter: str, index: int) -> str:
 def open_writer(
     fmt: OutputFormat, fs: Any, path: str, *, schema: pa.Schema | None = None
 ) -> Writer:
-    """Create the file and the directories above it.
+    """Create the file, and the directory that it is in, but none above.
 
+    So an attempt that starts after its job ended, and `_temporary` is gone, leaves nothing behind.
     `schema` fixes the types of Arrow and Parquet files; without it those of the first batches
     are taken, and an empty file has columns of type null. Raises OutputError naming the file.
     """
     uri = uri_of(fs, path)
     try:
-        fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            fs.mkdir(posixpath.dirname(path), create_parents=False)
         file = _Counted(fs.open(path, "wb"))
-    except OSError as exc:
+    except Exception as exc:  # remote drivers raise what they like
         raise OutputError(f"{uri}: cannot be created: {reason(exc)}") from exc
     if isinstance(fmt, TextOutput):
         return _TextWriter(uri, file, fmt)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mrmesos import conf as settings
-from mrmesos.api.formats import InputFormat
+from mrmesos.api.formats import InputFormat, TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.io.filesystem import InputError, codec_of, open_filesystem, reason, uri_of
 
 _MAGIC = frozenset("*?[")
+_LINE_BYTES_MAX = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,36 @@ def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
     return found
 
 
+def check_text_input(fmt: TextInput) -> None:
+    """Raise InputError, naming the field, where a TextInput cannot be read with."""
+    if fmt.errors not in ("replace", "strict"):
+        raise InputError(f"TextInput(errors={fmt.errors!r}): write 'replace' or 'strict'")
+    if not 1 <= fmt.max_line_bytes <= _LINE_BYTES_MAX:
+        raise InputError(
+            f"TextInput(max_line_bytes={fmt.max_line_bytes}): write 1 to {_LINE_BYTES_MAX}"
+        )
+    if not fmt.encoding:
+        return
+    try:
+        same = "\r\n\taZ09".encode(fmt.encoding).endswith(b"\r\n\taZ09")  # after any mark
+    except (LookupError, UnicodeError):
+        raise InputError(f"TextInput(encoding={fmt.encoding!r}): Python knows no such") from None
+    if not same:
+        raise InputError(
+            f"TextInput(encoding={fmt.encoding!r}): lines can be told apart only in encodings that "
+            "contain ASCII; convert the files to UTF-8"
+        )
+
+
 def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> list[Split]:
     """The splits of all maps over `uris`; none where there are no bytes.
 
     Their size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`: files are cut at it
     and what is smaller is put together, in order, up to it. Compressed files stay whole.
-    Raises InputError as `expand_inputs` does, and for more than `job.maps.max` splits.
+    Raises InputError as `expand_inputs` and `check_text_input` do, and for more than
+    `job.maps.max` splits.
     """
-    del input_format  # text is the one format so far: any byte may be cut at
+    check_text_input(input_format)
     files = expand_inputs(uris)
     total = sum(max(info.size, 0) for info in files)
     goal = -(-total // conf.get_as(settings.JOB_MAPS))
@@ -109,7 +132,9 @@ def _expand(uri: str) -> list[FileInfo]:
         if not matches:
             raise InputError(f"{uri}: no file matches this pattern")
         return [file for found in matches for file in _files_of(fs, found, uri)]
-    except OSError as exc:
+    except InputError:
+        raise
+    except Exception as exc:  # remote drivers raise what they like
         raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
 
 

@@ -23,9 +23,9 @@ import pyarrow as pa
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.filesystem import InputError, codec_of, open_input, reason
+from mrmesos.io.splits import check_text_input
 
 _NEWLINE, _RETURN = 10, 13
-_LINE_BYTES_MAX = 1 << 30
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
 _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
@@ -58,27 +58,6 @@ def read_text(split: Split, fmt: TextInput, *, batch_bytes: int = 1 << 20) -> It
     for piece in split.slices:
         for block in _blocks(piece, batch_bytes, fmt.max_line_bytes):
             yield InputBatch(piece.uri, _batch(block, fmt))
-
-
-def check_text_input(fmt: TextInput) -> None:
-    """Raise InputError, naming the field, where a TextInput cannot be read with."""
-    if fmt.errors not in ("replace", "strict"):
-        raise InputError(f"TextInput(errors={fmt.errors!r}): write 'replace' or 'strict'")
-    if not 1 <= fmt.max_line_bytes <= _LINE_BYTES_MAX:
-        raise InputError(
-            f"TextInput(max_line_bytes={fmt.max_line_bytes}): write 1 to {_LINE_BYTES_MAX}"
-        )
-    if not fmt.encoding:
-        return
-    try:
-        same = "\r\n\taZ09".encode(fmt.encoding).endswith(b"\r\n\taZ09")  # after any mark
-    except (LookupError, UnicodeError):
-        raise InputError(f"TextInput(encoding={fmt.encoding!r}): Python knows no such") from None
-    if not same:
-        raise InputError(
-            f"TextInput(encoding={fmt.encoding!r}): lines can be told apart only in encodings that "
-            "contain ASCII; convert the files to UTF-8"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +111,7 @@ class _Source:
         while filled < len(data):
             try:
                 count = self._read_into(data[filled:])
-            except (OSError, EOFError, ValueError, pa.ArrowException) as exc:
+            except Exception as exc:  # decompressors and remote drivers raise what they like
                 raise InputError(
                     f"{self.uri}: cannot be read at offset {self.position}: {reason(exc)}"
                 ) from exc
@@ -239,7 +218,7 @@ def _values(
         array = _array(lengths, block.data[: int(lengths[0])], pa.binary())
     else:
         raw = block.data.tobytes()
-        array = _array(lengths, _without_ends(raw, bool(returns.any())), pa.binary())
+        array = _array(lengths, _without_ends(raw, int(returns.sum())), pa.binary())
     if not fmt.encoding:
         return array
     codec = codecs.lookup(fmt.encoding).name
@@ -267,7 +246,7 @@ def _decoded_whole(block: _Block, fmt: TextInput, starts: _Positions, raw: bytes
     if len(ends) < len(starts):
         ends, returns = np.append(ends, len(data)), np.append(returns, False)
     lengths = np.diff(ends, prepend=-1) - 1 - returns
-    values = _without_ends(text, bool(returns.any()))
+    values = _without_ends(text, int(returns.sum()))
     if len(values) > _VALUES_MAX:
         raise InputError(
             f"{block.uri}: the line at offset {block.offset} is longer than 2 GiB as UTF-8; "
@@ -293,10 +272,14 @@ def _undecodable(block: _Block, start: int, exc: UnicodeDecodeError) -> InputErr
     )
 
 
-def _without_ends(raw: bytes, returns: bool) -> bytes:
-    r"""`raw` without any ``\n`` or ``\r\n``. Replacing in C is 4 times as fast as a numpy mask."""
+def _without_ends(raw: bytes, returns: int) -> bytes:
+    r"""`raw` without its line ends, `returns` of which are ``\r\n`` and the others ``\n``.
+
+    Replacing in C is 4 times as fast as a numpy mask, and single bytes faster than pairs.
+    """
     if returns:
-        raw = raw.replace(b"\r\n", b"\n")
+        plain = returns == raw.count(b"\r")
+        raw = raw.replace(b"\r", b"") if plain else raw.replace(b"\r\n", b"\n")
     return raw.replace(b"\n", b"")
 
 

@@ -199,6 +199,25 @@ def test_passing_trouble_is_tried_again_and_lasting_is_not(tmp_path: Path) -> No
     assert len(tries) == 5
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_cleaning_up_beside_others(tmp_path: Path, gone: bool) -> None:
+    """A stopped attempt still writes a file, or somebody else is cleaning up as well."""
+
+    class Busy(Faulty):
+        tries = 0
+
+        def rm(self, path: str, recursive: bool) -> None:
+            self.tries += 1
+            if self.tries < 3:
+                raise FileNotFoundError(path) if gone else OSError(errno.ENOTEMPTY, "Not empty")
+            self.fs.rm(path, recursive=recursive)
+
+    out = committer(tmp_path / "out", Busy(lambda _: None))
+    run_attempts(out)
+    out.abort_job()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_abort_leaves_nothing_of_ours_and_all_of_others(tmp_path: Path) -> None:
     out = committer(tmp_path / "out")
     run_attempts(out)

@@ -83,4 +83,4 @@ def test_what_may_pass_and_what_stays() -> None:
     assert not is_transient(OSError(errno.ENOSPC, "No space left on device"))
     assert not is_transient(ValueError())
     assert reason(OSError(errno.ENOSPC, "No space left", "/a")) == "No space left"
-    assert reason(ValueError("a\nb")) == "a b"
+    assert reason(ValueError("a\nb")) == "ValueError: a b"

@@ -225,7 +225,7 @@ def read(fmt: OutputFormat, path: Path) -> pa.Table:
 
 
 def test_text_files(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "dirs" / "part-r-00000"
+    path = tmp_path / "new" / "part-r-00000"
     assert write(TextOutput(), path, batches()) == (6, path.stat().st_size)
     assert path.read_text() == "".join(f"k{i}\t{i * 1.5}\n" for i in range(6))
     assert write(TextOutput(), tmp_path / "empty", []) == (0, 0)
@@ -327,6 +327,9 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"file/part: cannot be created: (File|Not a)"):
         open_writer(TextOutput(), LOCAL, str(tmp_path / "file" / "part"))
+    with pytest.raises(OutputError, match=r"attempt/part: cannot be created: No such file"):
+        open_writer(TextOutput(), LOCAL, str(tmp_path / "out" / "_temporary" / "attempt" / "part"))
+    assert [item.name for item in tmp_path.iterdir()] == ["file"]
 
 
 def test_other_filesystems() -> None:

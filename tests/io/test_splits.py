@@ -165,6 +165,11 @@ def test_too_many_splits_are_refused(tmp_path: Path) -> None:
         plan_splits([str(path)], TextInput(), conf)
 
 
+def test_formats_are_checked_before_anything_starts(here: Path) -> None:
+    with pytest.raises(InputError, match="utf-16"):
+        plan_splits([str(here / "a.txt")], TextInput("utf-16"), Conf())
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sizes=st.lists(st.integers(0, 300), max_size=12),

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.filesystem import InputError
-from mrmesos.io.text import check_text_input, read_text
+from mrmesos.io.splits import check_text_input
+from mrmesos.io.text import read_text
 
 RAW = TextInput(encoding="")
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
