@@ -40,18 +40,22 @@ def parse_scalars(text: str) -> dict[str, int]:
 
 
 def total(resources: Iterable[Json]) -> dict[str, int]:
-    """The scalars of a list of Resource JSON, summed over roles and reservations."""
+    """The scalars that `take` could take, summed over roles and reservations."""
     sums: dict[str, int] = {}
     for resource in resources:
-        if "scalar" in resource:
+        if _is_plain(resource):
             name = str(resource["name"])
             sums[name] = sums.get(name, 0) + milli(float(resource["scalar"]["value"]))
     return sums
 
 
-def fits(need: Amounts, free: Amounts) -> bool:
-    """Whether `need` is within `free`."""
-    return all(free.get(name, 0) >= amount for name, amount in need.items())
+def _is_plain(resource: Json) -> bool:
+    """Whether a task may use up a part of it: no range or set, no volume or disk of its own, and
+    nothing that is only lent (revocable).
+    """
+    return "scalar" in resource and not any(
+        special in resource for special in ("disk", "provider_id", "shared", "revocable")
+    )
 
 
 def take(pool: list[Json], need: Amounts) -> tuple[tuple[Json, ...], list[Json]]:
@@ -66,7 +70,7 @@ def take(pool: list[Json], need: Amounts) -> tuple[tuple[Json, ...], list[Json]]
     for resource in sorted(pool, key=_is_unreserved):
         name = str(resource["name"])
         wanted = missing.get(name, 0)
-        if "scalar" not in resource or wanted <= 0:
+        if wanted <= 0 or not _is_plain(resource):
             rest.append(resource)
             continue
         here = milli(float(resource["scalar"]["value"]))

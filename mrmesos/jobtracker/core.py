@@ -10,6 +10,7 @@ from __future__ import annotations
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker import lifecycle, offers, slots, trackers, watch
+from mrmesos.jobtracker.cluster import SlotState
 from mrmesos.jobtracker.commands import Command, Reconcile, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
 from mrmesos.jobtracker.reports import AttemptLocation, report_of, status_of
@@ -26,11 +27,11 @@ REVIVE_NEW_WORK_SECONDS = 0.1
 class JobTracker:
     """Decides for all jobs of one framework.
 
-    `stamp` is the part of its names that tells runs apart; by default it is taken from the first
-    time seen. Times are Unix seconds and must not go back by much; nothing here reads a clock.
+    `stamp` is the part of its names that tells runs apart (wire.ids.cluster_stamp). Times are Unix
+    seconds; one that is earlier than the last is taken for that.
     """
 
-    def __init__(self, conf: Conf, stamp: str = "") -> None:
+    def __init__(self, conf: Conf, stamp: str) -> None:
         self.state = State(Settings.of(conf), stamp=stamp)
         self._last_job = 0
 
@@ -39,15 +40,11 @@ class JobTracker:
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done, in order, now that `event` happened."""
         st = self.state
-        self._see(now)
+        st.now = max(now, st.now)
         st.out, st.last = [], []
         self._dispatch(event)
         self._settle()
         return st.out + st.last
-
-    def _see(self, now: float) -> None:
-        self.state.now = max(now, self.state.now)
-        self.state.stamp = self.state.stamp or ids.cluster_stamp(now)
 
     def _dispatch(self, event: ev.Event) -> None:
         st = self.state
@@ -116,9 +113,8 @@ class JobTracker:
 
     # --- Queries ---------------------------------------------------------------------------------
 
-    def next_job_id(self, now: float) -> str:
+    def next_job_id(self) -> str:
         """A new job's id."""
-        self._see(now)
         self._last_job += 1
         return ids.job_id(self.state.stamp, self._last_job)
 
@@ -204,7 +200,6 @@ class JobTracker:
             assert slot is not None, (attempt.id, attempt.task.story)
             assert slot.attempt is attempt, (attempt.id, attempt.task.story)
         for slot in st.cluster.slots.values():
-            if slot.state.name == "RUNNING" and slot.attempt is None:
+            if slot.state is SlotState.RUNNING and slot.attempt is None:
                 assert slot.id in st.held, f"{slot.id} is free and nobody cares"
         assert not st.free
-        assert not (st.suppressed and st.connected and st.new_work and st.hungry() and False)

@@ -66,6 +66,8 @@ class JobInProgress:
     skipped_since: float | None = None
     """When a chance was first passed over for locality; never moved by a launch (SPARK-18886)."""
     stuck_since: float | None = None
+    maps_first: bool = False
+    """Reduces were killed to make room for maps: no reduce starts until a map has."""
     idle_since: float | None = None
     waiting: str = ""
     # --- Ending
@@ -112,6 +114,7 @@ class JobInProgress:
         return (
             self.state is JobState.RUNNING
             and len(self.pending_reduces) > 0
+            and not (self.maps_first and len(self.pending_maps) > 0)
             and self.maps_done >= math.ceil(self.settings.slowstart * len(self.maps))
         )
 

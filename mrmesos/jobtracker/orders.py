@@ -33,7 +33,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     slot.attempt, slot.free_since = attempt, None
     tracker.idle_since = None
     if task.kind is TaskKind.MAP:
-        job.stuck_since = None
+        job.stuck_since, job.maps_first = None, False
         job.count("LAUNCHED_MAPS")
         job.count(_LOCAL_COUNTER[found.locality])
         if not len(job.pending_maps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mrmesos.api.context import Counters
 from mrmesos.jobtracker.cluster import Tracker
@@ -19,8 +20,7 @@ LOGS_KEPT = 200
 """Most log tails of an ended job that are remembered; those of failed attempts first."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptLocation:
+class AttemptLocation(NamedTuple):
     """Where an attempt's logs are: the base URL of its TaskTracker while that lives, else "",
     and the tail that came with its report, else "".
     """

@@ -19,6 +19,7 @@ class State:
     """`now` is the time of the event being handled; `out` and `last` are its commands so far."""
 
     settings: Settings
+    stamp: str
     now: float = 0.0
     out: list[Command] = field(default_factory=list)
     last: list[Command] = field(default_factory=list)
@@ -46,7 +47,6 @@ class State:
     failed_launches: int = 0
     """TaskTrackers in a row that never came up, anywhere."""
     # --- Names
-    stamp: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
 
     def name(self, what: str) -> str:

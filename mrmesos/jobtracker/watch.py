@@ -94,7 +94,8 @@ def _unstick(st: State, job: JobInProgress) -> None:
     if job.stuck_since is None:
         job.stuck_since = st.now
     elif st.now - job.stuck_since >= STUCK_SECONDS:
-        job.stuck_since = st.now
+        # Freed piece by piece, the room must not go to the reduces again before a map fits.
+        job.stuck_since, job.maps_first = st.now, True
         alive = [attempt for attempt in reduces if not attempt.kill_asked]
         if alive:
             youngest = max(alive, key=lambda attempt: attempt.start)
