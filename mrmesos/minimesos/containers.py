@@ -239,10 +239,15 @@ async def _wait(process: subprocess.Popen[bytes]) -> int:
     finally:
         loop.remove_reader(fd)
         os.close(fd)
+    return _reap(process)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    """The raw wait status of a child that has ended."""
     try:
         _, status = os.waitpid(process.pid, 0)
     except ChildProcessError:  # somebody's poll() took it
-        code = process.poll() or 0
+        code = process.returncode or 0
         return -code if code < 0 else code << 8
     process.returncode = os.waitstatus_to_exitcode(status)
     return status

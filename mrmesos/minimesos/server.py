@@ -7,6 +7,7 @@ import contextlib
 import logging
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,8 @@ class MiniMesos:
         self.containers = Containers(config.max_sandboxes)
         self.agents: list[Agent] = []
         self.url = ""
-        self._servers: list[HttpServer] = []
+        self._server: HttpServer | None = None
+        self._agent_servers: dict[str, HttpServer] = {}
         self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
 
     async def start(self) -> str:
@@ -92,7 +94,7 @@ class MiniMesos:
         self.containers.open(config.work_dir if config.remove_work_dir else None)
         server = HttpServer(partial(handle_master, self.master, self._version))
         port = await server.listen(config.host, config.port)
-        self._servers.append(server)
+        self._server = server
         ip = _ip(config.host)
         self.master.address = Address("localhost" if ip.startswith("127.") else ip, ip, port)
         self.master.start()
@@ -118,7 +120,7 @@ class MiniMesos:
         )
         server = HttpServer(partial(handle_agent, agent, self._version))
         port = await server.listen(config.host, 0)
-        self._servers.append(server)
+        self._agent_servers[agent_id] = server
         agent.address = f"{ip}:{port}"
         agent.info = {
             "hostname": spec.hostname,
@@ -139,21 +141,28 @@ class MiniMesos:
         )
         return agent
 
+    async def lose_agent(self, agent_id: str) -> None:
+        """Let an agent vanish as if its process, which it has not, had been killed."""
+        agent = next(one for one in self.agents if one.id == agent_id)
+        self.master.agent_lost(agent_id)
+        await self._agent_servers.pop(agent_id).close()
+        agent.shut_down()
+        self.agents.remove(agent)
+
     async def stop(self) -> None:
         """End all executors, with their grace, then the rest. Leaves no process behind."""
         for agent in self.agents:
             agent.shut_down()
         await self.containers.close(self.config.executor_shutdown_grace_period)
-        for server in self._servers:
-            await server.close()
+        for server in (self._server, *self._agent_servers.values()):
+            if server is not None:
+                await server.close()
         if self.config.remove_work_dir:
             await asyncio.to_thread(shutil.rmtree, self.config.work_dir, ignore_errors=True)
 
 
 def _ip(host: str) -> str:
     """The address that others shall use for what listens on `host`."""
-    import socket  # asyncio has it loaded
-
     if host in ("", "0.0.0.0"):  # the user asked for it
         return socket.gethostbyname(socket.gethostname())
     return socket.gethostbyname(host)

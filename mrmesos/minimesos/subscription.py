@@ -39,7 +39,9 @@ def refuse(stream: Stream, message: str) -> None:
 
 def with_defaults(info: Json) -> Json:
     """The FrameworkInfo as Mesos passes it on: with the defaults that protobuf fills in."""
-    return {"failover_timeout": 0.0, "checkpoint": False, **info}
+    said = {name: value for name, value in info.items() if value not in (None, [])}
+    timeout = float(said.pop("failover_timeout", 0.0))
+    return {"checkpoint": False, **said, "failover_timeout": timeout}
 
 
 def invalid_info(info: Json, suppressed: list[str]) -> str | None:

@@ -1,0 +1,50 @@
+"""minimesos says what a real master said, field by field (see `replay`).
+
+Not replayed: `partition` and `agent_restart`, in which an agent's own process is stopped or
+killed and comes back; minimesos' agents have no process of their own. What an executor sees when
+its stream breaks and it subscribes again is in test_executor_api.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.minimesos.replay import replay
+
+QUICK = ("lifecycle", "losses", "losses_aware", "roles", "validation")
+SLOW = ("reconcile", "filters", "drf")  # they wait for timeouts of 10 s and more
+
+Running = dict[str, Future[list[str]]]
+
+
+def _start(names: tuple[str, ...], tmp: Path, pool: ThreadPoolExecutor) -> Running:
+    """All at once: they spend their time waiting for offers."""
+    return {
+        name: pool.submit(replay, name, tmp / name, keep_gaps=name == "filters") for name in names
+    }
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory):
+    with ThreadPoolExecutor(len(QUICK)) as pool:
+        yield _start(QUICK, tmp_path_factory.mktemp("quick"), pool)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory):
+    with ThreadPoolExecutor(len(SLOW)) as pool:
+        yield _start(SLOW, tmp_path_factory.mktemp("slow"), pool)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_conversation(quick: Running, name: str) -> None:
+    assert quick[name].result(100) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_long_conversation(slow: Running, name: str) -> None:
+    assert slow[name].result(100) == []
