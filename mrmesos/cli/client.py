@@ -113,7 +113,7 @@ class JobTrackerClient:
         """Raises ApiProblem for an answer that is not 2xx, Unreachable where none came."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
-            wait=tenacity.wait_exponential_jitter(0.05, 1.0, jitter=0.05),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
             stop=tenacity.stop_after_delay(self._retry_seconds),
             reraise=True,
         )

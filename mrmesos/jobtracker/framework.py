@@ -264,7 +264,7 @@ class DriverCalls:
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(MesosUnreachable),
-            wait=tenacity.wait_exponential_jitter(0.2, 5.0),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5.0),
             stop=tenacity.stop_when_event_set(self._stopping),
             sleep=tenacity.sleep_using_event(self._stopping),
             before_sleep=pause,

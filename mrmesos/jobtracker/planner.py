@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 THREADS = 4
 
+_taking_output = threading.Lock()
+"""Held from seeing that an output is absent to making it, so that two jobs cannot both have it."""
+
 
 class Planner:
     """Carries out PlanJob, CommitJob and AbortJob; `post` gets the event that answers each."""
@@ -78,9 +81,11 @@ def plan(command: PlanJob) -> Event:
     spec = command.spec
     try:
         committer = OutputCommitter(spec.output)
-        committer.check_absent()
+        committer.check_absent()  # before the inputs are listed, which may take long
         splits = plan_splits(spec.inputs, spec.input_format, Conf(spec.conf))
-        committer.setup_job()
+        with _taking_output:
+            committer.check_absent()
+            committer.setup_job()
     except Exception as problem:
         logger.exception("%s: planning failed", command.job_id)
         return JobPlanFailed(command.job_id, as_attempt_error(problem))

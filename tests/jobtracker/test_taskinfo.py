@@ -1,0 +1,112 @@
+"""TaskInfos are what a real master accepted, field by field, and pass its validation."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.commands import SlotLaunch
+from mrmesos.jobtracker.taskinfo import executor_info, source_tree, task_info, tracker_command
+from mrmesos.minimesos.resources import from_json
+from mrmesos.minimesos.validation import same_executor, validate_task
+from mrmesos.wire.task import Attempt, MapTask
+
+# An offer's resources and the fields of TaskInfos as recorded with a real master (Mesos 1.12).
+OFFERED: list[dict[str, Any]] = [
+    {"name": "cpus", "type": "SCALAR", "scalar": {"value": 4.0}, "role": "*"},
+    {"name": "mem", "type": "SCALAR", "scalar": {"value": 4096.0}, "role": "*"},
+]
+TASK_FIELDS = {"name", "task_id", "agent_id", "executor", "resources", "data"}
+EXECUTOR_FIELDS = {
+    *("type", "executor_id", "name", "source", "command", "shutdown_grace_period", "resources"),
+}
+
+
+def scalar(name: str, value: float) -> dict[str, Any]:
+    return {"name": name, "type": "SCALAR", "scalar": {"value": value}, "role": "*"}
+
+
+def launch(slot: int = 1) -> SlotLaunch:
+    attempt = Attempt(
+        attempt_id=f"attempt_202611201130_0001_m_00000{slot}_0",
+        job_id="job_202611201130_0001",
+        slot_id=f"slot_202611201130_{slot}",
+        task=MapTask(Split((FileSlice("file:///data/ü.txt", 0, 10),), 10)),
+    )
+    return SlotLaunch(
+        slot_id=attempt.slot_id,
+        tracker_id="tracker_202611201130_1",
+        agent_id="agent-S0",
+        resources=(scalar("cpus", 1), scalar("mem", 1024)),
+        tracker_resources=(scalar("cpus", 0.1), scalar("mem", 128)),
+        first=attempt,
+    )
+
+
+COMMAND = tracker_command(Conf(), "http://127.0.0.1:1")
+
+
+def test_a_master_would_take_it() -> None:
+    task = json.loads(json.dumps(task_info(launch(), COMMAND)))
+    assert set(task) == TASK_FIELDS
+    assert set(task["executor"]) == EXECUTOR_FIELDS
+    for existing in (None, task["executor"]):
+        reason = validate_task(
+            task,
+            framework_id="f",
+            agent_id="agent-S0",
+            known=lambda _: False,
+            existing=existing,
+            offered=from_json(OFFERED),
+        )
+        assert reason is None
+
+
+def test_all_slots_of_a_tracker_carry_the_same_executor() -> None:
+    one, other = (executor_info(launch(n), COMMAND) for n in (1, 2))
+    assert one == other
+    assert same_executor(one, other)
+
+
+def test_data_is_the_first_attempt() -> None:
+    wanted = launch()
+    data = base64.b64decode(task_info(wanted, COMMAND)["data"])
+    assert msgspec.json.decode(data, type=Attempt) == wanted.first
+
+
+def test_the_environment_of_a_tracker() -> None:
+    conf = Conf({"tasktracker.heartbeat.seconds": "2", "mesos.user": "x", "my.parameter": "1"})
+    command = tracker_command(conf, "http://h:1", python_path="/src tree")
+    variables = executor_info(launch(), command)["command"]["environment"]["variables"]
+    values = {variable["name"]: variable["value"] for variable in variables}
+    assert json.loads(values.pop("MRMESOS_CONF")) == {"tasktracker.heartbeat.seconds": "2"}
+    assert values == {
+        "MRMESOS_JOBTRACKER": "http://h:1",
+        "MRMESOS_TRACKER_ID": "tracker_202611201130_1",
+        "PYTHONPATH": "/src tree",
+    }
+
+
+def test_the_command_is_this_python_unless_told() -> None:
+    assert COMMAND.shell.startswith("exec ")
+    assert sys.executable in COMMAND.shell
+    assert COMMAND.shell.endswith(" -m mrmesos.tasktracker")
+    conf = Conf({"tasktracker.command": "/opt/x/bin/python -m mrmesos.tasktracker"})
+    assert tracker_command(conf, "u").shell == "/opt/x/bin/python -m mrmesos.tasktracker"
+    assert "PYTHONPATH" not in COMMAND.environment
+
+
+def test_source_tree(tmp_path: Path) -> None:
+    purelib, tree = tmp_path / "site-packages", tmp_path / "src"
+    purelib.mkdir()
+    assert source_tree(purelib, purelib / "mrmesos") is None
+    assert source_tree(purelib, tree / "mrmesos") == str(tree)
+    (purelib / "_editable_impl_mrmesos.pth").write_text(f"{tree}\n")
+    assert source_tree(purelib, tree / "mrmesos") is None
