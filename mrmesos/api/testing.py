@@ -29,8 +29,9 @@ from mrmesos.api.split import Split
 from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.commit import OutputCommitter
+from mrmesos.io.index import MapOutputIndex
 from mrmesos.io.output import Writer
-from mrmesos.io.segments import MapOutputIndex, read_segment
+from mrmesos.io.segments import Segment, read_segment
 from mrmesos.io.splits import plan_splits
 from mrmesos.tasktracker.map_sink import open_part
 from mrmesos.tasktracker.map_task import run_map
@@ -152,7 +153,7 @@ class _LocalSegments:
         return [self._run(directory) for directory in self._directories]
 
     def _run(self, directory: Path) -> Run:
-        segment = MapOutputIndex.read(directory / INDEX_FILE).segments[self._partition]
+        segment = Segment(*MapOutputIndex.read(directory / INDEX_FILE).segments[self._partition])
         self._bytes += segment.length
         data = directory / OUTPUT_FILE
         return Run(segment.rows, segment.length, lambda: read_segment(data, segment))

@@ -138,6 +138,6 @@ class _MapRun:
 
 def _text_bytes(given: InputBatch) -> int:
     r"""Bytes of the lines with one newline each: the input's, but for every ``\r`` before one."""
-    rows = given.batch.num_rows
+    rows: int = given.batch.num_rows
     offsets_bytes = 4 * (rows + 1)
     return int(given.batch.column(VALUE).nbytes) - offsets_bytes + rows

@@ -1,0 +1,61 @@
+"""File descriptors 1 and 2 led into an attempt's files, for C code and subprocesses as well."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from types import TracebackType
+from typing import Self, TextIO
+
+logger = logging.getLogger(__name__)
+
+
+class Redirected:
+    """While it lasts, all that this process and its children print goes to the two files.
+
+    User code may replace or close `sys.stdout`: both streams are put back afterwards.
+    """
+
+    def __init__(self, stdout_path: str, stderr_path: str) -> None:
+        self._paths = {1: stdout_path, 2: stderr_path}
+        self._saved: dict[int, int] = {}
+
+    def __enter__(self) -> Self:
+        _flush()
+        for fd, path in self._paths.items():
+            self._saved[fd] = os.dup(fd)
+            into = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.dup2(into, fd)
+            os.close(into)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        _flush()
+        for fd, saved in self._saved.items():
+            os.dup2(saved, fd)
+            os.close(saved)
+        sys.stdout = sys.__stdout__ = _usable(sys.__stdout__, 1)
+        sys.stderr = sys.__stderr__ = _usable(sys.__stderr__, 2)
+
+
+def _usable(stream: TextIO | None, fd: int) -> TextIO:
+    """The stream, or a new one over `fd` where user code has closed it."""
+    if stream is not None and not stream.closed:
+        return stream
+    return open(fd, "w", buffering=1, closefd=False, errors="backslashreplace")
+
+
+def _flush() -> None:
+    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError, AttributeError) as exc:
+            # A full disk, or a stream that user code closed or put in its place.
+            logger.warning("could not flush what was printed: %r", exc)

@@ -1,0 +1,218 @@
+"""A worker process: runs attempts of one job, one after another, at its TaskTracker's word.
+
+`python -m mrmesos.tasktracker.worker --fd N`, where N is one end of a socket pair (see `messages`).
+It is started before there is work, so that importing pyarrow is paid for by then, and unpickles
+the job once. It never outlives its TaskTracker: when the channel closes, or the kernel says that
+its parent died, it kills its whole process group, children of user code included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import logging
+import os
+import queue
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+
+from mrmesos.api.job import Job
+from mrmesos.tasktracker.failures import error_of
+from mrmesos.tasktracker.fetch import Fetcher
+from mrmesos.tasktracker.map_task import run_map
+from mrmesos.tasktracker.messages import (
+    Done,
+    FromWorker,
+    MapOutputsKnown,
+    Ready,
+    RunTask,
+    decode_to_worker,
+    encode,
+    read_frame,
+)
+from mrmesos.tasktracker.progress import Watch
+from mrmesos.tasktracker.redirect import Redirected
+from mrmesos.tasktracker.reduce_task import run_reduce
+from mrmesos.tasktracker.reporter import Reporter
+from mrmesos.tasktracker.user_code import load_job
+from mrmesos.wire.task import AttemptState, MapTask
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_HEADROOM_MB = 512
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """The main thread runs attempts; `listen` reads the channel in another."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+        self._tasks: queue.SimpleQueue[RunTask] = queue.SimpleQueue()
+        self._shuffle = threading.Lock()
+        self._fetcher: Fetcher | None = None
+        self._fetching = ""
+        self._early: list[MapOutputsKnown] = []
+        self._job: Job | None = None
+        self._code = ""
+
+    def send(self, message: FromWorker) -> None:
+        """Send one message; from any thread."""
+        frame = encode(message)
+        with self._sending:
+            self._channel.sendall(frame)
+
+    def listen(self) -> None:
+        """Read the channel until it ends, then end everything."""
+        try:
+            while (body := read_frame(self._channel)) is not None:
+                message = decode_to_worker(body)
+                if isinstance(message, RunTask):
+                    self._tasks.put(message)
+                else:
+                    self._known(message)
+        except BaseException as exc:  # noqa: BLE001 -- whatever it is, this worker is of no use now
+            logger.error("the channel to the TaskTracker broke: %r", exc)
+        finally:
+            os.killpg(0, signal.SIGKILL)
+
+    def run(self) -> None:
+        """Run attempts for ever."""
+        self.send(Ready())
+        while True:
+            self.send(self.attempt(self._tasks.get()))
+            gc.collect()  # an attempt's garbage should not count as the next one's memory
+
+    def attempt(self, task: RunTask) -> Done:
+        """One attempt from beginning to end, whatever user code does."""
+        watch = Watch()
+        attempt_id = task.attempt.attempt_id
+        _limit_memory(task.memory_limit_mb)
+        with Redirected(task.stdout_path, task.stderr_path):
+            reporter = Reporter(attempt_id, watch, self.send)
+            try:
+                done = self._finished(task, watch)
+            except BaseException as exc:  # noqa: BLE001 -- all that user code raises ends here
+                kind = "map" if isinstance(task.attempt.task, MapTask) else "reduce"
+                error = error_of(exc, kind)
+                snapshot = watch.snapshot()
+                done = Done(
+                    attempt_id=attempt_id,
+                    state=AttemptState.FAILED,
+                    error=error,
+                    fetch_failed=list(snapshot.fetch_failed) if snapshot else [],
+                )
+                if error.detail:
+                    sys.stderr.write(error.detail)
+            finally:
+                reporter.stop()
+        return done
+
+    def _finished(self, task: RunTask, watch: Watch) -> Done:
+        attempt, facts = task.attempt, task.facts
+        work_dir = Path(task.work_dir)
+        _use_temporary_directory(work_dir)
+        job = self._loaded(task)
+        if isinstance(attempt.task, MapTask):
+            mapped = run_map(attempt, facts, job, work_dir, hostname=task.hostname, watch=watch)
+            return Done(
+                attempt_id=attempt.attempt_id,
+                state=AttemptState.SUCCEEDED,
+                counters=mapped.counters,
+                partition_bytes=mapped.partition_bytes,
+            )
+        fetcher = Fetcher(facts, attempt.task.partition, work_dir)
+        self._begin_fetch(attempt.attempt_id, fetcher)
+        try:
+            reduced = run_reduce(
+                attempt, facts, job, work_dir, fetcher, hostname=task.hostname, watch=watch
+            )
+        finally:
+            self._end_fetch(fetcher)
+        return Done(
+            attempt_id=attempt.attempt_id,
+            state=AttemptState.SUCCEEDED,
+            counters=reduced.counters,
+        )
+
+    def _loaded(self, task: RunTask) -> Job:
+        if self._job is None or self._code != task.facts.spec.code:
+            self._job = load_job(Path(task.code_path), task.hostname)
+            self._code = task.facts.spec.code
+        return self._job
+
+    # News of map outputs may come before the main thread has made the fetcher they are for.
+
+    def _known(self, news: MapOutputsKnown) -> None:
+        with self._shuffle:
+            if self._fetcher is not None and news.attempt_id == self._fetching:
+                self._fetcher.announce(news.outputs)
+            else:
+                self._early.append(news)
+
+    def _begin_fetch(self, attempt_id: str, fetcher: Fetcher) -> None:
+        with self._shuffle:
+            self._fetcher, self._fetching = fetcher, attempt_id
+            early, self._early = self._early, []
+            for news in early:
+                if news.attempt_id == attempt_id:
+                    fetcher.announce(news.outputs)
+
+    def _end_fetch(self, fetcher: Fetcher) -> None:
+        with self._shuffle:
+            self._fetcher, self._fetching = None, ""
+        fetcher.close()
+
+
+def _limit_memory(limit_mb: int) -> None:
+    """A backstop for allocations faster than the tracker's sampling: they raise MemoryError."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = (limit_mb + _HEADROOM_MB) << 20
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _use_temporary_directory(work_dir: Path) -> None:
+    """User code's temporary files go with the attempt's directory."""
+    directory = work_dir / "tmp"
+    directory.mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = str(directory)
+    tempfile.tempdir = None  # it remembers its first answer otherwise
+
+
+def _die_with_parent() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def main() -> None:
+    """The process: its own group, one CPU's worth of threads, then attempts."""
+    parser = argparse.ArgumentParser(prog="mrmesos.tasktracker.worker")
+    parser.add_argument("--fd", type=int, required=True)
+    fd: int = parser.parse_args().fd
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if os.getpgid(0) != os.getpid():
+        os.setpgid(0, 0)
+    _die_with_parent()
+    os.set_inheritable(fd, False)
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    worker = Worker(socket.socket(fileno=fd))
+    threading.Thread(target=worker.listen, name="channel", daemon=True).start()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
