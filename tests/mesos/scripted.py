@@ -35,6 +35,7 @@ class Stream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self.greeted = threading.Event()
         self.ended = threading.Event()
 
     def accept(self, stream_id: str = "stream-1") -> None:
@@ -114,6 +115,7 @@ class Server:
 
     def stream(self, number: int = 0) -> Stream:
         wait_for(lambda: len(self.streams) > number, f"subscription {number}")
+        assert self.streams[number].greeted.wait(PATIENCE)
         return self.streams[number]
 
     def close(self) -> None:
@@ -184,6 +186,7 @@ class Server:
             self.streams.append(stream)
             self.requests.append(request)
         self.on_subscribe(stream, number)
+        stream.greeted.set()
         stream.ended.wait(PATIENCE * 2)
 
     @staticmethod
