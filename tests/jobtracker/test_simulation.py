@@ -1,0 +1,77 @@
+"""The production core in a small world of faults: one seed is one history.
+
+`MRMESOS_SIM_SEED=1234 pytest tests/jobtracker/test_simulation.py -k replay` runs one again and
+prints its last events.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.jobtracker.sim import Faults, World
+
+FAST, SLOW = 250, 5000
+CHUNK = 50
+
+
+def run_seed(seed: int) -> World:
+    world = World(seed)
+    try:
+        world.run()
+    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
+        story = "\n".join(world.history[-40:])
+        pytest.fail(f"MRMESOS_SIM_SEED={seed} {world.faults}\n{story}\n{problem!r}")
+    return world
+
+
+@pytest.mark.parametrize("first", range(0, FAST, CHUNK))
+def test_worlds_of_faults(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        run_seed(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(FAST, SLOW, CHUNK * 5))
+def test_many_worlds_of_faults(first: int) -> None:
+    for seed in range(first, min(first + CHUNK * 5, SLOW)):
+        run_seed(seed)
+
+
+@pytest.mark.skipif("MRMESOS_SIM_SEED" not in os.environ, reason="replays one seed")
+def test_replay() -> None:
+    world = run_seed(int(os.environ["MRMESOS_SIM_SEED"]))
+    print("\n".join(world.history))
+
+
+def test_a_seed_is_a_history() -> None:
+    def history() -> list[str]:
+        world = World(7)
+        world.run()
+        return world.history
+
+    assert history() == history()
+
+
+def test_in_peace_every_job_succeeds_at_once() -> None:
+    for seed in range(20):
+        world = World(seed, Faults(until=0.0), jobs=3)
+        world.run()
+        assert len(world.committed) == 3
+        for status in world.core.job_statuses():
+            job = status.counters["job"]
+            assert job.get("LAUNCHED_MAPS", 0) == status.maps.total, "a map ran twice"
+            # A reduce may have to make room for maps, with an early slowstart on a tiny cluster.
+            killed = job.get("KILLED_REDUCES", 0)
+            assert job.get("LAUNCHED_REDUCES", 0) - killed == status.reduces.total
+
+
+def test_lost_and_late_messages_alone_never_fail_a_job() -> None:
+    faults = Faults(
+        heartbeat_lost=0.4, heartbeat_doubled=0.4, rescind=0.3, disconnect=0.05, silence=0.03
+    )
+    for seed in range(20):
+        world = World(seed, faults, jobs=3)
+        world.run()
+        assert len(world.committed) == 3
