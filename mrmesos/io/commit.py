@@ -7,6 +7,7 @@ only carries that list out.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import posixpath
@@ -84,6 +85,7 @@ class OutputCommitter:
     def commit_job(self, winning_attempt_ids: Sequence[str]) -> None:
         """Move the winners' files to the output, drop all else, then write `_SUCCESS`.
 
+        Where a commit began before, its winners count, not these.
         Each winner must have written at least one file (an empty one will do). Raises OutputError
         where a winner's file is lost or two winners wrote the same name; then nothing was moved.
         """
@@ -154,14 +156,16 @@ class OutputCommitter:
         if "/" in move.target:
             above = self._parent(target)
             self._try("created", lambda: self.fs.makedirs(above, exist_ok=True))
-        self._try("committed", lambda: self._move(source, target))
+        self._try("committed", lambda: self._move(source, target, move.size))
 
-    def _move(self, source: str, target: str) -> None:
-        try:
+    def _move(self, source: str, target: str, size: int) -> None:
+        # The try before this one may have moved it and lost only the answer.
+        with contextlib.suppress(FileNotFoundError):
             self.fs.mv(source, target)
-        except FileNotFoundError:
-            # The try before this one may have moved it and lost only the answer.
-            self.fs.info(target)
+        # Some filesystems answer a rename that they did not do with "false", which fsspec drops.
+        moved = self.fs.info(target)
+        if moved["type"] != "file" or moved["size"] != size:
+            raise OutputError(f"{self.uri}: {target} is not the file that was moved there")
 
     def _write(self, name: str, data: bytes) -> None:
         with self.fs.open(self._in(name), "wb") as file:
@@ -219,6 +223,8 @@ class OutputCommitter:
     def _try(self, what: str, action: Callable[[], T]) -> T:
         try:
             return self._retrying(action)
+        except OutputError:
+            raise
         except Exception as exc:  # remote drivers raise what they like
             raise OutputError(
                 f"{self.uri}: output cannot be {what}: {reason(exc)}; check the path and its "

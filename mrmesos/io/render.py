@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from mrmesos.io.schema import is_bytes, is_pickled, is_text
 
 _BYTES_AT_ONCE = 256 << 20
+_PLAIN_YEARS = (datetime.datetime(1000, 1, 1), datetime.datetime(9999, 1, 1))  # of four digits
 
 
 def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
@@ -108,8 +109,8 @@ def _rendered(column: pa.Array, field: pa.Field) -> pa.Array:
         return pa.nulls(len(column), pa.large_binary())
     if pa.types.is_floating(kind):
         return _floats(column.cast(pa.float64()))
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        return _each(_nanoseconds(column))
+    if pa.types.is_timestamp(kind):
+        return _timestamps(column)
     if pa.types.is_nested(kind):
         plain = _is_json(kind)
         return pa.array(
@@ -147,6 +148,24 @@ def _floats(column: pa.Array) -> pa.Array:
 
 def _each(values: Iterable[Any]) -> pa.Array:
     return pa.array([render(value) for value in values], pa.large_binary())
+
+
+def _timestamps(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if kind.unit == "ns":
+        return _each(_nanoseconds(column))
+    least, most = (pa.scalar(moment).cast(kind) for moment in _PLAIN_YEARS)
+    plain = pc.and_(pc.greater_equal(column, least), pc.less(column, most))
+    if kind.tz not in (None, "UTC") or not pc.all(plain, min_count=0).as_py():
+        return _each(column.to_pylist())
+    local = column.cast(pa.timestamp("us"))
+    texts = pc.replace_substring(local.cast(pa.large_string()), " ", "T", max_replacements=1)
+    whole = pc.equal(pc.add(pc.millisecond(local), pc.microsecond(local)), 0)
+    texts = pc.if_else(whole, pc.utf8_slice_codeunits(texts, 0, 19), texts)
+    if kind.tz is not None:
+        nothing = pa.scalar("", pa.large_string())
+        texts = pc.binary_join_element_wise(texts, pa.scalar("+00:00", nothing.type), nothing)
+    return _binary(texts)
 
 
 def _nanoseconds(column: pa.Array) -> list[str | None]:

@@ -171,11 +171,18 @@ def _blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[_Bloc
                 _check_begun(piece.uri, first, held, max_line)
                 continue
             cut = int(newlines[-1]) + 1 if last < len(newlines) or not done else len(data)
-            whole = np.concatenate([*held, data[:cut]]) if held else data[:cut]
-            if len(whole):
-                yield _Block(piece.uri, first, whole, newlines + (len(whole) - cut), max_line)
-            first += len(whole)
-            held, tail = [], data[cut:]
+            if held:  # the long line by itself: a block of one line is not copied again
+                drop = int(newlines[0]) + 1 if len(newlines) else cut
+                line = np.concatenate([*held, data[:drop]])
+                held = []
+                yield _Block(piece.uri, first, line, newlines[:1] + (len(line) - drop), max_line)
+                first += len(line)
+                data, newlines, cut = data[drop:], newlines[1:] - drop, cut - drop
+                del line
+            if cut:
+                yield _Block(piece.uri, first, data[:cut], newlines, max_line)
+                first += cut
+            tail = data[cut:]
 
 
 def _check_begun(uri: str, offset: int, held: list[_Bytes], max_line: int) -> None:

@@ -159,6 +159,27 @@ def test_half_a_copy_is_made_again(tmp_path: Path) -> None:
     assert tree(path) == WANTED
 
 
+def test_a_move_that_did_not_happen_is_noticed(tmp_path: Path) -> None:
+    run_attempts(committer(tmp_path / "out"))
+
+    class Lies(Faulty):
+        def mv(self, source: str, target: str) -> None: ...
+
+    with pytest.raises(OutputError, match="out: output cannot be committed: No such file"):
+        committer(tmp_path / "out", Lies(lambda _: None)).commit_job(WINNERS)
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+    committer(tmp_path / "out").commit_job(WINNERS)
+    assert tree(tmp_path / "out") == WANTED
+
+
+def test_something_else_in_a_winners_place(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    run_attempts(committer(path))
+    (path / "part-r-00001" / "sub").mkdir(parents=True)
+    committer(path).commit_job(WINNERS)  # nobody but the job writes here
+    assert tree(path) == WANTED
+
+
 def test_a_plan_cut_short_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "out"
     run_attempts(committer(path))

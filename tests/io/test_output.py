@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import pickle
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,16 @@ COLUMNS: list[tuple[pa.DataType, Any]] = [
     (pa.null(), st.none()),
     (pa.timestamp("us"), MOMENT),
     (pa.timestamp("s"), MOMENT.map(lambda moment: moment.replace(microsecond=0))),
+    (pa.timestamp("us"), st.datetimes()),
     (pa.timestamp("us", "UTC"), MOMENT.map(lambda moment: moment.replace(tzinfo=datetime.UTC))),
+    (
+        pa.timestamp("ms", "Europe/Berlin"),
+        MOMENT.map(
+            lambda moment: moment.replace(
+                microsecond=moment.microsecond // 1000 * 1000, tzinfo=datetime.UTC
+            ).astimezone(zoneinfo.ZoneInfo("Europe/Berlin"))
+        ),
+    ),
     (pa.date32(), st.dates()),
     (pa.time64("us"), st.times()),
     (pa.duration("us"), st.timedeltas(datetime.timedelta(-9999), datetime.timedelta(9999))),

@@ -158,6 +158,21 @@ def test_lines_over_the_limit_name_file_offset_and_setting(
         records(whole, fmt, batch)
 
 
+@on_files
+@given(data=TEXT, batch=st.integers(1, 30), most=st.integers(1, 12))
+def test_the_limit_is_met_exactly(tmp_path: Path, data: bytes, batch: int, most: int) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    whole = [Split((FileSlice(str(path), 0, len(data)),), len(data))]
+    fmt = TextInput("", max_line_bytes=most)
+    too_long = [offset for offset, line in reference(data) if len(line) > most]
+    if too_long:
+        with pytest.raises(InputError, match=f"the line at offset {too_long[0]} is longer"):
+            records(whole, fmt, batch)
+    else:
+        assert records(whole, fmt, batch) == reference(data)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "shift_jis"])
 def test_strict_names_file_and_offset(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "in"
