@@ -1,0 +1,78 @@
+"""What the tests of the TaskTracker share: jobs and attempts, and waiting for what must come."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from mrmesos.api.formats import InputFormat, OutputFormat, TextInput, TextOutput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.wire.ids import TaskKind, attempt_id
+from mrmesos.wire.job import JobFacts, JobSpec
+from mrmesos.wire.task import Attempt, MapTask, ReduceTask
+
+FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
+JOB = "job_202611201130_0001"
+OTHER_JOB = "job_202611201130_0002"
+CODE = b"the pickled job"
+DEADLINE = 30.0
+
+
+def facts(job: str = JOB, *, maps: int = 4, reduces: int = 3, **conf: str) -> JobFacts:
+    """A job's facts; settings with `__` for a dot: `map__memory__mb="128"`."""
+    source: InputFormat = TextInput()
+    sink: OutputFormat = TextOutput()
+    spec = JobSpec(
+        name="test",
+        user="nobody",
+        inputs=("file:///data",),
+        output="file:///out",
+        input_format=source,
+        output_format=sink,
+        num_reducers=reduces,
+        conf={name.replace("__", "."): value for name, value in conf.items()},
+        code=hashlib.sha256(CODE).hexdigest(),
+    )
+    return JobFacts(job_id=job, spec=spec, token=f"secret of {job}", num_maps=maps)
+
+
+def map_attempt(
+    index: int = 0, slot: str = "slot_1", *, job: str = JOB, deed: str = "ok:", number: int = 0
+) -> Attempt:
+    """A map attempt that makes the fake worker do `deed`."""
+    split = Split(slices=(FileSlice(deed, 0, 1),), length=1)
+    name = attempt_id(job, TaskKind.MAP, index, number)
+    return Attempt(attempt_id=name, job_id=job, slot_id=slot, task=MapTask(split))
+
+
+def reduce_attempt(index: int = 0, slot: str = "slot_1", *, job: str = JOB) -> Attempt:
+    """A reduce attempt."""
+    name = attempt_id(job, TaskKind.REDUCE, index, 0)
+    return Attempt(attempt_id=name, job_id=job, slot_id=slot, task=ReduceTask(index))
+
+
+async def until(condition: Callable[[], bool], what: str = "what was waited for") -> None:
+    """Wait for a condition; fails after DEADLINE seconds."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come"
+        await asyncio.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: there, and no zombie."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def own_children() -> list[int]:
+    """Every process below this one."""
+    return [child.pid for child in psutil.Process().children(recursive=True)]
