@@ -18,13 +18,13 @@ from mrmesos.mesos.errors import MesosCallError, MesosError
 from mrmesos.mesos.event_loop import Backoff, SubscriptionLoop
 from mrmesos.mesos.pymesos_import import MesosExecutorDriver
 
-__all__ = ["AGENT_LOST_EXIT_CODE", "ExecutorDriver", "flag", "seconds"]
+__all__ = ["GRACE_OVER_EXIT_CODE", "ExecutorDriver", "flag", "seconds"]
 
 logger = logging.getLogger(__name__)
 
 API_PATH = "/api/v1/executor"
 
-AGENT_LOST_EXIT_CODE = 74
+GRACE_OVER_EXIT_CODE = 74
 """What `exit_after_grace` ends the process with (EX_IOERR)."""
 
 MAX_PENDING_UPDATES = 100_000
@@ -133,7 +133,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         # calls, to keep the order when several threads report, and never by event processing.
         self._unsent: dict[uuid.UUID, Json] = {}
         self._carried: set[uuid.UUID] = set()
-        self._book = threading.Lock()
+        self._book = threading.Condition(threading.Lock())
         self._sending = threading.Lock()
         self._flush_again_at = 0.0
 
@@ -198,7 +198,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
     def _exit_later(self) -> None:
         time.sleep(self.grace_shutdown_period)
         logger.error("the grace period is over; exit")
-        os._exit(AGENT_LOST_EXIT_CODE)
+        os._exit(GRACE_OVER_EXIT_CODE)
 
     def _tick(self) -> None:
         """Watch the recovery timeout and send what could not be sent."""
@@ -259,6 +259,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
             self.updates.pop(key, None)
             self._unsent.pop(key, None)
             self.tasks.pop(event["task_id"]["value"], None)
+            self._book.notify_all()
 
     def on_shutdown(self) -> None:
         """SHUTDOWN: tell the shell, which stops the driver when its last updates are sent."""
@@ -330,8 +331,18 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
                 refused[key] = problem
                 with self._book:
                     self.updates.pop(key, None)
+                    self._book.notify_all()
             with self._book:
                 self._unsent.pop(key, None)
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all updates are acknowledged, at most `timeout` seconds; say whether they are.
+
+        Before `stop()`: an update that the agent has but has not dealt with when it sees the
+        executor exit may be lost. Not from a callback, as acknowledgements come in its thread.
+        """
+        with self._book:
+            return self._book.wait_for(lambda: not self.updates, timeout)
 
     def sendFrameworkMessage(self, data: bytes) -> bool:
         """MESSAGE to the scheduler; best effort."""

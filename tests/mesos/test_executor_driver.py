@@ -15,7 +15,7 @@ import pytest
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosError
 from mrmesos.mesos.event_loop import Backoff
-from mrmesos.mesos.executor_driver import AGENT_LOST_EXIT_CODE, ExecutorDriver, flag, seconds
+from mrmesos.mesos.executor_driver import GRACE_OVER_EXIT_CODE, ExecutorDriver, flag, seconds
 from tests.mesos.scripted import Request, Server, Stream, wait_for
 
 Start = Callable[[ExecutorDriver], None]
@@ -184,6 +184,22 @@ def test_updates_are_kept_until_acknowledged(agent: Server, running: Start) -> N
     agent.stream(1).event(acknowledged(finished))
     wait_for(lambda: not driver.updates)
     assert len(agent.calls("UPDATE")) == 2
+
+
+def test_drain_waits_for_acknowledgements(agent: Server, running: Start) -> None:
+    heard = Recorder()
+    driver = make(heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    assert driver.drain(0.0)
+    assert driver.sendStatusUpdate(status("t1", "TASK_FINISHED"))
+    assert not driver.drain(0.01)
+    answer: list[bool] = []
+    waiter = threading.Thread(target=lambda: answer.append(driver.drain(20.0)))
+    waiter.start()
+    agent.stream().event(acknowledged(agent.calls("UPDATE")[0]))
+    waiter.join(10)
+    assert answer == [True]
 
 
 def test_updates_made_while_away_are_sent_later(agent: Server, running: Start) -> None:
@@ -400,7 +416,7 @@ def test_after_the_grace_period_only_this_process_exits(
     assert process.stdout is not None
     with process.stdout:
         agent.stream().event({"type": "SHUTDOWN"})
-        assert process.wait(20) == AGENT_LOST_EXIT_CODE
+        assert process.wait(20) == GRACE_OVER_EXIT_CODE
         # The other process of the group lives until its input ends, with its parent.
         assert process.stdout.read() == "survived\n"
 
