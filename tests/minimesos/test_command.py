@@ -1,0 +1,170 @@
+"""`mrmesos minimesos` as its own process: starting, stopping, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mrmesos.cli.minimesos import complete_resources, machine_resources, parse_weights
+from tests.minimesos.cluster import Scheduler, amounts, wait_for
+from tests.minimesos.test_executor_api import executor, processes_in, task
+
+RUN = "from mrmesos.cli.minimesos import minimesos; minimesos()"
+
+
+class Started:
+    def __init__(self, tmp_path: Path, *arguments: str, stdin: int | None = None) -> None:
+        self.announced = tmp_path / "url"
+        self.work_dir = tmp_path / "work"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", RUN, "--port", "0", "--announce", str(self.announced),
+             "--work-dir", str(self.work_dir), *arguments],
+            stdin=stdin, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.url = wait_for(lambda: self.announced.exists() and self.announced.read_text()).strip()
+        self.warden = psutil.Process(self.process.pid).children()[0]
+
+    def running_task(self) -> Scheduler:
+        scheduler = Scheduler(self.url.removeprefix("http://"), failover_timeout=60.0).start()
+        (offer, *_) = scheduler.offers()
+        one = task("t", offer, executor(STUBBORN="1"), spawn="sleep 600 & sleep 600", sleep=600)
+        scheduler.accept([offer], [one])
+        scheduler.update("t", "TASK_RUNNING")
+        wait_for(lambda: len([p for p in self.processes() if p.name() == "sleep"]) == 2)
+        return scheduler
+
+    def processes(self) -> list[psutil.Process]:
+        return processes_in(self.work_dir)
+
+    def over(self, deadline: float = 20) -> int:
+        code = self.process.wait(deadline)
+        wait_for(lambda: not self.processes())
+        wait_for(lambda: not self.warden.is_running())
+        return code
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator:
+    made: list[Started] = []
+
+    def start(*arguments: str, **more: int) -> Started:
+        made.append(Started(tmp_path, *arguments, **more))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.process.kill()
+        one.process.wait()
+        for stream in (one.process.stderr, one.process.stdin):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_clean_stop_leaves_nothing(started, number: signal.Signals):
+    one = started()
+    one.running_task()
+    one.process.send_signal(number)
+    assert one.over() == 0
+
+
+def test_sigkill_leaves_nothing(started):
+    one = started()
+    one.running_task()
+    one.process.kill()
+    assert one.over() == -9
+
+
+def test_end_of_stdin_stops_it(started):
+    one = started("--exit-with-stdin", stdin=subprocess.PIPE)
+    one.running_task()
+    one.process.stdin.close()
+    assert one.over() == 0
+
+
+def test_temporary_work_dir_goes_even_after_sigkill(tmp_path: Path):
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        announced = tmp_path / f"url{number}"
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, "--port", "0", "--announce", str(announced)],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(announced.exists)
+        assert list(tmp_path.glob("minimesos-*"))
+        process.send_signal(number)
+        process.wait(20)
+        wait_for(lambda: not list(tmp_path.glob("minimesos-*")))
+
+
+def test_agents_resources_and_names(started):
+    one = started(
+        "--agents", "2", "--resources", "cpus:1;mem:512", "--resources", "cpus(mr):2;mem:256",
+        "--attributes", "rack:a", "--attributes", "rack:b", "--hostname", "h{n}.example",
+    )  # fmt: skip
+    import json
+
+    with urllib.request.urlopen(f"{one.url}/state") as answer:
+        agents = json.load(answer)["slaves"]
+    assert [a["hostname"] for a in agents] == ["h0.example", "h1.example"]
+    assert [a["attributes"] for a in agents] == [{"rack": "a"}, {"rack": "b"}]
+    assert [a["resources"]["mem"] for a in agents] == [512, 256]
+    assert agents[0]["resources"]["ports"] == "[31000-32000]"
+    scheduler = Scheduler(one.url.removeprefix("http://")).start()
+    offers = scheduler.offers()
+    assert sorted(amounts(o["resources"]).get("cpus", 0) for o in offers) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--resources", "cpus"], "not NAME:VALUE"),
+        (["--resources", "cpus:x"], "'x' is not a number"),
+        (["--attributes", "rack"], "'rack' is not NAME:VALUE"),
+        (["--weights", "a=0"], "weight above 0"),
+        (["--port", "99999"], "65535"),
+        (["--agents", "0"], "--agents"),
+    ],
+)
+def test_usage_errors_are_one_clear_line(arguments: list[str], text: str, tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "--port", "0", *arguments],
+        capture_output=True, text=True, timeout=30, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert text in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_port_in_use(started, tmp_path: Path):
+    one = started()
+    port = one.url.rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "--port", port],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "in use" in done.stderr.splitlines()[-1]
+
+
+def test_defaults_of_the_machine(tmp_path: Path):
+    one, half = machine_resources(1, tmp_path), machine_resources(2, tmp_path)
+    assert float(one["cpus"]) == len(os.sched_getaffinity(0))
+    assert float(half["cpus"]) == float(one["cpus"]) / 2
+    assert int(half["mem"]) == int(one["mem"]) // 2
+    text = complete_resources("cpus(mr):1;mem:0", {"cpus": "4", "mem": "5", "disk": "6"})
+    assert text == "cpus(mr):1;mem:0;disk:6"
+    assert parse_weights("a=2, b=0.5,") == {"a": 2.0, "b": 0.5}
+    for bad in ("a", "a=x", "=1", "a=-1", "a=inf"):
+        with pytest.raises(ValueError, match="ROLE=WEIGHT"):
+            parse_weights(bad)
