@@ -170,7 +170,7 @@ class Submission:
                     self._kill()
                 return 1
             except (Unreachable, ApiProblem) as problem:
-                if not self._job_id:
+                if not self._job_id and not _is_ours(problem):
                     raise UsageProblem(str(problem)) from problem
                 click.echo(f"error: {problem}", err=True)
                 return 1
@@ -325,6 +325,11 @@ class Submission:
             OutputCommitter(self._spec.output).abort_job()
         except (OutputError, OSError) as problem:
             click.echo(f"warning: {self._spec.output}: {problem}", err=True)
+
+
+def _is_ours(problem: Unreachable | ApiProblem) -> bool:
+    """Whether it is no fault of what was asked for."""
+    return isinstance(problem, ApiProblem) and problem.status >= 500
 
 
 def check_files(inputs: Sequence[str], output: str) -> None:

@@ -7,6 +7,7 @@ few threads that plan and commit. Nothing but the queue leads to the core.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import secrets
@@ -172,7 +173,7 @@ class JobTrackerService:
         clean = self._failure is None
         if teardown and clean and self._thread.is_alive():
             clean = self.kill_all("the JobTracker is stopping", timeout)
-        self._stopping.set()
+        self._stop_thread()
 
         def left() -> float:
             return max(0.5, deadline - time.monotonic())
@@ -240,6 +241,12 @@ class JobTrackerService:
         if self._stopping.is_set() and not self._thread.is_alive():
             self._drain()
         return answer
+
+    def _stop_thread(self) -> None:
+        """Make the core's thread see at once that it is over."""
+        self._stopping.set()
+        with contextlib.suppress(queue.Full):  # then it is awake anyway
+            self._queue.put_nowait(_Question(lambda: None, Future()))
 
     def _why_not(self) -> str:
         return f"has failed: {self._failure}" if self._failure is not None else "is stopping"
@@ -374,7 +381,7 @@ class JobTrackerService:
             if self._core.full:
                 raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
             _check(spec)
-            job_id = self._core.next_job_id(self._now())
+            job_id = self._core.next_job_id()
             if not self.codes.pin(job_id, spec.code):
                 raise Refused(f"the code {spec.code} is not here; upload it, then submit")
             self._live.add(job_id)

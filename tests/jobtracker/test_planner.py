@@ -100,7 +100,7 @@ def test_two_jobs_with_one_output_are_not_both_planned(tmp_path: Path) -> None:
 
 def test_what_nobody_expected_keeps_its_traceback() -> None:
     try:
-        {}["x"]
+        raise KeyError("x")
     except KeyError as problem:
         error = as_attempt_error(problem)
     assert error.kind is ErrorKind.INTERNAL

@@ -1,0 +1,281 @@
+"""The running service: real core, real HTTP, real files; only Mesos' driver is a stand-in."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.cli.client import ApiProblem, JobTrackerClient
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.events import Event, Tick
+from mrmesos.jobtracker.http_server import AddressError, address_towards, split_address
+from mrmesos.jobtracker.service import JobTrackerService
+from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, RunAttempt
+from mrmesos.wire.job import JobFacts, JobSpec, JobState
+from mrmesos.wire.task import Attempt, AttemptReport, AttemptState
+from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
+
+CODE = b"a pickled job"
+
+
+class Desk:
+    """A service, the driver it made, and a client of it."""
+
+    def __init__(self, conf: dict[str, str]) -> None:
+        self.drivers: list[FakeDriver] = []
+        self.service = JobTrackerService(
+            Conf(conf), "127.0.0.1:5050", make_driver=self._make_driver
+        )
+        self.client = JobTrackerClient(self.service.start(), retry_seconds=1.0)
+        self.sequence = 0
+        self.acknowledged = 0
+
+    def _make_driver(self, callbacks: Any, *_more: Any) -> FakeDriver:
+        self.drivers.append(FakeDriver(callbacks))
+        return self.drivers[0]
+
+    @property
+    def driver(self) -> FakeDriver:
+        return self.drivers[0]
+
+    def spec(self, directory: Path, **conf: str) -> JobSpec:
+        (directory / "in.txt").write_text("a b\n")
+        return JobSpec(
+            name="n",
+            user="u",
+            inputs=(f"file://{directory / 'in.txt'}",),
+            output=f"file://{directory / 'out'}",
+            input_format=TextInput(),
+            output_format=TextOutput(),
+            num_reducers=0,
+            conf={"job.maps": "1", **conf},
+            code=self.client.upload(CODE),
+        )
+
+    def offer(self, number: int) -> list[dict[str, Any]]:
+        """Make an offer; the tasks launched on it."""
+        before = len(self.driver.named("accept"))
+        callbacks = self.driver.callbacks
+        assert callbacks is not None
+        callbacks.offers([offer_json(number)])
+        wait_until(lambda: len(self.driver.named("accept")) > before, "a launch")
+        tasks: list[dict[str, Any]] = []
+        for operation in self.driver.named("accept")[-1][1]:
+            tasks += operation["launch"]["task_infos"]
+        return tasks
+
+    def beat(
+        self, tracker: str, slots: list[str], reports: list[AttemptReport] | None = None
+    ) -> HeartbeatAnswer:
+        self.sequence += 1
+        heartbeat = Heartbeat(
+            tracker_id=tracker,
+            agent_id="agent-S0",
+            hostname="host-0.example",
+            url="http://127.0.0.1:1",
+            sequence=self.sequence,
+            acknowledged=self.acknowledged,
+            slots=slots,
+            reports=reports or [],
+        )
+        body = self.client._call("POST", "/api/v1/heartbeat", msgspec.json.encode(heartbeat))
+        answer = msgspec.json.decode(body, type=HeartbeatAnswer)
+        if answer.actions:
+            self.acknowledged = answer.actions[-1].number
+        return answer
+
+    def facts(self, job_id: str) -> JobFacts:
+        return msgspec.json.decode(
+            self.client._call("GET", f"/api/v1/jobs/{job_id}/facts"), type=JobFacts
+        )
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk({"tasktracker.heartbeat.seconds": "0.05"})
+    yield desk
+    desk.driver.thaw.set()
+    desk.service.stop(timeout=0.5)
+    assert not [t for t in threading.enumerate() if t.name in ("jobtracker", "http", "mesos-calls")]
+
+
+def done(attempt: Attempt) -> AttemptReport:
+    return AttemptReport(
+        attempt_id=attempt.attempt_id,
+        slot_id=attempt.slot_id,
+        state=AttemptState.SUCCEEDED,
+        started=1.0,
+        ended=2.0,
+        counters={"task": {"MAP_INPUT_RECORDS": 1}},
+    )
+
+
+def test_a_job_from_submission_to_success(desk: Desk, tmp_path: Path) -> None:
+    job_id = desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
+    (task,) = desk.offer(1)
+    attempt = msgspec.json.decode(base64.b64decode(task["data"]), type=Attempt)
+    tracker = task["executor"]["executor_id"]["value"]
+    facts = desk.facts(job_id)
+    assert (facts.num_maps, len(facts.token)) == (1, 32)
+    assert desk.service.codes.get(facts.spec.code) == CODE
+    desk.beat(tracker, [attempt.slot_id])
+    written = tmp_path / "out" / "_temporary" / attempt.attempt_id
+    written.mkdir()
+    (written / "part-m-00000").write_text("x\n")
+    answer = desk.beat(tracker, [attempt.slot_id], [done(attempt)])
+    while not answer.actions:
+        answer = desk.beat(tracker, [attempt.slot_id])
+    assert EndSlot(attempt.slot_id) in [numbered.action for numbered in answer.actions]
+    status = desk.client.status(job_id, wait=20)
+    assert status.state is JobState.SUCCEEDED
+    assert status.counters["task"]["MAP_INPUT_RECORDS"] == 1
+    assert (tmp_path / "out" / "part-m-00000").read_text() == "x\n"
+    assert [row.id for row in desk.client.report(job_id).attempts] == [attempt.attempt_id]
+    assert [one.job_id for one in desk.client.statuses()] == [job_id]
+
+
+def test_unknown_trackers_are_told_so(desk: Desk) -> None:
+    assert desk.beat("tracker_1_1", []) == HeartbeatAnswer([], unknown=True)
+
+
+def test_specs_that_cannot_be_run_are_refused(desk: Desk, tmp_path: Path) -> None:
+    good = desk.spec(tmp_path)
+    for wrong, words in (
+        ({"inputs": ()}, "no input"),
+        ({"inputs": ("in.txt",)}, "no URI"),
+        ({"output": "out"}, "no URI"),
+        ({"conf": {"map.memory.mb": "much"}}, "map.memory.mb"),
+        ({"conf": {"map.resources": "?"}}, "?"),
+        ({"code": "0" * 64}, "upload"),
+        ({"num_reducers": -1}, "num_reducers"),
+    ):
+        with pytest.raises(ApiProblem) as refusal:
+            desk.client.submit(msgspec.structs.replace(good, **wrong))
+        assert refusal.value.status == 400
+        assert words in str(refusal.value)
+    assert desk.client.statuses() == []
+
+
+def test_the_same_submission_sent_twice_is_one_job(desk: Desk, tmp_path: Path) -> None:
+    spec = desk.spec(tmp_path)
+    first = desk.service.submit(spec, "key").result(10)
+    assert desk.service.submit(spec, "key").result(10) == first
+    assert desk.service.submit(spec, "").result(10) != first
+
+
+def test_a_killed_job_leaves_no_output(desk: Desk, tmp_path: Path) -> None:
+    job_id = desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: (tmp_path / "out" / "_temporary").is_dir(), "planning")
+    desk.client.kill(job_id, "me")
+    assert desk.client.status(job_id, wait=20).state is JobState.KILLED
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ApiProblem, match="no job"):
+        desk.client.kill("job_1_1", "me")
+
+
+def test_a_job_that_cannot_be_planned_fails_with_the_reason(desk: Desk, tmp_path: Path) -> None:
+    spec = desk.spec(tmp_path)
+    (tmp_path / "in.txt").unlink()
+    status = desk.client.status(desk.client.submit(spec), wait=20)
+    assert status.state is JobState.FAILED
+    assert status.error is not None
+    assert "in.txt" in status.error.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frozen_master_does_not_hold_up_heartbeats(desk: Desk, tmp_path: Path) -> None:
+    desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: (tmp_path / "out" / "_temporary").is_dir(), "planning")
+    (task,) = desk.offer(1)
+    desk.driver.frozen.set()
+    callbacks = desk.driver.callbacks
+    assert callbacks is not None
+    callbacks.offers([offer_json(2)])
+    wait_until(lambda: bool(desk.driver.named("decline")) or len(desk.driver.calls) > 2, "a call")
+    tracker = task["executor"]["executor_id"]["value"]
+    for _ in range(5):
+        assert not desk.beat(tracker, [task["task_id"]["value"]]).unknown
+    assert len(desk.client.statuses()) == 1
+
+
+def test_stopping_kills_jobs_and_ends_the_framework(tmp_path: Path) -> None:
+    desk = Desk({})
+    desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: (tmp_path / "out" / "_temporary").is_dir(), "planning")
+    assert desk.service.stop()
+    assert desk.driver.stopped is False
+    assert not (tmp_path / "out").exists()
+
+
+def test_stopping_without_teardown_leaves_the_framework(tmp_path: Path) -> None:
+    desk = Desk({})
+    assert desk.service.stop(teardown=False)
+    assert desk.driver.stopped is True
+
+
+def test_a_core_that_fails_is_seen_by_everybody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = desk.service._core.handle
+
+    def broken(event: Event, now: float) -> list[Any]:
+        if isinstance(event, Tick):
+            raise KeyError("a bug")
+        return list(handle(event, now))
+
+    monkeypatch.setattr(desk.service._core, "handle", broken)
+    assert desk.service.wait_failed(20)
+    assert isinstance(desk.service.failure, KeyError)
+    with pytest.raises(ApiProblem, match="a bug") as refusal:
+        desk.client.statuses()
+    assert refusal.value.status == 503
+
+
+def test_a_framework_that_mesos_ends_is_a_failure(desk: Desk) -> None:
+    callbacks = desk.driver.callbacks
+    assert callbacks is not None
+    callbacks.error("Framework has been removed")
+    assert desk.service.wait_failed(20)
+    assert "removed" in str(desk.service.failure)
+
+
+def test_an_attempt_killed_goes_by_the_next_heartbeat(desk: Desk, tmp_path: Path) -> None:
+    job_id = desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
+    (task,) = desk.offer(1)
+    tracker, slot = task["executor"]["executor_id"]["value"], task["task_id"]["value"]
+    desk.beat(tracker, [slot])
+    desk.client.kill(job_id, "me")
+    answer = desk.beat(tracker, [slot])
+    assert answer.actions
+    assert not any(isinstance(one.action, RunAttempt) for one in answer.actions)
+
+
+def test_listening_where_somebody_does_is_told(desk: Desk) -> None:
+    host, port = split_address(desk.service.url.removeprefix("http://"))
+    other = JobTrackerService(
+        Conf(), "127.0.0.1:5050", host=host, port=port, make_driver=lambda *_: FakeDriver()
+    )
+    with pytest.raises(AddressError, match="cannot listen"):
+        other.start()
+
+
+@pytest.mark.parametrize(
+    "master", ["127.0.0.1:5050", "http://127.0.0.1:5050", "zk://u:p@127.0.0.1:2181,x:1/mesos"]
+)
+def test_the_address_towards_a_master_here(master: str) -> None:
+    assert address_towards(master) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", ":80", "host:x", "host:70000"])
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(AddressError):
+        split_address(text)
