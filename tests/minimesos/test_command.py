@@ -32,10 +32,10 @@ class Started:
         self.url = wait_for(lambda: self.announced.exists() and self.announced.read_text()).strip()
         self.warden = psutil.Process(self.process.pid).children()[0]
 
-    def running_task(self) -> Scheduler:
+    def running_task(self, **variables: str) -> Scheduler:
         scheduler = Scheduler(self.url.removeprefix("http://"), failover_timeout=60.0).start()
         (offer, *_) = scheduler.offers()
-        one = task("t", offer, executor(STUBBORN="1"), spawn="sleep 600 & sleep 600", sleep=600)
+        one = task("t", offer, executor(**variables), spawn="sleep 600 & sleep 600", sleep=600)
         scheduler.accept([offer], [one])
         scheduler.update("t", "TASK_RUNNING")
         wait_for(lambda: len([p for p in self.processes() if p.name() == "sleep"]) == 2)
@@ -76,9 +76,17 @@ def test_clean_stop_leaves_nothing(started, number: signal.Signals):
     assert one.over() == 0
 
 
+@pytest.mark.slow  # it takes the whole grace period
+def test_stop_leaves_nothing_of_executors_that_do_not_obey(started):
+    one = started()
+    one.running_task(STUBBORN="1")
+    one.process.terminate()
+    assert one.over() == 0
+
+
 def test_sigkill_leaves_nothing(started):
     one = started()
-    one.running_task()
+    one.running_task(STUBBORN="1")
     one.process.kill()
     assert one.over() == -9
 
