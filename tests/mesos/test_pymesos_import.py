@@ -23,6 +23,7 @@ print("fine")
 
 THREAD = """
 import signal, threading
+before = signal.getsignal(signal.SIGINT)
 failed = []
 def load():
     try:
@@ -33,7 +34,7 @@ thread = threading.Thread(target=load)
 thread.start()
 thread.join()
 assert not failed, failed
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(signal.SIGINT) is before
 print("fine")
 """
 
