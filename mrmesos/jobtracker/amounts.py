@@ -89,10 +89,11 @@ def _is_unreserved(resource: Json) -> bool:
 
 
 def describe(amounts: Amounts) -> str:
-    """`2 CPUs, 1024 MiB` and further resources, for people."""
-    words = [f"{amounts.get('cpus', 0) / 1000:g} CPUs", f"{amounts.get('mem', 0) / 1000:g} MiB"]
-    words += [f"{v / 1000:g} {k}" for k, v in sorted(amounts.items()) if k not in ("cpus", "mem")]
-    return ", ".join(words)
+    """`2 CPUs, 1024 MiB of memory` and further resources, for people."""
+    units = {"cpus": "CPUs", "mem": "MiB of memory", "disk": "MiB of disk"}
+    return (
+        ", ".join(f"{v / 1000:g} {units.get(k, k)}" for k, v in sorted(amounts.items())) or "none"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ def _settle(
     if state is AttemptState.RUNNING:
         raise AssertionError(f"{attempt.id} was reported as ended, and RUNNING")
     attempt.state, attempt.end, attempt.error, attempt.counters = state, st.now, error, counters
-    del st.attempts[attempt.id], job.running[attempt.id]
+    del st.attempts[attempt.id]
+    job.drop_running(attempt)
     slot = st.cluster.slots.get(attempt.slot_id)
     if slot is not None and slot.attempt is attempt:
         slot.attempt = None
@@ -193,6 +194,5 @@ def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
         return  # already replaced, which the reduce will hear
     by = job.complaints.setdefault(map_attempt, set())
     by.add(reduce.id)
-    running = {attempt.id for attempt in job.running_of(TaskKind.REDUCE)}
-    if len(by) >= COMPLAINTS or running <= by:
+    if len(by) >= COMPLAINTS or job.running_reduces.keys() <= by:
         withdraw(st, job, task, f"{len(by)} reduces could not fetch it")

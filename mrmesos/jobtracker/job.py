@@ -52,6 +52,8 @@ class JobInProgress:
     pending_maps: PendingTasks = field(default_factory=lambda: PendingTasks(()))
     pending_reduces: PendingTasks = field(default_factory=lambda: PendingTasks(()))
     running: dict[str, TaskAttempt] = field(default_factory=dict)
+    running_reduces: dict[str, TaskAttempt] = field(default_factory=dict)
+    """Those of `running` that are reduces."""
     maps_done: int = 0
     reduces_done: int = 0
     won_counters: Counters = field(default_factory=dict)
@@ -175,9 +177,22 @@ class JobInProgress:
         tasks = self.reduces or self.maps
         return tuple(t.winner.id for t in tasks if t.winner is not None)
 
-    def running_of(self, kind: TaskKind) -> list[TaskAttempt]:
-        """The running attempts of one kind."""
-        return [a for a in self.running.values() if a.task.kind is kind]
+    @property
+    def running_maps(self) -> int:
+        """How many map attempts run."""
+        return len(self.running) - len(self.running_reduces)
+
+    def add_running(self, attempt: TaskAttempt) -> None:
+        """An attempt starts; its task waits no more."""
+        self.pending(attempt.task.kind).remove(attempt.task)
+        self.running[attempt.id] = attempt
+        if attempt.task.kind is TaskKind.REDUCE:
+            self.running_reduces[attempt.id] = attempt
+
+    def drop_running(self, attempt: TaskAttempt) -> None:
+        """An attempt ended, however."""
+        del self.running[attempt.id]
+        self.running_reduces.pop(attempt.id, None)
 
     def validate(self) -> None:
         """Check what must always hold."""
@@ -191,6 +206,8 @@ class JobInProgress:
                 assert (task.running is not None) == (task.state is TaskState.RUNNING), task.story
                 if task.running is not None and self.state is not JobState.ABORTING:
                     assert self.running.get(task.running.id) is task.running, task.story
+        reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
+        assert set(self.running_reduces) == reduces, self.id
         if self.needs_map_outputs:
             assert set(self.outputs) == {
                 t.index for t in self.maps if t.state is TaskState.SUCCEEDED

@@ -13,6 +13,7 @@ from mrmesos.jobtracker.orders import kill_attempt, kill_slot
 from mrmesos.jobtracker.reports import ended_job
 from mrmesos.jobtracker.settings import JobSettings
 from mrmesos.jobtracker.state import State
+from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.wire.heartbeat import ForgetJob
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
@@ -138,7 +139,7 @@ def advance(st: State, job: JobInProgress) -> None:
     """Take the job's next step if it is due."""
     if job.state is JobState.RUNNING and job.complete:
         job.to(JobState.COMMITTING)
-        job.waiting = ""
+        job.started, job.waiting = job.started or st.now, ""
         _outputs_unneeded(st, job)
         for attempt in list(job.running.values()):
             kill_attempt(st, attempt, "the job needs it no more")
@@ -160,11 +161,18 @@ def press_abort(st: State, job: JobInProgress) -> None:
             if slot.kill_sent is None:
                 kill_slot(st, slot)
             if waited >= GIVE_UP_SECONDS:
-                attempt.state, attempt.end = AttemptState.KILLED, st.now
-                slot.attempt = None
-                job.task_back(attempt, st.now, "did not end in time")
-                del job.running[attempt.id], st.attempts[attempt.id]
+                _write_off(st, job, attempt, "it did not end in time")
     advance(st, job)
+
+
+def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) -> None:
+    """Wait no longer for the end of an attempt. Its slot is being killed and gets no other."""
+    attempt.state, attempt.end = AttemptState.KILLED, st.now
+    st.cluster.slots[attempt.slot_id].attempt = None
+    job.count(f"KILLED_{attempt.task.kind.upper()}S")
+    job.task_back(attempt, st.now, why)
+    job.drop_running(attempt)
+    del st.attempts[attempt.id]
 
 
 def _outputs_unneeded(st: State, job: JobInProgress) -> None:
@@ -178,15 +186,11 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     job.to(state)
     job.ended, job.waiting = st.now, ""
     for attempt in list(job.running.values()):
-        # Maps that ran again when the last reduce won; they were told to end, and write no output.
+        # Maps that ran again when the last reduce won. They were told to end, and write no output.
         slot = st.cluster.slots[attempt.slot_id]
-        attempt.state, attempt.end = AttemptState.KILLED, st.now
-        job.task_back(attempt, st.now, "the job has ended")
-        job.count(f"KILLED_{attempt.task.kind.upper()}S")
-        slot.attempt = None
+        _write_off(st, job, attempt, "the job has ended")
         if slot.kill_sent is None:
             kill_slot(st, slot)
-        del job.running[attempt.id], st.attempts[attempt.id]
     for tracker_id in sorted(job.trackers):
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
             tracker.cursors.pop(job.id, None)

@@ -15,7 +15,6 @@ from mrmesos.jobtracker.state import State
 
 REFUSE_SECONDS_LOCALITY = 0.5
 """Filter of an offer passed over while a task waits for a better agent."""
-LARGEST_FOR_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -52,14 +51,9 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
 
 
 def _remember_size(st: State, pool: list[Json]) -> None:
-    here = total(pool)
-    stale = st.now - st.largest_offer_at > LARGEST_FOR_SECONDS
-    known = st.largest_offer
-    if stale or (here.get("cpus", 0), here.get("mem", 0)) >= (
-        known.get("cpus", 0),
-        known.get("mem", 0),
-    ):
-        st.largest_offer, st.largest_offer_at = here, st.now
+    here, known = total(pool), st.largest_offer
+    if [here.get(n, 0) for n in ("cpus", "mem")] >= [known.get(n, 0) for n in ("cpus", "mem")]:
+        st.largest_offer = here
 
 
 def _place_one(st: State, entry: _Offered) -> bool:

@@ -25,8 +25,8 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} already runs {slot.attempt.id}")
     attempt = task.start(slot.id, tracker, found.locality, st.now)
-    job.pending(task.kind).remove(task)
-    job.running[attempt.id] = st.attempts[attempt.id] = attempt
+    job.add_running(attempt)
+    st.attempts[attempt.id] = attempt
     job.trackers.add(tracker.id)
     job.started = job.started or st.now
     job.idle_since, job.waiting = None, ""
@@ -86,8 +86,8 @@ def end_slot(st: State, slot: Slot) -> None:
 def tell_outputs(st: State, job: JobInProgress) -> None:
     """Send the news of map outputs to the trackers that run the job's reduces."""
     told = set()
-    for attempt in job.running.values():
-        if attempt.task.kind is not TaskKind.REDUCE or attempt.tracker_id in told:
+    for attempt in job.running_reduces.values():
+        if attempt.tracker_id in told:
             continue
         told.add(attempt.tracker_id)
         tracker = st.cluster.trackers.get(attempt.tracker_id)

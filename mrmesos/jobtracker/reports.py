@@ -63,7 +63,8 @@ def status_of(job: JobInProgress) -> JobStatus:
 
 
 def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
-    tasks, running = job.tasks(kind), job.running_of(kind)
+    tasks = job.tasks(kind)
+    running = [attempt for attempt in job.running.values() if attempt.task.kind is kind]
     part = sum(min(1.0, max(0.0, attempt.progress)) for attempt in running)
     plural = f"{kind.upper()}S"
     total = len(tasks) if job.maps or job.reduces else _expected(job, kind)

@@ -37,6 +37,14 @@ _TRACKER_DEAD = (
     "REASON_EXECUTOR_UNREGISTERED",
     "REASON_CONTAINER_",
 )
+# Why a launch may be void without anybody's failure: the offer or the connection was gone, or the
+# agent.
+_NOBODYS_FAULT = (
+    "REASON_INVALID_OFFERS",
+    "REASON_RECONCILIATION",
+    "REASON_AGENT_",
+)
+_NOT_RUN = _OVER - {"TASK_FINISHED", "TASK_KILLED"}
 
 
 def updated(st: State, event: SlotUpdated) -> None:
@@ -58,22 +66,22 @@ def updated(st: State, event: SlotUpdated) -> None:
 def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
     words = ": ".join(filter(None, (event.state, event.reason, event.message)))
     tracker = st.cluster.trackers.get(slot.tracker_id)
-    dead = event.reason.startswith(_TRACKER_DEAD) if event.reason else False
     unwanted = slot.state is SlotState.ENDING
-    # Reconciliation aside, an offer that was gone when we accepted it is nobody's failure.
-    void = event.reason == "REASON_INVALID_OFFERS"
     drop(st, slot, words)
     if tracker is None:
         return
     tracker.last_words = words
-    never_up = tracker.state is TrackerState.STARTING
-    if event.state == "TASK_ERROR" and not unwanted:
+    blameless = unwanted or event.reason.startswith(_NOBODYS_FAULT)
+    if event.reason.startswith(_TRACKER_DEAD):
+        never_up = tracker.state is TrackerState.STARTING
+        trackers.gone(st, tracker, words, by_mesos=True, failed_launch=never_up and not blameless)
+    elif event.state in _NOT_RUN and tracker.state is TrackerState.STARTING:
+        if not blameless:
+            trackers.gone(st, tracker, words, by_mesos=False, failed_launch=True)
+        elif not tracker.slots:
+            trackers.gone(st, tracker, words, by_mesos=False)
+    elif event.state == "TASK_ERROR" and not unwanted:
         trackers.launch_failed(st, tracker.agent_id, words)
-    if dead or (never_up and not tracker.slots and event.state in ("TASK_ERROR", "TASK_LOST")):
-        counts = never_up and not unwanted and not void and event.state != "TASK_ERROR"
-        trackers.gone(st, tracker, words, by_mesos=dead, failed_launch=counts)
-    elif never_up and not tracker.slots and event.state in ("TASK_DROPPED", "TASK_GONE"):
-        trackers.gone(st, tracker, words, by_mesos=False, failed_launch=not unwanted and not void)
 
 
 def drop(st: State, slot: Slot, words: str) -> None:

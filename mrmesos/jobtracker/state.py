@@ -43,7 +43,7 @@ class State:
     connected_since: float = 0.0
     last_offer: float | None = None
     largest_offer: Amounts = field(default_factory=dict)
-    largest_offer_at: float = float("-inf")
+    """The largest offer of any agent so far."""
     failed_launches: int = 0
     """TaskTrackers in a row that never came up, anywhere."""
     # --- Names

@@ -121,8 +121,10 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
     """A TaskTracker never came up. Where that goes on the agent is avoided; where it happens
     everywhere and nothing runs (no such command, say) jobs fail instead of trying for ever.
     """
-    st.failed_launches += 1
     agent = st.cluster.agents.get(agent_id)
+    if agent is not None and agent.avoid_until > st.now:
+        return  # of the same batch as a failure just counted
+    st.failed_launches += 1
     if agent is not None:
         agent.launch_failures += 1
         enough = agent.launch_failures >= FAILURES_TO_AVOID
@@ -130,8 +132,9 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
             agent.avoid_until, agent.launch_failures = st.now + AVOID_SECONDS, 0
         else:
             agent.avoid_until = st.now + min(2.0, 0.25 * agent.launch_failures)
-    alive = any(t.state is TrackerState.LIVE for t in st.cluster.trackers.values())
-    if st.failed_launches < FAILURES_TO_GIVE_UP or alive:
+    states = [tracker.state for tracker in st.cluster.trackers.values()]
+    hoped_for = states.count(TrackerState.STARTING)
+    if TrackerState.LIVE in states or st.failed_launches < FAILURES_TO_GIVE_UP + hoped_for:
         return
     message = f"no TaskTracker comes up ({st.failed_launches} failed in a row): {words}"
     where = agent.hostname if agent is not None else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, lifecycle, slots, trackers
-from mrmesos.jobtracker.amounts import Amounts, describe
+from mrmesos.jobtracker.amounts import Room, describe
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
@@ -87,8 +87,7 @@ def _watch_slots(st: State) -> None:
 
 def _unstick(st: State, job: JobInProgress) -> None:
     """Reduces that wait for maps must not hold what those maps need."""
-    reduces = job.running_of(TaskKind.REDUCE)
-    if not job.wants_map or not reduces or job.running_of(TaskKind.MAP):
+    if not job.wants_map or not job.running_reduces or job.running_maps:
         job.stuck_since = None
         return
     if job.stuck_since is None:
@@ -96,7 +95,7 @@ def _unstick(st: State, job: JobInProgress) -> None:
     elif st.now - job.stuck_since >= STUCK_SECONDS:
         # Freed piece by piece, the room must not go to the reduces again before a map fits.
         job.stuck_since, job.maps_first = st.now, True
-        alive = [attempt for attempt in reduces if not attempt.kill_asked]
+        alive = [a for a in job.running_reduces.values() if not a.kill_asked]
         if alive:
             youngest = max(alive, key=lambda attempt: attempt.start)
             kill_attempt(st, youngest, "makes room for maps that its job waits for")
@@ -115,23 +114,18 @@ def _say_why_waiting(st: State, job: JobInProgress) -> None:
 def _why(st: State, job: JobInProgress) -> str:
     if not st.connected:
         return "not connected to the Mesos master"
-    if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
-        return "no offers received from Mesos"
     kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
-    need = job.settings.need(kind)
-    with_tracker = _sum(need, {"mem": st.settings.tracker["mem"]})
-    if any(st.largest_offer.get(name, 0) < amount for name, amount in with_tracker.items()):
+    need, own = job.settings.need(kind), st.settings.tracker
+    if st.largest_offer and not Room(st.largest_offer, own, own["cpus"]).fits(need):
         return (
             f"the largest offer seen had {describe(st.largest_offer)}, but a {kind} needs "
-            f"{describe(need)} (and its TaskTracker {describe(st.settings.tracker)})"
+            f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
         )
     for other in st.jobs.values():
         if other is job:
             break
         if other.running or other.hungry:
             return f"waits behind {other.id}"
-    return "waits for an agent that may run it"
-
-
-def _sum(left: Amounts, right: Amounts) -> dict[str, int]:
-    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
+    if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
+        return "no offers received from Mesos"
+    return "the offers received are too small, or of agents where its tasks failed"
