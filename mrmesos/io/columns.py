@@ -20,6 +20,7 @@ import io
 import pickle
 from collections.abc import Iterator
 from itertools import chain
+from operator import countOf, itemgetter
 from typing import Any
 
 import cloudpickle
@@ -192,22 +193,32 @@ def _array(objects: list[Any], kind: pa.DataType) -> pa.Array:
     return array
 
 
+def _kinds(objects: list[Any]) -> set[type]:
+    """The exact types of the objects. The usual case of only one costs no hashing."""
+    if objects and countOf(map(type, objects), type(objects[0])) == len(objects):
+        return {type(objects[0])}
+    return set(map(type, objects))
+
+
 def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
     """One Arrow array that decodes to exactly these objects, or _NoColumn."""
-    kinds = set(map(type, objects))
+    kinds = _kinds(objects)
+    missing = _NONE in kinds
     kinds.discard(_NONE)
     if not kinds:
         return pa.nulls(len(objects))
     if len(kinds) == 1:
         (kind,) = kinds
+        if kind in (int, float) and not missing:
+            return _numbers(objects, kind)
         if kind in _FLAT:
             return _array(objects, _FLAT[kind])
         if kind is tuple:
-            return _encode_tuples(objects, is_key=is_key)
+            return _encode_tuples(*_present(objects, missing), is_key=is_key)
         if kind is list:
-            return _encode_lists(objects, is_key=is_key)
+            return _encode_lists(*_present(objects, missing), is_key=is_key)
         if kind is dict and not is_key:
-            return _encode_dicts(objects)
+            return _encode_dicts(*_present(objects, missing))
         if kind is dt.datetime:
             return _encode_datetimes(objects, is_key=is_key)
         if kind is dt.time and not any(each.tzinfo for each in objects if each is not None):
@@ -222,37 +233,34 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
     raise _NoColumn(f"objects of type {names}")
 
 
-def _present(objects: list[Any]) -> tuple[list[Any], np.ndarray | None]:
-    """The objects that are not None, and a mask that is true where one is, or None."""
-    if None not in set(map(type, objects)) and _NONE not in set(map(type, objects)):
+def _numbers(objects: list[Any], kind: type) -> pa.Array:
+    try:
+        return pa.array(np.fromiter(objects, np.int64 if kind is int else np.float64, len(objects)))
+    except OverflowError:
+        raise _NoColumn("integers of more than 64 bits") from None
+
+
+def _present(objects: list[Any], missing: bool) -> tuple[list[Any], np.ndarray | None]:
+    """The objects that are not None, and a mask that is true where one is (None: nowhere)."""
+    if not missing:
         return objects, None
     mask = np.fromiter((each is None for each in objects), np.bool_, len(objects))
     return [each for each in objects if each is not None], mask
 
 
-def _struct(columns: list[list[Any]], names: list[str], *, is_key: bool) -> list[pa.Array]:
-    return [_encode(column, is_key=is_key) for column, _ in zip(columns, names, strict=True)]
-
-
-def _encode_tuples(objects: list[Any], *, is_key: bool) -> pa.Array:
-    present, mask = _present(objects)
+def _encode_tuples(present: list[Any], mask: np.ndarray | None, *, is_key: bool) -> pa.Array:
     widths = set(map(len, present))
     if len(widths) != 1:
         raise _NoColumn(f"tuples of {min(widths)} and of {max(widths)} fields")
     (width,) = widths
     if width == 0:
         raise _NoColumn("tuples of no fields")
-    rows = present
-    if mask is not None:
-        blank = (None,) * width
-        rows = [blank if each is None else each for each in objects]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    names = [f"_{index}" for index in range(width)]
-    return _from_struct(_struct(columns, names, is_key=is_key), names, mask)
+    columns = [list(map(itemgetter(index), present)) for index in range(width)]
+    arrays = [_encode(column, is_key=is_key) for column in columns]
+    return _struct(arrays, [f"_{index}" for index in range(width)], mask)
 
 
-def _encode_dicts(objects: list[Any]) -> pa.Array:
-    present, mask = _present(objects)
+def _encode_dicts(present: list[Any], mask: np.ndarray | None) -> pa.Array:
     shapes = set(map(tuple, present))
     if len(shapes) != 1:
         raise _NoColumn("dicts of differing keys")
@@ -263,23 +271,28 @@ def _encode_dicts(objects: list[Any]) -> pa.Array:
         "".join(names).encode()
     except UnicodeEncodeError:
         raise _NoColumn("dict keys with lone surrogates") from None
-    columns = [[None if each is None else each[name] for each in objects] for name in names]
-    return _from_struct(_struct(columns, list(names), is_key=False), list(names), mask)
+    columns = [list(map(itemgetter(name), present)) for name in names]
+    return _struct([_encode(column, is_key=False) for column in columns], list(names), mask)
 
 
-def _from_struct(arrays: list[pa.Array], names: list[str], mask: np.ndarray | None) -> pa.Array:
-    where = None if mask is None else pa.array(mask)
-    return pa.StructArray.from_arrays(arrays, names=names, mask=where)
+def _struct(arrays: list[pa.Array], names: list[str], mask: np.ndarray | None) -> pa.Array:
+    """A struct array of the children of its present rows; null where the mask is true."""
+    if mask is None:
+        return pa.StructArray.from_arrays(arrays, names=names)
+    where = np.cumsum(~mask) - 1
+    rows = pa.array(np.maximum(where, 0))  # a null row holds a copy of a neighbour's children
+    spread = [array.take(rows) for array in arrays]
+    return pa.StructArray.from_arrays(spread, names=names, mask=pa.array(mask))
 
 
-def _encode_lists(objects: list[Any], *, is_key: bool) -> pa.Array:
-    present, mask = _present(objects)
+def _encode_lists(present: list[Any], mask: np.ndarray | None, *, is_key: bool) -> pa.Array:
     items = _encode(list(chain.from_iterable(present)), is_key=is_key)
-    lengths = np.zeros(len(objects), np.int64)
+    rows = len(present) if mask is None else len(mask)
+    lengths = np.zeros(rows, np.int64)
     lengths[slice(None) if mask is None else ~mask] = np.fromiter(
         map(len, present), np.int64, len(present)
     )
-    offsets = np.zeros(len(objects) + 1, np.int64)
+    offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     if offsets[-1] > np.iinfo(np.int32).max:
         raise _TooLarge

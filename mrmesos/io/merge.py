@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise, starmap
 from typing import Any
 
 import numpy as np
@@ -213,20 +213,31 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, Iterator[A
     and what is not read is skipped when the next key is asked for. An iterator is to be read before
     that; what it gives afterwards is not defined.
     """
-    stream = _filled(batches)
+    # Chained, so that no Python code runs for each of as many groups as there may be rows.
+    return chain.from_iterable(_groups_by_batch(_filled(batches)))
+
+
+_Groups = Iterable[tuple[Any, Iterator[Any]]]
+
+
+def _groups_by_batch(stream: Iterator[pa.RecordBatch]) -> Iterator[_Groups]:
     batch = next(stream, None)
     while batch is not None:
         spans = group_spans(batch)
         starts = pa.array(spans[:-1])
         keys = decode_column(batch.column(KEY).take(starts), batch.schema.field(KEY))
-        bounds = spans.tolist()
+        bounds = spans[:-1].tolist()
         values = _values(batch)
-        for index in range(len(keys) - 1):
-            yield keys[index], iter(values[bounds[index] : bounds[index + 1]])
+        parts: Iterable[Iterable[Any]]
+        if bounds[-1] == len(bounds) - 1:
+            parts = zip(values[: bounds[-1]], strict=True)  # groups of one
+        else:
+            parts = map(values.__getitem__, starmap(slice, pairwise(bounds)))
+        yield zip(keys[:-1], map(iter, parts), strict=True)
         tail = _Tail(batch.slice(batch.num_rows - 1), stream)
-        first = values[bounds[-2] :]
-        del batch, values
-        yield keys[-1], tail.values(first)
+        key, first = keys[-1], values[bounds[-1] :]
+        del batch, keys, values, parts
+        yield ((key, tail.values(first)),)
         batch = tail.finish()
 
 

@@ -97,7 +97,12 @@ def _hash_bytes(column: pa.Array) -> np.ndarray:
             value = data[start : start + int(lengths[row])]
             digest = hashlib.blake2b(value.data, digest_size=8).digest()
             state[row] = int.from_bytes(digest, "big")
-    return _mixed(state)
+    hashes = _mixed(state)
+    # `00` is None in the sort column of nested keys: it goes where None goes in a column of its own
+    # (a batch may hold nothing but None, and so know of no type).
+    single = np.flatnonzero(lengths == 1)
+    hashes[single[data[starts[single]] == 0]] = _NULL
+    return hashes
 
 
 def _step(state: np.ndarray, rows: np.ndarray | slice, words: np.ndarray) -> None:

@@ -206,7 +206,7 @@ def test_values_that_nothing_can_pickle() -> None:
         (["a", 1], r"int and str .*seen: 1 and 'a'"),
         (["a", b"a"], "bytes and str"),
         ([True, 1], "bool and int"),
-        ([2**64], "int64|too large"),
+        ([2**64], "more than 64 bits"),
         (["\ud800"], "surrogates"),
         ([(1,), (1, 2)], "tuples of 1 and of 2"),
         ([{"a": 1}], "dict cannot be a key"),

@@ -132,5 +132,6 @@ def test_edges() -> None:
     )
     assert hash_partition(pa.chunked_array([], pa.int64()), 3).tolist() == []
     assert hash_partition(pa.array(["a", "b"]), 1).tolist() == [0, 0]
+    assert hashes([None]) == hashes([None, ("a", 1)])[:1] == hashes([None, [1]])[:1]
     with pytest.raises(ValueError, match="at least 1"):
         hash_partition(pa.array([1]), 0)

@@ -92,7 +92,7 @@ def test_codes_of_the_largest_integers() -> None:
     st.booleans(),
 )
 def test_stable_order_is_numpys(numbers: list[int], repeat: bool) -> None:
-    array = np.array(numbers * (5 if repeat else 1), np.uint64)
+    array = np.array(numbers * (20 if repeat else 1), np.uint64)
     assert stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()
 
 
@@ -161,3 +161,21 @@ def test_keys_without_order_are_refused() -> None:
         with_sort_column(pa.record_batch({"key": maps, "value": [1]}))
     with pytest.raises(RecordTypeError, match="expected key and value"):
         with_sort_column(pa.record_batch({"key": [1], "worth": [1]}))
+
+
+@pytest.mark.parametrize("different", [1, 10, 5_000, 10**6])
+@pytest.mark.parametrize("runs", [1, 3, 20_000])
+def test_stable_order_of_many_numbers(different: int, runs: int) -> None:
+    numbers = np.random.default_rng(7).integers(0, different, 20_000).astype(np.uint64)
+    array = np.concatenate([np.sort(part) for part in np.array_split(numbers, runs)])
+    assert (stable_order(array) == np.argsort(array, kind="stable")).all()
+
+
+def test_texts_and_bytes_of_many_rows() -> None:
+    random = np.random.default_rng(7)
+    keys = [
+        bytes(random.choice([0, 97, 98], random.integers(0, 24)).astype(np.uint8))
+        for _ in range(20_000)
+    ]
+    expected = sorted(range(len(keys)), key=keys.__getitem__)
+    assert argsort(pa.array(keys)).tolist() == expected
