@@ -81,21 +81,25 @@ class _Source:
         self.uri = uri
         self.position = start
         self.ended = False
-        self._closing = contextlib.ExitStack()
         codec = codec_of(uri)
         if codec is not None and start:
             raise ValueError(f"{uri}: a compressed file cannot be read from offset {start}")
-        file: Any = self._closing.enter_context(open_input(uri))
-        if codec is None:
-            file.seek(start)
-        elif codec == "bz2":
-            # Arrow's stumbles over an empty stream among several ("wrong sequence of calls").
-            file = self._closing.enter_context(bz2.BZ2File(file))
-        else:
-            # Goes on with the next member or frame where one ends, and fails on a truncated one.
-            file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
-            self._closing.enter_context(file)
-        self._file = file
+        with contextlib.ExitStack() as closing:
+            file: Any = closing.enter_context(open_input(uri))
+            try:
+                if codec is None:
+                    file.seek(start)
+                elif codec == "bz2":
+                    # Arrow's stumbles over an empty stream among several ("wrong sequence").
+                    file = closing.enter_context(bz2.BZ2File(file))
+                else:
+                    # Goes on with the next member or frame, and fails on a truncated one.
+                    file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
+                    closing.enter_context(file)
+            except Exception as exc:
+                raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
+            self._file = file
+            self._closing = closing.pop_all()
 
     def __enter__(self) -> _Source:
         return self

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -285,14 +286,41 @@ def test_impossible_places_are_refused_in_one_line(tmp_path: Path) -> None:
         OutputCommitter("/proc/out").setup_job()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_places_are_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(OutputError, match="is not writable; name another output"):
-            committer(tmp_path / "a" / "out").check_absent()
-    finally:
-        tmp_path.chmod(0o755)
+def as_nobody(action: Callable[[], None]) -> str:
+    """What `action` raises, run by a user without rights: root may write anywhere."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setuid(65534)
+            action()
+            os.write(writing, b"nothing raised")
+        except BaseException as exc:  # noqa: BLE001 (it is what the test looks at)
+            os.write(writing, f"{type(exc).__name__}: {exc}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        said = file.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+def test_read_only_places_are_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # tmp_path is closed to other users
+        place = Path(name)
+        place.chmod(0o555)
+        out = committer(place / "a" / "out")
+        assert as_nobody(out.check_absent) == (
+            f"OutputError: {place}/a/out: cannot be created, as {place} is not writable; "
+            "name another output"
+        )
+        assert as_nobody(out.setup_job).startswith(
+            f"OutputError: {place}/a/out: output cannot be created: Permission denied; check"
+        )
+        place.chmod(0o755)
 
 
 def test_unknown_schemes_are_output_errors() -> None:

@@ -109,7 +109,7 @@ def columns(draw: st.DrawFn, rows: int) -> tuple[pa.Array, list[object]]:
     return pa.array(drawn, kind), drawn
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(data=st.data(), rows=st.integers(0, 6), separator=st.sampled_from(["\t", ",", "", " é "]))
 def test_text_is_what_python_renders(data: st.DataObject, rows: int, separator: str) -> None:
     (key, keys), (value, values) = data.draw(columns(rows)), data.draw(columns(rows))

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -194,6 +195,12 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         records([Split((FileSlice(str(gz), 0, -1),), 1)])
     with pytest.raises(InputError, match=r"gone: cannot be read: No such file"):
         records(cuts(str(tmp_path / "gone"), 3, 3))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    holder = os.open(pipe, os.O_RDWR)  # or opening it would wait for a writer
+    with pytest.raises(InputError, match=r"pipe: cannot be read: Illegal seek"):
+        records(cuts(str(pipe), 3, 3))
+    os.close(holder)
     with pytest.raises(InputError, match=r"directory"):
         records(cuts(str(tmp_path), 3, 3))
 
