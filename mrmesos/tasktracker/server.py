@@ -14,7 +14,6 @@ import asyncio
 import hmac
 import logging
 import os
-import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ class ShuffleServer:
         self._sending = 0
         self._indexes: OrderedDict[str, MapOutputIndex] = OrderedDict()
         self._indexed_segments = 0
-        self._spoken: weakref.WeakSet[object] = weakref.WeakSet()
+        self._silent: dict[int, asyncio.TimerHandle] = {}
         app = web.Application(client_max_size=REQUEST_BYTES_MAX, middlewares=[self._guard])
         app.router.add_post("/shuffle/{job_id}/{partition}", self._shuffle)
         app.router.add_get("/attempts/{attempt_id}/logs", self._logs)
@@ -119,17 +118,21 @@ class ShuffleServer:
         if server is None or len(server.connections) >= self._limits.connections:
             return _Refused()
         handler = server()
-        asyncio.get_running_loop().call_later(self._limits.request_seconds, self._spoke, handler)
+        self._silent[id(handler)] = asyncio.get_running_loop().call_later(
+            self._limits.request_seconds, self._end_silent, handler
+        )
         return handler
 
-    def _spoke(self, handler: web.RequestHandler) -> None:
+    def _end_silent(self, handler: web.RequestHandler) -> None:
         """End a connection that has not brought its first request in time."""
-        if handler not in self._spoken and handler.transport is not None:
+        del self._silent[id(handler)]
+        if handler.transport is not None:
             handler.transport.abort()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._spoken.add(request.protocol)
+        if (timer := self._silent.pop(id(request.protocol), None)) is not None:
+            timer.cancel()
         try:
             return await handler(request)
         except web.HTTPException as answer:
