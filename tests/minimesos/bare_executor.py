@@ -15,6 +15,9 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
 
 ADDRESS = os.environ["MESOS_AGENT_ENDPOINT"]
 WHO = {
@@ -23,18 +26,18 @@ WHO = {
 }
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 lock = threading.Lock()
-tasks: dict = {}
-updates: dict = {}
+tasks: dict[str, Json] = {}
+updates: dict[str, Json] = {}
 
 
-def log(direction, kind, body):
+def log(direction: str, kind: str, body: Any) -> None:
     if "TRACE_FILE" in os.environ:
         row = {"executor": WHO["executor_id"]["value"], "dir": direction, "kind": kind}
         with lock, Path(os.environ["TRACE_FILE"]).open("a") as file:
             file.write(json.dumps({**row, "body": body}) + "\n")
 
 
-def post(kind, **payload):
+def post(kind: str, **payload: Any) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(ADDRESS)
     connection.request(
         "POST", "/api/v1/executor", json.dumps({"type": kind, **WHO, **payload}), HEADERS
@@ -42,12 +45,12 @@ def post(kind, **payload):
     return connection.getresponse()
 
 
-def call(kind, **payload):
+def call(kind: str, **payload: Any) -> None:
     response = post(kind, **payload)
     log("http", kind, {"status": response.status, "body": response.read().decode()})
 
 
-def update(task_id, state, **more):
+def update(task_id: str, state: str, **more: Any) -> None:
     uid = base64.b64encode(uuid.uuid4().bytes).decode()
     status = {"task_id": {"value": task_id}, "state": state, "source": "SOURCE_EXECUTOR"}
     body = {"status": {**status, "timestamp": time.time(), "uuid": uid, **more}}
@@ -55,7 +58,7 @@ def update(task_id, state, **more):
     call("UPDATE", update=body)
 
 
-def run(task):
+def run(task: Json) -> None:
     task_id = task["task_id"]["value"]
     todo = json.loads(base64.b64decode(task.get("data", "e30=")))
     if todo.get("mute"):
@@ -74,7 +77,7 @@ def run(task):
         update(task_id, todo["end"], message=todo.get("note", ""))
 
 
-def handle(event):
+def handle(event: Json) -> None:
     kind = event["type"]
     log("event", kind, event)
     if kind == "LAUNCH":
@@ -97,7 +100,7 @@ def handle(event):
         os._exit(0)
 
 
-def follow(response):
+def follow(response: http.client.HTTPResponse) -> None:
     buffer = b""
     while chunk := response.read1(65536):
         buffer += chunk
@@ -109,7 +112,7 @@ def follow(response):
             handle(event)
 
 
-def main():
+def main() -> None:
     names = ("MESOS_", "LIBPROCESS_")
     log("env", "env", {k: v for k, v in os.environ.items() if k.startswith(names)})
     if "NEVER_SUBSCRIBE" in os.environ:

@@ -2,13 +2,14 @@
 
 import sys
 import threading
+from typing import Any
 
 from pymesos import Executor, MesosExecutorDriver, decode_data, encode_data
 
 
-class Echo(Executor):
-    def launchTask(self, driver, task):
-        def run():
+class Echo(Executor):  # type: ignore[misc]  # pymesos has no types
+    def launchTask(self, driver: Any, task: dict[str, Any]) -> None:
+        def run() -> None:
             name = task["task_id"]
             driver.sendStatusUpdate({"task_id": name, "state": "TASK_RUNNING"})
             if task.get("data"):
@@ -18,10 +19,10 @@ class Echo(Executor):
 
         threading.Thread(target=run, daemon=True).start()
 
-    def killTask(self, driver, task_id):
+    def killTask(self, driver: Any, task_id: dict[str, str]) -> None:
         driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_KILLED"})
 
-    def shutdown(self, driver):
+    def shutdown(self, driver: Any) -> None:
         sys.stdout.flush()
 
 

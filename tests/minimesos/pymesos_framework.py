@@ -7,23 +7,26 @@ import json
 import shlex
 import sys
 import threading
+from typing import Any
 
 from pymesos import MesosSchedulerDriver, Scheduler, decode_data, encode_data
 
+Json = dict[str, Any]
 MASTER, NAME, COUNT, EXECUTOR = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 
 
-def scalar(name, value):
+def scalar(name: str, value: float) -> Json:
     return {"name": name, "type": "SCALAR", "scalar": {"value": value}}
 
 
-class Runs(Scheduler):
-    def __init__(self):
+class Runs(Scheduler):  # type: ignore[misc]  # pymesos has no types
+    def __init__(self) -> None:
         self.left = [f"{NAME}-{n}" for n in range(COUNT)] + [f"{NAME}-long"]
-        self.ended, self.said = {}, []
+        self.ended: dict[str, str] = {}
+        self.said: list[str] = []
         self.done = threading.Event()
 
-    def resourceOffers(self, driver, offers):
+    def resourceOffers(self, driver: Any, offers: list[Json]) -> None:
         for offer in offers:
             tasks = []
             cpus = sum(r["scalar"]["value"] for r in offer["resources"] if r["name"] == "cpus")
@@ -34,9 +37,9 @@ class Runs(Scheduler):
         if not self.left:
             driver.suppressOffers()
 
-    def task(self, name, offer):
+    def task(self, name: str, offer: Json) -> Json:
         command = f"exec {shlex.quote(sys.executable)} {shlex.quote(EXECUTOR)}"
-        task = {
+        task: Json = {
             "task_id": {"value": name},
             "agent_id": offer["agent_id"],
             "name": name,
@@ -51,7 +54,7 @@ class Runs(Scheduler):
             task["data"] = encode_data(name.encode())
         return task
 
-    def statusUpdate(self, driver, status):
+    def statusUpdate(self, driver: Any, status: Json) -> None:
         name, state = status["task_id"]["value"], status["state"]
         if state == "TASK_RUNNING" and name.endswith("long"):
             driver.killTask(status["task_id"])
@@ -59,11 +62,13 @@ class Runs(Scheduler):
             self.ended[name] = state
             self.check()
 
-    def frameworkMessage(self, driver, executor_id, agent_id, message):
+    def frameworkMessage(
+        self, driver: Any, executor_id: Json, agent_id: Json, message: str
+    ) -> None:
         self.said.append(decode_data(message).decode())
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         if len(self.ended) == COUNT + 1 and len(self.said) == COUNT:
             self.done.set()
 

@@ -176,11 +176,17 @@ class Replay:
 
     def compare_executors(self, rows: list[Json]) -> None:
         """Environment, events and answers, in any order of the threads that brought them."""
-        text = self.executor_trace.read_text(encoding="utf-8")
-        mine = [json.loads(line) for line in text.splitlines()]
-        for what in ("env", "event"):
-            wanted = self.bag(r for r in rows if r["dir"] == what)
-            got = self.bag(r for r in mine if r["dir"] == what)
+        wanted = self.bag(rows)
+        deadline = time.monotonic() + 10  # the last event may still be on its way to the file
+        while True:
+            text = self.executor_trace.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]
+            mine = [json.loads(line) for line in whole.splitlines()]
+            got = self.bag(mine)
+            if got == wanted or time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        if wanted != got:
             for one in wanted - got:
                 self.differences.append(f"the executor did not see {one}")
             for one in got - wanted:
@@ -189,7 +195,8 @@ class Replay:
         if not statuses <= {200, 202}:
             self.differences.append(f"executors were answered {statuses}")
 
-    def bag(self, rows: Any) -> set[str]:
+    def bag(self, rows: list[Json]) -> set[str]:
+        rows = [r for r in rows if r["dir"] in ("env", "event")]
         return {
             f"{r['executor']}: {json.dumps(self.alike(r['body']), sort_keys=True)}" for r in rows
         }

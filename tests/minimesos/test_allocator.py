@@ -11,7 +11,9 @@ from mrmesos.minimesos.resources import Resources, parse
 BIG = parse("cpus:4;mem:4096")
 
 
-def allocator(*agents: str, interval: float = 1.0, weights: dict[str, float] | None = None):
+def allocator(
+    *agents: str, interval: float = 1.0, weights: dict[str, float] | None = None
+) -> Allocator:
     made = Allocator(interval, weights, random.Random(0))
     for number, text in enumerate(agents):
         made.add_agent(f"S{number}", parse(text))
@@ -32,7 +34,7 @@ def greedy(made: Allocator, needs: dict[str, Resources], rounds: int = 40) -> di
     return tasks
 
 
-def test_textbook_dominant_resource_fairness():
+def test_textbook_dominant_resource_fairness() -> None:
     """Ghodsi et al., Dominant Resource Fairness, NSDI 2011, section 4.1."""
     made = allocator("cpus:9;mem:18432")
     made.add_framework("A", ["*"])
@@ -41,7 +43,7 @@ def test_textbook_dominant_resource_fairness():
     assert greedy(made, needs) == {"A": 3, "B": 2}
 
 
-def test_textbook_case_between_roles():
+def test_textbook_case_between_roles() -> None:
     made = allocator("cpus:9;mem:18432")
     made.add_framework("A", ["a"])
     made.add_framework("B", ["b"])
@@ -49,7 +51,7 @@ def test_textbook_case_between_roles():
     assert greedy(made, needs) == {"A": 3, "B": 2}
 
 
-def test_weights_divide_between_roles():
+def test_weights_divide_between_roles() -> None:
     made = allocator("cpus:12;mem:12288", weights={"a": 3.0})
     made.add_framework("A", ["a"])
     made.add_framework("B", ["b"])
@@ -57,7 +59,7 @@ def test_weights_divide_between_roles():
     assert greedy(made, {"A": need, "B": need}) == {"A": 9, "B": 3}
 
 
-def test_reserved_resources_go_to_their_role_only():
+def test_reserved_resources_go_to_their_role_only() -> None:
     made = allocator("cpus(mr):2;cpus(other):1;cpus:2;mem:1024")
     made.add_framework("F", ["mr"])
     (one,) = made.allocate(0)
@@ -73,7 +75,7 @@ def test_reserved_resources_go_to_their_role_only():
     )
 
 
-def test_filter_holds_until_its_time_and_for_no_more_than_was_refused():
+def test_filter_holds_until_its_time_and_for_no_more_than_was_refused() -> None:
     made = allocator("cpus:4;mem:4096")
     made.add_framework("F", ["*"])
     (one,) = made.allocate(0)
@@ -82,7 +84,7 @@ def test_filter_holds_until_its_time_and_for_no_more_than_was_refused():
     assert len(made.allocate(3.1)) == 1
 
 
-def test_filter_does_not_hold_for_more_than_was_refused():
+def test_filter_does_not_hold_for_more_than_was_refused() -> None:
     made = allocator("cpus:4;mem:4096")
     made.add_framework("F", ["*"])
     (one,) = made.allocate(0)
@@ -94,7 +96,7 @@ def test_filter_does_not_hold_for_more_than_was_refused():
     assert again.resources.unallocate() == BIG
 
 
-def test_filter_lasts_at_least_one_interval_and_at_most_a_year():
+def test_filter_lasts_at_least_one_interval_and_at_most_a_year() -> None:
     made = allocator("cpus:4;mem:4096", interval=1.0)
     made.add_framework("F", ["*"])
     (one,) = made.allocate(0)
@@ -106,7 +108,7 @@ def test_filter_lasts_at_least_one_interval_and_at_most_a_year():
     assert len(made.allocate(2 + 365 * 86400 + 1)) == 1
 
 
-def test_nonsensical_filter_is_the_default():
+def test_nonsensical_filter_is_the_default() -> None:
     made = allocator("cpus:4;mem:4096")
     made.add_framework("F", ["*"])
     (one,) = made.allocate(0)
@@ -115,7 +117,7 @@ def test_nonsensical_filter_is_the_default():
     assert len(made.allocate(5.1)) == 1
 
 
-def test_revive_forgets_filters_and_suppression():
+def test_revive_forgets_filters_and_suppression() -> None:
     made = allocator("cpus:4;mem:4096")
     made.add_framework("F", ["*"])
     (one,) = made.allocate(0)
@@ -128,7 +130,7 @@ def test_revive_forgets_filters_and_suppression():
     assert made.allocate(2) == []
 
 
-def test_suppression_is_by_role():
+def test_suppression_is_by_role() -> None:
     made = allocator("cpus:4;mem:4096")
     made.add_framework("F", ["a", "b"], suppressed=["a"])
     (one,) = made.allocate(0)
@@ -140,7 +142,7 @@ def test_suppression_is_by_role():
     assert [one.role for one in made.allocate(2)] == ["a"]
 
 
-def test_too_little_is_not_offered():
+def test_too_little_is_not_offered() -> None:
     made = allocator("cpus:0.005;mem:31;disk:1000")
     made.add_framework("F", ["*"])
     assert made.allocate(0) == []
@@ -148,7 +150,7 @@ def test_too_little_is_not_offered():
     assert [one.agent for one in made.allocate(1)] == ["S9"]
 
 
-def test_inactive_frameworks_get_nothing_and_lose_their_filters():
+def test_inactive_frameworks_get_nothing_and_lose_their_filters() -> None:
     made = allocator("cpus:4;mem:4096")
     made.add_framework("F", ["*"])
     (one,) = made.allocate(0)
@@ -159,6 +161,7 @@ def test_inactive_frameworks_get_nothing_and_lose_their_filters():
     assert len(made.allocate(2)) == 1
 
 
+Step = tuple[str, int, float, float]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["allocate", "end", "suppress", "revive", "leave", "agent"]),
@@ -176,7 +179,7 @@ AGENTS = (
 
 
 @given(STEPS)
-def test_never_more_than_there_is_and_everything_comes_back(steps):
+def test_never_more_than_there_is_and_everything_comes_back(steps: list[Step]) -> None:
     made = allocator(*AGENTS)
     totals = {f"S{n}": parse(text) for n, text in enumerate(AGENTS)}
     frameworks = {f"F{n}": role for n, role in enumerate(["*", "a", "b", "a"])}

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -15,7 +15,7 @@ import pytest
 
 from mrmesos.cli.minimesos import complete_resources, machine_resources, parse_weights
 from tests.minimesos.cluster import Scheduler, amounts, wait_for
-from tests.minimesos.test_executor_api import executor, processes_in, task
+from tests.minimesos.tasks import executor, processes_in, task
 
 RUN = "from mrmesos.cli.minimesos import minimesos; minimesos()"
 
@@ -29,7 +29,8 @@ class Started:
              "--work-dir", str(self.work_dir), *arguments],
             stdin=stdin, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        self.url = wait_for(lambda: self.announced.exists() and self.announced.read_text()).strip()
+        wait_for(self.announced.exists)
+        self.url = self.announced.read_text().strip()
         self.warden = psutil.Process(self.process.pid).children()[0]
 
     def running_task(self, **variables: str) -> Scheduler:
@@ -51,12 +52,15 @@ class Started:
         return code
 
 
+MakeStarted = Callable[..., Started]
+
+
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator:
+def started(tmp_path: Path) -> Iterator[MakeStarted]:
     made: list[Started] = []
 
-    def start(*arguments: str, **more: int) -> Started:
-        made.append(Started(tmp_path, *arguments, **more))
+    def start(*arguments: str, stdin: int | None = None) -> Started:
+        made.append(Started(tmp_path, *arguments, stdin=stdin))
         return made[-1]
 
     yield start
@@ -69,7 +73,7 @@ def started(tmp_path: Path) -> Iterator:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_clean_stop_leaves_nothing(started, number: signal.Signals):
+def test_clean_stop_leaves_nothing(started: MakeStarted, number: signal.Signals) -> None:
     one = started()
     one.running_task()
     one.process.send_signal(number)
@@ -77,28 +81,29 @@ def test_clean_stop_leaves_nothing(started, number: signal.Signals):
 
 
 @pytest.mark.slow  # it takes the whole grace period
-def test_stop_leaves_nothing_of_executors_that_do_not_obey(started):
+def test_stop_leaves_nothing_of_executors_that_do_not_obey(started: MakeStarted) -> None:
     one = started()
     one.running_task(STUBBORN="1")
     one.process.terminate()
     assert one.over() == 0
 
 
-def test_sigkill_leaves_nothing(started):
+def test_sigkill_leaves_nothing(started: MakeStarted) -> None:
     one = started()
     one.running_task(STUBBORN="1")
     one.process.kill()
     assert one.over() == -9
 
 
-def test_end_of_stdin_stops_it(started):
+def test_end_of_stdin_stops_it(started: MakeStarted) -> None:
     one = started("--exit-with-stdin", stdin=subprocess.PIPE)
     one.running_task()
+    assert one.process.stdin is not None
     one.process.stdin.close()
     assert one.over() == 0
 
 
-def test_temporary_work_dir_goes_even_after_sigkill(tmp_path: Path):
+def test_temporary_work_dir_goes_even_after_sigkill(tmp_path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         announced = tmp_path / f"url{number}"
         process = subprocess.Popen(
@@ -113,7 +118,7 @@ def test_temporary_work_dir_goes_even_after_sigkill(tmp_path: Path):
         wait_for(lambda: not list(tmp_path.glob("minimesos-*")))
 
 
-def test_agents_resources_and_names(started):
+def test_agents_resources_and_names(started: MakeStarted) -> None:
     one = started(
         "--agents", "2", "--resources", "cpus:1;mem:512", "--resources", "cpus(mr):2;mem:256",
         "--attributes", "rack:a", "--attributes", "rack:b", "--hostname", "h{n}.example",
@@ -142,7 +147,7 @@ def test_agents_resources_and_names(started):
         (["--agents", "0"], "--agents"),
     ],
 )
-def test_usage_errors_are_one_clear_line(arguments: list[str], text: str, tmp_path: Path):
+def test_usage_errors_are_one_clear_line(arguments: list[str], text: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", RUN, "--port", "0", *arguments],
         capture_output=True, text=True, timeout=30, check=False,
@@ -154,7 +159,7 @@ def test_usage_errors_are_one_clear_line(arguments: list[str], text: str, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_port_in_use(started, tmp_path: Path):
+def test_port_in_use(started: MakeStarted, tmp_path: Path) -> None:
     one = started()
     port = one.url.rpartition(":")[2]
     done = subprocess.run(
@@ -165,7 +170,7 @@ def test_port_in_use(started, tmp_path: Path):
     assert "in use" in done.stderr.splitlines()[-1]
 
 
-def test_defaults_of_the_machine(tmp_path: Path):
+def test_defaults_of_the_machine(tmp_path: Path) -> None:
     one, half = machine_resources(1, tmp_path), machine_resources(2, tmp_path)
     assert float(one["cpus"]) == len(os.sched_getaffinity(0))
     assert float(half["cpus"]) == float(one["cpus"]) / 2

@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
-import shlex
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from mrmesos.minimesos.server import AgentSpec
-from tests.minimesos.cluster import (
-    Cluster,
-    Json,
-    Scheduler,
-    command_task,
-    encode,
-    get_json,
-    scalar,
-    wait_for,
-)
+from tests.minimesos.cluster import Scheduler, command_task, get_json, wait_for
 from tests.minimesos.conftest import MakeCluster
-
-EXECUTOR = Path(__file__).with_name("bare_executor.py")
-
-
-def executor(name: str = "e", **variables: str) -> Json:
-    listed = [{"name": k, "value": v} for k, v in variables.items()]
-    return {
-        "executor_id": {"value": name},
-        "command": {
-            "value": f"exec {shlex.quote(sys.executable)} {shlex.quote(str(EXECUTOR))}",
-            "environment": {"variables": listed},
-        },
-        "resources": [scalar("cpus", 0.1), scalar("mem", 32)],
-    }
+from tests.minimesos.tasks import executor, processes_in, start, task
 
 
-def task(name: str, offer: Json, info: Json | None = None, **todo: object) -> Json:
-    return {
-        "name": name,
-        "task_id": {"value": name},
-        "agent_id": offer["agent_id"],
-        "executor": info or executor(),
-        "resources": [scalar("cpus", 0.1), scalar("mem", 32)],
-        "data": encode(todo),
-    }
-
-
-def start(cluster: Cluster, *, refuse: float = 0, **info: object) -> tuple[Scheduler, Json]:
-    scheduler = Scheduler(cluster.address, **info).start()
-    return scheduler, scheduler.offers()[0]
-
-
-def processes_in(work_dir: Path) -> list[psutil.Process]:
-    """Living processes that run, or whose parents ran, in a sandbox of this cluster."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            sandbox = process.environ().get("MESOS_SANDBOX", "")
-            if sandbox.startswith(str(work_dir)) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def test_sandbox_output_and_environment(make_cluster: MakeCluster):
+def test_sandbox_output_and_environment(make_cluster: MakeCluster) -> None:
     cluster = make_cluster()
     scheduler, offer = start(cluster)
     script = "echo out $WORD; echo err >&2; pwd; env | grep -c ^MESOS_SANDBOX="
@@ -94,7 +41,9 @@ def test_sandbox_output_and_environment(make_cluster: MakeCluster):
         ("no-such-program-anywhere", "TASK_FAILED", "Command exited with status 127"),
     ],
 )
-def test_commands_that_fail(make_cluster: MakeCluster, command: str, state: str, message: str):
+def test_commands_that_fail(
+    make_cluster: MakeCluster, command: str, state: str, message: str
+) -> None:
     scheduler, offer = start(make_cluster())
     scheduler.accept([offer], [command_task("t", offer, command)])
     last = scheduler.update("t", "TASK_FINISHED", "TASK_FAILED", "TASK_KILLED")
@@ -102,7 +51,7 @@ def test_commands_that_fail(make_cluster: MakeCluster, command: str, state: str,
     assert "reason" not in last
 
 
-def test_command_without_shell(make_cluster: MakeCluster):
+def test_command_without_shell(make_cluster: MakeCluster) -> None:
     cluster = make_cluster()
     scheduler, offer = start(cluster)
     good, bad = (command_task(name, offer, "echo") for name in ("good", "bad"))
@@ -117,7 +66,7 @@ def test_command_without_shell(make_cluster: MakeCluster):
     assert (out / "stdout").read_text() == "a b $HOME\n"
 
 
-def test_command_is_killed_with_grace(make_cluster: MakeCluster):
+def test_command_is_killed_with_grace(make_cluster: MakeCluster) -> None:
     scheduler, offer = start(make_cluster(), capabilities=[{"type": "TASK_KILLING_STATE"}])
     soft = command_task("soft", offer, "exec sleep 600")
     hard = command_task("hard", offer, "trap '' TERM; echo ready; while :; do sleep 0.1; done")
@@ -137,7 +86,7 @@ def test_command_is_killed_with_grace(make_cluster: MakeCluster):
     )
 
 
-def test_uris_are_fetched(make_cluster: MakeCluster, tmp_path: Path):
+def test_uris_are_fetched(make_cluster: MakeCluster, tmp_path: Path) -> None:
     plain, tool = tmp_path / "plain.txt", tmp_path / "tool"
     plain.write_text("plain")
     tool.write_text("#!/bin/sh\necho tool $(cat plain.txt other/name)\n")
@@ -159,7 +108,7 @@ def test_uris_are_fetched(make_cluster: MakeCluster, tmp_path: Path):
     assert "only local files" in last["message"]
 
 
-def test_executor_that_never_subscribes(make_cluster: MakeCluster):
+def test_executor_that_never_subscribes(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(executor_registration_timeout=0.3)
     scheduler, offer = start(cluster)
     scheduler.accept([offer], [task("t", offer, executor(NEVER_SUBSCRIBE="1"))])
@@ -169,7 +118,7 @@ def test_executor_that_never_subscribes(make_cluster: MakeCluster):
     assert scheduler.wait("FAILURE")["status"] == 9
 
 
-def test_kill_before_the_executor_is_there(make_cluster: MakeCluster):
+def test_kill_before_the_executor_is_there(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(executor_shutdown_grace_period=0.2)
     scheduler, offer = start(cluster)
     scheduler.accept([offer], [task("t", offer, executor(NEVER_SUBSCRIBE="1"))])
@@ -183,7 +132,7 @@ def test_kill_before_the_executor_is_there(make_cluster: MakeCluster):
     scheduler.wait("FAILURE")  # nothing was left for the executor to do
 
 
-def test_stubborn_executor_is_killed_with_all_its_children(make_cluster: MakeCluster):
+def test_stubborn_executor_is_killed_with_all_its_children(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(executor_shutdown_grace_period=0.3)
     work_dir = cluster.mesos.config.work_dir
     scheduler, offer = start(cluster)
@@ -198,7 +147,7 @@ def test_stubborn_executor_is_killed_with_all_its_children(make_cluster: MakeClu
     wait_for(lambda: not processes_in(work_dir))
 
 
-def test_stream_that_breaks_is_taken_up_again(make_cluster: MakeCluster):
+def test_stream_that_breaks_is_taken_up_again(make_cluster: MakeCluster) -> None:
     """A checkpointing executor subscribes again and sends what was not acknowledged."""
     cluster = make_cluster()
     scheduler, offer = start(cluster, checkpoint=True)
@@ -215,7 +164,7 @@ def test_stream_that_breaks_is_taken_up_again(make_cluster: MakeCluster):
     assert held["executor_id"] == "e"
 
 
-def test_updates_wait_for_acknowledgement_in_order(make_cluster: MakeCluster):
+def test_updates_wait_for_acknowledgement_in_order(make_cluster: MakeCluster) -> None:
     scheduler, offer = start(make_cluster())
     scheduler.accept([offer], [task("t", offer, starting=True, end="TASK_FINISHED")])
     first = scheduler.update("t", ack=False)
@@ -226,7 +175,7 @@ def test_updates_wait_for_acknowledgement_in_order(make_cluster: MakeCluster):
     assert [scheduler.update("t")["state"] for _ in range(2)] == ["TASK_RUNNING", "TASK_FINISHED"]
 
 
-def test_launch_group(make_cluster: MakeCluster):
+def test_launch_group(make_cluster: MakeCluster) -> None:
     scheduler, offer = start(make_cluster())
     tasks = [task(name, offer, end="TASK_FINISHED") for name in ("a", "b")]
     for one in tasks:
@@ -238,7 +187,7 @@ def test_launch_group(make_cluster: MakeCluster):
         scheduler.update(name, "TASK_FINISHED")
 
 
-def test_marked_gone_agent(make_cluster: MakeCluster):
+def test_marked_gone_agent(make_cluster: MakeCluster) -> None:
     spec = AgentSpec("h", "cpus:1;mem:512")
     cluster = make_cluster(spec, spec)
     scheduler = Scheduler(cluster.address, capabilities=[{"type": "PARTITION_AWARE"}]).start()
@@ -246,8 +195,6 @@ def test_marked_gone_agent(make_cluster: MakeCluster):
     scheduler.accept([one], [task("t", one, sleep=600)])
     scheduler.update("t", "TASK_RUNNING")
     gone = {"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": one["agent_id"]}}
-    import json
-
     status, _ = scheduler.post(json.dumps(gone), path="/api/v1")
     assert status == 200
     assert scheduler.update("t")["state"] == "TASK_GONE_BY_OPERATOR"
@@ -256,7 +203,7 @@ def test_marked_gone_agent(make_cluster: MakeCluster):
     assert [a["id"] for a in cluster.state()["slaves"]] != [one["agent_id"]["value"]]
 
 
-def test_executor_calls_that_are_refused(make_cluster: MakeCluster):
+def test_executor_calls_that_are_refused(make_cluster: MakeCluster) -> None:
     cluster = make_cluster()
     scheduler, offer = start(cluster)
     scheduler.accept([offer], [task("t", offer, sleep=600)])
@@ -268,8 +215,6 @@ def test_executor_calls_that_are_refused(make_cluster: MakeCluster):
     uuid = base64.b64encode(os.urandom(16)).decode()
 
     def post(**body: object) -> tuple[int, str]:
-        import json
-
         return agent.post(json.dumps(body), path="/api/v1/executor")
 
     cases = [

@@ -11,7 +11,7 @@ from tests.minimesos.cluster import Json, Scheduler, amounts, command_task, get_
 from tests.minimesos.conftest import MakeCluster
 
 
-def test_state_counts_what_is_used_and_offered(make_cluster: MakeCluster):
+def test_state_counts_what_is_used_and_offered(make_cluster: MakeCluster) -> None:
     cluster = make_cluster()
     scheduler = Scheduler(cluster.address, name="counted").start()
     (offer,) = scheduler.offers()
@@ -39,7 +39,7 @@ def test_state_counts_what_is_used_and_offered(make_cluster: MakeCluster):
     assert state["slaves"][0]["used_resources"]["cpus"] == 0
 
 
-def test_several_frameworks_share(make_cluster: MakeCluster):
+def test_several_frameworks_share(make_cluster: MakeCluster) -> None:
     """The textbook case of dominant resource fairness, over HTTP."""
     from mrmesos.minimesos.server import AgentSpec
 
@@ -75,7 +75,7 @@ def test_several_frameworks_share(make_cluster: MakeCluster):
     assert found == {"A": 3, "B": 2}
 
 
-def test_calls_without_a_subscription(make_cluster: MakeCluster):
+def test_calls_without_a_subscription(make_cluster: MakeCluster) -> None:
     cluster = make_cluster()
     scheduler = Scheduler(cluster.address, failover_timeout=60.0).start()
     stranger = Scheduler(cluster.address, framework_id="x")
@@ -85,7 +85,7 @@ def test_calls_without_a_subscription(make_cluster: MakeCluster):
     assert scheduler.call("REVIVE") == (403, "Framework is not subscribed")
 
 
-def test_subscribe_that_is_refused(make_cluster: MakeCluster):
+def test_subscribe_that_is_refused(make_cluster: MakeCluster) -> None:
     cluster = make_cluster()
     body = {"type": "SUBSCRIBE", "subscribe": {"framework_info": {"user": "u", "name": "n"}}}
     one = Scheduler(cluster.address)
@@ -127,7 +127,7 @@ def test_subscribe_that_is_refused(make_cluster: MakeCluster):
         (b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 400),
     ],
 )
-def test_requests_of_all_kinds(make_cluster: MakeCluster, request_text: bytes, status: int):
+def test_requests_of_all_kinds(make_cluster: MakeCluster, request_text: bytes, status: int) -> None:
     host, port = make_cluster().address.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as sock:
         sock.sendall(request_text)
@@ -135,7 +135,7 @@ def test_requests_of_all_kinds(make_cluster: MakeCluster, request_text: bytes, s
     assert int(first.split()[1]) == status
 
 
-def test_connection_is_kept(make_cluster: MakeCluster):
+def test_connection_is_kept(make_cluster: MakeCluster) -> None:
     host, port = make_cluster().address.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as sock:
         lines = sock.makefile("rb")
@@ -148,7 +148,7 @@ def test_connection_is_kept(make_cluster: MakeCluster):
 
 def test_subscriber_that_does_not_read_is_cut_off(
     make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr("mrmesos.minimesos.http.MAX_QUEUE", 1 << 20)
     cluster = make_cluster()
     host, port = cluster.address.split(":")

@@ -2,79 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
 from mrmesos.minimesos import subscription
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.master import Limits, Master
+from mrmesos.minimesos.records import AgentPort, Framework
 from mrmesos.minimesos.resources import Json, parse
-from mrmesos.minimesos.updates import MAX_PENDING, UpdateManager
 from tests.minimesos.cluster import command_task, scalar
-
-
-class Later:
-    def __init__(self, at: float, call: Callable[[], None]) -> None:
-        self.at, self.call, self.cancelled = at, call, False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-        self.calls: list[Later] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def after(self, seconds: float, call: Callable[[], None]) -> Later:
-        self.calls.append(Later(self.time + seconds, call))
-        return self.calls[-1]
-
-    def advance(self, seconds: float) -> None:
-        end = self.time + seconds
-        while due := [one for one in self.calls if one.at <= end and not one.cancelled]:
-            first = min(due, key=lambda one: one.at)
-            self.calls.remove(first)
-            self.time = max(self.time, first.at)
-            first.call()
-        self.time = end
-
-
-class FakeStream:
-    count = itertools.count()
-
-    def __init__(self) -> None:
-        self.stream_id = str(next(self.count))
-        self.events: list[Json] = []
-        self.closed = False
-
-    def send(self, event: Json) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def kinds(self) -> list[str]:
-        return [event["type"] for event in self.events]
-
-    def last(self, kind: str) -> Json:
-        return next(e[kind.lower()] for e in reversed(self.events) if e["type"] == kind)
-
-
-class FakeAgent:
-    """Remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple] = []
-
-    def __getattr__(self, name: str):
-        return lambda *arguments: self.asked.append((name, *arguments))
+from tests.minimesos.fakes import FakeAgent, FakeClock, FakeStream, status
 
 
 @pytest.fixture
@@ -97,14 +36,30 @@ def master(clock: FakeClock, agent: FakeAgent) -> Master:
 
 def add_agent(master: Master, agent: FakeAgent, text: str = "cpus:4;mem:4096") -> str:
     agent_id = master.next_agent_id()
-    where = {"hostname": "h", "ip": "127.0.0.1", "port": 1}
-    master.add_agent(agent_id, agent, **where, resources=parse(text), attributes=[])
+    master.add_agent(
+        agent_id,
+        cast(AgentPort, agent),
+        hostname="h",
+        ip="127.0.0.1",
+        port=1,
+        resources=parse(text),
+        attributes=[],
+    )
     return agent_id
 
 
-def connect(master: Master, framework_id: str = "", **info):
+def connect(master: Master, framework_id: str = "", **info: Any) -> tuple[Framework, FakeStream]:
+    """Subscribe a framework that must be taken."""
+    framework, stream = try_to_connect(master, framework_id, **info)
+    assert framework is not None
+    return framework, stream
+
+
+def try_to_connect(
+    master: Master, framework_id: str = "", **info: Any
+) -> tuple[Framework | None, FakeStream]:
     stream = FakeStream()
-    said = {"user": "u", "name": "n", **info}
+    said: Json = {"user": "u", "name": "n", **info}
     if framework_id:
         said["id"] = {"value": framework_id}
     framework = subscription.subscribe(master, {"framework_info": said}, stream)
@@ -112,10 +67,12 @@ def connect(master: Master, framework_id: str = "", **info):
 
 
 def offers_of(stream: FakeStream) -> list[Json]:
-    return stream.last("OFFERS")["offers"]
+    return list(stream.last("OFFERS")["offers"])
 
 
-def launch(master: Master, framework, offers: list[Json], *tasks: Json, refuse: float = 0) -> None:
+def launch(
+    master: Master, framework: Framework, offers: list[Json], *tasks: Json, refuse: float = 0
+) -> None:
     operations = [{"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}]
     ids = [{"value": one["id"]["value"]} for one in offers]
     filters = {"refuse_seconds": refuse}
@@ -123,11 +80,7 @@ def launch(master: Master, framework, offers: list[Json], *tasks: Json, refuse: 
     master.call(framework, "ACCEPT", {"accept": accept})
 
 
-def status(task: str, state: str, uuid: str = "u1") -> Json:
-    return {"task_id": {"value": task}, "state": state, "uuid": uuid, "timestamp": 1.0}
-
-
-def test_offers_come_at_once_and_then_once_an_interval(master, clock):
+def test_offers_come_at_once_and_then_once_an_interval(master: Master, clock: FakeClock) -> None:
     framework, stream = connect(master)
     assert stream.kinds() == ["SUBSCRIBED", "HEARTBEAT", "OFFERS"]
     offer = offers_of(stream)[0]
@@ -143,13 +96,15 @@ def test_offers_come_at_once_and_then_once_an_interval(master, clock):
     assert stream.kinds().count("OFFERS") == 2
 
 
-def test_heartbeats(master, clock):
+def test_heartbeats(master: Master, clock: FakeClock) -> None:
     _, stream = connect(master)
     clock.advance(46)
     assert stream.kinds().count("HEARTBEAT") == 4
 
 
-def test_framework_that_stays_away_is_removed_after_its_timeout(master, clock, agent):
+def test_framework_that_stays_away_is_removed_after_its_timeout(
+    master: Master, clock: FakeClock, agent: FakeAgent
+) -> None:
     framework, stream = connect(master, failover_timeout=10.0)
     task = command_task("t", offers_of(stream)[0], "true")
     launch(master, framework, offers_of(stream), task)
@@ -160,14 +115,16 @@ def test_framework_that_stays_away_is_removed_after_its_timeout(master, clock, a
     clock.advance(2)
     assert framework.id in master.completed
     assert ("shutdown_framework", framework.id) in agent.asked
-    again, refused = connect(master, framework.id)
+    again, refused = try_to_connect(master, framework.id)
     assert again is None
     assert refused.last("ERROR") == {"message": "Framework has been removed"}
     _, other = connect(master)
     assert offers_of(other)[0]["resources"][0]["scalar"]["value"] == 4.0
 
 
-def test_framework_that_comes_back_in_time_keeps_its_tasks(master, clock):
+def test_framework_that_comes_back_in_time_keeps_its_tasks(
+    master: Master, clock: FakeClock
+) -> None:
     framework, stream = connect(master, failover_timeout=10.0)
     task = command_task("t", offers_of(stream)[0], "true")
     launch(master, framework, offers_of(stream), task)
@@ -180,7 +137,7 @@ def test_framework_that_comes_back_in_time_keeps_its_tasks(master, clock):
     assert list(framework.tasks) == ["t"]
 
 
-def test_late_end_of_a_replaced_stream_changes_nothing(master, clock):
+def test_late_end_of_a_replaced_stream_changes_nothing(master: Master, clock: FakeClock) -> None:
     framework, first = connect(master)
     _, second = connect(master, framework.id)
     assert first.last("ERROR") == {"message": "Framework failed over"}
@@ -190,14 +147,14 @@ def test_late_end_of_a_replaced_stream_changes_nothing(master, clock):
     assert framework.stream is second
 
 
-def test_no_failover_timeout_means_gone_at_once(master, clock):
+def test_no_failover_timeout_means_gone_at_once(master: Master, clock: FakeClock) -> None:
     framework, stream = connect(master)
     subscription.disconnected(master, framework.id, stream)
     clock.advance(0.001)
     assert framework.id not in master.frameworks
 
 
-def test_unknown_framework_id_is_taken_as_after_a_new_master(master):
+def test_unknown_framework_id_is_taken_as_after_a_new_master(master: Master) -> None:
     framework, stream = connect(master, "an-older-master-0007")
     assert framework.id == "an-older-master-0007"
     assert stream.last("SUBSCRIBED")["framework_id"] == {"value": "an-older-master-0007"}
@@ -213,14 +170,16 @@ def test_unknown_framework_id_is_taken_as_after_a_new_master(master):
         ({"failover_timeout": -1}, "failover_timeout"),
     ],
 )
-def test_bad_frameworks_are_told_and_hung_up_on(master, info, text):
-    framework, stream = connect(master, **info)
+def test_bad_frameworks_are_told_and_hung_up_on(master: Master, info: Json, text: str) -> None:
+    framework, stream = try_to_connect(master, **info)
     assert framework is None
     assert text in stream.last("ERROR")["message"]
     assert stream.closed
 
 
-def test_latest_terminal_state_frees_resources_before_it_is_acknowledged(master, clock):
+def test_latest_terminal_state_frees_resources_before_it_is_acknowledged(
+    master: Master, clock: FakeClock
+) -> None:
     framework, stream = connect(master)
     agent_id = offers_of(stream)[0]["agent_id"]["value"]
     task = command_task("t", offers_of(stream)[0], "true", cpus=4, mem=4096)
@@ -240,7 +199,7 @@ def test_latest_terminal_state_frees_resources_before_it_is_acknowledged(master,
     assert "t" in framework.completed
 
 
-def test_lost_agent_rescinds_and_loses(master, clock):
+def test_lost_agent_rescinds_and_loses(master: Master, clock: FakeClock) -> None:
     framework, stream = connect(master)
     agent_id = offers_of(stream)[0]["agent_id"]["value"]
     launch(master, framework, offers_of(stream), command_task("t", offers_of(stream)[0], "true"))
@@ -257,7 +216,7 @@ def test_lost_agent_rescinds_and_loses(master, clock):
     assert not master.offers
 
 
-def test_several_offers_of_one_agent_are_one(master, clock):
+def test_several_offers_of_one_agent_are_one(master: Master, clock: FakeClock) -> None:
     framework, stream = connect(master)
     (first,) = offers_of(stream)
     small = command_task("a", first, "true", cpus=1, mem=1024)
@@ -274,7 +233,7 @@ def test_several_offers_of_one_agent_are_one(master, clock):
     assert framework.tasks["b"].state == "TASK_STAGING"
 
 
-def test_offers_that_do_not_go_together(master, clock):
+def test_offers_that_do_not_go_together(master: Master, clock: FakeClock) -> None:
     other_agent = FakeAgent()
     add_agent(master, other_agent)
     framework, stream = connect(master)
@@ -293,7 +252,7 @@ def test_offers_that_do_not_go_together(master, clock):
     assert two["id"]["value"] in master.offers  # somebody else's offer is untouched
 
 
-def test_completed_things_are_bounded(master, clock):
+def test_completed_things_are_bounded(master: Master, clock: FakeClock) -> None:
     for _ in range(5):
         framework, stream = connect(master)
         agent_id = offers_of(stream)[0]["agent_id"]["value"]
@@ -308,7 +267,7 @@ def test_completed_things_are_bounded(master, clock):
     assert len(master.completed) == 2
 
 
-def test_executor_is_charged_once_and_freed_at_its_end(master, clock):
+def test_executor_is_charged_once_and_freed_at_its_end(master: Master, clock: FakeClock) -> None:
     framework, stream = connect(master)
     agent_id = offers_of(stream)[0]["agent_id"]["value"]
     executor = {
@@ -336,7 +295,7 @@ def test_executor_is_charged_once_and_freed_at_its_end(master, clock):
     assert offers_of(stream)[0]["resources"][0]["scalar"]["value"] == 1.0  # of the executor
 
 
-def test_launch_group_is_all_or_nothing(master, agent):
+def test_launch_group_is_all_or_nothing(master: Master, agent: FakeAgent) -> None:
     framework, stream = connect(master)
     (offer,) = offers_of(stream)
     executor = {
@@ -349,7 +308,7 @@ def test_launch_group_is_all_or_nothing(master, agent):
         del task["command"]
     group = {"executor": executor, "task_group": {"tasks": tasks}}
     operations = [{"type": "LAUNCH_GROUP", "launch_group": group}]
-    accept = {"offer_ids": [offer["id"]], "operations": operations}
+    accept: Json = {"offer_ids": [offer["id"]], "operations": operations}
     master.call(framework, "ACCEPT", {"accept": accept})
     assert not framework.tasks
     assert [e["update"]["status"]["state"] for e in stream.events if e["type"] == "UPDATE"] == [
@@ -362,61 +321,12 @@ def test_launch_group_is_all_or_nothing(master, agent):
     assert offer["resources"][0]["scalar"]["value"] == 4.0
 
 
-def test_unsupported_operations_lose_nothing(master, clock):
+def test_unsupported_operations_lose_nothing(master: Master, clock: FakeClock) -> None:
     framework, stream = connect(master)
     (offer,) = offers_of(stream)
     operations = [{"type": "RESERVE", "reserve": {"resources": []}}]
-    accept = {"offer_ids": [offer["id"]], "operations": operations}
+    accept: Json = {"offer_ids": [offer["id"]], "operations": operations}
     accept["filters"] = {"refuse_seconds": 0}
     master.call(framework, "ACCEPT", {"accept": accept})
     clock.advance(1)
     assert offers_of(stream)[0]["id"] != offer["id"]
-
-
-class TestUpdates:
-    @pytest.fixture
-    def sent(self) -> list[tuple]:
-        return []
-
-    @pytest.fixture
-    def manager(self, clock, sent) -> UpdateManager:
-        return UpdateManager(clock, lambda f, s, latest: sent.append((s["state"], latest)))
-
-    def test_one_at_a_time_in_order_with_the_newest_state(self, manager, sent):
-        for number, state in enumerate(["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]):
-            assert manager.add("f", status("t", state, str(number)))
-        assert sent == [("TASK_STARTING", "TASK_STARTING")]
-        manager.acknowledge("f", "t", "1")  # not the one that is out
-        assert len(sent) == 1
-        for number in range(3):
-            manager.acknowledge("f", "t", str(number))
-        assert sent[1:] == [("TASK_RUNNING", "TASK_FINISHED"), ("TASK_FINISHED",) * 2]
-
-    def test_repeated_after_10_seconds_then_twice_as_long(self, manager, sent, clock):
-        manager.add("f", status("t", "TASK_RUNNING"))
-        times = []
-        for _ in range(100):
-            clock.advance(1)
-            times += [clock.time - 1000] * (len(sent) - 1 - len(times))
-        assert times == [10, 30, 70]
-        manager.acknowledge("f", "t", "u1")
-        clock.advance(10_000)
-        assert len(sent) == 4
-
-    def test_same_update_twice_is_one(self, manager, sent):
-        for _ in range(2):
-            manager.add("f", status("t", "TASK_RUNNING"))
-        manager.acknowledge("f", "t", "u1")
-        manager.add("f", status("t", "TASK_RUNNING"))
-        assert len(sent) == 1
-
-    def test_new_scheduler_does_not_wait(self, manager, sent):
-        manager.add("f", status("t", "TASK_RUNNING"))
-        manager.resume("f")
-        manager.resume("g")
-        assert len(sent) == 2
-
-    def test_too_many_are_refused(self, manager):
-        for number in range(MAX_PENDING):
-            assert manager.add("f", status("t", "TASK_RUNNING", str(number)))
-        assert not manager.add("f", status("t", "TASK_RUNNING", "more"))

@@ -10,13 +10,13 @@ from pathlib import Path
 from mrmesos.minimesos.server import AgentSpec
 from tests.minimesos.cluster import wait_for
 from tests.minimesos.conftest import MakeCluster
-from tests.minimesos.test_executor_api import processes_in
+from tests.minimesos.tasks import processes_in
 
 HERE = Path(__file__).parent
 TASKS = 5
 
 
-def test_pymesos_frameworks_run_their_tasks(make_cluster: MakeCluster):
+def test_pymesos_frameworks_run_their_tasks(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(AgentSpec("a", "cpus:2;mem:1024"), AgentSpec("b", "cpus:2;mem:1024"))
     names = ("one", "two")
     running = [

@@ -7,6 +7,7 @@ its stream breaks and it subscribes again is in test_executor_api.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,13 +29,13 @@ def _start(names: tuple[str, ...], tmp: Path, pool: ThreadPoolExecutor) -> Runni
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory):
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with ThreadPoolExecutor(len(QUICK)) as pool:
         yield _start(QUICK, tmp_path_factory.mktemp("quick"), pool)
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory):
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with ThreadPoolExecutor(len(SLOW)) as pool:
         yield _start(SLOW, tmp_path_factory.mktemp("slow"), pool)
 

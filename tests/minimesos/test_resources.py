@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 
 from mrmesos.minimesos.resources import (
     Bucket,
+    Json,
+    Ranges,
     ResourceError,
     Resources,
+    Value,
     format_scalar,
     from_json,
     normal_ranges,
@@ -33,12 +36,13 @@ SETS = st.dictionaries(
 RESOURCES = st.builds(lambda a, b, c: Resources({**a, **b, **c}), SCALARS, PORTS, SETS)
 
 
-def members(ranges: tuple[tuple[int, int], ...]) -> set[int]:
+def members(ranges: Value) -> set[int]:
+    assert isinstance(ranges, tuple)
     return {n for begin, end in ranges for n in range(begin, end + 1)}
 
 
 @given(RANGES, RANGES)
-def test_ranges_are_sets_of_numbers(left, right):
+def test_ranges_are_sets_of_numbers(left: Ranges, right: Ranges) -> None:
     port = Bucket("ports", "RANGES")
     one, other = Resources({port: left}), Resources({port: right})
     assert members(dict(one + other).get(port, ())) == members(left) | members(right)
@@ -47,7 +51,7 @@ def test_ranges_are_sets_of_numbers(left, right):
 
 
 @given(RESOURCES, RESOURCES)
-def test_what_is_added_can_be_taken_away(left, right):
+def test_what_is_added_can_be_taken_away(left: Resources, right: Resources) -> None:
     total = left + right
     assert total.contains(left)
     assert total.contains(right)
@@ -58,7 +62,7 @@ def test_what_is_added_can_be_taken_away(left, right):
 
 
 @given(RESOURCES, st.booleans())
-def test_json_and_back(resources, refined):
+def test_json_and_back(resources: Resources, refined: bool) -> None:
     bare = resources.unallocate()
     assert from_json(bare.to_json(refined=refined, allocated=True)) == bare
     held = resources.allocate("mr")
@@ -67,11 +71,11 @@ def test_json_and_back(resources, refined):
 
 
 @given(st.integers(0, 10**15))
-def test_scalars_keep_three_decimals(thousandths):
+def test_scalars_keep_three_decimals(thousandths: int) -> None:
     assert round(float(format_scalar(thousandths)) * 1000) == thousandths
 
 
-def test_mesos_syntax():
+def test_mesos_syntax() -> None:
     text = "cpus:2;mem:4096; disk:1000;ports:[31000-31005, 31006-31010];cpus(mr):1.5;disks:{a,b}"
     assert str(parse(text)) == (
         "cpus:2; mem:4096; disk:1000; ports:[31000-31010]; "
@@ -87,12 +91,12 @@ def test_mesos_syntax():
     ["cpus", "cpus:", "cpus:-1", "cpus:x", "cpus:nan", "cpus:inf", "ports:[1-2", "ports:[2-1]",
      "ports:[a-b]", "cpus:1;cpus:[1-2]", "[{]", '[{"name":"a"}]', "[1]", ":3"],
 )  # fmt: skip
-def test_bad_resources_are_refused(text):
+def test_bad_resources_are_refused(text: str) -> None:
     with pytest.raises(ResourceError):
         parse(text)
 
 
-def test_attributes():
+def test_attributes() -> None:
     assert parse_attributes("rack:r1;level:2.5;ports:[1-3];url:http://a:1/b") == [
         {"name": "rack", "type": "TEXT", "text": {"value": "r1"}},
         {"name": "level", "type": "SCALAR", "scalar": {"value": 2.5}},
@@ -131,6 +135,6 @@ def test_attributes():
         ({"name": "a", "type": "SET", "set": {"item": ["x", "x"]}}, "duplicated"),
     ],
 )
-def test_bad_json_is_refused(item, text):
+def test_bad_json_is_refused(item: Json, text: str) -> None:
     with pytest.raises(ResourceError, match=text.replace("(", r"\(")):
         from_json([item])
