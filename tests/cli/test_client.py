@@ -1,0 +1,136 @@
+"""The client against a server of its own: retries, deadlines, and submissions that stay one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.wire.job import ApiError, JobSpec, SubmitAnswer
+
+SPEC = JobSpec(
+    name="n",
+    user="u",
+    inputs=("file:///in",),
+    output="file:///out",
+    input_format=TextInput(),
+    output_format=TextOutput(),
+    num_reducers=1,
+    conf={},
+    code="0" * 64,
+)
+
+
+@dataclass
+class Script:
+    """What the server answers, one after another; the last again and again. 0 hangs up."""
+
+    answers: list[tuple[int, bytes]] = field(default_factory=list)
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Script, JobTrackerClient]]:
+    script = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            key = self.headers.get("Idempotency-Key", "")
+            script.asked.append((self.command, self.path, key))
+            code, body = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
+            if code == 0:
+                self.close_connection = True
+                return
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Quiet."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    client = JobTrackerClient(f"http://127.0.0.1:{http.server_address[1]}", retry_seconds=5.0)
+    yield script, client
+    client.close()
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+def error(text: str) -> bytes:
+    return msgspec.json.encode(ApiError(text))
+
+
+def test_a_submission_is_tried_again_under_the_same_key(
+    server: tuple[Script, JobTrackerClient],
+) -> None:
+    script, client = server
+    accepted = msgspec.json.encode(SubmitAnswer("job_1"))
+    script.answers = [(503, error("full")), (0, b""), (201, accepted)]
+    assert client.submit(SPEC) == "job_1"
+    assert len(script.asked) == 3
+    keys = {key for _, _, key in script.asked}
+    assert len(keys) == 1
+    assert keys != {""}
+
+
+def test_what_is_refused_is_not_tried_again(server: tuple[Script, JobTrackerClient]) -> None:
+    script, client = server
+    script.answers = [(404, error("no job job_1"))]
+    with pytest.raises(ApiProblem, match="no job job_1") as problem:
+        client.status("job_1")
+    assert problem.value.status == 404
+    assert len(script.asked) == 1
+
+
+def test_what_stays_full_is_told_in_its_words(server: tuple[Script, JobTrackerClient]) -> None:
+    script, client = server
+    client._retry_seconds = 0.2
+    script.answers = [(503, error("9 jobs are in progress"))]
+    with pytest.raises(ApiProblem, match="9 jobs are in progress"):
+        client.submit(SPEC)
+
+
+def test_something_else_that_answers(server: tuple[Script, JobTrackerClient]) -> None:
+    script, client = server
+    script.answers = [(200, b"<html>")]
+    with pytest.raises(Unreachable, match="no JobTracker"):
+        client.statuses()
+    script.answers = [(500, b"<html>")]
+    with pytest.raises(ApiProblem, match="HTTP 500"):
+        client.statuses()
+
+
+def test_nobody_there() -> None:
+    client = JobTrackerClient("http://127.0.0.1:1", retry_seconds=0.1)
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
+        client.statuses()
+
+
+def test_paths_are_quoted(server: tuple[Script, JobTrackerClient]) -> None:
+    script, client = server
+    script.answers = [(404, error("no"))]
+    with pytest.raises(ApiProblem):
+        client.status("../x y")
+    assert script.asked[0][1] == "/api/v1/jobs/..%2Fx%20y?wait=0.0"
+
+
+@pytest.mark.parametrize("url", ["https://h:1", "http://", "http://h/path", "ftp://h"])
+def test_what_is_no_url_of_a_jobtracker(url: str) -> None:
+    with pytest.raises(ValueError, match="form http"):
+        JobTrackerClient(url)

@@ -1,0 +1,85 @@
+"""Dividing a machine, refusing what would wait for ever, and a minimesos that comes and goes."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mrmesos.cli.errors import UsageProblem
+from mrmesos.cli.local_cluster import AgentSize, LocalCluster, check_fits, divide_machine
+from mrmesos.conf import Conf
+
+
+def test_a_machine_is_divided_as_mesos_would_and_evenly() -> None:
+    assert divide_machine(1, cpus=4, memory_mb=16384, disk_mb=20480) == AgentSize(4, 15360, 15360)
+    assert divide_machine(2, cpus=4, memory_mb=16384, disk_mb=8192) == AgentSize(2, 7680, 2048)
+    assert divide_machine(4, cpus=2, memory_mb=1024, disk_mb=100) == AgentSize(1, 128, 12)
+    assert AgentSize(1.5, 10, 20).as_text() == "cpus:1.5;mem:10;disk:20"
+
+
+@pytest.mark.parametrize(
+    ("conf", "reduces", "words"),
+    [
+        ({"map.memory.mb": "1000"}, 0, "map.memory.mb"),
+        ({"map.memory.mb": "100", "reduce.memory.mb": "1000"}, 1, "reduce.memory.mb"),
+        ({"map.memory.mb": "100", "map.cpus": "2.5"}, 0, "map.cpus"),
+    ],
+)
+def test_attempts_that_fit_no_agent(conf: dict[str, str], reduces: int, words: str) -> None:
+    size = AgentSize(2, 1100, 1000)
+    settings = Conf({"map.memory.mb": "128", **conf, "reduce.memory.mb": "128"} | conf)
+    if "100" in conf.values():
+        settings = settings.merged({"map.memory.mb": "128"})
+    with pytest.raises(UsageProblem, match=words) as problem:
+        check_fits(size, 2, settings, reduces)
+    assert "--local-agents" in problem.value.message
+    check_fits(AgentSize(4, 4000, 1000), 1, settings, reduces)
+
+
+def patient(condition: Callable[[float], bool], seconds: float) -> bool:
+    return condition(seconds)
+
+
+def test_a_cluster_comes_and_goes() -> None:
+    cluster = LocalCluster(AgentSize(1, 512, 512), 2)
+    url = cluster.wait_ready()
+    with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:
+        assert answer.status == 200
+    assert cluster.poll() is None
+    assert cluster.stop(patient)
+    assert cluster.poll() == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{url}/version", timeout=10)
+
+
+def test_a_hurried_stop_kills_it() -> None:
+    cluster = LocalCluster(AgentSize(1, 512, 512), 1)
+    cluster.wait_ready()
+    assert not cluster.stop(lambda _condition, _seconds: False)
+    assert cluster.poll() is not None
+
+
+def test_it_goes_when_its_parent_does() -> None:
+    cluster = LocalCluster(AgentSize(1, 512, 512), 1)
+    cluster.wait_ready()
+    assert cluster._process.stdin is not None
+    cluster._process.stdin.close()
+    end = time.monotonic() + 20
+    while cluster.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    cluster.stop(patient)
+
+
+def test_one_that_does_not_start_is_told_in_one_line() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    cluster = LocalCluster(AgentSize(1, 512, 512), 5000)
+    with pytest.raises(UsageProblem, match="did not start") as problem:
+        cluster.wait_ready()
+    assert "\n" not in problem.value.message
+    cluster.stop(patient)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
