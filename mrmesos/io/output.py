@@ -68,12 +68,15 @@ class _Counted(io.RawIOBase):
     def __init__(self, file: Any) -> None:
         self.file = file
         self.bytes = 0
+        self.given_up = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
+        if self.given_up:
+            return len(view)  # ParquetWriter finishes its file even as it is destroyed
         self.file.write(view)
         self.bytes += len(view)
         return len(view)
@@ -110,6 +113,7 @@ class _TextWriter:
         return self._records, self._counted.bytes
 
     def abort(self) -> None:
+        self._counted.given_up = True
         _close_quietly(self._file)
 
 
@@ -123,6 +127,7 @@ class _TableWriter:
         self._schema = schema
         self._writer: Any = None
         self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = 0
         self._records = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -130,12 +135,13 @@ class _TableWriter:
             return
         self._records += batch.num_rows
         self._pending.append(batch.select(["key", "value"]))
-        size = sum(pending.nbytes for pending in self._pending)
+        self._pending_bytes += batch.nbytes
         if isinstance(self._fmt, ParquetOutput):
-            full = size >= _ROW_GROUP_BYTES
+            full = self._pending_bytes >= _ROW_GROUP_BYTES
         else:  # nothing but nulls so far: wait for a type
             untyped = any(pa.types.is_null(field.type) for field in self._pending[-1].schema)
-            full = self._writer is not None or not untyped or size >= _PENDING_BYTES
+            full = self._writer is not None or not untyped
+            full = full or self._pending_bytes >= _PENDING_BYTES
         if full:
             self._flush()
 
@@ -150,7 +156,7 @@ class _TableWriter:
             raise _unwritable(self._uri, exc) from exc
         except pa.ArrowException as exc:
             raise OutputError(f"{self._uri}: cannot be written: {reason(exc)}") from exc
-        self._pending = []
+        self._pending, self._pending_bytes = [], 0
 
     def _open(self) -> None:
         if self._schema is None:
@@ -216,6 +222,7 @@ class _TableWriter:
         return self._records, self._file.bytes
 
     def abort(self) -> None:
+        self._file.given_up = True
         _close_quietly(self._file)
 
 

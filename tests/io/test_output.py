@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import errno
+import gc
 import json
 import math
 import pickle
@@ -331,6 +332,25 @@ def test_a_full_disk_names_the_file(
         fill()
     writer.abort()
     writer.abort()
+
+
+@pytest.mark.parametrize("fmt", [TextOutput(), ArrowOutput(), ParquetOutput()])
+@pytest.mark.filterwarnings("error")
+def test_giving_up_is_silent(
+    tmp_path: Path, fmt: OutputFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrmesos.io.output._ROW_GROUP_BYTES", 1)  # so that one is written at once
+    writer = open_writer(fmt, LOCAL, str(tmp_path / "part"))
+    writer.write(batches()[0])
+    writer.abort()
+    writer.abort()
+    del writer
+    gc.collect()  # an exception in a destructor fails the test
+
+
+def test_row_groups_are_of_decent_size(tmp_path: Path) -> None:
+    write(ParquetOutput(), tmp_path / "part", batches() * 50)
+    assert pq.ParquetFile(tmp_path / "part").num_row_groups == 1
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
