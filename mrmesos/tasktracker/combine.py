@@ -8,7 +8,8 @@ and combined before they are sorted at all; the sort buffer combines what is lef
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,10 @@ from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchReducer, Reducer
 from mrmesos.io.aggregate import combine_with
 from mrmesos.io.batches import take
-from mrmesos.io.columns import ColumnEncoder, encode_keys
-from mrmesos.io.sortkey import argsort, sort_column, with_sort_column
+from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.decode import decode_column
+from mrmesos.io.schema import KEY, VALUE
+from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.tasktracker.reducing import BatchGroupReducer, GroupReducer
 from mrmesos.tasktracker.user_code import make_task, wrong_use
 
@@ -34,14 +37,8 @@ _PAUSE_MAX = 64
 class Combiner(Protocol):
     """What a map task folds its output with. Batches have the columns `key` and `value`."""
 
-    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
-        """The pairs of one chunk, folded; None where that is not worth while or not possible."""
-
-    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
-        """What `fold_pairs` declined, as a batch: folded where it must be."""
-
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """One batch of a vectorised mapper, in any order, folded where that pays or must be."""
+        """A batch of the mapper's, in any order: folded where that pays, or must be."""
 
     def fold_sorted(self, batches: Batches) -> Batches:
         """Batches sorted by key, some folded before, folded again; sorted as well."""
@@ -51,7 +48,7 @@ class Combiner(Protocol):
 
     @property
     def records(self) -> tuple[int, int]:
-        """Records taken and given by `fold_pairs` and `fold_batch`."""
+        """Records taken and given by `fold_batch`."""
 
 
 def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combiner | None:
@@ -92,21 +89,26 @@ class _Adviser:
 
 
 class _Grouping:
-    """Rows brought together by key, in order of first appearance; stable within a key."""
+    """Rows brought together by key, in order of first appearance; stable within a key.
+
+    `order` lists the rows so, `starts` where each key's begin (and the end), `firsts` its first.
+    """
 
     def __init__(self, encoded: pa.DictionaryArray) -> None:
-        codes = encoded.indices.to_numpy()
-        self.distinct = encoded.dictionary
+        self.distinct = len(encoded.dictionary)
+        self.codes = encoded.indices.to_numpy()
         # numpy sorts 16-bit integers by radix, several times faster than wider ones.
-        narrow = codes.astype(np.uint16) if len(self.distinct) <= 1 << 16 else codes
+        narrow = self.codes.astype(np.uint16) if self.distinct <= 1 << 16 else self.codes
         self.order = np.argsort(narrow, kind="stable")
-        self.starts = np.zeros(len(self.distinct) + 1, np.int64)
-        np.cumsum(np.bincount(codes, minlength=len(self.distinct)), out=self.starts[1:])
+        self.starts = np.zeros(self.distinct + 1, np.int64)
+        np.cumsum(np.bincount(self.codes, minlength=self.distinct), out=self.starts[1:])
+        self.firsts = self.order[self.starts[:-1]]
 
 
-def _encoded(column: pa.Array) -> pa.DictionaryArray | None:
-    kind = column.type
-    if pa.types.is_null(kind) or pa.types.is_nested(kind) or not len(column):
+def _encoded(batch: pa.RecordBatch) -> pa.DictionaryArray | None:
+    """The sort column with equal keys numbered alike; None where there is nothing to tell apart."""
+    column = sort_column(batch)
+    if pa.types.is_null(column.type) or not len(column):
         return None
     return pc.dictionary_encode(column, null_encoding="encode")
 
@@ -124,39 +126,25 @@ class ReducerCombiner:
         """See Combiner."""
         return self._adviser.taken, self._adviser.given
 
-    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
-        """See Combiner."""
-        if not self._adviser.wanted():
-            return None
-        field, column = encode_keys(keys)
-        encoded = None if field.metadata else _encoded(column)
-        if encoded is None or not self._adviser.pays(len(keys), len(encoded.dictionary)):
-            return None
-        grouping = _Grouping(encoded)
-        together = list(map(values.__getitem__, grouping.order.tolist()))
-        # The first object of each key, as a mapper's own objects are (ints among floats, say).
-        firsts = grouping.order[grouping.starts[:-1]].tolist()
-        starts = grouping.starts.tolist()
-        groups = (
-            (keys[first], iter(together[start:end]))
-            for first, start, end in zip(firsts, starts, starts[1:], strict=False)
-        )
-        return self._counted(self._reducer.over_groups(groups), len(keys))
-
-    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner."""
-        return iter((batch,))
-
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
         if not self._adviser.wanted():
             return iter((batch,))
         batch = with_sort_column(batch)
-        encoded = _encoded(sort_column(batch))
+        encoded = _encoded(batch)
         if encoded is None or not self._adviser.pays(batch.num_rows, len(encoded.dictionary)):
             return iter((batch,))
-        together = take(batch, _Grouping(encoded).order)
-        return self._counted(self._reducer.over_sorted((together,)), batch.num_rows)
+        grouping = _Grouping(encoded)
+        keys = decode_column(
+            batch.column(KEY).take(pa.array(grouping.firsts)), batch.schema.field(KEY)
+        )
+        values = decode_column(
+            batch.column(VALUE).take(pa.array(grouping.order)), batch.schema.field(VALUE)
+        )
+        bounds = grouping.starts.tolist()
+        stretches = map(slice, bounds, islice(bounds, 1, None))
+        made = self._reducer.over_groups(keys, map(iter, map(values.__getitem__, stretches)))
+        return self._counted(made, batch.num_rows)
 
     def _counted(self, batches: Batches, taken: int) -> Batches:
         self._adviser.taken += taken
@@ -182,16 +170,9 @@ class BatchCombiner:
         self._combiner = combiner
         self._reducer = BatchGroupReducer(combiner, "combiner", "map")
 
-    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
-        """See Combiner."""
-        del keys, values
-        return None
-
-    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
+    def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
         return iter((batch,))
-
-    fold_batch = fold_encoded
 
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
@@ -206,7 +187,8 @@ class AggregateCombiner:
     """An aggregate's first halves: `initial` on every batch of the mapper, `merge` ever after."""
 
     def __init__(self, aggregate: type[Aggregate]) -> None:
-        self._aggregate = aggregate
+        self._initial = combine_with(aggregate, "initial")
+        self._merge = combine_with(aggregate, "merge")
         self._taken = self._given = 0
 
     @property
@@ -214,33 +196,43 @@ class AggregateCombiner:
         """See Combiner."""
         return self._taken, self._given
 
-    def fold_pairs(self, keys: list[Any], values: list[Any]) -> Batches | None:
-        """See Combiner."""
-        del keys, values
-        return None
-
-    def fold_encoded(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner."""
-        return self.fold_batch(batch)
-
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
         self._taken += batch.num_rows
         batch = with_sort_column(batch)
-        column = sort_column(batch)
-        encoded = _encoded(column)
-        order = argsort(column) if encoded is None else _Grouping(encoded).order
-        together = iter((take(batch, order),))
-        for folded in combine_with(self._aggregate, "initial")(together):
+        encoded = _encoded(batch)
+        for folded in self._initial((batch,)) if encoded is None else self._folded(batch, encoded):
             self._given += folded.num_rows
             yield folded
 
+    def _folded(self, batch: pa.RecordBatch, encoded: pa.DictionaryArray) -> Batches:
+        """Folded by the numbers of the keys, which are cheaper to move about than keys."""
+        grouping = _Grouping(encoded)
+        numbered = pa.RecordBatch.from_arrays(
+            [
+                pa.array(grouping.codes[grouping.order].astype(np.int64)),
+                batch.column(VALUE).take(pa.array(grouping.order)),
+            ],
+            schema=pa.schema([pa.field(KEY, pa.int64()), batch.schema.field(VALUE)]),
+        )
+        firsts = take(batch, grouping.firsts)
+        for folded in self._initial((numbered,)):
+            # One row for each number, ascending; perhaps in several batches.
+            keys = firsts.slice(folded.column(KEY)[0].as_py(), folded.num_rows)
+            yield _with_values(keys, folded)
+
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
-        return combine_with(self._aggregate, "merge")(batches)
+        return self._merge(batches)
 
     def close(self) -> None:
         """See Combiner."""
+
+
+def _with_values(keys: pa.RecordBatch, folded: pa.RecordBatch) -> pa.RecordBatch:
+    fields = [folded.schema.field(VALUE) if each.name == VALUE else each for each in keys.schema]
+    columns = [(folded if each.name == VALUE else keys).column(each.name) for each in fields]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
 def _nothing(batches: Batches, combiner: Reducer | BatchReducer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -15,13 +15,14 @@ import pyarrow as pa
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import HashPartitioner, Partitioner
 from mrmesos.conf import Conf
+from mrmesos.io.batches import concat
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.decode import decode_column
 from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.io.output import Writer, file_name, open_writer
 from mrmesos.io.partition import hash_partition
-from mrmesos.io.schema import KEY
+from mrmesos.io.schema import KEY, MAX_KERNEL_BYTES
 from mrmesos.io.sortbuffer import MapOutputWriter
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.tasktracker.combine import Combiner, make_combiner
@@ -36,6 +37,10 @@ OpenOutput = Callable[[Attempt, JobFacts], Writer]
 """Opens an attempt's part file; `open_part` does."""
 
 
+_FOLD_ROWS = 1 << 18
+_FOLD_BYTES = 16 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a sink has written: counters of the group `task`, bytes of each partition."""
@@ -47,11 +52,11 @@ class Written:
 class MapSink(Protocol):
     """Takes what a mapper yields."""
 
-    def write_pairs(self, keys: list[Any], values: list[Any]) -> int:
-        """Take pairs of Python objects; about how many bytes they were. Raises RecordTypeError."""
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
+        """Take pairs of Python objects. Raises RecordTypeError."""
 
-    def write_batch(self, batch: pa.RecordBatch) -> int:
-        """Take a batch of `key` and `value`; its bytes. Raises RecordTypeError."""
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Take a batch of `key` and `value`. Raises RecordTypeError."""
 
     def finish(self) -> Written:
         """Sort, merge, close what is to be closed."""
@@ -81,7 +86,7 @@ def make_sink(
 
 
 class ShuffleSink:
-    """Combines, partitions and sorts."""
+    """Combines, partitions and sorts. Small batches wait until there is enough to fold at once."""
 
     def __init__(
         self,
@@ -97,6 +102,8 @@ class ShuffleSink:
         self._combiner = combiner
         self._partitioner = partitioner
         self._work_dir = work_dir
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = self._waiting_bytes = 0
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
@@ -104,29 +111,37 @@ class ShuffleSink:
             combine=None if combiner is None else combiner.fold_sorted,
         )
 
-    def write_pairs(self, keys: list[Any], values: list[Any]) -> int:
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
         """See MapSink."""
-        combiner = self._combiner
-        if combiner is not None and (folded := combiner.fold_pairs(keys, values)) is not None:
-            return self._put(folded)
-        nbytes = 0
         for batch in self._encoder.encode(keys, values):
-            nbytes += batch.nbytes
-            self._put((batch,) if combiner is None else combiner.fold_encoded(batch))
-        return nbytes
+            self.write_batch(batch)
 
-    def write_batch(self, batch: pa.RecordBatch) -> int:
+    def write_batch(self, batch: pa.RecordBatch) -> None:
         """See MapSink."""
-        self._put((batch,) if self._combiner is None else self._combiner.fold_batch(batch))
-        return int(batch.nbytes)
+        waiting = self._waiting
+        if waiting and not waiting[-1].schema.equals(batch.schema, check_metadata=True):
+            self._flush()
+        waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_rows >= _FOLD_ROWS or self._waiting_bytes >= _FOLD_BYTES:
+            self._flush()
 
-    def _put(self, batches: Iterable[pa.RecordBatch]) -> int:
-        nbytes = 0
+    def _flush(self) -> None:
+        """Fold what waits, and hand it to the sort buffer with its partitions."""
+        if not self._waiting:
+            return
+        if self._waiting_bytes < MAX_KERNEL_BYTES:
+            batches = [concat(self._waiting)]
+        else:
+            batches = list(self._waiting)
+        self._waiting.clear()
+        self._waiting_rows = self._waiting_bytes = 0
         for batch in batches:
-            prepared = with_sort_column(batch)
-            self._writer.write(prepared, self._partitions(prepared))
-            nbytes += batch.nbytes
-        return nbytes
+            folded = (batch,) if self._combiner is None else self._combiner.fold_batch(batch)
+            for each in folded:
+                prepared = with_sort_column(each)
+                self._writer.write(prepared, self._partitions(prepared))
 
     def _partitions(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
         if self._partitioner is None:
@@ -136,6 +151,7 @@ class ShuffleSink:
 
     def finish(self) -> Written:
         """See MapSink."""
+        self._flush()
         output = self._writer.finish()
         output.data_path.replace(self._work_dir / OUTPUT_FILE)
         output.index_path.unlink()
@@ -195,14 +211,14 @@ class OutputSink:
         self._encoder = encoder
         self._writer = writer
 
-    def write_pairs(self, keys: list[Any], values: list[Any]) -> int:
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
         """See MapSink."""
-        return sum(self.write_batch(batch) for batch in self._encoder.encode(keys, values))
+        for batch in self._encoder.encode(keys, values):
+            self._writer.write(batch)
 
-    def write_batch(self, batch: pa.RecordBatch) -> int:
+    def write_batch(self, batch: pa.RecordBatch) -> None:
         """See MapSink."""
         self._writer.write(batch)
-        return int(batch.nbytes)
 
     def finish(self) -> Written:
         """See MapSink."""

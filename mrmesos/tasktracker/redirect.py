@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ class Redirected:
         self._saved: dict[int, int] = {}
 
     def __enter__(self) -> Self:
+        sys.stdout, sys.stderr = _usable(sys.stdout, 1), _usable(sys.stderr, 2)
         _flush()
         for fd, path in self._paths.items():
             self._saved[fd] = os.dup(fd)
@@ -40,19 +42,21 @@ class Redirected:
         for fd, saved in self._saved.items():
             os.dup2(saved, fd)
             os.close(saved)
-        sys.stdout = sys.__stdout__ = _usable(sys.__stdout__, 1)
-        sys.stderr = sys.__stderr__ = _usable(sys.__stderr__, 2)
+        sys.stdout, sys.stderr = _usable(sys.__stdout__, 1), _usable(sys.__stderr__, 2)
 
 
 def _usable(stream: TextIO | None, fd: int) -> TextIO:
-    """The stream, or a new one over `fd` where user code has closed it."""
-    if stream is not None and not stream.closed:
+    """The stream, or a new one over `fd` where user code has closed it; flushed at every line, so
+    that what was printed is there when user code brings the process down.
+    """
+    if isinstance(stream, io.TextIOWrapper) and not stream.closed:
+        stream.reconfigure(line_buffering=True)
         return stream
     return open(fd, "w", buffering=1, closefd=False, errors="backslashreplace")
 
 
 def _flush() -> None:
-    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
             if stream is not None:
                 stream.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import starmap
+from operator import length_hint
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from mrmesos.io.aggregate import combine_with
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.merge import group_spans, grouped, whole_groups
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError
-from mrmesos.tasktracker.records import ChunkSize, NotAPair, columns, flatten, take
+from mrmesos.tasktracker.records import ChunkSize, NotAPair, drain, flatten
 from mrmesos.tasktracker.user_code import TaskError, describe, shorten, wrong_use
 
 WHOLE_GROUPS_BYTES = 64 << 20
@@ -70,25 +71,31 @@ class GroupReducer:
         self._chunk = ChunkSize()
         self._role = role
         self._kind = kind
-        self._key: Any = None
+        self._keys: list[Any] = []  # of the groups being reduced; how far is what is left to come
+        self._position: Iterator[Any] = iter(())
         self.name = type(reducer).__name__
         self.groups = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """See Folder."""
         guard = Guard(batches)
-        yield from self.over_groups(grouped(iter(guard)), guard)
+        groups = self._followed(grouped(iter(guard)))
+        reduce = self._reducer.reduce
+        yield from self._drain(flatten(reduce, starmap(reduce, groups)), guard)
 
     def over_groups(
-        self, groups: Iterable[tuple[Any, Iterator[Any]]], guard: Guard | None = None
+        self, keys: list[Any], values: Iterable[Iterator[Any]]
     ) -> Iterator[pa.RecordBatch]:
-        """What the reducer makes of `groups`, in batches."""
+        """What the reducer makes of these groups, in batches; as many keys as iterators."""
         reduce = self._reducer.reduce
-        yield from self._drain(flatten(reduce, starmap(reduce, self._followed(groups))), guard)
+        self._keys, self._position = keys, iter(keys)
+        self.groups += len(keys)
+        yield from self._drain(flatten(reduce, map(reduce, self._position, values)), None)
+        self._keys = []
 
     def close(self) -> Iterator[pa.RecordBatch]:
         """See Folder."""
-        self._key = None
+        self._keys = []
         yield from self._drain(self._closing(), None)
 
     def _closing(self) -> Iterator[Any]:
@@ -99,42 +106,33 @@ class GroupReducer:
     ) -> Iterator[tuple[Any, Iterator[Any]]]:
         for group in groups:
             self.groups += 1
-            self._key = group[0]
+            self._keys = [group[0]]
             yield group
 
     def _drain(self, items: Iterator[Any], guard: Guard | None) -> Iterator[pa.RecordBatch]:
         while True:
             try:
-                chunk = take(items, self._chunk.pairs)
+                keys, values = drain(items, self._chunk.pairs)
             except BaseException as exc:
                 if guard is not None:
                     guard.check()
+                if isinstance(exc, NotAPair):
+                    raise not_a_pair(self._reducer, exc.item, where=self._where()) from None
                 raise TaskError(describe(exc, where=self._where(), kind=self._kind)) from exc
             if guard is not None:
                 guard.check()
-            if not chunk:
+            if not keys:
                 return
-            yield from self._encoded(chunk)
-
-    def _encoded(self, chunk: list[Any]) -> Iterator[pa.RecordBatch]:
-        try:
-            keys, values = columns(chunk)
-        except NotAPair as wrong:
-            raise not_a_pair(self._reducer, wrong.item, where=self._where()) from None
-        nbytes = 0
-        try:
-            for batch in self._encoder.encode(keys, values):
-                nbytes += batch.nbytes
-                yield batch
-        except RecordTypeError as exc:
-            raise wrong_use(str(exc), where=self._where()) from exc
-        self._chunk.learn(keys, values, nbytes)
+            try:
+                yield from self._encoder.encode(keys, values)
+            except RecordTypeError as exc:
+                raise wrong_use(str(exc), where=self._where()) from exc
+            self._chunk.learn(keys, values)
 
     def _where(self) -> str:
-        name = type(self._reducer).__name__
-        if self._key is None and not self.groups:
-            return f"{self._role} {name}"
-        return f"{self._role} {name}, key {shorten(self._key)}"
+        place = f"{self._role} {self.name}"
+        begun = len(self._keys) - length_hint(self._position)
+        return f"{place}, key {shorten(self._keys[begun - 1])}" if begun > 0 else place
 
 
 class BatchGroupReducer:
