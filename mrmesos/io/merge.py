@@ -226,19 +226,34 @@ def _groups_by_batch(stream: Iterator[pa.RecordBatch]) -> Iterator[_Groups]:
         spans = group_spans(batch)
         starts = pa.array(spans[:-1])
         keys = decode_column(batch.column(KEY).take(starts), batch.schema.field(KEY))
-        bounds = spans[:-1].tolist()
         values = _values(batch)
-        parts: Iterable[Iterable[Any]]
-        if bounds[-1] == len(bounds) - 1:
-            parts = zip(values[: bounds[-1]], strict=True)  # groups of one
-        else:
-            parts = map(values.__getitem__, starmap(slice, pairwise(bounds)))
-        yield zip(keys[:-1], map(iter, parts), strict=True)
+        yield zip(keys[:-1], map(iter, _parts(values, spans[:-1])), strict=True)
         tail = _Tail(batch.slice(batch.num_rows - 1), stream)
-        key, first = keys[-1], values[bounds[-1] :]
-        del batch, keys, values, parts
+        key, first = keys[-1], values[int(spans[-2]) :]
+        del batch, keys, values
         yield ((key, tail.values(first)),)
         batch = tail.finish()
+
+
+def _parts(values: list[Any], bounds: np.ndarray) -> Iterable[Sequence[Any]]:
+    """The values between each two bounds, by whatever costs least for groups of their sizes."""
+    larger = np.flatnonzero(np.diff(bounds) > 1).tolist()
+    starts = bounds.tolist()
+    if len(larger) * 4 > len(starts):
+        return map(values.__getitem__, starmap(slice, pairwise(starts)))
+    return chain.from_iterable(_stretches(values, starts, larger))
+
+
+def _stretches(
+    values: list[Any], starts: list[int], larger: list[int]
+) -> Iterator[Iterable[Sequence[Any]]]:
+    """Groups of one, many together, and those larger between them."""
+    done = 0
+    for index in larger:
+        yield zip(values[starts[done] : starts[index]], strict=True)
+        yield (values[starts[index] : starts[index + 1]],)
+        done = index + 1
+    yield zip(values[starts[done] : starts[-1]], strict=True)
 
 
 def whole_groups(
