@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from mrmesos.minimesos.server import AgentSpec, MiniMesosConfig
 
 MIB = 1024 * 1024
 DEFAULT_PORTS = "[31000-32000]"
@@ -138,66 +142,91 @@ def minimesos(
 
     Any Mesos framework can use it at http://HOST:PORT.
     """
-    import asyncio
     import logging
+    import shutil
     import tempfile
 
-    from mrmesos.minimesos.resources import parse_attributes
-    from mrmesos.minimesos.server import AgentSpec, MiniMesosConfig, serve
+    from mrmesos.minimesos.server import MiniMesosConfig
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
     try:
         place.mkdir(parents=True, exist_ok=True)
-        defaults = machine_resources(agents, place)
-        specs = []
-        for number in range(agents):
-            text = resources[number % len(resources)] if resources else ""
-            labels = attributes[number % len(attributes)] if attributes else ""
-            parse_attributes(labels)
-            name = (hostname or os.uname().nodename).replace("{n}", str(number))
-            specs.append(AgentSpec(name, complete_resources(text, defaults), labels))
         config = MiniMesosConfig(
             work_dir=place,
             host=host,
             port=port,
-            agents=tuple(specs),
+            agents=agent_specs(agents, resources, attributes, hostname, place),
             allocation_interval=allocation_interval,
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
         )
-    except (ValueError, OSError) as error:
-        if work_dir is None:
-            place.rmdir()
+        _run(config, announce, exit_with_stdin)
+    except ValueError as error:
         raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.UsageError(f"cannot serve on {host}:{port}: {error.strerror}") from None
+    finally:
+        if work_dir is None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def agent_specs(
+    agents: int,
+    resources: tuple[str, ...],
+    attributes: tuple[str, ...],
+    hostname: str | None,
+    work_dir: Path,
+) -> tuple[AgentSpec, ...]:
+    """What the options say of each agent. Raises `ValueError`."""
+    from mrmesos.minimesos.resources import parse_attributes
+    from mrmesos.minimesos.server import AgentSpec
+
+    for name, given in (("--resources", resources), ("--attributes", attributes)):
+        if len(given) > agents:
+            raise ValueError(f"{name} is given {len(given)} times for --agents {agents}")
+    defaults = machine_resources(agents, work_dir)
+    specs = []
+    for number in range(agents):
+        text = resources[number % len(resources)] if resources else ""
+        labels = attributes[number % len(attributes)] if attributes else ""
+        parse_attributes(labels)
+        name = (hostname or os.uname().nodename).replace("{n}", str(number))
+        specs.append(AgentSpec(name, complete_resources(text, defaults), labels))
+    return tuple(specs)
+
+
+def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -> None:
+    """Serve until the end. Raises `OSError` when the port cannot be had."""
+    import asyncio
+
+    from mrmesos.minimesos.server import serve
 
     def ready(url: str) -> None:
-        _announce(announce, url)
-        click.echo(f"minimesos serves {url} with {agents} agent{'s'[: agents != 1]}", err=True)
+        try:
+            _announce(announce, url)
+        except OSError as error:
+            raise ValueError(f"cannot announce to {announce}: {error.strerror}") from None
+        count = len(config.agents)
+        click.echo(f"minimesos serves {url} with {count} agent{'s'[: count != 1]}", err=True)
 
     async def run() -> None:
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def read_stdin() -> None:
+            if not os.read(sys.stdin.fileno(), 4096):
+                loop.remove_reader(sys.stdin.fileno())
+                stop.set()
+
         if exit_with_stdin:
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stdin, stop)
+            try:
+                loop.add_reader(sys.stdin.fileno(), read_stdin)
+            except OSError:  # a file, or /dev/null
+                raise ValueError("--exit-with-stdin needs a pipe as standard input") from None
         await serve(config, ready, stop)
 
-    try:
-        asyncio.run(run())
-    except OSError as error:
-        raise click.UsageError(f"cannot serve on {host}:{port}: {error.strerror}") from None
-
-
-def _stdin(stop: object) -> None:
-    import asyncio
-
-    assert isinstance(stop, asyncio.Event)
-    try:
-        data = os.read(sys.stdin.fileno(), 4096)
-    except OSError:
-        data = b""
-    if not data:
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        stop.set()
+    asyncio.run(run())
 
 
 def _announce(where: str | None, url: str) -> None:

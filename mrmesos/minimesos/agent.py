@@ -154,7 +154,7 @@ class Agent:
             if executor.info is None and executor.id == task_id:
                 self._kill_command(executor, policy)
                 return
-            if task_id in executor.tasks:
+            if task_id in executor.tasks and executor.state is State.RUNNING:
                 kill: Json = {"task_id": {"value": task_id}}
                 if policy is not None:
                     kill["kill_policy"] = policy

@@ -112,7 +112,7 @@ class Containers:
                 return
             self._tell(f"+{container.sandbox}")
             container.process = spawn(command, container.sandbox, environment, user)
-        except (OSError, fetcher.FetchError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, fetcher.FetchError, subprocess.SubprocessError) as error:
             self._forget(container)
             failed(f"Failed to launch container: {error}")
             return
@@ -165,7 +165,14 @@ class Containers:
 
 
 def _remove(sandbox: Path) -> None:
+    """A sandbox that nobody needs any more, and what is empty without it."""
     shutil.rmtree(sandbox, ignore_errors=True)
+    runs = sandbox.parent
+    with contextlib.suppress(OSError):
+        if (runs / "latest").readlink().name == sandbox.name:
+            (runs / "latest").unlink()
+        runs.rmdir()
+        runs.parent.rmdir()
 
 
 def _point_latest(sandbox: Path) -> None:

@@ -343,8 +343,11 @@ class Master:
 
     def next_framework_id(self) -> str:
         """An id that no framework had."""
-        self._framework_count += 1
-        return f"{self.id}-{self._framework_count - 1:04d}"
+        while True:
+            framework_id = f"{self.id}-{self._framework_count:04d}"
+            self._framework_count += 1
+            if framework_id not in self.frameworks and framework_id not in self.completed:
+                return framework_id
 
     def remove_framework(self, framework: Framework) -> None:
         """TEARDOWN, or nobody came back in time: everything of the framework goes."""

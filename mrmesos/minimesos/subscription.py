@@ -7,6 +7,7 @@ from functools import partial
 from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.records import Framework, Stream
 from mrmesos.minimesos.resources import ANY_ROLE, Json
+from mrmesos.minimesos.validation import invalid_id
 
 MAX_FRAMEWORKS = 1000
 
@@ -17,9 +18,11 @@ def subscribe(master: Master, subscribe_call: Json, stream: Stream) -> Framework
     suppressed = subscribe_call.get("suppressed_roles", [])
     framework_id = (info.get("id") or {}).get("value", "")
     error = invalid_info(info, suppressed)
-    if framework_id in master.completed:
+    if framework_id and (wrong := invalid_id(framework_id)) is not None:
+        error = f"FrameworkID is invalid: {wrong}"
+    elif framework_id in master.completed:
         error = "Framework has been removed"
-    elif not framework_id and len(master.frameworks) >= MAX_FRAMEWORKS:
+    elif framework_id not in master.frameworks and len(master.frameworks) >= MAX_FRAMEWORKS:
         error = f"More than {MAX_FRAMEWORKS} frameworks"
     if error is not None:
         refuse(stream, error)
@@ -145,6 +148,9 @@ def update_framework(master: Master, framework: Framework, call: Json) -> str | 
     if error is None:
         framework.info = {**info, "id": {"value": framework.id}}
         master.allocator.add_framework(framework.id, framework.roles, suppressed)
+        for offer in [o for o in master.offers.values() if o.framework_id == framework.id]:
+            if offer.role not in framework.roles:
+                master.rescind(offer)
         for agent in master.agents.values():
             agent.agent.framework_updated(framework.info)
         master.offer()

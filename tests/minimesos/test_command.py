@@ -145,11 +145,15 @@ def test_agents_resources_and_names(started: MakeStarted) -> None:
         (["--weights", "a=0"], "weight above 0"),
         (["--port", "99999"], "65535"),
         (["--agents", "0"], "--agents"),
+        (["--resources", "cpus:1", "--resources", "cpus:2"], "2 times for --agents 1"),
+        (["--exit-with-stdin"], "needs a pipe"),
+        (["--announce", "/no/such/place"], "cannot announce"),
     ],
 )
 def test_usage_errors_are_one_clear_line(arguments: list[str], text: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", RUN, "--port", "0", *arguments],
+        stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=30, check=False,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip

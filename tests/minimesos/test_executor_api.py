@@ -262,3 +262,14 @@ def test_executor_calls_that_are_refused(make_cluster: MakeCluster) -> None:
         assert answer[0] == code, (body, answer)
         assert text in answer[1]
     assert get_json(agent.address, "/version")["version"] == "1.12.0"
+
+
+def test_old_sandboxes_are_removed(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster(max_sandboxes=2)
+    scheduler, offer = start(cluster)
+    names = [f"t{n}" for n in range(5)]
+    scheduler.accept([offer], [command_task(name, offer, "true") for name in names])
+    for name in names:
+        scheduler.update(name, "TASK_FINISHED")
+    left = cluster.mesos.config.work_dir
+    wait_for(lambda: len(list(left.glob("slaves/*/frameworks/*/executors/*"))) == 2)

@@ -168,6 +168,7 @@ def test_unknown_framework_id_is_taken_as_after_a_new_master(master: Master) -> 
         ({"roles": ["a", "a"], "capabilities": [{"type": "MULTI_ROLE"}]}, "duplicate"),
         ({"role": "-a"}, "Role '-a' is invalid"),
         ({"failover_timeout": -1}, "failover_timeout"),
+        ({"id": {"value": "../../up"}}, "FrameworkID is invalid"),
     ],
 )
 def test_bad_frameworks_are_told_and_hung_up_on(master: Master, info: Json, text: str) -> None:
@@ -330,3 +331,20 @@ def test_unsupported_operations_lose_nothing(master: Master, clock: FakeClock) -
     master.call(framework, "ACCEPT", {"accept": accept})
     clock.advance(1)
     assert offers_of(stream)[0]["id"] != offer["id"]
+
+
+def test_given_framework_ids_are_not_given_again(master: Master) -> None:
+    taken, _ = connect(master, f"{master.id}-0000")
+    fresh, _ = connect(master)
+    assert fresh.id == f"{master.id}-0001" != taken.id
+
+
+def test_role_that_is_given_up_takes_its_offers_along(master: Master) -> None:
+    several = [{"type": "MULTI_ROLE"}]
+    framework, stream = connect(master, roles=["a"], capabilities=several)
+    info = {"user": "u", "name": "n", "roles": ["b"], "capabilities": several}
+    assert subscription.update_framework(master, framework, {"framework_info": info}) is None
+    assert stream.kinds()[-2:] == ["RESCIND", "OFFERS"]
+    assert offers_of(stream)[0]["allocation_info"] == {"role": "b"}
+    bad = {"framework_info": {**info, "role": "c"}}
+    assert "must not be set" in str(subscription.update_framework(master, framework, bad))
