@@ -8,6 +8,7 @@ As Hadoop's MapTask.MapOutputBuffer: when `io.sort.mb` is full, its records are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from mrmesos.io.sortkey import argsort, is_sorted, sort_column, with_sort_column
 from mrmesos.io.unify import unify_batches
 
 Combine = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+_WRITE_BYTES = 1 << 20
 
 DATA_NAME, INDEX_NAME = "output.data", "output.index"
 
@@ -64,16 +67,20 @@ class MapOutputWriter:
         *,
         conf: Conf,
         combine: Combine | None = None,
+        combine_merged: Combine | None = None,
         sort_bytes: int | None = None,
         max_bytes: int = MAX_KERNEL_BYTES,
     ) -> None:
         """`combine` gets one partition's sorted batches (with `__sort` where the keys need one) and
-        yields sorted batches. `sort_bytes` overrides `io.sort.mb`; no kernel is handed more than
-        `max_bytes` unless a single record is larger. Raises ConfError.
+        yields sorted batches; `combine_merged` does so where runs of what it gave are merged, if
+        that is not the same (counts are added, not counted again). `sort_bytes` overrides
+        `io.sort.mb`; no kernel is handed more than `max_bytes` unless a single record is larger.
+        Raises ConfError.
         """
         self._directory = directory
         self._num_partitions = num_partitions
         self._combine = combine
+        self._combine_merged = combine_merged or combine
         self._codec = codec_of(conf)
         self._factor = conf.get_as(IO_SORT_FACTOR)
         wanted = conf.get_as(IO_SORT_MB) << 20 if sort_bytes is None else sort_bytes
@@ -107,7 +114,8 @@ class MapOutputWriter:
             wrong = low if low < 0 else high
             raise ValueError(f"partition {wrong} is not in [0, {self._num_partitions})")
         done = 0
-        for piece in cut(with_sort_column(batch), batch.num_rows, self._sort_bytes):
+        for raw in cut(batch, batch.num_rows, self._sort_bytes):
+            piece = with_sort_column(raw)
             size = piece.nbytes
             if self._buffered.batches and self._buffered.size + size > self._sort_bytes:
                 self._spill()
@@ -131,7 +139,8 @@ class MapOutputWriter:
             run.path.replace(data)
             run.path = data
             index = MapOutputIndex(run.segments)
-            index.write(index_path)
+            with _named(index_path):
+                index.write(index_path)
         except BaseException:
             self.abort()
             raise
@@ -154,7 +163,7 @@ class MapOutputWriter:
             if batch is not None and starts[number] < starts[number + 1]:
                 yield batch.slice(starts[number], starts[number + 1] - starts[number])
 
-        self._write_run(partition, combined=self._combine is not None)
+        self._write_run(partition, self._combine)
 
     def _merge(self, first: int) -> None:
         """Put one run in the place of up to `io.sort.factor` runs from `first` on.
@@ -173,35 +182,31 @@ class MapOutputWriter:
             ]
             return merge_runs(parts, max_bytes=self._max_bytes)
 
-        self._write_run(partition, combined=self._combine is not None)
+        self._write_run(partition, self._combine_merged)
         self._runs[first : first + len(runs)] = [self._runs.pop()]
         for run in runs:
             run.path.unlink()
 
     def _write_run(
-        self, partition: Callable[[int], Iterator[pa.RecordBatch]], *, combined: bool
+        self, partition: Callable[[int], Iterator[pa.RecordBatch]], combine: Combine | None
     ) -> None:
         run = _Run(self._directory / f"spill-{self._run_number}.data", [])
         self._run_number += 1
         self._runs.append(run)  # before it exists: abort() removes it whatever happens
-        try:
-            with run.path.open("wb") as file:
-                for number in range(self._num_partitions):
-                    batches = partition(number)
-                    if combined:
-                        batches = self._combined(batches)
-                    segment = write_segment(file, batches, codec=self._codec)
-                    run.segments.append(segment)
-                    self._counters["SPILLED_RECORDS"] += segment.rows
-        except OSError as error:
-            if error.filename is None:  # a failed write does not say where
-                raise OSError(error.errno, error.strerror, str(run.path)) from error
-            raise
+        with _named(run.path), run.path.open("wb", buffering=_WRITE_BYTES) as file:
+            for number in range(self._num_partitions):
+                batches = partition(number)
+                if combine is not None:
+                    batches = self._combined(combine, batches)
+                segment = write_segment(file, batches, codec=self._codec)
+                run.segments.append(segment)
+                self._counters["SPILLED_RECORDS"] += segment.rows
 
-    def _combined(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        assert self._combine is not None
+    def _combined(
+        self, combine: Combine, batches: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
         last: pa.RecordBatch | None = None
-        for raw in self._combine(self._counted(batches)):
+        for raw in combine(self._counted(batches)):
             if not raw.num_rows:
                 continue
             batch = with_sort_column(raw)
@@ -217,6 +222,17 @@ class MapOutputWriter:
         for batch in batches:
             self._counters["COMBINE_INPUT_RECORDS"] += batch.num_rows
             yield batch
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A failed write does not say where: let its error name the path."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def _sorted_by_partition(

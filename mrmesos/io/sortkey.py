@@ -67,7 +67,8 @@ def sort_column(batch: pa.RecordBatch) -> pa.Array:
     key = batch.column(KEY)
     if is_direct(key.type):
         return key
-    return with_sort_column(batch.select([KEY, "value"])).column(SORT)
+    ready = with_sort_column(batch)
+    return ready.column(SORT if SORT in ready.schema.names else KEY)
 
 
 def drop_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -95,11 +96,13 @@ def plain(array: pa.Array) -> pa.Array:
     kind = array.type
     if pa.types.is_dictionary(kind):
         return plain(array.dictionary_decode())
-    if is_text(kind) and not pa.types.is_string(kind):
-        return array.cast(pa.string())
-    if is_bytes(kind) and not pa.types.is_binary(kind):
-        return array.cast(pa.binary())
-    return array
+    wanted = pa.string() if is_text(kind) else pa.binary() if is_bytes(kind) else kind
+    try:
+        return array if kind.equals(wanted) else array.cast(wanted)
+    except pa.ArrowInvalid as error:
+        raise RecordTypeError(
+            f"a column of {array.nbytes} bytes in one batch: {error}; yield smaller batches"
+        ) from None
 
 
 def _one_zero_one_nan(key: pa.Array) -> pa.Array:

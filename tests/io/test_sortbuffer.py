@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mrmesos.api.aggregates import Sum
+from mrmesos.api.aggregates import Count, Sum
 from mrmesos.conf import Conf
 from mrmesos.io.aggregate import combine_with
 from mrmesos.io.columns import decode_batch, encode_pairs
@@ -37,6 +37,7 @@ def sort_map(
     sort_bytes: int | None = None,
     factor: int = 64,
     combine: Combine | None = None,
+    combine_merged: Combine | None = None,
     max_bytes: int = 1 << 30,
 ) -> MapOutput:
     writer = MapOutputWriter(
@@ -44,6 +45,7 @@ def sort_map(
         partitions,
         conf=Conf({"io.sort.factor": str(factor)}),
         combine=combine,
+        combine_merged=combine_merged,
         sort_bytes=sort_bytes,
         max_bytes=max_bytes,
     )
@@ -123,6 +125,35 @@ def test_combining_does_not_change_sums(
     found = read_all(output)
     assert sorted(pair for part in found for pair in part) == sorted(sums.items())
     assert output.counters["COMBINE_INPUT_RECORDS"] >= len(pairs)
+
+
+@pytest.mark.parametrize("sort_bytes", [None, 160, 1000])
+def test_partial_counts_are_added_where_runs_are_merged(
+    tmp_path: Path, sort_bytes: int | None
+) -> None:
+    keys = [number % 10 for number in range(1000)]
+    output = sort_map(
+        tmp_path,
+        keys,
+        ["any"] * 1000,
+        2,
+        rows=10,
+        sort_bytes=sort_bytes,
+        factor=3,
+        combine=combine_with(Count, "initial"),
+        combine_merged=combine_with(Count, "merge"),
+    )
+    assert sorted(pair for part in read_all(output) for pair in part) == [
+        (key, 100) for key in range(10)
+    ]
+
+
+def test_batches_as_batch_mappers_give_them(tmp_path: Path) -> None:
+    writer = MapOutputWriter(tmp_path, 1, conf=Conf())
+    for kind in (pa.large_string(), pa.string(), pa.dictionary(pa.int8(), pa.string())):
+        batch = pa.record_batch({"key": pa.array(["b", "a"], kind), "value": [1, 2]})
+        writer.write(batch, hash_partition(sort_column(batch), 1))
+    assert read_all(writer.finish()) == [[("a", 2)] * 3 + [("b", 1)] * 3]
 
 
 def test_counters_and_runs(tmp_path: Path) -> None:
