@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+
+from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.task import BadTransition, TaskInProgress
+from mrmesos.wire.heartbeat import KillAttempt, MapOutputs
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.task import AttemptProgress, AttemptState
+from tests.jobtracker.harness import Hands, launches, long, of, short, started
+
+
+def told(commands: list[object]) -> list[list[str]]:
+    """The map outputs in some commands, `-m1` for one withdrawn."""
+    return [
+        [short(o.attempt_id) if o.attempt_id else f"-m{o.map_index}" for o in news.outputs]
+        for news in of(commands, MapOutputs)
+    ]
+
+
+def test_reduces_are_told_of_each_map_output_once_and_in_order() -> None:
+    hands = Hands()
+    job = hands.job(maps=4, reduces=2, job_reduce_slowstart_completedmaps="0.25")
+    hands.offer("a", "b", "c")
+    commands = hands.end(long(job, "m2"))
+    assert started(commands) == ["m3"]
+    assert told([*commands]) == [], "no reduce runs yet"
+    commands = hands.offer("d", "e")
+    assert sorted(started(commands)) == ["r0", "r1"]
+    assert told([*commands]) == [["m2"], ["m2"]], "all so far, to each tracker"
+    assert told([*hands.end(long(job, "m0"))]) == [["m0"], ["m0"]]
+    assert told([*hands.end(long(job, "m1"))]) == [["m1"], ["m1"]]
+
+
+def test_a_second_reduce_on_a_tracker_is_told_only_what_is_new() -> None:
+    hands = Hands()
+    job = hands.job(maps=2, reduces=2)
+    hands.offer("a")
+    hands.end(long(job, "m0"))
+    commands = hands.end(long(job, "m1"))
+    assert started(commands) == ["r0"]
+    assert told([*commands]) == [["m0", "m1"]]
+    commands = hands.end(long(job, "r0"))
+    assert started(commands) == ["r1"]
+    assert told([*commands]) == [], "the tracker keeps the table until the job ends"
+
+
+def test_a_lost_output_is_withdrawn_and_replaced() -> None:
+    hands = Hands()
+    job = hands.job(maps=2, reduces=1)
+    first, _ = launches(hands.offer("a", "b"))
+    hands.end(long(job, "m0"))
+    hands.end(long(job, "m1"))
+    assert hands.tracker_of[long(job, "r0")] != first.tracker_id
+    commands = hands.do(ev.TrackerLost(first.tracker_id, "a", 9))
+    assert told([*commands]) == [["-m0"]]
+    hands.offer("c")
+    assert told([*hands.end(long(job, "m0.1"))]) == [["m0.1"]]
+
+
+def reducing(reduces: int) -> tuple[Hands, str]:
+    """A job whose one map has run on `m`, and whose reduces run on agents of their own."""
+    hands = Hands()
+    job = hands.job(maps=1, reduces=reduces, reduce_memory_mb="4096")
+    hands.offer("m", mem=2048)
+    hands.end(long(job, "m0"))
+    hands.offer(*"abcdefgh"[:reduces])
+    assert hands.status(job).reduces.running == reduces
+    return hands, job
+
+
+def complain(hands: Hands, job: str, index: int) -> None:
+    name = long(job, f"r{index}")
+    progress = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=[long(job, "m0")])
+    hands.beat(hands.tracker_of[name], progress=[progress])
+
+
+def test_one_complaint_of_many_reduces_is_not_enough() -> None:
+    hands, job = reducing(5)
+    for _ in range(9):
+        complain(hands, job, 0)
+    complain(hands, job, 1)
+    assert hands.status(job).maps.succeeded == 1
+    complain(hands, job, 2)
+    assert hands.status(job).maps.succeeded == 0
+    complain(hands, job, 3)
+    hands.offer("x")
+    hands.end(long(job, "m0.1"))
+    complain(hands, job, 4)
+    assert hands.status(job).maps.succeeded == 1, "that was about the old output"
+
+
+def test_complaints_of_all_that_run_are_enough() -> None:
+    hands, job = reducing(2)
+    complain(hands, job, 0)
+    assert hands.status(job).maps.succeeded == 1
+    complain(hands, job, 1)
+    assert hands.status(job).maps.succeeded == 0
+    assert hands.status(job).maps.failed_attempts == 0
+
+
+def test_complaints_about_nothing_change_nothing() -> None:
+    hands, job = reducing(1)
+    name = long(job, "r0")
+    wrong = ["", "attempt_1_0001_m_000000_0", long(job, "m7"), long(job, "r0"), long(job, "m0.9")]
+    progress = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=wrong)
+    assert hands.beat(hands.tracker_of[name], progress=[progress]) == []
+    assert hands.status(job).maps.succeeded == 1
+
+
+def test_a_map_that_runs_again_as_the_job_commits_is_ended() -> None:
+    hands, job = reducing(1)
+    complain(hands, job, 0)
+    (launch,) = launches(hands.offer("x"))
+    hands.beat(launch.tracker_id)
+    commands = hands.end(long(job, "r0"))
+    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [long(job, "m0.1")]
+    hands.do(ev.JobCommitted(job))
+    assert not hands.core.state.attempts
+    hands.end(long(job, "m0.1"), AttemptState.KILLED)
+
+
+def test_killed_attempts_do_not_count_as_failures() -> None:
+    hands = Hands()
+    job = hands.job(maps=1, map_maxattempts="1")
+    hands.offer("a")
+    assert started(hands.end(long(job, "m0"), AttemptState.KILLED)) == ["m0.1"]
+    assert hands.status(job).maps.killed_attempts == 1
+
+
+def test_reports_of_unknown_attempts_are_ignored() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    (launch,) = launches(hands.offer("a"))
+    strange = hands.report(long(job, "m0"))
+    hands.running[long(job, "m9")] = hands.running[long(job, "m0")]
+    assert hands.beat(launch.tracker_id, [hands.report(long(job, "m9"))]) == []
+    hands.agent_of["tracker_other"] = "a"
+    assert hands.beat("tracker_other", [strange]) == []
+    assert hands.status(job).maps.running == 1
+
+
+def test_a_wrong_transition_tells_the_story() -> None:
+    task = TaskInProgress("job_1_0001", TaskKind.MAP, 3)
+    with pytest.raises(
+        BadTransition, match=r"task_1_0001_m_000003 cannot(.|\n)*PENDING -> PENDING"
+    ):
+        task.withdraw(5.0, "gone")
