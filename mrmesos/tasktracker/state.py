@@ -36,7 +36,7 @@ class WorkerState(StrEnum):
 class Worker:
     """One worker process. `job_id` is empty as long as it has run nothing (a blank one).
 
-    `started` once it was ready.
+    `overdue`: it is killed because it never became ready.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Worker:
     since: float
     job_id: str = ""
     attempt_id: str = ""
-    started: bool = False
+    overdue: bool = False
 
 
 @dataclass(slots=True)

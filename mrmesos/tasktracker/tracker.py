@@ -260,10 +260,7 @@ class Tracker:
 
     def _job_fetched(self, event: ev.JobFetched) -> None:
         job = self.jobs.get(event.facts.job_id)
-        if job is None:
-            # Forgotten while it was fetched: what the fetch wrote goes, too.
-            self._out.append(cmd.ForgetJob(event.facts.job_id))
-        else:
+        if job is not None:
             job.facts, job.code_path, job.fetching = event.facts, event.code_path, False
 
     def _job_fetch_failed(self, event: ev.JobFetchFailed, now: float) -> None:
@@ -287,7 +284,7 @@ class Tracker:
                 worker = self.workers.get(event.worker)
                 if worker is not None and worker.state is WorkerState.STARTING:
                     self._start_failures = 0
-                    worker.state, worker.since, worker.started = WorkerState.IDLE, now, True
+                    worker.state, worker.since = WorkerState.IDLE, now
             case ev.WorkerProgressed():
                 self._progressed(event, now)
             case ev.WorkerDone():
@@ -353,7 +350,7 @@ class Tracker:
         if run is not None:
             verdict = run.verdict or endings.crashed(event.status, run.position)
             self._over(run, verdict, now, event.log_tail, event.peak_bytes)
-        elif not worker.started:
+        elif worker.state is WorkerState.STARTING or worker.overdue:
             self._failed_to_start(event, now)
 
     def _failed_to_start(self, event: ev.WorkerExited, now: float) -> None:
@@ -393,6 +390,7 @@ class Tracker:
         for worker in self.workers.values():
             late = now - worker.since > WORKER_START_SECONDS
             if worker.state is WorkerState.STARTING and late:
+                worker.overdue = True
                 self._kill_worker(worker)
         if (
             self.slots
@@ -461,12 +459,14 @@ class Tracker:
             self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
 
     def _end_surplus(self) -> None:
-        """Idle workers hold memory: of jobs no more than there are free slots, and one blank."""
+        """Workers hold memory: idle ones of jobs no more than there are free slots, and one blank
+        one more than attempts wait for.
+        """
         idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
         bound = sorted((w for w in idle if w.job_id), key=lambda w: w.since, reverse=True)
         waiting = sum(1 for _ in self._waiting())
-        blank = [w for w in idle if not w.job_id]
-        for worker in bound[len(self.slots) - len(self.runs) :] + blank[waiting + 1 :]:
+        blanks = self._blanks()
+        for worker in bound[len(self.slots) - len(self.runs) :] + blanks[waiting + 1 :]:
             self._kill_worker(worker)
 
     def _settle_forgotten(self, job: JobHere) -> None:
@@ -474,7 +474,7 @@ class Tracker:
         for worker in mine:
             if worker.state is WorkerState.IDLE:
                 self._kill_worker(worker)
-        if not mine and not self._runs_of(job.job_id):
+        if not mine and not job.fetching and not self._runs_of(job.job_id):
             del self.jobs[job.job_id]
             self._out.append(cmd.ForgetJob(job.job_id))
 

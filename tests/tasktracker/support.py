@@ -24,8 +24,10 @@ CODE = b"the pickled job"
 DEADLINE = 30.0
 
 
-def facts(job: str = JOB, *, maps: int = 4, reduces: int = 3, **conf: str) -> JobFacts:
-    """A job's facts; settings with `__` for a dot: `map__memory__mb="128"`."""
+def facts(
+    job: str = JOB, conf: dict[str, str] | None = None, *, maps: int = 4, reduces: int = 3
+) -> JobFacts:
+    """A job's facts."""
     source: InputFormat = TextInput()
     sink: OutputFormat = TextOutput()
     spec = JobSpec(
@@ -36,7 +38,7 @@ def facts(job: str = JOB, *, maps: int = 4, reduces: int = 3, **conf: str) -> Jo
         input_format=source,
         output_format=sink,
         num_reducers=reduces,
-        conf={name.replace("__", "."): value for name, value in conf.items()},
+        conf=conf or {},
         code=hashlib.sha256(CODE).hexdigest(),
     )
     return JobFacts(job_id=job, spec=spec, token=f"secret of {job}", num_maps=maps)
