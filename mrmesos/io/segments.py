@@ -4,74 +4,40 @@ A segment is one partition of one sorted run: an Arrow IPC stream, or nothing at
 rows. Where the type of its records changes half-way (integers, then doubles) another stream
 follows the first within the segment. Segments lie one after another in the data file, so a range
 read serves one as it is, compressed; its CRC-32 in the index covers every byte of it.
-
-The index is `b"MRMX"`, a version byte, a CRC-32 (big-endian) and the segments in MessagePack.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
 import pyarrow as pa
 
 from mrmesos.conf import MAP_OUTPUT_CODEC, Conf, ConfError
 from mrmesos.io.batches import cut
+from mrmesos.io.index import MapOutputIndex, Segment
+
+__all__ = [
+    "CorruptSegmentError",
+    "MapOutputIndex",
+    "Segment",
+    "codec_of",
+    "read_segment",
+    "write_segment",
+]
 
 SEGMENT_BATCH_BYTES = 256 << 10
 """Uncompressed size that batches of a segment are cut to: a merge holds two of each run."""
 SEGMENT_BATCH_ROWS = 1 << 16
 
-_MAGIC = b"MRMX"
-_VERSION = 1
-_HEADER = struct.Struct(">4sBI")
 _CHUNK = 1 << 20
 
 
 class CorruptSegmentError(Exception):
     """Map output is not what was written; the message names the file or source, and the part."""
-
-
-class Segment(msgspec.Struct, frozen=True, array_like=True):
-    """Where one partition lies in a data file, in bytes, and what it holds."""
-
-    offset: int
-    length: int
-    rows: int
-    crc32: int
-
-
-class MapOutputIndex(msgspec.Struct, frozen=True, array_like=True):
-    """The segments of one data file, by partition."""
-
-    segments: list[Segment]
-
-    def write(self, path: Path) -> None:
-        """Write to `path`. Raises OSError."""
-        body = msgspec.msgpack.encode(self)
-        path.write_bytes(_HEADER.pack(_MAGIC, _VERSION, zlib.crc32(body)) + body)
-
-    @classmethod
-    def read(cls, path: Path) -> MapOutputIndex:
-        """Read what `write` wrote. Raises OSError, or CorruptSegmentError naming `path`."""
-        data = path.read_bytes()
-        if len(data) < _HEADER.size:
-            raise CorruptSegmentError(f"{path}: cut short at {len(data)} bytes")
-        magic, version, crc32 = _HEADER.unpack_from(data)
-        if magic != _MAGIC or version != _VERSION:
-            raise CorruptSegmentError(f"{path}: no index of map output of version {_VERSION}")
-        body = data[_HEADER.size :]
-        if zlib.crc32(body) != crc32:
-            raise CorruptSegmentError(f"{path}: checksum does not match")
-        try:
-            return msgspec.msgpack.decode(body, type=cls)
-        except msgspec.MsgspecError as error:
-            raise CorruptSegmentError(f"{path}: {error}") from None
 
 
 def codec_of(conf: Conf) -> str | None:

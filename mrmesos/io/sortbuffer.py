@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from mrmesos.conf import IO_SORT_FACTOR, IO_SORT_MB, Conf
 from mrmesos.io.batches import concat, cut, take
+from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.schema import MAX_KERNEL_BYTES
-from mrmesos.io.segments import MapOutputIndex, Segment, codec_of, read_segment, write_segment
+from mrmesos.io.segments import codec_of, read_segment, write_segment
 from mrmesos.io.sortkey import argsort, is_sorted, sort_column, with_sort_column
 from mrmesos.io.unify import unify_batches
 

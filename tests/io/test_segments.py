@@ -13,7 +13,6 @@ from mrmesos.conf import Conf, ConfError
 from mrmesos.io.columns import decode_batch, encode_pairs
 from mrmesos.io.segments import (
     CorruptSegmentError,
-    MapOutputIndex,
     Segment,
     codec_of,
     read_segment,
@@ -111,23 +110,6 @@ def test_an_index_that_disagrees(tmp_path: Path) -> None:
     wrong = Segment(segment.offset, segment.length, 4, segment.crc32)
     with pytest.raises(CorruptSegmentError, match="3 rows instead of 4"):
         list(read_segment(file.getvalue(), wrong))
-
-
-def test_index(tmp_path: Path) -> None:
-    path = tmp_path / "output.index"
-    index = MapOutputIndex([Segment(0, 10, 3, 99), Segment(10, 0, 0, 0), Segment(10, 2**40, 1, 7)])
-    index.write(path)
-    assert MapOutputIndex.read(path) == index
-    data = path.read_bytes()
-    for position in range(len(data)):
-        damaged = bytearray(data)
-        damaged[position] ^= 1
-        path.write_bytes(bytes(damaged))
-        with pytest.raises(CorruptSegmentError, match=r"output\.index"):
-            MapOutputIndex.read(path)
-        path.write_bytes(data[:position])
-        with pytest.raises(CorruptSegmentError, match=r"output\.index"):
-            MapOutputIndex.read(path)
 
 
 def test_codecs() -> None:
