@@ -76,6 +76,15 @@ def parse_body(body: bytes) -> Json:
         raise BadCall("Failed to parse body into JSON: " + _syntax_error(body)) from None
     if not isinstance(value, dict):
         raise BadCall("Failed to convert JSON into Call protobuf: Expecting a JSON object")
+    return dict(_without_nulls(value))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Protobuf takes a null for a field that is not set."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_without_nulls(one) for one in value]
     return value
 
 

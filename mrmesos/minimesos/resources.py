@@ -245,7 +245,7 @@ def _value_from_json(item: Json) -> Value:
         return thousandths
     if kind == RANGES:
         pairs = [(int(r["begin"]), int(r["end"])) for r in item.get("ranges", {}).get("range", [])]
-        if any(begin > end or begin < 0 for begin, end in pairs):
+        if any(begin > end or begin < 0 or end >= 1 << 63 for begin, end in pairs):
             raise ResourceError("Invalid ranges resource: begin > end")
         joined = normal_ranges(pairs)
         if sum(e - b + 1 for b, e in joined) != sum(e - b + 1 for b, e in pairs):
@@ -265,7 +265,8 @@ def from_json(items: Iterable[Json]) -> Resources:
     for item in items:
         value = _value_from_json(item)
         reservations = tuple(
-            (str(r.get("type", "STATIC")), str(r["role"])) for r in item.get("reservations", [])
+            (str(r.get("type", "STATIC")), str(r.get("role", ANY_ROLE)))
+            for r in item.get("reservations", [])
         )
         role = item.get("role", ANY_ROLE)
         if not reservations and role != ANY_ROLE:

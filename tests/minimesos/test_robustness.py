@@ -1,0 +1,114 @@
+"""A scheduler that says strange things is refused or answered, and breaks nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from typing import Any, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrmesos.minimesos import subscription
+from mrmesos.minimesos.allocator import Allocator
+from mrmesos.minimesos.calls import BadCall, check_scheduler_call, parse_body
+from mrmesos.minimesos.master import Master
+from mrmesos.minimesos.records import AgentPort
+from mrmesos.minimesos.resources import Json, parse
+from tests.minimesos.cluster import command_task, scalar
+from tests.minimesos.fakes import FakeAgent, FakeClock, FakeStream
+
+TOTAL = parse("cpus:4;mem:4096;cpus(a):1;ports:[1-9]")
+STRANGE: tuple[Any, ...] = (
+    None, "", "*", "a/b", 0, -1, 1.5, 1e30, 2**70, True, [], {}, [None], {"value": "x"},
+    {"value": -3}, {"value": 1e300}, {"role": "a"}, {"role": None}, [{}], {"range": None},
+    {"range": [{"begin": 5, "end": 2}]}, {"range": [{"begin": 0, "end": 2**70}]}, "SET", "RANGES",
+)  # fmt: skip
+
+
+def calls(framework_id: str, offer_id: str, agent_id: str) -> list[Json]:
+    task = command_task("t", {"agent_id": {"value": agent_id}}, "x")
+    executor = {
+        "executor_id": {"value": "e"},
+        "command": {"value": "y", "environment": {"variables": [{"name": "n", "value": "v"}]}},
+        "resources": [scalar("cpus", 1, reservations=[{"type": "STATIC", "role": "a"}])],
+    }
+    second = {**task, "task_id": {"value": "u"}, "executor": executor}
+    del second["command"]
+    ports = {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 1, "end": 2}]}}
+    third = {**task, "task_id": {"value": "v"}, "resources": [ports, *task["resources"]]}
+    launch = {"type": "LAUNCH", "launch": {"task_infos": [task, second, third]}}
+    ids = {"task_id": {"value": "t"}, "agent_id": {"value": agent_id}}
+    accept = {"offer_ids": [{"value": offer_id}], "operations": [launch]}
+    capabilities = [{"type": "MULTI_ROLE"}]
+    info = {"user": "u", "name": "n", "roles": ["a"], "capabilities": capabilities}
+    to_executor = {"agent_id": ids["agent_id"], "executor_id": {"value": "e"}, "data": "eA=="}
+    made = [
+        {"type": "ACCEPT", "accept": {**accept, "filters": {"refuse_seconds": 1}}},
+        {"type": "DECLINE", "decline": {"offer_ids": [{"value": offer_id}]}},
+        {"type": "KILL", "kill": ids},
+        {"type": "RECONCILE", "reconcile": {"tasks": [ids, {"task_id": {"value": "z"}}]}},
+        {"type": "MESSAGE", "message": to_executor},
+        {"type": "SHUTDOWN", "shutdown": {k: to_executor[k] for k in ("agent_id", "executor_id")}},
+        {"type": "ACKNOWLEDGE", "acknowledge": {**ids, "uuid": "AAAAAAAAAAAAAAAAAAAAAA=="}},
+        {"type": "SUPPRESS", "suppress": {"roles": ["a"]}},
+        {"type": "REVIVE", "revive": {"roles": ["a"]}},
+        {"type": "SUBSCRIBE", "subscribe": {"framework_info": info}},
+    ]
+    return [{**one, "framework_id": {"value": framework_id}} for one in made]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every position inside a JSON value."""
+    found = [path] if path else []
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            found += places(value[key], (*path, key))
+    return found
+
+
+def change(value: Any, path: tuple[Any, ...], what: Any) -> None:
+    for key in path[:-1]:
+        value = value[key]
+    if what == "delete":
+        del value[path[-1]]
+    else:
+        value[path[-1]] = copy.deepcopy(what)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_strange_calls_break_nothing(data: st.DataObject) -> None:
+    clock = FakeClock()
+    master = Master(clock, Allocator(1.0, rng=random.Random(0)))
+    master.start()
+    agent_id = master.next_agent_id()
+    where: Json = {"hostname": "h", "ip": "127.0.0.1", "port": 1, "attributes": []}
+    master.add_agent(agent_id, cast(AgentPort, FakeAgent()), resources=TOTAL, **where)
+    stream = FakeStream()
+    info = {"user": "u", "name": "n", "role": "a"}
+    framework = subscription.subscribe(master, {"framework_info": info}, stream)
+    assert framework is not None
+    for _ in range(3):
+        offer_id = next(iter(master.offers), "none")
+        body = data.draw(st.sampled_from(calls(framework.id, offer_id, agent_id)))
+        for _ in range(data.draw(st.integers(0, 2))):
+            path = data.draw(st.sampled_from(places(body)))
+            change(body, path, data.draw(st.sampled_from(("delete", *STRANGE))))
+            if not places(body):
+                break
+        try:
+            checked = parse_body(json.dumps(body).encode())
+            kind = check_scheduler_call(checked)
+        except BadCall:
+            continue
+        if kind == "SUBSCRIBE":
+            subscription.subscribe(master, checked["subscribe"], FakeStream())
+        elif framework.stream is not None:
+            master.call(framework, kind, checked)
+        clock.advance(1.5)
+        assert TOTAL.contains(master.allocator.available(agent_id))
+    for one in list(master.frameworks.values()):
+        master.remove_framework(one)
+    assert master.allocator.available(agent_id) == TOTAL
