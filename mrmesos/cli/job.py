@@ -16,6 +16,7 @@ from mrmesos.wire.job import JobState, JobStatus
 
 DEFAULT_URL = "http://127.0.0.1:5051"
 WAIT_SECONDS = 20.0
+RETRY_SECONDS = 3.0
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -36,7 +37,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 def _client(url: str) -> JobTrackerClient:
     try:
-        return JobTrackerClient(url, retry_seconds=3.0)
+        return JobTrackerClient(url, retry_seconds=RETRY_SECONDS)
     except ValueError as problem:
         raise UsageProblem(f"--jobtracker: {problem}") from None
 

@@ -30,7 +30,9 @@ def format_counters(counters: Mapping[str, Mapping[str, int]]) -> str:
     lines = []
     for group in sorted(counters, key=lambda name: (name != "task", name)):
         names = counters[group]
-        width = max((len(name) for name in names), default=0)
+        if not names:
+            continue
+        width = max(len(name) for name in names)
         lines.append(f"  {group}")
         lines += [f"    {name:<{width}}  {amount:>15,}" for name, amount in sorted(names.items())]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.interrupts import Interrupted, Interrupts
 from mrmesos.cli.loading import LoadedJob, Target, load, parse_target
-from mrmesos.conf import SETTINGS, Conf, ConfError, parse_assignments
+from mrmesos.conf import SETTINGS, Conf, parse_assignments
 from mrmesos.wire.job import JobSpec, JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ def submit(
     try:
         overrides = Conf(parse_assignments(assignments))
         warnings = overrides.check()
-    except ConfError as problem:
+        if jobtracker:
+            jobtracker = JobTrackerClient(jobtracker).url
+    except ValueError as problem:  # ConfError is one
         raise UsageProblem(str(problem)) from None
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)

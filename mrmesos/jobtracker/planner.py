@@ -86,9 +86,8 @@ def plan(command: PlanJob) -> Event:
         with _taking_output:
             committer.check_absent()
             committer.setup_job()
-    except Exception as problem:
-        logger.exception("%s: planning failed", command.job_id)
-        return JobPlanFailed(command.job_id, as_attempt_error(problem))
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        return JobPlanFailed(command.job_id, _told(command.job_id, "planning", problem))
     return JobPlanned(command.job_id, tuple(splits))
 
 
@@ -98,9 +97,8 @@ def commit(command: CommitJob) -> Event:
 
     try:
         OutputCommitter(command.spec.output).commit_job(command.winners)
-    except Exception as problem:
-        logger.exception("%s: commit failed", command.job_id)
-        return JobCommitFailed(command.job_id, as_attempt_error(problem))
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        return JobCommitFailed(command.job_id, _told(command.job_id, "commit", problem))
     return JobCommitted(command.job_id)
 
 
@@ -110,10 +108,20 @@ def abort(command: AbortJob) -> Event:
 
     try:
         OutputCommitter(command.spec.output).abort_job()
-    except Exception as problem:
-        logger.exception("%s: cleaning up failed", command.job_id)
-        return JobAborted(command.job_id, f"{command.spec.output}: {_one_line(problem)}")
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        error = _told(command.job_id, "cleaning up", problem)
+        return JobAborted(command.job_id, error.message)
     return JobAborted(command.job_id)
+
+
+def _told(job_id: str, what: str, problem: Exception) -> AttemptError:
+    """Log it, with a traceback only where nobody expected it."""
+    error = as_attempt_error(problem)
+    if error.kind is ErrorKind.INTERNAL:
+        logger.exception("%s: %s failed", job_id, what)
+    else:
+        logger.warning("%s: %s failed: %s", job_id, what, error.message)
+    return error
 
 
 def as_attempt_error(problem: Exception) -> AttemptError:

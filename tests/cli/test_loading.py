@@ -153,7 +153,7 @@ def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
     used = GOOD.replace("yield line, 1", "LOCK.acquire()\n        yield line, 1")
     message = refusal(tmp_path, lock + used)
     assert "`LOCK`, used by M.map" in message
-    attribute = GOOD + "    def __init__(self, args):\n        self.handle = (x for x in "")\n"
+    attribute = GOOD + "    def __init__(self, args):\n        self.handle = (x for x in [])\n"
     assert "self.handle" in refusal(tmp_path, attribute, name="b.py")
 
 

@@ -1,0 +1,219 @@
+"""The command as people use it: processes, signals, files; afterwards nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+DEADLINE = 90.0
+WORDCOUNT = """
+import sys, time
+from mrmesos.api import Job, Mapper, Reducer
+
+class Tokenize(Mapper):
+    def setup(self):
+        self.pause = float(self.context.params.get("pause", "0"))
+
+    def map(self, key, line):
+        time.sleep(self.pause)
+        for word in line.split():
+            if word == self.context.params.get("poison"):
+                print("about to fail", file=sys.stderr)
+                raise ValueError("a poisoned word")
+            yield word, 1
+
+class Total(Reducer):
+    def reduce(self, word, counts):
+        yield word, sum(counts)
+
+class WordCount(Job):
+    mapper, combiner, reducer = Tokenize, Total, Total
+"""
+TEXT = "the quick brown fox\njumps over the lazy dog\nthe end\n" * 20
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+class House:
+    """A directory that everything started here can be recognised by."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.started: list[subprocess.Popen[str]] = []
+        (directory / "tmp").mkdir()
+        (directory / "wc.py").write_text(WORDCOUNT)
+        (directory / "in.txt").write_text(TEXT)
+        self.environment = {
+            **{name: text for name, text in os.environ.items() if name != "MRMESOS_JOBTRACKER_URL"},
+            "TMPDIR": str(directory / "tmp"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mrmesos", *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def submit(self, *more: str, output: str = "out") -> subprocess.Popen[str]:
+        files = ("--input", "in.txt", "--output", output)
+        return self.start("submit", "wc.py", *files, *more)
+
+    def counts(self, output: str = "out") -> Counter[str]:
+        counts: Counter[str] = Counter()
+        assert (self.directory / output / "_SUCCESS").exists()
+        for part in (self.directory / output).glob("part-*"):
+            for line in part.read_text().splitlines():
+                word, number = line.split("\t")
+                counts[word] += int(number)
+        return counts
+
+    def processes(self) -> list[str]:
+        """Command lines of whatever was started from here and lives."""
+        mark, found = str(self.directory).encode(), []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                if mark in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue
+        return found
+
+    def is_clean(self) -> bool:
+        return not self.processes() and not list((self.directory / "tmp").glob("minimesos*"))
+
+    def mapping(self) -> bool:
+        """Whether some attempt has a directory in a sandbox."""
+        return any((self.directory / "tmp").rglob("attempt_*"))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    for process in house.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    wait_until(house.is_clean, f"the end of {house.processes()}")
+
+
+def test_a_local_job_with_a_report(house: House) -> None:
+    more = ("--report", "r.json", "--local-agents", "2", "-D", "job.maps=4", "-D", "job.reduces=2")
+    process = house.submit(*more)
+    stdout, stderr = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, stderr
+    assert house.is_clean(), house.processes()
+    assert house.counts() == Counter(TEXT.split())
+    assert re.search(r"^job_\d+_0001 SUCCEEDED in [\d.]+ s: file:///", stdout, re.MULTILINE)
+    assert re.search(r"MAP_INPUT_RECORDS +60$", stdout, re.MULTILINE)
+    assert "maps 4/4  reduces 2/2" in stderr
+    report = json.loads((house.directory / "r.json").read_text())
+    assert (report["state"], len(report["attempts"])) == ("SUCCEEDED", 6)
+    assert {row["state"] for row in report["attempts"]} == {"SUCCEEDED"}
+
+
+def test_a_failing_job_shows_its_first_error(house: House) -> None:
+    process = house.submit("-D", "poison=lazy", "-D", "map.maxattempts=1")
+    stdout, stderr = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert house.is_clean()
+    assert not (house.directory / "out").exists()
+    assert "FAILED" in stdout
+    assert "error: ValueError: a poisoned word" in stderr
+    assert "in.txt" in stderr
+    assert "line 14, in map" in stderr
+    kept = re.search(r"log: +(\S+)$", stderr, re.MULTILINE)
+    assert kept is not None
+    assert "about to fail" in (Path(kept[1]) / "stderr").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_kills_the_job_and_leaves_nothing(house: House, number: signal.Signals) -> None:
+    process = house.submit("-D", "pause=60")
+    wait_until(house.mapping, "the job to start")
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert house.is_clean(), house.processes()
+    assert not (house.directory / "out").exists()
+    assert f"{number.name}: killing job_" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_signals_at_any_moment_leave_nothing(house: House) -> None:
+    for number in range(8):
+        process = house.submit("-D", "pause=60", output=f"out{number}")
+        time.sleep(0.05 + 0.2 * number)  # the moment is what varies; nothing waits for it
+        process.send_signal(signal.SIGINT)
+        if number % 2:
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=DEADLINE)
+        assert process.returncode in (1, -signal.SIGINT), stderr
+        assert not (house.directory / f"out{number}").exists(), (number, stderr)
+        wait_until(house.is_clean, "no process to be left")
+
+
+def test_when_the_command_is_killed_everything_goes(house: House) -> None:
+    process = house.submit("-D", "pause=60")
+    wait_until(lambda: any("tasktracker" in line for line in house.processes()), "a TaskTracker")
+    process.kill()
+    process.communicate()
+    wait_until(house.is_clean, "no process to be left")
+
+
+def test_a_jobtracker_holds_many_jobs_and_kills_one(house: House) -> None:
+    mesos = house.start("minimesos", "--port", "0", "--announce", "master")
+    wait_until((house.directory / "master").exists, "minimesos")
+    master = (house.directory / "master").read_text().strip()
+    service = house.start("jobtracker", "--master", master, "--port", "0")
+    assert service.stdout is not None
+    url = service.stdout.readline().split()[-1]
+    asked = ("--jobtracker", url)
+    slow = house.submit("--detach", *asked, "-D", "pause=60", output="slow")
+    slow_id = slow.communicate(timeout=DEADLINE)[0].strip()
+    wait_until(house.mapping, "the slow job")
+    others = [house.submit(*asked, output=f"out{n}") for n in range(2)]
+    listed = house.start("job", "list", *asked, "--json").communicate(timeout=DEADLINE)[0]
+    assert slow_id in {job["job_id"] for job in json.loads(listed)}
+    house.start("job", "kill", slow_id, *asked).communicate(timeout=DEADLINE)
+    waited = house.start("job", "wait", slow_id, *asked, "--timeout", "5")
+    assert "KILLED" in waited.communicate(timeout=DEADLINE)[0]
+    assert waited.returncode == 1
+    assert not (house.directory / "slow").exists()
+    for number, other in enumerate(others):
+        _, stderr = other.communicate(timeout=DEADLINE)
+        assert other.returncode == 0, stderr
+        assert house.counts(f"out{number}") == Counter(TEXT.split())
+    service.send_signal(signal.SIGTERM)
+    service.communicate(timeout=DEADLINE)
+    assert service.returncode == 0
+    mesos.send_signal(signal.SIGTERM)
+    mesos.communicate(timeout=DEADLINE)
+    assert house.is_clean(), house.processes()

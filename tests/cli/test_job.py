@@ -1,0 +1,101 @@
+"""`mrmesos job …` against a real service without a Mesos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.cli import main
+from mrmesos.cli.client import JobTrackerClient
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.framework import FrameworkCallbacks
+from mrmesos.jobtracker.service import JobTrackerService
+from mrmesos.wire.job import JobSpec, JobState
+from tests.jobtracker.fakes import FakeDriver, wait_until
+
+
+def make_driver(callbacks: FrameworkCallbacks, *_more: Any) -> FakeDriver:
+    return FakeDriver(callbacks)
+
+
+class Desk:
+    """A service with one job that never gets an offer."""
+
+    def __init__(self, directory: Path) -> None:
+        self.service = JobTrackerService(Conf(), "127.0.0.1:5050", make_driver=make_driver)
+        self.url = self.service.start()
+        self.client = JobTrackerClient(self.url)
+        (directory / "in.txt").write_text("a\n")
+        spec = JobSpec(
+            name="copy",
+            user="somebody",
+            inputs=(f"file://{directory / 'in.txt'}",),
+            output=f"file://{directory / 'out'}",
+            input_format=TextInput(),
+            output_format=TextOutput(),
+            num_reducers=0,
+            conf={},
+            code=self.client.upload(b"code"),
+        )
+        self.job_id = self.client.submit(spec)
+        wait_until(lambda: self.client.status(self.job_id).state is JobState.RUNNING)
+
+    def ask(self, *arguments: str) -> Result:
+        environment = {"MRMESOS_JOBTRACKER_URL": self.url}
+        return CliRunner().invoke(main, ["job", *arguments], env=environment)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.client.close()
+    desk.service.stop()
+
+
+def test_list(desk: Desk) -> None:
+    lines = desk.ask("list").stdout.splitlines()
+    assert lines[0].split() == ["JOB", "STATE", "USER", "MAPS", "REDUCES", "SUBMITTED", "NAME"]
+    assert lines[1].split()[:3] == [desk.job_id, "RUNNING", "somebody"]
+    (as_json,) = json.loads(desk.ask("list", "--json").stdout)
+    assert as_json["job_id"] == desk.job_id
+
+
+def test_status(desk: Desk) -> None:
+    assert desk.ask("status", desk.job_id).stdout.startswith(f"{desk.job_id} RUNNING  maps 0/2")
+    assert json.loads(desk.ask("status", desk.job_id, "--json").stdout)["state"] == "RUNNING"
+
+
+def test_kill_and_wait(desk: Desk) -> None:
+    assert desk.ask("wait", desk.job_id, "--timeout", "0.01").exit_code == 1
+    assert desk.ask("kill", desk.job_id).exit_code == 0
+    waited = desk.ask("wait", desk.job_id)
+    assert waited.exit_code == 1
+    assert f"{desk.job_id} KILLED" in waited.stdout
+
+
+def test_what_is_not_there(desk: Desk) -> None:
+    for arguments, words in (
+        (("status", "job_1_1"), "no job job_1_1"),
+        (("wait", "job_1_1"), "no job job_1_1"),
+        (("kill", "job_1_1"), "no job job_1_1"),
+        (("logs", "attempt_1"), "no attempt attempt_1"),
+        (("list", "--jobtracker", "ftp://x"), "http://host:port"),
+    ):
+        answer = desk.ask(*arguments)
+        assert answer.exit_code == 2
+        assert words in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+
+
+def test_no_jobtracker_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrmesos.cli.job.RETRY_SECONDS", 0.1)
+    answer = CliRunner().invoke(main, ["job", "list", "--jobtracker", "http://127.0.0.1:1"])
+    assert answer.exit_code == 2
+    assert "127.0.0.1:1" in answer.stderr
