@@ -1,0 +1,188 @@
+"""The simulation's clock and chance, its machines and processes, and what may go wrong."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.mailbox import Mailboxes
+from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
+
+EXPIRY = 20.0
+CONF = {"tasktracker.expiry.seconds": str(EXPIRY)}
+
+Amounts = dict[str, float]
+
+
+def amounts(*lists: tuple[Mapping[str, Any], ...]) -> Amounts:
+    """Resource JSON summed by name."""
+    sums: Amounts = {}
+    for resources in lists:
+        for resource in resources:
+            name = resource["name"]
+            sums[name] = round(sums.get(name, 0) + resource["scalar"]["value"], 3)
+    return sums
+
+
+def minus(left: Amounts, right: Amounts) -> Amounts:
+    """What is left, by name."""
+    return {name: round(value - right.get(name, 0), 3) for name, value in left.items()}
+
+
+def as_json(values: Amounts) -> tuple[dict[str, Any], ...]:
+    """Resource JSON."""
+    return tuple(
+        {"name": name, "type": "SCALAR", "scalar": {"value": value}, "role": "*"}
+        for name, value in values.items()
+        if value > 0
+    )
+
+
+@dataclass(slots=True)
+class Faults:
+    """How often things go wrong; all zero is a peaceful world. `until` they stop."""
+
+    attempt_fails: float = 0.0
+    heartbeat_lost: float = 0.0
+    heartbeat_doubled: float = 0.0
+    launch_fails: float = 0.0
+    executor_dies: float = 0.0
+    agent_dies: float = 0.0
+    silence: float = 0.0
+    disconnect: float = 0.0
+    rescind: float = 0.0
+    kill_job: float = 0.0
+    plan_fails: float = 0.0
+    commit_fails: float = 0.0
+    fetch_fails: float = 0.0
+    until: float = 120.0
+
+
+@dataclass(slots=True)
+class SimAgent:
+    """A machine."""
+
+    id: str
+    hostname: str
+    resources: Amounts
+    free: Amounts
+    alive: bool = True
+    filtered_until: float = 0.0
+    filtered: Amounts = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SimSlot:
+    """A Mesos task."""
+
+    id: str
+    agent: SimAgent
+    tracker_id: str
+    resources: Amounts
+    first: Attempt
+    state: str = "TASK_STAGING"
+    attempt: str = ""
+
+
+@dataclass(slots=True)
+class SimTracker:
+    """An executor process."""
+
+    id: str
+    agent: SimAgent
+    resources: Amounts
+    up: bool = False
+    gone: bool = False
+    slots: dict[str, SimSlot] = field(default_factory=dict)
+    sequence: int = 0
+    done: int = 0
+    reports: dict[str, AttemptReport] = field(default_factory=dict)
+    running: dict[str, tuple[Attempt, float]] = field(default_factory=dict)
+    outputs: dict[str, dict[int, MapOutput]] = field(default_factory=dict)
+    silent_until: float = 0.0
+    answered: float = 0.0
+
+
+def random_faults(rng: random.Random) -> Faults:
+    """Each kind of fault in about half of the worlds."""
+
+    def some(most: float) -> float:
+        return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
+
+    return Faults(
+        attempt_fails=some(0.3),
+        heartbeat_lost=some(0.4),
+        heartbeat_doubled=some(0.4),
+        launch_fails=some(0.4),
+        executor_dies=some(0.05),
+        agent_dies=some(0.02),
+        silence=some(0.03),
+        disconnect=some(0.03),
+        rescind=some(0.3),
+        kill_job=some(0.6),
+        plan_fails=some(0.2),
+        commit_fails=some(0.2),
+        fetch_fails=some(0.02),
+    )
+
+
+class Base(ABC):
+    """All that the world holds. `history` keeps the last events, for when something fails."""
+
+    def __init__(self, seed: int, faults: Faults | None) -> None:
+        self.rng = random.Random(seed)
+        self.faults = faults if faults is not None else random_faults(self.rng)
+        self.now = 1_000_000.0
+        self.start = self.now
+        self.heap: list[tuple[float, int, Callable[[], None]]] = []
+        self.counter = 0
+        self.history: list[str] = []
+        self.core = JobTracker(Conf(CONF), "202611201130")
+        self.mailboxes = Mailboxes()
+        self.to_mesos = self.from_mesos = 0.0
+        self.connected = False
+        self.epoch = 0
+        self.suppressed = False
+        self.agents: dict[str, SimAgent] = {}
+        self.offers: dict[str, tuple[SimAgent, Amounts]] = {}
+        self.slots: dict[str, SimSlot] = {}
+        self.trackers: dict[str, SimTracker] = {}
+        self.unacked: dict[str, ev.SlotUpdated] = {}
+        self.launched: set[str] = set()
+        self.succeeded: set[str] = set()
+        self.specs: dict[str, tuple[int, int]] = {}
+        self.ended: set[str] = set()
+        self.committed: set[str] = set()
+        self.killed: set[str] = set()
+        self.aborting: set[str] = set()
+        self.void: set[str] = set()
+        self.placed: list[tuple[str, str]] = []
+
+    @abstractmethod
+    def tell(self, event: ev.Event) -> None:
+        """Hand the core an event, and carry out what it commands."""
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        self.counter += 1
+        heapq.heappush(self.heap, (self.now + delay, self.counter, action))
+
+    def chance(self, probability: float) -> bool:
+        return self.faulty and self.rng.random() < probability
+
+    @property
+    def faulty(self) -> bool:
+        return self.now - self.start < self.faults.until
+
+    def note(self, text: str) -> None:
+        self.history.append(f"{self.now - self.start:8.3f} {text}")
+        del self.history[:-400]
+
+    def latency(self) -> float:
+        return self.rng.uniform(0.001, 0.02)

@@ -1,0 +1,287 @@
+"""The simulation's Mesos: offers, filters, executors, and updates until they are acknowledged."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+
+from mrmesos.jobtracker import commands as cmd
+from mrmesos.jobtracker import events as ev
+from mrmesos.wire.task import Attempt, AttemptState
+from tests.jobtracker.sim_base import (
+    Amounts,
+    Base,
+    SimAgent,
+    SimSlot,
+    SimTracker,
+    amounts,
+    as_json,
+    minus,
+)
+
+
+class MesosSide(Base):
+    """Answers the core's calls as a master would, in order and with delay."""
+
+    @abstractmethod
+    def beat(self, tracker: SimTracker) -> None:
+        """A TaskTracker begins to send heartbeats."""
+
+    @abstractmethod
+    def begin(self, tracker: SimTracker, slot: SimSlot, attempt: Attempt) -> None:
+        """A TaskTracker starts an attempt."""
+
+    @abstractmethod
+    def finish(self, tracker: SimTracker, attempt_id: str, state: AttemptState) -> None:
+        """An attempt ends."""
+
+    def register(self) -> None:
+        self.connected, self.suppressed = True, False
+        self.epoch += 1
+        self.from_mesos = self.now
+        self.tell(ev.Registered("framework"))
+        for update in list(self.unacked.values()):
+            self.event(update)
+        self.allocate()
+
+    def disconnect(self) -> None:
+        if not self.connected:
+            return
+        self.connected = False
+        for offer_id in list(self.offers):
+            self.take_back(offer_id)
+        self.tell(ev.Disconnected())
+        self.at(self.rng.uniform(0.1, 15), self.register)
+
+    def event(self, event: ev.Event) -> None:
+        """Send an event down the stream, in order; lost with the connection."""
+        epoch = self.epoch
+        self.from_mesos = max(self.from_mesos, self.now + self.latency())
+        self.at(
+            self.from_mesos - self.now,
+            lambda: self.tell(event) if self.connected and epoch == self.epoch else None,
+        )
+
+    def update(self, slot: SimSlot, state: str, reason: str = "", acked: bool = True) -> None:
+        self.counter += 1
+        uuid = f"u{self.counter}" if acked else ""
+        update = ev.SlotUpdated(slot.id, slot.agent.id, state, reason, "", "", uuid)
+        if uuid:
+            self.unacked[uuid] = update
+            self.at(10.0, lambda: self.again(uuid))
+        if self.connected:
+            self.event(update)
+
+    def again(self, uuid: str) -> None:
+        if uuid in self.unacked:
+            if self.connected:
+                self.event(self.unacked[uuid])
+            self.at(10.0, lambda: self.again(uuid))
+
+    def add_agent(self) -> None:
+        self.counter += 1
+        size = {
+            "cpus": float(self.rng.choice([1, 2, 4])),
+            "mem": float(self.rng.choice([2048, 4096])),
+        }
+        agent = SimAgent(f"S{self.counter}", f"host{self.counter}", size, dict(size))
+        self.agents[agent.id] = agent
+
+    def allocation(self) -> None:
+        self.allocate()
+        self.at(1.0, self.allocation)
+
+    def allocate(self) -> None:
+        if not self.connected or self.suppressed:
+            return
+        made = []
+        for agent in self.agents.values():
+            held = [a for a, _ in self.offers.values() if a is agent]
+            free = agent.free
+            if not agent.alive or held or free["cpus"] < 0.01 or free["mem"] < 32:
+                continue
+            within = all(free[n] <= agent.filtered.get(n, 0) for n in free)
+            if self.now < agent.filtered_until and within:
+                continue
+            self.counter += 1
+            self.offers[f"O{self.counter}"] = (agent, dict(free))
+            agent.free = dict.fromkeys(free, 0.0)
+            mine = [t.id for t in self.trackers.values() if t.agent is agent and not t.gone]
+            made.append(
+                ev.Offer(
+                    f"O{self.counter}", agent.id, agent.hostname, as_json(free), {}, tuple(mine)
+                )
+            )
+            if self.chance(self.faults.rescind):
+                self.take_back(f"O{self.counter}")
+                self.event(ev.OfferRescinded(f"O{self.counter}"))
+        if made:
+            self.event(ev.OffersReceived(tuple(made)))
+
+    def take_back(self, offer_id: str) -> None:
+        agent, held = self.offers.pop(offer_id)
+        for name, value in held.items():
+            agent.free[name] = round(agent.free[name] + value, 3)
+
+    def mesos_call(self, command: cmd.Command, epoch: int) -> None:
+        if not self.connected or epoch != self.epoch:
+            self.note(f"dropped {command}")
+            if isinstance(command, cmd.AcceptOffers):
+                self.void.update(launch.tracker_id for launch in command.launches)
+            return
+        match command:
+            case cmd.AcceptOffers():
+                self.accept(command)
+            case cmd.DeclineOffers():
+                for offer_id in command.offer_ids:
+                    if offer_id in self.offers:
+                        self.filter(offer_id, command.refuse_seconds)
+            case cmd.Suppress():
+                self.suppressed = True
+            case cmd.Revive():
+                self.suppressed = False
+                for agent in self.agents.values():
+                    agent.filtered_until = 0.0
+                self.allocate()
+            case cmd.Acknowledge():
+                self.unacked.pop(command.uuid, None)
+            case cmd.KillSlot():
+                self.kill_slot(command.slot_id, command.agent_id)
+            case cmd.Reconcile():
+                self.reconcile(command)
+            case cmd.ShutdownTracker():
+                tracker = self.trackers.get(command.tracker_id)
+                if tracker is not None and tracker.up:
+                    self.at(self.latency(), lambda: self.executor_gone(tracker))
+            case _:
+                raise AssertionError(command)
+
+    def filter(self, offer_id: str, seconds: float) -> None:
+        agent, held = self.offers[offer_id]
+        agent.filtered_until, agent.filtered = self.now + seconds, held
+        self.take_back(offer_id)
+
+    def accept(self, command: cmd.AcceptOffers) -> None:
+        valid = all(offer_id in self.offers for offer_id in command.offer_ids)
+        pool: Amounts = {}
+        agents = {self.offers[o][0].id for o in command.offer_ids if o in self.offers}
+        assert len(agents) <= 1
+        for offer_id in command.offer_ids:
+            if offer_id in self.offers:
+                agent, held = self.offers[offer_id]
+                pool = {n: pool.get(n, 0) + held[n] for n in held}
+                self.take_back(offer_id)
+        for launch in command.launches:
+            agent = self.agents[launch.agent_id]
+            resources = amounts(launch.resources)
+            slot = SimSlot(launch.slot_id, agent, launch.tracker_id, resources, launch.first)
+            assert launch.slot_id not in self.slots
+            self.placed.append((launch.first.attempt_id, agent.id))
+            if not valid:
+                self.void.add(launch.tracker_id)
+                self.update(slot, "TASK_LOST", "REASON_INVALID_OFFERS", acked=False)
+                continue
+            tracker = self.trackers.get(launch.tracker_id)
+            own = amounts(launch.tracker_resources)
+            asked = dict(resources)
+            if tracker is None:
+                asked = {n: round(asked.get(n, 0) + own.get(n, 0), 3) for n in {**asked, **own}}
+                tracker = SimTracker(launch.tracker_id, agent, own, answered=self.now)
+                self.trackers[tracker.id] = tracker
+                self.at(self.rng.uniform(0.1, 1.0), partial(self.executor_up, tracker))
+            assert tracker.resources == own, "an executor's resources changed"
+            if tracker.gone:
+                self.update(slot, "TASK_LOST", "REASON_EXECUTOR_TERMINATED", acked=False)
+                continue
+            if any(pool.get(name, 0) < value for name, value in asked.items()):
+                # The core may think that an executor runs whose first launch was void.
+                assert launch.tracker_id in self.void, "more accepted than offered"
+                if not tracker.slots:
+                    tracker.gone = True
+                self.update(slot, "TASK_ERROR", "REASON_TASK_INVALID", acked=False)
+                continue
+            pool = minus(pool, asked)
+            agent.free = minus(agent.free, asked)
+            self.slots[slot.id] = tracker.slots[slot.id] = slot
+            if tracker.up:
+                self.at(self.latency(), partial(self.slot_up, slot, tracker))
+        if valid and command.offer_ids:
+            agent.filtered_until = self.now + command.refuse_seconds
+            agent.filtered = dict(agent.free)
+
+    def executor_up(self, tracker: SimTracker) -> None:
+        if tracker.gone:
+            return
+        if self.chance(self.faults.launch_fails):
+            self.executor_gone(tracker)
+            return
+        tracker.up = True
+        tracker.answered = self.now
+        for slot in list(tracker.slots.values()):
+            self.slot_up(slot, tracker)
+        self.beat(tracker)
+
+    def slot_up(self, slot: SimSlot, tracker: SimTracker) -> None:
+        if tracker.gone or slot.id not in tracker.slots or slot.state != "TASK_STAGING":
+            return
+        slot.state = "TASK_RUNNING"
+        self.update(slot, "TASK_RUNNING")
+        self.begin(tracker, slot, slot.first)
+
+    def slot_over(self, slot: SimSlot, state: str, reason: str = "") -> None:
+        self.slots.pop(slot.id, None)
+        tracker = self.trackers[slot.tracker_id]
+        tracker.slots.pop(slot.id, None)
+        if slot.agent.alive:
+            for name, value in slot.resources.items():
+                slot.agent.free[name] = round(slot.agent.free[name] + value, 3)
+        self.update(slot, state, reason)
+
+    def executor_gone(self, tracker: SimTracker) -> None:
+        if tracker.gone:
+            return
+        tracker.gone, tracker.up = True, False
+        tracker.running.clear()
+        for slot in list(tracker.slots.values()):
+            self.slot_over(slot, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
+        for name, value in tracker.resources.items():
+            tracker.agent.free[name] = round(tracker.agent.free[name] + value, 3)
+        if self.connected and not self.chance(0.2):
+            self.event(ev.TrackerLost(tracker.id, tracker.agent.id, 256))
+
+    def agent_gone(self, agent: SimAgent) -> None:
+        agent.alive = False
+        for offer_id, (owner, _) in list(self.offers.items()):
+            if owner is agent:
+                self.take_back(offer_id)
+                if self.connected:
+                    self.event(ev.OfferRescinded(offer_id))
+        for tracker in list(self.trackers.values()):
+            if tracker.agent is agent and not tracker.gone:
+                tracker.gone, tracker.up = True, False
+                tracker.running.clear()
+                for slot in list(tracker.slots.values()):
+                    self.slot_over(slot, "TASK_LOST", "REASON_AGENT_REMOVED")
+        if self.connected:
+            self.event(ev.AgentLost(agent.id))
+        self.at(self.rng.uniform(1, 20), self.add_agent)
+
+    def kill_slot(self, slot_id: str, agent_id: str) -> None:
+        slot = self.slots.get(slot_id)
+        if slot is None:
+            if self.connected:
+                self.event(ev.SlotUpdated(slot_id, agent_id, "TASK_LOST", "REASON_RECONCILIATION"))
+            return
+        tracker = self.trackers[slot.tracker_id]
+        if tracker.up and slot.attempt:
+            self.finish(tracker, slot.attempt, AttemptState.KILLED)
+        self.slot_over(slot, "TASK_KILLED")
+        if not tracker.up and not tracker.slots:
+            self.executor_gone(tracker)
+
+    def reconcile(self, command: cmd.Reconcile) -> None:
+        asked = command.slots or tuple((s.id, s.agent.id) for s in self.slots.values())
+        for slot_id, agent_id in asked:
+            slot = self.slots.get(slot_id)
+            state = slot.state if slot is not None else "TASK_LOST"
+            self.event(ev.SlotUpdated(slot_id, agent_id, state, "REASON_RECONCILIATION"))

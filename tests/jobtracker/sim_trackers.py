@@ -1,0 +1,170 @@
+"""The simulation's TaskTrackers: heartbeats that get lost, attempts that take time and may fail."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker import events as ev
+from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.task import (
+    Attempt,
+    AttemptError,
+    AttemptProgress,
+    AttemptReport,
+    AttemptState,
+    ErrorKind,
+    MapTask,
+)
+from tests.jobtracker.sim_base import EXPIRY, SimSlot, SimTracker
+from tests.jobtracker.sim_mesos import MesosSide
+
+
+class TrackerSide(MesosSide):
+    """Carries out actions in the order of their numbers, as a TaskTracker does."""
+
+    ended: set[str]
+
+    def beat(self, tracker: SimTracker) -> None:
+        if tracker.gone:
+            return
+        if self.now - tracker.answered > EXPIRY:
+            self.executor_gone(tracker)
+            return
+        self.heartbeat(tracker)
+        self.at(1.0, lambda: self.beat(tracker))
+
+    def heartbeat(self, tracker: SimTracker) -> None:
+        if tracker.gone or not tracker.up:
+            return
+        tracker.sequence += 1
+        progress = [
+            AttemptProgress(
+                attempt_id=attempt_id,
+                progress=self.rng.random(),
+                fetch_failed=self.missing(tracker, attempt)[1],
+            )
+            for attempt_id, (attempt, _) in tracker.running.items()
+        ]
+        beat = hb.Heartbeat(
+            tracker_id=tracker.id,
+            agent_id=tracker.agent.id,
+            hostname=tracker.agent.hostname,
+            url=f"http://{tracker.id}",
+            sequence=tracker.sequence,
+            acknowledged=tracker.done,
+            slots=list(tracker.slots),
+            reports=list(tracker.reports.values()),
+            progress=progress,
+        )
+        if self.now < tracker.silent_until or self.chance(self.faults.heartbeat_lost):
+            return
+        self.at(self.rng.uniform(0.001, 0.05), lambda: self.hear(tracker, beat))
+        if self.chance(self.faults.heartbeat_doubled):
+            self.at(self.rng.uniform(0.001, 3.0), lambda: self.hear(tracker, beat))
+
+    def hear(self, tracker: SimTracker, beat: hb.Heartbeat) -> None:
+        if beat.tracker_id not in self.mailboxes:
+            self.at(self.latency(), lambda: self.executor_gone(tracker))
+            return
+        self.mailboxes.acknowledge(beat.tracker_id, beat.acknowledged)
+        self.tell(ev.HeartbeatReceived(beat))
+        self.answer(beat.tracker_id, beat)
+
+    def answer(self, tracker_id: str, beat: hb.Heartbeat | None = None) -> None:
+        tracker = self.trackers.get(tracker_id)
+        actions = self.mailboxes.to_send(tracker_id)
+        if tracker is None or actions is None:
+            return
+        if self.now < tracker.silent_until or self.chance(self.faults.heartbeat_lost):
+            return
+        told = [r.attempt_id for r in beat.reports] if beat is not None else []
+        self.at(self.rng.uniform(0.001, 0.05), lambda: self.receive(tracker, actions, told))
+
+    def receive(self, tracker: SimTracker, actions: list[hb.Numbered], told: list[str]) -> None:
+        if tracker.gone or not tracker.up:
+            return
+        tracker.answered = self.now
+        for attempt_id in told:
+            tracker.reports.pop(attempt_id, None)
+        for numbered in actions:
+            if numbered.number == tracker.done + 1 and not tracker.gone:
+                tracker.done = numbered.number
+                self.act(tracker, numbered.action)
+
+    def act(self, tracker: SimTracker, action: hb.Action) -> None:
+        match action:
+            case hb.RunAttempt():
+                slot = tracker.slots.get(action.attempt.slot_id)
+                if slot is not None:
+                    self.begin(tracker, slot, action.attempt)
+            case hb.KillAttempt():
+                if action.attempt_id in tracker.running:
+                    self.finish(tracker, action.attempt_id, AttemptState.KILLED)
+            case hb.EndSlot():
+                slot = tracker.slots.get(action.slot_id)
+                if slot is not None:
+                    assert not slot.attempt, "a slot ends under its attempt"
+                    self.slot_over(slot, "TASK_FINISHED")
+            case hb.MapOutputs():
+                table = tracker.outputs.setdefault(action.job_id, {})
+                for output in action.outputs:
+                    table[output.map_index] = output
+            case hb.ForgetJob():
+                assert action.job_id in self.ended
+                tracker.outputs.pop(action.job_id, None)
+            case hb.Leave():
+                assert not tracker.slots
+                self.executor_gone(tracker)
+
+    def begin(self, tracker: SimTracker, slot: SimSlot, attempt: Attempt) -> None:
+        assert not slot.attempt, "a slot runs two attempts"
+        assert attempt.attempt_id not in self.launched, "an attempt is launched twice"
+        assert attempt.slot_id == slot.id
+        self.launched.add(attempt.attempt_id)
+        slot.attempt = attempt.attempt_id
+        tracker.running[attempt.attempt_id] = (attempt, self.now)
+        self.at(self.rng.uniform(0.05, 5.0), lambda: self.work(tracker, attempt))
+
+    def missing(self, tracker: SimTracker, attempt: Attempt) -> tuple[bool, list[str]]:
+        """Whether a reduce still waits for map outputs, and those that it cannot fetch."""
+        if isinstance(attempt.task, MapTask):
+            return False, []
+        table = tracker.outputs.get(attempt.job_id, {})
+        waits, bad = False, []
+        for index in range(self.specs[attempt.job_id][0]):
+            output = table.get(index)
+            if output is None or not output.attempt_id:
+                waits = True
+                continue
+            source = self.trackers[output.url.removeprefix("http://")]
+            broken = self.rng.random() < self.faults.fetch_fails if self.faulty else False
+            if source.gone or broken:
+                waits = True
+                bad.append(output.attempt_id)
+        return waits, bad
+
+    def work(self, tracker: SimTracker, attempt: Attempt) -> None:
+        if tracker.gone or attempt.attempt_id not in tracker.running:
+            return
+        if self.chance(self.faults.attempt_fails):
+            self.finish(tracker, attempt.attempt_id, AttemptState.FAILED)
+        elif self.missing(tracker, attempt)[0]:
+            self.at(0.5, lambda: self.work(tracker, attempt))
+        else:
+            self.finish(tracker, attempt.attempt_id, AttemptState.SUCCEEDED)
+
+    def finish(self, tracker: SimTracker, attempt_id: str, state: AttemptState) -> None:
+        attempt, started = tracker.running.pop(attempt_id)
+        slot = tracker.slots[attempt.slot_id]
+        slot.attempt = ""
+        if state is AttemptState.SUCCEEDED:
+            self.succeeded.add(attempt_id)
+        failed = state is AttemptState.FAILED
+        tracker.reports[attempt_id] = AttemptReport(
+            attempt_id=attempt_id,
+            slot_id=slot.id,
+            state=state,
+            started=started,
+            ended=self.now,
+            counters={"task": {"RECORDS": 1}},
+            error=AttemptError(kind=ErrorKind.USER_CODE, message="boom") if failed else None,
+        )
+        self.heartbeat(tracker)
