@@ -72,6 +72,8 @@ class Tracker:
     """Maps whose output it holds, by job that may still need it."""
     cursors: dict[str, int] = field(default_factory=dict)
     """How much of each job's map output news it has been sent."""
+    strays: dict[str, float] = field(default_factory=dict)
+    """Slots that it lists and we do not know, and since when."""
     idle_since: float | None = None
     leaving_since: float | None = None
     last_words: str = ""

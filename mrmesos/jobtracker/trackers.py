@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, lifecycle
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
-from mrmesos.jobtracker.commands import ForgetTracker, SendActions, ShutdownTracker
+from mrmesos.jobtracker.commands import ForgetTracker, KillSlot, SendActions, ShutdownTracker
 from mrmesos.jobtracker.orders import kill_slot
 from mrmesos.jobtracker.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
+STRAY_SECONDS = 10.0
 FAILURES_TO_AVOID = 3
 AVOID_SECONDS = 60.0
 FAILURES_TO_GIVE_UP = 10
@@ -47,6 +48,17 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     for slot in tracker.slots.values():
         if slot.listed and slot.id not in listed and slot.missing_since is None:
             slot.missing_since = st.now
+    _end_strays(st, tracker, listed)
+
+
+def _end_strays(st: State, tracker: Tracker, listed: set[str]) -> None:
+    """Slots that Mesos once told us were over, but that live on, would hold resources for ever."""
+    strays = {slot_id for slot_id in listed if slot_id not in st.cluster.slots}
+    tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}
+    for slot_id, since in tracker.strays.items():
+        if st.now - since >= STRAY_SECONDS:
+            tracker.strays[slot_id] = st.now
+            st.emit(KillSlot(slot_id, tracker.agent_id))
 
 
 def leave(st: State, tracker: Tracker, reason: str) -> None:

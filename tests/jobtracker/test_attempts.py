@@ -135,9 +135,10 @@ def test_reports_of_unknown_attempts_are_ignored() -> None:
     strange = hands.report(long(job, "m0"))
     hands.running[long(job, "m9")] = hands.running[long(job, "m0")]
     assert hands.beat(launch.tracker_id, [hands.report(long(job, "m9"))]) == []
-    hands.agent_of["tracker_other"] = "a"
-    assert hands.beat("tracker_other", [strange]) == []
-    assert hands.status(job).maps.running == 1
+    hands.job(maps=1)
+    (other,) = launches(hands.offer("b"))
+    hands.beat(other.tracker_id, [strange])
+    assert hands.status(job).maps.running == 1, "that is not where it runs"
 
 
 def test_a_wrong_transition_tells_the_story() -> None:

@@ -130,6 +130,31 @@ def test_a_slot_that_its_tracker_no_longer_has_is_lost_after_a_while() -> None:
     assert hands.status(job).maps.killed_attempts == 1
 
 
+def test_a_slot_that_lives_on_after_its_end_is_killed() -> None:
+    hands = Hands()
+    hands.job(maps=1)
+    (launch,) = launches(hands.offer("a"))
+    hands.beat(launch.tracker_id)
+    hands.update(launch.slot_id, "TASK_UNREACHABLE")
+    assert hands.beat(launch.tracker_id) == []
+    hands.now += 10
+    commands = hands.beat(launch.tracker_id)
+    assert of(commands, cmd.KillSlot) == [cmd.KillSlot(launch.slot_id, "a")]
+    assert hands.beat(launch.tracker_id) == [], "not with every heartbeat"
+
+
+def test_a_slot_that_its_tracker_no_longer_has_gets_no_attempt() -> None:
+    hands = Hands()
+    job = hands.job(maps=3)
+    first, _ = launches(hands.offer("a", cpus=2))
+    hands.beat(first.tracker_id)
+    report = hands.report(long(job, "m0"))
+    left = [slot for slot in hands.slots[first.tracker_id] if slot != first.slot_id]
+    hands.beat(first.tracker_id, slots=left)
+    assert started(hands.beat(first.tracker_id, [report], slots=left)) == []
+    assert hands.status(job).maps.succeeded == 1
+
+
 def test_a_tracker_that_does_not_end_a_slot_loses_it() -> None:
     hands = Hands()
     job = hands.job(maps=1)
