@@ -44,6 +44,7 @@ class Replay:
     cluster: Cluster
     trace: list[Json]
     tmp: Path
+    until: str = ""  # the note before which to stop
     keep_gaps: bool = False  # wait where the recording waited for nothing to come
     differences: list[str] = field(default_factory=list)
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
@@ -58,21 +59,25 @@ class Replay:
         return self.tmp / "executor.jsonl"
 
     def run(self) -> None:
-        seen = next((i for i, r in enumerate(self.trace) if "saw" in r.get("note", "")), None)
+        notes = (i for i, r in enumerate(self.trace) if "saw" in r.get("note", ""))
+        seen = next(notes, len(self.trace))
         self.recorded_master = next(
             r["body"]["subscribed"]["master_info"]["id"]
             for r in self.trace
             if r.get("kind") == "SUBSCRIBED"
         )
         for row in self.trace[:seen]:
+            if self.until and self.until in row.get("note", ""):
+                break
             if "framework" in row:
                 self.step(row)
             elif "killed" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.lose_agent(self.ours("S0")))
             elif "fresh agent" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.add_agent(agent_of("losses", 1)))
-        if seen is not None:
-            self.compare_executors(self.trace[seen + 1 :])
+        rows = [r for r in self.trace[seen + 1 :] if not self.until or r["t"] <= self.last]
+        if rows:
+            self.compare_executors(rows)
 
     def ours(self, suffix: str) -> str:
         return f"{self.cluster.mesos.master.id}-{suffix}"
@@ -183,6 +188,8 @@ class Replay:
             whole = text[: text.rfind("\n") + 1]
             mine = [json.loads(line) for line in whole.splitlines()]
             got = self.bag(mine)
+            if self.until:
+                got &= wanted
             if got == wanted or time.monotonic() > deadline:
                 break
             time.sleep(0.02)
@@ -213,12 +220,12 @@ def agent_of(name: str, number: int = 0) -> AgentSpec:
     return AgentSpec(f"host-{number}.example", resources, rack)
 
 
-def replay(name: str, tmp: Path, *, keep_gaps: bool = False) -> list[str]:
+def replay(name: str, tmp: Path, *, keep_gaps: bool = False, until: str = "") -> list[str]:
     """Hold the conversation; returns how it differed."""
     tmp.mkdir()
     cluster = Cluster(tmp / "work", agent_of(name))
     try:
-        one = Replay(cluster, rows_of(name), tmp, keep_gaps)
+        one = Replay(cluster, rows_of(name), tmp, until, keep_gaps)
         one.run()
         return one.differences
     finally:

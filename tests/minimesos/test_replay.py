@@ -1,8 +1,8 @@
 """minimesos says what a real master said, field by field (see `replay`).
 
-Not replayed: `partition` and `agent_restart`, in which an agent's own process is stopped or
-killed and comes back; minimesos' agents have no process of their own. What an executor sees when
-its stream breaks and it subscribes again is in test_executor_api.
+Of `partition` and `agent_restart` only the beginning is held, up to where an agent's own process
+is stopped or killed: minimesos' agents have none. What an executor sees when its stream breaks
+and it subscribes again is in test_executor_api.
 """
 
 from __future__ import annotations
@@ -15,8 +15,17 @@ import pytest
 
 from tests.minimesos.replay import replay
 
-QUICK = ("lifecycle", "losses", "losses_aware", "roles", "validation")
+QUICK = (
+    "agent_restart",
+    "lifecycle",
+    "losses",
+    "losses_aware",
+    "partition",
+    "roles",
+    "validation",
+)
 SLOW = ("reconcile", "filters", "drf")  # they wait for timeouts of 10 s and more
+UNTIL = {"agent_restart": "agent killed", "partition": "agent process stopped"}
 
 Running = dict[str, Future[list[str]]]
 
@@ -24,7 +33,14 @@ Running = dict[str, Future[list[str]]]
 def _start(names: tuple[str, ...], tmp: Path, pool: ThreadPoolExecutor) -> Running:
     """All at once: they spend their time waiting for offers."""
     return {
-        name: pool.submit(replay, name, tmp / name, keep_gaps=name == "filters") for name in names
+        name: pool.submit(
+            replay,
+            name,
+            tmp / name,
+            keep_gaps=name == "filters",
+            until=UNTIL.get(name, ""),
+        )
+        for name in names
     }
 
 
