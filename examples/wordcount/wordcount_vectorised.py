@@ -12,8 +12,9 @@ class Tokenize(BatchMapper):
     """The words of a batch of lines, each with how often the batch has it."""
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        words = pc.list_flatten(pc.utf8_split_whitespace(batch.column("value")))
-        words = words.filter(pc.not_equal(words, ""))  # blanks at the ends of a line leave them
+        lines = pc.utf8_trim_whitespace(batch.column("value"))
+        words = pc.list_flatten(pc.utf8_split_whitespace(lines))
+        words = words.filter(pc.not_equal(words, ""))  # an empty line leaves one
         counts = pc.value_counts(words)
         yield pairs(counts.field("values"), counts.field("counts"))
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from mrmesos.api.context import Counters, TaskFacts, add_counters
 from mrmesos.api.job import Job
 from mrmesos.conf import Conf
@@ -138,6 +140,5 @@ class _MapRun:
 
 def _text_bytes(given: InputBatch) -> int:
     r"""Bytes of the lines with one newline each: the input's, but for every ``\r`` before one."""
-    rows: int = given.batch.num_rows
-    offsets_bytes = 4 * (rows + 1)
-    return int(given.batch.column(VALUE).nbytes) - offsets_bytes + rows
+    text = pc.sum(pc.binary_length(given.batch.column(VALUE))).as_py()
+    return int(text or 0) + int(given.batch.num_rows)
