@@ -92,7 +92,12 @@ class ShuffleServer:
         app.router.add_post("/shuffle/{job_id}/{partition}", self._shuffle)
         app.router.add_get("/attempts/{attempt_id}/logs", self._logs)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=30.0, shutdown_timeout=1.0
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=30.0,
+            lingering_time=1.0,
+            shutdown_timeout=1.0,
         )
         self._server: asyncio.Server | None = None
 

@@ -1,0 +1,311 @@
+"""The shell around the executor driver, in this process, and the whole TaskTracker in its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from mrmesos.tasktracker import commands as cmd
+from mrmesos.tasktracker import events as ev
+from mrmesos.tasktracker.executor import MesosExecutor, read_attempt
+from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
+from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave, RunAttempt
+from mrmesos.wire.task import Attempt
+from tests.mesos.scripted import Server, Stream, wait_for
+from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
+from tests.tasktracker.support import DEADLINE, JOB, alive, facts, map_attempt, until
+
+Json = dict[str, Any]
+
+SUBSCRIBED: Json = {
+    "type": "SUBSCRIBED",
+    "subscribed": {
+        "executor_info": {"executor_id": {"value": "tracker_1"}},
+        "framework_info": {"id": {"value": "fw-1"}, "name": "f", "user": "u"},
+        "agent_info": {"id": {"value": "agent-1"}, "hostname": "agent.example"},
+        "container_id": {"value": "c"},
+    },
+}
+
+
+def welcome(stream: Stream, _number: int) -> None:
+    stream.accept()
+    stream.event(SUBSCRIBED)
+
+
+@pytest.fixture
+def agent() -> Iterator[Server]:
+    server = Server()
+    server.on_subscribe = welcome
+    yield server
+    server.close()
+
+
+def environment(agent: Server, jobtracker: str, sandbox: Path) -> dict[str, str]:
+    return {
+        "MESOS_AGENT_ENDPOINT": agent.address,
+        "MESOS_FRAMEWORK_ID": "fw-1",
+        "MESOS_EXECUTOR_ID": "tracker_1",
+        "MESOS_SANDBOX": str(sandbox),
+        "MESOS_CHECKPOINT": "1",
+        "MESOS_RECOVERY_TIMEOUT": "15mins",
+        "MESOS_SUBSCRIPTION_BACKOFF_MAX": "2secs",
+        "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD": "30secs",
+        "MRMESOS_JOBTRACKER": jobtracker,
+        "MRMESOS_TRACKER_ID": "tracker_1",
+        "MRMESOS_CONF": json.dumps({"tasktracker.heartbeat.seconds": "0.5"}),
+    }
+
+
+def task(attempt: Attempt, task_id: str = "") -> Json:
+    data = base64.b64encode(msgspec.json.encode(attempt)).decode()
+    return {"task_id": {"value": task_id or attempt.slot_id}, "name": "slot", "data": data}
+
+
+def launch(attempt: Attempt) -> Json:
+    return {"type": "LAUNCH", "launch": {"task": task(attempt)}}
+
+
+def states(agent: Server) -> list[tuple[str, str]]:
+    statuses = [body["update"]["status"] for body in agent.calls("UPDATE")]
+    return [(status["task_id"]["value"], status["state"]) for status in statuses]
+
+
+# The shell around the driver.
+
+
+@contextmanager
+def executor(
+    agent: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[tuple[MesosExecutor, list[ev.Event], list[tuple[str, str]]]]:
+    for name in [name for name in os.environ if name.startswith("MESOS_")]:
+        monkeypatch.delenv(name)
+    for name, text in environment(agent, "http://x", tmp_path).items():
+        monkeypatch.setenv(name, text)
+    events: list[ev.Event] = []
+    registered: list[tuple[str, str]] = []
+    made = MesosExecutor(events.append, lambda *who: registered.append(who))
+    made.start()
+    try:
+        yield made, events, registered
+    finally:
+        made.stop()
+
+
+def test_events_are_handed_on_in_order(
+    agent: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with executor(agent, monkeypatch, tmp_path) as (_, events, registered):
+        wait_for(lambda: registered)
+        assert registered == [("agent-1", "agent.example")]
+        leave = base64.b64encode(b"leave").decode()
+        rubbish = base64.b64encode(b"\xff rubbish").decode()
+        agent.stream().event(
+            launch(map_attempt()),
+            {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "slot_2"}, "data": "!"}}},
+            {"type": "KILL", "kill": {"task_id": {"value": "slot_1"}}},
+            {"type": "MESSAGE", "message": {"data": rubbish}},
+            {"type": "MESSAGE", "message": {"data": leave}},
+            {"type": "SHUTDOWN"},
+        )
+        wait_for(lambda: len(events) == 5)
+        assert events[0] == ev.SlotLaunched("slot_1", map_attempt())
+        assert isinstance(events[1], ev.BadSlotLaunched)
+        assert events[2] == ev.SlotKilled("slot_1")
+        assert [type(event) for event in events[3:]] == [ev.LeaveAsked, ev.LeaveAsked]
+
+
+def test_status_updates_keep_their_order_and_are_sent_before_it_stops(
+    agent: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sent = [(f"slot_{n}", state) for n in range(20) for state in ("TASK_RUNNING", "TASK_FINISHED")]
+    with executor(agent, monkeypatch, tmp_path) as (made, _, registered):
+        wait_for(lambda: registered)
+        for slot_id, state in sent:
+            made.send_status(cmd.SendStatus(slot_id, state, "why"))
+    assert states(agent) == sent
+    assert agent.calls("UPDATE")[0]["update"]["status"]["message"] == "why"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"task_id": {"value": "slot_1"}},
+        {"task_id": {"value": "slot_1"}, "data": "%%%"},
+        {"task_id": {"value": "slot_1"}, "data": base64.b64encode(b"{}").decode()},
+        {"task_id": {"value": "slot_1"}, "data": base64.b64encode(b"\xff").decode()},
+        task(map_attempt(slot="slot_2"), "slot_1"),
+    ],
+)
+def test_a_task_without_an_attempt_makes_no_sense(bad: Json) -> None:
+    with pytest.raises(ValueError, match=r"no attempt|for slot"):
+        read_attempt(bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MRMESOS_JOBTRACKER", None),
+        ("MRMESOS_TRACKER_ID", None),
+        ("MESOS_AGENT_ENDPOINT", None),
+        ("MESOS_AGENT_ENDPOINT", "nonsense"),
+        ("MRMESOS_JOBTRACKER", "ftp://x"),
+        ("MRMESOS_CONF", "["),
+        ("MRMESOS_CONF", "3"),
+    ],
+)
+def test_an_environment_that_is_no_executors(
+    agent: Server, tmp_path: Path, name: str, text: str | None
+) -> None:
+    environ = environment(agent, "http://127.0.0.1:1", tmp_path)
+    del environ[name]
+    if text is not None:
+        environ[name] = text
+    with pytest.raises(SettingsError):
+        TrackerSettings.from_environment(environ)
+
+
+# The whole process, with real workers.
+
+
+@contextmanager
+def process(agent: Server, jobtracker: str, sandbox: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("MESOS_")}
+    with (sandbox / "log").open("wb") as log:
+        popen = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mrmesos.tasktracker"],
+            env={**environ, **environment(agent, jobtracker, sandbox)},
+            cwd=sandbox,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield popen
+    finally:
+        below: list[int] = []
+        if popen.poll() is None:
+            below = [child.pid for child in psutil.Process(popen.pid).children(recursive=True)]
+            popen.kill()
+        popen.wait(DEADLINE)
+        # Also after SIGKILL: no worker outlives its tracker.
+        wait_for(lambda: not any(map(alive, below)), "the workers' end")
+
+
+async def ended(popen: subprocess.Popen[bytes], sandbox: Path, status: int = 0) -> None:
+    await until(lambda: popen.poll() is not None, "the exit")
+    assert popen.returncode == status, (sandbox / "log").read_text()
+    assert not (sandbox / "jobs").exists()
+
+
+def whole(agent: Server, sandbox: Path, scenario: Any) -> None:
+    async def body() -> None:
+        async with fake_jobtracker() as jobtracker:
+            jobtracker.jobs[JOB] = facts()
+            with process(agent, jobtracker.url, sandbox) as popen:
+                await until(lambda: bool(jobtracker.heartbeats), "a heartbeat")
+                await scenario(jobtracker, popen)
+
+    asyncio.run(body())
+
+
+def test_slots_come_and_go_in_a_whole_tasktracker(agent: Server, tmp_path: Path) -> None:
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        first = jobtracker.heartbeats[0]
+        assert (first.tracker_id, first.agent_id) == ("tracker_1", "agent-1")
+        assert first.hostname == "agent.example"
+        assert first.url.startswith("http://127.0.0.1:")
+        # Their code cannot be loaded, which is the worker's word: it has all come so far.
+        one, two = map_attempt(0, "slot_1"), map_attempt(1, "slot_2")
+        agent.stream().event(launch(one), launch(two))
+        await until(lambda: len(jobtracker.reports) == 2, "two reports")
+        assert set(jobtracker.reports.values()) == {"FAILED"}
+        again = map_attempt(0, "slot_1", number=1)
+        jobtracker.act(RunAttempt(again), EndSlot("slot_2"))
+        await until(lambda: again.attempt_id in jobtracker.reports, "a report")
+        await until(lambda: ("slot_2", "TASK_FINISHED") in states(agent), "the slot's end")
+        jobtracker.act(EndSlot("slot_1"), Leave("idle"))
+        await ended(popen, tmp_path)
+        assert sorted(states(agent)) == [
+            ("slot_1", "TASK_FINISHED"),
+            ("slot_1", "TASK_RUNNING"),
+            ("slot_2", "TASK_FINISHED"),
+            ("slot_2", "TASK_RUNNING"),
+        ]
+        assert len([r for r in jobtracker.requests if r.startswith("GET")]) == 2
+
+    whole(agent, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("way", ["signal", "shutdown", "unknown", "message"])
+def test_every_way_to_leave_ends_slots_and_workers(agent: Server, tmp_path: Path, way: str) -> None:
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        jobtracker.statuses = []
+        agent.stream().event(launch(map_attempt()))
+        await until(lambda: bool(jobtracker.reports), "a report")
+        if way == "signal":
+            popen.send_signal(signal.SIGTERM)
+        elif way == "shutdown":
+            agent.stream().event({"type": "SHUTDOWN"})
+        elif way == "unknown":
+            jobtracker.unknown = True
+        else:
+            data = base64.b64encode(b"leave").decode()
+            agent.stream().event({"type": "MESSAGE", "message": {"data": data}})
+        await ended(popen, tmp_path)
+        assert states(agent) == [("slot_1", "TASK_RUNNING"), ("slot_1", "TASK_KILLED")]
+
+    whole(agent, tmp_path, scenario)
+
+
+def test_a_killed_tasktracker_leaves_no_worker(agent: Server, tmp_path: Path) -> None:
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        workers = [child.pid for child in psutil.Process(popen.pid).children()]
+        assert workers
+        popen.kill()
+        await until(lambda: not any(map(alive, workers)), "the workers' end")
+
+    whole(agent, tmp_path, scenario)
+
+
+def test_an_attempt_that_waits_for_its_code_can_be_killed(agent: Server, tmp_path: Path) -> None:
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        attempt = map_attempt()
+        jobtracker.code = b"not what the hash says"
+        agent.stream().event(launch(attempt))
+        await until(lambda: any("code" in request for request in jobtracker.requests))
+        jobtracker.act(KillAttempt(attempt.attempt_id, "job killed"))
+        await until(lambda: jobtracker.reports.get(attempt.attempt_id) == "KILLED")
+        popen.send_signal(signal.SIGTERM)
+        await ended(popen, tmp_path)
+
+    whole(agent, tmp_path, scenario)
+
+
+def test_a_tasktracker_outside_mesos_says_so(tmp_path: Path) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("MESOS_", "MRMESOS_"))}
+    before = time.monotonic()
+    answer = subprocess.run(
+        [sys.executable, "-P", "-m", "mrmesos.tasktracker"],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert answer.returncode == 2
+    assert b"started by Mesos" in answer.stderr
+    assert time.monotonic() - before < DEADLINE
