@@ -23,10 +23,10 @@ def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
     """
     import shutil
 
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
-    memory = pages - 1024 if pages > 2048 else pages // 2
-    free = shutil.disk_usage(work_dir).free // MIB
-    disk = free - 5120 if free > 10240 else free // 2
+    memory = _memory() // MIB
+    memory = memory - 1024 if memory > 2048 else memory // 2
+    disk = shutil.disk_usage(work_dir).total // MIB
+    disk = disk - 5120 if disk > 10240 else disk // 2
     cpus = len(os.sched_getaffinity(0))
     return {
         "cpus": f"{cpus / agents:.3f}",
@@ -34,6 +34,16 @@ def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
         "disk": str(disk // agents),
         "ports": DEFAULT_PORTS,
     }
+
+
+def _memory() -> int:
+    """Bytes of memory that this process may use: the machine's, or its control group's."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = Path(limit).read_text(encoding="ascii").strip() if Path(limit).is_file() else ""
+        if text.isdigit():
+            memory = min(memory, int(text))
+    return memory
 
 
 def complete_resources(text: str, defaults: dict[str, str]) -> str:
