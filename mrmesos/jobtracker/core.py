@@ -85,7 +85,8 @@ class JobTracker:
     def _registered(self) -> None:
         """A subscription starts with offers flowing, and knows nothing of what we sent before."""
         st = self.state
-        st.connected, st.suppressed, st.connected_since = True, False, st.now
+        st.connected, st.suppressed = True, False
+        st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
         known = tuple((slot.id, slot.agent_id) for slot in st.cluster.slots.values())
         st.emit(Reconcile(known))
         if known:

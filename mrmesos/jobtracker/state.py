@@ -40,7 +40,6 @@ class State:
     suppressed: bool = False
     new_work: bool = False
     revived: float = float("-inf")
-    connected_since: float = 0.0
     last_offer: float | None = None
     largest_offer: Amounts = field(default_factory=dict)
     """The largest offer of any agent so far."""

@@ -14,6 +14,7 @@ from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.slots import HOLD_SECONDS
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -108,6 +109,8 @@ class World(TrackerSide):
 
     def tick(self) -> None:
         self.tell(ev.Tick())
+        for slot in self.core.state.held.values():
+            assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
         self.at(0.5, self.tick)
 
     def submit(self) -> None:

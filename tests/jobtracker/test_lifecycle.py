@@ -134,6 +134,16 @@ def test_a_slot_that_has_not_come_up_is_killed_through_mesos() -> None:
     assert commands[-1] == cmd.Acknowledge(launch.slot_id, "a", "u")
 
 
+def test_an_attempt_in_a_slot_that_came_up_is_killed_by_its_tracker() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    (launch,) = launches(hands.offer("a"))
+    hands.update(launch.slot_id, "TASK_RUNNING")
+    commands = hands.do(ev.KillAsked(job, "me"))
+    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [long(job, "m0")]
+    assert of(commands, cmd.KillSlot) == []
+
+
 def test_an_abort_does_not_wait_for_ever() -> None:
     hands = Hands()
     job = hands.job(maps=1)

@@ -105,6 +105,14 @@ def test_offers_are_suppressed_without_work_and_revived_with_it() -> None:
     assert of(hands.do(ev.Registered("f")), cmd.Suppress), "a new subscription starts unsuppressed"
 
 
+def test_a_new_subscription_with_work_drops_old_filters() -> None:
+    hands = Hands()
+    hands.job(maps=1)
+    hands.do(ev.Disconnected())
+    hands.now += 1
+    assert len(of(hands.do(ev.Registered("f")), cmd.Revive)) == 1
+
+
 def test_a_retry_revives_but_never_in_a_storm() -> None:
     hands = Hands()
     job = hands.job(*[()] * 20, map_maxattempts="1000")
