@@ -69,8 +69,11 @@ class _NoColumn(Exception):
     """These objects are no Arrow column of one type. `reason` is for people."""
 
 
-class _TooLarge(Exception):
-    """More bytes than one column may hold."""
+class _TooLarge(RecordTypeError):
+    """More bytes than one batch may hold; ColumnEncoder makes several of them."""
+
+    def __init__(self) -> None:
+        super().__init__("records of more than one batch may hold; hand over fewer at once")
 
 
 class ColumnEncoder:

@@ -19,14 +19,8 @@ import pyarrow as pa
 from mrmesos.io.batches import concat, cut, take
 from mrmesos.io.decode import decode_column
 from mrmesos.io.schema import KEY, MAX_KERNEL_BYTES, VALUE
-from mrmesos.io.sortkey import (
-    Ranks,
-    argsort,
-    changes,
-    drop_sort_column,
-    sort_column,
-    with_sort_column,
-)
+from mrmesos.io.sorting import Ranks, argsort, changes
+from mrmesos.io.sortkey import drop_sort_column, sort_column, with_sort_column
 from mrmesos.io.unify import unify_batches
 
 MERGE_BATCH_ROWS = 1 << 16
@@ -73,7 +67,7 @@ def merge_runs(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of all runs in order; equal keys in the order of the runs, then as they were.
 
-    Each run is sorted as `sortkey.argsort` sorts. Memory is bounded by two batches of each run,
+    Each run is sorted as `sorting.argsort` sorts. Memory is bounded by two batches of each run,
     and what is made of them. Runs of differing types are unified (RecordTypeError where that is
     impossible); batches of the result may then differ in type too.
     """

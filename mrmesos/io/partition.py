@@ -16,7 +16,7 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from mrmesos.io.sortkey import as_integers, integers, is_binary_like
+from mrmesos.io.sorting import as_integers, integers, is_binary_like
 from mrmesos.io.words import bytes_column, word
 
 _NULL = np.uint64(0x9E3779B97F4A7C15)

@@ -77,7 +77,8 @@ def write_segment(
     """Append the batches at the file's position as one segment. Raises OSError."""
     offset = file.tell()
     sink = _ChecksummedFile(file)
-    options = pa.ipc.IpcWriteOptions(compression=codec)
+    # Threads within a task would take cores from its neighbours, and cost more than they save.
+    options = pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
     writer: pa.RecordBatchStreamWriter | None = None
     schema: pa.Schema | None = None
     rows = 0
@@ -141,9 +142,10 @@ def _streams(
     file: pa.NativeFile, segment: Segment, end: int, name: str
 ) -> Iterator[pa.RecordBatch]:
     rows = 0
+    options = pa.ipc.IpcReadOptions(use_threads=False)
     while file.tell() < end:
         try:
-            with pa.ipc.open_stream(file) as stream:
+            with pa.ipc.open_stream(file, options=options) as stream:
                 for batch in stream:
                     rows += batch.num_rows
                     yield batch

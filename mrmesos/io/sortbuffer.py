@@ -21,7 +21,8 @@ from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.schema import MAX_KERNEL_BYTES
 from mrmesos.io.segments import codec_of, read_segment, write_segment
-from mrmesos.io.sortkey import argsort, is_sorted, sort_column, with_sort_column
+from mrmesos.io.sorting import argsort, is_sorted
+from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.io.unify import unify_batches
 
 Combine = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -243,6 +244,7 @@ def _sorted_by_partition(
     if not buffered.batches:
         return None, [0] * (num_partitions + 1)
     batch = concat(unify_batches(buffered.batches))
+    buffered.batches.clear()  # copied: the buffer is in memory twice at most
     narrow = np.uint16 if num_partitions <= 1 << 16 else np.int32
     partitions = np.concatenate(buffered.partitions).astype(narrow)
     order = argsort(sort_column(batch))

@@ -13,7 +13,8 @@ from mrmesos.api.aggregates import Aggregate, Count, Max, Min, Sum
 from mrmesos.io.aggregate import AggregateOverflowError, combine_with
 from mrmesos.io.batches import cut, take
 from mrmesos.io.columns import RecordTypeError, decode_batch, encode_pairs
-from mrmesos.io.sortkey import argsort, sort_column, with_sort_column
+from mrmesos.io.sorting import argsort
+from mrmesos.io.sortkey import sort_column, with_sort_column
 
 from .keys import canonical, key_lists, order
 

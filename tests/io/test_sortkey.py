@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrmesos.io.schema import RecordTypeError
-from mrmesos.io.sortkey import (
-    Ranks,
-    argsort,
-    changes,
-    drop_sort_column,
-    is_sorted,
-    sort_code,
-    sort_column,
-    stable_order,
-    with_sort_column,
-)
+from mrmesos.io.sorting import Ranks, argsort, changes, is_sorted, stable_order
+from mrmesos.io.sortkey import drop_sort_column, sort_code, sort_column, with_sort_column
 
 from .keys import INTS, canonical, key_lists, numbered, order
 
