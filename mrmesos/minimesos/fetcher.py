@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tarfile
-import zipfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -55,17 +53,24 @@ def fetch(uri: Json, sandbox: Path) -> None:
             target.chmod(0o755)
         elif uri.get("extract", True):
             _extract(target, sandbox)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         raise FetchError(f"Failed to fetch '{uri['value']}': {error}") from error
 
 
 def _extract(archive: Path, sandbox: Path) -> None:
-    if archive.name.endswith(_TAR):
-        with tarfile.open(archive) as tar:
-            tar.extractall(sandbox, filter="tar")
-    elif archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as packed:
-            packed.extractall(sandbox)
-    elif archive.name.endswith(".gz"):
-        with archive.with_suffix("").open("wb") as out:
-            subprocess.run(["gzip", "-dc", str(archive)], stdout=out, check=True)
+    """Unpack what is an archive by its name, beside it. Raises `FetchError`, `OSError`."""
+    import tarfile  # here, because most executors fetch nothing and start-up counts
+    import zipfile
+
+    try:
+        if archive.name.endswith(_TAR):
+            with tarfile.open(archive) as tar:
+                tar.extractall(sandbox, filter="tar")
+        elif archive.name.endswith(".zip"):
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(sandbox)
+        elif archive.name.endswith(".gz"):
+            with archive.with_suffix("").open("wb") as out:
+                subprocess.run(["gzip", "-dc", str(archive)], stdout=out, check=True)
+    except (tarfile.TarError, zipfile.BadZipFile) as error:
+        raise FetchError(f"Failed to unpack '{archive.name}': {error}") from error

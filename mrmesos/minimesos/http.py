@@ -25,6 +25,7 @@ MAX_BODY = 64 * 1024 * 1024
 MAX_QUEUE = 64 * 1024 * 1024  # bytes that a subscriber may leave unread
 MAX_CONNECTIONS = 4096
 REQUEST_DEADLINE = 60.0  # seconds from a request's first byte to its last
+LAST_WORDS = 5.0  # seconds for a subscriber to read the end of its stream
 
 
 @dataclass(slots=True)
@@ -133,6 +134,7 @@ class HttpServer:
             await self._serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError) as error:
             log.debug("connection ended: %r", error)
+            writer.transport.abort()  # a mere close() would wait for a peer that does not read
         except asyncio.CancelledError:
             log.debug("connection cut")  # by close(); swallowed, as this is the task's last act
         finally:
@@ -145,8 +147,7 @@ class HttpServer:
             try:
                 request = await read_request(reader, writer)
             except BadRequest as error:
-                write_response(writer, Response(error.status, str(error)), keep=False)
-                await writer.drain()
+                await write_response(writer, Response(error.status, str(error)), keep=False)
                 return
             if request is None:
                 return
@@ -171,8 +172,7 @@ class HttpServer:
                 await _follow(reader, writer, answer)
                 return
             keep = request.headers.get("connection", "").lower() != "close"
-            write_response(writer, answer, keep=keep)
-            await writer.drain()
+            await write_response(writer, answer, keep=keep)
             if not keep:
                 return
 
@@ -186,8 +186,8 @@ async def _follow(
     try:
         await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
         if stream.closed.is_set():
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                await asyncio.wait_for(writer.drain(), 5.0)
+            async with asyncio.timeout(LAST_WORDS):
+                await writer.drain()
     finally:
         gone.cancel()
         ended.cancel()
@@ -264,8 +264,8 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
         await reader.readexactly(2)
 
 
-def write_response(writer: asyncio.StreamWriter, response: Response, *, keep: bool) -> None:
-    """One answer with its length."""
+async def write_response(writer: asyncio.StreamWriter, response: Response, *, keep: bool) -> None:
+    """One answer with its length. Raises `TimeoutError` when nobody reads it."""
     body = response.body.encode()
     lines = [
         f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
@@ -277,3 +277,5 @@ def write_response(writer: asyncio.StreamWriter, response: Response, *, keep: bo
     if not keep:
         lines.append("Connection: close")
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+    async with asyncio.timeout(REQUEST_DEADLINE):
+        await writer.drain()
