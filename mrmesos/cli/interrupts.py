@@ -61,6 +61,17 @@ class Interrupts:
                 return True
         return False
 
+    def wait_for_call(self, function: Callable[[], object], seconds: float) -> bool:
+        """Run a function in a thread and wait for its end as `wait_for` does."""
+        thread = threading.Thread(target=function, name="clean-up", daemon=True)
+        thread.start()
+
+        def ended(timeout: float) -> bool:
+            thread.join(timeout)
+            return not thread.is_alive()
+
+        return self.wait_for(ended, seconds)
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._count += 1
         self.signal_name = signal.Signals(number).name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import click
 
 from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import Failure, UsageProblem
+from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
 
 DEFAULT_URL = "http://127.0.0.1:5051"
@@ -109,7 +109,7 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 @_jobtracker_option
 def kill(job_id: str, jobtracker: str) -> None:
     """End a job; its output is removed."""
-    _client(jobtracker).kill(job_id, getpass.getuser())
+    _client(jobtracker).kill(job_id, current_user())
     click.echo(f"{job_id} is being killed")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
+from functools import partial
 
 import click
 
@@ -66,22 +66,8 @@ def jobtracker(master: str, port: int, host: str, assignments: tuple[str, ...]) 
             click.echo(f"{signal}: stopping", err=True)
         finally:
             interrupts.begin_cleanup()
-            _stop(service, interrupts)
+            stop = partial(service.stop, timeout=STOP_SECONDS)
+            interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
     if failed:
         click.echo(f"error: the JobTracker could not go on: {service.failure}", err=True)
         sys.exit(1)
-
-
-def _stop(service: object, interrupts: Interrupts) -> None:
-    """Stop in a thread, so that a second signal can end the waiting for it."""
-    from mrmesos.jobtracker.service import JobTrackerService
-
-    assert isinstance(service, JobTrackerService)
-    stopper = threading.Thread(target=service.stop, kwargs={"timeout": STOP_SECONDS}, daemon=True)
-    stopper.start()
-
-    def stopped(seconds: float) -> bool:
-        stopper.join(seconds)
-        return not stopper.is_alive()
-
-    interrupts.wait_for(stopped, STOP_SECONDS + 5.0)

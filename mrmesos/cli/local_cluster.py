@@ -73,6 +73,12 @@ def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> N
     ]
     if num_reducers:
         kinds.append(("reduce", settings.REDUCE_CPUS, settings.REDUCE_MEMORY_MB))
+    for further in (settings.MAP_RESOURCES, settings.REDUCE_RESOURCES):
+        if conf.get_as(further):
+            raise UsageProblem(
+                f"{further.name}={conf.get_as(further)}: agents here have only CPUs, memory and "
+                "disk; start `mrmesos minimesos --resources ...` and name it with --master"
+            )
     tracker_mb = conf.get_as(settings.TASKTRACKER_MEMORY_MB)
     fewer = f", or take fewer --local-agents than {agents}" if agents > 1 else ""
     for kind, cpus_setting, memory_setting in kinds:

@@ -32,6 +32,8 @@ def open_progress(stream: IO[str] | None = None) -> Progress:
 
 def plain_line(status: JobStatus, elapsed: float) -> str:
     """`maps 3/8  reduces 0/3  12 s`, and what else there is to say."""
+    if status.state is JobState.PREP:
+        return f"planning  {elapsed:.0f} s"
     parts = [f"maps {_done(status.maps)}"]
     if status.reduces.total:
         parts.append(f"reduces {_done(status.reduces)}")
@@ -47,8 +49,6 @@ def _done(counts: TaskCounts) -> str:
 
 def _words(status: JobStatus) -> str:
     match status.state:
-        case JobState.PREP:
-            return "planning"
         case JobState.COMMITTING:
             return "committing"
         case JobState.ABORTING:
@@ -68,8 +68,10 @@ class Lines:
 
     def update(self, status: JobStatus, elapsed: float) -> None:
         """Say it if it is news."""
+        if status.state is JobState.PREP and elapsed < LINE_SECONDS:
+            return  # most jobs are planned in no time
         news = plain_line(status, 0.0)
-        if status.state is JobState.PREP or news == self._said:
+        if news == self._said:
             return
         if elapsed - self._said_at < LINE_SECONDS and not status.state.ended:
             return

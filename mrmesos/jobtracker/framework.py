@@ -6,7 +6,6 @@ not answer delays nobody else. Field names are those of Mesos' v1 scheduler API.
 
 from __future__ import annotations
 
-import getpass
 import logging
 import queue
 import socket
@@ -42,6 +41,7 @@ from mrmesos.jobtracker.events import (
     TrackerLost,
 )
 from mrmesos.jobtracker.taskinfo import TrackerCommand, task_info
+from mrmesos.jobtracker.user import current_user
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 
@@ -67,7 +67,7 @@ DriverCommand = (
 def framework_info(conf: Conf, url: str) -> Json:
     """The FrameworkInfo that a JobTracker at `url` subscribes with."""
     info: Json = {
-        "user": conf.get_as(settings.MESOS_USER) or getpass.getuser(),
+        "user": conf.get_as(settings.MESOS_USER) or current_user(),
         "name": conf.get_as(settings.MESOS_FRAMEWORK_NAME),
         "role": conf.get_as(settings.MESOS_ROLE),
         "failover_timeout": conf.get_as(settings.MESOS_FAILOVER_TIMEOUT),
@@ -168,6 +168,10 @@ class FrameworkCallbacks:
         """The master is away; the driver looks for it."""
         logger.warning("lost the connection to the Mesos master")
         self._post(Disconnected())
+
+    def fatal(self, problem: BaseException) -> None:
+        """The driver's `on_fatal`: news of Mesos was lost, so our picture of it is wrong."""
+        self._fail(f"news from Mesos could not be taken: {type(problem).__name__}: {problem}")
 
     def error(self, message: str) -> None:
         """Mesos refuses this framework for good."""

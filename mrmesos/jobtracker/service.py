@@ -7,19 +7,16 @@ few threads that plan and commit. Nothing but the queue leads to the core.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import secrets
 import sysconfig
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import mrmesos
 from mrmesos import conf as settings
@@ -36,8 +33,9 @@ from mrmesos.jobtracker.commands import (
     SendActions,
 )
 from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.driver import Driver
-from mrmesos.jobtracker.events import Event, HeartbeatReceived, JobSubmitted, KillAsked, Tick
+from mrmesos.jobtracker.events import Event, HeartbeatReceived, JobSubmitted, KillAsked
 from mrmesos.jobtracker.framework import (
     DriverCalls,
     FrameworkCallbacks,
@@ -53,28 +51,10 @@ from mrmesos.wire.ids import cluster_stamp
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
-TICK_SECONDS = 0.5
-MAX_QUEUE = 100_000
 MAX_KEYS = 10_000
 """Submissions whose idempotency key is remembered."""
-POST_SECONDS = 30.0
-"""How long the driver may wait for room in the queue before the service is taken for stuck."""
-
 MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], Driver]
-
-
-class ServiceFailed(Exception):
-    """The service cannot go on; its jobs are lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A function to run in the core's thread, and where its answer goes."""
-
-    function: Callable[[], object]
-    answer: Future[Any]
 
 
 def make_mesos_driver(
@@ -86,7 +66,9 @@ def make_mesos_driver(
     principal = conf.get_as(settings.MESOS_PRINCIPAL) or None
     secret_file = conf.get_as(settings.MESOS_SECRET_FILE)
     secret = Path(secret_file).read_text(encoding="utf-8").strip() if secret_file else None
-    return SchedulerDriver(callbacks, info, master, principal=principal, secret=secret)
+    return SchedulerDriver(
+        callbacks, info, master, principal=principal, secret=secret, on_fatal=callbacks.fatal
+    )
 
 
 class JobTrackerService:
@@ -113,18 +95,14 @@ class JobTrackerService:
         # Unix seconds that never jump: deadlines and times of jobs come from the same clock.
         self._clock_offset = time.time() - time.monotonic()
         self._core = JobTracker(conf, cluster_stamp(time.time()))
-        self._queue: queue.Queue[Event | _Question] = queue.Queue(MAX_QUEUE)
+        self._thread = CoreThread(self._handle, self._thread_ended)
         self._mailboxes = Mailboxes()
         self._live: set[str] = set()  # jobs that have not ended
         self._keys: OrderedDict[str, str] = OrderedDict()
         self._closing = False
         self._no_live = threading.Event()
         self._no_live.set()
-        self._stopping = threading.Event()
-        self._failed = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="jobtracker", daemon=True)
-        self._planner = Planner(self._post)
+        self._planner = Planner(self._thread.post)
         self._api = HttpApi(self, self._hold_seconds)
         self._server: HttpServer | None = None
         self._driver: Driver | None = None
@@ -145,7 +123,7 @@ class JobTrackerService:
         self._server = HttpServer(self._api.application, host or reachable, port)
         self.url = f"http://{reachable}:{self._server.start()}"
         try:
-            callbacks = FrameworkCallbacks(self._post, self._fail)
+            callbacks = FrameworkCallbacks(self._thread.post, self._thread.fail)
             info = framework_info(self._conf, self.url)
             self._driver = self._make_driver(callbacks, info, self._conf, self._master)
             purelib = Path(sysconfig.get_path("purelib"))
@@ -153,7 +131,7 @@ class JobTrackerService:
             command = tracker_command(
                 self._conf, self.url, python_path=source_tree(purelib, package)
             )
-            self._calls = DriverCalls(self._driver, command, self._post)
+            self._calls = DriverCalls(self._driver, command, self._thread.post)
         except BaseException:
             self._server.stop(1.0)
             raise
@@ -170,10 +148,10 @@ class JobTrackerService:
         Without `teardown` jobs, their tasks and the framework are left to Mesos' failover timeout.
         """
         deadline = time.monotonic() + timeout
-        clean = self._failure is None
-        if teardown and clean and self._thread.is_alive():
+        clean = self.failure is None
+        if teardown and self._thread.running:
             clean = self.kill_all("the JobTracker is stopping", timeout)
-        self._stop_thread()
+        self._thread.stop()
 
         def left() -> float:
             return max(0.5, deadline - time.monotonic())
@@ -187,120 +165,40 @@ class JobTrackerService:
         if self._server is not None:
             self._server.call_soon(self._api.release_all)
             clean &= self._server.stop(left())
-        if self._thread.ident is not None:
-            self._thread.join(left())
-        return clean
+        return self._thread.join(left()) and clean
 
     def kill_all(self, by: str, timeout: float) -> bool:
         """Kill all jobs and wait for their ends at most `timeout` seconds; whether they came."""
         self._closing = True
         for job_id in list(self._live):
-            self._post(KillAsked(job_id, by))
-        return self._no_live.wait(timeout)
+            self._thread.post(KillAsked(job_id, by))
+        deadline = time.monotonic() + timeout
+        while not self._no_live.wait(min(0.25, max(0.0, deadline - time.monotonic()))):
+            if self.failure is not None or time.monotonic() >= deadline:
+                return False
+        return True
 
     @property
     def failure(self) -> BaseException | None:
         """What made the service stop by itself, if anything has."""
-        return self._failure
+        return self._thread.failure
 
     def wait_failed(self, timeout: float) -> bool:
         """Whether the service fails within `timeout` seconds."""
-        return self._failed.wait(timeout)
+        return self._thread.wait_failed(timeout)
 
-    def _fail(self, problem: str | BaseException) -> None:
-        """Stop visibly: from here on every question is answered with the failure."""
-        failure = ServiceFailed(problem) if isinstance(problem, str) else problem
-        if self._failure is None:
-            self._failure = failure
-            logger.critical("the JobTracker cannot go on: %s", failure)
-        self._failed.set()
-        self._stopping.set()
-
-    # The queue and the core's thread.
+    # In the core's thread.
 
     def _now(self) -> float:
         return self._clock_offset + time.monotonic()
 
-    def _post(self, event: Event) -> None:
-        if self._stopping.is_set():
-            return  # nobody reads the queue any more
-        try:
-            self._queue.put(event, timeout=POST_SECONDS)
-        except queue.Full:
-            self._fail(f"{MAX_QUEUE} events wait; the core does not take them")
-
-    def _ask(self, function: Callable[[], T]) -> Future[T]:
-        """Run a function in the core's thread."""
-        answer: Future[T] = Future()
-        if self._stopping.is_set():
-            raise Unavailable(f"the JobTracker {self._why_not()}")
-        try:
-            self._queue.put_nowait(_Question(function, answer))
-        except queue.Full:
-            raise Unavailable("the JobTracker is overloaded; try again later") from None
-        if self._stopping.is_set() and not self._thread.is_alive():
-            self._drain()
-        return answer
-
-    def _stop_thread(self) -> None:
-        """Make the core's thread see at once that it is over."""
-        self._stopping.set()
-        with contextlib.suppress(queue.Full):  # then it is awake anyway
-            self._queue.put_nowait(_Question(lambda: None, Future()))
-
-    def _why_not(self) -> str:
-        return f"has failed: {self._failure}" if self._failure is not None else "is stopping"
-
-    def _run(self) -> None:
-        next_tick = time.monotonic()
-        try:
-            while not self._stopping.is_set():
-                now = time.monotonic()
-                if now >= next_tick:
-                    self._handle(Tick())
-                    next_tick = now + TICK_SECONDS
-                try:
-                    item = self._queue.get(timeout=max(0.0, next_tick - time.monotonic()))
-                except queue.Empty:
-                    continue
-                if isinstance(item, _Question):
-                    _answer(item)
-                else:
-                    self._handle(item)
-        except Unavailable:
-            logger.debug("the core's thread ends")
-        except BaseException as problem:
-            logger.exception("the core's thread failed")
-            self._fail(problem)
-        finally:
-            self._stopping.set()
-            self._drain()
-            if self._server is not None:
-                self._server.call_soon(self._api.release_all)
-
-    def _drain(self) -> None:
-        """Nobody may wait for an answer that will not come."""
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(item, _Question):
-                refusal = Unavailable(f"the JobTracker {self._why_not()}")
-                try:
-                    item.answer.set_exception(refusal)
-                except InvalidStateError:
-                    continue  # whoever asked has given up
-
     def _handle(self, event: Event) -> None:
-        """Give the core an event. What it raises is the end: its state is not to be trusted."""
-        try:
-            for command in self._core.handle(event, self._now()):
-                self._carry_out(command)
-        except Exception as problem:
-            logger.exception("the core failed over %r", event)
-            self._fail(problem)
-            raise Unavailable(f"the JobTracker {self._why_not()}") from problem
+        for command in self._core.handle(event, self._now()):
+            self._carry_out(command)
+
+    def _thread_ended(self) -> None:
+        if self._server is not None:
+            self._server.call_soon(self._api.release_all)
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -347,19 +245,19 @@ class JobTrackerService:
 
     def status(self, job_id: str) -> Future[JobStatus | None]:
         """One job's status."""
-        return self._ask(lambda: self._core.job_status(job_id))
+        return self._thread.ask(lambda: self._core.job_status(job_id))
 
     def statuses(self) -> Future[list[JobStatus]]:
         """All jobs' statuses."""
-        return self._ask(lambda: list(self._core.job_statuses()))
+        return self._thread.ask(lambda: list(self._core.job_statuses()))
 
     def report(self, job_id: str) -> Future[JobReport | None]:
         """One job's report."""
-        return self._ask(lambda: self._core.job_report(job_id))
+        return self._thread.ask(lambda: self._core.job_report(job_id))
 
     def facts(self, job_id: str) -> Future[JobFacts | None]:
         """One job's facts, for TaskTrackers."""
-        return self._ask(lambda: self._core.job_facts(job_id))
+        return self._thread.ask(lambda: self._core.job_facts(job_id))
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
         """Where an attempt's output is."""
@@ -368,7 +266,7 @@ class JobTrackerService:
             location = self._core.attempt_location(attempt_id)
             return None if location is None else AttemptLogs(location.url, location.log_tail)
 
-        return self._ask(locate)
+        return self._thread.ask(locate)
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
         """Take a job in."""
@@ -390,10 +288,10 @@ class JobTrackerService:
                 self._keys[key] = job_id
                 while len(self._keys) > MAX_KEYS:
                     self._keys.popitem(last=False)
-            self._handle(JobSubmitted(job_id, spec, secrets.token_hex(16)))
+            self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16)))
             return job_id
 
-        return self._ask(take)
+        return self._thread.ask(take)
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
         """Kill a job."""
@@ -401,10 +299,10 @@ class JobTrackerService:
         def end() -> bool:
             if self._core.job_status(job_id) is None:
                 return False
-            self._handle(KillAsked(job_id, by))
+            self._thread.handle(KillAsked(job_id, by))
             return True
 
-        return self._ask(end)
+        return self._thread.ask(end)
 
     def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
         """Hear a TaskTracker."""
@@ -413,27 +311,14 @@ class JobTrackerService:
             if heartbeat.tracker_id not in self._mailboxes:
                 return None
             self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
-            self._handle(HeartbeatReceived(heartbeat))
+            self._thread.handle(HeartbeatReceived(heartbeat))
             return self._mailboxes.to_send(heartbeat.tracker_id)
 
-        return self._ask(hear)
+        return self._thread.ask(hear)
 
     def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
         """What waits for a TaskTracker."""
-        return self._ask(lambda: self._mailboxes.to_send(tracker_id))
-
-
-def _answer(question: _Question) -> None:
-    """Run the function of a question; what it raises is the asker's."""
-    try:
-        result = question.function()
-    except (Refused, Unavailable) as refusal:
-        question.answer.set_exception(refusal)
-    except Exception as problem:
-        logger.exception("a question to the core failed")
-        question.answer.set_exception(problem)
-    else:
-        question.answer.set_result(result)
+        return self._thread.ask(lambda: self._mailboxes.to_send(tracker_id))
 
 
 def _check(spec: JobSpec) -> None:

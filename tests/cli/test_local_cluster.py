@@ -25,19 +25,22 @@ def test_a_machine_is_divided_as_mesos_would_and_evenly() -> None:
     ("conf", "reduces", "words"),
     [
         ({"map.memory.mb": "1000"}, 0, "map.memory.mb"),
-        ({"map.memory.mb": "100", "reduce.memory.mb": "1000"}, 1, "reduce.memory.mb"),
-        ({"map.memory.mb": "100", "map.cpus": "2.5"}, 0, "map.cpus"),
+        ({"map.memory.mb": "128", "reduce.memory.mb": "1000"}, 1, "reduce.memory.mb"),
+        ({"map.memory.mb": "128", "map.cpus": "2.5"}, 0, "map.cpus"),
     ],
 )
 def test_attempts_that_fit_no_agent(conf: dict[str, str], reduces: int, words: str) -> None:
     size = AgentSize(2, 1100, 1000)
-    settings = Conf({"map.memory.mb": "128", **conf, "reduce.memory.mb": "128"} | conf)
-    if "100" in conf.values():
-        settings = settings.merged({"map.memory.mb": "128"})
+    settings = Conf(conf)
     with pytest.raises(UsageProblem, match=words) as problem:
         check_fits(size, 2, settings, reduces)
     assert "--local-agents" in problem.value.message
     check_fits(AgentSize(4, 4000, 1000), 1, settings, reduces)
+
+
+def test_resources_that_only_clusters_have() -> None:
+    with pytest.raises(UsageProblem, match="minimesos --resources"):
+        check_fits(AgentSize(2, 4000, 1), 1, Conf({"map.resources": "licences:1"}), 0)
 
 
 def patient(condition: Callable[[float], bool], seconds: float) -> bool:

@@ -161,7 +161,7 @@ def test_help_is_fast_and_imports_no_verb() -> None:
 def test_the_command_keeps_pyarrow_out_of_its_process(tmp_path: Path) -> None:
     place = Place(tmp_path)
     code = (
-        "import json, sys\nimport mrmesos.cli.submit as s, mrmesos.jobtracker.service\n"
+        "import json, sys\nimport mrmesos.cli.submission as s, mrmesos.jobtracker.service\n"
         "from mrmesos.cli.loading import load, parse_target\nfrom mrmesos.conf import Conf\n"
         "load(parse_target(sys.argv[1]), Conf(), ())\n"
         "s.check_files([sys.argv[2]], sys.argv[3])\n"

@@ -1,0 +1,178 @@
+"""The thread that owns the core: one queue of events and questions, read one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mrmesos.jobtracker.events import Event, Tick
+from mrmesos.jobtracker.http_api import Refused, Unavailable
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TICK_SECONDS = 0.5
+MAX_QUEUE = 100_000
+POST_SECONDS = 30.0
+"""How long an event may wait for room in the queue before the core is taken for stuck."""
+
+
+class ServiceFailed(Exception):
+    """The service cannot go on; its jobs are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A function to run in the core's thread, and where its answer goes."""
+
+    function: Callable[[], object]
+    answer: Future[Any]
+
+
+class CoreThread:
+    """Gives events to `handle`, and a Tick twice a second; answers questions in between.
+
+    What `handle` raises is the end: the core's state is not to be trusted any more. From then on
+    every question is refused with the reason, and events are dropped.
+    """
+
+    def __init__(self, handle: Callable[[Event], None], on_end: Callable[[], None]) -> None:
+        """Both are called in the thread; `on_end` last of all, however it ends."""
+        self._give = handle
+        self._on_end = on_end
+        self._queue: queue.Queue[Event | _Question] = queue.Queue(MAX_QUEUE)
+        self._stopping = threading.Event()
+        self._failed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobtracker", daemon=True)
+        self.failure: BaseException | None = None
+
+    # From any thread.
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether events are still taken."""
+        return self._thread.is_alive() and not self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Take no more events and questions; those that wait are dropped and refused."""
+        self._stopping.set()
+        with contextlib.suppress(queue.Full):  # then it is awake anyway
+            self._queue.put_nowait(_Question(lambda: None, Future()))
+
+    def join(self, timeout: float) -> bool:
+        """Whether the thread ends within `timeout` seconds, or never began."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def fail(self, problem: str | BaseException) -> None:
+        """Stop visibly."""
+        if self.failure is None:
+            self.failure = ServiceFailed(problem) if isinstance(problem, str) else problem
+            logger.critical("the JobTracker cannot go on: %s", self.failure)
+        self._failed.set()
+        self._stopping.set()
+
+    def wait_failed(self, timeout: float) -> bool:
+        """Whether it fails within `timeout` seconds."""
+        return self._failed.wait(timeout)
+
+    def post(self, event: Event) -> None:
+        """Hand in an event; dropped once nobody reads them any more."""
+        if self._stopping.is_set():
+            return
+        try:
+            self._queue.put(event, timeout=POST_SECONDS)
+        except queue.Full:
+            self.fail(f"{MAX_QUEUE} events wait; the core does not take them")
+
+    def ask(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function in the core's thread. Raises Unavailable, or the future does."""
+        answer: Future[T] = Future()
+        if self._stopping.is_set():
+            raise self._refusal()
+        try:
+            self._queue.put_nowait(_Question(function, answer))
+        except queue.Full:
+            raise Unavailable("the JobTracker is overloaded; try again later") from None
+        if self._stopping.is_set() and not self._thread.is_alive():
+            self._drain()  # it ended between; nobody else would answer
+        return answer
+
+    # In the core's thread.
+
+    def handle(self, event: Event) -> None:
+        """Give the core an event, out of a question's function. Raises Unavailable at its end."""
+        try:
+            self._give(event)
+        except Exception as problem:
+            logger.exception("the core failed over %r", event)
+            self.fail(problem)
+            raise self._refusal() from problem
+
+    def _run(self) -> None:
+        next_tick = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                now = time.monotonic()
+                if now >= next_tick:
+                    self.handle(Tick())
+                    next_tick = now + TICK_SECONDS
+                try:
+                    item = self._queue.get(timeout=max(0.0, next_tick - time.monotonic()))
+                except queue.Empty:
+                    continue
+                if isinstance(item, _Question):
+                    _answer(item)
+                elif not self._stopping.is_set():
+                    self.handle(item)
+        except Unavailable:
+            logger.debug("the core's thread ends")
+        except BaseException as problem:
+            logger.exception("the core's thread failed")
+            self.fail(problem)
+        finally:
+            self._stopping.set()
+            self._drain()
+            self._on_end()
+
+    def _drain(self) -> None:
+        """Nobody may wait for an answer that will not come."""
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, _Question):
+                with contextlib.suppress(InvalidStateError):  # whoever asked has given up
+                    item.answer.set_exception(self._refusal())
+
+    def _refusal(self) -> Unavailable:
+        if self.failure is None:
+            return Unavailable("the JobTracker is stopping")
+        what = str(self.failure) if isinstance(self.failure, ServiceFailed) else repr(self.failure)
+        return Unavailable(f"the JobTracker has failed: {what}")
+
+
+def _answer(question: _Question) -> None:
+    """Run the function of a question; what it raises is the asker's."""
+    try:
+        result = question.function()
+    except (Refused, Unavailable) as refusal:
+        question.answer.set_exception(refusal)
+    except Exception as problem:
+        logger.exception("a question to the core failed")
+        question.answer.set_exception(problem)
+    else:
+        question.answer.set_result(result)
