@@ -46,7 +46,7 @@ def order(key: Any) -> Any:
     """A Python sort key: None first, NaN last, -0.0 as 0.0, lists and tuples item by item."""
     if key is None:
         return (0,)
-    if isinstance(key, float):
+    if isinstance(key, int | float) and not isinstance(key, bool):
         return (1, math.isnan(key), 0.0 if math.isnan(key) else key)
     if isinstance(key, list | tuple):
         return (1, [order(item) for item in key])

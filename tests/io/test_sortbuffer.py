@@ -184,6 +184,51 @@ def test_types_that_change_between_spills(tmp_path: Path) -> None:
     ]
 
 
+_SMALL = st.integers(-2, 2)
+_HALVES = st.integers(-4, 4).map(lambda number: number / 2)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.booleans(),
+    st.lists(
+        st.lists(_SMALL, max_size=4) | st.lists(_HALVES, max_size=4) | st.lists(st.none()),
+        max_size=8,
+    ),
+    st.integers(1, 5),
+    st.sampled_from([1, 60, 10_000]),
+)
+def test_batches_of_differing_key_types(
+    tmp_path: Path,
+    nested: bool,
+    batches: list[list[Any]],
+    partitions: int,
+    sort_bytes: int,
+) -> None:
+    """Integers here, doubles there, nothing but None elsewhere: one order, one home for each."""
+    writer = MapOutputWriter(
+        tmp_path,
+        partitions,
+        conf=Conf({"io.sort.factor": "2"}),
+        sort_bytes=sort_bytes,
+    )
+    keys: list[Any] = []
+    for numbers in batches:
+        here = [(number, "t") if nested and number is not None else number for number in numbers]
+        rows = list(range(len(keys), len(keys) + len(here)))
+        keys += here
+        batch = with_sort_column(encode_pairs(here, rows))
+        writer.write(batch, hash_partition(sort_column(batch), partitions))
+    found = read_all(writer.finish())
+    home: dict[Any, int] = {}
+    for partition, pairs in enumerate(found):
+        rows = [row for _, row in pairs]
+        assert rows == sorted(rows, key=lambda row: (order(keys[row]), row))
+        assert [key for key, _ in pairs] == [keys[row] for row in rows]
+        assert all(home.setdefault(key, partition) == partition for key, _ in pairs)
+    assert sum(map(len, found)) == len(keys)
+
+
 def test_many_partitions(tmp_path: Path) -> None:
     keys = list(range(3000))
     output = sort_map(tmp_path, keys, keys, 700, sort_bytes=16_000)
