@@ -199,6 +199,8 @@ class World(TrackerSide):
         machines = [agent for agent in self.agents.values() if agent.alive]
         if machines and self.chance(faults.agent_dies):
             self.agent_gone(self.rng.choice(machines))
+        if machines and self.chance(faults.partition):
+            self.cut_off(self.rng.choice(machines))
         if self.chance(faults.disconnect):
             self.disconnect()
         self.at(0.5, self.chaos)

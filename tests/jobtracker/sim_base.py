@@ -62,6 +62,7 @@ class Faults:
     plan_fails: float = 0.0
     commit_fails: float = 0.0
     fetch_fails: float = 0.0
+    partition: float = 0.0
     until: float = 120.0
 
 
@@ -74,6 +75,8 @@ class SimAgent:
     resources: Amounts
     free: Amounts
     alive: bool = True
+    cut_off: bool = False
+    """The master does not reach it; what runs there runs on."""
     filtered_until: float = 0.0
     filtered: Amounts = field(default_factory=dict)
 
@@ -130,6 +133,7 @@ def random_faults(rng: random.Random) -> Faults:
         plan_fails=some(0.2),
         commit_fails=some(0.2),
         fetch_fails=some(0.02),
+        partition=some(0.02),
     )
 
 

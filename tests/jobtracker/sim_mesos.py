@@ -98,25 +98,32 @@ class MesosSide(Base):
         for agent in self.agents.values():
             held = [a for a, _ in self.offers.values() if a is agent]
             free = agent.free
-            if not agent.alive or held or free["cpus"] < 0.01 or free["mem"] < 32:
+            if not agent.alive or agent.cut_off or held or free["cpus"] < 0.01 or free["mem"] < 32:
                 continue
             within = all(free[n] <= agent.filtered.get(n, 0) for n in free)
             if self.now < agent.filtered_until and within:
                 continue
-            self.counter += 1
-            self.offers[f"O{self.counter}"] = (agent, dict(free))
-            agent.free = dict.fromkeys(free, 0.0)
             mine = [t.id for t in self.trackers.values() if t.agent is agent and not t.gone]
-            made.append(
-                ev.Offer(
-                    f"O{self.counter}", agent.id, agent.hostname, as_json(free), {}, tuple(mine)
+            agent.free = dict.fromkeys(free, 0.0)
+            for part in self.parts(free):
+                self.counter += 1
+                offer_id = f"O{self.counter}"
+                self.offers[offer_id] = (agent, part)
+                made.append(
+                    ev.Offer(offer_id, agent.id, agent.hostname, as_json(part), {}, tuple(mine))
                 )
-            )
-            if self.chance(self.faults.rescind):
-                self.take_back(f"O{self.counter}")
-                self.event(ev.OfferRescinded(f"O{self.counter}"))
+                if self.chance(self.faults.rescind):
+                    self.take_back(offer_id)
+                    self.event(ev.OfferRescinded(offer_id))
         if made:
             self.event(ev.OffersReceived(tuple(made)))
+
+    def parts(self, free: Amounts) -> list[Amounts]:
+        """What is free as one offer, or now and then as two."""
+        if not self.chance(0.1):
+            return [dict(free)]
+        part = {name: round(value * self.rng.random(), 3) for name, value in free.items()}
+        return [part, minus(free, part)]
 
     def take_back(self, offer_id: str) -> None:
         agent, held = self.offers.pop(offer_id)
@@ -151,7 +158,7 @@ class MesosSide(Base):
                 self.reconcile(command)
             case cmd.ShutdownTracker():
                 tracker = self.trackers.get(command.tracker_id)
-                if tracker is not None and tracker.up:
+                if tracker is not None and tracker.up and not tracker.agent.cut_off:
                     self.at(self.latency(), lambda: self.executor_gone(tracker))
             case _:
                 raise AssertionError(command)
@@ -169,7 +176,7 @@ class MesosSide(Base):
         for offer_id in command.offer_ids:
             if offer_id in self.offers:
                 agent, held = self.offers[offer_id]
-                pool = {n: pool.get(n, 0) + held[n] for n in held}
+                pool = {n: round(pool.get(n, 0) + held[n], 3) for n in held}
                 self.take_back(offer_id)
         for launch in command.launches:
             agent = self.agents[launch.agent_id]
@@ -266,8 +273,33 @@ class MesosSide(Base):
             self.event(ev.AgentLost(agent.id))
         self.at(self.rng.uniform(1, 20), self.add_agent)
 
+    def cut_off(self, agent: SimAgent) -> None:
+        """The master loses sight of an agent: it says that all on it is lost, and errs."""
+        if agent.cut_off:
+            return
+        agent.cut_off = True
+        for offer_id, (owner, _) in list(self.offers.items()):
+            if owner is agent:
+                self.take_back(offer_id)
+                if self.connected:
+                    self.event(ev.OfferRescinded(offer_id))
+        for slot in self.slots.values():
+            if slot.agent is agent:
+                self.update(slot, "TASK_UNREACHABLE", "REASON_AGENT_REMOVED", acked=False)
+        if self.connected:
+            self.event(ev.AgentLost(agent.id))
+        self.at(self.rng.uniform(0.5, 40), partial(self.back, agent))
+
+    def back(self, agent: SimAgent) -> None:
+        agent.cut_off = False
+        for slot in self.slots.values():
+            if slot.agent is agent and self.trackers[slot.tracker_id].up:
+                self.update(slot, "TASK_RUNNING", "REASON_AGENT_REREGISTERED", acked=False)
+
     def kill_slot(self, slot_id: str, agent_id: str) -> None:
         slot = self.slots.get(slot_id)
+        if slot is not None and slot.agent.cut_off:
+            return
         if slot is None:
             if self.connected:
                 self.event(ev.SlotUpdated(slot_id, agent_id, "TASK_LOST", "REASON_RECONCILIATION"))
