@@ -6,7 +6,6 @@ we subscribe, and import the rest while Mesos answers.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -43,11 +42,14 @@ def main() -> int:
     except OSError as problem:
         logger.error("no worker can be started: %s", problem)
         return _WE_FAILED
+    import asyncio  # only now: the worker is on its way
+
     return asyncio.run(_run(settings, first_worker, adopt_orphans))
 
 
 async def _run(settings: TrackerSettings, first_worker: Spawned, adopt_orphans: bool) -> int:
-    # Imported here so that the worker is already on its way.
+    import asyncio
+
     from mrmesos.tasktracker import events as ev
     from mrmesos.tasktracker.executor import MesosExecutor
 

@@ -1,6 +1,6 @@
 """Processes and their children, as /proc tells (Linux): memory, trees, killing all of a tree.
 
-Standard library only, for the TaskTracker's first moments.
+Standard library only.
 """
 
 from __future__ import annotations

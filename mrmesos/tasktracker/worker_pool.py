@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker import logs, processes
+from mrmesos.tasktracker.exits import wait_for_end
 from mrmesos.tasktracker.messages import (
     Done,
     FrameError,
@@ -38,6 +40,7 @@ KILL_SECONDS = 10.0
 """A worker that is not gone so long after SIGKILL (stuck in the kernel) is given up."""
 _DRAIN_SECONDS = 2.0
 _WORKER_LOG_BYTES = 1 << 20
+_KEPT_LOGS = 20
 _UNSENT_MAX = 256 << 20  # bytes that a worker has not read
 
 
@@ -94,6 +97,7 @@ class WorkerPool:
         self._adopt_orphans = adopt_orphans
         self._processes: dict[int, _Process] = {}
         self._sampler: asyncio.Task[None] | None = None
+        self._kept_logs: deque[Path] = deque()
 
     @property
     def pids(self) -> list[int]:
@@ -189,27 +193,32 @@ class WorkerPool:
         if not tail:
             own = logs.tail(process.log_path, logs.FAILED_TAIL_BYTES)
             tail = own.decode("utf-8", "replace").rstrip("\n")
-        if not process.log_path.stat().st_size:
-            process.log_path.unlink()
+        self._keep_log(process.log_path)
         self._on_event(ev.WorkerExited(process.number, status, log_tail=tail, peak_bytes=peak))
+
+    def _keep_log(self, path: Path) -> None:
+        """Of workers that are gone, only the last few logs stay, and no empty ones."""
+        try:
+            if path.stat().st_size:
+                self._kept_logs.append(path)
+            else:
+                path.unlink()
+            if len(self._kept_logs) > _KEPT_LOGS:
+                self._kept_logs.popleft().unlink()
+        except OSError as problem:
+            logger.warning("%s", problem)
 
     async def _wait_for_exit(self, process: _Process) -> bool:
         """Until the process has ended (True), or does not although it was killed (False)."""
-        exited = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        pidfd = os.pidfd_open(process.pid)
-        loop.add_reader(pidfd, exited.set)
+        ended = asyncio.create_task(wait_for_end(process.pid))
+        killed = asyncio.create_task(process.killed.wait())
         try:
-            ended = asyncio.create_task(exited.wait())
-            killed = asyncio.create_task(process.killed.wait())
             await asyncio.wait([ended, killed], return_when=asyncio.FIRST_COMPLETED)
-            killed.cancel()
             await asyncio.wait([ended], timeout=KILL_SECONDS)
-            ended.cancel()
-            return exited.is_set()
+            return ended.done()
         finally:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
+            killed.cancel()
+            ended.cancel()
 
     async def _read(self, process: _Process, reader: asyncio.StreamReader) -> None:
         try:

@@ -356,3 +356,34 @@ def test_a_link_in_place_of_a_log_is_left_alone(tmp_path: Path) -> None:
 
     play(tmp_path, scenario)
     assert precious.stat().st_size == 100_000
+
+
+def test_exits_are_noticed_on_old_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(pid: int) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("os.pidfd_open", unknown)
+
+    async def scenario(pool: Pool) -> None:
+        await pool.ready()
+        pool.run(map_attempt(deed="exit:3"))
+        assert (await pool.hears(ev.WorkerExited)).status == 3
+
+    play(tmp_path, scenario)
+
+
+def test_only_the_last_logs_of_workers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "_KEPT_LOGS", 2)
+
+    async def body() -> None:
+        events: list[ev.Event] = []
+        pool = WorkerPool(tmp_path, events.append, command=["/bin/sh", "-c", "echo no; exit 5"])
+        for number in range(1, 5):
+            pool.start(number)
+            await until(lambda n=number: len(events) == n)  # type: ignore[misc]  # bound now
+        await pool.close()
+
+    asyncio.run(body())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["worker-3.log", "worker-4.log"]

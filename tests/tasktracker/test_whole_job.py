@@ -1,0 +1,144 @@
+"""A job through whole TaskTrackers: real workers, map output between them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import cloudpickle
+import msgspec
+import pytest
+
+from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.api.formats import TextOutput
+from mrmesos.api.job import class_settings
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.commit import OutputCommitter
+from mrmesos.wire.heartbeat import EndSlot, ForgetJob, Leave, MapOutputs, RunAttempt
+from mrmesos.wire.ids import TaskKind, attempt_id
+from mrmesos.wire.job import JobFacts, JobSpec
+from mrmesos.wire.task import Attempt, MapOutput, MapTask, ReduceTask
+from tests.mesos.scripted import Server
+from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
+from tests.tasktracker.support import JOB, until
+from tests.tasktracker.test_executor import ended, launch, process, states, welcome
+
+WORDS = ["the", "quick", "fox", "over", "the", "lazy", "dog", "and", "the", "cat"]
+
+
+class Tokenize(Mapper):
+    def map(self, key: object, line: str) -> Iterator[tuple[str, int]]:
+        for word in line.split():
+            yield word, 1
+
+
+class Total(Reducer):
+    def reduce(self, word: str, counts: Iterator[int]) -> Iterator[tuple[str, int]]:
+        yield word, sum(counts)
+
+
+class WordCount(Job):
+    mapper, combiner, reducer = Tokenize, Total, Total
+
+
+def job_facts(output: Path, code: bytes, **conf: str) -> JobFacts:
+    spec = JobSpec(
+        name="WordCount",
+        user="test",
+        inputs=(),
+        output=str(output),
+        input_format=WordCount.input_format,
+        output_format=TextOutput(),
+        num_reducers=2,
+        conf={**class_settings(WordCount), **conf},
+        code=hashlib.sha256(code).hexdigest(),
+    )
+    return JobFacts(job_id=JOB, spec=spec, token="secret", num_maps=2)
+
+
+def attempt(kind: TaskKind, index: int, slot: str, split: Split | None = None) -> Attempt:
+    name = attempt_id(JOB, kind, index, 0)
+    task = MapTask(split) if split is not None else ReduceTask(index)
+    return Attempt(attempt_id=name, job_id=JOB, slot_id=slot, task=task)
+
+
+@pytest.fixture
+def agents() -> Iterator[list[Server]]:
+    servers = [Server(), Server()]
+    for server in servers:
+        server.on_subscribe = welcome
+    yield servers
+    for server in servers:
+        server.close()
+
+
+def test_two_trackers_count_words(agents: list[Server], tmp_path: Path) -> None:
+    lines = [" ".join(WORDS[i % 10 :]) for i in range(2000)]
+    maps, sandboxes = [], []
+    for number in range(2):
+        source = tmp_path / f"input{number}"
+        source.write_text("\n".join(lines[number::2]) + "\n")
+        size = source.stat().st_size
+        maps.append(Split((FileSlice(str(source), 0, size),), size))
+        sandbox = tmp_path / f"agent{number}"
+        sandbox.mkdir()
+        sandboxes.append(sandbox)
+    output = tmp_path / "out"
+    code = cloudpickle.dumps(WordCount())
+
+    async def body() -> None:
+        async with fake_jobtracker() as one, fake_jobtracker() as two:
+            trackers = [one, two]
+            for fake in trackers:
+                fake.jobs[JOB], fake.code = job_facts(output, code), code
+            OutputCommitter(str(output)).setup_job()
+            with (
+                process(agents[0], one.url, sandboxes[0]) as first,
+                process(agents[1], two.url, sandboxes[1]) as second,
+            ):
+                for number, agent in enumerate(agents):
+                    await until(lambda a=agent: bool(a.streams))  # type: ignore[misc]  # bound now
+                    given = attempt(TaskKind.MAP, number, f"slot_{number}", maps[number])
+                    agent.stream().event(launch(given))
+                await until(lambda: all(len(fake.reports) == 1 for fake in trackers), "the maps")
+                done = [
+                    MapOutput(
+                        map_index=number,
+                        attempt_id=attempt_id(JOB, TaskKind.MAP, number, 0),
+                        url=fake.heartbeats[-1].url,
+                    )
+                    for number, fake in enumerate(trackers)
+                ]
+                for number, fake in enumerate(trackers):
+                    run = RunAttempt(attempt(TaskKind.REDUCE, number, f"slot_{number}"))
+                    fake.act(MapOutputs(JOB, done[:1]), run, MapOutputs(JOB, done[1:]))
+                await until(lambda: all(len(fake.reports) == 2 for fake in trackers), "reduces")
+                for fake in trackers:
+                    assert set(fake.reports.values()) == {"SUCCEEDED"}, _errors(fake)
+                assert list(sandboxes[0].glob("jobs/*/*_m_*/file.out"))
+                for number, fake in enumerate(trackers):
+                    fake.act(EndSlot(f"slot_{number}"), ForgetJob(JOB), Leave("idle"))
+                await ended(first, sandboxes[0])
+                await ended(second, sandboxes[1])
+        for number, agent in enumerate(agents):
+            assert states(agent) == [
+                (f"slot_{number}", "TASK_RUNNING"),
+                (f"slot_{number}", "TASK_FINISHED"),
+            ]
+
+    asyncio.run(body())
+    found: Counter[str] = Counter()
+    for part in output.rglob("part-r-*"):
+        for line in part.read_text().splitlines():
+            word, count = line.split("\t")
+            found[word] = int(count)
+    assert found == Counter(word for line in lines for word in line.split())
+
+
+def _errors(fake: FakeJobTracker) -> str:
+    return "\n".join(
+        msgspec.json.encode(report).decode() for h in fake.heartbeats for report in h.reports
+    )
