@@ -151,8 +151,11 @@ def check_executor_call(body: Json) -> str:
     _expect(body, "executor_id", what)
     _expect(body, "framework_id", what)
     _expect(body, EXECUTOR_CALLS[kind], what)
-    if kind == "UPDATE":
-        check_status(body["update"]["status"], body, what)
+    updates = [body["update"]] if kind == "UPDATE" else []
+    if kind == "SUBSCRIBE":
+        updates = body["subscribe"].get("unacknowledged_updates", [])
+    for update in updates:
+        check_status(update["status"], body, what)
     return kind
 
 

@@ -228,6 +228,7 @@ class Status(msgspec.Struct):
     timestamp: float | None = None
     message: str | None = None
     data: str | None = None
+    container_status: Json | None = None
 
 
 class Update(msgspec.Struct):

@@ -67,7 +67,7 @@ class FakeAgent:
         self.asked: list[tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *arguments: self.asked.append((name, *arguments))
+        return lambda *arguments, **_: self.asked.append((name, *arguments))
 
 
 def status(task: str, state: str, uuid: str = "u1") -> Json:

@@ -1,18 +1,26 @@
-"""A scheduler that says strange things is refused or answered, and breaks nothing."""
+"""Schedulers and executors that say strange things are refused or answered, and break nothing."""
 
 from __future__ import annotations
 
 import copy
 import json
 import random
+from pathlib import Path
 from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrmesos.minimesos import subscription
+from mrmesos.minimesos.agent import Agent, MasterPort
 from mrmesos.minimesos.allocator import Allocator
-from mrmesos.minimesos.calls import BadCall, check_scheduler_call, parse_body
+from mrmesos.minimesos.calls import (
+    BadCall,
+    check_executor_call,
+    check_scheduler_call,
+    parse_body,
+)
+from mrmesos.minimesos.executors import Runner
 from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.records import AgentPort
 from mrmesos.minimesos.resources import Json, parse
@@ -77,6 +85,73 @@ def change(value: Any, path: tuple[Any, ...], what: Any) -> None:
         value[path[-1]] = copy.deepcopy(what)
 
 
+def executor_calls() -> list[Json]:
+    who = {"framework_id": {"value": "F"}, "executor_id": {"value": "e"}}
+    status = {
+        "task_id": {"value": "t"},
+        "state": "TASK_RUNNING",
+        "source": "SOURCE_EXECUTOR",
+        "uuid": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "timestamp": 1.5,
+        "data": "eA==",
+        "container_status": {"network_infos": []},
+    }
+    task = command_task("t", {"agent_id": {"value": "S"}}, "x")
+    unacknowledged = {
+        "unacknowledged_tasks": [task],
+        "unacknowledged_updates": [{"status": status}],
+    }
+    return [
+        {**who, "type": "SUBSCRIBE", "subscribe": unacknowledged},
+        {**who, "type": "UPDATE", "update": {"status": status}},
+        {**who, "type": "UPDATE", "update": {"status": {**status, "state": "TASK_FAILED"}}},
+        {**who, "type": "MESSAGE", "message": {"data": "eA=="}},
+    ]
+
+
+def draw_strange(data: st.DataObject, calls: list[Json]) -> Json:
+    body = copy.deepcopy(data.draw(st.sampled_from(calls)))
+    for _ in range(data.draw(st.integers(0, 2))):
+        if places(body):
+            path = data.draw(st.sampled_from(places(body)))
+            change(body, path, data.draw(st.sampled_from(("delete", *STRANGE))))
+    return body
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_strange_executors_break_nothing(data: st.DataObject) -> None:
+    runner, master = FakeAgent(), FakeAgent()
+    agent = Agent(
+        "S",
+        {},
+        "127.0.0.1:1",
+        Path("/nowhere"),
+        cast(MasterPort, master),
+        cast(Runner, runner),
+        FakeClock(),
+    )
+    info = {"executor_id": {"value": "e"}, "command": {"value": "x"}, "resources": []}
+    task = {**command_task("t", {"agent_id": {"value": "S"}}, "x"), "executor": info}
+    agent.launch({"id": {"value": "F"}, "name": "f"}, task, info)
+    (executor,) = agent.executors.values()
+    for _ in range(3):
+        body = draw_strange(data, executor_calls())
+        try:
+            checked = parse_body(json.dumps(body).encode())
+            kind = check_executor_call(checked)
+        except BadCall:
+            continue
+        if kind == "SUBSCRIBE":
+            agent.subscribe(executor, checked["subscribe"], FakeStream())
+        elif kind == "UPDATE":
+            agent.update(executor, checked["update"]["status"])
+        elif kind == "MESSAGE":
+            agent.executor_message(executor, checked["message"]["data"])
+    agent.kill("F", "t", None)
+    agent.shutdown_framework("F")
+
+
 @settings(max_examples=200)
 @given(st.data())
 def test_strange_calls_break_nothing(data: st.DataObject) -> None:
@@ -92,12 +167,7 @@ def test_strange_calls_break_nothing(data: st.DataObject) -> None:
     assert framework is not None
     for _ in range(3):
         offer_id = next(iter(master.offers), "none")
-        body = data.draw(st.sampled_from(calls(framework.id, offer_id, agent_id)))
-        for _ in range(data.draw(st.integers(0, 2))):
-            path = data.draw(st.sampled_from(places(body)))
-            change(body, path, data.draw(st.sampled_from(("delete", *STRANGE))))
-            if not places(body):
-                break
+        body = draw_strange(data, calls(framework.id, offer_id, agent_id))
         try:
             checked = parse_body(json.dumps(body).encode())
             kind = check_scheduler_call(checked)
