@@ -12,13 +12,12 @@ happened and returns what is to be done. One thread owns it. Safety, held by the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import endings
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.messages import Done
 from mrmesos.tasktracker.state import JobHere, Limits, Run, Slot, Verdict, Worker, WorkerState
+from mrmesos.tasktracker.workforce import Workforce
 from mrmesos.wire.heartbeat import (
     Action,
     EndSlot,
@@ -32,14 +31,6 @@ from mrmesos.wire.heartbeat import (
 )
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, ErrorKind, MapTask
-
-WORKER_START_SECONDS = 60.0
-"""A worker that is not ready after so long is killed."""
-WORKER_START_TRIES = 3
-"""After so many workers in a row that did not start, the attempts that wait for one fail."""
-SPARE_AFTER_SECONDS = 2.0
-"""A blank spare worker is started when no fresh one was needed for so long: what only takes a
-moment anyway does not pay for it."""
 
 
 class Tracker:
@@ -55,18 +46,16 @@ class Tracker:
         self.jobs: dict[str, JobHere] = {}
         self.slots: dict[str, Slot] = {}
         self.runs: dict[str, Run] = {}
-        self.workers: dict[int, Worker] = {}
         self.reports: dict[str, AttemptReport] = {}
         self.acknowledged = 0
         self.leaving = ""
         self._sequence = 0
         self._exited = False
-        self._last_worker = 0
-        self._start_failures = 0
-        self._last_fresh = now
         self._out: list[cmd.Command] = []
+        self._force = Workforce(self._out, now)
+        self.workers = self._force.workers
         for _ in range(prestarted):
-            self._new_worker(now)
+            self._force.add(now)
 
     def heartbeat(self) -> Heartbeat:
         """The next heartbeat: everything that is not yet answered, and how far all runs are."""
@@ -105,7 +94,8 @@ class Tracker:
             case _:
                 self._worker_event(event, now)
         self._settle(now)
-        out, self._out = self._out, []
+        out = list(self._out)
+        self._out.clear()
         return out
 
     # Slots and attempts.
@@ -149,7 +139,7 @@ class Tracker:
         if run.worker is None:
             self._over(run, verdict, now)
         else:
-            self._kill_worker(self.workers[run.worker])
+            self._force.kill(self.workers[run.worker])
 
     def _over(
         self, run: Run, outcome: Done | Verdict, now: float, log_tail: str = "", peak: int = 0
@@ -281,10 +271,7 @@ class Tracker:
     def _worker_event(self, event: ev.Event, now: float) -> None:
         match event:
             case ev.WorkerReady():
-                worker = self.workers.get(event.worker)
-                if worker is not None and worker.state is WorkerState.STARTING:
-                    self._start_failures = 0
-                    worker.state, worker.since = WorkerState.IDLE, now
+                self._force.ready(event.worker, now)
             case ev.WorkerProgressed():
                 self._progressed(event, now)
             case ev.WorkerDone():
@@ -331,7 +318,7 @@ class Tracker:
         elif event.message.state not in (AttemptState.SUCCEEDED, AttemptState.FAILED):
             self._broken(event.worker, f"ends with state {event.message.state}", now)
         else:
-            worker.state, worker.since, worker.attempt_id = WorkerState.IDLE, now, ""
+            self._force.release(worker, now)
             self._over(run, event.message, now, event.log_tail, event.peak_bytes)
 
     def _broken(self, number: int, message: str, now: float) -> None:
@@ -340,43 +327,28 @@ class Tracker:
             words = f"worker broke its channel: {message}"
             self._stop(run, endings.failed(ErrorKind.CRASH, words), now)
         elif worker is not None:
-            self._kill_worker(worker)
+            self._force.kill(worker)
 
     def _exited_worker(self, event: ev.WorkerExited, now: float) -> None:
-        worker = self.workers.pop(event.worker, None)
+        worker = self.workers.get(event.worker)
         if worker is None:
             return
+        none_starts = self._force.gone(worker)
         run = self.runs.get(worker.attempt_id)
         if run is not None:
             verdict = run.verdict or endings.crashed(event.status, run.position)
             self._over(run, verdict, now, event.log_tail, event.peak_bytes)
-        elif worker.state is WorkerState.STARTING or worker.overdue:
-            self._failed_to_start(event, now)
+        elif none_starts:
+            self._none_starts(event, now)
 
-    def _failed_to_start(self, event: ev.WorkerExited, now: float) -> None:
-        self._start_failures += 1
-        if self._start_failures < WORKER_START_TRIES:
-            return
-        self._start_failures = 0
+    def _none_starts(self, event: ev.WorkerExited, now: float) -> None:
         words = f"no worker starts on {self.hostname} (status {event.status}): "
         last = event.log_tail.strip().rpartition("\n")[2]
-        for run in list(self._waiting()):
+        for run in self._waiting():
             self._stop(run, endings.failed(ErrorKind.INTERNAL, words + (last or "no output")), now)
 
-    def _new_worker(self, now: float) -> int:
-        self._last_worker += 1
-        number = self._last_worker
-        self.workers[number] = Worker(number, WorkerState.STARTING, now)
-        self._last_fresh = now
-        return number
-
-    def _kill_worker(self, worker: Worker) -> None:
-        if worker.state is not WorkerState.DYING:
-            worker.state = WorkerState.DYING
-            self._out.append(cmd.KillWorker(worker.number))
-
-    def _waiting(self) -> Iterator[Run]:
-        return (run for run in self.runs.values() if run.worker is None)
+    def _waiting(self) -> list[Run]:
+        return [run for run in self.runs.values() if run.worker is None]
 
     # What follows from the whole.
 
@@ -387,27 +359,7 @@ class Tracker:
             limits = self._limits(run)
             if limits.timeout and now - run.last_active > limits.timeout:
                 self._stop(run, endings.timed_out(limits, run.position), now)
-        for worker in self.workers.values():
-            late = now - worker.since > WORKER_START_SECONDS
-            if worker.state is WorkerState.STARTING and late:
-                worker.overdue = True
-                self._kill_worker(worker)
-        if (
-            self.slots
-            and not self.leaving
-            and not self._blanks()
-            and now - self._last_fresh > SPARE_AFTER_SECONDS
-        ):
-            self._out.append(cmd.StartWorker(self._new_worker(now)))
-
-    def _blanks(self) -> list[Worker]:
-        """Workers that have run nothing: the idle ones first."""
-        blanks = [
-            worker
-            for worker in self.workers.values()
-            if not worker.job_id and worker.state in (WorkerState.STARTING, WorkerState.IDLE)
-        ]
-        return sorted(blanks, key=lambda worker: worker.state is WorkerState.STARTING)
+        self._force.tick(now, spare=bool(self.slots) and not self.leaving)
 
     def _settle(self, now: float) -> None:
         """Do whatever the state as a whole asks for; doing it twice changes nothing."""
@@ -415,33 +367,23 @@ class Tracker:
             self._settle_leaving(now)
             return
         self._assign(now)
-        missing = sum(1 for _ in self._waiting()) - len(self._blanks())
-        for _ in range(missing):
-            self._out.append(cmd.StartWorker(self._new_worker(now)))
-        self._end_surplus()
+        free_slots = len(self.slots) - len(self.runs)
+        self._force.balance(free_slots=free_slots, waiting=len(self._waiting()), now=now)
         for job in [job for job in self.jobs.values() if job.forgotten]:
             self._settle_forgotten(job)
 
     def _assign(self, now: float) -> None:
         """Give each attempt that waits, and whose job is here, an idle worker: of its job first."""
-        for run in list(self._waiting()):
+        for run in self._waiting():
             job = self.jobs[run.attempt.job_id]
-            if job.facts is None:
-                continue
-            idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
-            warm = [w for w in idle if w.job_id == job.job_id]
-            chosen = max(warm, key=lambda w: w.since, default=None)
-            if chosen is None:
-                chosen = next((w for w in idle if not w.job_id), None)
+            chosen = self._force.choose(job.job_id) if job.facts is not None else None
             if chosen is not None:
                 self._run(run, chosen, job, now)
 
     def _run(self, run: Run, worker: Worker, job: JobHere, now: float) -> None:
         assert job.facts is not None, "checked by _assign"
-        if not worker.job_id:
-            self._last_fresh = now
         attempt_id = run.attempt.attempt_id
-        worker.state, worker.job_id, worker.attempt_id = WorkerState.BUSY, job.job_id, attempt_id
+        self._force.occupy(worker, job.job_id, attempt_id, now)
         run.worker, run.last_active = worker.number, now
         limits = self._limits(run)
         self._out.append(
@@ -458,22 +400,11 @@ class Tracker:
             outputs = tuple(job.outputs.values())
             self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
 
-    def _end_surplus(self) -> None:
-        """Workers hold memory: idle ones of jobs no more than there are free slots, and one blank
-        one more than attempts wait for.
-        """
-        idle = [w for w in self.workers.values() if w.state is WorkerState.IDLE]
-        bound = sorted((w for w in idle if w.job_id), key=lambda w: w.since, reverse=True)
-        waiting = sum(1 for _ in self._waiting())
-        blanks = self._blanks()
-        for worker in bound[len(self.slots) - len(self.runs) :] + blanks[waiting + 1 :]:
-            self._kill_worker(worker)
-
     def _settle_forgotten(self, job: JobHere) -> None:
-        mine = [w for w in self.workers.values() if w.job_id == job.job_id]
+        mine = self._force.of_job(job.job_id)
         for worker in mine:
             if worker.state is WorkerState.IDLE:
-                self._kill_worker(worker)
+                self._force.kill(worker)
         if not mine and not job.fetching and not self._runs_of(job.job_id):
             del self.jobs[job.job_id]
             self._out.append(cmd.ForgetJob(job.job_id))
@@ -481,8 +412,7 @@ class Tracker:
     def _settle_leaving(self, now: float) -> None:
         for run in list(self.runs.values()):
             self._stop(run, endings.killed(self.leaving), now)
-        for worker in self.workers.values():
-            self._kill_worker(worker)
+        self._force.kill_all()
         if self.workers or self._exited:
             return
         for slot_id in list(self.slots):

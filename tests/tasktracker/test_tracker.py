@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.messages import Done, Progress
-from mrmesos.tasktracker.tracker import SPARE_AFTER_SECONDS, WORKER_START_TRIES, Tracker
+from mrmesos.tasktracker.tracker import Tracker
+from mrmesos.tasktracker.workforce import SPARE_AFTER_SECONDS, WORKER_START_TRIES
 from mrmesos.wire.heartbeat import (
     Action,
     EndSlot,
