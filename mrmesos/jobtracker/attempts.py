@@ -6,6 +6,8 @@ from mrmesos.api.context import Counters
 from mrmesos.jobtracker import lifecycle
 from mrmesos.jobtracker.cluster import SlotState, Tracker
 from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.orders import kill_attempt
+from mrmesos.jobtracker.reports import log_url
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
 from mrmesos.wire import ids
@@ -24,7 +26,6 @@ LOSSES_MAX = 20
 """Attempts or outputs of one task that may be lost before the job is given up."""
 COMPLAINTS = 3
 """Reduce attempts that must complain of a map output before that map runs again."""
-TAIL_CHARACTERS = 16_384
 STATUS_CHARACTERS = 200
 
 
@@ -38,7 +39,7 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
         slot.state = SlotState.RUNNING
     for map_attempt in report.fetch_failed:
         complain(st, attempt, map_attempt)
-    attempt.log_tail = report.log_tail[-TAIL_CHARACTERS:]
+    st.tails.put(attempt.id, report.log_tail)
     error = report.error
     if report.state is AttemptState.FAILED and error is None:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="failed without saying why")
@@ -68,7 +69,6 @@ def lost(st: State, attempt: TaskAttempt, why: str) -> None:
 
 
 def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> AttemptError:
-    log = f"{tracker.url}/attempts/{attempt.id}/logs" if tracker.url else ""
     return AttemptError(
         kind=error.kind,
         message=error.message,
@@ -77,7 +77,7 @@ def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> 
         record=error.record,
         attempt_id=error.attempt_id or attempt.id,
         agent=error.agent or attempt.agent,
-        log=error.log or log,
+        log=error.log or log_url(tracker.url, attempt.id),
     )
 
 
@@ -195,4 +195,11 @@ def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
     by = job.complaints.setdefault(map_attempt, set())
     by.add(reduce.id)
     if len(by) >= COMPLAINTS or job.running_reduces.keys() <= by:
+        if len(by) == 1:
+            if name.index in reduce.blamed:
+                # It could not fetch the output before this one either: the trouble is its own.
+                reduce.task.failed_on.add(reduce.agent_id)
+                kill_attempt(st, reduce, "could not fetch two outputs of one map")
+                return
+            reduce.blamed.add(name.index)
         withdraw(st, job, task, f"{len(by)} reduces could not fetch it")

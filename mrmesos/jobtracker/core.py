@@ -13,7 +13,7 @@ from mrmesos.jobtracker import lifecycle, offers, slots, trackers, watch
 from mrmesos.jobtracker.cluster import SlotState
 from mrmesos.jobtracker.commands import Command, Reconcile, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
-from mrmesos.jobtracker.reports import AttemptLocation, report_of, status_of
+from mrmesos.jobtracker.reports import AttemptLocation, log_url, report_of, status_of
 from mrmesos.jobtracker.settings import JobSettings, Settings
 from mrmesos.jobtracker.state import State
 from mrmesos.wire import ids
@@ -142,20 +142,18 @@ class JobTracker:
         if job is not None:
             return status_of(job)
         ended = self.state.ended.get(job_id)
-        return None if ended is None else ended.report.status
+        return None if ended is None else ended.status
 
     def job_statuses(self) -> list[JobStatus]:
         """Ended jobs that are remembered and jobs in progress, each in order."""
-        ended = [job.report.status for job in self.state.ended.values()]
-        return ended + [status_of(job) for job in self.state.jobs.values()]
+        return self.state.ended.statuses() + [status_of(job) for job in self.state.jobs.values()]
 
     def job_report(self, job_id: str) -> JobReport | None:
         """A job's status and attempts; None where it is unknown, or forgotten."""
         job = self.state.jobs.get(job_id)
         if job is not None:
             return report_of(job, self.state.cluster.trackers)
-        ended = self.state.ended.get(job_id)
-        return None if ended is None else ended.report
+        return self.state.ended.get(job_id)
 
     def job_facts(self, job_id: str) -> JobFacts | None:
         """What TaskTrackers fetch of a job in progress; None of any other."""
@@ -170,21 +168,22 @@ class JobTracker:
             name = ids.parse_attempt(attempt_id)
         except ValueError:
             return None
-        trackers_ = self.state.cluster.trackers
-        job = self.state.jobs.get(name.job_id)
+        st = self.state
+        job = st.jobs.get(name.job_id)
         if job is not None:
             tasks = job.tasks(name.kind)
-            found = tasks[name.index].attempts if name.index < len(tasks) else ()
-            for attempt in found:
-                if attempt.id == attempt_id:
-                    tracker = trackers_.get(attempt.tracker_id)
-                    return AttemptLocation(tracker.url if tracker else "", attempt.log_tail)
+            known = tasks[name.index].attempts if name.index < len(tasks) else ()
+            tracker_id = next((a.tracker_id for a in known if a.id == attempt_id), None)
+            if tracker_id is None:
+                return None
+            tracker = st.cluster.trackers.get(tracker_id)
+            return AttemptLocation(tracker.url if tracker else "", st.tails.get(attempt_id))
+        report = st.ended.get(name.job_id)
+        row = next((r for r in report.attempts if r.id == attempt_id), None) if report else None
+        if row is None:
             return None
-        ended = self.state.ended.get(name.job_id)
-        if ended is None or attempt_id not in ended.trackers:
-            return None
-        tracker = trackers_.get(ended.trackers[attempt_id])
-        return AttemptLocation(tracker.url if tracker else "", ended.log_tails.get(attempt_id, ""))
+        logs = {log_url(t.url, attempt_id): t.url for t in st.cluster.trackers.values()}
+        return AttemptLocation(logs.get(row.log, ""), st.tails.get(attempt_id))
 
     # --- For tests -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from mrmesos.jobtracker.commands import AbortJob, CommitJob, JobEnded, PlanJob, 
 from mrmesos.jobtracker.events import JobSubmitted
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.orders import kill_attempt, kill_slot
-from mrmesos.jobtracker.reports import ended_job
+from mrmesos.jobtracker.reports import report_of
 from mrmesos.jobtracker.settings import JobSettings
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt
@@ -197,7 +197,5 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
             st.emit(SendActions(tracker_id, (ForgetJob(job.id),)))
     del st.jobs[job.id]
     st.news.pop(job.id, None)
-    st.ended[job.id] = ended_job(job, st.cluster.trackers)
-    while len(st.ended) > st.settings.retired_max:
-        st.ended.popitem(last=False)
+    st.ended.add(report_of(job, st.cluster.trackers))
     st.emit(JobEnded(job.id))

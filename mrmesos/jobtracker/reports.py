@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mrmesos.api.context import Counters
@@ -14,10 +14,11 @@ from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
 from mrmesos.wire.task import AttemptState
 
-ROWS_KEPT = 50_000
-"""Most attempts of an ended job that are remembered."""
-LOGS_KEPT = 200
-"""Most log tails of an ended job that are remembered; those of failed attempts first."""
+ROWS_KEPT = 200_000
+"""Most attempts of ended jobs that are remembered, over all of them."""
+TAIL_CHARACTERS = 16_384
+TAILS_CHARACTERS = 32 << 20
+"""Most characters kept of what attempts printed: of one, and of all together."""
 
 
 class AttemptLocation(NamedTuple):
@@ -29,14 +30,65 @@ class AttemptLocation(NamedTuple):
     log_tail: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndedJob:
-    """What is remembered of a job that has ended."""
+class LogTails:
+    """The ends of what attempts printed, the latest TAILS_CHARACTERS of them."""
 
-    report: JobReport
-    log_tails: Mapping[str, str] = field(default_factory=dict)
-    trackers: Mapping[str, str] = field(default_factory=dict)
-    """Attempts' trackers, by attempt id."""
+    __slots__ = ("_size", "_tails")
+
+    def __init__(self) -> None:
+        self._tails: OrderedDict[str, str] = OrderedDict()
+        self._size = 0
+
+    def put(self, attempt_id: str, text: str) -> None:
+        """Keep an attempt's."""
+        if not text:
+            return
+        tail = text[-TAIL_CHARACTERS:]
+        self._size += len(tail) - len(self._tails.pop(attempt_id, ""))
+        self._tails[attempt_id] = tail
+        while self._size > TAILS_CHARACTERS:
+            _, oldest = self._tails.popitem(last=False)
+            self._size -= len(oldest)
+
+    def get(self, attempt_id: str) -> str:
+        """An attempt's; empty if none is kept."""
+        return self._tails.get(attempt_id, "")
+
+
+class EndedJobs:
+    """The reports of the last jobs that ended: `jobs_max` of them, with ROWS_KEPT rows in all."""
+
+    __slots__ = ("_jobs_max", "_reports", "_rows")
+
+    def __init__(self, jobs_max: int) -> None:
+        self._jobs_max = jobs_max
+        self._reports: OrderedDict[str, JobReport] = OrderedDict()
+        self._rows = 0
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._reports
+
+    def add(self, report: JobReport) -> None:
+        """Remember one more; what is too much is forgotten, the oldest first."""
+        report = JobReport(status=report.status, attempts=report.attempts[:ROWS_KEPT])
+        self._reports[report.status.job_id] = report
+        self._rows += len(report.attempts)
+        while len(self._reports) > self._jobs_max:
+            _, oldest = self._reports.popitem(last=False)
+            self._rows -= len(oldest.attempts)
+        for job_id, old in self._reports.items():
+            if self._rows <= ROWS_KEPT:
+                break
+            self._rows -= len(old.attempts)
+            self._reports[job_id] = JobReport(status=old.status, attempts=[])
+
+    def get(self, job_id: str) -> JobReport | None:
+        """A job's report; None where it is not remembered."""
+        return self._reports.get(job_id)
+
+    def statuses(self) -> list[JobStatus]:
+        """The statuses of all, in the order of their ends."""
+        return [report.status for report in self._reports.values()]
 
 
 def status_of(job: JobInProgress) -> JobStatus:
@@ -91,9 +143,14 @@ def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
     return JobReport(status=status_of(job), attempts=rows)
 
 
+def log_url(tracker_url: str, attempt_id: str) -> str:
+    """Where a TaskTracker shows an attempt's logs; empty where its own URL is not known yet."""
+    return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
+
+
 def _row(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
     tracker = trackers.get(attempt.tracker_id)
-    log = f"{tracker.url}/attempts/{attempt.id}/logs" if tracker is not None and tracker.url else ""
+    log = log_url(tracker.url, attempt.id) if tracker is not None else ""
     return AttemptRow(
         id=attempt.id,
         kind=attempt.task.kind.value,
@@ -106,18 +163,4 @@ def _row(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
         status=attempt.status,
         error=attempt.error,
         log=log,
-    )
-
-
-def ended_job(job: JobInProgress, trackers: Mapping[str, Tracker]) -> EndedJob:
-    """What to remember of a job that ends now."""
-    report = report_of(job, trackers)
-    if len(report.attempts) > ROWS_KEPT:
-        report = JobReport(status=report.status, attempts=report.attempts[:ROWS_KEPT])
-    attempts = [a for task in (*job.maps, *job.reduces) for a in task.attempts]
-    attempts.sort(key=lambda a: a.state is not AttemptState.FAILED)
-    return EndedJob(
-        report=report,
-        log_tails={a.id: a.log_tail for a in attempts[:LOGS_KEPT] if a.log_tail},
-        trackers={a.id: a.tracker_id for a in attempts[:ROWS_KEPT]},
     )

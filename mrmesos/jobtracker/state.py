@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.amounts import Amounts
 from mrmesos.jobtracker.cluster import Cluster, Slot
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.reports import EndedJob
+from mrmesos.jobtracker.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.settings import Settings
 from mrmesos.jobtracker.task import TaskAttempt
 
@@ -25,7 +24,8 @@ class State:
     last: list[Command] = field(default_factory=list)
     """Commands that go after all others: acknowledgements."""
     jobs: dict[str, JobInProgress] = field(default_factory=dict)
-    ended: OrderedDict[str, EndedJob] = field(default_factory=OrderedDict)
+    ended: EndedJobs = field(init=False)
+    tails: LogTails = field(default_factory=LogTails)
     cluster: Cluster = field(default_factory=Cluster)
     attempts: dict[str, TaskAttempt] = field(default_factory=dict)
     """All running attempts."""
@@ -47,6 +47,9 @@ class State:
     """TaskTrackers in a row that never came up, anywhere."""
     # --- Names
     numbers: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ended = EndedJobs(self.settings.retired_max)
 
     def name(self, what: str) -> str:
         """The next `slot_<stamp>_<n>` or `tracker_<stamp>_<n>`."""

@@ -70,9 +70,10 @@ class TaskAttempt:
     status: str = ""
     counters: Counters = field(default_factory=dict)
     error: AttemptError | None = None
-    log_tail: str = ""
     kill_asked: str = ""
     """Why it is being killed; empty while nobody wants that."""
+    blamed: set[int] = field(default_factory=set)
+    """Maps that ran again because this reduce, alone, could not fetch their output."""
 
 
 @dataclass(slots=True, eq=False)

@@ -99,6 +99,21 @@ def test_complaints_of_all_that_run_are_enough() -> None:
     assert hands.status(job).maps.failed_attempts == 0
 
 
+def test_a_reduce_that_can_fetch_nothing_goes_elsewhere() -> None:
+    hands, job = reducing(1)
+    complain(hands, job, 0)
+    assert hands.status(job).maps.succeeded == 0
+    hands.offer("x")
+    hands.end(long(job, "m0.1"))
+    name = long(job, "r0")
+    again = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=[long(job, "m0.1")])
+    commands = hands.beat(hands.tracker_of[name], progress=[again])
+    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [name]
+    assert hands.status(job).maps.succeeded == 1, "the map is not to blame a second time"
+    assert started(hands.end(name, AttemptState.KILLED)) == [], "not where it could not fetch"
+    assert started(hands.offer("y", mem=8192)) == ["r0.1"]
+
+
 def test_complaints_about_nothing_change_nothing() -> None:
     hands, job = reducing(1)
     name = long(job, "r0")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker import reports
 from mrmesos.wire.task import AttemptProgress
 from tests.jobtracker.harness import Hands, launches, long, short
 
@@ -53,6 +54,28 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     assert location.url == ""
     assert hands.core.attempt_location("nonsense") is None
     assert hands.core.attempt_location(long(job, "m5")) is None
+
+
+def test_what_is_kept_of_logs_and_reports_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "TAILS_CHARACTERS", 10)
+    tails = reports.LogTails()
+    for name, text in (("a", "aaaa"), ("b", "bbbb"), ("a", "AAAA"), ("c", "cccc")):
+        tails.put(name, text)
+    assert [tails.get(name) for name in "abc"] == ["AAAA", "", "cccc"]
+    monkeypatch.setattr(reports, "ROWS_KEPT", 3)
+    ended = reports.EndedJobs(2)
+    hands = Hands()
+    for maps in (1, 2, 2):
+        job = hands.job(maps=maps)
+        hands.offer(f"agent{maps}", cpus=8)
+        report = hands.core.job_report(job)
+        assert report is not None
+        ended.add(report)
+        for index in range(maps):
+            hands.end(long(job, f"m{index}"))
+    assert [status.maps.total for status in ended.statuses()] == [2, 2]
+    kept = [ended.get(status.job_id) for status in ended.statuses()]
+    assert [len(report.attempts) for report in kept if report is not None] == [0, 2]
 
 
 def waiting(hands: Hands, job: str) -> str:
