@@ -50,6 +50,9 @@ class RecordDriver:
         self._context = context
         self._sink = sink
         self._chunk = ChunkSize()
+        self._usage = (
+            f"{type(mapper).__name__}.map() takes a key and a value and yields (key, value) pairs"
+        )
         self._given: InputBatch | None = None
         self.pairs = 0
 
@@ -76,7 +79,7 @@ class RecordDriver:
                 raise not_a_pair(self._mapper, wrong.item, where=where, record=record) from None
             except BaseException as exc:
                 where, record = self._where()
-                error = describe(exc, where=where, record=record, kind="map")
+                error = describe(exc, where=where, record=record, kind="map", usage=self._usage)
                 raise TaskError(error) from exc
             if not keys:
                 return

@@ -69,6 +69,10 @@ class GroupReducer:
         self._reducer = reducer
         self._encoder = encoder
         self._chunk = ChunkSize()
+        self._usage = (
+            f"{type(reducer).__name__}.reduce() takes a key and an iterator of values and yields "
+            "(key, value) pairs"
+        )
         self._role = role
         self._kind = kind
         self._keys: list[Any] = []  # of the groups being reduced; how far is what is left to come
@@ -118,7 +122,8 @@ class GroupReducer:
                     guard.check()
                 if isinstance(exc, NotAPair):
                     raise not_a_pair(self._reducer, exc.item, where=self._where()) from None
-                raise TaskError(describe(exc, where=self._where(), kind=self._kind)) from exc
+                error = describe(exc, where=self._where(), kind=self._kind, usage=self._usage)
+                raise TaskError(error) from exc
             if guard is not None:
                 guard.check()
             if not keys:

@@ -91,13 +91,22 @@ def memory_error(setting: str, where: str = "") -> AttemptError:
     )
 
 
-def describe(exc: BaseException, *, where: str = "", record: str = "", kind: str) -> AttemptError:
-    """What user code raised, as an error of the attempt. `kind` is "map" or "reduce"."""
+def describe(
+    exc: BaseException, *, where: str = "", record: str = "", kind: str, usage: str = ""
+) -> AttemptError:
+    """What user code raised, as an error of the attempt. `kind` is "map" or "reduce".
+
+    `usage` says how the method that was called is meant, for where it has another signature.
+    """
     if isinstance(exc, MemoryError):
         return memory_error(f"{kind}.memory.mb", where)
+    message = one_line(exc)
+    if usage and isinstance(exc, TypeError) and user_frames(exc) is None:
+        # Raised by calling the user's method, or by going through what it returned.
+        message = f"{message}; {usage}"
     return AttemptError(
         kind=ErrorKind.USER_CODE,
-        message=one_line(exc),
+        message=message,
         detail=trimmed_traceback(exc),
         where=where,
         record=record,

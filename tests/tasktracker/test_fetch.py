@@ -1,0 +1,295 @@
+"""The fetcher against HTTP servers that behave as a TaskTracker does, and worse."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mrmesos.api import Job, pairs
+from mrmesos.io.columns import decode_batch
+from mrmesos.io.segments import write_segment
+from mrmesos.tasktracker.fetch import Closed, Fetcher
+from mrmesos.tasktracker.reduce_task import Run
+from mrmesos.wire.ids import TaskKind, attempt_id
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import MapOutput
+from tests.tasktracker.harness import JOB_ID, facts_for
+
+DEADLINE = 30.0
+
+
+def attempt(index: int, number: int = 0) -> str:
+    return attempt_id(JOB_ID, TaskKind.MAP, index, number)
+
+
+@dataclass
+class Served:
+    """One map's segment as this server has it; `flaws` are used up one a request."""
+
+    data: bytes
+    rows: int
+    flaws: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Tracker:
+    url: str
+    segments: dict[str, Served] = field(default_factory=dict)
+    requests: list[list[str]] = field(default_factory=list)
+    busy: int = 0
+    most_busy: int = 0
+
+
+def segment_of(directory: Path, keys: Sequence[str], values: Sequence[int]) -> Served:
+    path = directory / "made"
+    with path.open("wb") as file:
+        made = write_segment(file, [pairs(pa.array(keys), pa.array(values))])
+    return Served(path.read_bytes(), made.rows)
+
+
+@contextmanager
+def tracker(token: str = "secret") -> Iterator[Tracker]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["maps"]
+            state.requests.append(asked)
+            state.busy += 1
+            state.most_busy = max(state.most_busy, state.busy)
+            try:
+                self.answer(asked)
+            finally:
+                state.busy -= 1
+
+        def answer(self, asked: list[str]) -> None:
+            if self.headers["Authorization"] != f"Bearer {token}":
+                self.send_error(401)
+                return
+            body = b""
+            broken = False
+            for name in asked:
+                served = state.segments.get(name)
+                if served is None:
+                    body += json.dumps({"attempt_id": name, "status": "missing"}).encode() + b"\n"
+                    continue
+                flaw = served.flaws.pop(0) if served.flaws else ""
+                if flaw == "503":
+                    self.send_error(503)
+                    return
+                data = served.data
+                header = {
+                    "attempt_id": name,
+                    "status": "ok",
+                    "length": len(data),
+                    "rows": served.rows,
+                    "crc32": zlib.crc32(data),
+                }
+                if flaw == "flip":
+                    data = data[:-20] + bytes([data[-20] ^ 1]) + data[-19:]
+                body += json.dumps(header).encode() + b"\n" + data
+                if flaw == "cut":
+                    body = body[:-10]
+                    broken = True
+                    break
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body) + (10 if broken else 0)))
+            self.end_headers()
+            self.wfile.write(body)
+            if broken:
+                self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state = Tracker(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def facts(tmp_path: Path, num_maps: int, **conf: object) -> JobFacts:
+    settings = {name.replace("_", "."): str(value) for name, value in conf.items()}
+    return facts_for(Job, tmp_path / "out", num_maps=num_maps, conf=settings)
+
+
+def fetcher_for(facts: JobFacts, tmp_path: Path) -> Fetcher:
+    work_dir = tmp_path / "work"
+    work_dir.mkdir(exist_ok=True)
+    return Fetcher(facts, 0, work_dir, sleep=lambda seconds: None)
+
+
+def outputs(url: str, indexes: Sequence[int], number: int = 0) -> list[MapOutput]:
+    return [MapOutput(map_index=i, attempt_id=attempt(i, number), url=url) for i in indexes]
+
+
+def records(runs: Sequence[Run]) -> list[tuple[list[object], list[object]]]:
+    return [decode_batch(batch) for run in runs for batch in run.open()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_runs_come_in_map_order_from_several_trackers(tmp_path: Path) -> None:
+    with tracker() as one, tracker() as two:
+        for index in range(6):
+            place = one if index % 2 else two
+            place.segments[attempt(index)] = segment_of(tmp_path, [f"k{index}"], [index])
+        fetcher = fetcher_for(facts(tmp_path, 6), tmp_path)
+        fetcher.announce(outputs(one.url, [5, 3, 1]))
+        fetcher.announce(outputs(two.url, [4, 0, 2]))
+        assert records(fetcher.runs()) == [([f"k{i}"], [i]) for i in range(6)]
+        # One request for all maps of a tracker.
+        assert [len(asked) for asked in one.requests + two.requests] == [3, 3]
+        assert fetcher.fraction() == 1.0
+        assert fetcher.fetched_bytes() == sum(
+            len(served.data) for place in (one, two) for served in place.segments.values()
+        )
+
+
+def test_an_empty_segment_is_a_run_without_rows(tmp_path: Path) -> None:
+    with tracker() as one:
+        one.segments[attempt(0)] = Served(b"", 0)
+        fetcher = fetcher_for(facts(tmp_path, 1), tmp_path)
+        fetcher.announce(outputs(one.url, [0]))
+        (run,) = fetcher.runs()
+        assert (run.rows, run.length) == (0, 0)
+
+
+def test_what_does_not_fit_in_memory_goes_to_files(tmp_path: Path) -> None:
+    keys = [f"{number:08d}" for number in range(120_000)]
+    with tracker() as one:
+        served = segment_of(tmp_path, keys, [1] * len(keys))
+        assert len(served.data) > 700_000
+        for index in range(4):
+            one.segments[attempt(index)] = served
+        fetcher = fetcher_for(facts(tmp_path, 4, reduce_shuffle_buffer_mb=1), tmp_path)
+        fetcher.announce(outputs(one.url, range(4)))
+        runs = fetcher.runs()
+        on_disk = sum(path.stat().st_size for path in (tmp_path / "work").iterdir())
+        assert on_disk == 3 * len(served.data)
+        for run in runs:
+            assert sum(batch.num_rows for batch in run.open()) == len(keys)
+
+
+@pytest.mark.parametrize("flaw", ["503", "cut", "flip"])
+def test_transient_trouble_is_tried_again(tmp_path: Path, flaw: str) -> None:
+    with tracker() as one:
+        for index in range(3):
+            one.segments[attempt(index)] = segment_of(tmp_path, ["k"], [index])
+        one.segments[attempt(1)].flaws = [flaw, flaw]
+        fetcher = fetcher_for(facts(tmp_path, 3), tmp_path)
+        fetcher.announce(outputs(one.url, range(3)))
+        assert records(fetcher.runs()) == [(["k"], [i]) for i in range(3)]
+        assert fetcher.fetch_failed() == ()
+        assert len(one.requests) == 3
+        if flaw != "503":  # what came before the flaw is not fetched twice
+            assert one.requests[1] == [attempt(1), attempt(2)]
+
+
+class Waiting:
+    """A fetch under way in another thread."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self.runs: list[Run] = []
+        self.error: Exception | None = None
+        self._fetcher = fetcher
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.runs = self._fetcher.runs()
+        except Exception as exc:  # noqa: BLE001 -- the test looks at it
+            self.error = exc
+
+    def finish(self) -> list[Run]:
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
+        return self.runs
+
+
+def test_missing_output_is_reported_and_its_replacement_awaited(tmp_path: Path) -> None:
+    with tracker() as one, tracker() as two:
+        one.segments[attempt(0)] = segment_of(tmp_path, ["a"], [0])
+        two.segments[attempt(1, 1)] = segment_of(tmp_path, ["b"], [1])
+        fetcher = fetcher_for(facts(tmp_path, 2), tmp_path)
+        fetcher.announce(outputs(one.url, [0, 1]))
+        waiting = Waiting(fetcher)
+        until(lambda: fetcher.fetch_failed() == (attempt(1),))
+        assert len(one.requests) == 1  # the tracker knows that it has none: no second try
+        fetcher.announce([MapOutput(map_index=1, attempt_id="", url="")])
+        assert fetcher.fetch_failed() == ()
+        fetcher.announce(outputs(two.url, [1], number=1))
+        assert records(waiting.finish()) == [(["a"], [0]), (["b"], [1])]
+
+
+def test_a_tracker_that_is_gone_fails_all_its_maps(tmp_path: Path) -> None:
+    with tracker() as gone:
+        url = gone.url
+    with tracker() as two:
+        for index in range(3):
+            two.segments[attempt(index, 1)] = segment_of(tmp_path, ["k"], [index])
+        fetcher = fetcher_for(facts(tmp_path, 3), tmp_path)
+        fetcher.announce(outputs(url, range(3)))
+        waiting = Waiting(fetcher)
+        until(lambda: fetcher.fetch_failed() == tuple(attempt(i) for i in range(3)))
+        fetcher.announce(outputs(two.url, range(3), number=1))
+        assert records(waiting.finish()) == [(["k"], [i]) for i in range(3)]
+        assert fetcher.fetch_failed() == ()
+
+
+def test_a_wrong_token_fails_the_maps(tmp_path: Path) -> None:
+    with tracker(token="another") as one:
+        fetcher = fetcher_for(facts(tmp_path, 1), tmp_path)
+        fetcher.announce(outputs(one.url, [0]))
+        waiting = Waiting(fetcher)
+        until(lambda: fetcher.fetch_failed() == (attempt(0),))
+        fetcher.close()
+        waiting.finish()
+        assert isinstance(waiting.error, Closed)
+
+
+def test_at_most_parallelcopies_connections(tmp_path: Path) -> None:
+    with tracker() as one, tracker() as two, tracker() as three:
+        places = (one, two, three)
+        for index in range(9):
+            places[index % 3].segments[attempt(index)] = segment_of(tmp_path, ["k"], [index])
+        fetcher = fetcher_for(facts(tmp_path, 9, reduce_shuffle_parallelcopies=1), tmp_path)
+        for index in range(9):
+            fetcher.announce(outputs(places[index % 3].url, [index]))
+        assert records(fetcher.runs()) == [(["k"], [i]) for i in range(9)]
+        assert all(place.most_busy == 1 for place in places)
+
+
+def test_a_full_disk_fails_the_attempt_rather_than_the_map(tmp_path: Path) -> None:
+    with tracker() as one:
+        data = bytes(3 << 20)
+        one.segments[attempt(0)] = Served(data, 1)
+        fetcher = fetcher_for(facts(tmp_path, 1, reduce_shuffle_buffer_mb=1), tmp_path)
+        (tmp_path / "work").rmdir()  # as unwritable as a full disk, also for root
+        fetcher.announce(outputs(one.url, [0]))
+        with pytest.raises(OSError, match="fetched-"):
+            fetcher.runs()
+        assert fetcher.fetch_failed() == ()
