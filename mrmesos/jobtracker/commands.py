@@ -40,8 +40,8 @@ class AbortJob:
 class SlotLaunch:
     """One Mesos task to launch: a slot with its first attempt.
 
-    `resources` and `tracker_resources` are Resource JSON taken from the offer. The tracker's are the
-    same in every launch on one tracker, as Mesos demands of an ExecutorInfo.
+    `resources` and `tracker_resources` are Resource JSON taken from the offer. The tracker's are
+    the same in every launch on one tracker, as Mesos demands of an ExecutorInfo.
     """
 
     slot_id: str
