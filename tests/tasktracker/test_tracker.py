@@ -380,3 +380,34 @@ def test_a_jobtracker_that_does_not_know_us_ends_us() -> None:
     core = Core()
     assert core.tell(ev.HeartbeatAnswered(HeartbeatAnswer([], unknown=True))) == [cmd.KillWorker(1)]
     assert kinds(core.tell(ev.WorkerExited(1, -9))) == ["Exit"]
+
+
+def test_work_that_is_done_and_answered_is_not_done_again_by_a_late_answer() -> None:
+    core, first, second = Core(), map_attempt(0), map_attempt(1)
+    core.running(first)
+    core.tell(ev.WorkerDone(1, done(first)))
+    answer = HeartbeatAnswer([Numbered(1, RunAttempt(second))])
+    core.tell(ev.HeartbeatAnswered(answer, (first.attempt_id,)))
+    core.tell(ev.WorkerDone(1, done(second)))
+    core.tell(ev.HeartbeatAnswered(HeartbeatAnswer([]), (second.attempt_id,)))
+    assert core.tell(ev.HeartbeatAnswered(answer)) == []
+    assert core.tracker.heartbeat().reports == []
+
+
+def test_the_same_attempt_is_not_run_twice_under_two_numbers() -> None:
+    core, first = Core(), map_attempt(0)
+    core.running(first)
+    assert core.answer(RunAttempt(first)) == []
+    core.tell(ev.WorkerDone(1, done(first)))
+    assert core.answer(RunAttempt(first)) == []
+    assert core.report(first).state is AttemptState.SUCCEEDED
+
+
+def test_the_first_reason_to_end_an_attempt_stands() -> None:
+    core, attempt = Core(), map_attempt()
+    core.running(attempt)
+    core.tell(ev.WorkerOverMemory(1, attempt.attempt_id, 2 << 30))
+    core.answer(KillAttempt(attempt.attempt_id, "too late"))
+    core.tell(ev.SlotKilled("slot_1"))
+    core.tell(ev.WorkerExited(1, -9))
+    assert core.error(attempt).startswith("memory: ")
