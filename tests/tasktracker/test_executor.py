@@ -31,6 +31,8 @@ from tests.tasktracker.support import DEADLINE, JOB, alive, facts, map_attempt, 
 
 Json = dict[str, Any]
 
+CONF = {"tasktracker.heartbeat.seconds": "0.5"}
+
 SUBSCRIBED: Json = {
     "type": "SUBSCRIBED",
     "subscribed": {
@@ -67,7 +69,7 @@ def environment(agent: Server, jobtracker: str, sandbox: Path) -> dict[str, str]
         "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD": "30secs",
         "MRMESOS_JOBTRACKER": jobtracker,
         "MRMESOS_TRACKER_ID": "tracker_1",
-        "MRMESOS_CONF": json.dumps({"tasktracker.heartbeat.seconds": "0.5"}),
+        "MRMESOS_CONF": json.dumps(CONF),
     }
 
 
@@ -277,6 +279,35 @@ def test_a_killed_tasktracker_leaves_no_worker(agent: Server, tmp_path: Path) ->
         assert workers
         popen.kill()
         await until(lambda: not any(map(alive, workers)), "the workers' end")
+
+    whole(agent, tmp_path, scenario)
+
+
+def test_a_jobtracker_that_is_gone_ends_it(
+    agent: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONF, "tasktracker.expiry.seconds", "1")
+
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        agent.stream().event(launch(map_attempt()))
+        await until(lambda: bool(jobtracker.reports), "a report")
+        jobtracker.statuses = [0] * 10_000
+        await ended(popen, tmp_path)
+        assert states(agent) == [("slot_1", "TASK_RUNNING"), ("slot_1", "TASK_KILLED")]
+        update = agent.calls("UPDATE")[-1]["update"]["status"]
+        assert update["message"].startswith("the JobTracker is gone")
+
+    whole(agent, tmp_path, scenario)
+
+
+def test_a_jobtracker_that_comes_back_finds_everything(agent: Server, tmp_path: Path) -> None:
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        jobtracker.statuses = [0] * 3
+        attempt = map_attempt()
+        agent.stream().event(launch(attempt))
+        await until(lambda: attempt.attempt_id in jobtracker.reports, "a report")
+        jobtracker.act(EndSlot("slot_1"), Leave("idle"))
+        await ended(popen, tmp_path)
 
     whole(agent, tmp_path, scenario)
 
