@@ -68,6 +68,7 @@ def jobtracker(master: str, port: int, host: str, assignments: tuple[str, ...]) 
             interrupts.begin_cleanup()
             stop = partial(service.stop, timeout=STOP_SECONDS)
             interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
+            service.remove_leftovers()
     if failed:
         click.echo(f"error: the JobTracker could not go on: {service.failure}", err=True)
         sys.exit(1)

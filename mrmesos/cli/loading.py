@@ -81,7 +81,7 @@ def _import_script(script: Path) -> ModuleType:
     """Run the script as a module, with its directory first on sys.path, as Python itself does."""
     name = script.stem
     if not name.isidentifier() or name in sys.modules or name in sys.stdlib_module_names:
-        name = f"mrmesos_job_{abs(hash(str(script))):x}"
+        name = "mrmesos_job"
     if str(script.parent) not in sys.path:
         sys.path.insert(0, str(script.parent))
     spec = importlib.util.spec_from_file_location(name, script)

@@ -58,8 +58,6 @@ class Submission:
         self._service: JobTrackerService | None = None
         self._client: JobTrackerClient | None = None
         self._job_id = ""
-        self._spec: JobSpec | None = None
-        self._last: JobStatus | None = None
 
     def run(self) -> int:
         """The exit code."""
@@ -99,11 +97,11 @@ class Submission:
             from mrmesos.cli.local_cluster import check_fits
 
             check_fits(size, options.local_agents, loaded.conf, loaded.num_reducers)
-        self._spec = make_spec(options, loaded)
+        spec = make_spec(options, loaded)
         self._client = self._connect(loaded.conf)
         self._client.upload(loaded.code)
         submitted = time.monotonic()
-        self._job_id = self._client.submit(self._spec)
+        self._job_id = self._client.submit(spec)
         if options.detach:
             click.echo(self._job_id)
             return 0
@@ -141,7 +139,6 @@ class Submission:
         try:
             while True:
                 status = self._client.status(self._job_id, wait=POLL_SECONDS)
-                self._last = status
                 progress.update(status, time.monotonic() - submitted)
                 if status.state.ended:
                     return status
@@ -211,8 +208,7 @@ class Submission:
             return
 
         def ended(seconds: float) -> bool:
-            self._last = client.status(self._job_id, wait=seconds)
-            return self._last.state.ended
+            return client.status(self._job_id, wait=seconds).state.ended
 
         try:
             if self._interrupts.wait_for(ended, KILL_SECONDS):
@@ -235,20 +231,8 @@ class Submission:
             self._interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
         if self._cluster is not None:
             self._cluster.stop(self._interrupts.wait_for)
-            self._remove_leftovers()
-
-    def _remove_leftovers(self) -> None:
-        """Clean up after a job that did not get to it; nobody writes any more."""
-        began = self._last is not None and self._last.state is not JobState.PREP
-        if self._spec is None or self._last is None or self._last.state.ended or not began:
-            return
-        from mrmesos.io.commit import OutputCommitter
-        from mrmesos.io.filesystem import OutputError
-
-        try:
-            OutputCommitter(self._spec.output).abort_job()
-        except (OutputError, OSError) as problem:
-            click.echo(f"warning: {self._spec.output}: {problem}", err=True)
+        if self._service is not None:
+            self._service.remove_leftovers()
 
 
 def _is_ours(problem: Unreachable | ApiProblem) -> bool:

@@ -38,6 +38,7 @@ class Planner:
         self._post = post
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="planner")
         self._closed = threading.Event()
+        self._begun: dict[str, AbortJob] = {}  # jobs whose output is neither complete nor removed
 
     def submit(self, command: PlanJob | CommitJob | AbortJob) -> None:
         """Begin; the answering event comes from another thread."""
@@ -59,13 +60,23 @@ class Planner:
 
     def _run(self, command: PlanJob | CommitJob | AbortJob) -> None:
         match command:
-            case PlanJob():
+            case PlanJob(job_id, spec):
                 event = plan(command)
-            case CommitJob():
+                if isinstance(event, JobPlanned):
+                    self._begun[job_id] = AbortJob(job_id, spec)
+            case CommitJob(job_id):
                 event = commit(command)
-            case AbortJob():
+                if isinstance(event, JobCommitted):
+                    self._begun.pop(job_id, None)
+            case AbortJob(job_id):
                 event = abort(command)
+                self._begun.pop(job_id, None)
         self._post(event)
+
+    def remove_leftovers(self) -> None:
+        """After `stop()`: clean up after jobs that were not brought to an end."""
+        while self._begun:
+            abort(self._begun.popitem()[1])
 
 
 def _import_io() -> None:

@@ -167,6 +167,10 @@ class JobTrackerService:
             clean &= self._server.stop(left())
         return self._thread.join(left()) and clean
 
+    def remove_leftovers(self) -> None:
+        """After `stop()`, once no task runs any more: what jobs wrote that it cut short."""
+        self._planner.remove_leftovers()
+
     def kill_all(self, by: str, timeout: float) -> bool:
         """Kill all jobs and wait for their ends at most `timeout` seconds; whether they came."""
         self._closing = True

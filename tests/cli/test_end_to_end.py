@@ -188,6 +188,24 @@ def test_when_the_command_is_killed_everything_goes(house: House) -> None:
     wait_until(house.is_clean, "no process to be left")
 
 
+def test_two_submissions_share_a_mesos(house: House) -> None:
+    mesos = house.start("minimesos", "--port", "0", "--announce", "master")
+    wait_until((house.directory / "master").exists, "minimesos")
+    master = (house.directory / "master").read_text().strip()
+    both = [house.submit("--master", master, output=f"out{n}") for n in range(2)]
+    for number, process in enumerate(both):
+        _, stderr = process.communicate(timeout=DEADLINE)
+        assert process.returncode == 0, stderr
+        assert house.counts(f"out{number}") == Counter(TEXT.split())
+    wait_until(
+        lambda: not any("mrmesos.tasktracker" in line for line in house.processes()),
+        "TaskTrackers to end",
+    )
+    mesos.send_signal(signal.SIGTERM)
+    mesos.communicate(timeout=DEADLINE)
+    assert house.is_clean(), house.processes()
+
+
 def test_a_jobtracker_holds_many_jobs_and_kills_one(house: House) -> None:
     mesos = house.start("minimesos", "--port", "0", "--announce", "master")
     wait_until((house.directory / "master").exists, "minimesos")

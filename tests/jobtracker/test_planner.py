@@ -73,6 +73,25 @@ def test_an_aborted_job_leaves_nothing(tmp_path: Path) -> None:
     assert desk.planner.stop(10)
 
 
+def test_what_a_stop_cuts_short_is_removed_later(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.ask(PlanJob("job_1", spec(tmp_path)))
+    assert desk.planner.stop(10)
+    assert (tmp_path / "out" / "_temporary").is_dir()
+    desk.planner.remove_leftovers()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_complete_or_not_ours_is_no_leftover(tmp_path: Path) -> None:
+    desk, wanted = Desk(), spec(tmp_path)
+    desk.ask(PlanJob("job_1", wanted))
+    desk.ask(CommitJob("job_1", wanted, ()))
+    desk.ask(PlanJob("job_2", wanted))
+    assert desk.planner.stop(10)
+    desk.planner.remove_leftovers()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_SUCCESS"]
+
+
 def test_missing_input_and_existing_output_are_told_in_one_line(tmp_path: Path) -> None:
     desk = Desk()
     failed = desk.ask(PlanJob("job_1", spec(tmp_path, text=None)))
