@@ -176,12 +176,24 @@ class Worker:
 
 
 def _limit_memory(limit_mb: int) -> None:
-    """A backstop for allocations faster than the tracker's sampling: they raise MemoryError."""
+    """A backstop for allocations faster than the tracker's sampling: they raise MemoryError.
+
+    RLIMIT_DATA counts what is reserved, used or not: Arrow's allocator alone reserves 1 GiB at
+    import. So the limit comes on top of what is reserved now.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    soft = (limit_mb + _HEADROOM_MB) << 20
+    soft = _reserved_bytes() + ((limit_mb + _HEADROOM_MB) << 20)
     if hard != resource.RLIM_INFINITY:
         soft = min(soft, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _reserved_bytes() -> int:
+    """The private writable address space of this process (VmData in proc(5))."""
+    for line in Path("/proc/self/status").read_bytes().splitlines():
+        if line.startswith(b"VmData:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def _use_temporary_directory(work_dir: Path) -> None:
