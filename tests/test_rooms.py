@@ -27,28 +27,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 # A harness that runs a whole job in one process stands above the rooms whose code it runs.
 EXCEPTIONS: dict[str, set[str]] = {"api/testing.py": {"conf", "io", "wire", "tasktracker"}}
 
-PURE_CORE = {
-    "core",
-    "job",
-    "task",
-    "cluster",
-    "find_task",
-    "offers",
-    "events",
-    "commands",
-}
-IMPURE = {
-    "asyncio",
-    "socket",
-    "threading",
-    "subprocess",
-    "time",
-    "os",
-    "random",
-    "aiohttp",
-    "fsspec",
-}
-
 
 def modules() -> list[Path]:
     return sorted(p for p in ROOT.rglob("*.py") if "__pycache__" not in p.parts)
@@ -80,14 +58,6 @@ def test_a_room_imports_only_what_it_may(path: Path) -> None:
     allowed = MAY_IMPORT[room] | EXCEPTIONS.get(str(relative), set()) | {room}
     used = {found for name in imports(path) if (found := room_of(name)) is not None}
     assert used <= allowed, f"{relative} must not import {sorted(used - allowed)}"
-
-
-def test_the_jobtracker_core_has_no_io_threads_or_clock() -> None:
-    for name in PURE_CORE:
-        path = ROOT / "jobtracker" / f"{name}.py"
-        if path.exists():
-            used = {module.split(".")[0] for module in imports(path)}
-            assert not used & IMPURE, f"{name}.py imports {sorted(used & IMPURE)}"
 
 
 def test_nothing_but_the_command_line_knows_minimesos() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mrmesos.jobtracker.amounts import Amounts
 from mrmesos.jobtracker.task import TaskAttempt
+from mrmesos.mesos.resources import Amounts
 
 
 class TrackerState(StrEnum):

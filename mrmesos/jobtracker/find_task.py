@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mrmesos.jobtracker.amounts import Amounts
 from mrmesos.jobtracker.cluster import Agent, Cluster, Tracker
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.task import TaskInProgress
+from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Locality
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker.amounts import Json, Room, take, total
 from mrmesos.jobtracker.cluster import Agent, Slot, Tracker
 from mrmesos.jobtracker.commands import AcceptOffers, DeclineOffers, ShutdownTracker, SlotLaunch
 from mrmesos.jobtracker.events import Offer
 from mrmesos.jobtracker.find_task import Choice, Found, Nothing, NotYet, find_task
 from mrmesos.jobtracker.orders import start_attempt
+from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
+from mrmesos.mesos.resources import Resource, take, total
 
 REFUSE_SECONDS_LOCALITY = 0.5
 """Filter of an offer passed over while a task waits for a better agent."""
@@ -23,7 +24,7 @@ class _Offered:
 
     agent: Agent
     offer_ids: list[str] = field(default_factory=list)
-    pool: list[Json] = field(default_factory=list)
+    pool: tuple[Resource, ...] = ()
     launches: list[SlotLaunch] = field(default_factory=list)
     choice: Choice = field(default_factory=lambda: Nothing(wanted=False))
 
@@ -37,7 +38,7 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
         agent = st.cluster.see_agent(offer.agent_id, offer.hostname, offer.address, st.now)
         entry = offered.setdefault(agent.id, _Offered(agent))
         entry.offer_ids.append(offer.offer_id)
-        entry.pool.extend(offer.resources)
+        entry.pool += offer.resources
         for executor_id in offer.executor_ids:
             if executor_id not in st.cluster.trackers:
                 st.emit(ShutdownTracker(executor_id, agent.id))
@@ -50,7 +51,7 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     _answer(st, list(offered.values()))
 
 
-def _remember_size(st: State, pool: list[Json]) -> None:
+def _remember_size(st: State, pool: Sequence[Resource]) -> None:
     here, known = total(pool), st.largest_offer
     if [here.get(n, 0) for n in ("cpus", "mem")] >= [known.get(n, 0) for n in ("cpus", "mem")]:
         st.largest_offer = here

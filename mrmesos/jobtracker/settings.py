@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mrmesos import conf as c
-from mrmesos.conf import Conf, ConfError
-from mrmesos.jobtracker.amounts import Amounts, milli, parse_scalars
+from mrmesos.conf import Conf, ConfError, Setting
+from mrmesos.mesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
 
@@ -59,14 +59,8 @@ class JobSettings:
         """Raises ConfError where a value cannot be used."""
         conf = Conf(spec.conf)
         return cls(
-            map_need=_need(
-                conf.get_as(c.MAP_CPUS), conf.get_as(c.MAP_MEMORY_MB), conf.get_as(c.MAP_RESOURCES)
-            ),
-            reduce_need=_need(
-                conf.get_as(c.REDUCE_CPUS),
-                conf.get_as(c.REDUCE_MEMORY_MB),
-                conf.get_as(c.REDUCE_RESOURCES),
-            ),
+            map_need=_need(conf, c.MAP_CPUS, c.MAP_MEMORY_MB, c.MAP_RESOURCES),
+            reduce_need=_need(conf, c.REDUCE_CPUS, c.REDUCE_MEMORY_MB, c.REDUCE_RESOURCES),
             map_maxattempts=conf.get_as(c.MAP_MAXATTEMPTS),
             reduce_maxattempts=conf.get_as(c.REDUCE_MAXATTEMPTS),
             slowstart=min(1.0, conf.get_as(c.SLOWSTART)),
@@ -83,8 +77,13 @@ class JobSettings:
         return self.map_maxattempts if kind is TaskKind.MAP else self.reduce_maxattempts
 
 
-def _need(cpus: float, memory_mb: int, further: str) -> Amounts:
-    more = parse_scalars(further)
+def _need(
+    conf: Conf, cpus: Setting[float], memory_mb: Setting[int], further: Setting[str]
+) -> Amounts:
+    try:
+        more = parse_scalars(conf.get_as(further))
+    except ValueError as problem:
+        raise ConfError(f"{further.name}: {problem}") from None
     if twice := {"cpus", "mem"} & set(more):
-        raise ConfError(f"{further!r}: {min(twice)} has its own setting")
-    return {"cpus": milli(cpus), "mem": milli(memory_mb), **more}
+        raise ConfError(f"{further.name}: {min(twice)} has its own setting")
+    return {"cpus": milli(conf.get_as(cpus)), "mem": milli(conf.get_as(memory_mb)), **more}

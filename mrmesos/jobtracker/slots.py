@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, trackers
-from mrmesos.jobtracker.amounts import Room
 from mrmesos.jobtracker.cluster import Slot, SlotState, TrackerState
 from mrmesos.jobtracker.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.events import SlotUpdated
 from mrmesos.jobtracker.find_task import Found, NotYet, find_task
 from mrmesos.jobtracker.orders import end_slot, run_next
+from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
 
 HOLD_SECONDS = 2.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker.amounts import Amounts
 from mrmesos.jobtracker.cluster import Cluster, Slot
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.settings import Settings
 from mrmesos.jobtracker.task import TaskAttempt
+from mrmesos.mesos.resources import Amounts
 
 
 @dataclass(slots=True)

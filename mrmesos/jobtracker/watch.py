@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, lifecycle, slots, trackers
-from mrmesos.jobtracker.amounts import Room, describe
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.orders import kill_attempt, kill_slot
+from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
+from mrmesos.mesos.resources import describe
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.amounts import total
+from mrmesos.mesos.resources import total
 from mrmesos.wire.heartbeat import EndSlot
 from tests.jobtracker.harness import Hands, launches, long, of, scalar, spec, splits, started
 

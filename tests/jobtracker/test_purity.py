@@ -9,7 +9,7 @@ import mrmesos.jobtracker.core as core
 
 ROOM = Path(core.__file__).parent
 ALLOWED = {"__future__", "abc", "collections", "dataclasses", "enum", "math", "typing"}
-FRIENDS = ("mrmesos.api", "mrmesos.conf", "mrmesos.wire")
+FRIENDS = ("mrmesos.api", "mrmesos.conf", "mrmesos.wire", "mrmesos.mesos.resources")
 
 
 def imports(module: str) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.event_loop import SubscriptionLoop
-from mrmesos.mesos.resources import Resources, take
+from mrmesos.mesos.resources import take, total
 from tests.mesos.recorder import Recorder, make
 from tests.mesos.scripted import Server, Stream, wait_for
 from tests.mesos.test_executor_driver import Recorder as ExecutorRecorder
@@ -115,9 +115,9 @@ def test_offers_are_taken_in_full(name: str) -> None:
     for events in conversations(name, "framework"):
         for event in events:
             for offer in event.get("offers", {}).get("offers", []):
-                everything = Resources.from_offer(offer["resources"])
+                everything = total(offer["resources"])
                 taken, rest = take(offer["resources"], everything)
-                assert Resources.from_offer(taken) == everything
-                assert not Resources.from_offer(rest)
+                assert total(taken) == everything
+                assert not total(rest)
                 left = Counter(one["name"] for one in rest)
                 assert set(left) <= {"ports", "db_connections"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mrmesos.mesos.callbacks import Json
-from mrmesos.mesos.resources import Resources, take
+from mrmesos.mesos.resources import Resource, take, total
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
 from tests.mesos.recorder import Recorder
 from tests.mesos.scripted import wait_for
@@ -116,10 +116,10 @@ def converse(url: str, tmp_path: Path, running: Callable[[SchedulerDriver], None
     running(driver)
     wait_for(lambda: offers, "an offer")
     offer = offers[0]
-    executor_share, left = take(offer["resources"], Resources.of(cpus=0.1, mem=32))
-    first, left = take(left, Resources.of(cpus=1.5, mem=64))
-    second, left = take(left, Resources.of(cpus=0.5, mem=64))
-    assert Resources.from_offer(left) == Resources.of(cpus=0.9, mem=1888, disk=1000)
+    executor_share, left = take(offer["resources"], {"cpus": 100, "mem": 32_000})
+    first, left = take(left, {"cpus": 1500, "mem": 64_000})
+    second, left = take(left, {"cpus": 500, "mem": 64_000})
+    assert total(left) == {"cpus": 900, "mem": 1_888_000, "disk": 1_000_000}
     executor = {
         "executor_id": {"value": "e1"},
         "framework_id": {"value": driver.framework_id},
@@ -127,7 +127,7 @@ def converse(url: str, tmp_path: Path, running: Callable[[SchedulerDriver], None
         "resources": executor_share,
     }
 
-    def task(name: str, resources: list[Json]) -> Json:
+    def task(name: str, resources: tuple[Resource, ...]) -> Json:
         return {
             "name": name,
             "task_id": {"value": name},

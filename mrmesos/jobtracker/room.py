@@ -1,0 +1,33 @@
+"""Room for an attempt: in a slot, or in what is left of an agent's offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrmesos.mesos.resources import Amounts
+
+LEAST_CPUS = 10
+"""Thousandths: Mesos' own least share, below which the agent's cgroups refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where an attempt could go: a slot's resources, or what is left of an agent's offers.
+
+    `beside` is what a new TaskTracker takes for itself. `carried` is the share of CPUs that the
+    attempt need not ask for, as this slot would carry the TaskTracker's own.
+    """
+
+    free: Amounts
+    beside: Amounts = field(default_factory=dict)
+    carried: int = 0
+
+    def asks(self, need: Amounts) -> dict[str, int]:
+        """What a slot for `need` is to take."""
+        return {**need, "cpus": max(LEAST_CPUS, need.get("cpus", 0) - self.carried)}
+
+    def fits(self, need: Amounts) -> bool:
+        """Whether there is room for a slot for `need` and what goes beside it."""
+        asks = self.asks(need) if self.carried else need
+        free, beside = self.free, self.beside
+        return all(free.get(name, 0) >= n + beside.get(name, 0) for name, n in asks.items())
