@@ -8,7 +8,14 @@ import msgspec
 
 from mrmesos.tasktracker.messages import Done
 from mrmesos.tasktracker.state import Limits, Run, Verdict
-from mrmesos.wire.task import AttemptError, AttemptReport, AttemptState, ErrorKind
+from mrmesos.wire.task import (
+    Attempt,
+    AttemptError,
+    AttemptReport,
+    AttemptState,
+    ErrorKind,
+    MapTask,
+)
 
 _MEBI = 1 << 20
 _MESSAGE_CHARS, _DETAIL_CHARS, _RECORD_CHARS, _WHERE_CHARS = 2_000, 32_000, 1_000, 2_000
@@ -51,6 +58,19 @@ def timed_out(limits: Limits, position: str) -> Verdict:
         f"neither read, wrote nor reported anything for {limits.timeout:g} s{_while(position)}; "
         "raise task.timeout if that is right",
     )
+
+
+def first_position(attempt: Attempt) -> str:
+    """Where an attempt is, as far as is known before its worker has said anything."""
+    task = attempt.task
+    if not isinstance(task, MapTask) or not task.split.slices:
+        return ""
+    first, more = task.split.slices[0], len(task.split.slices) - 1
+    if more:
+        return f"reading {first.uri} or one of {more} more"
+    if first.length < 0:
+        return f"reading {first.uri}"
+    return f"reading {first.uri} between offsets {first.start} and {first.start + first.length}"
 
 
 def _while(position: str) -> str:

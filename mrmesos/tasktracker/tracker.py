@@ -118,7 +118,7 @@ class Tracker:
             refusal = f"slot {attempt.slot_id} still runs {slot.attempt_id}"
         elif not _is_named_right(attempt):
             refusal = f"{attempt.attempt_id!r} is no attempt of {attempt.job_id!r}"
-        run = Run(attempt, begun=now)
+        run = Run(attempt, begun=now, position=endings.first_position(attempt))
         if slot is None or refusal:
             self._report(run, endings.killed(refusal), now)
             return

@@ -340,3 +340,15 @@ def test_a_tasktracker_outside_mesos_says_so(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert b"started by Mesos" in answer.stderr
     assert time.monotonic() - before < DEADLINE
+
+
+def test_the_process_itself_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, mrmesos.tasktracker.__main__, mrmesos.tasktracker.executor;"
+        "import mrmesos.tasktracker.shell;"
+        "print([name for name in ('pyarrow', 'numpy', 'fsspec', 'cloudpickle', 'click', 'rich')"
+        " if name in sys.modules])"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    answer = subprocess.run(command, capture_output=True, timeout=DEADLINE, check=True)
+    assert answer.stdout.strip() == b"[]"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from mrmesos.api.split import FileSlice, Split
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.messages import Done, Progress
@@ -30,6 +32,7 @@ from mrmesos.wire.task import (
     AttemptState,
     ErrorKind,
     MapOutput,
+    MapTask,
 )
 from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, reduce_attempt
 from tests.tasktracker.world import World
@@ -243,7 +246,8 @@ def test_too_much_memory_in_words() -> None:
     assert core.tell(over) == [cmd.KillWorker(1)]
     core.tell(ev.WorkerExited(1, -9))
     assert core.error(attempt) == (
-        "memory: used 1,300 MiB, over its limit of 1,024 MiB; raise map.memory.mb"
+        "memory: used 1,300 MiB, over its limit of 1,024 MiB "
+        "while reading ok: between offsets 0 and 1; raise map.memory.mb"
     )
 
 
@@ -411,3 +415,21 @@ def test_the_first_reason_to_end_an_attempt_stands() -> None:
     core.tell(ev.SlotKilled("slot_1"))
     core.tell(ev.WorkerExited(1, -9))
     assert core.error(attempt).startswith("memory: ")
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [
+        ((FileSlice("/x", 5, 10),), " while reading /x between offsets 5 and 15"),
+        ((FileSlice("/x.gz", 0, -1),), " while reading /x.gz"),
+        ((FileSlice("/x", 0, 1), FileSlice("/y", 0, 1)), " while reading /x or one of 1 more"),
+        ((), ""),
+    ],
+)
+def test_a_crash_before_any_word_names_the_split(slices: tuple[FileSlice, ...], words: str) -> None:
+    core, attempt = Core(), map_attempt()
+    task = MapTask(Split(slices=slices, length=1))
+    attempt = msgspec.structs.replace(attempt, task=task)
+    core.running(attempt)
+    core.tell(ev.WorkerExited(1, 3))
+    assert core.error(attempt) == "crash: worker exited with status 3 (os._exit?)" + words

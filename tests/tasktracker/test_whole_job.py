@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
+import os
+import re
+import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import cloudpickle
 import msgspec
+import psutil
 import pytest
 
 from mrmesos.api import Job, Mapper, Reducer
@@ -20,7 +26,14 @@ from mrmesos.io.commit import OutputCommitter
 from mrmesos.wire.heartbeat import EndSlot, ForgetJob, Leave, MapOutputs, RunAttempt
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts, JobSpec
-from mrmesos.wire.task import Attempt, MapOutput, MapTask, ReduceTask
+from mrmesos.wire.task import (
+    Attempt,
+    AttemptState,
+    ErrorKind,
+    MapOutput,
+    MapTask,
+    ReduceTask,
+)
 from tests.mesos.scripted import Server
 from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
 from tests.tasktracker.support import JOB, until
@@ -42,6 +55,31 @@ class Total(Reducer):
 
 class WordCount(Job):
     mapper, combiner, reducer = Tokenize, Total, Total
+
+
+class Misbehave(Mapper):
+    def map(self, key: object, line: str) -> Iterator[tuple[str, int]]:
+        if line == "exit":
+            os._exit(3)
+        elif line == "segfault":
+            ctypes.string_at(0)
+        elif line == "hog":
+            hoard = [os.urandom(1 << 20) for _ in range(400)]
+            time.sleep(60)
+            yield str(len(hoard)), 1
+        elif line == "allocate":
+            yield str(len(b"x" * (4 << 30))), 1
+        elif line == "binary":
+            os.write(2, bytes(range(256)))
+            raise ValueError("bad record")
+        elif line == "children":
+            for _ in range(3):
+                subprocess.Popen(["sleep", "600"], start_new_session=True)
+            os._exit(0)
+
+
+class MisbehavingJob(Job):
+    mapper = Misbehave
 
 
 def job_facts(output: Path, code: bytes, **conf: str) -> JobFacts:
@@ -73,6 +111,53 @@ def agents() -> Iterator[list[Server]]:
     yield servers
     for server in servers:
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        ("exit", ErrorKind.CRASH, "worker exited with status 3"),
+        ("segfault", ErrorKind.CRASH, r"worker killed by signal 11 \(SIGSEGV\) while"),
+        ("hog", ErrorKind.MEMORY, r"over its limit of 256 MiB.*raise map\.memory\.mb"),
+        ("allocate", ErrorKind.MEMORY, r"map\.memory\.mb"),
+        ("binary", ErrorKind.USER_CODE, "ValueError: bad record"),
+        ("children", ErrorKind.CRASH, "worker exited with status 0"),
+    ],
+)
+def test_misbehaving_user_code_is_named(
+    agents: list[Server], tmp_path: Path, line: str, kind: ErrorKind, words: str
+) -> None:
+    source = tmp_path / "input"
+    source.write_text(f"fine\n{line}\n")
+    split = Split((FileSlice(str(source), 0, source.stat().st_size),), source.stat().st_size)
+    code = cloudpickle.dumps(MisbehavingJob())
+
+    async def body() -> None:
+        async with fake_jobtracker() as fake:
+            fake.jobs[JOB] = job_facts(tmp_path / "out", code, **{"map.memory.mb": "256"})
+            fake.code = code
+            with process(agents[0], fake.url, tmp_path) as popen:
+                await until(lambda: bool(agents[0].streams))
+                given = attempt(TaskKind.MAP, 0, "slot_0", split)
+                agents[0].stream().event(launch(given))
+                await until(lambda: bool(fake.reports), "the report")
+                report = next(r for h in fake.heartbeats for r in h.reports)
+                assert report.state is AttemptState.FAILED
+                assert report.error is not None
+                assert (report.error.kind, report.error.agent) == (kind, "agent.example")
+                assert re.search(words, report.error.message), report.error.message
+                below = psutil.Process(popen.pid).children(recursive=True)
+                assert "sleep" not in [child.name() for child in below]
+                # The TaskTracker is as good as new.
+                again = msgspec.structs.replace(
+                    given, attempt_id=attempt_id(JOB, TaskKind.MAP, 0, 1)
+                )
+                fake.act(RunAttempt(again))
+                await until(lambda: len(fake.reports) == 2, "the second report")
+                fake.act(EndSlot("slot_0"), Leave("idle"))
+                await ended(popen, tmp_path)
+
+    asyncio.run(body())
 
 
 def test_two_trackers_count_words(agents: list[Server], tmp_path: Path) -> None:
