@@ -36,7 +36,7 @@ from mrmesos.wire.task import (
 )
 from tests.mesos.scripted import Server
 from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
-from tests.tasktracker.support import JOB, until
+from tests.tasktracker.support import JOB, alive, until
 from tests.tasktracker.test_executor import ended, launch, process, states, welcome
 
 WORDS = ["the", "quick", "fox", "over", "the", "lazy", "dog", "and", "the", "cat"]
@@ -147,7 +147,7 @@ def test_misbehaving_user_code_is_named(
                 assert (report.error.kind, report.error.agent) == (kind, "agent.example")
                 assert re.search(words, report.error.message), report.error.message
                 below = psutil.Process(popen.pid).children(recursive=True)
-                assert "sleep" not in [child.name() for child in below]
+                assert "sleep" not in [child.name() for child in below if alive(child.pid)]
                 # The TaskTracker is as good as new.
                 again = msgspec.structs.replace(
                     given, attempt_id=attempt_id(JOB, TaskKind.MAP, 0, 1)
