@@ -15,6 +15,7 @@ $(STAMP): pyproject.toml packages/http-parser/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet ./packages/http-parser --editable . --group dev
+	$(BIN)/python -m compileall -q mrmesos
 	touch $@
 
 demo: setup      ## the main job: words of the standard library's sources, checked against Counter

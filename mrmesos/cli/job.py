@@ -14,7 +14,7 @@ from mrmesos.cli.errors import Failure, UsageProblem
 from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
 
-DEFAULT_URL = "http://127.0.0.1:5051"
+DEFAULT_URL = "http://127.0.0.1:5055"
 WAIT_SECONDS = 20.0
 RETRY_SECONDS = 3.0
 F = TypeVar("F", bound=Callable[..., Any])

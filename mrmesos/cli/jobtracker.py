@@ -12,7 +12,7 @@ from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.interrupts import Interrupted, Interrupts
 from mrmesos.conf import Conf, ConfError, parse_assignments
 
-DEFAULT_PORT = 5051
+DEFAULT_PORT = 5055
 STOP_SECONDS = 30.0
 
 

@@ -151,6 +151,6 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
     message = f"no TaskTracker comes up ({st.failed_launches} failed in a row): {words}"
     where = agent.hostname if agent is not None else ""
     st.failed_launches = 0
-    error = AttemptError(kind=ErrorKind.INTERNAL, message=message, agent=where)
+    error = AttemptError(kind=ErrorKind.LOST, message=message, agent=where)
     for job in [j for j in st.jobs.values() if j.state is JobState.RUNNING]:
         lifecycle.fail(st, job, error)
