@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +26,7 @@ from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.decode import decode_column
 from mrmesos.io.schema import KEY, VALUE
 from mrmesos.io.sortkey import sort_column, with_sort_column
+from mrmesos.tasktracker.records import Groups
 from mrmesos.tasktracker.reducing import BatchGroupReducer, GroupReducer
 from mrmesos.tasktracker.user_code import make_task, wrong_use
 
@@ -39,6 +41,12 @@ class Combiner(Protocol):
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """A batch of the mapper's, in any order: folded where that pays, or must be."""
+
+    def wants_groups(self) -> bool:
+        """Whether `fold_groups` is the way now, for pairs that are Python objects."""
+
+    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
+        """`rows` pairs by key, folded; None where that does not pay."""
 
     def fold_sorted(self, batches: Batches) -> Batches:
         """Batches sorted by key, some folded before, folded again; sorted as well."""
@@ -71,6 +79,11 @@ class _Adviser:
         self.taken = self.given = 0
         self._pause = self._next_pause = 0
 
+    @property
+    def paused(self) -> bool:
+        """Whether `wanted` would say no."""
+        return self._pause > 0
+
     def wanted(self) -> bool:
         """Whether the next chunk should be tried."""
         if self._pause:
@@ -97,12 +110,19 @@ class _Grouping:
     def __init__(self, encoded: pa.DictionaryArray) -> None:
         self.distinct = len(encoded.dictionary)
         self.codes = encoded.indices.to_numpy()
-        # numpy sorts 16-bit integers by radix, several times faster than wider ones.
-        narrow = self.codes.astype(np.uint16) if self.distinct <= 1 << 16 else self.codes
-        self.order = np.argsort(narrow, kind="stable")
+        self.order = _radix_order(self.codes, self.distinct)
         self.starts = np.zeros(self.distinct + 1, np.int64)
         np.cumsum(np.bincount(self.codes, minlength=self.distinct), out=self.starts[1:])
         self.firsts = self.order[self.starts[:-1]]
+
+
+def _radix_order(codes: npt.NDArray[np.int32], distinct: int) -> npt.NDArray[np.int64]:
+    """A stable argsort. numpy sorts 16-bit integers by radix, several times faster than others."""
+    order = np.argsort(codes.astype(np.uint16), kind="stable")
+    if distinct > 1 << 16:
+        high = (codes >> 16).astype(np.uint16)
+        order = order[np.argsort(high[order], kind="stable")]
+    return order
 
 
 def _encoded(batch: pa.RecordBatch) -> pa.DictionaryArray | None:
@@ -125,6 +145,17 @@ class ReducerCombiner:
     def records(self) -> tuple[int, int]:
         """See Combiner."""
         return self._adviser.taken, self._adviser.given
+
+    def wants_groups(self) -> bool:
+        """See Combiner."""
+        return not self._adviser.paused
+
+    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
+        """See Combiner."""
+        if not self._adviser.pays(rows, len(groups)):
+            return None
+        made = self._reducer.over_groups(list(groups), map(iter, groups.values()))
+        return self._counted(made, rows)
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
@@ -170,6 +201,15 @@ class BatchCombiner:
         self._combiner = combiner
         self._reducer = BatchGroupReducer(combiner, "combiner", "map")
 
+    def wants_groups(self) -> bool:
+        """See Combiner."""
+        return False
+
+    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
+        """See Combiner."""
+        del groups, rows
+        return None
+
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
         return iter((batch,))
@@ -195,6 +235,15 @@ class AggregateCombiner:
     def records(self) -> tuple[int, int]:
         """See Combiner."""
         return self._taken, self._given
+
+    def wants_groups(self) -> bool:
+        """See Combiner."""
+        return False
+
+    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
+        """See Combiner."""
+        del groups, rows
+        return None
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""

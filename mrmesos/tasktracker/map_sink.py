@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +28,8 @@ from mrmesos.io.sortbuffer import MapOutputWriter
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.tasktracker.combine import Combiner, make_combiner
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
-from mrmesos.tasktracker.records import RecordContext
+from mrmesos.tasktracker.progress import resident_bytes
+from mrmesos.tasktracker.records import MAX_PAIRS, Groups, Pair, RecordContext, told_apart_by_value
 from mrmesos.tasktracker.user_code import TaskError, describe, make_task, shorten, wrong_use
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobFacts
@@ -37,8 +39,10 @@ OpenOutput = Callable[[Attempt, JobFacts], Writer]
 """Opens an attempt's part file; `open_part` does."""
 
 
-_FOLD_ROWS = 1 << 18
-_FOLD_BYTES = 16 << 20
+_FOLD_ROWS = 1 << 19
+_FOLD_BYTES = 32 << 20
+_GROUPS_ROWS = 1 << 20
+_GROUPS_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,15 @@ class MapSink(Protocol):
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """Take a batch of `key` and `value`. Raises RecordTypeError."""
+
+    def groups(self) -> Groups | None:
+        """Where to put pairs by key, if that is the way now; `grouped` is to be called after."""
+
+    def grouped(self, rows: int, odd: Pair | None) -> int:
+        """So many pairs were put there, and this one could not; the bytes that memory grew by.
+
+        Raises RecordTypeError.
+        """
 
     def finish(self) -> Written:
         """Sort, merge, close what is to be closed."""
@@ -104,12 +117,60 @@ class ShuffleSink:
         self._work_dir = work_dir
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = self._waiting_bytes = 0
+        self._groups: Groups = defaultdict(list)
+        self._grouped_rows = 0
+        self._resident = self._groups_bytes = 0
+        self._by_value = True
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
             conf=conf,
             combine=None if combiner is None else combiner.fold_sorted,
         )
+
+    def groups(self) -> Groups | None:
+        """See MapSink."""
+        if self._combiner is None or not self._by_value or not self._combiner.wants_groups():
+            return None
+        if not self._groups:
+            self._flush()
+            self._resident, self._groups_bytes = resident_bytes(), 0
+        return self._groups
+
+    def grouped(self, rows: int, odd: Pair | None) -> int:
+        """See MapSink."""
+        first = not self._grouped_rows
+        self._grouped_rows += rows
+        resident = resident_bytes()
+        grown = resident - self._resident
+        self._resident = resident
+        self._groups_bytes += grown
+        if odd is not None or (first and not told_apart_by_value(self._groups)):
+            self._by_value = False
+            self._flush_groups()
+        elif self._grouped_rows >= _GROUPS_ROWS or self._groups_bytes >= _GROUPS_BYTES:
+            self._flush_groups()
+        if odd is not None:
+            self.write_pairs([odd[0]], [odd[1]])
+        return grown
+
+    def _flush_groups(self) -> None:
+        """Fold the groups, or make pairs of them again where that is not the way."""
+        if not self._groups:
+            return
+        groups, rows = self._groups, self._grouped_rows
+        self._groups, self._grouped_rows = defaultdict(list), 0
+        folded = None
+        if self._combiner is not None and told_apart_by_value(groups):
+            folded = self._combiner.fold_groups(groups, rows)
+        if folded is not None:
+            self._put(folded)
+            return
+        keys = chain.from_iterable(repeat(key, len(group)) for key, group in groups.items())
+        values = chain.from_iterable(groups.values())
+        while some := list(islice(keys, MAX_PAIRS)):
+            for batch in self._encoder.encode(some, list(islice(values, MAX_PAIRS))):
+                self.write_batch(batch)
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
         """See MapSink."""
@@ -118,6 +179,7 @@ class ShuffleSink:
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """See MapSink."""
+        self._flush_groups()
         waiting = self._waiting
         if waiting and not waiting[-1].schema.equals(batch.schema, check_metadata=True):
             self._flush()
@@ -138,10 +200,12 @@ class ShuffleSink:
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
         for batch in batches:
-            folded = (batch,) if self._combiner is None else self._combiner.fold_batch(batch)
-            for each in folded:
-                prepared = with_sort_column(each)
-                self._writer.write(prepared, self._partitions(prepared))
+            self._put((batch,) if self._combiner is None else self._combiner.fold_batch(batch))
+
+    def _put(self, batches: Iterable[pa.RecordBatch]) -> None:
+        for batch in batches:
+            prepared = with_sort_column(batch)
+            self._writer.write(prepared, self._partitions(prepared))
 
     def _partitions(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
         if self._partitioner is None:
@@ -151,6 +215,7 @@ class ShuffleSink:
 
     def finish(self) -> Written:
         """See MapSink."""
+        self._flush_groups()
         self._flush()
         output = self._writer.finish()
         output.data_path.replace(self._work_dir / OUTPUT_FILE)
@@ -219,6 +284,14 @@ class OutputSink:
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """See MapSink."""
         self._writer.write(batch)
+
+    def groups(self) -> Groups | None:
+        """See MapSink."""
+        return None
+
+    def grouped(self, rows: int, odd: Pair | None) -> int:
+        """See MapSink."""
+        raise NotImplementedError("a map-only job does not group")
 
     def finish(self) -> Written:
         """See MapSink."""

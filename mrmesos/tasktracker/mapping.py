@@ -17,6 +17,7 @@ from mrmesos.tasktracker.records import (
     NotAPair,
     RecordContext,
     drain,
+    drain_grouped,
     flatten,
 )
 from mrmesos.tasktracker.reducing import not_a_pair, user_batches
@@ -72,24 +73,34 @@ class RecordDriver:
 
     def _drain(self, items: Iterator[Any]) -> None:
         while True:
+            groups = self._sink.groups()
+            keys: list[Any] = []
+            values: list[Any] = []
+            count, odd = 0, None
             try:
-                keys, values = drain(items, self._chunk.pairs)
-            except NotAPair as wrong:
+                if groups is None:
+                    keys, values = drain(items, self._chunk.pairs)
+                else:
+                    count, odd = drain_grouped(items, self._chunk.pairs, groups)
+            except NotAPair as exc:
                 where, record = self._where()
-                raise not_a_pair(self._mapper, wrong.item, where=where, record=record) from None
+                raise not_a_pair(self._mapper, exc.item, where=where, record=record) from None
             except BaseException as exc:
                 where, record = self._where()
                 error = describe(exc, where=where, record=record, kind="map", usage=self._usage)
                 raise TaskError(error) from exc
-            if not keys:
+            if not keys and not count and odd is None:
                 return
-            self.pairs += len(keys)
             try:
-                self._sink.write_pairs(keys, values)
+                if groups is None:
+                    self._sink.write_pairs(keys, values)
+                    self._chunk.learn(keys, values)
+                else:
+                    self._chunk.learn_size(count, self._sink.grouped(count, odd))
             except RecordTypeError as exc:
                 where, _ = self._where()
                 raise wrong_use(str(exc), where=f"{where} or before") from exc
-            self._chunk.learn(keys, values)
+            self.pairs += len(keys) + count + (odd is not None)
 
     def _where(self) -> tuple[str, str]:
         """Where the record being mapped is, and a repr of it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrmesos.api.context import Counters
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +81,8 @@ def _peak_memory_bytes() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) << 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def resident_bytes() -> int:
+    """What of this process is in memory now; takes some 10 microseconds."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE

@@ -105,6 +105,43 @@ def drain(items: Iterator[Any], count: int) -> tuple[list[Any], list[Any]]:
     return keys, values
 
 
+Groups = dict[Any, list[Any]]
+"""The values of each key, in the order they came."""
+
+
+def drain_grouped(items: Iterator[Any], count: int, groups: Groups) -> tuple[int, Pair | None]:
+    """Put the next `count` pairs into `groups`, a defaultdict; how many there were.
+
+    As `drain`, for pairs that a combiner folds next: where words repeat, most strings are let go
+    of at once and never become a column. A pair whose key has no hash is given back; it comes
+    after those that were counted.
+    """
+    done = 0
+    for done, item in enumerate(islice(items, count), 1):
+        if type(item) is not tuple and not isinstance(item, tuple | list):
+            raise NotAPair(item)
+        try:
+            key, value = item
+        except ValueError:
+            raise NotAPair(item) from None
+        try:
+            groups[key].append(value)
+        except Exception:  # noqa: BLE001 -- whatever a __hash__ or __eq__ raises
+            return done - 1, (key, value)
+    return done, None
+
+
+_SIMPLE = frozenset({str, bytes, int, float, bool, type(None)})
+
+
+def told_apart_by_value(groups: Groups) -> bool:
+    """Whether Python's equality of these keys is that of the sort: so for plain data only."""
+    kinds = set(map(type, groups))
+    if kinds <= _SIMPLE:
+        return True
+    return kinds == {tuple} and set(map(type, chain.from_iterable(groups))) <= _SIMPLE
+
+
 class ChunkSize:
     """How many pairs to drain at once: what caches hold, or less where pairs are large."""
 
@@ -117,5 +154,9 @@ class ChunkSize:
         """A chunk held these."""
         sample = keys[::_SAMPLE] + values[::_SAMPLE]
         held = sum(map(getsizeof, sample)) * len(keys) // -(-len(keys) // _SAMPLE)
-        fitting = TARGET_BYTES * len(keys) // max(1, held)
+        self.learn_size(len(keys), held)
+
+    def learn_size(self, count: int, nbytes: int) -> None:
+        """A chunk of so many pairs held so many bytes."""
+        fitting = TARGET_BYTES * count // max(1, nbytes)
         self.pairs = max(1, min(MAX_PAIRS, 2 * self.pairs, fitting))
