@@ -1,6 +1,6 @@
 """`python -m mrmesos.tasktracker`: what Mesos starts on an agent.
 
-The order saves time: the first worker starts at once, and imports what it needs while we do; then
+The order saves time: the first workers start at once, and import what they need while we do; then
 we subscribe, and import the rest while Mesos answers.
 """
 
@@ -38,16 +38,16 @@ def main() -> int:
         return 2
     adopt_orphans = become_subreaper()
     try:
-        first_worker = spawn_worker(1, settings.sandbox)
+        workers = [spawn_worker(n, settings.sandbox) for n in range(1, settings.prestart + 1)]
     except OSError as problem:
         logger.error("no worker can be started: %s", problem)
         return _WE_FAILED
     import asyncio  # only now: the worker is on its way
 
-    return asyncio.run(_run(settings, first_worker, adopt_orphans))
+    return asyncio.run(_run(settings, workers, adopt_orphans))
 
 
-async def _run(settings: TrackerSettings, first_worker: Spawned, adopt_orphans: bool) -> int:
+async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans: bool) -> int:
     import asyncio
 
     from mrmesos.tasktracker import events as ev
@@ -67,7 +67,7 @@ async def _run(settings: TrackerSettings, first_worker: Spawned, adopt_orphans: 
     executor.start()
     from mrmesos.tasktracker.shell import Shell
 
-    shell = Shell(settings, executor, first_worker=first_worker, adopt_orphans=adopt_orphans)
+    shell = Shell(settings, executor, first_workers=workers, adopt_orphans=adopt_orphans)
     shells.append(shell)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         name = number.name

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mrmesos.conf import HEARTBEAT_SECONDS, TASKTRACKER_EXPIRY_SECONDS, Conf
 
+PRESTART_MAX = 16
+
 
 class SettingsError(Exception):
     """Not started as a TaskTracker; the message names the variable."""
@@ -16,7 +18,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """`address` is the agent's, where the TaskTracker's own server listens, too."""
+    """`address` is the agent's, where the TaskTracker's own server listens, too.
+
+    `prestart` workers (MRMESOS_PRESTART, 1 where it is not set) are started at once: as many as
+    slots are known to come.
+    """
 
     jobtracker: str
     tracker_id: str
@@ -24,6 +30,7 @@ class TrackerSettings:
     address: str
     heartbeat_seconds: float
     expiry_seconds: float
+    prestart: int = 1
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> TrackerSettings:
@@ -38,6 +45,7 @@ class TrackerSettings:
                 address=address.strip("[]"),
                 heartbeat_seconds=conf.get_as(HEARTBEAT_SECONDS),
                 expiry_seconds=conf.get_as(TASKTRACKER_EXPIRY_SECONDS),
+                prestart=_prestart(environ.get("MRMESOS_PRESTART") or "1"),
             )
         except KeyError as problem:
             raise SettingsError(f"a TaskTracker is started by Mesos: no {problem}") from problem
@@ -46,3 +54,9 @@ class TrackerSettings:
         if not settings.jobtracker.startswith(("http://", "https://")) or not settings.address:
             raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
         return settings
+
+
+def _prestart(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise SettingsError(f"MRMESOS_PRESTART={text[:50]!r} is no number of workers")
+    return min(int(text), PRESTART_MAX)

@@ -52,20 +52,20 @@ class Shell:
         settings: TrackerSettings,
         statuses: Statuses,
         *,
-        first_worker: Spawned | None = None,
+        first_workers: Sequence[Spawned] = (),
         worker_command: Sequence[str] = WORKER_COMMAND,
         adopt_orphans: bool = False,
     ) -> None:
         self._settings = settings
         self._statuses = statuses
-        self._first_worker = first_worker
+        self._first_workers = first_workers
         self._epoch = time.time() - time.monotonic()
         self.tracker = Tracker(
             tracker_id=settings.tracker_id,
             agent_id="",
             hostname="",
             now=self._now(),
-            prestarted=1 if first_worker is not None else 0,
+            prestarted=len(first_workers),
         )
         self._pool = WorkerPool(
             settings.sandbox, self.handle, command=worker_command, adopt_orphans=adopt_orphans
@@ -99,8 +99,8 @@ class Shell:
         async with aiohttp.ClientSession(connector=connector) as self._session:
             try:
                 self.tracker.url = await self._serve()
-                if self._first_worker is not None:
-                    self._pool.start(1, self._first_worker)
+                for number, spawned in enumerate(self._first_workers, start=1):
+                    self._pool.start(number, spawned)
                 backlog, self._backlog = self._backlog, []
                 for event in backlog:
                     self.handle(event)

@@ -52,10 +52,8 @@ class Tracker:
         self._sequence = 0
         self._exited = False
         self._out: list[cmd.Command] = []
-        self._force = Workforce(self._out, now)
+        self._force = Workforce(self._out, now, prestarted)
         self.workers = self._force.workers
-        for _ in range(prestarted):
-            self._force.add(now)
 
     def heartbeat(self) -> Heartbeat:
         """The next heartbeat: everything that is not yet answered, and how far all runs are."""

@@ -13,6 +13,8 @@ WORKER_START_SECONDS = 60.0
 """A worker that is not ready after so long is killed."""
 WORKER_START_TRIES = 3
 """After so many workers in a row that did not start, the attempts that wait for one fail."""
+PRESTARTED_SECONDS = 10.0
+"""So long the workers started before any slot was there wait for one."""
 SPARE_AFTER_SECONDS = 2.0
 """A blank spare worker is started when no fresh one was needed for so long: what only takes a
 moment anyway does not pay for it."""
@@ -21,12 +23,16 @@ moment anyway does not pay for it."""
 class Workforce:
     """All workers that are not yet gone, by number."""
 
-    def __init__(self, out: list[cmd.Command], now: float) -> None:
+    def __init__(self, out: list[cmd.Command], now: float, prestarted: int = 0) -> None:
         self.workers: dict[int, Worker] = {}
+        self._began = now
+        self._awaiting_slots = prestarted
         self._out = out
         self._last = 0
         self._failures = 0
         self._last_fresh = now
+        for _ in range(prestarted):
+            self.add(now)
 
     def get(self, number: int) -> Worker | None:
         """A worker that is not yet gone."""
@@ -66,6 +72,7 @@ class Workforce:
         """An idle worker runs an attempt from now on."""
         if not worker.job_id:
             self._last_fresh = now
+            self._awaiting_slots -= 1
         worker.state, worker.job_id, worker.attempt_id = WorkerState.BUSY, job_id, attempt_id
 
     def release(self, worker: Worker, now: float) -> None:
@@ -97,17 +104,21 @@ class Workforce:
 
     def balance(self, *, free_slots: int, waiting: int, now: float) -> None:
         """Start what `waiting` attempts need, and end what only holds memory: of the idle ones
-        bound to jobs all but one for each free slot, of the blank ones all but one spare.
+        bound to jobs all but one for each free slot, of the blank ones all but one spare and
+        those started ahead for slots that are to come.
         """
         blanks = self._blanks()
         self.start(waiting - len(blanks), now)
         bound = [worker for worker in self._idle() if worker.job_id]
         bound.sort(key=lambda worker: worker.since, reverse=True)
-        for worker in bound[free_slots:] + blanks[waiting + 1 :]:
+        spare = max(1, self._awaiting_slots - waiting)
+        for worker in bound[free_slots:] + blanks[waiting + spare :]:
             self.kill(worker)
 
     def tick(self, now: float, *, spare: bool) -> None:
         """Kill what never became ready; start a `spare` where one is wanted and things are calm."""
+        if now - self._began > PRESTARTED_SECONDS:
+            self._awaiting_slots = 0
         for worker in self.workers.values():
             late = now - worker.since > WORKER_START_SECONDS
             if worker.state is WorkerState.STARTING and late:

@@ -168,13 +168,15 @@ def test_a_task_without_an_attempt_makes_no_sense(bad: Json) -> None:
         ("MRMESOS_JOBTRACKER", "ftp://x"),
         ("MRMESOS_CONF", "["),
         ("MRMESOS_CONF", "3"),
+        ("MRMESOS_PRESTART", "-1"),
+        ("MRMESOS_PRESTART", "many"),
     ],
 )
 def test_an_environment_that_is_no_executors(
     agent: Server, tmp_path: Path, name: str, text: str | None
 ) -> None:
     environ = environment(agent, "http://127.0.0.1:1", tmp_path)
-    del environ[name]
+    environ.pop(name, None)
     if text is not None:
         environ[name] = text
     with pytest.raises(SettingsError):
@@ -205,6 +207,10 @@ def process(agent: Server, jobtracker: str, sandbox: Path) -> Iterator[subproces
         popen.wait(DEADLINE)
         # Also after SIGKILL: no worker outlives its tracker.
         wait_for(lambda: not any(map(alive, below)), "the workers' end")
+
+
+def logs_of(sandbox: Path) -> list[Path]:
+    return list(sandbox.glob("worker-*.log"))
 
 
 async def ended(popen: subprocess.Popen[bytes], sandbox: Path, status: int = 0) -> None:
@@ -269,6 +275,24 @@ def test_every_way_to_leave_ends_slots_and_workers(agent: Server, tmp_path: Path
             agent.stream().event({"type": "MESSAGE", "message": {"data": data}})
         await ended(popen, tmp_path)
         assert states(agent) == [("slot_1", "TASK_RUNNING"), ("slot_1", "TASK_KILLED")]
+
+    whole(agent, tmp_path, scenario)
+
+
+def test_as_many_workers_as_slots_are_known_to_come_start_at_once(
+    agent: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MRMESOS_PRESTART", "3")
+
+    async def scenario(jobtracker: FakeJobTracker, popen: subprocess.Popen[bytes]) -> None:
+        for number in range(3):
+            agent.stream().event(launch(map_attempt(number, f"slot_{number}")))
+        await until(lambda: len(jobtracker.reports) == 3, "three reports")
+        # Three for the slots; a fourth, the spare, starts only once things are calm.
+        numbers = {int(path.stem.removeprefix("worker-")) for path in logs_of(tmp_path)}
+        assert numbers >= {1, 2, 3}
+        popen.send_signal(signal.SIGTERM)
+        await ended(popen, tmp_path)
 
     whole(agent, tmp_path, scenario)
 

@@ -14,7 +14,11 @@ from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.messages import Done, Progress
 from mrmesos.tasktracker.tracker import Tracker
-from mrmesos.tasktracker.workforce import SPARE_AFTER_SECONDS, WORKER_START_TRIES
+from mrmesos.tasktracker.workforce import (
+    PRESTARTED_SECONDS,
+    SPARE_AFTER_SECONDS,
+    WORKER_START_TRIES,
+)
 from mrmesos.wire.heartbeat import (
     Action,
     EndSlot,
@@ -433,3 +437,21 @@ def test_a_crash_before_any_word_names_the_split(slices: tuple[FileSlice, ...], 
     core.running(attempt)
     core.tell(ev.WorkerExited(1, 3))
     assert core.error(attempt) == "crash: worker exited with status 3 (os._exit?)" + words
+
+
+def test_workers_started_ahead_wait_a_while_for_their_slots() -> None:
+    core = Core(prestarted=3)
+    assert [core.tell(ev.WorkerReady(worker)) for worker in (1, 2, 3)] == [[], [], []]
+    core.tell(ev.SlotLaunched("slot_1", map_attempt(0, "slot_1")))
+    core.tell(ev.SlotLaunched("slot_2", map_attempt(1, "slot_2")))
+    runs = core.tell(ev.JobFetched(facts(), "/code"))
+    assert kinds(runs) == ["RunInWorker", "RunInWorker"]
+    assert core.tell(ev.Tick(), after=60) == []
+
+
+def test_workers_started_ahead_of_slots_that_never_come_end() -> None:
+    core = Core(prestarted=3)
+    for worker in (1, 2, 3):
+        core.tell(ev.WorkerReady(worker))
+    assert core.tell(ev.Tick(), after=1) == []
+    assert kinds(core.tell(ev.Tick(), after=PRESTARTED_SECONDS)) == ["KillWorker", "KillWorker"]
