@@ -32,7 +32,7 @@ from mrmesos.tasktracker.user_code import make_task, wrong_use
 
 Batches = Iterator[pa.RecordBatch]
 
-_WORTHWHILE = 0.6
+_WORTHWHILE = 0.35
 _PAUSE_MAX = 64
 
 

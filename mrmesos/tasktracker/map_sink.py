@@ -43,6 +43,9 @@ _FOLD_ROWS = 1 << 19
 _FOLD_BYTES = 32 << 20
 _GROUPS_ROWS = 1 << 20
 _GROUPS_BYTES = 64 << 20
+# After so many pairs it shows whether keys repeat enough for groups to pay.
+_LOOK_ROWS = 1 << 15
+_LOOK_DISTINCT = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class ShuffleSink:
         self._grouped_rows = 0
         self._resident = self._groups_bytes = 0
         self._by_value = True
+        self._looked = False
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
@@ -135,6 +139,7 @@ class ShuffleSink:
         if not self._groups:
             self._flush()
             self._resident, self._groups_bytes = resident_bytes(), 0
+            self._looked = False
         return self._groups
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
@@ -150,6 +155,10 @@ class ShuffleSink:
             self._flush_groups()
         elif self._grouped_rows >= _GROUPS_ROWS or self._groups_bytes >= _GROUPS_BYTES:
             self._flush_groups()
+        elif self._grouped_rows >= _LOOK_ROWS and not self._looked:
+            self._looked = True
+            if len(self._groups) > _LOOK_DISTINCT * self._grouped_rows:
+                self._flush_groups()
         if odd is not None:
             self.write_pairs([odd[0]], [odd[1]])
         return grown
