@@ -39,8 +39,13 @@ class MesosExecutor:
         self,
         on_event: Callable[[ev.Event], None],
         on_registered: Callable[[str, str], None],
+        *,
+        exit_after_grace: bool = False,
     ) -> None:
         """`on_registered` gets the agent's id and hostname, again after an agent's restart.
+
+        `exit_after_grace`: the process is ours, and ends (`os._exit`) when it is still there at
+        the end of the grace period that Mesos gives after SHUTDOWN.
 
         Raises KeyError or ValueError where the environment is not that of an executor.
         """
@@ -48,7 +53,7 @@ class MesosExecutor:
         self._on_registered = on_registered
         self._statuses: queue.SimpleQueue[cmd.SendStatus | None] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send_all, name="status updates", daemon=True)
-        self._driver = ExecutorDriver(self, exit_after_grace=True)
+        self._driver = ExecutorDriver(self, exit_after_grace=exit_after_grace)
         self.failed = ""
 
     def start(self) -> None:
