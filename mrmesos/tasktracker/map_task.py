@@ -19,7 +19,7 @@ from mrmesos.io.schema import VALUE
 from mrmesos.io.text import InputBatch, read_text
 from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.tasktracker.mapping import Driver, make_driver
-from mrmesos.tasktracker.progress import Snapshot, Usage, Watch
+from mrmesos.tasktracker.progress import Snapshot, Usage, Watch, spilled_bytes
 from mrmesos.tasktracker.records import RecordContext
 from mrmesos.tasktracker.user_code import checked_counters, make_task
 from mrmesos.wire.ids import parse_attempt
@@ -73,7 +73,7 @@ def run_map(
     encoder = ColumnEncoder(job.map_output_types)
     sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
     split = attempt.task.split
-    run = _MapRun(make_driver(mapper, context, sink), context, max(1, split.length))
+    run = _MapRun(make_driver(mapper, context, sink), context, max(1, split.length), work_dir)
     if watch is not None:
         watch.follow(run.snapshot)
     try:
@@ -91,10 +91,11 @@ def run_map(
 class _MapRun:
     """One attempt under way. `snapshot` is called from another thread and only reads."""
 
-    def __init__(self, driver: Driver, context: RecordContext, length: int) -> None:
+    def __init__(self, driver: Driver, context: RecordContext, length: int, work_dir: Path) -> None:
         self._driver = driver
         self._context = context
         self._length = length
+        self._work_dir = work_dir
         self._phase = "starting"
         self._bytes = 0
         self._batch_bytes = self._batch_rows = 0
@@ -132,7 +133,7 @@ class _MapRun:
         return Snapshot(
             progress=min(1.0, (self._bytes + within) / self._length),
             position=f"{self._phase} {place}" if context.input_uri else self._phase,
-            pulse=(self._rows + consumed, self._driver.pairs, len(self._phase)),
+            pulse=(self._rows + consumed, self._driver.pairs, spilled_bytes(self._work_dir)),
             counters=context.counters,
             status=context.status,
         )

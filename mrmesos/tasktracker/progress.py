@@ -10,6 +10,9 @@ from pathlib import Path
 
 from mrmesos.api.context import Counters
 
+RUN_SUFFIX = ".data"
+"""How the names of files end that hold sorted runs, fetched ones included."""
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -86,3 +89,16 @@ def _peak_memory_bytes() -> int:
 def resident_bytes() -> int:
     """What of this process is in memory now; takes some 10 microseconds."""
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE
+
+
+def spilled_bytes(work_dir: Path) -> int:
+    """Size of the runs in an attempt's directory: it changes while they are sorted and merged."""
+    total = 0
+    with os.scandir(work_dir) as entries:
+        for entry in entries:
+            if entry.name.endswith(RUN_SUFFIX):
+                try:
+                    total += entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:
+                    continue  # merged and removed meanwhile
+    return total

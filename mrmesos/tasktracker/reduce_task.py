@@ -163,7 +163,13 @@ class _ReduceRun:
         return Snapshot(
             progress=min(1.0, progress),
             position=self._phase,
-            pulse=(copied, self._merged, self._reduced, self._written, self._folder.groups),
+            pulse=(
+                copied,
+                self._merged,
+                self._reduced,
+                self._written,
+                self._folder.groups,
+            ),
             counters=self._context.counters,
             status=self._context.status,
             fetch_failed=self._source.fetch_failed(),

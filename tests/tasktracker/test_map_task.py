@@ -25,7 +25,7 @@ from mrmesos.io.index import MapOutputIndex
 from mrmesos.io.segments import Segment, read_segment
 from mrmesos.tasktracker.map_task import MapResult, run_map
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
-from mrmesos.tasktracker.progress import Watch
+from mrmesos.tasktracker.progress import Watch, spilled_bytes
 from mrmesos.tasktracker.user_code import TaskError
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.task import Attempt, ErrorKind, MapTask
@@ -418,3 +418,10 @@ def test_progress_follows_the_records(tmp_path: Path) -> None:
     assert fractions[0] == pytest.approx(0.1)
     assert fractions[-1] == pytest.approx(1.0)
     assert seen[3][1] == f"reading {path} near offset 24"
+
+
+def test_writing_runs_counts_as_activity(tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_bytes(b"printed")
+    assert spilled_bytes(tmp_path) == 0
+    (tmp_path / "spill-0.data").write_bytes(b"12345")
+    assert spilled_bytes(tmp_path) == 5
