@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,58 +11,23 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
 from mrmesos.cli.errors import UsageProblem
+from mrmesos.cli.machine import AgentSize, machine_size
 from mrmesos.conf import Conf, Setting
 
-MIB = 1 << 20
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 """Time for executors to be shut down with Mesos' grace before everything is killed."""
 MAX_ERROR_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSize:
-    """What one agent offers: CPUs, and MiB of memory and disk."""
-
-    cpus: float
-    mem: int
-    disk: int
-
-    def as_text(self) -> str:
-        """In Mesos' syntax of `--resources`."""
-        return f"cpus:{self.cpus:g};mem:{self.mem};disk:{self.disk}"
-
-
-def divide_machine(agents: int, *, cpus: int, memory_mb: int, disk_mb: int) -> AgentSize:
-    """An agent's part of a machine, which as a whole offers what Mesos would.
-
-    That is all memory but 1 GB and all disk but 5 GB, or half of each where that is more
-    (src/slave/containerizer/containerizer.cpp). An agent has at least one CPU.
-    """
-    memory = memory_mb - 1024 if memory_mb > 2048 else memory_mb // 2
-    disk = disk_mb - 5120 if disk_mb > 10240 else disk_mb // 2
-    return AgentSize(max(1.0, cpus / agents), memory // agents, disk // agents)
-
-
-def machine_size(agents: int) -> AgentSize:
-    """An agent's part of this machine: of the CPUs we may use, and within cgroups' memory."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(limit).read_text(encoding="ascii").strip() if Path(limit).is_file() else ""
-        if text.isdigit():
-            pages = min(pages, int(text))
-    return divide_machine(
-        agents,
-        cpus=len(os.sched_getaffinity(0)),
-        memory_mb=pages // MIB,
-        disk_mb=shutil.disk_usage(tempfile.gettempdir()).total // MIB,
-    )
+def local_size(agents: int) -> AgentSize:
+    """An agent's part of this machine. It has at least one CPU, or no attempt would fit."""
+    return machine_size(agents, Path(tempfile.gettempdir()), least_cpus=1.0)
 
 
 def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> None:
@@ -112,6 +76,8 @@ class LocalCluster:
             *("--agents", str(agents), "--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
         ]
+        if agents > 1:  # the number as in Mesos' ids of agents, …-S0: reports tell them apart
+            command += ["--hostname", f"{os.uname().nodename}-{{n}}"]
         try:
             self._process = subprocess.Popen(
                 command,

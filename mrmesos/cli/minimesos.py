@@ -12,38 +12,20 @@ import click
 if TYPE_CHECKING:
     from mrmesos.minimesos.server import AgentSpec, MiniMesosConfig
 
-MIB = 1024 * 1024
 DEFAULT_PORTS = "[31000-32000]"
 
 
 def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
-    """This machine's share for each of `agents`: what Mesos' agent finds by itself, divided.
+    """This machine's share for each of `agents`: what Mesos' agent finds by itself, divided."""
+    from mrmesos.cli.machine import machine_size
 
-    Memory and disk in MB: all but 1 GB (5 GB of disk), or half of what is less than twice that.
-    """
-    import shutil
-
-    memory = _memory() // MIB
-    memory = memory - 1024 if memory > 2048 else memory // 2
-    disk = shutil.disk_usage(work_dir).total // MIB
-    disk = disk - 5120 if disk > 10240 else disk // 2
-    cpus = len(os.sched_getaffinity(0))
+    size = machine_size(agents, work_dir)
     return {
-        "cpus": f"{cpus / agents:.3f}",
-        "mem": str(memory // agents),
-        "disk": str(disk // agents),
+        "cpus": f"{size.cpus:.3f}",
+        "mem": str(size.mem),
+        "disk": str(size.disk),
         "ports": DEFAULT_PORTS,
     }
-
-
-def _memory() -> int:
-    """Bytes of memory that this process may use: the machine's, or its control group's."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(limit).read_text(encoding="ascii").strip() if Path(limit).is_file() else ""
-        if text.isdigit():
-            memory = min(memory, int(text))
-    return memory
 
 
 def complete_resources(text: str, defaults: dict[str, str]) -> str:

@@ -87,9 +87,9 @@ class Submission:
         local = not options.master and not options.jobtracker
         if local:
             # First of all: it boots while the job is loaded.
-            from mrmesos.cli.local_cluster import LocalCluster, machine_size
+            from mrmesos.cli.local_cluster import LocalCluster, local_size
 
-            size = machine_size(options.local_agents)
+            size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
         loaded = load(options.target, options.overrides, options.job_args)
         check_files(options.inputs, options.output)

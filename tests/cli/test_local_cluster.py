@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 import urllib.request
 from collections.abc import Callable
@@ -10,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.local_cluster import AgentSize, LocalCluster, check_fits, divide_machine
+from mrmesos.cli.local_cluster import LocalCluster, check_fits, local_size
+from mrmesos.cli.machine import AgentSize
 from mrmesos.conf import Conf
 
 
-def test_a_machine_is_divided_as_mesos_would_and_evenly() -> None:
-    assert divide_machine(1, cpus=4, memory_mb=16384, disk_mb=20480) == AgentSize(4, 15360, 15360)
-    assert divide_machine(2, cpus=4, memory_mb=16384, disk_mb=8192) == AgentSize(2, 7680, 2048)
-    assert divide_machine(4, cpus=2, memory_mb=1024, disk_mb=100) == AgentSize(1, 128, 12)
-    assert AgentSize(1.5, 10, 20).as_text() == "cpus:1.5;mem:10;disk:20"
+def test_a_local_agent_has_at_least_one_cpu() -> None:
+    assert local_size(1).cpus == len(os.sched_getaffinity(0))
+    assert local_size(100).cpus >= 1
+    assert local_size(2).mem == local_size(1).mem // 2
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,10 @@ def test_a_cluster_comes_and_goes() -> None:
     url = cluster.wait_ready()
     with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:
         assert answer.status == 200
+    with urllib.request.urlopen(f"{url}/state", timeout=10) as answer:
+        agents = json.load(answer)["slaves"]
+    names = [f"{os.uname().nodename}-{number}" for number in range(2)]
+    assert [agent["hostname"] for agent in agents] == names
     assert cluster.poll() is None
     assert cluster.stop(patient)
     assert cluster.poll() == 0
