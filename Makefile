@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-all lint types check clean
+.PHONY: help setup demo test test-all lint types check bench bench-small bench-peers clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -36,5 +36,25 @@ types: setup     ## mypy, strict
 
 check: lint types test  ## lint, types and tests
 
+PEERS := benchmarks/.venv-peers
+
+bench: setup bench-peers  ## 1 GB a workload beside the peers, for hours; rewrites docs/performance.md
+	$(BIN)/python -m benchmarks.run --size full
+	$(BIN)/python -m benchmarks.report
+
+bench-small: setup bench-peers  ## the same on 30 MB; tables on the terminal
+	$(BIN)/python -m benchmarks.run --size small
+	$(BIN)/python -m benchmarks.report --print
+
+bench-peers: $(PEERS)/.installed  ## what the benchmarks compare with, in benchmarks/.venv-peers
+
+# One by one, so that a package that does not install here leaves the others alone.
+$(PEERS)/.installed: benchmarks/peers-requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	grep -v '^#' $< | while read -r package; do \
+	  $(PEERS)/bin/python -m pip install --quiet "$$package" || echo "left out: $$package"; done
+	touch $@
+
 clean:           ## remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(PEERS) benchmarks/data benchmarks/results benchmarks/work

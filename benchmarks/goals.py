@@ -1,0 +1,115 @@
+"""What the data path has to hold, mostly as ratios to what was measured beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.results import Results, Row, Run, Status
+from benchmarks.workloads import SIZES
+
+Rows = dict[tuple[str, str], Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal; `measured` is None where the results lack a row it needs."""
+
+    text: str
+    limit: str
+    measured: str | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """CPU seconds of one of our rows, at most `limit` times the better of the yardsticks'."""
+
+    text: str
+    workload: str
+    ours: str
+    yardsticks: tuple[str, ...]
+    limit: float
+
+    def judge(self, rows: Rows) -> Goal:
+        """The goal against the medians."""
+        limit = f"at most {self.limit:g}"
+        ours = rows.get((self.workload, self.ours))
+        others = [rows.get((self.workload, name)) for name in self.yardsticks]
+        there = [row for row in others if row is not None]
+        if ours is None or len(there) < len(others):
+            return Goal(self.text, limit)
+        ratio = ours.median(cpu) / min(row.median(cpu) for row in there)
+        return Goal(self.text, limit, f"{ratio:.2f}", ratio <= self.limit)
+
+
+VECTORISED = "mrmesos-vectorised"
+RATIOS = (
+    Ratio("words, per record: CPU to plain Python's", "wordcount", "mrmesos", ("python",), 2.0),
+    Ratio(
+        "words, vectorised: CPU to the better of DuckDB's and Polars'",
+        "wordcount",
+        VECTORISED,
+        ("duckdb", "polars"),
+        2.0,
+    ),
+    Ratio("sort: CPU to GNU sort's", "sort", VECTORISED, ("gnu-sort",), 1.3),
+    Ratio("sums, per record: CPU to plain Python's", "groupsum", "mrmesos", ("python",), 1.5),
+    Ratio(
+        "sums, vectorised: CPU to the better of DuckDB's and Polars'",
+        "groupsum",
+        VECTORISED,
+        ("duckdb", "polars"),
+        2.0,
+    ),
+)
+SORT_PROCESS_MB = 600
+TASKS_PER_SECOND = 100
+LATENCY_SECONDS = 1.5
+
+
+def goals(results: Results) -> list[Goal]:
+    """All of them."""
+    rows = {(row.workload, row.system): row for row in results.rows if row.status is Status.OK}
+    return [
+        *(ratio.judge(rows) for ratio in RATIOS),
+        memory_of_a_sort(rows.get(("sort-big", VECTORISED))),
+        rate_of_tasks(rows.get(("empty-maps", "mrmesos")), SIZES[results.size].empty_maps),
+        latency(rows.get(("latency", "mrmesos"))),
+    ]
+
+
+def memory_of_a_sort(row: Row | None) -> Goal:
+    """The largest process of any run: a bound holds always, not half of the time."""
+    text, limit = "sort, buffer of 64 MiB: largest process", f"under {SORT_PROCESS_MB} MB"
+    if row is None:
+        return Goal(text, limit)
+    largest = max(run.peak_rss for run in row.runs) / 1e6
+    return Goal(text, limit, f"{largest:.0f} MB", largest < SORT_PROCESS_MB)
+
+
+def rate_of_tasks(row: Row | None, tasks: int) -> Goal:
+    """Maps by the wall seconds of the whole command, start of the cluster included."""
+    text, limit = "empty maps", f"at least {TASKS_PER_SECOND} a second"
+    if row is None:
+        return Goal(text, limit)
+    rate = tasks / row.median(wall)
+    return Goal(text, limit, f"{rate:.0f} a second", rate >= TASKS_PER_SECOND)
+
+
+def latency(row: Row | None) -> Goal:
+    """Start to exit."""
+    text, limit = "job of 1 KB, wall", f"at most {LATENCY_SECONDS:g} s"
+    if row is None:
+        return Goal(text, limit)
+    seconds = row.median(wall)
+    return Goal(text, limit, f"{seconds:.2f} s", seconds <= LATENCY_SECONDS)
+
+
+def cpu(run: Run) -> float:
+    """CPU seconds of a run."""
+    return run.cpu
+
+
+def wall(run: Run) -> float:
+    """Wall seconds of a run."""
+    return run.wall

@@ -1,0 +1,1 @@
+"""The jobs of our own rows that are no examples."""

@@ -1,0 +1,58 @@
+"""Who descends from a process, with what CPU time and memory, as /proc tells."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process at one moment: CPU seconds of its own (no children's), resident bytes."""
+
+    pid: int
+    parent: int
+    started: int
+    state: str
+    name: str
+    cpu: float
+    rss: int
+
+
+def descendants(root: int) -> list[Process]:
+    """All processes below `root` now, zombies included, `root` itself not."""
+    children: dict[int, list[Process]] = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208 (a Path for each is dear in a sampler)
+        if entry.isdigit() and (process := read_process(int(entry))) is not None:
+            children.setdefault(process.parent, []).append(process)
+    found: list[Process] = []
+    todo = [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += [process.pid for process in below]
+    return found
+
+
+def read_process(pid: int) -> Process | None:
+    """One process' facts (proc(5), `stat`); None where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it ended between listing and reading
+        return None
+    # The name stands in parentheses and may itself hold spaces and parentheses.
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    return Process(
+        pid=pid,
+        parent=int(fields[1]),
+        started=int(fields[19]),
+        state=fields[0],
+        name=head.partition("(")[2],
+        cpu=(int(fields[11]) + int(fields[12])) / TICKS,
+        rss=int(fields[21]) * PAGE,
+    )

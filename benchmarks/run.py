@@ -1,0 +1,250 @@
+"""Measures: `python -m benchmarks.run --size small --only wordcount --systems mrmesos,duckdb`.
+
+Round by round, each round all systems one after another, so that a machine that grows slower does
+so for all of them. Inputs are read once before each run, so that nobody reads them from disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.digest import data_files, digest_in_order, digest_of_lines, hash_of
+from benchmarks.meter import LINGER_SECONDS, Cost
+from benchmarks.results import Results, Row, Run, Status, machine_facts, versions
+from benchmarks.systems import HERE, OURS, ROOT, System, environment, systems
+from benchmarks.workloads import SIZES, Operation, Workload, workloads
+
+LONG_RUN_SECONDS = 240.0
+"""A system that takes longer than this once is not asked again: its row shows one run."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """One measurement of everything: where its files are, how patient it is."""
+
+    results: Results
+    file: Path
+    data: Path
+    work: Path
+    timeout: float
+
+    def measure_all(self, plan: list[tuple[Workload, list[System]]]) -> None:
+        """Every workload with its systems; the results file is written after every run."""
+        for workload, asked in plan:
+            print(f"{workload.name}: {workload.title}", flush=True)
+            source = workload.dataset.at(self.data)
+            expected = self.reference(workload, source)
+            rows = [(system, Row(workload.name, system.name, system.label)) for system in asked]
+            self.results.rows += [row for _, row in rows]
+            for number in range(self.results.runs):
+                for system, row in rows:
+                    if row.status is Status.OK and not is_long(row):
+                        self.measure_once(workload, system, row, source, expected)
+                        print(f"  {number + 1} {describe(row)}", flush=True)
+                    self.results.save(self.file)
+
+    def measure_once(
+        self, workload: Workload, system: System, row: Row, source: Path, expected: str
+    ) -> None:
+        """One run, appended to the row, or the reason why there is none."""
+        if reason := system.missing(workload):
+            row.status, row.reason = Status.SKIPPED, reason
+            return
+        with tempfile.TemporaryDirectory(dir=self.work) as name:
+            scratch = Path(name)
+            target = scratch / "output"
+            command = system.command(workload, source, target)
+            warm_up(source)
+            cost = run_measured(command, scratch, self.timeout)
+            if cost.timed_out or cost.exit_code != 0:
+                row.status = Status.FAILED
+                row.reason = why(cost, scratch / "log", self.timeout)
+            elif digest(workload, target, scratch) != expected:
+                row.status, row.reason = Status.FAILED, "the output differs from the reference"
+            row.runs.append(as_run(cost, target))
+
+    def reference(self, workload: Workload, source: Path) -> str:
+        """The digest of the right output, from plain Python, kept beside the input.
+
+        Of a sort it is the digest of the input's own lines in order.
+        """
+        kept = source.with_name(f"{source.name}.{workload.operation.value}.sha256")
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(dir=self.work) as name:
+                scratch = Path(name)
+                kept.write_text(compute_reference(workload.operation, source, scratch))
+        return kept.read_text()
+
+
+def compute_reference(operation: Operation, source: Path, scratch: Path) -> str:
+    """The right output's digest."""
+    if operation is Operation.NOTHING:
+        return hash_of(())
+    if operation is Operation.SORT:
+        return digest_of_lines(source, scratch)
+    script = HERE / "peers" / "plain_python.py"
+    target = scratch / "reference"
+    command = [sys.executable, str(script), operation.value, str(source), str(target)]
+    subprocess.run(command, check=True)
+    return digest_of_lines(target, scratch)
+
+
+def digest(workload: Workload, target: Path, scratch: Path) -> str:
+    """An output's: with its order where order was asked for."""
+    if workload.operation is Operation.SORT:
+        return digest_in_order(target)
+    if workload.operation is Operation.NOTHING:
+        return hash_of(file.read_bytes() for file in data_files(target))
+    return digest_of_lines(target, scratch)
+
+
+def run_measured(command: list[str], scratch: Path, timeout: float) -> Cost:
+    """The command's cost, measured by a process of its own. Its output is in `scratch`/log."""
+    result = scratch / "cost.json"
+    meter = [
+        *(sys.executable, "-m", "benchmarks.meter", "--result", str(result)),
+        *("--log", str(scratch / "log"), "--directory", str(scratch)),
+        *("--timeout", str(timeout), "--", *command),
+    ]
+    patience = timeout + LINGER_SECONDS + 60
+    subprocess.run(meter, check=True, cwd=ROOT, env=environment(scratch), timeout=patience)
+    return Cost(**json.loads(result.read_text(encoding="utf-8")))
+
+
+def as_run(cost: Cost, target: Path) -> Run:
+    """What the results file keeps of a cost."""
+    files = data_files(target) if target.exists() else []
+    return Run(
+        cpu=cost.cpu,
+        wall=cost.wall,
+        peak_rss=cost.peak_rss,
+        tree_rss=cost.tree_rss,
+        processes=cost.processes,
+        lingered=cost.lingered,
+        killed=cost.killed,
+        cpu_lost=cost.cpu_lost,
+        output_bytes=sum(file.stat().st_size for file in files),
+    )
+
+
+def why(cost: Cost, log: Path, timeout: float) -> str:
+    """How a command failed, in a line: its error as it told it, or the last it said."""
+    if cost.timed_out:
+        return f"stopped after {timeout:.0f} s"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    told = [line.strip() for line in lines if line.lstrip().startswith(("error:", "next:"))]
+    said = "; ".join(told) if told else (lines or ["it said nothing"])[-1]
+    return f"exit code {cost.exit_code}: {said:.400}"
+
+
+def warm_up(source: Path) -> None:
+    """Read the input, so that it is in memory."""
+    for file in data_files(source):
+        with file.open("rb", buffering=0) as opened:
+            while opened.read(1 << 24):
+                pass
+
+
+def is_long(row: Row) -> bool:
+    """Whether one run of it has been enough."""
+    return any(run.wall > LONG_RUN_SECONDS for run in row.runs)
+
+
+def describe(row: Row) -> str:
+    """The row's last run, for who watches."""
+    if not row.runs:
+        return f"{row.system:<20} {row.status.value}: {row.reason}"
+    run = row.runs[-1]
+    line = (
+        f"{row.system:<20} cpu {run.cpu:8.2f} s  wall {run.wall:8.2f} s  "
+        f"largest {run.peak_rss / 1e6:7.0f} MB  all {run.tree_rss / 1e6:7.0f} MB"
+    )
+    notes = [f"killed {', '.join(run.killed)}"] if run.killed else []
+    notes += ["CPU time lost"] if run.cpu_lost else []
+    notes += [row.reason] if row.reason else []
+    return f"{line}  {'; '.join(notes)}".rstrip()
+
+
+def plan(size: str, only: list[str], wanted: list[str]) -> list[tuple[Workload, list[System]]]:
+    """Which systems run which workloads. Raises ValueError at names that there are not."""
+    known = workloads(SIZES[size])
+    check_names("workload", only, [workload.name for workload in known])
+    check_names("system", wanted, [system.name for system in systems()])
+    chosen = [system for system in systems() if not wanted or is_wanted(system, wanted)]
+    result = []
+    for workload in known:
+        if only and workload.name not in only:
+            continue
+        able = [s for s in chosen if workload.operation in s.jobs and (s.ours or workload.peers)]
+        if able:
+            result.append((workload, able))
+    return result
+
+
+def is_wanted(system: System, wanted: list[str]) -> bool:
+    """By its name; `mrmesos` means all our own rows."""
+    return system.name in wanted or (system.ours and OURS in wanted)
+
+
+def check_names(kind: str, asked: list[str], known: list[str]) -> None:
+    """Raise ValueError at the first that is unknown."""
+    for name in asked:
+        if name not in known:
+            raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
+
+
+def use_cpus(count: int) -> int:
+    """Bind this process, and all it starts, to that many CPUs; how many there are of them."""
+    mine = sorted(os.sched_getaffinity(0))[:count]
+    os.sched_setaffinity(0, mine)
+    return len(mine)
+
+
+def names(text: str) -> list[str]:
+    """Of a list with commas."""
+    return [name for name in text.split(",") if name]
+
+
+def main() -> int:
+    """Measure and tell where the results are."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--only", type=names, default=[], help="workloads, with commas")
+    parser.add_argument("--systems", type=names, default=[], help="systems, with commas")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--cpus", type=int, default=2, help="CPUs that everybody is bound to")
+    parser.add_argument("--timeout", type=float, default=900.0, help="seconds for one run")
+    parser.add_argument("--data", type=Path, default=HERE / "data", help="where inputs are kept")
+    parser.add_argument("--work", type=Path, default=HERE / "work", help="for outputs; emptied")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    options = parser.parse_args()
+    try:
+        planned = plan(options.size, options.only, options.systems)
+    except ValueError as problem:
+        parser.error(str(problem))
+    cpus = use_cpus(options.cpus)
+    for directory in (options.work, options.results):
+        directory.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    titles = {workload.name: workload.title for workload, _ in planned}
+    facts = (machine_facts(cpus), versions(), titles)
+    started = now.strftime("%Y-%m-%d %H:%M")
+    results = Results(started, options.size, options.runs, *facts)
+    file = options.results / f"{now:%Y%m%d-%H%M%S}-{options.size}.json"
+    with tempfile.TemporaryDirectory(dir=options.work) as work:
+        bench = Bench(results, file, options.data.resolve(), Path(work).resolve(), options.timeout)
+        bench.measure_all(planned)
+    print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Who is measured: how each system is started, for which operations, and whether it is here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from benchmarks.workloads import Operation, Workload
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"
+OURS = "mrmesos"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One row of the tables. `jobs` is what it runs for each operation it knows.
+
+    `package` is what has to be importable by `python`; `program` what has to be on the PATH.
+    """
+
+    name: str
+    label: str
+    python: Path
+    jobs: Mapping[Operation, Path | str]
+    package: str = ""
+    program: str = ""
+    ours: bool = field(default=False)
+
+    def missing(self, workload: Workload) -> str:
+        """Why it cannot do the workload here; empty where it can."""
+        job = str(self.jobs[workload.operation])
+        script = Path(job.partition(":")[0])
+        if not script.is_file():
+            return f"there is no {os.path.relpath(script, ROOT)}"
+        if self.program and shutil.which(self.program) is None:
+            return f"{self.program} is not installed"
+        return import_problem(self.python, self.package) if self.package else ""
+
+    def command(self, workload: Workload, source: Path, target: Path) -> list[str]:
+        """The command that reads `source` and makes the directory `target`."""
+        job = str(self.jobs[workload.operation])
+        if not self.ours:
+            interpreter = "sh" if job.endswith(".sh") else str(self.python)
+            return [interpreter, job, workload.operation.value, str(source), str(target)]
+        settings = [part for item in workload.settings.items() for part in ("-D", "=".join(item))]
+        place = ["--input", str(source), "--output", str(target)]
+        return [str(self.python), "-m", "mrmesos", "submit", job, *place, *settings]
+
+
+@lru_cache(maxsize=64)
+def import_problem(python: Path, package: str) -> str:
+    """Why `python` cannot import `package`, in a line; empty where it can."""
+    if not python.is_file():
+        return "not installed: `make bench-peers` makes the peers' environment"
+    command = [str(python), "-c", f"import {package}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode == 0:
+        return ""
+    last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return f"`import {package}` fails: {last:.200}"
+
+
+def systems() -> list[System]:
+    """All of them, ours first."""
+    return [*own(), *peers()]
+
+
+def own() -> list[System]:
+    """Our engine three ways. Operations that only one of them shows are not measured twice."""
+    python, examples, jobs = Path(sys.executable), ROOT / "examples", HERE / "jobs"
+    wordcount, terasort = examples / "wordcount", examples / "terasort" / "terasort.py"
+    groupsum = jobs / "groupsum.py"
+    return [
+        System(
+            OURS,
+            "mrmesos, a Python class for each record",
+            python,
+            {
+                Operation.WORDCOUNT: wordcount / "wordcount.py",
+                Operation.GROUPSUM: f"{groupsum}:GroupSum",
+                Operation.NOTHING: jobs / "empty.py",
+            },
+            ours=True,
+        ),
+        System(
+            f"{OURS}-sum",
+            "mrmesos, a Python mapper and the aggregate `Sum`",
+            python,
+            {Operation.GROUPSUM: f"{groupsum}:GroupSumAggregate"},
+            ours=True,
+        ),
+        System(
+            f"{OURS}-vectorised",
+            "mrmesos, vectorised",
+            python,
+            {
+                Operation.WORDCOUNT: wordcount / "wordcount_vectorised.py",
+                Operation.SORT: terasort,
+                Operation.GROUPSUM: f"{groupsum}:GroupSumVectorised",
+            },
+            ours=True,
+        ),
+    ]
+
+
+def peers() -> list[System]:
+    """What one would run instead."""
+    scripts = HERE / "peers"
+    summing = (Operation.WORDCOUNT, Operation.GROUPSUM)
+    every = (*summing, Operation.SORT)
+
+    def peer(
+        name: str, label: str, script: str, operations: tuple[Operation, ...], package: str
+    ) -> System:
+        jobs = dict.fromkeys(operations, scripts / script)
+        program = "java" if package.startswith("pyspark") else ""
+        return System(name, label, PEERS_PYTHON, jobs, package, program)
+
+    def tool(name: str, label: str, script: str, operations: tuple[Operation, ...]) -> System:
+        jobs = dict.fromkeys(operations, scripts / script)
+        return System(name, label, Path("/bin/sh"), jobs, program=name.removeprefix("gnu-"))
+
+    return [
+        System(
+            "python",
+            "plain Python, one process",
+            Path(sys.executable),
+            dict.fromkeys(every, scripts / "plain_python.py"),
+        ),
+        tool("gnu-sort", "GNU sort, 2 threads", "gnu_sort.sh", (Operation.SORT,)),
+        tool("mawk", "mawk", "mawk.sh", summing),
+        peer("duckdb", "DuckDB, 2 threads", "duckdb_sql.py", every, "duckdb"),
+        peer("polars", "Polars, 2 threads", "polars_frames.py", every, "polars"),
+        peer("dask", "dask.bag, 2 processes", "dask_bag.py", summing, "dask.bag"),
+        peer("mrjob", "mrjob, local runner", "mrjob_local.py", summing, "mrjob.job"),
+        peer("spark-dataframe", "Spark DataFrame", "pyspark_dataframe.py", every, "pyspark.sql"),
+        peer("spark-rdd", "PySpark RDD", "pyspark_rdd.py", every, "pyspark.sql"),
+    ]
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """What every measured command runs with: its temporary files in `scratch`."""
+    return {
+        **os.environ,
+        "TMPDIR": str(scratch),
+        "SPARK_LOCAL_DIRS": str(scratch),
+        "PYSPARK_PYTHON": str(PEERS_PYTHON),
+    }

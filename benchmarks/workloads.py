@@ -1,0 +1,190 @@
+"""What is measured: a workload is an operation on a dataset, with the settings it asks of us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from benchmarks import datasets
+from benchmarks.datasets import Dataset
+
+
+class Operation(StrEnum):
+    """What a system is asked to do with a file."""
+
+    WORDCOUNT = "wordcount"
+    """How often each word occurs; words are parted by white space."""
+    SORT = "sort"
+    """Lines by their first ten bytes, into files that are in order one after another."""
+    GROUPSUM = "groupsum"
+    """The sum of the integers of each key of `key TAB integer`."""
+    NOTHING = "nothing"
+    """Read everything, write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One table of the report.
+
+    `peers` is False where only our own engine is asked. `settings` are for our engine (`-D`).
+    """
+
+    name: str
+    title: str
+    operation: Operation
+    dataset: Dataset
+    settings: Mapping[str, str] = field(default_factory=dict)
+    peers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How big the workloads are, in bytes, lines, keys, files or tasks."""
+
+    text: int
+    vocabulary: int
+    tera_lines: int
+    big_tera_lines: int
+    pair_lines: int
+    pair_keys: int
+    one_key_lines: int
+    tiny_files: int
+    line: int
+    partitions: int
+    empty_maps: int
+
+
+MILLION = 1_000_000
+SIZES = {
+    "tiny": Size(
+        text=300_000,
+        vocabulary=20_000,
+        tera_lines=3_000,
+        big_tera_lines=6_000,
+        pair_lines=20_000,
+        pair_keys=2_000,
+        one_key_lines=20_000,
+        tiny_files=30,
+        line=300_000,
+        partitions=20,
+        empty_maps=20,
+    ),
+    "small": Size(
+        text=30 * MILLION,
+        vocabulary=11 * MILLION,
+        tera_lines=300_000,
+        big_tera_lines=900_000,
+        pair_lines=2 * MILLION,
+        pair_keys=200_000,
+        one_key_lines=2 * MILLION,
+        tiny_files=2_000,
+        line=30 * MILLION,
+        partitions=200,
+        empty_maps=200,
+    ),
+    "full": Size(
+        text=1000 * MILLION,
+        vocabulary=11 * MILLION,
+        tera_lines=10 * MILLION,
+        big_tera_lines=40 * MILLION,
+        pair_lines=20 * MILLION,
+        pair_keys=2 * MILLION,
+        one_key_lines=50 * MILLION,
+        tiny_files=100_000,
+        line=1000 * MILLION,
+        partitions=5_000,
+        empty_maps=2_000,
+    ),
+}
+
+
+def workloads(size: Size) -> list[Workload]:
+    """All of them, in the report's order: four beside peers, then what only we are asked."""
+    text = datasets.text(size.text, size.vocabulary)
+    kilobyte = datasets.text(1_000, size.vocabulary)
+    return [
+        Workload(
+            "wordcount",
+            f"Words of {bytes_in_words(size.text)} of text",
+            Operation.WORDCOUNT,
+            text,
+            {"job.reduces": "2"},
+        ),
+        Workload(
+            "sort",
+            f"Sort of {size.tera_lines:,} lines of 100 bytes",
+            Operation.SORT,
+            datasets.tera(size.tera_lines),
+            {"job.reduces": "4"},
+        ),
+        Workload(
+            "groupsum",
+            f"Sums of {size.pair_lines:,} integers by {size.pair_keys:,} keys",
+            Operation.GROUPSUM,
+            datasets.key_values(size.pair_lines, size.pair_keys),
+            {"job.reduces": "2"},
+        ),
+        Workload("latency", "Words of 1 KB: a job's latency", Operation.WORDCOUNT, kilobyte),
+        *_corners(size),
+    ]
+
+
+def _corners(size: Size) -> list[Workload]:
+    some = min(size.text, 30 * MILLION)
+    return [
+        Workload(
+            "empty-maps",
+            f"{size.empty_maps:,} maps that do nothing",
+            Operation.NOTHING,
+            datasets.numbered(size.empty_maps),
+            {"job.maps": str(size.empty_maps), "job.reduces": "0"},
+            peers=False,
+        ),
+        Workload(
+            "sort-big",
+            f"Sort of {size.big_tera_lines:,} lines of 100 bytes, sort buffer 64 MiB",
+            Operation.SORT,
+            datasets.tera(size.big_tera_lines),
+            {"job.reduces": "4", "io.sort.mb": "64"},
+            peers=False,
+        ),
+        Workload(
+            "one-key",
+            f"Sum of the {size.one_key_lines:,} integers of one key",
+            Operation.GROUPSUM,
+            datasets.key_values(size.one_key_lines, 1),
+            {"job.reduces": "2"},
+            peers=False,
+        ),
+        Workload(
+            "tiny-files",
+            f"Words of {size.tiny_files:,} files of one line",
+            Operation.WORDCOUNT,
+            datasets.tiny_files(size.tiny_files),
+            peers=False,
+        ),
+        Workload(
+            "long-line",
+            f"Words of one line of {bytes_in_words(size.line)}",
+            Operation.WORDCOUNT,
+            datasets.long_line(size.line, size.vocabulary),
+            peers=False,
+        ),
+        Workload(
+            "partitions",
+            f"Words of {bytes_in_words(some)} in {size.partitions:,} partitions",
+            Operation.WORDCOUNT,
+            datasets.text(some, size.vocabulary),
+            {"job.reduces": str(size.partitions)},
+            peers=False,
+        ),
+    ]
+
+
+def bytes_in_words(size: int) -> str:
+    """`30 MB`, `1 GB`: decimal, as disks count."""
+    for unit, name in ((1000 * MILLION, "GB"), (MILLION, "MB"), (1000, "KB")):
+        if size >= unit:
+            return f"{size / unit:g} {name}"
+    return f"{size} bytes"
