@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
+from aiohttp import web
 
 from mrmesos.minimesos import subscription
 from mrmesos.minimesos.agent import Agent
@@ -16,7 +18,7 @@ from mrmesos.minimesos.calls import (
     parse_body,
 )
 from mrmesos.minimesos.executors import State
-from mrmesos.minimesos.http import EventStream, OpenStream, Request, Response
+from mrmesos.minimesos.http import Endpoint, EventStream
 from mrmesos.minimesos.master import VERSION, Master
 from mrmesos.minimesos.resources import Json
 from mrmesos.minimesos.views import master_state
@@ -31,93 +33,115 @@ class _Refused(Exception):
         self.status = status
 
 
-def _json(value: object) -> Response:
-    return Response(200, msgspec.json.encode(value).decode(), JSON_TYPE)
+def master_endpoints(master: Master, version: Json) -> dict[str, Endpoint]:
+    """The master's port, by path."""
+    state = _get(lambda: _json(master_state(master)))
+    endpoints: dict[str, Endpoint] = {
+        "/api/v1/scheduler": _refusing(partial(_scheduler, master)),
+        "/api/v1": _refusing(partial(_operator, master)),
+        "/state": state,
+        "/state.json": state,
+        **_facts(version),
+    }
+    return endpoints | {f"/master{path}": endpoint for path, endpoint in endpoints.items()}
 
 
-def _body(request: Request) -> Json:
+def agent_endpoints(agent: Agent, version: Json) -> dict[str, Endpoint]:
+    """An agent's port, by path."""
+    endpoints: dict[str, Endpoint] = {
+        "/api/v1/executor": _refusing(partial(_executor, agent)),
+        **_facts(version),
+    }
+    return endpoints | {f"/slave(1){path}": endpoint for path, endpoint in endpoints.items()}
+
+
+def _facts(version: Json) -> dict[str, Endpoint]:
+    return {
+        "/version": _get(lambda: _json(version)),
+        "/health": _get(lambda: web.Response(status=200)),
+    }
+
+
+def _get(answer: Callable[[], web.Response]) -> Endpoint:
+    """What is the same whatever was asked."""
+    return lambda _request, _body: answer()
+
+
+def _refusing(call: Callable[[web.Request, Json], web.Response | EventStream]) -> Endpoint:
+    """A call in JSON, and what is said to one that cannot be had."""
+
+    def endpoint(request: web.Request, body: bytes) -> web.Response | EventStream:
+        try:
+            return call(request, _call(request, body))
+        except _Refused as error:
+            return web.Response(status=error.status, text=str(error))
+        except BadCall as error:
+            return web.Response(status=400, text=str(error))
+
+    return endpoint
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type=JSON_TYPE)
+
+
+def _call(request: web.Request, body: bytes) -> Json:
     """The JSON of a call. Raises `_Refused`, `BadCall`."""
     if request.method != "POST":
         raise _Refused(405, f"Expecting one of {{ 'POST' }}, but received '{request.method}'")
-    kind = request.headers.get("content-type")
-    if kind is None:
+    if "Content-Type" not in request.headers:
         raise _Refused(400, "Expecting 'Content-Type' to be present")
-    if kind.partition(";")[0].strip() == PROTOBUF_TYPE:
+    if request.content_type == PROTOBUF_TYPE:
         raise _Refused(415, "Protobuf bodies are not supported, send application/json")
-    if kind.partition(";")[0].strip() != JSON_TYPE:
+    if request.content_type != JSON_TYPE:
         raise _Refused(415, f"Expecting 'Content-Type' of {JSON_TYPE} or {PROTOBUF_TYPE}")
-    return parse_body(request.body)
+    return parse_body(body)
 
 
-def _accepts_json(request: Request) -> None:
-    accept = request.headers.get("accept", "*/*")
+def _accepts_json(request: web.Request) -> None:
+    accept = request.headers.get("Accept", "*/*")
     names = {part.partition(";")[0].strip() for part in accept.split(",")}
     if not names & {JSON_TYPE, "application/*", "*/*"}:
         raise _Refused(406, f"Expecting 'Accept' to allow '{PROTOBUF_TYPE}' or '{JSON_TYPE}'")
 
 
-def handle_master(
-    master: Master, version: Json, request: Request, open_stream: OpenStream
-) -> Response | EventStream:
-    """The master's port."""
-    path = request.path.removeprefix("/master").rstrip("/") or "/"
-    if request.path == "/api/v1/scheduler" or path == "/api/v1/scheduler":
-        try:
-            return _scheduler(master, request, open_stream)
-        except _Refused as error:
-            return Response(error.status, str(error))
-        except BadCall as error:
-            return Response(400, str(error))
-    if request.path == "/api/v1" or request.path.startswith("/api/v1/"):
-        return _operator(master, request)
-    if path in ("/state", "/state.json"):
-        return _json(master_state(master))
-    if path == "/version":
-        return _json(version)
-    if path == "/health":
-        return Response(200)
-    return Response(404)
-
-
-def _operator(master: Master, request: Request) -> Response:
+def _operator(master: Master, _request: web.Request, body: Json) -> web.Response:
     """Of the operator's API only MARK_AGENT_GONE, which is how an agent is taken away."""
-    try:
-        body = _body(request)
-    except _Refused as error:
-        return Response(error.status, str(error))
-    except BadCall as error:
-        return Response(400, str(error))
     if not isinstance(body.get("type"), str):
-        return Response(400, "Failed to validate master::Call: Expecting 'type' to be present")
+        return web.Response(
+            status=400, text="Failed to validate master::Call: Expecting 'type' to be present"
+        )
     if body["type"] == "GET_VERSION":
         info = {"version_info": {"version": VERSION}}
         return _json({"type": "GET_VERSION", "get_version": info})
     if body["type"] != "MARK_AGENT_GONE":
         if body["type"].startswith(("GET_", "LIST_", "READ_", "SET_", "UPDATE_", "SUBSCRIBE")):
-            return Response(501, f"{body['type']} is not implemented")
-        return Response(400, "Failed to validate master::Call: Expecting 'type' to be present")
+            return web.Response(status=501, text=f"{body['type']} is not implemented")
+        return web.Response(
+            status=400, text="Failed to validate master::Call: Expecting 'type' to be present"
+        )
     try:
         agent_id = body["mark_agent_gone"]["agent_id"]["value"]
     except (KeyError, TypeError):
         text = "Failed to validate master::Call: Expecting 'mark_agent_gone' to be present"
-        return Response(400, text)
+        return web.Response(status=400, text=text)
     record = master.agents.get(agent_id)
     if record is None:
-        return Response(200 if agent_id in master.gone else 404)
+        return web.Response(status=200 if agent_id in master.gone else 404)
     master.agent_lost(agent_id, by_operator=True)
     record.agent.shut_down()
-    return Response(200)
+    return web.Response(status=200)
 
 
-def _scheduler(master: Master, request: Request, open_stream: OpenStream) -> Response | EventStream:
-    body = _body(request)
+def _scheduler(master: Master, request: web.Request, body: Json) -> web.Response | EventStream:
     kind = check_scheduler_call(body)
     if kind == "SUBSCRIBE":
         _accepts_json(request)
-        if "mesos-stream-id" in request.headers:
+        if "Mesos-Stream-Id" in request.headers:
             text = "Subscribe calls should not include the 'Mesos-Stream-Id' header"
             raise _Refused(400, text)
-        stream = open_stream(str(uuid.uuid4()), True)
+        stream_id = str(uuid.uuid4())
+        stream = EventStream(request, stream_id, {"Mesos-Stream-Id": stream_id})
         subscribed = subscription.subscribe(master, body["subscribe"], stream)
         if subscribed is not None:
             stream.on_close = partial(subscription.disconnected, master, subscribed.id, stream)
@@ -127,50 +151,30 @@ def _scheduler(master: Master, request: Request, open_stream: OpenStream) -> Res
         raise _Refused(400, "Framework cannot be found")
     if framework.stream is None:
         raise _Refused(403, "Framework is not subscribed")
-    stream_id = request.headers.get("mesos-stream-id")
-    if stream_id is None:
+    given = request.headers.get("Mesos-Stream-Id")
+    if given is None:
         text = "All non-subscribe calls should include the 'Mesos-Stream-Id' header"
         raise _Refused(400, text)
-    if stream_id != framework.stream.stream_id:
+    if given != framework.stream.stream_id:
         raise _Refused(
             400,
-            f"The stream ID '{stream_id}' included in this request didn't match the stream ID "
+            f"The stream ID '{given}' included in this request didn't match the stream ID "
             f"currently associated with framework ID {framework.id}",
         )
     if kind == "TEARDOWN":
         master.remove_framework(framework)
     elif kind == "UPDATE_FRAMEWORK":
         error = subscription.update_framework(master, framework, body["update_framework"])
-        return Response(200) if error is None else Response(400, error)
+        return web.Response(status=200) if error is None else web.Response(status=400, text=error)
     else:
         master.call(framework, kind, body)
-    return Response()
+    return web.Response(status=202)
 
 
-def handle_agent(
-    agent: Agent, version: Json, request: Request, open_stream: OpenStream
-) -> Response | EventStream:
-    """An agent's port."""
-    if request.path in ("/api/v1/executor", "/slave(1)/api/v1/executor"):
-        try:
-            return _executor(agent, request, open_stream)
-        except _Refused as error:
-            return Response(error.status, str(error))
-        except BadCall as error:
-            return Response(400, str(error))
-    path = request.path.removeprefix("/slave(1)").rstrip("/")
-    if path == "/version":
-        return _json(version)
-    if path == "/health":
-        return Response(200)
-    return Response(404)
-
-
-def _executor(agent: Agent, request: Request, open_stream: OpenStream) -> Response | EventStream:
-    body = _body(request)
+def _executor(agent: Agent, request: web.Request, body: Json) -> web.Response | EventStream:
     kind = check_executor_call(body)
     if kind == "HEARTBEAT":
-        return Response()
+        return web.Response(status=202)
     if kind == "SUBSCRIBE":
         _accepts_json(request)
     framework_id, executor_id = body["framework_id"]["value"], body["executor_id"]["value"]
@@ -180,7 +184,7 @@ def _executor(agent: Agent, request: Request, open_stream: OpenStream) -> Respon
     if executor is None or executor.info is None:
         raise _Refused(400, "Executor cannot be found")
     if kind == "SUBSCRIBE":
-        stream = open_stream(str(uuid.uuid4()), False)
+        stream = EventStream(request, str(uuid.uuid4()))
         stream.on_close = partial(agent.disconnected, executor, stream)
         agent.subscribe(executor, body["subscribe"], stream)
         return stream
@@ -191,4 +195,4 @@ def _executor(agent: Agent, request: Request, open_stream: OpenStream) -> Respon
             raise _Refused(503, "Too many unacknowledged updates of this task")
     else:
         agent.executor_message(executor, body["message"]["data"])
-    return Response()
+    return web.Response(status=202)

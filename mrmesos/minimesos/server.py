@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from mrmesos.minimesos.agent import Agent, Grace
@@ -21,7 +20,7 @@ from mrmesos.minimesos.http import HttpServer
 from mrmesos.minimesos.master import VERSION, Address, Limits, Master
 from mrmesos.minimesos.records import Timer
 from mrmesos.minimesos.resources import Json, parse, parse_attributes
-from mrmesos.minimesos.routes import handle_agent, handle_master
+from mrmesos.minimesos.routes import agent_endpoints, master_endpoints
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ class MiniMesos:
         config = self.config
         config.work_dir.mkdir(parents=True, exist_ok=True)
         self.containers.open(config.work_dir if config.remove_work_dir else None)
-        server = HttpServer(partial(handle_master, self.master, self._version))
+        server = HttpServer(master_endpoints(self.master, self._version))
         port = await server.listen(config.host, config.port)
         self._server = server
         ip = _ip(config.host)
@@ -118,7 +117,7 @@ class MiniMesos:
             self.clock,
             Grace(config.executor_registration_timeout, config.executor_shutdown_grace_period),
         )
-        server = HttpServer(partial(handle_agent, agent, self._version))
+        server = HttpServer(agent_endpoints(agent, self._version))
         port = await server.listen(config.host, 0)
         self._agent_servers[agent_id] = server
         agent.address = f"{ip}:{port}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import socket
 
 import pytest
@@ -105,26 +107,36 @@ def test_subscribe_that_is_refused(make_cluster: MakeCluster) -> None:
     assert cluster.state()["frameworks"] == []
 
 
+def test_refused_framework_is_told_and_its_stream_ends(make_cluster: MakeCluster) -> None:
+    one = Scheduler(make_cluster().address, role="no good")
+    one.subscribe()
+    assert one.status == 200
+    assert one.wait("ERROR")["message"] == "Role 'no good' is invalid"
+    wait_for(lambda: one.closed)
+
+
 @pytest.mark.parametrize(
     ("request_text", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
-        (b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
-        (b"GET /state HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 431),
-        (b"GET /api/v1/scheduler HTTP/1.1\r\n\r\n", 405),
+        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        (b"GET /state HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 400),
+        (b"GET /api/v1/scheduler HTTP/1.1\r\nHost: x\r\n\r\n", 405),
         (b"GET /nowhere HTTP/1.0\r\n\r\n", 404),
-        (b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
         (
-            b"POST /api/v1/scheduler HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
             b"Content-Type: application/json\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
             400,
         ),
         (
-            b"POST /api/v1/scheduler HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
             400,
         ),
-        (b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (b"GET /health HTTP/1.1\r\n\r\n", 400),  # no Host
+        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 400),
     ],
 )
 def test_requests_of_all_kinds(make_cluster: MakeCluster, request_text: bytes, status: int) -> None:
@@ -146,6 +158,110 @@ def test_connection_is_kept(make_cluster: MakeCluster) -> None:
                 pass
 
 
+def test_calls_may_be_sent_before_answers_are_read(make_cluster: MakeCluster) -> None:
+    host, port = make_cluster().address.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(
+            b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        answers = sock.makefile("rb").read()
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"404", b"200"]
+
+
+def test_answers_do_not_name_the_server(make_cluster: MakeCluster) -> None:
+    address = make_cluster().address
+    for path in ("/health", "/nowhere", "/master/state"):
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", path)
+        assert connection.getresponse().getheader("Server") is None
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/state", "/master/state.json", "/state/", "/version/below"])
+def test_an_endpoint_answers_for_what_is_below_it(make_cluster: MakeCluster, path: str) -> None:
+    assert get_json(make_cluster().address, path)
+
+
+def test_bodies_have_a_limit_however_they_come(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrmesos.minimesos.http.MAX_BODY", 1000)
+    scheduler = Scheduler(make_cluster().address)
+    assert scheduler.post(b"x" * 1000)[0] == 400  # read, and no JSON
+    assert scheduler.post(b"x" * 1001)[0] == 413
+    connection = http.client.HTTPConnection(scheduler.address, timeout=10)
+    connection.request("POST", "/api/v1/scheduler", iter([b"x" * 600] * 2))
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_connections_have_a_limit(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrmesos.minimesos.http.MAX_CONNECTIONS", 2)
+    host, port = make_cluster().address.split(":")
+    ask = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def answered(sock: socket.socket) -> bool:
+        try:
+            sock.sendall(ask)
+            return sock.recv(4096).startswith(b"HTTP/1.1 200")
+        except ConnectionError:
+            return False
+
+    socks = [socket.create_connection((host, int(port)), timeout=10) for _ in range(3)]
+    assert [answered(sock) for sock in socks] == [True, True, False]
+    for sock in socks:
+        sock.close()
+
+    def again() -> bool:
+        with socket.create_connection((host, int(port)), timeout=10) as sock:
+            return answered(sock)
+
+    wait_for(again)
+
+
+def test_whoever_asks_nothing_or_half_of_it_is_sent_away(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrmesos.minimesos.http.REQUEST_DEADLINE", 0.2)
+    host, port = make_cluster().address.split(":")
+    half = b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\n"
+    for sent, wanted in (
+        (b"", b""),
+        (half, b""),
+        (half + b"Content-Length: 2\r\n\r\n{", b"HTTP/1.1 408"),
+        (half + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{", b"HTTP/1.1 408"),
+    ):
+        with socket.create_connection((host, int(port)), timeout=10) as sock:
+            sock.sendall(sent)
+            try:
+                got = sock.recv(12)
+            except ConnectionError:
+                got = b""
+            assert got == wanted
+
+
+def test_answer_that_nobody_reads_is_given_up(
+    make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrmesos.minimesos.http.REQUEST_DEADLINE", 0.5)
+    big = {"all": "x" * (32 << 20)}  # more than sockets hold
+    monkeypatch.setattr("mrmesos.minimesos.routes.master_state", lambda _: big)
+    cluster = make_cluster()
+    host, port = cluster.address.split(":")
+    server = cluster.mesos._server
+    assert server is not None
+    connections = server._runner.server
+    assert connections is not None
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(b"GET /state HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: connections.requests_count == 1)
+        wait_for(lambda: not connections.connections)
+
+
 def test_subscriber_that_does_not_read_is_cut_off(
     make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +271,7 @@ def test_subscriber_that_does_not_read_is_cut_off(
     info = {"user": "u", "name": "deaf", "failover_timeout": 60}
     body = json.dumps({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}).encode()
     head = (
-        "POST /api/v1/scheduler HTTP/1.1\r\nContent-Type: application/json\r\n"
+        "POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection((host, int(port)), timeout=10) as sock:
