@@ -297,7 +297,7 @@ TASKTRACKER_COMMAND = _setting(
     "tasktracker.command",
     "",
     "shell command",
-    "Starts a TaskTracker on an agent. Empty: this Python with `-m mrmesos.tasktracker`.",
+    "Starts a TaskTracker on an agent. Empty: this Python with `-P -m mrmesos.tasktracker`.",
     scope="jobtracker",
 )
 TASKTRACKER_CPUS = _setting(

@@ -45,7 +45,7 @@ def tracker_command(
     """
     command = conf.get_as(TASKTRACKER_COMMAND)
     if not command:
-        command = f"exec {shlex.quote(sys.executable)} -m mrmesos.tasktracker"
+        command = f"exec {shlex.quote(sys.executable)} -P -m mrmesos.tasktracker"
     settings = {
         name: text
         for name, text in conf.items()
