@@ -13,13 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-import msgspec
-
 from mrmesos import conf as settings
-from mrmesos.api.aggregates import Aggregate
-from mrmesos.api.formats import InputFormat, OutputFormat
-from mrmesos.api.job import Job
-from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.cli.errors import UsageProblem, one_line
 from mrmesos.conf import Conf, ConfError
 
@@ -64,8 +59,11 @@ def load(target: Target, overrides: Conf, job_args: Sequence[str]) -> LoadedJob:
 
     module = _import_script(target.script)
     cls = _find_class(module, target)
-    _check_class(cls, target.script.name)
-    conf = Conf(_class_conf(cls)).merged(overrides)
+    try:
+        check_job(cls)
+    except JobError as problem:
+        raise UsageProblem(f"{target.script.name}: {problem}") from None
+    conf = Conf(class_settings(cls)).merged(overrides)
     num_reducers = _num_reducers(cls, conf)
     args = _parse_arguments(cls, target.script.name, job_args)
     try:
@@ -141,59 +139,6 @@ def _find_class(module: ModuleType, target: Target) -> type[Job]:
             f"name one: --class {names[0]} or {script}:{names[0]}"
         )
     return next(iter(candidates.values()))
-
-
-def _check_class(cls: type[Job], script: str) -> None:
-    """Wrong things in the right places, said before anything runs."""
-    allowed: dict[str, tuple[tuple[type, ...], bool, str]] = {
-        "mapper": ((Mapper, BatchMapper), False, "Mapper or BatchMapper"),
-        "combiner": ((Reducer, BatchReducer), True, "Reducer or BatchReducer, or None"),
-        "reducer": (
-            (Reducer, BatchReducer, Aggregate),
-            True,
-            "Reducer, BatchReducer or an aggregate such as Sum, or None",
-        ),
-        "partitioner": ((Partitioner,), False, "Partitioner"),
-    }
-    for role, (bases, may_be_none, words) in allowed.items():
-        value = getattr(cls, role)
-        if value is None and may_be_none:
-            continue
-        if not (inspect.isclass(value) and issubclass(value, bases)):
-            shown = value.__name__ if inspect.isclass(value) else repr(value)[:80]
-            hint = "; name the class, not an object of it" if isinstance(value, bases) else ""
-            raise UsageProblem(
-                f"{script}: {cls.__name__}.{role} is {shown}, not a subclass of {words}{hint}"
-            )
-    reducer = cls.reducer
-    if cls.combiner is not None and inspect.isclass(reducer) and issubclass(reducer, Aggregate):
-        raise UsageProblem(
-            f"{script}: {cls.__name__} has a combiner beside the aggregate {reducer.__name__}, "
-            "which combines by itself; leave the combiner out"
-        )
-    if reducer is None and cls.combiner is not None:
-        raise UsageProblem(f"{script}: {cls.__name__} has a combiner but no reducer")
-    for name, kind in (("input_format", InputFormat), ("output_format", OutputFormat)):
-        value = getattr(cls, name)
-        try:
-            msgspec.convert(msgspec.to_builtins(value), type=kind)
-        except (msgspec.ValidationError, TypeError, NotImplementedError) as problem:
-            raise UsageProblem(
-                f"{script}: {cls.__name__}.{name} is {value!r:.80}: {one_line(problem)}"
-            ) from problem
-
-
-def _class_conf(cls: type[Job]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, value in cls.conf.items():
-        values[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    if cls.num_reducers is not None:
-        if type(cls.num_reducers) is not int or cls.num_reducers < 0:
-            raise UsageProblem(
-                f"{cls.__name__}.num_reducers is {cls.num_reducers!r}, not a number of tasks"
-            )
-        values[settings.JOB_REDUCES.name] = str(cls.num_reducers)
-    return values
 
 
 def _num_reducers(cls: type[Job], conf: Conf) -> int:

@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,6 +34,7 @@ from mrmesos.conf import (
 from mrmesos.io.segments import Segment, read_segment
 from mrmesos.tasktracker.reduce_task import Run
 from mrmesos.wire.job import JobFacts
+from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 from mrmesos.wire.task import MapOutput
 
 MAPS_PER_REQUEST = 1_000
@@ -51,16 +51,6 @@ class FetchError(Exception):
 
 class Closed(Exception):
     """The fetcher was closed while it waited."""
-
-
-class FrameHeader(msgspec.Struct, frozen=True):
-    """The line before a segment's bytes (docs/protocol.md)."""
-
-    attempt_id: str
-    status: Literal["ok", "missing", "corrupt"]
-    length: int = 0
-    rows: int = 0
-    crc32: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +250,7 @@ class Fetcher:
         wanted: list[MapOutput],
         path: Path,
     ) -> None:
-        body = msgspec.json.encode({"maps": [output.attempt_id for output in wanted]})
+        body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in wanted]))
         connection.request("POST", base + self._path, body, self._headers)
         response = connection.getresponse()
         if response.status != 200:

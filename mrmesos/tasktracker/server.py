@@ -28,6 +28,7 @@ from mrmesos.tasktracker import logs
 from mrmesos.tasktracker.job_cache import CachedJob, JobCache
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.job import ApiError
+from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 
 logger = logging.getLogger(__name__)
 
@@ -42,22 +43,6 @@ _READ_AND_WRITE_BYTES = 64 << 10
 _PIECE_BYTES = 4 << 20
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class ShuffleRequest(msgspec.Struct, frozen=True):
-    """The body of a shuffle request."""
-
-    maps: list[str]
-
-
-class FrameHeader(msgspec.Struct, frozen=True):
-    """The line before a segment's bytes; `length` is 0 where `status` is not "ok"."""
-
-    attempt_id: str
-    status: Literal["ok", "missing", "corrupt"]
-    length: int = 0
-    rows: int = 0
-    crc32: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def test_the_environment_of_a_tracker() -> None:
 def test_the_command_is_this_python_unless_told() -> None:
     assert COMMAND.shell.startswith("exec ")
     assert sys.executable in COMMAND.shell
-    assert COMMAND.shell.endswith(" -m mrmesos.tasktracker")
+    assert COMMAND.shell.endswith(" -P -m mrmesos.tasktracker")
     conf = Conf({"tasktracker.command": "/opt/x/bin/python -m mrmesos.tasktracker"})
     assert tracker_command(conf, "u").shell == "/opt/x/bin/python -m mrmesos.tasktracker"
     assert "PYTHONPATH" not in COMMAND.environment
