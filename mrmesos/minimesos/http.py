@@ -21,7 +21,7 @@ MAX_CONNECTIONS = 4096  # a port
 REQUEST_DEADLINE = 60.0  # seconds for a first head; for a body; for somebody to read an answer
 LAST_WORDS = 5.0  # seconds for a subscriber to read the end of its stream
 IDLE = 30 * 24 * 3600.0  # seconds; a master leaves a scheduler's idle connection alone
-CLOSE_DEADLINE = 5.0  # seconds for requests under way when the server closes
+CLOSE_DEADLINE = 1.0  # seconds for requests under way when the server closes
 
 
 class EventStream:
