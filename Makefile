@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-all lint types check bench bench-small bench-peers clean
+.PHONY: help setup demo test test-slow lint types check bench bench-small bench-peers clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -24,8 +24,8 @@ demo: setup      ## the main job: words of the standard library's sources, check
 test: setup      ## the tests that take minutes, not the slow ones
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test-all: setup  ## every test
-	$(BIN)/python -m pytest -q
+test-slow: setup ## the slow ones
+	$(BIN)/python -m pytest -q -m slow
 
 lint: setup      ## ruff: rules and formatting
 	$(BIN)/ruff check .
