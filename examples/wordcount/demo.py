@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = ("site-packages", "dist-packages")
@@ -108,17 +107,15 @@ def submit(options: argparse.Namespace, packages: list[Path], report: Path) -> i
 
 
 def describe(report: dict[str, Any], seconds: float) -> None:
-    """Print which attempts ran on which TaskTracker; there is one on each agent."""
-    print(f"{'attempt':<44}{'TaskTracker':<24}{'seconds':>8}  state")
-    trackers = set()
+    """Print which attempts ran on which agent; each agent has a TaskTracker of its own."""
+    print(f"{'attempt':<44}{'agent':<24}{'seconds':>8}  state")
     for row in report["attempts"]:
-        tracker = urlsplit(row["log"]).netloc
-        trackers.add(tracker)
         lasted = (row["end"] or row["start"]) - row["start"]
         why = row["error"]["message"] if row["error"] else ""
-        print(f"{row['id']:<44}{tracker:<24}{lasted:>8.2f}  {row['state']} {why}".rstrip())
+        print(f"{row['id']:<44}{row['agent']:<24}{lasted:>8.2f}  {row['state']} {why}".rstrip())
     maps, reduces = report["maps"]["succeeded"], report["reduces"]["succeeded"]
-    print(f"{maps} maps and {reduces} reduces on {len(trackers)} agents in {seconds:.1f} s")
+    agents = len({row["agent"] for row in report["attempts"]})
+    print(f"{maps} maps and {reduces} reduces on {agents} agents in {seconds:.1f} s")
 
 
 def read_counts(output: Path) -> Counter[str]:
