@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -113,6 +114,16 @@ def agents() -> Iterator[list[Server]]:
         server.close()
 
 
+def names_below(pid: int) -> list[str]:
+    """Names of the live processes below a process."""
+    names = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if alive(child.pid):
+                names.append(child.name())
+    return names
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "words"),
     [
@@ -146,8 +157,7 @@ def test_misbehaving_user_code_is_named(
                 assert report.error is not None
                 assert (report.error.kind, report.error.agent) == (kind, "agent.example")
                 assert re.search(words, report.error.message), report.error.message
-                below = psutil.Process(popen.pid).children(recursive=True)
-                assert "sleep" not in [child.name() for child in below if alive(child.pid)]
+                await until(lambda: "sleep" not in names_below(popen.pid), "the end of children")
                 # The TaskTracker is as good as new.
                 again = msgspec.structs.replace(
                     given, attempt_id=attempt_id(JOB, TaskKind.MAP, 0, 1)
