@@ -22,9 +22,11 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 
-from benchmarks.processes import descendants
+from benchmarks.processes import descendants, machine_busy
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SAMPLE_SECONDS = 0.1
 LINGER_SECONDS = 20.0
@@ -40,7 +42,8 @@ class Cost:
     `peak_rss` is the largest process', exact; `tree_rss` the largest sum over the tree seen by the
     sampler, in which pages that processes share count once for each. `lingered` is how long
     descendants outlived the command, `killed` names those that had to be killed. `cpu_sampled` is
-    the sampler's lower bound; `cpu_lost` says that it exceeds what was accounted for.
+    the sampler's lower bound; `cpu_lost` says that it exceeds what was accounted for. `others` is
+    what everybody else on the machine used meanwhile, also in CPU seconds: noise, where it is much.
     """
 
     exit_code: int = 0
@@ -55,6 +58,7 @@ class Cost:
     killed: list[str] = field(default_factory=list)
     cpu_sampled: float = 0.0
     cpu_lost: bool = False
+    others: float = 0.0
 
     @property
     def cpu(self) -> float:
@@ -113,6 +117,7 @@ def measure(command: list[str], directory: Path, log: Path, timeout: float) -> C
     """
     become_subreaper()
     cost = Cost()
+    busy = machine_busy()
     with log.open("wb") as output:
         started = time.monotonic()
         # Nobody may wait for a child but us, so `main` is never asked how it is doing.
@@ -129,21 +134,36 @@ def measure(command: list[str], directory: Path, log: Path, timeout: float) -> C
     cost.exit_code = main.returncode = os.waitstatus_to_exitcode(status)
     cost.killed = reap_the_rest(time.monotonic() + LINGER_SECONDS)
     cost.lingered = time.monotonic() - started - cost.wall
+    busy = machine_busy() - busy
     sampler.stop()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cost.user, cost.system, cost.peak_rss = used.ru_utime, used.ru_stime, used.ru_maxrss * 1024
     cost.tree_rss, cost.processes = max(sampler.tree_rss, cost.peak_rss), max(1, sampler.seen)
     cost.timed_out, cost.cpu_sampled = sampler.timed_out, sampler.cpu
     cost.cpu_lost = cost.cpu_sampled > used.ru_utime + used.ru_stime + CPU_SLACK_SECONDS
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    cost.others = max(0.0, busy - cost.cpu - own.ru_utime - own.ru_stime)
     return cost
 
 
 def become_subreaper() -> None:
-    """Let orphaned descendants become our children. Raises OSError where Linux refuses."""
+    """Let orphaned descendants become our children, and leave none when we are told to end.
+
+    We are told so when whoever started us dies. Raises OSError where Linux refuses.
+    """
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, end_with_all)
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    for option, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_PDEATHSIG, signal.SIGTERM)):
+        if libc.prctl(option, int(value), 0, 0, 0) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+
+def end_with_all(signal_number: int, _: FrameType | None) -> None:
+    """Kill every descendant, then exit as of that signal."""
+    reap_the_rest(time.monotonic())
+    os._exit(128 + signal_number)
 
 
 def reap_the_rest(deadline: float) -> list[str]:

@@ -38,6 +38,16 @@ def descendants(root: int) -> list[Process]:
     return found
 
 
+def machine_busy() -> float:
+    """CPU seconds that this machine has spent on anything since it started (proc(5), `stat`).
+
+    On a virtual machine what the host kept from it ("steal") is part of that.
+    """
+    with Path("/proc/stat").open(encoding="ascii") as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
 def read_process(pid: int) -> Process | None:
     """One process' facts (proc(5), `stat`); None where it is gone."""
     try:

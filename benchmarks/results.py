@@ -37,6 +37,7 @@ class Run(msgspec.Struct, frozen=True):
     killed: list[str]
     cpu_lost: bool
     output_bytes: int
+    others: float
 
 
 class Row(msgspec.Struct):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -114,8 +115,14 @@ def run_measured(command: list[str], scratch: Path, timeout: float) -> Cost:
         *("--log", str(scratch / "log"), "--directory", str(scratch)),
         *("--timeout", str(timeout), "--", *command),
     ]
-    patience = timeout + LINGER_SECONDS + 60
-    subprocess.run(meter, check=True, cwd=ROOT, env=environment(scratch), timeout=patience)
+    with subprocess.Popen(meter, cwd=ROOT, env=environment(scratch)) as process:
+        try:
+            exit_code = process.wait(timeout + LINGER_SECONDS + 60)
+        except BaseException:
+            process.terminate()  # it ends all that it started
+            raise
+    if exit_code != 0:
+        raise RuntimeError(f"the meter of {command[0]} ended with exit code {exit_code}")
     return Cost(**json.loads(result.read_text(encoding="utf-8")))
 
 
@@ -132,6 +139,7 @@ def as_run(cost: Cost, target: Path) -> Run:
         killed=cost.killed,
         cpu_lost=cost.cpu_lost,
         output_bytes=sum(file.stat().st_size for file in files),
+        others=cost.others,
     )
 
 
@@ -165,7 +173,8 @@ def describe(row: Row) -> str:
     run = row.runs[-1]
     line = (
         f"{row.system:<20} cpu {run.cpu:8.2f} s  wall {run.wall:8.2f} s  "
-        f"largest {run.peak_rss / 1e6:7.0f} MB  all {run.tree_rss / 1e6:7.0f} MB"
+        f"largest {run.peak_rss / 1e6:7.0f} MB  all {run.tree_rss / 1e6:7.0f} MB  "
+        f"others' cpu {run.others:6.2f} s"
     )
     notes = [f"killed {', '.join(run.killed)}"] if run.killed else []
     notes += ["CPU time lost"] if run.cpu_lost else []
@@ -230,6 +239,7 @@ def main() -> int:
         planned = plan(options.size, options.only, options.systems)
     except ValueError as problem:
         parser.error(str(problem))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that work is tidied up
     cpus = use_cpus(options.cpus)
     for directory in (options.work, options.results):
         directory.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.processes import read_process
 from benchmarks.systems import ROOT
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass\n"
@@ -108,3 +111,28 @@ def test_exit_code_and_log(tmp_path: Path, code: int) -> None:
     cost = measure(tmp_path, f"print('said'); raise SystemExit({code})")
     assert cost["exit_code"] == code
     assert (tmp_path / "log").read_text() == "said\n"
+
+
+def test_whoever_ends_a_measurement_ends_all_of_it(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    child = f"open({str(pids)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+    code = DOUBLE_FORK.format(child=child) + "time.sleep(300)"
+    meter = [
+        *(sys.executable, "-m", "benchmarks.meter", "--result", str(tmp_path / "cost.json")),
+        *("--log", str(tmp_path / "log"), "--directory", str(tmp_path)),
+        *("--", sys.executable, "-c", code),
+    ]
+    # The process that starts the meter is killed, and cannot tell it anything.
+    starter = f"import subprocess; subprocess.run({meter!r}, cwd={str(ROOT)!r})"
+    with subprocess.Popen([sys.executable, "-c", starter]) as process:
+        wait_until(lambda: pids.exists() and pids.read_text() != "")
+        process.kill()
+    orphan = int(pids.read_text())
+    wait_until(lambda: (found := read_process(orphan)) is None or found.state == "Z")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -5,11 +5,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.goals import goals
-from benchmarks.report import BEGIN, END, PAGE, merge, render, replace_between_markers
+from benchmarks.report import BEGIN, END, PAGE, merge, render, replace_between_markers, table
 from benchmarks.results import Results, Row, Run, Status, latest, load
 
 
-def run(cpu: float, wall: float = 1.0, *, lost: bool = False, rss: int = 50_000_000) -> Run:
+def run(
+    cpu: float,
+    wall: float = 1.0,
+    *,
+    lost: bool = False,
+    rss: int = 50_000_000,
+    others: float = 0.0,
+) -> Run:
     return Run(
         cpu=cpu,
         wall=wall,
@@ -20,6 +27,7 @@ def run(cpu: float, wall: float = 1.0, *, lost: bool = False, rss: int = 50_000_
         killed=[],
         cpu_lost=lost,
         output_bytes=1,
+        others=others,
     )
 
 
@@ -45,8 +53,8 @@ def test_a_table_has_medians_in_order_and_reasons_last() -> None:
     text = render(results(absent, row("mrmesos", 5, 1, 4), row("python", 2, 2, 2), lost))
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     table = lines[lines.index(next(line for line in lines if "to the least" in line)) + 1 :]
-    assert table[0] == "| the python | 2.00 | 1.0 | 1.00 | 50 MB | 100 MB | 3 |"
-    assert table[1] == "| **the mrmesos** | 4.00 | 2.0 | 1.00 | 50 MB | 100 MB | 3 |"
+    assert table[0] == "| the python | 2.00 | 1.00 | 1.0 | 50 MB | 100 MB | 3 |"
+    assert table[1] == "| **the mrmesos** | 4.00 | 1.00 | 2.0 | 50 MB | 100 MB | 3 |"
     assert table[2].startswith("| mawk (CPU time: a lower bound) | 9.00 |")
     assert table[3].startswith("| DuckDB | skipped: no a\\|b |")
 
@@ -93,3 +101,19 @@ def test_only_what_stands_between_the_markers_is_replaced() -> None:
     with pytest.raises(ValueError, match="lacks"):
         replace_between_markers("above", "new")
     assert replace_between_markers(PAGE.read_text(encoding="utf-8"), "new").count("new") >= 1
+
+
+def test_where_waiting_is_the_point_wall_seconds_order() -> None:
+    slow = Row("latency", "slow", "slow", runs=[run(1, 4.0)])
+    busy = Row("latency", "busy", "busy", runs=[run(3, 2.0)])
+    lines = table("latency", [slow, busy]).splitlines()
+    assert "wall, to the least" in lines[0]
+    assert lines[2].startswith("| busy | 3.00 | 2.00 | 1.0 |")
+    assert lines[3].startswith("| slow | 1.00 | 4.00 | 2.0 |")
+
+
+def test_a_machine_that_was_not_quiet_is_told() -> None:
+    quiet = Row("wordcount", "a", "a", runs=[run(1, 2.0, others=0.1)])
+    assert "not quiet" not in render(results(quiet))
+    noisy = Row("wordcount", "a", "a", runs=[run(1, 2.0, others=3.0)])
+    assert "not quiet**: other work kept 1.5 CPUs busy" in render(results(noisy))

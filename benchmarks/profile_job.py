@@ -1,0 +1,109 @@
+"""Where a worker's time goes: `python -m benchmarks.profile_job JOB.py INPUT`.
+
+Maps and reduces run in this process with the code that workers run; sort, spill and merge are
+included, fetching and heartbeats are not. Twice: once sampled (which line is running, a thousand
+times a CPU second; true shares), once under cProfile (how often what was called; it makes every
+Python call dearer, a yield included, and native code not, so its seconds are no measure).
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import pstats
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+from mrmesos.api import testing
+from mrmesos.cli.loading import load, parse_target
+from mrmesos.conf import Conf
+from mrmesos.tasktracker.map_task import run_map
+from mrmesos.tasktracker.reduce_task import run_reduce
+
+GC_THRESHOLDS = (50_000, 20, 20)
+"""As workers have it."""
+INTERVAL = 0.001
+
+
+class Sampled:
+    """CPU seconds that calls took, and which line of which function was running how often."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.functions: Counter[str] = Counter()
+        self.lines: Counter[str] = Counter()
+
+    def runcall(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+        """Call it and look on."""
+        signal.signal(signal.SIGPROF, self._look)
+        signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
+        started = time.process_time()
+        try:
+            return function(*args, **named)
+        finally:
+            self.seconds += time.process_time() - started
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _look(self, _: int, frame: FrameType | None) -> None:
+        if frame is not None:
+            place = f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_qualname}"
+            self.functions[place] += 1
+            self.lines[f"{place}, line {frame.f_lineno}"] += 1
+
+    def show(self, top: int) -> None:
+        """Print shares of the CPU time; a native call's time is its caller's."""
+        for counted in (self.functions, self.lines):
+            total = counted.total() or 1
+            for place, count in counted.most_common(top):
+                print(f"{count / total:8.1%} {count / total * self.seconds:7.2f} s  {place}")
+            print()
+
+
+Observer = Sampled | cProfile.Profile
+
+
+def run(options: argparse.Namespace, maps: Observer, reduces: Observer) -> None:
+    """The whole job, maps and reduces each called by its observer."""
+    settings = dict(setting.split("=", 1) for setting in options.settings)
+    loaded = load(parse_target(options.job), Conf(settings), [])
+
+    def watched_map(*args: Any, **named: Any) -> Any:
+        return maps.runcall(run_map, *args, **named)
+
+    def watched_reduce(*args: Any, **named: Any) -> Any:
+        return reduces.runcall(run_reduce, *args, **named)
+
+    with mock.patch.multiple(testing, run_map=watched_map, run_reduce=watched_reduce):
+        testing.run_job(type(loaded.job), options.input, conf=dict(loaded.conf))
+
+
+def main() -> int:
+    """Run twice, print both."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("job", help="a script, or script:class")
+    parser.add_argument("input", type=Path)
+    parser.add_argument("-D", dest="settings", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--top", type=int, default=15)
+    options = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLDS)
+    samples = {"maps": Sampled(), "reduces": Sampled()}
+    run(options, *samples.values())
+    profiles = {"maps": cProfile.Profile(), "reduces": cProfile.Profile()}
+    run(options, *profiles.values())
+    for kind, profile in profiles.items():
+        print(f"{kind}: {samples[kind].seconds:.2f} CPU seconds\n")
+        samples[kind].show(options.top)
+        pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(options.top)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
