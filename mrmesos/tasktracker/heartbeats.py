@@ -101,6 +101,11 @@ class Heartbeats:
 
     async def _beat_until_answered(self) -> None:
         """One heartbeat, made anew for each try. Raises JobTrackerAway."""
+        try:
+            await self._beat()
+            return
+        except JobTrackerAway as problem:
+            logger.warning("%s; trying again", problem)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(JobTrackerAway),
             wait=wait_random_exponential(multiplier=0.05, max=_LONGEST_BACKOFF_SECONDS),
@@ -109,8 +114,11 @@ class Heartbeats:
             reraise=True,
         ):
             with attempt:
-                heartbeat = self._make()
-                answer = await self._post(heartbeat)
+                await self._beat()
+
+    async def _beat(self) -> None:
+        heartbeat = self._make()
+        answer = await self._post(heartbeat)
         self._on_answer(answer, tuple(report.attempt_id for report in heartbeat.reports))
 
     async def _post(self, heartbeat: Heartbeat) -> HeartbeatAnswer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -173,7 +174,9 @@ class JobCache:
         if self.job_of(attempt_id) is None:
             return
         keep = _LOGS | _OUTPUT if keep_output else _LOGS
-        await asyncio.to_thread(_clean, self.attempt_dir(attempt_id), keep)
+        # To look costs less than to hand it to a thread, and mostly there is nothing to delete.
+        if rest := _others(self.attempt_dir(attempt_id), keep):
+            await asyncio.to_thread(_remove_all, rest)
 
     async def forget(self, job_id: str) -> None:
         """Delete everything of a job."""
@@ -194,15 +197,18 @@ def _write(path: Path, data: bytes) -> None:
     part.rename(path)
 
 
-def _clean(directory: Path, keep: frozenset[str]) -> None:
+def _others(directory: Path, keep: frozenset[str]) -> list[Path]:
+    """What there is in a directory beside `keep`."""
     try:
-        entries = list(directory.iterdir())
+        return [directory / name for name in os.listdir(directory) if name not in keep]
     except OSError as problem:
         logger.warning("cannot clean up: %s", problem)
-        return
-    for entry in entries:
-        if entry.name not in keep:
-            _remove(entry)
+        return []
+
+
+def _remove_all(paths: list[Path]) -> None:
+    for path in paths:
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -82,16 +82,10 @@ def _proportional(pid: int) -> int:
     return _resident(pid)
 
 
-def reset_peak(pid: int) -> None:
-    """Let `peak_bytes` count from now (clear_refs in proc(5)); no effect where not allowed."""
-    try:
-        Path(f"/proc/{pid}/clear_refs").write_bytes(b"5")
-    except OSError:
-        return
-
-
 def peak_bytes(pid: int) -> int:
-    """The largest resident size of one process since `reset_peak`; 0 where it is gone."""
+    """The largest resident size of a process since it began its attempt (see `progress.Usage`,
+    which resets it); 0 where it is gone.
+    """
     try:
         text = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:

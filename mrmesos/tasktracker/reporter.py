@@ -1,9 +1,14 @@
-"""The worker's thread that says how far the attempt is, twice a second."""
+"""The worker's thread that says how far the attempt is, twice a second.
+
+One thread serves all attempts of a worker: starting and joining one for each cost more than a
+small attempt does.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from mrmesos.api.context import Counters
@@ -17,40 +22,47 @@ logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Sends Progress from its making until `stop()`."""
+    """Sends Progress of one attempt after another, each between `begin()` and `end()`."""
 
-    def __init__(
-        self,
-        attempt_id: str,
-        watch: Watch,
-        send: Callable[[Progress], None],
-        interval: float = INTERVAL,
-    ) -> None:
-        self._attempt_id = attempt_id
-        self._watch = watch
+    def __init__(self, send: Callable[[Progress], None], interval: float = INTERVAL) -> None:
         self._send = send
         self._interval = interval
+        self._attempt_id = ""
+        self._watch: Watch | None = None
         self._last: tuple[object, ...] = ()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._busy = threading.Event()
+        threading.Thread(target=self._run, name="reporter", daemon=True).start()
 
-    def stop(self) -> None:
-        """No Progress is sent after this returns."""
-        self._stopped.set()
-        self._thread.join()
+    def begin(self, attempt_id: str, watch: Watch) -> None:
+        """An attempt starts: the first Progress comes within the interval."""
+        with self._lock:
+            self._attempt_id, self._watch, self._last = attempt_id, watch, ()
+            self._busy.set()
+
+    def end(self) -> None:
+        """No Progress of this attempt is sent after this returns."""
+        with self._lock:
+            self._watch = None
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval):
-            try:
-                snapshot = self._watch.snapshot()
-                if snapshot is not None:
-                    self._send(self.message(snapshot))
-            except OSError:
-                return  # the channel is gone: the thread that reads it ends this process
-            except Exception:
-                # User code changes counters meanwhile, and can put anything into them.
-                logger.exception("could not report progress")
+        # It keeps its own time: to be woken by every beginning and end would cost each attempt
+        # two switches of threads.
+        while self._busy.wait():
+            time.sleep(self._interval)
+            with self._lock:
+                if self._watch is None:
+                    self._busy.clear()
+                    continue
+                try:
+                    snapshot = self._watch.snapshot()
+                    if snapshot is not None:
+                        self._send(self.message(snapshot))
+                except OSError:
+                    return  # the channel is gone: the thread that reads it ends this process
+                except Exception:
+                    # User code changes counters meanwhile, and can put anything into them.
+                    logger.exception("could not report progress")
 
     def message(self, snapshot: Snapshot) -> Progress:
         """The message for a snapshot, compared with the one before it."""

@@ -20,6 +20,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,6 +50,9 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _HEADROOM_MB = 512
 # By default Python looks for cycles every 700 objects: a fifth of a per-record map's time.
 _GC_THRESHOLDS = (50_000, 20, 20)
+# Between attempts it looks for them all, which takes half a millisecond, once so many seconds of
+# attempts have gone by.
+_GC_AFTER_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +70,7 @@ class Worker:
         self._early: list[MapOutputsKnown] = []
         self._job: Job | None = None
         self._code = ""
+        self._reporter = Reporter(self.send)
 
     def send(self, message: FromWorker) -> None:
         """Send one message; from any thread."""
@@ -90,9 +95,15 @@ class Worker:
     def run(self) -> None:
         """Run attempts for ever."""
         self.send(Ready())
+        seconds = 0.0
         while True:
-            self.send(self.attempt(self._tasks.get()))
-            gc.collect()  # an attempt's garbage should not count as the next one's memory
+            task = self._tasks.get()
+            began = time.monotonic()
+            self.send(self.attempt(task))
+            seconds += time.monotonic() - began
+            if seconds > _GC_AFTER_SECONDS:
+                gc.collect()  # an attempt's garbage should not count as the next one's memory
+                seconds = 0.0
 
     def attempt(self, task: RunTask) -> Done:
         """One attempt from beginning to end, whatever user code does."""
@@ -100,7 +111,7 @@ class Worker:
         attempt_id = task.attempt.attempt_id
         _limit_memory(task.memory_limit_mb)
         with Redirected(task.stdout_path, task.stderr_path):
-            reporter = Reporter(attempt_id, watch, self.send)
+            self._reporter.begin(attempt_id, watch)
             try:
                 done = self._finished(task, watch)
             except BaseException as exc:  # noqa: BLE001 -- all that user code raises ends here
@@ -116,13 +127,15 @@ class Worker:
                 if error.detail:
                     sys.stderr.write(error.detail)
             finally:
-                reporter.stop()
+                self._reporter.end()
         return done
 
     def _finished(self, task: RunTask, watch: Watch) -> Done:
         attempt, facts = task.attempt, task.facts
         work_dir = Path(task.work_dir)
-        _use_temporary_directory(work_dir)
+        # User code's temporary files go with the attempt's directory.
+        os.environ["TMPDIR"] = task.work_dir
+        tempfile.tempdir = None  # it remembers its first answer otherwise
         job = self._loaded(task)
         if isinstance(attempt.task, MapTask):
             mapped = run_map(attempt, facts, job, work_dir, hostname=task.hostname, watch=watch)
@@ -194,14 +207,6 @@ def _reserved_bytes() -> int:
         if line.startswith(b"VmData:"):
             return int(line.split()[1]) << 10
     return 0
-
-
-def _use_temporary_directory(work_dir: Path) -> None:
-    """User code's temporary files go with the attempt's directory."""
-    directory = work_dir / "tmp"
-    directory.mkdir(exist_ok=True)
-    os.environ["TMPDIR"] = str(directory)
-    tempfile.tempdir = None  # it remembers its first answer otherwise
 
 
 def _die_with_parent() -> None:

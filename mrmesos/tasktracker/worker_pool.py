@@ -139,7 +139,6 @@ class WorkerPool:
             memory_limit=message.memory_limit_mb << 20,
             log_limit=log_limit_kb << 10,
         )
-        processes.reset_peak(process.pid)
         self._send(process, message)
 
     def tell(self, number: int, message: MapOutputsKnown) -> None:

@@ -168,7 +168,7 @@ def test_attempts_run_one_after_another(worker: RunningWorker, text: Path, tmp_p
         assert done.counters["task"]["MAP_OUTPUT_RECORDS"] == 5
         assert len(done.partition_bytes) == 2
         made = {path.name for path in (tmp_path / attempt.attempt_id).iterdir()}
-        assert made == {OUTPUT_FILE, INDEX_FILE, "stdout", "stderr", "tmp"}
+        assert made == {OUTPUT_FILE, INDEX_FILE, "stdout", "stderr"}
 
 
 def test_what_is_printed_goes_to_the_attempts_files(
