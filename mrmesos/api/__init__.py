@@ -3,7 +3,7 @@
 Nothing here touches files, processes or the network (but `api.testing`, which runs a whole job).
 """
 
-from mrmesos.api.aggregates import Aggregate, Count, Max, Min, Sum
+from mrmesos.api.aggregates import Aggregate, Count, CountDistinct, Max, Mean, Min, Sum, TopK
 from mrmesos.api.context import Context, Counters, TaskFacts
 from mrmesos.api.formats import ArrowOutput, ParquetOutput, TextInput, TextOutput
 from mrmesos.api.job import Job, JobError
@@ -15,6 +15,7 @@ from mrmesos.api.tasks import (
     Mapper,
     Partitioner,
     Reducer,
+    TotalOrder,
     pairs,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "BatchReducer",
     "Context",
     "Count",
+    "CountDistinct",
     "Counters",
     "FileSlice",
     "HashPartitioner",
@@ -32,6 +34,7 @@ __all__ = [
     "JobError",
     "Mapper",
     "Max",
+    "Mean",
     "Min",
     "ParquetOutput",
     "Partitioner",
@@ -41,5 +44,7 @@ __all__ = [
     "TaskFacts",
     "TextInput",
     "TextOutput",
+    "TopK",
+    "TotalOrder",
     "pairs",
 ]

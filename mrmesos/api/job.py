@@ -42,17 +42,28 @@ class Job:
     `conf` holds the job's own defaults of settings (`{"map.memory.mb": 2048}`); `-D` overrides
     them. `num_reducers` is a default of `job.reduces` in the same way. `map_output_types` fixes
     the Arrow types of the mapper's keys and values where they should not be inferred from data.
+
+    `sort_values` lets the values of a key come to the reducer in order (of values as of keys: they
+    must be of one type that has one). `grouping_fields = n` is for keys that are tuples: pairs
+    whose keys agree in the first n fields go to one reduce and into one call of its reducer, with
+    the first of their keys and their values in the order of the whole key (what Hadoop's grouping
+    comparator and a partitioner to match it do).
     """
 
     mapper: ClassVar[AnyMapper] = Mapper
     combiner: ClassVar[type[Reducer] | type[BatchReducer] | None] = None
     reducer: ClassVar[AnyReducer | None] = None
     partitioner: ClassVar[type[Partitioner]] = HashPartitioner
+    sort_values: ClassVar[bool] = False
+    grouping_fields: ClassVar[int | None] = None
     num_reducers: ClassVar[int | None] = None
     input_format: ClassVar[InputFormat] = TextInput()
     output_format: ClassVar[OutputFormat] = TextOutput()
     map_output_types: ClassVar[tuple[pa.DataType, pa.DataType] | None] = None
     conf: ClassVar[Mapping[str, str | int | float | bool]] = {}
+
+    cut_points: pa.Array | None = None
+    """Set by who submits a job with TotalOrder: where to cut its keys (`mrmesos.io.ranges`)."""
 
     def __init__(self, args: argparse.Namespace | None = None) -> None:
         self.args = args if args is not None else argparse.Namespace()
@@ -107,7 +118,35 @@ def check_job(cls: type[Job]) -> None:
         )
     if cls.reducer is Aggregate:
         raise JobError(f"{name}.reducer is Aggregate itself; name one, such as Sum")
+    _check_order(cls)
     _check_settings(cls)
+
+
+def _check_order(cls: type[Job]) -> None:
+    name, fields = cls.__name__, cls.grouping_fields
+    if not isinstance(cls.sort_values, bool):
+        raise JobError(f"{name}.sort_values is {cls.sort_values!r:.80}, not True or False")
+    if fields is not None and (type(fields) is not int or fields < 1):
+        raise JobError(f"{name}.grouping_fields is {fields!r:.80}, not a number of fields")
+    if cls.reducer is None and (cls.sort_values or fields):
+        raise JobError(f"{name} has no reducer, so nothing is sorted or grouped")
+    aggregate = cls.reducer if cls.reducer and issubclass(cls.reducer, Aggregate) else None
+    if aggregate is not None and (type(aggregate.n) is not int or aggregate.n < 1):
+        raise JobError(f"{aggregate.__name__}.n is {aggregate.n!r:.80}, not a number of values")
+    if aggregate is not None and aggregate.distinct and fields:
+        raise JobError(
+            f"{name} groups by the first fields of keys, but {aggregate.__name__} tells values "
+            "apart by whole keys; yield keys of these fields alone"
+        )
+    if not cls.sort_values:
+        return
+    if cls.combiner is not None:
+        raise JobError(
+            f"{name} sorts values and has a combiner, whose values would have no order; leave one "
+            "of both out"
+        )
+    if aggregate is not None:
+        raise JobError(f"{name} sorts values for {aggregate.__name__}, which needs no order")
 
 
 def _check_settings(cls: type[Job]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mrmesos.api.context import Context
 
@@ -91,6 +91,24 @@ class HashPartitioner(Partitioner):
 
     The engine computes it over whole columns (`mrmesos.io`); `partition` is never called.
     """
+
+
+class TotalOrder(Partitioner):
+    """By ranges of keys: every key of reduce i comes before every key of reduce i + 1.
+
+    So the part files, one after another, are one sorted whole (Hadoop's TotalOrderPartitioner with
+    its InputSampler). Where the ranges are cut is found by `mrmesos submit`, which runs the mapper
+    over `samples` records from all over the input, the same ones for the same `seed`; reading ends
+    after `sample_bytes`, and mapping after `sample_seconds`. A class derived from this one may set
+    these, or name the cut points itself: the first key of each reduce but the first, ascending.
+    The engine assigns whole columns (`mrmesos.io`); `partition` is never called.
+    """
+
+    samples: ClassVar[int] = 100_000
+    sample_bytes: ClassVar[int] = 32 << 20
+    sample_seconds: ClassVar[float] = 30.0
+    seed: ClassVar[int] = 0
+    cut_points: ClassVar[Sequence[Any] | None] = None
 
 
 def pairs(key: pa.Array, value: pa.Array) -> pa.RecordBatch:

@@ -37,6 +37,7 @@ from mrmesos.tasktracker.map_sink import open_part
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.reduce_task import Run, run_reduce
+from mrmesos.tasktracker.sampling import find_cut_points, needs_cut_points
 from mrmesos.tasktracker.user_code import TaskError
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts, JobSpec
@@ -86,10 +87,14 @@ def run_job(
     job_class.add_arguments(parser)
     # As on a cluster, tasks see a copy that was pickled.
     job: Job = cloudpickle.loads(cloudpickle.dumps(job_class(parser.parse_args(list(args)))))
+    reduces = settings.get_as(JOB_REDUCES)
     with tempfile.TemporaryDirectory(prefix="mrmesos-test-") as scratch:
         failed: TaskError
         try:
-            return _LocalRun(job, settings, Path(scratch), inputs).result()
+            uris = _materialise(inputs, Path(scratch) / "input")
+            if needs_cut_points(job, reduces):
+                job.cut_points = find_cut_points(job, uris, settings, reduces)
+            return _LocalRun(job, settings, Path(scratch), uris).result()
         except TaskError as exc:
             failed = exc
         raise _users_own(failed)
@@ -171,10 +176,9 @@ class _LocalSegments:
 class _LocalRun:
     """One job, task after task."""
 
-    def __init__(self, job: Job, conf: Conf, scratch: Path, inputs: Inputs) -> None:
+    def __init__(self, job: Job, conf: Conf, scratch: Path, uris: list[str]) -> None:
         self._job = job
         self._scratch = scratch
-        uris = _materialise(inputs, scratch / "input")
         self._splits: list[Split] = plan_splits(uris, job.input_format, conf)
         spec = JobSpec(
             name=type(job).__name__,

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from mrmesos import conf as settings
 from mrmesos.api.job import Job, JobError, check_job, class_settings
+from mrmesos.api.tasks import TotalOrder
 from mrmesos.cli.errors import UsageProblem, one_line
 from mrmesos.conf import Conf, ConfError
 
@@ -53,8 +54,13 @@ def parse_target(text: str, class_name: str | None = None) -> Target:
     return Target(script.resolve(), class_name or name)
 
 
-def load(target: Target, overrides: Conf, job_args: Sequence[str]) -> LoadedJob:
-    """Import the script, find and check its job, and pickle it. Raises UsageProblem."""
+def load(
+    target: Target, overrides: Conf, job_args: Sequence[str], inputs: Sequence[str] = ()
+) -> LoadedJob:
+    """Import the script, find and check its job, and pickle it. Raises UsageProblem.
+
+    With TotalOrder, cut points are found in samples of `inputs` first.
+    """
     from mrmesos.cli.pickling import pickle_job
 
     module = _import_script(target.script)
@@ -70,9 +76,39 @@ def load(target: Target, overrides: Conf, job_args: Sequence[str]) -> LoadedJob:
         job = cls(args)
     except Exception as problem:
         raise UsageProblem(_in_script(target.script, problem)) from problem
+    if inputs and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
+        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, inputs)
     code = pickle_job(job, module, target.script.parent)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     return LoadedJob(name, job, conf, num_reducers, code)
+
+
+def _find_cut_points(
+    script: Path, job: Job, conf: Conf, num_reducers: int, inputs: Sequence[str]
+) -> Any:
+    from mrmesos.io.filesystem import InputError
+    from mrmesos.io.schema import RecordTypeError
+    from mrmesos.tasktracker.sampling import find_cut_points
+    from mrmesos.tasktracker.user_code import TaskError
+
+    try:
+        return find_cut_points(job, inputs, conf, num_reducers)
+    except (InputError, JobError, RecordTypeError) as problem:
+        raise UsageProblem(str(problem)) from problem
+    except TaskError as problem:
+        met, error = problem.__cause__, problem.error
+        if met is not None and not isinstance(met, Exception | SystemExit):  # a signal
+            raise met from None
+        lines = [
+            f"{script.name}: sampling keys for {job.partitioner.__name__}: {error.message}",
+            *(
+                f"  {name}: {text}"
+                for name, text in (("where", error.where), ("record", error.record))
+                if text
+            ),
+            error.detail,
+        ]
+        raise UsageProblem("\n".join(lines).rstrip()) from problem
 
 
 def _import_script(script: Path) -> ModuleType:

@@ -91,7 +91,7 @@ class Submission:
 
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
-        loaded = load(options.target, options.overrides, options.job_args)
+        loaded = load(options.target, options.overrides, options.job_args, options.inputs)
         check_files(options.inputs, options.output)
         if local:
             from mrmesos.cli.local_cluster import check_fits

@@ -2,24 +2,26 @@
 
 Integers are summed exactly: as 32-bit halves where 64 bits might overflow, and an overflow of the
 result is an error rather than a wrong number. Nulls (None) are passed over, but for Count.
+Partial results of several columns are structs, those of several values lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.aggregates import Aggregate, Fold
 from mrmesos.io.batches import concat
 from mrmesos.io.merge import group_spans
 from mrmesos.io.schema import KEY, SORT, VALUE, RecordTypeError, is_pickled
-from mrmesos.io.sortkey import with_sort_column
+from mrmesos.io.sorting import argsort
+from mrmesos.io.sortkey import is_direct, plain, sort_code, with_sort_column
 from mrmesos.io.unify import unify_batches
 
-Stage = Literal["initial", "merge", "final"]
+Stage = Literal["initial", "merge", "final", "whole"]
 Combine = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 _HALF = np.int64(32)
@@ -34,26 +36,30 @@ def combine_with(aggregate: type[Aggregate], stage: Stage) -> Combine:
     """A fold of sorted batches into one row for each key, as batches in the same order.
 
     `initial` folds a mapper's values to partial results, `merge` partial results to partial
-    results, `final` partial results to the aggregate's values. Raises RecordTypeError where the
-    values cannot be folded so, AggregateOverflowError where a sum does not fit 64 bits.
+    results, `final` partial results to the aggregate's values, `whole` values to its values. Raises
+    RecordTypeError where the values cannot be folded so, AggregateOverflowError where a sum does
+    not fit 64 bits.
     """
-    first = aggregate.initial if stage == "initial" else aggregate.merge
+    first = aggregate.initial if stage in ("initial", "whole") else aggregate.merge
+    finish = stage in ("final", "whole")
 
     def combine(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in _folded(batches, first, aggregate.merge):
-            yield _finished(batch, aggregate) if stage == "final" else batch
+        for batch in _folded(batches, first, aggregate.merge, aggregate.n):
+            yield _finished(batch, aggregate) if finish else batch
 
     return combine
 
 
-def _folded(batches: Iterable[pa.RecordBatch], first: str, merge: str) -> Iterator[pa.RecordBatch]:
+def _folded(
+    batches: Iterable[pa.RecordBatch], first: Fold, merge: Fold, n: int
+) -> Iterator[pa.RecordBatch]:
     held: pa.RecordBatch | None = None  # the last group, which may go on
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        partial = fold(with_sort_column(batch), first)
+        partial = fold(with_sort_column(batch), first, n)
         if held is not None:
-            partial = fold(concat(unify_batches([held, partial])), merge)
+            partial = fold(concat(unify_batches([held, partial])), merge, n)
         rows = partial.num_rows
         if rows > 1:
             yield partial.slice(0, rows - 1)
@@ -66,12 +72,16 @@ def _finished(batch: pa.RecordBatch, aggregate: type[Aggregate]) -> pa.RecordBat
     return _in_columns(batch, batch, aggregate.final(batch.column(VALUE)))
 
 
-def fold(batch: pa.RecordBatch, function: str) -> pa.RecordBatch:
-    """One row for each group of a sorted batch: its first key, its values folded by `function`."""
+def fold(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
+    """One row for each group of a sorted batch: its first key, its values folded as `how` says."""
     spans = group_spans(batch)
-    if is_pickled(batch.schema.field(VALUE)) and function != "count_all":
-        raise RecordTypeError(f"values that are Python objects cannot be folded by {function}")
-    values = _fold_values(batch.column(VALUE), spans, function)
+    if is_pickled(batch.schema.field(VALUE)) and how not in ("count_all", "count"):
+        raise RecordTypeError(f"values that are Python objects cannot be folded by {how}")
+    column = batch.column(VALUE)
+    if isinstance(how, str):
+        values = _fold_values(column, spans, how, n)
+    else:
+        values = _fold_columns(column, spans, how, n)
     starts = pa.array(spans[:-1])
     if len(spans) - 1 < batch.num_rows:
         columns = [name for name in (KEY, SORT) if name in batch.schema.names]
@@ -90,9 +100,34 @@ def _in_columns(like: pa.RecordBatch, keys: pa.RecordBatch, values: pa.Array) ->
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _fold_values(values: pa.Array, spans: np.ndarray, function: str) -> pa.Array:
+def _fold_columns(
+    values: pa.Array, spans: np.ndarray, how: Mapping[str, str], n: int
+) -> pa.StructArray:
+    """Several folds side by side: of a partial result's own columns, or all of the same values."""
+    names = list(how)
+    partial = pa.types.is_struct(values.type) and [field.name for field in values.type] == names
+    columns = values.flatten() if partial else [values] * len(names)
+    folded = [
+        _fold_values(column, spans, function, n)
+        for column, function in zip(columns, how.values(), strict=True)
+    ]
+    return pa.StructArray.from_arrays(folded, names)
+
+
+def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int) -> pa.Array:
     if function == "count_all":
         return pa.array(np.diff(spans))
+    if function == "count":
+        if values.null_count == 0:
+            return pa.array(np.diff(spans))
+        return pa.array(np.add.reduceat(values.is_valid().cast(pa.int64()).to_numpy(), spans[:-1]))
+    if function == "largest":
+        return _largest(values, spans, n)
+    if function == "largest_of":
+        offsets = np.frombuffer(values.buffers()[1], np.int32, len(values) + 1, values.offset * 4)
+        first, last = int(offsets[0]), int(offsets[-1])
+        inner = values.values.slice(first, last - first)
+        return _largest(inner, (offsets[spans] - first).astype(np.int64), n)
     kind = values.type
     if function == "sum" and values.null_count == 0:
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
@@ -105,6 +140,23 @@ def _fold_values(values: pa.Array, spans: np.ndarray, function: str) -> pa.Array
         sums = _sum_integers(_as_int64(values.cast(pa.int64()).fill_null(0)), spans)
         return pa.array(sums, mask=present == 0)
     return _by_arrow(values, spans, function)
+
+
+def _largest(values: pa.Array, spans: np.ndarray, n: int) -> pa.ListArray:
+    """The `n` largest values between each two spans, largest first, nulls left out."""
+    if values.null_count:
+        valid = values.is_valid().to_numpy(zero_copy_only=False)
+        spans = np.concatenate([[0], np.cumsum(valid)])[spans]
+        values = values.drop_null()
+    values = plain(values)
+    order = argsort(values if is_direct(values.type) else sort_code(values))
+    group = np.repeat(np.arange(len(spans) - 1), np.diff(spans))
+    order = order[np.argsort(group[order], kind="stable")]
+    counts = np.minimum(np.diff(spans), n)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    rank = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+    chosen = values.take(pa.array(order[np.repeat(spans[1:], counts) - 1 - rank]))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), chosen)
 
 
 def _as_int64(values: pa.Array) -> np.ndarray:

@@ -127,6 +127,14 @@ def cast_faithfully(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), kind)
+    if pa.types.is_struct(kind) and pa.types.is_struct(array.type):
+        # Field by field: Arrow's own cast breaks lists of nulls within structs.
+        columns = [
+            cast_faithfully(column, field.type)
+            for column, field in zip(array.flatten(), kind, strict=True)
+        ]
+        mask = array.is_null() if array.null_count else None
+        return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
     try:
         return array.cast(kind)
     except pa.ArrowException as error:

@@ -24,6 +24,7 @@ from mrmesos.io.aggregate import combine_with
 from mrmesos.io.batches import take
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.decode import decode_column
+from mrmesos.io.grouping import without_repeats
 from mrmesos.io.schema import KEY, VALUE
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.tasktracker.records import Groups
@@ -63,7 +64,7 @@ def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combine
     """The job's combiner, or an aggregate's own first half, or None."""
     reducer = job.reducer
     if reducer is not None and issubclass(reducer, Aggregate):
-        return AggregateCombiner(reducer)
+        return DistinctCombiner() if reducer.distinct else AggregateCombiner(reducer)
     if job.combiner is None:
         return None
     combiner = make_task(job.combiner, context)
@@ -273,6 +274,52 @@ class AggregateCombiner:
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
         return self._merge(batches)
+
+    def close(self) -> None:
+        """See Combiner."""
+
+
+class DistinctCombiner:
+    """For an aggregate of distinct values: drops pairs that were there already.
+
+    Sorted ones are keys with their values, as `io.grouping` composes them.
+    """
+
+    def __init__(self) -> None:
+        self._adviser = _Adviser()
+
+    @property
+    def records(self) -> tuple[int, int]:
+        """See Combiner."""
+        return self._adviser.taken, self._adviser.given
+
+    def wants_groups(self) -> bool:
+        """See Combiner."""
+        return False
+
+    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
+        """See Combiner."""
+        del groups, rows
+        return None
+
+    def fold_batch(self, batch: pa.RecordBatch) -> Batches:
+        """See Combiner."""
+        kinds = [field.type for field in batch.schema]
+        if any(map(pa.types.is_nested, kinds)) or not self._adviser.wanted():
+            yield batch
+            return
+        table = pa.Table.from_batches([batch])
+        unique = table.group_by([KEY, VALUE], use_threads=False).aggregate([])
+        if not self._adviser.pays(batch.num_rows, unique.num_rows):
+            yield batch
+            return
+        self._adviser.taken += batch.num_rows
+        self._adviser.given += unique.num_rows
+        yield from unique.select([KEY, VALUE]).cast(batch.schema).to_batches()
+
+    def fold_sorted(self, batches: Batches) -> Batches:
+        """See Combiner."""
+        return without_repeats(batches)
 
     def close(self) -> None:
         """See Combiner."""

@@ -14,18 +14,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mrmesos.api.job import Job
-from mrmesos.api.tasks import HashPartitioner, Partitioner
+from mrmesos.api.tasks import HashPartitioner, Partitioner, TotalOrder
 from mrmesos.conf import Conf
 from mrmesos.io.batches import concat
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.decode import decode_column
+from mrmesos.io.grouping import Grouping
 from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.io.output import Writer, file_name, open_writer
 from mrmesos.io.partition import hash_partition
+from mrmesos.io.ranges import range_partition
 from mrmesos.io.schema import KEY, MAX_KERNEL_BYTES
 from mrmesos.io.sortbuffer import MapOutputWriter
-from mrmesos.io.sortkey import sort_column, with_sort_column
+from mrmesos.io.sortkey import with_sort_column
 from mrmesos.tasktracker.combine import Combiner, make_combiner
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.progress import resident_bytes
@@ -95,10 +97,31 @@ def make_sink(
     if facts.spec.num_reducers == 0:
         return OutputSink(open_output(attempt, facts), encoder)
     combiner = make_combiner(job, context, ColumnEncoder())
-    partitioner = None
-    if job.partitioner is not HashPartitioner:
-        partitioner = make_task(job.partitioner, context)
-    return ShuffleSink(facts.spec.num_reducers, conf, work_dir, encoder, combiner, partitioner)
+    grouping = Grouping.of(job)
+    partition = make_partition(job, context, grouping, facts.spec.num_reducers)
+    return ShuffleSink(
+        facts.spec.num_reducers, conf, work_dir, encoder, combiner, partition, grouping
+    )
+
+
+Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
+"""The partition of each record of a batch that has its sort column."""
+
+
+def make_partition(job: Job, context: RecordContext, grouping: Grouping, count: int) -> Partition:
+    """The job's partitioner, over whole batches."""
+    if job.partitioner is HashPartitioner:
+        return lambda batch: hash_partition(grouping.partition_column(batch), count)
+    if issubclass(job.partitioner, TotalOrder):
+        cuts = job.cut_points
+        return lambda batch: range_partition(grouping.partition_column(batch), cuts)
+    partitioner = make_task(job.partitioner, context)
+
+    def by_user(batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        keys = decode_column(batch.column(KEY), batch.schema.field(KEY))
+        return _user_partitions(partitioner, keys, count)
+
+    return by_user
 
 
 class ShuffleSink:
@@ -111,12 +134,13 @@ class ShuffleSink:
         work_dir: Path,
         encoder: ColumnEncoder,
         combiner: Combiner | None,
-        partitioner: Partitioner | None,
+        partition: Partition,
+        grouping: Grouping,
     ) -> None:
-        self._num_partitions = num_partitions
         self._encoder = encoder
         self._combiner = combiner
-        self._partitioner = partitioner
+        self._partition = partition
+        self._grouping = grouping
         self._work_dir = work_dir
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = self._waiting_bytes = 0
@@ -214,13 +238,7 @@ class ShuffleSink:
     def _put(self, batches: Iterable[pa.RecordBatch]) -> None:
         for batch in batches:
             prepared = with_sort_column(batch)
-            self._writer.write(prepared, self._partitions(prepared))
-
-    def _partitions(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
-        if self._partitioner is None:
-            return hash_partition(sort_column(batch), self._num_partitions)
-        keys = decode_column(batch.column(KEY), batch.schema.field(KEY))
-        return _user_partitions(self._partitioner, keys, self._num_partitions)
+            self._writer.write(self._grouping.composed(prepared), self._partition(prepared))
 
     def finish(self) -> Written:
         """See MapSink."""

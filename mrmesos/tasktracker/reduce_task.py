@@ -19,6 +19,7 @@ from mrmesos.api.job import Job, JobError
 from mrmesos.api.tasks import Reducer
 from mrmesos.conf import IO_SORT_FACTOR, Conf
 from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.grouping import Grouping
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.output import Writer
 from mrmesos.io.segments import codec_of, read_segment, write_segment
@@ -114,6 +115,7 @@ class _ReduceRun:
         self._context = context
         self._source = source
         self._folder = make_folder(job, context)
+        self._grouping = Grouping.of(job)
         self._phase = "fetching map output"
         self._total = 0
         self._merged = self._reduced = self._written = 0
@@ -129,7 +131,8 @@ class _ReduceRun:
     def over(self, batches: Iterable[pa.RecordBatch], writer: Writer) -> None:
         """Reduce all batches, then close the reducer."""
         self._phase = f"reducing with {self._folder.name}"
-        for batch in self._folder.over_sorted(self._counted(batches)):
+        regrouped = self._grouping.regrouped(self._counted(batches))
+        for batch in self._folder.over_sorted(regrouped):
             writer.write(batch)
             self._written += batch.num_rows
         for batch in self._folder.close():

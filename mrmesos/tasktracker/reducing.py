@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
-from mrmesos.io.aggregate import combine_with
+from mrmesos.io.aggregate import Stage, combine_with
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.merge import group_spans, grouped, whole_groups
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError
@@ -174,7 +174,8 @@ class AggregateFolder:
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """See Folder."""
-        for batch in combine_with(self._aggregate, "final")(batches):
+        stage: Stage = "whole" if self._aggregate.distinct else "final"
+        for batch in combine_with(self._aggregate, stage)(batches):
             self.groups += batch.num_rows
             yield batch
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrmesos.api.aggregates import Aggregate, Count, Max, Min, Sum
+from mrmesos.api.aggregates import Aggregate, Count, Max, Mean, Min, Sum, TopK
 from mrmesos.io.aggregate import AggregateOverflowError, combine_with
 from mrmesos.io.batches import cut, take
 from mrmesos.io.columns import RecordTypeError, decode_batch, encode_pairs
@@ -23,6 +23,8 @@ AGGREGATES: list[tuple[type[Aggregate], Callable[[list[Any]], Any]]] = [
     (Count, len),
     (Min, min),
     (Max, max),
+    (Mean, lambda values: sum(values) / len(values)),
+    (TopK.of(3), lambda values: sorted(values, reverse=True)[:3]),
 ]
 
 
@@ -86,7 +88,7 @@ def test_none_is_passed_over_but_counted() -> None:
     batch = sorted_batch(keys, [1, None, None, 3])
     results = {
         aggregate: pairs_of(combine_with(aggregate, "initial")([batch]))
-        for aggregate, _ in AGGREGATES
+        for aggregate, _ in AGGREGATES[:4]
     }
     values = [("a", 1), ("b", None), ("c", 3)]
     assert results == {
@@ -138,3 +140,43 @@ def test_the_last_step_is_the_aggregates_own() -> None:
 def test_nothing() -> None:
     assert list(combine_with(Sum, "final")([])) == []
     assert list(combine_with(Sum, "final")([sorted_batch([], [])])) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.none() | st.text("abc", max_size=3)), max_size=40),
+    st.integers(1, 9),
+    st.integers(1, 5),
+)
+def test_the_largest_of_any_type_and_none(
+    records: list[tuple[int, str | None]], rows: int, n: int
+) -> None:
+    batch = sorted_batch([key for key, _ in records], [value for _, value in records])
+    top = TopK.of(n)
+    found = pairs_of(combine_with(top, "whole")(cut(batch, rows)))
+    groups: dict[int, list[str]] = {}
+    for key, value in sorted(records, key=lambda record: record[0]):
+        groups.setdefault(key, []).extend([] if value is None else [value])
+    expected = [(key, sorted(group, reverse=True)[:n]) for key, group in groups.items()]
+    assert found == expected
+
+
+def test_the_largest_tuples_and_numbers_with_nan() -> None:
+    batch = sorted_batch(["k"] * 3, [(1, "b"), (2, "a"), (1, "c")])
+    assert pairs_of(combine_with(TopK.of(2), "whole")([batch])) == [("k", [(2, "a"), (1, "c")])]
+    batch = sorted_batch(["k"] * 3, [1.0, math.nan, 2.0])
+    ((_, found),) = pairs_of(combine_with(TopK.of(2), "whole")([batch]))
+    assert math.isnan(found[0])
+    assert found[1:] == [2.0]
+
+
+def test_means_of_nothing_and_of_mixed_partial_results() -> None:
+    batch = sorted_batch(["a", "a", "b"], [None, 3, None])
+    assert pairs_of(combine_with(Mean, "whole")([batch])) == [("a", 3.0), ("b", None)]
+    partial = [
+        each
+        for values in ([1, 2], [None, None], [0.5, 0.5])
+        for each in combine_with(Mean, "initial")([sorted_batch(["a", "a"], values)])
+    ]
+    assert pairs_of(combine_with(Mean, "final")(partial)) == [("a", 1.0)]
+    with pytest.raises(RecordTypeError, match="string cannot be folded by sum"):
+        list(combine_with(Mean, "initial")([sorted_batch([1], ["x"])]))

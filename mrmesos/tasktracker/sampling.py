@@ -1,0 +1,161 @@
+"""Cut points for TotalOrder: a job's mapper over samples from all over the input, as a map runs it.
+
+Who submits a job calls this (Hadoop's InputSampler does the same in its client): the job's code is
+loaded there anyway, and a JobTracker never runs any. The cut points travel within the pickled job,
+so that every attempt of every map, however often it is run, has the same.
+
+Samples are stretches of lines at places that a seed chooses, one in each of as many equal parts of
+the input: input that is sorted, or has a different kind of records in each file, is met everywhere.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from mrmesos.api.context import TaskFacts
+from mrmesos.api.job import Job, JobError
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.api.tasks import TotalOrder
+from mrmesos.conf import Conf
+from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.grouping import Grouping
+from mrmesos.io.ranges import check_cuts, choose_cuts
+from mrmesos.io.schema import RecordTypeError
+from mrmesos.io.splits import expand_inputs
+from mrmesos.io.text import InputBatch, read_text
+from mrmesos.tasktracker.map_sink import Written
+from mrmesos.tasktracker.mapping import make_driver
+from mrmesos.tasktracker.records import Groups, Pair, RecordContext
+from mrmesos.tasktracker.user_code import make_task
+
+STRETCHES = 32
+_BATCH_BYTES = 64 << 10
+
+
+def needs_cut_points(job: Job, num_reducers: int) -> bool:
+    """Whether `find_cut_points` is to be called for the job before it is submitted."""
+    return num_reducers > 1 and issubclass(job.partitioner, TotalOrder)
+
+
+def find_cut_points(
+    job: Job, inputs: Sequence[str], conf: Conf, num_reducers: int
+) -> pa.Array | None:
+    """What `job.cut_points` should be. None where the mapper yields nothing for the samples.
+
+    Raises JobError for cut points of the job's own that are wrong, TaskError for what the mapper
+    does, InputError.
+    """
+    partitioner = job.partitioner
+    assert issubclass(partitioner, TotalOrder)
+    grouping = Grouping(job.sort_values, job.grouping_fields)
+    if partitioner.cut_points is not None:
+        return _named_by(job, list(partitioner.cut_points), grouping, num_reducers)
+    facts = TaskFacts("job_sample", "", "", "map", 0, 1, num_reducers, "localhost")
+    context = RecordContext(facts, conf, job.args)
+    sample = _Sample(ColumnEncoder(job.map_output_types), grouping)
+    driver = make_driver(make_task(job.mapper, context), context, sample)
+    deadline = time.monotonic() + partitioner.sample_seconds
+    stretches = _stretches(inputs, partitioner.sample_bytes, partitioner.seed)
+    share = -(-partitioner.samples // max(1, len(stretches)))
+    for stretch, limit in stretches:
+        rows = 0
+        for given in _read(stretch, limit, job):
+            batch = given.batch.slice(0, share - rows)
+            driver.map(InputBatch(given.uri, batch))
+            rows += batch.num_rows
+            if rows >= share:
+                break
+        if time.monotonic() > deadline:
+            break
+    driver.close()
+    return choose_cuts(sample.columns, num_reducers)
+
+
+def _named_by(job: Job, keys: list[Any], grouping: Grouping, num_reducers: int) -> pa.Array:
+    name = job.partitioner.__name__
+    types = job.map_output_types
+    declared = None if types is None else (types[0], pa.null())
+    try:
+        batches = list(ColumnEncoder(declared).encode(keys, [None] * len(keys)))
+        column = grouping.partition_column(batches[0]) if batches else pa.nulls(0)
+        check_cuts(column, num_reducers)
+    except (ValueError, RecordTypeError) as problem:
+        raise JobError(f"{name}.cut_points: {problem}") from None
+    return column
+
+
+def _stretches(inputs: Sequence[str], nbytes: int, seed: int) -> list[tuple[FileSlice, int]]:
+    """Places to read, in the order of the input, and how many bytes at each."""
+    files = [info for info in expand_inputs(inputs) if info.size]
+    known = [max(info.size, 1) for info in files]
+    total = sum(known)
+    count = max(1, min(STRETCHES, total // _BATCH_BYTES))
+    length = max(1, min(nbytes // count, -(-total // count)))
+    rng = random.Random(seed)
+    places: list[tuple[FileSlice, int]] = []
+    compressed: set[str] = set()
+    for part in range(count):
+        at = total * part // count
+        room = total * (part + 1) // count - at - length
+        at += rng.randint(0, room) if room > 0 else 0
+        index = 0
+        while index < len(files) - 1 and at >= known[index]:
+            at -= known[index]
+            index += 1
+        info = files[index] if files else None
+        if info is None:
+            break
+        if info.splittable and info.size > 0:
+            places.append((FileSlice(info.uri, at, min(length, info.size - at)), length))
+        elif info.uri not in compressed:  # can only be read from its beginning
+            compressed.add(info.uri)
+            places.append((FileSlice(info.uri, 0, -1), length))
+    return places
+
+
+def _read(stretch: FileSlice, limit: int, job: Job) -> Iterator[InputBatch]:
+    """The lines of a stretch; of a compressed file, until `limit` bytes are read."""
+    taken = 0
+    for given in read_text(Split((stretch,), limit), job.input_format, batch_bytes=_BATCH_BYTES):
+        yield given
+        taken += given.batch.nbytes
+        if taken >= limit:
+            return
+
+
+class _Sample:
+    """A MapSink that keeps what decides the partition of each pair."""
+
+    def __init__(self, encoder: ColumnEncoder, grouping: Grouping) -> None:
+        self._encoder = encoder
+        self._grouping = grouping
+        self.columns: list[pa.Array] = []
+
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
+        """See MapSink."""
+        for batch in self._encoder.encode(keys, values):
+            self.write_batch(batch)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """See MapSink."""
+        self.columns.append(self._grouping.partition_column(batch))
+
+    def groups(self) -> Groups | None:
+        """See MapSink."""
+        return None
+
+    def grouped(self, rows: int, odd: Pair | None) -> int:
+        """See MapSink."""
+        raise NotImplementedError("samples are not grouped")
+
+    def finish(self) -> Written:
+        """See MapSink."""
+        return Written({})
+
+    def abort(self) -> None:
+        """See MapSink."""
