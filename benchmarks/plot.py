@@ -40,8 +40,9 @@ def main() -> None:
         axis.bar_label(drawn, fmt="{:.1f}", padding=3)
         axis.invert_yaxis()
         axis.margins(x=0.1)
-        axis.set_title(f"{results['titles'][name]}: CPU seconds of the whole tree", loc="left")
+        axis.set_title(results["titles"][name], loc="left")
         axis.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(f"CPU seconds of all processes, medians; measured {results['started']} UTC")
     figure.savefig(sys.argv[2], metadata={"Date": None})
 
 
@@ -49,7 +50,7 @@ def bars(results: dict, workload: str) -> list[tuple[str, float, bool]]:
     """Label, median CPU seconds and whether it is ours, the least first."""
     rows = [
         (
-            row["label"],
+            row["label"].replace("`", ""),
             statistics.median(run["cpu"] for run in row["runs"]),
             row["system"].startswith("mrmesos"),
         )

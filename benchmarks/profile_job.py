@@ -53,18 +53,25 @@ class Sampled:
             signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _look(self, _: int, frame: FrameType | None) -> None:
+        while frame is not None and frame.f_back is not None and is_library(frame):
+            frame = frame.f_back
         if frame is not None:
             place = f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_qualname}"
             self.functions[place] += 1
             self.lines[f"{place}, line {frame.f_lineno}"] += 1
 
     def show(self, top: int) -> None:
-        """Print shares of the CPU time; a native call's time is its caller's."""
+        """Print shares of the CPU time; a library's time is that of who called it."""
         for counted in (self.functions, self.lines):
             total = counted.total() or 1
             for place, count in counted.most_common(top):
                 print(f"{count / total:8.1%} {count / total * self.seconds:7.2f} s  {place}")
             print()
+
+
+def is_library(frame: FrameType) -> bool:
+    """Whether it is code of pyarrow, numpy, Python itself."""
+    return "/lib/python" in frame.f_code.co_filename or frame.f_code.co_filename.startswith("<")
 
 
 Observer = Sampled | cProfile.Profile
