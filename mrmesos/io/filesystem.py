@@ -7,6 +7,7 @@ holds); every other by `scheme://...` as the user wrote it.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 from typing import Any
@@ -57,7 +58,7 @@ def open_filesystem(
     """
     scheme = _SCHEME.match(uri)
     if scheme is None or scheme[1] == "file":
-        return LocalFileSystem(), _local_path(uri, error)
+        return _local(), _local_path(uri, error)
     try:
         fs, path = fsspec.core.url_to_fs(uri)
     except ImportError as exc:
@@ -66,6 +67,12 @@ def open_filesystem(
         hint = "" if scheme[1] in fsspec.available_protocols() else " (schemes come from fsspec)"
         raise error(f"{uri}: cannot open this filesystem: {_one_line(exc)}{hint}") from exc
     return fs, path
+
+
+@functools.cache
+def _local() -> LocalFileSystem:
+    """fsspec looks for one it has as well, but takes longer than to open a file."""
+    return LocalFileSystem()
 
 
 def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:

@@ -12,7 +12,7 @@ import codecs
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from mrmesos.io.splits import check_text_input
 
 _NEWLINE, _RETURN = 10, 13
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
+_SHARING_MAX = 4096  # files
 _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
 # Encodings in which every byte is one character, whatever stands before it.
@@ -38,26 +39,85 @@ _Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class InputBatch:
-    """Lines of one file. Columns: `key` int64 (offset of the line), `value` string or binary."""
+    """Lines of one file. Columns: `key` int64 (offset of the line), `value` string or binary.
+
+    Or of several small ones: then `further` has the first row and the URI of each but the first.
+    """
 
     uri: str
     batch: pa.RecordBatch
+    further: tuple[tuple[int, str], ...] = ()
 
 
-def read_text(split: Split, fmt: TextInput, *, batch_bytes: int = 1 << 20) -> Iterator[InputBatch]:
+def read_text(
+    split: Split, fmt: TextInput, *, batch_bytes: int = 1 << 20, share: bool = False
+) -> Iterator[InputBatch]:
     """The lines of the split in order, in batches of about `batch_bytes` bytes (at most 512 MiB).
 
-    A batch grows beyond that only for a single longer line. Offsets in a compressed file count
-    decompressed bytes. Raises InputError naming the file and, where there is one, the offset: for
-    files that cannot be read, that became shorter since the splits were planned, damaged
-    compression, too long lines, and with `errors="strict"` text that does not decode.
+    A batch grows beyond that only for a single longer line. With `share` it may hold the lines of
+    several small files: thousands of them then cost little more than one. Offsets in a compressed
+    file count decompressed bytes. Raises InputError naming the file and, where there is one, the
+    offset: for files that cannot be read, that became shorter since the splits were planned,
+    damaged compression, too long lines, and with `errors="strict"` text that does not decode.
     """
     if not 1 <= batch_bytes <= 1 << 29:
         raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
     check_text_input(fmt)
-    for piece in split.slices:
-        for block in _blocks(piece, batch_bytes, fmt.max_line_bytes):
-            yield InputBatch(piece.uri, _batch(block, fmt))
+    for pieces in _gathered(split.slices, batch_bytes) if share else zip(split.slices):
+        together = _together(pieces, fmt) if len(pieces) > 1 else None
+        if together is not None:
+            yield together
+            continue
+        for piece in pieces:
+            for block in _blocks(piece, batch_bytes, fmt.max_line_bytes):
+                yield InputBatch(piece.uri, _batch(block, fmt))
+
+
+def _gathered(slices: Sequence[FileSlice], batch_bytes: int) -> Iterator[Sequence[FileSlice]]:
+    """Neighbours that may share a batch: small, from their files' beginnings, not compressed."""
+    small: list[FileSlice] = []
+    size = 0
+    for piece in slices:
+        if piece.start or not 0 <= piece.length <= batch_bytes // 4 or codec_of(piece.uri):
+            yield small
+            yield (piece,)
+            small, size = [], 0
+            continue
+        small.append(piece)
+        size += piece.length
+        if size >= batch_bytes // 2 or len(small) >= _SHARING_MAX:
+            yield small
+            small, size = [], 0
+    yield small
+
+
+def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
+    """One batch of whole small files; None where that is not the way.
+
+    That is so for anything out of the ordinary. Reading them one by one, slower, then says what.
+    """
+    parts = []
+    for piece in pieces:
+        with open_input(piece.uri) as file:
+            try:
+                data = file.read(piece.length + 1)
+            except Exception:  # noqa: BLE001 -- remote drivers raise what they like; read again
+                return None
+        if not data or len(data) != piece.length or data.endswith(b"\r"):
+            return None
+        parts.append(data if data.endswith(b"\n") else data + b"\n")
+    text = np.frombuffer(b"".join(parts), np.uint8)
+    ends = np.flatnonzero(text == _NEWLINE)
+    try:
+        batch = _batch(_Block(pieces[0].uri, 0, text, ends, fmt.max_line_bytes), fmt)
+    except InputError:
+        return None
+    begins = np.cumsum([0, *map(len, parts)])
+    rows = np.searchsorted(ends, begins)
+    keys = batch.column(0).to_numpy() - np.repeat(begins[:-1], np.diff(rows))
+    batch = pa.RecordBatch.from_arrays([pa.array(keys), batch.column(1)], names=["key", "value"])
+    further = zip(rows[1:-1].tolist(), (piece.uri for piece in pieces[1:]), strict=True)
+    return InputBatch(pieces[0].uri, batch, tuple(further))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +200,7 @@ def _blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[_Bloc
     skipping = piece.start > 0
     with _Source(piece.uri, piece.start - skipping) as source:
         first = source.position  # of the first byte not yielded yet
-        held: list[_Bytes] = []  # chunks of one long line, without a newline
+        held = bytearray()  # one long line so far, without a newline; it grows without copying
         tail = np.empty(0, np.uint8)  # what stood behind the last newline of the last chunk
         done = False
         while not done:
@@ -170,15 +230,15 @@ def _blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[_Bloc
             newlines = newlines[: last + 1]
             done = source.ended or last < len(newlines)
             if not done and not len(newlines):
-                held.append(data)
+                held += data.data
                 tail = data[:0]
                 _check_begun(piece.uri, first, held, max_line)
                 continue
             cut = int(newlines[-1]) + 1 if last < len(newlines) or not done else len(data)
             if held:  # the long line by itself: a block of one line is not copied again
                 drop = int(newlines[0]) + 1 if len(newlines) else cut
-                line = np.concatenate([*held, data[:drop]])
-                held = []
+                held += data[:drop].data
+                line, held = np.frombuffer(held, np.uint8), bytearray()
                 yield _Block(piece.uri, first, line, newlines[:1] + (len(line) - drop), max_line)
                 first += len(line)
                 data, newlines, cut = data[drop:], newlines[1:] - drop, cut - drop
@@ -189,9 +249,9 @@ def _blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[_Bloc
             tail = data[cut:]
 
 
-def _check_begun(uri: str, offset: int, held: list[_Bytes], max_line: int) -> None:
+def _check_begun(uri: str, offset: int, held: bytearray, max_line: int) -> None:
     """Refuse a line before it is read whole; its last byte so far may be part of its end."""
-    if sum(map(len, held)) > max_line + 1:
+    if len(held) > max_line + 1:
         raise _too_long(uri, offset, max_line)
 
 

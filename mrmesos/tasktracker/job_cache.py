@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -200,7 +199,7 @@ def _write(path: Path, data: bytes) -> None:
 def _others(directory: Path, keep: frozenset[str]) -> list[Path]:
     """What there is in a directory beside `keep`."""
     try:
-        return [directory / name for name in os.listdir(directory) if name not in keep]
+        return [entry for entry in directory.iterdir() if entry.name not in keep]
     except OSError as problem:
         logger.warning("cannot clean up: %s", problem)
         return []

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from mrmesos.api.context import Counters, TaskFacts, add_counters
 from mrmesos.api.job import Job
+from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.schema import VALUE
@@ -77,7 +78,7 @@ def run_map(
     if watch is not None:
         watch.follow(run.snapshot)
     try:
-        run.over(read_text(split, facts.spec.input_format))
+        run.over(read_text(split, facts.spec.input_format, share=isinstance(mapper, Mapper)))
         written = sink.finish()
         own = {**run.counters(), **written.counters, "MAP_OUTPUT_RECORDS": run.pairs}
         counters = checked_counters(context.counters)
@@ -96,7 +97,7 @@ class _MapRun:
         self._context = context
         self._length = length
         self._work_dir = work_dir
-        self._phase = "starting"
+        self._phase = ""  # before the first batch the TaskTracker knows a better word
         self._bytes = 0
         self._batch_bytes = self._batch_rows = 0
         self._rows = 0

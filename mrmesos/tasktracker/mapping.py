@@ -62,7 +62,7 @@ class RecordDriver:
         self._given = given
         offsets = decode_column(given.batch.column(KEY))
         values = decode_column(given.batch.column(VALUE))
-        position = self._context.feed(given.uri, offsets)
+        position = self._context.feed(given.uri, offsets, given.further)
         function = self._mapper.map
         self._drain(flatten(function, map(function, position, values)))
 
@@ -110,7 +110,7 @@ class RecordDriver:
         if index < 0:
             return self._given.uri, ""
         record = self._given.batch.column(VALUE)[index].as_py()
-        return f"{self._given.uri} offset {self._context.input_offset}", shorten(record)
+        return f"{self._context.input_uri} offset {self._context.input_offset}", shorten(record)
 
 
 def _closing(mapper: Mapper) -> Iterator[Any]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import inspect
 import operator
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 from sys import getsizeof
 from typing import Any
 
@@ -41,18 +43,24 @@ class NotAPair(Exception):
 class RecordContext(Context):
     """A Context that knows the current record from the iterator that feeds it."""
 
-    __slots__ = ("_offsets", "_position")
+    __slots__ = ("_files", "_offsets", "_position")
 
     def __init__(
         self, facts: TaskFacts, params: Mapping[str, str], args: argparse.Namespace
     ) -> None:
+        self._files: list[tuple[int, str]] = [(0, "")]
         self._offsets: list[int] = []
         self._position: Iterator[int] = iter(())
         super().__init__(facts, params, args)
 
-    def feed(self, uri: str, offsets: list[int]) -> Iterator[int]:
-        """Begin a batch of records; the iterator over their offsets is to be consumed in step."""
-        self.input_uri = uri
+    def feed(
+        self, uri: str, offsets: list[int], further: Iterable[tuple[int, str]] = ()
+    ) -> Iterator[int]:
+        """Begin a batch of records; the iterator over their offsets is to be consumed in step.
+
+        `further` has the first row and the URI of each file after the first.
+        """
+        self._files = [(0, uri), *further]
         self._position = iter(offsets)
         self._offsets = offsets
         return self._position
@@ -64,6 +72,19 @@ class RecordContext(Context):
     def consumed(self) -> int:
         """How many records of the batch have been handed out, the current one included."""
         return len(self._offsets) - operator.length_hint(self._position)
+
+    @property
+    def input_uri(self) -> str:
+        """The file of the record being mapped; empty before the first."""
+        files = self._files
+        if len(files) == 1:
+            return files[0][1]
+        row = max(0, self.consumed() - 1)
+        return files[bisect_right(files, row, key=itemgetter(0)) - 1][1]
+
+    @input_uri.setter
+    def input_uri(self, uri: str) -> None:
+        """Set by the base class once, to its default."""
 
     @property
     def input_offset(self) -> int:

@@ -144,6 +144,72 @@ def test_a_split_of_several_files_keeps_their_batches_apart(tmp_path: Path) -> N
     ]
 
 
+Placed = list[tuple[str, int, object]]
+
+
+def by_file(split: Split, fmt: TextInput, batch: int, *, share: bool) -> tuple[Placed, int]:
+    """File, offset and text of every line, and the number of batches."""
+    found: Placed = []
+    items = list(read_text(split, fmt, batch_bytes=batch, share=share))
+    for item in items:
+        files = [(0, item.uri), *item.further]
+        item.batch.validate(full=True)
+        columns = item.batch.to_pydict()
+        for row, (key, value) in enumerate(zip(columns["key"], columns["value"], strict=True)):
+            uri = next(uri for first, uri in reversed(files) if first <= row)
+            found.append((Path(uri).name, key, value))
+    return found, len(items)
+
+
+@on_files
+@given(files=st.lists(TEXT, max_size=8), batch=st.integers(1, 300), text=st.booleans())
+def test_files_that_share_batches_are_told_apart(
+    tmp_path: Path, files: list[bytes], batch: int, text: bool
+) -> None:
+    slices = []
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}").write_bytes(data)
+        slices.append(FileSlice(str(tmp_path / f"{number}"), 0, len(data)))
+    split, fmt = Split(tuple(slices), sum(map(len, files))), TextInput() if text else RAW
+    assert by_file(split, fmt, batch, share=True)[0] == by_file(split, fmt, batch, share=False)[0]
+
+
+def test_thousands_of_small_files_are_a_few_batches(tmp_path: Path) -> None:
+    slices, wanted = [], []
+    for number in range(3000):
+        data = b"one\ntwo %d" % number
+        (tmp_path / f"{number:04d}").write_bytes(data)
+        slices.append(FileSlice(str(tmp_path / f"{number:04d}"), 0, len(data)))
+        wanted += [(f"{number:04d}", 0, "one"), (f"{number:04d}", 4, f"two {number}")]
+    found, batches = by_file(Split(tuple(slices), 30_000), TextInput(), 1 << 20, share=True)
+    assert found == wanted
+    assert batches == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "fmt", "says"),
+    [
+        (
+            b"a\nbb\n\xff\n",
+            7,
+            TextInput(errors="strict"),
+            "/bad: the line at offset 5 is not utf-8",
+        ),
+        (b"a\nbbbbb\nc\n", 10, TextInput(max_line_bytes=4), "/bad: the line at offset 2 is longer"),
+        (b"a\n", 7, TextInput(), "/bad: ends at byte 2 but had at least 7"),
+    ],
+)
+def test_trouble_in_a_shared_batch_names_file_and_offset(
+    tmp_path: Path, data: bytes, length: int, fmt: TextInput, says: str
+) -> None:
+    (tmp_path / "bad").write_bytes(data)
+    (tmp_path / "good").write_bytes(b"x\n")
+    good = FileSlice(str(tmp_path / "good"), 0, 2)
+    split = Split((good, FileSlice(str(tmp_path / "bad"), 0, length), good), 0)
+    with pytest.raises(InputError, match=says):
+        list(read_text(split, fmt, share=True))
+
+
 @pytest.mark.parametrize("batch", [1, 4, 1 << 20])
 @pytest.mark.parametrize("tail", [b"", b"\n", b"\r\n"])
 def test_lines_over_the_limit_name_file_offset_and_setting(

@@ -239,6 +239,27 @@ def test_the_context_knows_the_record(tmp_path: Path) -> None:
     assert output(tmp_path) == [expected]
 
 
+def test_files_that_share_a_batch_keep_their_names_in_errors(tmp_path: Path) -> None:
+    class Picky(Mapper):
+        def map(self, key: int, line: str) -> Pairs:
+            yield int(line), 1
+
+    slices = []
+    for number in range(5):
+        text = "1\n2\n" if number != 3 else "1\nnone\n"
+        (tmp_path / f"file-{number}").write_text(text)
+        slices.append(FileSlice(str(tmp_path / f"file-{number}"), 0, len(text)))
+    name = attempt_id(JOB_ID, TaskKind.MAP, 0, 0)
+    task = MapTask(Split(tuple(slices), 23))
+    attempt = Attempt(attempt_id=name, job_id=JOB_ID, slot_id="", task=task)
+    (tmp_path / "work").mkdir()
+    cls = job(Picky)
+    with pytest.raises(TaskError) as caught:
+        run_map(attempt, facts_for(cls, tmp_path / "out", num_reducers=1), cls(), tmp_path / "work")
+    assert caught.value.error.where.endswith("/file-3 offset 2")
+    assert caught.value.error.record == "'none'"
+
+
 def test_facts_parameters_counters_setup_and_close(tmp_path: Path) -> None:
     class All(Mapper):
         def setup(self) -> None:
