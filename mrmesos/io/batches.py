@@ -39,28 +39,31 @@ def take(batch: pa.RecordBatch, indices: np.ndarray) -> pa.RecordBatch:
 
 
 def _take_column(column: pa.Array, indices: np.ndarray, wanted: pa.Array) -> pa.Array:
-    width = _fixed_width(column)
-    if width is None:
-        return column.take(wanted)
     # Rows of one length are a matrix: numpy gathers them several times faster than Arrow's take.
-    _, offsets, data = column.buffers()
-    first = int(np.frombuffer(offsets, np.int32, 1, column.offset * 4)[0])
-    matrix = np.frombuffer(data, f"V{width}", len(column), first)
-    taken = matrix[indices]
+    rows = fixed_width_rows(column)
+    if rows is None:
+        return column.take(wanted)
+    width = rows.dtype.itemsize
     starts = np.arange(0, (len(indices) + 1) * width, width, dtype=np.int32)
-    buffers = [None, pa.py_buffer(starts), pa.py_buffer(taken)]
+    buffers = [None, pa.py_buffer(starts), pa.py_buffer(rows[indices])]
     return pa.Array.from_buffers(column.type, len(indices), buffers)
 
 
-def _fixed_width(column: pa.Array) -> int | None:
-    """The length of every value where they are all the same, between 9 and 4096 bytes."""
+def fixed_width_rows(column: pa.Array) -> np.ndarray | None:
+    """The values of a text or bytes column as they lie there, where all are of one length.
+
+    None where they are not, where one is null, and for lengths below 9 and above 4096.
+    """
     if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
         return None
     rows = len(column)
     if rows == 0 or column.null_count:
         return None
-    offsets = np.frombuffer(column.buffers()[1], np.int32, rows + 1, column.offset * 4)
+    _, offset_buffer, data = column.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int32, rows + 1, column.offset * 4)
     width = int(offsets[1] - offsets[0])
     if not 8 < width <= 4096 or int(offsets[-1]) - int(offsets[0]) != width * rows:
         return None
-    return width if bool((np.diff(offsets) == width).all()) else None
+    if not bool((offsets[1:] - offsets[:-1] == width).all()):
+        return None
+    return np.frombuffer(data, f"V{width}", rows, int(offsets[0]))

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrmesos.io.batches import fixed_width_rows
 from mrmesos.io.schema import is_bytes, is_pickled, is_text
 
 _BYTES_AT_ONCE = 256 << 20
@@ -31,6 +32,11 @@ def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
         half = batch.num_rows // 2
         parts = (batch.slice(0, half), batch.slice(half))
         return b"".join(text_lines(part, separator) for part in parts)
+    for one, other in (("key", "value"), ("value", "key")):
+        if pa.types.is_null(batch.schema.field(other).type):
+            lines = _lines_of_one_length(batch.column(one), batch.field(one))
+            if lines is not None:
+                return lines
     keys, values = (_rendered(batch.column(name), batch.field(name)) for name in ("key", "value"))
     if keys.null_count or values.null_count:
         some = pc.or_(keys.is_valid(), values.is_valid())
@@ -48,6 +54,19 @@ def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
     lines = pc.binary_join_element_wise(keys, between, values, newline, nothing)
     start, end = np.frombuffer(lines.buffers()[1], np.int64)[[lines.offset, -1]]
     return lines.buffers()[2].slice(int(start), int(end - start))
+
+
+def _lines_of_one_length(column: pa.Array, field: pa.Field) -> pa.Buffer | None:
+    """Text or bytes that are all of one length, each with its newline, at the cost of one copy."""
+    if is_pickled(field) or not (is_text(column.type) or is_bytes(column.type)):
+        return None
+    rows = fixed_width_rows(column)
+    if rows is None:
+        return None
+    width = rows.dtype.itemsize
+    lines = np.empty(len(rows), np.dtype([("text", f"V{width}"), ("end", "u1")]))
+    lines["text"], lines["end"] = rows, ord("\n")
+    return pa.py_buffer(lines)
 
 
 def render(value: Any) -> bytes | None:

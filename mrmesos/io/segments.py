@@ -29,7 +29,7 @@ __all__ = [
     "write_segment",
 ]
 
-SEGMENT_BATCH_BYTES = 256 << 10
+SEGMENT_BATCH_BYTES = 1 << 20
 """Uncompressed size that batches of a segment are cut to: a merge holds two of each run."""
 SEGMENT_BATCH_ROWS = 1 << 16
 

@@ -249,8 +249,10 @@ def _sorted_by_partition(
     partitions = np.concatenate(buffered.partitions).astype(narrow)
     order = argsort(sort_column(batch))
     if num_partitions > 1:
-        # numpy sorts 16-bit integers by radix: a stable pass over the order by key costs little.
-        order = order[np.argsort(partitions[order], kind="stable")]
+        by_key = partitions[order]
+        if bool((by_key[1:] < by_key[:-1]).any()):  # never so where partitions are ranges of keys
+            # numpy sorts 16-bit integers by radix: a stable pass over this order costs little.
+            order = order[np.argsort(by_key, kind="stable")]
     counts = np.bincount(partitions, minlength=num_partitions)
     return take(batch, order), [0, *np.cumsum(counts).tolist()]
 

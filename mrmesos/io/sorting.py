@@ -78,8 +78,7 @@ def changes(column: pa.Array) -> np.ndarray:
     if rows < 2 or pa.types.is_null(column.type):
         return np.empty(0, np.int64)
     if is_binary_like(column) or pa.types.is_decimal128(column.type):
-        differing = pc.not_equal(column.slice(1), column.slice(0, rows - 1))
-        differs = differing.fill_null(False).to_numpy(zero_copy_only=False)
+        differs = _differs_from_previous(column)
     else:
         numbers = as_integers(column)
         differs = numbers[1:] != numbers[:-1]
@@ -88,6 +87,24 @@ def changes(column: pa.Array) -> np.ndarray:
         either = null[1:] | null[:-1]
         differs = np.where(either, null[1:] != null[:-1], differs)
     return np.flatnonzero(differs) + 1
+
+
+def _differs_from_previous(column: pa.Array) -> np.ndarray:
+    """Which rows but the first differ from the row before them; of nulls, anything."""
+    if is_binary_like(column):
+        # Where most begin in different ways, few are to be compared in full.
+        firsts = word(*bytes_column(column), 0)
+        differs: np.ndarray = firsts[1:] != firsts[:-1]
+        rows = np.flatnonzero(~differs)
+        if len(rows) * 4 < len(column):
+            if len(rows):
+                one, other = (column.take(pa.array(each)) for each in (rows, rows + 1))
+                unequal = pc.not_equal(one, other).fill_null(False)
+                differs[rows] = unequal.to_numpy(zero_copy_only=False)
+            return differs
+    unequal = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
+    found: np.ndarray = unequal.fill_null(False).to_numpy(zero_copy_only=False)
+    return found
 
 
 def is_sorted(column: pa.Array) -> bool:

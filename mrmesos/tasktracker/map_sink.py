@@ -43,6 +43,8 @@ OpenOutput = Callable[[Attempt, JobFacts], Writer]
 
 _FOLD_ROWS = 1 << 19
 _FOLD_BYTES = 32 << 20
+# With nothing to fold, batches of this size are not worth another copy.
+_LARGE_BYTES = 256 << 10
 _GROUPS_ROWS = 1 << 20
 _GROUPS_BYTES = 64 << 20
 # After so many pairs it shows whether keys repeat enough for groups to pay.
@@ -213,6 +215,10 @@ class ShuffleSink:
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """See MapSink."""
         self._flush_groups()
+        if self._combiner is None and batch.nbytes >= _LARGE_BYTES:
+            self._flush()
+            self._put((batch,))
+            return
         waiting = self._waiting
         if waiting and not waiting[-1].schema.equals(batch.schema, check_metadata=True):
             self._flush()

@@ -31,6 +31,8 @@ from mrmesos.tasktracker.reducing import (
     BatchGroupReducer,
     Folder,
     GroupReducer,
+    IdentityFolder,
+    is_identity,
 )
 from mrmesos.tasktracker.user_code import checked_counters, make_task
 from mrmesos.wire.job import JobFacts
@@ -187,6 +189,8 @@ def make_folder(job: Job, context: Context) -> Folder:
     if issubclass(reducer, Aggregate):
         return AggregateFolder(reducer)
     task = make_task(reducer, context)
+    if is_identity(task):
+        return IdentityFolder(task)
     if isinstance(task, Reducer):
         return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
     return BatchGroupReducer(task, "reducer", "reduce")

@@ -8,18 +8,24 @@ from operator import length_hint
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
 from mrmesos.io.aggregate import Stage, combine_with
+from mrmesos.io.batches import cut
 from mrmesos.io.columns import ColumnEncoder
-from mrmesos.io.merge import group_spans, grouped, whole_groups
-from mrmesos.io.schema import KEY, VALUE, RecordTypeError
+from mrmesos.io.merge import group_spans, grouped, same_key, whole_groups
+from mrmesos.io.schema import KEY, VALUE, RecordTypeError, is_bytes, is_text
+from mrmesos.io.sorting import changes
+from mrmesos.io.sortkey import drop_sort_column, sort_column, with_sort_column
 from mrmesos.tasktracker.records import ChunkSize, NotAPair, drain, flatten
 from mrmesos.tasktracker.user_code import TaskError, describe, shorten, wrong_use
 
 WHOLE_GROUPS_BYTES = 64 << 20
 """Most bytes of a batch that a BatchReducer is given, and so of one key's records."""
+_BATCH_BYTES = 32 << 20
+"""What a vectorised class yields is cut to, so that no kernel after it sees too much."""
 
 
 class Guard:
@@ -164,6 +170,37 @@ class BatchGroupReducer:
         return user_batches(self._reducer, self._reducer.close, (), where, self._kind)
 
 
+class IdentityFolder:
+    """Reducer and BatchReducer as they are: what is sorted is the output, and nothing runs."""
+
+    def __init__(self, reducer: Reducer | BatchReducer) -> None:
+        self.name = type(reducer).__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        last: pa.RecordBatch | None = None
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            ready = with_sort_column(batch)
+            self.groups += len(changes(sort_column(ready)))
+            self.groups += last is None or not same_key(last, ready)
+            last = ready.slice(batch.num_rows - 1)
+            yield drop_sort_column(ready)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        return iter(())
+
+
+def is_identity(reducer: Reducer | BatchReducer) -> bool:
+    """Whether it yields what it is given and does nothing else."""
+    base = Reducer if isinstance(reducer, Reducer) else BatchReducer
+    methods = ("reduce", "reduce_batch", "close")
+    return all(getattr(type(reducer), name, None) is getattr(base, name, None) for name in methods)
+
+
 class AggregateFolder:
     """An aggregate's last step, over partial results that the maps have made."""
 
@@ -225,8 +262,20 @@ def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch
                 "'key' and 'value' and no others: make it with mrmesos.api.pairs(key, value)",
                 where=where,
             )
-        if piece.num_rows:
-            yield _plain(piece)
+        yield from _cut(piece)
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Plain batches that no kernel stumbles over, however large the one is that user code made."""
+    rows = batch.num_rows
+    fitting = max(1, rows)
+    for column in batch.columns:
+        kind = column.type
+        if pa.types.is_dictionary(kind) and (is_text(kind.value_type) or is_bytes(kind.value_type)):
+            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 1
+            fitting = min(fitting, max(1, _BATCH_BYTES // longest))  # they become text again
+    for start in range(0, rows, fitting):
+        yield from cut(_plain(batch.slice(start, fitting)), fitting, _BATCH_BYTES)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
