@@ -22,7 +22,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "minimesos": set(),
     "jobtracker": {"conf", "api", "io", "wire", "mesos"},
     "tasktracker": {"conf", "api", "io", "wire", "mesos"},
-    "cli": {"conf", "api", "io", "wire", "mesos", "minimesos", "jobtracker", "tasktracker"},
+    "simulator": {"conf", "api", "wire", "mesos", "jobtracker"},
+    "cli": {
+        "conf",
+        "api",
+        "io",
+        "wire",
+        "mesos",
+        "minimesos",
+        "jobtracker",
+        "tasktracker",
+        "simulator",
+    },
 }
 # A harness that runs a whole job in one process stands above the rooms whose code it runs.
 EXCEPTIONS: dict[str, set[str]] = {"api/testing.py": {"conf", "io", "wire", "tasktracker"}}

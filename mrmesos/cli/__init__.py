@@ -22,6 +22,7 @@ VERBS = {
     "jobtracker": ("mrmesos.cli.jobtracker:jobtracker", "Serve jobs of many users on a Mesos."),
     "job": ("mrmesos.cli.job:job", "List, watch and kill the jobs of a JobTracker; read logs."),
     "minimesos": ("mrmesos.cli.minimesos:minimesos", "Serve a Mesos for one machine."),
+    "simulate": ("mrmesos.cli.simulate:simulate", "Simulate a cluster and its jobs."),
 }
 """Verb: where its click command is, and its line in `mrmesos --help`."""
 

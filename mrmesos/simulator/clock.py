@@ -1,0 +1,45 @@
+"""The virtual clock: what happens next, by time, and in order of scheduling at equal times."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+Action = Callable[[Any], None]
+
+
+class Clock:
+    """`now` is in seconds; it begins at START, as the core takes Unix times."""
+
+    START = 1_000_000.0
+
+    __slots__ = ("_heap", "_number", "now")
+
+    def __init__(self) -> None:
+        self.now = self.START
+        self._heap: list[tuple[float, int, Action, Any]] = []
+        self._number = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.now - self.START
+
+    @property
+    def happened(self) -> int:
+        """How many actions were taken so far."""
+        return self._number - len(self._heap)
+
+    def after(self, delay: float, action: Action, what: Any = None) -> None:
+        """Have `action(what)` happen `delay` seconds from now."""
+        self._number += 1
+        heapq.heappush(self._heap, (self.now + delay, self._number, action, what))
+
+    def step(self) -> bool:
+        """Go to the next action and take it; False where there is none."""
+        if not self._heap:
+            return False
+        self.now, _, action, what = heapq.heappop(self._heap)
+        action(what)
+        return True

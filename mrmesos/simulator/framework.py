@@ -1,0 +1,215 @@
+"""The shell around one production core: events in, commands carried out in the simulated world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.conf import Conf
+from mrmesos.jobtracker import commands as cmd
+from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.simulator.durations import ideal
+from mrmesos.simulator.executors import Executors
+from mrmesos.simulator.machines import SimJob
+from mrmesos.simulator.master import Account, Agent
+from mrmesos.simulator.meter import Ended
+from mrmesos.simulator.scene import Scene
+from mrmesos.simulator.spec import MB, as_text
+from mrmesos.simulator.workload import Work
+from mrmesos.wire.job import JobSpec, JobState
+
+FULL_SECONDS = 10.0
+"""How long a client waits before it tries again to submit to a JobTracker that has too many."""
+
+
+class Framework:
+    """One JobTracker, a Mesos framework."""
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        spec = scene.spec
+        self.account = Account(number, spec.frameworks.weight)
+        self.jobs: dict[str, SimJob] = {}
+        self._scene = scene
+        self._clock = scene.clock
+        self._master = scene.master
+        self._meter = scene.meter
+        self._core = JobTracker(Conf(as_text(spec.conf)), f"2026112011{number:02d}")
+        self._executors = Executors(scene, self.account, self.tell, self.jobs)
+        self._clock.after(0.0, self._register)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing submitted that has not ended, and nothing held."""
+        return not self.jobs and not self._executors.trackers
+
+    def agent_gone(self, agent: Agent) -> None:
+        """A machine is lost with all that runs there."""
+        self._executors.agent_gone(agent)
+
+    # --- The core --------------------------------------------------------------------------------
+
+    def tell(self, event: ev.Event) -> None:
+        """Hand the core an event, and carry out what it commands."""
+        begin = perf_counter()
+        commands = self._core.handle(event, self._clock.now)
+        spent = perf_counter() - begin
+        name, meter = type(event).__name__, self._meter
+        meter.core_events[name] = meter.core_events.get(name, 0) + 1
+        meter.core_seconds[name] = meter.core_seconds.get(name, 0.0) + spent
+        for command in commands:
+            self._carry_out(command)
+
+    def _carry_out(self, command: cmd.Command) -> None:
+        match command:
+            case cmd.SendActions():
+                self._executors.act(command.tracker_id, command.actions)
+            case cmd.AcceptOffers():
+                self._accept(command)
+            case cmd.DeclineOffers():
+                self._decline(command)
+            case cmd.Revive():
+                self._master.revive(self.account)
+            case cmd.Suppress():
+                self._master.suppress(self.account)
+            case cmd.PlanJob():
+                self._clock.after(self._scene.spec.times.plan, self._planned, command.job_id)
+            case cmd.CommitJob():
+                committed = ev.JobCommitted(command.job_id)
+                self._clock.after(self._scene.spec.times.commit, self.tell, committed)
+            case cmd.AbortJob():
+                aborted = ev.JobAborted(command.job_id)
+                self._clock.after(self._scene.spec.times.commit, self.tell, aborted)
+            case cmd.JobEnded():
+                self._job_ended(command.job_id)
+            case cmd.KillSlot():
+                self._executors.kill_slot(command.slot_id, command.agent_id)
+            case cmd.ShutdownTracker():
+                self._executors.shut_down(command.tracker_id)
+            case cmd.Reconcile():
+                self._executors.reconcile(command.slots)
+            case cmd.Acknowledge() | cmd.ForgetTracker():
+                pass  # updates are never lost here, and no TaskTracker outlives being forgotten
+            case _:
+                raise AssertionError(f"the simulator does not know {command}")
+
+    def _register(self, _: None) -> None:
+        self.tell(ev.Registered(f"framework-{self.account.number}"))
+        self._clock.after(self._scene.spec.frameworks.tick, self._tick)
+
+    def _tick(self, _: None) -> None:
+        times = self._scene.spec.frameworks
+        if not self.quiet:
+            self.tell(ev.Tick())
+        self._clock.after(times.tick if self._executors.idle else times.calm_tick, self._tick)
+
+    # --- Offers ----------------------------------------------------------------------------------
+
+    def offered(self, agents: Sequence[Agent]) -> None:
+        """The core answers in the same event."""
+        self._meter.offers += len(agents)
+        self.tell(ev.OffersReceived(tuple([self._offer(agent) for agent in agents])))
+
+    def _offer(self, agent: Agent) -> ev.Offer:
+        offer = agent.offers.get(self.account.number)
+        if offer is None:
+            offer = agent.offers[self.account.number] = ev.Offer(
+                offer_id=f"O{agent.id}",
+                agent_id=agent.id,
+                hostname=agent.hostname,
+                resources=self._master.resources(agent.free),
+                attributes=agent.attributes,
+                executor_ids=self._executors.on_agent.get(agent.id, ()),
+            )
+        return offer
+
+    def _accept(self, command: cmd.AcceptOffers) -> None:
+        for launch in command.launches:
+            self._executors.launch(launch)
+        self._meter.launches += len(command.launches)
+        for offer_id in command.offer_ids:
+            agent = self._master.agents[offer_id[1:]]
+            self._master.refuse(self.account, agent, command.refuse_seconds)
+
+    def _decline(self, command: cmd.DeclineOffers) -> None:
+        self._meter.declined += len(command.offer_ids)
+        agents = self._master.agents
+        for offer_id in command.offer_ids:
+            self._master.refuse(self.account, agents[offer_id[1:]], command.refuse_seconds)
+
+    # --- Jobs ------------------------------------------------------------------------------------
+
+    def submit(self, work: Work) -> None:
+        """A user hands in a job."""
+        self._meter.jobs += 1
+        self._submit((work, self._clock.elapsed))
+
+    def _submit(self, what: tuple[Work, float]) -> None:
+        if self._core.full:
+            self._clock.after(FULL_SECONDS, self._submit, what)
+            return
+        work, since = what
+        job_id = self._core.next_job_id()
+        self.jobs[job_id] = SimJob(job_id, work, since)
+        spec = JobSpec(
+            name=work.name,
+            user="user",
+            inputs=(f"sim://in/{work.name}",),
+            output=f"sim://out/{job_id}",
+            input_format=TextInput(),
+            output_format=TextOutput(),
+            num_reducers=work.reduces,
+            conf=dict(work.conf),
+            code="",
+        )
+        self.tell(ev.JobSubmitted(job_id, spec, "token"))
+
+    def _planned(self, job_id: str) -> None:
+        job = self.jobs[job_id]
+        self.tell(ev.JobPlanned(job_id, self._splits(job)))
+        if self.account.suppressed:
+            # The core asked for no offers just now as it did so a moment ago; its tick will ask.
+            self._clock.after(self._scene.spec.frameworks.tick, self._tick_once)
+
+    def _tick_once(self, _: None) -> None:
+        self.tell(ev.Tick())
+
+    def _splits(self, job: SimJob) -> tuple[Split, ...]:
+        """One slice serves all splits of a job: nobody here reads it."""
+        work, storage = job.work, self._scene.storage
+        slices = (FileSlice(f"sim://in/{work.name}", 0, -1),)
+        match work.placement:
+            case "hdfs":
+                return tuple(
+                    [
+                        Split(slices, int(job.map_mb(i) * MB), storage.block())
+                        for i in range(work.maps)
+                    ]
+                )
+            case "one host":
+                hosts = storage.one_host()
+            case _:
+                hosts = ()
+        return tuple([Split(slices, int(job.map_mb(i) * MB), hosts) for i in range(work.maps)])
+
+    def _job_ended(self, job_id: str) -> None:
+        job = self.jobs.pop(job_id)
+        status = self._core.job_status(job_id)
+        work, times = job.work, self._scene.spec.times
+        self._meter.jobs -= 1
+        self._meter.ended.append(
+            Ended(
+                name=work.name,
+                framework=self.account.number,
+                state=JobState.FAILED if status is None else status.state,
+                submitted=job.submitted,
+                ended=self._clock.elapsed,
+                ideal=ideal(work, times, self._scene.slots, self._scene.spec.trackers.startup),
+                maps=work.maps,
+                reduces=work.reduces,
+                attempts=job.attempts,
+                localities=job.localities,
+            )
+        )

@@ -1,0 +1,238 @@
+"""The simulated Mesos master: agents' free resources, filters, and DRF between frameworks.
+
+As Mesos' hierarchical allocator (`src/master/allocator/mesos/hierarchical.cpp`) in what a
+scheduler can see: an allocation each interval and at every revive, agents in random order, the
+whole free rest of an agent to the framework with the smallest weighted dominant share that does
+not refuse it. Each framework has a role of its own; there are no reservations and no quota.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from mrmesos.jobtracker.events import Offer
+from mrmesos.mesos.resources import Resource
+from mrmesos.simulator.clock import Clock
+
+Amounts = dict[str, int]
+"""Thousandths by resource name."""
+
+LEAST_CPUS = 10
+LEAST_MEM = 32_000
+"""Less than both is no offer (Mesos' `min_allocatable_resources`)."""
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """A machine. `partition` is the only framework that is offered it, where agents are split."""
+
+    id: str
+    hostname: str
+    rack: int
+    total: Amounts
+    free: Amounts
+    attributes: Mapping[str, str]
+    partition: int | None = None
+    alive: bool = True
+    offers: dict[int, Offer] = field(default_factory=dict)
+    """By framework: an offer of what is free now, kept until that changes."""
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """What the master knows of one framework."""
+
+    number: int
+    weight: float
+    suppressed: bool = False
+    held: Amounts = field(default_factory=dict)
+    refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
+    """By agent: until when, and how much."""
+
+
+class Bidder(Protocol):
+    """A framework: answers offers at once."""
+
+    account: Account
+
+    def offered(self, agents: Sequence[Agent]) -> None:
+        """Take what it wants of these agents' free resources, and refuse the rest."""
+
+
+class Master:
+    """Keeps who has what, and offers what is free."""
+
+    def __init__(self, clock: Clock, interval: float, rng: Random) -> None:
+        self.agents: dict[str, Agent] = {}
+        self._clock = clock
+        self._interval = interval
+        self._rng = rng
+        self._bidders: list[Bidder] = []
+        self._roomy: dict[str, Agent] = {}
+        self._total: Amounts = {}
+        self._asked = False
+        self._json: dict[tuple[tuple[str, int], ...], tuple[Resource, ...]] = {}
+
+    def start(self) -> None:
+        """Begin to allocate, once an interval."""
+        self._clock.after(0.0, self._every_interval)
+
+    def add_bidder(self, bidder: Bidder) -> None:
+        """A framework subscribes."""
+        self._bidders.append(bidder)
+
+    # --- Agents ----------------------------------------------------------------------------------
+
+    def add_agent(self, agent: Agent) -> None:
+        """An agent registers."""
+        self.agents[agent.id] = agent
+        self._count(agent, 1)
+        self._roomy[agent.id] = agent
+
+    def remove_agent(self, agent: Agent) -> None:
+        """The agent is gone; what was held there must have been given back."""
+        del self.agents[agent.id]
+        self._count(agent, -1)
+        self._roomy.pop(agent.id, None)
+        for bidder in self._bidders:
+            bidder.account.refused.pop(agent.id, None)
+
+    def _count(self, agent: Agent, sign: int) -> None:
+        for name, amount in agent.total.items():
+            self._total[name] = self._total.get(name, 0) + sign * amount
+
+    @property
+    def total(self) -> Amounts:
+        """All agents' resources."""
+        return self._total
+
+    def use(self, account: Account, agent: Agent, amounts: Amounts) -> None:
+        """A framework accepts these. Raises AssertionError where the agent has not as much."""
+        free, held = agent.free, account.held
+        for name, amount in amounts.items():
+            left = free.get(name, 0) - amount
+            if left < 0:
+                raise AssertionError(f"{agent.id}: more {name} accepted than offered")
+            free[name] = left
+            held[name] = held.get(name, 0) + amount
+        agent.offers.clear()
+        if not _allocatable(free):
+            self._roomy.pop(agent.id, None)
+
+    def give_back(self, account: Account, agent: Agent, amounts: Amounts) -> None:
+        """A framework no longer uses these."""
+        free, held = agent.free, account.held
+        for name, amount in amounts.items():
+            free[name] += amount
+            held[name] -= amount
+        if agent.alive:
+            agent.offers.clear()
+            if agent.id not in self._roomy and _allocatable(free):
+                self._roomy[agent.id] = agent
+
+    # --- Offers ----------------------------------------------------------------------------------
+
+    def refuse(self, account: Account, agent: Agent, seconds: float) -> None:
+        """Do not offer what is free there now, or less, for some time (an interval at least)."""
+        if seconds <= 0:
+            return
+        until = self._clock.now + max(seconds, self._interval)
+        old = account.refused.get(agent.id)
+        if old is not None and old[0] >= until and _within(agent.free, old[1]):
+            return
+        account.refused[agent.id] = (until, dict(agent.free))
+
+    def suppress(self, account: Account) -> None:
+        """No offers until the framework revives."""
+        account.suppressed = True
+
+    def revive(self, account: Account) -> None:
+        """Forget the framework's filters, and allocate now."""
+        account.suppressed = False
+        account.refused.clear()
+        if not self._asked:
+            self._asked = True
+            self._clock.after(0.0, self._allocate_now)
+
+    def resources(self, amounts: Amounts) -> tuple[Resource, ...]:
+        """Resource objects as an offer has them; shared, so read-only."""
+        key = tuple(amounts.items())
+        known = self._json.get(key)
+        if known is None:
+            known = self._json[key] = tuple(
+                {"name": name, "type": "SCALAR", "scalar": {"value": n / 1000}, "role": "*"}
+                for name, n in amounts.items()
+                if n > 0
+            )
+        return known
+
+    def _every_interval(self, _: None) -> None:
+        self._allocate()
+        self._clock.after(self._interval, self._every_interval)
+
+    def _allocate_now(self, _: None) -> None:
+        self._asked = False
+        self._allocate()
+
+    def _allocate(self) -> None:
+        wanting = [b for b in self._bidders if not b.account.suppressed]
+        if not wanting or not self._roomy:
+            return
+        agents = list(self._roomy.values())
+        if len(wanting) == 1:
+            # Agents are numbered at random: to start anywhere is as good as to shuffle them all.
+            start = int(self._rng.random() * len(agents))
+            account = wanting[0].account
+            taken = [a for a in agents[start:] + agents[:start] if self._wants(account, a)]
+            if taken:
+                wanting[0].offered(taken)
+            return
+        self._rng.shuffle(agents)
+        for bidder, batch in self._deal(agents, wanting):
+            bidder.offered(batch)
+
+    def _deal(
+        self, agents: Iterable[Agent], wanting: Sequence[Bidder]
+    ) -> list[tuple[Bidder, list[Agent]]]:
+        """Whose each agent is, where several want them: what is offered counts as held."""
+        offered: list[tuple[Bidder, list[Agent]]] = [(bidder, []) for bidder in wanting]
+        counted = [dict(bidder.account.held) for bidder in wanting]
+        shares = [self._share(n, b.account.weight) for n, b in zip(counted, wanting, strict=True)]
+        for agent in agents:
+            places = sorted(range(len(wanting)), key=shares.__getitem__)
+            for place in places:
+                account = wanting[place].account
+                if self._wants(account, agent):
+                    offered[place][1].append(agent)
+                    for name, amount in agent.free.items():
+                        counted[place][name] = counted[place].get(name, 0) + amount
+                    shares[place] = self._share(counted[place], account.weight)
+                    break
+        return [(bidder, batch) for bidder, batch in offered if batch]
+
+    def _share(self, held: Amounts, weight: float) -> float:
+        """The weighted dominant share."""
+        parts = (held.get(n, 0) / total for n, total in self._total.items() if total)
+        return max(parts, default=0.0) / weight
+
+    def _wants(self, account: Account, agent: Agent) -> bool:
+        if agent.partition is not None and agent.partition != account.number:
+            return False
+        refused = account.refused.get(agent.id)
+        if refused is None:
+            return True
+        if refused[0] <= self._clock.now:
+            del account.refused[agent.id]
+            return True
+        return not _within(agent.free, refused[1])
+
+
+def _allocatable(free: Amounts) -> bool:
+    return free.get("cpus", 0) >= LEAST_CPUS or free.get("mem", 0) >= LEAST_MEM
+
+
+def _within(amounts: Amounts, bound: Amounts) -> bool:
+    return all(amount <= bound.get(name, 0) for name, amount in amounts.items())

@@ -1,0 +1,131 @@
+"""What is measured while a simulation runs. Resources are thousandths, integrals times seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrmesos.simulator.master import Amounts
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import Locality
+
+SAMPLES_MAX = 1_000
+
+
+@dataclass(slots=True)
+class Usage:
+    """Where the time of one resource's slots went."""
+
+    used: float = 0.0
+    """By attempts that ran, whatever came of them."""
+    wasted: float = 0.0
+    """The part of `used` whose attempts failed, were killed or lost, or came second."""
+    stalled: float = 0.0
+    """The part of `used` in which reduces waited for maps."""
+    starting: float = 0.0
+    """From launch until the first attempt began."""
+    idle: float = 0.0
+    """In between, and until Mesos had it back."""
+    trackers: float = 0.0
+    """Held by TaskTrackers beside their slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job that ended. Times are seconds from the start."""
+
+    name: str
+    framework: int
+    state: JobState
+    submitted: float
+    ended: float
+    ideal: float
+    maps: int
+    reduces: int
+    attempts: int
+    localities: dict[Locality, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A look at the cluster. CPUs are thousandths."""
+
+    at: float
+    jobs: int
+    attempts: int
+    cpus_used: int
+    cpus_held: int
+    trackers: int
+
+
+@dataclass(slots=True)
+class Meter:
+    """All of it."""
+
+    usage: dict[str, Usage] = field(default_factory=lambda: {"cpus": Usage(), "mem": Usage()})
+    ended: list[Ended] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    # --- Now
+    jobs: int = 0
+    attempts: int = 0
+    trackers: int = 0
+    cpus_used: int = 0
+    cpus_held: int = 0
+    # --- Counts
+    attempts_ended: dict[str, int] = field(default_factory=dict)
+    offers: int = 0
+    declined: int = 0
+    launches: int = 0
+    further: int = 0
+    """Attempts started in a slot that came free."""
+    slots_ended: int = 0
+    trackers_started: int = 0
+    agents_lost: int = 0
+    # --- The core's own
+    core_events: dict[str, int] = field(default_factory=dict)
+    core_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def placed(self) -> int:
+        """Attempts started."""
+        return self.launches + self.further
+
+    @property
+    def decisions(self) -> int:
+        """Offers refused, attempts placed, free slots ended: each is an answer of findTask."""
+        return self.placed + self.declined + self.slots_ended
+
+    def busy(self, amounts: Amounts, seconds: float, *, wasted: bool) -> None:
+        """An attempt ended after `seconds`."""
+        for name, usage in self.usage.items():
+            part = amounts.get(name, 0) * seconds
+            usage.used += part
+            if wasted:
+                usage.wasted += part
+
+    def stalled(self, amounts: Amounts, seconds: float) -> None:
+        """A reduce got the map outputs it had waited for."""
+        for name, usage in self.usage.items():
+            usage.stalled += amounts.get(name, 0) * seconds
+
+    def started(self, amounts: Amounts, seconds: float) -> None:
+        """A slot's first attempt began, or its slot ended before that."""
+        for name, usage in self.usage.items():
+            usage.starting += amounts.get(name, 0) * seconds
+
+    def idled(self, amounts: Amounts, seconds: float) -> None:
+        """A slot was without attempt."""
+        for name, usage in self.usage.items():
+            usage.idle += amounts.get(name, 0) * seconds
+
+    def tracked(self, amounts: Amounts, seconds: float) -> None:
+        """A TaskTracker ended."""
+        for name, usage in self.usage.items():
+            usage.trackers += amounts.get(name, 0) * seconds
+
+    def sample(self, at: float) -> None:
+        """Remember how things stand. Every other look is forgotten once there are SAMPLES_MAX."""
+        if len(self.samples) >= SAMPLES_MAX:
+            del self.samples[1::2]
+        self.samples.append(
+            Sample(at, self.jobs, self.attempts, self.cpus_used, self.cpus_held, self.trackers)
+        )

@@ -1,0 +1,27 @@
+"""What all frameworks of one simulation share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from mrmesos.simulator.clock import Clock
+from mrmesos.simulator.durations import Durations
+from mrmesos.simulator.master import Master
+from mrmesos.simulator.meter import Meter
+from mrmesos.simulator.spec import Spec
+from mrmesos.simulator.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`rng` is for whatever has no generator of its own. `slots` is how many maps run at once."""
+
+    spec: Spec
+    clock: Clock
+    master: Master
+    storage: Storage
+    durations: Durations
+    meter: Meter
+    rng: Random
+    slots: int
