@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mrmesos.api import Job, Mapper, Reducer
 from mrmesos.api.testing import run_job
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-jobs.md"
@@ -49,3 +50,30 @@ def test_the_error_is_the_one_on_the_page() -> None:
 def test_the_vectorised_word_count() -> None:
     result = run_job(names_of(4)["WordCount"], ["a rose", "is a rose"])
     assert dict(result.records) == {"a": 2, "is": 1, "rose": 2}
+
+
+def test_an_aggregate_of_ones_own() -> None:
+    names = names_of(5)
+
+    class Ranges(Job):
+        mapper, reducer = names_of(1)["Temperatures"], names["Range"]
+
+    assert run_job(Ranges, READINGS).records == [("Oslo", 9.0)]
+
+
+def test_values_by_date() -> None:
+    lines = ["Oslo,2024-02,3", "Rome,2024-01,9", "Oslo,2024-03,8", "Oslo,2024-01,1"]
+    result = run_job(names_of(6)["WarmingByCity"], lines)
+    assert dict(result.records) == {"Oslo": 7.0, "Rome": 0.0}
+
+
+def test_cut_points_by_name() -> None:
+    class Words(Mapper):
+        def map(self, key: Any, line: str) -> Any:
+            yield line, None
+
+    class Cut(Job):
+        mapper, reducer, partitioner = Words, Reducer, names_of(7)["Alphabet"]
+
+    result = run_job(Cut, ["p", "a", "zoo", "h", "gzz"], num_reducers=3)
+    assert list(result.files.values()) == [b"a\ngzz\n", b"h\n", b"p\nzoo\n"]
