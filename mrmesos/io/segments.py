@@ -34,6 +34,7 @@ SEGMENT_BATCH_BYTES = 1 << 20
 SEGMENT_BATCH_ROWS = 1 << 16
 
 _CHUNK = 1 << 20
+_AT_ONCE = 64 << 10
 
 
 class CorruptSegmentError(Exception):
@@ -105,23 +106,35 @@ def read_segment(
 
     The checksum is verified before the first batch is decoded: CorruptSegmentError names `name`
     (by default the file). A file is read batch by batch; a second pass over it costs less than a
-    decoder that trusts damaged bytes.
+    decoder that trusts damaged bytes. A small segment is read at once: of thousands of partitions
+    each has one in every run.
     """
     name = name or f"{source if isinstance(source, Path) else 'map output'} at {segment.offset}"
     if isinstance(source, Path):
         if segment.length == 0:
             return
-        _verify_file(source, segment, name)
-        with pa.OSFile(str(source), "rb") as file:
-            file.seek(segment.offset)
-            yield from _streams(file, segment, segment.offset + segment.length, name)
-        return
+        if segment.length > _AT_ONCE:
+            _verify_file(source, segment, name)
+            with pa.OSFile(str(source), "rb") as file:
+                file.seek(segment.offset)
+                yield from _streams(file, segment, segment.offset + segment.length, name)
+            return
+        source = _read(source, segment, name)
     buffer = source if isinstance(source, pa.Buffer) else pa.py_buffer(source)
     if buffer.size != segment.length:
         raise CorruptSegmentError(f"{name}: {buffer.size} bytes instead of {segment.length}")
     if zlib.crc32(buffer) != segment.crc32:
         raise CorruptSegmentError(f"{name}: checksum does not match")
     yield from _streams(pa.BufferReader(buffer), segment, segment.length, name)
+
+
+def _read(path: Path, segment: Segment, name: str) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        file.seek(segment.offset)
+        data = file.read(segment.length)
+    if left := segment.length - len(data):
+        raise CorruptSegmentError(f"{name}: cut short by {left} bytes")
+    return data
 
 
 def _verify_file(path: Path, segment: Segment, name: str) -> None:
