@@ -33,20 +33,32 @@ def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 def take(batch: pa.RecordBatch, indices: np.ndarray) -> pa.RecordBatch:
     """Rows of `batch` in the order of `indices`; one so short stays below MAX_KERNEL_BYTES."""
-    wanted = pa.array(indices)
-    columns = [_take_column(column, indices, wanted) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+    return Taker(batch)(indices)
 
 
-def _take_column(column: pa.Array, indices: np.ndarray, wanted: pa.Array) -> pa.Array:
-    # Rows of one length are a matrix: numpy gathers them several times faster than Arrow's take.
-    rows = fixed_width_rows(column)
-    if rows is None:
-        return column.take(wanted)
+class Taker:
+    """Takes rows from one batch, again and again."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+        self._rows = [fixed_width_rows(column) for column in batch.columns]
+
+    def __call__(self, indices: np.ndarray) -> pa.RecordBatch:
+        """Rows in the order of `indices`."""
+        wanted = pa.array(indices)
+        columns = [
+            column.take(wanted) if rows is None else _gathered(column.type, rows, indices)
+            for column, rows in zip(self._batch.columns, self._rows, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._batch.schema)
+
+
+def _gathered(kind: pa.DataType, rows: np.ndarray, indices: np.ndarray) -> pa.Array:
+    """Rows of one length are a matrix: numpy gathers them several times faster than Arrow."""
     width = rows.dtype.itemsize
     starts = np.arange(0, (len(indices) + 1) * width, width, dtype=np.int32)
     buffers = [None, pa.py_buffer(starts), pa.py_buffer(rows[indices])]
-    return pa.Array.from_buffers(column.type, len(indices), buffers)
+    return pa.Array.from_buffers(kind, len(indices), buffers)
 
 
 def fixed_width_rows(column: pa.Array) -> np.ndarray | None:

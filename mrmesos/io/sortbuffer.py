@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from mrmesos.conf import IO_SORT_FACTOR, IO_SORT_MB, Conf
-from mrmesos.io.batches import concat, cut, take
+from mrmesos.io.batches import Taker, concat, cut
 from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.schema import MAX_KERNEL_BYTES
-from mrmesos.io.segments import codec_of, read_segment, write_segment
+from mrmesos.io.segments import SEGMENT_BATCH_BYTES, codec_of, read_segment, write_segment
 from mrmesos.io.sorting import argsort, is_sorted
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.io.unify import unify_batches
@@ -159,11 +159,19 @@ class MapOutputWriter:
 
     def _spill(self) -> None:
         buffered, self._buffered = self._buffered, _Buffered()
-        batch, starts = _sorted_by_partition(buffered, self._num_partitions)
+        if not buffered.batches:
+            self._write_run(lambda _: iter(()), self._combine)
+            return
+        batch, order, starts = _in_order(buffered, self._num_partitions)
+        taker = Taker(batch)
+        # Records are moved just before they are written: what is compressed next is in the
+        # processor's caches, and the buffer is not in memory once more.
+        rows = max(1, SEGMENT_BATCH_BYTES * batch.num_rows // max(1, batch.nbytes))
 
         def partition(number: int) -> Iterator[pa.RecordBatch]:
-            if batch is not None and starts[number] < starts[number + 1]:
-                yield batch.slice(starts[number], starts[number + 1] - starts[number])
+            end = starts[number + 1]
+            for first in range(starts[number], end, rows):
+                yield taker(order[first : min(first + rows, end)])
 
         self._write_run(partition, self._combine)
 
@@ -237,12 +245,13 @@ def _named(path: Path) -> Iterator[None]:
         raise
 
 
-def _sorted_by_partition(
+def _in_order(
     buffered: _Buffered, num_partitions: int
-) -> tuple[pa.RecordBatch | None, list[int]]:
-    """The buffered records by (partition, key); where each partition starts, and the last ends."""
-    if not buffered.batches:
-        return None, [0] * (num_partitions + 1)
+) -> tuple[pa.RecordBatch, np.ndarray, list[int]]:
+    """The records, their order by (partition, key), where each partition starts and the last ends.
+
+    Empties the buffer.
+    """
     batch = concat(unify_batches(buffered.batches))
     buffered.batches.clear()  # copied: the buffer is in memory twice at most
     narrow = np.uint16 if num_partitions <= 1 << 16 else np.int32
@@ -254,7 +263,7 @@ def _sorted_by_partition(
             # numpy sorts 16-bit integers by radix: a stable pass over this order costs little.
             order = order[np.argsort(by_key, kind="stable")]
     counts = np.bincount(partitions, minlength=num_partitions)
-    return take(batch, order), [0, *np.cumsum(counts).tolist()]
+    return batch, order, [0, *np.cumsum(counts).tolist()]
 
 
 def _follows(last: pa.RecordBatch, batch: pa.RecordBatch) -> bool:
