@@ -284,6 +284,8 @@ def _batch(block: _Block, fmt: TextInput) -> pa.RecordBatch:
 def _values(
     block: _Block, fmt: TextInput, starts: _Positions, lengths: _Positions, returns: Any
 ) -> pa.Array:
+    if not fmt.encoding and (rows := _rows_of_one_length(block.data, lengths)) is not None:
+        return _array(lengths, rows, pa.binary())
     if len(lengths) == 1:  # perhaps a very long one: no copy
         raw = b""
         array = _array(lengths, block.data[: int(lengths[0])], pa.binary())
@@ -343,6 +345,17 @@ def _undecodable(block: _Block, start: int, exc: UnicodeDecodeError) -> InputErr
     )
 
 
+def _rows_of_one_length(data: _Bytes, lengths: _Positions) -> npt.NDArray[np.void] | None:
+    """The lines without their ends, at one copy; None where they are of several lengths."""
+    width = int(lengths[0])
+    if width == 0 or data[-1] != _NEWLINE or len(data) != len(lengths) * (width + 1):
+        return None
+    if int(lengths.min()) != width:
+        return None
+    # All have an end, and none is shorter: so many bytes are enough only for ends of one byte.
+    return np.ndarray((len(lengths),), f"V{width}", data, strides=(width + 1,)).copy()
+
+
 def _without_ends(raw: bytes, returns: int) -> bytes:
     r"""`raw` without its line ends, `returns` of which are ``\r\n`` and the others ``\n``.
 
@@ -354,7 +367,7 @@ def _without_ends(raw: bytes, returns: int) -> bytes:
     return raw.replace(b"\n", b"")
 
 
-def _array(lengths: _Positions, values: bytes | _Bytes, kind: pa.DataType) -> pa.Array:
+def _array(lengths: _Positions, values: Any, kind: pa.DataType) -> pa.Array:
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]

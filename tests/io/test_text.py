@@ -2,7 +2,9 @@
 
 import bz2
 import gzip
+import operator
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -292,3 +294,16 @@ def test_a_file_that_became_shorter_is_an_error_not_a_loss(tmp_path: Path) -> No
 def test_formats_that_cannot_work_are_refused(fmt: TextInput, says: str) -> None:
     with pytest.raises(InputError, match=says):
         check_text_input(fmt)
+
+
+@given(st.integers(1, 5), st.lists(st.sampled_from([b"\n", b"\r\n"]), max_size=9), st.booleans())
+def test_lines_of_one_length_as_bytes(width: int, ends: list[bytes], closed: bool) -> None:
+    lines = [bytes([65 + row]) * width for row in range(len(ends))]
+    data = b"".join(map(operator.add, lines, ends)) + (b"" if closed else b"z" * width)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "f"
+        path.write_bytes(data)
+        split = Split((FileSlice(str(path), 0, len(data)),), len(data))
+        batches = [given.batch for given in read_text(split, TextInput(encoding=""))]
+    found = [line for batch in batches for line in batch.column("value").to_pylist()]
+    assert found == lines + ([] if closed else [b"z" * width])
