@@ -54,15 +54,14 @@ class Durations:
         return factor
 
 
-def ideal(work: Work, times: TimesSpec, slots: int, startup: float) -> float:
-    """The response of a job alone in a cluster of `slots`, all maps local, nothing noisy or lost.
-
-    A TaskTracker starts first; maps and reduces go in full waves.
+def ideal(work: Work, times: TimesSpec, slots: int) -> float:
+    """The response of a job alone in a cluster of `slots` on TaskTrackers that run already, all
+    maps local, in full waves, nothing noisy or lost.
     """
     one = work.map_seconds
     if one is None:
         one = min(work.map_mb, work.input_mb) / times.local_mb_s
-    seconds = times.plan + startup + times.commit
+    seconds = times.plan + times.commit
     seconds += math.ceil(work.maps / slots) * (times.attempt_overhead + one)
     if work.reduces:
         share = 1 / work.reduces

@@ -206,7 +206,7 @@ class Framework:
                 state=JobState.FAILED if status is None else status.state,
                 submitted=job.submitted,
                 ended=self._clock.elapsed,
-                ideal=ideal(work, times, self._scene.slots, self._scene.spec.trackers.startup),
+                ideal=ideal(work, times, self._scene.slots),
                 maps=work.maps,
                 reduces=work.reduces,
                 attempts=job.attempts,

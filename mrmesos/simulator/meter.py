@@ -86,7 +86,7 @@ class Meter:
 
     @property
     def placed(self) -> int:
-        """Attempts started."""
+        """Attempts placed; those whose slot was lost at once never began."""
         return self.launches + self.further
 
     @property

@@ -49,7 +49,7 @@ def figures(outcome: Outcome) -> Figures:
             "offers": meter.offers,
             "offers_declined": meter.declined,
             "slots": meter.launches,
-            "attempts": meter.placed,
+            "attempts": sum(meter.attempts_ended.values()),
             "attempts_ended": dict(sorted(meter.attempts_ended.items())),
             "trackers": meter.trackers_started,
             "agents_lost": meter.agents_lost,
