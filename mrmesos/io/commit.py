@@ -13,6 +13,7 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,7 +24,9 @@ from mrmesos.io.filesystem import OutputError, is_transient, open_filesystem, re
 
 _TEMPORARY, _PLAN, _SUCCESS = "_temporary", "_commit.json", "_SUCCESS"
 _TRIES = 5
+_THREADS, _MANY = 16, 32
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -90,8 +93,8 @@ class OutputCommitter:
         where a winner's file is lost or two winners wrote the same name; then nothing was moved.
         """
         if not self._exists(self._in(_SUCCESS)):
-            for move in self._plan(winning_attempt_ids):
-                self._carry_out(move)
+            self._each(self._carry_out, self._plan(winning_attempt_ids))
+            self._remove_attempts()
             self._remove(_TEMPORARY)
             self._try("finished", lambda: self._write(_SUCCESS, b""))
         # Only now: until `_SUCCESS` stands, an abort has to know what was moved.
@@ -116,9 +119,9 @@ class OutputCommitter:
         if moves is not None:
             return moves
         by_target: dict[str, _Move] = {}
-        for attempt in winners:
+        listed = self._each(lambda attempt: self._files(f"{_TEMPORARY}/{attempt}"), winners)
+        for attempt, files in zip(winners, listed, strict=True):
             source_dir = f"{_TEMPORARY}/{attempt}"
-            files = self._files(source_dir)
             if not files:
                 raise OutputError(
                     f"{self.uri}: the files of {attempt} are lost; was the output removed?"
@@ -166,6 +169,26 @@ class OutputCommitter:
         moved = self.fs.info(target)
         if moved["type"] != "file" or moved["size"] != size:
             raise OutputError(f"{self.uri}: {target} is not the file that was moved there")
+
+    def _each(self, action: Callable[[A], T], items: Sequence[A]) -> list[T]:
+        """Do it with all, in any order; many at a time where the filesystem bears it.
+
+        Each is a round trip or waits for a disk, and a job may have thousands of files. Other
+        drivers than these do not say whether several threads may use them.
+        """
+        bears_it = type(self.fs) is LocalFileSystem or getattr(self.fs, "async_impl", False)
+        if len(items) < _MANY or not bears_it:
+            return [action(item) for item in items]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="commit") as pool:
+            return list(pool.map(action, items))
+
+    def _remove_attempts(self) -> None:
+        """Remove the attempts' directories; object stores have none, and delete in bulk."""
+        if not self._local() or not self._exists(self._in(_TEMPORARY)):
+            return
+        paths = self._try("cleaned up", lambda: self._listing(self._in(_TEMPORARY)))
+        names = [posixpath.basename(path) for path in paths]
+        self._each(lambda name: self._remove(f"{_TEMPORARY}/{name}"), names)
 
     def _write(self, name: str, data: bytes) -> None:
         with self.fs.open(self._in(name), "wb") as file:

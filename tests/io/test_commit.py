@@ -105,6 +105,51 @@ def operations_of_a_commit(path: Path) -> int:
     return counting.operations
 
 
+def many_winners(out: OutputCommitter, count: int) -> list[str]:
+    """So many of one file each, and as many losers."""
+    out.setup_job()
+    for number in range(2 * count):
+        directory = Path(out.attempt_dir(f"attempt_m_{number % count}_{number // count}"))
+        directory.mkdir()
+        (directory / f"part-m-{number % count:05d}").write_text(f"{number}\n")
+    return [f"attempt_m_{number}_1" for number in range(count)]
+
+
+def test_many_winners_at_a_time(tmp_path: Path) -> None:
+    out = committer(tmp_path / "out")
+    out.commit_job(many_winners(out, 300))
+    found = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    wanted = {f"part-m-{number:05d}": f"{300 + number}\n" for number in range(300)}
+    assert found == {**wanted, "_SUCCESS": ""}
+
+
+@pytest.mark.parametrize("again", ["commit", "abort"])
+def test_one_of_many_moves_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    out = committer(tmp_path / "out")
+    winners = many_winners(out, 300)
+    move = LocalFileSystem.mv
+
+    def failing(self: LocalFileSystem, source: str, target: str) -> None:
+        if target.endswith("00150"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        move(self, source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFileSystem, "mv", failing)
+        with pytest.raises(OutputError, match="cannot be committed: Permission denied"):
+            out.commit_job(winners)
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+    if again == "abort":
+        committer(tmp_path / "out").abort_job()
+        assert not (tmp_path / "out").exists()
+        return
+    committer(tmp_path / "out").commit_job([])
+    assert (tmp_path / "out" / "part-m-00150").read_text() == "450\n"
+    assert len(list((tmp_path / "out").iterdir())) == 301
+
+
 def test_a_crash_at_any_operation_is_repaired_by_repeating(tmp_path: Path) -> None:
     count = operations_of_a_commit(tmp_path / "count")
     assert count > 20
