@@ -12,6 +12,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,7 @@ _JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LOGS = frozenset({"stdout", "stderr"})
 _OUTPUT = frozenset({OUTPUT_FILE, INDEX_FILE})
+_DELETERS = 16
 
 
 class JobFetchError(Exception):
@@ -181,12 +183,12 @@ class JobCache:
         """Delete everything of a job."""
         self._jobs.pop(job_id, None)
         if _JOB_ID.fullmatch(job_id):
-            await asyncio.to_thread(_remove, self.root / job_id)
+            await asyncio.to_thread(_remove_job, self.root / job_id)
 
     async def remove_all(self) -> None:
         """Delete everything of all jobs."""
         self._jobs.clear()
-        await asyncio.to_thread(_remove, self.root)
+        await asyncio.to_thread(_remove_jobs, self.root)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -208,6 +210,20 @@ def _others(directory: Path, keep: frozenset[str]) -> list[Path]:
 def _remove_all(paths: list[Path]) -> None:
     for path in paths:
         _remove(path)
+
+
+def _remove_jobs(root: Path) -> None:
+    for job in sorted(root.glob("job_*")):
+        _remove_job(job)
+    _remove(root)
+
+
+def _remove_job(directory: Path) -> None:
+    """Delete a job's files; many attempts at a time, as each removed directory waits for a disk."""
+    with ThreadPoolExecutor(_DELETERS, thread_name_prefix="delete") as pool:
+        for attempt in directory.glob("attempt_*"):
+            pool.submit(_remove, attempt)
+    _remove(directory)
 
 
 def _remove(path: Path) -> None:
