@@ -278,10 +278,30 @@ REFUSE_SECONDS_BUSY = _setting(
 )
 LOCALITY_WAIT_NODE = _setting(
     "locality.wait.node",
-    1.0,
-    "seconds",
-    "How long a job passes over agents that do not hold its data.",
-    minimum=0.0,
+    "1",
+    "seconds, or `N offers`",
+    "How long, or how often, a job passes over agents that do not hold its data; 0: never.",
+)
+LOCALITY_WAIT_RACK = _setting(
+    "locality.wait.rack",
+    "1",
+    "seconds, or `N offers`",
+    "How much longer it passes over agents on other racks than its data, where racks are known.",
+)
+TOPOLOGY_TABLE = _setting(
+    "net.topology.table.file.name",
+    "",
+    "path",
+    "File of two columns, host (name or address) and rack. For hosts not in it: the script, the "
+    "agent's attribute `rack`, its fault domain.",
+    scope="jobtracker",
+)
+TOPOLOGY_SCRIPT = _setting(
+    "net.topology.script.file.name",
+    "",
+    "path",
+    "Program that is given up to 100 hosts as arguments and prints the rack of each.",
+    scope="jobtracker",
 )
 SLOT_LEASE_SECONDS = _setting(
     "slot.lease.seconds",

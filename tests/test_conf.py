@@ -13,7 +13,7 @@ from mrmesos.conf import SETTINGS, Conf, ConfError, Setting, parse_assignments
 def test_defaults_and_text_become_typed_values() -> None:
     assert Conf().get_as(conf.IO_SORT_MB) == 64
     assert Conf({"io.sort.mb": " 128 "}).get_as(conf.IO_SORT_MB) == 128
-    assert Conf({"locality.wait.node": "2.5"}).get_as(conf.LOCALITY_WAIT_NODE) == 2.5
+    assert Conf({"task.timeout": "2.5"}).get_as(conf.TASK_TIMEOUT) == 2.5
 
 
 @pytest.mark.parametrize(

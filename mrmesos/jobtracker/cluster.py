@@ -98,43 +98,87 @@ class Agent:
     address: str
     seen: float
     tracker: Tracker | None = None
+    rack: str = ""
+    """Empty where it is not known."""
     launch_failures: int = 0
     avoid_until: float = 0.0
+    passed: float | None = None
+    """When what it offered was last passed over by every job; None once something started here."""
+    hosts: tuple[str, ...] = field(init=False)
+    """The names under which filesystems may know it."""
 
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The names under which filesystems may know it."""
-        return (self.hostname, self.address) if self.address else (self.hostname,)
+    def __post_init__(self) -> None:
+        self.hosts = (self.hostname, self.address) if self.address else (self.hostname,)
+
+
+@dataclass(slots=True)
+class Rack:
+    """The host names of its agents, each with the number of them; `version` tells of changes."""
+
+    hosts: dict[str, int] = field(default_factory=dict)
+    version: int = 0
 
 
 @dataclass(slots=True)
 class Cluster:
-    """All of them, by id. `hosts` counts the agents that a host name stands for."""
+    """All of them, by id. `hosts` are the agents that a host name stands for, mostly one."""
 
     agents: dict[str, Agent] = field(default_factory=dict)
     trackers: dict[str, Tracker] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
-    hosts: dict[str, int] = field(default_factory=dict)
+    hosts: dict[str, list[Agent]] = field(default_factory=dict)
+    racks: dict[str, Rack] = field(default_factory=dict)
+    rack_changes: int = 0
 
-    def see_agent(self, agent_id: str, hostname: str, address: str, now: float) -> Agent:
-        """The agent of an offer."""
+    def see_agent(
+        self, agent_id: str, hostname: str, address: str, now: float, rack: str = ""
+    ) -> tuple[Agent, bool]:
+        """The agent of an offer, and whether it or its rack is new."""
         agent = self.agents.get(agent_id)
+        if agent is not None and agent.rack == rack:
+            agent.seen = now
+            return agent, False
         if agent is None:
             agent = self.agents[agent_id] = Agent(agent_id, hostname, address, now)
             for host in agent.hosts:
-                self.hosts[host] = self.hosts.get(host, 0) + 1
-        agent.seen = now
-        return agent
+                self.hosts.setdefault(host, []).append(agent)
+        self._leave_rack(agent)
+        agent.seen, agent.rack = now, rack
+        if rack:
+            known = self.racks.setdefault(rack, Rack())
+            self.rack_changes += 1
+            known.version = self.rack_changes
+            for host in agent.hosts:
+                known.hosts[host] = known.hosts.get(host, 0) + 1
+        return agent, True
+
+    def _leave_rack(self, agent: Agent) -> None:
+        rack = self.racks.get(agent.rack)
+        if rack is None:
+            return
+        self.rack_changes += 1
+        rack.version = self.rack_changes
+        for host in agent.hosts:
+            rack.hosts[host] -= 1
+            if not rack.hosts[host]:
+                del rack.hosts[host]
+        if not rack.hosts:
+            del self.racks[agent.rack]
 
     def forget_agent(self, agent_id: str) -> None:
         """The agent is gone."""
         agent = self.agents.pop(agent_id, None)
         if agent is None:
             return
+        self._leave_rack(agent)
         for host in agent.hosts:
-            self.hosts[host] -= 1
+            self.hosts[host].remove(agent)
             if not self.hosts[host]:
                 del self.hosts[host]
+
+    def usable(self, host: str, now: float) -> bool:
+        """Whether an attempt could be started on a host of this name, as far as we know."""
+        return any(agent.avoid_until <= now for agent in self.hosts.get(host, ()))
 
     def has_others(self, than: Set[str], now: float) -> bool:
         """Whether the cluster has a usable agent beside these ids."""
@@ -167,6 +211,8 @@ class Cluster:
             assert all(self.slots.get(s.id) is s for s in tracker.slots.values()), tracker
             assert sum(s.carries for s in tracker.slots.values()) <= 1, tracker
         for agent in self.agents.values():
+            assert all(agent in self.hosts[host] for host in agent.hosts), agent
+            assert not agent.rack or all(h in self.racks[agent.rack].hosts for h in agent.hosts)
             if agent.tracker is not None:
                 assert self.trackers.get(agent.tracker.id) is agent.tracker, agent
                 assert agent.tracker.state is not TrackerState.LEAVING, agent

@@ -42,6 +42,7 @@ class JobTracker:
         st = self.state
         st.now = max(now, st.now)
         st.out, st.last = [], []
+        st.index.advance(st.now)
         self._dispatch(event)
         self._settle()
         return st.out + st.last
@@ -191,6 +192,7 @@ class JobTracker:
         """Raise AssertionError where something that must always hold does not."""
         st = self.state
         st.cluster.validate()
+        st.index.validate()
         for job in st.jobs.values():
             job.validate()
         running = {a for job in st.jobs.values() for a in job.running}

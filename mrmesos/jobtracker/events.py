@@ -84,7 +84,8 @@ class Disconnected:
 class Offer:
     """One Mesos offer. `resources` is the Resource JSON exactly as offered.
 
-    `executor_ids` are our TaskTrackers that Mesos knows on the agent; `attributes` by name.
+    `executor_ids` are our TaskTrackers that Mesos knows on the agent; `attributes` by name;
+    `rack` is empty where nobody knows it.
     """
 
     offer_id: str
@@ -94,6 +95,7 @@ class Offer:
     attributes: Mapping[str, str] = field(default_factory=dict)
     executor_ids: tuple[str, ...] = ()
     address: str = ""
+    rack: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-from mrmesos.jobtracker.cluster import Agent, Cluster, Tracker
+from mrmesos.jobtracker.cluster import Agent, Tracker
 from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.job_index import JobIndex, Place, Shape
+from mrmesos.jobtracker.patience import ANY, RACK
 from mrmesos.jobtracker.task import TaskInProgress
 from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
@@ -24,103 +26,181 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Some task would fit but waits, until `until` at most, for an agent that suits it better."""
-
-    until: float
+    """Some task would fit, but waits for an agent that suits it better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No task that may run now fits here. `wanted`: some may run, but they are too large."""
-
-    wanted: bool
+    """No task that may run now fits here."""
 
 
 Choice = Found | NotYet | Nothing
+NOT_YET, NOTHING = NotYet(), Nothing()
 
 
 def find_task(
-    jobs: Iterable[JobInProgress],
-    cluster: Cluster,
-    agent: Agent,
-    tracker: Tracker | None,
-    fits: Callable[[Amounts], bool],
-    now: float,
+    index: JobIndex, agent: Agent, tracker: Tracker | None, fits: Callable[[Amounts], bool]
 ) -> Choice:
     """The next task for `agent`, where `fits(need)` says what there is room for.
 
-    Jobs in the order of `jobs`; one that waits for locality lets those behind it pass. Changes
-    nothing but the job's note of when it first passed over a chance.
+    Jobs in the order of the index; one that waits for locality lets those behind it pass. Changes
+    nothing but what jobs remember of chances they passed over.
     """
-    wanted, until = False, None
-    for job in jobs:
-        if not job.hungry:
-            continue
-        wanted = True
-        for kind in _kinds(job, tracker):
-            if not fits(job.settings.need(kind)):
-                continue
-            choice = (
-                _find_map(job, cluster, agent, now)
-                if kind is TaskKind.MAP
-                else _find_reduce(job, cluster, agent, now)
-            )
-            if isinstance(choice, Found):
-                return choice
-            if choice is not None:
-                until = choice.until if until is None else min(until, choice.until)
-    return Nothing(wanted) if until is None else NotYet(until)
+    return _Search(index, agent, tracker, fits).run()
 
 
-def _kinds(job: JobInProgress, tracker: Tracker | None) -> tuple[TaskKind, ...]:
-    """The kinds that wait, the one first whose turn it is by the map/reduce ratio."""
-    if not job.wants_reduce:
-        return (TaskKind.MAP,)
-    if not job.wants_map:
-        return (TaskKind.REDUCE,)
-    maps = reduces = 0
-    for slot in tracker.slots.values() if tracker is not None else ():
-        if slot.attempt is not None:
-            if slot.attempt.task.kind is TaskKind.MAP:
-                maps += 1
-            else:
-                reduces += 1
-    if (reduces + 1) * job.settings.ratio <= maps:
-        return (TaskKind.REDUCE, TaskKind.MAP)
-    return (TaskKind.MAP, TaskKind.REDUCE)
+class _Search:
+    """One choice. Sets of jobs are integers (job_index.py)."""
 
+    __slots__ = (
+        "_agent",
+        "_cluster",
+        "_fits",
+        "_index",
+        "_later",
+        "_sizes",
+        "_tracker",
+        "_waiting",
+    )
 
-def _find_map(
-    job: JobInProgress, cluster: Cluster, agent: Agent, now: float
-) -> Found | NotYet | None:
-    pending = job.pending_maps
-    task = pending.retry_for(agent.id, lambda than: cluster.has_others(than, now), now)
-    if task is None:
-        task = pending.local_to(agent.hosts)
-    if task is None:
-        task = pending.unplaced(cluster.hosts)
-    if task is not None:
-        return Found(job, task, _locality(task, agent))
-    task = pending.first()
-    if task is None:
-        # All that wait failed here before: another agent is to try them first.
-        return NotYet(now + 1.0)
-    if job.skipped_since is None:
-        job.skipped_since = now
-    until = job.skipped_since + job.settings.wait_node
-    return NotYet(until) if now < until else Found(job, task, Locality.ANY)
+    def __init__(
+        self,
+        index: JobIndex,
+        agent: Agent,
+        tracker: Tracker | None,
+        fits: Callable[[Amounts], bool],
+    ) -> None:
+        self._index, self._cluster = index, index.cluster
+        self._agent, self._tracker, self._fits = agent, tracker, fits
+        self._sizes: dict[Shape, bool] = {}
+        self._waiting = 0  # whose maps would rather go elsewhere
+        self._later = False  # some task is to be tried elsewhere first
 
+    def run(self) -> Choice:
+        while True:
+            choice, ahead = self._choose()
+            passed = self._waiting & ahead
+            if not passed or not self._index.pass_over(self._those_that_fit(passed)):
+                break
+        if choice is None:
+            late = self._later or self._those_that_fit(self._waiting)
+            return NOT_YET if late else NOTHING
+        return choice
 
-def _find_reduce(
-    job: JobInProgress, cluster: Cluster, agent: Agent, now: float
-) -> Found | NotYet | None:
-    pending = job.pending_reduces
-    task = pending.retry_for(agent.id, lambda than: cluster.has_others(than, now), now)
-    if task is None:
-        task = pending.first()
-    return NotYet(now + 1.0) if task is None else Found(job, task, Locality.ANY)
+    def _choose(self) -> tuple[Found | None, int]:
+        """What to start, and all jobs that go before that one."""
+        index, agent = self._index, self._agent
+        index.flush()
+        here = 0
+        for host in agent.hosts:
+            here |= index.hosts.get(host, 0)
+        if index.rack_level and agent.rack:
+            here |= index.rack_level & index.racks.get(agent.rack, 0)
+        maps = index.maps & (here | index.any_level | index.loose | index.retries)
+        reduces = index.reduces
+        self._waiting = index.maps ^ maps
+        while candidates := maps | reduces:
+            bit, ahead = index.order.first(candidates)
+            job = index.job_of(bit)
+            place = job.place
+            if place is None:
+                raise AssertionError(f"{job.id} is in line and in no place")
+            if maps & bit and not self._has_room(place.map_shape):
+                maps &= ~place.map_shape.maps
+                if not reduces & bit:
+                    continue
+            if reduces & bit and not self._has_room(place.reduce_shape):
+                reduces &= ~place.reduce_shape.reduces
+                if not maps & bit:
+                    continue
+            found = self._of_job(job, place, bool(maps & bit), bool(reduces & bit))
+            if found is not None:
+                return found, ahead
+            if maps & bit:
+                maps ^= bit
+                self._waiting |= bit
+            reduces &= ~bit
+        return None, -1
 
+    def _has_room(self, shape: Shape) -> bool:
+        known = self._sizes.get(shape)
+        if known is None:
+            known = self._sizes[shape] = self._fits(shape.need)
+        return known
 
-def _locality(task: TaskInProgress, agent: Agent) -> Locality:
-    hosts = task.split.hosts if task.split is not None else ()
-    return Locality.NODE_LOCAL if any(h in hosts for h in agent.hosts) else Locality.ANY
+    def _those_that_fit(self, jobs: int) -> int:
+        fit = 0
+        for shape in self._index.shapes.values():
+            if shape.maps & jobs and self._has_room(shape):
+                fit |= shape.maps
+        return jobs & fit
+
+    def _of_job(
+        self, job: JobInProgress, place: Place, wants_map: bool, wants_reduce: bool
+    ) -> Found | None:
+        if wants_map and wants_reduce and self._turn_of_reduces(job):
+            return self._reduce(job) or self._map(job, place)
+        found = self._map(job, place) if wants_map else None
+        return self._reduce(job) if found is None and wants_reduce else found
+
+    def _turn_of_reduces(self, job: JobInProgress) -> bool:
+        """By the map/reduce ratio of what runs on this TaskTracker."""
+        maps = reduces = 0
+        for slot in self._tracker.slots.values() if self._tracker is not None else ():
+            if slot.attempt is not None:
+                if slot.attempt.task.kind is TaskKind.MAP:
+                    maps += 1
+                else:
+                    reduces += 1
+        return (reduces + 1) * job.settings.ratio <= maps
+
+    def _map(self, job: JobInProgress, place: Place) -> Found | None:
+        index, agent, pending, level = (
+            self._index,
+            self._agent,
+            job.pending_maps,
+            place.patience.level,
+        )
+        if pending.retries:
+            task = pending.retry_for(agent.id, self._others, index.now)
+            if task is not None:
+                return Found(job, task, self._locality(task))
+            self._later = True
+        for host in agent.hosts:
+            if (task := pending.on_host(host)) is not None:
+                return Found(job, task, Locality.NODE_LOCAL)
+            index.no_task_on(host, place)
+        if index.loose & place.bit:
+            task = pending.without_preference(index.usable)
+            if task is not None:
+                return Found(job, task, Locality.ANY)
+            index.touch(job)
+        if level >= RACK and (rack := self._cluster.racks.get(agent.rack)) is not None:
+            task = pending.on_rack(agent.rack, rack.version, rack.hosts)
+            if task is not None:
+                return Found(job, task, Locality.RACK_LOCAL)
+        if level == ANY and (task := pending.first()) is not None:
+            return Found(job, task, self._locality(task))
+        return None
+
+    def _reduce(self, job: JobInProgress) -> Found | None:
+        pending = job.pending_reduces
+        task = None
+        if pending.retries:
+            task = pending.retry_for(self._agent.id, self._others, self._index.now)
+            self._later |= task is None
+        if task is None:
+            task = pending.first()
+        return None if task is None else Found(job, task, Locality.ANY)
+
+    def _others(self, than: Set[str]) -> bool:
+        return self._cluster.has_others(than, self._index.now)
+
+    def _locality(self, task: TaskInProgress) -> Locality:
+        hosts = task.split.hosts if task.split is not None else ()
+        if any(host in hosts for host in self._agent.hosts):
+            return Locality.NODE_LOCAL
+        rack = self._cluster.racks.get(self._agent.rack)
+        if rack is not None and any(host in rack.hosts for host in hosts):
+            return Locality.RACK_LOCAL
+        return Locality.ANY

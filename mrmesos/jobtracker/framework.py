@@ -41,6 +41,7 @@ from mrmesos.jobtracker.events import (
     TrackerLost,
 )
 from mrmesos.jobtracker.taskinfo import TrackerCommand, task_info
+from mrmesos.jobtracker.topology import Topology
 from mrmesos.jobtracker.user import current_user
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
@@ -80,8 +81,8 @@ def framework_info(conf: Conf, url: str) -> Json:
     return info
 
 
-def parse_offer(offer: Json) -> Offer:
-    """An Offer as Mesos sends it."""
+def parse_offer(offer: Json, rack: str = "") -> Offer:
+    """An Offer as Mesos sends it, of an agent in `rack`."""
     address = offer.get("url", {}).get("address", {})
     return Offer(
         offer_id=offer["id"]["value"],
@@ -94,6 +95,7 @@ def parse_offer(offer: Json) -> Offer:
         },
         executor_ids=tuple(executor["value"] for executor in offer.get("executor_ids", ())),
         address=address.get("ip") or address.get("hostname", ""),
+        rack=rack,
     )
 
 
@@ -125,10 +127,16 @@ def parse_status(status: Json) -> SlotUpdated:
 class FrameworkCallbacks:
     """Turns what the driver hears into events (mrmesos.mesos.callbacks.SchedulerCallbacks)."""
 
-    def __init__(self, post: Callable[[Event], None], fail: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        post: Callable[[Event], None],
+        fail: Callable[[str], None],
+        topology: Topology | None = None,
+    ) -> None:
         """`post` takes events; `fail` is told when the framework cannot go on."""
         self._post = post
         self._fail = fail
+        self._topology = topology or Topology()
 
     def registered(self, framework_id: str, master_info: Json) -> None:
         """Subscribed for the first time."""
@@ -142,7 +150,10 @@ class FrameworkCallbacks:
 
     def offers(self, offers: list[Json]) -> None:
         """Resource offers."""
-        self._post(OffersReceived(tuple(parse_offer(offer) for offer in offers)))
+        topology = self._topology
+        topology.learn([offer.get("hostname", "") for offer in offers])
+        made = tuple(parse_offer(offer, topology.rack_of(offer)) for offer in offers)
+        self._post(OffersReceived(made))
 
     def rescinded(self, offer_id: str) -> None:
         """An offer is void."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.split import Split
@@ -14,6 +15,9 @@ from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, MapOutput
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.job_index import JobIndex, Place
 
 JOB_COUNTERS = "job"
 """The group of the counters that the JobTracker keeps itself."""
@@ -42,6 +46,9 @@ class JobInProgress:
     token: str
     settings: JobSettings
     submitted: float
+    index: JobIndex
+    place: Place | None = None
+    """Where the index files it, while it runs."""
     state: JobState = JobState.PREP
     started: float | None = None
     ended: float | None = None
@@ -55,6 +62,8 @@ class JobInProgress:
     running_reduces: dict[str, TaskAttempt] = field(default_factory=dict)
     """Those of `running` that are reduces."""
     maps_done: int = 0
+    maps_for_reduces: int = 0
+    """How many maps must be done before reduces start."""
     reduces_done: int = 0
     won_counters: Counters = field(default_factory=dict)
     job_counters: dict[str, int] = field(default_factory=dict)
@@ -65,8 +74,6 @@ class JobInProgress:
     news: list[MapOutput] = field(default_factory=list)
     complaints: dict[str, set[str]] = field(default_factory=dict)
     # --- Waiting
-    skipped_since: float | None = None
-    """When a chance was first passed over for locality; never moved by a launch (SPARK-18886)."""
     stuck_since: float | None = None
     maps_first: bool = False
     """Reduces were killed to make room for maps: no reduce starts until a map has."""
@@ -83,6 +90,10 @@ class JobInProgress:
         if (self.state, state) not in _ALLOWED:
             raise AssertionError(f"{self.id} cannot go from {self.state} to {state}")
         self.state = state
+        if state is JobState.RUNNING:
+            self.index.add(self)
+        else:
+            self.index.remove(self)
 
     def plan(self, splits: Sequence[Split]) -> None:
         """The tasks are known."""
@@ -96,6 +107,7 @@ class JobInProgress:
         ]
         self.pending_maps = PendingTasks(self.maps)
         self.pending_reduces = PendingTasks(self.reduces)
+        self.maps_for_reduces = math.ceil(self.settings.slowstart * len(self.maps))
 
     def tasks(self, kind: TaskKind) -> list[TaskInProgress]:
         """All maps or all reduces."""
@@ -117,7 +129,7 @@ class JobInProgress:
             self.state is JobState.RUNNING
             and len(self.pending_reduces) > 0
             and not (self.maps_first and len(self.pending_maps) > 0)
-            and self.maps_done >= math.ceil(self.settings.slowstart * len(self.maps))
+            and self.maps_done >= self.maps_for_reduces
         )
 
     @property
@@ -144,6 +156,7 @@ class JobInProgress:
     def task_won(self, attempt: TaskAttempt, now: float) -> None:
         """The first success of a task."""
         attempt.task.won(attempt, now)
+        self.index.touch(self)
         add_counters(self.won_counters, attempt.counters)
         if attempt.task.kind is TaskKind.MAP:
             self.maps_done += 1
@@ -153,6 +166,7 @@ class JobInProgress:
     def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
         """An attempt ended without success: its task waits again."""
         attempt.task.lost(attempt, now, why)
+        self.index.touch(self)
         self.pending(attempt.task.kind).put_back(attempt.task)
 
     def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
@@ -163,6 +177,7 @@ class JobInProgress:
         task.withdraw(now, why)
         task.losses += 1
         self.maps_done -= 1
+        self.index.touch(self)
         add_counters(
             self.won_counters,
             {g: {n: -v for n, v in names.items()} for g, names in winner.counters.items()},
@@ -185,6 +200,7 @@ class JobInProgress:
     def add_running(self, attempt: TaskAttempt) -> None:
         """An attempt starts; its task waits no more."""
         self.pending(attempt.task.kind).remove(attempt.task)
+        self.index.touch(self)
         self.running[attempt.id] = attempt
         if attempt.task.kind is TaskKind.REDUCE:
             self.running_reduces[attempt.id] = attempt
@@ -192,6 +208,7 @@ class JobInProgress:
     def drop_running(self, attempt: TaskAttempt) -> None:
         """An attempt ended, however."""
         del self.running[attempt.id]
+        self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)
 
     def validate(self) -> None:

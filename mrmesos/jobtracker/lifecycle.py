@@ -35,7 +35,7 @@ def submit(st: State, event: JobSubmitted) -> None:
         settings = JobSettings.of(event.spec)
     except ConfError as bad:
         problem, settings = str(bad), JobSettings.of(_without_conf(event.spec))
-    job = JobInProgress(event.job_id, event.spec, event.token, settings, submitted=st.now)
+    job = JobInProgress(event.job_id, event.spec, event.token, settings, st.now, st.index)
     st.jobs[job.id] = job
     if problem is not None:
         job.error = AttemptError(kind=ErrorKind.INPUT, message=problem)

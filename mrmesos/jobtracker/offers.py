@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.cluster import Agent, Slot, Tracker
 from mrmesos.jobtracker.commands import AcceptOffers, DeclineOffers, ShutdownTracker, SlotLaunch
 from mrmesos.jobtracker.events import Offer
-from mrmesos.jobtracker.find_task import Choice, Found, Nothing, NotYet, find_task
+from mrmesos.jobtracker.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.orders import start_attempt
 from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
-from mrmesos.mesos.resources import Resource, take, total
+from mrmesos.mesos.resources import Amounts, Pool, Resource
 
 REFUSE_SECONDS_LOCALITY = 0.5
-"""Filter of an offer passed over while a task waits for a better agent."""
+"""Filter of an offer passed over while a task waits for a better agent. Mesos' allocator keeps a
+filter for an allocation interval (1 s) at least, so that others are offered the agent in between.
+"""
+COME_BACK_SECONDS = 2.0
+"""An agent that is offered again so soon after all passed it over stood idle in between."""
 
 
 @dataclass(slots=True)
@@ -23,10 +27,12 @@ class _Offered:
     """What one agent offers; several offers of it are one."""
 
     agent: Agent
+    idle: bool
+    """All passed it over not long ago."""
     offer_ids: list[str] = field(default_factory=list)
-    pool: tuple[Resource, ...] = ()
+    resources: list[Resource] = field(default_factory=list)
     launches: list[SlotLaunch] = field(default_factory=list)
-    choice: Choice = field(default_factory=lambda: Nothing(wanted=False))
+    choice: Choice = NOTHING
 
 
 def receive(st: State, offers: Sequence[Offer]) -> None:
@@ -35,41 +41,67 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     """
     offered: dict[str, _Offered] = {}
     for offer in offers:
-        agent = st.cluster.see_agent(offer.agent_id, offer.hostname, offer.address, st.now)
-        entry = offered.setdefault(agent.id, _Offered(agent))
+        agent, new = st.cluster.see_agent(
+            offer.agent_id, offer.hostname, offer.address, st.now, offer.rack
+        )
+        if new:
+            st.index.see_agent(agent)
+        entry = offered.get(agent.id)
+        if entry is None:
+            idle = agent.passed is not None and st.now - agent.passed <= COME_BACK_SECONDS
+            entry = offered[agent.id] = _Offered(agent, idle)
         entry.offer_ids.append(offer.offer_id)
-        entry.pool += offer.resources
+        entry.resources += offer.resources
         for executor_id in offer.executor_ids:
             if executor_id not in st.cluster.trackers:
                 st.emit(ShutdownTracker(executor_id, agent.id))
     st.last_offer = st.now
-    for entry in offered.values():
-        _remember_size(st, entry.pool)
-    taking = [entry for entry in offered.values() if entry.agent.avoid_until <= st.now]
+    pools = [(entry, Pool(entry.resources)) for entry in offered.values()]
+    for _, pool in pools:
+        _remember_size(st, pool.free)
+    _count_idle(st, offered.values(), 1)
+    taking = [(entry, pool) for entry, pool in pools if entry.agent.avoid_until <= st.now]
     while taking:
-        taking = [entry for entry in taking if _place_one(st, entry)]
+        taking = [(entry, pool) for entry, pool in taking if _place_one(st, entry, pool)]
+    _note_passed(st, offered.values())
     _answer(st, list(offered.values()))
 
 
-def _remember_size(st: State, pool: Sequence[Resource]) -> None:
-    here, known = total(pool), st.largest_offer
-    if [here.get(n, 0) for n in ("cpus", "mem")] >= [known.get(n, 0) for n in ("cpus", "mem")]:
-        st.largest_offer = here
+def _remember_size(st: State, here: Amounts) -> None:
+    known = st.largest_offer
+    if (here.get("cpus", 0), here.get("mem", 0)) >= (known.get("cpus", 0), known.get("mem", 0)):
+        st.largest_offer = dict(here)
 
 
-def _place_one(st: State, entry: _Offered) -> bool:
+def _count_idle(st: State, offered: Iterable[_Offered], sign: int) -> None:
+    idle = sum(entry.idle for entry in offered)
+    st.index.chances.passed += sign * idle
+    st.index.chances.again += sign * idle
+
+
+def _note_passed(st: State, offered: Collection[_Offered]) -> None:
+    """Chances that came back idle were counted before the choice, and those taken now are not."""
+    taken = [e for e in offered if e.idle and (e.launches or not isinstance(e.choice, NotYet))]
+    _count_idle(st, taken, -1)
+    for entry in offered:
+        passed = isinstance(entry.choice, NotYet)
+        st.index.chances.passed += passed and not (entry.idle and not entry.launches)
+        entry.agent.passed = st.now if passed else None
+
+
+def _place_one(st: State, entry: _Offered, pool: Pool) -> bool:
     tracker, own = entry.agent.tracker, st.settings.tracker
     if tracker is None:
-        room = Room(total(entry.pool), own, own["cpus"])
+        room = Room(pool.free, own, own["cpus"])
     else:
-        room = Room(total(entry.pool), carried=0 if tracker.carried else own["cpus"])
-    entry.choice = find_task(st.jobs.values(), st.cluster, entry.agent, tracker, room.fits, st.now)
-    if not isinstance(entry.choice, Found):
+        room = Room(pool.free, carried=0 if tracker.carried else own["cpus"])
+    choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits)
+    if not isinstance(choice, Found):
         return False
     if tracker is None:
-        tracker = _new_tracker(st, entry)
-    need = entry.choice.job.settings.need(entry.choice.task.kind)
-    resources, entry.pool = take(entry.pool, room.asks(need))
+        tracker = _new_tracker(st, entry, pool)
+    need = choice.job.settings.need(choice.task.kind)
+    resources = pool.take(room.asks(need))
     slot = Slot(
         id=st.name("slot"),
         agent_id=entry.agent.id,
@@ -80,15 +112,15 @@ def _place_one(st: State, entry: _Offered) -> bool:
         asked=st.now,
     )
     st.cluster.add_slot(slot)
-    first = start_attempt(st, entry.choice, slot, tracker)
+    first = start_attempt(st, choice, slot, tracker)
     entry.launches.append(
         SlotLaunch(slot.id, tracker.id, slot.agent_id, resources, tracker.resources, first)
     )
     return True
 
 
-def _new_tracker(st: State, entry: _Offered) -> Tracker:
-    resources, entry.pool = take(entry.pool, st.settings.tracker)
+def _new_tracker(st: State, entry: _Offered, pool: Pool) -> Tracker:
+    resources = pool.take(st.settings.tracker)
     agent = entry.agent
     tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
     st.cluster.trackers[tracker.id] = agent.tracker = tracker

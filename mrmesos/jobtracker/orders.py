@@ -30,14 +30,15 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     job.trackers.add(tracker.id)
     job.started = job.started or st.now
     job.idle_since, job.waiting = None, ""
+    if (agent := st.cluster.agents.get(slot.agent_id)) is not None:
+        agent.passed = None
     slot.attempt, slot.free_since = attempt, None
     tracker.idle_since = None
     if task.kind is TaskKind.MAP:
         job.stuck_since, job.maps_first = None, False
+        st.index.started(job, found.locality)
         job.count("LAUNCHED_MAPS")
         job.count(_LOCAL_COUNTER[found.locality])
-        if not len(job.pending_maps):
-            job.skipped_since = None
     else:
         job.count("LAUNCHED_REDUCES")
         st.news[job.id] = job

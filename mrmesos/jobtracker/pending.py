@@ -1,13 +1,14 @@
 """Tasks of one job that wait, indexed so that the next one for an agent is found at once.
 
-As Spark's TaskSetManager keeps them: queues by host and one of all, with lazy removal. A task that
-was taken stays in the other queues until it comes to their head, so a choice is O(1) amortised.
+As Spark's TaskSetManager keeps them: queues by host, by rack, of those without preference and of
+all, with lazy removal. A task that was taken stays in the other queues until it comes to their
+head, so a choice is O(1) amortised.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 
 from mrmesos.jobtracker.task import TaskInProgress
 
@@ -17,26 +18,66 @@ AVOID_SECONDS = 10.0
 LOOK_AT = 64
 """Most tasks that one choice examines where it cannot just take the first."""
 
+Usable = Callable[[str], bool]
+
 
 class PendingTasks:
-    """The waiting tasks of one kind. Holds no state of the tasks themselves."""
+    """The waiting tasks of one kind. Holds no state of the tasks themselves.
 
-    __slots__ = ("_again", "_all", "_by_host", "_fresh", "_tasks")
+    `new_hosts` names hosts for which a task began to wait; whoever reads it empties it.
+    """
+
+    __slots__ = (
+        "_again",
+        "_all",
+        "_by_host",
+        "_by_rack",
+        "_fresh",
+        "_looked",
+        "_loose",
+        "_tasks",
+        "new_hosts",
+    )
 
     def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
         self._tasks = tasks
         self._fresh: set[int] = set()
         self._all: deque[int] = deque()
+        self._loose: deque[int] = deque()  # may run anywhere as well as elsewhere
+        self._looked = 0  # how far `look_for_homeless` has come
         self._by_host: dict[str, deque[int]] = {}
+        self._by_rack: dict[str, tuple[int, deque[int]]] = {}  # made when first asked for
         self._again: dict[int, None] = {}  # failed somewhere, in order; few
+        self.new_hosts: list[str] = []
         for task in tasks:
             self._put(task, front=False)
+        self.new_hosts = list(self._by_host)
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._again)
 
     def __contains__(self, task: TaskInProgress) -> bool:
         return task.index in self._fresh or task.index in self._again
+
+    @property
+    def hosts(self) -> Iterable[str]:
+        """All hosts that store the data of any task, waiting or not."""
+        return self._by_host
+
+    @property
+    def retries(self) -> bool:
+        """Whether a task waits that failed before."""
+        return bool(self._again)
+
+    @property
+    def loose(self) -> bool:
+        """Whether a task waits that has no preference, or seemed to have none."""
+        return self._head(self._loose) is not None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a task waits that never failed."""
+        return bool(self._fresh)
 
     def put_back(self, task: TaskInProgress) -> None:
         """A task waits again, before those that were never tried (as in Hadoop)."""
@@ -66,40 +107,78 @@ class PendingTasks:
                 return task
         return None
 
+    def on_host(self, host: str) -> TaskInProgress | None:
+        """A task never failed whose data is on this host."""
+        queue = self._by_host.get(host)
+        return None if queue is None else self._head(queue)
+
     def local_to(self, hosts: Iterable[str]) -> TaskInProgress | None:
         """A task never failed whose data is on one of these hosts."""
         for host in hosts:
-            queue = self._by_host.get(host)
-            if queue and (task := self._head(queue)) is not None:
+            if (task := self.on_host(host)) is not None:
                 return task
         return None
+
+    def on_rack(self, rack: str, version: int, hosts: Collection[str]) -> TaskInProgress | None:
+        """A task never failed whose data is on one of the rack's `hosts`.
+
+        The queue is made when first asked for, and again for another `version` of the rack.
+        """
+        made, queue = self._by_rack.get(rack, (-1, None))
+        if queue is None or made != version:
+            at_hand = [host for host in self._by_host if host in hosts]
+            queue = deque(sorted({i for host in at_hand for i in self._by_host[host]}))
+            self._by_rack[rack] = (version, queue)
+        return self._head(queue)
 
     def first(self) -> TaskInProgress | None:
         """The first task never failed, wherever its data is."""
         return self._head(self._all)
 
-    def unplaced(self, known: Container[str]) -> TaskInProgress | None:
-        """A task for which no host is better than another: it names none, or none of the cluster.
-        Only the first few are looked at: those behind them wait for locality, no longer.
+    def without_preference(self, usable: Usable) -> TaskInProgress | None:
+        """A task never failed for which no agent is better than another: it names no hosts, or was
+        found to name none that is `usable`, and still does.
         """
-        if self._head(self._all) is None:
-            return None
-        for _, index in zip(range(8), self._all, strict=False):
-            split = self._tasks[index].split
-            if index in self._fresh and (
-                split is None or not any(host in known for host in split.hosts)
-            ):
-                return self._tasks[index]
+        while (task := self._head(self._loose)) is not None:
+            if task.split is None or not any(usable(host) for host in task.split.hosts):
+                return task
+            self._loose.popleft()
         return None
 
+    def look_for_homeless(self, usable: Usable) -> bool:
+        """Look at the next LOOK_AT tasks for those that name hosts of which none is `usable`.
+        Whether there is a task without preference now.
+        """
+        if self._head(self._loose) is not None:
+            return True
+        if (first := self._head(self._all)) is None:
+            return False
+        for _ in range(min(LOOK_AT, len(self._tasks))):
+            if self._looked >= len(self._tasks):
+                self._looked = 0
+            index = self._looked = max(self._looked, first.index)
+            self._looked += 1
+            split = self._tasks[index].split
+            if index in self._fresh and split is not None and not any(map(usable, split.hosts)):
+                self._loose.append(index)
+        return self._head(self._loose) is not None
+
     def _put(self, task: TaskInProgress, *, front: bool) -> None:
-        self._fresh.add(task.index)
+        index = task.index
+        self._fresh.add(index)
         hosts = task.split.hosts if task.split is not None else ()
-        for queue in (self._all, *(self._by_host.setdefault(host, deque()) for host in hosts)):
+        queues = [self._all]
+        queues += [self._by_host.setdefault(host, deque()) for host in hosts]
+        if not hosts:
+            queues.append(self._loose)
+        if front:
+            self.new_hosts += hosts
+            self._by_rack.clear()
+        for queue in queues:
             if front:
-                queue.appendleft(task.index)
+                queue.appendleft(index)
             else:
-                queue.append(task.index)
+                queue.append(index)
 
     def _head(self, queue: deque[int]) -> TaskInProgress | None:
         while queue:

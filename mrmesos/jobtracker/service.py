@@ -46,6 +46,7 @@ from mrmesos.jobtracker.http_server import HttpServer, address_towards, split_ad
 from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull
 from mrmesos.jobtracker.planner import Planner
 from mrmesos.jobtracker.taskinfo import source_tree, tracker_command
+from mrmesos.jobtracker.topology import Topology
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
 from mrmesos.wire.ids import cluster_stamp
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
@@ -123,7 +124,9 @@ class JobTrackerService:
         self._server = HttpServer(self._api.application, host or reachable, port)
         self.url = f"http://{reachable}:{self._server.start()}"
         try:
-            callbacks = FrameworkCallbacks(self._thread.post, self._thread.fail)
+            callbacks = FrameworkCallbacks(
+                self._thread.post, self._thread.fail, Topology.of(self._conf)
+            )
             info = framework_info(self._conf, self.url)
             self._driver = self._make_driver(callbacks, info, self._conf, self._master)
             purelib = Path(sysconfig.get_path("purelib"))

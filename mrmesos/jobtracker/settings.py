@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
+from mrmesos.jobtracker.patience import Wait
 from mrmesos.mesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
@@ -52,7 +53,10 @@ class JobSettings:
     reduce_maxattempts: int
     slowstart: float
     ratio: float
-    wait_node: float
+    wait_node: Wait
+    wait_rack: Wait
+    priority: int
+    """0 goes first."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -65,7 +69,9 @@ class JobSettings:
             reduce_maxattempts=conf.get_as(c.REDUCE_MAXATTEMPTS),
             slowstart=min(1.0, conf.get_as(c.SLOWSTART)),
             ratio=conf.get_as(c.MAP_REDUCE_RATIO),
-            wait_node=conf.get_as(c.LOCALITY_WAIT_NODE),
+            wait_node=_wait(conf, c.LOCALITY_WAIT_NODE),
+            wait_rack=_wait(conf, c.LOCALITY_WAIT_RACK),
+            priority=0,
         )
 
     def need(self, kind: TaskKind) -> Amounts:
@@ -75,6 +81,16 @@ class JobSettings:
     def maxattempts(self, kind: TaskKind) -> int:
         """How many failed attempts of one task fail the job."""
         return self.map_maxattempts if kind is TaskKind.MAP else self.reduce_maxattempts
+
+
+def _wait(conf: Conf, setting: Setting[str]) -> Wait:
+    text = conf.get_as(setting)
+    try:
+        return Wait.parse(text)
+    except ValueError:
+        raise ConfError(
+            f"{setting.name}={text!r}: expected seconds, as in 2.5, or chances, as in 20 offers"
+        ) from None
 
 
 def _need(

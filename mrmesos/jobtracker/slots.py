@@ -122,11 +122,13 @@ def serve(st: State, slot: Slot) -> None:
         end_slot(st, slot)
         return
     room = Room(slot.capacity)
-    choice = find_task(st.jobs.values(), st.cluster, agent, tracker, room.fits, st.now)
+    choice = find_task(st.index, agent, tracker, room.fits)
     if isinstance(choice, Found):
         st.held.pop(slot.id, None)
         run_next(st, choice, slot, tracker)
     elif isinstance(choice, NotYet) and st.now - free_since < HOLD_SECONDS:
+        st.index.chances.passed += 1
+        st.index.chances.again += slot.id in st.held
         st.held[slot.id] = slot
     else:
         end_slot(st, slot)

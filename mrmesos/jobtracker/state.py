@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mrmesos.jobtracker.cluster import Cluster, Slot
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.job_index import JobIndex
 from mrmesos.jobtracker.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.settings import Settings
 from mrmesos.jobtracker.task import TaskAttempt
@@ -27,6 +28,8 @@ class State:
     ended: EndedJobs = field(init=False)
     tails: LogTails = field(default_factory=LogTails)
     cluster: Cluster = field(default_factory=Cluster)
+    index: JobIndex = field(init=False)
+    """The jobs that run, by what they could start."""
     attempts: dict[str, TaskAttempt] = field(default_factory=dict)
     """All running attempts."""
     free: list[Slot] = field(default_factory=list)
@@ -50,6 +53,7 @@ class State:
 
     def __post_init__(self) -> None:
         self.ended = EndedJobs(self.settings.retired_max)
+        self.index = JobIndex(self.cluster)
 
     def name(self, what: str) -> str:
         """The next `slot_<stamp>_<n>` or `tracker_<stamp>_<n>`."""
@@ -62,4 +66,4 @@ class State:
 
     def hungry(self) -> bool:
         """Whether any task waits that may run now."""
-        return any(job.hungry for job in self.jobs.values())
+        return self.index.hungry

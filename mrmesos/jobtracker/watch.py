@@ -32,6 +32,7 @@ def tick(st: State) -> None:
     """Look at everything that has a deadline."""
     for tracker in list(st.cluster.trackers.values()):
         _watch_tracker(st, tracker)
+    st.index.tick()
     _watch_slots(st)
     for job in list(st.jobs.values()):
         if job.state is JobState.ABORTING:
@@ -96,6 +97,7 @@ def _unstick(st: State, job: JobInProgress) -> None:
     elif st.now - job.stuck_since >= STUCK_SECONDS:
         # Freed piece by piece, the room must not go to the reduces again before a map fits.
         job.stuck_since, job.maps_first = st.now, True
+        st.index.touch(job)
         alive = [a for a in job.running_reduces.values() if not a.kill_asked]
         if alive:
             youngest = max(alive, key=lambda attempt: attempt.start)

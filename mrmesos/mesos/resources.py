@@ -69,34 +69,66 @@ def take(
 ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
     """Take `need` out of the Resource objects of one agent's offers: (taken, rest).
 
-    Reserved ones go first, as nobody else can use them; otherwise the offer's order holds. All but
-    the amount (role, reservations, allocation_info, …) is as it was offered, which is what a master
-    checks. Taken and rest together are exactly what was offered.
-
-    Raises:
-        NotEnough: `need` is not there.
+    Taken and rest together are exactly what was offered. Raises NotEnough: `need` is not there.
     """
-    wanted = {name: amount for name, amount in need.items() if amount}
-    cuts: dict[int, int] = {}
-    for place in _reserved_first(offered):
-        resource = offered[place]
-        left = wanted.get(resource["name"], 0)
-        if left and _is_plain(resource):
-            cuts[place] = part = min(left, milli(resource["scalar"]["value"]))
-            wanted[resource["name"]] = left - part
-    if any(wanted.values()):
-        missing = {name: amount / 1000 for name, amount in wanted.items() if amount}
-        raise NotEnough(f"the offer lacks {missing}")
-    taken: list[Resource] = []
-    rest: list[Resource] = []
-    for place, resource in enumerate(offered):
-        if not (cut := cuts.get(place, 0)):
-            rest.append(resource)
-            continue
-        taken.append(_with_amount(resource, cut))
-        if left := milli(resource["scalar"]["value"]) - cut:
-            rest.append(_with_amount(resource, left))
-    return tuple(taken), tuple(rest)
+    pool = Pool(offered)
+    return pool.take(need), pool.rest()
+
+
+class Pool:
+    """The Resource objects of one agent's offers, summed once, to be taken from again and again.
+
+    `free` is what can be taken. Reserved objects go first, as nobody else can use them; otherwise
+    the offer's order holds. All but the amount (role, reservations, allocation_info, …) is as it
+    was offered, which is what a master checks.
+    """
+
+    __slots__ = ("_left", "_offered", "_places", "free")
+
+    def __init__(self, offered: Sequence[Resource]) -> None:
+        self.free: dict[str, int] = {}
+        self._offered = offered
+        self._left: dict[int, int] = {}  # by place in `offered`, of those that may be cut
+        self._places: dict[str, list[int]] = {}  # by name, in the order of taking
+        for place in _reserved_first(offered):
+            resource = offered[place]
+            if _is_plain(resource):
+                name, amount = resource["name"], milli(resource["scalar"]["value"])
+                self.free[name] = self.free.get(name, 0) + amount
+                self._left[place] = amount
+                self._places.setdefault(name, []).append(place)
+
+    def take(self, need: Amounts) -> tuple[Resource, ...]:
+        """Take `need` out. Raises NotEnough, and then has taken nothing."""
+        free = self.free
+        missing = {n: amount / 1000 for n, amount in need.items() if amount > free.get(n, 0)}
+        if missing:
+            raise NotEnough(f"the offer lacks {missing}")
+        taken: list[Resource] = []
+        for name, amount in need.items():
+            if not amount:
+                continue
+            free[name] -= amount
+            for place in self._places[name]:
+                left = self._left[place]
+                if cut := min(amount, left):
+                    taken.append(_with_amount(self._offered[place], cut))
+                    self._left[place] = left - cut
+                    amount -= cut
+                    if not amount:
+                        break
+        return tuple(taken)
+
+    def rest(self) -> tuple[Resource, ...]:
+        """What is left, whole objects as they were."""
+        rest: list[Resource] = []
+        for place, resource in enumerate(self._offered):
+            left = self._left.get(place)
+            if left is None or left == milli(resource["scalar"]["value"]):
+                rest.append(resource)
+            elif left:
+                rest.append(_with_amount(resource, left))
+        return tuple(rest)
 
 
 def describe(amounts: Amounts) -> str:

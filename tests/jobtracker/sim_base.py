@@ -74,6 +74,7 @@ class SimAgent:
     hostname: str
     resources: Amounts
     free: Amounts
+    rack: str = ""
     alive: bool = True
     cut_off: bool = False
     """The master does not reach it; what runs there runs on."""
@@ -143,6 +144,7 @@ class Base(ABC):
     def __init__(self, seed: int, faults: Faults | None) -> None:
         self.rng = random.Random(seed)
         self.faults = faults if faults is not None else random_faults(self.rng)
+        self.racks = self.rng.random() < 0.5
         self.now = 1_000_000.0
         self.start = self.now
         self.heap: list[tuple[float, int, Callable[[], None]]] = []

@@ -84,7 +84,8 @@ class MesosSide(Base):
             "cpus": float(self.rng.choice([1, 2, 4])),
             "mem": float(self.rng.choice([2048, 4096])),
         }
-        agent = SimAgent(f"S{self.counter}", f"host{self.counter}", size, dict(size))
+        rack = self.rng.choice(["", "/a", "/b"]) if self.racks else ""
+        agent = SimAgent(f"S{self.counter}", f"host{self.counter}", size, dict(size), rack)
         self.agents[agent.id] = agent
 
     def allocation(self) -> None:
@@ -110,7 +111,14 @@ class MesosSide(Base):
                 offer_id = f"O{self.counter}"
                 self.offers[offer_id] = (agent, part)
                 made.append(
-                    ev.Offer(offer_id, agent.id, agent.hostname, as_json(part), {}, tuple(mine))
+                    ev.Offer(
+                        offer_id,
+                        agent.id,
+                        agent.hostname,
+                        as_json(part),
+                        executor_ids=tuple(mine),
+                        rack=agent.rack,
+                    )
                 )
                 if self.chance(self.faults.rescind):
                     self.take_back(offer_id)

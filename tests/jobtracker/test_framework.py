@@ -95,7 +95,7 @@ def test_every_callback_becomes_its_event() -> None:
     assert events == [
         Registered("f"),
         Registered("f"),
-        OffersReceived((parse_offer(offer_json(1)),)),
+        OffersReceived((parse_offer(offer_json(1), "r1"),)),
         OfferRescinded("o"),
         SlotUpdated("s", "", "TASK_RUNNING"),
         TrackerLost("t", "a", 256),

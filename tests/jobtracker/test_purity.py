@@ -8,7 +8,17 @@ from pathlib import Path
 import mrmesos.jobtracker.core as core
 
 ROOM = Path(core.__file__).parent
-ALLOWED = {"__future__", "abc", "collections", "dataclasses", "enum", "math", "typing"}
+ALLOWED = {
+    "__future__",
+    "abc",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "enum",
+    "heapq",
+    "math",
+    "typing",
+}
 FRIENDS = ("mrmesos.api", "mrmesos.conf", "mrmesos.wire", "mrmesos.mesos.resources")
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.resources import (
     NotEnough,
+    Pool,
     Resource,
     describe,
     milli,
@@ -120,8 +121,8 @@ def test_reserved_first_and_copied_exactly() -> None:
     taken, rest = take(offered, {"cpus": 3000, "mem": 64_000})
     assert list(taken) == [
         scalar("cpus", 2.0, **MR, **RESERVED),
-        scalar("mem", 64.0, **MR, **RESERVED),
         scalar("cpus", 1.0, **MR),
+        scalar("mem", 64.0, **MR, **RESERVED),
     ]
     assert list(rest) == [
         scalar("mem", 448.0, **MR, **RESERVED),
@@ -141,3 +142,14 @@ def test_the_same_object_twice() -> None:
     taken, rest = take([one, one], {"cpus": 1500})
     assert by_bucket(taken) + by_bucket(rest) == by_bucket([one, one])
     assert total(taken) == {"cpus": 1500}
+
+
+@given(offered_lists, st.data())
+def test_a_pool_is_taken_from_again_and_again(offered: list[Json], data: st.DataObject) -> None:
+    taken: list[Resource] = []
+    pool = Pool(offered)
+    for _ in range(3):
+        need = {name: data.draw(st.integers(0, most)) for name, most in pool.free.items()}
+        taken += pool.take(need)
+        assert {**dict.fromkeys(pool.free, 0), **total(pool.rest())} == pool.free
+    assert by_bucket(taken) + by_bucket(pool.rest()) == by_bucket(offered)

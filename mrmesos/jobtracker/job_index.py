@@ -1,0 +1,341 @@
+"""Which jobs could start what on an agent, known before it is asked.
+
+A set of jobs is an integer with a bit for each (order.py), so findTask looks at as many jobs as
+it starts or puts off for the first time, not at all there are. Jobs say when they changed
+(`touch`), and are filed anew before the next choice.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mrmesos.jobtracker.cluster import Agent, Cluster
+from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.order import Levels
+from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
+from mrmesos.jobtracker.pending import PendingTasks
+from mrmesos.mesos.resources import Amounts
+from mrmesos.wire.task import Locality
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """One need, and the jobs whose maps or reduces have it."""
+
+    need: Amounts
+    maps: int = 0
+    reduces: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """Where a job is filed."""
+
+    bit: int
+    key: int
+    patience: Patience
+    map_shape: Shape
+    reduce_shape: Shape
+
+
+class JobIndex:
+    """The jobs that run. Bit sets are public for `find_task`, which reads them after `flush`."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.chances = Chances()
+        self.now = 0.0
+        self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
+        self.order = Levels()
+        self._touched: dict[str, JobInProgress] = {}
+        self._jobs: dict[str, JobInProgress] = {}
+        self._at: list[JobInProgress | None] = []
+        self._deadlines: list[tuple[float, int, int, JobInProgress]] = []
+        self._deadline_number = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        # Which jobs have waiting
+        self.maps = 0
+        self.reduces = 0
+        self.retries = 0  # maps that failed before
+        self.loose = 0  # maps without preference
+        self.hosts: dict[str, int] = {}  # maps, by host of their data; some bits are out of date
+        self.racks: dict[str, int] = {}
+        # How patient they are
+        self.clocked = 0  # a wait for locality runs
+        self.counting = 0  # … and counts chances
+        self.rack_level = 0
+        self.any_level = 0
+
+    # --- What jobs tell
+
+    def add(self, job: JobInProgress) -> None:
+        """A job was planned, and may run."""
+        self._jobs[job.id] = job
+        if len(self._at) > 4 * len(self._jobs) + 1024:
+            self._renumber()
+        self._enter(job, Patience(job.settings.wait_node, job.settings.wait_rack))
+
+    def _enter(self, job: JobInProgress, patience: Patience) -> None:
+        bit = 1 << len(self._at)
+        self._at.append(job)
+        settings = job.settings
+        key = settings.priority
+        shapes = self._shape(settings.map_need), self._shape(settings.reduce_need)
+        shapes[0].maps |= bit
+        shapes[1].reduces |= bit
+        job.place = Place(bit, key, patience, *shapes)
+        job.pending_maps.new_hosts = list(job.pending_maps.hosts)
+        self.order.add(key, bit)
+        self._file_patience(job.place)
+        self._touched[job.id] = job
+
+    def _shape(self, need: Amounts) -> Shape:
+        return self.shapes.setdefault(tuple(sorted(need.items())), Shape(need))
+
+    def remove(self, job: JobInProgress) -> None:
+        """A job runs no more."""
+        self._touched.pop(job.id, None)
+        place, job.place = job.place, None
+        if place is None:
+            return
+        del self._jobs[job.id]
+        bit = place.bit
+        self._at[bit.bit_length() - 1] = None
+        self.maps &= ~bit
+        self.reduces &= ~bit
+        self.retries &= ~bit
+        self.loose &= ~bit
+        self.clocked &= ~bit
+        self.counting &= ~bit
+        self.rack_level &= ~bit
+        self.any_level &= ~bit
+        for host in job.pending_maps.hosts:
+            self._drop(self.hosts, host, bit)
+            for agent in self.cluster.hosts.get(host, ()):
+                self._drop(self.racks, agent.rack, bit)
+        place.map_shape.maps &= ~bit
+        place.reduce_shape.reduces &= ~bit
+        for shape in (place.map_shape, place.reduce_shape):
+            if not shape.maps | shape.reduces:
+                self.shapes.pop(tuple(sorted(shape.need.items())), None)
+        self.order.discard(place.key, bit)
+        if not self._jobs:
+            self._at.clear()
+            self._deadlines.clear()
+            self._clear()
+
+    @staticmethod
+    def _drop(masks: dict[str, int], name: str, bit: int) -> None:
+        mask = masks.get(name, 0) & ~bit
+        if mask:
+            masks[name] = mask
+        else:
+            masks.pop(name, None)
+
+    def _renumber(self) -> None:
+        """Give the lowest bits to the jobs there are, in their order: many have ended."""
+        entered = [(job, job.place) for job in self._at if job is not None]
+        self._at.clear()
+        self._clear()
+        self.shapes.clear()
+        self.order = Levels()
+        for job, place in entered:
+            if place is not None:
+                self._enter(job, place.patience)
+
+    def touch(self, job: JobInProgress) -> None:
+        """Something of a job changed."""
+        if job.place is not None:
+            self._touched[job.id] = job
+
+    def flush(self) -> None:
+        """File anew what changed."""
+        while self._touched:
+            self._refresh(self._touched.popitem()[1])
+
+    def _refresh(self, job: JobInProgress) -> None:
+        place = job.place
+        if place is None:
+            return
+        bit, pending = place.bit, job.pending_maps
+        wants = job.wants_map
+        if wants != (self.maps & bit != 0):
+            self.maps ^= bit
+        if job.wants_reduce != (self.reduces & bit != 0):
+            self.reduces ^= bit
+        if (wants and pending.retries) != (self.retries & bit != 0):
+            self.retries ^= bit
+        if (wants and pending.loose) != (self.loose & bit != 0):
+            self.loose ^= bit
+        if pending.new_hosts:
+            self._file_hosts(bit, pending)
+        if not len(pending) and place.patience.forget():
+            self._file_patience(place)
+
+    def _file_hosts(self, bit: int, pending: PendingTasks) -> None:
+        for host in pending.new_hosts:
+            self.hosts[host] = self.hosts.get(host, 0) | bit
+            for agent in self.cluster.hosts.get(host, ()):
+                if agent.rack:
+                    self.racks[agent.rack] = self.racks.get(agent.rack, 0) | bit
+        pending.new_hosts = []
+
+    def see_agent(self, agent: Agent) -> None:
+        """An agent, or its rack, is new."""
+        if agent.rack:
+            mask = self.racks.get(agent.rack, 0)
+            for host in agent.hosts:
+                mask |= self.hosts.get(host, 0)
+            if mask:
+                self.racks[agent.rack] = mask
+
+    # --- What find_task asks
+
+    @property
+    def hungry(self) -> bool:
+        """Whether any task waits that may run now."""
+        self.flush()
+        return bool(self.maps | self.reduces)
+
+    def usable(self, host: str) -> bool:
+        """Whether an attempt could be started on a host of this name."""
+        return self.cluster.usable(host, self.now)
+
+    def job_of(self, bit: int) -> JobInProgress:
+        """The job that has this bit."""
+        job = self._at[bit.bit_length() - 1]
+        if job is None:
+            raise AssertionError("no job has this bit")
+        return job
+
+    def no_task_on(self, host: str, place: Place) -> None:
+        """None of the job's maps with data on this host waits any more."""
+        if self.hosts.get(host, 0) & place.bit:
+            self._drop(self.hosts, host, place.bit)
+
+    def jobs_of(self, mask: int) -> Iterator[JobInProgress]:
+        """The jobs of a set, the oldest first."""
+        while mask:
+            low = mask & -mask
+            yield self.job_of(low)
+            mask ^= low
+
+    # --- Waiting for locality
+
+    def advance(self, now: float) -> None:
+        """Time went on: end the waits that are over."""
+        self.now = now
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            _, _, version, job = heapq.heappop(deadlines)
+            if job.place is not None and self._valid(version, job):
+                self._over(job.place, job)
+
+    def pass_over(self, mask: int) -> bool:
+        """These jobs, whose maps would fit, pass over a chance. Whether one of them need not have,
+        so that the choice is to be made again.
+        """
+        again = False
+        for job in self.jobs_of(mask & ~self.clocked & ~self.any_level):
+            place = job.place
+            if place is None or not job.pending_maps.fresh:
+                continue
+            if self.find_homeless(job):
+                again = True
+                continue
+            patience = place.patience
+            patience.start(self.now, self.chances)
+            self._file_patience(place)
+            if patience.wait.seconds and patience.since is not None:
+                self._at_latest(patience.since + patience.wait.seconds, job)
+                again |= patience.since + patience.wait.seconds <= self.now
+        for job in self.jobs_of(mask & self.counting):
+            if job.place is not None and job.place.patience.skip():
+                self._over(job.place, job)
+        if again:
+            self.advance(self.now)
+        return again
+
+    def find_homeless(self, job: JobInProgress) -> bool:
+        """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
+        if not job.pending_maps.look_for_homeless(self.usable):
+            return False
+        self._touched[job.id] = job
+        return True
+
+    def started(self, job: JobInProgress, locality: Locality) -> None:
+        """A map of the job was started."""
+        place = job.place
+        if place is not None and place.patience.started(locality, self.now, self.chances):
+            self._file_patience(place)
+
+    def tick(self) -> None:
+        """Jobs that wait long may wait for hosts that are gone."""
+        for job in self.jobs_of(self.clocked & self.maps):
+            self.find_homeless(job)
+
+    def _over(self, place: Place, job: JobInProgress) -> None:
+        racks = bool(self.cluster.racks)
+        deadline = place.patience.over(self.now, self.chances, racks=racks)
+        self._file_patience(place)
+        if deadline is not None:
+            self._at_latest(deadline, job)
+
+    def _at_latest(self, deadline: float, job: JobInProgress) -> None:
+        if job.place is None:
+            return
+        self._deadline_number += 1
+        entry = (deadline, self._deadline_number, job.place.patience.version, job)
+        heapq.heappush(self._deadlines, entry)
+        if len(self._deadlines) > 4 * len(self._jobs) + 1024:  # most are of waits that ended early
+            self._deadlines = [e for e in self._deadlines if self._valid(e[2], e[3])]
+            heapq.heapify(self._deadlines)
+
+    @staticmethod
+    def _valid(version: int, job: JobInProgress) -> bool:
+        return job.place is not None and job.place.patience.version == version
+
+    def _file_patience(self, place: Place) -> None:
+        bit, patience = place.bit, place.patience
+        waits = patience.since is not None
+        if waits != (self.clocked & bit != 0):
+            self.clocked ^= bit
+        if (waits and patience.wait.offers > 0) != (self.counting & bit != 0):
+            self.counting ^= bit
+        if (patience.level >= RACK) != (self.rack_level & bit != 0):
+            self.rack_level ^= bit
+        if (patience.level == ANY) != (self.any_level & bit != 0):
+            self.any_level ^= bit
+
+    # --- For tests
+
+    def validate(self) -> None:
+        """Raise AssertionError where a set does not say what its jobs say."""
+        self.flush()
+        for job in self._jobs.values():
+            place, pending = job.place, job.pending_maps
+            assert place is not None, job.id
+            bit, patience = place.bit, place.patience
+            assert self.job_of(bit) is job
+            assert bool(self.maps & bit) == job.wants_map, job.id
+            assert bool(self.reduces & bit) == job.wants_reduce, job.id
+            assert bool(self.retries & bit) == (job.wants_map and pending.retries), job.id
+            assert bool(self.loose & bit) == (job.wants_map and pending.loose), job.id
+            assert bool(self.clocked & bit) == (patience.since is not None), job.id
+            assert bool(self.any_level & bit) == (patience.level == ANY), job.id
+            assert bool(self.rack_level & bit) == (patience.level != NODE), job.id
+            assert place.map_shape.maps & bit, job.id
+            assert place.reduce_shape.reduces & bit, job.id
+            for host in pending.hosts:
+                if pending.on_host(host) is not None:
+                    assert self.hosts.get(host, 0) & bit, (job.id, host)
+                    for agent in self.cluster.hosts.get(host, ()):
+                        rack = self.racks.get(agent.rack, 0)
+                        assert not agent.rack or rack & bit, (job.id, agent)
+        known = sum(job.place.bit for job in self._jobs.values() if job.place is not None)
+        all_sets = self.maps | self.reduces | self.clocked | self.any_level | self.order.all
+        assert not all_sets & ~known
