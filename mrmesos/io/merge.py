@@ -135,6 +135,9 @@ def _row_by_row(pieces: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             heapq.heappop(heap)
 
 
+_Groups = Iterable[Iterator[Any]]
+
+
 # --- Groups --------------------------------------------------------------------------------------
 def group_spans(batch: pa.RecordBatch) -> np.ndarray:
     """Where each group of equal keys of a sorted batch begins, and its number of rows at the end.
@@ -208,24 +211,27 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, Iterator[A
     that; what it gives afterwards is not defined.
     """
     # Chained, so that no Python code runs for each of as many groups as there may be rows.
-    return chain.from_iterable(_groups_by_batch(_filled(batches)))
+    return chain.from_iterable(starmap(zip, grouped_batches(batches)))
 
 
-_Groups = Iterable[tuple[Any, Iterator[Any]]]
+def grouped_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[Any], _Groups]]:
+    """As `grouped`, many groups together: their keys, and as many iterators over their values.
 
-
-def _groups_by_batch(stream: Iterator[pa.RecordBatch]) -> Iterator[_Groups]:
+    All of these are to be used before the next are asked for.
+    """
+    stream = _filled(batches)
     batch = next(stream, None)
     while batch is not None:
         spans = group_spans(batch)
         starts = pa.array(spans[:-1])
         keys = decode_column(batch.column(KEY).take(starts), batch.schema.field(KEY))
         values = _values(batch)
-        yield zip(keys[:-1], map(iter, _parts(values, spans[:-1])), strict=True)
+        key = keys.pop()
+        yield keys, map(iter, _parts(values, spans[:-1]))
         tail = _Tail(batch.slice(batch.num_rows - 1), stream)
-        key, first = keys[-1], values[int(spans[-2]) :]
+        first = values[int(spans[-2]) :]
         del batch, keys, values
-        yield ((key, tail.values(first)),)
+        yield [key], iter((tail.values(first),))
         batch = tail.finish()
 
 

@@ -8,11 +8,10 @@ and combined before they are sorted at all; the sort buffer combines what is lef
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,15 +24,30 @@ from mrmesos.io.batches import take
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.decode import decode_column
 from mrmesos.io.grouping import without_repeats
+from mrmesos.io.merge import group_spans
 from mrmesos.io.schema import KEY, VALUE
 from mrmesos.io.sortkey import sort_column, with_sort_column
+from mrmesos.tasktracker.large_groups import (
+    LargeGroups,
+    by_code,
+    by_span,
+    enough,
+    put_back,
+    radix_order,
+    without,
+)
 from mrmesos.tasktracker.records import Groups
 from mrmesos.tasktracker.reducing import BatchGroupReducer, GroupReducer
 from mrmesos.tasktracker.user_code import make_task, wrong_use
 
 Batches = Iterator[pa.RecordBatch]
 
-_WORTHWHILE = 0.35
+# What is left of the records where folding them pays: numbering keys in Arrow costs 60 ns a record,
+# sorting, writing, merging and reading one that is left 250 ns.
+_WORTHWHILE = 0.75
+# Finding the key's list in a dict saves that, and making a column; but it calls for every key.
+_GROUPS_WORTHWHILE = 0.2
+_DISTINCT_WORTHWHILE = 0.35
 _PAUSE_MAX = 64
 
 
@@ -76,8 +90,9 @@ def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combine
 class _Adviser:
     """Whether folding chunks before the sort pays: pauses, longer each time, where it does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, worthwhile: float) -> None:
         self.taken = self.given = 0
+        self._worthwhile = worthwhile
         self._pause = self._next_pause = 0
 
     @property
@@ -94,7 +109,7 @@ class _Adviser:
 
     def pays(self, rows: int, distinct: int) -> bool:
         """Learn that `rows` records have `distinct` keys; whether to fold them."""
-        if distinct <= _WORTHWHILE * rows:
+        if distinct <= self._worthwhile * rows:
             self._next_pause = 0
             return True
         self._next_pause = min(_PAUSE_MAX, 2 * self._next_pause + 1)
@@ -111,19 +126,10 @@ class _Grouping:
     def __init__(self, encoded: pa.DictionaryArray) -> None:
         self.distinct = len(encoded.dictionary)
         self.codes = encoded.indices.to_numpy()
-        self.order = _radix_order(self.codes, self.distinct)
+        self.order = radix_order(self.codes, self.distinct)
         self.starts = np.zeros(self.distinct + 1, np.int64)
         np.cumsum(np.bincount(self.codes, minlength=self.distinct), out=self.starts[1:])
         self.firsts = self.order[self.starts[:-1]]
-
-
-def _radix_order(codes: npt.NDArray[np.int32], distinct: int) -> npt.NDArray[np.int64]:
-    """A stable argsort. numpy sorts 16-bit integers by radix, several times faster than others."""
-    order = np.argsort(codes.astype(np.uint16), kind="stable")
-    if distinct > 1 << 16:
-        high = (codes >> 16).astype(np.uint16)
-        order = order[np.argsort(high[order], kind="stable")]
-    return order
 
 
 def _encoded(batch: pa.RecordBatch) -> pa.DictionaryArray | None:
@@ -140,7 +146,8 @@ class ReducerCombiner:
     def __init__(self, combiner: Reducer, encoder: ColumnEncoder) -> None:
         self._combiner = combiner
         self._reducer = GroupReducer(combiner, encoder, "combiner", "map")
-        self._adviser = _Adviser()
+        self._adviser = _Adviser(_WORTHWHILE)
+        self._groups_adviser = _Adviser(_GROUPS_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
@@ -149,34 +156,42 @@ class ReducerCombiner:
 
     def wants_groups(self) -> bool:
         """See Combiner."""
-        return not self._adviser.paused
+        return not self._groups_adviser.paused
 
     def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
         """See Combiner."""
-        if not self._adviser.pays(rows, len(groups)):
+        if not self._groups_adviser.pays(rows, len(groups)):
             return None
         made = self._reducer.over_groups(list(groups), map(iter, groups.values()))
         return self._counted(made, rows)
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
+        self._groups_adviser.wanted()  # the pause goes on
         if not self._adviser.wanted():
             return iter((batch,))
         batch = with_sort_column(batch)
         encoded = _encoded(batch)
-        if encoded is None or not self._adviser.pays(batch.num_rows, len(encoded.dictionary)):
+        if encoded is None:
             return iter((batch,))
-        grouping = _Grouping(encoded)
+        codes, distinct = encoded.indices.to_numpy(), len(encoded.dictionary)
+        groups = by_code(codes, distinct, enough(batch))
+        if not self._adviser.pays(batch.num_rows, batch.num_rows - len(groups.rows) + len(groups)):
+            return iter((batch,))
+        made = self._counted(self._reduced(batch, groups), len(groups.rows))
+        return chain((without(batch, groups.rows),), made)
+
+    def _reduced(self, batch: pa.RecordBatch, groups: LargeGroups) -> Batches:
+        """What the reducer makes of these groups."""
         keys = decode_column(
-            batch.column(KEY).take(pa.array(grouping.firsts)), batch.schema.field(KEY)
+            batch.column(KEY).take(pa.array(groups.firsts)), batch.schema.field(KEY)
         )
         values = decode_column(
-            batch.column(VALUE).take(pa.array(grouping.order)), batch.schema.field(VALUE)
+            batch.column(VALUE).take(pa.array(groups.rows)), batch.schema.field(VALUE)
         )
-        bounds = grouping.starts.tolist()
+        bounds = groups.starts.tolist()
         stretches = map(slice, bounds, islice(bounds, 1, None))
-        made = self._reducer.over_groups(keys, map(iter, map(values.__getitem__, stretches)))
-        return self._counted(made, batch.num_rows)
+        return self._reducer.over_groups(keys, map(iter, map(values.__getitem__, stretches)))
 
     def _counted(self, batches: Batches, taken: int) -> Batches:
         self._adviser.taken += taken
@@ -185,8 +200,13 @@ class ReducerCombiner:
             yield batch
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """See Combiner."""
-        return self._reducer.over_sorted(batches)
+        """See Combiner. A key's records in two batches are folded apart."""
+        for batch in batches:
+            groups = by_span(group_spans(batch), enough(batch))
+            if len(groups):
+                yield from put_back(batch, groups, self._reduced(batch, groups))
+            else:
+                yield batch
 
     def close(self) -> None:
         """See Combiner."""
@@ -286,7 +306,7 @@ class DistinctCombiner:
     """
 
     def __init__(self) -> None:
-        self._adviser = _Adviser()
+        self._adviser = _Adviser(_DISTINCT_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:

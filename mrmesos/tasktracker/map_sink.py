@@ -41,7 +41,7 @@ OpenOutput = Callable[[Attempt, JobFacts], Writer]
 """Opens an attempt's part file; `open_part` does."""
 
 
-_FOLD_ROWS = 1 << 19
+_FOLD_ROWS = 1 << 20
 _FOLD_BYTES = 32 << 20
 # With nothing to fold, batches of this size are not worth another copy.
 _LARGE_BYTES = 256 << 10
@@ -49,7 +49,7 @@ _GROUPS_ROWS = 1 << 20
 _GROUPS_BYTES = 64 << 20
 # After so many pairs it shows whether keys repeat enough for groups to pay.
 _LOOK_ROWS = 1 << 15
-_LOOK_DISTINCT = 0.4
+_LOOK_DISTINCT = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import starmap
+from itertools import chain
 from operator import length_hint
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
 from mrmesos.io.aggregate import Stage, combine_with
 from mrmesos.io.batches import cut
 from mrmesos.io.columns import ColumnEncoder
-from mrmesos.io.merge import group_spans, grouped, same_key, whole_groups
+from mrmesos.io.merge import group_spans, grouped_batches, same_key, whole_groups
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError, is_bytes, is_text
 from mrmesos.io.sorting import changes
 from mrmesos.io.sortkey import drop_sort_column, sort_column, with_sort_column
@@ -53,10 +53,13 @@ class Guard:
 
 
 class Folder(Protocol):
-    """Makes output of sorted batches. `groups` counts the keys it was given."""
+    """Makes output of sorted batches."""
 
     name: str
-    groups: int
+
+    @property
+    def groups(self) -> int:
+        """Keys so far."""
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What the user's class makes of sorted batches, group after group, lazily."""
@@ -84,40 +87,42 @@ class GroupReducer:
         self._keys: list[Any] = []  # of the groups being reduced; how far is what is left to come
         self._position: Iterator[Any] = iter(())
         self.name = type(reducer).__name__
-        self.groups = 0
+        self._done = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """See Folder."""
         guard = Guard(batches)
-        groups = self._followed(grouped(iter(guard)))
         reduce = self._reducer.reduce
-        yield from self._drain(flatten(reduce, starmap(reduce, groups)), guard)
+        calls = (
+            map(reduce, self._begun(keys), values) for keys, values in grouped_batches(iter(guard))
+        )
+        yield from self._drain(flatten(reduce, chain.from_iterable(calls)), guard)
 
     def over_groups(
         self, keys: list[Any], values: Iterable[Iterator[Any]]
     ) -> Iterator[pa.RecordBatch]:
         """What the reducer makes of these groups, in batches; as many keys as iterators."""
         reduce = self._reducer.reduce
-        self._keys, self._position = keys, iter(keys)
-        self.groups += len(keys)
-        yield from self._drain(flatten(reduce, map(reduce, self._position, values)), None)
-        self._keys = []
+        yield from self._drain(flatten(reduce, map(reduce, self._begun(keys), values)), None)
 
     def close(self) -> Iterator[pa.RecordBatch]:
         """See Folder."""
-        self._keys = []
+        self._begun([])
         yield from self._drain(self._closing(), None)
 
     def _closing(self) -> Iterator[Any]:
         yield from self._reducer.close() or ()
 
-    def _followed(
-        self, groups: Iterable[tuple[Any, Iterator[Any]]]
-    ) -> Iterator[tuple[Any, Iterator[Any]]]:
-        for group in groups:
-            self.groups += 1
-            self._keys = [group[0]]
-            yield group
+    @property
+    def groups(self) -> int:
+        """How many keys the reducer was given, told from how far the iterator over them is."""
+        return self._done + len(self._keys) - length_hint(self._position)
+
+    def _begun(self, keys: list[Any]) -> Iterator[Any]:
+        """Keys to be reduced next, all before them having been."""
+        self._done += len(self._keys)
+        self._keys, self._position = keys, iter(keys)
+        return self._position
 
     def _drain(self, items: Iterator[Any], guard: Guard | None) -> Iterator[pa.RecordBatch]:
         while True:
