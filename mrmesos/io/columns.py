@@ -282,8 +282,7 @@ def _struct(arrays: list[pa.Array], names: list[str], mask: np.ndarray | None) -
     """A struct array of the children of its present rows; null where the mask is true."""
     if mask is None:
         return pa.StructArray.from_arrays(arrays, names=names)
-    where = np.cumsum(~mask) - 1
-    rows = pa.array(np.maximum(where, 0))  # a null row holds a copy of a neighbour's children
+    rows = pa.array(np.cumsum(~mask) - 1, mask=mask)  # a null row's children are null as well
     spread = [array.take(rows) for array in arrays]
     return pa.StructArray.from_arrays(spread, names=names, mask=pa.array(mask))
 

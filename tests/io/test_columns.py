@@ -330,3 +330,11 @@ def test_integers_no_double_holds_are_pickled_as_values_and_refused_as_keys() ->
     with pytest.raises(RecordTypeError, match="do not fit one type"):
         unify_batches([encode_pairs([2**53 + 1], [1]), encode_pairs([0.5], [1])])
     assert conform(small, small.schema) is small
+
+
+def test_no_tuple_is_copied_to_where_there_is_none() -> None:
+    values = [("x" * 1_000_000, 1), *[None] * 1000, ("y", 2)]
+    batch = encode_pairs(list(range(len(values))), values)
+    batch.validate(full=True)
+    assert batch.nbytes < 2_000_000
+    assert decode_batch(batch)[1] == values
