@@ -170,3 +170,21 @@ def test_texts_and_bytes_of_many_rows() -> None:
     ]
     expected = sorted(range(len(keys)), key=keys.__getitem__)
     assert argsort(pa.array(keys)).tolist() == expected
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=40),
+    st.integers(8, 280),
+    st.sampled_from([0, 9, 17, 60, 254, 270]),
+)
+def test_long_values_that_repeat_keep_their_order(
+    kinds: list[int], width: int, differing: int
+) -> None:
+    values = []
+    for kind in kinds:
+        value = bytearray(b"x" * width)
+        value[min(differing, width - 1)] = kind
+        values.append(bytes(value) if kind < 3 else bytes(value[:-1]))
+    column = pa.array(values, pa.binary())
+    expected = sorted(range(len(values)), key=values.__getitem__)
+    assert argsort(column).tolist() == expected
