@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mrmesos import conf as c
+from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.commands import SlotLaunch
 from mrmesos.mesos.resources import total
@@ -15,6 +17,7 @@ from mrmesos.simulator.attempts import Attempts
 from mrmesos.simulator.machines import SimJob, SimSlot, SimTracker
 from mrmesos.simulator.master import Account, Agent
 from mrmesos.simulator.scene import Scene
+from mrmesos.simulator.spec import as_text
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.task import AttemptState
 
@@ -37,7 +40,9 @@ class Executors(Attempts):
         self.slots: dict[str, SimSlot] = {}
         self.on_agent: dict[str, tuple[str, ...]] = {}
         """Living TaskTrackers, as an offer names them."""
-        self.clock.after(self.spec.trackers.heartbeat, self._sweep)
+        expiry = Conf(as_text(self.spec.conf)).get_as(c.TASKTRACKER_EXPIRY_SECONDS)
+        self._longest = min(self.spec.trackers.heartbeat, expiry / 2)
+        self.clock.after(self._longest / 4, self._sweep)
 
     # --- Slots -----------------------------------------------------------------------------------
 
@@ -221,8 +226,8 @@ class Executors(Attempts):
 
     def _sweep(self, _: None) -> None:
         """Heartbeats of those that had nothing to report for long."""
-        longest = self.spec.trackers.heartbeat
+        before = self.clock.now - self._longest * 3 / 4
         for tracker in list(self.trackers.values()):
-            if tracker.up and self.clock.now - tracker.spoke >= longest - 0.001:
+            if tracker.up and tracker.spoke <= before:
                 self.beat(tracker)
-        self.clock.after(longest / 4, self._sweep)
+        self.clock.after(self._longest / 4, self._sweep)

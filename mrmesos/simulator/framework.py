@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
+from time import process_time
 
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
@@ -30,7 +30,7 @@ class Framework:
 
     def __init__(self, scene: Scene, number: int) -> None:
         spec = scene.spec
-        self.account = Account(number, spec.frameworks.weight)
+        self.account = Account(number, spec.frameworks.weight, spec.mesos.static_partitions)
         self.jobs: dict[str, SimJob] = {}
         self._scene = scene
         self._clock = scene.clock
@@ -53,9 +53,9 @@ class Framework:
 
     def tell(self, event: ev.Event) -> None:
         """Hand the core an event, and carry out what it commands."""
-        begin = perf_counter()
+        begin = process_time()
         commands = self._core.handle(event, self._clock.now)
-        spent = perf_counter() - begin
+        spent = process_time() - begin
         name, meter = type(event).__name__, self._meter
         meter.core_events[name] = meter.core_events.get(name, 0) + 1
         meter.core_seconds[name] = meter.core_seconds.get(name, 0.0) + spent
@@ -110,34 +110,38 @@ class Framework:
     def offered(self, agents: Sequence[Agent]) -> None:
         """The core answers in the same event."""
         self._meter.offers += len(agents)
-        self.tell(ev.OffersReceived(tuple([self._offer(agent) for agent in agents])))
+        number = self.account.number
+        offers = [agent.offers.get(number) or self._offer(agent) for agent in agents]
+        self.tell(ev.OffersReceived(tuple(offers)))
 
     def _offer(self, agent: Agent) -> ev.Offer:
-        offer = agent.offers.get(self.account.number)
-        if offer is None:
-            offer = agent.offers[self.account.number] = ev.Offer(
-                offer_id=f"O{agent.id}",
-                agent_id=agent.id,
-                hostname=agent.hostname,
-                resources=self._master.resources(agent.free),
-                attributes=agent.attributes,
-                executor_ids=self._executors.on_agent.get(agent.id, ()),
-            )
+        """An offer has its agent's id: the core answers it before there can be another."""
+        offer = agent.offers[self.account.number] = ev.Offer(
+            offer_id=agent.id,
+            agent_id=agent.id,
+            hostname=agent.hostname,
+            resources=self._master.resources(agent.free),
+            attributes=agent.attributes,
+            rack=agent.attributes["rack"],
+            executor_ids=self._executors.on_agent.get(agent.id, ()),
+        )
         return offer
 
     def _accept(self, command: cmd.AcceptOffers) -> None:
         for launch in command.launches:
             self._executors.launch(launch)
         self._meter.launches += len(command.launches)
-        for offer_id in command.offer_ids:
-            agent = self._master.agents[offer_id[1:]]
-            self._master.refuse(self.account, agent, command.refuse_seconds)
+        agents = self._agents(command.offer_ids)
+        self._master.refuse(self.account, agents, command.refuse_seconds)
 
     def _decline(self, command: cmd.DeclineOffers) -> None:
         self._meter.declined += len(command.offer_ids)
+        agents = self._agents(command.offer_ids)
+        self._master.refuse(self.account, agents, command.refuse_seconds)
+
+    def _agents(self, offer_ids: Sequence[str]) -> list[Agent]:
         agents = self._master.agents
-        for offer_id in command.offer_ids:
-            self._master.refuse(self.account, agents[offer_id[1:]], command.refuse_seconds)
+        return [agents[offer_id] for offer_id in offer_ids]
 
     # --- Jobs ------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ class Agent:
     alive: bool = True
     offers: dict[int, Offer] = field(default_factory=dict)
     """By framework: an offer of what is free now, kept until that changes."""
+    seen: Amounts | None = None
+    """A copy of `free`, kept until that changes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +49,8 @@ class Account:
 
     number: int
     weight: float
+    partitioned: bool = False
+    """Whether only some agents are offered to it."""
     suppressed: bool = False
     held: Amounts = field(default_factory=dict)
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
@@ -119,6 +123,7 @@ class Master:
             free[name] = left
             held[name] = held.get(name, 0) + amount
         agent.offers.clear()
+        agent.seen = None
         if not _allocatable(free):
             self._roomy.pop(agent.id, None)
 
@@ -130,20 +135,24 @@ class Master:
             held[name] -= amount
         if agent.alive:
             agent.offers.clear()
+            agent.seen = None
             if agent.id not in self._roomy and _allocatable(free):
                 self._roomy[agent.id] = agent
 
     # --- Offers ----------------------------------------------------------------------------------
 
-    def refuse(self, account: Account, agent: Agent, seconds: float) -> None:
+    def refuse(self, account: Account, agents: Iterable[Agent], seconds: float) -> None:
         """Do not offer what is free there now, or less, for some time (an interval at least)."""
         if seconds <= 0:
             return
-        until = self._clock.now + max(seconds, self._interval)
-        old = account.refused.get(agent.id)
-        if old is not None and old[0] >= until and _within(agent.free, old[1]):
-            return
-        account.refused[agent.id] = (until, dict(agent.free))
+        until, refused = self._clock.now + max(seconds, self._interval), account.refused
+        for agent in agents:
+            old = refused.get(agent.id)
+            if old is not None and old[0] >= until and _within(agent.free, old[1]):
+                continue
+            if agent.seen is None:
+                agent.seen = dict(agent.free)
+            refused[agent.id] = (until, agent.seen)
 
     def suppress(self, account: Account) -> None:
         """No offers until the framework revives."""
@@ -185,8 +194,10 @@ class Master:
         if len(wanting) == 1:
             # Agents are numbered at random: to start anywhere is as good as to shuffle them all.
             start = int(self._rng.random() * len(agents))
+            taken = agents[start:] + agents[:start]
             account = wanting[0].account
-            taken = [a for a in agents[start:] + agents[:start] if self._wants(account, a)]
+            if account.refused or account.partitioned:
+                taken = [agent for agent in taken if self._wants(account, agent)]
             if taken:
                 wanting[0].offered(taken)
             return

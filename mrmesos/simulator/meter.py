@@ -80,7 +80,7 @@ class Meter:
     slots_ended: int = 0
     trackers_started: int = 0
     agents_lost: int = 0
-    # --- The core's own
+    # --- The core's own: events by name, and the CPU seconds it took over them
     core_events: dict[str, int] = field(default_factory=dict)
     core_seconds: dict[str, float] = field(default_factory=dict)
 
@@ -114,8 +114,9 @@ class Meter:
 
     def idled(self, amounts: Amounts, seconds: float) -> None:
         """A slot was without attempt."""
-        for name, usage in self.usage.items():
-            usage.idle += amounts.get(name, 0) * seconds
+        if seconds:
+            for name, usage in self.usage.items():
+                usage.idle += amounts.get(name, 0) * seconds
 
     def tracked(self, amounts: Amounts, seconds: float) -> None:
         """A TaskTracker ended."""

@@ -60,7 +60,9 @@ def figures(outcome: Outcome) -> Figures:
 
 
 def pace(outcome: Outcome) -> Figures:
-    """How fast it went here: of the core alone, and of all."""
+    """How fast it went here: of the core alone, and of all. All but `wall_seconds` is CPU time, as
+    others may use the machine too.
+    """
     meter = outcome.meter
     core, events = sum(meter.core_seconds.values()), sum(meter.core_events.values())
     return {
@@ -75,9 +77,9 @@ def pace(outcome: Outcome) -> Figures:
         "core_seconds_by_event": {
             name: _round(seconds) for name, seconds in sorted(meter.core_seconds.items())
         },
-        "core_events_per_second": round(events / outcome.wall),
-        "simulator_events_per_second": round(outcome.happened / outcome.wall),
-        "simulator_seconds": _round(outcome.wall - core),
+        "core_events_per_second": round(events / outcome.cpu),
+        "simulator_events_per_second": round(outcome.happened / outcome.cpu),
+        "simulator_seconds": _round(outcome.cpu - core),
     }
 
 

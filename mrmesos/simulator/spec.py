@@ -65,10 +65,12 @@ class FrameworksSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class TrackerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """TaskTrackers. `heartbeat` is the longest silence of one; ends are reported at once."""
+    """TaskTrackers. `heartbeat` is the longest silence of one, but at most half of
+    `tasktracker.expiry.seconds`; what ends is reported at once.
+    """
 
     startup: NotNegative = 1.5
-    heartbeat: Positive = 30.0
+    heartbeat: Positive = 60.0
 
 
 class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

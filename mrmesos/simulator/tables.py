@@ -73,8 +73,9 @@ def _resources(result: Figures) -> Iterator[str]:
 def _pace(speed: Figures) -> Iterator[str]:
     yield ""
     yield (
-        f"{speed['wall_seconds']:.1f} s of real time, {speed['core_seconds']:.1f} s of it in the "
-        f"core: {speed['decisions_per_core_second']:,} decisions/s of it; "
+        f"{speed['wall_seconds']:.1f} s of real time, {speed['cpu_seconds']:.1f} s of CPU time, of "
+        f"which {speed['core_seconds']:.1f} s in the core: "
+        f"{speed['decisions_per_core_second']:,} decisions/s of it; "
         f"{speed['core_events_per_second']:,} core events/s, "
         f"{speed['simulator_events_per_second']:,} simulated events/s"
     )
