@@ -129,6 +129,8 @@ class Cluster:
     hosts: dict[str, list[Agent]] = field(default_factory=dict)
     racks: dict[str, Rack] = field(default_factory=dict)
     rack_changes: int = 0
+    losses: int = 0
+    """How often an agent was lost or is avoided."""
 
     def see_agent(
         self, agent_id: str, hostname: str, address: str, now: float, rack: str = ""
@@ -170,15 +172,22 @@ class Cluster:
         agent = self.agents.pop(agent_id, None)
         if agent is None:
             return
+        self.losses += 1
         self._leave_rack(agent)
         for host in agent.hosts:
             self.hosts[host].remove(agent)
             if not self.hosts[host]:
                 del self.hosts[host]
 
+    def avoid(self, agent: Agent, until: float) -> None:
+        """Start nothing there for a while."""
+        agent.avoid_until = until
+        self.losses += 1
+
     def usable(self, host: str, now: float) -> bool:
         """Whether an attempt could be started on a host of this name, as far as we know."""
-        return any(agent.avoid_until <= now for agent in self.hosts.get(host, ()))
+        agents = self.hosts.get(host)
+        return agents is not None and any(agent.avoid_until <= now for agent in agents)
 
     def has_others(self, than: Set[str], now: float) -> bool:
         """Whether the cluster has a usable agent beside these ids."""

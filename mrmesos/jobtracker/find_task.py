@@ -169,7 +169,6 @@ class _Search:
         for host in agent.hosts:
             if (task := pending.on_host(host)) is not None:
                 return Found(job, task, Locality.NODE_LOCAL)
-            index.no_task_on(host, place)
         if index.loose & place.bit:
             task = pending.without_preference(index.usable)
             if task is not None:

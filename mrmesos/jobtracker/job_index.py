@@ -62,8 +62,8 @@ class JobIndex:
         self.reduces = 0
         self.retries = 0  # maps that failed before
         self.loose = 0  # maps without preference
-        self.hosts: dict[str, int] = {}  # maps, by host of their data; some bits are out of date
-        self.racks: dict[str, int] = {}
+        self.hosts: dict[str, int] = {}  # maps that never failed, by host of their data
+        self.racks: dict[str, int] = {}  # … by rack; some bits are out of date
         # How patient they are
         self.clocked = 0  # a wait for locality runs
         self.counting = 0  # … and counts chances
@@ -88,7 +88,9 @@ class JobIndex:
         shapes[0].maps |= bit
         shapes[1].reduces |= bit
         job.place = Place(bit, key, patience, *shapes)
-        job.pending_maps.new_hosts = list(job.pending_maps.hosts)
+        pending = job.pending_maps
+        pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
+        pending.done_hosts = []
         self.order.add(key, bit)
         self._file_patience(job.place)
         self._touched[job.id] = job
@@ -173,6 +175,11 @@ class JobIndex:
             self.loose ^= bit
         if pending.new_hosts:
             self._file_hosts(bit, pending)
+        if pending.done_hosts:
+            for host in pending.done_hosts:
+                if not pending.waits_for(host) and self.hosts.get(host, 0) & bit:
+                    self._drop(self.hosts, host, bit)
+            pending.done_hosts = []
         if not len(pending) and place.patience.forget():
             self._file_patience(place)
 
@@ -211,11 +218,6 @@ class JobIndex:
         if job is None:
             raise AssertionError("no job has this bit")
         return job
-
-    def no_task_on(self, host: str, place: Place) -> None:
-        """None of the job's maps with data on this host waits any more."""
-        if self.hosts.get(host, 0) & place.bit:
-            self._drop(self.hosts, host, place.bit)
 
     def jobs_of(self, mask: int) -> Iterator[JobInProgress]:
         """The jobs of a set, the oldest first."""
@@ -262,7 +264,7 @@ class JobIndex:
 
     def find_homeless(self, job: JobInProgress) -> bool:
         """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
-        if not job.pending_maps.look_for_homeless(self.usable):
+        if not job.pending_maps.look_for_homeless(self.usable, self.cluster.losses):
             return False
         self._touched[job.id] = job
         return True
@@ -331,8 +333,10 @@ class JobIndex:
             assert place.map_shape.maps & bit, job.id
             assert place.reduce_shape.reduces & bit, job.id
             for host in pending.hosts:
-                if pending.on_host(host) is not None:
-                    assert self.hosts.get(host, 0) & bit, (job.id, host)
+                waits = pending.on_host(host) is not None
+                assert waits == pending.waits_for(host), (job.id, host)
+                assert waits == (self.hosts.get(host, 0) & bit != 0), (job.id, host)
+                if waits:
                     for agent in self.cluster.hosts.get(host, ()):
                         rack = self.racks.get(agent.rack, 0)
                         assert not agent.rack or rack & bit, (job.id, agent)

@@ -133,12 +133,18 @@ class Patience:
             return False
         if self.relaxed is not None and not (locality is Locality.NODE_LOCAL and self._rested(now)):
             return False
-        if self.relaxed is None and (self.since is None or self._idled(chances)):
+        if self.relaxed is None and (
+            self.since is None or self._just_begun(now) or self._idled(chances)
+        ):
             return False
         before = None if self.since is None else (self.since, self.passed, self.again)
         self.forget()
         self.before = before
         return True
+
+    def _just_begun(self, now: float) -> bool:
+        """Whether to begin the wait anew would change next to nothing."""
+        return self.since is not None and now - self.since < self.wait.seconds / 100
 
     def _rested(self, now: float) -> bool:
         since = now if self.relaxed is None else self.relaxed

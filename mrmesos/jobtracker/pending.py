@@ -24,7 +24,8 @@ Usable = Callable[[str], bool]
 class PendingTasks:
     """The waiting tasks of one kind. Holds no state of the tasks themselves.
 
-    `new_hosts` names hosts for which a task began to wait; whoever reads it empties it.
+    `new_hosts` names hosts for which a task began to wait, `done_hosts` those for which the last
+    one ceased to, both only of tasks never failed; whoever reads them empties them.
     """
 
     __slots__ = (
@@ -32,10 +33,13 @@ class PendingTasks:
         "_all",
         "_by_host",
         "_by_rack",
+        "_counts",
         "_fresh",
+        "_look",
         "_looked",
         "_loose",
         "_tasks",
+        "done_hosts",
         "new_hosts",
     )
 
@@ -45,10 +49,13 @@ class PendingTasks:
         self._all: deque[int] = deque()
         self._loose: deque[int] = deque()  # may run anywhere as well as elsewhere
         self._looked = 0  # how far `look_for_homeless` has come
+        self._look = (-1, 0)  # … since which losses of hosts, and how many tasks it has yet to see
         self._by_host: dict[str, deque[int]] = {}
         self._by_rack: dict[str, tuple[int, deque[int]]] = {}  # made when first asked for
         self._again: dict[int, None] = {}  # failed somewhere, in order; few
+        self._counts: dict[str, int] = {}  # of fresh tasks, by host
         self.new_hosts: list[str] = []
+        self.done_hosts: list[str] = []
         for task in tasks:
             self._put(task, front=False)
         self.new_hosts = list(self._by_host)
@@ -88,8 +95,19 @@ class PendingTasks:
 
     def remove(self, task: TaskInProgress) -> None:
         """A task was taken."""
+        if task.index not in self._fresh:
+            self._again.pop(task.index, None)
+            return
         self._fresh.discard(task.index)
-        self._again.pop(task.index, None)
+        counts = self._counts
+        for host in task.split.hosts if task.split is not None else ():
+            counts[host] -= 1
+            if not counts[host]:
+                self.done_hosts.append(host)
+
+    def waits_for(self, host: str) -> bool:
+        """Whether a task never failed waits whose data is on this host."""
+        return self._counts.get(host, 0) > 0
 
     def retry_for(
         self, agent_id: str, others: Callable[[Set[str]], bool], now: float
@@ -145,18 +163,19 @@ class PendingTasks:
             self._loose.popleft()
         return None
 
-    def look_for_homeless(self, usable: Usable) -> bool:
-        """Look at the next LOOK_AT tasks for those that name hosts of which none is `usable`.
+    def look_for_homeless(self, usable: Usable, losses: int) -> bool:
+        """Look at the next LOOK_AT tasks for those that name hosts of which none is `usable`, but
+        at each only once while `losses` (a number that grows when hosts cease to be usable) stays.
         Whether there is a task without preference now.
         """
         if self._head(self._loose) is not None:
             return True
-        if (first := self._head(self._all)) is None:
-            return False
-        for _ in range(min(LOOK_AT, len(self._tasks))):
-            if self._looked >= len(self._tasks):
-                self._looked = 0
-            index = self._looked = max(self._looked, first.index)
+        if self._look[0] != losses:
+            self._look = (losses, len(self._tasks))
+        some = min(LOOK_AT, self._look[1])
+        self._look = (losses, self._look[1] - some)
+        for _ in range(some):
+            index = self._looked = self._looked % len(self._tasks)
             self._looked += 1
             split = self._tasks[index].split
             if index in self._fresh and split is not None and not any(map(usable, split.hosts)):
@@ -168,7 +187,9 @@ class PendingTasks:
         self._fresh.add(index)
         hosts = task.split.hosts if task.split is not None else ()
         queues = [self._all]
-        queues += [self._by_host.setdefault(host, deque()) for host in hosts]
+        for host in hosts:
+            queues.append(self._by_host.setdefault(host, deque()))
+            self._counts[host] = self._counts.get(host, 0) + 1
         if not hosts:
             queues.append(self._loose)
         if front:

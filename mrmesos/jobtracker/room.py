@@ -28,6 +28,10 @@ class Room:
 
     def fits(self, need: Amounts) -> bool:
         """Whether there is room for a slot for `need` and what goes beside it."""
-        asks = self.asks(need) if self.carried else need
         free, beside = self.free, self.beside
-        return all(free.get(name, 0) >= n + beside.get(name, 0) for name, n in asks.items())
+        for name, amount in need.items():
+            if name == "cpus" and self.carried:
+                amount = max(LEAST_CPUS, amount - self.carried)
+            if free.get(name, 0) < amount + beside.get(name, 0):
+                return False
+        return True

@@ -141,9 +141,10 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
         agent.launch_failures += 1
         enough = agent.launch_failures >= FAILURES_TO_AVOID
         if enough and st.cluster.has_others({agent_id}, st.now):
-            agent.avoid_until, agent.launch_failures = st.now + AVOID_SECONDS, 0
+            agent.launch_failures = 0
+            st.cluster.avoid(agent, st.now + AVOID_SECONDS)
         else:
-            agent.avoid_until = st.now + min(2.0, 0.25 * agent.launch_failures)
+            st.cluster.avoid(agent, st.now + min(2.0, 0.25 * agent.launch_failures))
     states = [tracker.state for tracker in st.cluster.trackers.values()]
     hoped_for = states.count(TrackerState.STARTING)
     if TrackerState.LIVE in states or st.failed_launches < FAILURES_TO_GIVE_UP + hoped_for:

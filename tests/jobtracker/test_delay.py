@@ -133,10 +133,11 @@ def test_hosts_that_are_avoided_or_lost_are_not_waited_for() -> None:
     job = hands.job(*[("a",)] * 3, locality_wait_node="60")
     hands.job(maps=3)
     assert started(hands.offer("a", "b")) == ["m0", "m0"]
-    hands.core.state.cluster.agents["a"].avoid_until = hands.now + 60
+    cluster = hands.core.state.cluster
+    cluster.avoid(cluster.agents["a"], hands.now + 60)
     hands.later(0.5)
     assert launches(hands.offer("c"))[0].first.job_id == job
-    hands.core.state.cluster.agents["a"].avoid_until = 0.0
+    cluster.agents["a"].avoid_until = 0.0
     assert launches(hands.offer("d"))[0].first.job_id != job, "it is back"
     hands.do(ev.AgentLost("a"))
     hands.later(0.5)

@@ -1,0 +1,197 @@
+"""What a scheduling decision costs: offers of many agents at once to a core with many jobs.
+
+    python -m benchmarks.findtask [--agents 10000] [--jobs 1000] [--maps 1000] [--profile]
+
+The production core, offers as a master sends them, CPU time of one core. A decision is one call of
+findTask: a map started, or room that nothing is to start in. Two figures: of the calls alone, and
+of the whole event (offers summed, TaskTrackers and slots made, accepts and declines). For each
+the quotient to a cluster of 100 agents and 10 jobs is told, which ought not to grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import pstats
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.conf import Conf
+from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker import offers as offers_module
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.wire.job import JobSpec
+
+SLOTS = 4
+REPLICAS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A cluster and its load."""
+
+    agents: int
+    jobs: int
+    maps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Decisions, and microseconds of CPU for one: findTask alone, and the whole event."""
+
+    decisions: int
+    started: int
+    find: float
+    event: float
+
+
+def core_with_jobs(size: Size, conf: dict[str, str], where: Callable[[int], str]) -> JobTracker:
+    """A core that has planned all jobs; `where` names the host of a number below the agents'."""
+    rng = random.Random(1)
+    core = JobTracker(Conf(conf), "202611201130")
+    core.handle(ev.Registered("framework"), 1000.0)
+    for number in range(size.jobs):
+        job_id = core.next_job_id()
+        spec = JobSpec(
+            name="benchmark",
+            user=f"user{number % 10}",
+            inputs=("memory://in",),
+            output=f"memory://{job_id}",
+            input_format=TextInput(),
+            output_format=TextOutput(),
+            num_reducers=1,
+            conf={"job.pool": f"pool{number % 10}"},
+            code="0" * 64,
+        )
+        splits = tuple(
+            Split(
+                (FileSlice("memory://in", i, 1),),
+                1,
+                tuple(where(n) for n in rng.sample(range(size.agents), REPLICAS)),
+            )
+            for i in range(size.maps)
+        )
+        core.handle(ev.JobSubmitted(job_id, spec, "token"), 1000.0)
+        core.handle(ev.JobPlanned(job_id, splits), 1000.0)
+    return core
+
+
+def offers_of(size: Size, wave: int, slots: float = SLOTS) -> ev.OffersReceived:
+    """All agents, each with room for `slots` maps."""
+    resources: tuple[dict[str, Any], ...] = tuple(
+        {"name": name, "type": "SCALAR", "scalar": {"value": value}, "role": "*"}
+        for name, value in (("cpus", slots), ("mem", slots * 1024.0 + 128.0), ("disk", 1e5))
+    )
+    return ev.OffersReceived(
+        tuple(
+            ev.Offer(f"o{wave}-{i}", f"S{i}", f"host{i}", resources, rack=f"/r{i // 40}")
+            for i in range(size.agents)
+        )
+    )
+
+
+def measure(size: Size, conf: dict[str, str], *, strangers: bool, waves: int) -> Cost:
+    """Offer every agent `waves` times; with `strangers` no agent holds any data."""
+
+    def where(number: int) -> str:
+        return f"other{number}" if strangers else f"host{number}"
+
+    core = core_with_jobs(size, conf, where)
+    if strangers:
+        # Agents that hold the data are known, and too small for anything.
+        small = offers_of(size, -1, 0.01).offers
+        known = tuple(
+            ev.Offer(f"k{i}", f"K{i}", where(i), offer.resources) for i, offer in enumerate(small)
+        )
+        core.handle(ev.OffersReceived(known), 1000.0)
+    events = [offers_of(size, wave) for wave in range(waves)]
+    gc.collect()
+    gc.freeze()  # what the jobs hold lives long, and is none of the collector's business
+    inner = [0, 0]
+    original = offers_module.find_task
+
+    def timed(*args: Any) -> Any:
+        begin = time.thread_time_ns()
+        choice = original(*args)
+        inner[0] += time.thread_time_ns() - begin
+        inner[1] += 1
+        return choice
+
+    event_ns, event_decisions, started = 0, 0, 0
+    for wave, event in enumerate(events):
+        # Every other wave tells of the calls, the others of the whole event without the stop-watch.
+        timing = wave % 2 == 0
+        offers_module.find_task = timed if timing else original
+        begin = time.thread_time_ns()
+        core.handle(event, 1000.0 + wave * 0.01)
+        took = time.thread_time_ns() - begin
+        now_running = len(core.state.attempts)
+        if not timing:
+            event_ns += took
+            event_decisions += now_running - started + size.agents
+        started = now_running
+    offers_module.find_task = original
+    gc.unfreeze()
+    overhead = _stop_watch_ns()
+    return Cost(
+        inner[1],
+        started,
+        (inner[0] / inner[1] - overhead) / 1000,
+        event_ns / 1000 / event_decisions,
+    )
+
+
+def _stop_watch_ns() -> float:
+    """What the stop-watch itself adds to each reading."""
+    total = 0
+    for _ in range(20_000):
+        begin = time.thread_time_ns()
+        total += time.thread_time_ns() - begin
+    return total / 20_000
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--agents", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=1_000)
+    parser.add_argument("--maps", type=int, default=1_000)
+    parser.add_argument("--profile", action="store_true")
+    args = parser.parse_args()
+    large, small = Size(args.agents, args.jobs, args.maps), Size(100, 10, args.maps)
+    if args.profile:
+        core = core_with_jobs(large, {}, lambda number: f"host{number}")
+        event = offers_of(large, 0)
+        gc.collect()
+        gc.freeze()
+        profiler = cProfile.Profile()
+        profiler.runcall(core.handle, event, 1000.0)
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+        return
+    print("| case | agents | jobs | decisions | findTask µs | decisions/s | whole event µs |")
+    print("|---|---|---|---|---|---|---|")
+    for scheduler in ("fifo", "fair"):
+        for strangers in (False, True):
+            what = f"{scheduler}, " + ("data elsewhere" if strangers else "data on agents")
+            costs = []
+            for size in (small, large):
+                waves = 2 if size is large else 20
+                cost = measure(size, {"scheduler": scheduler}, strangers=strangers, waves=waves)
+                costs.append(cost)
+                print(
+                    f"| {what} | {size.agents} | {size.jobs} | {cost.decisions} | {cost.find:.1f} "
+                    f"| {1e6 / cost.find:,.0f} | {cost.event:.1f} |",
+                    flush=True,
+                )
+            find, event_ratio = costs[1].find / costs[0].find, costs[1].event / costs[0].event
+            print(f"| {what}: large / small | | | | {find:.2f} | | {event_ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
