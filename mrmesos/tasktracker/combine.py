@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,7 +26,7 @@ from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.decode import decode_column
 from mrmesos.io.grouping import without_repeats
 from mrmesos.io.merge import group_spans
-from mrmesos.io.schema import KEY, VALUE
+from mrmesos.io.schema import KEY, SORT, VALUE
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.tasktracker.large_groups import (
     LargeGroups,
@@ -250,12 +251,13 @@ class AggregateCombiner:
     def __init__(self, aggregate: type[Aggregate]) -> None:
         self._initial = combine_with(aggregate, "initial")
         self._merge = combine_with(aggregate, "merge")
-        self._taken = self._given = 0
+        self._function = aggregate.initial
+        self._adviser = _Adviser(_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
         """See Combiner."""
-        return self._taken, self._given
+        return self._adviser.taken, self._adviser.given
 
     def wants_groups(self) -> bool:
         """See Combiner."""
@@ -268,28 +270,54 @@ class AggregateCombiner:
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
-        self._taken += batch.num_rows
         batch = with_sort_column(batch)
-        encoded = _encoded(batch)
-        for folded in self._initial((batch,)) if encoded is None else self._folded(batch, encoded):
-            self._given += folded.num_rows
+        encoded = _encoded(batch) if self._adviser.wanted() else None
+        if encoded is None:
+            yield from self._each_alone(batch)
+            return
+        self._adviser.pays(batch.num_rows, len(encoded.dictionary))  # for the next time
+        self._adviser.taken += batch.num_rows
+        for folded in self._folded(batch, encoded):
+            self._adviser.given += folded.num_rows
             yield folded
 
     def _folded(self, batch: pa.RecordBatch, encoded: pa.DictionaryArray) -> Batches:
         """Folded by the numbers of the keys, which are cheaper to move about than keys."""
+        added = self._added(batch.column(VALUE), encoded)
+        if added is not None and SORT not in batch.schema.names:
+            fields = [batch.schema.field(KEY), pa.field(VALUE, added.type)]
+            columns = [encoded.dictionary, added]
+            yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+            return
         grouping = _Grouping(encoded)
-        numbered = pa.RecordBatch.from_arrays(
-            [
-                pa.array(grouping.codes[grouping.order].astype(np.int64)),
-                batch.column(VALUE).take(pa.array(grouping.order)),
-            ],
-            schema=pa.schema([pa.field(KEY, pa.int64()), batch.schema.field(VALUE)]),
-        )
+        codes = grouping.codes[grouping.order].astype(np.int64)
+        values = batch.column(VALUE).take(pa.array(grouping.order))
         firsts = take(batch, grouping.firsts)
-        for folded in self._initial((numbered,)):
+        for folded in self._initial((_numbered(codes, batch, values),)):
             # One row for each number, ascending; perhaps in several batches.
             keys = firsts.slice(folded.column(KEY)[0].as_py(), folded.num_rows)
             yield _with_values(keys, folded)
+
+    def _added(self, values: pa.Array, encoded: pa.DictionaryArray) -> pa.Array | None:
+        """How many, or the sum, for each number of a key, where doubles are exact; else None."""
+        codes, distinct = encoded.indices.to_numpy(), len(encoded.dictionary)
+        if self._function == "count_all":
+            return pa.array(np.bincount(codes, minlength=distinct))
+        if self._function != "sum" or values.null_count or not pa.types.is_int64(values.type):
+            return None
+        numbers = values.to_numpy()
+        if max(int(numbers.max()), -int(numbers.min())) * len(numbers) >= 1 << 53:
+            return None
+        sums = np.bincount(codes, weights=numbers, minlength=distinct)
+        return pa.array(sums.astype(np.int64))
+
+    def _each_alone(self, batch: pa.RecordBatch) -> Batches:
+        """A partial result of each record: what the sort brings together is merged there."""
+        done = 0
+        rows = np.arange(batch.num_rows)
+        for folded in self._initial((_numbered(rows, batch, batch.column(VALUE)),)):
+            yield _with_values(batch.slice(done, folded.num_rows), folded)
+            done += folded.num_rows
 
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
@@ -343,6 +371,14 @@ class DistinctCombiner:
 
     def close(self) -> None:
         """See Combiner."""
+
+
+def _numbered(
+    numbers: npt.NDArray[np.int64], batch: pa.RecordBatch, values: pa.Array
+) -> pa.RecordBatch:
+    """Values of the batch under numbers as keys."""
+    schema = pa.schema([pa.field(KEY, pa.int64()), batch.schema.field(VALUE)])
+    return pa.RecordBatch.from_arrays([pa.array(numbers), values], schema=schema)
 
 
 def _with_values(keys: pa.RecordBatch, folded: pa.RecordBatch) -> pa.RecordBatch:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from mrmesos.api import (
+    Aggregate,
     BatchMapper,
     FileSlice,
     Job,
@@ -17,6 +19,7 @@ from mrmesos.api import (
     Split,
     Sum,
     TextInput,
+    aggregates,
     pairs,
 )
 from mrmesos.io.columns import decode_batch
@@ -446,3 +449,30 @@ def test_writing_runs_counts_as_activity(tmp_path: Path) -> None:
     assert spilled_bytes(tmp_path) == 0
     (tmp_path / "spill-0.data").write_bytes(b"12345")
     assert spilled_bytes(tmp_path) == 5
+
+
+@pytest.mark.parametrize("reducer", [Sum, aggregates.Count], ids=["sum", "count"])
+@pytest.mark.parametrize("value", [1, 1 << 52, 1.5, True], ids=repr)
+def test_aggregates_add_up(tmp_path: Path, reducer: type[Aggregate], value: float) -> None:
+    class Few(Mapper):
+        def map(self, offset: int, line: str) -> Pairs:
+            yield None if int(line) % 4 == 0 else f"k{int(line) % 4}", value
+
+    text = "".join(f"{number}\n" for number in range(1200))
+    run(tmp_path, job(Few, reducer=reducer), text, num_reducers=1)
+    total = 300 * (1 if reducer is aggregates.Count else value)
+    assert output(tmp_path) == [[(key, total) for key in (None, "k1", "k2", "k3")]]
+
+
+def test_sums_of_keys_that_differ_are_left_to_the_sort(tmp_path: Path) -> None:
+    """Where numbering keys does not pay, records go on as they are, and the sort folds them."""
+
+    class Many(BatchMapper):
+        def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+            keys = np.arange(1 << 20)
+            for _ in range(2):
+                yield pairs(pa.array(keys), pa.array(keys))
+
+    done = run(tmp_path, job(Many, reducer=Sum), "x\n", num_reducers=1)
+    assert output(tmp_path) == [[(number, 2 * number) for number in range(1 << 20)]]
+    assert done.counters["task"]["MAP_OUTPUT_RECORDS"] == 1 << 21
