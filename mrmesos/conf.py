@@ -94,6 +94,15 @@ JOB_MAPS_MAX = _setting(
 SPLIT_MAXSIZE = _setting(
     "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
 )
+JOB_PRIORITY = _setting(
+    "job.priority",
+    "NORMAL",
+    "VERY_HIGH|HIGH|NORMAL|LOW|VERY_LOW",
+    "First in line (`fifo`), or with twice the due within the pool for each step (`fair`).",
+)
+JOB_POOL = _setting(
+    "job.pool", "", "name", "The pool whose share the job has part in; the user's name if empty."
+)
 MAP_MAXATTEMPTS = _setting(
     "map.maxattempts", 4, "attempts", "Failed attempts of one map that fail the job.", minimum=1
 )
@@ -227,6 +236,30 @@ JOBTRACKER_JOBS_MAX = _setting(
     "jobs",
     "Jobs in progress beyond which new ones are refused.",
     minimum=1,
+    scope="jobtracker",
+)
+SCHEDULER = _setting(
+    "scheduler",
+    "fifo",
+    "fifo|fair",
+    "Which job goes first: by priority and age, or whose pool, then who in it, has least of its "
+    "due.",
+    scope="jobtracker",
+)
+POOLS = _setting(
+    "pools",
+    "",
+    "pools",
+    "Weights (1 if not given) and minimum shares in CPUs (0) of pools, such as "
+    "`etl:weight=2,min=4;adhoc:weight=1`.",
+    scope="jobtracker",
+)
+POOLS_FILE = _setting(
+    "pools.file",
+    "",
+    "path",
+    "TOML file with a table a pool, such as `[etl]` with `weight = 2` and `min = 4`; `pools` goes "
+    "before it.",
     scope="jobtracker",
 )
 MESOS_ROLE = _setting(

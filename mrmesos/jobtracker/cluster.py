@@ -100,6 +100,8 @@ class Agent:
     tracker: Tracker | None = None
     rack: str = ""
     """Empty where it is not known."""
+    size: dict[str, int] = field(default_factory=dict)
+    """The most that it ever offered at once."""
     launch_failures: int = 0
     avoid_until: float = 0.0
     passed: float | None = None
@@ -129,6 +131,8 @@ class Cluster:
     hosts: dict[str, list[Agent]] = field(default_factory=dict)
     racks: dict[str, Rack] = field(default_factory=dict)
     rack_changes: int = 0
+    size: dict[str, int] = field(default_factory=dict)
+    """The most that each agent ever offered, summed, in thousandths by resource."""
     losses: int = 0
     """How often an agent was lost or is avoided."""
 
@@ -173,11 +177,23 @@ class Cluster:
         if agent is None:
             return
         self.losses += 1
+        for name, amount in agent.size.items():
+            self.size[name] -= amount
         self._leave_rack(agent)
         for host in agent.hosts:
             self.hosts[host].remove(agent)
             if not self.hosts[host]:
                 del self.hosts[host]
+
+    def see_size(self, agent: Agent, offered: Amounts) -> bool:
+        """What an agent offers; whether it is more than ever."""
+        grown = False
+        for name, amount in offered.items():
+            if (more := amount - agent.size.get(name, 0)) > 0:
+                agent.size[name] = amount
+                self.size[name] = self.size.get(name, 0) + more
+                grown = True
+        return grown
 
     def avoid(self, agent: Agent, until: float) -> None:
         """Start nothing there for a while."""

@@ -14,6 +14,9 @@ from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Locality
 
+SPREAD_SECONDS = 0.5
+"""How long, in all, a job's reduces pass over agents that run their part of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -139,9 +142,9 @@ class _Search:
         self, job: JobInProgress, place: Place, wants_map: bool, wants_reduce: bool
     ) -> Found | None:
         if wants_map and wants_reduce and self._turn_of_reduces(job):
-            return self._reduce(job) or self._map(job, place)
+            return self._reduce(job, place) or self._map(job, place)
         found = self._map(job, place) if wants_map else None
-        return self._reduce(job) if found is None and wants_reduce else found
+        return self._reduce(job, place) if found is None and wants_reduce else found
 
     def _turn_of_reduces(self, job: JobInProgress) -> bool:
         """By the map/reduce ratio of what runs on this TaskTracker."""
@@ -182,7 +185,10 @@ class _Search:
             return Found(job, task, self._locality(task))
         return None
 
-    def _reduce(self, job: JobInProgress) -> Found | None:
+    def _reduce(self, job: JobInProgress, place: Place) -> Found | None:
+        if self._crowded(job, place):
+            self._later = True
+            return None
         pending = job.pending_reduces
         task = None
         if pending.retries:
@@ -191,6 +197,22 @@ class _Search:
         if task is None:
             task = pending.first()
         return None if task is None else Found(job, task, Locality.ANY)
+
+    def _crowded(self, job: JobInProgress, place: Place) -> bool:
+        """Whether this agent runs its part of the job's reduces, and others may have room."""
+        agents = len(self._cluster.agents)
+        if self._tracker is None or agents < 2 or len(job.reduces) < 2:
+            return False
+        mine = job.running_reduces
+        here = sum(
+            slot.attempt is not None and slot.attempt.id in mine
+            for slot in self._tracker.slots.values()
+        )
+        if here * agents < len(job.reduces):
+            return False
+        if place.crowded_since is None:
+            place.crowded_since = self._index.now
+        return self._index.now - place.crowded_since < SPREAD_SECONDS
 
     def _others(self, than: Set[str]) -> bool:
         return self._cluster.has_others(than, self._index.now)

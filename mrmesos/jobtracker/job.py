@@ -130,7 +130,14 @@ class JobInProgress:
             and len(self.pending_reduces) > 0
             and not (self.maps_first and len(self.pending_maps) > 0)
             and self.maps_done >= self.maps_for_reduces
+            and (not len(self.pending_maps) or self._in_ratio)
         )
+
+    @property
+    def _in_ratio(self) -> bool:
+        """Whether one more reduce would, by the map/reduce ratio, leave room enough to maps."""
+        reduces = len(self.running_reduces)
+        return (reduces + 1) * self.settings.ratio <= len(self.running) - reduces
 
     @property
     def hungry(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mrmesos.jobtracker.cluster import Agent, Cluster
 from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.order import Levels
+from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
 from mrmesos.jobtracker.pending import PendingTasks
 from mrmesos.mesos.resources import Amounts
@@ -31,24 +31,29 @@ class Shape:
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where a job is filed."""
+    """Where a job is filed, and what one attempt of it counts for (order.py)."""
 
     bit: int
-    key: int
+    rank: Rank
     patience: Patience
     map_shape: Shape
     reduce_shape: Shape
+    map_cost: int
+    reduce_cost: int
+    crowded_since: float | None = None
+    """When an agent was first passed over as it runs more than its part of the job's reduces."""
 
 
 class JobIndex:
     """The jobs that run. Bit sets are public for `find_task`, which reads them after `flush`."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, order: Order) -> None:
         self.cluster = cluster
         self.chances = Chances()
         self.now = 0.0
         self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
-        self.order = Levels()
+        self.order = order
+        self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
         self._touched: dict[str, JobInProgress] = {}
         self._jobs: dict[str, JobInProgress] = {}
         self._at: list[JobInProgress | None] = []
@@ -83,15 +88,16 @@ class JobIndex:
         bit = 1 << len(self._at)
         self._at.append(job)
         settings = job.settings
-        key = settings.priority
         shapes = self._shape(settings.map_need), self._shape(settings.reduce_need)
         shapes[0].maps |= bit
         shapes[1].reduces |= bit
-        job.place = Place(bit, key, patience, *shapes)
+        rank = Rank(bit, settings.priority, settings.pool)
+        costs = cost(settings.map_need, self._rated), cost(settings.reduce_need, self._rated)
+        job.place = Place(bit, rank, patience, *shapes, *costs)
         pending = job.pending_maps
         pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
         pending.done_hosts = []
-        self.order.add(key, bit)
+        self.order.add(rank)
         self._file_patience(job.place)
         self._touched[job.id] = job
 
@@ -124,7 +130,7 @@ class JobIndex:
         for shape in (place.map_shape, place.reduce_shape):
             if not shape.maps | shape.reduces:
                 self.shapes.pop(tuple(sorted(shape.need.items())), None)
-        self.order.discard(place.key, bit)
+        self.order.discard(place.rank)
         if not self._jobs:
             self._at.clear()
             self._deadlines.clear()
@@ -144,7 +150,9 @@ class JobIndex:
         self._at.clear()
         self._clear()
         self.shapes.clear()
-        self.order = Levels()
+        for _, place in entered:
+            if place is not None:
+                self.order.discard(place.rank)
         for job, place in entered:
             if place is not None:
                 self._enter(job, place.patience)
@@ -182,6 +190,11 @@ class JobIndex:
             pending.done_hosts = []
         if not len(pending) and place.patience.forget():
             self._file_patience(place)
+        if not len(job.pending_reduces):
+            place.crowded_since = None
+        reduces = len(job.running_reduces)
+        maps = len(job.running) - reduces
+        self.order.use(place.rank, maps * place.map_cost + reduces * place.reduce_cost)
 
     def _file_hosts(self, bit: int, pending: PendingTasks) -> None:
         for host in pending.new_hosts:
@@ -199,6 +212,22 @@ class JobIndex:
                 mask |= self.hosts.get(host, 0)
             if mask:
                 self.racks[agent.rack] = mask
+
+    def see_sizes(self) -> None:
+        """Agents grew: what attempts count for follows, once a tenth makes a difference."""
+        size, rated = self.cluster.size, self._rated
+        if len(size) == len(rated) and all(
+            abs(size[name] * rated["cpus"] - rated[name] * size["cpus"]) * 10
+            <= rated[name] * size["cpus"]
+            for name in size
+        ):
+            return
+        self._rated = {"cpus": 0, **size}
+        for job in self._jobs.values():
+            if (place := job.place) is not None:
+                place.map_cost = cost(job.settings.map_need, self._rated)
+                place.reduce_cost = cost(job.settings.reduce_need, self._rated)
+        self._touched.update(self._jobs)
 
     # --- What find_task asks
 
@@ -341,5 +370,4 @@ class JobIndex:
                         rack = self.racks.get(agent.rack, 0)
                         assert not agent.rack or rack & bit, (job.id, agent)
         known = sum(job.place.bit for job in self._jobs.values() if job.place is not None)
-        all_sets = self.maps | self.reduces | self.clocked | self.any_level | self.order.all
-        assert not all_sets & ~known
+        assert not (self.maps | self.reduces | self.clocked | self.any_level) & ~known

@@ -57,8 +57,12 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
                 st.emit(ShutdownTracker(executor_id, agent.id))
     st.last_offer = st.now
     pools = [(entry, Pool(entry.resources)) for entry in offered.values()]
-    for _, pool in pools:
+    grown = False
+    for entry, pool in pools:
         _remember_size(st, pool.free)
+        grown |= st.cluster.see_size(entry.agent, pool.free)
+    if grown:
+        st.index.see_sizes()
     _count_idle(st, offered.values(), 1)
     taking = [(entry, pool) for entry, pool in pools if entry.agent.avoid_until <= st.now]
     while taking:

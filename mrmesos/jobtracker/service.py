@@ -45,6 +45,7 @@ from mrmesos.jobtracker.http_api import AttemptLogs, HttpApi, Refused, Unavailab
 from mrmesos.jobtracker.http_server import HttpServer, address_towards, split_address
 from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull
 from mrmesos.jobtracker.planner import Planner
+from mrmesos.jobtracker.pools_file import with_pools_file
 from mrmesos.jobtracker.taskinfo import source_tree, tracker_command
 from mrmesos.jobtracker.topology import Topology
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
@@ -89,6 +90,7 @@ class JobTrackerService:
         Without either it listens on the address of this machine that reaches the master.
         """
         self.codes = CodeStore()
+        conf = with_pools_file(conf)
         self._conf, self._master = conf, master
         self._host, self._port = host, port
         self._make_driver = make_driver

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
 from mrmesos.jobtracker.patience import Wait
+from mrmesos.jobtracker.pools import PRIORITIES, PoolShare, parse_pools
 from mrmesos.mesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
@@ -24,6 +26,9 @@ class Settings:
     refuse_busy: float
     retired_max: int
     jobs_max: int
+    fair: bool
+    """Whether jobs go by fair shares, not first in, first out."""
+    pools: Mapping[str, PoolShare]
 
     @classmethod
     def of(cls, conf: Conf) -> Settings:
@@ -40,6 +45,8 @@ class Settings:
             refuse_busy=conf.get_as(c.REFUSE_SECONDS_BUSY),
             retired_max=conf.get_as(c.JOBTRACKER_RETIRED_MAX),
             jobs_max=conf.get_as(c.JOBTRACKER_JOBS_MAX),
+            fair=_one_of(conf, c.SCHEDULER, ("fifo", "fair")) == 1,
+            pools=_pools(conf),
         )
 
 
@@ -57,6 +64,7 @@ class JobSettings:
     wait_rack: Wait
     priority: int
     """0 goes first."""
+    pool: str
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -71,7 +79,8 @@ class JobSettings:
             ratio=conf.get_as(c.MAP_REDUCE_RATIO),
             wait_node=_wait(conf, c.LOCALITY_WAIT_NODE),
             wait_rack=_wait(conf, c.LOCALITY_WAIT_RACK),
-            priority=0,
+            priority=_one_of(conf, c.JOB_PRIORITY, PRIORITIES),
+            pool=conf.get_as(c.JOB_POOL).strip() or spec.user,
         )
 
     def need(self, kind: TaskKind) -> Amounts:
@@ -81,6 +90,22 @@ class JobSettings:
     def maxattempts(self, kind: TaskKind) -> int:
         """How many failed attempts of one task fail the job."""
         return self.map_maxattempts if kind is TaskKind.MAP else self.reduce_maxattempts
+
+
+def _one_of(conf: Conf, setting: Setting[str], words: tuple[str, ...]) -> int:
+    """Which of the words it is."""
+    text = conf.get_as(setting).strip()
+    known = [word.lower() for word in words]
+    if text.lower() not in known:
+        raise ConfError(f"{setting.name}={text!r}: expected one of {', '.join(words)}")
+    return known.index(text.lower())
+
+
+def _pools(conf: Conf) -> dict[str, PoolShare]:
+    try:
+        return parse_pools(conf.get_as(c.POOLS))
+    except ValueError as problem:
+        raise ConfError(f"{c.POOLS.name}: {problem}") from None
 
 
 def _wait(conf: Conf, setting: Setting[str]) -> Wait:

@@ -8,6 +8,7 @@ from mrmesos.jobtracker.cluster import Cluster, Slot
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.job_index import JobIndex
+from mrmesos.jobtracker.order import Fair, Fifo
 from mrmesos.jobtracker.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.settings import Settings
 from mrmesos.jobtracker.task import TaskAttempt
@@ -53,7 +54,8 @@ class State:
 
     def __post_init__(self) -> None:
         self.ended = EndedJobs(self.settings.retired_max)
-        self.index = JobIndex(self.cluster)
+        order = Fair(self.settings.pools) if self.settings.fair else Fifo()
+        self.index = JobIndex(self.cluster, order)
 
     def name(self, what: str) -> str:
         """The next `slot_<stamp>_<n>` or `tracker_<stamp>_<n>`."""

@@ -114,6 +114,20 @@ def _say_why_waiting(st: State, job: JobInProgress) -> None:
         job.waiting = _why(st, job)
 
 
+def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
+    """A job that runs or may, and whose turn is before this one's."""
+    older = True
+    for other in st.jobs.values():
+        if other is job:
+            older = False
+            continue
+        steps = other.settings.priority - job.settings.priority
+        before = other.running if st.settings.fair else steps < 0 or (older and not steps)
+        if before and (other.running or other.hungry):
+            return other
+    return None
+
+
 def _why(st: State, job: JobInProgress) -> str:
     if not st.connected:
         return "not connected to the Mesos master"
@@ -124,11 +138,8 @@ def _why(st: State, job: JobInProgress) -> str:
             f"the largest offer seen had {describe(st.largest_offer)}, but a {kind} needs "
             f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
         )
-    for other in st.jobs.values():
-        if other is job:
-            break
-        if other.running or other.hungry:
-            return f"waits behind {other.id}"
+    if (other := _goes_before(st, job)) is not None:
+        return f"waits behind {other.id}"
     if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
         return "no offers received from Mesos"
     return "the offers received are too small, or of agents where its tasks failed"

@@ -122,6 +122,8 @@ class World(TrackerSide):
             "reduce.memory.mb": str(self.rng.choice([256, 1024])),
             "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
             "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
+            "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
+            "job.pool": self.rng.choice(["a", "b", ""]),
             "locality.wait.node": self.rng.choice(["0", "1", "3", "2 offers"]),
             "locality.wait.rack": self.rng.choice(["0", "1", "5 offers"]),
             "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),

@@ -150,7 +150,8 @@ class Base(ABC):
         self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self.counter = 0
         self.history: list[str] = []
-        self.core = JobTracker(Conf(CONF), "202611201130")
+        fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
+        self.core = JobTracker(Conf({**CONF, **fair}), "202611201130")
         self.mailboxes = Mailboxes()
         self.to_mesos = self.from_mesos = 0.0
         self.connected = False
