@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -135,6 +135,8 @@ class Cluster:
     """The most that each agent ever offered, summed, in thousandths by resource."""
     losses: int = 0
     """How often an agent was lost or is avoided."""
+    avoiding_until: float = 0.0
+    """When none is avoided any more, at the latest."""
 
     def see_agent(
         self, agent_id: str, hostname: str, address: str, now: float, rack: str = ""
@@ -198,12 +200,14 @@ class Cluster:
     def avoid(self, agent: Agent, until: float) -> None:
         """Start nothing there for a while."""
         agent.avoid_until = until
+        self.avoiding_until = max(self.avoiding_until, until)
         self.losses += 1
 
-    def usable(self, host: str, now: float) -> bool:
-        """Whether an attempt could be started on a host of this name, as far as we know."""
-        agents = self.hosts.get(host)
-        return agents is not None and any(agent.avoid_until <= now for agent in agents)
+    def usable(self, now: float) -> Callable[[str], bool]:
+        """Tells of a host name whether, as far as we know, an attempt could be started there."""
+        if now >= self.avoiding_until:
+            return self.hosts.__contains__
+        return lambda host: any(agent.avoid_until <= now for agent in self.hosts.get(host, ()))
 
     def has_others(self, than: Set[str], now: float) -> bool:
         """Whether the cluster has a usable agent beside these ids."""

@@ -82,12 +82,12 @@ class _Search:
     def run(self) -> Choice:
         while True:
             choice, ahead = self._choose()
-            passed = self._waiting & ahead
+            # Those whose wait runs already need not hear of one more chance, unless it counts them.
+            passed = self._waiting & ahead & (~self._index.clocked | self._index.counting)
             if not passed or not self._index.pass_over(self._those_that_fit(passed)):
                 break
         if choice is None:
-            late = self._later or self._those_that_fit(self._waiting)
-            return NOT_YET if late else NOTHING
+            return NOT_YET if self._later or self._any_fits(self._waiting) else NOTHING
         return choice
 
     def _choose(self) -> tuple[Found | None, int]:
@@ -131,6 +131,10 @@ class _Search:
             known = self._sizes[shape] = self._fits(shape.need)
         return known
 
+    def _any_fits(self, jobs: int) -> bool:
+        shapes = self._index.shapes.values()
+        return any(shape.maps & jobs and self._has_room(shape) for shape in shapes)
+
     def _those_that_fit(self, jobs: int) -> int:
         fit = 0
         for shape in self._index.shapes.values():
@@ -173,7 +177,7 @@ class _Search:
             if (task := pending.on_host(host)) is not None:
                 return Found(job, task, Locality.NODE_LOCAL)
         if index.loose & place.bit:
-            task = pending.without_preference(index.usable)
+            task = pending.without_preference(index.cluster.usable(index.now))
             if task is not None:
                 return Found(job, task, Locality.ANY)
             index.touch(job)

@@ -172,7 +172,7 @@ class JobIndex:
         if place is None:
             return
         bit, pending = place.bit, job.pending_maps
-        wants = job.wants_map
+        wants = len(pending) > 0
         if wants != (self.maps & bit != 0):
             self.maps ^= bit
         if job.wants_reduce != (self.reduces & bit != 0):
@@ -184,11 +184,13 @@ class JobIndex:
         if pending.new_hosts:
             self._file_hosts(bit, pending)
         if pending.done_hosts:
+            hosts = self.hosts
             for host in pending.done_hosts:
-                if not pending.waits_for(host) and self.hosts.get(host, 0) & bit:
-                    self._drop(self.hosts, host, bit)
-            pending.done_hosts = []
-        if not len(pending) and place.patience.forget():
+                mask = hosts.get(host, 0)
+                if mask & bit and not pending.waits_for(host):
+                    hosts[host] = mask ^ bit
+            pending.done_hosts.clear()
+        if not wants and place.patience.forget():
             self._file_patience(place)
         if not len(job.pending_reduces):
             place.crowded_since = None
@@ -236,10 +238,6 @@ class JobIndex:
         """Whether any task waits that may run now."""
         self.flush()
         return bool(self.maps | self.reduces)
-
-    def usable(self, host: str) -> bool:
-        """Whether an attempt could be started on a host of this name."""
-        return self.cluster.usable(host, self.now)
 
     def job_of(self, bit: int) -> JobInProgress:
         """The job that has this bit."""
@@ -293,7 +291,9 @@ class JobIndex:
 
     def find_homeless(self, job: JobInProgress) -> bool:
         """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
-        if not job.pending_maps.look_for_homeless(self.usable, self.cluster.losses):
+        if not job.pending_maps.look_for_homeless(
+            self.cluster.usable(self.now), self.cluster.losses
+        ):
             return False
         self._touched[job.id] = job
         return True

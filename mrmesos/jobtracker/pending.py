@@ -79,7 +79,7 @@ class PendingTasks:
     @property
     def loose(self) -> bool:
         """Whether a task waits that has no preference, or seemed to have none."""
-        return self._head(self._loose) is not None
+        return bool(self._loose) and self._head(self._loose) is not None
 
     @property
     def fresh(self) -> bool:
