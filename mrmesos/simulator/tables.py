@@ -18,10 +18,10 @@ def text(result: Figures, speed: Figures) -> str:
 
 def _head(result: Figures) -> Iterator[str]:
     states = ", ".join(f"{n:,} {name}" for name, n in result["states"].items())
-    counts = result["counts"]
+    counts, jobs = result["counts"], result["jobs"]
     yield (
-        f"{result['agents']:,} agents, seed {result['seed']}: {result['jobs']:,} jobs ({states}) "
-        f"of {result['tasks']:,} tasks in {duration(result['seconds'])}"
+        f"{result['agents']:,} agents, seed {result['seed']}: {jobs:,} job{'s'[: jobs != 1]} "
+        f"({states}) of {result['tasks']:,} tasks in {duration(result['seconds'])}"
     )
     yield (
         f"{counts['attempts']:,} attempts in {counts['slots']:,} slots of {counts['trackers']:,} "

@@ -95,7 +95,7 @@ def test_a_swim_file_needs_no_specification(tmp_path: Path) -> None:
     assert code == 0, text
     assert "2 jobs (2 SUCCEEDED) of 5 tasks" in text
     code, text = simulate("--swim", swim, "--share", "0.5", "--agents", "5")
-    assert "1 jobs (1 SUCCEEDED)" in text
+    assert "1 job (1 SUCCEEDED)" in text
 
 
 @pytest.mark.parametrize(
