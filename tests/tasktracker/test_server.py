@@ -16,7 +16,8 @@ import pytest
 from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.tasktracker import server as server_module
 from mrmesos.tasktracker.job_cache import JobCache
-from mrmesos.tasktracker.server import FrameHeader, ServerLimits, ShuffleServer
+from mrmesos.tasktracker.server import ServerLimits, ShuffleServer
+from mrmesos.wire.shuffle import FrameHeader
 from tests.tasktracker.jobtracker import fake_jobtracker
 from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, until
 
