@@ -90,7 +90,7 @@ def machine_facts(cpus: int) -> dict[str, str]:
         "processor": processor(),
         "CPUs used": str(cpus),
         "memory": f"{memory / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
     }
 
 
