@@ -130,13 +130,6 @@ class PendingTasks:
         queue = self._by_host.get(host)
         return None if queue is None else self._head(queue)
 
-    def local_to(self, hosts: Iterable[str]) -> TaskInProgress | None:
-        """A task never failed whose data is on one of these hosts."""
-        for host in hosts:
-            if (task := self.on_host(host)) is not None:
-                return task
-        return None
-
     def on_rack(self, rack: str, version: int, hosts: Collection[str]) -> TaskInProgress | None:
         """A task never failed whose data is on one of the rack's `hosts`.
 

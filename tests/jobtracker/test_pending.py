@@ -28,7 +28,7 @@ def test_the_index_agrees_with_a_plain_scan(
     for step, host in steps:
         fresh = {i for i in waiting if not tasks[i].failed_on}
         if step in ("local", "first"):
-            task = pending.local_to([host]) if step == "local" else pending.first()
+            task = pending.on_host(host) if step == "local" else pending.first()
             could = {i for i in fresh if step == "first" or host in where[i]}
             assert (task is None) == (not could)
             if task is not None:
