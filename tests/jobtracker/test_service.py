@@ -192,8 +192,8 @@ def test_a_job_that_cannot_be_planned_fails_with_the_reason(desk: Desk, tmp_path
 
 
 def test_a_frozen_master_does_not_hold_up_heartbeats(desk: Desk, tmp_path: Path) -> None:
-    desk.client.submit(desk.spec(tmp_path))
-    wait_until(lambda: (tmp_path / "out" / "_temporary").is_dir(), "planning")
+    job_id = desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
     (task,) = desk.offer(1)
     desk.driver.frozen.set()
     callbacks = desk.driver.callbacks
