@@ -21,7 +21,6 @@ from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.decode import decode_column
 from mrmesos.io.grouping import Grouping
-from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.io.output import Writer, file_name, open_writer
 from mrmesos.io.partition import hash_partition
 from mrmesos.io.ranges import range_partition
@@ -252,13 +251,7 @@ class ShuffleSink:
         self._flush()
         output = self._writer.finish()
         output.data_path.replace(self._work_dir / OUTPUT_FILE)
-        output.index_path.unlink()
-        # What serves segments reads the light form of the index, which needs no pyarrow.
-        segments = [
-            Segment(each.offset, each.length, each.rows, each.crc32)
-            for each in output.index.segments
-        ]
-        MapOutputIndex(segments).write(self._work_dir / INDEX_FILE)
+        output.index_path.replace(self._work_dir / INDEX_FILE)
         counters = dict(output.counters)
         if self._combiner is not None:
             self._combiner.close()
@@ -266,7 +259,7 @@ class ShuffleSink:
             for name, more in (("INPUT", taken), ("OUTPUT", given)):
                 name = f"COMBINE_{name}_RECORDS"
                 counters[name] = counters.get(name, 0) + more
-        return Written(counters, [segment.length for segment in segments])
+        return Written(counters, [segment.length for segment in output.index.segments])
 
     def abort(self) -> None:
         """See MapSink."""
