@@ -53,22 +53,29 @@ _PAUSE_MAX = 64
 
 
 class Combiner(Protocol):
-    """What a map task folds its output with. Batches have the columns `key` and `value`."""
+    """What a map task folds its output with. Batches have the columns `key` and `value`.
+
+    Those that derive from it take no groups of Python objects and need no closing by default.
+    """
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """A batch of the mapper's, in any order: folded where that pays, or must be."""
 
     def wants_groups(self) -> bool:
         """Whether `fold_groups` is the way now, for pairs that are Python objects."""
+        return False
 
     def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
         """`rows` pairs by key, folded; None where that does not pay."""
+        del groups, rows
+        return None
 
     def fold_sorted(self, batches: Batches) -> Batches:
         """Batches sorted by key, some folded before, folded again; sorted as well."""
 
     def close(self) -> None:
         """No more calls come. Raises TaskError where the user's `close()` fails or yields."""
+        return
 
     @property
     def records(self) -> tuple[int, int]:
@@ -141,7 +148,7 @@ def _encoded(batch: pa.RecordBatch) -> pa.DictionaryArray | None:
     return pc.dictionary_encode(column, null_encoding="encode")
 
 
-class ReducerCombiner:
+class ReducerCombiner(Combiner):
     """A per-record Reducer as combiner."""
 
     def __init__(self, combiner: Reducer, encoder: ColumnEncoder) -> None:
@@ -214,23 +221,17 @@ class ReducerCombiner:
         _nothing(self._reducer.close(), self._combiner)
 
 
-class BatchCombiner:
+class BatchCombiner(Combiner):
     """A BatchReducer as combiner: over sorted batches only."""
-
-    records = (0, 0)
 
     def __init__(self, combiner: BatchReducer) -> None:
         self._combiner = combiner
         self._reducer = BatchGroupReducer(combiner, "combiner", "map")
 
-    def wants_groups(self) -> bool:
+    @property
+    def records(self) -> tuple[int, int]:
         """See Combiner."""
-        return False
-
-    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
-        """See Combiner."""
-        del groups, rows
-        return None
+        return 0, 0
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
@@ -245,7 +246,7 @@ class BatchCombiner:
         _nothing(self._reducer.close(), self._combiner)
 
 
-class AggregateCombiner:
+class AggregateCombiner(Combiner):
     """An aggregate's first halves: `initial` on every batch of the mapper, `merge` ever after."""
 
     def __init__(self, aggregate: type[Aggregate]) -> None:
@@ -258,15 +259,6 @@ class AggregateCombiner:
     def records(self) -> tuple[int, int]:
         """See Combiner."""
         return self._adviser.taken, self._adviser.given
-
-    def wants_groups(self) -> bool:
-        """See Combiner."""
-        return False
-
-    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
-        """See Combiner."""
-        del groups, rows
-        return None
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
@@ -323,11 +315,8 @@ class AggregateCombiner:
         """See Combiner."""
         return self._merge(batches)
 
-    def close(self) -> None:
-        """See Combiner."""
 
-
-class DistinctCombiner:
+class DistinctCombiner(Combiner):
     """For an aggregate of distinct values: drops pairs that were there already.
 
     Sorted ones are keys with their values, as `io.grouping` composes them.
@@ -340,15 +329,6 @@ class DistinctCombiner:
     def records(self) -> tuple[int, int]:
         """See Combiner."""
         return self._adviser.taken, self._adviser.given
-
-    def wants_groups(self) -> bool:
-        """See Combiner."""
-        return False
-
-    def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
-        """See Combiner."""
-        del groups, rows
-        return None
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
@@ -368,9 +348,6 @@ class DistinctCombiner:
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
         return without_repeats(batches)
-
-    def close(self) -> None:
-        """See Combiner."""
 
 
 def _numbered(
