@@ -104,7 +104,8 @@ def _settle(
             st.free.append(slot)
     plural = f"{task.kind.upper()}S"
     job.count(f"MILLIS_{plural}", max(0, round((st.now - attempt.start) * 1000)))
-    if state is AttemptState.SUCCEEDED and job.state is JobState.RUNNING:
+    may_win = job.state is JobState.RUNNING and attempt in task.running
+    if state is AttemptState.SUCCEEDED and may_win:
         _won(st, job, attempt)
     else:
         _not_won(st, job, attempt, plural)
@@ -113,7 +114,10 @@ def _settle(
 
 def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     task, reduces_waited = attempt.task, job.wants_reduce
+    others = [other for other in task.running if other is not attempt]
     job.task_won(attempt, st.now)
+    for other in others:
+        kill_attempt(st, other, f"{attempt.id} was first")
     if task.kind is TaskKind.MAP and job.reduces:
         tracker = st.cluster.trackers[attempt.tracker_id]
         output = MapOutput(map_index=task.index, attempt_id=attempt.id, url=tracker.url)
@@ -128,7 +132,8 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
 def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -> None:
     task, error = attempt.task, attempt.error
     why = f"{attempt.state}: {error.message if error is not None else attempt.kill_asked}"
-    if attempt.state is AttemptState.FAILED and job.state is JobState.RUNNING:
+    counts = job.state is JobState.RUNNING and attempt in task.running
+    if attempt.state is AttemptState.FAILED and counts:
         task.failures += 1
         task.failed_on.add(attempt.agent_id)
         job.count(f"FAILED_{plural}")

@@ -80,9 +80,10 @@ class JobInProgress:
     idle_since: float | None = None
     waiting: str = ""
     # --- Ending
-    abort_asked: float = 0.0
-    aborting_output: bool = False
-    """AbortJob is out."""
+    ending_since: float = 0.0
+    """When it began to commit or abort, which first waits for what writes its output."""
+    ending_output: bool = False
+    """CommitJob or AbortJob is out."""
     trackers: set[str] = field(default_factory=set)
 
     def to(self, state: JobState) -> None:
@@ -171,10 +172,17 @@ class JobInProgress:
             self.reduces_done += 1
 
     def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
-        """An attempt ended without success: its task waits again."""
-        attempt.task.lost(attempt, now, why)
+        """An attempt ended without success: its task waits again, if nothing else runs of it.
+
+        One whose task was won by another attempt, or that was written off, changes nothing here.
+        """
+        task = attempt.task
+        if attempt not in task.running:
+            return
+        task.lost(attempt, now, why)
         self.index.touch(self)
-        self.pending(attempt.task.kind).put_back(attempt.task)
+        if not task.running:
+            self.pending(task.kind).put_back(task)
 
     def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
         """A finished map's output is gone: reduces are told, and it runs again."""
@@ -193,6 +201,11 @@ class JobInProgress:
         self.pending_maps.put_back(task)
         if self.outputs.pop(task.index, None) is not None:
             self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+
+    @property
+    def writers(self) -> dict[str, TaskAttempt]:
+        """The running attempts that write the job's output."""
+        return self.running_reduces if self.reduces else self.running
 
     def winners(self) -> tuple[str, ...]:
         """The attempts whose files are the job's output."""
@@ -227,9 +240,10 @@ class JobInProgress:
             for task in tasks:
                 assert (task in pending) == (task.state is TaskState.PENDING), task.story
                 assert (task.winner is not None) == (task.state is TaskState.SUCCEEDED), task.story
-                assert (task.running is not None) == (task.state is TaskState.RUNNING), task.story
-                if task.running is not None and self.state is not JobState.ABORTING:
-                    assert self.running.get(task.running.id) is task.running, task.story
+                assert bool(task.running) == (task.state is TaskState.RUNNING), task.story
+                assert len({a.agent for a in task.running}) == len(task.running), task.story
+                for attempt in task.running:
+                    assert self.running.get(attempt.id) is attempt, task.story
         reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
         assert set(self.running_reduces) == reduces, self.id
         if self.needs_map_outputs:

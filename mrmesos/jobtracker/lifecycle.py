@@ -21,7 +21,7 @@ from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
 KILL_BY_MESOS_SECONDS = 3.0
 """How long attempts have to end themselves before Mesos is asked to end their slots."""
 GIVE_UP_SECONDS = 8.0
-"""How long an abort waits for attempts; then their output is removed under them."""
+"""How long a commit or abort waits for attempts; then their output is removed under them."""
 PLAN_SECONDS = 60.0
 """How long an abort waits for the answer to PlanJob, which may be making directories."""
 
@@ -105,7 +105,7 @@ def commit_failed(st: State, job_id: str, error: AttemptError) -> None:
 def aborted(st: State, job_id: str) -> None:
     """What the job wrote is removed."""
     job = st.jobs.get(job_id)
-    if job is not None and job.state is JobState.ABORTING and job.aborting_output:
+    if job is not None and job.state is JobState.ABORTING and job.ending_output:
         end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
 
 
@@ -128,7 +128,7 @@ def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
 
 def _abort(st: State, job: JobInProgress, reason: str) -> None:
     job.to(JobState.ABORTING)
-    job.abort_asked = st.now
+    job.ending_since, job.ending_output = st.now, False
     _outputs_unneeded(st, job)
     for attempt in list(job.running.values()):
         kill_attempt(st, attempt, reason)
@@ -140,22 +140,27 @@ def advance(st: State, job: JobInProgress) -> None:
     if job.state is JobState.RUNNING and job.complete:
         job.to(JobState.COMMITTING)
         job.started, job.waiting = job.started or st.now, ""
+        job.ending_since = st.now
         _outputs_unneeded(st, job)
         for attempt in list(job.running.values()):
             kill_attempt(st, attempt, "the job needs it no more")
+    if job.ending_output:
+        return
+    if job.state is JobState.COMMITTING and not job.writers:
+        job.ending_output = True
         st.emit(CommitJob(job.id, job.spec, job.winners()))
-    elif job.state is JobState.ABORTING and not job.aborting_output:
-        waited = st.now - job.abort_asked
+    elif job.state is JobState.ABORTING:
+        waited = st.now - job.ending_since
         if (job.planning and waited < PLAN_SECONDS) or job.running:
             return
-        job.aborting_output = True
+        job.ending_output = True
         st.emit(AbortJob(job.id, job.spec))
 
 
-def press_abort(st: State, job: JobInProgress) -> None:
-    """See to it that an abort gets on, whatever its attempts do."""
-    waited = st.now - job.abort_asked
-    if waited >= KILL_BY_MESOS_SECONDS:
+def press(st: State, job: JobInProgress) -> None:
+    """See to it that a commit or abort gets on, whatever the job's attempts do."""
+    waited = st.now - job.ending_since
+    if waited >= KILL_BY_MESOS_SECONDS and not job.ending_output:
         for attempt in list(job.running.values()):
             slot = st.cluster.slots[attempt.slot_id]
             if slot.kill_sent is None:

@@ -116,8 +116,12 @@ def status_of(job: JobInProgress) -> JobStatus:
 
 def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
     tasks = job.tasks(kind)
-    running = [attempt for attempt in job.running.values() if attempt.task.kind is kind]
-    part = sum(min(1.0, max(0.0, attempt.progress)) for attempt in running)
+    running: dict[int, float] = {}  # the progress of tasks: of the best of their attempts
+    for attempt in job.running.values():
+        if attempt.task.kind is kind and attempt in attempt.task.running:
+            best = running.get(attempt.task.index, 0.0)
+            running[attempt.task.index] = max(best, min(1.0, attempt.progress))
+    part = sum(running.values())
     plural = f"{kind.upper()}S"
     total = len(tasks) if job.maps or job.reduces else _expected(job, kind)
     return TaskCounts(

@@ -31,7 +31,7 @@ _NOISE = frozenset({ErrorKind.FETCH, ErrorKind.LOST, ErrorKind.INTERNAL})
 
 
 class TaskState(StrEnum):
-    """PENDING -> RUNNING -> SUCCEEDED; back to PENDING when its attempt or its output is gone."""
+    """PENDING -> RUNNING -> SUCCEEDED; back to PENDING when its attempts or its output are gone."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -41,6 +41,7 @@ class TaskState(StrEnum):
 _ALLOWED = frozenset(
     {
         (TaskState.PENDING, TaskState.RUNNING),
+        (TaskState.RUNNING, TaskState.RUNNING),  # a backup began, or one of two attempts ended
         (TaskState.RUNNING, TaskState.PENDING),
         (TaskState.RUNNING, TaskState.SUCCEEDED),
         (TaskState.SUCCEEDED, TaskState.PENDING),
@@ -64,6 +65,8 @@ class TaskAttempt:
     agent: str
     locality: Locality
     start: float
+    backup: bool = False
+    """Begun while another attempt of the task ran (speculation.py)."""
     state: AttemptState = AttemptState.RUNNING
     end: float | None = None
     progress: float = 0.0
@@ -86,7 +89,10 @@ class TaskInProgress:
     split: Split | None = None
     state: TaskState = TaskState.PENDING
     attempts: deque[TaskAttempt] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_KEPT))
-    running: TaskAttempt | None = None
+    running: tuple[TaskAttempt, ...] = ()
+    """Those that may still win, the oldest first. Once one has won, the others are only waited
+    for: they run on in their slots until they are reported as ended, and no longer count here.
+    """
     winner: TaskAttempt | None = None
     next_number: int = 0
     failures: int = 0
@@ -101,26 +107,35 @@ class TaskInProgress:
         return ids.task_id(self.job_id, self.kind, self.index)
 
     def start(self, slot_id: str, tracker: Tracker, locality: Locality, now: float) -> TaskAttempt:
-        """Begin a new attempt."""
+        """Begin a new attempt: a backup where another one runs."""
         name = ids.attempt_id(self.job_id, self.kind, self.index, self.next_number)
         self.next_number += 1
         attempt = TaskAttempt(
-            name, self, slot_id, tracker.id, tracker.agent_id, tracker.hostname, locality, now
+            id=name,
+            task=self,
+            slot_id=slot_id,
+            tracker_id=tracker.id,
+            agent_id=tracker.agent_id,
+            agent=tracker.hostname,
+            locality=locality,
+            start=now,
+            backup=bool(self.running),
         )
         self._to(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
         self.attempts.append(attempt)
-        self.running = attempt
+        self.running = (*self.running, attempt)
         return attempt
 
     def won(self, attempt: TaskAttempt, now: float) -> None:
-        """The running attempt succeeded."""
+        """A running attempt succeeded, the first of them."""
         self._to(TaskState.SUCCEEDED, now, attempt.id)
-        self.running, self.winner = None, attempt
+        self.running, self.winner = (), attempt
 
     def lost(self, attempt: TaskAttempt, now: float, why: str) -> None:
-        """The running attempt ended without success: the task waits again."""
-        self._to(TaskState.PENDING, now, f"{attempt.id}: {why}")
-        self.running, self.pending_since = None, now
+        """A running attempt ended without success: the task waits again, if it was the only one."""
+        others = tuple(a for a in self.running if a is not attempt)
+        self._to(TaskState.RUNNING if others else TaskState.PENDING, now, f"{attempt.id}: {why}")
+        self.running, self.pending_since = others, now
 
     def withdraw(self, now: float, why: str) -> None:
         """The winner's output is gone: the task waits again."""

@@ -35,8 +35,8 @@ def tick(st: State) -> None:
     st.index.tick()
     _watch_slots(st)
     for job in list(st.jobs.values()):
-        if job.state is JobState.ABORTING:
-            lifecycle.press_abort(st, job)
+        if job.state in (JobState.ABORTING, JobState.COMMITTING):
+            lifecycle.press(st, job)
         elif job.state is JobState.RUNNING:
             _unstick(st, job)
             _say_why_waiting(st, job)
