@@ -7,13 +7,10 @@ byte lies in, so a slice skips the line it begins in and reads its last line to 
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
 import re
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,31 +19,24 @@ import pyarrow as pa
 
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.io.filesystem import InputError, codec_of, open_input, reason
+from mrmesos.io.filesystem import InputError, codec_of, open_input
+from mrmesos.io.input_batch import InputBatch
+from mrmesos.io.lines import (
+    NEWLINE,
+    RETURN,
+    Block,
+    Bytes,
+    Positions,
+    line_blocks,
+    line_spans,
+)
 from mrmesos.io.splits import check_text_input
 
-_NEWLINE, _RETURN = 10, 13
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
 _SHARING_MAX = 4096  # files
-_PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
 # Encodings in which every byte is one character, whatever stands before it.
 _SINGLE_BYTE = re.compile(r"ascii|iso8859-\d+|cp125\d|koi8-[rtu]")
-
-_Bytes = npt.NDArray[np.uint8]
-_Positions = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class InputBatch:
-    """Lines of one file. Columns: `key` int64 (offset of the line), `value` string or binary.
-
-    Or of several small ones: then `further` has the first row and the URI of each but the first.
-    """
-
-    uri: str
-    batch: pa.RecordBatch
-    further: tuple[tuple[int, str], ...] = ()
 
 
 def read_text(
@@ -69,7 +59,7 @@ def read_text(
             yield together
             continue
         for piece in pieces:
-            for block in _blocks(piece, batch_bytes, fmt.max_line_bytes):
+            for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
                 yield InputBatch(piece.uri, _batch(block, fmt))
 
 
@@ -107,9 +97,9 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
             return None
         parts.append(data if data.endswith(b"\n") else data + b"\n")
     text = np.frombuffer(b"".join(parts), np.uint8)
-    ends = np.flatnonzero(text == _NEWLINE)
+    ends = np.flatnonzero(text == NEWLINE)
     try:
-        batch = _batch(_Block(pieces[0].uri, 0, text, ends, fmt.max_line_bytes), fmt)
+        batch = _batch(Block(pieces[0].uri, 0, text, ends, fmt.max_line_bytes), fmt)
     except InputError:
         return None
     begins = np.cumsum([0, *map(len, parts)])
@@ -120,169 +110,15 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
     return InputBatch(pieces[0].uri, batch, tuple(further))
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Whole lines: their bytes, where the newlines are in it, and where it begins in the file.
-
-    Only the last line of a file may lack its newline.
-    """
-
-    uri: str
-    offset: int
-    data: _Bytes
-    newlines: _Positions
-    max_line: int
-
-
-class _Source:
-    """A file's bytes in order, decompressed. `position` is the offset of the next byte."""
-
-    def __init__(self, uri: str, start: int) -> None:
-        self.uri = uri
-        self.position = start
-        self.ended = False
-        codec = codec_of(uri)
-        if codec is not None and start:
-            raise ValueError(f"{uri}: a compressed file cannot be read from offset {start}")
-        with contextlib.ExitStack() as closing:
-            file: Any = closing.enter_context(open_input(uri))
-            try:
-                if codec is None:
-                    file.seek(start)
-                elif codec == "bz2":
-                    # Arrow's stumbles over an empty stream among several ("wrong sequence").
-                    file = closing.enter_context(bz2.BZ2File(file))
-                else:
-                    # Goes on with the next member or frame, and fails on a truncated one.
-                    file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
-                    closing.enter_context(file)
-            except Exception as exc:
-                raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
-            self._file = file
-            self._closing = closing.pop_all()
-
-    def __enter__(self) -> _Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-
-    def read_behind(self, tail: _Bytes, want: int) -> _Bytes:
-        """`tail` and the next `want` bytes in one new array; fewer where the file has `ended`."""
-        data = np.empty(len(tail) + want, np.uint8)
-        data[: len(tail)] = tail
-        filled = len(tail)
-        while filled < len(data):
-            try:
-                count = self._read_into(data[filled:])
-            except Exception as exc:  # decompressors and remote drivers raise what they like
-                raise InputError(
-                    f"{self.uri}: cannot be read at offset {self.position}: {reason(exc)}"
-                ) from exc
-            if not count:
-                self.ended = True
-                break
-            filled += count
-            self.position += count
-        return data[:filled]
-
-    def _read_into(self, space: _Bytes) -> int:
-        if hasattr(self._file, "readinto"):
-            return int(self._file.readinto(space.data))
-        data = self._file.read(len(space))
-        space[: len(data)] = np.frombuffer(data, np.uint8)
-        return len(data)
-
-
-def _blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[_Block]:
-    end = sys.maxsize if piece.length < 0 else piece.start + piece.length
-    # The byte before the slice tells whether a line begins at its first byte.
-    skipping = piece.start > 0
-    with _Source(piece.uri, piece.start - skipping) as source:
-        first = source.position  # of the first byte not yielded yet
-        held = bytearray()  # one long line so far, without a newline; it grows without copying
-        tail = np.empty(0, np.uint8)  # what stood behind the last newline of the last chunk
-        done = False
-        while not done:
-            left = end - source.position
-            if left <= 0 and (skipping or not (held or len(tail))):
-                return
-            want = batch_bytes
-            if left <= batch_bytes:  # the last chunk; it brings the end of its last line along
-                want = max(left, 0) + min(_PAST_END, batch_bytes)
-            data = source.read_behind(tail, want)
-            newlines = np.flatnonzero(data[len(tail) :] == _NEWLINE) + len(tail)
-            if source.ended and piece.length >= 0 and source.position < end:
-                raise InputError(
-                    f"{piece.uri}: ends at byte {source.position} but had at least {end} when the "
-                    "job was planned; do not change inputs while a job runs"
-                )
-            if skipping:
-                drop = int(newlines[0]) + 1 if len(newlines) else len(data)
-                data, first, skipping = data[drop:], first + drop, not len(newlines)
-                newlines = newlines[1:] - drop
-                if first >= end or (skipping and source.ended):
-                    return
-                if skipping:
-                    continue
-            # The first newline at or behind the slice's last byte ends its last line.
-            last = int(np.searchsorted(newlines, end - 1 - (source.position - len(data))))
-            newlines = newlines[: last + 1]
-            done = source.ended or last < len(newlines)
-            if not done and not len(newlines):
-                held += data.data
-                tail = data[:0]
-                _check_begun(piece.uri, first, held, max_line)
-                continue
-            cut = int(newlines[-1]) + 1 if last < len(newlines) or not done else len(data)
-            if held:  # the long line by itself: a block of one line is not copied again
-                drop = int(newlines[0]) + 1 if len(newlines) else cut
-                held += data[:drop].data
-                line, held = np.frombuffer(held, np.uint8), bytearray()
-                yield _Block(piece.uri, first, line, newlines[:1] + (len(line) - drop), max_line)
-                first += len(line)
-                data, newlines, cut = data[drop:], newlines[1:] - drop, cut - drop
-                del line
-            if cut:
-                yield _Block(piece.uri, first, data[:cut], newlines, max_line)
-                first += cut
-            tail = data[cut:]
-
-
-def _check_begun(uri: str, offset: int, held: bytearray, max_line: int) -> None:
-    """Refuse a line before it is read whole; its last byte so far may be part of its end."""
-    if len(held) > max_line + 1:
-        raise _too_long(uri, offset, max_line)
-
-
-def _too_long(uri: str, offset: int, max_line: int) -> InputError:
-    return InputError(
-        f"{uri}: the line at offset {offset} is longer than {max_line} bytes, the most that "
-        "TextInput(max_line_bytes=...) of the job allows"
-    )
-
-
-def _batch(block: _Block, fmt: TextInput) -> pa.RecordBatch:
-    data, newlines = block.data, block.newlines
-    closed = len(newlines) > 0 and int(newlines[-1]) == len(data) - 1
-    ends = newlines if closed else np.append(newlines, len(data))
-    starts = np.zeros(len(ends), np.int64)
-    starts[1:] = newlines[: len(ends) - 1] + 1
-    returns = data[newlines - 1] == _RETURN
-    if len(newlines) and newlines[0] == 0:
-        returns[0] = False  # nothing stands before it; index -1 was the last byte
-    lengths = ends - starts
-    lengths[: len(newlines)] -= returns
-    if int(lengths.max()) > block.max_line:
-        line = int(np.flatnonzero(lengths > block.max_line)[0])
-        raise _too_long(block.uri, block.offset + int(starts[line]), block.max_line)
+def _batch(block: Block, fmt: TextInput) -> pa.RecordBatch:
+    starts, lengths, returns = line_spans(block)
     keys = pa.array(starts + block.offset)
     values = _values(block, fmt, starts, lengths, returns)
     return pa.RecordBatch.from_arrays([keys, values], names=["key", "value"])
 
 
 def _values(
-    block: _Block, fmt: TextInput, starts: _Positions, lengths: _Positions, returns: Any
+    block: Block, fmt: TextInput, starts: Positions, lengths: Positions, returns: Any
 ) -> pa.Array:
     if not fmt.encoding and (rows := _rows_of_one_length(block.data, lengths)) is not None:
         return _array(lengths, rows, pa.binary())
@@ -304,7 +140,7 @@ def _values(
     return _decoded_each(block, fmt, starts, array)
 
 
-def _decoded_whole(block: _Block, fmt: TextInput, starts: _Positions, raw: bytes) -> pa.Array:
+def _decoded_whole(block: Block, fmt: TextInput, starts: Positions, raw: bytes) -> pa.Array:
     """All lines decoded at once: none of these decoders lets a newline be part of a character."""
     try:
         text = raw.decode(fmt.encoding, fmt.errors).encode()
@@ -312,8 +148,8 @@ def _decoded_whole(block: _Block, fmt: TextInput, starts: _Positions, raw: bytes
         line = int(np.searchsorted(starts, exc.start, "right")) - 1
         raise _undecodable(block, int(starts[line]), exc) from exc
     data = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero(data == _NEWLINE)
-    returns = data[ends - 1] == _RETURN
+    ends = np.flatnonzero(data == NEWLINE)
+    returns = data[ends - 1] == RETURN
     if len(ends) and ends[0] == 0:
         returns[0] = False
     if len(ends) < len(starts):
@@ -328,7 +164,7 @@ def _decoded_whole(block: _Block, fmt: TextInput, starts: _Positions, raw: bytes
     return _array(lengths, values, pa.string())
 
 
-def _decoded_each(block: _Block, fmt: TextInput, starts: _Positions, array: pa.Array) -> pa.Array:
+def _decoded_each(block: Block, fmt: TextInput, starts: Positions, array: pa.Array) -> pa.Array:
     lines: list[str] = []
     try:
         for line in array:
@@ -338,17 +174,17 @@ def _decoded_each(block: _Block, fmt: TextInput, starts: _Positions, array: pa.A
     return pa.array(lines, pa.string())
 
 
-def _undecodable(block: _Block, start: int, exc: UnicodeDecodeError) -> InputError:
+def _undecodable(block: Block, start: int, exc: UnicodeDecodeError) -> InputError:
     return InputError(
         f"{block.uri}: the line at offset {block.offset + start} is not {exc.encoding}: "
         f'{exc.reason}; use errors="replace" or another encoding in TextInput'
     )
 
 
-def _rows_of_one_length(data: _Bytes, lengths: _Positions) -> npt.NDArray[np.void] | None:
+def _rows_of_one_length(data: Bytes, lengths: Positions) -> npt.NDArray[np.void] | None:
     """The lines without their ends, at one copy; None where they are of several lengths."""
     width = int(lengths[0])
-    if width == 0 or data[-1] != _NEWLINE or len(data) != len(lengths) * (width + 1):
+    if width == 0 or data[-1] != NEWLINE or len(data) != len(lengths) * (width + 1):
         return None
     if int(lengths.min()) != width:
         return None
@@ -367,7 +203,7 @@ def _without_ends(raw: bytes, returns: int) -> bytes:
     return raw.replace(b"\n", b"")
 
 
-def _array(lengths: _Positions, values: Any, kind: pa.DataType) -> pa.Array:
+def _array(lengths: Positions, values: Any, kind: pa.DataType) -> pa.Array:
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]

@@ -16,8 +16,9 @@ from mrmesos.api.job import Job
 from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import VALUE
-from mrmesos.io.text import InputBatch, read_text
+from mrmesos.io.text import read_text
 from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.tasktracker.mapping import Driver, make_driver
 from mrmesos.tasktracker.progress import Snapshot, Usage, Watch, spilled_bytes
@@ -112,7 +113,7 @@ class _MapRun:
         for given in batches:
             self._phase = "reading"
             self._batch_rows = given.batch.num_rows
-            self._batch_bytes = _text_bytes(given)
+            self._batch_bytes = _text_bytes(given) if given.stored < 0 else given.stored
             self._driver.map(given)
             self._rows += self._batch_rows
             self._bytes += self._batch_bytes

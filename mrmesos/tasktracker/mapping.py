@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from mrmesos.api.tasks import BatchMapper, Mapper
 from mrmesos.io.columns import decode_column
+from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError
-from mrmesos.io.text import InputBatch
 from mrmesos.tasktracker.map_sink import MapSink
 from mrmesos.tasktracker.records import (
     ChunkSize,
@@ -60,9 +60,12 @@ class RecordDriver:
     def map(self, given: InputBatch) -> None:
         """See Driver."""
         self._given = given
-        offsets = decode_column(given.batch.column(KEY))
-        values = decode_column(given.batch.column(VALUE))
-        position = self._context.feed(given.uri, offsets, given.further)
+        offsets = decode_column(given.places)
+        keys = offsets if given.positions is None else decode_column(given.batch.column(KEY))
+        values = given.objects
+        if values is None:
+            values = decode_column(given.batch.column(VALUE))
+        position = self._context.feed(given.uri, offsets, given.further, keys)
         function = self._mapper.map
         self._drain(flatten(function, map(function, position, values)))
 
@@ -131,11 +134,11 @@ class BatchDriver:
         rows = given.batch.num_rows
         if not rows:
             return
-        first = given.batch.column(KEY)[0].as_py()
+        first = given.places[0].as_py()
         self._context.stand_at(given.uri, first)
         where = f"{given.uri}, the {rows:,} records from offset {first} on"
         mapper = self._mapper
-        for batch in user_batches(mapper, mapper.map_batch, (given.batch,), where, "map"):
+        for batch in user_batches(mapper, mapper.map_batch, (given.columns,), where, "map"):
             self._write(batch, where)
 
     def close(self) -> None:

@@ -50,18 +50,23 @@ class RecordContext(Context):
     ) -> None:
         self._files: list[tuple[int, str]] = [(0, "")]
         self._offsets: list[int] = []
-        self._position: Iterator[int] = iter(())
+        self._position: Iterator[Any] = iter(())
         super().__init__(facts, params, args)
 
     def feed(
-        self, uri: str, offsets: list[int], further: Iterable[tuple[int, str]] = ()
-    ) -> Iterator[int]:
-        """Begin a batch of records; the iterator over their offsets is to be consumed in step.
+        self,
+        uri: str,
+        offsets: list[int],
+        further: Iterable[tuple[int, str]] = (),
+        keys: list[Any] | None = None,
+    ) -> Iterator[Any]:
+        """Begin a batch of records; the iterator over their keys is to be consumed in step.
 
-        `further` has the first row and the URI of each file after the first.
+        The keys are the offsets where none are given. `further` has the first row and the URI of
+        each file after the first.
         """
         self._files = [(0, uri), *further]
-        self._position = iter(offsets)
+        self._position = iter(offsets if keys is None else keys)
         self._offsets = offsets
         return self._position
 

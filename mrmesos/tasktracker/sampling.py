@@ -24,10 +24,11 @@ from mrmesos.api.tasks import TotalOrder
 from mrmesos.conf import Conf
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.grouping import Grouping
+from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.ranges import check_cuts, choose_cuts
 from mrmesos.io.schema import RecordTypeError
 from mrmesos.io.splits import expand_inputs
-from mrmesos.io.text import InputBatch, read_text
+from mrmesos.io.text import read_text
 from mrmesos.tasktracker.map_sink import Written
 from mrmesos.tasktracker.mapping import make_driver
 from mrmesos.tasktracker.records import Groups, Pair, RecordContext
@@ -65,9 +66,9 @@ def find_cut_points(
     for stretch, limit in stretches:
         rows = 0
         for given in _read(stretch, limit, job):
-            batch = given.batch.slice(0, share - rows)
-            driver.map(InputBatch(given.uri, batch))
-            rows += batch.num_rows
+            some = given.head(share - rows)
+            driver.map(some)
+            rows += some.batch.num_rows
             if rows >= share:
                 break
         if time.monotonic() > deadline:

@@ -141,7 +141,7 @@ def test_a_line_over_the_formats_limit_is_refused_in_words(run: Run) -> None:
     failed = run.submit("ShortLengths", map_maxattempts=1)
     assert failed.returncode == 1
     assert "/in/a: the line at offset 0 is longer than 1000000 bytes" in failed.stderr
-    assert "TextInput(max_line_bytes=...)" in failed.stderr
+    assert "max_line_bytes=..." in failed.stderr
 
 
 def test_hundreds_of_partitions_of_hundreds_of_maps(run: Run) -> None:
