@@ -103,6 +103,20 @@ JOB_PRIORITY = _setting(
 JOB_POOL = _setting(
     "job.pool", "", "name", "The pool whose share the job has part in; the user's name if empty."
 )
+JOB_CONSTRAINTS = _setting(
+    "job.constraints",
+    "",
+    "constraints",
+    "Agents to run on, by attributes: `rack in r1,r2; disk = ssd; gpu exists`. Further: `!=`, "
+    "`not in`, `like` and `unlike` (patterns such as `node-1*`), `not exists`, `<` `<=` `>` `>=`; "
+    "`hostname` is the agent's name.",
+)
+JOB_ROLE = _setting(
+    "job.role",
+    "",
+    "role",
+    "Mesos role whose resources the job uses; any of the JobTracker's roles if empty.",
+)
 MAP_MAXATTEMPTS = _setting(
     "map.maxattempts", 4, "attempts", "Failed attempts of one map that fail the job.", minimum=1
 )
@@ -125,7 +139,8 @@ MAP_RESOURCES = _setting(
     "map.resources",
     "",
     "Mesos resources",
-    "Further scalars one map attempt needs, such as `db_connections:2`.",
+    "What else one map attempt needs: any scalar, as in `db_connections:2;disk:512;gpus:1`, and "
+    "`ports`, a number of them.",
 )
 REDUCE_CPUS = _setting("reduce.cpus", 1.0, "CPUs", "CPUs of one reduce attempt.", minimum=0.01)
 REDUCE_MEMORY_MB = _setting(
@@ -139,7 +154,8 @@ REDUCE_RESOURCES = _setting(
     "reduce.resources",
     "",
     "Mesos resources",
-    "Further scalars one reduce attempt needs, such as `db_connections:2`.",
+    "What else one reduce attempt needs: any scalar, as in `db_connections:2;disk:512;gpus:1`, and "
+    "`ports`, a number of them.",
 )
 SLOWSTART = _setting(
     "job.reduce.slowstart.completedmaps",
@@ -263,7 +279,53 @@ POOLS_FILE = _setting(
     scope="jobtracker",
 )
 MESOS_ROLE = _setting(
-    "mesos.role", "*", "role", "Mesos role the framework subscribes with.", scope="jobtracker"
+    "mesos.role",
+    "*",
+    "roles",
+    "Mesos role the framework subscribes with, or several: `etl,adhoc`.",
+    scope="jobtracker",
+)
+MESOS_CPUS_MAX = _setting(
+    "mesos.cpus.max",
+    0.0,
+    "CPUs",
+    "Most that the framework holds at once; 0 for no limit.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+MESOS_MEM_MAX_MB = _setting(
+    "mesos.mem.max.mb",
+    0,
+    "MiB",
+    "Most memory that the framework holds at once; 0 for no limit.",
+    minimum=0,
+    scope="jobtracker",
+)
+MESOS_GPUS_MAX = _setting(
+    "mesos.gpus.max",
+    0,
+    "GPUs",
+    "Most GPUs that the framework holds at once. With 0 agents that have any are not offered to "
+    "it; else only jobs that ask for GPUs run on them.",
+    minimum=0,
+    scope="jobtracker",
+)
+MAINTENANCE_DRAIN_SECONDS = _setting(
+    "maintenance.drain.seconds",
+    300.0,
+    "seconds",
+    "How long before its maintenance an agent gets no new attempts; earlier, if a job's take "
+    "longer.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+TRACKERS_MINIMUM = _setting(
+    "trackers.minimum",
+    0,
+    "TaskTrackers",
+    "So many are kept alive ahead of need, each on an agent of its own.",
+    minimum=0,
+    scope="jobtracker",
 )
 MESOS_USER = _setting(
     "mesos.user",

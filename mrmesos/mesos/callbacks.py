@@ -42,6 +42,15 @@ class SchedulerCallbacks(Protocol):
     def rescinded(self, offer_id: str) -> None:
         """RESCIND: the offer is void."""
 
+    def inverse_offers(self, offers: list[Json]) -> None:
+        """INVERSE_OFFERS: a list of InverseOffer, by which agents are asked back for a time.
+
+        To be answered by `acceptInverseOffers` or `declineInverseOffers`.
+        """
+
+    def inverse_offer_rescinded(self, offer_id: str) -> None:
+        """RESCIND_INVERSE_OFFER: the inverse offer is void."""
+
     def status_update(self, status: Json) -> None:
         """UPDATE: a TaskStatus. Acknowledge it (`acknowledgeStatusUpdate`) if it has a uuid."""
 

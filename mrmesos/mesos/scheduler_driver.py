@@ -299,6 +299,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         """DECLINE offers (of any agents); `filters` is like {"refuse_seconds": 5.0}."""
         return self._sent(super().declineOffer, _ids(offer_ids), filters=filters)
 
+    def acceptInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
+        """ACCEPT_INVERSE_OFFERS: what we have on those agents will be free in time."""
+        return self._sent(super().acceptInverseOffers, _ids(offer_ids), filters=filters)
+
+    def declineInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
+        """DECLINE_INVERSE_OFFERS: it may not."""
+        return self._sent(super().declineInverseOffer, _ids(offer_ids), filters=filters)
+
     def reviveOffers(self, roles: Sequence[str] = ()) -> bool:
         """REVIVE: forget filters and suppression, of all roles or of some."""
         return self._sent(super().reviveOffers, roles)
@@ -382,10 +390,10 @@ class _Adapter:
         """The loop has noted that bytes came; nobody else needs to know."""
 
     def inverseOffers(self, _driver: Any, offers: list[Json]) -> None:
-        logger.info("%d inverse offers (maintenance) are not answered", len(offers))
+        self._callbacks.inverse_offers(offers)
 
     def inverseOfferRescinded(self, _driver: Any, offer_id: Json) -> None:
-        logger.debug("inverse offer %s rescinded", offer_id.get("value"))
+        self._callbacks.inverse_offer_rescinded(offer_id["value"])
 
     def operationStatusUpdate(self, _driver: Any, status: Json) -> None:
         logger.info("operation status: %s", status)

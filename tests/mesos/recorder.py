@@ -40,6 +40,12 @@ class Recorder:
     def rescinded(self, offer_id: str) -> None:
         self.heard.append(("rescinded", offer_id))
 
+    def inverse_offers(self, offers: list[Json]) -> None:
+        self.heard.append(("inverse_offers", [offer["id"]["value"] for offer in offers]))
+
+    def inverse_offer_rescinded(self, offer_id: str) -> None:
+        self.heard.append(("inverse_offer_rescinded", offer_id))
+
     def status_update(self, status: Json) -> None:
         self.heard.append(("status", status["task_id"]["value"], status["state"]))
         if self.on_status:

@@ -173,6 +173,48 @@ def test_revive_and_suppress_name_roles(server: Server, running: Start) -> None:
     assert server.calls("SUPPRESS")[0]["suppress"] == {"roles": ["mr"]}
 
 
+def test_inverse_offers_come_and_are_answered(server: Server, running: Start) -> None:
+    """The shapes are those of scheduler.proto: InverseOffers, RescindInverseOffer and the calls."""
+    heard = Recorder()
+    driver = make(server, heard)
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    asked = {
+        "id": {"value": "i1"},
+        "framework_id": {"value": "fw-1"},
+        "agent_id": {"value": "a1"},
+        "unavailability": {"start": {"nanoseconds": 1}, "duration": {"nanoseconds": 2}},
+    }
+    server.stream().event(
+        {"type": "INVERSE_OFFERS", "inverse_offers": {"inverse_offers": [asked]}},
+        {
+            "type": "RESCIND_INVERSE_OFFER",
+            "rescind_inverse_offer": {"inverse_offer_id": {"value": "i0"}},
+        },
+    )
+    wait_for(lambda: heard.of("inverse_offer_rescinded"))
+    assert heard.heard[1:] == [("inverse_offers", ["i1"]), ("inverse_offer_rescinded", "i0")]
+    assert driver.acceptInverseOffers(["i1"], {"refuse_seconds": 60.0})
+    assert driver.declineInverseOffers(["i2"])
+    ids = {"framework_id": {"value": "fw-1"}}
+    assert [request.body for request in server.requests[1:]] == [
+        {
+            "type": "ACCEPT_INVERSE_OFFERS",
+            **ids,
+            "accept_inverse_offers": {
+                "inverse_offer_ids": [{"value": "i1"}],
+                "filters": {"refuse_seconds": 60.0},
+            },
+        },
+        {
+            "type": "DECLINE_INVERSE_OFFERS",
+            **ids,
+            "decline_inverse_offers": {"inverse_offer_ids": [{"value": "i2"}]},
+        },
+    ]
+    assert not heard.fatal
+
+
 def test_update_framework_is_what_is_said_from_then_on(server: Server, running: Start) -> None:
     heard = Recorder()
     driver = make(server, heard)
