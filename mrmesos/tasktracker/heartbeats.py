@@ -28,7 +28,8 @@ ANSWER_BYTES_MAX = 64 << 20
 _UNDER_WAY_MAX = 3
 _LEAST_PAUSE_SECONDS = 0.02
 """Between an answer and the next heartbeat: the pace where a JobTracker holds none back."""
-_LONGEST_BACKOFF_SECONDS = 5.0
+_LONGEST_BACKOFF_SECONDS = 1.0
+"""Slots whose attempts end while the JobTracker starts anew stand idle until it hears of them."""
 
 
 class JobTrackerAway(Exception):

@@ -77,7 +77,10 @@ class JobCache:
         *,
         give_up_seconds: float = _GIVE_UP_SECONDS,
     ) -> None:
-        """`jobtracker` is its base URL. `session` gives the HTTP client once there is one."""
+        """`jobtracker` is its base URL. `session` gives the HTTP client once there is one.
+
+        A JobTracker that does not answer may be starting anew: it is asked for `give_up_seconds`.
+        """
         self.root = sandbox / "jobs"
         self._jobtracker = jobtracker.rstrip("/")
         self._session = session
@@ -121,7 +124,7 @@ class JobCache:
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type((_TryAgain, OSError, aiohttp.ClientError)),
-                wait=wait_random_exponential(multiplier=0.05, max=5),
+                wait=wait_random_exponential(multiplier=0.05, max=1),
                 stop=stop_after_delay(self._give_up_seconds),
                 before_sleep=before_sleep_log(logger, logging.WARNING),
                 reraise=True,

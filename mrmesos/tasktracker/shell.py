@@ -71,7 +71,12 @@ class Shell:
             settings.sandbox, self.handle, command=worker_command, adopt_orphans=adopt_orphans
         )
         self._session: aiohttp.ClientSession | None = None
-        self._jobs = JobCache(settings.sandbox, settings.jobtracker, self._client)
+        self._jobs = JobCache(
+            settings.sandbox,
+            settings.jobtracker,
+            self._client,
+            give_up_seconds=settings.expiry_seconds,
+        )
         self._server = ShuffleServer(self._jobs)
         self._heartbeats: Heartbeats | None = None
         self._background: set[asyncio.Task[None]] = set()

@@ -20,6 +20,7 @@ from mrmesos.tasktracker.state import JobHere, Limits, Run, Slot, Verdict, Worke
 from mrmesos.tasktracker.workforce import Workforce
 from mrmesos.wire.heartbeat import (
     Action,
+    Announce,
     EndSlot,
     ForgetJob,
     Heartbeat,
@@ -68,6 +69,7 @@ class Tracker:
             slots=list(self.slots),
             reports=list(self.reports.values()),
             progress=[run.progress for run in self.runs.values() if run.progress is not None],
+            attempts={run.attempt.slot_id: attempt_id for attempt_id, run in self.runs.items()},
         )
 
     def handle(self, event: ev.Event, now: float) -> list[cmd.Command]:
@@ -217,6 +219,8 @@ class Tracker:
                 self._forget(action.job_id, now)
             case Leave():
                 self._leave(action.reason)
+            case Announce():
+                self._heartbeat_now()
 
     def _map_outputs(self, news: MapOutputs) -> None:
         job = self._job(news.job_id)

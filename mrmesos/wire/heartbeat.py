@@ -51,11 +51,21 @@ class Leave(msgspec.Struct, frozen=True, tag="leave"):
     reason: str
 
 
-Action = RunAttempt | KillAttempt | EndSlot | MapOutputs | ForgetJob | Leave
+class Announce(msgspec.Struct, frozen=True, tag="announce"):
+    """The JobTracker has started anew from its journal: tell it at once what runs here.
+
+    A heartbeat that acknowledges this was made after it: whatever an earlier JobTracker said, and
+    had not been heard by then, has a lower number and will never be carried out.
+    """
+
+
+Action = RunAttempt | KillAttempt | EndSlot | MapOutputs | ForgetJob | Leave | Announce
 
 
 class Numbered(msgspec.Struct, frozen=True):
-    """An action and its number, counting from 1 for each tracker."""
+    """An action and its number. Numbers of one tracker grow; a JobTracker that has started anew
+    goes on far above those of the one before.
+    """
 
     number: int
     action: Action
@@ -66,7 +76,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
     `tracker_id` names this one executor process, never reused. `url` is where it serves map output
     and logs. `acknowledged` is the highest action number it has carried out. `reports` are
-    repeated until a heartbeat that held them was answered. `slots` are the Mesos tasks it holds.
+    repeated until a heartbeat that held them was answered. `slots` are the Mesos tasks it holds,
+    `attempts` names those that run now by their slots.
     `sequence` grows by one with each heartbeat, so that a late one is recognised.
     """
 
@@ -79,6 +90,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     slots: list[str]
     reports: list[AttemptReport] = []
     progress: list[AttemptProgress] = []
+    attempts: dict[str, str] = {}
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True):

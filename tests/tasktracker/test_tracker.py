@@ -21,6 +21,7 @@ from mrmesos.tasktracker.workforce import (
 )
 from mrmesos.wire.heartbeat import (
     Action,
+    Announce,
     EndSlot,
     ForgetJob,
     HeartbeatAnswer,
@@ -455,3 +456,20 @@ def test_workers_started_ahead_of_slots_that_never_come_end() -> None:
         core.tell(ev.WorkerReady(worker))
     assert core.tell(ev.Tick(), after=1) == []
     assert kinds(core.tell(ev.Tick(), after=PRESTARTED_SECONDS)) == ["KillWorker", "KillWorker"]
+
+
+def test_a_jobtracker_that_started_anew_hears_at_once_what_runs_here() -> None:
+    core = Core()
+    running = map_attempt(0)
+    core.tell(ev.SlotLaunched(running.slot_id, running))
+    core.answer(EndSlot("another"))
+    commands = core.tell(
+        ev.HeartbeatAnswered(HeartbeatAnswer([Numbered(1_000_001, Announce())]), ())
+    )
+    assert cmd.HeartbeatNow() in commands
+    beat = core.tracker.heartbeat()
+    assert beat.attempts == {running.slot_id: running.attempt_id}
+    assert beat.acknowledged == 1_000_001
+    # What the JobTracker before it said, and comes only now, is not carried out any more.
+    core.answer(KillAttempt(running.attempt_id, "late"))
+    assert core.tracker.runs[running.attempt_id].verdict is None
