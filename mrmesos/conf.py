@@ -171,6 +171,41 @@ MAP_REDUCE_RATIO = _setting(
     "Where both kinds wait, a TaskTracker starts a reduce once it runs this many maps for each.",
     minimum=0.0,
 )
+MAP_SPECULATIVE = _setting(
+    "map.speculative", True, "boolean", "A map that is slow gets a second attempt elsewhere."
+)
+REDUCE_SPECULATIVE = _setting(
+    "reduce.speculative", True, "boolean", "A reduce that is slow gets a second attempt elsewhere."
+)
+SPECULATIVE_CAP = _setting(
+    "job.speculative.speculative-cap-running-tasks",
+    0.1,
+    "fraction",
+    "Most second attempts of a job at once, as a share of its running attempts.",
+    minimum=0.0,
+)
+SPECULATIVE_MINIMUM = _setting(
+    "job.speculative.minimum-allowed-tasks",
+    10,
+    "attempts",
+    "So many second attempts are allowed at once, however few run.",
+    minimum=0,
+)
+SPECULATIVE_LAG = _setting(
+    "job.speculative.lag",
+    10.0,
+    "seconds",
+    "An attempt that has run for less is not called slow.",
+    minimum=0.0,
+)
+SLOWTASK_THRESHOLD = _setting(
+    "job.speculative.slowtaskthreshold",
+    1.0,
+    "standard deviations",
+    "An attempt is slow whose rate of progress is so far below the mean of its job's maps or "
+    "reduces (but always below 0.4 of it, never above 0.67).",
+    minimum=0.0,
+)
 TASK_TIMEOUT = _setting(
     "task.timeout",
     600.0,

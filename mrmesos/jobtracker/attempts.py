@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.api.context import Counters
-from mrmesos.jobtracker import lifecycle
+from mrmesos.jobtracker import lifecycle, speculation
 from mrmesos.jobtracker.cluster import SlotState, Tracker
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.orders import kill_attempt
@@ -53,7 +53,7 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
     attempt = st.attempts.get(progress.attempt_id)
     if attempt is None or attempt.tracker_id != tracker.id:
         return
-    attempt.progress = progress.progress
+    attempt.progress, attempt.told = progress.progress, st.now
     attempt.status = progress.status[:STATUS_CHARACTERS]
     attempt.counters = progress.counters
     for map_attempt in progress.fetch_failed:
@@ -115,6 +115,7 @@ def _settle(
 def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     task, reduces_waited = attempt.task, job.wants_reduce
     others = [other for other in task.running if other is not attempt]
+    speculation.won(st, job, attempt)
     job.task_won(attempt, st.now)
     for other in others:
         kill_attempt(st, other, f"{attempt.id} was first")
@@ -135,7 +136,7 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -
     counts = job.state is JobState.RUNNING and attempt in task.running
     if attempt.state is AttemptState.FAILED and counts:
         task.failures += 1
-        task.failed_on.add(attempt.agent_id)
+        task.failed_on.add(attempt.agent)
         job.count(f"FAILED_{plural}")
     else:
         job.count(f"KILLED_{plural}")
@@ -203,7 +204,7 @@ def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
         if len(by) == 1:
             if name.index in reduce.blamed:
                 # It could not fetch the output before this one either: the trouble is its own.
-                reduce.task.failed_on.add(reduce.agent_id)
+                reduce.task.failed_on.add(reduce.agent)
                 kill_attempt(st, reduce, "could not fetch two outputs of one map")
                 return
             reduce.blamed.add(name.index)

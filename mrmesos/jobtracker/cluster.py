@@ -102,6 +102,8 @@ class Agent:
     """Empty where it is not known."""
     size: dict[str, int] = field(default_factory=dict)
     """The most that it ever offered at once."""
+    pace: float = 1.0
+    """How fast attempts are here, compared with those of the same jobs elsewhere."""
     launch_failures: int = 0
     avoid_until: float = 0.0
     passed: float | None = None
@@ -210,9 +212,9 @@ class Cluster:
         return lambda host: any(agent.avoid_until <= now for agent in self.hosts.get(host, ()))
 
     def has_others(self, than: Set[str], now: float) -> bool:
-        """Whether the cluster has a usable agent beside these ids."""
+        """Whether the cluster has a usable agent beside those on these hosts."""
         return any(
-            agent.id not in than and agent.avoid_until <= now for agent in self.agents.values()
+            agent.hostname not in than and agent.avoid_until <= now for agent in self.agents.values()
         )
 
     def add_slot(self, slot: Slot) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from itertools import islice
 
 from mrmesos.jobtracker.cluster import Agent, Tracker
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.job_index import JobIndex, Place, Shape
 from mrmesos.jobtracker.patience import ANY, RACK
+from mrmesos.jobtracker.pending import LOOK_AT
+from mrmesos.jobtracker.speculation import suits
 from mrmesos.jobtracker.task import TaskInProgress
 from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
@@ -86,9 +89,11 @@ class _Search:
             passed = self._waiting & ahead & (~self._index.clocked | self._index.counting)
             if not passed or not self._index.pass_over(self._those_that_fit(passed)):
                 break
-        if choice is None:
-            return NOT_YET if self._later or self._any_fits(self._waiting) else NOTHING
-        return choice
+        if choice is not None:
+            return choice
+        if self._later or self._any_fits(self._waiting):
+            return NOT_YET
+        return self._backup() if self._index.backups else NOTHING
 
     def _choose(self) -> tuple[Found | None, int]:
         """What to start, and all jobs that go before that one."""
@@ -169,7 +174,7 @@ class _Search:
             place.patience.level,
         )
         if pending.retries:
-            task = pending.retry_for(agent.id, self._others, index.now)
+            task = pending.retry_for(agent.hostname, self._others, index.now)
             if task is not None:
                 return Found(job, task, self._locality(task))
             self._later = True
@@ -196,7 +201,7 @@ class _Search:
         pending = job.pending_reduces
         task = None
         if pending.retries:
-            task = pending.retry_for(self._agent.id, self._others, self._index.now)
+            task = pending.retry_for(self._agent.hostname, self._others, self._index.now)
             self._later |= task is None
         if task is None:
             task = pending.first()
@@ -217,6 +222,14 @@ class _Search:
         if place.crowded_since is None:
             place.crowded_since = self._index.now
         return self._index.now - place.crowded_since < SPREAD_SECONDS
+
+    def _backup(self) -> Choice:
+        """With no fresh task to start: a second attempt of one that is slow."""
+        for task, job in islice(self._index.backups.items(), LOOK_AT):
+            fits = self._fits(job.settings.need(task.kind))
+            if fits and suits(job, task, self._agent):
+                return Found(job, task, self._locality(task))
+        return NOTHING
 
     def _others(self, than: Set[str]) -> bool:
         return self._cluster.has_others(than, self._index.now)

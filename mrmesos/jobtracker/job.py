@@ -38,6 +38,28 @@ _ALLOWED = frozenset(
 
 
 @dataclass(slots=True, eq=False)
+class Pace:
+    """How fast the maps or reduces of a job are, by the attempts that won (speculation.py)."""
+
+    count: int = 0
+    seconds: float = 0.0
+    rates: float = 0.0
+    """The sum of their progress a second; `squares` that of its squares."""
+    squares: float = 0.0
+    review_at: float = 0.0
+    """When to look at the running attempts again."""
+    candidates: list[TaskInProgress] = field(default_factory=list)
+    """What the last look found to be slow."""
+
+    def add(self, seconds: float) -> None:
+        """An attempt won after so long."""
+        self.count += 1
+        self.seconds += seconds
+        self.rates += 1 / seconds
+        self.squares += 1 / seconds**2
+
+
+@dataclass(slots=True, eq=False)
 class JobInProgress:
     """A job that has not ended. Changed only by `lifecycle` and `attempts`."""
 
@@ -73,6 +95,13 @@ class JobInProgress:
     outputs: dict[int, MapOutput] = field(default_factory=dict)
     news: list[MapOutput] = field(default_factory=list)
     complaints: dict[str, set[str]] = field(default_factory=dict)
+    # --- Speculation
+    map_pace: Pace = field(default_factory=Pace)
+    reduce_pace: Pace = field(default_factory=Pace)
+    backups: int = 0
+    """How many backup attempts run."""
+    maps_over: float | None = None
+    """When the last map was done, while all are."""
     # --- Waiting
     stuck_since: float | None = None
     maps_first: bool = False
@@ -95,6 +124,8 @@ class JobInProgress:
             self.index.add(self)
         else:
             self.index.remove(self)
+            for kind in TaskKind:
+                self.drop_candidates(kind)
 
     def plan(self, splits: Sequence[Split]) -> None:
         """The tasks are known."""
@@ -117,6 +148,10 @@ class JobInProgress:
     def pending(self, kind: TaskKind) -> PendingTasks:
         """The waiting maps or reduces."""
         return self.pending_maps if kind is TaskKind.MAP else self.pending_reduces
+
+    def pace(self, kind: TaskKind) -> Pace:
+        """What is known of the maps' or reduces' pace."""
+        return self.map_pace if kind is TaskKind.MAP else self.reduce_pace
 
     @property
     def wants_map(self) -> bool:
@@ -165,9 +200,11 @@ class JobInProgress:
         """The first success of a task."""
         attempt.task.won(attempt, now)
         self.index.touch(self)
+        self.index.backups.pop(attempt.task, None)
         add_counters(self.won_counters, attempt.counters)
         if attempt.task.kind is TaskKind.MAP:
             self.maps_done += 1
+            self.maps_over = now if self.maps_done == len(self.maps) else None
         else:
             self.reduces_done += 1
 
@@ -181,6 +218,7 @@ class JobInProgress:
             return
         task.lost(attempt, now, why)
         self.index.touch(self)
+        self.index.backups.pop(task, None)
         if not task.running:
             self.pending(task.kind).put_back(task)
 
@@ -192,6 +230,7 @@ class JobInProgress:
         task.withdraw(now, why)
         task.losses += 1
         self.maps_done -= 1
+        self.maps_over = None
         self.index.touch(self)
         add_counters(
             self.won_counters,
@@ -217,17 +256,34 @@ class JobInProgress:
         """How many map attempts run."""
         return len(self.running) - len(self.running_reduces)
 
+    @property
+    def backups_max(self) -> int:
+        """How many backup attempts may run at once."""
+        share = math.ceil(self.settings.speculative_share * len(self.running))
+        return max(self.settings.speculative_least, share)
+
+    def drop_candidates(self, kind: TaskKind) -> None:
+        """Nothing is known to be slow."""
+        pace = self.pace(kind)
+        for task in pace.candidates:
+            self.index.backups.pop(task, None)
+        pace.candidates.clear()
+
     def add_running(self, attempt: TaskAttempt) -> None:
         """An attempt starts; its task waits no more."""
-        self.pending(attempt.task.kind).remove(attempt.task)
+        if not attempt.backup:
+            self.pending(attempt.task.kind).remove(attempt.task)
         self.index.touch(self)
         self.running[attempt.id] = attempt
+        self.backups += attempt.backup
+        self.index.backups.pop(attempt.task, None)
         if attempt.task.kind is TaskKind.REDUCE:
             self.running_reduces[attempt.id] = attempt
 
     def drop_running(self, attempt: TaskAttempt) -> None:
         """An attempt ended, however."""
         del self.running[attempt.id]
+        self.backups -= attempt.backup
         self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)
 
@@ -246,6 +302,7 @@ class JobInProgress:
                     assert self.running.get(attempt.id) is attempt, task.story
         reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
         assert set(self.running_reduces) == reduces, self.id
+        assert self.backups == sum(a.backup for a in self.running.values()), self.id
         if self.needs_map_outputs:
             assert set(self.outputs) == {
                 t.index for t in self.maps if t.state is TaskState.SUCCEEDED

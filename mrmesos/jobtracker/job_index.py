@@ -16,6 +16,7 @@ from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
 from mrmesos.jobtracker.pending import PendingTasks
+from mrmesos.jobtracker.task import TaskInProgress
 from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.task import Locality
 
@@ -53,6 +54,8 @@ class JobIndex:
         self.now = 0.0
         self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
         self.order = order
+        self.backups: dict[TaskInProgress, JobInProgress] = {}
+        """Slow tasks that want a backup attempt (speculation.py)."""
         self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
         self._touched: dict[str, JobInProgress] = {}
         self._jobs: dict[str, JobInProgress] = {}
@@ -235,9 +238,9 @@ class JobIndex:
 
     @property
     def hungry(self) -> bool:
-        """Whether any task waits that may run now."""
+        """Whether any task waits that may run now, or wants a backup."""
         self.flush()
-        return bool(self.maps | self.reduces)
+        return bool(self.maps | self.reduces) or bool(self.backups)
 
     def job_of(self, bit: int) -> JobInProgress:
         """The job that has this bit."""

@@ -32,11 +32,14 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     job.idle_since, job.waiting = None, ""
     if (agent := st.cluster.agents.get(slot.agent_id)) is not None:
         agent.passed = None
+    if attempt.backup:
+        job.count(f"SPECULATIVE_{task.kind.upper()}S")
     slot.attempt, slot.free_since = attempt, None
     tracker.idle_since = None
     if task.kind is TaskKind.MAP:
         job.stuck_since, job.maps_first = None, False
-        st.index.started(job, found.locality)
+        if not attempt.backup:
+            st.index.started(job, found.locality)
         job.count("LAUNCHED_MAPS")
         job.count(_LOCAL_COUNTER[found.locality])
     else:

@@ -110,15 +110,15 @@ class PendingTasks:
         return self._counts.get(host, 0) > 0
 
     def retry_for(
-        self, agent_id: str, others: Callable[[Set[str]], bool], now: float
+        self, host: str, others: Callable[[Set[str]], bool], now: float
     ) -> TaskInProgress | None:
         """The first task that failed before and may run here: it failed on other agents, or waited
-        long enough, or `others(agents)` says that the cluster has none beside those it failed on.
+        long enough, or `others(hosts)` says that the cluster has none beside those it failed on.
         """
         for _, index in zip(range(LOOK_AT), self._again, strict=False):
             task = self._tasks[index]
             if (
-                agent_id not in task.failed_on
+                host not in task.failed_on
                 or now - task.pending_since >= AVOID_SECONDS
                 or not others(task.failed_on)
             ):

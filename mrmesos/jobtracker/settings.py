@@ -58,6 +58,14 @@ class JobSettings:
     reduce_need: Amounts
     map_maxattempts: int
     reduce_maxattempts: int
+    map_speculative: bool
+    reduce_speculative: bool
+    speculative_share: float
+    """Backup attempts at once: so many, as a share of all that run, but `speculative_least`."""
+    speculative_least: int
+    speculative_lag: float
+    slow_threshold: float
+    """In standard deviations of the rates of progress."""
     slowstart: float
     ratio: float
     wait_node: Wait
@@ -75,6 +83,12 @@ class JobSettings:
             reduce_need=_need(conf, c.REDUCE_CPUS, c.REDUCE_MEMORY_MB, c.REDUCE_RESOURCES),
             map_maxattempts=conf.get_as(c.MAP_MAXATTEMPTS),
             reduce_maxattempts=conf.get_as(c.REDUCE_MAXATTEMPTS),
+            map_speculative=conf.get_as(c.MAP_SPECULATIVE),
+            reduce_speculative=conf.get_as(c.REDUCE_SPECULATIVE),
+            speculative_share=conf.get_as(c.SPECULATIVE_CAP),
+            speculative_least=conf.get_as(c.SPECULATIVE_MINIMUM),
+            speculative_lag=conf.get_as(c.SPECULATIVE_LAG),
+            slow_threshold=conf.get_as(c.SLOWTASK_THRESHOLD),
             slowstart=min(1.0, conf.get_as(c.SLOWSTART)),
             ratio=conf.get_as(c.MAP_REDUCE_RATIO),
             wait_node=_wait(conf, c.LOCALITY_WAIT_NODE),
@@ -86,6 +100,10 @@ class JobSettings:
     def need(self, kind: TaskKind) -> Amounts:
         """What one attempt of this kind takes."""
         return self.map_need if kind is TaskKind.MAP else self.reduce_need
+
+    def speculative(self, kind: TaskKind) -> bool:
+        """Whether slow attempts of this kind get backups."""
+        return self.map_speculative if kind is TaskKind.MAP else self.reduce_speculative
 
     def maxattempts(self, kind: TaskKind) -> int:
         """How many failed attempts of one task fail the job."""

@@ -70,6 +70,10 @@ class TaskAttempt:
     state: AttemptState = AttemptState.RUNNING
     end: float | None = None
     progress: float = 0.0
+    told: float | None = None
+    """When it was last told of."""
+    slow: bool = False
+    """Found to be so (speculation.py)."""
     status: str = ""
     counters: Counters = field(default_factory=dict)
     error: AttemptError | None = None
@@ -98,6 +102,7 @@ class TaskInProgress:
     failures: int = 0
     losses: int = 0
     failed_on: set[str] = field(default_factory=set)
+    """Names of hosts."""
     pending_since: float = 0.0
     story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_LINES))
 

@@ -140,7 +140,7 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
     if agent is not None:
         agent.launch_failures += 1
         enough = agent.launch_failures >= FAILURES_TO_AVOID
-        if enough and st.cluster.has_others({agent_id}, st.now):
+        if enough and st.cluster.has_others({agent.hostname}, st.now):
             agent.launch_failures = 0
             st.cluster.avoid(agent, st.now + AVOID_SECONDS)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import attempts, lifecycle, slots, trackers
+from mrmesos.jobtracker import attempts, lifecycle, slots, speculation, trackers
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
@@ -40,6 +40,7 @@ def tick(st: State) -> None:
         elif job.state is JobState.RUNNING:
             _unstick(st, job)
             _say_why_waiting(st, job)
+            speculation.review(st, job)
     for agent in list(st.cluster.agents.values()):
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)
