@@ -1,12 +1,25 @@
 """Input and output formats as data: a JobTracker plans with them without loading a job's code.
 
-They are declared on the job class (`input_format = TextInput()`); `mrmesos.io` reads and writes
+They are declared on the job class (`input_format = CsvInput()`); `mrmesos.io` reads and writes
 them. Keys and values are what the mapper sees, or what the reducer yields.
+
+Formats of rows (JSON lines, CSV, Parquet, Arrow, ORC) give a Mapper each row as a dict, and a
+BatchMapper batches with the columns of the file. Parquet, Arrow and ORC files whose columns are
+`key` and `value`, as jobs write them, give just these.
+
+`types` are names of Arrow types by column, such as `{"amount": "double", "at": "timestamp[us]"}`.
+`on_error="skip"` leaves rows out that cannot be read, and counts them (MAP_SKIPPED_RECORDS);
+`"fail"` fails the attempt with the file and the offset of the first of them.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+
+Filter = tuple[str, str, Any]
+"""Column, one of `== != < <= > >= in not in`, and a value (for `in` a list of them)."""
 
 
 class TextInput(msgspec.Struct, frozen=True, tag="text"):
@@ -15,7 +28,7 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     A line ends with ``\n`` or ``\r\n``, neither of which is part of the value. `encoding` empty
     gives `bytes`; otherwise `str`, where bytes that do not decode are treated as `errors` says
     (``replace``: U+FFFD, as Hadoop's Text; ``strict``: the attempt fails, naming file and offset).
-    Files that end in .gz, .bz2 or .zst are decompressed and not split.
+    Files that end in .gz, .bz2, .zst, .lz4 or .xz are decompressed and not split.
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
     """
 
@@ -24,27 +37,189 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     max_line_bytes: int = 1 << 30
 
 
+class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
+    """Lines of `key SEPARATOR value`, as Hadoop's KeyValueTextInputFormat: both are text.
+
+    A line without the separator is all key, with an empty value. The separator is one ASCII
+    character; the other fields are TextInput's.
+    """
+
+    separator: str = "\t"
+    encoding: str = "utf-8"
+    errors: str = "replace"
+    max_line_bytes: int = 1 << 30
+
+
+class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
+    """One JSON value a line: key = byte offset of the line, value = what the line holds.
+
+    Without `types`, a Mapper sees each line exactly as JSON has it, and a BatchMapper sees columns
+    whose types are inferred from a few thousand lines at a time. With `types` both see these
+    columns and no others; what a line lacks is None. Blank lines are ignored.
+    """
+
+    types: dict[str, str] = {}
+    on_error: str = "fail"
+    max_line_bytes: int = 1 << 28
+
+
+class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
+    """Rows of separated fields in UTF-8 (RFC 4180): key = byte offset of the row, value = the row.
+
+    Columns are named by `names`, else by the first row of every file (`header`). They are text,
+    but for those that `types` names: nothing is guessed, so that types do not depend on where a
+    file is cut. `columns` picks some of them. Empty fields of typed columns are None.
+
+    Where a quoted field may hold newlines, a file is read whole by one map: say
+    `newlines_in_fields=False` if none does, and files are split. `quote=""` gives quotes no
+    meaning (and splits). TSV is `CsvInput(separator="\\t", quote="")`.
+    """
+
+    separator: str = ","
+    header: bool = True
+    names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    types: dict[str, str] = {}
+    quote: str = '"'
+    newlines_in_fields: bool = True
+    on_error: str = "fail"
+    max_line_bytes: int = 1 << 26
+
+
+class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
+    """Rows of Parquet files: key = number of the row in its file, value = the row.
+
+    A file is split by row groups. Only `columns` are read (all where it is empty), and only rows
+    that pass all `filters`, such as `(("year", ">=", 2024), ("country", "in", ("NO", "SE")))`:
+    row groups whose statistics rule them out are not read at all. Dates and times in filters are
+    written in ISO 8601.
+    """
+
+    columns: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+
+
+class ArrowInput(msgspec.Struct, frozen=True, tag="arrow"):
+    """Rows of Arrow IPC files (Feather V2), split by record batches, and of IPC streams, not split.
+
+    Key = number of the record batch in its file x 2^32 + row in it; value = the row. Only `columns`
+    are read (all where it is empty).
+    """
+
+    columns: tuple[str, ...] = ()
+
+
+class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
+    """Rows of ORC files, split by stripes, each of which must fit in memory.
+
+    Key = number of the stripe in its file x 2^32 + row in it; value = the row. Only `columns` are
+    read (all where it is empty).
+    """
+
+    columns: tuple[str, ...] = ()
+
+
+class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
+    """Binary records of `record_bytes` each: key = offset of the record, value = its bytes.
+
+    With `key_bytes`, the key is that many bytes at the beginning of the record and the value is the
+    rest. An incomplete record at the end of a file is treated as `on_error` says.
+    """
+
+    record_bytes: int
+    key_bytes: int = 0
+    on_error: str = "fail"
+
+
+class WholeFileInput(msgspec.Struct, frozen=True, tag="file"):
+    """One record a file: key = its URI, value = its bytes (decompressed), or text by `encoding`."""
+
+    encoding: str = ""
+    max_bytes: int = 1 << 30
+
+
 class TextOutput(msgspec.Struct, frozen=True, tag="text"):
     """`key TAB value` lines, as Hadoop's TextOutputFormat; a key or value of None is left out.
 
     Text and bytes are written as they are, numbers as Python writes them, booleans as true/false,
-    timestamps in ISO 8601, lists and structs as JSON.
+    timestamps in ISO 8601, lists and structs as JSON. `compression` is none, gzip, bz2, zstd, lz4
+    or xz.
     """
 
     separator: str = "\t"
+    compression: str = "none"
+
+
+class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
+    """`{"key": …, "value": …}` a line, or with `records` just the value. Files end in `.jsonl`.
+
+    `records=True`, here and below: values are dicts, their items are the columns of the file, and
+    the key is left out.
+    """
+
+    records: bool = False
+    compression: str = "none"
+
+
+class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
+    """Rows of separated fields, quoted where they have to be. Files end in `.csv`.
+
+    Fields are text as TextOutput writes it. None is an empty field, and empty text is `""`.
+    """
+
+    separator: str = ","
+    header: bool = True
+    records: bool = False
+    compression: str = "none"
 
 
 class ArrowOutput(msgspec.Struct, frozen=True, tag="arrow"):
     """Arrow IPC files with the columns `key` and `value`, named `part-r-00000.arrow`."""
 
     compression: str = "lz4"
+    records: bool = False
 
 
 class ParquetOutput(msgspec.Struct, frozen=True, tag="parquet"):
     """Parquet files with the columns `key` and `value`, named `part-r-00000.parquet`."""
 
     compression: str = "zstd"
+    records: bool = False
 
 
-InputFormat = TextInput
+class OrcOutput(msgspec.Struct, frozen=True, tag="orc"):
+    """ORC files with the columns `key` and `value`, named `part-r-00000.orc`."""
+
+    compression: str = "zstd"
+    records: bool = False
+
+
+class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
+    """The bytes of key and value one after another, and nothing between: FixedWidthInput's twin.
+
+    Keys and values are bytes, text (written as UTF-8) or None. Files end in `.bin`.
+    """
+
+    compression: str = "none"
+
+
+InputFormat = (
+    TextInput
+    | KeyValueTextInput
+    | JsonLinesInput
+    | CsvInput
+    | ParquetInput
+    | ArrowInput
+    | OrcInput
+    | FixedWidthInput
+    | WholeFileInput
+)
 OutputFormat = TextOutput | ArrowOutput | ParquetOutput
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One of a job's inputs: its name in `Job.inputs`, where it is, and how it is read."""
+
+    name: str
+    uris: tuple[str, ...]
+    format: InputFormat

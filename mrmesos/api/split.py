@@ -7,7 +7,8 @@ import msgspec
 
 class FileSlice(msgspec.Struct, frozen=True):
     """Bytes `[start, start + length)` of the file at `uri`; `length` -1 means to the end of a
-    file that cannot be split (compressed). A line belongs to the slice its first byte lies in.
+    file that cannot be split (compressed). A line belongs to the slice its first byte lies in, a
+    unit of a columnar file (row group, record batch, stripe) to that of its middle.
     """
 
     uri: str
@@ -20,8 +21,10 @@ class Split(msgspec.Struct, frozen=True):
 
     `hosts` store (most of) its bytes, best first; empty where the filesystem does not tell.
     `length` is the number of input bytes.
+    `source` is the name of the input in `Job.inputs`, empty where there is only one.
     """
 
     slices: tuple[FileSlice, ...]
     length: int
     hosts: tuple[str, ...] = ()
+    source: str = ""

@@ -16,7 +16,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
-_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".xz": "xz"}
 
 READ_BLOCK = 4 << 20
 """Bytes of one request to a remote filesystem; fsspec reads ahead and buffers by it."""
@@ -92,7 +92,7 @@ def uri_of(fs: Any, path: str) -> str:
 
 
 def codec_of(uri: str) -> str | None:
-    """The compression a file's name tells: "gzip", "bz2", "zstd", or None."""
+    """The compression a file's name tells: "gzip", "bz2", "zstd", "lz4", "xz", or None."""
     return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mrmesos import conf as settings
-from mrmesos.api.formats import InputFormat, TextInput
+from mrmesos.api.formats import InputFormat, Source
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.io.filesystem import InputError, codec_of, open_filesystem, reason, uri_of
+from mrmesos.io.formats.planning import check_input, splits_files
 
 _MAGIC = frozenset("*?[")
-_LINE_BYTES_MAX = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,56 +44,47 @@ def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
     return found
 
 
-def check_text_input(fmt: TextInput) -> None:
-    """Raise InputError, naming the field, where a TextInput cannot be read with."""
-    if fmt.errors not in ("replace", "strict"):
-        raise InputError(f"TextInput(errors={fmt.errors!r}): write 'replace' or 'strict'")
-    if not 1 <= fmt.max_line_bytes <= _LINE_BYTES_MAX:
-        raise InputError(
-            f"TextInput(max_line_bytes={fmt.max_line_bytes}): write 1 to {_LINE_BYTES_MAX}"
-        )
-    if not fmt.encoding:
-        return
-    try:
-        same = "\r\n\taZ09".encode(fmt.encoding).endswith(b"\r\n\taZ09")  # after any mark
-    except (LookupError, UnicodeError):
-        raise InputError(f"TextInput(encoding={fmt.encoding!r}): Python knows no such") from None
-    if not same:
-        raise InputError(
-            f"TextInput(encoding={fmt.encoding!r}): lines can be told apart only in encodings that "
-            "contain ASCII; convert the files to UTF-8"
-        )
-
-
 def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> list[Split]:
-    """The splits of all maps over `uris`; none where there are no bytes.
+    """The splits of all maps over `uris`; see `plan_sources`."""
+    return plan_sources((Source("", tuple(uris), input_format),), conf)
+
+
+def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
+    """The splits of all maps over a job's inputs, one input after another; none without bytes.
 
     Their size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`: files are cut at it
-    and what is smaller is put together, in order, about up to it. Compressed files stay whole.
-    Raises InputError as `expand_inputs` and `check_text_input` do, and for more than
+    and what is smaller is put together, in order, about up to it. Compressed files stay whole, and
+    those of formats that cannot be cut. Where a cut lies does not matter to readers.
+    Raises InputError as `expand_inputs` and `check_input` do, and for more than
     `job.maps.max` splits.
     """
-    check_text_input(input_format)
-    files = expand_inputs(uris)
-    total = sum(max(info.size, 0) for info in files)
+    for source in sources:
+        check_input(source.format)
+    inputs = [(source, expand_inputs(source.uris)) for source in sources]
+    total = sum(max(info.size, 0) for _, files in inputs for info in files)
     largest = conf.get_as(settings.SPLIT_MAXSIZE)
     goal = max(1, min(largest, -(-total // conf.get_as(settings.JOB_MAPS))))
     most = conf.get_as(settings.JOB_MAPS_MAX)
     splits: list[Split] = []
-    for split in _pack(_cut(files, goal), goal, largest):
+    for split in chain.from_iterable(
+        _pack(_cut(files, goal, source.format), goal, largest, source.name)
+        for source, files in inputs
+    ):
         if len(splits) == most:
+            uris = ", ".join(uri for source in sources for uri in source.uris)
             raise InputError(
-                f"{', '.join(uris)}: the input makes more than {settings.JOB_MAPS_MAX.name}={most} "
+                f"{uris}: the input makes more than {settings.JOB_MAPS_MAX.name}={most} "
                 f"splits of {goal} bytes; raise {settings.SPLIT_MAXSIZE.name}"
             )
         splits.append(split)
     return splits
 
 
-def _cut(files: Iterable[FileInfo], goal: int) -> Iterator[tuple[FileSlice, int]]:
+def _cut(files: Iterable[FileInfo], goal: int, fmt: InputFormat) -> Iterator[tuple[FileSlice, int]]:
     """Slices of at most `goal` bytes (but for files that stay whole), each with its bytes."""
+    whole = not splits_files(fmt)
     for info in files:
-        if not info.splittable or info.size < 0:
+        if whole or not info.splittable or info.size < 0:
             if info.size != 0:
                 yield FileSlice(info.uri, 0, -1), max(info.size, 0)
             continue
@@ -101,7 +93,9 @@ def _cut(files: Iterable[FileInfo], goal: int) -> Iterator[tuple[FileSlice, int]
             yield FileSlice(info.uri, start, length), length
 
 
-def _pack(slices: Iterable[tuple[FileSlice, int]], goal: int, most: int) -> Iterator[Split]:
+def _pack(
+    slices: Iterable[tuple[FileSlice, int]], goal: int, most: int, source: str
+) -> Iterator[Split]:
     """Slices together, cut where the bytes so far come nearest to a multiple of `goal`.
 
     So 1,800 small files and eight maps make eight splits of like size: filling each up to the goal
@@ -112,7 +106,7 @@ def _pack(slices: Iterable[tuple[FileSlice, int]], goal: int, most: int) -> Iter
     for piece, length in slices:
         middle = passed + size + length / 2
         if together and (middle > boundary or size + length > most):
-            yield Split(tuple(together), size)
+            yield Split(tuple(together), size, source=source)
             passed += size
             together, size = [], 0
         if not together:
@@ -120,7 +114,7 @@ def _pack(slices: Iterable[tuple[FileSlice, int]], goal: int, most: int) -> Iter
         together.append(piece)
         size += length
     if together:
-        yield Split(tuple(together), size)
+        yield Split(tuple(together), size, source=source)
 
 
 def _expand(uri: str) -> list[FileInfo]:

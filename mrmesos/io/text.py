@@ -20,6 +20,7 @@ import pyarrow as pa
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.filesystem import InputError, codec_of, open_input
+from mrmesos.io.formats.planning import check_input
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.lines import (
     NEWLINE,
@@ -30,7 +31,6 @@ from mrmesos.io.lines import (
     line_blocks,
     line_spans,
 )
-from mrmesos.io.splits import check_text_input
 
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
 _SHARING_MAX = 4096  # files
@@ -52,7 +52,7 @@ def read_text(
     """
     if not 1 <= batch_bytes <= 1 << 29:
         raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
-    check_text_input(fmt)
+    check_input(fmt)
     for pieces in _gathered(split.slices, batch_bytes) if share else zip(split.slices):
         together = _together(pieces, fmt) if len(pieces) > 1 else None
         if together is not None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.filesystem import InputError
-from mrmesos.io.splits import check_text_input
+from mrmesos.io.formats.planning import check_input
 from mrmesos.io.text import read_text
 
 RAW = TextInput(encoding="")
@@ -293,7 +293,7 @@ def test_a_file_that_became_shorter_is_an_error_not_a_loss(tmp_path: Path) -> No
 )
 def test_formats_that_cannot_work_are_refused(fmt: TextInput, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        check_text_input(fmt)
+        check_input(fmt)
 
 
 @given(st.integers(1, 5), st.lists(st.sampled_from([b"\n", b"\r\n"]), max_size=9), st.booleans())
