@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mrmesos.jobtracker.constraints import Constraints
+from mrmesos.jobtracker.events import Unavailability
 from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.mesos.resources import Amounts
 
@@ -42,6 +45,10 @@ class Slot:
     capacity: Amounts
     carries: bool
     launched: float
+    role: str = "*"
+    """The role of ours that Mesos gave its resources to."""
+    taken: Amounts = field(default_factory=dict)
+    """What the Mesos task has."""
     state: SlotState = SlotState.LAUNCHING
     attempt: TaskAttempt | None = None
     free_since: float | None = None
@@ -106,6 +113,13 @@ class Agent:
     """How fast attempts are here, compared with those of the same jobs elsewhere."""
     launch_failures: int = 0
     avoid_until: float = 0.0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    suits: dict[Constraints, bool] = field(default_factory=dict)
+    """Whether its attributes meet these."""
+    away: Unavailability | None = None
+    """Its maintenance, as far as Mesos has told."""
+    closes: float = math.inf
+    """When it takes no further attempts, as its maintenance comes near."""
     passed: float | None = None
     """When what it offered was last passed over by every job; None once something started here."""
     hosts: tuple[str, ...] = field(init=False)
@@ -113,6 +127,16 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.hosts = (self.hostname, self.address) if self.address else (self.hostname,)
+
+    def takes(self, now: float) -> bool:
+        """Whether attempts may be started here."""
+        return self.avoid_until <= now < self.closes
+
+    def has(self, attributes: Mapping[str, str]) -> None:
+        """An offer names the agent's attributes; after its restart they may be others."""
+        if attributes != self.attributes:
+            self.attributes = attributes
+            self.suits.clear()
 
 
 @dataclass(slots=True)
@@ -135,6 +159,8 @@ class Cluster:
     rack_changes: int = 0
     size: dict[str, int] = field(default_factory=dict)
     """The most that each agent ever offered, summed, in thousandths by resource."""
+    closing: dict[str, Agent] = field(default_factory=dict)
+    """Those with a maintenance ahead or under way."""
     losses: int = 0
     """How often an agent was lost or is avoided."""
     avoiding_until: float = 0.0
@@ -181,6 +207,7 @@ class Cluster:
         if agent is None:
             return
         self.losses += 1
+        self.closing.pop(agent_id, None)
         for name, amount in agent.size.items():
             self.size[name] -= amount
         self._leave_rack(agent)
@@ -209,12 +236,15 @@ class Cluster:
         """Tells of a host name whether, as far as we know, an attempt could be started there."""
         if now >= self.avoiding_until:
             return self.hosts.__contains__
-        return lambda host: any(agent.avoid_until <= now for agent in self.hosts.get(host, ()))
+        return lambda host: any(agent.takes(now) for agent in self.hosts.get(host, ()))
 
-    def has_others(self, than: Set[str], now: float) -> bool:
-        """Whether the cluster has a usable agent beside those on these hosts."""
+    def has_others(
+        self, than: Set[str], now: float, suits: Callable[[Agent], bool] | None = None
+    ) -> bool:
+        """Whether the cluster has a usable agent beside those on these hosts, one that `suits`."""
         return any(
-            agent.hostname not in than and agent.avoid_until <= now for agent in self.agents.values()
+            agent.hostname not in than and agent.takes(now) and (suits is None or suits(agent))
+            for agent in self.agents.values()
         )
 
     def add_slot(self, slot: Slot) -> None:

@@ -70,6 +70,22 @@ class DeclineOffers:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptInverseOffers:
+    """These agents will be free in time; do not ask again for `refuse_seconds`."""
+
+    offer_ids: tuple[str, ...]
+    refuse_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineInverseOffers:
+    """These agents may not be free in time; ask again after `refuse_seconds`."""
+
+    offer_ids: tuple[str, ...]
+    refuse_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SendActions:
     """Put actions into a tracker's mailbox, to go with its next heartbeat answer."""
 
@@ -86,7 +102,7 @@ class ForgetTracker:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownTracker:
-    """Ask the executor to end by a framework message, for one that does not come by heartbeat."""
+    """Have the agent end the executor and all in it, for one that does not come by heartbeat."""
 
     tracker_id: str
     agent_id: str
@@ -118,12 +134,16 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Suppress:
-    """Ask for no more offers."""
+    """Ask for no more offers to these roles, or to any if none is named."""
+
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Revive:
-    """Ask for offers, and drop all filters."""
+    """Ask for offers to these roles, or to all if none is named, and drop their filters."""
+
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +159,8 @@ Command = (
     | AbortJob
     | AcceptOffers
     | DeclineOffers
+    | AcceptInverseOffers
+    | DeclineInverseOffers
     | SendActions
     | ForgetTracker
     | ShutdownTracker

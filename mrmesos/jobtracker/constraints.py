@@ -80,6 +80,9 @@ class Constraints:
         )
 
 
+NO_CONSTRAINTS = Constraints()
+
+
 def parse_constraints(text: str) -> Constraints:
     """The constraints that `text` states. Raises ValueError with the clause that says nothing."""
     if len(text) > MAX_TEXT:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker import lifecycle, offers, slots, trackers, watch
+from mrmesos.jobtracker import lifecycle, maintenance, offers, slots, trackers, watch
 from mrmesos.jobtracker.cluster import SlotState
 from mrmesos.jobtracker.commands import Command, Reconcile, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
@@ -22,6 +22,11 @@ from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 REVIVE_SECONDS = 1.0
 """Least time between two REVIVE calls where no new work came."""
 REVIVE_NEW_WORK_SECONDS = 0.1
+
+
+def _named(some: frozenset[str], roles: frozenset[str]) -> tuple[str, ...]:
+    """As SUPPRESS and REVIVE name roles: all by none."""
+    return () if some == roles else tuple(sorted(some))
 
 
 class JobTracker:
@@ -76,6 +81,10 @@ class JobTracker:
                 trackers.lost(st, event.tracker_id, event.status)
             case ev.AgentLost():
                 trackers.agent_lost(st, event.agent_id)
+            case ev.InverseOffersReceived():
+                maintenance.asked_back(st, event.offers)
+            case ev.InverseOfferRescinded():
+                pass  # it was answered; what became of the plan the next offers tell
             case ev.OfferRescinded():
                 pass  # offers are never held: it was answered, and Mesos tells how that went
             case ev.Registered():
@@ -86,7 +95,7 @@ class JobTracker:
     def _registered(self) -> None:
         """A subscription starts with offers flowing, and knows nothing of what we sent before."""
         st = self.state
-        st.connected, st.suppressed = True, False
+        st.connected, st.suppressed = True, frozenset()
         st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
         known = tuple((slot.id, slot.agent_id) for slot in st.cluster.slots.values())
         st.emit(Reconcile(known))
@@ -102,16 +111,25 @@ class JobTracker:
         st.news.clear()
         if not st.connected:
             return
-        if st.hungry():
-            wait = REVIVE_NEW_WORK_SECONDS if st.new_work else REVIVE_SECONDS
-            if (st.suppressed or st.new_work) and st.now - st.revived >= wait:
-                st.suppressed, st.new_work, st.revived = False, False, st.now
-                st.emit(Revive())
-        else:
+        self._want_offers()
+
+    def _want_offers(self) -> None:
+        """Suppress the roles that no task waits for, and revive those that one does."""
+        st = self.state
+        roles = st.settings.roles
+        wanted = st.wanted_roles()
+        unwanted = roles - wanted - st.suppressed
+        if unwanted:
+            st.suppressed |= unwanted
+            st.emit(Suppress(_named(unwanted, roles)))
+        if not wanted:
             st.new_work = False
-            if not st.suppressed:
-                st.suppressed = True
-                st.emit(Suppress())
+            return
+        wait = REVIVE_NEW_WORK_SECONDS if st.new_work else REVIVE_SECONDS
+        revived = wanted if st.new_work else wanted & st.suppressed
+        if revived and st.now - st.revived >= wait:
+            st.suppressed, st.new_work, st.revived = st.suppressed - revived, False, st.now
+            st.emit(Revive(_named(revived, roles)))
 
     # --- Queries ---------------------------------------------------------------------------------
 

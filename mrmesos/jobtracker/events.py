@@ -81,11 +81,19 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class Unavailability:
+    """When an agent is to be away: Unix seconds, `end` infinite where nobody knows."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """One Mesos offer. `resources` is the Resource JSON exactly as offered.
 
     `executor_ids` are our TaskTrackers that Mesos knows on the agent; `attributes` by name;
-    `rack` is empty where nobody knows it.
+    `rack` is empty where nobody knows it; `role` is the role of ours that it is made to.
     """
 
     offer_id: str
@@ -96,6 +104,8 @@ class Offer:
     executor_ids: tuple[str, ...] = ()
     address: str = ""
     rack: str = ""
+    role: str = "*"
+    unavailability: Unavailability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,29 @@ class OffersReceived:
 @dataclass(frozen=True, slots=True)
 class OfferRescinded:
     """An offer that is no longer good."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InverseOffer:
+    """Mesos asks for an agent back, or for all of them where `agent_id` is empty."""
+
+    offer_id: str
+    agent_id: str
+    unavailability: Unavailability | None
+
+
+@dataclass(frozen=True, slots=True)
+class InverseOffersReceived:
+    """Inverse offers of one INVERSE_OFFERS event."""
+
+    offers: tuple[InverseOffer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InverseOfferRescinded:
+    """An inverse offer that is no longer good."""
 
     offer_id: str
 
@@ -169,6 +202,8 @@ Event = (
     | Disconnected
     | OffersReceived
     | OfferRescinded
+    | InverseOffersReceived
+    | InverseOfferRescinded
     | SlotUpdated
     | TrackerLost
     | AgentLost

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mrmesos.jobtracker.cluster import Agent, Tracker
+from mrmesos.jobtracker.demands import barred
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.job_index import JobIndex, Place, Shape
 from mrmesos.jobtracker.patience import ANY, RACK
@@ -45,14 +46,19 @@ NOT_YET, NOTHING = NotYet(), Nothing()
 
 
 def find_task(
-    index: JobIndex, agent: Agent, tracker: Tracker | None, fits: Callable[[Amounts], bool]
+    index: JobIndex,
+    agent: Agent,
+    tracker: Tracker | None,
+    fits: Callable[[Amounts], bool],
+    role: str = "*",
 ) -> Choice:
-    """The next task for `agent`, where `fits(need)` says what there is room for.
+    """The next task for `agent`, where `fits(need)` says what there is room for, and `role` whose
+    resources that is.
 
     Jobs in the order of the index; one that waits for locality lets those behind it pass. Changes
     nothing but what jobs remember of chances they passed over.
     """
-    return _Search(index, agent, tracker, fits).run()
+    return _Search(index, agent, tracker, fits, role).run()
 
 
 class _Search:
@@ -60,10 +66,12 @@ class _Search:
 
     __slots__ = (
         "_agent",
+        "_barred",
         "_cluster",
         "_fits",
         "_index",
         "_later",
+        "_role",
         "_sizes",
         "_tracker",
         "_waiting",
@@ -75,11 +83,13 @@ class _Search:
         agent: Agent,
         tracker: Tracker | None,
         fits: Callable[[Amounts], bool],
+        role: str,
     ) -> None:
-        self._index, self._cluster = index, index.cluster
+        self._index, self._cluster, self._role = index, index.cluster, role
         self._agent, self._tracker, self._fits = agent, tracker, fits
         self._sizes: dict[Shape, bool] = {}
         self._waiting = 0  # whose maps would rather go elsewhere
+        self._barred = (0, 0)  # whose maps and whose reduces may not run here
         self._later = False  # some task is to be tried elsewhere first
 
     def run(self) -> Choice:
@@ -104,9 +114,11 @@ class _Search:
             here |= index.hosts.get(host, 0)
         if index.rack_level and agent.rack:
             here |= index.rack_level & index.racks.get(agent.rack, 0)
-        maps = index.maps & (here | index.any_level | index.loose | index.retries)
-        reduces = index.reduces
-        self._waiting = index.maps ^ maps
+        maps_barred, reduces_barred = self._barred = barred(index, agent, self._role)
+        wanting = index.maps & ~maps_barred
+        maps = wanting & (here | index.any_level | index.loose | index.retries)
+        reduces = index.reduces & ~reduces_barred
+        self._waiting = wanting ^ maps
         while candidates := maps | reduces:
             bit, ahead = index.order.first(candidates)
             job = index.job_of(bit)
@@ -174,7 +186,7 @@ class _Search:
             place.patience.level,
         )
         if pending.retries:
-            task = pending.retry_for(agent.hostname, self._others, index.now)
+            task = pending.retry_for(agent.hostname, self._others(job), index.now)
             if task is not None:
                 return Found(job, task, self._locality(task))
             self._later = True
@@ -182,7 +194,7 @@ class _Search:
             if (task := pending.on_host(host)) is not None:
                 return Found(job, task, Locality.NODE_LOCAL)
         if index.loose & place.bit:
-            task = pending.without_preference(index.cluster.usable(index.now))
+            task = pending.without_preference(index.usable(job))
             if task is not None:
                 return Found(job, task, Locality.ANY)
             index.touch(job)
@@ -201,7 +213,7 @@ class _Search:
         pending = job.pending_reduces
         task = None
         if pending.retries:
-            task = pending.retry_for(self._agent.hostname, self._others, self._index.now)
+            task = pending.retry_for(self._agent.hostname, self._others(job), self._index.now)
             self._later |= task is None
         if task is None:
             task = pending.first()
@@ -226,13 +238,17 @@ class _Search:
     def _backup(self) -> Choice:
         """With no fresh task to start: a second attempt of one that is slow."""
         for task, job in islice(self._index.backups.items(), LOOK_AT):
+            place = job.place
+            if place is None or place.bit & self._barred[task.kind is TaskKind.REDUCE]:
+                continue
             fits = self._fits(job.settings.need(task.kind))
             if fits and suits(job, task, self._agent):
                 return Found(job, task, self._locality(task))
         return NOTHING
 
-    def _others(self, than: Set[str]) -> bool:
-        return self._cluster.has_others(than, self._index.now)
+    def _others(self, job: JobInProgress) -> Callable[[Set[str]], bool]:
+        now, suits_job = self._index.now, job.settings.demand.suits
+        return lambda than: self._cluster.has_others(than, now, suits_job)
 
     def _locality(self, task: TaskInProgress) -> Locality:
         hosts = task.split.hosts if task.split is not None else ()

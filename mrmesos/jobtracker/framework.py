@@ -7,6 +7,7 @@ not answer delays nobody else. Field names are those of Mesos' v1 scheduler API.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import socket
 import threading
@@ -18,8 +19,10 @@ import tenacity
 from mrmesos import conf as settings
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.commands import (
+    AcceptInverseOffers,
     AcceptOffers,
     Acknowledge,
+    DeclineInverseOffers,
     DeclineOffers,
     KillSlot,
     Reconcile,
@@ -33,13 +36,18 @@ from mrmesos.jobtracker.events import (
     AgentLost,
     Disconnected,
     Event,
+    InverseOffer,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     Offer,
     OfferRescinded,
     OffersReceived,
     Registered,
     SlotUpdated,
     TrackerLost,
+    Unavailability,
 )
+from mrmesos.jobtracker.settings import roles_of
 from mrmesos.jobtracker.taskinfo import TrackerCommand, task_info
 from mrmesos.jobtracker.topology import Topology
 from mrmesos.jobtracker.user import current_user
@@ -50,12 +58,16 @@ logger = logging.getLogger(__name__)
 
 MAX_CALLS = 100_000
 """Calls that may wait for a master; more than so many mean that it has been frozen for long."""
-LEAVE = b"leave"
-"""The framework message that asks a TaskTracker to end itself."""
+CAPABILITIES = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE")
+"""FrameworkInfo.Capability: resources come with whose they are and all reservations, refined ones
+too, and tasks that are out of reach are not called lost.
+"""
 
 DriverCommand = (
     AcceptOffers
     | DeclineOffers
+    | AcceptInverseOffers
+    | DeclineInverseOffers
     | Acknowledge
     | KillSlot
     | ShutdownTracker
@@ -67,10 +79,14 @@ DriverCommand = (
 
 def framework_info(conf: Conf, url: str) -> Json:
     """The FrameworkInfo that a JobTracker at `url` subscribes with."""
+    capabilities = [*CAPABILITIES]
+    if conf.get_as(settings.MESOS_GPUS_MAX):
+        capabilities.append("GPU_RESOURCES")
     info: Json = {
         "user": conf.get_as(settings.MESOS_USER) or current_user(),
         "name": conf.get_as(settings.MESOS_FRAMEWORK_NAME),
-        "role": conf.get_as(settings.MESOS_ROLE),
+        "roles": list(roles_of(conf)),
+        "capabilities": [{"type": capability} for capability in capabilities],
         "failover_timeout": conf.get_as(settings.MESOS_FAILOVER_TIMEOUT),
         "checkpoint": False,
         "hostname": socket.gethostname(),
@@ -96,7 +112,28 @@ def parse_offer(offer: Json, rack: str = "") -> Offer:
         executor_ids=tuple(executor["value"] for executor in offer.get("executor_ids", ())),
         address=address.get("ip") or address.get("hostname", ""),
         rack=rack,
+        role=offer.get("allocation_info", {}).get("role", "*"),
+        unavailability=parse_unavailability(offer),
     )
+
+
+def parse_inverse_offer(offer: Json) -> InverseOffer:
+    """An InverseOffer as Mesos sends it."""
+    return InverseOffer(
+        offer_id=offer["id"]["value"],
+        agent_id=offer.get("agent_id", {}).get("value", ""),
+        unavailability=parse_unavailability(offer),
+    )
+
+
+def parse_unavailability(offer: Json) -> Unavailability | None:
+    """When the agent of an Offer or InverseOffer is to be away; for ever where no end is given."""
+    said = offer.get("unavailability")
+    if not said:
+        return None
+    start = int(said["start"]["nanoseconds"]) / 1e9
+    duration = said.get("duration", {}).get("nanoseconds")
+    return Unavailability(start, math.inf if duration is None else start + int(duration) / 1e9)
 
 
 def _attribute_text(attribute: Json) -> str:
@@ -158,6 +195,14 @@ class FrameworkCallbacks:
     def rescinded(self, offer_id: str) -> None:
         """An offer is void."""
         self._post(OfferRescinded(offer_id))
+
+    def inverse_offers(self, offers: list[Json]) -> None:
+        """Agents are asked back for their maintenance."""
+        self._post(InverseOffersReceived(tuple(parse_inverse_offer(offer) for offer in offers)))
+
+    def inverse_offer_rescinded(self, offer_id: str) -> None:
+        """An inverse offer is void."""
+        self._post(InverseOfferRescinded(offer_id))
 
     def status_update(self, status: Json) -> None:
         """News of a slot."""
@@ -252,6 +297,10 @@ class DriverCalls:
                 self._accept(command)
             case DeclineOffers(offer_ids, seconds):
                 self._retrying(driver.declineOffer, offer_ids, {"refuse_seconds": seconds})
+            case AcceptInverseOffers(offer_ids, seconds):
+                self._retrying(driver.acceptInverseOffers, offer_ids, {"refuse_seconds": seconds})
+            case DeclineInverseOffers(offer_ids, seconds):
+                self._retrying(driver.declineInverseOffers, offer_ids, {"refuse_seconds": seconds})
             case Acknowledge(slot_id, agent_id, uuid):
                 status = {
                     "task_id": {"value": slot_id},
@@ -262,14 +311,14 @@ class DriverCalls:
             case KillSlot(slot_id, agent_id):
                 self._retrying(driver.killTask, slot_id, agent_id or None)
             case ShutdownTracker(tracker_id, agent_id):
-                self._retrying(driver.sendFrameworkMessage, tracker_id, agent_id, LEAVE)
+                self._retrying(driver.shutdownExecutor, tracker_id, agent_id)
             case Reconcile(slots):
                 tasks = {slot_id: agent_id or None for slot_id, agent_id in slots}
                 self._retrying(driver.reconcileTasks, tasks)  # none means: all that Mesos knows
-            case Revive():
-                self._retrying(driver.reviveOffers)
-            case Suppress():
-                self._retrying(driver.suppressOffers)
+            case Revive(roles):
+                self._retrying(driver.reviveOffers, roles)
+            case Suppress(roles):
+                self._retrying(driver.suppressOffers, roles)
 
     def _retrying(self, call: Callable[..., bool], *args: object) -> bool:
         """Make a call that may be made twice until it is answered or the subscription is lost."""

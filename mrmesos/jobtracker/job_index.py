@@ -8,10 +8,11 @@ it starts or puts off for the first time, not at all there are. Jobs say when th
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mrmesos.jobtracker.cluster import Agent, Cluster
+from mrmesos.jobtracker.demands import ANYWHERE, Demands
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
@@ -54,6 +55,7 @@ class JobIndex:
         self.now = 0.0
         self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
         self.order = order
+        self.demands = Demands()
         self.backups: dict[TaskInProgress, JobInProgress] = {}
         """Slow tasks that want a backup attempt (speculation.py)."""
         self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
@@ -72,6 +74,7 @@ class JobIndex:
         self.loose = 0  # maps without preference
         self.hosts: dict[str, int] = {}  # maps that never failed, by host of their data
         self.racks: dict[str, int] = {}  # … by rack; some bits are out of date
+        self.demands.clear()
         # How patient they are
         self.clocked = 0  # a wait for locality runs
         self.counting = 0  # … and counts chances
@@ -94,6 +97,7 @@ class JobIndex:
         shapes = self._shape(settings.map_need), self._shape(settings.reduce_need)
         shapes[0].maps |= bit
         shapes[1].reduces |= bit
+        self.demands.add(settings.demand, bit)
         rank = Rank(bit, settings.priority, settings.pool)
         costs = cost(settings.map_need, self._rated), cost(settings.reduce_need, self._rated)
         job.place = Place(bit, rank, patience, *shapes, *costs)
@@ -134,6 +138,7 @@ class JobIndex:
             if not shape.maps | shape.reduces:
                 self.shapes.pop(tuple(sorted(shape.need.items())), None)
         self.order.discard(place.rank)
+        self.demands.discard(job.settings.demand, bit)
         if not self._jobs:
             self._at.clear()
             self._deadlines.clear()
@@ -242,6 +247,13 @@ class JobIndex:
         self.flush()
         return bool(self.maps | self.reduces) or bool(self.backups)
 
+    def hungry_roles(self, roles: frozenset[str]) -> frozenset[str]:
+        """Those of `roles` whose resources some task waits for."""
+        if self.backups:
+            return roles
+        self.flush()
+        return self.demands.roles(self.maps | self.reduces, roles)
+
     def job_of(self, bit: int) -> JobInProgress:
         """The job that has this bit."""
         job = self._at[bit.bit_length() - 1]
@@ -292,11 +304,16 @@ class JobIndex:
             self.advance(self.now)
         return again
 
+    def usable(self, job: JobInProgress) -> Callable[[str], bool]:
+        """Tells of a host name whether the job could run anything there, as far as we know."""
+        demand, now, hosts = job.settings.demand, self.now, self.cluster.hosts
+        if demand == ANYWHERE:
+            return self.cluster.usable(now)
+        return lambda host: any(a.takes(now) and demand.suits(a) for a in hosts.get(host, ()))
+
     def find_homeless(self, job: JobInProgress) -> bool:
         """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
-        if not job.pending_maps.look_for_homeless(
-            self.cluster.usable(self.now), self.cluster.losses
-        ):
+        if not job.pending_maps.look_for_homeless(self.usable(job), self.cluster.losses):
             return False
         self._touched[job.id] = job
         return True

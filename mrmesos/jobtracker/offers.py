@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mrmesos.jobtracker import maintenance
+from mrmesos.jobtracker.budget import Budget
 from mrmesos.jobtracker.cluster import Agent, Slot, Tracker
 from mrmesos.jobtracker.commands import AcceptOffers, DeclineOffers, ShutdownTracker, SlotLaunch
 from mrmesos.jobtracker.events import Offer
@@ -24,9 +26,10 @@ COME_BACK_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _Offered:
-    """What one agent offers; several offers of it are one."""
+    """What one agent offers to one role of ours; several such offers are one."""
 
     agent: Agent
+    role: str
     idle: bool
     """All passed it over not long ago."""
     offer_ids: list[str] = field(default_factory=list)
@@ -39,17 +42,19 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     """Answer offers: in rounds, each agent takes one more task until none takes another, so that
     work spreads; then one accept or decline for each.
     """
-    offered: dict[str, _Offered] = {}
+    offered: dict[tuple[str, str], _Offered] = {}
     for offer in offers:
         agent, new = st.cluster.see_agent(
             offer.agent_id, offer.hostname, offer.address, st.now, offer.rack
         )
         if new:
             st.index.see_agent(agent)
-        entry = offered.get(agent.id)
+        agent.has(offer.attributes)
+        maintenance.learn(st, agent, offer.unavailability)
+        entry = offered.get((agent.id, offer.role))
         if entry is None:
             idle = agent.passed is not None and st.now - agent.passed <= COME_BACK_SECONDS
-            entry = offered[agent.id] = _Offered(agent, idle)
+            entry = offered[agent.id, offer.role] = _Offered(agent, offer.role, idle)
         entry.offer_ids.append(offer.offer_id)
         entry.resources += offer.resources
         for executor_id in offer.executor_ids:
@@ -64,9 +69,10 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     if grown:
         st.index.see_sizes()
     _count_idle(st, offered.values(), 1)
-    taking = [(entry, pool) for entry, pool in pools if entry.agent.avoid_until <= st.now]
+    taking = [(entry, pool) for entry, pool in pools if entry.agent.takes(st.now)]
+    budget = Budget(st) if taking and st.settings.cap else None
     while taking:
-        taking = [(entry, pool) for entry, pool in taking if _place_one(st, entry, pool)]
+        taking = [(entry, pool) for entry, pool in taking if _place_one(st, entry, pool, budget)]
     _note_passed(st, offered.values())
     _answer(st, list(offered.values()))
 
@@ -93,19 +99,23 @@ def _note_passed(st: State, offered: Collection[_Offered]) -> None:
         entry.agent.passed = st.now if passed else None
 
 
-def _place_one(st: State, entry: _Offered, pool: Pool) -> bool:
+def _place_one(st: State, entry: _Offered, pool: Pool, budget: Budget | None) -> bool:
     tracker, own = entry.agent.tracker, st.settings.tracker
+    free = pool.free if budget is None else budget.within(pool.free)
     if tracker is None:
-        room = Room(pool.free, own, own["cpus"])
+        room = Room(free, own, own["cpus"])
     else:
-        room = Room(pool.free, carried=0 if tracker.carried else own["cpus"])
-    choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits)
+        room = Room(free, carried=0 if tracker.carried else own["cpus"])
+    choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits, entry.role)
     if not isinstance(choice, Found):
         return False
+    need = choice.job.settings.need(choice.task.kind)
+    taken = room.asks(need)
+    if budget is not None:
+        budget.spend(taken, room.beside)
     if tracker is None:
         tracker = _new_tracker(st, entry, pool)
-    need = choice.job.settings.need(choice.task.kind)
-    resources = pool.take(room.asks(need))
+    resources = pool.take(taken)
     slot = Slot(
         id=st.name("slot"),
         agent_id=entry.agent.id,
@@ -113,6 +123,8 @@ def _place_one(st: State, entry: _Offered, pool: Pool) -> bool:
         capacity=need,
         carries=room.carried > 0,
         launched=st.now,
+        role=entry.role,
+        taken=taken,
         asked=st.now,
     )
     st.cluster.add_slot(slot)

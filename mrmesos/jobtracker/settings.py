@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
+from mrmesos.jobtracker.constraints import parse_constraints
+from mrmesos.jobtracker.demands import GPUS, Demand
 from mrmesos.jobtracker.patience import Wait
 from mrmesos.jobtracker.pools import PRIORITIES, PoolShare, parse_pools
 from mrmesos.mesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
+
+WHOLE = frozenset({GPUS, "ports"})
+"""Resources that Mesos does not cut into pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,13 @@ class Settings:
     fair: bool
     """Whether jobs go by fair shares, not first in, first out."""
     pools: Mapping[str, PoolShare]
+    roles: frozenset[str]
+    """The Mesos roles that the framework has."""
+    cap: Amounts
+    """Most that the framework may hold; what is not named has no limit."""
+    drain: float
+    """How long before its maintenance an agent gets no new attempts."""
+    trackers_minimum: int
 
     @classmethod
     def of(cls, conf: Conf) -> Settings:
@@ -47,6 +59,10 @@ class Settings:
             jobs_max=conf.get_as(c.JOBTRACKER_JOBS_MAX),
             fair=_one_of(conf, c.SCHEDULER, ("fifo", "fair")) == 1,
             pools=_pools(conf),
+            roles=frozenset(roles_of(conf)),
+            cap=_cap(conf),
+            drain=conf.get_as(c.MAINTENANCE_DRAIN_SECONDS),
+            trackers_minimum=conf.get_as(c.TRACKERS_MINIMUM),
         )
 
 
@@ -73,14 +89,18 @@ class JobSettings:
     priority: int
     """0 goes first."""
     pool: str
+    demand: Demand
+    """What it asks of agents beside room."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
         """Raises ConfError where a value cannot be used."""
         conf = Conf(spec.conf)
+        map_need = _need(conf, c.MAP_CPUS, c.MAP_MEMORY_MB, c.MAP_RESOURCES)
+        reduce_need = _need(conf, c.REDUCE_CPUS, c.REDUCE_MEMORY_MB, c.REDUCE_RESOURCES)
         return cls(
-            map_need=_need(conf, c.MAP_CPUS, c.MAP_MEMORY_MB, c.MAP_RESOURCES),
-            reduce_need=_need(conf, c.REDUCE_CPUS, c.REDUCE_MEMORY_MB, c.REDUCE_RESOURCES),
+            map_need=map_need,
+            reduce_need=reduce_need,
             map_maxattempts=conf.get_as(c.MAP_MAXATTEMPTS),
             reduce_maxattempts=conf.get_as(c.REDUCE_MAXATTEMPTS),
             map_speculative=conf.get_as(c.MAP_SPECULATIVE),
@@ -95,6 +115,7 @@ class JobSettings:
             wait_rack=_wait(conf, c.LOCALITY_WAIT_RACK),
             priority=_one_of(conf, c.JOB_PRIORITY, PRIORITIES),
             pool=conf.get_as(c.JOB_POOL).strip() or spec.user,
+            demand=_demand(conf, gpus=GPUS in map_need or GPUS in reduce_need),
         )
 
     def need(self, kind: TaskKind) -> Amounts:
@@ -108,6 +129,38 @@ class JobSettings:
     def maxattempts(self, kind: TaskKind) -> int:
         """How many failed attempts of one task fail the job."""
         return self.map_maxattempts if kind is TaskKind.MAP else self.reduce_maxattempts
+
+
+def roles_of(conf: Conf) -> tuple[str, ...]:
+    """The roles of `mesos.role`. Raises ConfError where Mesos would not have such a name."""
+    text = conf.get_as(c.MESOS_ROLE)
+    roles = tuple(dict.fromkeys(role.strip() for role in text.split(",") if role.strip()))
+    for role in roles:
+        parts = role.split("/")
+        if any(not part or part in (".", "..") or part[0] == "-" for part in parts) or (
+            role != "*" and ("*" in parts or set(role) & set(" \t\n\v\f\r\\"))
+        ):
+            raise ConfError(f"{c.MESOS_ROLE.name}={text!r}: {role!r} cannot be a role's name")
+    if not roles:
+        raise ConfError(f"{c.MESOS_ROLE.name} names no role; `*` is Mesos' default")
+    return roles
+
+
+def _cap(conf: Conf) -> dict[str, int]:
+    limits = {
+        "cpus": conf.get_as(c.MESOS_CPUS_MAX),
+        "mem": conf.get_as(c.MESOS_MEM_MAX_MB),
+        GPUS: conf.get_as(c.MESOS_GPUS_MAX),
+    }
+    return {name: milli(limit) for name, limit in limits.items() if limit}
+
+
+def _demand(conf: Conf, *, gpus: bool) -> Demand:
+    try:
+        constraints = parse_constraints(conf.get_as(c.JOB_CONSTRAINTS))
+    except ValueError as problem:
+        raise ConfError(f"{c.JOB_CONSTRAINTS.name}: {problem}") from None
+    return Demand(constraints, conf.get_as(c.JOB_ROLE).strip(), gpus)
 
 
 def _one_of(conf: Conf, setting: Setting[str], words: tuple[str, ...]) -> int:
@@ -145,4 +198,6 @@ def _need(
         raise ConfError(f"{further.name}: {problem}") from None
     if twice := {"cpus", "mem"} & set(more):
         raise ConfError(f"{further.name}: {min(twice)} has its own setting")
+    if broken := sorted(name for name in WHOLE & set(more) if more[name] % 1000):
+        raise ConfError(f"{further.name}: {broken[0]} come whole")
     return {"cpus": milli(conf.get_as(cpus)), "mem": milli(conf.get_as(memory_mb)), **more}

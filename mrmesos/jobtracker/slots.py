@@ -122,7 +122,7 @@ def serve(st: State, slot: Slot) -> None:
         end_slot(st, slot)
         return
     room = Room(slot.capacity)
-    choice = find_task(st.index, agent, tracker, room.fits)
+    choice = find_task(st.index, agent, tracker, room.fits, slot.role)
     if isinstance(choice, Found):
         st.held.pop(slot.id, None)
         run_next(st, choice, slot, tracker)

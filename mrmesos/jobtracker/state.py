@@ -41,7 +41,8 @@ class State:
     """Jobs whose reduces are to hear of map outputs."""
     # --- Mesos
     connected: bool = False
-    suppressed: bool = False
+    suppressed: frozenset[str] = frozenset()
+    """Our roles that get no offers."""
     new_work: bool = False
     revived: float = float("-inf")
     last_offer: float | None = None
@@ -65,6 +66,10 @@ class State:
     def emit(self, command: Command) -> None:
         """Add a command."""
         self.out.append(command)
+
+    def wanted_roles(self) -> frozenset[str]:
+        """Our roles whose resources some task waits for."""
+        return self.index.hungry_roles(self.settings.roles)
 
     def hungry(self) -> bool:
         """Whether any task waits that may run now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import attempts, lifecycle, slots, speculation, trackers
+from mrmesos.jobtracker import attempts, lifecycle, maintenance, slots, speculation, trackers
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
@@ -34,6 +34,7 @@ def tick(st: State) -> None:
         _watch_tracker(st, tracker)
     st.index.tick()
     _watch_slots(st)
+    maintenance.tick(st)
     for job in list(st.jobs.values()):
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
             lifecycle.press(st, job)
@@ -129,9 +130,22 @@ def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
     return None
 
 
+def _what_it_asks(st: State, job: JobInProgress) -> str:
+    """Why no agent that we know of will do; empty where one does, or none is known."""
+    demand, agents = job.settings.demand, st.cluster.agents.values()
+    if demand.role and demand.role not in st.settings.roles:
+        return f"wants resources of role {demand.role}, which this JobTracker does not have"
+    if not agents or any(demand.suits(agent) for agent in agents):
+        return ""
+    asked = demand.constraints.text or "to have no GPUs"
+    return f"none of the {len(agents)} agents known meets what it asks: {asked}"
+
+
 def _why(st: State, job: JobInProgress) -> str:
     if not st.connected:
         return "not connected to the Mesos master"
+    if words := _what_it_asks(st, job):
+        return words
     kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
     need, own = job.settings.need(kind), st.settings.tracker
     if st.largest_offer and not Room(st.largest_offer, own, own["cpus"]).fits(need):

@@ -89,10 +89,10 @@ class FakeDriver:
         return self._call("decline", list(offer_ids), filters)
 
     def reviveOffers(self, roles: Sequence[str] = ()) -> bool:
-        return self._call("revive")
+        return self._call("revive", *roles)
 
     def suppressOffers(self, roles: Sequence[str] = ()) -> bool:
-        return self._call("suppress")
+        return self._call("suppress", *roles)
 
     def killTask(self, task_id: str, agent_id: str | None = None) -> bool:
         return self._call("kill", task_id, agent_id)
@@ -103,5 +103,11 @@ class FakeDriver:
     def reconcileTasks(self, tasks: Mapping[str, str | None]) -> bool:
         return self._call("reconcile", dict(tasks))
 
-    def sendFrameworkMessage(self, executor_id: str, agent_id: str, data: bytes) -> bool:
-        return self._call("message", executor_id, agent_id, data)
+    def shutdownExecutor(self, executor_id: str, agent_id: str) -> bool:
+        return self._call("shutdown", executor_id, agent_id)
+
+    def acceptInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
+        return self._call("accept inverse", list(offer_ids), filters)
+
+    def declineInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
+        return self._call("decline inverse", list(offer_ids), filters)

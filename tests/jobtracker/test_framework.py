@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import getpass
+import math
 import queue
 from collections.abc import Iterator
 
 import pytest
 
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.conf import Conf
+from mrmesos.conf import Conf, ConfError
 from mrmesos.jobtracker.commands import (
+    AcceptInverseOffers,
     AcceptOffers,
     Acknowledge,
+    DeclineInverseOffers,
     DeclineOffers,
     KillSlot,
     Reconcile,
@@ -25,16 +28,21 @@ from mrmesos.jobtracker.events import (
     AgentLost,
     Disconnected,
     Event,
+    InverseOffer,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
     Registered,
     SlotUpdated,
     TrackerLost,
+    Unavailability,
 )
 from mrmesos.jobtracker.framework import (
     DriverCalls,
     FrameworkCallbacks,
     framework_info,
+    parse_inverse_offer,
     parse_offer,
     parse_status,
 )
@@ -86,6 +94,8 @@ def test_every_callback_becomes_its_event() -> None:
     callbacks.reregistered("f", {})
     callbacks.offers([offer_json(1)])
     callbacks.rescinded("o")
+    callbacks.inverse_offers([{"id": {"value": "i"}, "agent_id": {"value": "a"}}])
+    callbacks.inverse_offer_rescinded("i")
     callbacks.status_update({"task_id": {"value": "s"}, "state": "TASK_RUNNING"})
     callbacks.executor_lost("a", "t", 256)
     callbacks.agent_lost("a")
@@ -97,6 +107,8 @@ def test_every_callback_becomes_its_event() -> None:
         Registered("f"),
         OffersReceived((parse_offer(offer_json(1), "r1"),)),
         OfferRescinded("o"),
+        InverseOffersReceived((InverseOffer("i", "a", None),)),
+        InverseOfferRescinded("i"),
         SlotUpdated("s", "", "TASK_RUNNING"),
         TrackerLost("t", "a", 256),
         AgentLost("a"),
@@ -143,9 +155,45 @@ def test_a_status_with_and_without_what_mesos_may_leave_out() -> None:
 def test_framework_info() -> None:
     info = framework_info(Conf({"mesos.role": "mr", "mesos.principal": "p"}), "http://h:1")
     assert info["user"] == getpass.getuser()
-    assert (info["role"], info["principal"], info["webui_url"]) == ("mr", "p", "http://h:1")
+    assert (info["roles"], info["principal"], info["webui_url"]) == (["mr"], "p", "http://h:1")
     assert info["failover_timeout"] == 60.0
-    assert "principal" not in framework_info(Conf(), "")
+    assert "role" not in info, "a MULTI_ROLE framework must not set it"
+    capabilities = [one["type"] for one in info["capabilities"]]
+    assert capabilities == ["MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE"]
+    plain = framework_info(Conf(), "")
+    assert "principal" not in plain
+    assert plain["roles"] == ["*"]
+
+
+def test_gpus_are_asked_for_only_where_wanted() -> None:
+    info = framework_info(Conf({"mesos.gpus.max": "2", "mesos.role": "a, b/c,a"}), "")
+    assert {"type": "GPU_RESOURCES"} in info["capabilities"]
+    assert info["roles"] == ["a", "b/c"]
+
+
+@pytest.mark.parametrize("role", ["", " , ", "a b", "-a", "a/../b", "a//b", "a/*", "..", "a/"])
+def test_names_that_are_no_roles(role: str) -> None:
+    with pytest.raises(ConfError, match="role"):
+        framework_info(Conf({"mesos.role": role}), "")
+
+
+def test_an_offer_says_its_role_and_when_its_agent_goes_away() -> None:
+    source = offer_json(1)
+    source["allocation_info"] = {"role": "etl"}
+    start, long = 1_795_178_434_930_967_040, 3_600_000_000_000
+    source["unavailability"] = {
+        "start": {"nanoseconds": start},
+        "duration": {"nanoseconds": long},
+    }
+    offer = parse_offer(source)
+    assert offer.role == "etl"
+    assert offer.unavailability == Unavailability(start / 1e9, start / 1e9 + 3600)
+    del source["unavailability"]["duration"]
+    forever = parse_offer(source).unavailability
+    assert forever == Unavailability(start / 1e9, math.inf)
+    assert parse_offer(offer_json(1)).unavailability is None
+    inverse = {"id": {"value": "i"}, "unavailability": source["unavailability"]}
+    assert parse_inverse_offer(inverse) == InverseOffer("i", "", forever)
 
 
 def test_commands_become_calls_in_order(desk: Calls) -> None:
@@ -159,9 +207,12 @@ def test_commands_become_calls_in_order(desk: Calls) -> None:
         Reconcile(()),
         Suppress(),
         Revive(),
+        Suppress(("etl",)),
+        AcceptInverseOffers(("i1",), 60.0),
+        DeclineInverseOffers(("i2",), 5.0),
     ):
         desk.calls.submit(command)
-    wait_until(lambda: len(desk.driver.calls) == 9)
+    wait_until(lambda: len(desk.driver.calls) == 12)
     operations = [{"type": "LAUNCH", "launch": {"task_infos": [task_info(LAUNCH, COMMAND)]}}]
     status = {"task_id": {"value": "s"}, "agent_id": {"value": "a"}, "uuid": "dQ=="}
     assert desk.driver.calls == [
@@ -169,11 +220,14 @@ def test_commands_become_calls_in_order(desk: Calls) -> None:
         ("decline", (["o3"], {"refuse_seconds": 300.0})),
         ("acknowledge", (status,)),
         ("kill", ("s", "a")),
-        ("message", ("t", "a", b"leave")),
+        ("shutdown", ("t", "a")),
         ("reconcile", ({"s": "a", "s2": None},)),
         ("reconcile", ({},)),
         ("suppress", ()),
         ("revive", ()),
+        ("suppress", ("etl",)),
+        ("accept inverse", (["i1"], {"refuse_seconds": 60.0})),
+        ("decline inverse", (["i2"], {"refuse_seconds": 5.0})),
     ]
     assert desk.events.empty()
 

@@ -15,8 +15,12 @@ ALLOWED = {
     "collections",
     "dataclasses",
     "enum",
+    "fnmatch",
+    "functools",
     "heapq",
+    "itertools",
     "math",
+    "re",
     "typing",
 }
 FRIENDS = ("mrmesos.api", "mrmesos.conf", "mrmesos.wire", "mrmesos.mesos.resources")
