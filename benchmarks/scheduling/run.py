@@ -84,6 +84,22 @@ def one_host() -> Iterator[Line]:
     )
 
 
+def slow_agents() -> Iterator[Line]:
+    """A tenth of the agents five times slower, and other stragglers: without and with backups."""
+    spec = load(HERE / "slow-agents.toml")
+    none = {"map.speculative": False, "reduce.speculative": False}
+    without = figures(simulate(change(spec, conf={**spec.conf, **none})))
+    result = figures(simulate(spec))
+    for size, jobs in result["by_maps"].items():
+        before = without["by_maps"][size]
+        for name, what in (("response_median", "median"), ("response_95", "95 %")):
+            found = f"{before[name]:.0f} s, {jobs[name]:.0f} s"
+            good = jobs[name] < before[name]
+            yield Line(f"slow agents, jobs of {size} maps: {what} without, with", found, "", good)
+    wasted = result["resources"]["cpus"]["wasted_of_used"]
+    yield Line("slow agents: wasted, of used CPUs", percent(wasted), "", True)
+
+
 def facebook(swim: str, share: float) -> Iterator[Line]:
     """A day, or its beginning, of Facebook's jobs in 2010 on 3,000 agents."""
     spec = change(load(HERE / "facebook.toml"), swim=SwimSpec(file=swim, share=share))
@@ -110,7 +126,7 @@ def main() -> int:
     parser.add_argument("--swim", help="a SWIM file of Facebook's jobs in 2010")
     parser.add_argument("--share", type=float, default=1.0, help="its first lines only")
     options = parser.parse_args()
-    lines = [*mesos_paper(), *busy(), *one_host()]
+    lines = [*mesos_paper(), *busy(), *one_host(), *slow_agents()]
     if options.swim is not None:
         lines.extend(facebook(options.swim, options.share))
     rows = [(line.what, line.found, line.wanted, "" if line.good else "MISSED") for line in lines]

@@ -48,6 +48,7 @@ class Attempts:
         if slot.running is not None:
             raise AssertionError(f"{slot.id} runs {slot.running.id} already")
         now, job, task = self.clock.now, self.jobs[attempt.job_id], attempt.task
+        agent = slot.tracker.agent
         meter = self.meter
         meter.idled(slot.amounts, now - slot.idle_since)
         meter.attempts += 1
@@ -65,10 +66,11 @@ class Attempts:
             running = Running(attempt.attempt_id, slot, job, TaskKind.REDUCE, task.partition, now)
             seconds = self._durations.fetch(job.work)
             running.rest = self._durations.reduce(job.work)
+        seconds *= agent.slowness
+        running.rest *= agent.slowness
         slot.running = running
         running.expected = seconds + running.rest
-        failing = self.spec.failures.attempt
-        if failing and self.rng.random() < failing:
+        if agent.failing and self.rng.random() < agent.failing:
             running.fails = True
             self.clock.after(running.expected * self.rng.random(), self._ended, running)
         elif running.kind is TaskKind.MAP:
@@ -107,7 +109,7 @@ class Attempts:
                 continue
             waited = self.clock.now - running.stalled_since
             self.meter.stalled(running.slot.amounts, waited)
-            fetch = self._durations.fetch(job.work)
+            fetch = self._durations.fetch(job.work) * running.slot.tracker.agent.slowness
             self.clock.after(max(fetch - waited, fetch * LAST_OF_FETCH), self._fetched, running)
 
     def lose_outputs(self, tracker: SimTracker) -> None:

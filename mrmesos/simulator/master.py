@@ -37,6 +37,10 @@ class Agent:
     attributes: Mapping[str, str]
     partition: int | None = None
     alive: bool = True
+    slowness: float = 1.0
+    """What attempts take here, as a multiple of what they take on the others."""
+    failing: float = 0.0
+    """How likely an attempt fails here."""
     offers: dict[int, Offer] = field(default_factory=dict)
     """By framework: an offer of what is free now, kept until that changes."""
     seen: Amounts | None = None

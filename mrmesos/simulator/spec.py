@@ -28,13 +28,18 @@ class SpecError(ValueError):
 
 
 class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Agents, all alike, dealt over racks. `further` are scalars such as `db_connections`."""
+    """Agents, all alike, dealt over racks. `further` are scalars such as `db_connections`.
+
+    A `slow_share` of them takes `slow_factor` times as long for everything.
+    """
 
     agents: Count = 100
     racks: Count = 5
     cpus: Positive = 8.0
     memory_mb: Positive = 16384.0
     further: dict[str, NotNegative] = {}
+    slow_share: Share = 0.0
+    slow_factor: Positive = 5.0
 
 
 class MesosSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -94,12 +99,15 @@ class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class FailuresSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What goes wrong. An agent is lost every `agent_mtbf_hours` of its own on average (0: never).
+    """What goes wrong. `attempt` of all attempts fail, and `bad_attempt` of those on a `bad_share`
+    of the hosts. An agent is lost every `agent_mtbf_hours` of its own on average (0: never).
 
     It comes back, empty and with a new id, after `agent_down`.
     """
 
     attempt: Share = 0.0
+    bad_share: Share = 0.0
+    bad_attempt: Share = 1.0
     tracker_start: Share = 0.0
     agent_mtbf_hours: NotNegative = 0.0
     agent_down: NotNegative = 600.0

@@ -89,6 +89,8 @@ class World:
         for bidder in bidders:
             self.master.add_bidder(bidder)
         self._chance = self._rng("losses")
+        self._slow = self._some(hosts, cluster.slow_share, "slow")
+        self._bad = self._some(hosts, spec.failures.bad_share, "bad")
         self._rng("order").shuffle(hosts)
         for number, (hostname, rack) in enumerate(hosts):
             part = number % spec.frameworks.count if spec.mesos.static_partitions else None
@@ -141,6 +143,11 @@ class World:
         """A generator of its own for each purpose, so that more of one leaves the others alone."""
         return Random(f"{self.spec.seed}/{purpose}")
 
+    def _some(self, hosts: list[tuple[str, int]], share: float, purpose: str) -> frozenset[str]:
+        """So many of the hosts, at random."""
+        names = self._rng(purpose).sample([host for host, _ in hosts], round(share * len(hosts)))
+        return frozenset(names)
+
     def _slots(self) -> int:
         """How many maps run at once, by the settings of the specification."""
         conf = Conf(as_text(self.spec.conf))
@@ -169,6 +176,7 @@ class World:
     def _add_agent(self, what: tuple[str, int, int | None]) -> None:
         hostname, rack, part = what
         self._ids += 1
+        failures = self.spec.failures
         agent = Agent(
             id=f"S{self._ids}",
             hostname=hostname,
@@ -177,9 +185,11 @@ class World:
             free=dict(self._size),
             attributes={"rack": f"rack{rack:03d}"},
             partition=part,
+            slowness=self.spec.cluster.slow_factor if hostname in self._slow else 1.0,
+            failing=failures.bad_attempt if hostname in self._bad else failures.attempt,
         )
         self.master.add_agent(agent)
-        hours = self.spec.failures.agent_mtbf_hours
+        hours = failures.agent_mtbf_hours
         if hours:
             self.clock.after(self._chance.expovariate(1 / (hours * 3600)), self._lose, agent)
 

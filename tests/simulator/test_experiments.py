@@ -33,6 +33,17 @@ def test_static_partitions_have_the_locality_that_the_mesos_paper_found() -> Non
     assert 0.15 < result["all"]["node_local"] < 0.21
 
 
+def test_backup_attempts_make_up_for_slow_agents() -> None:
+    spec = load(SPECS / "slow-agents.toml")
+    spec = change(spec, cluster=change(spec.cluster, agents=40), jobs=spec.jobs[:1])
+    none = {"map.speculative": False, "reduce.speculative": False}
+    without = figures(simulate(change(spec, conf=none)))["all"]
+    result = figures(simulate(spec))
+    assert result["all"]["response_median"] < 0.75 * without["response_median"]
+    assert result["all"]["response_95"] < 0.75 * without["response_95"]
+    assert result["resources"]["cpus"]["wasted_of_used"] < 0.25
+
+
 @pytest.mark.slow
 def test_small_jobs_find_their_data_and_little_is_held_idle(tmp_path: Path) -> None:
     """Jobs whose sizes are spread as widely as Facebook's, in a cluster that has room for them."""
