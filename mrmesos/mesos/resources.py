@@ -1,9 +1,10 @@
-"""The arithmetic of Mesos resources: scalars by name, in whole thousandths.
+"""The arithmetic of Mesos resources: amounts by name, in whole thousandths.
 
 Mesos computes scalars in thousandths (sums and comparisons of `Value::Scalar` go through a
 fixed-point long, see its document "Mesos attributes and resources"), so 0.1 + 0.2 is 0.3 there;
 integers of thousandths say the same and are quick. Names are open: besides `cpus`, `mem` and `disk`
-(both in MiB) and `gpus` an operator may define any, such as `db_connections`.
+(both in MiB) and `gpus` an operator may define any, such as `db_connections`. Of ranges, such as
+`ports`, an amount is a number of values, which are never cut.
 
 Everything here is pure. Resource objects that come in are never changed, and may be shared with
 those that go out: treat both as read-only.
@@ -58,9 +59,9 @@ def total(resources: Iterable[Resource]) -> dict[str, int]:
     """What `take` could take from these, summed over roles and reservations."""
     sums: dict[str, int] = {}
     for resource in resources:
-        if _is_plain(resource):
+        if (amount := _amount(resource)) is not None:
             name = resource["name"]
-            sums[name] = sums.get(name, 0) + milli(resource["scalar"]["value"])
+            sums[name] = sums.get(name, 0) + amount
     return sums
 
 
@@ -78,9 +79,9 @@ def take(
 class Pool:
     """The Resource objects of one agent's offers, summed once, to be taken from again and again.
 
-    `free` is what can be taken. Reserved objects go first, as nobody else can use them; otherwise
-    the offer's order holds. All but the amount (role, reservations, allocation_info, …) is as it
-    was offered, which is what a master checks.
+    `free` is what can be taken. Reserved objects go first, as nobody else can use them, and of
+    those the most refined; otherwise the offer's order holds. All but the amount (role,
+    reservations, allocation_info, …) is as it was offered, which is what a master checks.
     """
 
     __slots__ = ("_left", "_offered", "_places", "free")
@@ -92,8 +93,8 @@ class Pool:
         self._places: dict[str, list[int]] = {}  # by name, in the order of taking
         for place in _reserved_first(offered):
             resource = offered[place]
-            if _is_plain(resource):
-                name, amount = resource["name"], milli(resource["scalar"]["value"])
+            if (amount := _amount(resource)) is not None:
+                name = resource["name"]
                 self.free[name] = self.free.get(name, 0) + amount
                 self._left[place] = amount
                 self._places.setdefault(name, []).append(place)
@@ -106,16 +107,17 @@ class Pool:
             raise NotEnough(f"the offer lacks {missing}")
         taken: list[Resource] = []
         for name, amount in need.items():
-            if not amount:
-                continue
-            free[name] -= amount
-            for place in self._places[name]:
-                left = self._left[place]
-                if cut := min(amount, left):
-                    taken.append(_with_amount(self._offered[place], cut))
+            for place in self._places[name] if amount else ():
+                resource, left = self._offered[place], self._left[place]
+                cut = min(amount, left)
+                if "ranges" in resource:
+                    cut = -(-cut // 1000) * 1000
+                if cut:
+                    taken.append(_cut(resource, left, cut))
                     self._left[place] = left - cut
+                    free[name] -= cut
                     amount -= cut
-                    if not amount:
+                    if amount <= 0:
                         break
         return tuple(taken)
 
@@ -124,10 +126,10 @@ class Pool:
         rest: list[Resource] = []
         for place, resource in enumerate(self._offered):
             left = self._left.get(place)
-            if left is None or left == milli(resource["scalar"]["value"]):
+            if left is None or left == _amount(resource):
                 rest.append(resource)
             elif left:
-                rest.append(_with_amount(resource, left))
+                rest.append(_cut(resource, left, left))
         return tuple(rest)
 
 
@@ -138,32 +140,59 @@ def describe(amounts: Amounts) -> str:
     return ", ".join(words) or "none"
 
 
-def _is_plain(resource: Resource) -> bool:
-    """Whether a task may use up a piece of this.
+def _amount(resource: Resource) -> int | None:
+    """How much of this tasks may use up by pieces; None where they may not.
 
     Not so for volumes and special disks (`disk`: they go whole or not at all, and are no sandbox
     space), resources of a provider, shared ones (always volumes), those that are only lent
-    (revocable), ranges and sets.
+    (revocable), and sets.
     """
-    return "scalar" in resource and not (
+    if (
         "disk" in resource
         or "provider_id" in resource
         or "shared" in resource
         or "revocable" in resource
-    )
+    ):
+        return None
+    if "scalar" in resource:
+        return milli(resource["scalar"]["value"])
+    if "ranges" in resource:
+        return 1000 * sum(end - begin + 1 for begin, end in _ranges(resource))
+    return None
+
+
+def _ranges(resource: Resource) -> list[tuple[int, int]]:
+    ranges = resource["ranges"].get("range", ())
+    return [(int(one["begin"]), int(one["end"])) for one in ranges]
 
 
 def _reserved_first(offered: Sequence[Resource]) -> Sequence[int]:
-    """Places in `offered`. A reservation is `reservations` (since Mesos 1.4) or a `role`."""
-    reserved = [
-        place
-        for place, resource in enumerate(offered)
-        if resource.get("reservations") or resource.get("role", "*") != "*"
-    ]
-    if not reserved:
+    """Places in `offered`. Reservations are `reservations` (since Mesos 1.4), each a refinement of
+    the one before, or a `role`.
+    """
+
+    def depth(resource: Resource) -> int:
+        refined = len(resource.get("reservations") or ())
+        return refined or int(resource.get("role", "*") != "*")
+
+    depths = [depth(resource) for resource in offered]
+    if not any(depths):
         return range(len(offered))
-    return reserved + sorted(set(range(len(offered))) - set(reserved))
+    return sorted(range(len(offered)), key=lambda place: -depths[place])
 
 
-def _with_amount(resource: Resource, amount: int) -> Resource:
-    return {**resource, "scalar": {"value": amount / 1000}}
+def _cut(resource: Resource, left: int, amount: int) -> Resource:
+    """The first `amount` of what is `left` of a resource: of a range, its last values are left."""
+    if "scalar" in resource:
+        return {**resource, "scalar": {"value": amount / 1000}}
+    skip = sum(end - begin + 1 for begin, end in _ranges(resource)) - left // 1000
+    count, pieces = amount // 1000, []
+    for begin, end in _ranges(resource):
+        here = end - begin + 1
+        first = begin + min(skip, here)
+        last = min(end, first + count - 1)
+        skip -= min(skip, here)
+        if first <= last:
+            pieces.append({"begin": first, "end": last})
+            count -= last - first + 1
+    return {**resource, "ranges": {"range": pieces}}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.resources import (
+    Amounts,
     NotEnough,
     Pool,
     Resource,
@@ -76,29 +77,51 @@ offered_lists = st.lists(
         st.integers(0, 5000),
         st.sampled_from(KINDS),
     )
-    | st.just({"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 1, "end": 9}]}}),
+    | st.builds(
+        lambda pairs, more: {"name": "ports", "type": "RANGES", "ranges": {"range": pairs}, **more},
+        st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=3).map(
+            lambda pairs: [
+                {"begin": 20 * place + begin, "end": 20 * place + begin + count - 1}
+                for place, (begin, count) in enumerate(pairs)
+            ]
+        ),
+        st.sampled_from(KINDS),
+    ),
     max_size=12,
 )
 
 
 def by_bucket(objects: Iterable[Resource]) -> Counter[str]:
-    """Thousandths by everything but the amount."""
+    """Thousandths, or how often each value of a range, by everything but the amount."""
     sums: Counter[str] = Counter()
     for one in objects:
-        key = json.dumps({k: v for k, v in one.items() if k != "scalar"}, sort_keys=True)
-        sums[key] += round(one["scalar"]["value"] * 1000) if "scalar" in one else 1
+        plain = {k: v for k, v in one.items() if k not in ("scalar", "ranges")}
+        key = json.dumps(plain, sort_keys=True)
+        if "scalar" in one:
+            sums[key] += round(one["scalar"]["value"] * 1000)
+        for pair in one.get("ranges", {}).get("range", ()):
+            sums.update(f"{key} {v}" for v in range(pair["begin"], pair["end"] + 1))
     return Counter({key: count for key, count in sums.items() if count})
+
+
+def draw_need(data: st.DataObject, most: Amounts) -> dict[str, int]:
+    return {
+        name: 1000 * data.draw(st.integers(0, amount // 1000))
+        if name == "ports"
+        else data.draw(st.integers(0, amount))
+        for name, amount in most.items()
+    }
 
 
 @given(offered_lists, st.data())
 def test_taken_and_rest_are_what_was_offered(offered: list[Json], data: st.DataObject) -> None:
     before = copy.deepcopy(offered)
-    need = {name: data.draw(st.integers(0, most)) for name, most in total(offered).items()}
+    need = draw_need(data, total(offered))
     taken, rest = take(offered, need)
     assert offered == before
     assert by_bucket(taken) + by_bucket(rest) == by_bucket(offered)
     assert total(taken) == {name: amount for name, amount in need.items() if amount}
-    assert all(one["scalar"]["value"] > 0 for one in taken)
+    assert all(amount > 0 for one in taken for amount in total([one]).values())
     assert not any({"shared", "disk", "provider_id", "revocable"} & one.keys() for one in taken)
 
 
@@ -149,7 +172,39 @@ def test_a_pool_is_taken_from_again_and_again(offered: list[Json], data: st.Data
     taken: list[Resource] = []
     pool = Pool(offered)
     for _ in range(3):
-        need = {name: data.draw(st.integers(0, most)) for name, most in pool.free.items()}
+        need = draw_need(data, pool.free)
         taken += pool.take(need)
         assert {**dict.fromkeys(pool.free, 0), **total(pool.rest())} == pool.free
     assert by_bucket(taken) + by_bucket(pool.rest()) == by_bucket(offered)
+
+
+def ports(*pairs: tuple[int, int], **more: object) -> Json:
+    listed = [{"begin": begin, "end": end} for begin, end in pairs]
+    return {"name": "ports", "type": "RANGES", "ranges": {"range": listed}, **more}
+
+
+def test_ports_are_taken_by_number() -> None:
+    pool = Pool([ports((31000, 31001), (31005, 31009)), ports((40, 41), **RESERVED)])
+    assert pool.free == {"ports": 9000}
+    assert pool.take({"ports": 1000}) == (ports((40, 40), **RESERVED),)
+    assert pool.take({"ports": 4000}) == (
+        ports((41, 41), **RESERVED),
+        ports((31000, 31001), (31005, 31005)),
+    )
+    assert pool.rest() == (ports((31006, 31009)),)
+    assert pool.take({"ports": 500}) == (ports((31006, 31006)),), "a port is not cut"
+    assert pool.free == {"ports": 3000}
+
+
+def test_the_most_refined_reservation_goes_first() -> None:
+    """Reservations of `eng`, refined for `eng/web` (Mesos' document on reservations)."""
+    eng: Json = {"type": "STATIC", "role": "eng"}
+    web: Json = {"type": "DYNAMIC", "role": "eng/web", "principal": "ops"}
+    offered = [
+        scalar("cpus", 1.0),
+        scalar("cpus", 1.0, reservations=[eng]),
+        scalar("cpus", 1.0, reservations=[eng, web]),
+    ]
+    taken, rest = take(offered, {"cpus": 2000})
+    assert list(taken) == [offered[2], offered[1]]
+    assert list(rest) == [offered[0]]
