@@ -360,7 +360,12 @@ class DriverCalls:
         for launch in launches:
             self._post(
                 SlotUpdated(
-                    launch.slot_id, launch.agent_id, "TASK_LOST", reason, message, "SOURCE_MASTER"
+                    launch.slot_id,
+                    launch.agent_id,
+                    "TASK_DROPPED",
+                    reason,
+                    message,
+                    "SOURCE_MASTER",
                 )
             )
 

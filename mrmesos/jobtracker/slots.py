@@ -14,6 +14,10 @@ from mrmesos.jobtracker.state import State
 HOLD_SECONDS = 2.0
 """Longest time that a slot is kept without work, for a task that waits for a better agent."""
 
+# What ran in a slot is given up in every state of _OVER. In some it may run on: UNREACHABLE and
+# LOST (the agent is out of the master's sight), GONE_BY_OPERATOR (the operator may err), UNKNOWN
+# (the master forgot). When such an agent returns, Mesos says that the slot runs, and as it is
+# known no more it is killed. DROPPED (it never started) and GONE are final.
 _ALIVE = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING"})
 _OVER = frozenset(
     {
@@ -41,6 +45,7 @@ _TRACKER_DEAD = (
 # agent.
 _NOBODYS_FAULT = (
     "REASON_INVALID_OFFERS",
+    "REASON_MASTER_DISCONNECTED",
     "REASON_RECONCILIATION",
     "REASON_AGENT_",
 )
@@ -117,6 +122,7 @@ def serve(st: State, slot: Slot) -> None:
         or agent is None
         or tracker.state is TrackerState.LEAVING
         or slot.missing_since is not None
+        or agent.avoid_until > st.now
         or st.now - slot.launched >= st.settings.slot_lease
     ):
         end_slot(st, slot)

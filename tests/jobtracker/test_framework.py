@@ -262,7 +262,7 @@ def test_a_launch_that_was_not_made_is_lost(
     desk.calls.submit(ACCEPT)
     lost = desk.events.get(timeout=10)
     assert isinstance(lost, SlotUpdated)
-    assert (lost.slot_id, lost.agent_id, lost.state) == ("slot_1", "agent-S0", "TASK_LOST")
+    assert (lost.slot_id, lost.agent_id, lost.state) == ("slot_1", "agent-S0", "TASK_DROPPED")
     assert (lost.reason, lost.uuid) == (reason, "")
 
 
