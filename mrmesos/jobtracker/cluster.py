@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from mrmesos.jobtracker.constraints import Constraints
 from mrmesos.jobtracker.events import Unavailability
 from mrmesos.jobtracker.task import TaskAttempt
-from mrmesos.mesos.resources import Amounts
+from mrmesos.mesos.resources import Amounts, Resource
 
 
 class TrackerState(StrEnum):
@@ -109,6 +109,10 @@ class Agent:
     """Empty where it is not known."""
     size: dict[str, int] = field(default_factory=dict)
     """The most that it ever offered at once."""
+    offered: Sequence[Resource] = ()
+    """The Resource objects of its last offers."""
+    free: Amounts = field(default_factory=dict)
+    """What could be taken of them."""
     pace: float = 1.0
     """How fast attempts are here, compared with those of the same jobs elsewhere."""
     launch_failures: int = 0
@@ -237,6 +241,10 @@ class Cluster:
         if now >= self.avoiding_until:
             return self.hosts.__contains__
         return lambda host: any(agent.takes(now) for agent in self.hosts.get(host, ()))
+
+    def hostnames(self) -> set[str]:
+        """Of all agents."""
+        return {agent.hostname for agent in self.agents.values()}
 
     def has_others(
         self, than: Set[str], now: float, suits: Callable[[Agent], bool] | None = None

@@ -75,6 +75,8 @@ class JobIndex:
         self.hosts: dict[str, int] = {}  # maps that never failed, by host of their data
         self.racks: dict[str, int] = {}  # … by rack; some bits are out of date
         self.demands.clear()
+        # Which jobs avoid a host
+        self.shunned: dict[str, int] = {}
         # How patient they are
         self.clocked = 0  # a wait for locality runs
         self.counting = 0  # … and counts chances
@@ -101,6 +103,8 @@ class JobIndex:
         rank = Rank(bit, settings.priority, settings.pool)
         costs = cost(settings.map_need, self._rated), cost(settings.reduce_need, self._rated)
         job.place = Place(bit, rank, patience, *shapes, *costs)
+        for host in job.shuns:
+            self.shunned[host] = self.shunned.get(host, 0) | bit
         pending = job.pending_maps
         pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
         pending.done_hosts = []
@@ -128,6 +132,8 @@ class JobIndex:
         self.counting &= ~bit
         self.rack_level &= ~bit
         self.any_level &= ~bit
+        for host in job.shuns:
+            self._drop(self.shunned, host, bit)
         for host in job.pending_maps.hosts:
             self._drop(self.hosts, host, bit)
             for agent in self.cluster.hosts.get(host, ()):
@@ -270,6 +276,11 @@ class JobIndex:
 
     # --- Waiting for locality
 
+    def count_idle(self, number: int) -> None:
+        """So many chances come again that all passed over before, and nobody used in between."""
+        self.chances.passed += number
+        self.chances.again += number
+
     def advance(self, now: float) -> None:
         """Time went on: end the waits that are over."""
         self.now = now
@@ -306,10 +317,23 @@ class JobIndex:
 
     def usable(self, job: JobInProgress) -> Callable[[str], bool]:
         """Tells of a host name whether the job could run anything there, as far as we know."""
-        demand, now, hosts = job.settings.demand, self.now, self.cluster.hosts
-        if demand == ANYWHERE:
+        now, hosts = self.now, self.cluster.hosts
+        if job.settings.demand == ANYWHERE and not job.shuns:
             return self.cluster.usable(now)
-        return lambda host: any(a.takes(now) and demand.suits(a) for a in hosts.get(host, ()))
+        return lambda host: any(a.takes(now) and job.suits(a) for a in hosts.get(host, ()))
+
+    def shun(self, job: JobInProgress, host: str) -> None:
+        """The job starts nothing more on a host; maps whose data is only there look elsewhere."""
+        job.shuns[host] = None
+        self.cluster.losses += 1
+        if job.place is not None:
+            self.shunned[host] = self.shunned.get(host, 0) | job.place.bit
+
+    def forgive(self, job: JobInProgress, host: str) -> None:
+        """The job may use a host again that it shunned."""
+        del job.shuns[host]
+        if job.place is not None:
+            self._drop(self.shunned, host, job.place.bit)
 
     def find_homeless(self, job: JobInProgress) -> bool:
         """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
@@ -381,6 +405,7 @@ class JobIndex:
             assert bool(self.rack_level & bit) == (patience.level != NODE), job.id
             assert place.map_shape.maps & bit, job.id
             assert place.reduce_shape.reduces & bit, job.id
+            assert all(self.shunned.get(host, 0) & bit for host in job.shuns), job.id
             for host in pending.hosts:
                 waits = pending.on_host(host) is not None
                 assert waits == pending.waits_for(host), (job.id, host)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker import maintenance
+from mrmesos.jobtracker import blacklist, maintenance
 from mrmesos.jobtracker.budget import Budget
 from mrmesos.jobtracker.cluster import Agent, Slot, Tracker
 from mrmesos.jobtracker.commands import AcceptOffers, DeclineOffers, ShutdownTracker, SlotLaunch
@@ -24,24 +24,44 @@ COME_BACK_SECONDS = 2.0
 """An agent that is offered again so soon after all passed it over stood idle in between."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Offered:
     """What one agent offers to one role of ours; several such offers are one."""
 
     agent: Agent
     role: str
+    offers: list[Offer]
     idle: bool
     """All passed it over not long ago."""
-    offer_ids: list[str] = field(default_factory=list)
-    resources: list[Resource] = field(default_factory=list)
+    free: Amounts = field(default_factory=dict)
+    """What can be taken."""
+    pool: Pool | None = None
+    """Takes it; made for the first task that is found."""
     launches: list[SlotLaunch] = field(default_factory=list)
     choice: Choice = NOTHING
+
+    @property
+    def resources(self) -> Sequence[Resource]:
+        """All that is offered."""
+        if len(self.offers) == 1:
+            return self.offers[0].resources
+        return [resource for offer in self.offers for resource in offer.resources]
 
 
 def receive(st: State, offers: Sequence[Offer]) -> None:
     """Answer offers: in rounds, each agent takes one more task until none takes another, so that
     work spreads; then one accept or decline for each.
     """
+    st.last_offer = st.now
+    offered = _by_agent(st, offers)
+    _read(st, offered)
+    st.index.count_idle(sum([entry.idle for entry in offered]))
+    _place(st, [entry for entry in offered if entry.agent.takes(st.now)])
+    _note_passed(st, offered)
+    _answer(st, offered)
+
+
+def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
     offered: dict[tuple[str, str], _Offered] = {}
     for offer in offers:
         agent, new = st.cluster.see_agent(
@@ -49,32 +69,35 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
         )
         if new:
             st.index.see_agent(agent)
+            blacklist.seen(st, agent)
         agent.has(offer.attributes)
         maintenance.learn(st, agent, offer.unavailability)
-        entry = offered.get((agent.id, offer.role))
-        if entry is None:
-            idle = agent.passed is not None and st.now - agent.passed <= COME_BACK_SECONDS
-            entry = offered[agent.id, offer.role] = _Offered(agent, offer.role, idle)
-        entry.offer_ids.append(offer.offer_id)
-        entry.resources += offer.resources
         for executor_id in offer.executor_ids:
             if executor_id not in st.cluster.trackers:
                 st.emit(ShutdownTracker(executor_id, agent.id))
-    st.last_offer = st.now
-    pools = [(entry, Pool(entry.resources)) for entry in offered.values()]
+        entry = offered.get((agent.id, offer.role))
+        if entry is None:
+            idle = agent.passed is not None and st.now - agent.passed <= COME_BACK_SECONDS
+            offered[agent.id, offer.role] = _Offered(agent, offer.role, [offer], idle)
+        else:
+            entry.offers.append(offer)
+    return list(offered.values())
+
+
+def _read(st: State, offered: Iterable[_Offered]) -> None:
+    """Sum up what is offered. An agent with room mostly offers just what it offered last, and to
+    see that costs a fraction of summing.
+    """
     grown = False
-    for entry, pool in pools:
-        _remember_size(st, pool.free)
-        grown |= st.cluster.see_size(entry.agent, pool.free)
+    for entry in offered:
+        agent, resources = entry.agent, entry.resources
+        if agent.offered != resources:
+            agent.offered, agent.free = resources, Pool(resources).free
+            _remember_size(st, agent.free)
+            grown |= st.cluster.see_size(agent, agent.free)
+        entry.free = agent.free
     if grown:
         st.index.see_sizes()
-    _count_idle(st, offered.values(), 1)
-    taking = [(entry, pool) for entry, pool in pools if entry.agent.takes(st.now)]
-    budget = Budget(st) if taking and st.settings.cap else None
-    while taking:
-        taking = [(entry, pool) for entry, pool in taking if _place_one(st, entry, pool, budget)]
-    _note_passed(st, offered.values())
-    _answer(st, list(offered.values()))
 
 
 def _remember_size(st: State, here: Amounts) -> None:
@@ -83,25 +106,34 @@ def _remember_size(st: State, here: Amounts) -> None:
         st.largest_offer = dict(here)
 
 
-def _count_idle(st: State, offered: Iterable[_Offered], sign: int) -> None:
-    idle = sum(entry.idle for entry in offered)
-    st.index.chances.passed += sign * idle
-    st.index.chances.again += sign * idle
-
-
-def _note_passed(st: State, offered: Collection[_Offered]) -> None:
+def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
     """Chances that came back idle were counted before the choice, and those taken now are not."""
-    taken = [e for e in offered if e.idle and (e.launches or not isinstance(e.choice, NotYet))]
-    _count_idle(st, taken, -1)
+    taken = 0
     for entry in offered:
         passed = isinstance(entry.choice, NotYet)
-        st.index.chances.passed += passed and not (entry.idle and not entry.launches)
+        unused = entry.idle and not entry.launches
+        taken += entry.idle and not (passed and unused)
+        st.index.chances.passed += passed and not unused
         entry.agent.passed = st.now if passed else None
+    st.index.count_idle(-taken)
 
 
-def _place_one(st: State, entry: _Offered, pool: Pool, budget: Budget | None) -> bool:
+def _place(st: State, taking: list[_Offered]) -> None:
+    """Rounds, until no agent takes another task, or no task waits."""
+    budget = Budget(st) if taking and st.settings.cap else None
+    while taking:
+        again = []
+        for entry in taking:
+            if not st.index.hungry:
+                return
+            if _place_one(st, entry, budget):
+                again.append(entry)
+        taking = again
+
+
+def _place_one(st: State, entry: _Offered, budget: Budget | None) -> bool:
     tracker, own = entry.agent.tracker, st.settings.tracker
-    free = pool.free if budget is None else budget.within(pool.free)
+    free = entry.free if budget is None else budget.within(entry.free)
     if tracker is None:
         room = Room(free, own, own["cpus"])
     else:
@@ -109,6 +141,10 @@ def _place_one(st: State, entry: _Offered, pool: Pool, budget: Budget | None) ->
     choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits, entry.role)
     if not isinstance(choice, Found):
         return False
+    pool = entry.pool
+    if pool is None:
+        pool = entry.pool = Pool(entry.resources)
+        entry.free = pool.free
     need = choice.job.settings.need(choice.task.kind)
     taken = room.asks(need)
     if budget is not None:
@@ -143,15 +179,16 @@ def _new_tracker(st: State, entry: _Offered, pool: Pool) -> Tracker:
     return tracker
 
 
-def _answer(st: State, offered: list[_Offered]) -> None:
+def _answer(st: State, offered: Iterable[_Offered]) -> None:
     hungry = st.hungry()
     declined: dict[float, list[str]] = {}
     for entry in offered:
         refuse = _refuse_seconds(st, entry, hungry)
+        offer_ids = [offer.offer_id for offer in entry.offers]
         if entry.launches:
-            st.emit(AcceptOffers(tuple(entry.offer_ids), tuple(entry.launches), refuse))
+            st.emit(AcceptOffers(tuple(offer_ids), tuple(entry.launches), refuse))
         else:
-            declined.setdefault(refuse, []).extend(entry.offer_ids)
+            declined.setdefault(refuse, []).extend(offer_ids)
     for refuse, offer_ids in declined.items():
         st.emit(DeclineOffers(tuple(offer_ids), refuse))
 
