@@ -171,6 +171,14 @@ MAP_REDUCE_RATIO = _setting(
     "Where both kinds wait, a TaskTracker starts a reduce once it runs this many maps for each.",
     minimum=0.0,
 )
+JOB_MAXTASKFAILURES = _setting(
+    "job.maxtaskfailures.per.tracker",
+    3,
+    "attempts",
+    "Failed attempts of the job on one host after which it starts no more there; on at most "
+    "a third of the hosts.",
+    minimum=1,
+)
 MAP_SPECULATIVE = _setting(
     "map.speculative", True, "boolean", "A map that is slow gets a second attempt elsewhere."
 )
@@ -287,6 +295,23 @@ JOBTRACKER_JOBS_MAX = _setting(
     "jobs",
     "Jobs in progress beyond which new ones are refused.",
     minimum=1,
+    scope="jobtracker",
+)
+BLACKLIST_MAX = _setting(
+    "jobtracker.tasktracker.maxblacklists",
+    4,
+    "jobs",
+    "All jobs avoid a host once so many that succeeded had come to; never more than a third of the "
+    "hosts.",
+    minimum=1,
+    scope="jobtracker",
+)
+BLACKLIST_FORGIVE = _setting(
+    "jobtracker.tasktracker.forgive.seconds",
+    900.0,
+    "seconds",
+    "After so long, one of those jobs is forgotten, and after as long the next.",
+    minimum=1.0,
     scope="jobtracker",
 )
 SCHEDULER = _setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.api.context import Counters
-from mrmesos.jobtracker import lifecycle, speculation
+from mrmesos.jobtracker import blacklist, lifecycle, speculation
 from mrmesos.jobtracker.cluster import SlotState, Tracker
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.orders import kill_attempt
@@ -137,6 +137,7 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -
     if attempt.state is AttemptState.FAILED and counts:
         task.failures += 1
         task.failed_on.add(attempt.agent)
+        blacklist.failed(st, job, attempt)
         job.count(f"FAILED_{plural}")
     else:
         job.count(f"KILLED_{plural}")

@@ -120,9 +120,10 @@ def expected_seconds(job: JobInProgress, kind: TaskKind) -> float:
 
 def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
     """The jobs whose maps, and those whose reduces, may not be started on `agent` with resources
-    that it offers to `role`: they ask for others, or would not end before its maintenance.
+    that it offers to `role`: they ask for others, failed here too often, or would not end before
+    its maintenance.
     """
-    by_demand = index.demands.barred(agent, role)
+    by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, 0)
     if agent.away is None or agent.closes == math.inf:
         return by_demand, by_demand
     if index.now >= agent.closes:

@@ -186,7 +186,7 @@ class _Search:
             place.patience.level,
         )
         if pending.retries:
-            task = pending.retry_for(agent.hostname, self._others(job), index.now)
+            task = pending.retry_for(agent.hostname, self._others(job, TaskKind.MAP), index.now)
             if task is not None:
                 return Found(job, task, self._locality(task))
             self._later = True
@@ -213,7 +213,9 @@ class _Search:
         pending = job.pending_reduces
         task = None
         if pending.retries:
-            task = pending.retry_for(self._agent.hostname, self._others(job), self._index.now)
+            task = pending.retry_for(
+                self._agent.hostname, self._others(job, TaskKind.REDUCE), self._index.now
+            )
             self._later |= task is None
         if task is None:
             task = pending.first()
@@ -246,9 +248,15 @@ class _Search:
                 return Found(job, task, self._locality(task))
         return NOTHING
 
-    def _others(self, job: JobInProgress) -> Callable[[Set[str]], bool]:
-        now, suits_job = self._index.now, job.settings.demand.suits
-        return lambda than: self._cluster.has_others(than, now, suits_job)
+    def _others(self, job: JobInProgress, kind: TaskKind) -> Callable[[Set[str]], bool]:
+        """Whether the cluster has agents, beside some hosts, where the job's tasks could run."""
+        now, need = self._index.now, job.settings.need(kind)
+
+        def could(agent: Agent) -> bool:
+            large = all(agent.size.get(name, 0) >= amount for name, amount in need.items())
+            return large and job.suits(agent)
+
+        return lambda than: self._cluster.has_others(than, now, could)
 
     def _locality(self, task: TaskInProgress) -> Locality:
         hosts = task.split.hosts if task.split is not None else ()

@@ -17,6 +17,7 @@ from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, MapOutput
 
 if TYPE_CHECKING:
+    from mrmesos.jobtracker.cluster import Agent
     from mrmesos.jobtracker.job_index import JobIndex, Place
 
 JOB_COUNTERS = "job"
@@ -102,6 +103,11 @@ class JobInProgress:
     """How many backup attempts run."""
     maps_over: float | None = None
     """When the last map was done, while all are."""
+    # --- Hosts
+    failures_on: dict[str, int] = field(default_factory=dict)
+    """How many attempts failed, by host."""
+    shuns: dict[str, None] = field(default_factory=dict)
+    """Hosts where it starts nothing any more, in the order in which that was found."""
     # --- Waiting
     stuck_since: float | None = None
     maps_first: bool = False
@@ -174,6 +180,10 @@ class JobInProgress:
         """Whether one more reduce would, by the map/reduce ratio, leave room enough to maps."""
         reduces = len(self.running_reduces)
         return (reduces + 1) * self.settings.ratio <= len(self.running) - reduces
+
+    def suits(self, agent: Agent) -> bool:
+        """Whether its tasks may run on an agent at all."""
+        return agent.hostname not in self.shuns and self.settings.demand.suits(agent)
 
     @property
     def hungry(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mrmesos.api.split import Split
 from mrmesos.conf import ConfError
+from mrmesos.jobtracker import blacklist
 from mrmesos.jobtracker.commands import AbortJob, CommitJob, JobEnded, PlanJob, SendActions
 from mrmesos.jobtracker.events import JobSubmitted
 from mrmesos.jobtracker.job import JobInProgress
@@ -93,6 +94,7 @@ def committed(st: State, job_id: str) -> None:
     job = st.jobs.get(job_id)
     if job is not None and job.state is JobState.COMMITTING:
         end(st, job, JobState.SUCCEEDED)
+        blacklist.succeeded(st, job)
 
 
 def commit_failed(st: State, job_id: str, error: AttemptError) -> None:

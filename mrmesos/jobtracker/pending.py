@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence, Set
 
 from mrmesos.jobtracker.task import TaskInProgress
 
-AVOID_SECONDS = 10.0
-"""How long a task that failed on an agent waits for another one."""
+AVOID_SECONDS = 300.0
+"""How long a task that failed on a host waits for another one, which may be busy all that time."""
 
 LOOK_AT = 64
 """Most tasks that one choice examines where it cannot just take the first."""

@@ -31,6 +31,10 @@ class Settings:
     refuse_busy: float
     retired_max: int
     jobs_max: int
+    faults_max: int
+    """Jobs that came to avoid a host, and succeeded, after which all avoid it."""
+    forgive: float
+    """Seconds after which one such fault is forgiven."""
     fair: bool
     """Whether jobs go by fair shares, not first in, first out."""
     pools: Mapping[str, PoolShare]
@@ -56,6 +60,8 @@ class Settings:
             refuse_idle=conf.get_as(c.REFUSE_SECONDS_IDLE),
             refuse_busy=conf.get_as(c.REFUSE_SECONDS_BUSY),
             retired_max=conf.get_as(c.JOBTRACKER_RETIRED_MAX),
+            faults_max=conf.get_as(c.BLACKLIST_MAX),
+            forgive=conf.get_as(c.BLACKLIST_FORGIVE),
             jobs_max=conf.get_as(c.JOBTRACKER_JOBS_MAX),
             fair=_one_of(conf, c.SCHEDULER, ("fifo", "fair")) == 1,
             pools=_pools(conf),
@@ -74,6 +80,8 @@ class JobSettings:
     reduce_need: Amounts
     map_maxattempts: int
     reduce_maxattempts: int
+    failures_per_host: int
+    """Failed attempts of the job on one host after which it starts no more there."""
     map_speculative: bool
     reduce_speculative: bool
     speculative_share: float
@@ -103,6 +111,7 @@ class JobSettings:
             reduce_need=reduce_need,
             map_maxattempts=conf.get_as(c.MAP_MAXATTEMPTS),
             reduce_maxattempts=conf.get_as(c.REDUCE_MAXATTEMPTS),
+            failures_per_host=conf.get_as(c.JOB_MAXTASKFAILURES),
             map_speculative=conf.get_as(c.MAP_SPECULATIVE),
             reduce_speculative=conf.get_as(c.REDUCE_SPECULATIVE),
             speculative_share=conf.get_as(c.SPECULATIVE_CAP),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.cluster import Cluster, Slot
 from mrmesos.jobtracker.commands import Command
@@ -13,6 +14,9 @@ from mrmesos.jobtracker.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.settings import Settings
 from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.mesos.resources import Amounts
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.blacklist import Faults
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class State:
     """Slots kept for a moment, as a task waits for an agent that suits it better."""
     news: dict[str, JobInProgress] = field(default_factory=dict)
     """Jobs whose reduces are to hear of map outputs."""
+    faults: dict[str, Faults] = field(default_factory=dict)
+    """Hosts on which jobs fared badly (blacklist.py)."""
     # --- Mesos
     connected: bool = False
     suppressed: frozenset[str] = frozenset()

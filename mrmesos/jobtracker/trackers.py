@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import attempts, lifecycle
+from mrmesos.jobtracker import attempts, blacklist, lifecycle
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import ForgetTracker, KillSlot, SendActions, ShutdownTracker
 from mrmesos.jobtracker.orders import kill_slot
@@ -29,7 +29,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
         tracker.state = TrackerState.LIVE
         st.failed_launches = 0
         if (agent := st.cluster.agents.get(tracker.agent_id)) is not None:
-            agent.launch_failures, agent.avoid_until = 0, 0.0
+            blacklist.came_up(st, agent)
     fresh = beat.sequence > tracker.sequence
     if fresh:
         tracker.sequence = beat.sequence

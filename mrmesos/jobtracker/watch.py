@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import attempts, lifecycle, maintenance, slots, speculation, trackers
+from mrmesos.jobtracker import (
+    attempts,
+    blacklist,
+    lifecycle,
+    maintenance,
+    slots,
+    speculation,
+    trackers,
+)
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
@@ -35,6 +43,7 @@ def tick(st: State) -> None:
     st.index.tick()
     _watch_slots(st)
     maintenance.tick(st)
+    blacklist.tick(st)
     for job in list(st.jobs.values()):
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
             lifecycle.press(st, job)
@@ -157,4 +166,5 @@ def _why(st: State, job: JobInProgress) -> str:
         return f"waits behind {other.id}"
     if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
         return "no offers received from Mesos"
-    return "the offers received are too small, or of agents where its tasks failed"
+    why = "the offers received are too small, or of agents where its tasks failed"
+    return "; ".join(filter(None, (why, blacklist.words(st, job))))

@@ -100,17 +100,6 @@ def test_a_failed_task_is_tried_on_another_agent_first() -> None:
     assert started(hands.offer("b")) == ["m0.1"]
 
 
-def test_a_failed_task_does_not_wait_for_ever_for_another_agent() -> None:
-    hands = Hands()
-    job = hands.job(maps=1)
-    hands.offer("a", "b")
-    hands.fail(long(job, "m0"))
-    hands.now += 9.9
-    assert started(hands.offer("a")) == []
-    hands.now += 0.1
-    assert started(hands.offer("a")) == ["m0.1"]
-
-
 def test_with_one_agent_a_failed_task_is_tried_there_at_once() -> None:
     hands = Hands()
     job = hands.job(maps=1)

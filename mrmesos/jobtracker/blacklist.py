@@ -1,0 +1,116 @@
+"""Hosts that are kept off: by one job where its attempts fail, by all where many jobs fared so.
+
+After Hadoop's JobInProgress.addTrackerTaskFailure and JobTracker.FaultyTrackersInfo. A host that a
+job avoided counts as faulty only once that job has succeeded, so a job whose own code is bad
+condemns nobody. Faults are forgiven one by one. Neither way is more than a third of the cluster
+given up: where everything fails, it is not the hosts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrmesos.jobtracker.cluster import Agent
+from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.state import State
+from mrmesos.jobtracker.task import TaskAttempt
+
+HOSTS_NAMED = 5
+
+
+@dataclass(slots=True)
+class Faults:
+    """How many jobs that succeeded avoided a host. `since`: when the last one was forgiven, or the
+    first one noted. `until`: when it is tried again, if it is avoided.
+    """
+
+    count: int
+    since: float
+    until: float = 0.0
+
+
+def _room_for_one_more(st: State, given_up: int) -> bool:
+    return 3 * (given_up + 1) <= len(st.cluster.hostnames())
+
+
+def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    """An attempt failed: where that goes on, its job starts nothing there any more."""
+    host = attempt.agent
+    count = job.failures_on[host] = job.failures_on.get(host, 0) + 1
+    if count < job.settings.failures_per_host or host in job.shuns:
+        return
+    if _room_for_one_more(st, len(job.shuns)):
+        st.index.shun(job, host)
+        job.count("BLACKLISTED_HOSTS")
+
+
+def succeeded(st: State, job: JobInProgress) -> None:
+    """A job succeeded in spite of the hosts it came to avoid."""
+    for host in job.shuns:
+        faults = st.faults.setdefault(host, Faults(0, st.now))
+        faults.count += 1
+        more = faults.count - st.settings.faults_max
+        given_up = sum(other.until > st.now for other in st.faults.values())
+        if more >= 0 and (faults.until > st.now or _room_for_one_more(st, given_up)):
+            faults.until = faults.since + (more + 1) * st.settings.forgive
+            for agent in st.cluster.hosts.get(host, ()):
+                seen(st, agent)
+
+
+def seen(st: State, agent: Agent) -> None:
+    """An agent appeared, or what is known of its host has changed."""
+    faults = st.faults.get(agent.hostname)
+    if faults is not None and faults.until > max(st.now, agent.avoid_until):
+        st.cluster.avoid(agent, faults.until)
+
+
+def came_up(st: State, agent: Agent) -> None:
+    """A TaskTracker started: past failures to start are forgotten, its host's faults are not."""
+    agent.launch_failures, agent.avoid_until = 0, 0.0
+    seen(st, agent)
+
+
+def tick(st: State) -> None:
+    """Faults are forgiven; where the cluster has shrunk, what is left of it is used again."""
+    for host, faults in list(st.faults.items()):
+        while faults.count and st.now - faults.since >= st.settings.forgive:
+            faults.count -= 1
+            faults.since += st.settings.forgive
+        if not faults.count:
+            del st.faults[host]
+    avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
+    shunning = [job for job in st.jobs.values() if job.shuns and job.place is not None]
+    if not avoided and not shunning:
+        return
+    known = st.cluster.hostnames()
+    for host in _too_many(avoided, known):
+        st.faults[host].until = 0.0
+        for agent in st.cluster.hosts[host]:
+            agent.avoid_until = 0.0
+    for job in shunning:
+        for host in _too_many(list(job.shuns), known):
+            st.index.forgive(job, host)
+
+
+def _too_many(hosts: list[str], known: set[str]) -> list[str]:
+    """Those given up first, where more than a third of the cluster is."""
+    here = [host for host in hosts if host in known]
+    return here[: max(0, len(here) - len(known) // 3)]
+
+
+def words(st: State, job: JobInProgress) -> str:
+    """Which hosts the job cannot use, and why; empty where there are none."""
+    known = st.cluster.hostnames()
+    mine = [host for host in job.shuns if host in known]
+    avoided = [h for h, faults in st.faults.items() if faults.until > st.now and h in known]
+    said = []
+    if mine:
+        said.append(f"too many of its attempts failed on {_named(mine)}")
+    if avoided:
+        said.append(f"jobs that succeeded had too many failures on {_named(avoided)}")
+    return "; ".join(said)
+
+
+def _named(hosts: list[str]) -> str:
+    more = len(hosts) - HOSTS_NAMED
+    return ", ".join(sorted(hosts)[:HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")
