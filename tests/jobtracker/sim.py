@@ -15,10 +15,11 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.slots import HOLD_SECONDS
+from mrmesos.wire.heartbeat import RunAttempt
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
-from tests.jobtracker.sim_base import EXPIRY, Faults
+from tests.jobtracker.sim_base import DRAIN, EXPIRY, Faults
 from tests.jobtracker.sim_trackers import TrackerSide
 
 LIMIT_SECONDS = 4000.0
@@ -33,8 +34,8 @@ class World(TrackerSide):
         self, seed: int, faults: Faults | None = None, agents: int = 0, jobs: int = 0
     ) -> None:
         super().__init__(seed, faults)
-        for _ in range(agents or self.rng.randint(1, 5)):
-            self.add_agent()
+        for number in range(agents or self.rng.randint(1, 5)):
+            self.add_agent("ssd" if not number else self.rng.choice(["ssd", "hdd"]))
         self.at(0.0, self.register)
         self.at(0.2, self.tick)
         self.at(1.0, self.allocation)
@@ -66,6 +67,11 @@ class World(TrackerSide):
 
     def tell(self, event: ev.Event) -> None:
         self.note(f"-> {event}")
+        match event:
+            case ev.OffersReceived():
+                self.away |= {offer.agent_id: offer.unavailability for offer in event.offers}
+            case ev.InverseOffersReceived():
+                self.away |= {offer.agent_id: offer.unavailability for offer in event.offers}
         commands = self.core.handle(event, self.now)
         self.core.validate()
         answered: list[str] = []
@@ -73,11 +79,36 @@ class World(TrackerSide):
             self.note(f"   <- {command}")
             if isinstance(command, cmd.AcceptOffers | cmd.DeclineOffers):
                 answered.extend(command.offer_ids)
+            self.check_placed(command)
             self.carry_out(command)
         if isinstance(event, ev.OffersReceived):
             assert sorted(answered) == sorted(o.offer_id for o in event.offers), "offers unanswered"
         else:
             assert not answered, "answered offers that were not there"
+
+    def check_placed(self, command: cmd.Command) -> None:
+        """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
+        attempts = []
+        if isinstance(command, cmd.AcceptOffers):
+            attempts = [(launch.first, launch.agent_id) for launch in command.launches]
+        elif isinstance(command, cmd.SendActions):
+            tracker = self.core.state.cluster.trackers.get(command.tracker_id)
+            attempts = [
+                (action.attempt, tracker.agent_id)
+                for action in command.actions
+                if isinstance(action, RunAttempt) and tracker is not None
+            ]
+        for attempt, agent_id in attempts:
+            wanted = self.disks.get(attempt.job_id)
+            assert wanted in (None, self.agents[agent_id].disk), "forbidden by constraints"
+            away = self.away.get(agent_id)
+            free = away is None or self.now < away.start - DRAIN or self.now >= away.end
+            assert free, "started on an agent that is soon to be away"
+        if attempts and (cap := self.core.state.settings.cap):
+            held = dict.fromkeys(cap, 0)
+            for slot in self.core.state.cluster.slots.values():
+                held = {name: held[name] + slot.taken.get(name, 0) for name in cap}
+            assert all(held[name] <= cap[name] for name in cap), "more held than the cap"
 
     def carry_out(self, command: cmd.Command) -> None:
         match command:
@@ -123,11 +154,14 @@ class World(TrackerSide):
             "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
             "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
             "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
+            "job.constraints": self.rng.choice(["", "", "disk = ssd"]),
             "job.pool": self.rng.choice(["a", "b", ""]),
             "locality.wait.node": self.rng.choice(["0", "1", "3", "2 offers"]),
             "locality.wait.rack": self.rng.choice(["0", "1", "5 offers"]),
             "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),
         }
+        if conf["job.constraints"]:
+            self.disks[job_id] = "ssd"
         spec = JobSpec(
             name="sim",
             user="nobody",
@@ -205,6 +239,8 @@ class World(TrackerSide):
             self.agent_gone(self.rng.choice(machines))
         if machines and self.chance(faults.partition):
             self.cut_off(self.rng.choice(machines))
+        if machines and self.chance(faults.maintenance):
+            self.plan_maintenance(self.rng.choice(machines))
         if self.chance(faults.disconnect):
             self.disconnect()
         self.at(0.5, self.chaos)

@@ -16,7 +16,8 @@ from mrmesos.jobtracker.mailbox import Mailboxes
 from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
 
 EXPIRY = 20.0
-CONF = {"tasktracker.expiry.seconds": str(EXPIRY)}
+DRAIN = 5.0
+CONF = {"tasktracker.expiry.seconds": str(EXPIRY), "maintenance.drain.seconds": str(DRAIN)}
 
 Amounts = dict[str, float]
 
@@ -63,6 +64,7 @@ class Faults:
     commit_fails: float = 0.0
     fetch_fails: float = 0.0
     partition: float = 0.0
+    maintenance: float = 0.0
     until: float = 120.0
 
 
@@ -75,6 +77,8 @@ class SimAgent:
     resources: Amounts
     free: Amounts
     rack: str = ""
+    disk: str = "ssd"
+    away: ev.Unavailability | None = None
     alive: bool = True
     cut_off: bool = False
     """The master does not reach it; what runs there runs on."""
@@ -135,6 +139,7 @@ def random_faults(rng: random.Random) -> Faults:
         commit_fails=some(0.2),
         fetch_fails=some(0.02),
         partition=some(0.02),
+        maintenance=some(0.02),
     )
 
 
@@ -151,7 +156,10 @@ class Base(ABC):
         self.counter = 0
         self.history: list[str] = []
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
-        self.core = JobTracker(Conf({**CONF, **fair}), "202611201130")
+        cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
+        self.core = JobTracker(Conf({**CONF, **fair, **cap}), "202611201130")
+        self.disks: dict[str, str] = {}  # that jobs ask for
+        self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent
         self.mailboxes = Mailboxes()
         self.to_mesos = self.from_mesos = 0.0
         self.connected = False

@@ -78,14 +78,15 @@ class MesosSide(Base):
                 self.event(self.unacked[uuid])
             self.at(10.0, lambda: self.again(uuid))
 
-    def add_agent(self) -> None:
+    def add_agent(self, disk: str = "ssd") -> None:
+        """One with an SSD is replaced by another, so that those who ask for it can go on."""
         self.counter += 1
         size = {
             "cpus": float(self.rng.choice([1, 2, 4])),
             "mem": float(self.rng.choice([2048, 4096])),
         }
         rack = self.rng.choice(["", "/a", "/b"]) if self.racks else ""
-        agent = SimAgent(f"S{self.counter}", f"host{self.counter}", size, dict(size), rack)
+        agent = SimAgent(f"S{self.counter}", f"host{self.counter}", size, dict(size), rack, disk)
         self.agents[agent.id] = agent
 
     def allocation(self) -> None:
@@ -118,6 +119,8 @@ class MesosSide(Base):
                         as_json(part),
                         executor_ids=tuple(mine),
                         rack=agent.rack,
+                        attributes={"disk": agent.disk},
+                        unavailability=agent.away,
                     )
                 )
                 if self.chance(self.faults.rescind):
@@ -151,6 +154,8 @@ class MesosSide(Base):
                 for offer_id in command.offer_ids:
                     if offer_id in self.offers:
                         self.filter(offer_id, command.refuse_seconds)
+            case cmd.AcceptInverseOffers() | cmd.DeclineInverseOffers():
+                pass
             case cmd.Suppress():
                 self.suppressed = True
             case cmd.Revive():
@@ -279,7 +284,17 @@ class MesosSide(Base):
                     self.slot_over(slot, "TASK_LOST", "REASON_AGENT_REMOVED")
         if self.connected:
             self.event(ev.AgentLost(agent.id))
-        self.at(self.rng.uniform(1, 20), self.add_agent)
+        self.at(self.rng.uniform(1, 20), partial(self.add_agent, agent.disk))
+
+    def plan_maintenance(self, agent: SimAgent) -> None:
+        """The operator wants a machine for a while, and may think better of it."""
+        start = self.now + self.rng.uniform(0, 20)
+        agent.away = ev.Unavailability(start, start + self.rng.uniform(1, 20))
+        if self.connected and not agent.cut_off:
+            self.counter += 1
+            asked = ev.InverseOffer(f"I{self.counter}", agent.id, agent.away)
+            self.event(ev.InverseOffersReceived((asked,)))
+        self.at(self.rng.uniform(1, 40), partial(setattr, agent, "away", None))
 
     def cut_off(self, agent: SimAgent) -> None:
         """The master loses sight of an agent: it says that all on it is lost, and errs."""
