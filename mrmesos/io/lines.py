@@ -127,10 +127,7 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[B
             data = source.read_behind(tail, want)
             newlines = np.flatnonzero(data[len(tail) :] == NEWLINE) + len(tail)
             if source.ended and piece.length >= 0 and source.position < end:
-                raise InputError(
-                    f"{piece.uri}: ends at byte {source.position} but had at least {end} when the "
-                    "job was planned; do not change inputs while a job runs"
-                )
+                raise shorter(piece.uri, source.position, end)
             if skipping:
                 drop = int(newlines[0]) + 1 if len(newlines) else len(data)
                 data, first, skipping = data[drop:], first + drop, not len(newlines)
@@ -188,6 +185,14 @@ def _check_begun(uri: str, offset: int, held: bytearray, max_line: int) -> None:
     """Refuse a line before it is read whole; its last byte so far may be part of its end."""
     if len(held) > max_line + 1:
         raise too_long(uri, offset, max_line)
+
+
+def shorter(uri: str, size: int, planned: int) -> InputError:
+    """The error of a file that ends before its slice does."""
+    return InputError(
+        f"{uri}: ends at byte {size} but had at least {planned} when the job was planned; do not "
+        "change inputs while a job runs"
+    )
 
 
 def too_long(uri: str, offset: int, max_line: int) -> InputError:

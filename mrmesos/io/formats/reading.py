@@ -1,0 +1,67 @@
+"""The reader of each input format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mrmesos.api.formats import (
+    ArrowInput,
+    CsvInput,
+    FixedWidthInput,
+    InputFormat,
+    JsonLinesInput,
+    KeyValueTextInput,
+    OrcInput,
+    ParquetInput,
+    TextInput,
+    WholeFileInput,
+)
+from mrmesos.api.split import Split
+from mrmesos.io.input_batch import InputBatch
+from mrmesos.io.text import read_text
+
+
+def read_split(
+    split: Split, fmt: InputFormat, *, batch_bytes: int = 1 << 20, records: bool = True
+) -> Iterator[InputBatch]:
+    """The records of the split in order, a batch at a time; of `batch_bytes`, where these count.
+
+    `records` is for mappers that see one record at a time: batches may then hold several small
+    files, and values that no column holds. Raises InputError naming the file and what to do.
+    """
+    # Imported as they are used: a map of text lines need not load Parquet and ORC.
+    match fmt:
+        case TextInput():
+            return read_text(split, fmt, batch_bytes=batch_bytes, share=records)
+        case KeyValueTextInput():
+            from mrmesos.io.formats.keyvalue import read_key_values
+
+            return read_key_values(split, fmt, batch_bytes=batch_bytes)
+        case JsonLinesInput():
+            from mrmesos.io.formats.jsonl import read_json_lines
+
+            return read_json_lines(split, fmt, batch_bytes=batch_bytes, records=records)
+        case CsvInput():
+            from mrmesos.io.formats.delimited import read_csv
+
+            return read_csv(split, fmt, batch_bytes=batch_bytes)
+        case ParquetInput():
+            from mrmesos.io.formats.parquet import read_parquet
+
+            return read_parquet(split, fmt)
+        case ArrowInput():
+            from mrmesos.io.formats.tables import read_arrow
+
+            return read_arrow(split, fmt)
+        case OrcInput():
+            from mrmesos.io.formats.tables import read_orc
+
+            return read_orc(split, fmt)
+        case FixedWidthInput():
+            from mrmesos.io.formats.fixed import read_fixed_width
+
+            return read_fixed_width(split, fmt, batch_bytes=batch_bytes)
+        case WholeFileInput():
+            from mrmesos.io.formats.fixed import read_whole_files
+
+            return read_whole_files(split, fmt)
