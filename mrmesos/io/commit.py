@@ -17,13 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
-import tenacity
 from fsspec.implementations.local import LocalFileSystem
 
-from mrmesos.io.filesystem import OutputError, is_transient, open_filesystem, reason
+from mrmesos.io.filesystem import OutputError, open_filesystem, reason
+from mrmesos.io.retry import retrying
 
 _TEMPORARY, _PLAN, _SUCCESS = "_temporary", "_commit.json", "_SUCCESS"
-_TRIES = 5
 _THREADS, _MANY = 16, 32
 
 A = TypeVar("A")
@@ -53,13 +52,7 @@ class OutputCommitter:
         opened, self.path = open_filesystem(output_uri, error=OutputError)
         self.fs = opened if fs is None else fs
         self.path = self.path.rstrip("/") or self.path
-        self._retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(_TRIES),
-            wait=tenacity.wait_random_exponential(multiplier=0.25, max=4.0),
-            retry=tenacity.retry_if_exception(is_transient),
-            sleep=sleep,
-            reraise=True,
-        )
+        self._retrying = retrying(sleep)
 
     def check_absent(self) -> None:
         """Raise OutputError where the output exists, be it empty, or cannot be created."""

@@ -6,7 +6,6 @@ holds); every other by `scheme://...` as the user wrote it.
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 import re
@@ -15,30 +14,21 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from mrmesos.io.reading import open_remote
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".xz": "xz"}
 
-READ_BLOCK = 4 << 20
-"""Bytes of one request to a remote filesystem; fsspec reads ahead and buffers by it."""
-
-_PERMANENT = frozenset(
-    {
-        errno.EACCES,
-        errno.EPERM,
-        errno.ENOENT,
-        errno.EEXIST,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.ENOTEMPTY,
-        errno.EINVAL,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.ENAMETOOLONG,
-        errno.ELOOP,
-        errno.EXDEV,
-    }
-)
+_EXTRAS = {
+    "hdfs": "hdfs",
+    "viewfs": "hdfs",
+    "webhdfs": "webhdfs",
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+}
+"""The extra of mrmesos that brings the driver of a scheme."""
 
 
 class InputError(Exception):
@@ -59,14 +49,29 @@ def open_filesystem(
     scheme = _SCHEME.match(uri)
     if scheme is None or scheme[1] == "file":
         return _local(), _local_path(uri, error)
+    name = scheme[1].lower()
     try:
+        if name in ("hdfs", "viewfs"):
+            from mrmesos.io.hdfs import open_hdfs
+
+            return open_hdfs(uri)
         fs, path = fsspec.core.url_to_fs(uri)
     except ImportError as exc:
-        raise error(f"{uri}: {_one_line(exc)}") from exc
+        raise error(f"{uri}: {_what_to_install(name, exc)}") from exc
     except Exception as exc:  # drivers raise what they like while they connect
-        hint = "" if scheme[1] in fsspec.available_protocols() else " (schemes come from fsspec)"
+        hint = "" if name in fsspec.available_protocols() else " (schemes come from fsspec)"
         raise error(f"{uri}: cannot open this filesystem: {_one_line(exc)}{hint}") from exc
     return fs, path
+
+
+def _what_to_install(scheme: str, exc: ImportError) -> str:
+    extra = _EXTRAS.get(scheme)
+    if extra is None:
+        return _one_line(exc)
+    return (
+        f"the driver of {scheme}:// is not installed ({_one_line(exc)}); here and on all agents: "
+        f"pip install 'mrmesos[{extra}]'"
+    )
 
 
 @functools.cache
@@ -96,30 +101,20 @@ def codec_of(uri: str) -> str | None:
     return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)
 
 
-def open_input(uri: str) -> Any:
-    """The file at `uri` for reading bytes, seekable, reading remote storage in large blocks.
+def open_input(uri: str, until: int = -1) -> Any:
+    """The file at `uri` for reading bytes, seekable; a remote one in large pieces, one ahead.
 
-    Raises InputError naming the URI.
+    `until` is the offset near which the caller means to stop; nothing far beyond it is fetched
+    before it is asked for. Network and server trouble is tried again. Raises InputError naming the
+    URI.
     """
     fs, path = open_filesystem(uri)
     try:
         if isinstance(fs, LocalFileSystem):
             return open(path, "rb", buffering=0)  # noqa: PTH123
-        return fs.open(path, "rb", block_size=READ_BLOCK)
+        return open_remote(fs, path, until)
     except Exception as exc:  # remote drivers raise what they like
         raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
-
-
-def is_transient(exc: BaseException) -> bool:
-    """Whether trying again may help: network and server trouble, but not a full disk."""
-    if isinstance(exc, OSError):
-        # Drivers raise FileNotFoundError and the like without an errno.
-        if isinstance(exc, FileNotFoundError | FileExistsError | PermissionError):
-            return False
-        if isinstance(exc, NotADirectoryError | IsADirectoryError):
-            return False
-        return exc.errno not in _PERMANENT
-    return False
 
 
 def reason(exc: BaseException) -> str:

@@ -43,9 +43,12 @@ class Block:
 
 
 class Source:
-    """A file's bytes in order, decompressed. `position` is the offset of the next byte."""
+    """A file's bytes in order, decompressed. `position` is the offset of the next byte.
 
-    def __init__(self, uri: str, start: int) -> None:
+    `until` is where the caller means to stop, for who reads ahead; -1: at the end.
+    """
+
+    def __init__(self, uri: str, start: int, until: int = -1) -> None:
         self.uri = uri
         self.position = start
         self.ended = False
@@ -53,7 +56,7 @@ class Source:
         if codec is not None and start:
             raise ValueError(f"{uri}: a compressed file cannot be read from offset {start}")
         with contextlib.ExitStack() as closing:
-            file: Any = closing.enter_context(open_input(uri))
+            file: Any = closing.enter_context(open_input(uri, until))
             try:
                 if codec is None:
                     file.seek(start)
@@ -112,7 +115,8 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[B
     end = sys.maxsize if piece.length < 0 else piece.start + piece.length
     # The byte before the slice tells whether a line begins at its first byte.
     skipping = piece.start > 0
-    with Source(piece.uri, piece.start - skipping) as source:
+    until = -1 if piece.length < 0 else end
+    with Source(piece.uri, piece.start - skipping, until) as source:
         first = source.position  # of the first byte not yielded yet
         held = bytearray()  # one long line so far, without a newline; it grows without copying
         tail = np.empty(0, np.uint8)  # what stood behind the last newline of the last chunk

@@ -1,0 +1,213 @@
+"""`hdfs://` and `viewfs://`: hdfs-native's fsspec filesystems, with what they lack mended.
+
+Name services, HA and Kerberos are hdfs-native's own affair: it reads core-site.xml and
+hdfs-site.xml where HADOOP_CONF_DIR (or HADOOP_HOME) says. Mended here, as of its 0.14:
+
+- names that hold `?`, `#` or capitals of a name service, which it takes for parts of a URL;
+- errors: RuntimeErrors with Java's stack traces become OSErrors of one line;
+- files: a seek beyond the end ends the process' thread with a panic, and `block_size` makes an
+  unreadable file;
+- a NameNode that does not answer is given up after some 10 s, not minutes, unless configured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hdfs_native import Client, FileWriter, WriteOptions
+from hdfs_native.fsspec import HdfsFileSystem, ViewfsFileSystem
+
+from mrmesos.io.reading import Fetch, RemoteFile
+
+_URL = re.compile(r"(hdfs|viewfs)://([^/]*)", re.IGNORECASE)
+_PATIENCE = {
+    "dfs.client.failover.max.attempts": "6",
+    "dfs.client.failover.sleep.base.millis": "250",
+    "dfs.client.failover.sleep.max.millis": "4000",
+}
+# By the Java class that hdfs-native names in its message.
+_ERRNO = {
+    "AccessControlException": errno.EACCES,
+    "AuthorizationException": errno.EACCES,
+    "SaslException": errno.EACCES,
+    "PathIsNotEmptyDirectoryException": errno.ENOTEMPTY,
+    "FileAlreadyExistsException": errno.EEXIST,
+    "ParentNotDirectoryException": errno.ENOTDIR,
+    "DSQuotaExceededException": errno.EDQUOT,
+    "NSQuotaExceededException": errno.EDQUOT,
+    "InvalidPathException": errno.EINVAL,
+    "No NameNode hosts found": errno.EINVAL,
+    "No valid credentials": errno.EACCES,
+}
+
+
+def site_configuration() -> dict[str, str]:
+    """core-site.xml and hdfs-site.xml of HADOOP_CONF_DIR or HADOOP_HOME; empty without them.
+
+    Raises OSError and ValueError where they are there and cannot be read.
+    """
+    directory = os.environ.get("HADOOP_CONF_DIR")
+    if not directory and (home := os.environ.get("HADOOP_HOME")):
+        directory = f"{home}/etc/hadoop"
+    values: dict[str, str] = {}
+    for name in ("core-site.xml", "hdfs-site.xml") if directory else ():
+        path = Path(directory or "") / name
+        if not path.exists():
+            continue
+        try:
+            root = ET.parse(path).getroot()
+        except ET.ParseError as exc:
+            raise ValueError(f"{path}: {exc}") from exc
+        for entry in root.iter("property"):
+            key, value = entry.findtext("name"), entry.findtext("value")
+            if key and value is not None:
+                values[key.strip()] = value.strip()
+    return values
+
+
+def open_hdfs(uri: str) -> tuple[Any, str]:
+    """The filesystem of `hdfs://authority/path` or `viewfs://…`, and the path."""
+    match = _URL.match(uri)
+    if match is None:
+        raise ValueError(f"{uri}: write hdfs://namenode:port/path or hdfs://nameservice/path")
+    host, _, port = match[2].partition(":")
+    kind = Hdfs if match[1].lower() == "hdfs" else Viewfs
+    defaults = {k: v for k, v in _PATIENCE.items() if k not in site_configuration()}
+    with _told(uri):
+        return kind(host or None, int(port) if port else None, **defaults), _path_of(uri)
+
+
+def _path_of(uri: str) -> str:
+    """The path in it, taken as it is written."""
+    match = _URL.match(uri)
+    return (uri[match.end() :] if match else uri).rstrip("/") or "/"
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Iterator[None]:
+    """What hdfs-native raises, as OSErrors of one line."""
+    try:
+        yield
+    except OSError as exc:
+        if "\n" not in str(exc) and exc.args:
+            raise
+        raise type(exc)(_first_line(exc)) from exc
+    except RuntimeError as exc:
+        text = _first_line(exc)
+        number = next((code for name, code in _ERRNO.items() if name in text), errno.EIO)
+        raise OSError(number, text, path) from exc
+
+
+def _first_line(exc: BaseException) -> str:
+    # Within the repr of a Rust string, newlines and tabs are written out.
+    text = re.split(r"\n|\\n", str(exc), maxsplit=1)[0]
+    return text.strip() or type(exc).__name__
+
+
+class _Mended:
+    """What both filesystems share; mixed in before hdfs-native's class."""
+
+    client: Client
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return _path_of(os.fspath(path))
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """See fsspec."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            return self._described(self.client.get_file_info(path))
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        """See fsspec."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            found = [self._described(status) for status in self.client.list_status(path, False)]
+        return found if detail else [each["name"] for each in found]
+
+    @staticmethod
+    def _described(status: Any) -> dict[str, Any]:
+        return {
+            "name": status.path,
+            "size": status.length,
+            "type": "directory" if status.isdir else "file",
+            "modification_time": status.modification_time,
+        }
+
+    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
+        """See fsspec."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            self.client.mkdirs(path, 0o755, create_parents)
+
+    def mv(self, path1: str, path2: str, **_: Any) -> None:
+        """Rename, in one step of the NameNode's; raises FileExistsError where `path2` exists."""
+        with _told(path1):
+            self.client.rename(self._strip_protocol(path1), self._strip_protocol(path2), False)
+
+    def rm(self, path: str, recursive: bool = False, **_: Any) -> None:
+        """See fsspec; what is not there raises FileNotFoundError."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            if not self.client.delete(path, recursive):
+                raise FileNotFoundError(path)
+
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
+        path = self._strip_protocol(path)
+        if mode == "rb":
+            return RemoteFile(*self.open_ranges(path), ahead=True)
+        if mode != "wb":
+            raise ValueError(f"{path}: mode {mode} is not supported")
+        with _told(path):
+            options = WriteOptions(overwrite=True, create_parent=False)
+            return _Writer(path, self.client.create(path, options))
+
+    def open_ranges(self, path: str) -> tuple[Fetch, int]:
+        """What reads any piece of the file, in any thread, and the file's size."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            reader = self.client.read(path)
+
+        def fetch(start: int, end: int) -> bytes:
+            with _told(path):
+                return reader.read_range(start, end - start)
+
+        return fetch, len(reader)
+
+
+class Hdfs(_Mended, HdfsFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """`hdfs://`."""
+
+
+class Viewfs(_Mended, ViewfsFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """`viewfs://`."""
+
+
+class _Writer(io.RawIOBase):
+    """hdfs-native's writer, whose errors become OSErrors, and which may be closed twice."""
+
+    def __init__(self, path: str, writer: FileWriter) -> None:
+        super().__init__()
+        self._path, self._writer = path, writer
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        with _told(self._path):
+            return self._writer.write(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            with _told(self._path):
+                self._writer.close()

@@ -1,0 +1,231 @@
+"""A real HDFS on this machine: one NameNode and three DataNodes, each a JVM of its own.
+
+Hadoop's jars come from Maven Central by the Maven client, once, into the user's cache directory
+(docs/hdfs.md). The DataNodes have host names of their own, and one address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HADOOP = "3.4.1"
+POM = Path(__file__).with_name("hadoop-pom.xml")
+FETCH_SECONDS = 900.0
+START_SECONDS = 120.0
+STOP_SECONDS = 15.0
+HOSTS = ("dn0.hdfs.test", "dn1.hdfs.test", "dn2.hdfs.test")
+BLOCK_SIZE = 1 << 20
+"""Small, so that a small file has many blocks."""
+
+
+class NoHadoop(Exception):
+    """HDFS cannot run here; says why."""
+
+
+def cache_dir() -> Path:
+    """Where the jars stay between runs: outside of the source tree."""
+    base = os.environ.get("MRMESOS_TEST_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "mrmesos" / f"hadoop-{HADOOP}"
+
+
+def fetch_jars() -> Path:
+    """The directory with Hadoop's jars, fetched where it is not there. Raises NoHadoop."""
+    for tool in ("java", "mvn"):
+        if shutil.which(tool) is None:
+            raise NoHadoop(f"`{tool}` is not installed (docs/hdfs.md)")
+    cache = cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:  # two test runs at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        jars = cache / "jars"
+        if not jars.exists():
+            partial = cache / "jars.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            _run_maven(partial)
+            partial.rename(jars)
+    return jars
+
+
+def _run_maven(target: Path) -> None:
+    command = [
+        *("mvn", "--batch-mode", "--quiet", "--file", str(POM), f"-Dhadoop.version={HADOOP}"),
+        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies",
+        *("-DincludeScope=runtime", f"-DoutputDirectory={target}"),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise NoHadoop(f"Maven did not fetch Hadoop within {FETCH_SECONDS:g} s") from None
+    if done.returncode:
+        raise NoHadoop(f"Maven cannot fetch Hadoop: {done.stdout.strip()[-500:]}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(what())
+        time.sleep(0.05)
+
+
+@dataclass(slots=True)
+class Hdfs:
+    """A running HDFS. `conf_dir` is what a client takes as HADOOP_CONF_DIR."""
+
+    work_dir: Path
+    jars: Path
+    rpc_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=free_port)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        return f"hdfs://127.0.0.1:{self.rpc_port}"
+
+    @property
+    def http_address(self) -> str:
+        return f"127.0.0.1:{self.http_port}"
+
+    @property
+    def conf_dir(self) -> Path:
+        return self.work_dir / "client"
+
+    def start(self) -> None:
+        common = {
+            "fs.defaultFS": self.uri,
+            "hadoop.tmp.dir": str(self.work_dir / "tmp"),
+            "hadoop.security.token.service.use_ip": "true",
+            "net.topology.node.switch.mapping.impl": (
+                "org.apache.hadoop.net.TableMapping"  # without a table: asks no script, no DNS
+            ),
+        }
+        storage = {
+            "dfs.blocksize": str(BLOCK_SIZE),
+            "dfs.replication": "2",
+            "dfs.namenode.http-address": self.http_address,
+            "dfs.namenode.fs-limits.min-block-size": "1",
+        }
+        name_node = {
+            "dfs.namenode.name.dir": str(self.work_dir / "name"),
+            "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+            "dfs.namenode.heartbeat.recheck-interval": "1000",
+            "dfs.namenode.safemode.extension": "0",
+            "dfs.permissions.enabled": "false",
+            "dfs.heartbeat.interval": "1",
+            "dfs.stream-buffer-size": "65536",
+        }
+        _write_conf(self.conf_dir, common, storage)
+        _write_conf(self.work_dir / "nn", common, storage | name_node)
+        self._java("format", "nn", "namenode.NameNode", "-format", "-nonInteractive").wait(60)
+        self.processes["nn"] = self._java("nn", "nn", "namenode.NameNode")
+        for number in range(len(HOSTS)):
+            self.start_datanode(number, common | storage)
+        wait_until(self._ready, START_SECONDS, lambda: f"HDFS did not start:\n{self.logs()}")
+
+    def start_datanode(self, number: int, conf: dict[str, str]) -> None:
+        name = f"dn{number}"
+        own = {
+            "dfs.datanode.hostname": HOSTS[number],
+            "dfs.datanode.address": "127.0.0.1:0",
+            "dfs.datanode.http.address": "127.0.0.1:0",
+            "dfs.datanode.ipc.address": "127.0.0.1:0",
+            "dfs.datanode.data.dir": str(self.work_dir / f"{name}-data"),
+            "dfs.heartbeat.interval": "1",
+            "dfs.blockreport.initialDelay": "0",
+            "dfs.datanode.du.reserved": "0",
+        }
+        _write_conf(self.work_dir / name, conf, own)
+        self.processes[name] = self._java(name, name, "datanode.DataNode")
+
+    def kill_datanode(self, number: int) -> None:
+        """As when the power goes."""
+        process = self.processes.pop(f"dn{number}")
+        process.kill()
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait(STOP_SECONDS)
+        self.processes.clear()
+
+    def logs(self) -> str:
+        """The last words of each process."""
+        texts = {path.name: path.read_text()[-2000:] for path in self.work_dir.glob("*.log")}
+        return "\n".join(f"--- {name}\n{text}" for name, text in texts.items())
+
+    def _ready(self) -> bool:
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended:\n{self.logs()}"
+        state = self._jmx("FSNamesystemState")
+        return state.get("NumLiveDataNodes") == len(HOSTS) and state["FSState"] == "Operational"
+
+    def _jmx(self, bean: str) -> dict[str, object]:
+        url = f"http://{self.http_address}/jmx?qry=Hadoop:service=NameNode,name={bean}"
+        try:
+            with urllib.request.urlopen(url, timeout=5.0) as answer:
+                beans = json.load(answer)["beans"]
+        except (OSError, urllib.error.URLError, ValueError):
+            return {}
+        return dict(beans[0]) if beans else {}
+
+    def _java(self, log: str, conf: str, main: str, *args: str) -> subprocess.Popen[bytes]:
+        command = [
+            *("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
+            # For WebHDFS' JSON under Java 17, as Hadoop's own scripts do.
+            *("--add-opens", "java.base/java.lang=ALL-UNNAMED"),
+            f"-Djava.io.tmpdir={self.work_dir}",
+            *("-cp", f"{self.work_dir / conf}:{self.jars}/*"),
+            *(f"org.apache.hadoop.hdfs.server.{main}", *args),
+        ]
+        with (self.work_dir / f"{log}.log").open("wb") as output:
+            return subprocess.Popen(command, stdout=output, stderr=output, cwd=self.work_dir)
+
+
+def _write_conf(directory: Path, core: dict[str, str], hdfs: dict[str, str]) -> None:
+    directory.mkdir(parents=True)
+    for name, values in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
+        properties = "".join(
+            f"  <property><name>{key}</name><value>{value}</value></property>\n"
+            for key, value in values.items()
+        )
+        text = f'<?xml version="1.0"?>\n<configuration>\n{properties}</configuration>\n'
+        (directory / name).write_text(text)
+    (directory / "log4j.properties").write_text(
+        "log4j.rootLogger=WARN,console\n"
+        "log4j.appender.console=org.apache.log4j.ConsoleAppender\n"
+        "log4j.appender.console.layout=org.apache.log4j.SimpleLayout\n"
+    )
+    for page in ("hdfs", "datanode"):  # Hadoop's own are not in its jars, and WebHDFS needs none
+        (directory / "webapps" / page).mkdir(parents=True)
+
+
+@contextlib.contextmanager
+def running_hdfs(work_dir: Path) -> Iterator[Hdfs]:
+    """HDFS until the block ends. Raises NoHadoop."""
+    hdfs = Hdfs(work_dir, fetch_jars())
+    try:
+        hdfs.start()
+        yield hdfs
+    finally:
+        hdfs.stop()
