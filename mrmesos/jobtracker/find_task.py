@@ -58,6 +58,10 @@ def find_task(
     Jobs in the order of the index; one that waits for locality lets those behind it pass. Changes
     nothing but what jobs remember of chances they passed over.
     """
+    index.flush()
+    if index.only_elsewhere(agent):
+        wait_here = (s for s in index.shapes.values() if s.maps & index.maps and fits(s.need))
+        return NOTHING if next(wait_here, None) is None else NOT_YET
     return _Search(index, agent, tracker, fits, role).run()
 
 

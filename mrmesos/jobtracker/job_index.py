@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mrmesos.jobtracker.cluster import Agent, Cluster
-from mrmesos.jobtracker.demands import ANYWHERE, Demands
+from mrmesos.jobtracker.demands import ANYWHERE, GPUS, Demands
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
@@ -259,6 +259,19 @@ class JobIndex:
             return roles
         self.flush()
         return self.demands.roles(self.maps | self.reduces, roles)
+
+    def only_elsewhere(self, agent: Agent) -> bool:
+        """Whether it is plain that nothing may start on an agent now: maps wait, whose data is on
+        others, of jobs whose wait for those runs. Read after `flush`.
+        """
+        maps, clocked = self.maps, self.clocked
+        if self.reduces or self.backups or maps & clocked != maps:
+            return False
+        if maps & (self.rack_level | self.loose | self.retries | self.counting):
+            return False  # every job of any_level is of rack_level
+        if self.demands.special or self.shunned or agent.away is not None or GPUS in agent.size:
+            return False
+        return not any(self.hosts.get(host) for host in agent.hosts)
 
     def job_of(self, bit: int) -> JobInProgress:
         """The job that has this bit."""

@@ -63,22 +63,26 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
 
 def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
     offered: dict[tuple[str, str], _Offered] = {}
+    now, known_trackers = st.now, st.cluster.trackers
     for offer in offers:
         agent, new = st.cluster.see_agent(
-            offer.agent_id, offer.hostname, offer.address, st.now, offer.rack
+            offer.agent_id, offer.hostname, offer.address, now, offer.rack
         )
         if new:
             st.index.see_agent(agent)
             blacklist.seen(st, agent)
-        agent.has(offer.attributes)
-        maintenance.learn(st, agent, offer.unavailability)
+        if offer.attributes != agent.attributes:
+            agent.has(offer.attributes)
+        if offer.unavailability != agent.away:
+            maintenance.learn(st, agent, offer.unavailability)
         for executor_id in offer.executor_ids:
-            if executor_id not in st.cluster.trackers:
+            if executor_id not in known_trackers:
                 st.emit(ShutdownTracker(executor_id, agent.id))
-        entry = offered.get((agent.id, offer.role))
+        key = (agent.id, offer.role)
+        entry = offered.get(key)
         if entry is None:
-            idle = agent.passed is not None and st.now - agent.passed <= COME_BACK_SECONDS
-            offered[agent.id, offer.role] = _Offered(agent, offer.role, [offer], idle)
+            idle = agent.passed is not None and now - agent.passed <= COME_BACK_SECONDS
+            offered[key] = _Offered(agent, offer.role, [offer], idle)
         else:
             entry.offers.append(offer)
     return list(offered.values())
@@ -183,19 +187,19 @@ def _answer(st: State, offered: Iterable[_Offered]) -> None:
     hungry = st.hungry()
     declined: dict[float, list[str]] = {}
     for entry in offered:
-        refuse = _refuse_seconds(st, entry, hungry)
+        refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
         offer_ids = [offer.offer_id for offer in entry.offers]
         if entry.launches:
             st.emit(AcceptOffers(tuple(offer_ids), tuple(entry.launches), refuse))
+        elif refuse in declined:
+            declined[refuse] += offer_ids
         else:
-            declined.setdefault(refuse, []).extend(offer_ids)
+            declined[refuse] = offer_ids
     for refuse, offer_ids in declined.items():
         st.emit(DeclineOffers(tuple(offer_ids), refuse))
 
 
-def _refuse_seconds(st: State, entry: _Offered, hungry: bool) -> float:
-    if not hungry:
-        return st.settings.refuse_idle
+def _refuse_seconds(st: State, entry: _Offered) -> float:
     if entry.agent.avoid_until > st.now:
         return min(st.settings.refuse_busy, max(0.5, entry.agent.avoid_until - st.now))
     if isinstance(entry.choice, NotYet):

@@ -10,7 +10,7 @@ LEAST_CPUS = 10
 """Thousandths: Mesos' own least share, below which the agent's cgroups refuse."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Room:
     """Where an attempt could go: a slot's resources, or what is left of an agent's offers.
 

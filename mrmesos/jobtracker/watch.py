@@ -75,6 +75,8 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
 def _watch_slots(st: State) -> None:
     ask: list[tuple[str, str]] = []
     for slot in list(st.cluster.slots.values()):
+        if slot.state is SlotState.RUNNING and slot.missing_since is None:
+            continue  # as with most
         if slot.state is SlotState.ENDING:
             since = st.now if slot.ending_since is None else slot.ending_since
             if st.now - since >= FORGET_SLOT_SECONDS:
