@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mrmesos.api.context import Counters
 from mrmesos.jobtracker import blacklist, lifecycle, speculation
 from mrmesos.jobtracker.cluster import SlotState, Tracker
@@ -25,7 +27,9 @@ from mrmesos.wire.task import (
 LOSSES_MAX = 20
 """Attempts or outputs of one task that may be lost before the job is given up."""
 COMPLAINTS = 3
-"""Reduce attempts that must complain of a map output before that map runs again."""
+"""Hosts whose reduces must complain of a map output before that map runs again; and hosts of whose
+map outputs one must complain, alone, before its reduces run elsewhere.
+"""
 STATUS_CHARACTERS = 200
 
 
@@ -56,6 +60,7 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
     attempt.progress, attempt.told = progress.progress, st.now
     attempt.status = progress.status[:STATUS_CHARACTERS]
     attempt.counters = progress.counters
+    attempt.fetched |= progress.fetched
     for map_attempt in progress.fetch_failed:
         complain(st, attempt, map_attempt)
 
@@ -143,6 +148,8 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -
         job.count(f"KILLED_{plural}")
         task.losses += not attempt.kill_asked
     job.task_back(attempt, st.now, why)
+    if job.absent and job.fetching:
+        outputs_lost(st, job, job.absent, "a reduce has to fetch it again")
     if task.failures >= job.settings.maxattempts(task.kind):
         lifecycle.fail(st, job, task.first_real_error() or error)
     else:
@@ -167,6 +174,19 @@ def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgre
 # --- Map outputs ---------------------------------------------------------------------------------
 
 
+def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str) -> None:
+    """Map outputs are gone with their tracker: the maps run again, where a reduce has yet to fetch
+    them; else only once one has to, as it failed.
+    """
+    if not job.needs_map_outputs:
+        return
+    if not job.fetching:
+        job.absent.update(indexes)
+        return
+    for index in sorted(indexes):
+        withdraw(st, job, job.maps[index], why)
+
+
 def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:
     """A map's output is gone: tell the reduces, and run the map again."""
     winner = task.winner
@@ -180,13 +200,17 @@ def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> N
 
 
 def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
-    """A reduce could not fetch a map's output.
+    """A reduce could not fetch a map's output: that may be the fault of either side.
 
-    One complaint may be the reduce's own trouble, so the map runs again only when COMPLAINTS
-    reduce attempts, or all that run, say so (as Hadoop's JobInProgress.fetchFailureNotification).
+    The map runs again only when reduces on COMPLAINTS hosts, or on all where they run, say so (as
+    Hadoop's JobInProgress.fetchFailureNotification, which counts reduces). Where that is one host,
+    it is believed once for each map, and for maps of COMPLAINTS - 1 hosts; then the reduce is tried
+    elsewhere.
     """
     job = st.jobs.get(reduce.task.job_id)
     if job is None or not job.needs_map_outputs or reduce.task.kind is not TaskKind.REDUCE:
+        return
+    if reduce.kill_asked:
         return
     try:
         name = ids.parse_attempt(map_attempt)
@@ -199,14 +223,24 @@ def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
         return
     if task.winner.id != map_attempt:
         return  # already replaced, which the reduce will hear
-    by = job.complaints.setdefault(map_attempt, set())
-    by.add(reduce.id)
-    if len(by) >= COMPLAINTS or job.running_reduces.keys() <= by:
-        if len(by) == 1:
-            if name.index in reduce.blamed:
-                # It could not fetch the output before this one either: the trouble is its own.
-                reduce.task.failed_on.add(reduce.agent)
-                kill_attempt(st, reduce, "could not fetch two outputs of one map")
-                return
-            reduce.blamed.add(name.index)
-        withdraw(st, job, task, f"{len(by)} reduces could not fetch it")
+    hosts = job.complaints.setdefault(map_attempt, set())
+    hosts.add(reduce.agent)
+    others = {attempt.agent for attempt in job.running_reduces.values()} - hosts
+    if others and len(hosts) < COMPLAINTS:
+        return
+    if len(hosts) == 1 and _own_trouble(job, reduce.agent, task.winner):
+        reduce.task.failed_on.add(reduce.agent)
+        kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
+        return
+    withdraw(st, job, task, f"reduces on {', '.join(sorted(hosts))} could not fetch it")
+
+
+def _own_trouble(job: JobInProgress, host: str, output: TaskAttempt) -> bool:
+    """Whether this complaint, after earlier ones, says more of the host than of the output."""
+    blamed = job.blamed.setdefault(host, {})
+    again = output.task.index in blamed
+    blamed[output.task.index] = output.agent
+    if again or len(set(blamed.values()) - {host}) >= COMPLAINTS:
+        del job.blamed[host]
+        return True
+    return False

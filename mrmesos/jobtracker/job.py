@@ -96,6 +96,11 @@ class JobInProgress:
     outputs: dict[int, MapOutput] = field(default_factory=dict)
     news: list[MapOutput] = field(default_factory=list)
     complaints: dict[str, set[str]] = field(default_factory=dict)
+    """Hosts whose reduces could not fetch an output, by map attempt."""
+    blamed: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Maps that ran again as one host alone could not fetch their output: where they had run."""
+    absent: set[int] = field(default_factory=set)
+    """Maps whose output is gone after all reduces had fetched it."""
     # --- Speculation
     map_pace: Pace = field(default_factory=Pace)
     reduce_pace: Pace = field(default_factory=Pace)
@@ -202,6 +207,14 @@ class JobInProgress:
         """Whether some reduce may still read map outputs."""
         return self.state is JobState.RUNNING and self.reduces_done < len(self.reduces)
 
+    @property
+    def fetching(self) -> bool:
+        """Whether some reduce has yet to fetch map outputs, as far as is known."""
+        running = self.running_reduces.values()
+        return len(self.pending_reduces) > 0 or any(
+            not attempt.fetched and attempt in attempt.task.running for attempt in running
+        )
+
     def count(self, name: str, amount: int = 1) -> None:
         """Add to one of the job's own counters."""
         self.job_counters[name] = self.job_counters.get(name, 0) + amount
@@ -247,6 +260,7 @@ class JobInProgress:
             {g: {n: -v for n, v in names.items()} for g, names in winner.counters.items()},
         )
         self.complaints.pop(winner.id, None)
+        self.absent.discard(task.index)
         self.pending_maps.put_back(task)
         if self.outputs.pop(task.index, None) is not None:
             self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))

@@ -35,7 +35,8 @@ def review(st: State, job: JobInProgress) -> None:
         if due and job.settings.speculative(kind):
             job.pace(kind).review_at = st.now + REVIEW_SECONDS
             job.drop_candidates(kind)
-            if not len(job.pending(kind)) and (kind is TaskKind.MAP or job.maps_over is not None):
+            maps_over = job.maps_over is not None and not job.absent
+            if not len(job.pending(kind)) and (kind is TaskKind.MAP or maps_over):
                 _review(st, job, kind)
 
 
@@ -114,6 +115,7 @@ def suits(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
     """Whether a backup of a candidate may run on an agent."""
     return (
         agent.pace >= SLOW_AGENT
+        and not (job.absent and task.kind is TaskKind.REDUCE)
         and job.backups < job.backups_max
         and agent.hostname not in task.failed_on
         and all(attempt.agent != agent.hostname for attempt in task.running)

@@ -79,8 +79,8 @@ class TaskAttempt:
     error: AttemptError | None = None
     kill_asked: str = ""
     """Why it is being killed; empty while nobody wants that."""
-    blamed: set[int] = field(default_factory=set)
-    """Maps that ran again because this reduce, alone, could not fetch their output."""
+    fetched: bool = False
+    """A reduce that has all map outputs it needs."""
 
 
 @dataclass(slots=True, eq=False)

@@ -122,9 +122,8 @@ def gone(
             attempts.lost(st, attempt, f"lost on {tracker.hostname}: {words}")
     for job_id, indexes in list(tracker.outputs.items()):
         job = st.jobs.get(job_id)
-        for index in sorted(indexes):
-            if job is not None:
-                attempts.withdraw(st, job, job.maps[index], f"{tracker.hostname}: {words}")
+        if job is not None:
+            attempts.outputs_lost(st, job, indexes, f"{tracker.hostname}: {words}")
     if failed_launch:
         launch_failed(st, tracker.agent_id, words)
 

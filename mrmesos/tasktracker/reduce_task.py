@@ -178,6 +178,7 @@ class _ReduceRun:
             counters=self._context.counters,
             status=self._context.status,
             fetch_failed=self._source.fetch_failed(),
+            fetched=self._copied,
         )
 
 

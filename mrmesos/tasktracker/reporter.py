@@ -76,6 +76,7 @@ class Reporter:
                 status=str(snapshot.status)[:200],
                 counters=counters,
                 fetch_failed=list(snapshot.fetch_failed),
+                fetched=snapshot.fetched,
             ),
             active=active,
             position=snapshot.position,

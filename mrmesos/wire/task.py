@@ -111,10 +111,14 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a running attempt is (0 to 1), and map outputs it could not fetch so far."""
+    """How far a running attempt is (0 to 1), and map outputs it could not fetch so far.
+
+    `fetched`: a reduce has all its segments, and needs no TaskTracker for them any more.
+    """
 
     attempt_id: str
     progress: float
     status: str = ""
     counters: Counters = {}
     fetch_failed: list[str] = []
+    fetched: bool = False

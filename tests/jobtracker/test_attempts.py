@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.task import BadTransition, TaskInProgress
 from mrmesos.wire.heartbeat import KillAttempt, MapOutputs
@@ -112,6 +113,104 @@ def test_a_reduce_that_can_fetch_nothing_goes_elsewhere() -> None:
     assert hands.status(job).maps.succeeded == 1, "the map is not to blame a second time"
     assert started(hands.end(name, AttemptState.KILLED)) == [], "not where it could not fetch"
     assert started(hands.offer("y", mem=8192)) == ["r0.1"]
+
+
+def test_a_map_runs_again_once_however_many_reduces_complain() -> None:
+    hands, job = reducing(8)
+    for index in range(8):
+        complain(hands, job, index)
+    assert hands.status(job).maps.pending == 1
+    hands.offer("x")
+    hands.end(long(job, "m0.1"))
+    for index in range(8):
+        complain(hands, job, index)
+    assert hands.status(job).maps.succeeded == 1
+    assert hands.status(job).counters["job"]["LAUNCHED_MAPS"] == 2
+
+
+def test_reduces_on_one_host_are_one_voice() -> None:
+    hands = Hands()
+    job = hands.job(maps=1, reduces=5)
+    hands.offer("m")
+    hands.end(long(job, "m0"))
+    hands.offer("a", cpus=4)
+    hands.later(1)
+    hands.offer("a", cpus=4)
+    assert hands.status(job).reduces.running == 5, "one is where the map ran"
+    for name in [name for name, tracker in hands.tracker_of.items() if "_r_" in name]:
+        if hands.agent_of[hands.tracker_of[name]] == "a":
+            complain(hands, job, int(name.split("_")[4]))
+    assert hands.status(job).maps.succeeded == 1
+
+
+def test_a_host_that_cannot_fetch_from_others_does_not_condemn_them() -> None:
+    hands = Hands()
+    job = hands.job(maps=8, reduces=1)
+    hands.offer(*"abcdefgh")
+    for index in range(7):
+        hands.end(long(job, f"m{index}"))
+    hands.end(long(job, "m7"))
+    name = long(job, "r0")
+    bad = [long(job, f"m{index}") for index in range(7)]
+    told = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=bad)
+    commands = hands.beat(hands.tracker_of[name], progress=[told])
+    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [name]
+    assert hands.status(job).maps.succeeded == 6, "two of three hosts were believed"
+
+
+def on_lost_tracker(fetched: bool) -> tuple[Hands, str]:
+    """The tracker of the only map is lost while two reduces run, which had `fetched` or not."""
+    hands, job = reducing(2)
+    for name in ("r0", "r1"):
+        attempt = long(job, name)
+        told = AttemptProgress(attempt_id=attempt, progress=0.5, fetched=fetched or name == "r1")
+        hands.beat(hands.tracker_of[attempt], progress=[told])
+    hands.do(ev.TrackerLost(hands.tracker_of[long(job, "m0")], "m", 9))
+    return hands, job
+
+
+def test_a_lost_output_that_some_reduce_lacks_is_made_again() -> None:
+    hands, job = on_lost_tracker(fetched=False)
+    assert hands.status(job).maps.pending == 1
+
+
+def test_a_lost_output_that_all_reduces_have_is_not_made_again() -> None:
+    hands, job = on_lost_tracker(fetched=True)
+    assert hands.status(job).maps.succeeded == 1
+    hands.end(long(job, "r0"))
+    (commit,) = of(hands.end(long(job, "r1")), cmd.CommitJob)
+    assert len(commit.winners) == 2
+    assert hands.status(job).counters["job"]["LAUNCHED_MAPS"] == 1
+
+
+def test_it_is_once_a_reduce_has_to_begin_again() -> None:
+    hands, job = on_lost_tracker(fetched=True)
+    commands = hands.fail(long(job, "r1"))
+    assert started(commands) == ["m0.1"]
+    assert told([*commands]) == [["-m0"]]
+    reduces = hands.status(job).reduces
+    assert (reduces.pending, reduces.running) == (1, 1)
+    hands.end(long(job, "m0.1"))
+    commands = hands.offer("x")
+    assert started(commands) == ["r1.1"]
+    assert told([*commands]) == [["m0.1"]]
+
+
+def test_what_comes_late_from_a_lost_tracker_is_ignored() -> None:
+    hands = Hands()
+    job = hands.job(maps=1, reduces=1)
+    (launch,) = launches(hands.offer("a"))
+    hands.beat(launch.tracker_id)
+    report = hands.report(long(job, "m0"))
+    hands.do(ev.TrackerLost(launch.tracker_id, "a", 9))
+    assert hands.beat(launch.tracker_id, [report]) == []
+    assert hands.status(job).maps.succeeded == 0
+    (again,) = launches(hands.offer("a"))
+    assert again.tracker_id != launch.tracker_id, "its name is not used again"
+    hands.beat(again.tracker_id, [report])
+    assert hands.status(job).maps.succeeded == 0, "nor does anybody else speak for it"
+    hands.end(long(job, "m0.1"))
+    assert hands.status(job).maps.succeeded == 1
 
 
 def test_complaints_about_nothing_change_nothing() -> None:
