@@ -244,6 +244,7 @@ def test_progress_rises_by_thirds(tmp_path: Path) -> None:
             assert snapshot is not None
             seen.append(snapshot.progress)
             assert snapshot.position == "reducing with Look"
+            assert snapshot.fetched
             yield key, sum(values)
 
     class Fetching(Runs):
@@ -251,6 +252,7 @@ def test_progress_rises_by_thirds(tmp_path: Path) -> None:
             snapshot = watch.snapshot()
             assert snapshot is not None
             seen.append(snapshot.progress)
+            assert not snapshot.fetched
             return super().runs()
 
         def fraction(self) -> float:
