@@ -36,7 +36,8 @@ from mrmesos.io.splits import plan_splits
 from mrmesos.tasktracker.map_sink import open_part
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
-from mrmesos.tasktracker.reduce_task import Run, run_reduce
+from mrmesos.tasktracker.reduce_task import run_reduce
+from mrmesos.tasktracker.runs import Run
 from mrmesos.tasktracker.sampling import find_cut_points, needs_cut_points
 from mrmesos.tasktracker.user_code import TaskError
 from mrmesos.wire.ids import TaskKind, attempt_id

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate, Fold
-from mrmesos.io.batches import concat
+from mrmesos.io.batches import concat, take
 from mrmesos.io.merge import group_spans
 from mrmesos.io.schema import KEY, SORT, VALUE, RecordTypeError, is_pickled
 from mrmesos.io.sorting import argsort
@@ -74,21 +74,41 @@ def _finished(batch: pa.RecordBatch, aggregate: type[Aggregate]) -> pa.RecordBat
 
 def fold(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
     """One row for each group of a sorted batch: its first key, its values folded as `how` says."""
-    spans = group_spans(batch)
+    return fold_groups(batch, None, group_spans(batch), how, n)
+
+
+def each_alone(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
+    """A partial result of every record."""
+    return fold_groups(batch, None, np.arange(batch.num_rows + 1), how, n)
+
+
+def fold_groups(
+    batch: pa.RecordBatch, order: np.ndarray | None, spans: np.ndarray, how: Fold, n: int = 1
+) -> pa.RecordBatch:
+    """As `fold`, for groups that stand together in this order of the rows, or as they are.
+
+    `spans` is where each group begins in it, and the number of rows.
+    """
     if is_pickled(batch.schema.field(VALUE)) and how not in ("count_all", "count"):
         raise RecordTypeError(f"values that are Python objects cannot be folded by {how}")
     column = batch.column(VALUE)
+    if order is not None and how != "count_all":
+        column = _reordered(column, order)
     if isinstance(how, str):
         values = _fold_values(column, spans, how, n)
     else:
         values = _fold_columns(column, spans, how, n)
-    starts = pa.array(spans[:-1])
-    if len(spans) - 1 < batch.num_rows:
-        columns = [name for name in (KEY, SORT) if name in batch.schema.names]
-        keys = batch.select(columns).take(starts)
-    else:
-        keys = batch
-    return _in_columns(batch, keys, values)
+    if order is None and len(spans) - 1 == batch.num_rows:
+        return _in_columns(batch, batch, values)
+    starts = spans[:-1] if order is None else order[spans[:-1]]
+    columns = [name for name in (KEY, SORT) if name in batch.schema.names]
+    return _in_columns(batch, take(batch.select(columns), starts), values)
+
+
+def _reordered(column: pa.Array, order: np.ndarray) -> pa.Array:
+    if pa.types.is_int64(column.type) and not column.null_count:
+        return pa.array(column.to_numpy()[order])  # numpy's gather is twice as fast as Arrow's
+    return column.take(pa.array(order))
 
 
 def _in_columns(like: pa.RecordBatch, keys: pa.RecordBatch, values: pa.Array) -> pa.RecordBatch:

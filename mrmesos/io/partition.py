@@ -32,7 +32,11 @@ def hash_partition(sort_column: pa.Array | pa.ChunkedArray, num_partitions: int)
         raise ValueError(f"num_partitions={num_partitions}: expected at least 1")
     if num_partitions == 1:
         return np.zeros(len(sort_column), np.int32)
-    hashes = hash_column(sort_column)
+    return partition_of(hash_column(sort_column), num_partitions)
+
+
+def partition_of(hashes: np.ndarray, num_partitions: int) -> np.ndarray:
+    """The partition of each hash: hashes in order give partitions in order."""
     # The high half times n, shifted down: uniform without a division (Lemire 2016).
     return ((hashes >> np.uint64(32)) * np.uint64(num_partitions) >> np.uint64(32)).astype(np.int32)
 

@@ -141,7 +141,7 @@ class MapOutputWriter:
             run.path.replace(data)
             run.path = data
             index = MapOutputIndex(run.segments)
-            with _named(index_path):
+            with named(index_path):
                 index.write(index_path)
         except BaseException:
             self.abort()
@@ -203,7 +203,7 @@ class MapOutputWriter:
         run = _Run(self._directory / f"spill-{self._run_number}.data", [])
         self._run_number += 1
         self._runs.append(run)  # before it exists: abort() removes it whatever happens
-        with _named(run.path), run.path.open("wb", buffering=_WRITE_BYTES) as file:
+        with named(run.path), run.path.open("wb", buffering=_WRITE_BYTES) as file:
             for number in range(self._num_partitions):
                 batches = partition(number)
                 if combine is not None:
@@ -235,7 +235,7 @@ class MapOutputWriter:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """A failed write does not say where: let its error name the path."""
     try:
         yield

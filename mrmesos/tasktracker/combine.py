@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,13 +18,13 @@ from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.context import Context
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchReducer, Reducer
-from mrmesos.io.aggregate import combine_with
-from mrmesos.io.batches import take
+from mrmesos.io.advice import Adviser
+from mrmesos.io.aggregate import combine_with, each_alone
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.decode import decode_column
 from mrmesos.io.grouping import without_repeats
 from mrmesos.io.merge import group_spans
-from mrmesos.io.schema import KEY, SORT, VALUE
+from mrmesos.io.schema import KEY, VALUE
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.tasktracker.large_groups import (
     LargeGroups,
@@ -34,7 +32,6 @@ from mrmesos.tasktracker.large_groups import (
     by_span,
     enough,
     put_back,
-    radix_order,
     without,
 )
 from mrmesos.tasktracker.records import Groups
@@ -95,51 +92,6 @@ def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combine
     return BatchCombiner(combiner)
 
 
-class _Adviser:
-    """Whether folding chunks before the sort pays: pauses, longer each time, where it does not."""
-
-    def __init__(self, worthwhile: float) -> None:
-        self.taken = self.given = 0
-        self._worthwhile = worthwhile
-        self._pause = self._next_pause = 0
-
-    @property
-    def paused(self) -> bool:
-        """Whether `wanted` would say no."""
-        return self._pause > 0
-
-    def wanted(self) -> bool:
-        """Whether the next chunk should be tried."""
-        if self._pause:
-            self._pause -= 1
-            return False
-        return True
-
-    def pays(self, rows: int, distinct: int) -> bool:
-        """Learn that `rows` records have `distinct` keys; whether to fold them."""
-        if distinct <= self._worthwhile * rows:
-            self._next_pause = 0
-            return True
-        self._next_pause = min(_PAUSE_MAX, 2 * self._next_pause + 1)
-        self._pause = self._next_pause
-        return False
-
-
-class _Grouping:
-    """Rows brought together by key, in order of first appearance; stable within a key.
-
-    `order` lists the rows so, `starts` where each key's begin (and the end), `firsts` its first.
-    """
-
-    def __init__(self, encoded: pa.DictionaryArray) -> None:
-        self.distinct = len(encoded.dictionary)
-        self.codes = encoded.indices.to_numpy()
-        self.order = radix_order(self.codes, self.distinct)
-        self.starts = np.zeros(self.distinct + 1, np.int64)
-        np.cumsum(np.bincount(self.codes, minlength=self.distinct), out=self.starts[1:])
-        self.firsts = self.order[self.starts[:-1]]
-
-
 def _encoded(batch: pa.RecordBatch) -> pa.DictionaryArray | None:
     """The sort column with equal keys numbered alike; None where there is nothing to tell apart."""
     column = sort_column(batch)
@@ -154,8 +106,8 @@ class ReducerCombiner(Combiner):
     def __init__(self, combiner: Reducer, encoder: ColumnEncoder) -> None:
         self._combiner = combiner
         self._reducer = GroupReducer(combiner, encoder, "combiner", "map")
-        self._adviser = _Adviser(_WORTHWHILE)
-        self._groups_adviser = _Adviser(_GROUPS_WORTHWHILE)
+        self._adviser = Adviser(_WORTHWHILE)
+        self._groups_adviser = Adviser(_GROUPS_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
@@ -247,69 +199,23 @@ class BatchCombiner(Combiner):
 
 
 class AggregateCombiner(Combiner):
-    """An aggregate's first halves: `initial` on every batch of the mapper, `merge` ever after."""
+    """An aggregate over keys that are grouped by their first fields, and so have to be sorted.
+
+    `initial` on every batch of the mapper, `merge` ever after.
+    """
 
     def __init__(self, aggregate: type[Aggregate]) -> None:
-        self._initial = combine_with(aggregate, "initial")
+        self._aggregate = aggregate
         self._merge = combine_with(aggregate, "merge")
-        self._function = aggregate.initial
-        self._adviser = _Adviser(_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
         """See Combiner."""
-        return self._adviser.taken, self._adviser.given
+        return 0, 0
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner."""
-        batch = with_sort_column(batch)
-        encoded = _encoded(batch) if self._adviser.wanted() else None
-        if encoded is None:
-            yield from self._each_alone(batch)
-            return
-        self._adviser.pays(batch.num_rows, len(encoded.dictionary))  # for the next time
-        self._adviser.taken += batch.num_rows
-        for folded in self._folded(batch, encoded):
-            self._adviser.given += folded.num_rows
-            yield folded
-
-    def _folded(self, batch: pa.RecordBatch, encoded: pa.DictionaryArray) -> Batches:
-        """Folded by the numbers of the keys, which are cheaper to move about than keys."""
-        added = self._added(batch.column(VALUE), encoded)
-        if added is not None and SORT not in batch.schema.names:
-            fields = [batch.schema.field(KEY), pa.field(VALUE, added.type)]
-            columns = [encoded.dictionary, added]
-            yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
-            return
-        grouping = _Grouping(encoded)
-        codes = grouping.codes[grouping.order].astype(np.int64)
-        values = batch.column(VALUE).take(pa.array(grouping.order))
-        firsts = take(batch, grouping.firsts)
-        for folded in self._initial((_numbered(codes, batch, values),)):
-            # One row for each number, ascending; perhaps in several batches.
-            keys = firsts.slice(folded.column(KEY)[0].as_py(), folded.num_rows)
-            yield _with_values(keys, folded)
-
-    def _added(self, values: pa.Array, encoded: pa.DictionaryArray) -> pa.Array | None:
-        """How many, or the sum, for each number of a key, where doubles are exact; else None."""
-        codes, distinct = encoded.indices.to_numpy(), len(encoded.dictionary)
-        if self._function == "count_all":
-            return pa.array(np.bincount(codes, minlength=distinct))
-        if self._function != "sum" or values.null_count or not pa.types.is_int64(values.type):
-            return None
-        numbers = values.to_numpy()
-        if max(int(numbers.max()), -int(numbers.min())) * len(numbers) >= 1 << 53:
-            return None
-        sums = np.bincount(codes, weights=numbers, minlength=distinct)
-        return pa.array(sums.astype(np.int64))
-
-    def _each_alone(self, batch: pa.RecordBatch) -> Batches:
-        """A partial result of each record: what the sort brings together is merged there."""
-        done = 0
-        rows = np.arange(batch.num_rows)
-        for folded in self._initial((_numbered(rows, batch, batch.column(VALUE)),)):
-            yield _with_values(batch.slice(done, folded.num_rows), folded)
-            done += folded.num_rows
+        """See Combiner. What the sort brings together is merged there."""
+        yield each_alone(batch, self._aggregate.initial, self._aggregate.n)
 
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
@@ -323,7 +229,7 @@ class DistinctCombiner(Combiner):
     """
 
     def __init__(self) -> None:
-        self._adviser = _Adviser(_DISTINCT_WORTHWHILE)
+        self._adviser = Adviser(_DISTINCT_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
@@ -348,20 +254,6 @@ class DistinctCombiner(Combiner):
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner."""
         return without_repeats(batches)
-
-
-def _numbered(
-    numbers: npt.NDArray[np.int64], batch: pa.RecordBatch, values: pa.Array
-) -> pa.RecordBatch:
-    """Values of the batch under numbers as keys."""
-    schema = pa.schema([pa.field(KEY, pa.int64()), batch.schema.field(VALUE)])
-    return pa.RecordBatch.from_arrays([pa.array(numbers), values], schema=schema)
-
-
-def _with_values(keys: pa.RecordBatch, folded: pa.RecordBatch) -> pa.RecordBatch:
-    fields = [folded.schema.field(VALUE) if each.name == VALUE else each for each in keys.schema]
-    columns = [(folded if each.name == VALUE else keys).column(each.name) for each in fields]
-    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
 def _nothing(batches: Batches, combiner: Reducer | BatchReducer) -> None:

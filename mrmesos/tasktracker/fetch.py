@@ -32,7 +32,7 @@ from mrmesos.conf import (
     Conf,
 )
 from mrmesos.io.segments import Segment, read_segment
-from mrmesos.tasktracker.reduce_task import Run
+from mrmesos.tasktracker.runs import Run
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 from mrmesos.wire.task import MapOutput

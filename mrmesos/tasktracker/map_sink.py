@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +27,8 @@ from mrmesos.io.schema import KEY, MAX_KERNEL_BYTES
 from mrmesos.io.sortbuffer import MapOutputWriter
 from mrmesos.io.sortkey import with_sort_column
 from mrmesos.tasktracker.combine import Combiner, make_combiner
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
+from mrmesos.tasktracker.hash_aggregate import AggregateSink, hashed_aggregate
+from mrmesos.tasktracker.map_output import Partition, Written, in_place, remove_output
 from mrmesos.tasktracker.progress import resident_bytes
 from mrmesos.tasktracker.records import MAX_PAIRS, Groups, Pair, RecordContext, told_apart_by_value
 from mrmesos.tasktracker.user_code import TaskError, describe, make_task, shorten, wrong_use
@@ -49,14 +49,6 @@ _GROUPS_BYTES = 64 << 20
 # After so many pairs it shows whether keys repeat enough for groups to pay.
 _LOOK_ROWS = 1 << 15
 _LOOK_DISTINCT = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a sink has written: counters of the group `task`, bytes of each partition."""
-
-    counters: dict[str, int]
-    partition_bytes: list[int] = field(default_factory=list)
 
 
 class MapSink(Protocol):
@@ -97,16 +89,23 @@ def make_sink(
     """The sink the job asks for: a map-only job has no reduces."""
     if facts.spec.num_reducers == 0:
         return OutputSink(open_output(attempt, facts), encoder)
-    combiner = make_combiner(job, context, ColumnEncoder())
     grouping = Grouping.of(job)
     partition = make_partition(job, context, grouping, facts.spec.num_reducers)
+    aggregate = hashed_aggregate(job)
+    if aggregate is not None:
+        hashed = job.partitioner is HashPartitioner
+        return AggregateSink(
+            facts.spec.num_reducers,
+            conf,
+            work_dir,
+            encoder,
+            aggregate,
+            None if hashed else partition,
+        )
+    combiner = make_combiner(job, context, ColumnEncoder())
     return ShuffleSink(
         facts.spec.num_reducers, conf, work_dir, encoder, combiner, partition, grouping
     )
-
-
-Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
-"""The partition of each record of a batch that has its sort column."""
 
 
 def make_partition(job: Job, context: RecordContext, grouping: Grouping, count: int) -> Partition:
@@ -249,23 +248,20 @@ class ShuffleSink:
         """See MapSink."""
         self._flush_groups()
         self._flush()
-        output = self._writer.finish()
-        output.data_path.replace(self._work_dir / OUTPUT_FILE)
-        output.index_path.replace(self._work_dir / INDEX_FILE)
-        counters = dict(output.counters)
+        written = in_place(self._writer.finish(), self._work_dir)
+        counters = written.counters
         if self._combiner is not None:
             self._combiner.close()
             taken, given = self._combiner.records
             for name, more in (("INPUT", taken), ("OUTPUT", given)):
                 name = f"COMBINE_{name}_RECORDS"
                 counters[name] = counters.get(name, 0) + more
-        return Written(counters, [segment.length for segment in output.index.segments])
+        return written
 
     def abort(self) -> None:
         """See MapSink."""
         self._writer.abort()
-        for name in (OUTPUT_FILE, INDEX_FILE):
-            (self._work_dir / name).unlink(missing_ok=True)
+        remove_output(self._work_dir)
 
 
 def _user_partitions(

@@ -5,9 +5,8 @@ A plain function of explicit inputs, as the map's: where segments come from is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -17,12 +16,12 @@ from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.context import Context, Counters, add_counters
 from mrmesos.api.job import Job, JobError
 from mrmesos.api.tasks import Reducer
-from mrmesos.conf import IO_SORT_FACTOR, Conf
+from mrmesos.conf import Conf
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.grouping import Grouping
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.output import Writer
-from mrmesos.io.segments import codec_of, read_segment, write_segment
+from mrmesos.tasktracker.hash_aggregate import hashed_aggregate
 from mrmesos.tasktracker.map_sink import OpenOutput, open_part
 from mrmesos.tasktracker.map_task import task_facts
 from mrmesos.tasktracker.progress import Snapshot, Usage, Watch
@@ -34,18 +33,10 @@ from mrmesos.tasktracker.reducing import (
     IdentityFolder,
     is_identity,
 )
+from mrmesos.tasktracker.runs import Run, folded_runs, merge_to_factor
 from mrmesos.tasktracker.user_code import checked_counters, make_task
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Sorted records of this partition: `length` bytes as stored. `open` may be called once."""
-
-    rows: int
-    length: int
-    open: Callable[[], Iterator[pa.RecordBatch]]
 
 
 class SegmentSource(Protocol):
@@ -93,10 +84,10 @@ def run_reduce(
     run = _ReduceRun(job, context, source)
     if watch is not None:
         watch.follow(run.snapshot)
-    runs = run.merge([each for each in source.runs() if each.rows], conf, work_dir)
+    batches = run.merged([each for each in source.runs() if each.rows], conf, work_dir)
     writer = open_output(attempt, facts)
     try:
-        run.over(merge_runs([each.open() for each in runs]), writer)
+        run.over(batches, writer)
         records, nbytes = writer.close()
         own = {**run.counters(), "REDUCE_OUTPUT_RECORDS": records, "BYTES_WRITTEN": nbytes}
         counters = checked_counters(context.counters)
@@ -117,18 +108,22 @@ class _ReduceRun:
         self._context = context
         self._source = source
         self._folder = make_folder(job, context)
+        self._hashed = hashed_aggregate(job)
         self._grouping = Grouping.of(job)
         self._phase = "fetching map output"
         self._total = 0
         self._merged = self._reduced = self._written = 0
         self._copied = False
 
-    def merge(self, runs: Sequence[Run], conf: Conf, work_dir: Path) -> list[Run]:
-        """All is fetched: bring it down to runs that can be merged at once."""
+    def merged(self, runs: Sequence[Run], conf: Conf, work_dir: Path) -> Iterator[pa.RecordBatch]:
+        """All is fetched: its records by key; those of an aggregate one to a key, or nearly."""
         self._copied = True
         self._phase = "merging map output"
         self._total = sum(each.rows for each in runs)
-        return merge_to_factor(runs, conf, work_dir, self._count_merged)
+        if self._hashed is not None:
+            runs = folded_runs(self._hashed, runs, conf, work_dir, self._count_merged)
+        runs = merge_to_factor(runs, conf, work_dir, self._count_merged)
+        return merge_runs([each.open() for each in runs])
 
     def over(self, batches: Iterable[pa.RecordBatch], writer: Writer) -> None:
         """Reduce all batches, then close the reducer."""
@@ -152,7 +147,7 @@ class _ReduceRun:
         """What has been read."""
         return {
             "REDUCE_INPUT_GROUPS": self._folder.groups,
-            "REDUCE_INPUT_RECORDS": self._reduced,
+            "REDUCE_INPUT_RECORDS": self._total,
             "REDUCE_SHUFFLE_BYTES": self._source.fetched_bytes(),
         }
 
@@ -195,41 +190,3 @@ def make_folder(job: Job, context: Context) -> Folder:
     if isinstance(task, Reducer):
         return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
     return BatchGroupReducer(task, "reducer", "reduce")
-
-
-def merge_to_factor(
-    runs: Sequence[Run], conf: Conf, work_dir: Path, progress: Callable[[int], None]
-) -> list[Run]:
-    """At most `io.sort.factor` runs with the same records in the same order.
-
-    Neighbours are merged, so that equal keys stay in the order of the maps.
-    """
-    factor = conf.get_as(IO_SORT_FACTOR)
-    codec = codec_of(conf)
-    left = list(runs)
-    files = count(1)
-    while len(left) > factor:
-        excess = len(left) - factor
-        waiting = iter(left)
-        left = []
-        while group := list(islice(waiting, min(factor, excess + 1))):
-            excess -= len(group) - 1
-            if len(group) > 1:
-                path = work_dir / f"merge-{next(files):05d}.data"
-                left.append(_merged(group, path, codec, progress))
-            else:
-                left += group
-    return left
-
-
-def _merged(
-    runs: Sequence[Run], path: Path, codec: str | None, progress: Callable[[int], None]
-) -> Run:
-    def told() -> Iterator[pa.RecordBatch]:
-        for batch in merge_runs([each.open() for each in runs]):
-            progress(batch.num_rows)
-            yield batch
-
-    with path.open("wb") as file:
-        segment = write_segment(file, told(), codec=codec)
-    return Run(segment.rows, segment.length, lambda: read_segment(path, segment))

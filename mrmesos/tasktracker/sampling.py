@@ -29,7 +29,7 @@ from mrmesos.io.ranges import check_cuts, choose_cuts
 from mrmesos.io.schema import RecordTypeError
 from mrmesos.io.splits import expand_inputs
 from mrmesos.io.text import read_text
-from mrmesos.tasktracker.map_sink import Written
+from mrmesos.tasktracker.map_output import Written
 from mrmesos.tasktracker.mapping import make_driver
 from mrmesos.tasktracker.records import Groups, Pair, RecordContext
 from mrmesos.tasktracker.user_code import make_task

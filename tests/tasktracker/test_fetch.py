@@ -19,7 +19,7 @@ from mrmesos.api import Job, pairs
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.segments import write_segment
 from mrmesos.tasktracker.fetch import Closed, Fetcher
-from mrmesos.tasktracker.reduce_task import Run
+from mrmesos.tasktracker.runs import Run
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import MapOutput
