@@ -5,8 +5,25 @@ Nothing here touches files, processes or the network (but `api.testing`, which r
 
 from mrmesos.api.aggregates import Aggregate, Count, CountDistinct, Max, Mean, Min, Sum, TopK
 from mrmesos.api.context import Context, Counters, TaskFacts
-from mrmesos.api.formats import ArrowOutput, ParquetOutput, TextInput, TextOutput
-from mrmesos.api.job import Job, JobError
+from mrmesos.api.formats import (
+    ArrowInput,
+    ArrowOutput,
+    BytesOutput,
+    CsvInput,
+    CsvOutput,
+    FixedWidthInput,
+    JsonLinesInput,
+    JsonLinesOutput,
+    KeyValueTextInput,
+    OrcInput,
+    OrcOutput,
+    ParquetInput,
+    ParquetOutput,
+    TextInput,
+    TextOutput,
+    WholeFileInput,
+)
+from mrmesos.api.job import Input, Job, JobError
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.api.tasks import (
     BatchMapper,
@@ -21,21 +38,33 @@ from mrmesos.api.tasks import (
 
 __all__ = [
     "Aggregate",
+    "ArrowInput",
     "ArrowOutput",
     "BatchMapper",
     "BatchReducer",
+    "BytesOutput",
     "Context",
     "Count",
     "CountDistinct",
     "Counters",
+    "CsvInput",
+    "CsvOutput",
     "FileSlice",
+    "FixedWidthInput",
     "HashPartitioner",
+    "Input",
     "Job",
     "JobError",
+    "JsonLinesInput",
+    "JsonLinesOutput",
+    "KeyValueTextInput",
     "Mapper",
     "Max",
     "Mean",
     "Min",
+    "OrcInput",
+    "OrcOutput",
+    "ParquetInput",
     "ParquetOutput",
     "Partitioner",
     "Reducer",
@@ -46,5 +75,6 @@ __all__ = [
     "TextOutput",
     "TopK",
     "TotalOrder",
+    "WholeFileInput",
     "pairs",
 ]

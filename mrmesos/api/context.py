@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Counters = dict[str, dict[str, int]]
 """Counters by group, then by name. Hadoop's framework counters are in the group `task`."""
@@ -32,12 +36,27 @@ class TaskFacts:
     hostname: str
 
 
+class NamedOutput(Protocol):
+    """One of `Job.outputs`, as one attempt writes it: what loses or dies leaves nothing there."""
+
+    def write(self, key: Any, value: Any) -> None:
+        """Write a pair."""
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Write a batch with the columns `key` and `value`."""
+
+
+def _no_outputs(name: str) -> NamedOutput:
+    raise RuntimeError(f"there is no output {name!r} here")
+
+
 @dataclass(slots=True)
 class Context:
     """Given to every Mapper, Reducer and Partitioner as `self.context` before `setup()`.
 
     `params` are the job's `-D name=value` and `args` its parsed command-line arguments.
-    `input_uri` and `input_offset` say where the record being mapped came from.
+    `input_uri` and `input_offset` say where the record being mapped came from (`input_name` from
+    which of `Job.inputs`).
     """
 
     facts: TaskFacts
@@ -47,6 +66,8 @@ class Context:
     status: str = ""
     input_uri: str = ""
     input_offset: int = -1
+    input_name: str = ""
+    open_output: Callable[[str], NamedOutput] = _no_outputs
 
     def count(self, group: str, name: str, amount: int = 1) -> None:
         """Add to a counter of the job; totals of the winning attempts are reported with it."""
@@ -56,3 +77,10 @@ class Context:
     def set_status(self, text: str) -> None:
         """A word on what the attempt is doing, shown with its progress (first 200 characters)."""
         self.status = text[:200]
+
+    def output(self, name: str) -> NamedOutput:
+        """One of `Job.outputs` to write to, committed with the job as `<output>/<name>/part-…`.
+
+        For reducers, and for mappers of jobs without reduces. Raises JobError otherwise.
+        """
+        return self.open_output(name)

@@ -214,7 +214,9 @@ InputFormat = (
     | FixedWidthInput
     | WholeFileInput
 )
-OutputFormat = TextOutput | ArrowOutput | ParquetOutput
+OutputFormat = (
+    TextOutput | JsonLinesOutput | CsvOutput | ArrowOutput | ParquetOutput | OrcOutput | BytesOutput
+)
 
 
 class Source(msgspec.Struct, frozen=True):

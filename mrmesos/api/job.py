@@ -5,17 +5,11 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from mrmesos.api.aggregates import Aggregate
-from mrmesos.api.formats import (
-    ArrowOutput,
-    InputFormat,
-    OutputFormat,
-    ParquetOutput,
-    TextInput,
-    TextOutput,
-)
+from mrmesos.api.formats import InputFormat, OutputFormat, TextInput, TextOutput
 from mrmesos.api.tasks import (
     BatchMapper,
     BatchReducer,
@@ -36,6 +30,14 @@ class JobError(Exception):
     """The job class cannot be run as it is; the message says what to change."""
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One of several inputs of a job: its format, and its mapper (None: that of the job)."""
+
+    format: InputFormat
+    mapper: AnyMapper | None = None
+
+
 class Job:
     """Derive from it, name the classes, and `mrmesos submit` the file.
 
@@ -48,6 +50,10 @@ class Job:
     whose keys agree in the first n fields go to one reduce and into one call of its reducer, with
     the first of their keys and their values in the order of the whole key (what Hadoop's grouping
     comparator and a partitioner to match it do).
+
+    A job with several kinds of input names them in `inputs`, each with its format and mapper
+    (Hadoop's MultipleInputs), and is submitted with `--input NAME=URI`. `outputs` names further
+    outputs beside the main one (MultipleOutputs): what a task writes by `context.output(name)`.
     """
 
     mapper: ClassVar[AnyMapper] = Mapper
@@ -58,7 +64,9 @@ class Job:
     grouping_fields: ClassVar[int | None] = None
     num_reducers: ClassVar[int | None] = None
     input_format: ClassVar[InputFormat] = TextInput()
+    inputs: ClassVar[Mapping[str, Input]] = {}
     output_format: ClassVar[OutputFormat] = TextOutput()
+    outputs: ClassVar[Mapping[str, OutputFormat]] = {}
     map_output_types: ClassVar[tuple[pa.DataType, pa.DataType] | None] = None
     conf: ClassVar[Mapping[str, str | int | float | bool]] = {}
 
@@ -85,9 +93,15 @@ _ROLES: Mapping[str, _Role] = {
     "partitioner": ((Partitioner,), False, "Partitioner"),
 }
 _FORMATS: Mapping[str, tuple[type, ...]] = {
-    "input_format": (TextInput,),
-    "output_format": (TextOutput, ArrowOutput, ParquetOutput),
+    "input_format": get_args(InputFormat),
+    "output_format": get_args(OutputFormat),
 }
+
+
+def mapper_of(job: Job | type[Job], source: str) -> AnyMapper:
+    """The mapper of the input of this name; empty where a job has one kind of input."""
+    own = job.inputs[source].mapper if source else None
+    return own or job.mapper
 
 
 def check_job(cls: type[Job]) -> None:
@@ -105,10 +119,8 @@ def check_job(cls: type[Job]) -> None:
             none = ", or None" if optional else ""
             raise JobError(f"{name}.{attribute} is {shown}, not a subclass of {words}{none}{hint}")
     for attribute, kinds in _FORMATS.items():
-        value = getattr(cls, attribute)
-        if not isinstance(value, kinds):
-            words = " or ".join(f"{kind.__name__}()" for kind in kinds)
-            raise JobError(f"{name}.{attribute} is {value!r:.80}, not {words}")
+        _check_format(f"{name}.{attribute}", getattr(cls, attribute), kinds)
+    _check_names(cls)
     if cls.combiner is not None and cls.reducer is None:
         raise JobError(f"{name} has a combiner but no reducer")
     if cls.combiner is not None and cls.reducer is not None and issubclass(cls.reducer, Aggregate):
@@ -120,6 +132,40 @@ def check_job(cls: type[Job]) -> None:
         raise JobError(f"{name}.reducer is Aggregate itself; name one, such as Sum")
     _check_order(cls)
     _check_settings(cls)
+
+
+def _check_format(what: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds):
+        words = " or ".join(f"{kind.__name__}()" for kind in kinds)
+        raise JobError(f"{what} is {value!r:.80}, not {words}")
+
+
+def _check_names(cls: type[Job]) -> None:
+    """Inputs and outputs that have names."""
+    for attribute in ("inputs", "outputs"):
+        named = getattr(cls, attribute)
+        if not isinstance(named, Mapping):
+            raise JobError(f"{cls.__name__}.{attribute} is {named!r:.80}, not a dict by name")
+        for name in named:
+            if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+                raise JobError(
+                    f"{cls.__name__}.{attribute} has the name {name!r}; names are of letters and "
+                    "digits"
+                )
+    for name, given in cls.inputs.items():
+        what = f"{cls.__name__}.inputs[{name!r}]"
+        if not isinstance(given, Input):
+            raise JobError(f"{what} is {given!r:.80}, not Input(format, mapper)")
+        _check_format(f"{what}.format", given.format, _FORMATS["input_format"])
+        mapper = given.mapper
+        if mapper is not None and not (
+            inspect.isclass(mapper) and issubclass(mapper, Mapper | BatchMapper)
+        ):
+            raise JobError(
+                f"{what}.mapper is {mapper!r:.80}, not a subclass of {_ROLES['mapper'][2]}"
+            )
+    for name, fmt in cls.outputs.items():
+        _check_format(f"{cls.__name__}.outputs[{name!r}]", fmt, _FORMATS["output_format"])
 
 
 def _check_order(cls: type[Job]) -> None:

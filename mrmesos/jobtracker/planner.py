@@ -87,13 +87,13 @@ def _import_io() -> None:
 def plan(command: PlanJob) -> Event:
     """Find the splits, refuse an output that exists, make its `_temporary`."""
     from mrmesos.io.commit import OutputCommitter
-    from mrmesos.io.splits import plan_splits
+    from mrmesos.io.splits import plan_sources
 
     spec = command.spec
     try:
         committer = OutputCommitter(spec.output)
         committer.check_absent()  # before the inputs are listed, which may take long
-        splits = plan_splits(spec.inputs, spec.input_format, Conf(spec.conf))
+        splits = plan_sources(spec.all_sources(), Conf(spec.conf))
         with _taking_output:
             committer.check_absent()
             committer.setup_job()

@@ -12,13 +12,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from mrmesos.api.context import Counters, TaskFacts, add_counters
-from mrmesos.api.job import Job
+from mrmesos.api.job import Job, mapper_of
 from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.formats.reading import read_split
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import VALUE
-from mrmesos.io.text import read_text
 from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.tasktracker.mapping import Driver, make_driver
 from mrmesos.tasktracker.progress import Snapshot, Usage, Watch, spilled_bytes
@@ -71,15 +71,17 @@ def run_map(
     usage = Usage()
     conf = Conf(facts.spec.conf)
     context = RecordContext(task_facts(attempt, facts, hostname), conf, job.args)
-    mapper = make_task(job.mapper, context)
+    split = attempt.task.split
+    context.input_name = split.source
+    mapper = make_task(mapper_of(job, split.source), context)
     encoder = ColumnEncoder(job.map_output_types)
     sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
-    split = attempt.task.split
     run = _MapRun(make_driver(mapper, context, sink), context, max(1, split.length), work_dir)
     if watch is not None:
         watch.follow(run.snapshot)
     try:
-        run.over(read_text(split, facts.spec.input_format, share=isinstance(mapper, Mapper)))
+        fmt = facts.spec.format_of(split.source)
+        run.over(read_split(split, fmt, records=isinstance(mapper, Mapper)))
         written = sink.finish()
         own = {**run.counters(), **written.counters, "MAP_OUTPUT_RECORDS": run.pairs}
         counters = checked_counters(context.counters)
@@ -101,7 +103,7 @@ class _MapRun:
         self._phase = ""  # before the first batch the TaskTracker knows a better word
         self._bytes = 0
         self._batch_bytes = self._batch_rows = 0
-        self._rows = 0
+        self._rows = self._skipped = 0
 
     @property
     def pairs(self) -> int:
@@ -116,6 +118,7 @@ class _MapRun:
             self._batch_bytes = _text_bytes(given) if given.stored < 0 else given.stored
             self._driver.map(given)
             self._rows += self._batch_rows
+            self._skipped += given.skipped
             self._bytes += self._batch_bytes
             self._batch_bytes = self._batch_rows = 0
         self._phase = "closing the mapper after"
@@ -124,7 +127,8 @@ class _MapRun:
 
     def counters(self) -> dict[str, int]:
         """What has been read."""
-        return {"MAP_INPUT_RECORDS": self._rows, "MAP_INPUT_BYTES": self._bytes}
+        counters = {"MAP_INPUT_RECORDS": self._rows, "MAP_INPUT_BYTES": self._bytes}
+        return counters | ({"MAP_SKIPPED_RECORDS": self._skipped} if self._skipped else {})
 
     def snapshot(self) -> Snapshot:
         """How far the map is, from how far the iterator over its records is."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from mrmesos.api.context import Counters
-from mrmesos.api.formats import InputFormat, OutputFormat
+from mrmesos.api.formats import InputFormat, OutputFormat, Source
 from mrmesos.wire.task import AttemptError, Locality
 
 
@@ -32,7 +32,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A job as submitted. `code` is the SHA-256 (hex) of the pickled job, uploaded beforehand.
 
     The JobTracker never loads that code: everything it plans with is here, as data. `conf` holds
-    the settings and parameters after merging the job class's defaults with `-D`.
+    the settings and parameters after merging the job class's defaults with `-D`. A job with inputs
+    of several kinds has them in `sources`; `inputs` are then the URIs of all.
     """
 
     name: str
@@ -44,6 +45,15 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     num_reducers: int
     conf: dict[str, str]
     code: str
+    sources: tuple[Source, ...] = ()
+
+    def all_sources(self) -> tuple[Source, ...]:
+        """What there is to read; one source without a name where the job has one kind of input."""
+        return self.sources or (Source("", self.inputs, self.input_format),)
+
+    def format_of(self, source: str) -> InputFormat:
+        """How the input of this name is read."""
+        return next(each.format for each in self.all_sources() if each.name == source)
 
 
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
