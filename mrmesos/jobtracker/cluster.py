@@ -90,11 +90,6 @@ class Tracker:
         """Whether one of its slots carries its share of CPUs."""
         return any(slot.carries for slot in self.slots.values())
 
-    @property
-    def last_sign(self) -> float:
-        """When it was last heard of, or launched."""
-        return self.launched if self.heard is None else self.heard
-
 
 @dataclass(slots=True, eq=False)
 class Agent:

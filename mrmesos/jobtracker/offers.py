@@ -31,6 +31,7 @@ class _Offered:
     agent: Agent
     role: str
     offers: list[Offer]
+    resources: Sequence[Resource]
     idle: bool
     """All passed it over not long ago."""
     free: Amounts = field(default_factory=dict)
@@ -39,13 +40,6 @@ class _Offered:
     """Takes it; made for the first task that is found."""
     launches: list[SlotLaunch] = field(default_factory=list)
     choice: Choice = NOTHING
-
-    @property
-    def resources(self) -> Sequence[Resource]:
-        """All that is offered."""
-        if len(self.offers) == 1:
-            return self.offers[0].resources
-        return [resource for offer in self.offers for resource in offer.resources]
 
 
 def receive(st: State, offers: Sequence[Offer]) -> None:
@@ -82,9 +76,10 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
         entry = offered.get(key)
         if entry is None:
             idle = agent.passed is not None and now - agent.passed <= COME_BACK_SECONDS
-            offered[key] = _Offered(agent, offer.role, [offer], idle)
+            offered[key] = _Offered(agent, offer.role, [offer], offer.resources, idle)
         else:
             entry.offers.append(offer)
+            entry.resources = (*entry.resources, *offer.resources)
     return list(offered.values())
 
 
@@ -94,9 +89,9 @@ def _read(st: State, offered: Iterable[_Offered]) -> None:
     """
     grown = False
     for entry in offered:
-        agent, resources = entry.agent, entry.resources
-        if agent.offered != resources:
-            agent.offered, agent.free = resources, Pool(resources).free
+        agent = entry.agent
+        if agent.offered != entry.resources:
+            agent.offered, agent.free = entry.resources, Pool(entry.resources).free
             _remember_size(st, agent.free)
             grown |= st.cluster.see_size(agent, agent.free)
         entry.free = agent.free

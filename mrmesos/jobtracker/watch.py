@@ -57,14 +57,15 @@ def tick(st: State) -> None:
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:
-    if st.now - tracker.last_sign > st.settings.tracker_expiry:
+    last_sign = tracker.launched if tracker.heard is None else tracker.heard
+    if st.now - last_sign > st.settings.tracker_expiry:
         trackers.expire(st, tracker)
     elif tracker.state is TrackerState.LEAVING:
         since = tracker.leaving_since
         if since is not None and st.now - since >= LEAVE_SECONDS:
             tracker.leaving_since = st.now
             st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
-    elif tracker.slots or any(tracker.outputs.values()):
+    elif tracker.slots or (tracker.outputs and any(tracker.outputs.values())):
         tracker.idle_since = None
     elif tracker.idle_since is None:
         tracker.idle_since = st.now
