@@ -94,6 +94,13 @@ JOB_MAPS_MAX = _setting(
 SPLIT_MAXSIZE = _setting(
     "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
 )
+NAMENODE_HTTP_ADDRESS = _setting(
+    "dfs.namenode.http-address",
+    "",
+    "host:port,...",
+    "Where the NameNodes of `hdfs://` inputs tell which hosts store which block (WebHDFS). Empty: "
+    "as Hadoop's configuration says, else port 9870 of the NameNode.",
+)
 JOB_PRIORITY = _setting(
     "job.priority",
     "NORMAL",

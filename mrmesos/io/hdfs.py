@@ -17,14 +17,13 @@ import errno
 import io
 import os
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from hdfs_native import Client, FileWriter, WriteOptions
 from hdfs_native.fsspec import HdfsFileSystem, ViewfsFileSystem
 
+from mrmesos.io.hadoop_conf import site_configuration
 from mrmesos.io.reading import Fetch, RemoteFile
 
 _URL = re.compile(r"(hdfs|viewfs)://([^/]*)", re.IGNORECASE)
@@ -47,30 +46,6 @@ _ERRNO = {
     "No NameNode hosts found": errno.EINVAL,
     "No valid credentials": errno.EACCES,
 }
-
-
-def site_configuration() -> dict[str, str]:
-    """core-site.xml and hdfs-site.xml of HADOOP_CONF_DIR or HADOOP_HOME; empty without them.
-
-    Raises OSError and ValueError where they are there and cannot be read.
-    """
-    directory = os.environ.get("HADOOP_CONF_DIR")
-    if not directory and (home := os.environ.get("HADOOP_HOME")):
-        directory = f"{home}/etc/hadoop"
-    values: dict[str, str] = {}
-    for name in ("core-site.xml", "hdfs-site.xml") if directory else ():
-        path = Path(directory or "") / name
-        if not path.exists():
-            continue
-        try:
-            root = ET.parse(path).getroot()
-        except ET.ParseError as exc:
-            raise ValueError(f"{path}: {exc}") from exc
-        for entry in root.iter("property"):
-            key, value = entry.findtext("name"), entry.findtext("value")
-            if key and value is not None:
-                values[key.strip()] = value.strip()
-    return values
 
 
 def open_hdfs(uri: str) -> tuple[Any, str]:

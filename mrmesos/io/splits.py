@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,8 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.io.filesystem import InputError, codec_of, open_filesystem, reason, uri_of
 from mrmesos.io.formats.planning import check_input, splits_files
+from mrmesos.io.locality import pack_by_host, pieces
+from mrmesos.io.locations import Blocks, locate
 
 _MAGIC = frozenset("*?[")
 
@@ -54,7 +57,9 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
 
     Their size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`: files are cut at it
     and what is smaller is put together, in order, about up to it. Compressed files stay whole, and
-    those of formats that cannot be cut. Where a cut lies does not matter to readers.
+    those of formats that cannot be cut. Where a cut lies does not matter to readers. Where it is
+    known who stores which block, files are cut at blocks too, and what is smaller is put together
+    with what the same host stores.
     Raises InputError as `expand_inputs` and `check_input` do, and for more than
     `job.maps.max` splits.
     """
@@ -66,8 +71,11 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
     goal = max(1, min(largest, -(-total // conf.get_as(settings.JOB_MAPS))))
     most = conf.get_as(settings.JOB_MAPS_MAX)
     splits: list[Split] = []
+    blocks: Blocks = {}
+    if total <= goal * most:
+        blocks = locate([(info.uri, info.size) for _, files in inputs for info in files], conf)
     for split in chain.from_iterable(
-        _pack(_cut(files, goal, source.format), goal, largest, source.name)
+        _packed(_cut(files, goal, source.format, blocks), goal, largest, source.name, blocks)
         for source, files in inputs
     ):
         if len(splits) == most:
@@ -80,7 +88,9 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
     return splits
 
 
-def _cut(files: Iterable[FileInfo], goal: int, fmt: InputFormat) -> Iterator[tuple[FileSlice, int]]:
+def _cut(
+    files: Iterable[FileInfo], goal: int, fmt: InputFormat, blocks: Blocks
+) -> Iterator[tuple[FileSlice, int]]:
     """Slices of at most `goal` bytes (but for files that stay whole), each with its bytes."""
     whole = not splits_files(fmt)
     for info in files:
@@ -88,9 +98,16 @@ def _cut(files: Iterable[FileInfo], goal: int, fmt: InputFormat) -> Iterator[tup
             if info.size != 0:
                 yield FileSlice(info.uri, 0, -1), max(info.size, 0)
             continue
-        for start in range(0, info.size, goal):
-            length = min(goal, info.size - start)
+        for start, length in pieces(info.size, goal, blocks.get(info.uri, ())):
             yield FileSlice(info.uri, start, length), length
+
+
+def _packed(
+    slices: Iterable[tuple[FileSlice, int]], goal: int, most: int, source: str, blocks: Blocks
+) -> Iterable[Split]:
+    """Slices together, near to each other if it is known where they are."""
+    pack = partial(_pack, goal=goal, most=most, source=source)
+    return pack_by_host(list(slices), goal, blocks, pack) if blocks else pack(slices)
 
 
 def _pack(

@@ -1,0 +1,36 @@
+"""Hadoop's own configuration files, where HADOOP_CONF_DIR or HADOOP_HOME names them."""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+
+def site_configuration() -> dict[str, str]:
+    """core-site.xml and hdfs-site.xml together; empty without them.
+
+    Raises OSError and ValueError where they are there and cannot be read.
+    """
+    directory = os.environ.get("HADOOP_CONF_DIR")
+    if not directory and (home := os.environ.get("HADOOP_HOME")):
+        directory = f"{home}/etc/hadoop"
+    values: dict[str, str] = {}
+    for name in ("core-site.xml", "hdfs-site.xml") if directory else ():
+        path = Path(directory or "") / name
+        if path.exists():
+            values |= _read(path)
+    return values
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        root = ET.parse(path).getroot()
+    except ET.ParseError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
+    values = {}
+    for entry in root.iter("property"):
+        name, value = entry.findtext("name"), entry.findtext("value")
+        if name and value is not None:
+            values[name.strip()] = value.strip()
+    return values
