@@ -190,6 +190,16 @@ class Agent:
             executor.framework = framework
         self.updates.resume(framework["id"]["value"])
 
+    def report(self) -> tuple[set[tuple[str, str]], dict[tuple[str, str], str]]:
+        """What lives here, and the newest state of what runs or whose end nobody acknowledged."""
+        alive = {key for key, e in self.executors.items() if e.info is not None}
+        states = {
+            (executor.framework_id, task_id): state
+            for executor in self.executors.values()
+            for task_id, state in executor.all_states().items()
+        }
+        return alive, states | self.updates.newest()
+
     def shut_down(self) -> None:
         """End everything here: by asking what can be asked, at once what cannot."""
         self.updates.close()

@@ -202,6 +202,11 @@ class Allocator:
             filters.append(Refusal(part.unallocate(), now + lasts))
             del filters[:-MAX_FILTERS]
 
+    def occupy(self, name: str, agent: str, resources: Resources) -> None:
+        """An agent comes back with what a framework uses there."""
+        for role in resources.roles():
+            self._charge(name, role, agent, resources.filter(_held_by(role)), +1)
+
     def _charge(self, name: str, role: str, agent: str, resources: Resources, sign: int) -> None:
         bare = resources.unallocate()
         if agent in self._given:

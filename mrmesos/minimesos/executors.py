@@ -93,6 +93,11 @@ class Executor:
         elif task_id in self.tasks:
             self.states[task_id] = state
 
+    def all_states(self) -> dict[str, str]:
+        """The newest state of each task that is not over."""
+        queued = [task["task_id"]["value"] for group in self.queued for task in group]
+        return {t: self.states.get(t, "TASK_STAGING") for t in [*queued, *self.tasks]}
+
     def unqueue(self, task_id: str) -> list[Json]:
         """Take the queued group of a task out of the queue."""
         for group in self.queued:

@@ -13,9 +13,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mrmesos.minimesos import launching, reconcile
+from mrmesos.minimesos import launching, maintenance, reconcile
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.calls import TERMINAL
+from mrmesos.minimesos.maintenance import Maintenance
 from mrmesos.minimesos.records import (
     AgentPort,
     AgentRecord,
@@ -70,6 +71,8 @@ class Master:
     frameworks: dict[str, Framework] = field(default_factory=dict)
     completed: OrderedDict[str, Framework] = field(default_factory=OrderedDict)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
+    unreachable: dict[str, AgentRecord] = field(default_factory=dict)
+    maintenance: Maintenance = field(default_factory=Maintenance)
     gone: OrderedDict[str, float] = field(default_factory=OrderedDict)
     offers: dict[str, Offer] = field(default_factory=dict)
     started: float = 0.0
@@ -139,15 +142,20 @@ class Master:
             for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
                 if not task.terminal:
                     self._lose(framework, task, record, by_operator)
-                self._complete(framework, task)
+                self.complete(framework, task)
         for (framework_id, _), info in record.executors.items():
-            self._recover(framework_id, agent_id, from_json(info.get("resources", [])))
+            self.recover(framework_id, agent_id, from_json(info.get("resources", [])))
         self.allocator.remove_agent(agent_id)
+        maintenance.forget(self, agent_id=agent_id)
+        self.forget(agent_id)
+        for framework in self.frameworks.values():
+            framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": agent_id}}})
+
+    def forget(self, agent_id: str) -> None:
+        """An agent will not come back."""
         self.gone[agent_id] = self.clock.now()
         while len(self.gone) > self.limits.gone_agents:
             self.gone.popitem(last=False)
-        for framework in self.frameworks.values():
-            framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": agent_id}}})
 
     def _lose(
         self, framework: Framework, task: Task, record: AgentRecord, by_operator: bool
@@ -168,7 +176,7 @@ class Master:
             reason=reason,
             message=message,
         )
-        self._note(task, status)
+        self.note(task, status)
         self.set_state(task, state)
         framework.send({"type": "UPDATE", "update": {"status": status}})
 
@@ -181,11 +189,12 @@ class Master:
             return
         task = framework.tasks.get(status["task_id"]["value"])
         if task is not None:
-            self._note(task, status)
+            self.note(task, status)
             self.set_state(task, latest)
         framework.send({"type": "UPDATE", "update": {"status": status}})
 
-    def _note(self, task: Task, status: Json) -> None:
+    def note(self, task: Task, status: Json) -> None:
+        """Remember what the framework is told of a task."""
         task.sent_state, task.sent_uuid = status["state"], status.get("uuid")
         task.container_status = status.get("container_status", task.container_status)
         task.statuses.append({k: status[k] for k in ("state", "timestamp") if k in status})
@@ -197,7 +206,7 @@ class Master:
             return
         task.state = state
         if state in TERMINAL:
-            self._recover(task.framework_id, task.agent_id, task.resources)
+            self.recover(task.framework_id, task.agent_id, task.resources)
 
     def executor_message(self, agent_id: str, framework_id: str, executor: str, data: str) -> None:
         """A message of an executor for its scheduler; lost when that is away."""
@@ -217,7 +226,7 @@ class Master:
         info = record.executors.pop((framework_id, executor), None)
         if info is None:
             return
-        self._recover(framework_id, agent_id, from_json(info.get("resources", [])))
+        self.recover(framework_id, agent_id, from_json(info.get("resources", [])))
         failure = {
             "agent_id": {"value": agent_id},
             "executor_id": {"value": executor},
@@ -241,6 +250,7 @@ class Master:
             framework = self.frameworks[framework_id]
             listed = [self._offer_json(framework, offer) for offer in offers]
             framework.send({"type": "OFFERS", "offers": {"offers": listed}})
+        maintenance.ask(self)
 
     def _offer_json(self, framework: Framework, offer: Offer) -> Json:
         agent = self.agents[offer.agent_id]
@@ -255,6 +265,8 @@ class Master:
             "url": {"scheme": "http", "address": where, "path": "/slave(1)"},
             "resources": offer.resources.to_json(refined=refined, allocated=several),
         }
+        if (away := maintenance.unavailability(self, agent)) is not None:
+            out["unavailability"] = away
         if agent.attributes:
             out["attributes"] = agent.attributes
         running = [executor for owner, executor in agent.executors if owner == framework.id]
@@ -273,11 +285,12 @@ class Master:
     def discard(self, offer: Offer, refuse_seconds: float | None = None) -> None:
         """Take back an offer that was answered or that nobody can answer any more."""
         del self.offers[offer.id]
-        self._recover(offer.framework_id, offer.agent_id, offer.resources, refuse_seconds)
+        self.recover(offer.framework_id, offer.agent_id, offer.resources, refuse_seconds)
 
-    def _recover(
+    def recover(
         self, framework: str, agent: str, resources: Resources, refuse: float | None = None
     ) -> None:
+        """Take back what a framework was given; `refuse` seconds leave a filter."""
         self.allocator.recover(framework, agent, resources, refuse, self.clock.now())
 
     # -- calls of a scheduler -----------------------------------------------------------------
@@ -308,7 +321,9 @@ class Master:
             shutdown = body["shutdown"]
             if (agent := self.agents.get(shutdown["agent_id"]["value"])) is not None:
                 agent.agent.shutdown_executor(framework.id, shutdown["executor_id"]["value"])
-        else:  # inverse offers, operations and REQUEST: nothing here ever asks for them
+        elif kind in ("ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS"):
+            maintenance.answered(self, framework, kind.partition("_")[0], body[kind.lower()])
+        else:  # operations and REQUEST: nothing here ever asks for them
             log.info("ignoring %s of framework %s", kind, framework.id)
 
     def _decline(self, framework: Framework, decline: Json) -> None:
@@ -323,10 +338,11 @@ class Master:
             return
         task = framework.tasks.get(ack["task_id"]["value"])
         if task is not None and task.sent_uuid == ack["uuid"] and task.sent_state in TERMINAL:
-            self._complete(framework, task)
+            self.complete(framework, task)
         agent.agent.acknowledge(framework.id, ack["task_id"]["value"], ack["uuid"])
 
-    def _complete(self, framework: Framework, task: Task) -> None:
+    def complete(self, framework: Framework, task: Task) -> None:
+        """The task is over for the master."""
         framework.tasks.pop(task.id, None)
         framework.completed[task.id] = task
         while len(framework.completed) > self.limits.completed_tasks:
@@ -354,15 +370,16 @@ class Master:
         for timer in (framework.heartbeat, framework.failover):
             if timer is not None:
                 timer.cancel()
+        maintenance.forget(self, framework_id=framework.id)
         for offer in [o for o in self.offers.values() if o.framework_id == framework.id]:
             self.discard(offer)
         for task in list(framework.tasks.values()):
             self.set_state(task, "TASK_KILLED")
-            self._complete(framework, task)
+            self.complete(framework, task)
         for agent in self.agents.values():
             for key in [key for key in agent.executors if key[0] == framework.id]:
                 resources = from_json(agent.executors.pop(key).get("resources", []))
-                self._recover(framework.id, agent.id, resources)
+                self.recover(framework.id, agent.id, resources)
             agent.agent.shutdown_framework(framework.id)
         self.allocator.remove_framework(framework.id)
         del self.frameworks[framework.id]

@@ -138,6 +138,11 @@ class Decline(msgspec.Struct):
     filters: Filters | None = None
 
 
+class AnswerInverse(msgspec.Struct):
+    inverse_offer_ids: list[Id] = []
+    filters: Filters | None = None
+
+
 class RolesOf(msgspec.Struct):
     roles: list[str] = []
     role: str | None = None
@@ -212,8 +217,8 @@ class SchedulerCall(msgspec.Struct):
     reconcile: Reconcile | None = None
     message: ToExecutor | None = None
     request: Json | None = None
-    accept_inverse_offers: Json | None = None
-    decline_inverse_offers: Json | None = None
+    accept_inverse_offers: AnswerInverse | None = None
+    decline_inverse_offers: AnswerInverse | None = None
     acknowledge_operation_status: Json | None = None
     reconcile_operations: Json | None = None
     update_framework: Subscribe | None = None

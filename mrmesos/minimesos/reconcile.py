@@ -43,7 +43,11 @@ def _known(master: Master, task: Task) -> Json:
 
 def _unknown(master: Master, framework: Framework, asked: Json) -> Json:
     agent_id = (asked.get("agent_id") or {}).get("value")
-    if agent_id in master.agents:
+    since = None
+    if agent_id in master.unreachable:
+        state, what = "TASK_UNREACHABLE", "Task is unreachable"
+        since = master.unreachable[agent_id].unreachable_since
+    elif agent_id in master.agents:
         state, what = "TASK_GONE", "Task is unknown to the agent"
     elif agent_id in master.gone:
         state, what = "TASK_GONE_BY_OPERATOR", "Task is gone"
@@ -59,4 +63,5 @@ def _unknown(master: Master, framework: Framework, asked: Json) -> Json:
         agent_id=agent_id,
         reason="REASON_RECONCILIATION",
         message=f"Reconciliation: {what}",
+        unreachable_since=since,
     )

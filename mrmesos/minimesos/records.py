@@ -71,6 +71,11 @@ class AgentPort(Protocol):
     def shut_down(self) -> None:
         """End everything."""
 
+    def report(self) -> tuple[set[tuple[str, str]], dict[tuple[str, str], str]]:
+        """The executors that live, and the newest state of every task that runs or whose end was
+        not acknowledged; both by framework and own id.
+        """
+
 
 @dataclass(slots=True)
 class Task:
@@ -123,6 +128,7 @@ class AgentRecord:
     executors: dict[tuple[str, str], Json] = field(default_factory=dict)
     registered: float = field(default_factory=time.time)
     connected: bool = True
+    unreachable_since: float | None = None
 
     @property
     def address(self) -> str:
@@ -178,6 +184,7 @@ def status_update(
     message: str | None = None,
     container_status: Json | None = None,
     uuid: str | None = None,
+    unreachable_since: float | None = None,
 ) -> Json:
     """A v1 TaskStatus; only an update that wants an acknowledgement has a uuid."""
     status: Json = {"task_id": {"value": task_id}, "state": state}
@@ -193,6 +200,8 @@ def status_update(
     status["timestamp"] = now
     if uuid is not None:
         status["uuid"] = uuid
+    if unreachable_since is not None:
+        status["unreachable_time"] = {"nanoseconds": round(unreachable_since * 1e9)}
     if container_status is not None:
         status["container_status"] = container_status
     return status

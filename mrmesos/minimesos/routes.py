@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
-from mrmesos.minimesos import subscription
+from mrmesos.minimesos import maintenance, partition, subscription
 from mrmesos.minimesos.agent import Agent
 from mrmesos.minimesos.calls import (
     BadCall,
@@ -39,6 +39,8 @@ def master_endpoints(master: Master, version: Json) -> dict[str, Endpoint]:
     endpoints: dict[str, Endpoint] = {
         "/api/v1/scheduler": _refusing(partial(_scheduler, master)),
         "/api/v1": _refusing(partial(_operator, master)),
+        "/maintenance/schedule": partial(_schedule, master),
+        "/maintenance/status": _get(lambda: _json(maintenance.status_json(master))),
         "/state": state,
         "/state.json": state,
         **_facts(version),
@@ -105,6 +107,20 @@ def _accepts_json(request: web.Request) -> None:
         raise _Refused(406, f"Expecting 'Accept' to allow '{PROTOBUF_TYPE}' or '{JSON_TYPE}'")
 
 
+def _schedule(master: Master, request: web.Request, body: bytes) -> web.Response:
+    """Read or replace the schedule of maintenances."""
+    if request.method == "GET":
+        return _json(maintenance.schedule_json(master))
+    if request.method != "POST":
+        text = f"Expecting one of {{ 'GET', 'POST' }}, but received '{request.method}'"
+        return web.Response(status=405, text=text)
+    try:
+        maintenance.post(master, parse_body(body))
+    except (BadCall, maintenance.BadSchedule) as error:
+        return web.Response(status=400, text=str(error))
+    return web.Response(status=200)
+
+
 def _operator(master: Master, _request: web.Request, body: Json) -> web.Response:
     """Of the operator's API only MARK_AGENT_GONE, which is how an agent is taken away."""
     if not isinstance(body.get("type"), str):
@@ -126,6 +142,8 @@ def _operator(master: Master, _request: web.Request, body: Json) -> web.Response
         text = "Failed to validate master::Call: Expecting 'mark_agent_gone' to be present"
         return web.Response(status=400, text=text)
     record = master.agents.get(agent_id)
+    if record is None and partition.gone_by_operator(master, agent_id):
+        return web.Response(status=200)
     if record is None:
         return web.Response(status=200 if agent_id in master.gone else 404)
     master.agent_lost(agent_id, by_operator=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mrmesos.minimesos import partition
 from mrmesos.minimesos.agent import Agent, Grace
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.containers import Containers
@@ -147,6 +148,14 @@ class MiniMesos:
         await self._agent_servers.pop(agent_id).close()
         agent.shut_down()
         self.agents.remove(agent)
+
+    async def cut_off(self, agent_id: str) -> None:
+        """Let the master lose sight of an agent, which runs on."""
+        partition.cut_off(self.master, agent_id)
+
+    async def restore(self, agent_id: str) -> None:
+        """Let the master see a cut-off agent again."""
+        partition.restore(self.master, agent_id)
 
     async def stop(self) -> None:
         """End all executors, with their grace, then the rest. Leaves no process behind."""

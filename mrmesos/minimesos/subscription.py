@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from mrmesos.minimesos import maintenance
 from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.records import Framework, Stream
 from mrmesos.minimesos.resources import ANY_ROLE, Json
@@ -89,6 +90,7 @@ def _again(
     if framework.stream is not None:  # another scheduler takes over
         old, framework.stream = framework.stream, None
         refuse(old, "Framework failed over")
+    maintenance.forget(master, framework_id=framework.id)
     for offer in [o for o in master.offers.values() if o.framework_id == framework.id]:
         master.discard(offer)
     framework.info = {**framework.info, **info}
@@ -132,6 +134,7 @@ def disconnected(master: Master, framework_id: str, stream: Stream) -> None:
     if framework.heartbeat is not None:
         framework.heartbeat.cancel()
     framework.unregistered = master.clock.now()
+    maintenance.forget(master, framework_id=framework.id)
     for offer in [o for o in master.offers.values() if o.framework_id == framework.id]:
         master.discard(offer)
     master.allocator.deactivate(framework.id)

@@ -69,6 +69,10 @@ class UpdateManager:
         elif done["state"] in TERMINAL:
             del self._queues[key]
 
+    def newest(self) -> dict[tuple[str, str], str]:
+        """The newest state of each task with an update under way, by framework and task."""
+        return {k: str(q.pending[-1]["state"]) for k, q in self._queues.items() if q.pending}
+
     def resume(self, framework_id: str) -> None:
         """The framework has a new scheduler, which shall not wait for the next repetition."""
         for key, queue in self._queues.items():

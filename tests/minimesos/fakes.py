@@ -65,6 +65,11 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
+        self.alive: set[tuple[str, str]] = set()
+        self.states: dict[tuple[str, str], str] = {}
+
+    def report(self) -> tuple[set[tuple[str, str]], dict[tuple[str, str], str]]:
+        return self.alive, self.states
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments, **_: self.asked.append((name, *arguments))

@@ -22,7 +22,14 @@ EXECUTOR = Path(__file__).with_name("bare_executor.py")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RECORDED_COMMAND, RECORDED_TRACE = "exec python3 executor.py", "/var/log/executor.jsonl"
 RECORDED_WORK = "/var/lib/mesos"
-PLAIN = {"timestamp": 0, "executor_pid": 1, "port": 1, "Date": "now", "uuid": "update"}
+PLAIN = {
+    "timestamp": 0,
+    "unreachable_time": 0,
+    "executor_pid": 1,
+    "port": 1,
+    "Date": "now",
+    "uuid": "update",
+}
 # What a recording does not say about a call: headers and path of the broken ones.
 BROKEN_REVIVES: tuple[dict[str, str], ...] = (
     {"Mesos_Stream_Id": "00000000-0000-0000-0000-000000000000"},
@@ -50,6 +57,7 @@ class Replay:
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     uuids: dict[str, str] = field(default_factory=dict)  # recorded update -> ours
     recorded_master: str = ""
+    stopped: bool = False  # the agent's process, and the master has not noticed yet
     revives: int = 0
     answer: tuple[int, str] = (0, "")
     last: float = 0.0
@@ -71,6 +79,10 @@ class Replay:
                 break
             if "framework" in row:
                 self.step(row)
+            elif "agent process stopped" in row.get("note", ""):
+                self.stopped = True
+            elif "agent process continued" in row.get("note", ""):
+                self.cluster.run(self.cluster.mesos.restore(self.ours("S0")))
             elif "killed" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.lose_agent(self.ours("S0")))
             elif "fresh agent" in row.get("note", ""):
@@ -92,6 +104,9 @@ class Replay:
             self.call(name, kind, body)
             return
         self.last = row["t"]
+        if self.stopped and kind == "UPDATE":  # the master has missed enough pings
+            self.stopped = False
+            self.cluster.run(self.cluster.mesos.cut_off(self.ours("S0")))
         scheduler = self.schedulers[name]
         if row["dir"] == "http" and kind == "SUBSCRIBE":
             self.same(row, {"status": scheduler.status, "headers": scheduler.headers})
