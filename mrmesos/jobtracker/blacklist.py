@@ -2,8 +2,8 @@
 
 After Hadoop's JobInProgress.addTrackerTaskFailure and JobTracker.FaultyTrackersInfo. A host that a
 job avoided counts as faulty only once that job has succeeded, so a job whose own code is bad
-condemns nobody. Faults are forgiven one by one. Neither way is more than a third of the cluster
-given up: where everything fails, it is not the hosts.
+condemns nobody. Faults are forgiven one by one. Neither way is more than a third of the hosts
+given up that would do: where everything fails, it is not the hosts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from mrmesos.jobtracker.cluster import Agent
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
 
 HOSTS_NAMED = 5
 
@@ -29,8 +31,15 @@ class Faults:
     until: float = 0.0
 
 
-def _room_for_one_more(st: State, given_up: int) -> bool:
-    return 3 * (given_up + 1) <= len(st.cluster.hostnames())
+def _hosts_of(st: State, job: JobInProgress) -> set[str]:
+    """The hosts that could run all its tasks, were it not for failures."""
+    agents, demand = st.cluster.agents.values(), job.settings.demand
+    kinds = [kind for kind in TaskKind if job.tasks(kind)]
+    return {
+        agent.hostname
+        for agent in agents
+        if demand.suits(agent) and all(job.fits(kind, agent) for kind in kinds)
+    }
 
 
 def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
@@ -39,7 +48,7 @@ def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     count = job.failures_on[host] = job.failures_on.get(host, 0) + 1
     if count < job.settings.failures_per_host or host in job.shuns:
         return
-    if _room_for_one_more(st, len(job.shuns)):
+    if 3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job)):
         st.index.shun(job, host)
         job.count("BLACKLISTED_HOSTS")
 
@@ -51,7 +60,8 @@ def succeeded(st: State, job: JobInProgress) -> None:
         faults.count += 1
         more = faults.count - st.settings.faults_max
         given_up = sum(other.until > st.now for other in st.faults.values())
-        if more >= 0 and (faults.until > st.now or _room_for_one_more(st, given_up)):
+        third = len(st.cluster.hostnames()) // 3
+        if more >= 0 and (faults.until > st.now or given_up < third):
             faults.until = faults.since + (more + 1) * st.settings.forgive
             for agent in st.cluster.hosts.get(host, ()):
                 seen(st, agent)
@@ -78,18 +88,18 @@ def tick(st: State) -> None:
             faults.since += st.settings.forgive
         if not faults.count:
             del st.faults[host]
-    avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
-    shunning = [job for job in st.jobs.values() if job.shuns and job.place is not None]
-    if not avoided and not shunning:
+    if st.faults_checked == st.cluster.losses:
         return
-    known = st.cluster.hostnames()
-    for host in _too_many(avoided, known):
+    st.faults_checked = st.cluster.losses
+    avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
+    for host in _too_many(avoided, st.cluster.hostnames()):
         st.faults[host].until = 0.0
         for agent in st.cluster.hosts[host]:
             agent.avoid_until = 0.0
-    for job in shunning:
-        for host in _too_many(list(job.shuns), known):
-            st.index.forgive(job, host)
+    for job in st.jobs.values():
+        if job.shuns and job.state is JobState.RUNNING:
+            for host in _too_many(list(job.shuns), _hosts_of(st, job)):
+                st.index.forgive(job, host)
 
 
 def _too_many(hosts: list[str], known: set[str]) -> list[str]:

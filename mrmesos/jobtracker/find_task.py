@@ -254,13 +254,10 @@ class _Search:
 
     def _others(self, job: JobInProgress, kind: TaskKind) -> Callable[[Set[str]], bool]:
         """Whether the cluster has agents, beside some hosts, where the job's tasks could run."""
-        now, need = self._index.now, job.settings.need(kind)
-
-        def could(agent: Agent) -> bool:
-            large = all(agent.size.get(name, 0) >= amount for name, amount in need.items())
-            return large and job.suits(agent)
-
-        return lambda than: self._cluster.has_others(than, now, could)
+        now = self._index.now
+        return lambda than: self._cluster.has_others(
+            than, now, lambda agent: job.fits(kind, agent) and job.suits(agent)
+        )
 
     def _locality(self, task: TaskInProgress) -> Locality:
         hosts = task.split.hosts if task.split is not None else ()

@@ -186,6 +186,11 @@ class JobInProgress:
         reduces = len(self.running_reduces)
         return (reduces + 1) * self.settings.ratio <= len(self.running) - reduces
 
+    def fits(self, kind: TaskKind, agent: Agent) -> bool:
+        """Whether an agent, as far as it was ever seen free, is large enough for a task."""
+        need = self.settings.need(kind)
+        return all(agent.size.get(name, 0) >= amount for name, amount in need.items())
+
     def suits(self, agent: Agent) -> bool:
         """Whether its tasks may run on an agent at all."""
         return agent.hostname not in self.shuns and self.settings.demand.suits(agent)

@@ -45,6 +45,8 @@ class State:
     """Jobs whose reduces are to hear of map outputs."""
     faults: dict[str, Faults] = field(default_factory=dict)
     """Hosts on which jobs fared badly (blacklist.py)."""
+    faults_checked: int = 0
+    """After which losses in the cluster it was looked whether too many hosts are avoided."""
     # --- Mesos
     connected: bool = False
     suppressed: frozenset[str] = frozenset()

@@ -23,6 +23,7 @@ from tests.jobtracker.sim_base import DRAIN, EXPIRY, Faults
 from tests.jobtracker.sim_trackers import TrackerSide
 
 LIMIT_SECONDS = 4000.0
+BACKUPS_MAX = 2
 
 __all__ = ["Faults", "World"]
 
@@ -99,6 +100,7 @@ class World(TrackerSide):
                 if isinstance(action, RunAttempt) and tracker is not None
             ]
         for attempt, agent_id in attempts:
+            self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
             wanted = self.disks.get(attempt.job_id)
             assert wanted in (None, self.agents[agent_id].disk), "forbidden by constraints"
             away = self.away.get(agent_id)
@@ -138,6 +140,21 @@ class World(TrackerSide):
                 self.to_mesos = max(self.to_mesos, self.now + self.latency())
                 self.at(self.to_mesos - self.now, lambda: self.mesos_call(command, epoch))
 
+    def check_attempt(self, attempt_id: str, host: str) -> None:
+        """Not beside another attempt of its task, not a backup too many, and not where its job, or
+        all, start nothing any more.
+        """
+        job = self.core.state.jobs[parse_attempt(attempt_id).job_id]
+        attempt = job.running[attempt_id]
+        same = [other for other in attempt.task.running if other.agent == host]
+        assert same == [attempt], "two attempts of a task on one host"
+        assert len(attempt.task.running) <= 2
+        assert attempt.backup == (len(attempt.task.running) == 2)
+        assert job.backups <= BACKUPS_MAX, "more backups than allowed"
+        assert host not in job.shuns, "started on a host that the job came to avoid"
+        faults = self.core.state.faults.get(host)
+        assert faults is None or faults.until <= self.now, "started on a host that all avoid"
+
     def tick(self) -> None:
         self.tell(ev.Tick())
         for slot in self.core.state.held.values():
@@ -146,7 +163,7 @@ class World(TrackerSide):
 
     def submit(self) -> None:
         job_id = self.core.next_job_id()
-        maps, reduces = self.rng.choice([0, 1, 3, 8, 20]), self.rng.choice([0, 1, 1, 2, 4])
+        maps, reduces = self.rng.choice([0, 1, 3, 8, 20]), self.rng.choice([0, 1, 2, 4, 8])
         self.specs[job_id] = (maps, reduces)
         conf = {
             "map.memory.mb": str(self.rng.choice([128, 512, 1024])),
@@ -154,6 +171,10 @@ class World(TrackerSide):
             "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
             "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
             "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
+            "job.maxtaskfailures.per.tracker": str(self.rng.choice([1, 2, 3])),
+            "job.speculative.lag": str(self.rng.choice([1.0, 3.0])),
+            "job.speculative.speculative-cap-running-tasks": "0",
+            "job.speculative.minimum-allowed-tasks": str(BACKUPS_MAX),
             "job.constraints": self.rng.choice(["", "", "disk = ssd"]),
             "job.pool": self.rng.choice(["a", "b", ""]),
             "locality.wait.node": self.rng.choice(["0", "1", "3", "2 offers"]),
@@ -221,7 +242,7 @@ class World(TrackerSide):
             assert status.error is not None
             self.note(f"{job_id} failed: {status.error}")
             f = self.faults
-            may = f.attempt_fails or f.plan_fails or f.commit_fails or f.launch_fails
+            may = f.attempt_fails or f.bad_hosts or f.plan_fails or f.commit_fails or f.launch_fails
             assert may or status.error.kind is ErrorKind.LOST, status.error
 
     # --- Chaos

@@ -17,7 +17,12 @@ from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
 
 EXPIRY = 20.0
 DRAIN = 5.0
-CONF = {"tasktracker.expiry.seconds": str(EXPIRY), "maintenance.drain.seconds": str(DRAIN)}
+CONF = {
+    "tasktracker.expiry.seconds": str(EXPIRY),
+    "maintenance.drain.seconds": str(DRAIN),
+    "jobtracker.tasktracker.maxblacklists": "1",
+    "jobtracker.tasktracker.forgive.seconds": "15",
+}
 
 Amounts = dict[str, float]
 
@@ -65,6 +70,8 @@ class Faults:
     fetch_fails: float = 0.0
     partition: float = 0.0
     maintenance: float = 0.0
+    straggles: float = 0.0
+    bad_hosts: float = 0.0
     until: float = 120.0
 
 
@@ -78,6 +85,9 @@ class SimAgent:
     free: Amounts
     rack: str = ""
     disk: str = "ssd"
+    slowness: float = 1.0
+    bad: bool = False
+    """Most attempts fail here while there are faults."""
     away: ev.Unavailability | None = None
     alive: bool = True
     cut_off: bool = False
@@ -113,6 +123,10 @@ class SimTracker:
     done: int = 0
     reports: dict[str, AttemptReport] = field(default_factory=dict)
     running: dict[str, tuple[Attempt, float]] = field(default_factory=dict)
+    lasts: dict[str, float] = field(default_factory=dict)
+    """Seconds that an attempt takes, if nothing is missing."""
+    fetched: set[str] = field(default_factory=set)
+    """Reduce attempts that have all their input."""
     outputs: dict[str, dict[int, MapOutput]] = field(default_factory=dict)
     silent_until: float = 0.0
     answered: float = 0.0
@@ -140,6 +154,8 @@ def random_faults(rng: random.Random) -> Faults:
         fetch_fails=some(0.02),
         partition=some(0.02),
         maintenance=some(0.02),
+        straggles=some(0.2),
+        bad_hosts=some(0.5),
     )
 
 

@@ -78,7 +78,7 @@ class MesosSide(Base):
                 self.event(self.unacked[uuid])
             self.at(10.0, lambda: self.again(uuid))
 
-    def add_agent(self, disk: str = "ssd") -> None:
+    def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
         """One with an SSD is replaced by another, so that those who ask for it can go on."""
         self.counter += 1
         size = {
@@ -86,7 +86,10 @@ class MesosSide(Base):
             "mem": float(self.rng.choice([2048, 4096])),
         }
         rack = self.rng.choice(["", "/a", "/b"]) if self.racks else ""
-        agent = SimAgent(f"S{self.counter}", f"host{self.counter}", size, dict(size), rack, disk)
+        host = hostname or f"host{self.counter}"
+        agent = SimAgent(f"S{self.counter}", host, size, dict(size), rack, disk)
+        agent.slowness = 4.0 if self.chance(self.faults.straggles) else 1.0
+        agent.bad = self.chance(self.faults.bad_hosts)
         self.agents[agent.id] = agent
 
     def allocation(self) -> None:
@@ -284,7 +287,8 @@ class MesosSide(Base):
                     self.slot_over(slot, "TASK_LOST", "REASON_AGENT_REMOVED")
         if self.connected:
             self.event(ev.AgentLost(agent.id))
-        self.at(self.rng.uniform(1, 20), partial(self.add_agent, agent.disk))
+        again = self.rng.choice([agent.hostname, ""])  # the same machine, with a new agent id
+        self.at(self.rng.uniform(1, 20), partial(self.add_agent, agent.disk, again))
 
     def plan_maintenance(self, agent: SimAgent) -> None:
         """The operator wants a machine for a while, and may think better of it."""

@@ -36,12 +36,7 @@ class TrackerSide(MesosSide):
             return
         tracker.sequence += 1
         progress = [
-            AttemptProgress(
-                attempt_id=attempt_id,
-                progress=self.rng.random(),
-                fetch_failed=self.missing(tracker, attempt)[1],
-            )
-            for attempt_id, (attempt, _) in tracker.running.items()
+            self.progress(tracker, attempt, since) for attempt, since in tracker.running.values()
         ]
         beat = hb.Heartbeat(
             tracker_id=tracker.id,
@@ -121,7 +116,25 @@ class TrackerSide(MesosSide):
         self.launched.add(attempt.attempt_id)
         slot.attempt = attempt.attempt_id
         tracker.running[attempt.attempt_id] = (attempt, self.now)
-        self.at(self.rng.uniform(0.05, 5.0), lambda: self.work(tracker, attempt))
+        lasts = self.rng.uniform(0.05, 5.0) * tracker.agent.slowness
+        if self.chance(self.faults.straggles):
+            lasts *= 8
+        tracker.lasts[attempt.attempt_id] = lasts
+        self.at(lasts, lambda: self.work(tracker, attempt))
+
+    def progress(self, tracker: SimTracker, attempt: Attempt, since: float) -> AttemptProgress:
+        """How far it is; it never goes back behind what it has fetched."""
+        name, bad = attempt.attempt_id, list[str]()
+        if name not in tracker.fetched and not isinstance(attempt.task, MapTask):
+            waits, bad = self.missing(tracker, attempt)
+            if not waits and self.rng.random() < 0.5:
+                tracker.fetched.add(name)
+        return AttemptProgress(
+            attempt_id=name,
+            progress=min(0.99, (self.now - since) / tracker.lasts[name]),
+            fetch_failed=bad,
+            fetched=name in tracker.fetched,
+        )
 
     def missing(self, tracker: SimTracker, attempt: Attempt) -> tuple[bool, list[str]]:
         """Whether a reduce still waits for map outputs, and those that it cannot fetch."""
@@ -144,9 +157,10 @@ class TrackerSide(MesosSide):
     def work(self, tracker: SimTracker, attempt: Attempt) -> None:
         if tracker.gone or attempt.attempt_id not in tracker.running:
             return
-        if self.chance(self.faults.attempt_fails):
+        bad_luck = 0.8 if tracker.agent.bad else self.faults.attempt_fails
+        if self.chance(bad_luck):
             self.finish(tracker, attempt.attempt_id, AttemptState.FAILED)
-        elif self.missing(tracker, attempt)[0]:
+        elif attempt.attempt_id not in tracker.fetched and self.missing(tracker, attempt)[0]:
             self.at(0.5, lambda: self.work(tracker, attempt))
         else:
             self.finish(tracker, attempt.attempt_id, AttemptState.SUCCEEDED)

@@ -94,7 +94,7 @@ def test_never_more_than_a_third_of_the_hosts() -> None:
     assert started(hands.fail(long(job, "m0"))) == []
     hands.offer("b")
     assert started(hands.fail(long(job, "m0.1"))) == ["m1"], "one of five will do, two are too many"
-    hands.offer("f", cpus=0.1)
+    hands.offer("f")
     assert started(hands.fail(long(job, "m1"))) == [], "but two of six"
 
 
@@ -205,3 +205,13 @@ def test_a_slot_on_an_avoided_host_ends_with_its_attempt() -> None:
     commands = hands.end(long(running, "m0"))
     assert started(commands) == []
     assert of(commands, EndSlot)
+
+
+def test_the_hosts_that_count_are_those_that_would_do() -> None:
+    hands = Hands()
+    known(hands, "abcd")
+    hands.offer("e", "f", mem=1500)
+    job = hands.job(maps=1, map_memory_mb="2048", job_constraints="hostname in a,b", **ONCE)
+    hands.offer("a")
+    hands.fail(long(job, "m0"))
+    assert not hands.core.state.jobs[job].shuns, "two could run it"

@@ -7,6 +7,7 @@ prints its last events.
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 
@@ -61,10 +62,21 @@ def test_in_peace_every_job_succeeds_at_once() -> None:
         assert len(world.committed) == 3
         for status in world.core.job_statuses():
             job = status.counters["job"]
-            assert job.get("LAUNCHED_MAPS", 0) == status.maps.total, "a map ran twice"
+            first = job.get("LAUNCHED_MAPS", 0) - job.get("SPECULATIVE_MAPS", 0)
+            assert first == status.maps.total, "a map ran twice, and was not slow"
             # A reduce may have to make room for maps, with an early slowstart on a tiny cluster.
             killed = job.get("KILLED_REDUCES", 0)
             assert job.get("LAUNCHED_REDUCES", 0) - killed == status.reduces.total
+
+
+def test_worlds_have_slow_tasks_and_hosts_that_fail() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(40):
+        for status in run_seed(seed).core.job_statuses():
+            seen.update(status.counters["job"])
+    assert seen["SPECULATIVE_MAPS"] > 10
+    assert seen["SPECULATIVE_REDUCES"] > 1
+    assert seen["BLACKLISTED_HOSTS"] > 5
 
 
 def test_lost_and_late_messages_alone_never_fail_a_job() -> None:
