@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow lint types check bench bench-small bench-peers clean
+.PHONY: help setup demo test test-slow test-hdfs lint types check bench bench-small bench-peers clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -22,10 +22,13 @@ demo: setup      ## the main job: words of the standard library's sources, check
 	$(BIN)/python examples/wordcount/demo.py
 
 test: setup      ## the tests that take minutes, not the slow ones
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow and not hdfs"
 
 test-slow: setup ## the slow ones
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow and not hdfs"
+
+test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
+	$(BIN)/python -m pytest -q -m hdfs tests/hdfs
 
 lint: setup      ## ruff: rules and formatting
 	$(BIN)/ruff check .

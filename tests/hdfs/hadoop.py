@@ -25,6 +25,7 @@ HADOOP = "3.4.1"
 POM = Path(__file__).with_name("hadoop-pom.xml")
 FETCH_SECONDS = 900.0
 START_SECONDS = 120.0
+DEADLINE = 120.0
 STOP_SECONDS = 15.0
 HOSTS = ("dn0.hdfs.test", "dn1.hdfs.test", "dn2.hdfs.test")
 BLOCK_SIZE = 1 << 20
@@ -109,21 +110,25 @@ class Hdfs:
     def conf_dir(self) -> Path:
         return self.work_dir / "client"
 
-    def start(self) -> None:
-        common = {
+    @property
+    def _common(self) -> dict[str, str]:
+        return {
             "fs.defaultFS": self.uri,
             "hadoop.tmp.dir": str(self.work_dir / "tmp"),
-            "hadoop.security.token.service.use_ip": "true",
-            "net.topology.node.switch.mapping.impl": (
-                "org.apache.hadoop.net.TableMapping"  # without a table: asks no script, no DNS
-            ),
+            # Without a table it asks no script and no name server.
+            "net.topology.node.switch.mapping.impl": "org.apache.hadoop.net.TableMapping",
         }
-        storage = {
+
+    @property
+    def _storage(self) -> dict[str, str]:
+        return {
             "dfs.blocksize": str(BLOCK_SIZE),
             "dfs.replication": "2",
             "dfs.namenode.http-address": self.http_address,
             "dfs.namenode.fs-limits.min-block-size": "1",
         }
+
+    def start(self) -> None:
         name_node = {
             "dfs.namenode.name.dir": str(self.work_dir / "name"),
             "dfs.namenode.datanode.registration.ip-hostname-check": "false",
@@ -133,15 +138,16 @@ class Hdfs:
             "dfs.heartbeat.interval": "1",
             "dfs.stream-buffer-size": "65536",
         }
-        _write_conf(self.conf_dir, common, storage)
-        _write_conf(self.work_dir / "nn", common, storage | name_node)
+        _write_conf(self.conf_dir, self._common, self._storage)
+        _write_conf(self.work_dir / "nn", self._common, self._storage | name_node)
         self._java("format", "nn", "namenode.NameNode", "-format", "-nonInteractive").wait(60)
         self.processes["nn"] = self._java("nn", "nn", "namenode.NameNode")
         for number in range(len(HOSTS)):
-            self.start_datanode(number, common | storage)
-        wait_until(self._ready, START_SECONDS, lambda: f"HDFS did not start:\n{self.logs()}")
+            self.start_datanode(number)
+        self.wait_ready()
 
-    def start_datanode(self, number: int, conf: dict[str, str]) -> None:
+    def start_datanode(self, number: int) -> None:
+        """Start it, with what it stored before."""
         name = f"dn{number}"
         own = {
             "dfs.datanode.hostname": HOSTS[number],
@@ -153,8 +159,12 @@ class Hdfs:
             "dfs.blockreport.initialDelay": "0",
             "dfs.datanode.du.reserved": "0",
         }
-        _write_conf(self.work_dir / name, conf, own)
+        _write_conf(self.work_dir / name, self._common | self._storage, own)
         self.processes[name] = self._java(name, name, "datanode.DataNode")
+
+    def wait_ready(self) -> None:
+        """Wait until all DataNodes have reported."""
+        wait_until(self._ready, START_SECONDS, lambda: f"HDFS did not start:\n{self.logs()}")
 
     def kill_datanode(self, number: int) -> None:
         """As when the power goes."""
@@ -203,7 +213,7 @@ class Hdfs:
 
 
 def _write_conf(directory: Path, core: dict[str, str], hdfs: dict[str, str]) -> None:
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     for name, values in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
         properties = "".join(
             f"  <property><name>{key}</name><value>{value}</value></property>\n"
@@ -217,7 +227,7 @@ def _write_conf(directory: Path, core: dict[str, str], hdfs: dict[str, str]) -> 
         "log4j.appender.console.layout=org.apache.log4j.SimpleLayout\n"
     )
     for page in ("hdfs", "datanode"):  # Hadoop's own are not in its jars, and WebHDFS needs none
-        (directory / "webapps" / page).mkdir(parents=True)
+        (directory / "webapps" / page).mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager
