@@ -37,7 +37,7 @@ def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
             lines = _lines_of_one_length(batch.column(one), batch.field(one))
             if lines is not None:
                 return lines
-    keys, values = (_rendered(batch.column(name), batch.field(name)) for name in ("key", "value"))
+    keys, values = (rendered(batch.column(name), batch.field(name)) for name in ("key", "value"))
     if keys.null_count or values.null_count:
         some = pc.or_(keys.is_valid(), values.is_valid())
         keys, values = keys.filter(some), values.filter(some)
@@ -51,9 +51,13 @@ def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
     else:
         between = pa.scalar(separator.encode(), pa.large_binary())
     nothing = pa.scalar(b"", pa.large_binary())
-    lines = pc.binary_join_element_wise(keys, between, values, newline, nothing)
-    start, end = np.frombuffer(lines.buffers()[1], np.int64)[[lines.offset, -1]]
-    return lines.buffers()[2].slice(int(start), int(end - start))
+    return content(pc.binary_join_element_wise(keys, between, values, newline, nothing))
+
+
+def content(texts: pa.Array) -> pa.Buffer:
+    """The bytes of a large_binary array that a kernel has made, one value after another."""
+    start, end = np.frombuffer(texts.buffers()[1], np.int64)[[texts.offset, -1]]
+    return texts.buffers()[2].slice(int(start), int(end - start))
 
 
 def _lines_of_one_length(column: pa.Array, field: pa.Field) -> pa.Buffer | None:
@@ -88,18 +92,18 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, list | tuple | dict):
-        return _json(_jsonable(value))
+        return _json(jsonable(value))
     return str(value)
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """`value` in what JSON knows: numbers, text, booleans and None stay, others become text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, dict):
-        return {_json_key(name): _jsonable(item) for name, item in value.items()}
+        return {_json_key(name): jsonable(item) for name, item in value.items()}
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return _text(value)
@@ -112,14 +116,14 @@ def _json_key(name: Any) -> str:
     return name if isinstance(name, str) else _text(name)
 
 
-def _rendered(column: pa.Array, field: pa.Field) -> pa.Array:
+def rendered(column: pa.Array, field: pa.Field) -> pa.Array:
     """A large_binary array of what `render` gives for each element."""
     kind = column.type
     if is_pickled(field):
         # Written by this job's own tasks, which run its author's code anyway.
         return _each(None if raw is None else pickle.loads(raw) for raw in column.to_pylist())  # noqa: S301
     if pa.types.is_dictionary(kind):
-        return _rendered(column.dictionary_decode(), field)
+        return rendered(column.dictionary_decode(), field)
     if is_bytes(kind):
         return column.cast(pa.large_binary())
     if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
@@ -224,7 +228,7 @@ def _is_tuple(kind: pa.DataType) -> bool:
 
 
 def _plain(value: Any, kind: pa.DataType) -> Any:
-    """`value` as JSON has it: tuples' structs as lists, maps as dicts, the rest as `_jsonable`."""
+    """`value` as JSON has it: tuples' structs as lists, maps as dicts, the rest as `jsonable`."""
     if value is None:
         return None
     if pa.types.is_struct(kind):
@@ -238,7 +242,7 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
         }
     if _is_list(kind):
         return [_plain(item, kind.value_type) for item in value]
-    return _jsonable(value)
+    return jsonable(value)
 
 
 def _is_list(kind: pa.DataType) -> bool:

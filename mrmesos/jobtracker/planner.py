@@ -87,10 +87,12 @@ def _import_io() -> None:
 def plan(command: PlanJob) -> Event:
     """Find the splits, refuse an output that exists, make its `_temporary`."""
     from mrmesos.io.commit import OutputCommitter
+    from mrmesos.io.formats.planning import check_output
     from mrmesos.io.splits import plan_sources
 
     spec = command.spec
     try:
+        check_output(spec.output_format)
         committer = OutputCommitter(spec.output)
         committer.check_absent()  # before the inputs are listed, which may take long
         splits = plan_sources(spec.all_sources(), Conf(spec.conf))

@@ -298,7 +298,7 @@ def test_pickles_do_not_mix_with_readable_values(
 def test_what_text_cannot_say_names_the_file(tmp_path: Path) -> None:
     far = pa.array([2**62], pa.timestamp("s"))
     batch = pa.RecordBatch.from_arrays([far, far], names=["key", "value"])
-    with pytest.raises(OutputError, match=r"part: key timestamp.* cannot be written as text"):
+    with pytest.raises(OutputError, match=r"part: key timestamp.* cannot be written by TextOutput"):
         write(TextOutput(), tmp_path / "part", [batch])
 
 
@@ -339,7 +339,8 @@ def test_a_full_disk_names_the_file(
 def test_giving_up_is_silent(
     tmp_path: Path, fmt: OutputFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mrmesos.io.output._ROW_GROUP_BYTES", 1)  # so that one is written at once
+    # So that one is written at once.
+    monkeypatch.setattr("mrmesos.io.table_output._ROW_GROUP_BYTES", 1)
     writer = open_writer(fmt, LOCAL, str(tmp_path / "part"))
     writer.write(batches()[0])
     writer.abort()

@@ -40,7 +40,7 @@ def _rows(piece: FileSlice, file: Any, reader: Any, fmt: ParquetInput) -> Iterat
     filtered = [name for name, _, _ in fmt.filters]
     check_columns(uri, schema, (*fmt.columns, *filtered))
     names = list(fmt.columns) or schema.names
-    if not names:
+    if not names and reader.metadata.num_rows:
         raise InputError(f"{uri}: has no columns, so there is nothing to read")
     wanted = names + [name for name in dict.fromkeys(filtered) if name not in names]
     condition = _condition(uri, schema, fmt.filters)

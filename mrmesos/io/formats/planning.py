@@ -1,19 +1,30 @@
-"""What a JobTracker has to know of input formats: whether they can be read with, and cut."""
+"""What a JobTracker has to know of formats: whether they can be read or written with, and cut."""
 
 from __future__ import annotations
 
 from mrmesos.api.formats import (
+    ArrowOutput,
     CsvInput,
+    CsvOutput,
     FixedWidthInput,
     InputFormat,
     KeyValueTextInput,
+    OrcOutput,
+    OutputFormat,
     ParquetInput,
+    ParquetOutput,
     TextInput,
     WholeFileInput,
 )
-from mrmesos.io.filesystem import InputError
+from mrmesos.io.filesystem import InputError, OutputError
 
 _BYTES_MAX = 1 << 30
+_WHOLE_FILE_CODECS = ("none", "gzip", "bz2", "zstd", "lz4", "xz")
+_CODECS: dict[type, tuple[str, ...]] = {
+    ArrowOutput: ("none", "lz4", "zstd"),
+    ParquetOutput: ("none", "snappy", "gzip", "brotli", "lz4", "zstd"),
+    OrcOutput: ("none", "snappy", "gzip", "lz4", "zstd"),
+}
 _OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in")
 
 
@@ -68,6 +79,17 @@ def check_input(fmt: InputFormat) -> None:
     _check_number(fmt, "max_line_bytes", longest, 1, _BYTES_MAX)
 
 
+def check_output(fmt: OutputFormat) -> None:
+    """Raise OutputError, naming the field, where a format cannot be written with."""
+    known = _CODECS.get(type(fmt), _WHOLE_FILE_CODECS)
+    if fmt.compression not in known:
+        raise OutputError(
+            f"{_name(fmt)}(compression={fmt.compression!r}): write one of {', '.join(known)}"
+        )
+    if isinstance(fmt, CsvOutput):
+        _check_character(fmt, "separator", fmt.separator, OutputError)
+
+
 def _check_text(fmt: InputFormat, encoding: str, errors: str) -> None:
     if errors not in ("replace", "strict"):
         raise InputError(f"{_name(fmt)}(errors={errors!r}): write 'replace' or 'strict'")
@@ -89,9 +111,14 @@ def _check_encoding(fmt: InputFormat, encoding: str) -> None:
         raise InputError(f"{_name(fmt)}(encoding={encoding!r}): Python knows no such") from None
 
 
-def _check_character(fmt: InputFormat, field: str, text: str) -> None:
+def _check_character(
+    fmt: InputFormat | OutputFormat,
+    field: str,
+    text: str,
+    error: type[InputError] | type[OutputError] = InputError,
+) -> None:
     if len(text) != 1 or not text.isascii() or text in "\r\n":
-        raise InputError(f"{_name(fmt)}({field}={text!r}): write one ASCII character")
+        raise error(f"{_name(fmt)}({field}={text!r}): write one ASCII character")
 
 
 def _check_number(fmt: InputFormat, field: str, number: int, least: int, most: int) -> None:
@@ -99,5 +126,5 @@ def _check_number(fmt: InputFormat, field: str, number: int, least: int, most: i
         raise InputError(f"{_name(fmt)}({field}={number}): write {least} to {most}")
 
 
-def _name(fmt: InputFormat) -> str:
+def _name(fmt: InputFormat | OutputFormat) -> str:
     return type(fmt).__name__

@@ -45,18 +45,11 @@ def read_split(
             from mrmesos.io.formats.delimited import read_csv
 
             return read_csv(split, fmt, batch_bytes=batch_bytes)
-        case ParquetInput():
-            from mrmesos.io.formats.parquet import read_parquet
+        case ParquetInput() | ArrowInput() | OrcInput():
+            from mrmesos.io.formats.tables import for_records
 
-            return read_parquet(split, fmt)
-        case ArrowInput():
-            from mrmesos.io.formats.tables import read_arrow
-
-            return read_arrow(split, fmt)
-        case OrcInput():
-            from mrmesos.io.formats.tables import read_orc
-
-            return read_orc(split, fmt)
+            tables = _read_tables(split, fmt)
+            return for_records(tables) if records else tables
         case FixedWidthInput():
             from mrmesos.io.formats.fixed import read_fixed_width
 
@@ -65,3 +58,17 @@ def read_split(
             from mrmesos.io.formats.fixed import read_whole_files
 
             return read_whole_files(split, fmt)
+
+
+def _read_tables(split: Split, fmt: ParquetInput | ArrowInput | OrcInput) -> Iterator[InputBatch]:
+    from mrmesos.io.formats.tables import read_arrow, read_orc
+
+    match fmt:
+        case ParquetInput():
+            from mrmesos.io.formats.parquet import read_parquet
+
+            return read_parquet(split, fmt)
+        case ArrowInput():
+            return read_arrow(split, fmt)
+        case OrcInput():
+            return read_orc(split, fmt)

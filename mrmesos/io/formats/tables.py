@@ -56,6 +56,34 @@ def check_columns(uri: str, schema: pa.Schema, wanted: Sequence[str]) -> None:
             raise InputError(f"{uri}: has no column {name!r}, but {', '.join(schema.names)}")
 
 
+def for_records(batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
+    """The batches with times that Python can hold: of microseconds, where they are finer."""
+    for given in batches:
+        if not any(_is_fine(kind) for kind in _kinds(given.batch.schema)):
+            yield given
+            continue
+        columns = given.columns
+        coarse = [
+            column.cast(pa.timestamp("us", column.type.tz), safe=False)
+            if _is_fine(column.type)
+            else column
+            for column in columns.columns
+        ]
+        batch = pa.RecordBatch.from_arrays(coarse, names=columns.schema.names)
+        yield as_input(given.uri, batch, given.places, given.stored)
+
+
+def _kinds(schema: pa.Schema) -> Iterator[pa.DataType]:
+    for field in schema:
+        yield field.type
+        if pa.types.is_struct(field.type):
+            yield from (child.type for child in field.type)
+
+
+def _is_fine(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) and kind.unit == "ns")
+
+
 def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -> InputBatch:
     """Columns of a file as what the mapper sees; `key` and `value` alone are just these.
 
