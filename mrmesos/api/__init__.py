@@ -35,6 +35,7 @@ from mrmesos.api.tasks import (
     TotalOrder,
     pairs,
 )
+from mrmesos.api.text import words
 
 __all__ = [
     "Aggregate",
@@ -77,4 +78,5 @@ __all__ = [
     "TotalOrder",
     "WholeFileInput",
     "pairs",
+    "words",
 ]
