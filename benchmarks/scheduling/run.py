@@ -100,6 +100,21 @@ def slow_agents() -> Iterator[Line]:
     yield Line("slow agents: wasted, of used CPUs", percent(wasted), "", True)
 
 
+def bad_hosts() -> Iterator[Line]:
+    """One host in twenty on which nine attempts of ten fail: nobody avoids it, jobs do, all do."""
+    spec = load(HERE / "bad-hosts.toml")
+    never = 1_000_000
+    for who, conf in (
+        ("nobody", {"job.maxtaskfailures.per.tracker": never}),
+        ("each job for itself", {"jobtracker.tasktracker.maxblacklists": never}),
+        ("all", {}),
+    ):
+        result = figures(simulate(change(spec, conf={**spec.conf, **conf})))
+        small, failed = result["by_maps"]["10-99"], result["counts"]["attempts_ended"]["FAILED"]
+        found = f"{failed:,}, {small['response_median']:.0f} s, {small['response_95']:.0f} s"
+        yield Line(f"bad hosts, avoided by {who}: failures, median, 95 %", found, "", True)
+
+
 def facebook(swim: str, share: float) -> Iterator[Line]:
     """A day, or its beginning, of Facebook's jobs in 2010 on 3,000 agents."""
     spec = change(load(HERE / "facebook.toml"), swim=SwimSpec(file=swim, share=share))
@@ -126,7 +141,7 @@ def main() -> int:
     parser.add_argument("--swim", help="a SWIM file of Facebook's jobs in 2010")
     parser.add_argument("--share", type=float, default=1.0, help="its first lines only")
     options = parser.parse_args()
-    lines = [*mesos_paper(), *busy(), *one_host(), *slow_agents()]
+    lines = [*mesos_paper(), *busy(), *one_host(), *slow_agents(), *bad_hosts()]
     if options.swim is not None:
         lines.extend(facebook(options.swim, options.share))
     rows = [(line.what, line.found, line.wanted, "" if line.good else "MISSED") for line in lines]
