@@ -98,7 +98,8 @@ class Agent:
     id: str
     hostname: str
     address: str
-    seen: float
+    seen: float = 0.0
+    """When it last offered anything."""
     tracker: Tracker | None = None
     rack: str = ""
     """Empty where it is not known."""
@@ -165,27 +166,24 @@ class Cluster:
     avoiding_until: float = 0.0
     """When none is avoided any more, at the latest."""
 
-    def see_agent(
-        self, agent_id: str, hostname: str, address: str, now: float, rack: str = ""
-    ) -> tuple[Agent, bool]:
-        """The agent of an offer, and whether it or its rack is new."""
+    def see_agent(self, agent_id: str, hostname: str, address: str, rack: str) -> Agent:
+        """The agent of an offer, which or whose rack may be new."""
         agent = self.agents.get(agent_id)
-        if agent is not None and agent.rack == rack:
-            agent.seen = now
-            return agent, False
         if agent is None:
-            agent = self.agents[agent_id] = Agent(agent_id, hostname, address, now)
+            agent = self.agents[agent_id] = Agent(agent_id, hostname, address)
             for host in agent.hosts:
                 self.hosts.setdefault(host, []).append(agent)
+        elif agent.rack == rack:
+            return agent
         self._leave_rack(agent)
-        agent.seen, agent.rack = now, rack
+        agent.rack = rack
         if rack:
             known = self.racks.setdefault(rack, Rack())
             self.rack_changes += 1
             known.version = self.rack_changes
             for host in agent.hosts:
                 known.hosts[host] = known.hosts.get(host, 0) + 1
-        return agent, True
+        return agent
 
     def _leave_rack(self, agent: Agent) -> None:
         rack = self.racks.get(agent.rack)

@@ -271,7 +271,14 @@ class JobIndex:
             return False  # every job of any_level is of rack_level
         if self.demands.special or self.shunned or agent.away is not None or GPUS in agent.size:
             return False
-        return not any(self.hosts.get(host) for host in agent.hosts)
+        return not self.stores(agent)
+
+    def stores(self, agent: Agent) -> bool:
+        """Whether maps wait whose data the agent has. Read after `flush`."""
+        hosts = agent.hosts
+        if len(hosts) == 1:  # as with most
+            return bool(self.hosts.get(hosts[0]))
+        return any(self.hosts.get(host) for host in hosts)
 
     def job_of(self, bit: int) -> JobInProgress:
         """The job that has this bit."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker import blacklist, maintenance
+from mrmesos.jobtracker import blacklist, maintenance, spares
 from mrmesos.jobtracker.budget import Budget
 from mrmesos.jobtracker.cluster import Agent, Slot, Tracker
-from mrmesos.jobtracker.commands import AcceptOffers, DeclineOffers, ShutdownTracker, SlotLaunch
+from mrmesos.jobtracker.commands import (
+    AcceptOffers,
+    DeclineOffers,
+    ShutdownTracker,
+    SlotLaunch,
+    SpareLaunch,
+)
 from mrmesos.jobtracker.events import Offer
 from mrmesos.jobtracker.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.orders import start_attempt
@@ -32,13 +38,14 @@ class _Offered:
     role: str
     offers: list[Offer]
     resources: Sequence[Resource]
+    free: Amounts
+    """What can be taken of them; read after `_read`."""
     idle: bool
     """All passed it over not long ago."""
-    free: Amounts = field(default_factory=dict)
-    """What can be taken."""
     pool: Pool | None = None
     """Takes it; made for the first task that is found."""
     launches: list[SlotLaunch] = field(default_factory=list)
+    spare: SpareLaunch | None = None
     choice: Choice = NOTHING
 
 
@@ -50,21 +57,22 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     offered = _by_agent(st, offers)
     _read(st, offered)
     st.index.count_idle(sum([entry.idle for entry in offered]))
-    _place(st, [entry for entry in offered if entry.agent.takes(st.now)])
+    _place(st, _nearest_first(st, [e for e in offered if e.agent.takes(st.now)]))
+    _place_spares(st, offered)
     _note_passed(st, offered)
     _answer(st, offered)
 
 
 def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
     offered: dict[tuple[str, str], _Offered] = {}
-    now, known_trackers = st.now, st.cluster.trackers
+    now, agents, known_trackers = st.now, st.cluster.agents, st.cluster.trackers
     for offer in offers:
-        agent, new = st.cluster.see_agent(
-            offer.agent_id, offer.hostname, offer.address, now, offer.rack
-        )
-        if new:
+        agent = agents.get(offer.agent_id)
+        if agent is None or agent.rack != offer.rack:
+            agent = st.cluster.see_agent(offer.agent_id, offer.hostname, offer.address, offer.rack)
             st.index.see_agent(agent)
             blacklist.seen(st, agent)
+        agent.seen = now
         if offer.attributes != agent.attributes:
             agent.has(offer.attributes)
         if offer.unavailability != agent.away:
@@ -76,7 +84,7 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
         entry = offered.get(key)
         if entry is None:
             idle = agent.passed is not None and now - agent.passed <= COME_BACK_SECONDS
-            offered[key] = _Offered(agent, offer.role, [offer], offer.resources, idle)
+            offered[key] = _Offered(agent, offer.role, [offer], offer.resources, agent.free, idle)
         else:
             entry.offers.append(offer)
             entry.resources = (*entry.resources, *offer.resources)
@@ -115,6 +123,18 @@ def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
         st.index.chances.passed += passed and not unused
         entry.agent.passed = st.now if passed else None
     st.index.count_idle(-taken)
+
+
+def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
+    """First the agents with data of maps that wait: a job has nothing to wait for, nor to take
+    from afar, while its own agents are among those offered.
+    """
+    st.index.flush()
+    stores = st.index.stores
+    near = [entry for entry in offered if stores(entry.agent)]
+    if not near or len(near) == len(offered):
+        return offered
+    return near + [entry for entry in offered if not stores(entry.agent)]
 
 
 def _place(st: State, taking: list[_Offered]) -> None:
@@ -170,6 +190,22 @@ def _place_one(st: State, entry: _Offered, budget: Budget | None) -> bool:
     return True
 
 
+def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
+    wanted = spares.missing(st)
+    budget = Budget(st) if wanted > 0 and st.settings.cap else None
+    for entry in offered if wanted > 0 else ():
+        agent = entry.agent
+        if wanted <= 0 or agent.tracker is not None or not agent.takes(st.now):
+            continue
+        pool = Pool(entry.resources)
+        free = pool.free if budget is None else budget.within(pool.free)
+        entry.spare = spares.place(st, agent, entry.role, free, pool)
+        if entry.spare is not None:
+            wanted -= 1
+            if budget is not None:
+                budget.spend(st.settings.tracker, spares.NEED)
+
+
 def _new_tracker(st: State, entry: _Offered, pool: Pool) -> Tracker:
     resources = pool.take(st.settings.tracker)
     agent = entry.agent
@@ -179,13 +215,14 @@ def _new_tracker(st: State, entry: _Offered, pool: Pool) -> Tracker:
 
 
 def _answer(st: State, offered: Iterable[_Offered]) -> None:
-    hungry = st.hungry()
+    hungry = bool(spares.wanted_roles(st))
     declined: dict[float, list[str]] = {}
     for entry in offered:
         refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
         offer_ids = [offer.offer_id for offer in entry.offers]
-        if entry.launches:
-            st.emit(AcceptOffers(tuple(offer_ids), tuple(entry.launches), refuse))
+        if entry.launches or entry.spare is not None:
+            launches = tuple(entry.launches)
+            st.emit(AcceptOffers(tuple(offer_ids), launches, refuse, entry.spare))
         elif refuse in declined:
             declined[refuse] += offer_ids
         else:

@@ -16,6 +16,7 @@ from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.orders import kill_attempt, kill_slot
 from mrmesos.jobtracker.room import Room
+from mrmesos.jobtracker.spares import dispensable
 from mrmesos.jobtracker.state import State
 from mrmesos.mesos.resources import describe
 from mrmesos.wire.ids import TaskKind
@@ -38,7 +39,15 @@ FORGET_AGENT_SECONDS = 3600.0
 
 def tick(st: State) -> None:
     """Look at everything that has a deadline."""
+    heard_since = st.now - st.settings.tracker_expiry
+    idle_since = st.now - st.settings.tracker_idle
     for tracker in list(st.cluster.trackers.values()):
+        if tracker.state is TrackerState.LIVE and (tracker.heard or 0.0) >= heard_since:
+            if tracker.slots or (tracker.outputs and any(tracker.outputs.values())):
+                tracker.idle_since = None
+                continue
+            if tracker.idle_since is not None and tracker.idle_since > idle_since:
+                continue
         _watch_tracker(st, tracker)
     st.index.tick()
     _watch_slots(st)
@@ -69,7 +78,7 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
         tracker.idle_since = None
     elif tracker.idle_since is None:
         tracker.idle_since = st.now
-    elif st.now - tracker.idle_since >= st.settings.tracker_idle:
+    elif st.now - tracker.idle_since >= st.settings.tracker_idle and dispensable(st, tracker):
         trackers.leave(st, tracker, "nothing to do")
 
 
