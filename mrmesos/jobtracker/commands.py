@@ -53,12 +53,29 @@ class SlotLaunch:
 
 
 @dataclass(frozen=True, slots=True)
+class SpareLaunch:
+    """One Mesos task to launch that brings up a TaskTracker ahead of need, and runs nothing."""
+
+    slot_id: str
+    tracker_id: str
+    agent_id: str
+    resources: tuple[Mapping[str, Any], ...]
+    tracker_resources: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptOffers:
     """Accept offers of one agent with these launches; the rest is filtered for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     launches: tuple[SlotLaunch, ...]
     refuse_seconds: float
+    spare: SpareLaunch | None = None
+
+    @property
+    def tasks(self) -> tuple[SlotLaunch | SpareLaunch, ...]:
+        """All that is launched."""
+        return self.launches if self.spare is None else (*self.launches, self.spare)
 
 
 @dataclass(frozen=True, slots=True)

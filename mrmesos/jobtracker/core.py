@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker import lifecycle, maintenance, offers, slots, trackers, watch
+from mrmesos.jobtracker import lifecycle, maintenance, offers, slots, spares, trackers, watch
 from mrmesos.jobtracker.cluster import SlotState
 from mrmesos.jobtracker.commands import Command, Reconcile, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
@@ -117,7 +117,7 @@ class JobTracker:
         """Suppress the roles that no task waits for, and revive those that one does."""
         st = self.state
         roles = st.settings.roles
-        wanted = st.wanted_roles()
+        wanted = spares.wanted_roles(st)
         unwanted = roles - wanted - st.suppressed
         if unwanted:
             st.suppressed |= unwanted

@@ -12,7 +12,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tenacity
 
@@ -28,7 +28,6 @@ from mrmesos.jobtracker.commands import (
     Reconcile,
     Revive,
     ShutdownTracker,
-    SlotLaunch,
     Suppress,
 )
 from mrmesos.jobtracker.driver import Driver
@@ -339,25 +338,25 @@ class DriverCalls:
 
     def _accept(self, command: AcceptOffers) -> None:
         """Launch. An ACCEPT is never sent twice: the second would declare running slots lost."""
-        tasks = [task_info(launch, self._command) for launch in command.launches]
+        tasks = [task_info(launch, self._command) for launch in command.tasks]
         operations = [{"type": "LAUNCH", "launch": {"task_infos": tasks}}]
         try:
             sent = self._driver.acceptOffers(
                 command.offer_ids, operations, {"refuse_seconds": command.refuse_seconds}
             )
         except MesosCallError as refusal:
-            self._lost(command.launches, "REASON_INVALID_OFFERS", str(refusal))
+            self._lost(command, "REASON_INVALID_OFFERS", str(refusal))
             raise
         except MesosUnreachable as problem:
             logger.warning("no answer to a launch: %s; asking what became of it", problem)
-            self._doubtful.update({launch.slot_id: launch.agent_id for launch in command.launches})
+            self._doubtful.update({launch.slot_id: launch.agent_id for launch in command.tasks})
             self._ask_at = time.monotonic() + 1.0
             return
         if not sent:
-            self._lost(command.launches, "REASON_MASTER_DISCONNECTED", "not subscribed")
+            self._lost(command, "REASON_MASTER_DISCONNECTED", "not subscribed")
 
-    def _lost(self, launches: Sequence[SlotLaunch], reason: str, message: str) -> None:
-        for launch in launches:
+    def _lost(self, command: AcceptOffers, reason: str, message: str) -> None:
+        for launch in command.tasks:
             self._post(
                 SlotUpdated(
                     launch.slot_id,
@@ -370,7 +369,7 @@ class DriverCalls:
             )
 
     def _ask_about_doubtful(self) -> None:
-        """Mesos answers with an update for each slot; TASK_LOST for those it never launched."""
+        """Mesos answers with an update for each slot; GONE or UNKNOWN where it was no launch."""
         try:
             # Not subscribed is as good as asked: the core reconciles all slots on its return.
             self._driver.reconcileTasks(dict(self._doubtful))

@@ -48,6 +48,13 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     return task.wire(attempt)
 
 
+def began(st: State, slot: Slot) -> None:
+    """The slot runs. A spare's has no attempt yet."""
+    slot.state = SlotState.RUNNING
+    if slot.attempt is None:
+        st.free.append(slot)
+
+
 def run_next(st: State, found: Found, slot: Slot, tracker: Tracker) -> None:
     """Begin an attempt in a slot whose last one ended."""
     attempt = start_attempt(st, found, slot, tracker)

@@ -222,7 +222,7 @@ class JobTrackerService:
                 self._job_ended(job_id)
             case _:
                 if isinstance(command, AcceptOffers):
-                    for launch in command.launches:
+                    for launch in command.tasks:
                         self._mailboxes.open(launch.tracker_id)
                 if self._calls is not None:
                     self._calls.submit(command)

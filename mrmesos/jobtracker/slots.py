@@ -7,7 +7,7 @@ from mrmesos.jobtracker.cluster import Slot, SlotState, TrackerState
 from mrmesos.jobtracker.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.events import SlotUpdated
 from mrmesos.jobtracker.find_task import Found, NotYet, find_task
-from mrmesos.jobtracker.orders import end_slot, run_next
+from mrmesos.jobtracker.orders import began, end_slot, run_next
 from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
 
@@ -60,7 +60,7 @@ def updated(st: State, event: SlotUpdated) -> None:
             st.emit(KillSlot(event.slot_id, event.agent_id))
     elif event.state in ("TASK_STARTING", "TASK_RUNNING"):
         if slot.state is SlotState.LAUNCHING:
-            slot.state = SlotState.RUNNING
+            began(st, slot)
     elif event.state in _OVER:
         _over(st, slot, event)
     if event.uuid:

@@ -75,10 +75,6 @@ class State:
         """Add a command."""
         self.out.append(command)
 
-    def wanted_roles(self) -> frozenset[str]:
-        """Our roles whose resources some task waits for."""
-        return self.index.hungry_roles(self.settings.roles)
-
     def hungry(self) -> bool:
         """Whether any task waits that may run now."""
         return self.index.hungry

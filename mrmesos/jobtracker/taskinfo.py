@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from mrmesos.conf import SETTINGS, TASKTRACKER_COMMAND, Conf
-from mrmesos.jobtracker.commands import SlotLaunch
+from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
 
 SHUTDOWN_GRACE_SECONDS = 5
 """How long Mesos lets a TaskTracker end its attempts before it is killed."""
@@ -75,7 +75,7 @@ def source_tree(purelib: Path, package: Path) -> str | None:
     return str(root)
 
 
-def executor_info(launch: SlotLaunch, command: TrackerCommand) -> dict[str, Any]:
+def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
     """The TaskTracker of a slot. Equal for all slots of one tracker, as a master demands."""
     environment = {**command.environment, "MRMESOS_TRACKER_ID": launch.tracker_id}
     return {
@@ -98,13 +98,15 @@ def executor_info(launch: SlotLaunch, command: TrackerCommand) -> dict[str, Any]
     }
 
 
-def task_info(launch: SlotLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The Mesos task that is the slot; `data` is its first attempt."""
-    return {
+def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
+    """The Mesos task that is the slot; `data` is its first attempt, none for a spare's."""
+    task = {
         "name": launch.slot_id,
         "task_id": {"value": launch.slot_id},
         "agent_id": {"value": launch.agent_id},
         "executor": executor_info(launch, command),
         "resources": [dict(resource) for resource in launch.resources],
-        "data": base64.b64encode(_encode(launch.first)).decode("ascii"),
     }
+    if isinstance(launch, SlotLaunch):
+        task["data"] = base64.b64encode(_encode(launch.first)).decode("ascii")
+    return task

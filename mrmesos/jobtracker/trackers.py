@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrmesos.jobtracker import attempts, blacklist, lifecycle
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import ForgetTracker, KillSlot, SendActions, ShutdownTracker
-from mrmesos.jobtracker.orders import kill_slot
+from mrmesos.jobtracker.orders import began, kill_slot
 from mrmesos.jobtracker.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave
 from mrmesos.wire.job import JobState
@@ -37,7 +37,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
             if (slot := tracker.slots.get(slot_id)) is not None:
                 slot.listed, slot.missing_since = True, None
                 if slot.state is SlotState.LAUNCHING:
-                    slot.state = SlotState.RUNNING
+                    began(st, slot)
     for report in beat.reports:
         attempts.reported(st, report, tracker)
     if not fresh:

@@ -12,10 +12,10 @@ from mrmesos.wire.task import Attempt
 
 @dataclass(frozen=True, slots=True)
 class SlotLaunched:
-    """Mesos launched a slot with its first attempt."""
+    """Mesos launched a slot with its first attempt, or none for now."""
 
     slot_id: str
-    attempt: Attempt
+    attempt: Attempt | None
 
 
 @dataclass(frozen=True, slots=True)

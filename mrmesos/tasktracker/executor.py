@@ -101,10 +101,10 @@ class MesosExecutor:
         self._on_registered(agent_id, str(agent_info.get("hostname", "")))
 
     def launch_task(self, task: Json) -> None:
-        """A slot with its first attempt."""
+        """A slot with its first attempt, or with none, to have this TaskTracker ahead of need."""
         slot_id = str(task["task_id"]["value"])
         try:
-            attempt = read_attempt(task)
+            attempt = read_attempt(task) if task.get("data") else None
         except ValueError as problem:
             self._on_event(ev.BadSlotLaunched(slot_id, str(problem)))
         else:

@@ -100,12 +100,13 @@ class Tracker:
 
     # Slots and attempts.
 
-    def _launch(self, slot_id: str, attempt: Attempt, now: float) -> None:
+    def _launch(self, slot_id: str, attempt: Attempt | None, now: float) -> None:
         if slot_id in self.slots:
             return
         self.slots[slot_id] = Slot(slot_id)
         self._out.append(cmd.SendStatus(slot_id, "TASK_RUNNING"))
-        self._begin(attempt, now)
+        if attempt is not None:
+            self._begin(attempt, now)
 
     def _begin(self, attempt: Attempt, now: float) -> None:
         if attempt.attempt_id in self.runs or attempt.attempt_id in self.reports:

@@ -104,7 +104,7 @@ class SimSlot:
     agent: SimAgent
     tracker_id: str
     resources: Amounts
-    first: Attempt
+    first: Attempt | None
     state: str = "TASK_STAGING"
     attempt: str = ""
 
@@ -172,8 +172,10 @@ class Base(ABC):
         self.counter = 0
         self.history: list[str] = []
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
+        self.spares = 2 if seed % 7 == 3 else 0
+        more = {"trackers.minimum": str(self.spares)}
         cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
-        self.core = JobTracker(Conf({**CONF, **fair, **cap}), "202611201130")
+        self.core = JobTracker(Conf({**CONF, **fair, **more, **cap}), "202611201130")
         self.disks: dict[str, str] = {}  # that jobs ask for
         self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent
         self.mailboxes = Mailboxes()

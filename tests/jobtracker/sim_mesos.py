@@ -148,7 +148,7 @@ class MesosSide(Base):
         if not self.connected or epoch != self.epoch:
             self.note(f"dropped {command}")
             if isinstance(command, cmd.AcceptOffers):
-                self.void.update(launch.tracker_id for launch in command.launches)
+                self.void.update(launch.tracker_id for launch in command.tasks)
             return
         match command:
             case cmd.AcceptOffers():
@@ -194,12 +194,14 @@ class MesosSide(Base):
                 agent, held = self.offers[offer_id]
                 pool = {n: round(pool.get(n, 0) + held[n], 3) for n in held}
                 self.take_back(offer_id)
-        for launch in command.launches:
+        for launch in command.tasks:
             agent = self.agents[launch.agent_id]
             resources = amounts(launch.resources)
-            slot = SimSlot(launch.slot_id, agent, launch.tracker_id, resources, launch.first)
+            first = launch.first if isinstance(launch, cmd.SlotLaunch) else None
+            slot = SimSlot(launch.slot_id, agent, launch.tracker_id, resources, first)
             assert launch.slot_id not in self.slots
-            self.placed.append((launch.first.attempt_id, agent.id))
+            if first is not None:
+                self.placed.append((first.attempt_id, agent.id))
             if not valid:
                 self.void.add(launch.tracker_id)
                 self.update(slot, "TASK_LOST", "REASON_INVALID_OFFERS", acked=False)
@@ -249,7 +251,8 @@ class MesosSide(Base):
             return
         slot.state = "TASK_RUNNING"
         self.update(slot, "TASK_RUNNING")
-        self.begin(tracker, slot, slot.first)
+        if slot.first is not None:
+            self.begin(tracker, slot, slot.first)
 
     def slot_over(self, slot: SimSlot, state: str, reason: str = "") -> None:
         self.slots.pop(slot.id, None)

@@ -119,16 +119,18 @@ def test_events_are_handed_on_in_order(
         agent.stream().event(
             launch(map_attempt()),
             {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "slot_2"}, "data": "!"}}},
+            {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "slot_3"}}}},
             {"type": "KILL", "kill": {"task_id": {"value": "slot_1"}}},
             {"type": "MESSAGE", "message": {"data": rubbish}},
             {"type": "MESSAGE", "message": {"data": leave}},
             {"type": "SHUTDOWN"},
         )
-        wait_for(lambda: len(events) == 5)
+        wait_for(lambda: len(events) == 6)
         assert events[0] == ev.SlotLaunched("slot_1", map_attempt())
         assert isinstance(events[1], ev.BadSlotLaunched)
-        assert events[2] == ev.SlotKilled("slot_1")
-        assert [type(event) for event in events[3:]] == [ev.LeaveAsked, ev.LeaveAsked]
+        assert events[2] == ev.SlotLaunched("slot_3", None)
+        assert events[3] == ev.SlotKilled("slot_1")
+        assert [type(event) for event in events[4:]] == [ev.LeaveAsked, ev.LeaveAsked]
 
 
 def test_status_updates_keep_their_order_and_are_sent_before_it_stops(

@@ -473,3 +473,13 @@ def test_a_jobtracker_that_started_anew_hears_at_once_what_runs_here() -> None:
     # What the JobTracker before it said, and comes only now, is not carried out any more.
     core.answer(KillAttempt(running.attempt_id, "late"))
     assert core.tracker.runs[running.attempt_id].verdict is None
+
+
+def test_a_slot_without_an_attempt_runs_until_it_is_ended_or_gets_one() -> None:
+    tracker = Tracker(tracker_id="t", agent_id="a", hostname="h", now=0.0)
+    started = tracker.handle(ev.SlotLaunched("slot_1", None), 0.0)
+    assert cmd.SendStatus("slot_1", "TASK_RUNNING") in started
+    assert tracker.heartbeat().slots == ["slot_1"]
+    answer = HeartbeatAnswer(actions=[Numbered(1, EndSlot("slot_1"))])
+    ended = tracker.handle(ev.HeartbeatAnswered(answer), 1.0)
+    assert [c.state for c in ended if isinstance(c, cmd.SendStatus)] == ["TASK_FINISHED"]

@@ -1,0 +1,64 @@
+"""Hot spares: TaskTrackers kept alive ahead of need (`trackers.minimum`).
+
+Mesos starts an executor with a task only. So a spare begins with a slot that has no attempt and
+next to no resources, which ends as soon as it runs if no task waits by then.
+"""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.cluster import Agent, Slot, Tracker, TrackerState
+from mrmesos.jobtracker.commands import SpareLaunch
+from mrmesos.jobtracker.room import LEAST_CPUS, Room
+from mrmesos.jobtracker.state import State
+from mrmesos.mesos.resources import Amounts, Pool
+
+NEED = {"cpus": LEAST_CPUS, "mem": 0}
+"""Of the slot: Mesos has no tasks without resources."""
+
+
+def missing(st: State) -> int:
+    """How many TaskTrackers are to be started ahead of need; negative where there are more."""
+    minimum = st.settings.trackers_minimum
+    if not minimum:
+        return 0
+    known = sum(agent.takes(st.now) for agent in st.cluster.agents.values())
+    staying = sum(t.state is not TrackerState.LEAVING for t in st.cluster.trackers.values())
+    return min(minimum, max(1, known)) - staying
+
+
+def wanted_roles(st: State) -> frozenset[str]:
+    """Our roles whose resources some task waits for, or a spare."""
+    roles = st.settings.roles
+    return roles if missing(st) > 0 else st.index.hungry_roles(roles)
+
+
+def dispensable(st: State, tracker: Tracker) -> bool:
+    """Whether an idle TaskTracker may leave."""
+    if not st.settings.trackers_minimum:
+        return True
+    agent = st.cluster.agents.get(tracker.agent_id)
+    return missing(st) < 0 or agent is None or not agent.takes(st.now)
+
+
+def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> SpareLaunch | None:
+    """Start a spare on an agent without a TaskTracker, where `free` of `pool` may be taken."""
+    own = st.settings.tracker
+    room = Room(free, own)
+    if agent.tracker is not None or not room.fits(NEED):
+        return None
+    resources = pool.take(own)
+    tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
+    st.cluster.trackers[tracker.id] = agent.tracker = tracker
+    slot = Slot(
+        id=st.name("slot"),
+        agent_id=agent.id,
+        tracker_id=tracker.id,
+        capacity=NEED,
+        carries=False,
+        launched=st.now,
+        asked=st.now,
+        role=role,
+        taken=NEED,
+    )
+    st.cluster.add_slot(slot)
+    return SpareLaunch(slot.id, tracker.id, agent.id, pool.take(NEED), resources)
