@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mrmesos import conf as c
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.commands import SlotLaunch
+from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
 from mrmesos.mesos.resources import total
 from mrmesos.simulator.attempts import Attempts
 from mrmesos.simulator.machines import SimJob, SimSlot, SimTracker
@@ -46,7 +46,7 @@ class Executors(Attempts):
 
     # --- Slots -----------------------------------------------------------------------------------
 
-    def launch(self, launch: SlotLaunch) -> None:
+    def launch(self, launch: SlotLaunch | SpareLaunch) -> None:
         """A Mesos task, with its executor where that does not run yet."""
         agent = self._master.agents[launch.agent_id]
         tracker = self.trackers.get(launch.tracker_id)
@@ -54,14 +54,15 @@ class Executors(Attempts):
             tracker = self._new_tracker(launch, agent)
         amounts = total(launch.resources)
         now = self.clock.now
-        slot = SimSlot(launch.slot_id, tracker, amounts, launch.first, now, idle_since=now)
+        first = launch.first if isinstance(launch, SlotLaunch) else None
+        slot = SimSlot(launch.slot_id, tracker, amounts, first, now, idle_since=now)
         self._master.use(self._account, agent, amounts)
         self.slots[slot.id] = tracker.slots[slot.id] = slot
         self.meter.cpus_held += amounts.get("cpus", 0)
         if tracker.up:
             self.clock.after(self.spec.mesos.launch_delay, self._slot_up, slot)
 
-    def _new_tracker(self, launch: SlotLaunch, agent: Agent) -> SimTracker:
+    def _new_tracker(self, launch: SlotLaunch | SpareLaunch, agent: Agent) -> SimTracker:
         own = total(launch.tracker_resources)
         tracker = SimTracker(
             launch.tracker_id, agent, own, f"http://{launch.tracker_id}", self.clock.now
@@ -93,7 +94,8 @@ class Executors(Attempts):
         self.meter.started(slot.amounts, self.clock.now - slot.launched)
         slot.idle_since = self.clock.now
         slot.up = True
-        self.begin(slot, slot.first)
+        if slot.first is not None:
+            self.begin(slot, slot.first)
         self.tell(ev.SlotUpdated(slot.id, slot.tracker.agent.id, "TASK_RUNNING", uuid="u"))
 
     def _slot_over(self, slot: SimSlot) -> None:

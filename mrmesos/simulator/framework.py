@@ -128,9 +128,9 @@ class Framework:
         return offer
 
     def _accept(self, command: cmd.AcceptOffers) -> None:
-        for launch in command.launches:
+        for launch in command.tasks:
             self._executors.launch(launch)
-        self._meter.launches += len(command.launches)
+        self._meter.launches += len(command.tasks)
         agents = self._agents(command.offer_ids)
         self._master.refuse(self.account, agents, command.refuse_seconds)
 

@@ -62,7 +62,7 @@ class SimSlot:
     id: str
     tracker: SimTracker
     amounts: Amounts
-    first: Attempt
+    first: Attempt | None
     launched: float
     running: Running | None = None
     idle_since: float = 0.0

@@ -129,7 +129,8 @@ class World:
     def _run(self, limit: float) -> None:
         clock, meter = self.clock, self.meter
         collected, size = 0, COLLECT_AFTER
-        while self._to_come or meter.jobs or meter.trackers:
+        spares = Conf(as_text(self.spec.conf)).get_as(c.TRACKERS_MINIMUM) * len(self.frameworks)
+        while self._to_come or meter.jobs or meter.trackers > spares:
             clock.step()
             if clock.now > limit:
                 left = self._to_come + meter.jobs

@@ -143,3 +143,9 @@ def test_quantiles_are_by_nearest_rank() -> None:
     assert quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.0
     assert quantile([1.0, 2.0, 3.0, 4.0], 0.95) == 4.0
     assert quantile([1.0], 0.5) == 1.0
+
+
+def test_spares_stay_up_when_all_is_over() -> None:
+    outcome = simulate(Spec(cluster=CLUSTER, jobs=(SMALL,), conf={"trackers.minimum": 3}))
+    assert len(outcome.meter.ended) == SMALL.count
+    assert outcome.meter.trackers == 3
