@@ -23,7 +23,6 @@ from mrmesos.io.partition import hash_column
 from mrmesos.io.sorting import as_integers, changes, is_binary_like
 from mrmesos.io.sortkey import sort_column, with_sort_column
 from mrmesos.io.unify import unify_batches
-from mrmesos.io.words import bytes_column
 
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -183,16 +182,29 @@ def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) 
     if not is_binary_like(column):
         numbers = as_integers(column)[order]
         return bool((differs | (numbers[1:] == numbers[:-1])).all())
-    _, _, lengths = bytes_column(column)
-    if len(lengths) and int(lengths.min()) == int(lengths.max()) <= _INJECTIVE:
+    sizes = _sizes(column)
+    least, most = int(sizes.min(initial=255)), int(sizes.max(initial=0))
+    if least == most <= _INJECTIVE:
         return True
-    found = lengths[order]
+    found = sizes[order]
     if not bool((differs | (found[1:] == found[:-1])).all()):
         return False
-    long = np.flatnonzero(~differs & (found[1:] > _INJECTIVE))
-    for first in range(0, len(long), _AT_ONCE):
-        some = long[first : first + _AT_ONCE]
-        one, other = (column.take(pa.array(order[each])) for each in (some, some + 1))
+    return most <= _INJECTIVE or _same_text(column, order, ~differs & (found[1:] > _INJECTIVE))
+
+
+def _sizes(column: pa.Array) -> npt.NDArray[np.uint8]:
+    """Lengths of texts, 255 for longer ones: of a byte each, so that caches hold many."""
+    _, offset_buffer, _ = column.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int32, len(column) + 1, column.offset * 4)
+    return np.minimum(np.diff(offsets), 255).astype(np.uint8)
+
+
+def _same_text(column: pa.Array, order: Rows, doubtful: npt.NDArray[np.bool_]) -> bool:
+    """Whether each row so marked, but for the first, is equal to the one before it in the order."""
+    places = np.flatnonzero(doubtful) + 1
+    for first in range(0, len(places), _AT_ONCE):
+        some = places[first : first + _AT_ONCE]
+        one, other = (column.take(pa.array(order[each])) for each in (some - 1, some))
         if not pc.all(pc.equal(one, other)).as_py():
             return False
     return True

@@ -22,7 +22,13 @@ from mrmesos.io.words import bytes_column, word
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0x9FB21C651E98DF25)
 _LENGTH = np.uint64(0xD6E8FEB86659FD93)
+_MIXER = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
 _LONG = 128
+_AT_ONCE = 1 << 15
+"""Rows of text hashed together: some arrays of so many words stay in a processor's cache."""
 _CANONICAL_NAN = np.uint64(0x7FF8000000000000)
 
 
@@ -50,7 +56,8 @@ def hash_column(sort_column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_null(kind):
         return np.full(len(sort_column), _NULL)
     if is_binary_like(sort_column):
-        hashes = _hash_bytes(sort_column)
+        firsts = range(0, max(1, len(sort_column)), _AT_ONCE)
+        hashes = np.concatenate([_hash_bytes(sort_column.slice(at, _AT_ONCE)) for at in firsts])
     elif pa.types.is_decimal128(kind):
         hashes = _hash_decimals(sort_column)
     else:
@@ -77,10 +84,11 @@ def _number_bits(array: pa.Array) -> np.ndarray:
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:
-    bits = bits + _NULL
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
+    mixed: np.ndarray = bits + _NULL
+    for shift, factor in _MIXER:
+        mixed ^= mixed >> shift
+        mixed *= factor
+    mixed ^= mixed >> np.uint64(31)
     return mixed
 
 
@@ -89,11 +97,13 @@ def _hash_bytes(column: pa.Array) -> np.ndarray:
     state = lengths.astype(np.uint64) * _LENGTH
     if len(column) == 0:
         return state
-    _step(state, slice(None), word(data, starts, lengths, 0))
+    _step(state, word(data, starts, lengths, 0))
     longest = int(lengths.max())
     for index in range(1, (min(longest, _LONG) + 7) // 8):
         rows = np.flatnonzero((lengths > 8 * index) & (lengths <= _LONG))
-        _step(state, rows, word(data, starts[rows], lengths[rows], index))
+        some = state[rows]
+        _step(some, word(data, starts[rows], lengths[rows], index))
+        state[rows] = some
     if longest > _LONG:
         # Long values pay by the byte: one digest each costs less than a numpy pass per word.
         for row in np.flatnonzero(lengths > _LONG).tolist():
@@ -109,9 +119,10 @@ def _hash_bytes(column: pa.Array) -> np.ndarray:
     return hashes
 
 
-def _step(state: np.ndarray, rows: np.ndarray | slice, words: np.ndarray) -> None:
-    mixed = (state[rows] ^ words) * _STEP
-    state[rows] = mixed ^ (mixed >> np.uint64(32))
+def _step(state: np.ndarray, words: np.ndarray) -> None:
+    state ^= words
+    state *= _STEP
+    state ^= state >> np.uint64(32)
 
 
 def _hash_decimals(array: pa.Array) -> np.ndarray:

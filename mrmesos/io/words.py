@@ -42,12 +42,14 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) 
     left = None if whole else np.clip(lengths - _WORD * index, 0, _WORD)
     if left is not None and index:
         here = np.where(left > 0, here, 0)
-    if int(here.max()) <= most:
-        words: np.ndarray = everywhere[here].astype(np.uint64)
-    else:  # the last few, behind which there are not eight bytes
-        over = np.minimum(np.maximum(here - most, 0), _WORD)
-        words = everywhere[np.minimum(here, most)].astype(np.uint64)
-        words = np.where(over < _WORD, words << ((over % _WORD) * 8).astype(np.uint64), 0)
+    behind = np.flatnonzero(here > most)  # the last few, behind which there are not eight bytes
+    if len(behind):
+        over = np.minimum(here[behind] - most, _WORD)
+        here = np.minimum(here, most)
+    words: np.ndarray = everywhere[here].astype(np.uint64)
+    if len(behind):
+        shifted = words[behind] << ((over % _WORD) * 8).astype(np.uint64)
+        words[behind] = np.where(over < _WORD, shifted, 0)
     if left is not None:
         words &= _KEEP[left]
     return words
