@@ -1,0 +1,147 @@
+"""Whole jobs over a minimesos with reservations, attributes, maintenances and agents out of sight.
+
+Everything is real but the machines: `mrmesos submit` as a process, its TaskTrackers and workers.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.minimesos.records import Task
+from mrmesos.minimesos.server import AgentSpec
+from tests.cli.test_end_to_end import TEXT, House, wait_until
+from tests.minimesos.cluster import Cluster, get_json
+
+pytestmark = pytest.mark.slow
+
+AGENTS = (
+    AgentSpec("host-0", "cpus(etl):2;mem(etl):2048;cpus:1;mem:512;ports:[1-9]", "disk:ssd"),
+    AgentSpec("host-1", "cpus:2;mem:2048;ports:[1-9]", "disk:hdd"),
+    AgentSpec("host-2", "cpus:2;mem:2048;ports:[1-9];db_connections:1", "disk:ssd"),
+)
+SMALL = ("-D", "map.memory.mb=256", "-D", "reduce.memory.mb=256", "-D", "map.cpus=0.5")
+
+
+class Machines:
+    """A cluster and a place to submit from."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "house").mkdir()
+        self.house = House(directory / "house")
+        self.cluster = Cluster(self.house.directory / "tmp" / "work", *AGENTS)
+
+    @property
+    def master(self) -> str:
+        return self.cluster.url
+
+    def agent(self, number: int) -> str:
+        return f"{self.cluster.mesos.master.id}-S{number}"
+
+    def tasks(self) -> list[Task]:
+        """All that was ever launched."""
+        master = self.cluster.mesos.master
+        frameworks = [*master.frameworks.values(), *master.completed.values()]
+        return [t for f in frameworks for t in [*f.tasks.values(), *f.completed.values()]]
+
+    def executors_on(self, number: int) -> int:
+        agents = [a for a in self.cluster.mesos.agents if a.id == self.agent(number)]
+        return sum(len(agent.executors) for agent in agents)
+
+    def counted(self, output: str = "out") -> None:
+        words = TEXT.split()
+        assert self.house.counts(output) == {word: words.count(word) for word in words}
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    machines = Machines(tmp_path)
+    yield machines
+    for process in machines.house.started:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+    machines.cluster.stop()
+    wait_until(lambda: not machines.house.processes(), "the end of all processes")
+
+
+def test_a_job_with_constraints_ports_and_a_role(machines: Machines) -> None:
+    process = machines.house.submit(
+        *("--master", machines.master, "-D", "mesos.role=etl"),
+        *("-D", "job.constraints=disk = ssd; hostname like host-*"),
+        *("-D", "map.resources=ports:2", "-D", "job.maps=8", *SMALL),
+    )
+    output, errors = process.communicate(timeout=90)
+    assert process.returncode == 0, errors + output
+    machines.counted()
+    tasks = machines.tasks()
+    assert tasks
+    assert {task.agent_id for task in tasks} <= {machines.agent(0), machines.agent(2)}
+    reserved = [
+        bucket
+        for task in tasks
+        if task.agent_id == machines.agent(0)
+        for bucket, _ in task.resources
+        if bucket.name == "cpus" and bucket.reserved_for == "etl"
+    ]
+    assert reserved, "reserved resources go first"
+    assert all(bucket.allocation == "etl" for task in tasks for bucket, _ in task.resources)
+    for task in tasks:
+        ports = [value for _, value in task.resources if isinstance(value, tuple)]
+        held = [sum(end - begin + 1 for begin, end in ranges) for ranges in ports]
+        assert held in ([], [2]), "reduces ask for none"
+
+
+def test_an_agent_out_of_sight_and_back_while_a_job_runs(machines: Machines) -> None:
+    process = machines.house.submit(
+        *("--master", machines.master, "-D", "pause=0.05", "-D", "job.maps=12"),
+        *("-D", "split.maxsize=200", *SMALL),
+    )
+    wait_until(lambda: machines.executors_on(1) > 0 and machines.house.mapping(), "attempts")
+    lost = machines.agent(1)
+    machines.cluster.run(machines.cluster.mesos.cut_off(lost))
+    time.sleep(1.0)  # something goes on there that the master does not see
+    machines.cluster.run(machines.cluster.mesos.restore(lost))
+    output, errors = process.communicate(timeout=90)
+    assert process.returncode == 0, errors + output
+    machines.counted()
+    wait_until(lambda: not machines.executors_on(1), "the end of what had been given up")
+
+
+def test_an_agent_is_drained_before_its_maintenance(machines: Machines) -> None:
+    process = machines.house.submit(
+        *("--master", machines.master, "-D", "pause=0.02", "-D", "job.maps=12"),
+        *("-D", "split.maxsize=200", "-D", "job.reduces=2", *SMALL),
+        *("-D", "maintenance.drain.seconds=5"),
+    )
+    wait_until(lambda: machines.executors_on(1) > 0 and machines.house.mapping(), "attempts")
+    body = {
+        "windows": [
+            {
+                "machine_ids": [{"hostname": "host-1", "ip": "127.0.0.1"}],
+                "unavailability": {"start": {"nanoseconds": time.time_ns() + 3 * 10**9}},
+            }
+        ]
+    }
+    url = f"{machines.master}/maintenance/schedule"
+    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:
+        assert answer.status == 200
+    address = machines.cluster.address
+
+    def answers() -> list[str]:
+        status = get_json(address, "/maintenance/status")
+        return [one["status"] for m in status["draining_machines"] for one in m["statuses"]]
+
+    wait_until(lambda: answers() == ["ACCEPT"], "the answer to the inverse offer")
+    ran = {task.id for task in machines.tasks() if task.agent_id == machines.agent(1)}
+    output, errors = process.communicate(timeout=90)
+    assert process.returncode == 0, errors + output
+    machines.counted()
+    later = {task.id for task in machines.tasks() if task.agent_id == machines.agent(1)}
+    assert later == ran, "nothing was started there any more"
+    wait_until(lambda: not machines.executors_on(1), "the end of its TaskTracker")
