@@ -94,6 +94,12 @@ JOB_MAPS_MAX = _setting(
 SPLIT_MAXSIZE = _setting(
     "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
 )
+OUTPUT_OVERWRITE = _setting(
+    "output.overwrite",
+    False,
+    "boolean",
+    "Replace a finished output that is there, once all tasks have succeeded (`--overwrite`).",
+)
 NAMENODE_HTTP_ADDRESS = _setting(
     "dfs.namenode.http-address",
     "",

@@ -29,6 +29,7 @@ _EXTRAS = {
     "gcs": "gs",
 }
 """The extra of mrmesos that brings the driver of a scheme."""
+_UNLISTED = frozenset({"s3", "s3a", "gs", "gcs"})
 
 
 class InputError(Exception):
@@ -55,7 +56,9 @@ def open_filesystem(
             from mrmesos.io.hdfs import open_hdfs
 
             return open_hdfs(uri)
-        fs, path = fsspec.core.url_to_fs(uri)
+        # Listings that object stores' drivers keep are not what is there, with several processes.
+        options = {"use_listings_cache": False} if name in _UNLISTED else {}
+        fs, path = fsspec.core.url_to_fs(uri, **options)
     except ImportError as exc:
         raise error(f"{uri}: {_what_to_install(name, exc)}") from exc
     except Exception as exc:  # drivers raise what they like while they connect

@@ -6,7 +6,7 @@ Directories are read one level deep, as Hadoop does by default; `**` in a patter
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -178,7 +178,9 @@ def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
         return [_file(fs, info, uri)]
     files = []
     directory = info["name"].rstrip("/")
-    for raw in fs.ls(info["name"], detail=True):
+    listed = fs.ls(info["name"], detail=True)
+    _check_committed(uri, {posixpath.basename(raw["name"].rstrip("/")) for raw in listed})
+    for raw in listed:
         name = raw["name"].rstrip("/")
         # Object stores list a directory's own marker (and an empty one nothing else) among it.
         if name == directory or _hidden(posixpath.basename(name)):
@@ -191,6 +193,14 @@ def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
             )
         files.append(_file(fs, entry, uri))
     return files
+
+
+def _check_committed(uri: str, names: Set[str]) -> None:
+    """Refuse what may be half an output: its job died while it was moving files there."""
+    if "_commit.json" in names and "_SUCCESS" not in names:
+        raise InputError(
+            f"{uri}: is an output whose commit has not ended; wait for its job, or run it again"
+        )
 
 
 def _resolved(fs: Any, info: dict[str, Any], uri: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from mrmesos.conf import Conf
+from mrmesos.conf import OUTPUT_OVERWRITE, Conf
 from mrmesos.jobtracker.commands import AbortJob, CommitJob, PlanJob
 from mrmesos.jobtracker.events import (
     Event,
@@ -21,7 +22,11 @@ from mrmesos.jobtracker.events import (
     JobPlanFailed,
     JobPlanned,
 )
+from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import AttemptError, ErrorKind
+
+if TYPE_CHECKING:
+    from mrmesos.io.commit import OutputCommitter
 
 logger = logging.getLogger(__name__)
 
@@ -86,14 +91,13 @@ def _import_io() -> None:
 
 def plan(command: PlanJob) -> Event:
     """Find the splits, refuse an output that exists, make its `_temporary`."""
-    from mrmesos.io.commit import OutputCommitter
     from mrmesos.io.formats.planning import check_output
     from mrmesos.io.splits import plan_sources
 
     spec = command.spec
     try:
         check_output(spec.output_format)
-        committer = OutputCommitter(spec.output)
+        committer = _committer(spec)
         committer.check_absent()  # before the inputs are listed, which may take long
         splits = plan_sources(spec.all_sources(), Conf(spec.conf))
         with _taking_output:
@@ -104,12 +108,16 @@ def plan(command: PlanJob) -> Event:
     return JobPlanned(command.job_id, tuple(splits))
 
 
-def commit(command: CommitJob) -> Event:
-    """Move the winners' files into place and write `_SUCCESS`."""
+def _committer(spec: JobSpec) -> OutputCommitter:
     from mrmesos.io.commit import OutputCommitter
 
+    return OutputCommitter(spec.output, overwrite=Conf(spec.conf).get_as(OUTPUT_OVERWRITE))
+
+
+def commit(command: CommitJob) -> Event:
+    """Move the winners' files into place and write `_SUCCESS`."""
     try:
-        OutputCommitter(command.spec.output).commit_job(command.winners)
+        _committer(command.spec).commit_job(command.winners)
     except Exception as problem:  # noqa: BLE001 (_told logs it)
         return JobCommitFailed(command.job_id, _told(command.job_id, "commit", problem))
     return JobCommitted(command.job_id)
@@ -117,10 +125,8 @@ def commit(command: CommitJob) -> Event:
 
 def abort(command: AbortJob) -> Event:
     """Remove what the job wrote."""
-    from mrmesos.io.commit import OutputCommitter
-
     try:
-        OutputCommitter(command.spec.output).abort_job()
+        _committer(command.spec).abort_job()
     except Exception as problem:  # noqa: BLE001 (_told logs it)
         error = _told(command.job_id, "cleaning up", problem)
         return JobAborted(command.job_id, error.message)

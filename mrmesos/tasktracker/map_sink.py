@@ -331,4 +331,4 @@ def open_part(attempt: Attempt, facts: JobFacts) -> Writer:
     committer = OutputCommitter(facts.spec.output)
     part = file_name(facts.spec.output_format, name.kind.letter, name.index)
     path = f"{committer.attempt_dir(attempt.attempt_id)}/{part}"
-    return open_writer(facts.spec.output_format, committer.fs, path)
+    return open_writer(facts.spec.output_format, committer.writing, path)
