@@ -57,6 +57,8 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
     attempt = st.attempts.get(progress.attempt_id)
     if attempt is None or attempt.tracker_id != tracker.id:
         return
+    if attempt.told is None or progress.progress > attempt.progress:
+        attempt.moved = st.now
     attempt.progress, attempt.told = progress.progress, st.now
     attempt.status = progress.status[:STATUS_CHARACTERS]
     attempt.counters = progress.counters

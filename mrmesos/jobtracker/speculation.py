@@ -3,7 +3,8 @@
 LATE (Zaharia et al., OSDI 2008) in Hadoop's form (JobInProgress.findSpeculativeTask): an attempt is
 slow by its progress rate, the slow one that would end last goes first, few run at a time, none on a
 slow agent. Beyond both, a backup must be likely to end first: what is left of the attempt takes
-longer than a whole attempt typically does.
+longer than a whole attempt typically does. One that for so long made no progress at all is taken
+for hanging: progress is told by batches of records, and of the last one too early.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def review(st: State, job: JobInProgress) -> None:
 def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
     pace, lag = job.pace(kind), job.settings.speculative_lag
     running = job.running if kind is TaskKind.MAP else job.running_reduces
-    rates = {
-        attempt: attempt.progress / seconds
+    rates = {  # none can be so fast that it would have ended by now
+        attempt: min(attempt.progress / seconds, 1 / (st.now - began(job, attempt)))
         for attempt in running.values()
         if attempt.task.kind is kind
         and attempt.told is not None
@@ -66,10 +67,13 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
     next_at = math.inf
     for attempt, rate in rates.items():
         since = began(job, attempt)
-        next_at = min(next_at, since + max(lag, attempt.progress / bound))
-        if rate < bound and st.now - since >= lag:
+        may_stall = max(attempt.moved, since) + typical
+        next_at = min(next_at, max(since + lag, min(since + attempt.progress / bound, may_stall)))
+        stalled = attempt.told is not None and attempt.told > may_stall
+        if (rate < bound or stalled) and st.now - since >= lag:
             _note_pace(st, attempt, rate / mean)
-            if (left := _seconds_left(attempt, rate, st.now)) > typical:
+            left = math.inf if stalled else _seconds_left(attempt, rate, st.now)
+            if left > typical:
                 slow.append((left, attempt))
     pace.review_at = max(pace.review_at, next_at if len(rates) == len(running) else 0.0)
     room = job.backups_max - job.backups

@@ -71,7 +71,8 @@ class TaskAttempt:
     end: float | None = None
     progress: float = 0.0
     told: float | None = None
-    """When it was last told of."""
+    """When it was last told of; `moved`: when that was more than before."""
+    moved: float = 0.0
     slow: bool = False
     """Found to be so (speculation.py)."""
     status: str = ""

@@ -146,6 +146,18 @@ def test_none_for_one_that_will_end_before_its_backup_could() -> None:
     assert started(hands.offer("e")) == []
 
 
+def test_one_that_gets_no_further_wants_one_however_far_it_is() -> None:
+    hands, job = slow_map()
+    tell(hands, job, m3=0.99)
+    hands.later(9)
+    tell(hands, job, m3=0.99)
+    hands.later(1.5)
+    assert started(hands.offer("e")) == [], "that is less than maps take as a whole"
+    tell(hands, job, m3=0.99)
+    hands.later(1.5)
+    assert started(hands.offer("e")) == ["m3.1"]
+
+
 def test_none_for_one_that_nobody_told_of() -> None:
     hands = Hands()
     job = hands.job(maps=4)
