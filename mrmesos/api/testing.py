@@ -18,12 +18,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
 import pyarrow as pa
 
 from mrmesos.api.context import Counters, add_counters
+from mrmesos.api.formats import Source
 from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.api.split import Split
 from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
@@ -32,7 +33,7 @@ from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.index import MapOutputIndex
 from mrmesos.io.output import Writer
 from mrmesos.io.segments import Segment, read_segment
-from mrmesos.io.splits import plan_splits
+from mrmesos.io.splits import plan_sources
 from mrmesos.tasktracker.map_sink import open_part
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
@@ -65,7 +66,7 @@ class JobResult:
 
 def run_job(
     job_class: type[Job],
-    inputs: Inputs,
+    inputs: Inputs | Mapping[str, Inputs],
     args: Sequence[str] = (),
     conf: Mapping[str, object] | None = None,
     *,
@@ -75,8 +76,9 @@ def run_job(
     """Run `job_class` over `inputs` and return what it made.
 
     Text is given as text: a list of lines, one text, or `{file name: text or bytes}`. `Path`s are
-    files. `args` are the job's own arguments, `conf` is what `-D` would give; `splits` and
-    `num_reducers` are short for its `job.maps` and `job.reduces`.
+    files. For a job with several inputs, any of these by name. `args` are the job's own arguments,
+    `conf` is what `-D` would give; `splits` and `num_reducers` are short for its `job.maps` and
+    `job.reduces`.
 
     Raises what the user's code raised, with a note that names file, offset and record; JobError
     for other wrong uses of the API; InputError, ConfError and so on as a real run would report.
@@ -92,10 +94,10 @@ def run_job(
     with tempfile.TemporaryDirectory(prefix="mrmesos-test-") as scratch:
         failed: TaskError
         try:
-            uris = _materialise(inputs, Path(scratch) / "input")
+            sources = _sources(job, inputs, Path(scratch) / "input")
             if needs_cut_points(job, reduces):
-                job.cut_points = find_cut_points(job, uris, settings, reduces)
-            return _LocalRun(job, settings, Path(scratch), uris).result()
+                job.cut_points = find_cut_points(job, sources, settings, reduces)
+            return _LocalRun(job, settings, Path(scratch), sources).result()
         except TaskError as exc:
             failed = exc
         raise _users_own(failed)
@@ -177,20 +179,21 @@ class _LocalSegments:
 class _LocalRun:
     """One job, task after task."""
 
-    def __init__(self, job: Job, conf: Conf, scratch: Path, uris: list[str]) -> None:
+    def __init__(self, job: Job, conf: Conf, scratch: Path, sources: Sequence[Source]) -> None:
         self._job = job
         self._scratch = scratch
-        self._splits: list[Split] = plan_splits(uris, job.input_format, conf)
+        self._splits: list[Split] = plan_sources(sources, conf)
         spec = JobSpec(
             name=type(job).__name__,
             user="test",
-            inputs=tuple(uris),
+            inputs=tuple(uri for source in sources for uri in source.uris),
             output=str(scratch / "output"),
             input_format=job.input_format,
             output_format=job.output_format,
             num_reducers=conf.get_as(JOB_REDUCES),
             conf=dict(conf),
             code="",
+            sources=tuple(sources),
         )
         self._facts = JobFacts(job_id=_JOB_ID, spec=spec, token="", num_maps=len(self._splits))
         self._parts: list[_Kept] = []
@@ -215,7 +218,11 @@ class _LocalRun:
                 self._reduce(attempt, _LocalSegments(directories, index))
         committer.commit_job([attempt.attempt_id for attempt in winners])
         output = Path(committer.path)
-        files = {path.name: path.read_bytes() for path in sorted(output.iterdir())}
+        files = {
+            str(path.relative_to(output)): path.read_bytes()
+            for path in sorted(output.rglob("*"))
+            if path.is_file()
+        }
         files.pop("_SUCCESS", None)
         return JobResult(list(self._records()), self._counters, files)
 
@@ -247,6 +254,22 @@ class _LocalRun:
             for batch in part.batches:
                 keys, values = decode_batch(batch)
                 yield from zip(keys, values, strict=True)
+
+
+def _sources(job: Job, inputs: Inputs | Mapping[str, Inputs], directory: Path) -> list[Source]:
+    """The job's inputs as files; of a job with several, `inputs` are by name."""
+    if not job.inputs:
+        only = cast(Inputs, inputs)
+        return [Source("", tuple(_materialise(only, directory)), job.input_format)]
+    if not isinstance(inputs, Mapping) or set(inputs) != set(job.inputs):
+        raise JobError(f"give the inputs of {type(job).__name__} by name: {', '.join(job.inputs)}")
+    directory.mkdir()
+    return [
+        Source(
+            name, tuple(_materialise(cast(Inputs, inputs[name]), directory / name)), given.format
+        )
+        for name, given in job.inputs.items()
+    ]
 
 
 def _materialise(inputs: Inputs, directory: Path) -> list[str]:

@@ -14,9 +14,11 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from mrmesos import conf as settings
+from mrmesos.api.formats import Source
 from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.api.tasks import TotalOrder
 from mrmesos.cli.errors import UsageProblem, one_line
+from mrmesos.cli.inputs import sources_of
 from mrmesos.conf import Conf, ConfError
 
 
@@ -37,6 +39,7 @@ class LoadedJob:
     conf: Conf
     num_reducers: int
     code: bytes
+    sources: tuple[Source, ...] = ()
 
 
 def parse_target(text: str, class_name: str | None = None) -> Target:
@@ -76,15 +79,30 @@ def load(
         job = cls(args)
     except Exception as problem:
         raise UsageProblem(_in_script(target.script, problem)) from problem
-    if inputs and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
-        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, inputs)
+    sources = sources_of(cls, inputs) if inputs else ()
+    _check_formats(target.script, cls, sources)
+    if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
+        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources)
     code = pickle_job(job, module, target.script.parent)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
-    return LoadedJob(name, job, conf, num_reducers, code)
+    return LoadedJob(name, job, conf, num_reducers, code, sources)
+
+
+def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> None:
+    from mrmesos.io.filesystem import InputError, OutputError
+    from mrmesos.io.formats.planning import check_input, check_output
+
+    try:
+        for source in sources:
+            check_input(source.format)
+        for fmt in (cls.output_format, *cls.outputs.values()):
+            check_output(fmt)
+    except (InputError, OutputError) as problem:
+        raise UsageProblem(f"{script.name}: {cls.__name__}: {problem}") from None
 
 
 def _find_cut_points(
-    script: Path, job: Job, conf: Conf, num_reducers: int, inputs: Sequence[str]
+    script: Path, job: Job, conf: Conf, num_reducers: int, sources: Sequence[Source]
 ) -> Any:
     from mrmesos.io.filesystem import InputError
     from mrmesos.io.schema import RecordTypeError
@@ -92,7 +110,7 @@ def _find_cut_points(
     from mrmesos.tasktracker.user_code import TaskError
 
     try:
-        return find_cut_points(job, inputs, conf, num_reducers)
+        return find_cut_points(job, sources, conf, num_reducers)
     except (InputError, JobError, RecordTypeError) as problem:
         raise UsageProblem(str(problem)) from problem
     except TaskError as problem:

@@ -92,7 +92,7 @@ class Submission:
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
         loaded = load(options.target, options.overrides, options.job_args, options.inputs)
-        check_files(options.inputs, options.output)
+        check_files([uri for source in loaded.sources for uri in source.uris], options.output)
         if local:
             from mrmesos.cli.local_cluster import check_fits
 
@@ -280,11 +280,12 @@ def make_spec(options: Options, loaded: LoadedJob) -> JobSpec:
     return JobSpec(
         name=loaded.name,
         user=current_user(),
-        inputs=options.inputs,
+        inputs=tuple(uri for source in loaded.sources for uri in source.uris),
         output=options.output,
         input_format=loaded.job.input_format,
         output_format=loaded.job.output_format,
         num_reducers=loaded.num_reducers,
         conf=dict(loaded.conf),
         code=hashlib.sha256(loaded.code).hexdigest(),
+        sources=loaded.sources if loaded.job.inputs else (),
     )

@@ -11,6 +11,7 @@ import click
 
 from mrmesos.cli.client import JobTrackerClient
 from mrmesos.cli.errors import UsageProblem
+from mrmesos.cli.inputs import absolute_uri
 from mrmesos.cli.loading import parse_target
 from mrmesos.cli.submission import Options, Submission
 from mrmesos.conf import Conf, parse_assignments
@@ -24,8 +25,8 @@ from mrmesos.conf import Conf, parse_assignments
     "inputs",
     multiple=True,
     required=True,
-    metavar="URI",
-    help="A file, directory or glob; may be given several times.",
+    metavar="[NAME=]URI",
+    help="A file, directory or glob; may be given several times. NAME: of a job's several inputs.",
 )
 @click.option("--output", required=True, metavar="URI", help="A directory that does not exist.")
 @click.option(
@@ -90,7 +91,7 @@ def submit(
         raise UsageProblem(f"--report {report}: cannot write in {report.parent}")
     options = Options(
         target=parse_target(script, class_name),
-        inputs=tuple(absolute_uri(uri) for uri in inputs),
+        inputs=inputs,
         output=absolute_uri(output),
         overrides=overrides,
         master=master,
@@ -106,8 +107,3 @@ def submit(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     sys.exit(Submission(options).run())
-
-
-def absolute_uri(uri: str) -> str:
-    """A path becomes a file URI that means the same everywhere on a shared or local filesystem."""
-    return uri if "://" in uri else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)

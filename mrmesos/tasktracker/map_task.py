@@ -21,6 +21,7 @@ from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import VALUE
 from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.tasktracker.mapping import Driver, make_driver
+from mrmesos.tasktracker.named_outputs import NamedOutputs
 from mrmesos.tasktracker.progress import Snapshot, Usage, Watch, spilled_bytes
 from mrmesos.tasktracker.records import RecordContext
 from mrmesos.tasktracker.user_code import checked_counters, make_task
@@ -73,6 +74,8 @@ def run_map(
     context = RecordContext(task_facts(attempt, facts, hostname), conf, job.args)
     split = attempt.task.split
     context.input_name = split.source
+    outputs = NamedOutputs(attempt, facts, job)
+    context.open_output = outputs.open
     mapper = make_task(mapper_of(job, split.source), context)
     encoder = ColumnEncoder(job.map_output_types)
     sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
@@ -84,10 +87,12 @@ def run_map(
         run.over(read_split(split, fmt, records=isinstance(mapper, Mapper)))
         written = sink.finish()
         own = {**run.counters(), **written.counters, "MAP_OUTPUT_RECORDS": run.pairs}
+        own |= outputs.close()
         counters = checked_counters(context.counters)
         add_counters(counters, {"task": {**own, **usage.counters()}})
     except BaseException:
         sink.abort()
+        outputs.abort()
         raise
     return MapResult(counters, written.partition_bytes)
 

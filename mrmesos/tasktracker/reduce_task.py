@@ -24,6 +24,7 @@ from mrmesos.io.output import Writer
 from mrmesos.tasktracker.hash_aggregate import hashed_aggregate
 from mrmesos.tasktracker.map_sink import OpenOutput, open_part
 from mrmesos.tasktracker.map_task import task_facts
+from mrmesos.tasktracker.named_outputs import NamedOutputs
 from mrmesos.tasktracker.progress import Snapshot, Usage, Watch
 from mrmesos.tasktracker.reducing import (
     AggregateFolder,
@@ -81,6 +82,8 @@ def run_reduce(
     usage = Usage()
     conf = Conf(facts.spec.conf)
     context = Context(task_facts(attempt, facts, hostname), conf, job.args)
+    outputs = NamedOutputs(attempt, facts, job)
+    context.open_output = outputs.open
     run = _ReduceRun(job, context, source)
     if watch is not None:
         watch.follow(run.snapshot)
@@ -90,10 +93,12 @@ def run_reduce(
         run.over(batches, writer)
         records, nbytes = writer.close()
         own = {**run.counters(), "REDUCE_OUTPUT_RECORDS": records, "BYTES_WRITTEN": nbytes}
+        own |= outputs.close()
         counters = checked_counters(context.counters)
         add_counters(counters, {"task": {**own, **usage.counters()}})
     except BaseException:
         writer.abort()
+        outputs.abort()
         raise
     return ReduceResult(counters)
 

@@ -4,33 +4,34 @@ Who submits a job calls this (Hadoop's InputSampler does the same in its client)
 loaded there anyway, and a JobTracker never runs any. The cut points travel within the pickled job,
 so that every attempt of every map, however often it is run, has the same.
 
-Samples are stretches of lines at places that a seed chooses, one in each of as many equal parts of
-the input: input that is sorted, or has a different kind of records in each file, is met everywhere.
+Samples are stretches of records at places that a seed chooses, one in each of as many equal parts
+of the input: input that is sorted, or has other kinds of records in each file, is met everywhere.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from mrmesos.api.context import TaskFacts
-from mrmesos.api.job import Job, JobError
+from mrmesos.api.formats import Source
+from mrmesos.api.job import Job, JobError, mapper_of
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.api.tasks import TotalOrder
+from mrmesos.api.tasks import Mapper, TotalOrder
 from mrmesos.conf import Conf
 from mrmesos.io.columns import ColumnEncoder
+from mrmesos.io.formats.planning import in_container, splits_files
+from mrmesos.io.formats.reading import read_split
 from mrmesos.io.grouping import Grouping
-from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.ranges import check_cuts, choose_cuts
 from mrmesos.io.schema import RecordTypeError
 from mrmesos.io.splits import expand_inputs
-from mrmesos.io.text import read_text
 from mrmesos.tasktracker.map_output import Written
-from mrmesos.tasktracker.mapping import make_driver
+from mrmesos.tasktracker.mapping import Driver, make_driver
 from mrmesos.tasktracker.records import Groups, Pair, RecordContext
 from mrmesos.tasktracker.user_code import make_task
 
@@ -44,7 +45,7 @@ def needs_cut_points(job: Job, num_reducers: int) -> bool:
 
 
 def find_cut_points(
-    job: Job, inputs: Sequence[str], conf: Conf, num_reducers: int
+    job: Job, sources: Sequence[Source], conf: Conf, num_reducers: int
 ) -> pa.Array | None:
     """What `job.cut_points` should be. None where the mapper yields nothing for the samples.
 
@@ -59,21 +60,29 @@ def find_cut_points(
     facts = TaskFacts("job_sample", "", "", "map", 0, 1, num_reducers, "localhost")
     context = RecordContext(facts, conf, job.args)
     sample = _Sample(ColumnEncoder(job.map_output_types), grouping)
-    driver = make_driver(make_task(job.mapper, context), context, sample)
+    drivers: dict[str, tuple[Driver, bool]] = {}
+    for each in sources:
+        mapper = make_task(mapper_of(job, each.name), context)
+        drivers[each.name] = make_driver(mapper, context, sample), isinstance(mapper, Mapper)
     deadline = time.monotonic() + partitioner.sample_seconds
-    stretches = _stretches(inputs, partitioner.sample_bytes, partitioner.seed)
+    stretches, length = _stretches(sources, partitioner.sample_bytes, partitioner.seed)
     share = -(-partitioner.samples // max(1, len(stretches)))
-    for stretch, limit in stretches:
-        rows = 0
-        for given in _read(stretch, limit, job):
-            some = given.head(share - rows)
+    rows = taken = 0
+    for done, (source, stretch) in enumerate(stretches, 1):
+        context.input_name = source.name
+        driver, records = drivers[source.name]
+        split = Split((stretch,), stretch.length, source=source.name)
+        for given in read_split(split, source.format, batch_bytes=_BATCH_BYTES, records=records):
+            some = given.head(share * done - rows)  # with what stretches before this left over
             driver.map(some)
             rows += some.batch.num_rows
-            if rows >= share:
+            taken += some.batch.nbytes
+            if rows >= share * done or taken >= length * done:
                 break
         if time.monotonic() > deadline:
             break
-    driver.close()
+    for driver, _ in drivers.values():
+        driver.close()
     return choose_cuts(sample.columns, num_reducers)
 
 
@@ -90,43 +99,42 @@ def _named_by(job: Job, keys: list[Any], grouping: Grouping, num_reducers: int) 
     return column
 
 
-def _stretches(inputs: Sequence[str], nbytes: int, seed: int) -> list[tuple[FileSlice, int]]:
-    """Places to read, in the order of the input, and how many bytes at each."""
-    files = [info for info in expand_inputs(inputs) if info.size]
-    known = [max(info.size, 1) for info in files]
+def _stretches(
+    sources: Sequence[Source], nbytes: int, seed: int
+) -> tuple[list[tuple[Source, FileSlice]], int]:
+    """Places to read, in the order of the input, and how many bytes at each.
+
+    Where only whole units can be read (row groups), a place is all of its part of the input.
+    """
+    files = [
+        (source, info) for source in sources for info in expand_inputs(source.uris) if info.size
+    ]
+    known = [max(info.size, 1) for _, info in files]
     total = sum(known)
-    count = max(1, min(STRETCHES, total // _BATCH_BYTES))
-    length = max(1, min(nbytes // count, -(-total // count)))
+    count = max(1, min(STRETCHES, total // _BATCH_BYTES)) if files else 0
+    length = max(1, min(nbytes // count, -(-total // count))) if files else 0
     rng = random.Random(seed)
-    places: list[tuple[FileSlice, int]] = []
-    compressed: set[str] = set()
+    places: list[tuple[Source, FileSlice]] = []
+    whole: set[str] = set()
     for part in range(count):
-        at = total * part // count
-        room = total * (part + 1) // count - at - length
-        at += rng.randint(0, room) if room > 0 else 0
+        begin, end = total * part // count, total * (part + 1) // count
+        at = begin + (rng.randint(0, end - begin - length) if end - begin > length else 0)
         index = 0
         while index < len(files) - 1 and at >= known[index]:
-            at -= known[index]
+            at, begin, end = at - known[index], begin - known[index], end - known[index]
             index += 1
-        info = files[index] if files else None
-        if info is None:
-            break
-        if info.splittable and info.size > 0:
-            places.append((FileSlice(info.uri, at, min(length, info.size - at)), length))
-        elif info.uri not in compressed:  # can only be read from its beginning
-            compressed.add(info.uri)
-            places.append((FileSlice(info.uri, 0, -1), length))
-    return places
-
-
-def _read(stretch: FileSlice, limit: int, job: Job) -> Iterator[InputBatch]:
-    """The lines of a stretch; of a compressed file, until `limit` bytes are read."""
-    taken = 0
-    for given in read_text(Split((stretch,), limit), job.input_format, batch_bytes=_BATCH_BYTES):
-        yield given
-        taken += given.batch.nbytes
-        if taken >= limit:
-            return
+        source, info = files[index]
+        if info.splittable and info.size > 0 and splits_files(source.format):
+            if in_container(source.format):
+                at = max(0, begin)
+                piece = FileSlice(info.uri, at, min(end, info.size) - at)
+            else:
+                piece = FileSlice(info.uri, at, min(length, info.size - at))
+            places.append((source, piece))
+        elif info.uri not in whole:  # can only be read from its beginning
+            whole.add(info.uri)
+            places.append((source, FileSlice(info.uri, 0, -1)))
+    return places, length
 
 
 class _Sample:

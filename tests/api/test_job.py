@@ -68,7 +68,7 @@ def test_jobs_that_can_run(attributes: dict[str, Any]) -> None:
         ({"partitioner": HashPartitioner()}, "name the class"),
         ({"input_format": TextInput}, "not TextInput()"),
         ({"input_format": TextOutput()}, "not TextInput()"),
-        ({"output_format": None}, "not TextOutput() or ArrowOutput() or ParquetOutput()"),
+        ({"output_format": None}, "not TextOutput() or JsonLinesOutput() or CsvOutput()"),
         ({"num_reducers": -1}, "num_reducers is -1, not a number of tasks"),
         ({"num_reducers": True}, "num_reducers is True"),
         ({"num_reducers": 2}, "has no reducer, so num_reducers = 2 has no meaning"),

@@ -29,6 +29,7 @@ from mrmesos.api import (
     TotalOrder,
     pairs,
 )
+from mrmesos.api.formats import Source, TextInput
 from mrmesos.api.testing import run_job
 from mrmesos.conf import Conf
 from mrmesos.tasktracker.sampling import find_cut_points
@@ -206,6 +207,10 @@ class Lines(Ordered):
     mapper, reducer = ByLine, Reducer
 
 
+def text_source(uris: list[str]) -> list[Source]:
+    return [Source("", tuple(uris), TextInput())]
+
+
 def write(path: Path, count: int, first: int = 0) -> str:
     path.write_text("".join(f"{number:08d}\n" for number in range(first, first + count)))
     return str(path)
@@ -219,8 +224,8 @@ def test_samples_come_from_all_over_sorted_input_and_are_the_same_each_time(tmp_
         partitioner = Few
 
     uris = [write(tmp_path / "a", 300_000), write(tmp_path / "b", 100_000, 300_000)]
-    cuts = find_cut_points(Sampled(), uris, Conf(), 4)
-    again = find_cut_points(Sampled(), uris, Conf(), 4)
+    cuts = find_cut_points(Sampled(), text_source(uris), Conf(), 4)
+    again = find_cut_points(Sampled(), text_source(uris), Conf(), 4)
     assert cuts is not None
     assert cuts.equals(again)
     for cut, ideal in zip(cuts.to_pylist(), (100_000, 200_000, 300_000), strict=True):
@@ -232,12 +237,12 @@ def test_samples_of_compressed_and_of_no_input(tmp_path: Path) -> None:
 
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress("".join(f"{row:06d}\n" for row in range(50_000)).encode()))
-    cuts = find_cut_points(Lines(), [str(path)], Conf(), 2)
+    cuts = find_cut_points(Lines(), text_source([str(path)]), Conf(), 2)
     assert cuts is not None
     assert len(cuts) == 1
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert find_cut_points(Lines(), [str(empty)], Conf(), 2) is None
+    assert find_cut_points(Lines(), text_source([str(empty)]), Conf(), 2) is None
 
 
 def test_what_a_mapper_keeps_to_its_end_is_sampled(tmp_path: Path) -> None:
@@ -254,7 +259,7 @@ def test_what_a_mapper_keeps_to_its_end_is_sampled(tmp_path: Path) -> None:
     class Late(Ordered):
         mapper, reducer = Keeps, Reducer
 
-    cuts = find_cut_points(Late(), [write(tmp_path / "a", 1000)], Conf(), 2)
+    cuts = find_cut_points(Late(), text_source([write(tmp_path / "a", 1000)]), Conf(), 2)
     assert cuts is not None
     assert cuts.to_pylist() == ["00000500"]
 

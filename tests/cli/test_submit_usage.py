@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mrmesos.cli import VERBS, main
+from mrmesos.cli.inputs import absolute_uri
 from mrmesos.cli.local_cluster import LocalCluster
-from mrmesos.cli.submit import absolute_uri
 
 JOB = """
 from mrmesos.api import Job, Mapper
