@@ -59,6 +59,8 @@ class Slot:
     kill_sent: float | None = None
     asked: float = 0.0
     """When Mesos was last asked for its state."""
+    told: float = 0.0
+    """When Mesos last spoke of it."""
 
 
 @dataclass(slots=True, eq=False)

@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker import lifecycle, maintenance, offers, slots, spares, trackers, watch
+from mrmesos.jobtracker import (
+    lifecycle,
+    maintenance,
+    offers,
+    reconciling,
+    slots,
+    spares,
+    trackers,
+    watch,
+)
 from mrmesos.jobtracker.cluster import SlotState
-from mrmesos.jobtracker.commands import Command, Reconcile, Revive, Suppress
+from mrmesos.jobtracker.commands import Command, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
 from mrmesos.jobtracker.reports import AttemptLocation, log_url, report_of, status_of
 from mrmesos.jobtracker.settings import JobSettings, Settings
@@ -97,10 +106,7 @@ class JobTracker:
         st = self.state
         st.connected, st.suppressed = True, frozenset()
         st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
-        known = tuple((slot.id, slot.agent_id) for slot in st.cluster.slots.values())
-        st.emit(Reconcile(known))
-        if known:
-            st.emit(Reconcile(()))  # implicit: also what Mesos has of ours and we do not know
+        reconciling.begin(st)
 
     def _settle(self) -> None:
         """What follows from the changes: free slots, news for reduces, more or fewer offers."""

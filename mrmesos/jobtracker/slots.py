@@ -55,6 +55,8 @@ _NOT_RUN = _OVER - {"TASK_FINISHED", "TASK_KILLED"}
 def updated(st: State, event: SlotUpdated) -> None:
     """A status update of Mesos. Every one that wants it is acknowledged, also of unknown slots."""
     slot = st.cluster.slots.get(event.slot_id)
+    if slot is not None:
+        slot.told = st.now
     if slot is None:
         if event.state in _ALIVE:
             st.emit(KillSlot(event.slot_id, event.agent_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,18 @@ from mrmesos.mesos.resources import Amounts
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.blacklist import Faults
+
+
+@dataclass(slots=True)
+class Asking:
+    """Reconciliation: Mesos is to say how each slot stands that it did not speak of `since`.
+
+    Infinite while there is nothing to ask; `next` is when to ask, or to begin anew.
+    """
+
+    since: float = math.inf
+    next: float = math.inf
+    pause: float = 0.0
 
 
 @dataclass(slots=True)
@@ -49,6 +62,7 @@ class State:
     """After which losses in the cluster it was looked whether too many hosts are avoided."""
     # --- Mesos
     connected: bool = False
+    asking: Asking = field(default_factory=Asking)
     suppressed: frozenset[str] = frozenset()
     """Our roles that get no offers."""
     new_work: bool = False

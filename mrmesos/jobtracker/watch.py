@@ -7,6 +7,7 @@ from mrmesos.jobtracker import (
     blacklist,
     lifecycle,
     maintenance,
+    reconciling,
     slots,
     speculation,
     trackers,
@@ -51,6 +52,7 @@ def tick(st: State) -> None:
         _watch_tracker(st, tracker)
     st.index.tick()
     _watch_slots(st)
+    reconciling.tick(st)
     maintenance.tick(st)
     blacklist.tick(st)
     for job in list(st.jobs.values()):
