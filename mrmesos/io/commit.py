@@ -168,7 +168,7 @@ class OutputCommitter:
             self._try("cleaned up", self._uploads.abort_all)
         self._remove(_TEMPORARY)
         self._remove(_PLAN)
-        if not self._names():
+        if self._exists(self.path) and not self._names():  # object stores have no empty ones
             self._remove("")
 
     def _is_committed(self) -> bool:
@@ -223,8 +223,8 @@ class OutputCommitter:
 
     def _set_aside(self, plan: _Plan) -> None:
         """What is replaced ends to be an output, and can come back where it can be renamed."""
-        if not plan.replaced:
-            return
+        if not plan.replaced or self._is_in_place(plan):
+            return  # what is there now is the new output
         if self._uploads is not None:
             self._remove(_SUCCESS)
             return
