@@ -8,7 +8,7 @@ from mrmesos.api.context import Counters
 from mrmesos.jobtracker import blacklist, lifecycle, speculation
 from mrmesos.jobtracker.cluster import SlotState, Tracker
 from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.orders import kill_attempt
+from mrmesos.jobtracker.orders import began, kill_attempt
 from mrmesos.jobtracker.reports import log_url
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
@@ -40,7 +40,7 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
         return
     slot = st.cluster.slots[attempt.slot_id]
     if slot.state is SlotState.LAUNCHING:
-        slot.state = SlotState.RUNNING
+        began(st, slot)
     for map_attempt in report.fetch_failed:
         complain(st, attempt, map_attempt)
     st.tails.put(attempt.id, report.log_tail)
@@ -102,6 +102,7 @@ def _settle(
         raise AssertionError(f"{attempt.id} was reported as ended, and RUNNING")
     attempt.state, attempt.end, attempt.error, attempt.counters = state, st.now, error, counters
     del st.attempts[attempt.id]
+    st.changes.attempt(attempt)
     job.drop_running(attempt)
     slot = st.cluster.slots.get(attempt.slot_id)
     if slot is not None and slot.attempt is attempt:
@@ -125,6 +126,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     speculation.won(st, job, attempt)
     job.task_won(attempt, st.now)
     for other in others:
+        st.changes.attempt(other)
         kill_attempt(st, other, f"{attempt.id} was first")
     if task.kind is TaskKind.MAP and job.reduces:
         tracker = st.cluster.trackers[attempt.tracker_id]
@@ -197,6 +199,7 @@ def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> N
     if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
         tracker.outputs.get(job.id, set()).discard(task.index)
     job.withdraw_map(task, st.now, why)
+    st.changes.attempt(winner)
     st.news[job.id] = job
     _give_up_if_lost_too_often(st, job, task)
 

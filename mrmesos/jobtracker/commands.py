@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mrmesos.jobtracker.records import WriteRecords
 from mrmesos.wire.heartbeat import Action
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import Attempt
@@ -17,6 +18,8 @@ class PlanJob:
 
     job_id: str
     spec: JobSpec
+    again: bool = False
+    """It may have been carried out before, by a JobTracker that did not live to hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class AbortJob:
 
     job_id: str
     spec: JobSpec
+    planned: bool = True
+    """Its output was made, as far as we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +192,5 @@ Command = (
     | Suppress
     | Revive
     | JobEnded
+    | WriteRecords
 )

@@ -7,6 +7,8 @@ One thread owns a JobTracker; its queries read what `handle` left.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker import (
@@ -19,10 +21,13 @@ from mrmesos.jobtracker import (
     trackers,
     watch,
 )
+from mrmesos.jobtracker.changes import Changes
 from mrmesos.jobtracker.cluster import SlotState
 from mrmesos.jobtracker.commands import Command, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
+from mrmesos.jobtracker.records import Record
 from mrmesos.jobtracker.reports import AttemptLocation, log_url, report_of, status_of
+from mrmesos.jobtracker.restore import restore
 from mrmesos.jobtracker.settings import JobSettings, Settings
 from mrmesos.jobtracker.state import State
 from mrmesos.wire import ids
@@ -45,9 +50,27 @@ class JobTracker:
     seconds; one that is earlier than the last is taken for that.
     """
 
-    def __init__(self, conf: Conf, stamp: str) -> None:
-        self.state = State(Settings.of(conf), stamp=stamp)
+    def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
+        """With `journal` the commands of an event begin with what is to be written there."""
+        self.state = State(Settings.of(conf), stamp=stamp, changes=Changes(journal))
         self._last_job = 0
+
+    def restore(
+        self, records: Iterable[Record], now: float, *, life: int, same_command: bool = True
+    ) -> list[Command]:
+        """Become what the records of `life` earlier JobTrackers tell of; before any event.
+
+        The mailboxes of `trackers` are to be open before the commands are carried out.
+        """
+        st = self.state
+        st.now, st.life = now, life
+        restore(st, records, same_command=same_command)
+        return self._commands()
+
+    @property
+    def trackers(self) -> list[str]:
+        """The ids of all TaskTrackers that are known."""
+        return list(self.state.cluster.trackers)
 
     # --- Events ----------------------------------------------------------------------------------
 
@@ -59,7 +82,12 @@ class JobTracker:
         st.index.advance(st.now)
         self._dispatch(event)
         self._settle()
-        return st.out + st.last
+        return self._commands()
+
+    def _commands(self) -> list[Command]:
+        st = self.state
+        written = st.changes.take(st)
+        return ([written] if written is not None else []) + st.out + st.last
 
     def _dispatch(self, event: ev.Event) -> None:
         st = self.state
@@ -97,16 +125,25 @@ class JobTracker:
             case ev.OfferRescinded():
                 pass  # offers are never held: it was answered, and Mesos tells how that went
             case ev.Registered():
-                self._registered()
+                self._registered(event.framework_id)
+            case ev.FrameworkRemoved():
+                trackers.all_gone(st, "Mesos had removed the framework")
+                self._take_id("")
             case ev.Disconnected():
                 st.connected = False
 
-    def _registered(self) -> None:
+    def _registered(self, framework_id: str) -> None:
         """A subscription starts with offers flowing, and knows nothing of what we sent before."""
         st = self.state
+        self._take_id(framework_id)
         st.connected, st.suppressed = True, frozenset()
         st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
         reconciling.begin(st)
+
+    def _take_id(self, framework_id: str) -> None:
+        if framework_id != self.state.framework_id:
+            self.state.framework_id = framework_id
+            self.state.changes.framework(framework_id)
 
     def _settle(self) -> None:
         """What follows from the changes: free slots, news for reduces, more or fewer offers."""
@@ -227,5 +264,7 @@ class JobTracker:
             assert slot.attempt is attempt, (attempt.id, attempt.task.story)
         for slot in st.cluster.slots.values():
             if slot.state is SlotState.RUNNING and slot.attempt is None:
-                assert slot.id in st.held, f"{slot.id} is free and nobody cares"
+                waits = slot.id in st.held or slot.tracker_id in st.unheard
+                assert waits, f"{slot.id} is free and nobody cares"
         assert not st.free
+        assert st.unheard.keys() <= st.cluster.trackers.keys()

@@ -19,6 +19,8 @@ class JobSubmitted:
     job_id: str
     spec: JobSpec
     token: str
+    key: str = ""
+    """By which its client may submit it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class Registered:
     """Subscribed to a master, for the first time or again."""
 
     framework_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkRemoved:
+    """Mesos does not know this framework any more, and has ended all its tasks and executors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +206,7 @@ Event = (
     | JobAborted
     | KillAsked
     | Registered
+    | FrameworkRemoved
     | Disconnected
     | OffersReceived
     | OfferRescinded

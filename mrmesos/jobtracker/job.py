@@ -70,6 +70,8 @@ class JobInProgress:
     settings: JobSettings
     submitted: float
     index: JobIndex
+    key: str = ""
+    """By which its client may submit it again."""
     place: Place | None = None
     """Where the index files it, while it runs."""
     state: JobState = JobState.PREP
@@ -151,6 +153,11 @@ class JobInProgress:
         self.pending_maps = PendingTasks(self.maps)
         self.pending_reduces = PendingTasks(self.reduces)
         self.maps_for_reduces = math.ceil(self.settings.slowstart * len(self.maps))
+
+    @property
+    def planned(self) -> bool:
+        """Whether its tasks are known, and so its output was made."""
+        return not self.planning and bool(self.maps or self.reduces)
 
     def tasks(self, kind: TaskKind) -> list[TaskInProgress]:
         """All maps or all reduces."""

@@ -31,18 +31,26 @@ def submit(st: State, event: JobSubmitted) -> None:
     """A new job; one with a bad setting fails at once. A second time changes nothing."""
     if event.job_id in st.jobs or event.job_id in st.ended:
         return
-    problem = None
-    try:
-        settings = JobSettings.of(event.spec)
-    except ConfError as bad:
-        problem, settings = str(bad), JobSettings.of(_without_conf(event.spec))
-    job = JobInProgress(event.job_id, event.spec, event.token, settings, st.now, st.index)
+    settings, problem = settings_of(event.spec)
+    job = JobInProgress(
+        event.job_id, event.spec, event.token, settings, st.now, st.index, key=event.key
+    )
     st.jobs[job.id] = job
+    st.changes.job(job)
     if problem is not None:
-        job.error = AttemptError(kind=ErrorKind.INPUT, message=problem)
+        job.error = problem
         end(st, job, JobState.FAILED)
         return
     st.emit(PlanJob(job.id, job.spec))
+
+
+def settings_of(spec: JobSpec) -> tuple[JobSettings, AttemptError | None]:
+    """A job's settings; the defaults and what is wrong where they cannot be used."""
+    try:
+        return JobSettings.of(spec), None
+    except ConfError as bad:
+        problem = AttemptError(kind=ErrorKind.INPUT, message=str(bad))
+        return JobSettings.of(_without_conf(spec)), problem
 
 
 def _without_conf(spec: JobSpec) -> JobSpec:
@@ -69,9 +77,11 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
         advance(st, job)
         return
     job.plan(splits)
+    st.changes.planned(job)
     for task in (*job.maps, *job.reduces):
         task.pending_since = st.now
     job.to(JobState.RUNNING)
+    st.changes.job(job)
     st.new_work = True
     advance(st, job)
 
@@ -130,6 +140,7 @@ def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
 
 def _abort(st: State, job: JobInProgress, reason: str) -> None:
     job.to(JobState.ABORTING)
+    st.changes.job(job)
     job.ending_since, job.ending_output = st.now, False
     _outputs_unneeded(st, job)
     for attempt in list(job.running.values()):
@@ -141,6 +152,7 @@ def advance(st: State, job: JobInProgress) -> None:
     """Take the job's next step if it is due."""
     if job.state is JobState.RUNNING and job.complete:
         job.to(JobState.COMMITTING)
+        st.changes.job(job)
         job.started, job.waiting = job.started or st.now, ""
         job.ending_since = st.now
         _outputs_unneeded(st, job)
@@ -156,7 +168,7 @@ def advance(st: State, job: JobInProgress) -> None:
         if (job.planning and waited < PLAN_SECONDS) or job.running:
             return
         job.ending_output = True
-        st.emit(AbortJob(job.id, job.spec))
+        st.emit(AbortJob(job.id, job.spec, planned=job.planned))
 
 
 def press(st: State, job: JobInProgress) -> None:
@@ -175,6 +187,7 @@ def press(st: State, job: JobInProgress) -> None:
 def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) -> None:
     """Wait no longer for the end of an attempt. Its slot is being killed and gets no other."""
     attempt.state, attempt.end = AttemptState.KILLED, st.now
+    st.changes.attempt(attempt)
     st.cluster.slots[attempt.slot_id].attempt = None
     job.count(f"KILLED_{attempt.task.kind.upper()}S")
     job.task_back(attempt, st.now, why)
@@ -204,5 +217,5 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
             st.emit(SendActions(tracker_id, (ForgetJob(job.id),)))
     del st.jobs[job.id]
     st.news.pop(job.id, None)
-    st.ended.add(report_of(job, st.cluster.trackers))
+    st.changes.ended(job, st.ended.add(report_of(job, st.cluster.trackers)))
     st.emit(JobEnded(job.id))

@@ -17,6 +17,17 @@ MAX_ACTIONS_OF_ANSWER = 1_000
 """Most actions of one answer; the rest goes with the next."""
 
 
+_NUMBERS_OF_A_LIFE = 1_000_000_000
+
+
+def first_number(life: int) -> int:
+    """The first number of any action of a JobTracker that `life` others were before.
+
+    Numbers of one life lie below those of the next, so that a TaskTracker can tell them apart.
+    """
+    return life * _NUMBERS_OF_A_LIFE + 1
+
+
 class MailboxFull(Exception):
     """A tracker has not acknowledged any of its last MAX_ACTIONS actions."""
 
@@ -26,9 +37,10 @@ class Mailbox:
 
     __slots__ = ("_limit", "_next", "_sent", "_waiting")
 
-    def __init__(self, limit: int = MAX_ACTIONS) -> None:
+    def __init__(self, limit: int = MAX_ACTIONS, first: int = 1) -> None:
+        """`first` is the number of the first action."""
         self._limit = limit
-        self._next = 1
+        self._next = first
         self._sent = 0  # highest number that any answer held
         self._waiting: deque[Numbered] = deque()
 
@@ -80,9 +92,10 @@ class Mailbox:
 class Mailboxes:
     """The mailboxes of all trackers that are known: launched, and not forgotten since."""
 
-    __slots__ = ("_boxes",)
+    __slots__ = ("_boxes", "_first")
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
+        self._first = first
         self._boxes: dict[str, Mailbox] = {}
 
     def __contains__(self, tracker_id: str) -> bool:
@@ -90,7 +103,7 @@ class Mailboxes:
 
     def open(self, tracker_id: str) -> None:
         """Know a tracker, from its first launch on."""
-        self._boxes.setdefault(tracker_id, Mailbox())
+        self._boxes.setdefault(tracker_id, Mailbox(first=self._first))
 
     def forget(self, tracker_id: str) -> None:
         """The tracker is gone, or no longer ours."""

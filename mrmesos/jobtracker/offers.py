@@ -183,6 +183,7 @@ def _place_one(st: State, entry: _Offered, budget: Budget | None) -> bool:
         asked=st.now,
     )
     st.cluster.add_slot(slot)
+    st.changes.slot(slot)
     first = start_attempt(st, choice, slot, tracker)
     entry.launches.append(
         SlotLaunch(slot.id, tracker.id, slot.agent_id, resources, tracker.resources, first)
@@ -211,6 +212,7 @@ def _new_tracker(st: State, entry: _Offered, pool: Pool) -> Tracker:
     agent = entry.agent
     tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
     st.cluster.trackers[tracker.id] = agent.tracker = tracker
+    st.changes.tracker(tracker)
     return tracker
 
 

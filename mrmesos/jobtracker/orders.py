@@ -27,6 +27,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     attempt = task.start(slot.id, tracker, found.locality, st.now)
     job.add_running(attempt)
     st.attempts[attempt.id] = attempt
+    st.changes.attempt(attempt)
     job.trackers.add(tracker.id)
     job.started = job.started or st.now
     job.idle_since, job.waiting = None, ""
@@ -49,9 +50,10 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
 
 
 def began(st: State, slot: Slot) -> None:
-    """The slot runs. A spare's has no attempt yet."""
+    """The slot runs. A spare's has no attempt yet, nor has one left free by an earlier life."""
     slot.state = SlotState.RUNNING
     if slot.attempt is None:
+        slot.free_since = st.now
         st.free.append(slot)
 
 
@@ -82,6 +84,7 @@ def kill_slot(st: State, slot: Slot) -> None:
     slot.ending_since = slot.ending_since if slot.ending_since is not None else st.now
     slot.kill_sent = st.now
     st.held.pop(slot.id, None)
+    st.changes.slot(slot)
     st.emit(KillSlot(slot.id, slot.agent_id))
 
 
@@ -91,6 +94,7 @@ def end_slot(st: State, slot: Slot) -> None:
         raise AssertionError(f"{slot.id} still runs {slot.attempt.id}")
     slot.state, slot.ending_since, slot.free_since = SlotState.ENDING, st.now, None
     st.held.pop(slot.id, None)
+    st.changes.slot(slot)
     st.emit(SendActions(slot.tracker_id, (EndSlot(slot.id),)))
 
 

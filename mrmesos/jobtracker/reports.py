@@ -68,19 +68,22 @@ class EndedJobs:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._reports
 
-    def add(self, report: JobReport) -> None:
-        """Remember one more; what is too much is forgotten, the oldest first."""
+    def add(self, report: JobReport) -> list[str]:
+        """Remember one more; what is too much is forgotten, the oldest first: those jobs."""
+        retired = []
         report = JobReport(status=report.status, attempts=report.attempts[:ROWS_KEPT])
         self._reports[report.status.job_id] = report
         self._rows += len(report.attempts)
         while len(self._reports) > self._jobs_max:
-            _, oldest = self._reports.popitem(last=False)
+            job_id, oldest = self._reports.popitem(last=False)
+            retired.append(job_id)
             self._rows -= len(oldest.attempts)
         for job_id, old in self._reports.items():
             if self._rows <= ROWS_KEPT:
                 break
             self._rows -= len(old.attempts)
             self._reports[job_id] = JobReport(status=old.status, attempts=[])
+        return retired
 
     def get(self, job_id: str) -> JobReport | None:
         """A job's report; None where it is not remembered."""

@@ -46,6 +46,7 @@ from mrmesos.jobtracker.http_server import HttpServer, address_towards, split_ad
 from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull
 from mrmesos.jobtracker.planner import Planner
 from mrmesos.jobtracker.pools_file import with_pools_file
+from mrmesos.jobtracker.records import WriteRecords
 from mrmesos.jobtracker.taskinfo import source_tree, tracker_command
 from mrmesos.jobtracker.topology import Topology
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
@@ -220,6 +221,8 @@ class JobTrackerService:
                 self._wake(tracker_id)
             case JobEnded(job_id):
                 self._job_ended(job_id)
+            case WriteRecords():
+                raise AssertionError("the core was not told of any journal")
             case _:
                 if isinstance(command, AcceptOffers):
                     for launch in command.tasks:

@@ -96,6 +96,7 @@ def drop(st: State, slot: Slot, words: str) -> None:
     attempt = slot.attempt
     st.held.pop(slot.id, None)
     st.cluster.drop_slot(slot)
+    st.changes.slot(slot)
     if attempt is not None and attempt.id in st.attempts:
         attempts.lost(st, attempt, f"its slot on {attempt.agent} ended: {words}")
 
@@ -114,8 +115,8 @@ def serve(st: State, slot: Slot) -> None:
     """
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return
-    if slot.id not in st.cluster.slots:
-        return
+    if slot.id not in st.cluster.slots or slot.tracker_id in st.unheard:
+        return  # adoption.py sees to a slot whose tracker has yet to tell what it runs
     tracker = st.cluster.trackers.get(slot.tracker_id)
     agent = st.cluster.agents.get(slot.agent_id)
     free_since = st.now if slot.free_since is None else slot.free_since

@@ -49,6 +49,7 @@ def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> Spar
     resources = pool.take(own)
     tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
     st.cluster.trackers[tracker.id] = agent.tracker = tracker
+    st.changes.tracker(tracker)
     slot = Slot(
         id=st.name("slot"),
         agent_id=agent.id,
@@ -61,4 +62,5 @@ def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> Spar
         taken=NEED,
     )
     st.cluster.add_slot(slot)
+    st.changes.slot(slot)
     return SpareLaunch(slot.id, tracker.id, agent.id, pool.take(NEED), resources)

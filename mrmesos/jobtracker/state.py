@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mrmesos.jobtracker.changes import Changes
 from mrmesos.jobtracker.cluster import Cluster, Slot
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
@@ -38,6 +39,7 @@ class State:
 
     settings: Settings
     stamp: str
+    changes: Changes
     now: float = 0.0
     out: list[Command] = field(default_factory=list)
     last: list[Command] = field(default_factory=list)
@@ -60,7 +62,13 @@ class State:
     """Hosts on which jobs fared badly (blacklist.py)."""
     faults_checked: int = 0
     """After which losses in the cluster it was looked whether too many hosts are avoided."""
+    # --- Recovery
+    life: int = 0
+    """How many JobTrackers there were before this one, on the same journal."""
+    unheard: dict[str, set[str]] = field(default_factory=dict)
+    """Trackers of earlier lives that have not spoken in this one, and what they were to run."""
     # --- Mesos
+    framework_id: str = ""
     connected: bool = False
     asking: Asking = field(default_factory=Asking)
     suppressed: frozenset[str] = frozenset()

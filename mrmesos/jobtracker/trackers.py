@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, blacklist, lifecycle
+from mrmesos.jobtracker.adoption import adopt
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import ForgetTracker, KillSlot, SendActions, ShutdownTracker
 from mrmesos.jobtracker.orders import began, kill_slot
@@ -24,7 +25,9 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     if tracker is None:
         return
     tracker.heard = st.now
-    tracker.url = beat.url
+    if tracker.url != beat.url:
+        tracker.url = beat.url
+        st.changes.tracker(tracker)
     if tracker.state is TrackerState.STARTING:
         tracker.state = TrackerState.LIVE
         st.failed_launches = 0
@@ -48,6 +51,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     for slot in tracker.slots.values():
         if slot.listed and slot.id not in listed and slot.missing_since is None:
             slot.missing_since = st.now
+    adopt(st, tracker, beat)
     _end_strays(st, tracker, listed)
 
 
@@ -67,6 +71,7 @@ def leave(st: State, tracker: Tracker, reason: str) -> None:
     agent = st.cluster.agents.get(tracker.agent_id)
     if agent is not None and agent.tracker is tracker:
         agent.tracker = None
+    st.changes.tracker(tracker)
     st.emit(SendActions(tracker.id, (Leave(reason),)))
 
 
@@ -87,7 +92,17 @@ def agent_lost(st: State, agent_id: str) -> None:
         gone(st, tracker, "its agent was lost", by_mesos=True)
     for slot in [s for s in st.cluster.slots.values() if s.agent_id == agent_id]:
         st.cluster.drop_slot(slot)
+        st.changes.slot(slot)
     st.cluster.forget_agent(agent_id)
+
+
+def all_gone(st: State, words: str) -> None:
+    """Mesos has ended everything that was ours."""
+    for tracker in list(st.cluster.trackers.values()):
+        gone(st, tracker, words, by_mesos=True)
+    for slot in list(st.cluster.slots.values()):
+        st.cluster.drop_slot(slot)
+        st.changes.slot(slot)
 
 
 def expire(st: State, tracker: Tracker) -> None:
@@ -106,6 +121,8 @@ def gone(
     `by_mesos`: Mesos said that it ended, so its slots have too; else they are to be killed.
     """
     del st.cluster.trackers[tracker.id]
+    st.unheard.pop(tracker.id, None)
+    st.changes.tracker(tracker)
     agent = st.cluster.agents.get(tracker.agent_id)
     if agent is not None and agent.tracker is tracker:
         agent.tracker = None
@@ -115,6 +132,7 @@ def gone(
         attempt = slot.attempt
         if by_mesos:
             st.cluster.drop_slot(slot)
+            st.changes.slot(slot)
             del tracker.slots[slot.id]
         elif slot.kill_sent is None:
             kill_slot(st, slot)

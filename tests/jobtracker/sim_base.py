@@ -175,7 +175,8 @@ class Base(ABC):
         self.spares = 2 if seed % 7 == 3 else 0
         more = {"trackers.minimum": str(self.spares)}
         cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
-        self.core = JobTracker(Conf({**CONF, **fair, **more, **cap}), "202611201130")
+        self.conf = Conf({**CONF, **fair, **more, **cap})
+        self.core = JobTracker(self.conf, "202611201130")
         self.disks: dict[str, str] = {}  # that jobs ask for
         self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent
         self.mailboxes = Mailboxes()

@@ -48,6 +48,7 @@ class TrackerSide(MesosSide):
             slots=list(tracker.slots),
             reports=list(tracker.reports.values()),
             progress=progress,
+            attempts={attempt.slot_id: name for name, (attempt, _) in tracker.running.items()},
         )
         if self.now < tracker.silent_until or self.chance(self.faults.heartbeat_lost):
             return
@@ -80,7 +81,7 @@ class TrackerSide(MesosSide):
         for attempt_id in told:
             tracker.reports.pop(attempt_id, None)
         for numbered in actions:
-            if numbered.number == tracker.done + 1 and not tracker.gone:
+            if numbered.number > tracker.done and not tracker.gone:
                 tracker.done = numbered.number
                 self.act(tracker, numbered.action)
 
@@ -105,6 +106,8 @@ class TrackerSide(MesosSide):
             case hb.ForgetJob():
                 assert action.job_id in self.ended
                 tracker.outputs.pop(action.job_id, None)
+            case hb.Announce():
+                self.heartbeat(tracker)
             case hb.Leave():
                 assert not tracker.slots
                 self.executor_gone(tracker)

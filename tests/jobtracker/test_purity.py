@@ -20,6 +20,7 @@ ALLOWED = {
     "heapq",
     "itertools",
     "math",
+    "msgspec",
     "re",
     "typing",
 }

@@ -1,0 +1,198 @@
+"""What the journal holds: one record for each thing, as it stands now.
+
+A record replaces the earlier one of its key, so a journal never holds more than the JobTracker
+knows, and restoring is reading (restore.py). MessagePack maps by field name: fields may be added
+with a default under one FORMAT; anything else needs the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mrmesos.api.context import Counters
+from mrmesos.api.split import Split
+from mrmesos.wire.job import JobReport, JobSpec, JobState
+from mrmesos.wire.task import AttemptError, AttemptState, Locality
+
+FORMAT = 1
+"""A journal of a later format is refused, one of an earlier is brought up to date (journal.py)."""
+
+
+class Key(NamedTuple):
+    """Where a record is filed. `job` is empty for what belongs to no job."""
+
+    job: str
+    kind: str
+    name: str
+
+
+class LifeRecord(msgspec.Struct, frozen=True):
+    """One start of the JobTracker. `number` counts them from 0; names carry `stamp`.
+
+    `address` is its `host:port`, which TaskTrackers were told, and `command` how those are started.
+    """
+
+    number: int
+    stamp: str
+    address: str = ""
+    command: str = ""
+
+
+class FrameworkRecord(msgspec.Struct, frozen=True):
+    """The id that Mesos gave us; empty once that framework was removed."""
+
+    framework_id: str
+
+
+class TrackerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A TaskTracker and the agent it is on; `url` is empty until it was heard."""
+
+    id: str
+    agent_id: str
+    hostname: str
+    agent_address: str
+    rack: str
+    resources: tuple[dict[str, Any], ...]
+    launched: float
+    url: str
+    leaving: bool
+    attributes: dict[str, str] = {}
+
+
+class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A Mesos task that has not ended as far as we know."""
+
+    id: str
+    agent_id: str
+    tracker_id: str
+    capacity: dict[str, int]
+    carries: bool
+    launched: float
+    ending: bool
+    taken: dict[str, int] = {}
+    role: str = "*"
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A job in progress. `key` is the one by which its client may submit it again."""
+
+    id: str
+    spec: JobSpec
+    token: str
+    key: str
+    submitted: float
+    state: JobState
+    started: float | None
+    error: AttemptError | None
+    killed_by: str
+
+
+class PlanRecord(msgspec.Struct, frozen=True):
+    """The splits of a job, in the order of its maps."""
+
+    job_id: str
+    splits: tuple[Split, ...]
+
+
+class TallyRecord(msgspec.Struct, frozen=True):
+    """What the JobTracker itself counts of a job."""
+
+    job_id: str
+    counters: dict[str, int]
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One try at a task of a job in progress. `won`: its output is the task's. `waited_for`: it
+    runs, but can win no more. `failures` and `losses` are its task's so far.
+    """
+
+    id: str
+    job_id: str
+    slot_id: str
+    tracker_id: str
+    agent_id: str
+    agent: str
+    locality: Locality
+    start: float
+    backup: bool = False
+    state: AttemptState = AttemptState.RUNNING
+    end: float | None = None
+    counters: Counters = {}
+    error: AttemptError | None = None
+    won: bool = False
+    waited_for: bool = False
+    failures: int = 0
+    losses: int = 0
+
+
+class EndedRecord(msgspec.Struct, frozen=True):
+    """A job that has ended; all else of it is dropped."""
+
+    report: JobReport
+    key: str
+
+
+Record = (
+    LifeRecord
+    | FrameworkRecord
+    | TrackerRecord
+    | SlotRecord
+    | JobRecord
+    | PlanRecord
+    | TallyRecord
+    | AttemptRecord
+    | EndedRecord
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecords:
+    """A command of the core: have this in the journal before anybody hears of what it tells.
+
+    First all records of `drop_jobs` go and those of the keys in `drop`, then `put` is written.
+    `sync`: not even a loss of power may undo it.
+    """
+
+    put: tuple[Record, ...]
+    drop: tuple[Key, ...] = ()
+    drop_jobs: tuple[str, ...] = ()
+    sync: bool = False
+
+
+KINDS: dict[str, type[Record]] = {
+    "life": LifeRecord,
+    "framework": FrameworkRecord,
+    "tracker": TrackerRecord,
+    "slot": SlotRecord,
+    "job": JobRecord,
+    "plan": PlanRecord,
+    "tally": TallyRecord,
+    "attempt": AttemptRecord,
+    "ended": EndedRecord,
+}
+
+
+def key_of(record: Record) -> Key:
+    """Where a record is filed."""
+    match record:
+        case AttemptRecord():
+            return Key(record.job_id, "attempt", record.id)
+        case SlotRecord():
+            return Key("", "slot", record.id)
+        case TallyRecord():
+            return Key(record.job_id, "tally", "")
+        case TrackerRecord():
+            return Key("", "tracker", record.id)
+        case JobRecord():
+            return Key(record.id, "job", "")
+        case PlanRecord():
+            return Key(record.job_id, "plan", "")
+        case EndedRecord():
+            return Key(record.report.status.job_id, "ended", "")
+        case LifeRecord():
+            return Key("", "life", "")
+        case FrameworkRecord():
+            return Key("", "framework", "")

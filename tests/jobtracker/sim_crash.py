@@ -1,0 +1,238 @@
+"""A world whose JobTracker is killed now and then, and comes back from its journal.
+
+It dies between two events or in the midst of one: before the journal was written, or before all
+that followed was carried out. With `power` the last writes that were not synced are lost as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from mrmesos.jobtracker import commands as cmd
+from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.mailbox import Mailboxes, first_number
+from mrmesos.jobtracker.records import KINDS, Key, Record, WriteRecords, key_of
+from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.job import JobReport
+from tests.jobtracker.sim import World
+from tests.jobtracker.sim_base import Faults, SimTracker
+
+LIVES = 12
+
+
+class Killed(Exception):
+    """The JobTracker's process is no more."""
+
+
+class CrashingWorld(World):
+    """`crash` is the chance of death at each event, `removed` that of Mesos losing patience."""
+
+    planning = False
+
+    def __init__(
+        self,
+        seed: int,
+        faults: Faults | None = None,
+        *,
+        crash: float = 0.004,
+        power: float = 0.0,
+        removed: float = 0.0,
+        jobs: int = 0,
+    ) -> None:
+        super().__init__(seed, faults, jobs=jobs)
+        self.core = JobTracker(self.conf, self.core.state.stamp, journal=True)
+        self.crash, self.power, self.removed = crash, power, removed
+        self.life = 0
+        self.down = False
+        self.framework = "framework"
+        self.journal: dict[Key, Record] = {}
+        self.unsynced: list[WriteRecords] = []
+        self.dies_in: int | None = None  # so many commands from now
+
+    # --- Death
+
+    def tell(self, event: ev.Event) -> None:
+        if self.down:
+            return
+        dies = self.life < LIVES and self.chance(self.crash)
+        self.dies_in = self.rng.choice([0, 0, 1, 1, 2, 5, 1000]) if dies else None
+        try:
+            super().tell(event)
+        except Killed:
+            self.die(whole=False)
+        else:
+            if dies:
+                self.die(whole=True)
+
+    def die(self, *, whole: bool) -> None:
+        """`whole`: what it did last is in the journal, so all that it knew is to come back."""
+        self.note("=== killed")
+        self.down, self.connected = True, False
+        for offer_id in list(self.offers):
+            self.take_back(offer_id)
+        power = self.chance(self.power)
+        kept = self.rng.randint(0, len(self.unsynced)) if power else len(self.unsynced)
+        if kept < len(self.unsynced):
+            self.note(f"=== {len(self.unsynced) - kept} writes are lost")
+        for write in self.unsynced[:kept]:
+            apply(self.journal, write)
+        before = whole and kept == len(self.unsynced)
+        self.unsynced.clear()
+        known = picture(self.core) if before else None
+        self.mailboxes = Mailboxes()
+        self.away.clear()  # Mesos says it again
+        self.at(self.rng.uniform(0.1, 6.0), lambda: self.start_anew(known))
+
+    def start_anew(self, known: list[object] | None) -> None:
+        self.life += 1
+        self.note(f"=== life {self.life}")
+        self.down, self.dies_in = False, None
+        self.core = JobTracker(self.conf, f"2026112012{self.life:02d}", journal=True)
+        self.mailboxes = Mailboxes(first_number(self.life))
+        commands = self.core.restore(reread(self.journal), self.now, life=self.life)
+        self.core.validate()
+        if known is not None:
+            for was, now in zip(known, picture(self.core), strict=True):
+                assert now == was, f"{now}\n is not\n{was}"
+        for tracker_id in self.core.trackers:
+            self.mailboxes.open(tracker_id)
+        for command in commands:
+            self.note(f"   <- {command}")
+            self.carry_out(command)
+        for status in self.core.job_statuses():
+            if status.state.ended and status.job_id not in self.ended:
+                self.ended.add(status.job_id)
+                self.check_ended(status.job_id)
+        for job_id in [j for j in self.specs if self.core.job_status(j) is None]:
+            del self.specs[job_id]  # never answered: its client submits it again
+            self.at(0.5, self.submit)
+        if self.chance(self.removed):
+            for tracker in list(self.trackers.values()):
+                self.executor_gone(tracker)
+            self.unacked.clear()
+            self.framework = f"framework {self.life}"
+            self.tell(ev.FrameworkRemoved())
+            assert not self.core.state.cluster.slots
+        self.register()
+
+    # --- What dies with it, and what it finds
+
+    def carry_out(self, command: cmd.Command) -> None:
+        if self.dies_in is not None:
+            self.dies_in -= 1
+            if self.dies_in < 0:
+                raise Killed
+        match command:
+            case WriteRecords():
+                self.unsynced.append(command)
+                if command.sync:
+                    for write in self.unsynced:
+                        apply(self.journal, write)
+                    self.unsynced.clear()
+            case cmd.PlanJob() | cmd.CommitJob() | cmd.AbortJob():
+                self.planning = True
+                super().carry_out(command)
+                self.planning = False
+                self.planning = False
+            case _:
+                super().carry_out(command)
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        if self.planning:
+            action = partial(self.if_alive, self.life, action)
+        super().at(delay, action)
+
+    def if_alive(self, life: int, action: Callable[[], None]) -> None:
+        if life == self.life and not self.down:
+            action()
+
+    def commit(self, command: cmd.CommitJob) -> None:
+        if command.job_id in self.committed:  # and nobody lived to hear of it
+            self.tell(ev.JobCommitted(command.job_id))
+        else:
+            super().commit(command)
+
+    def hear(self, tracker: SimTracker, beat: hb.Heartbeat) -> None:
+        if not self.down:
+            super().hear(tracker, beat)
+
+    def act(self, tracker: SimTracker, action: hb.Action) -> None:
+        if isinstance(action, hb.ForgetJob) and Key(action.job_id, "ended", "") in self.journal:
+            tracker.outputs.pop(action.job_id, None)  # also where it died in the midst of the end
+        else:
+            super().act(tracker, action)
+
+    def register(self) -> None:
+        if not self.down:
+            super().register()
+
+    def tick(self) -> None:
+        if self.down:
+            self.at(0.5, self.tick)
+        else:
+            super().tick()
+
+    def submit(self) -> None:
+        if self.down:
+            self.at(1.0, self.submit)
+        else:
+            super().submit()
+
+    def kill_job(self, job_id: str) -> None:
+        if not self.down and job_id in self.specs:
+            super().kill_job(job_id)
+
+
+def apply(journal: dict[Key, Record], write: WriteRecords) -> None:
+    """Do to a dict what a journal does to its file."""
+    for job_id in write.drop_jobs:
+        for key in [key for key in journal if key.job == job_id]:
+            del journal[key]
+    for key in write.drop:
+        journal.pop(key, None)
+    for record in write.put:
+        journal[key_of(record)] = record
+
+
+def reread(journal: dict[Key, Record]) -> list[Record]:
+    """What was written as bytes, read again."""
+    return [
+        msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=KINDS[key.kind])
+        for key, record in journal.items()
+    ]
+
+
+def picture(core: JobTracker) -> list[object]:
+    """All that a restored core must know as well as the one before it did."""
+    jobs: list[object] = []
+    st = core.state
+    for job in st.jobs.values():
+        tasks = [
+            (task.id, task.state, task.winner and task.winner.id, [a.id for a in task.running])
+            for task in (*job.maps, *job.reduces)
+        ]
+        reports: JobReport | None = core.job_report(job.id)
+        assert reports is not None
+        ended = [(a.id, a.state, a.start, a.end) for a in reports.attempts]
+        failures = [(t.failures, t.losses) for t in (*job.maps, *job.reduces)]
+        if job.needs_map_outputs:
+            jobs.append({i: o for i, o in job.outputs.items() if i not in job.absent})
+            jobs.append(job.absent)
+        won = sorted(
+            (g, n, v) for g, names in job.won_counters.items() for n, v in names.items() if v
+        )
+        jobs.append((job.id, job.state, tasks, ended, failures, won))
+        jobs.append((job.job_counters, set(job.running), job.error, job.killed_by, job.started))
+    trackers = {t.id: (t.url, t.agent_id, set(t.slots)) for t in st.cluster.trackers.values()}
+    outputs = {
+        (t.id, job_id): held
+        for t in st.cluster.trackers.values()
+        for job_id, held in t.outputs.items()
+        if held and job_id in st.jobs
+    }
+    ended_jobs = [core.job_report(s.job_id) for s in st.ended.statuses()]
+    return [jobs, trackers, outputs, set(st.cluster.slots), ended_jobs, st.framework_id]

@@ -1,0 +1,71 @@
+"""A JobTracker that dies at any moment and comes back from its journal, in worlds of faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobState
+from tests.jobtracker.sim import Faults
+from tests.jobtracker.sim_crash import CrashingWorld
+
+FAST, SLOW = 100, 1000
+
+
+def killed_only(seed: int) -> CrashingWorld:
+    return CrashingWorld(seed, Faults(), crash=0.02, jobs=3)
+
+
+def anything(seed: int) -> CrashingWorld:
+    return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1)
+
+
+def run(seed: int, make: Callable[[int], CrashingWorld]) -> CrashingWorld:
+    world = make(seed)
+    try:
+        world.run()
+    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
+        story = "\n".join(world.history[-60:])
+        pytest.fail(f"MRMESOS_SIM_SEED={seed} {make.__name__}\n{story}\n{problem!r}")
+    return world
+
+
+def test_no_finished_task_runs_again_however_often_it_is_killed() -> None:
+    lives = 0
+    for seed in range(60):
+        world = run(seed, killed_only)
+        lives += world.life
+        for status in world.core.job_statuses():
+            assert status.state is JobState.SUCCEEDED
+            report = world.core.job_report(status.job_id)
+            assert report is not None
+            won: dict[str, float] = {}
+            for row in report.attempts:
+                task = parse_attempt(row.id).task_id
+                if row.state == "SUCCEEDED" and row.end is not None:
+                    won[task] = min(row.end, won.get(task, row.end))
+            assert len(won) == status.maps.total + status.reduces.total
+            for row in report.attempts:
+                assert row.start <= won[parse_attempt(row.id).task_id], "run again"
+    assert lives > 60
+
+
+def test_it_comes_back_amid_any_faults_even_of_power() -> None:
+    lives = sum(run(seed, anything).life for seed in range(FAST))
+    assert lives > FAST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(FAST, SLOW, 200))
+def test_it_comes_back_in_many_worlds(first: int) -> None:
+    for seed in range(first, min(first + 200, SLOW)):
+        run(seed, anything)
+
+
+@pytest.mark.skipif("MRMESOS_SIM_SEED" not in os.environ, reason="replays one seed")
+@pytest.mark.parametrize("make", [killed_only, anything])
+def test_replay(make: Callable[[int], CrashingWorld]) -> None:
+    print("\n".join(run(int(os.environ["MRMESOS_SIM_SEED"]), make).history))
