@@ -2,13 +2,14 @@
 
 As Spark's TaskSetManager keeps them: queues by host, by rack, of those without preference and of
 all, with lazy removal. A task that was taken stays in the other queues until it comes to their
-head, so a choice is O(1) amortised.
+head, so a choice is O(1) amortised. A queue is a list with its head at the end, which for the one
+or two tasks that a job has for most hosts is an eighth of a deque.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from sys import intern
 
 from mrmesos.jobtracker.task import TaskInProgress
 
@@ -35,6 +36,7 @@ class PendingTasks:
         "_by_rack",
         "_counts",
         "_fresh",
+        "_hosts",
         "_look",
         "_looked",
         "_loose",
@@ -46,18 +48,21 @@ class PendingTasks:
     def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
         self._tasks = tasks
         self._fresh: set[int] = set()
-        self._all: deque[int] = deque()
-        self._loose: deque[int] = deque()  # may run anywhere as well as elsewhere
+        # One string for each host: every split comes with strings of its own, and in a large
+        # cluster it is the fetching of those from memory that costs.
+        self._hosts = [tuple(map(intern, t.split.hosts)) if t.split else () for t in tasks]
+        self._all: list[int] = []
+        self._loose: list[int] = []  # may run anywhere as well as elsewhere
         self._looked = 0  # how far `look_for_homeless` has come
         self._look = (-1, 0)  # … since which losses of hosts, and how many tasks it has yet to see
-        self._by_host: dict[str, deque[int]] = {}
-        self._by_rack: dict[str, tuple[int, deque[int]]] = {}  # made when first asked for
+        self._by_host: dict[str, list[int]] = {}
+        self._by_rack: dict[str, tuple[int, list[int]]] = {}  # made when first asked for
         self._again: dict[int, None] = {}  # failed somewhere, in order; few
         self._counts: dict[str, int] = {}  # of fresh tasks, by host
         self.new_hosts: list[str] = []
         self.done_hosts: list[str] = []
-        for task in tasks:
-            self._put(task, front=False)
+        for index in reversed(range(len(tasks))):
+            self._put(index)
         self.new_hosts = list(self._by_host)
 
     def __len__(self) -> int:
@@ -91,18 +96,20 @@ class PendingTasks:
         if task.failed_on:
             self._again[task.index] = None
         else:
-            self._put(task, front=True)
+            self._put(task.index)
+            self.new_hosts += self._hosts[task.index]
+            self._by_rack.clear()
 
     def remove(self, task: TaskInProgress) -> None:
         """A task was taken."""
-        if task.index not in self._fresh:
-            self._again.pop(task.index, None)
+        index, counts = task.index, self._counts
+        if index not in self._fresh:
+            self._again.pop(index, None)
             return
-        self._fresh.discard(task.index)
-        counts = self._counts
-        for host in task.split.hosts if task.split is not None else ():
-            counts[host] -= 1
-            if not counts[host]:
+        self._fresh.discard(index)
+        for host in self._hosts[index]:
+            left = counts[host] = counts[host] - 1
+            if not left:
                 self.done_hosts.append(host)
 
     def waits_for(self, host: str) -> bool:
@@ -138,7 +145,7 @@ class PendingTasks:
         made, queue = self._by_rack.get(rack, (-1, None))
         if queue is None or made != version:
             at_hand = [host for host in self._by_host if host in hosts]
-            queue = deque(sorted({i for host in at_hand for i in self._by_host[host]}))
+            queue = sorted({i for host in at_hand for i in self._by_host[host]}, reverse=True)
             self._by_rack[rack] = (version, queue)
         return self._head(queue)
 
@@ -153,7 +160,7 @@ class PendingTasks:
         while (task := self._head(self._loose)) is not None:
             if task.split is None or not any(usable(host) for host in task.split.hosts):
                 return task
-            self._loose.popleft()
+            self._loose.pop()
         return None
 
     def look_for_homeless(self, usable: Usable, losses: int) -> bool:
@@ -165,38 +172,31 @@ class PendingTasks:
             return True
         if self._look[0] != losses:
             self._look = (losses, len(self._tasks))
-        some = min(LOOK_AT, self._look[1])
+        some, found = min(LOOK_AT, self._look[1]), []
         self._look = (losses, self._look[1] - some)
         for _ in range(some):
             index = self._looked = self._looked % len(self._tasks)
             self._looked += 1
             split = self._tasks[index].split
             if index in self._fresh and split is not None and not any(map(usable, split.hosts)):
-                self._loose.append(index)
-        return self._head(self._loose) is not None
+                found.append(index)
+        self._loose = found[::-1]
+        return bool(found)
 
-    def _put(self, task: TaskInProgress, *, front: bool) -> None:
-        index = task.index
+    def _put(self, index: int) -> None:
+        """A task waits, before all others."""
+        hosts = self._hosts[index]
         self._fresh.add(index)
-        hosts = task.split.hosts if task.split is not None else ()
-        queues = [self._all]
+        self._all.append(index)
         for host in hosts:
-            queues.append(self._by_host.setdefault(host, deque()))
+            self._by_host.setdefault(host, []).append(index)
             self._counts[host] = self._counts.get(host, 0) + 1
         if not hosts:
-            queues.append(self._loose)
-        if front:
-            self.new_hosts += hosts
-            self._by_rack.clear()
-        for queue in queues:
-            if front:
-                queue.appendleft(index)
-            else:
-                queue.append(index)
+            self._loose.append(index)
 
-    def _head(self, queue: deque[int]) -> TaskInProgress | None:
+    def _head(self, queue: list[int]) -> TaskInProgress | None:
         while queue:
-            if queue[0] in self._fresh:
-                return self._tasks[queue[0]]
-            queue.popleft()
+            if queue[-1] in self._fresh:
+                return self._tasks[queue[-1]]
+            queue.pop()
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -93,7 +92,7 @@ class TaskInProgress:
     index: int
     split: Split | None = None
     state: TaskState = TaskState.PENDING
-    attempts: deque[TaskAttempt] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_KEPT))
+    attempts: list[TaskAttempt] = field(default_factory=list)
     running: tuple[TaskAttempt, ...] = ()
     """Those that may still win, the oldest first. Once one has won, the others are only waited
     for: they run on in their slots until they are reported as ended, and no longer count here.
@@ -105,7 +104,7 @@ class TaskInProgress:
     failed_on: set[str] = field(default_factory=set)
     """Names of hosts."""
     pending_since: float = 0.0
-    story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_LINES))
+    story: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -129,6 +128,7 @@ class TaskInProgress:
         )
         self._to(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
         self.attempts.append(attempt)
+        del self.attempts[:-ATTEMPTS_KEPT]
         self.running = (*self.running, attempt)
         return attempt
 
@@ -163,6 +163,7 @@ class TaskInProgress:
 
     def _to(self, state: TaskState, now: float, why: str) -> None:
         self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
+        del self.story[:-STORY_LINES]
         if (self.state, state) not in _ALLOWED:
             raise BadTransition("\n".join([f"{self.id} cannot do this:", *self.story]))
         self.state = state
