@@ -16,7 +16,7 @@ from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.interrupts import Interrupted, Interrupts
 from mrmesos.cli.loading import LoadedJob, Target, load
-from mrmesos.conf import SETTINGS, Conf
+from mrmesos.conf import OUTPUT_OVERWRITE, SETTINGS, Conf
 from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobSpec, JobState, JobStatus
 
@@ -92,7 +92,11 @@ class Submission:
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
         loaded = load(options.target, options.overrides, options.job_args, options.inputs)
-        check_files([uri for source in loaded.sources for uri in source.uris], options.output)
+        check_files(
+            [uri for source in loaded.sources for uri in source.uris],
+            options.output,
+            overwrite=loaded.conf.get_as(OUTPUT_OVERWRITE),
+        )
         if local:
             from mrmesos.cli.local_cluster import check_fits
 
@@ -240,7 +244,7 @@ def _is_ours(problem: Unreachable | ApiProblem) -> bool:
     return isinstance(problem, ApiProblem) and problem.status >= 500
 
 
-def check_files(inputs: Sequence[str], output: str) -> None:
+def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) -> None:
     """Raise UsageProblem where an input is missing, or the output exists or cannot be written."""
     from mrmesos.io.commit import OutputCommitter
     from mrmesos.io.filesystem import InputError, OutputError
@@ -248,7 +252,7 @@ def check_files(inputs: Sequence[str], output: str) -> None:
 
     try:
         expand_inputs(inputs)
-        OutputCommitter(output).check_absent()
+        OutputCommitter(output, overwrite=overwrite).check_absent()
     except (InputError, OutputError) as problem:
         raise UsageProblem(str(problem)) from problem
 

@@ -14,7 +14,7 @@ from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.inputs import absolute_uri
 from mrmesos.cli.loading import parse_target
 from mrmesos.cli.submission import Options, Submission
-from mrmesos.conf import Conf, parse_assignments
+from mrmesos.conf import OUTPUT_OVERWRITE, Conf, parse_assignments
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -29,6 +29,11 @@ from mrmesos.conf import Conf, parse_assignments
     help="A file, directory or glob; may be given several times. NAME: of a job's several inputs.",
 )
 @click.option("--output", required=True, metavar="URI", help="A directory that does not exist.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace a finished output of that name, once the job has succeeded.",
+)
 @click.option(
     "-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting or parameter."
 )
@@ -54,6 +59,7 @@ def submit(
     class_name: str | None,
     inputs: tuple[str, ...],
     output: str,
+    overwrite: bool,
     assignments: tuple[str, ...],
     master: str,
     jobtracker: str,
@@ -80,6 +86,8 @@ def submit(
         raise UsageProblem("--report is written when the job ends, so --detach cannot have one")
     try:
         overrides = Conf(parse_assignments(assignments))
+        if overwrite:
+            overrides = overrides.merged({OUTPUT_OVERWRITE.name: "true"})
         warnings = overrides.check()
         if jobtracker:
             jobtracker = JobTrackerClient(jobtracker).url
