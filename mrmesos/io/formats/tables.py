@@ -69,7 +69,11 @@ def for_records(batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
             else column
             for column in columns.columns
         ]
-        batch = pa.RecordBatch.from_arrays(coarse, names=columns.schema.names)
+        fields = [
+            field.with_type(column.type)
+            for field, column in zip(columns.schema, coarse, strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(coarse, schema=pa.schema(fields))
         yield as_input(given.uri, batch, given.places, given.stored)
 
 

@@ -1,0 +1,42 @@
+"""`mrmesos cat`: what is in an output, whatever its format."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from mrmesos.cli.errors import UsageProblem
+
+
+@click.command()
+@click.argument("uris", nargs=-1, required=True, metavar="URI...")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="At most N lines in all."
+)
+def cat(uris: tuple[str, ...], limit: int | None) -> None:
+    """Show the records of an output (or of any file) as lines.
+
+    Text, JSON and CSV are shown as they are, decompressed; Parquet, Arrow and ORC as
+    `key TAB value`, or as JSON lines where they have other columns.
+    """
+    from mrmesos.cli.showing import shown
+    from mrmesos.io.filesystem import InputError
+
+    out = sys.stdout.buffer
+    left = limit
+    try:
+        for uri in uris:
+            for lines in shown(uri, left):
+                out.write(lines)
+                if left is not None:
+                    left -= lines.count(b"\n")
+            if left == 0:
+                break
+        out.flush()
+    except InputError as problem:
+        raise UsageProblem(str(problem)) from problem
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

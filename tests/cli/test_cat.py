@@ -1,0 +1,111 @@
+"""`mrmesos cat`: outputs of every format as lines."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from fsspec.implementations.local import LocalFileSystem
+
+from mrmesos.api.formats import (
+    ArrowOutput,
+    CsvOutput,
+    JsonLinesOutput,
+    OrcOutput,
+    OutputFormat,
+    ParquetOutput,
+    TextOutput,
+)
+from mrmesos.cli import main
+from mrmesos.io.columns import encode_pairs
+from mrmesos.io.output import file_name, open_writer
+
+
+def cat(*args: str) -> str:
+    result = CliRunner().invoke(main, ["cat", *args])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def write(output: Path, fmt: OutputFormat, *parts: list[tuple[Any, Any]]) -> str:
+    for index, pairs in enumerate(parts):
+        output.mkdir(exist_ok=True)
+        writer = open_writer(fmt, LocalFileSystem(), str(output / file_name(fmt, "r", index)))
+        writer.write(encode_pairs([key for key, _ in pairs], [value for _, value in pairs]))
+        writer.close()
+    (output / "_SUCCESS").touch()
+    return str(output)
+
+
+FORMATS = [TextOutput(), ParquetOutput(), ArrowOutput(), OrcOutput(), TextOutput(compression="xz")]
+
+
+@pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: type(fmt).__name__)
+def test_every_format_is_shown_as_text(tmp_path: Path, fmt: OutputFormat) -> None:
+    out = write(tmp_path / "out", fmt, [("a", 1), ("b", 2)], [("c", 3)])
+    (tmp_path / "out" / "errors").mkdir()
+    (tmp_path / "out" / "errors" / "part-r-00000").write_text("wrong\n")
+    assert cat(out) == "a\t1\nb\t2\nc\t3\n"
+    assert cat(out, "--limit", "2") == "a\t1\nb\t2\n"
+    assert cat(out, "-n", "0") == ""
+    assert cat(f"{out}/errors") == "wrong\n"
+    assert cat(out, f"{out}/errors", "-n", "4") == "a\t1\nb\t2\nc\t3\nwrong\n"
+
+
+def test_other_columns_are_json(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [1, None], "y": [["a"], []]}), path)
+    assert cat(str(path)) == '{"x": 1, "y": ["a"]}\n{"x": null, "y": []}\n'
+    nameless = tmp_path / "t"
+    nameless.write_bytes(path.read_bytes())
+    assert cat(str(nameless), "-n1") == '{"x": 1, "y": ["a"]}\n'
+
+
+def test_lines_are_shown_as_they_are(tmp_path: Path) -> None:
+    rows = [(None, {"n": 1})]
+    assert cat(write(tmp_path / "j", JsonLinesOutput(records=True), rows)) == '{"n": 1}\n'
+    assert cat(write(tmp_path / "c", CsvOutput(records=True), rows)) == "n\n1\n"
+    (tmp_path / "open.gz").write_bytes(gzip.compress(b"no end"))
+    assert cat(str(tmp_path / "open.gz")) == "no end\n"
+    (tmp_path / "empty").touch()
+    assert cat(str(tmp_path / "empty")) == ""
+
+
+class Thing:
+    def __reduce__(self) -> Any:
+        return print, ("cat ran what it found",)
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    out = write(tmp_path / "out", ParquetOutput(), [("a", Thing())])
+    shown = cat(out)
+    assert shown.startswith("a\t<a pickled object of ")
+    assert "ran" not in shown
+
+
+def test_what_cannot_be_shown_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+    for uri, says in [("nowhere", "does not exist"), ("bad.parquet", "cannot be read as Parquet")]:
+        result = CliRunner().invoke(main, ["cat", str(tmp_path / uri)])
+        assert result.exit_code == 2
+        assert says in result.output
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.write_bytes(b"line\n" * 1_000_000)
+    command = [sys.executable, "-m", "mrmesos", "cat", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
