@@ -351,6 +351,15 @@ POOLS_FILE = _setting(
     "before it.",
     scope="jobtracker",
 )
+PREEMPTION_TIMEOUT = _setting(
+    "fairscheduler.preemption.timeout",
+    0.0,
+    "seconds",
+    "A pool that waits so long for its minimum share gets it from pools above theirs, whose "
+    "youngest attempts are killed; 0: never.",
+    minimum=0.0,
+    scope="jobtracker",
+)
 MESOS_ROLE = _setting(
     "mesos.role",
     "*",

@@ -12,7 +12,7 @@ NSDI 2011) among pools, in a unit that people can set minimum shares in.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.pools import PoolShare
@@ -94,7 +94,9 @@ class Fifo:
 
 
 @dataclass(slots=True, eq=False)
-class _Pool:
+class PoolInLine:
+    """A pool that has jobs, and what they use, in thousandths of a CPU."""
+
     name: str
     share: PoolShare
     used: int = 0
@@ -119,7 +121,7 @@ class Fair:
 
     def __init__(self, shares: Mapping[str, PoolShare]) -> None:
         self._shares = shares
-        self._pools: dict[str, _Pool] = {}  # those that have jobs
+        self._pools: dict[str, PoolInLine] = {}  # those that have jobs
         self._line: list[tuple[int, int, str]] = []  # their keys
 
     def add(self, rank: Rank) -> None:
@@ -127,7 +129,7 @@ class Fair:
         pool = self._pools.get(rank.pool)
         if pool is None:
             share = self._shares.get(rank.pool, PoolShare())
-            pool = self._pools[rank.pool] = _Pool(rank.pool, share)
+            pool = self._pools[rank.pool] = PoolInLine(rank.pool, share)
         else:
             self._leave(pool)
         pool.jobs.add(rank.used << rank.priority, rank.bit)
@@ -157,7 +159,11 @@ class Fair:
         rank.used = used
         insort(self._line, pool.key)
 
-    def _leave(self, pool: _Pool) -> None:
+    def pools(self) -> Collection[PoolInLine]:
+        """Those that have jobs."""
+        return self._pools.values()
+
+    def _leave(self, pool: PoolInLine) -> None:
         del self._line[bisect_left(self._line, pool.key)]
 
     def first(self, candidates: int) -> tuple[int, int]:

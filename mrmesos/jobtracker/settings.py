@@ -37,6 +37,8 @@ class Settings:
     """Seconds after which one such fault is forgiven."""
     fair: bool
     """Whether jobs go by fair shares, not first in, first out."""
+    preempt_after: float
+    """Seconds that a pool waits for its minimum share before others lose attempts; 0: for ever."""
     pools: Mapping[str, PoolShare]
     roles: frozenset[str]
     """The Mesos roles that the framework has."""
@@ -64,6 +66,7 @@ class Settings:
             forgive=conf.get_as(c.BLACKLIST_FORGIVE),
             jobs_max=conf.get_as(c.JOBTRACKER_JOBS_MAX),
             fair=_one_of(conf, c.SCHEDULER, ("fifo", "fair")) == 1,
+            preempt_after=conf.get_as(c.PREEMPTION_TIMEOUT),
             pools=_pools(conf),
             roles=frozenset(roles_of(conf)),
             cap=_cap(conf),

@@ -67,6 +67,8 @@ class State:
     """How many JobTrackers there were before this one, on the same journal."""
     unheard: dict[str, set[str]] = field(default_factory=dict)
     """Trackers of earlier lives that have not spoken in this one, and what they were to run."""
+    starved: dict[str, float] = field(default_factory=dict)
+    """Pools below their minimum share whose jobs wait, and since when (preemption.py)."""
     # --- Mesos
     framework_id: str = ""
     connected: bool = False

@@ -7,6 +7,7 @@ from mrmesos.jobtracker import (
     blacklist,
     lifecycle,
     maintenance,
+    preemption,
     reconciling,
     slots,
     speculation,
@@ -55,6 +56,7 @@ def tick(st: State) -> None:
     reconciling.tick(st)
     maintenance.tick(st)
     blacklist.tick(st)
+    preemption.tick(st)
     for job in list(st.jobs.values()):
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
             lifecycle.press(st, job)

@@ -172,6 +172,8 @@ class Base(ABC):
         self.counter = 0
         self.history: list[str] = []
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
+        if seed % 4 == 1:
+            fair["fairscheduler.preemption.timeout"] = "3"
         self.spares = 2 if seed % 7 == 3 else 0
         more = {"trackers.minimum": str(self.spares)}
         cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
