@@ -186,6 +186,7 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
         job.trackers.add(record.tracker_id)
     if record.state is AttemptState.FAILED:
         task.failed_on.add(record.agent)
+        job.failures_on[record.agent] = job.failures_on.get(record.agent, 0) + 1
     task.failures = max(task.failures, record.failures)
     task.losses = max(task.losses, record.losses)
     if record.won:
