@@ -46,6 +46,7 @@ class Options:
     report: Path | None
     verbose: bool
     job_args: tuple[str, ...]
+    preview: int = 0
 
 
 class Submission:
@@ -165,7 +166,22 @@ class Submission:
         click.echo(format_end(status))
         if status.counters:
             click.echo(format_counters(status.counters))
+        if status.state is JobState.SUCCEEDED and self._options.preview:
+            return self._preview() or code
         return code
+
+    def _preview(self) -> int:
+        """Show the first records of the output; 1 where it cannot be read from here."""
+        from mrmesos.cli.showing import shown
+        from mrmesos.io.filesystem import InputError
+
+        try:
+            for lines in shown(self._options.output, self._options.preview):
+                click.echo(lines, nl=False)
+        except InputError as problem:
+            click.echo(f"error: --preview: {problem}", err=True)
+            return 1
+        return 0
 
     def _write_report(self) -> bool:
         """Write --report, if it was asked for; whether that went well."""

@@ -52,6 +52,12 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, parse_assignments
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write what ran where, and the counters, as JSON.",
 )
+@click.option(
+    "--preview",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show the first N records of the output when the job has succeeded.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what the JobTracker logs.")
 @click.argument("job_args", nargs=-1, type=click.UNPROCESSED)
 def submit(
@@ -66,6 +72,7 @@ def submit(
     detach: bool,
     local_agents: int | None,
     report: Path | None,
+    preview: int | None,
     verbose: bool,
     job_args: tuple[str, ...],
 ) -> None:
@@ -84,6 +91,8 @@ def submit(
         )
     if detach and report:
         raise UsageProblem("--report is written when the job ends, so --detach cannot have one")
+    if detach and preview:
+        raise UsageProblem("--preview waits for the job's end, so --detach cannot have one")
     try:
         overrides = Conf(parse_assignments(assignments))
         if overwrite:
@@ -109,6 +118,7 @@ def submit(
         report=report,
         verbose=verbose,
         job_args=job_args,
+        preview=preview or 0,
     )
     logging.basicConfig(
         level=logging.INFO if verbose else logging.CRITICAL,
