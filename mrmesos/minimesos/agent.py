@@ -71,7 +71,11 @@ class Agent:
     gone: set[str] = field(default_factory=set)  # frameworks that were shut down
 
     def __post_init__(self) -> None:
-        self.updates = UpdateManager(self.clock, partial(self.master.agent_update, self.id))
+        self.updates = UpdateManager(self.clock, self._forward)
+
+    def _forward(self, framework_id: str, status: Json, latest: str) -> None:
+        """To the master that leads by now."""
+        self.master.agent_update(self.id, framework_id, status, latest)
 
     # -- what the master asks -----------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from mrmesos.minimesos.records import (
     Framework,
     Offer,
     Task,
+    Timer,
     status_update,
 )
 from mrmesos.minimesos.resources import Json, Resources, from_json
@@ -71,6 +72,7 @@ class Master:
     frameworks: dict[str, Framework] = field(default_factory=dict)
     completed: OrderedDict[str, Framework] = field(default_factory=OrderedDict)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
+    recovered: set[str] = field(default_factory=set)  # agents of the master before this one
     unreachable: dict[str, AgentRecord] = field(default_factory=dict)
     maintenance: Maintenance = field(default_factory=Maintenance)
     gone: OrderedDict[str, float] = field(default_factory=OrderedDict)
@@ -79,16 +81,26 @@ class Master:
     _offer_count: int = 0
     _framework_count: int = 0
     _agent_count: int = 0
+    _next_batch: Timer | None = None
 
     # -- life ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Offer what is free every `allocation_interval` from now on."""
         self.started = self.clock.now()
-        self.clock.after(self.allocator.interval, self._batch)
+        self._next_batch = self.clock.after(self.allocator.interval, self._batch)
+
+    def stop(self) -> None:
+        """Nothing happens here any more: another master leads."""
+        timers = [self._next_batch]
+        for framework in self.frameworks.values():
+            timers += [framework.heartbeat, framework.failover]
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()
 
     def _batch(self) -> None:
-        self.clock.after(self.allocator.interval, self._batch)
+        self._next_batch = self.clock.after(self.allocator.interval, self._batch)
         self.offer()
 
     def info(self) -> Json:

@@ -19,8 +19,16 @@ def answer(master: Master, framework: Framework, asked: list[Json]) -> None:
         return
     for one in asked:
         known = framework.tasks.get(one["task_id"]["value"])
+        if known is None and _may_return(master, one):
+            continue  # the framework has to ask again
         status = _known(master, known) if known is not None else _unknown(master, framework, one)
         _send(framework, status)
+
+
+def _may_return(master: Master, asked: Json) -> bool:
+    """Whether the task may be on an agent that this master knows by name only."""
+    agent_id = (asked.get("agent_id") or {}).get("value")
+    return agent_id in master.recovered if agent_id else bool(master.recovered)
 
 
 def _send(framework: Framework, status: Json) -> None:

@@ -11,17 +11,19 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from mrmesos.minimesos import partition
+from mrmesos.minimesos import failover, partition
 from mrmesos.minimesos.agent import Agent, Grace
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.containers import Containers
 from mrmesos.minimesos.http import HttpServer
-from mrmesos.minimesos.master import VERSION, Address, Limits, Master
+from mrmesos.minimesos.master import VERSION, Limits, Master
+from mrmesos.minimesos.masters import Masters
 from mrmesos.minimesos.records import Timer
 from mrmesos.minimesos.resources import Json, parse, parse_attributes
-from mrmesos.minimesos.routes import agent_endpoints, master_endpoints
+from mrmesos.minimesos.routes import agent_endpoints
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,9 @@ class MiniMesosConfig:
     max_completed_tasks: int = 1000
     max_sandboxes: int = 200
     remove_work_dir: bool = False  # at the end, however it comes
+    zk: str = ""  # zk://host:port,…/path: masters stand for election there
+    standbys: int = 0  # masters beside the first, with zk
+    agent_reregister_seconds: float = 0.5  # until agents find a new leader
 
 
 class LoopClock:
@@ -72,18 +77,12 @@ class MiniMesos:
     def __init__(self, config: MiniMesosConfig) -> None:
         self.config = config
         self.clock = LoopClock()
-        allocator = Allocator(config.allocation_interval, dict(config.weights))
-        limits = Limits(config.max_completed_frameworks, config.max_completed_tasks)
-        self.master = Master(
-            self.clock,
-            allocator,
-            heartbeat_interval=config.heartbeat_interval,
-            limits=limits,
-        )
+        self.master = self._new_master()
+        standbys = [self._new_master() for _ in range(config.standbys)]
+        self.masters = Masters([self.master, *standbys], config.zk, self._led_by)
         self.containers = Containers(config.max_sandboxes)
         self.agents: list[Agent] = []
         self.url = ""
-        self._server: HttpServer | None = None
         self._agent_servers: dict[str, HttpServer] = {}
         self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
 
@@ -92,11 +91,8 @@ class MiniMesos:
         config = self.config
         config.work_dir.mkdir(parents=True, exist_ok=True)
         self.containers.open(config.work_dir if config.remove_work_dir else None)
-        server = HttpServer(master_endpoints(self.master, self._version))
-        port = await server.listen(config.host, config.port)
-        self._server = server
         ip = _ip(config.host)
-        self.master.address = Address("localhost" if ip.startswith("127.") else ip, ip, port)
+        port = await self.masters.start(config.host, config.port, ip, self._version)
         self.master.start()
         for spec in config.agents:
             await self.add_agent(spec)
@@ -157,14 +153,38 @@ class MiniMesos:
         """Let the master see a cut-off agent again."""
         partition.restore(self.master, agent_id)
 
+    async def kill_master(self) -> None:
+        """End the leading master, as if its process had been killed; a standby takes over."""
+        await self.masters.kill_leader()
+
+    def _new_master(self) -> Master:
+        config = self.config
+        return Master(
+            self.clock,
+            Allocator(config.allocation_interval, dict(config.weights)),
+            heartbeat_interval=config.heartbeat_interval,
+            limits=Limits(config.max_completed_frameworks, config.max_completed_tasks),
+        )
+
+    def _led_by(self, master: Master) -> None:
+        """Another master was elected: agents find it after a moment."""
+        old, self.master = self.master, master
+        failover.recover(master, old)
+        master.start()
+        for agent in self.agents:
+            if (known := old.agents.get(agent.id)) is not None:
+                again = partial(failover.reregister, master, agent, known)
+                self.clock.after(self.config.agent_reregister_seconds, again)
+        old.agents.clear()  # it must not speak to them again
+
     async def stop(self) -> None:
         """End all executors, with their grace, then the rest. Leaves no process behind."""
         for agent in self.agents:
             agent.shut_down()
         await self.containers.close(self.config.executor_shutdown_grace_period)
-        for server in (self._server, *self._agent_servers.values()):
-            if server is not None:
-                await server.close()
+        await self.masters.stop()
+        for server in self._agent_servers.values():
+            await server.close()
         if self.config.remove_work_dir:
             await asyncio.to_thread(shutil.rmtree, self.config.work_dir, ignore_errors=True)
 

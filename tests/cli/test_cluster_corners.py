@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from mrmesos.minimesos.records import Task
 from mrmesos.minimesos.server import AgentSpec
 from tests.cli.test_end_to_end import TEXT, House, wait_until
 from tests.minimesos.cluster import Cluster, get_json
+from tests.zookeeper import zookeeper
 
 pytestmark = pytest.mark.slow
 
@@ -31,10 +33,10 @@ SMALL = ("-D", "map.memory.mb=256", "-D", "reduce.memory.mb=256", "-D", "map.cpu
 class Machines:
     """A cluster and a place to submit from."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **config: Any) -> None:
         (directory / "house").mkdir()
         self.house = House(directory / "house")
-        self.cluster = Cluster(self.house.directory / "tmp" / "work", *AGENTS)
+        self.cluster = Cluster(self.house.directory / "tmp" / "work", *AGENTS, **config)
 
     @property
     def master(self) -> str:
@@ -57,17 +59,20 @@ class Machines:
         words = TEXT.split()
         assert self.house.counts(output) == {word: words.count(word) for word in words}
 
+    def close(self) -> None:
+        for process in self.house.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+        self.cluster.stop()
+        wait_until(lambda: not self.house.processes(), "the end of all processes")
+
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:
     machines = Machines(tmp_path)
     yield machines
-    for process in machines.house.started:
-        if process.poll() is None:
-            process.kill()
-        process.wait(10)
-    machines.cluster.stop()
-    wait_until(lambda: not machines.house.processes(), "the end of all processes")
+    machines.close()
 
 
 def test_a_job_with_constraints_ports_and_a_role(machines: Machines) -> None:
@@ -145,3 +150,24 @@ def test_an_agent_is_drained_before_its_maintenance(machines: Machines) -> None:
     later = {task.id for task in machines.tasks() if task.agent_id == machines.agent(1)}
     assert later == ran, "nothing was started there any more"
     wait_until(lambda: not machines.executors_on(1), "the end of its TaskTracker")
+
+
+def test_a_job_in_flight_outlives_its_master(tmp_path: Path) -> None:
+    """Found by ZooKeeper, as its successor is. What runs goes on; nothing is done twice."""
+    with zookeeper(tmp_path / "zk") as address:
+        where = f"zk://{address}/mesos"
+        machines = Machines(tmp_path, zk=where, standbys=1)
+        try:
+            process = machines.house.submit(
+                *("--master", where, "-D", "pause=0.05", "-D", "job.maps=12"),
+                *("-D", "split.maxsize=200", *SMALL),
+            )
+            wait_until(machines.house.mapping, "attempts")
+            first = machines.cluster.mesos.master
+            machines.cluster.run(machines.cluster.mesos.kill_master())
+            output, errors = process.communicate(timeout=90)
+            assert process.returncode == 0, errors + output
+            assert machines.cluster.mesos.master is not first
+            machines.counted()
+        finally:
+            machines.close()

@@ -252,7 +252,7 @@ def test_answer_that_nobody_reads_is_given_up(
     monkeypatch.setattr("mrmesos.minimesos.routes.master_state", lambda _: big)
     cluster = make_cluster()
     host, port = cluster.address.split(":")
-    server = cluster.mesos._server
+    server = cluster.mesos.masters.server
     assert server is not None
     connections = server._runner.server
     assert connections is not None

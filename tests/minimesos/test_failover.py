@@ -1,0 +1,86 @@
+"""Masters elected by a real ZooKeeper: standbys redirect, and one takes over with all that runs."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.minimesos.election import parse_zk
+from mrmesos.minimesos.masters import Masters
+from mrmesos.minimesos.server import AgentSpec
+from tests.minimesos.cluster import Cluster, Json, Scheduler, command_task, get_json, wait_for
+from tests.minimesos.test_maintenance import Scene
+from tests.zookeeper import zookeeper
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with zookeeper(tmp_path / "zk") as address:
+        cluster = Cluster(
+            tmp_path / "work",
+            AgentSpec(resources="cpus:2;mem:512"),
+            zk=f"zk://{address}/mesos",
+            standbys=1,
+        )
+        yield cluster
+        cluster.stop()
+
+
+def seats(cluster: Cluster) -> list[str]:
+    """The addresses of all masters that listen."""
+    return [seat.master.address.authority for seat in cluster.mesos.masters._seats]
+
+
+@pytest.mark.slow
+def test_a_standby_takes_over_with_all_that_runs(cluster: Cluster) -> None:
+    leading, standby = seats(cluster)
+    connection = http.client.HTTPConnection(standby, timeout=10)
+    connection.request("GET", "/state?x=1")
+    answer = connection.getresponse()
+    assert answer.status == 307
+    port = leading.rpartition(":")[2]
+    assert answer.headers["Location"] == f"//localhost:{port}/state?x=1"
+    connection.close()
+    assert get_json(standby, "/version")["version"]
+
+    info: Json = {"failover_timeout": 60, "capabilities": [{"type": "PARTITION_AWARE"}]}
+    scheduler = Scheduler(leading, **info).start()
+    offer = scheduler.offers()[0]
+    scheduler.accept([offer], [command_task("t1", offer, "sleep 600", cpus=0.5)])
+    scheduler.update("t1", "TASK_RUNNING")
+
+    cluster.run(cluster.mesos.kill_master())
+    wait_for(lambda: scheduler.closed)
+    wait_for(lambda: cluster.mesos.master.address.authority == standby)
+    again = Scheduler(standby, scheduler.id, **info)
+    again.subscribe()
+    again.wait("SUBSCRIBED")
+    task = {"task_id": {"value": "t1"}, "agent_id": offer["agent_id"]}
+
+    def known() -> str | None:
+        again.call("RECONCILE", reconcile={"tasks": [task]})
+        event = again.take("UPDATE", timeout=0.2)
+        return event["update"]["status"]["state"] if event else None
+
+    assert wait_for(known) == "TASK_RUNNING", "and nothing else before"
+    cpus = {r["name"]: r for o in again.offers() for r in o["resources"]}["cpus"]
+    assert cpus["scalar"]["value"] == 1.5
+    again.call("KILL", kill=task)
+    again.update("t1", "TASK_KILLED")
+    again.call("TEARDOWN")
+
+
+def test_several_masters_without_a_zookeeper_are_refused() -> None:
+    master = Scene().master
+    with pytest.raises(ValueError, match="ZooKeeper"):
+        Masters([master, master], "", lambda _: None)
+
+
+def test_names_of_zookeepers() -> None:
+    assert parse_zk("zk://a:1,b:2/mesos/x") == ("a:1,b:2", "/mesos/x")
+    for bad in ("a:1/mesos", "zk://a:1", "zk:///x", "zk://a:1/"):
+        with pytest.raises(ValueError, match="zk://"):
+            parse_zk(bad)
