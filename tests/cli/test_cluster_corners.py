@@ -6,6 +6,7 @@ Everything is real but the machines: `mrmesos submit` as a process, its TaskTrac
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -168,6 +169,7 @@ def test_a_job_in_flight_outlives_its_master(tmp_path: Path) -> None:
             output, errors = process.communicate(timeout=90)
             assert process.returncode == 0, errors + output
             assert machines.cluster.mesos.master is not first
+            assert re.search(r"LAUNCHED_MAPS +12\n", output), "no map ran twice"
             machines.counted()
         finally:
             machines.close()
