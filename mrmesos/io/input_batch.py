@@ -28,6 +28,8 @@ class InputBatch:
     """Whether a BatchMapper is given the fields of the struct `value` as columns."""
     stored: int = -1
     """Bytes of the input that these records are; -1: those of the lines `value`."""
+    unit: str = "offset"
+    """What places count: bytes ("offset") or rows ("row"), for messages."""
     skipped: int = 0
     """Bad records that were left out beside these."""
 

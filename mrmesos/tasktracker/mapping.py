@@ -113,7 +113,10 @@ class RecordDriver:
         if index < 0:
             return self._given.uri, ""
         record = self._given.batch.column(VALUE)[index].as_py()
-        return f"{self._context.input_uri} offset {self._context.input_offset}", shorten(record)
+        return (
+            f"{self._context.input_uri} {self._given.unit} {self._context.input_offset}",
+            shorten(record),
+        )
 
 
 def _closing(mapper: Mapper) -> Iterator[Any]:
@@ -136,7 +139,7 @@ class BatchDriver:
             return
         first = given.places[0].as_py()
         self._context.stand_at(given.uri, first)
-        where = f"{given.uri}, the {rows:,} records from offset {first} on"
+        where = f"{given.uri}, the {rows:,} records from {given.unit} {first} on"
         mapper = self._mapper
         for batch in user_batches(mapper, mapper.map_batch, (given.columns,), where, "map"):
             self._write(batch, where)

@@ -292,3 +292,23 @@ def test_vectorised_json(tmp_path: Path) -> None:
 
     lines = [json.dumps({"n": n, "rest": "x" * n}) for n in range(50)]
     assert sorted(run_job(Typed, lines).records) == [(n, 2 * n) for n in range(50)]
+
+
+@pytest.mark.parametrize("base", [Mapper, BatchMapper])
+def test_rows_of_columns_are_named_by_their_number(parquet: Path, base: Any) -> None:
+    class Picky(base):  # type: ignore[misc] # either of both
+        def map(self, key: Any, row: dict[str, Any]) -> Iterable[Any]:
+            assert row["amount"] != 777
+            return ()
+
+        def map_batch(self, batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
+            assert pc.max(batch.column("amount")).as_py() < 4000
+            return ()
+
+    class Job1(Job):
+        mapper, input_format = Picky, ParquetInput()
+
+    with pytest.raises(AssertionError) as caught:
+        run_job(Job1, parquet, splits=1)
+    note = "".join(caught.value.__notes__)
+    assert "sales.parquet row 777: record {'" in note or "records from row 4000 on" in note

@@ -95,9 +95,9 @@ def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -
     """
     columns.validate(full=True)
     if columns.schema.names == [KEY, VALUE]:
-        return InputBatch(uri, columns, positions=places, stored=stored)
+        return InputBatch(uri, columns, positions=places, stored=stored, unit="row")
     batch = pa.RecordBatch.from_arrays([places, columns.to_struct_array()], [KEY, VALUE])
-    return InputBatch(uri, batch, table=True, stored=stored)
+    return InputBatch(uri, batch, table=True, stored=stored, unit="row")
 
 
 def read_arrow(split: Split, fmt: ArrowInput) -> Iterator[InputBatch]:
