@@ -499,10 +499,10 @@ TASKTRACKER_COMMAND = _setting(
 )
 TASKTRACKER_CPUS = _setting(
     "tasktracker.cpus",
-    0.1,
+    0.02,
     "CPUs",
-    "The TaskTracker's own share, carried by one of its slots: an agent of two CPUs still runs two "
-    "one-CPU attempts.",
+    "The TaskTracker's own share. Each slot asks for so much less than its attempt needs, so an "
+    "agent of two CPUs runs two one-CPU attempts, also of two frameworks.",
     minimum=0.01,
     scope="jobtracker",
 )

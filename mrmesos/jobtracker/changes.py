@@ -191,7 +191,6 @@ def slot_record(slot: Slot) -> SlotRecord:
         agent_id=slot.agent_id,
         tracker_id=slot.tracker_id,
         capacity=dict(slot.capacity),
-        carries=slot.carries,
         launched=slot.launched,
         ending=slot.state is SlotState.ENDING,
         taken=dict(slot.taken),

@@ -36,14 +36,13 @@ class SlotState(StrEnum):
 @dataclass(slots=True, eq=False)
 class Slot:
     """Resources accepted on an agent: one Mesos task. `capacity` is what an attempt here may need,
-    of which the tracker's own share of CPUs is part where it `carries` that.
+    of which a small share of CPUs is left to TaskTrackers.
     """
 
     id: str
     agent_id: str
     tracker_id: str
     capacity: Amounts
-    carries: bool
     launched: float
     role: str = "*"
     """The role of ours that Mesos gave its resources to."""
@@ -86,11 +85,6 @@ class Tracker:
     idle_since: float | None = None
     leaving_since: float | None = None
     last_words: str = ""
-
-    @property
-    def carried(self) -> bool:
-        """Whether one of its slots carries its share of CPUs."""
-        return any(slot.carries for slot in self.slots.values())
 
 
 @dataclass(slots=True, eq=False)
@@ -273,7 +267,6 @@ class Cluster:
                 assert slot.free_since is None, slot
         for tracker in self.trackers.values():
             assert all(self.slots.get(s.id) is s for s in tracker.slots.values()), tracker
-            assert sum(s.carries for s in tracker.slots.values()) <= 1, tracker
         for agent in self.agents.values():
             assert all(agent in self.hosts[host] for host in agent.hosts), agent
             assert not agent.rack or all(h in self.racks[agent.rack].hosts for h in agent.hosts)

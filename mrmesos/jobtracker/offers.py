@@ -56,10 +56,12 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     st.last_offer = st.now
     offered = _by_agent(st, offers)
     _read(st, offered)
+    before = st.index.chances.passed, st.index.chances.again
     st.index.count_idle(sum([entry.idle for entry in offered]))
     _place(st, _nearest_first(st, [e for e in offered if e.agent.takes(st.now)]))
     _place_spares(st, offered)
     _note_passed(st, offered)
+    st.index.chances.offered(before)
     _answer(st, offered)
 
 
@@ -153,10 +155,7 @@ def _place(st: State, taking: list[_Offered]) -> None:
 def _place_one(st: State, entry: _Offered, budget: Budget | None) -> bool:
     tracker, own = entry.agent.tracker, st.settings.tracker
     free = entry.free if budget is None else budget.within(entry.free)
-    if tracker is None:
-        room = Room(free, own, own["cpus"])
-    else:
-        room = Room(free, carried=0 if tracker.carried else own["cpus"])
+    room = Room(free, own if tracker is None else {}, own["cpus"])
     choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits, entry.role)
     if not isinstance(choice, Found):
         return False
@@ -176,7 +175,6 @@ def _place_one(st: State, entry: _Offered, budget: Budget | None) -> bool:
         agent_id=entry.agent.id,
         tracker_id=tracker.id,
         capacity=need,
-        carries=room.carried > 0,
         launched=st.now,
         role=entry.role,
         taken=taken,

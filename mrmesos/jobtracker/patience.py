@@ -17,6 +17,10 @@ REST = 4
 """A wait that ended in vain is not repeated before so many times its length has gone by."""
 
 
+MEMORY = 8
+"""After so many further chances, what is known of those before counts half."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A time in seconds, or else a number of chances that may be skipped."""
@@ -52,6 +56,20 @@ class Chances:
 
     passed: int = 0
     again: int = 0
+    idle: float = 0.0
+    """The part of `again` in those that offers brought of late."""
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether nobody else seems to want what our jobs pass over."""
+        return self.idle >= 0.5
+
+    def offered(self, before: tuple[int, int]) -> None:
+        """Offers were answered; `before` are `passed` and `again` as they were until then."""
+        passed = self.passed - before[0]
+        if passed > 0:
+            idle = (self.again - before[1]) / passed
+            self.idle += (idle - self.idle) * passed / (passed + MEMORY)
 
 
 @dataclass(slots=True)

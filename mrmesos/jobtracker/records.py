@@ -69,7 +69,6 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     tracker_id: str
     capacity: dict[str, int]
-    carries: bool
     launched: float
     ending: bool
     taken: dict[str, int] = {}

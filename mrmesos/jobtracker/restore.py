@@ -112,7 +112,6 @@ def _slot(st: State, record: SlotRecord) -> None:
         agent_id=record.agent_id,
         tracker_id=record.tracker_id,
         capacity=record.capacity,
-        carries=record.carries,
         launched=record.launched,
         role=record.role,
         taken=record.taken,

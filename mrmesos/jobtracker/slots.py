@@ -12,7 +12,9 @@ from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
 
 HOLD_SECONDS = 2.0
-"""Longest time that a slot is kept without work, for a task that waits for a better agent."""
+"""Longest time that a slot is kept without work, for a task that waits for a better agent, where
+nobody else wants it.
+"""
 
 # What ran in a slot is given up in every state of _OVER. In some it may run on: UNREACHABLE and
 # LOST (the agent is out of the master's sight), GONE_BY_OPERATOR (the operator may err), UNKNOWN
@@ -89,6 +91,8 @@ def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
             trackers.gone(st, tracker, words, by_mesos=False)
     elif event.state == "TASK_ERROR" and not unwanted:
         trackers.launch_failed(st, tracker.agent_id, words)
+    elif unwanted and not tracker.slots:
+        trackers.vacated(st, tracker)
 
 
 def drop(st: State, slot: Slot, words: str) -> None:
@@ -111,7 +115,9 @@ def serve(st: State, slot: Slot) -> None:
     """The next attempt for a slot without one, as for an offer of its size.
 
     Nothing fits, or its lease is over: it ends, so that Mesos can offer its resources to whoever
-    they are due to. While a task waits for a better agent, the slot is kept for HOLD_SECONDS.
+    they are due to. So it does where a task would fit but waits for a better agent: another
+    framework may have data here, and what is due to us comes as an offer of another agent. Only
+    where nobody wants what we pass over is it kept for HOLD_SECONDS.
     """
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return
@@ -130,14 +136,14 @@ def serve(st: State, slot: Slot) -> None:
     ):
         end_slot(st, slot)
         return
-    room = Room(slot.capacity)
+    chances, room = st.index.chances, Room(slot.capacity)
     choice = find_task(st.index, agent, tracker, room.fits, slot.role)
     if isinstance(choice, Found):
         st.held.pop(slot.id, None)
         run_next(st, choice, slot, tracker)
-    elif isinstance(choice, NotYet) and st.now - free_since < HOLD_SECONDS:
-        st.index.chances.passed += 1
-        st.index.chances.again += slot.id in st.held
+    elif isinstance(choice, NotYet) and chances.unwanted and st.now - free_since < HOLD_SECONDS:
+        chances.passed += 1
+        chances.again += slot.id in st.held
         st.held[slot.id] = slot
     else:
         end_slot(st, slot)

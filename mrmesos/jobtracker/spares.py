@@ -55,7 +55,6 @@ def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> Spar
         agent_id=agent.id,
         tracker_id=tracker.id,
         capacity=NEED,
-        carries=False,
         launched=st.now,
         asked=st.now,
         role=role,

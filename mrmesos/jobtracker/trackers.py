@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import attempts, blacklist, lifecycle
+from mrmesos.jobtracker import attempts, blacklist, lifecycle, spares
 from mrmesos.jobtracker.adoption import adopt
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import ForgetTracker, KillSlot, SendActions, ShutdownTracker
@@ -73,6 +73,17 @@ def leave(st: State, tracker: Tracker, reason: str) -> None:
         agent.tracker = None
     st.changes.tracker(tracker)
     st.emit(SendActions(tracker.id, (Leave(reason),)))
+
+
+def vacated(st: State, tracker: Tracker) -> None:
+    """A tracker's last slot ended. It leaves at once where tasks wait, for other agents than this:
+    the little that it holds may be what another framework lacks here. With nothing waiting it
+    stays warm for a while (watch.py).
+    """
+    if tracker.state is not TrackerState.LIVE or any(tracker.outputs.values()):
+        return
+    if st.hungry() and not st.index.chances.unwanted and spares.dispensable(st, tracker):
+        leave(st, tracker, "its work is elsewhere")
 
 
 def lost(st: State, tracker_id: str, status: int | None) -> None:

@@ -208,7 +208,7 @@ def test_scalars_disk_and_ports_are_taken_from_the_offer() -> None:
     [({"mesos.cpus.max": "3"}, 3), ({"mesos.mem.max.mb": "2200"}, 2), ({}, 8)],
 )
 def test_the_cap_is_held(limit: Mapping[str, str], slots: int) -> None:
-    """Each TaskTracker's 128 MiB count, and its CPUs are carried by a slot."""
+    """Each TaskTracker's 128 MiB count, and its CPUs, which each slot asks for less."""
     hands = Cluster({**limit, "tasktracker.cpus": "0.1"})
     hands.job(maps=20)
     first = launches(hands.offers_of(hands.one("a", cpus=2.0)))

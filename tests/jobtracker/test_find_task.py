@@ -49,12 +49,22 @@ def test_local_launches_do_not_prolong_the_wait() -> None:
     assert len(started(hands.offer("b"))) == 1
 
 
-def test_a_free_slot_waits_two_seconds_for_locality_at_most() -> None:
+def test_a_free_slot_goes_back_at_once_where_its_job_waits_for_other_agents() -> None:
     hands = Hands()
     job = hands.job(("a",), ("b",), locality_wait_node="60")
     hands.offer("a")
-    hands.now += 1
     hands.offer("b", cpus=0.5)  # known now, and too small
+    assert len(of(hands.end(long(job, "m0")), EndSlot)) == 1
+
+
+def test_a_free_slot_that_nobody_else_wants_is_kept_for_two_seconds() -> None:
+    hands = Hands()
+    job = hands.job(("a",), ("b",), locality_wait_node="60")
+    hands.offer("a")
+    hands.offer("b", cpus=0.5)
+    for _ in range(3):  # what we pass over comes back each time: no framework beside us takes it
+        hands.now += 1
+        assert started(hands.offer(*[f"x{i}" for i in range(10)])) == []
     assert of(hands.end(long(job, "m0")), EndSlot) == []
     assert of(hands.later(1.5), EndSlot) == []
     assert len(of(hands.later(1.0), EndSlot)) == 1

@@ -30,24 +30,32 @@ def test_an_agent_of_two_cpus_runs_two_attempts_of_one() -> None:
     got = launches(hands.offer("a", cpus=2.0))
     assert len(got) == 2
     cpus = [total(one.resources)["cpus"] for one in got]
-    assert sorted(cpus) == [900, 1000], "one slot carries the TaskTracker's share"
+    assert cpus == [980, 980], "each leaves a TaskTracker's share"
     assert got[0].tracker_resources is got[1].tracker_resources
-    assert total(got[0].tracker_resources) == {"cpus": 100, "mem": 128_000}
+    assert total(got[0].tracker_resources) == {"cpus": 20, "mem": 128_000}
     assert total(got[0].resources)["mem"] == 1_024_000
-    # Both slots run one-CPU attempts on, also the smaller.
+    # Both run one-CPU attempts on.
     assert started(hands.end(long(job, "m0"))) == ["m2"]
     assert started(hands.end(long(job, "m1"))) == ["m3"]
 
 
-def test_the_share_is_carried_again_when_its_slot_has_ended() -> None:
+def test_what_one_slot_gives_back_is_enough_for_another_frameworks() -> None:
+    ours, theirs = Hands(), Hands()
+    ours.job(maps=3)
+    theirs.job(maps=3)
+    first, _ = launches(ours.offer("a", cpus=2.0))
+    kept = total(first.tracker_resources)["cpus"] + total(first.resources)["cpus"]
+    assert len(launches(theirs.offer("a", cpus=2.0 - kept / 1000))) == 1, "and for its TaskTracker"
+
+
+def test_a_slot_for_a_tracker_that_runs_is_like_its_others() -> None:
     hands = Hands()
     hands.job(maps=3)
-    carrier, other = launches(hands.offer("a", cpus=2.0))
-    assert total(carrier.resources)["cpus"] == 900
-    hands.beat(carrier.tracker_id)
-    hands.update(carrier.slot_id, "TASK_FAILED")
-    (again,) = launches(hands.offer("a", cpus=0.9))
-    assert total(again.resources)["cpus"] == 900
+    one, other = launches(hands.offer("a", cpus=2.0))
+    hands.beat(one.tracker_id)
+    hands.update(one.slot_id, "TASK_FAILED")
+    (again,) = launches(hands.offer("a", cpus=0.98))
+    assert total(again.resources)["cpus"] == 980
     assert again.tracker_id == other.tracker_id
     assert again.tracker_resources is other.tracker_resources
 
@@ -58,7 +66,7 @@ def test_several_offers_of_one_agent_are_one() -> None:
     offers = (hands.an_offer("a", 0.5, 700.0), hands.an_offer("a", 0.5, 700.0))
     (accept,) = of(hands.do(ev.OffersReceived(offers)), cmd.AcceptOffers)
     assert accept.offer_ids == ("o1", "o2")
-    assert total(accept.launches[0].resources) == {"cpus": 900, "mem": 1_024_000}
+    assert total(accept.launches[0].resources) == {"cpus": 980, "mem": 1_024_000}
 
 
 def test_what_is_reserved_goes_first_and_keeps_its_marks() -> None:

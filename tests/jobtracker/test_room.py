@@ -18,7 +18,7 @@ def test_bad_further_resources_are_named() -> None:
         JobSettings.of(spec(map_resources="db"))
 
 
-def test_room_for_a_slot_that_carries_the_share_of_the_tracker() -> None:
+def test_a_slot_leaves_a_share_to_task_trackers() -> None:
     room = Room({"cpus": 1000, "mem": 1128}, {"cpus": 100, "mem": 128}, 100)
     assert room.fits({"cpus": 1000, "mem": 1000})
     assert room.asks({"cpus": 1000, "mem": 1000}) == {"cpus": 900, "mem": 1000}

@@ -94,7 +94,7 @@ def test_no_more_than_there_are_agents_nor_than_the_cap() -> None:
     hands = hands_with(5)
     assert len(spares(hands.offer("a", "b"))) == 2
     assert hands.core.state.suppressed, "each on an agent of its own"
-    capped = hands_with(5, **{"mesos.cpus.max": "0.25"})
+    capped = hands_with(5, **{"mesos.cpus.max": "0.07"})
     assert len(spares(capped.offer("a", "b", "c"))) == 2
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
-from mrmesos.wire.heartbeat import KillAttempt, Leave
+from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, long, of, short, started
@@ -64,6 +64,32 @@ def test_a_tracker_stays_while_reduces_may_need_its_map_outputs() -> None:
     assert launch.tracker_id in [
         c.tracker_id for c in of(hands.later(7), cmd.SendActions) if of([c], Leave)
     ]
+
+
+def given_back(hands: Hands, *hosts: tuple[str, ...], reduces: int = 0) -> list[cmd.Command]:
+    """A job ran its one map on agent `a`, and its slot there is over."""
+    job = hands.job(("a",), *hosts, reduces=reduces, locality_wait_node="60")
+    (launch,) = launches(hands.offer("a"))
+    hands.offer("b", cpus=0.5)  # known, and too small
+    assert len(of(hands.end(long(job, "m0")), EndSlot)) == 1
+    return hands.update(launch.slot_id, "TASK_FINISHED")
+
+
+def test_a_tracker_leaves_at_once_where_work_waits_for_other_agents() -> None:
+    hands = Hands()
+    assert len(of(given_back(hands, ("b",)), Leave)) == 1
+    (again,) = launches(hands.offer("b"))
+    assert again.agent_id == "b"
+
+
+def test_a_tracker_does_not_leave_at_once_with_map_outputs_nor_where_nothing_waits() -> None:
+    assert of(given_back(Hands(), ("b",), reduces=1), Leave) == []
+    assert of(given_back(Hands()), Leave) == []
+
+
+def test_a_hot_spare_does_not_leave_at_once() -> None:
+    hands = Hands({"trackers.minimum": "2"})
+    assert of(given_back(hands, ("b",)), Leave) == []
 
 
 def test_map_outputs_are_lost_with_their_tracker_and_made_again() -> None:
