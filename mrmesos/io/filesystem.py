@@ -10,6 +10,7 @@ import functools
 import os
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -96,7 +97,11 @@ def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:
 
 def uri_of(fs: Any, path: str) -> str:
     """The URI that `open_filesystem` takes back to `path` of `fs`."""
-    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
+    if isinstance(fs, LocalFileSystem):
+        return path
+    if type(fs).__name__ == "WebHDFS":  # whose own URIs lack the host
+        return f"webhdfs://{urlsplit(fs.url).netloc}{path}"
+    return str(fs.unstrip_protocol(path))
 
 
 def codec_of(uri: str) -> str | None:

@@ -7,7 +7,7 @@ hdfs-site.xml where HADOOP_CONF_DIR (or HADOOP_HOME) says. Mended here, as of it
 - errors: RuntimeErrors with Java's stack traces become OSErrors of one line;
 - files: a seek beyond the end ends the process' thread with a panic, and `block_size` makes an
   unreadable file;
-- a NameNode that does not answer is given up after some 10 s, not minutes, unless configured.
+- a NameNode that does not answer is given up after some 15 s, not minutes, unless configured.
 """
 
 from __future__ import annotations
@@ -82,9 +82,11 @@ def _told(path: str) -> Iterator[None]:
 
 
 def _first_line(exc: BaseException) -> str:
-    # Within the repr of a Rust string, newlines and tabs are written out.
-    text = re.split(r"\n|\\n", str(exc), maxsplit=1)[0]
-    return text.strip() or type(exc).__name__
+    """Without Java's stack trace, and without the Rust that a RuntimeError's message is."""
+    text = re.split(r"\n|\\n", str(exc), maxsplit=1)[0].strip()
+    if rpc := re.match(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "(.*)', text):
+        text = f"{rpc[2]} ({rpc[1]})"
+    return text or type(exc).__name__
 
 
 class _Mended:

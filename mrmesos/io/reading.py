@@ -119,7 +119,7 @@ def open_remote(fs: Any, path: str, until: int = -1) -> Any:
     """The file at `path` of any filesystem but the local one. Raises what drivers raise."""
     own = getattr(fs, "open_ranges", None)  # our own hdfs://
     if own is not None:
-        fetch, size = retrying()(own, path)
+        fetch, size = own(path)  # hdfs-native has tried again
         return RemoteFile(fetch, size, until=until, ahead=True)
     size = retrying()(fs.info, path).get("size")
     if size is None:  # a web server that does not tell
