@@ -149,6 +149,8 @@ def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int) -> 
         inner = values.values.slice(first, last - first)
         return _largest(inner, (offsets[spans] - first).astype(np.int64), n)
     kind = values.type
+    if len(spans) > len(values) and function in ("sum", "min", "max") and pa.types.is_int64(kind):
+        return values  # groups of one
     if function == "sum" and values.null_count == 0:
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             return pa.array(_sum_integers(_as_int64(values), spans))

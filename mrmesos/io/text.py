@@ -60,7 +60,7 @@ def read_text(
             continue
         for piece in pieces:
             for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
-                yield InputBatch(piece.uri, _batch(block, fmt))
+                yield InputBatch(piece.uri, text_batch(block, fmt))
 
 
 def _gathered(slices: Sequence[FileSlice], batch_bytes: int) -> Iterator[Sequence[FileSlice]]:
@@ -99,7 +99,7 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
     text = np.frombuffer(b"".join(parts), np.uint8)
     ends = np.flatnonzero(text == NEWLINE)
     try:
-        batch = _batch(Block(pieces[0].uri, 0, text, ends, fmt.max_line_bytes), fmt)
+        batch = text_batch(Block(pieces[0].uri, 0, text, ends, fmt.max_line_bytes), fmt)
     except InputError:
         return None
     begins = np.cumsum([0, *map(len, parts)])
@@ -110,7 +110,8 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
     return InputBatch(pieces[0].uri, batch, tuple(further))
 
 
-def _batch(block: Block, fmt: TextInput) -> pa.RecordBatch:
+def text_batch(block: Block, fmt: TextInput) -> pa.RecordBatch:
+    """The lines of a block and their offsets. Raises InputError."""
     starts, lengths, returns = line_spans(block)
     keys = pa.array(starts + block.offset)
     values = _values(block, fmt, starts, lengths, returns)

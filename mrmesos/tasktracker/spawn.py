@@ -26,6 +26,11 @@ _ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "PYTHONIOENCODING": "utf-8:backslashreplace",
 }
+_DEFAULTS = {
+    # Arrow's own pool gives memory back to the kernel and asks for it again: in aggregates that
+    # took a quarter of the CPU time, where malloc's takes an eighth and holds no more.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 _SECRETS = ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN",)
 
 
@@ -50,7 +55,7 @@ def spawn_worker(number: int, sandbox: Path, command: Sequence[str] = WORKER_COM
     it ends. Raises OSError.
     """
     environment = {name: text for name, text in os.environ.items() if name not in _SECRETS}
-    environment |= _ENVIRONMENT | {WORKER_MARK: mark(number)}
+    environment = _DEFAULTS | environment | _ENVIRONMENT | {WORKER_MARK: mark(number)}
     log_path = sandbox / f"worker-{number}.log"
     ours, theirs = socket.socketpair()
     try:

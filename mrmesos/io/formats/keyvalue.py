@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,10 +10,11 @@ import pyarrow as pa
 
 from mrmesos.api.formats import KeyValueTextInput, TextInput
 from mrmesos.api.split import Split
+from mrmesos.io.formats.planning import check_input
 from mrmesos.io.input_batch import InputBatch
-from mrmesos.io.lines import Positions
+from mrmesos.io.lines import Block, Positions, line_blocks, line_spans
 from mrmesos.io.schema import KEY, VALUE
-from mrmesos.io.text import read_text
+from mrmesos.io.text import text_batch
 from mrmesos.io.words import bytes_column
 
 
@@ -21,15 +23,46 @@ def read_key_values(
 ) -> Iterator[InputBatch]:
     """The lines of the split in order, cut at their first separator. Raises InputError."""
     text = TextInput(fmt.encoding, fmt.errors, fmt.max_line_bytes)
-    for given in read_text(split, text, batch_bytes=batch_bytes):
-        lines = given.batch.column(VALUE)
-        keys, values = cut_at_first(lines, fmt.separator)
-        yield InputBatch(
-            given.uri,
-            pa.RecordBatch.from_arrays([keys, values], [KEY, VALUE]),
-            positions=given.batch.column(KEY),
-            stored=int(bytes_column(lines)[2].sum()) + len(lines),
-        )
+    check_input(text)
+    for piece in split.slices:
+        for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
+            starts, lengths, _ = line_spans(block)
+            columns = _cut_where_they_lie(block, starts, starts + lengths, fmt)
+            if columns is None:
+                columns = cut_at_first(text_batch(block, text).column(VALUE), fmt.separator)
+            yield InputBatch(
+                piece.uri,
+                pa.RecordBatch.from_arrays(list(columns), [KEY, VALUE]),
+                positions=pa.array(starts + block.offset),
+                stored=int(lengths.sum()) + len(lengths),
+            )
+
+
+def _cut_where_they_lie(
+    block: Block, starts: Positions, ends: Positions, fmt: KeyValueTextInput
+) -> tuple[pa.Array, pa.Array] | None:
+    """Keys and values of a block that needs no decoding and has one separator a line, else None.
+
+    Key, separator, value and line end in turn are one column, of which Arrow picks two of four.
+    """
+    data, count = block.data, len(starts)
+    found = np.flatnonzero(data == ord(fmt.separator))
+    if len(found) != count or len(data) >= 1 << 31 or not _between(starts, found, ends):
+        return None
+    if fmt.encoding and (codecs.lookup(fmt.encoding).name != "utf-8" or int(data.max()) > 127):
+        return None
+    bounds = np.empty(4 * count + 1, np.int32)
+    bounds[0:-1:4], bounds[1::4], bounds[2::4], bounds[3::4] = starts, found, found + 1, ends
+    bounds[-1] = len(data)
+    kind = pa.string() if fmt.encoding else pa.binary()
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(kind, 4 * count, buffers)
+    keys, values = (np.arange(at, 4 * count, 4, dtype=np.int32) for at in (0, 2))
+    return pieces.take(pa.array(keys)), pieces.take(pa.array(values))
+
+
+def _between(starts: Positions, found: Positions, ends: Positions) -> bool:
+    return bool((found >= starts).all() and (found < ends).all())
 
 
 def cut_at_first(lines: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
@@ -45,33 +78,11 @@ def cut_at_first(lines: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
     data, starts = data[begin : begin + size], starts - begin
     ends = starts + lengths
     found = np.flatnonzero(data == ord(separator))
-    if len(found) == len(lines) and (found >= starts).all() and (found < ends).all():
-        return _cut_at_only(lines, data, starts, ends, found, separator)
     cuts = np.minimum(np.append(found, size)[np.searchsorted(found, starts)], ends)
     return (
         _picked(data, starts, cuts, lines.type),
         _picked(data, np.minimum(cuts + 1, ends), ends, lines.type),
     )
-
-
-def _cut_at_only(
-    lines: pa.Array,
-    data: np.ndarray,
-    starts: Positions,
-    ends: Positions,
-    found: Positions,
-    separator: str,
-) -> tuple[pa.Array, pa.Array]:
-    """As `cut_at_first` where each line has just one: keys and values in turn are one column."""
-    count = len(lines)
-    gone = np.arange(count)  # separators before this line
-    offsets = np.empty(2 * count + 1, np.int32)
-    offsets[0:-1:2], offsets[1::2] = starts - gone, found - gone
-    offsets[-1] = ends[-1] - count
-    text = data.tobytes().replace(separator.encode(), b"")
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
-    both = pa.Array.from_buffers(lines.type, 2 * count, buffers)
-    return both.take(pa.array(2 * gone)), both.take(pa.array(2 * gone + 1))
 
 
 def _picked(data: np.ndarray, starts: Positions, ends: Positions, kind: pa.DataType) -> pa.Array:
