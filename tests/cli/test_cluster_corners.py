@@ -6,7 +6,9 @@ Everything is real but the machines: `mrmesos submit` as a process, its TaskTrac
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -173,3 +175,22 @@ def test_a_job_in_flight_outlives_its_master(tmp_path: Path) -> None:
             machines.counted()
         finally:
             machines.close()
+
+
+def test_a_tasktracker_that_hangs_is_ended_through_mesos(machines: Machines) -> None:
+    """SHUTDOWN reaches it, as its agent kills it after the grace period."""
+    process = machines.house.submit(
+        *("--master", machines.master, "-D", "pause=0.05", "-D", "job.maps=12"),
+        *("-D", "split.maxsize=200", *SMALL),
+        *("-D", "tasktracker.expiry.seconds=10"),
+    )
+    wait_until(lambda: machines.executors_on(1) > 0 and machines.house.mapping(), "attempts")
+    (agent,) = [a for a in machines.cluster.mesos.agents if a.id == machines.agent(1)]
+    (executor,) = agent.executors.values()
+    wait_until(lambda: executor.stream is not None, "its subscription")
+    assert executor.pid is not None
+    os.kill(executor.pid, signal.SIGSTOP)
+    wait_until(lambda: executor not in agent.executors.values(), "its end")
+    output, errors = process.communicate(timeout=90)
+    assert process.returncode == 0, errors + output
+    machines.counted()
