@@ -497,6 +497,14 @@ TASKTRACKER_COMMAND = _setting(
     "Starts a TaskTracker on an agent. Empty: this Python with `-P -m mrmesos.tasktracker`.",
     scope="jobtracker",
 )
+TASKTRACKER_ENVIRONMENT = _setting(
+    "tasktracker.environment",
+    "HADOOP_CONF_DIR,HADOOP_USER_NAME,AWS_ENDPOINT_URL,AWS_DEFAULT_REGION,AWS_PROFILE",
+    "names,...",
+    "Environment variables that TaskTrackers get from the JobTracker where it has them. Mesos "
+    "shows their values to all who may see its tasks: name no secrets.",
+    scope="jobtracker",
+)
 TASKTRACKER_CPUS = _setting(
     "tasktracker.cpus",
     0.02,

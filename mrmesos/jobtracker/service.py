@@ -8,6 +8,7 @@ few threads that plan and commit. Nothing but the queue leads to the core.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import sysconfig
 import threading
@@ -135,7 +136,10 @@ class JobTrackerService:
             purelib = Path(sysconfig.get_path("purelib"))
             package = Path(mrmesos.__file__).resolve().parent
             command = tracker_command(
-                self._conf, self.url, python_path=source_tree(purelib, package)
+                self._conf,
+                self.url,
+                python_path=source_tree(purelib, package),
+                inherited=os.environ,
             )
             self._calls = DriverCalls(self._driver, command, self._thread.post)
         except BaseException:

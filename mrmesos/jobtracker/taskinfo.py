@@ -16,13 +16,14 @@ from typing import Any
 
 import msgspec
 
-from mrmesos.conf import SETTINGS, TASKTRACKER_COMMAND, Conf
+from mrmesos.conf import SETTINGS, TASKTRACKER_COMMAND, TASKTRACKER_ENVIRONMENT, Conf
 from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
 
 SHUTDOWN_GRACE_SECONDS = 5
 """How long Mesos lets a TaskTracker end its attempts before it is killed."""
 
 _FOR_TRACKERS = "tasktracker."
+_NOT_THEIRS = frozenset({TASKTRACKER_COMMAND.name, TASKTRACKER_ENVIRONMENT.name})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,13 +36,18 @@ class TrackerCommand:
 
 
 def tracker_command(
-    conf: Conf, jobtracker_url: str, *, python_path: str | None = None
+    conf: Conf,
+    jobtracker_url: str,
+    *,
+    python_path: str | None = None,
+    inherited: Mapping[str, str] | None = None,
 ) -> TrackerCommand:
     """The command of this JobTracker's TaskTrackers.
 
     Agents are taken to have this Python and this mrmesos at the same place, unless
     `tasktracker.command` names another way. `python_path` is given where mrmesos is not installed
-    there but runs from a source tree.
+    there but runs from a source tree. Of the JobTracker's own environment, `inherited`, they get
+    what `tasktracker.environment` names.
     """
     command = conf.get_as(TASKTRACKER_COMMAND)
     if not command:
@@ -49,9 +55,11 @@ def tracker_command(
     settings = {
         name: text
         for name, text in conf.items()
-        if name in SETTINGS and name.startswith(_FOR_TRACKERS) and name != TASKTRACKER_COMMAND.name
+        if name in SETTINGS and name.startswith(_FOR_TRACKERS) and name not in _NOT_THEIRS
     }
-    environment = {
+    names = {name.strip() for name in conf.get_as(TASKTRACKER_ENVIRONMENT).split(",")}
+    environment = {name: text for name, text in (inherited or {}).items() if name in names}
+    environment |= {
         "MRMESOS_JOBTRACKER": jobtracker_url,
         "MRMESOS_CONF": json.dumps(settings, sort_keys=True),
     }

@@ -94,6 +94,18 @@ def test_the_environment_of_a_tracker() -> None:
     }
 
 
+def test_trackers_inherit_what_is_named() -> None:
+    ours = {"HADOOP_CONF_DIR": "/etc/hadoop", "AWS_SECRET_ACCESS_KEY": "secret", "MINE": "1"}
+    command = tracker_command(Conf(), "http://h:1", inherited=ours)
+    assert command.environment["HADOOP_CONF_DIR"] == "/etc/hadoop"
+    assert not {"AWS_SECRET_ACCESS_KEY", "MINE"} & set(command.environment)
+    conf = Conf({"tasktracker.environment": "MINE, OTHER"})
+    environment = tracker_command(conf, "http://h:1", inherited=ours).environment
+    assert environment["MINE"] == "1"
+    assert not {"HADOOP_CONF_DIR", "OTHER"} & set(environment)
+    assert "tasktracker.environment" not in environment["MRMESOS_CONF"]
+
+
 def test_the_command_is_this_python_unless_told() -> None:
     assert COMMAND.shell.startswith("exec ")
     assert sys.executable in COMMAND.shell
