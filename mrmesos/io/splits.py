@@ -20,6 +20,7 @@ from mrmesos.io.filesystem import InputError, codec_of, open_filesystem, reason,
 from mrmesos.io.formats.planning import check_input, splits_files
 from mrmesos.io.locality import pack_by_host, pieces
 from mrmesos.io.locations import Blocks, locate
+from mrmesos.io.retry import retrying
 
 _MAGIC = frozenset("*?[")
 
@@ -137,25 +138,31 @@ def _pack(
 def _expand(uri: str) -> list[FileInfo]:
     fs, path = open_filesystem(uri)
     try:
-        # A JobTracker runs for weeks: a listing that fsspec cached yesterday is not the input.
-        fs.invalidate_cache()
-        info = _info(fs, path)
-        if info is not None:
-            return _files_of(fs, info, uri)
-        if not _MAGIC & set(path):
-            raise InputError(f"{uri}: input does not exist")
-        matches = [
-            _resolved(fs, found, uri) for found in _glob(fs, path) if _visible(path, found["name"])
-        ]
-        if "**" in path:  # the pattern itself says how deep: directories it passes are no input
-            matches = [found for found in matches if found["type"] != "directory"]
-        if not matches:
-            raise InputError(f"{uri}: no file matches this pattern")
-        return [file for found in matches for file in _files_of(fs, found, uri)]
+        if hasattr(fs, "open_ranges"):  # our hdfs://, whose driver tries again itself
+            return _listed(fs, path, uri)
+        return retrying()(_listed, fs, path, uri)
     except InputError:
         raise
     except Exception as exc:  # remote drivers raise what they like
         raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
+
+
+def _listed(fs: Any, path: str, uri: str) -> list[FileInfo]:
+    # A JobTracker runs for weeks: a listing that fsspec cached yesterday is not the input.
+    fs.invalidate_cache()
+    info = _info(fs, path)
+    if info is not None:
+        return _files_of(fs, info, uri)
+    if not _MAGIC & set(path):
+        raise InputError(f"{uri}: input does not exist")
+    matches = [
+        _resolved(fs, found, uri) for found in _glob(fs, path) if _visible(path, found["name"])
+    ]
+    if "**" in path:  # the pattern itself says how deep: directories it passes are no input
+        matches = [found for found in matches if found["type"] != "directory"]
+    if not matches:
+        raise InputError(f"{uri}: no file matches this pattern")
+    return [file for found in matches for file in _files_of(fs, found, uri)]
 
 
 def _info(fs: Any, path: str) -> dict[str, Any] | None:

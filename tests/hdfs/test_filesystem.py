@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -10,12 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from mrmesos.api.formats import TextInput
+from mrmesos.api.formats import ParquetOutput, TextInput
 from mrmesos.conf import Conf
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.filesystem import InputError, open_filesystem, open_input, uri_of
+from mrmesos.io.output import open_writer
 from mrmesos.io.splits import expand_inputs, plan_splits
 from tests.hdfs.cluster import write
 from tests.hdfs.hadoop import BLOCK_SIZE, HOSTS, Hdfs, free_port
@@ -120,6 +124,18 @@ def test_commits_and_aborts(top: str) -> None:
     run_attempts(aborted)
     aborted.abort_job()
     assert set(tree(top)) == {f"out/{name}" for name in wanted}
+
+
+def test_tables_and_compressed_text(top: str) -> None:
+    fs, path = open_filesystem(f"{top}/t.parquet")
+    table = pa.record_batch({"key": [f"k{n}" for n in range(1000)], "value": range(1000)})
+    writer = open_writer(ParquetOutput(), fs, path)
+    writer.write(table)
+    assert writer.close()[0] == 1000
+    assert pq.read_table(open_input(f"{top}/t.parquet")).to_pydict() == table.to_pydict()
+    write(f"{top}/text.gz", gzip.compress(DATA))
+    with pa.CompressedInputStream(pa.PythonFile(open_input(f"{top}/text.gz")), "gzip") as file:
+        assert file.read() == DATA
 
 
 READ = "import sys; from mrmesos.io.filesystem import *; print(len(open_input(sys.argv[1]).read()))"
