@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.api import Job, Mapper, ParquetInput, Reducer
 from mrmesos.api.testing import run_job
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-jobs.md"
@@ -26,6 +28,7 @@ def names_of(block: int) -> dict[str, Any]:
     return names
 
 
+ROWS = ParquetInput()
 READINGS = ["Oslo,1", "Oslo,2", "Oslo,3", "Oslo,10"]
 
 
@@ -77,3 +80,25 @@ def test_cut_points_by_name() -> None:
 
     result = run_job(Cut, ["p", "a", "zoo", "h", "gzz"], num_reducers=3)
     assert list(result.files.values()) == [b"a\ngzz\n", b"h\n", b"p\nzoo\n"]
+
+
+def test_totals_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "orders.parquet"
+    table = {"user": ["a", "b", "a"], "amount": [1, 2, 3], "year": [2026, 2026, 2025]}
+    pq.write_table(pa.table(table), path)
+    names = names_of(8)
+    assert dict(run_job(names["Totals"], path).records) == {"a": 1, "b": 2}
+    by_row = type("ByRow", (names["Totals"],), {"mapper": names["Spent"], "input_format": ROWS})
+    assert dict(run_job(by_row, path).records) == {"a": 4, "b": 2}
+
+
+def test_the_join() -> None:
+    users = "id,country\nann,NO\nbob,SE\n"
+    orders = ['{"user": "ann", "amount": 1}', '{"user": "zoe", "amount": 5}']
+    result = run_job(names_of(9)["OrdersByCountry"], {"users": users, "orders": orders})
+    assert result.records == [("NO", 1)]
+    assert [data for name, data in result.files.items() if "orphans" in name] == [b"zoe\t5\n"]
+
+
+def test_the_notebook_has_what_it_imports() -> None:
+    assert callable(names_of(10)["spent_in"])
