@@ -28,7 +28,7 @@ test-slow: setup ## the slow ones
 	$(BIN)/python -m pytest -q -m "slow and not hdfs"
 
 test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
-	$(BIN)/python -m pytest -q -m hdfs tests/hdfs
+	$(BIN)/python -m pytest -q -m hdfs --timeout 900 tests/hdfs
 
 lint: setup      ## ruff: rules and formatting
 	$(BIN)/ruff check .
