@@ -100,7 +100,8 @@ class _Search:
         while True:
             choice, ahead = self._choose()
             # Those whose wait runs already need not hear of one more chance, unless it counts them.
-            passed = self._waiting & ahead & (~self._index.clocked | self._index.counting)
+            passed = self._waiting & ahead
+            passed ^= passed & self._index.clocked & ~self._index.counting
             if not passed or not self._index.pass_over(self._those_that_fit(passed)):
                 break
         if choice is not None:

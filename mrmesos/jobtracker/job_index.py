@@ -42,8 +42,14 @@ class Place:
     reduce_shape: Shape
     map_cost: int
     reduce_cost: int
+    waits: tuple[bool, ...] = (False, False, False, False)
+    """What waits, as it is filed: maps, reduces, maps that failed before, maps that go anywhere."""
     crowded_since: float | None = None
     """When an agent was first passed over as it runs more than its part of the job's reduces."""
+
+
+def _put(jobs: int, bit: int, inside: bool) -> int:
+    return jobs | bit if inside else jobs & ~bit
 
 
 class JobIndex:
@@ -187,14 +193,13 @@ class JobIndex:
             return
         bit, pending = place.bit, job.pending_maps
         wants = len(pending) > 0
-        if wants != (self.maps & bit != 0):
-            self.maps ^= bit
-        if job.wants_reduce != (self.reduces & bit != 0):
-            self.reduces ^= bit
-        if (wants and pending.retries) != (self.retries & bit != 0):
-            self.retries ^= bit
-        if (wants and pending.loose) != (self.loose & bit != 0):
-            self.loose ^= bit
+        waits = (wants, job.wants_reduce, wants and pending.retries, wants and pending.loose)
+        if waits != place.waits:
+            place.waits = waits
+            self.maps = _put(self.maps, bit, waits[0])
+            self.reduces = _put(self.reduces, bit, waits[1])
+            self.retries = _put(self.retries, bit, waits[2])
+            self.loose = _put(self.loose, bit, waits[3])
         if pending.new_hosts:
             self._file_hosts(bit, pending)
         if pending.done_hosts:
@@ -397,14 +402,10 @@ class JobIndex:
     def _file_patience(self, place: Place) -> None:
         bit, patience = place.bit, place.patience
         waits = patience.since is not None
-        if waits != (self.clocked & bit != 0):
-            self.clocked ^= bit
-        if (waits and patience.wait.offers > 0) != (self.counting & bit != 0):
-            self.counting ^= bit
-        if (patience.level >= RACK) != (self.rack_level & bit != 0):
-            self.rack_level ^= bit
-        if (patience.level == ANY) != (self.any_level & bit != 0):
-            self.any_level ^= bit
+        self.clocked = _put(self.clocked, bit, waits)
+        self.counting = _put(self.counting, bit, waits and patience.wait.offers > 0)
+        self.rack_level = _put(self.rack_level, bit, patience.level >= RACK)
+        self.any_level = _put(self.any_level, bit, patience.level == ANY)
 
     # --- For tests
 

@@ -34,12 +34,12 @@ class PendingTasks:
         "_all",
         "_by_host",
         "_by_rack",
-        "_counts",
         "_fresh",
         "_hosts",
         "_look",
         "_looked",
         "_loose",
+        "_number",
         "_tasks",
         "done_hosts",
         "new_hosts",
@@ -47,7 +47,8 @@ class PendingTasks:
 
     def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
         self._tasks = tasks
-        self._fresh: set[int] = set()
+        self._fresh = bytearray(len(tasks))  # 1 where one waits that never failed
+        self._number = 0  # of those
         # One string for each host: every split comes with strings of its own, and in a large
         # cluster it is the fetching of those from memory that costs.
         self._hosts = [tuple(map(intern, t.split.hosts)) if t.split else () for t in tasks]
@@ -58,7 +59,6 @@ class PendingTasks:
         self._by_host: dict[str, list[int]] = {}
         self._by_rack: dict[str, tuple[int, list[int]]] = {}  # made when first asked for
         self._again: dict[int, None] = {}  # failed somewhere, in order; few
-        self._counts: dict[str, int] = {}  # of fresh tasks, by host
         self.new_hosts: list[str] = []
         self.done_hosts: list[str] = []
         for index in reversed(range(len(tasks))):
@@ -66,10 +66,10 @@ class PendingTasks:
         self.new_hosts = list(self._by_host)
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._again)
+        return self._number + len(self._again)
 
     def __contains__(self, task: TaskInProgress) -> bool:
-        return task.index in self._fresh or task.index in self._again
+        return bool(self._fresh[task.index]) or task.index in self._again
 
     @property
     def hosts(self) -> Iterable[str]:
@@ -89,7 +89,7 @@ class PendingTasks:
     @property
     def fresh(self) -> bool:
         """Whether a task waits that never failed."""
-        return bool(self._fresh)
+        return self._number > 0
 
     def put_back(self, task: TaskInProgress) -> None:
         """A task waits again, before those that were never tried (as in Hadoop)."""
@@ -102,19 +102,19 @@ class PendingTasks:
 
     def remove(self, task: TaskInProgress) -> None:
         """A task was taken."""
-        index, counts = task.index, self._counts
-        if index not in self._fresh:
+        index = task.index
+        if not self._fresh[index]:
             self._again.pop(index, None)
             return
-        self._fresh.discard(index)
+        self._fresh[index] = 0
+        self._number -= 1
         for host in self._hosts[index]:
-            left = counts[host] = counts[host] - 1
-            if not left:
+            if self._head(self._by_host[host]) is None:
                 self.done_hosts.append(host)
 
     def waits_for(self, host: str) -> bool:
         """Whether a task never failed waits whose data is on this host."""
-        return self._counts.get(host, 0) > 0
+        return self.on_host(host) is not None
 
     def retry_for(
         self, host: str, others: Callable[[Set[str]], bool], now: float
@@ -178,7 +178,7 @@ class PendingTasks:
             index = self._looked = self._looked % len(self._tasks)
             self._looked += 1
             split = self._tasks[index].split
-            if index in self._fresh and split is not None and not any(map(usable, split.hosts)):
+            if self._fresh[index] and split is not None and not any(map(usable, split.hosts)):
                 found.append(index)
         self._loose = found[::-1]
         return bool(found)
@@ -186,17 +186,18 @@ class PendingTasks:
     def _put(self, index: int) -> None:
         """A task waits, before all others."""
         hosts = self._hosts[index]
-        self._fresh.add(index)
+        self._number += 1 - self._fresh[index]
+        self._fresh[index] = 1
         self._all.append(index)
         for host in hosts:
             self._by_host.setdefault(host, []).append(index)
-            self._counts[host] = self._counts.get(host, 0) + 1
         if not hosts:
             self._loose.append(index)
 
     def _head(self, queue: list[int]) -> TaskInProgress | None:
+        fresh = self._fresh
         while queue:
-            if queue[-1] in self._fresh:
+            if fresh[queue[-1]]:
                 return self._tasks[queue[-1]]
             queue.pop()
         return None
