@@ -427,6 +427,14 @@ MESOS_FAILOVER_TIMEOUT = _setting(
     minimum=0.0,
     scope="jobtracker",
 )
+MESOS_CHECKPOINT = _setting(
+    "mesos.checkpoint",
+    False,
+    "yes or no",
+    "TaskTrackers live on while their agent restarts. A dead host is then noticed later: when "
+    "Mesos' pings to it have failed (75 s), not as soon as its connection breaks.",
+    scope="jobtracker",
+)
 MESOS_PRINCIPAL = _setting(
     "mesos.principal",
     "",

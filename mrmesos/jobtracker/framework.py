@@ -87,7 +87,7 @@ def framework_info(conf: Conf, url: str) -> Json:
         "roles": list(roles_of(conf)),
         "capabilities": [{"type": capability} for capability in capabilities],
         "failover_timeout": conf.get_as(settings.MESOS_FAILOVER_TIMEOUT),
-        "checkpoint": False,
+        "checkpoint": conf.get_as(settings.MESOS_CHECKPOINT),
         "hostname": socket.gethostname(),
         "webui_url": url,
     }

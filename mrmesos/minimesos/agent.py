@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from mrmesos.minimesos.updates import UpdateManager
 
 log = logging.getLogger(__name__)
 
+REREGISTRATION = 2.0  # seconds for executors to come back to an agent that has restarted
 HEARTBEAT = 1800.0  # seconds, as real agents do for executors
 KILL_GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a command task
 
@@ -260,6 +262,22 @@ class Agent:
                 )
                 why = Why("REASON_AGENT_RESTARTED", "Task launched during agent restart")
                 self._own_update(executor, task_id, "TASK_DROPPED" if aware else "TASK_LOST", why)
+
+    def restarted(self, recovered: Callable[[], None]) -> None:
+        """This agent's port is open again: its executors have a moment to come back before it
+        speaks to the master.
+        """
+
+        def late() -> None:
+            for executor in [e for e in self.executors.values() if e.info is not None]:
+                if executor.state is State.RUNNING and executor.stream is None:
+                    words = f"Executor did not reregister within {duration(REREGISTRATION)}"
+                    executor.why = Why("REASON_EXECUTOR_REREGISTRATION_TIMEOUT", words)
+                    executor.state = State.TERMINATING
+                    self.runner.destroy(executor.container)
+            recovered()
+
+        self.clock.after(REREGISTRATION, late)
 
     def _beat(self, executor: Executor, stream: Stream) -> None:
         if executor.stream is stream:

@@ -109,6 +109,7 @@ class Allocator:
         self._rng = rng or random.Random()
         self._totals: dict[str, Resources] = {}
         self._given: dict[str, Resources] = {}  # by agent, unallocated
+        self._paused: set[str] = set()
         self._frameworks: dict[str, Candidate] = {}
         self._roles: dict[str, Share] = {}
         self._cluster: dict[str, int] = {}
@@ -123,10 +124,19 @@ class Allocator:
         """The agent's resources must have been recovered before."""
         self._totals.pop(agent, None)
         self._given.pop(agent, None)
+        self._paused.discard(agent)
         for framework in self._frameworks.values():
             for key in [key for key in framework.refusals if key[1] == agent]:
                 del framework.refusals[key]
         self._sum_cluster()
+
+    def pause(self, agent: str) -> None:
+        """Offer nothing of an agent for now; filters stay."""
+        self._paused.add(agent)
+
+    def resume(self, agent: str) -> None:
+        """Offer its resources again."""
+        self._paused.discard(agent)
 
     def _sum_cluster(self) -> None:
         self._cluster = {}
@@ -222,7 +232,7 @@ class Allocator:
     def allocate(self, now: float) -> list[Allocation]:
         """Give what is free, agent by agent, to whoever holds the smallest share and wants it."""
         made: list[Allocation] = []
-        agents = list(self._totals)
+        agents = [agent for agent in self._totals if agent not in self._paused]
         self._rng.shuffle(agents)
         for agent in agents:
             for role in self._sorted_roles():

@@ -73,6 +73,7 @@ class Master:
     completed: OrderedDict[str, Framework] = field(default_factory=OrderedDict)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
     recovered: set[str] = field(default_factory=set)  # agents of the master before this one
+    restarting: dict[str, AgentRecord] = field(default_factory=dict)
     unreachable: dict[str, AgentRecord] = field(default_factory=dict)
     maintenance: Maintenance = field(default_factory=Maintenance)
     gone: OrderedDict[str, float] = field(default_factory=OrderedDict)
@@ -153,7 +154,7 @@ class Master:
         for framework in self.frameworks.values():
             for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
                 if not task.terminal:
-                    self._lose(framework, task, record, by_operator)
+                    self.lose(framework, task, record, by_operator)
                 self.complete(framework, task)
         for (framework_id, _), info in record.executors.items():
             self.recover(framework_id, agent_id, from_json(info.get("resources", [])))
@@ -169,9 +170,10 @@ class Master:
         while len(self.gone) > self.limits.gone_agents:
             self.gone.popitem(last=False)
 
-    def _lose(
+    def lose(
         self, framework: Framework, task: Task, record: AgentRecord, by_operator: bool
     ) -> None:
+        """A task is lost with its agent."""
         state, reason = "TASK_LOST", "REASON_AGENT_DISCONNECTED"
         message = f"Agent {record.hostname} disconnected"
         if by_operator:

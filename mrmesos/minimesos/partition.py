@@ -1,5 +1,5 @@
-"""Agents out of the master's sight, and their return (`Master::__removeSlave`,
-`Master::reregisterSlave`): what ran there is unreachable, then runs again, or has ended meanwhile.
+"""Agents out of the master's sight, and agents that restart, and their return
+(`Master::__removeSlave`, `Master::reregisterSlave`).
 """
 
 from __future__ import annotations
@@ -95,6 +95,45 @@ def _back(master: Master, framework: Framework, task: Task, state: str) -> None:
     )
     master.note(task, status)
     framework.send({"type": "UPDATE", "update": {"status": status}})
+
+
+def down(master: Master, agent_id: str) -> None:
+    """The agent's process ends. What frameworks that checkpoint run there lives on, and the agent
+    may start again; all else is lost with it (`Master::exited`, `Master::disconnect`).
+    """
+    record = master.agents.pop(agent_id)
+    master.restarting[agent_id] = record
+    for offer in [o for o in master.offers.values() if o.agent_id == agent_id]:
+        master.rescind(offer)
+    for framework in [f for f in master.frameworks.values() if not f.checkpoint]:
+        for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
+            if not task.terminal:
+                master.lose(framework, task, record, by_operator=False)
+            master.complete(framework, task)
+    for key in list(record.executors):
+        owner = master.frameworks.get(key[0])
+        if owner is None or not owner.checkpoint:
+            _drop_executor(master, record, key)
+            record.agent.shutdown_framework(key[0])
+    master.allocator.pause(agent_id)
+
+
+def up(master: Master, agent_id: str) -> None:
+    """The agent has started again, on its work directory."""
+    record = master.restarting.pop(agent_id)
+    master.agents[agent_id] = record
+    alive, _ = record.agent.report()
+    for key in [key for key in record.executors if key not in alive]:
+        _drop_executor(master, record, key)
+    for framework in master.frameworks.values():
+        record.agent.framework_updated(framework.info)  # also sends waiting updates at once
+    master.allocator.resume(agent_id)
+    master.offer()
+
+
+def _drop_executor(master: Master, record: AgentRecord, key: tuple[str, str]) -> None:
+    info = record.executors.pop(key)
+    master.recover(key[0], record.id, from_json(info.get("resources", [])))
 
 
 def gone_by_operator(master: Master, agent_id: str) -> bool:

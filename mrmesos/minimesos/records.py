@@ -155,6 +155,11 @@ class Framework:
         return any(one.get("type") == name for one in self.info.get("capabilities", []))
 
     @property
+    def checkpoint(self) -> bool:
+        """Whether its executors outlive their agent's process."""
+        return bool(self.info.get("checkpoint", False))
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """The roles under which it gets offers."""
         if self.capable("MULTI_ROLE"):

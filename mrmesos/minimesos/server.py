@@ -153,6 +153,23 @@ class MiniMesos:
         """Let the master see a cut-off agent again."""
         partition.restore(self.master, agent_id)
 
+    async def stop_agent(self, agent_id: str) -> None:
+        """End an agent's process, which it has not: only those see it who speak to it."""
+        await self._agent_servers.pop(agent_id).close()
+        partition.down(self.master, agent_id)
+
+    async def start_agent(self, agent_id: str) -> None:
+        """Start a stopped agent again, on its work directory and port."""
+        agent = next(one for one in self.agents if one.id == agent_id)
+        server = HttpServer(agent_endpoints(agent, self._version))
+        await server.listen(self.config.host, int(agent.address.rpartition(":")[2]))
+        self._agent_servers[agent_id] = server
+        agent.restarted(partial(self._agent_recovered, agent_id))
+
+    def _agent_recovered(self, agent_id: str) -> None:
+        if agent_id in self.master.restarting:
+            partition.up(self.master, agent_id)
+
     async def kill_master(self) -> None:
         """End the leading master, as if its process had been killed; a standby takes over."""
         await self.masters.kill_leader()

@@ -194,3 +194,21 @@ def test_a_tasktracker_that_hangs_is_ended_through_mesos(machines: Machines) -> 
     output, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors + output
     machines.counted()
+
+
+def test_an_agent_that_restarts_while_a_job_runs(machines: Machines) -> None:
+    process = machines.house.submit(
+        *("--master", machines.master, "-D", "pause=0.05", "-D", "job.maps=12"),
+        *("-D", "split.maxsize=200", "-D", "mesos.checkpoint=true", *SMALL),
+    )
+    wait_until(lambda: machines.executors_on(1) > 0 and machines.house.mapping(), "attempts")
+    (agent,) = [a for a in machines.cluster.mesos.agents if a.id == machines.agent(1)]
+    (executor,) = agent.executors.values()
+    wait_until(lambda: executor.stream is not None, "its subscription")
+    machines.cluster.run(machines.cluster.mesos.stop_agent(agent.id))
+    machines.cluster.run(machines.cluster.mesos.start_agent(agent.id))
+    output, errors = process.communicate(timeout=90)
+    assert process.returncode == 0, errors + output
+    machines.counted()
+    assert re.search(r"LAUNCHED_MAPS +12\n", output), "no map ran twice"
+    assert executor.why is None, "it was heard of in time"

@@ -163,6 +163,8 @@ def test_framework_info() -> None:
     plain = framework_info(Conf(), "")
     assert "principal" not in plain
     assert plain["roles"] == ["*"]
+    assert plain["checkpoint"] is False
+    assert framework_info(Conf({"mesos.checkpoint": "true"}), "")["checkpoint"] is True
 
 
 def test_gpus_are_asked_for_only_where_wanted() -> None:

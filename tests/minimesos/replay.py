@@ -83,6 +83,10 @@ class Replay:
                 self.stopped = True
             elif "agent process continued" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.restore(self.ours("S0")))
+            elif "started again" in row.get("note", ""):
+                self.cluster.run(self.cluster.mesos.stop_agent(self.ours("S0")))
+                time.sleep(2)  # its executor's task ends meanwhile, as recorded
+                self.cluster.run(self.cluster.mesos.start_agent(self.ours("S0")))
             elif "killed" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.lose_agent(self.ours("S0")))
             elif "fresh agent" in row.get("note", ""):

@@ -26,7 +26,7 @@ EXECUTOR: Json = {
 class Scene:
     """A master, an agent with a task of ours, and what we hear."""
 
-    def __init__(self, *capabilities: str) -> None:
+    def __init__(self, *capabilities: str, checkpoint: bool = False) -> None:
         self.clock = FakeClock()
         self.master = Master(self.clock, Allocator(1.0, rng=random.Random(1)))
         self.master.start()
@@ -45,6 +45,7 @@ class Scene:
             "user": "u",
             "name": "n",
             "failover_timeout": 60,
+            "checkpoint": checkpoint,
             "capabilities": [{"type": name} for name in capabilities],
         }
         framework = subscription.subscribe(self.master, {"framework_info": info}, self.stream)
@@ -161,3 +162,30 @@ def test_an_agent_marked_gone_does_not_come_back() -> None:
         reconcile={"tasks": [{"task_id": {"value": "t1"}, "agent_id": {"value": "S0"}}]},
     )
     assert scene.states() == ["TASK_UNREACHABLE", "TASK_GONE_BY_OPERATOR"]
+
+
+def test_an_agent_that_restarts_keeps_what_is_checkpointed() -> None:
+    scene = Scene("PARTITION_AWARE", checkpoint=True)
+    partition.down(scene.master, "S0")
+    assert scene.states() == []
+    scene.call("RECONCILE", reconcile={"tasks": []})
+    assert scene.states() == ["TASK_RUNNING"], "the master still thinks so"
+    scene.clock.advance(5)
+    assert "OFFERS" not in scene.stream.kinds()[1:], "nothing is offered meanwhile"
+    partition.up(scene.master, "S0")
+    assert scene.states() == ["TASK_RUNNING"]
+    assert scene.stream.last("OFFERS")["offers"][0]["executor_ids"] == [{"value": "e1"}]
+    scene.call("KILL", kill={"task_id": {"value": "t1"}})
+    assert [asked for asked in scene.agent.asked if asked[0] == "kill"]
+
+
+def test_an_agent_that_restarts_loses_what_is_not() -> None:
+    scene = Scene("PARTITION_AWARE")
+    partition.down(scene.master, "S0")
+    assert scene.states() == ["TASK_LOST"]
+    assert ("shutdown_framework", scene.framework.id) in scene.agent.asked
+    scene.agent.alive, scene.agent.states = set(), {}
+    partition.up(scene.master, "S0")
+    for offer in list(scene.master.offers.values()):
+        scene.master.discard(offer)
+    assert scene.cpus_free() == 4000

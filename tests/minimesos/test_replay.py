@@ -1,8 +1,7 @@
 """minimesos says what a real master said, field by field (see `replay`).
 
-Of `agent_restart` only the beginning is held, up to where an agent's own process is killed:
-minimesos' agents have none. What an executor sees when its stream breaks and it subscribes again
-is in test_executor_api. An agent that was stopped is here cut off from its master.
+Agents have no process of their own here: one that was stopped is cut off from its master, one that
+was killed closes its port, and opens it again.
 """
 
 from __future__ import annotations
@@ -16,16 +15,20 @@ import pytest
 from tests.minimesos.replay import replay
 
 QUICK = (
-    "agent_restart",
     "lifecycle",
     "losses",
     "losses_aware",
     "roles",
     "validation",
 )
-SLOW = ("reconcile", "filters", "drf", "partition")  # they wait for timeouts of 10 s and more
+SLOW = (
+    "reconcile",
+    "filters",
+    "drf",
+    "partition",
+    "agent_restart",
+)  # they wait for timeouts of 10 s and more
 UNTIL = {
-    "agent_restart": "agent killed",
     "partition": "what the executors saw",  # to the end, but the SHUTDOWN after it went unrecorded
 }
 
