@@ -114,6 +114,7 @@ def die_in_commit(uri: str, after: int, how: str = "new") -> None:
     assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize("end", ["repeated", "aborted"])
 def test_a_kill_at_commit_time_shows_no_partial_output(target: str, after: int, end: str) -> None:
@@ -145,6 +146,7 @@ def test_overwrite_replaces_after_success_only(target: str) -> None:
     assert objects(target) == {**WANTED, "_SUCCESS": b""}
 
 
+@pytest.mark.slow
 def test_overwrite_that_was_killed_is_no_finished_output(target: str) -> None:
     for name in ("part-r-00000", "part-r-00007", "_SUCCESS"):
         filesystem().pipe_file(f"{target}/{name}", b"")

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mrmesos.io.commit import OutputCommitter
+from mrmesos.io.filesystem import InputError
+from mrmesos.io.splits import expand_inputs
 from tests.s3.conftest import S3, filesystem
 from tests.s3.test_commit import objects, uploads
 
@@ -63,4 +66,48 @@ def test_word_count_and_sort(bucket: str, text: bytes, s3: S3) -> None:
             or "partNumber=" in line
             or ("_temporary/" in line)
         ), line
+    assert not uploads(bucket)
+
+
+DIES_IN_COMMIT = """
+import os
+from mrmesos.cli import main
+from mrmesos.io.s3_uploads import Uploads
+
+complete, left = Uploads.complete, [1]
+
+def dies(self, *args):
+    if not left[0]:
+        os._exit(9)
+    left[0] -= 1
+    complete(self, *args)
+
+Uploads.complete = dies
+main()
+"""
+
+
+def test_a_jobtracker_killed_while_it_commits_shows_no_partial_output(
+    bucket: str, text: bytes
+) -> None:
+    arguments = (
+        *("submit", str(ROOT / "examples/wordcount/wordcount.py"), "--input", f"{bucket}/text"),
+        *("--output", f"{bucket}/out", "-D", "job.reduces=3"),
+    )
+    command = [sys.executable, "-c", DIES_IN_COMMIT, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 9, done.stderr
+    found = objects(f"{bucket}/out")
+    parts = [name for name in found if name.startswith("part-")]
+    assert len(parts) == 1
+    assert "_SUCCESS" not in found
+    with pytest.raises(InputError, match="commit has not ended"):
+        expand_inputs([f"{bucket}/out"])
+    # Nobody can know here whether that job still runs: it is not overwritten.
+    again = [sys.executable, "-m", "mrmesos", *arguments, "--overwrite"]
+    refused = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    assert refused.returncode == 2
+    assert "another job writes there, or died doing so" in refused.stderr
+    OutputCommitter(f"{bucket}/out").abort_job()
+    assert not objects(f"{bucket}/out")
     assert not uploads(bucket)
