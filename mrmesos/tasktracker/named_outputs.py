@@ -55,9 +55,9 @@ class NamedOutputs:
         committer = OutputCommitter(self._facts.spec.output)
         directory = committer.attempt_dir(self._attempt.attempt_id)
         with contextlib.suppress(OSError):  # it is there, or cannot be: then the next step says so
-            committer.fs.mkdir(directory, create_parents=False)
+            committer.writing.mkdir(directory, create_parents=False)
         part = file_name(fmt, attempt.kind.letter, attempt.index)
-        return open_writer(fmt, committer.fs, f"{directory}/{name}/{part}")
+        return open_writer(fmt, committer.writing, f"{directory}/{name}/{part}")
 
     def close(self) -> dict[str, int]:
         """Finish the files; counters of the group `task`. Raises OutputError, RecordTypeError."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -44,14 +45,19 @@ def _rows(piece: FileSlice, file: Any, reader: Any, fmt: ParquetInput) -> Iterat
         raise InputError(f"{uri}: has no columns, so there is nothing to read")
     wanted = names + [name for name in dict.fromkeys(filtered) if name not in names]
     condition = _condition(uri, schema, fmt.filters)
-    groups = _groups_of(piece, reader.metadata)
+    sizes = _group_sizes(reader.metadata, file.size())
+    ends = np.cumsum(sizes)
+    groups = [
+        index
+        for index, (end, size) in enumerate(zip(ends, sizes, strict=True))
+        if holds(piece, float(end - size / 2))
+    ]
     if condition is not None and groups:
         groups = _not_ruled_out(file, groups, condition, schema)
     counts = [reader.metadata.row_group(index).num_rows for index in range(reader.num_row_groups)]
     firsts = np.cumsum([0, *counts])
     for index in groups:
-        place, group = int(firsts[index]), reader.metadata.row_group(index)
-        nbytes = _span(group)[1]
+        place, nbytes = int(firsts[index]), int(sizes[index])
         for batch in _batches(reader, index, wanted):
             rows = batch.num_rows
             places = pa.array(np.arange(place, place + rows))
@@ -61,25 +67,16 @@ def _rows(piece: FileSlice, file: Any, reader: Any, fmt: ParquetInput) -> Iterat
             yield as_input(uri, batch.select(names), places, nbytes * rows // counts[index])
 
 
-def _span(group: Any) -> tuple[int, int]:
-    """Where a row group begins, and the bytes of its column chunks."""
-    chunks = [group.column(index) for index in range(group.num_columns)]
-    pages = [
-        at
-        for chunk in chunks
-        for at in (chunk.dictionary_page_offset, chunk.data_page_offset)
-        if at  # some writers say 0 where there is no dictionary
-    ]
-    return min(pages, default=0), sum(chunk.total_compressed_size for chunk in chunks)
+def _group_sizes(metadata: Any, file_size: int) -> npt.NDArray[np.float64]:
+    """The bytes of the file that each row group is, reckoned from their sizes before compression.
 
-
-def _groups_of(piece: FileSlice, metadata: Any) -> list[int]:
-    found = []
-    for index in range(metadata.num_row_groups):
-        begin, size = _span(metadata.row_group(index))
-        if holds(piece, begin + size // 2):
-            found.append(index)
-    return found
+    The offsets of column chunks would tell it exactly. But there are many in a wide file, and
+    looking at a damaged one ends the process.
+    """
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    sizes = np.array([max(1, group.total_byte_size) for group in groups], np.float64)
+    scaled: npt.NDArray[np.float64] = sizes * (file_size / max(1.0, float(sizes.sum())))
+    return scaled
 
 
 def _batches(reader: Any, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:

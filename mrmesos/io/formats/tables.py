@@ -1,8 +1,9 @@
 """Parquet, Arrow IPC and ORC files: which of their units a split reads, and these as batches.
 
 A unit (row group, record batch, stripe) belongs to the slice that its middle lies in, as parquet-mr
-has it: so cuts at equal distances give equal units to equal slices. Where Arrow does not tell where
-a unit is (record batches, stripes), all are taken to be of one size.
+has it: so cuts at equal distances give equal units to equal slices. Where it lies is reckoned: row
+groups are as long as their sizes before compression say, and record batches and stripes, of which
+Arrow tells nothing, are all of one size.
 """
 
 from __future__ import annotations
