@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate, Fold
-from mrmesos.io.advice import Adviser
-from mrmesos.io.aggregate import each_alone, fold_groups
+from mrmesos.io.aggregate import fold_groups
 from mrmesos.io.batches import concat
 from mrmesos.io.partition import hash_column
 from mrmesos.io.sorting import as_integers, changes, is_binary_like
@@ -27,8 +26,7 @@ from mrmesos.io.unify import unify_batches
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
-# What is left of the records where folding them pays.
-_WORTHWHILE = 0.7
+_RANGE_BITS = 12
 _AT_ONCE = 1 << 16
 _ENOUGH_ROWS = 1 << 17
 _ENOUGH_BYTES = 4 << 20
@@ -38,34 +36,41 @@ _INJECTIVE = 8  # the hash tells texts of one length up to this one apart
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """Records, with their sort column where they need one, and the hash of each one's key."""
+    """One row for each key, in the order of their hashes, with the sort column keys may need."""
 
     batch: pa.RecordBatch
     hashes: Hashes
-    folded: bool = False
-    """Whether there is one row for each key, in the order of the hashes."""
 
     @property
     def nbytes(self) -> int:
         """Memory of both."""
         return int(self.batch.nbytes) + self.hashes.nbytes
 
+    def between(self, first: int, end: int) -> Hashed:
+        """The rows whose hashes are of this range (in `2**64 / 2**_RANGE_BITS`), not copied."""
+        bounds = np.array([first, end - 1], np.uint64) << np.uint64(64 - _RANGE_BITS)
+        bounds[1] |= np.uint64((1 << (64 - _RANGE_BITS)) - 1)
+        start = int(np.searchsorted(self.hashes, bounds[0], "left"))
+        stop = int(np.searchsorted(self.hashes, bounds[1], "right"))
+        return Hashed(self.batch.slice(start, stop - start), self.hashes[start:stop])
+
 
 class HashFold:
     """Partial results of an aggregate by key, within `max_bytes`. For one thread.
 
-    What goes in is folded by `first` (None if it is partial results already), and once more with
-    what is there when there is too much of it. Raises RecordTypeError and what folds raise.
+    What goes in is folded by `first` (partial results: by `merge`) a little at a time, within the
+    processor's caches. So is what there is of it when it becomes too much: what is in the order of
+    hashes can be folded by ranges of hashes. Raises RecordTypeError and what folds raise.
     """
 
-    def __init__(self, aggregate: type[Aggregate], first: Fold | None, max_bytes: int) -> None:
+    def __init__(self, aggregate: type[Aggregate], first: Fold, max_bytes: int) -> None:
         self._first, self._merge, self._n = first, aggregate.merge, aggregate.n
         self._max_bytes = max_bytes
-        self._adviser = Adviser(_WORTHWHILE)
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = self._waiting_bytes = 0
         self._held: list[Hashed] = []
         self._held_bytes = 0
+        self._is_folded = True
 
     def has_room(self, batch: pa.RecordBatch) -> bool:
         """Whether to `add` the batch now; if not, `take` comes first."""
@@ -88,36 +93,40 @@ class HashFold:
         if self._waiting_rows >= _ENOUGH_ROWS or self._waiting_bytes >= _ENOUGH_BYTES:
             self._absorb()
 
-    def take(self) -> Hashed | None:
-        """One row for each key, in the order of their hashes, taken out; None if there is none."""
+    def take(self) -> list[Hashed]:
+        """All there is, taken out: one row for each key, hashes ascending from one to the next."""
         self._fold()
         held, self._held, self._held_bytes = self._held, [], 0
-        return held[0] if held else None
+        return held
 
     def _absorb(self) -> None:
-        """Hash what waits, and fold it where it turns out that keys repeat within so few."""
         if not self._waiting:
             return
         batch = with_sort_column(concat(self._waiting))
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
-        piece = Hashed(batch, hash_column(sort_column(batch)))
-        if self._adviser.wanted():
-            piece = _folded(piece, self._first or self._merge, self._n)
-            self._adviser.pays(batch.num_rows, piece.batch.num_rows)
-        elif self._first is not None:
-            piece = Hashed(each_alone(batch, self._first, self._n), piece.hashes)
+        self._is_folded = not self._held
+        self._hold(_folded(batch, hash_column(sort_column(batch)), self._first, self._n))
+
+    def _hold(self, piece: Hashed) -> None:
         self._held.append(piece)
         self._held_bytes += piece.nbytes
 
     def _fold(self) -> None:
         self._absorb()
-        if self._held and not (len(self._held) == 1 and self._held[0].folded):
-            batch = concat(unify_batches([each.batch for each in self._held]))
-            hashes = np.concatenate([each.hashes for each in self._held])
-            self._held.clear()  # copied
-            self._held.append(_folded(Hashed(batch, hashes), self._merge, self._n))
-            self._held_bytes = self._held[0].nbytes
+        if self._is_folded:
+            return
+        pieces, self._held, self._held_bytes = self._held, [], 0
+        rows = sum(len(piece.hashes) for piece in pieces)
+        wide = -(-(1 << _RANGE_BITS) // max(1, rows // _ENOUGH_ROWS))
+        for first in range(0, 1 << _RANGE_BITS, wide):
+            end = min(first + wide, 1 << _RANGE_BITS)
+            parts = [piece.between(first, end) for piece in pieces]
+            batch = concat(unify_batches([part.batch for part in parts]))
+            if batch.num_rows:
+                hashes = np.concatenate([part.hashes for part in parts])
+                self._hold(_folded(batch, hashes, self._merge, self._n))
+        self._is_folded = True
 
 
 def _bytes_of(batch: pa.RecordBatch) -> int:
@@ -125,12 +134,9 @@ def _bytes_of(batch: pa.RecordBatch) -> int:
     return int(batch.nbytes) + 8 * int(batch.num_rows)
 
 
-def _folded(given: Hashed, how: Fold, n: int) -> Hashed:
-    order, starts = group_by_hash(sort_column(given.batch), given.hashes)
-    firsts = order[starts[:-1]]
-    return Hashed(
-        fold_groups(given.batch, order, starts, how, n), given.hashes[firsts], folded=True
-    )
+def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
+    order, starts = group_by_hash(sort_column(batch), hashes)
+    return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
 
 
 def group_by_hash(column: pa.Array, hashes: Hashes) -> tuple[Rows, Rows]:

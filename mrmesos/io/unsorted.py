@@ -8,7 +8,7 @@ another: streams follow each other within a segment anyway.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +24,8 @@ from mrmesos.io.sortbuffer import DATA_NAME, INDEX_NAME, MapOutput, named
 
 _BUFFER = 1 << 20
 
+Partitions = npt.NDArray[np.int32]
+
 
 class UnsortedWriter:
     """Writes one map's output into `directory`, which must exist. For one thread."""
@@ -35,21 +37,34 @@ class UnsortedWriter:
         self._runs: list[tuple[Path, list[Segment]]] = []
         self._spilled = 0
 
-    def write_run(self, batch: pa.RecordBatch, partitions: npt.NDArray[np.int32]) -> None:
-        """Write records by their partitions; cheapest if they are in this order. Raises OSError."""
+    def write_run(self, parts: Sequence[tuple[pa.RecordBatch, Partitions]]) -> None:
+        """Write records, in several batches, by the partition of each. Raises OSError.
+
+        It is cheapest where they are in the order of their partitions.
+        """
+        bounded = [self._by_partition(batch, partitions) for batch, partitions in parts]
+
+        def segment(file: BinaryIO, number: int) -> Segment:
+            pieces = (
+                batch.slice(bounds[number], bounds[number + 1] - bounds[number])
+                for batch, bounds in bounded
+            )
+            return write_segment(file, pieces, codec=self._codec)
+
+        self._spilled += sum(batch.num_rows for batch, _ in bounded)
+        self._write(segment)
+
+    def _by_partition(
+        self, batch: pa.RecordBatch, partitions: Partitions
+    ) -> tuple[pa.RecordBatch, list[int]]:
+        """The batch in the order of partitions, and where each begins and the last ends."""
         if bool((partitions[1:] < partitions[:-1]).any()):
             # numpy sorts 16-bit integers by radix, several times faster than others.
             narrow = np.uint16 if self._num_partitions <= 1 << 16 else np.int32
             order = np.argsort(partitions.astype(narrow), kind="stable")
             batch, partitions = take(batch, order), partitions[order]
-        bounds = np.searchsorted(partitions, np.arange(self._num_partitions + 1)).tolist()
-
-        def segment(file: BinaryIO, number: int) -> Segment:
-            first, end = bounds[number], bounds[number + 1]
-            return write_segment(file, (batch.slice(first, end - first),), codec=self._codec)
-
-        self._spilled += batch.num_rows
-        self._write(segment)
+        bounds = np.searchsorted(partitions, np.arange(self._num_partitions + 1))
+        return batch, bounds.tolist()
 
     def _write(self, segment: Callable[[BinaryIO, int], Segment]) -> None:
         path = self._directory / f"run-{len(self._runs)}.data"

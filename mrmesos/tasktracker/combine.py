@@ -18,7 +18,6 @@ from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.context import Context
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchReducer, Reducer
-from mrmesos.io.advice import Adviser
 from mrmesos.io.aggregate import combine_with, each_alone
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.decode import decode_column
@@ -26,6 +25,7 @@ from mrmesos.io.grouping import without_repeats
 from mrmesos.io.merge import group_spans
 from mrmesos.io.schema import KEY, VALUE
 from mrmesos.io.sortkey import sort_column, with_sort_column
+from mrmesos.tasktracker.advice import Adviser
 from mrmesos.tasktracker.large_groups import (
     LargeGroups,
     by_code,

@@ -75,10 +75,10 @@ class AggregateSink:
         raise NotImplementedError("an aggregate is folded from batches")
 
     def _write_run(self) -> None:
-        folded = self._fold.take()
-        if folded is not None:
-            self._given += folded.batch.num_rows
-            self._writer.write_run(folded.batch, self._partitions(folded))
+        parts = [(each.batch, self._partitions(each)) for each in self._fold.take()]
+        if parts:
+            self._given += sum(batch.num_rows for batch, _ in parts)
+            self._writer.write_run(parts)
 
     def _partitions(self, folded: Hashed) -> Any:
         if self._partition is None:

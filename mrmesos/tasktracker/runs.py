@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.conf import IO_SORT_FACTOR, SHUFFLE_BUFFER_MB, Conf
-from mrmesos.io.batches import Taker
-from mrmesos.io.hash_fold import HashFold
+from mrmesos.io.batches import Taker, concat
+from mrmesos.io.hash_fold import Hashed, HashFold
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.schema import MAX_KERNEL_BYTES
 from mrmesos.io.segments import SEGMENT_BATCH_BYTES, codec_of, read_segment, write_segment
 from mrmesos.io.sorting import argsort
 from mrmesos.io.sortkey import sort_column
+from mrmesos.io.unify import unify_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,24 @@ def folded_runs(
     One, held in memory, where the partial results of all keys fit `reduce.shuffle.buffer.mb`.
     """
     most = min(conf.get_as(SHUFFLE_BUFFER_MB) << 20, MAX_KERNEL_BYTES)
-    fold = HashFold(aggregate, None, most)
+    fold = HashFold(aggregate, aggregate.merge, most)
     sorted_runs: list[Run] = []
 
     for run in runs:
         for batch in run.open():
-            if not fold.has_room(batch) and (folded := fold.take()) is not None:
+            if not fold.has_room(batch) and (folded := fold.take()):
                 path = work_dir / f"fold-{len(sorted_runs):05d}.data"
-                sorted_runs.append(_written(_in_order(folded.batch), path, codec_of(conf)))
+                sorted_runs.append(_written(_in_order(_joined(folded)), path, codec_of(conf)))
             fold.add(batch)
             progress(batch.num_rows)
-    if (last := fold.take()) is not None:
-        rest = last.batch
+    if folded := fold.take():
+        rest = _joined(folded)
         sorted_runs.append(Run(rest.num_rows, 0, lambda: _in_order(rest)))
     return sorted_runs
+
+
+def _joined(folded: Sequence[Hashed]) -> pa.RecordBatch:
+    return concat(unify_batches([each.batch for each in folded]))
 
 
 def _in_order(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

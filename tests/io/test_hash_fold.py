@@ -47,15 +47,15 @@ def folded(
     aggregate: type[Aggregate], batches: list[pa.RecordBatch], max_bytes: int
 ) -> list[pa.RecordBatch]:
     """As a map and a reduce do it, one after the other."""
-    for first in (aggregate.initial, None):
+    for first in (aggregate.initial, aggregate.merge):
         fold = HashFold(aggregate, first, max_bytes)
         taken = []
         for batch in batches:
             if not fold.has_room(batch):
-                taken.append(fold.take())
+                taken += fold.take()
             fold.add(batch)
-        taken.append(fold.take())
-        batches = [each.batch for each in taken if each is not None]
+        taken += fold.take()
+        batches = [each.batch for each in taken]
     return batches
 
 
@@ -162,4 +162,4 @@ def test_types_that_meet_are_unified() -> None:
 def test_nothing_gives_nothing() -> None:
     fold = HashFold(Sum, "sum", 100)
     fold.add(encode_pairs([], []))
-    assert fold.take() is None
+    assert fold.take() == []

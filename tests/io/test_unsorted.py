@@ -25,7 +25,8 @@ def written(
     writer = UnsortedWriter(directory, partitions, conf=Conf({}))
     for run in runs:
         batch = encode_pairs([key for key, _ in run], [None] * len(run))
-        writer.write_run(batch, np.array([part for _, part in run], np.int32))
+        parts = np.array([part for _, part in run], np.int32)
+        writer.write_run([(batch.slice(0, 3), parts[:3]), (batch.slice(3), parts[3:])])
     return writer.finish()
 
 
@@ -55,7 +56,7 @@ def test_runs_of_different_types_are_joined(tmp_path: Path) -> None:
 def test_a_run_that_is_cut_short_is_found_out_and_nothing_is_left(tmp_path: Path) -> None:
     writer = UnsortedWriter(tmp_path, 1, conf=Conf({}))
     for _ in range(2):
-        writer.write_run(encode_pairs(["a"], [1]), np.zeros(1, np.int32))
+        writer.write_run([(encode_pairs(["a"], [1]), np.zeros(1, np.int32))])
     damaged = min(tmp_path.iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(CorruptSegmentError, match="cut short by 1 bytes"):
