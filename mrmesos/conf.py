@@ -294,6 +294,14 @@ JOBTRACKER_ADDRESS = _setting(
     "any free port.",
     scope="jobtracker",
 )
+JOBTRACKER_STATE_DIR = _setting(
+    "jobtracker.state.dir",
+    "",
+    "directory",
+    "Where the JobTracker keeps its journal, from which the next one goes on with its jobs. Empty: "
+    "nowhere, and jobs end with it.",
+    scope="jobtracker",
+)
 JOBTRACKER_RETIRED_MAX = _setting(
     "jobtracker.retired.jobs.max",
     100,
@@ -423,7 +431,8 @@ MESOS_FAILOVER_TIMEOUT = _setting(
     "mesos.failover.timeout",
     60.0,
     "seconds",
-    "How long Mesos keeps the tasks of a JobTracker that lost its connection.",
+    "How long Mesos keeps the tasks of a JobTracker that lost its connection; a day where it is "
+    "not set and there is a journal.",
     minimum=0.0,
     scope="jobtracker",
 )

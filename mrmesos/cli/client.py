@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS = 10.0
+RETURN_SECONDS = 300.0
+"""How long those who follow a job wait for a JobTracker that went away and may be coming back."""
 
 
 class ApiProblem(Exception):
@@ -44,9 +46,15 @@ class JobTrackerClient:
     """Speaks to the JobTracker at `url` (`http://host:port`). For one thread."""
 
     def __init__(
-        self, url: str, *, timeout: float = TIMEOUT_SECONDS, retry_seconds: float = RETRY_SECONDS
+        self,
+        url: str,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
+        return_seconds: float = 0.0,
     ) -> None:
-        """`timeout` is for one try; tries go on for `retry_seconds`.
+        """`timeout` is for one try; tries go on for `retry_seconds`, or for `return_seconds` where
+        that is more and the JobTracker has answered before.
 
         Raises ValueError for what is not such a URL.
         """
@@ -56,6 +64,8 @@ class JobTrackerClient:
         self.url = f"http://{parts.netloc}"
         self._host, self._port = parts.hostname, parts.port or 80
         self._timeout, self._retry_seconds = timeout, retry_seconds
+        self._return_seconds = max(retry_seconds, return_seconds)
+        self._answered = False
         self._connection: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
@@ -114,7 +124,9 @@ class JobTrackerClient:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
-            stop=tenacity.stop_after_delay(self._retry_seconds),
+            stop=tenacity.stop_after_delay(
+                self._return_seconds if self._answered else self._retry_seconds
+            ),
             reraise=True,
         )
         attempt: Callable[[], bytes] = lambda: self._try(  # noqa: E731
@@ -144,6 +156,7 @@ class JobTrackerClient:
             if not answered:  # also where a signal's exception came between
                 self.close()
         if 200 <= answer.status < 300:
+            self._answered = True
             return content
         refusal = ApiProblem(answer.status, _message(content, answer.status))
         if answer.status == 503:

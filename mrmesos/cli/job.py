@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import Failure, UsageProblem
 from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
@@ -37,7 +37,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 def _client(url: str) -> JobTrackerClient:
     try:
-        return JobTrackerClient(url, retry_seconds=RETRY_SECONDS)
+        return JobTrackerClient(url, retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
     except ValueError as problem:
         raise UsageProblem(f"--jobtracker: {problem}") from None
 

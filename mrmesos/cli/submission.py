@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.interrupts import Interrupted, Interrupts
 from mrmesos.cli.loading import LoadedJob, Target, load
@@ -120,7 +120,7 @@ class Submission:
             for name in options.overrides:
                 if name in SETTINGS and SETTINGS[name].scope == "jobtracker":
                     click.echo(f"warning: -D {name} is a setting of the JobTracker", err=True)
-            return JobTrackerClient(options.jobtracker)
+            return JobTrackerClient(options.jobtracker, return_seconds=RETURN_SECONDS)
         from mrmesos.jobtracker.http_server import AddressError
         from mrmesos.jobtracker.service import JobTrackerService
 

@@ -26,6 +26,7 @@ from mrmesos.io.retry import retrying
 from mrmesos.io.s3_uploads import MARKER, SCHEMES, Upload, Uploads
 
 _TEMPORARY, _PLAN, _SUCCESS = "_temporary", "_commit.json", "_SUCCESS"
+_OWNER = f"{_TEMPORARY}/_job"
 _REPLACED = f"{_TEMPORARY}/_replaced"
 _THREADS, _MANY = 16, 32
 
@@ -112,8 +113,22 @@ class OutputCommitter:
                 "of a job; remove it yourself"
             )
 
-    def setup_job(self) -> None:
-        """Create the output directory and `_temporary` in it."""
+    def setup_job(self, owner: str = "") -> None:
+        """Create the output directory and `_temporary` in it, signed by `owner` if it has one."""
+        self._make_temporary()
+        if owner:
+            self._try("created", lambda: self._write(_OWNER, owner.encode()))
+
+    def belongs_to(self, owner: str) -> bool:
+        """Whether `owner` has set the job up, or may have died doing so: nobody signed yet."""
+        path = self._in(_OWNER)
+        if self._exists(path):
+            return bool(self._try("looked at", lambda: self.fs.cat_file(path)) == owner.encode())
+        if not self._exists(self._in(_TEMPORARY)):
+            return False
+        return self._names() == {_TEMPORARY} and not self._listing(self._in(_TEMPORARY))
+
+    def _make_temporary(self) -> None:
         if self._uploads is not None:
             self._try("created", self._uploads.begin)
             return

@@ -65,19 +65,22 @@ class CodeStore:
         with self._lock:
             if sha256 not in self._codes:
                 return False
-            if self._used_by.setdefault(job_id, sha256) == sha256:
+            if job_id not in self._used_by:
+                self._used_by[job_id] = sha256
                 self._uses[sha256] = self._uses.get(sha256, 0) + 1
             return True
 
-    def unpin(self, job_id: str) -> None:
-        """The job has ended."""
+    def unpin(self, job_id: str) -> str:
+        """The job has ended; the hash of its code if no other job uses that, else nothing."""
         with self._lock:
-            sha256 = self._used_by.pop(job_id, None)
-            if sha256 is None:
-                return
+            sha256 = self._used_by.pop(job_id, "")
+            if not sha256:
+                return ""
             self._uses[sha256] -= 1
-            if not self._uses[sha256]:
-                del self._uses[sha256]
+            if self._uses[sha256]:
+                return ""
+            del self._uses[sha256]
+            return sha256
 
     @property
     def stored_bytes(self) -> int:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 TICK_SECONDS = 0.5
 MAX_QUEUE = 100_000
+BATCH = 32
+"""Most events and questions that are settled together."""
 POST_SECONDS = 30.0
 """How long an event may wait for room in the queue before the core is taken for stuck."""
 
@@ -28,25 +30,35 @@ class ServiceFailed(Exception):
     """The service cannot go on; its jobs are lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
-    """A function to run in the core's thread, and where its answer goes."""
+    """A function to run in the core's thread, and where its answer goes, once it may."""
 
     function: Callable[[], object]
     answer: Future[Any]
+    result: object = None
+    problem: Exception | None = None
 
 
 class CoreThread:
     """Gives events to `handle`, and a Tick twice a second; answers questions in between.
 
-    What `handle` raises is the end: the core's state is not to be trusted any more. From then on
+    After each batch `settle` is called, and only then are the questions of the batch answered.
+    What either raises is the end: the core's state is not to be trusted any more. From then on
     every question is refused with the reason, and events are dropped.
     """
 
-    def __init__(self, handle: Callable[[Event], None], on_end: Callable[[], None]) -> None:
-        """Both are called in the thread; `on_end` last of all, however it ends."""
+    def __init__(
+        self,
+        handle: Callable[[Event], None],
+        settle: Callable[[], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        """All are called in the thread; `on_end` last of all, however it ends."""
         self._give = handle
+        self._settle = settle
         self._on_end = on_end
+        self._asked: list[_Question] = []  # of this batch
         self._queue: queue.Queue[Event | _Question] = queue.Queue(MAX_QUEUE)
         self._stopping = threading.Event()
         self._failed = threading.Event()
@@ -128,15 +140,18 @@ class CoreThread:
                 now = time.monotonic()
                 if now >= next_tick:
                     self.handle(Tick())
+                    self._settle()
                     next_tick = now + TICK_SECONDS
-                try:
+                with contextlib.suppress(queue.Empty):
                     item = self._queue.get(timeout=max(0.0, next_tick - time.monotonic()))
-                except queue.Empty:
-                    continue
-                if isinstance(item, _Question):
-                    _answer(item)
-                elif not self._stopping.is_set():
-                    self.handle(item)
+                    for _ in range(BATCH - 1):
+                        self._take(item)
+                        item = self._queue.get_nowait()
+                    self._take(item)
+                self._settle()
+                for question in self._asked:
+                    _answer(question)
+                self._asked.clear()
         except Unavailable:
             logger.debug("the core's thread ends")
         except BaseException as problem:
@@ -147,8 +162,19 @@ class CoreThread:
             self._drain()
             self._on_end()
 
+    def _take(self, item: Event | _Question) -> None:
+        if isinstance(item, _Question):
+            self._asked.append(item)
+            _run(item)
+        elif not self._stopping.is_set():
+            self.handle(item)
+
     def _drain(self) -> None:
         """Nobody may wait for an answer that will not come."""
+        asked, self._asked = self._asked, []
+        for question in asked:
+            with contextlib.suppress(InvalidStateError):
+                question.answer.set_exception(self._refusal())
         while True:
             try:
                 item = self._queue.get_nowait()
@@ -165,14 +191,20 @@ class CoreThread:
         return Unavailable(f"the JobTracker has failed: {what}")
 
 
-def _answer(question: _Question) -> None:
+def _run(question: _Question) -> None:
     """Run the function of a question; what it raises is the asker's."""
     try:
-        result = question.function()
+        question.result = question.function()
     except (Refused, Unavailable) as refusal:
-        question.answer.set_exception(refusal)
+        question.problem = refusal
     except Exception as problem:
         logger.exception("a question to the core failed")
-        question.answer.set_exception(problem)
-    else:
-        question.answer.set_result(result)
+        question.problem = problem
+
+
+def _answer(question: _Question) -> None:
+    with contextlib.suppress(InvalidStateError):  # whoever asked has given up
+        if question.problem is not None:
+            question.answer.set_exception(question.problem)
+        else:
+            question.answer.set_result(question.result)

@@ -55,6 +55,10 @@ from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 
 logger = logging.getLogger(__name__)
 
+FAILOVER_SECONDS = 86_400.0
+"""For as long Mesos waits for a JobTracker with a journal. TaskTrackers give it up sooner, so that
+nothing is held for long by one that never comes back.
+"""
 MAX_CALLS = 100_000
 """Calls that may wait for a master; more than so many mean that it has been frozen for long."""
 CAPABILITIES = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE")
@@ -76,23 +80,32 @@ DriverCommand = (
 )
 
 
-def framework_info(conf: Conf, url: str) -> Json:
-    """The FrameworkInfo that a JobTracker at `url` subscribes with."""
+def framework_info(conf: Conf, url: str, framework_id: str = "", *, journal: bool = False) -> Json:
+    """The FrameworkInfo that a JobTracker at `url` subscribes with.
+
+    With `framework_id` it takes that framework over, with what runs of it. With a `journal` it can
+    come back at any time: Mesos is to keep its tasks for FAILOVER_SECONDS unless it is set.
+    """
     capabilities = [*CAPABILITIES]
     if conf.get_as(settings.MESOS_GPUS_MAX):
         capabilities.append("GPU_RESOURCES")
+    timeout = conf.get_as(settings.MESOS_FAILOVER_TIMEOUT)
+    if journal and settings.MESOS_FAILOVER_TIMEOUT.name not in conf:
+        timeout = FAILOVER_SECONDS
     info: Json = {
         "user": conf.get_as(settings.MESOS_USER) or current_user(),
         "name": conf.get_as(settings.MESOS_FRAMEWORK_NAME),
         "roles": list(roles_of(conf)),
         "capabilities": [{"type": capability} for capability in capabilities],
-        "failover_timeout": conf.get_as(settings.MESOS_FAILOVER_TIMEOUT),
+        "failover_timeout": timeout,
         "checkpoint": conf.get_as(settings.MESOS_CHECKPOINT),
         "hostname": socket.gethostname(),
         "webui_url": url,
     }
     if principal := conf.get_as(settings.MESOS_PRINCIPAL):
         info["principal"] = principal
+    if framework_id:
+        info["id"] = {"value": framework_id}
     return info
 
 
@@ -252,6 +265,10 @@ class DriverCalls:
         self._doubtful: dict[str, str | None] = {}  # launched, but no answer came: slot -> agent
         self._ask_at = 0.0
         self._thread = threading.Thread(target=self._run, name="mesos-calls", daemon=True)
+
+    def use(self, driver: Driver) -> None:
+        """Make calls through another driver from now on."""
+        self._driver = driver
 
     def start(self) -> None:
         """Begin to make calls."""

@@ -32,7 +32,7 @@ CREATE TABLE codes (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
 
 
-class JournalError(Exception):
+class JournalError(ValueError):
     """The journal cannot be used; the message names its path and says why."""
 
 

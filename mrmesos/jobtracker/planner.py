@@ -94,15 +94,18 @@ def plan(command: PlanJob) -> Event:
     from mrmesos.io.formats.planning import check_output
     from mrmesos.io.splits import plan_sources
 
-    spec = command.spec
+    spec, owner = command.spec, command.job_id
     try:
         check_output(spec.output_format)
         committer = _committer(spec)
-        committer.check_absent()  # before the inputs are listed, which may take long
+        begun = command.again and committer.belongs_to(owner)
+        if not begun:
+            committer.check_absent()  # before the inputs are listed, which may take long
         splits = plan_sources(spec.all_sources(), Conf(spec.conf))
         with _taking_output:
-            committer.check_absent()
-            committer.setup_job()
+            if not begun:
+                committer.check_absent()
+            committer.setup_job(owner)
     except Exception as problem:  # noqa: BLE001 (_told logs it)
         return JobPlanFailed(command.job_id, _told(command.job_id, "planning", problem))
     return JobPlanned(command.job_id, tuple(splits))
@@ -126,7 +129,9 @@ def commit(command: CommitJob) -> Event:
 def abort(command: AbortJob) -> Event:
     """Remove what the job wrote."""
     try:
-        _committer(command.spec).abort_job()
+        committer = _committer(command.spec)
+        if command.planned or committer.belongs_to(command.job_id):
+            committer.abort_job()
     except Exception as problem:  # noqa: BLE001 (_told logs it)
         error = _told(command.job_id, "cleaning up", problem)
         return JobAborted(command.job_id, error.message)

@@ -14,7 +14,7 @@ import sysconfig
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -35,44 +35,29 @@ from mrmesos.jobtracker.commands import (
 )
 from mrmesos.jobtracker.core import JobTracker
 from mrmesos.jobtracker.core_thread import CoreThread
-from mrmesos.jobtracker.driver import Driver
-from mrmesos.jobtracker.events import Event, HeartbeatReceived, JobSubmitted, KillAsked
-from mrmesos.jobtracker.framework import (
-    DriverCalls,
-    FrameworkCallbacks,
-    framework_info,
+from mrmesos.jobtracker.events import (
+    Event,
+    HeartbeatReceived,
+    JobSubmitted,
+    KillAsked,
 )
 from mrmesos.jobtracker.http_api import AttemptLogs, HttpApi, Refused, Unavailable
 from mrmesos.jobtracker.http_server import HttpServer, address_towards, split_address
-from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull
+from mrmesos.jobtracker.journal import JournalError
+from mrmesos.jobtracker.link import MakeDriver, MesosLink, make_mesos_driver
+from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.planner import Planner
 from mrmesos.jobtracker.pools_file import with_pools_file
 from mrmesos.jobtracker.records import WriteRecords
-from mrmesos.jobtracker.taskinfo import source_tree, tracker_command
-from mrmesos.jobtracker.topology import Topology
+from mrmesos.jobtracker.recovery import Ledger
+from mrmesos.jobtracker.taskinfo import TrackerCommand, source_tree, tracker_command
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
-from mrmesos.wire.ids import cluster_stamp
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 logger = logging.getLogger(__name__)
 
 MAX_KEYS = 10_000
 """Submissions whose idempotency key is remembered."""
-MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], Driver]
-
-
-def make_mesos_driver(
-    callbacks: FrameworkCallbacks, info: dict[str, Any], conf: Conf, master: str
-) -> Driver:
-    """The driver that speaks to a real master. Raises ValueError for what cannot be a master."""
-    from mrmesos.mesos.scheduler_driver import SchedulerDriver
-
-    principal = conf.get_as(settings.MESOS_PRINCIPAL) or None
-    secret_file = conf.get_as(settings.MESOS_SECRET_FILE)
-    secret = Path(secret_file).read_text(encoding="utf-8").strip() if secret_file else None
-    return SchedulerDriver(
-        callbacks, info, master, principal=principal, secret=secret, on_fatal=callbacks.fatal
-    )
 
 
 class JobTrackerService:
@@ -89,7 +74,9 @@ class JobTrackerService:
     ) -> None:
         """`host` and `port` are where it listens unless `jobtracker.http.address` says more.
 
-        Without either it listens on the address of this machine that reaches the master.
+        Without either it listens on the address of this machine that reaches the master. With
+        `jobtracker.state.dir` it goes on where the last one with that directory ended. Raises
+        JournalError where what is there cannot be used.
         """
         self.codes = CodeStore()
         conf = with_pools_file(conf)
@@ -99,19 +86,23 @@ class JobTrackerService:
         self._hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
         # Unix seconds that never jump: deadlines and times of jobs come from the same clock.
         self._clock_offset = time.time() - time.monotonic()
-        self._core = JobTracker(conf, cluster_stamp(time.time()))
-        self._thread = CoreThread(self._handle, self._thread_ended)
-        self._mailboxes = Mailboxes()
+        self._ledger = Ledger(conf.get_as(settings.JOBTRACKER_STATE_DIR))
+        self._ledger.load_codes(self.codes)
+        life = self._ledger.life
+        self._core = JobTracker(conf, life.stamp, journal=self._ledger.on)
+        self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
+        self._mailboxes = Mailboxes(first_number(life.number))
+        self._later: list[Command] = []  # once what led to them is in the journal
         self._live: set[str] = set()  # jobs that have not ended
-        self._keys: OrderedDict[str, str] = OrderedDict()
+        self._keys: OrderedDict[str, str] = OrderedDict(self._ledger.keys())
         self._closing = False
         self._no_live = threading.Event()
         self._no_live.set()
         self._planner = Planner(self._thread.post)
         self._api = HttpApi(self, self._hold_seconds)
         self._server: HttpServer | None = None
-        self._driver: Driver | None = None
-        self._calls: DriverCalls | None = None
+        self._link: MesosLink | None = None
+        self._leftovers = True
         self.url = ""
 
     # Life.
@@ -119,20 +110,27 @@ class JobTrackerService:
     def start(self) -> str:
         """Listen and subscribe; the URL at which clients and TaskTrackers reach this service.
 
-        Raises AddressError where it cannot listen, and ValueError for a wrong master.
+        Raises AddressError where it cannot listen, JournalError where it must not, and ValueError
+        for a wrong master.
         """
+        try:
+            return self._start()
+        except BaseException:
+            self._ledger.close()
+            raise
+
+    def _start(self) -> str:
         host, port = self._host, self._port
         if address := self._conf.get_as(settings.JOBTRACKER_ADDRESS):
             host, port = split_address(address)
         reachable = address_towards(self._master) if host in ("", "0.0.0.0") else host
+        if not port and self._ledger.life.address:
+            port = split_address(self._ledger.life.address)[1]
+        self._ledger.check_address(f"{reachable}:{port}")
         self._server = HttpServer(self._api.application, host or reachable, port)
-        self.url = f"http://{reachable}:{self._server.start()}"
+        address = f"{reachable}:{self._server.start()}"
+        self.url = f"http://{address}"
         try:
-            callbacks = FrameworkCallbacks(
-                self._thread.post, self._thread.fail, Topology.of(self._conf)
-            )
-            info = framework_info(self._conf, self.url)
-            self._driver = self._make_driver(callbacks, info, self._conf, self._master)
             purelib = Path(sysconfig.get_path("purelib"))
             package = Path(mrmesos.__file__).resolve().parent
             command = tracker_command(
@@ -141,16 +139,48 @@ class JobTrackerService:
                 python_path=source_tree(purelib, package),
                 inherited=os.environ,
             )
-            self._calls = DriverCalls(self._driver, command, self._thread.post)
+            self._link = MesosLink(
+                self._conf,
+                self._master,
+                self._make_driver,
+                url=self.url,
+                command=command,
+                framework_id=self._ledger.framework_id,
+                journal=self._ledger.on,
+                post=self._thread.post,
+                fail=self._thread.fail,
+            )
+            self._restore(address, command)
         except BaseException:
             self._server.stop(1.0)
             raise
         self._thread.start()
-        self._calls.start()
-        self._driver.start()
+        self._link.start()
         self._planner.warm_up()
         logger.info("JobTracker at %s for Mesos master %s", self.url, self._master)
         return self.url
+
+    def _restore(self, address: str, command: TrackerCommand) -> None:
+        """Go on from the journal, and write there who does."""
+        environment = sorted(command.environment.items())
+        same = self._ledger.begin(address, f"{command.shell} {environment}")
+        records, life = self._ledger.records, self._ledger.life.number
+        if not records:
+            return
+        try:
+            commands = self._core.restore(records, self._now(), life=life, same_command=same)
+        except (KeyError, ValueError, IndexError, AssertionError) as problem:
+            raise JournalError(f"the journal contradicts itself: {problem!r}") from problem
+        self._ledger.records = []
+        for tracker_id in self._core.trackers:
+            self._mailboxes.open(tracker_id)
+        if self._core.state.jobs:
+            self._live.update(self._core.state.jobs)
+            self._no_live.clear()
+        jobs, trackers = len(self._live), len(self._core.trackers)
+        logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
+        for one in commands:
+            self._carry_out(one)
 
     def stop(self, *, teardown: bool = True, timeout: float = 10.0) -> bool:
         """Kill the jobs, clean up after them, end the framework; whether all was done in time.
@@ -166,20 +196,24 @@ class JobTrackerService:
         def left() -> float:
             return max(0.5, deadline - time.monotonic())
 
-        if self._calls is not None:
-            clean &= self._calls.stop(left())
-        if self._driver is not None:
-            self._driver.stop(failover=not teardown)
-            self._driver.join(left())
+        if self._link is not None:
+            clean &= self._link.stop(teardown=teardown, deadline=deadline)
         clean &= self._planner.stop(left())
         if self._server is not None:
             self._server.call_soon(self._api.release_all)
             clean &= self._server.stop(left())
-        return self._thread.join(left()) and clean
+        clean &= self._thread.join(left())
+        self._leftovers &= teardown
+        self._ledger.close()
+        return clean
 
     def remove_leftovers(self) -> None:
-        """After `stop()`, once no task runs any more: what jobs wrote that it cut short."""
-        self._planner.remove_leftovers()
+        """After `stop()`, once no task runs any more: what jobs wrote that it cut short.
+
+        Without `teardown` there was nothing cut short.
+        """
+        if self._leftovers:
+            self._planner.remove_leftovers()
 
     def kill_all(self, by: str, timeout: float) -> bool:
         """Kill all jobs and wait for their ends at most `timeout` seconds; whether they came."""
@@ -210,29 +244,43 @@ class JobTrackerService:
         for command in self._core.handle(event, self._now()):
             self._carry_out(command)
 
+    def _settle(self) -> None:
+        """Have it all in the journal, then do what others see."""
+        self._ledger.settle()
+        later, self._later = self._later, []
+        for command in later:
+            self._carry_out_later(command)
+
     def _thread_ended(self) -> None:
         if self._server is not None:
             self._server.call_soon(self._api.release_all)
 
     def _carry_out(self, command: Command) -> None:
         match command:
-            case PlanJob() | CommitJob() | AbortJob():
-                self._planner.submit(command)
+            case WriteRecords():
+                self._ledger.note(command)
             case SendActions(tracker_id, actions):
-                self._send_actions(tracker_id, actions)
+                self._send_actions(tracker_id, actions)  # which nobody reads before `_settle`
             case ForgetTracker(tracker_id):
                 self._mailboxes.forget(tracker_id)
                 self._wake(tracker_id)
-            case JobEnded(job_id):
-                self._job_ended(job_id)
-            case WriteRecords():
-                raise AssertionError("the core was not told of any journal")
             case _:
                 if isinstance(command, AcceptOffers):
                     for launch in command.tasks:
                         self._mailboxes.open(launch.tracker_id)
-                if self._calls is not None:
-                    self._calls.submit(command)
+                self._later.append(command)
+
+    def _carry_out_later(self, command: Command) -> None:
+        match command:
+            case PlanJob() | CommitJob() | AbortJob():
+                self._planner.submit(command)
+            case JobEnded(job_id):
+                self._job_ended(job_id)
+            case WriteRecords() | SendActions() | ForgetTracker():
+                raise AssertionError(f"{command} is not for later")
+            case _:
+                if self._link is not None:
+                    self._link.submit(command)
 
     def _send_actions(self, tracker_id: str, actions: Sequence[Any]) -> None:
         try:
@@ -250,7 +298,8 @@ class JobTrackerService:
             self._server.call_soon(self._api.wake_tracker, tracker_id)
 
     def _job_ended(self, job_id: str) -> None:
-        self.codes.unpin(job_id)
+        if unused := self.codes.unpin(job_id):
+            self._ledger.drop_code(unused)
         self._live.discard(job_id)
         if not self._live:
             self._no_live.set()
@@ -300,11 +349,13 @@ class JobTrackerService:
                 raise Refused(f"the code {spec.code} is not here; upload it, then submit")
             self._live.add(job_id)
             self._no_live.clear()
+            if self._ledger.on and (code := self.codes.get(spec.code)) is not None:
+                self._ledger.note_code(spec.code, code)
             if key:
                 self._keys[key] = job_id
                 while len(self._keys) > MAX_KEYS:
                     self._keys.popitem(last=False)
-            self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16)))
+            self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16), key))
             return job_id
 
         return self._thread.ask(take)

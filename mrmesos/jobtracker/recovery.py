@@ -1,0 +1,154 @@
+"""What a start of the JobTracker finds of those before it, and what it writes of itself.
+
+A Ledger is a journal with what is to be written there next. Without a directory
+(`jobtracker.state.dir`) it is none: nothing is kept, and everything is new.
+"""
+
+from __future__ import annotations
+
+import calendar
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mrmesos.jobtracker.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.jobtracker.journal import Journal, JournalError
+from mrmesos.jobtracker.records import (
+    EndedRecord,
+    FrameworkRecord,
+    JobRecord,
+    LifeRecord,
+    Record,
+    TrackerRecord,
+    WriteRecords,
+)
+from mrmesos.wire.ids import cluster_stamp
+
+logger = logging.getLogger(__name__)
+
+TRY_SECONDS = 30.0
+"""How long a write that fails (the disk is full, say) is tried again before we give up."""
+PAUSE_SECONDS = 0.5
+
+
+def next_life(records: list[Record], now: float) -> LifeRecord:
+    """Who we are: the next of those before, with a stamp that none of them had."""
+    stamp = cluster_stamp(now)
+    last = next((record for record in records if isinstance(record, LifeRecord)), None)
+    if last is None:
+        return LifeRecord(0, stamp)
+    if stamp <= last.stamp:  # twice in a minute, or the clock was set back
+        stamp = cluster_stamp(calendar.timegm(time.strptime(last.stamp, "%Y%m%d%H%M")) + 60)
+    return LifeRecord(last.number + 1, stamp, last.address, last.command)
+
+
+class Ledger:
+    """Used by the core's thread, once that runs."""
+
+    def __init__(self, directory: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Raises JournalError."""
+        self._journal = Journal(Path(directory)) if directory else None
+        self._sleep = sleep
+        self.records: list[Record] = []
+        """What was found; emptied once it is used."""
+        if self._journal is not None:
+            try:
+                self.records = self._journal.read()
+            except BaseException:
+                self._journal.close()
+                raise
+        self.life = next_life(self.records, time.time())
+        self._writes: list[WriteRecords] = []
+        self._codes: dict[str, bytes] = {}
+        self._drop_codes: list[str] = []
+
+    @property
+    def on(self) -> bool:
+        """Whether there is a journal."""
+        return self._journal is not None
+
+    @property
+    def framework_id(self) -> str:
+        """That of the framework which is to be taken over; empty where there is none."""
+        found = [r.framework_id for r in self.records if isinstance(r, FrameworkRecord)]
+        return found[0] if found else ""
+
+    def keys(self) -> dict[str, str]:
+        """The jobs that were submitted, by the keys of their submission."""
+        keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
+        keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
+        return {key: job_id for key, job_id in keys.items() if key}
+
+    def load_codes(self, store: CodeStore) -> None:
+        """Put the code of all jobs in progress into the store. Raises JournalError."""
+        if self._journal is None:
+            return
+        jobs = {r.id: r.spec.code for r in self.records if isinstance(r, JobRecord)}
+        for sha256, code in self._journal.codes():
+            if sha256 not in jobs.values():
+                self.drop_code(sha256)
+                continue
+            try:
+                store.put(sha256, code)
+            except (CodeRejected, CodeStoreFull) as problem:
+                raise JournalError(f"{self._journal.path}: {problem}") from problem
+        for job_id, sha256 in jobs.items():
+            if not store.pin(job_id, sha256):
+                raise JournalError(f"{self._journal.path} lacks the code of {job_id}")
+
+    def check_address(self, address: str) -> None:
+        """TaskTrackers know one address only. Raises JournalError where they would wait in vain."""
+        known = self.life.address
+        waiting = sum(isinstance(record, TrackerRecord) for record in self.records)
+        if known and waiting and known != address:
+            raise JournalError(
+                f"the {waiting} TaskTrackers in the journal know this JobTracker as {known}, not "
+                f"{address}: listen there again, or wait until they have given up"
+            )
+
+    def begin(self, address: str, command: str) -> bool:
+        """Write who we are; whether TaskTrackers are started as they were. Raises JournalError."""
+        same = self.life.command in ("", command)
+        self.life = LifeRecord(self.life.number, self.life.stamp, address, command)
+        self.note(WriteRecords((self.life,), sync=True))
+        self.settle()
+        return same
+
+    def note(self, write: WriteRecords) -> None:
+        """To be written."""
+        if self.on:
+            self._writes.append(write)
+
+    def note_code(self, sha256: str, code: bytes) -> None:
+        """To be kept."""
+        if self.on:
+            self._codes[sha256] = code
+
+    def drop_code(self, sha256: str) -> None:
+        """No job in progress uses it any more."""
+        if self.on:
+            self._drop_codes.append(sha256)
+
+    def settle(self) -> None:
+        """Write what was noted. Raises JournalError where that cannot be done for long."""
+        if self._journal is None or not self._writes:
+            return
+        give_up = time.monotonic() + TRY_SECONDS
+        while True:
+            try:
+                self._journal.write(self._writes, codes=self._codes, drop_codes=self._drop_codes)
+                break
+            except JournalError as problem:
+                if time.monotonic() >= give_up:
+                    raise
+                logger.error("%s; trying again", problem)
+                self._sleep(PAUSE_SECONDS)
+        self._writes.clear()
+        self._codes.clear()
+        self._drop_codes.clear()
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        if self._journal is not None:
+            self._journal.close()

@@ -1,0 +1,163 @@
+"""`kill -9` of the JobTracker at random moments: its job ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.wire.ids import parse_attempt
+from tests.cli.test_end_to_end import DEADLINE, House, wait_until
+
+pytestmark = pytest.mark.slow
+
+SLOW_COUNT = """
+import time
+from mrmesos.api import Job, Mapper, Reducer
+
+class Tokenize(Mapper):
+    def map(self, key, line):
+        time.sleep(float(self.context.params["pause"]))
+        for word in line.split():
+            yield word, 1
+
+class Total(Reducer):
+    def setup(self):
+        time.sleep(float(self.context.params["pause"]))
+
+    def reduce(self, word, counts):
+        yield word, sum(counts)
+
+class SlowCount(Job):
+    mapper, reducer = Tokenize, Total
+"""
+MAPS, REDUCES = 48, 12
+
+
+class Cluster:
+    """A minimesos, and a JobTracker that is started again and again."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        (house.directory / "slow.py").write_text(SLOW_COUNT)
+        for number in range(MAPS):
+            text = f"word{number:02d} of the many\n"
+            (house.directory / f"in{number:02d}.txt").write_text(text)
+        more = ("--agents", "2", "--resources", "cpus:2;mem:4096")
+        self.mesos = house.start("minimesos", "--port", "0", "--announce", "master", *more)
+        wait_until((house.directory / "master").exists, "minimesos")
+        self.master = (house.directory / "master").read_text().strip()
+        self.jobtracker: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """Start a JobTracker on the journal; not before it listens."""
+        flags = ("--port", "0", "--state-dir", "state", "-D", "tasktracker.cpus=0.05")
+        command = [sys.executable, "-m", "mrmesos", "jobtracker", "--master", self.master]
+        with (self.house.directory / "jobtracker.log").open("a") as log:
+            self.jobtracker = subprocess.Popen(
+                [*command, *flags, *more],
+                cwd=self.house.directory,
+                env=self.house.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.house.started.append(self.jobtracker)
+        assert self.jobtracker.stdout is not None
+        url = self.jobtracker.stdout.readline().split()[-1]
+        assert self.url in ("", url)
+        self.url = url
+        return self.jobtracker
+
+    def kill(self) -> None:
+        assert self.jobtracker is not None
+        self.jobtracker.send_signal(signal.SIGKILL)
+        self.jobtracker.wait()
+
+    def submit(self, output: str, pause: float, *more: str) -> subprocess.Popen[str]:
+        settings = (
+            f"pause={pause}",
+            f"job.maps={MAPS}",
+            f"job.reduces={REDUCES}",
+            "map.cpus=0.4",
+            "reduce.cpus=0.4",
+        )
+        flags = [flag for setting in settings for flag in ("-D", setting)]
+        files = ("--input", "in??.txt", "--output", output, "--report", f"{output}.json")
+        return self.house.start(
+            "submit", "slow.py", *files, "--jobtracker", self.url, *flags, *more
+        )
+
+    def parts(self, output: str) -> dict[str, bytes]:
+        directory = self.house.directory / output
+        return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+    def check(self, output: str) -> None:
+        """No task that had been finished ran again."""
+        report = json.loads((self.house.directory / f"{output}.json").read_text())
+        assert report["state"] == "SUCCEEDED"
+        won = {
+            parse_attempt(row["id"]).task_id: row["end"]
+            for row in report["attempts"]
+            if row["state"] == "SUCCEEDED"
+        }
+        assert len(won) == report["maps"]["total"] + report["reduces"]["total"]
+        for row in report["attempts"]:
+            assert row["state"] in ("SUCCEEDED", "KILLED"), row
+            assert row["start"] <= won[parse_attempt(row["id"]).task_id], "run again"
+
+    def end(self) -> None:
+        self.house.start("job", "list", "--jobtracker", self.url).communicate(timeout=DEADLINE)
+        self.mesos.send_signal(signal.SIGTERM)
+        self.mesos.communicate(timeout=DEADLINE)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    house = House(tmp_path)
+    cluster = Cluster(house)
+    try:
+        yield cluster
+    finally:
+        cluster.end()
+        for process in house.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        wait_until(house.is_clean, f"the end of {house.processes()}")
+
+
+@pytest.mark.timeout(900)
+def test_killed_ten_times_it_finishes_the_job(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(20261120)
+    cluster.start()
+    begin = time.monotonic()
+    undisturbed = cluster.submit("calm", 3.0)
+    _, stderr = undisturbed.communicate(timeout=4 * DEADLINE)
+    assert undisturbed.returncode == 0, stderr
+    calm = time.monotonic() - begin
+
+    begin = time.monotonic()
+    job = cluster.submit("out", 3.0)
+    wait_until((cluster.house.directory / "out" / "_temporary").exists, "the job's start")
+    for moment in sorted(rng.uniform(0.0, 0.9) for _ in range(10)):
+        time.sleep(max(0.0, begin + moment * calm - time.monotonic()))  # what varies is the moment
+        cluster.kill()
+        cluster.start()
+    _, stderr = job.communicate(timeout=4 * DEADLINE)
+    assert job.returncode == 0, stderr
+    disturbed = time.monotonic() - begin
+    with capsys.disabled():
+        print(f"\n60 tasks: {calm:.1f} s; JobTracker killed 10 times: {disturbed:.1f} s")
+    assert cluster.parts("out") == cluster.parts("calm")
+    cluster.check("out")
