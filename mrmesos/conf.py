@@ -247,7 +247,8 @@ IO_SORT_MB = _setting(
     "io.sort.mb",
     64,
     "MiB",
-    "Map output held in memory before it is sorted and spilled to disk.",
+    "Map output held in memory before it is sorted (or folded by an aggregate) and spilled to "
+    "disk.",
     minimum=1,
 )
 IO_SORT_FACTOR = _setting(
@@ -267,7 +268,8 @@ SHUFFLE_BUFFER_MB = _setting(
     "reduce.shuffle.buffer.mb",
     128,
     "MiB",
-    "Fetched map output a reduce holds in memory; beyond it, segments go to disk.",
+    "Fetched map output a reduce holds in memory, and so much again of what an aggregate folds; "
+    "beyond it, they go to disk.",
     minimum=1,
 )
 SHUFFLE_FETCH_RETRIES = _setting(

@@ -1,8 +1,8 @@
 """Ready-made reducers that run as Arrow kernels, on the map side and on the reduce side.
 
-`reducer = Sum` is all a job needs: the engine folds a map's output by key before it is spilled
-(`initial`), folds partial results whenever runs are merged (`merge`) and turns the last partial
-results into values (`final`). A combiner beside an aggregate is refused as meaningless.
+`reducer = Sum` is all a job needs: the engine folds a map's output by key as it comes (`initial`),
+folds partial results whenever there are many of them (`merge`) and turns the last partial results
+into values (`final`). A combiner beside an aggregate is refused as meaningless.
 """
 
 from __future__ import annotations
