@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from mrmesos.minimesos.containers import Container, base_environment, command_variables
 from mrmesos.minimesos.executors import (
@@ -24,7 +23,7 @@ from mrmesos.minimesos.executors import (
     duration,
     executor_environment,
 )
-from mrmesos.minimesos.records import Clock, Stream, status_update
+from mrmesos.minimesos.records import Clock, MasterPort, Stream, status_update
 from mrmesos.minimesos.resources import Json
 from mrmesos.minimesos.updates import UpdateManager
 
@@ -33,19 +32,6 @@ log = logging.getLogger(__name__)
 REREGISTRATION = 2.0  # seconds for executors to come back to an agent that has restarted
 HEARTBEAT = 1800.0  # seconds, as real agents do for executors
 KILL_GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a command task
-
-
-class MasterPort(Protocol):
-    """What an agent tells its master."""
-
-    def agent_update(self, agent_id: str, framework_id: str, status: Json, latest: str) -> None:
-        """A status of a task, and the newest state that the agent knows of it."""
-
-    def executor_message(self, agent_id: str, framework_id: str, executor: str, data: str) -> None:
-        """Data of an executor for its scheduler."""
-
-    def executor_exited(self, agent_id: str, framework_id: str, executor: str, status: int) -> None:
-        """The end of an executor, with its raw wait status."""
 
 
 @dataclass(slots=True)

@@ -18,10 +18,12 @@ from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.calls import TERMINAL
 from mrmesos.minimesos.maintenance import Maintenance
 from mrmesos.minimesos.records import (
+    Address,
     AgentPort,
     AgentRecord,
     Clock,
     Framework,
+    Limits,
     Offer,
     Task,
     Timer,
@@ -33,30 +35,6 @@ log = logging.getLogger(__name__)
 
 VERSION = "1.12.0"  # the Mesos release whose behaviour was recorded
 CAPABILITIES = ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
-
-
-@dataclass(slots=True)
-class Limits:
-    """How much the master remembers of what is over (Mesos' own defaults)."""
-
-    completed_frameworks: int = 50
-    completed_tasks: int = 1000
-    statuses_per_task: int = 16
-    gone_agents: int = 1000
-
-
-@dataclass(slots=True)
-class Address:
-    """Where the master is reached."""
-
-    hostname: str = "localhost"
-    ip: str = "127.0.0.1"
-    port: int = 5050
-
-    @property
-    def authority(self) -> str:
-        """ip:port."""
-        return f"{self.ip}:{self.port}"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from mrmesos.minimesos.http import Endpoint, EventStream, HttpServer
-from mrmesos.minimesos.master import Address, Master
+from mrmesos.minimesos.master import Master
+from mrmesos.minimesos.records import Address
 from mrmesos.minimesos.resources import Json
 from mrmesos.minimesos.routes import master_endpoints
 

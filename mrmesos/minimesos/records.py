@@ -41,6 +41,19 @@ class Clock(Protocol):
         """Call once, later."""
 
 
+class MasterPort(Protocol):
+    """What an agent tells its master."""
+
+    def agent_update(self, agent_id: str, framework_id: str, status: Json, latest: str) -> None:
+        """A status of a task, and the newest state that the agent knows of it."""
+
+    def executor_message(self, agent_id: str, framework_id: str, executor: str, data: str) -> None:
+        """Data of an executor for its scheduler."""
+
+    def executor_exited(self, agent_id: str, framework_id: str, executor: str, status: int) -> None:
+        """The end of an executor, with its raw wait status."""
+
+
 class AgentPort(Protocol):
     """What the master asks of an agent."""
 
@@ -75,6 +88,30 @@ class AgentPort(Protocol):
         """The executors that live, and the newest state of every task that runs or whose end was
         not acknowledged; both by framework and own id.
         """
+
+
+@dataclass(slots=True)
+class Limits:
+    """How much the master remembers of what is over (Mesos' own defaults)."""
+
+    completed_frameworks: int = 50
+    completed_tasks: int = 1000
+    statuses_per_task: int = 16
+    gone_agents: int = 1000
+
+
+@dataclass(slots=True)
+class Address:
+    """Where the master is reached."""
+
+    hostname: str = "localhost"
+    ip: str = "127.0.0.1"
+    port: int = 5050
+
+    @property
+    def authority(self) -> str:
+        """ip:port."""
+        return f"{self.ip}:{self.port}"
 
 
 @dataclass(slots=True)

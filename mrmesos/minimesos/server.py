@@ -19,9 +19,9 @@ from mrmesos.minimesos.agent import Agent, Grace
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.containers import Containers
 from mrmesos.minimesos.http import HttpServer
-from mrmesos.minimesos.master import VERSION, Limits, Master
+from mrmesos.minimesos.master import VERSION, Master
 from mrmesos.minimesos.masters import Masters
-from mrmesos.minimesos.records import Timer
+from mrmesos.minimesos.records import Limits, Timer
 from mrmesos.minimesos.resources import Json, parse, parse_attributes
 from mrmesos.minimesos.routes import agent_endpoints
 

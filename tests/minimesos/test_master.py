@@ -9,8 +9,8 @@ import pytest
 
 from mrmesos.minimesos import subscription
 from mrmesos.minimesos.allocator import Allocator
-from mrmesos.minimesos.master import Limits, Master
-from mrmesos.minimesos.records import AgentPort, Framework
+from mrmesos.minimesos.master import Master
+from mrmesos.minimesos.records import AgentPort, Framework, Limits
 from mrmesos.minimesos.resources import Json, parse
 from tests.minimesos.cluster import command_task, scalar
 from tests.minimesos.fakes import FakeAgent, FakeClock, FakeStream, status

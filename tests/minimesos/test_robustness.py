@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrmesos.minimesos import subscription
-from mrmesos.minimesos.agent import Agent, MasterPort
+from mrmesos.minimesos.agent import Agent
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.calls import (
     BadCall,
@@ -22,7 +22,7 @@ from mrmesos.minimesos.calls import (
 )
 from mrmesos.minimesos.executors import Runner
 from mrmesos.minimesos.master import Master
-from mrmesos.minimesos.records import AgentPort
+from mrmesos.minimesos.records import AgentPort, MasterPort
 from mrmesos.minimesos.resources import Json, parse
 from tests.minimesos.cluster import command_task, scalar
 from tests.minimesos.fakes import FakeAgent, FakeClock, FakeStream
