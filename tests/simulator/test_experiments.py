@@ -33,6 +33,20 @@ def test_static_partitions_have_the_locality_that_the_mesos_paper_found() -> Non
     assert 0.15 < result["all"]["node_local"] < 0.21
 
 
+@pytest.mark.slow
+def test_sixteen_frameworks_that_share_agents_find_their_data() -> None:
+    """The Mesos paper's figure 8; benchmarks/scheduling/run.py has the means over seeds."""
+    static = figures(simulate(load(SPECS / "mesos-paper-static.toml")))["all"]
+    shared = load(SPECS / "mesos-paper.toml")
+    for wait, local, faster in ((1, 0.90, 1.6), (5, 0.95, 1.65)):
+        conf = {"locality.wait.node": wait, "locality.wait.rack": 0}
+        result = figures(simulate(change(shared, conf=conf)))
+        cpus = result["resources"]["cpus"]
+        assert result["all"]["node_local"] > local
+        assert static["response_mean"] / result["all"]["response_mean"] > faster
+        assert cpus["idle_of_used"] + cpus["starting_of_used"] < 0.05
+
+
 def test_backup_attempts_make_up_for_slow_agents() -> None:
     spec = load(SPECS / "slow-agents.toml")
     spec = change(spec, cluster=change(spec.cluster, agents=40), jobs=spec.jobs[:1])
