@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import math
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -46,8 +48,10 @@ from mrmesos.jobtracker.framework import (
     parse_offer,
     parse_status,
 )
+from mrmesos.jobtracker.link import make_mesos_driver
 from mrmesos.jobtracker.taskinfo import TrackerCommand, task_info
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
+from mrmesos.mesos.scheduler_driver import SchedulerDriver
 from mrmesos.wire.task import Attempt, MapTask
 from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
 
@@ -284,3 +288,15 @@ def test_stopping_gives_up_what_gets_no_answer() -> None:
     desk.calls.submit(Revive())
     wait_until(lambda: len(desk.driver.named("revive")) >= 1)
     assert desk.calls.stop(10)
+
+
+def test_the_principals_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("word\n")
+    conf = Conf({"mesos.principal": "me", "mesos.secret.file": str(secret)})
+    callbacks = FrameworkCallbacks(lambda _: None, lambda _: None)
+    driver = make_mesos_driver(callbacks, framework_info(conf, ""), conf, "127.0.0.1:1")
+    assert isinstance(driver, SchedulerDriver)
+    shown = base64.b64encode(b"me:word").decode()
+    assert f"Authorization: Basic {shown}\r\n" in driver.gen_request().decode()
+    assert driver.framework["principal"] == "me"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
+from mrmesos.mesos.event_loop import Backoff
 from mrmesos.mesos.scheduler_driver import SchedulerDriver, parse_master
 from tests.mesos.recorder import FRAMEWORK, Recorder, Start, make, offers
 from tests.mesos.scripted import Request, Server, wait_for
@@ -212,6 +214,36 @@ def test_inverse_offers_come_and_are_answered(server: Server, running: Start) ->
             "decline_inverse_offers": {"inverse_offer_ids": [{"value": "i2"}]},
         },
     ]
+    assert not heard.fatal
+
+
+def test_without_a_subscription_every_call_says_that_it_was_not_made(
+    server: Server, running: Start
+) -> None:
+    """What is dropped here its sender makes good: it hears of it at once."""
+    heard = Recorder()
+    driver = make(server, heard, backoff=Backoff(60.0, 60.0))
+    running(driver)
+    wait_for(lambda: heard.of("registered"))
+    server.stream().reset()
+    wait_for(lambda: heard.of("disconnected"))
+    status = {"task_id": {"value": "t"}, "agent_id": {"value": "a"}, "uuid": "dQ=="}
+    calls: list[Callable[[], bool]] = [
+        lambda: driver.acceptOffers(["o"], [{"type": "LAUNCH"}]),
+        lambda: driver.declineOffer(["o"]),
+        lambda: driver.acceptInverseOffers(["i"]),
+        lambda: driver.declineInverseOffers(["i"]),
+        lambda: driver.reviveOffers(),
+        lambda: driver.suppressOffers(["mr"]),
+        lambda: driver.killTask("t", "a"),
+        lambda: driver.shutdownExecutor("e", "a"),
+        lambda: driver.acknowledgeStatusUpdate(status),
+        lambda: driver.reconcileTasks({"t": "a"}),
+        lambda: driver.sendFrameworkMessage("e", "a", b"x"),
+        lambda: driver.updateFramework(FRAMEWORK),
+    ]
+    assert [call() for call in calls] == [False] * len(calls)
+    assert len(server.requests) == 1, "the subscription"
     assert not heard.fatal
 
 
