@@ -161,3 +161,42 @@ def test_killed_ten_times_it_finishes_the_job(
         print(f"\n60 tasks: {calm:.1f} s; JobTracker killed 10 times: {disturbed:.1f} s")
     assert cluster.parts("out") == cluster.parts("calm")
     cluster.check("out")
+
+
+@pytest.mark.timeout(300)
+def test_away_for_too_long_it_goes_on_as_a_new_framework(cluster: Cluster) -> None:
+    cluster.start("-D", "mesos.failover.timeout=1")
+    job = cluster.submit("out", 1.0)
+    temporary = cluster.house.directory / "out" / "_temporary"
+    wait_until(lambda: len(list(temporary.glob("attempt_*_r_*/part-*"))) > 2, "some reduces' ends")
+    cluster.kill()
+    wait_until(
+        lambda: not any("mrmesos.tasktracker" in line for line in cluster.house.processes()),
+        "Mesos to end the TaskTrackers",
+    )
+    cluster.start("-D", "mesos.failover.timeout=1")
+    _, stderr = job.communicate(timeout=2 * DEADLINE)
+    assert job.returncode == 0, stderr
+    assert "go on in a new one" in (cluster.house.directory / "jobtracker.log").read_text()
+    report = json.loads((cluster.house.directory / "out.json").read_text())
+    # Reduces' output is where all can reach it; that of maps went with their TaskTrackers.
+    won = [row["id"] for row in report["attempts"] if row["state"] == "SUCCEEDED"]
+    reduces = [name for name in won if "_r_" in name]
+    assert len(reduces) == REDUCES
+    assert any(parse_attempt(name).number < 1000 for name in reduces), "all reduces ran again"
+    words = b"".join(cluster.parts("out").values()).split()
+    assert words.count(b"of") == 1
+    assert len(words) == 2 * (MAPS + 3)
+
+
+def test_a_stopped_one_leaves_its_jobs_to_the_next(cluster: Cluster) -> None:
+    first = cluster.start()
+    job = cluster.submit("out", 0.5)
+    wait_until(lambda: bool(list((cluster.house.directory / "out").rglob("attempt_*"))), "attempts")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(DEADLINE) == 0
+    assert (cluster.house.directory / "out" / "_temporary").exists()
+    cluster.start()
+    _, stderr = job.communicate(timeout=DEADLINE)
+    assert job.returncode == 0, stderr
+    cluster.check("out")

@@ -132,3 +132,28 @@ def test_nothing_is_taken_after_stop(tmp_path: Path) -> None:
     assert desk.planner.stop(10)
     desk.planner.submit(PlanJob("job_1", spec(tmp_path)))
     assert desk.events.empty()
+
+
+def test_a_job_is_planned_again_over_its_own_output_only(tmp_path: Path) -> None:
+    desk, wanted = Desk(), spec(tmp_path)
+    assert isinstance(desk.ask(PlanJob("job_1", wanted)), JobPlanned)
+    assert isinstance(desk.ask(PlanJob("job_1", wanted)), JobPlanFailed)
+    assert isinstance(desk.ask(PlanJob("job_1", wanted, again=True)), JobPlanned)
+    assert isinstance(desk.ask(PlanJob("job_2", wanted, again=True)), JobPlanFailed)
+    # Killed between making the directory and signing it.
+    (tmp_path / "out" / "_temporary" / "_job").unlink()
+    assert isinstance(desk.ask(PlanJob("job_1", wanted, again=True)), JobPlanned)
+    assert desk.planner.stop(10)
+
+
+def test_an_abort_of_a_job_whose_plan_was_not_heard_of_spares_what_is_not_its_own(
+    tmp_path: Path,
+) -> None:
+    desk, wanted = Desk(), spec(tmp_path)
+    desk.ask(PlanJob("job_1", wanted))
+    assert desk.ask(AbortJob("job_2", wanted, planned=False)) == JobAborted("job_2")
+    assert (tmp_path / "out" / "_temporary" / "_job").read_text() == "job_1"
+    assert desk.ask(AbortJob("job_1", wanted, planned=False)) == JobAborted("job_1")
+    assert not (tmp_path / "out").exists()
+    assert desk.ask(AbortJob("job_1", wanted, planned=False)) == JobAborted("job_1")
+    assert desk.planner.stop(10)
