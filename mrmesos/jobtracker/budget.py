@@ -22,6 +22,10 @@ class Budget:
         """As much of `free` as may be taken."""
         return {n: min(amount, self._left.get(n, amount)) for n, amount in free.items()}
 
+    def allows(self, need: Amounts) -> bool:
+        """Whether so much may be taken."""
+        return all(need.get(name, 0) <= left for name, left in self._left.items())
+
     def spend(self, *taken: Amounts) -> None:
         """Something was taken."""
         for amounts in taken:

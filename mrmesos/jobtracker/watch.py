@@ -13,6 +13,7 @@ from mrmesos.jobtracker import (
     speculation,
     trackers,
 )
+from mrmesos.jobtracker.budget import Budget
 from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.job import JobInProgress
@@ -20,7 +21,7 @@ from mrmesos.jobtracker.orders import kill_attempt, kill_slot
 from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.spares import dispensable
 from mrmesos.jobtracker.state import State
-from mrmesos.mesos.resources import describe
+from mrmesos.mesos.resources import Amounts, describe
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 
@@ -166,6 +167,15 @@ def _what_it_asks(st: State, job: JobInProgress) -> str:
     return f"none of the {len(agents)} agents known meets what it asks: {asked}"
 
 
+def _fits_somewhere(st: State, need: Amounts) -> bool:
+    """In the largest offer, or else, as that may lack what few agents have, in any agent's."""
+    own = st.settings.tracker
+    if Room(st.largest_offer, own, own["cpus"]).fits(need):
+        return True
+    agents = st.cluster.agents.values()
+    return any(Room(agent.size, own, own["cpus"]).fits(need) for agent in agents)
+
+
 def _why(st: State, job: JobInProgress) -> str:
     if not st.connected:
         return "not connected to the Mesos master"
@@ -173,13 +183,15 @@ def _why(st: State, job: JobInProgress) -> str:
         return words
     kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
     need, own = job.settings.need(kind), st.settings.tracker
-    if st.largest_offer and not Room(st.largest_offer, own, own["cpus"]).fits(need):
+    if st.largest_offer and not _fits_somewhere(st, need):
         return (
             f"the largest offer seen had {describe(st.largest_offer)}, but a {kind} needs "
             f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
         )
     if (other := _goes_before(st, job)) is not None:
         return f"waits behind {other.id}"
+    if st.settings.cap and not Budget(st).allows({**need, "mem": need["mem"] + own["mem"]}):
+        return f"this JobTracker may hold no more than {describe(st.settings.cap)}"
     if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
         return "no offers received from Mesos"
     why = "the offers received are too small, or of agents where its tasks failed"

@@ -229,3 +229,26 @@ def test_settings_that_say_nothing() -> None:
         JobSettings.of(spec(job_constraints="rack"))
     cap = Settings.of(Conf({"mesos.cpus.max": "2.5", "mesos.gpus.max": "1"})).cap
     assert cap == {"cpus": 2500, "gpus": 1000}
+
+
+def test_why_a_job_waits_that_the_cap_keeps_from_running() -> None:
+    hands = Cluster({"mesos.cpus.max": "1"})
+    hands.job(maps=1, job_constraints="hostname = a")
+    hands.offers_of(hands.one("a"))
+    later = hands.job(maps=1, job_priority="VERY_HIGH")
+    hands.offers_of(hands.one("b"))
+    hands.later(6)
+    assert hands.status(later).waiting == "this JobTracker may hold no more than 1 CPUs"
+
+
+def test_what_only_a_small_agent_has_is_not_too_much() -> None:
+    hands = Cluster()
+    job = hands.job(maps=1, map_resources="db_connections:1")
+    small = (scalar("cpus", 1), scalar("mem", 2048), scalar("db_connections", 1))
+    hands.offers_of(hands.one("large"))
+    hands.later(6)
+    assert "the largest offer seen" in hands.status(job).waiting
+    assert where(hands.offers_of(hands.one("small", resources=small))) == {"small"}
+    other = hands.job(maps=1, map_resources="db_connections:1")
+    hands.later(6)
+    assert "the largest offer seen" not in hands.status(other).waiting
