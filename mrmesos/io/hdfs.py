@@ -5,8 +5,8 @@ hdfs-site.xml where HADOOP_CONF_DIR (or HADOOP_HOME) says. Mended here, as of it
 
 - names that hold `?`, `#` or capitals of a name service, which it takes for parts of a URL;
 - errors: RuntimeErrors with Java's stack traces become OSErrors of one line;
-- files: a seek beyond the end ends the process' thread with a panic, and `block_size` makes an
-  unreadable file;
+- files: a seek beyond the end panics, which no `except Exception` catches, and one opened with
+  `block_size` cannot be read;
 - a NameNode that does not answer is given up after some 15 s, not minutes, unless configured.
 """
 
@@ -152,13 +152,20 @@ class _Mended:
         """What reads any piece of the file, in any thread, and the file's size."""
         path = self._strip_protocol(path)
         with _told(path):
-            reader = self.client.read(path)
+            first = self.client.read(path)
+        readers = [first]
 
         def fetch(start: int, end: int) -> bytes:
             with _told(path):
-                return reader.read_range(start, end - start)
+                if not readers:  # it knew hosts that are no more: ask the NameNode again
+                    readers.append(self.client.read(path))
+                try:
+                    return readers[0].read_range(start, end - start)
+                except BaseException:
+                    readers.clear()
+                    raise
 
-        return fetch, len(reader)
+        return fetch, len(first)
 
 
 class Hdfs(_Mended, HdfsFileSystem):  # type: ignore[misc]  # fsspec has no types

@@ -138,6 +138,20 @@ def test_tables_and_compressed_text(top: str) -> None:
         assert file.read() == DATA
 
 
+def test_a_datanode_that_dies_while_a_file_is_read(top: str, hdfs: Hdfs) -> None:
+    write(f"{top}/read", DATA)
+    with open_input(f"{top}/read") as reader:
+        data = reader.read(BLOCK_SIZE // 2)
+        hdfs.kill_datanode(2)
+        try:
+            assert data + reader.read() == DATA
+            with open_input(f"{top}/read") as again:
+                assert again.read() == DATA
+        finally:
+            hdfs.start_datanode(2)
+            hdfs.wait_ready()
+
+
 READ = "import sys; from mrmesos.io.filesystem import *; print(len(open_input(sys.argv[1]).read()))"
 
 
