@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from mrmesos.cli.client import JobTrackerClient
 from mrmesos.wire.ids import parse_attempt
 from tests.cli.test_end_to_end import DEADLINE, House, wait_until
 
@@ -95,6 +97,14 @@ class Cluster:
         return self.house.start(
             "submit", "slow.py", *files, "--jobtracker", self.url, *flags, *more
         )
+
+    def is_tasktracker(self, process: psutil.Process) -> bool:
+        """Whether it is one of this cluster, and not a worker or shell of one."""
+        try:
+            ours = str(self.house.directory) in process.environ().get("TMPDIR", "")
+            return ours and process.cmdline()[-2:] == ["-m", "mrmesos.tasktracker"]
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            return False
 
     def parts(self, output: str) -> dict[str, bytes]:
         directory = self.house.directory / output
@@ -200,3 +210,30 @@ def test_a_stopped_one_leaves_its_jobs_to_the_next(cluster: Cluster) -> None:
     _, stderr = job.communicate(timeout=DEADLINE)
     assert job.returncode == 0, stderr
     cluster.check("out")
+
+
+@pytest.mark.timeout(300)
+def test_a_tasktracker_killed_while_reduces_fetch_costs_its_own_maps_only(
+    cluster: Cluster,
+) -> None:
+    cluster.start()
+    job = cluster.submit("out", 1.0)
+    client = JobTrackerClient(cluster.url)
+
+    def maps_over() -> bool:
+        return any(one.maps.total == one.maps.succeeded > 0 for one in client.statuses())
+
+    wait_until(maps_over, "the end of all maps")
+    victim = next(p for p in psutil.process_iter() if cluster.is_tasktracker(p))
+    victim.kill()
+    _, stderr = job.communicate(timeout=2 * DEADLINE)
+    client.close()
+    assert job.returncode == 0, stderr
+    report = json.loads((cluster.house.directory / "out.json").read_text())
+    rows = [row for row in report["attempts"] if row["kind"] == "map"]
+    first = {parse_attempt(row["id"]).index: row["agent"] for row in reversed(rows)}
+    again = [parse_attempt(row["id"]) for row in rows if not row["id"].endswith("_0")]
+    assert len({first[name.index] for name in again}) <= 1, "maps of both trackers ran again"
+    assert len({name.index for name in again}) == len(again), "a map ran again twice"
+    words = b"".join(cluster.parts("out").values()).split()
+    assert len(words) == 2 * (MAPS + 3)

@@ -1,0 +1,72 @@
+"""The core's thread: events in order, and no answer before what it rests on is settled."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from mrmesos.jobtracker.core_thread import BATCH, CoreThread
+from mrmesos.jobtracker.events import Disconnected, Event, Tick
+from mrmesos.jobtracker.http_api import Unavailable
+from tests.jobtracker.fakes import DEADLINE, wait_until
+
+
+class Desk:
+    """A thread that notes what it does; `gate` holds it up in the midst of an event."""
+
+    def __init__(self) -> None:
+        self.story: list[str] = []
+        self.gate = threading.Event()
+        self.fault: Exception | None = None
+        self.thread = CoreThread(self.handle, self.settle, lambda: self.story.append("end"))
+
+    def handle(self, event: Event) -> None:
+        if not isinstance(event, Tick):
+            self.story.append("event")
+            assert self.gate.wait(DEADLINE)
+
+    def settle(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.story.append("settled")
+
+    def ask(self, name: str) -> Future[None]:
+        answer = self.thread.ask(lambda: self.story.append(name))
+        answer.add_done_callback(lambda _: self.story.append(f"answer to {name}"))
+        return answer
+
+
+def test_answers_come_after_their_batch_is_settled() -> None:
+    desk = Desk()
+    desk.thread.post(Disconnected())
+    answers = [desk.ask(str(number)) for number in range(BATCH)]
+    desk.thread.start()
+    desk.gate.set()
+    for answer in answers:
+        answer.result(DEADLINE)
+    desk.thread.stop()
+    assert desk.thread.join(DEADLINE)
+    story = [word for word in desk.story if word != "end"]
+    for number in range(BATCH):
+        run, told = story.index(str(number)), story.index(f"answer to {number}")
+        assert "settled" in story[run:told]
+    asked = [word for word in story if word.isdigit()]
+    assert asked == [str(number) for number in range(BATCH)]
+    # The event and all questions but one fit into one batch.
+    assert story.index("settled", story.index("event")) > story.index(str(BATCH - 2))
+
+
+def test_who_asked_in_a_batch_that_cannot_be_settled_is_refused() -> None:
+    desk = Desk()
+    desk.gate.set()
+    desk.thread.start()
+    wait_until(lambda: "settled" in desk.story, "the first tick")
+    desk.fault = OSError("the disk is gone")
+    with pytest.raises(Unavailable, match="the disk is gone"):
+        desk.ask("x").result(DEADLINE)
+    assert desk.thread.join(DEADLINE)
+    assert isinstance(desk.thread.failure, OSError)
+    with pytest.raises(Unavailable):
+        desk.ask("y")
