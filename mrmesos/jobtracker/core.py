@@ -262,6 +262,8 @@ class JobTracker:
             slot = st.cluster.slots.get(attempt.slot_id)
             assert slot is not None, (attempt.id, attempt.task.story)
             assert slot.attempt is attempt, (attempt.id, attempt.task.story)
+            ending = attempt.kill_asked or attempt.tracker_id in st.unheard
+            assert ending or attempt in attempt.task.running, (attempt.id, attempt.task.story)
         for slot in st.cluster.slots.values():
             if slot.state is SlotState.RUNNING and slot.attempt is None:
                 waits = slot.id in st.held or slot.tracker_id in st.unheard

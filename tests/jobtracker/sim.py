@@ -160,6 +160,10 @@ class World(TrackerSide):
         self.tell(ev.Tick())
         for slot in self.core.state.held.values():
             assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
+        known = self.core.state.cluster.hostnames()
+        for job in self.core.state.jobs.values():
+            if job.state is JobState.RUNNING:
+                assert 3 * len(known & set(job.shuns)) <= len(known), "too many hosts are avoided"
         self.at(0.5, self.tick)
 
     def submit(self) -> None:
@@ -233,6 +237,7 @@ class World(TrackerSide):
         assert [n.index for n in names] == list(range(reduces or maps)), "not one winner a task"
         assert all(n.kind == kind and n.job_id == command.job_id for n in names)
         assert set(command.winners) <= self.succeeded
+        assert not self.core.state.jobs[command.job_id].writers, "committed beside who still writes"
 
     def check_ended(self, job_id: str) -> None:
         status = self.core.job_status(job_id)
