@@ -1,0 +1,126 @@
+"""Two JobTrackers and a plain pymesos framework on one minimesos: real but for the machines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.minimesos.server import AgentSpec
+from tests.cli.test_end_to_end import TEXT, House, wait_until
+from tests.minimesos.cluster import Cluster, get_json
+
+pytestmark = pytest.mark.slow
+
+AGENTS = [AgentSpec(f"host-{n}", "cpus:2;mem:4096") for n in range(3)]
+SHARE = 2.0  # CPUs: a third of them all
+WINDOW = 40  # samples, a tenth of a second apart
+
+
+class Shared:
+    """The cluster, a directory to submit from, and what each framework's tasks hold."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "house").mkdir()
+        self.house = House(directory / "house")
+        self.cluster = Cluster(self.house.directory / "tmp" / "work", *AGENTS)
+
+    def jobtracker(self) -> tuple[str, str]:
+        """Start one: its URL, and the id of its framework."""
+        before = set(self.cluster.mesos.master.frameworks)
+        service = self.house.start(
+            *("jobtracker", "--master", self.cluster.url, "--port", "0"),
+            *("-D", "slot.lease.seconds=2"),
+        )
+        assert service.stdout is not None
+        url = service.stdout.readline().split()[-1]
+        wait_until(lambda: len(self.cluster.mesos.master.frameworks) > len(before), "a framework")
+        (framework_id,) = set(self.cluster.mesos.master.frameworks) - before
+        return url, framework_id
+
+    def plain(self) -> str:
+        before = set(self.cluster.mesos.master.frameworks)
+        program = Path(__file__).with_name("plain_framework.py")
+        self.house.started.append(
+            subprocess.Popen(
+                [sys.executable, str(program), self.cluster.address, "3"],
+                env=self.house.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        wait_until(lambda: len(self.cluster.mesos.master.frameworks) > len(before), "a framework")
+        (framework_id,) = set(self.cluster.mesos.master.frameworks) - before
+        return framework_id
+
+    def submit(self, url: str, output: str) -> str:
+        """A job of maps of a second; its id."""
+        process = self.house.submit(
+            *("--detach", "--jobtracker", url, "-D", "pause=0.05", "-D", "split.maxsize=1060"),
+            *("-D", "map.memory.mb=256", "-D", "reduce.memory.mb=256", "-D", "job.maps=1"),
+            output=output,
+        )
+        job_id, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return job_id.strip()
+
+    def held(self, framework_id: str) -> float:
+        """CPUs of the framework's tasks, in the master's books."""
+        tasks = list(self.cluster.mesos.master.frameworks[framework_id].tasks.values())
+        return sum(t.resources.scalars().get("cpus", 0) for t in tasks if not t.terminal) / 1000
+
+    def means(self, frameworks: list[str], good: Callable[[list[float]], bool]) -> None:
+        """Wait until what they held on average, over the last seconds, is good."""
+        samples: deque[list[float]] = deque(maxlen=WINDOW)
+
+        def look() -> bool:
+            time.sleep(0.1)
+            samples.append([self.held(one) for one in frameworks])
+            self.seen = means = [
+                sum(column) / len(samples) for column in zip(*samples, strict=True)
+            ]
+            return len(samples) == WINDOW and good(means)
+
+        wait_until(look, "shares that DRF deals")
+
+    def close(self) -> None:
+        for process in self.house.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        self.cluster.stop()
+        wait_until(lambda: not self.house.processes(), "the end of all processes")
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Shared]:
+    shared = Shared(tmp_path)
+    yield shared
+    shared.close()
+
+
+def test_shares_follow_drf_and_come_back_when_a_job_ends(shared: Shared) -> None:
+    (shared.house.directory / "in.txt").write_text(TEXT * 200)
+    first, second = shared.jobtracker(), shared.jobtracker()
+    ends = shared.submit(first[0], "out0")
+    shared.submit(second[0], "out1")
+    plain = shared.plain()
+    frameworks = [first[1], second[1], plain]
+    # Whoever came first held all; leases end, and DRF deals what comes back to who has least.
+    shared.means(frameworks, lambda means: all(abs(mean - SHARE) < 1.0 for mean in means))
+    job = f"/api/v1/jobs/{ends}"
+    address = first[0].removeprefix("http://")
+    asked = shared.house.start("job", "kill", ends, "--jobtracker", first[0])
+    wait_until(lambda: get_json(address, job)["state"] == "KILLED", "the job's end")
+    ended = time.monotonic()
+    wait_until(lambda: shared.held(first[1]) == 0.0, "its slots' end")
+    took = time.monotonic() - ended
+    assert took <= 2.0, f"resources came back {took:.1f} s after the job's end"
+    shared.means(frameworks[1:], lambda means: all(abs(mean - 1.5 * SHARE) < 1.0 for mean in means))
+    asked.communicate(timeout=60)
