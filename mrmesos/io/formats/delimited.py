@@ -19,7 +19,7 @@ from mrmesos.io.formats.planning import splits_files
 from mrmesos.io.formats.rows import BadRows, Lines, Parsing, arrow_says, left_out
 from mrmesos.io.formats.types import types_of
 from mrmesos.io.input_batch import InputBatch
-from mrmesos.io.lines import NEWLINE, Block, Source, line_blocks, line_spans, too_long
+from mrmesos.io.lines import NEWLINE, Block, Positions, Source, line_blocks, line_spans, too_long
 
 _HEADER_BYTES = 1 << 16
 _MARK = b"\xef\xbb\xbf"
@@ -142,7 +142,7 @@ class _Parser:
     def parse(self, lines: Lines, first: int, last: int) -> pa.RecordBatch:
         """See Parsing."""
         data = lines.data(first, last)
-        if self.quote and np.count_nonzero(np.frombuffer(data, np.uint8) == ord(self.quote)) % 2:
+        if self.quote and _some_open(data, lines.bounds(first, last), ord(self.quote)):
             raise BadRows('it holds a quote that nothing closes; quote="" gives quotes no meaning')
         read = pacsv.ReadOptions(
             use_threads=False, block_size=len(data) + 1, column_names=self.names
@@ -154,3 +154,9 @@ class _Parser:
         if table.num_rows != last - first:
             raise BadRows(f"it is one row by its quotes, but Arrow finds {table.num_rows}")
         return table.combine_chunks().to_batches()[0]
+
+
+def _some_open(data: memoryview, bounds: Positions, quote: int) -> bool:
+    """Whether some row has an odd number of quotes. Two of these could pass for one row."""
+    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == quote)
+    return bool(len(quotes)) and bool((np.diff(np.searchsorted(quotes, bounds)) % 2).any())

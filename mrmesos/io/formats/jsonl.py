@@ -71,8 +71,7 @@ def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[In
 
 def _line_column(lines: Lines, first: int, last: int) -> pa.Array:
     """The lines themselves, with their ends: to be shown where a mapper fails."""
-    bounds = lines.places(first, last + 1) - lines.places(first, first + 1)
-    offsets = pa.py_buffer(bounds.astype("int32"))
+    offsets = pa.py_buffer(lines.bounds(first, last).astype("int32"))
     return pa.Array.from_buffers(
         pa.binary(), last - first, [None, offsets, pa.py_buffer(lines.data(first, last))]
     )

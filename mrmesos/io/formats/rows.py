@@ -53,6 +53,11 @@ class Lines:
         """Offsets in the file of the lines from `first` to before `last`."""
         return self._bounds[first:last] + self.offset
 
+    def bounds(self, first: int, last: int) -> Positions:
+        """Where in `data` each line begins, and the last one ends."""
+        bounds: Positions = self._bounds[first : last + 1] - self._bounds[first]
+        return bounds
+
     def data(self, first: int, last: int) -> memoryview:
         """The bytes of these lines with their ends (and of empty lines behind them)."""
         return self._data[int(self._bounds[first]) : int(self._bounds[last])].data

@@ -227,6 +227,7 @@ TYPED = {"n": "int64"}
         (b'n,m\n1,2\n3,"4\n4,5\n', CsvInput(types=TYPED), 8, [1]),
         (b'n,m\n1,2\n3,"4\n4,5\n', CsvInput(types=TYPED, newlines_in_fields=False), 8, [1, 4]),
         (b"n,m\n1,2\n3,\xff\n", CsvInput(types=TYPED), 8, [1]),
+        (b'n,m\n1,2\n"3","\n', CsvInput(types=TYPED, newlines_in_fields=False), 8, [1]),
     ],
 )
 def test_bad_rows_fail_with_their_place_or_are_skipped(
@@ -281,3 +282,11 @@ def test_what_cannot_be_read_says_so(
     path.write_bytes(data)
     with pytest.raises(InputError, match=says):
         read(whole(path), fmt, batch_bytes=16)
+
+
+def test_quotes_of_two_rows_do_not_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(b'x,y\n""x""x"""a,1\n\x00"a,1\nc,3\n')
+    fmt = CsvInput(newlines_in_fields=False, on_error="skip")
+    for size in (1, 3, 7, 100):
+        assert [row["x"] for _, row in read(slices(path, size), fmt)] == ["c"]
