@@ -58,7 +58,7 @@ class World(TrackerSide):
         assert not self.slots, "slots are left"
         left = [t for t in self.trackers.values() if not t.gone]
         assert len(left) <= self.spares, "trackers are left"
-        assert self.suppressed or self.spares, "offers still flow"
+        assert self.suppressed == set(self.roles) or self.spares, "offers still flow"
         assert self.core.idle or left
         assert not self.core.state.attempts
 
@@ -93,6 +93,9 @@ class World(TrackerSide):
         attempts = []
         if isinstance(command, cmd.AcceptOffers):
             attempts = [(launch.first, launch.agent_id) for launch in command.launches]
+            roles = {self.role_of[offer_id] for offer_id in command.offer_ids}
+            assert len(roles) == 1, "roles are mixed"
+            self.role_of |= dict.fromkeys([task.slot_id for task in command.tasks], *roles)
         elif isinstance(command, cmd.SendActions):
             tracker = self.core.state.cluster.trackers.get(command.tracker_id)
             attempts = [
@@ -102,6 +105,8 @@ class World(TrackerSide):
             ]
         for attempt, agent_id in attempts:
             self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
+            asked = self.job_roles.get(attempt.job_id)
+            assert asked in (None, self.role_of[attempt.slot_id]), "resources of another role"
             wanted = self.disks.get(attempt.job_id)
             assert wanted in (None, self.agents[agent_id].disk), "forbidden by constraints"
             away = self.away.get(agent_id)
@@ -186,6 +191,8 @@ class World(TrackerSide):
             "locality.wait.rack": self.rng.choice(["0", "1", "5 offers"]),
             "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),
         }
+        if len(self.roles) > 1 and self.rng.random() < 0.5:
+            conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
         if conf["job.constraints"]:
             self.disks[job_id] = "ssd"
         spec = JobSpec(

@@ -175,7 +175,10 @@ class Base(ABC):
         if seed % 4 == 1:
             fair["fairscheduler.preemption.timeout"] = "3"
         self.spares = 2 if seed % 7 == 3 else 0
-        more = {"trackers.minimum": str(self.spares)}
+        self.roles = ("etl", "adhoc") if seed % 4 == 2 else ("*",)
+        self.role_of: dict[str, str] = {}  # of offers and slots
+        self.job_roles: dict[str, str] = {}  # that jobs ask for
+        more = {"trackers.minimum": str(self.spares), "mesos.role": ",".join(self.roles)}
         cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
         self.conf = Conf({**CONF, **fair, **more, **cap})
         self.core = JobTracker(self.conf, "202611201130")
@@ -185,7 +188,7 @@ class Base(ABC):
         self.to_mesos = self.from_mesos = 0.0
         self.connected = False
         self.epoch = 0
-        self.suppressed = False
+        self.suppressed: set[str] = set()
         self.agents: dict[str, SimAgent] = {}
         self.offers: dict[str, tuple[SimAgent, Amounts]] = {}
         self.slots: dict[str, SimSlot] = {}

@@ -36,7 +36,7 @@ class MesosSide(Base):
         """An attempt ends."""
 
     def register(self) -> None:
-        self.connected, self.suppressed = True, False
+        self.connected, self.suppressed = True, set()
         self.epoch += 1
         self.from_mesos = self.now
         self.tell(ev.Registered("framework"))
@@ -97,7 +97,8 @@ class MesosSide(Base):
         self.at(1.0, self.allocation)
 
     def allocate(self) -> None:
-        if not self.connected or self.suppressed:
+        roles = sorted(set(self.roles) - self.suppressed)
+        if not self.connected or not roles:
             return
         made = []
         for agent in self.agents.values():
@@ -114,6 +115,7 @@ class MesosSide(Base):
                 self.counter += 1
                 offer_id = f"O{self.counter}"
                 self.offers[offer_id] = (agent, part)
+                role = self.role_of[offer_id] = self.rng.choice(roles)
                 made.append(
                     ev.Offer(
                         offer_id,
@@ -124,6 +126,7 @@ class MesosSide(Base):
                         rack=agent.rack,
                         attributes={"disk": agent.disk},
                         unavailability=agent.away,
+                        role=role,
                     )
                 )
                 if self.chance(self.faults.rescind):
@@ -160,9 +163,9 @@ class MesosSide(Base):
             case cmd.AcceptInverseOffers() | cmd.DeclineInverseOffers():
                 pass
             case cmd.Suppress():
-                self.suppressed = True
+                self.suppressed |= set(command.roles or self.roles)
             case cmd.Revive():
-                self.suppressed = False
+                self.suppressed -= set(command.roles or self.roles)
                 for agent in self.agents.values():
                     agent.filtered_until = 0.0
                 self.allocate()
