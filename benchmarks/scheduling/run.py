@@ -21,6 +21,8 @@ from mrmesos.simulator.tables import percent, table
 from mrmesos.simulator.world import simulate
 
 HERE = Path(__file__).parent
+NO_WAIT_SHARE = 0.05
+"""How much of the Facebook day is run without delay scheduling, to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,10 @@ def facebook(swim: str, share: float) -> Iterator[Line]:
     yield Line(f"{what}: jobs", f"{ended:,}", f"{outcome.works:,}", ended == outcome.works)
     local = result["by_maps"]["1-9"]["node_local"]
     yield Line(f"{what}: node-local, jobs under 10 maps", percent(local), "over 90 %", local > 0.9)
+    part = min(share, NO_WAIT_SHARE)
+    none = figures(simulate(waiting(change(spec, swim=SwimSpec(file=swim, share=part)), 0.0)))
+    found = percent(none["by_maps"]["1-9"]["node_local"])
+    yield Line(f"{percent(part)} of the day without any wait: the same", found, "", True)
     cpus = result["resources"]["cpus"]
     idle = cpus["idle_of_used"] + cpus["starting_of_used"]
     yield Line(f"{what}: held but idle, of used CPUs", percent(idle), "under 5 %", idle < 0.05)

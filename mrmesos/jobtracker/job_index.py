@@ -423,6 +423,10 @@ class JobIndex:
             assert bool(self.loose & bit) == (job.wants_map and pending.loose), job.id
             assert bool(self.clocked & bit) == (patience.since is not None), job.id
             assert bool(self.any_level & bit) == (patience.level == ANY), job.id
+            if patience.since is not None:  # a wait that is over keeps no map from its start
+                wait, waited = patience.wait, self.now - patience.since
+                assert not wait.seconds or waited < wait.seconds, (job.id, waited)
+                assert not wait.offers or patience.skipped < wait.offers, (job.id, patience.skipped)
             assert bool(self.rack_level & bit) == (patience.level != NODE), job.id
             assert place.map_shape.maps & bit, job.id
             assert place.reduce_shape.reduces & bit, job.id
