@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.conf import IO_SORT_FACTOR, SHUFFLE_BUFFER_MB, Conf
 from mrmesos.io.batches import Taker, concat
-from mrmesos.io.hash_fold import Hashed, HashFold
+from mrmesos.io.hash_fold import HashFold
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.schema import MAX_KERNEL_BYTES
 from mrmesos.io.segments import SEGMENT_BATCH_BYTES, codec_of, read_segment, write_segment
@@ -50,19 +51,21 @@ def folded_runs(
 
     for run in runs:
         for batch in run.open():
-            if not fold.has_room(batch) and (folded := fold.take()):
+            if not fold.has_room(batch) and (full := _taken(fold)) is not None:
                 path = work_dir / f"fold-{len(sorted_runs):05d}.data"
-                sorted_runs.append(_written(_in_order(_joined(folded)), path, codec_of(conf)))
+                sorted_runs.append(_written(_in_order(full), path, codec_of(conf)))
+                del full
             fold.add(batch)
             progress(batch.num_rows)
-    if folded := fold.take():
-        rest = _joined(folded)
-        sorted_runs.append(Run(rest.num_rows, 0, lambda: _in_order(rest)))
+    if (rest := _taken(fold)) is not None:
+        sorted_runs.append(Run(rest.num_rows, 0, partial(_in_order, rest)))
     return sorted_runs
 
 
-def _joined(folded: Sequence[Hashed]) -> pa.RecordBatch:
-    return concat(unify_batches([each.batch for each in folded]))
+def _taken(fold: HashFold) -> pa.RecordBatch | None:
+    """All that is in it, as one batch; its parts are not kept beside that."""
+    folded = fold.take()
+    return concat(unify_batches([each.batch for each in folded])) if folded else None
 
 
 def _in_order(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
