@@ -93,6 +93,13 @@ class Fifo:
         return self._levels.first(candidates)
 
 
+HALF_A_TASK = 500
+"""Of one CPU, added to what a pool uses before pools are compared. By use alone, as in Hadoop,
+pools of small weight are rounded up at the cost of a large one, which can stay short of its share
+by more than a task. So they are rounded to the nearest, as in Webster's method of apportionment.
+"""
+
+
 @dataclass(slots=True, eq=False)
 class PoolInLine:
     """A pool that has jobs, and what they use, in thousandths of a CPU."""
@@ -107,7 +114,7 @@ class PoolInLine:
         """Those below their minimum share first, by how much of it they have; then by weight."""
         if self.used < self.share.least:
             return 0, self.used * 1_000_000 // self.share.least, self.name
-        return 1, self.used * 1_000_000 // self.share.weight, self.name
+        return 1, (self.used + HALF_A_TASK) * 1_000_000 // self.share.weight, self.name
 
 
 class Fair:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mrmesos.conf import ConfError
 from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.order import Fair, Fifo, Rank, cost
+from mrmesos.jobtracker.order import HALF_A_TASK, Fair, Fifo, Rank, cost
 from mrmesos.jobtracker.pools import PoolShare
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, long, spec, started
@@ -43,7 +43,8 @@ def test_the_order_agrees_with_sorting(
     def fair_key(rank: Rank) -> tuple[int, float, str, int, int]:
         share = shares.get(rank.pool, PoolShare())
         below = of_pool[rank.pool] < share.least
-        due = of_pool[rank.pool] * 1_000_000 // (share.least if below else share.weight)
+        have = of_pool[rank.pool] + (0 if below else HALF_A_TASK)
+        due = have * 1_000_000 // (share.least if below else share.weight)
         return (0 if below else 1, due, rank.pool, rank.used << rank.priority, rank.bit)
 
     chosen = data.draw(st.sets(st.sampled_from(range(len(line))), min_size=1))
