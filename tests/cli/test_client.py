@@ -134,3 +134,17 @@ def test_paths_are_quoted(server: tuple[Script, JobTrackerClient]) -> None:
 def test_what_is_no_url_of_a_jobtracker(url: str) -> None:
     with pytest.raises(ValueError, match="form http"):
         JobTrackerClient(url)
+
+
+def test_one_that_answered_before_is_waited_for(server: tuple[Script, JobTrackerClient]) -> None:
+    script, known = server
+    hangs_up = [(0, b"")] * 6
+    patient = JobTrackerClient(known.url, retry_seconds=0.0, return_seconds=60.0)
+    script.answers = [*hangs_up, (200, b"[]")]
+    with pytest.raises(Unreachable):  # it may be no JobTracker at all
+        patient.statuses()
+    script.answers = [(200, b"[]")]
+    patient.statuses()
+    script.answers = [*hangs_up, (503, b'{"error": "stopping"}'), (200, b"[]")]
+    assert patient.statuses() == []
+    patient.close()
