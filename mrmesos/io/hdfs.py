@@ -15,8 +15,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import logging
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +26,15 @@ from hdfs_native import Client, FileWriter, WriteOptions
 from hdfs_native.fsspec import HdfsFileSystem, ViewfsFileSystem
 
 from mrmesos.io.hadoop_conf import site_configuration
-from mrmesos.io.reading import Fetch, RemoteFile
+from mrmesos.io.reading import PIECE, Fetch, RemoteFile
+from mrmesos.io.retry import is_transient, retrying_for
+
+logger = logging.getLogger(__name__)
+
+HELD_IN_MEMORY, HELD_BYTES = 4 << 20, 256 << 20
+"""Most of a file being written that is held in memory, and at all, to be written again."""
+WRITE_AGAIN_SECONDS = 60.0
+"""A NameNode that avoids stale DataNodes (dfs.namenode.stale.datanode.interval) does so in 30."""
 
 _URL = re.compile(r"(hdfs|viewfs)://([^/]*)", re.IGNORECASE)
 _PATIENCE = {
@@ -144,9 +154,7 @@ class _Mended:
             return RemoteFile(*self.open_ranges(path), ahead=True)
         if mode != "wb":
             raise ValueError(f"{path}: mode {mode} is not supported")
-        with _told(path):
-            options = WriteOptions(overwrite=True, create_parent=False)
-            return _Writer(path, self.client.create(path, options))
+        return _Writer(path, self.client)
 
     def open_ranges(self, path: str) -> tuple[Fetch, int]:
         """What reads any piece of the file, in any thread, and the file's size."""
@@ -177,21 +185,72 @@ class Viewfs(_Mended, ViewfsFileSystem):  # type: ignore[misc]  # fsspec has no 
 
 
 class _Writer(io.RawIOBase):
-    """hdfs-native's writer, whose errors become OSErrors, and which may be closed twice."""
+    """hdfs-native's writer, whose errors become OSErrors, and which may be closed twice.
 
-    def __init__(self, path: str, writer: FileWriter) -> None:
+    It cannot have a block placed elsewhere that the NameNode placed on a DataNode which is dead but
+    not yet known to be. So the first 256 MiB are held in a local file too, and where that is all
+    that was written, the file is written again from there.
+    """
+
+    def __init__(self, path: str, client: Client) -> None:
         super().__init__()
-        self._path, self._writer = path, writer
+        self._path, self._client = path, client
+        self._held: Any = tempfile.SpooledTemporaryFile(HELD_IN_MEMORY)  # noqa: SIM115 (closed)
+        self._writer = self._create()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        with _told(self._path):
-            return self._writer.write(data)
+        view = memoryview(data).cast("B")
+        if self._held is not None:
+            self._held.write(view)
+            if self._held.tell() > HELD_BYTES:
+                self._forget()
+        try:
+            self._write(view)
+        except OSError as exc:
+            self._write_again(exc, close=False)
+        return len(view)
 
     def close(self) -> None:
-        if not self.closed:
-            super().close()
+        if self.closed:
+            return
+        super().close()
+        try:
             with _told(self._path):
                 self._writer.close()
+        except OSError as exc:
+            self._write_again(exc, close=True)
+        finally:
+            self._forget()
+
+    def _create(self) -> FileWriter:
+        with _told(self._path):
+            options = WriteOptions(overwrite=True, create_parent=False)
+            return self._client.create(self._path, options)
+
+    def _write(self, data: Any) -> None:
+        with _told(self._path):
+            self._writer.write(data)
+
+    def _forget(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _write_again(self, problem: OSError, close: bool) -> None:
+        if self._held is None or not is_transient(problem):
+            raise problem
+        logger.warning("%s: is written again: %s", self._path, problem.strerror or problem)
+
+        def again() -> None:
+            self._held.seek(0)
+            self._writer = self._create()
+            while piece := self._held.read(PIECE):
+                self._write(piece)
+            if close:
+                with _told(self._path):
+                    self._writer.close()
+
+        retrying_for(WRITE_AGAIN_SECONDS)(again)

@@ -58,3 +58,13 @@ def retrying(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
         sleep=sleep,
         reraise=True,
     )
+
+
+def retrying_for(seconds: float) -> tenacity.Retrying:
+    """Calls what it is given every few seconds while that may help, for so long in all."""
+    return tenacity.Retrying(
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_random(1.0, LONGEST_WAIT_SECONDS),
+        retry=tenacity.retry_if_exception(is_transient),
+        reraise=True,
+    )

@@ -138,14 +138,21 @@ def test_tables_and_compressed_text(top: str) -> None:
         assert file.read() == DATA
 
 
-def test_a_datanode_that_dies_while_a_file_is_read(top: str, hdfs: Hdfs) -> None:
+def test_a_datanode_that_dies_while_files_are_read_and_written(top: str, hdfs: Hdfs) -> None:
     write(f"{top}/read", DATA)
+    fs, path = open_filesystem(f"{top}/written")
     with open_input(f"{top}/read") as reader:
+        writer = fs.open(path, "wb")
         data = reader.read(BLOCK_SIZE // 2)
+        writer.write(data)
         hdfs.kill_datanode(2)
         try:
-            assert data + reader.read() == DATA
-            with open_input(f"{top}/read") as again:
+            while part := reader.read(BLOCK_SIZE // 2):
+                writer.write(part)
+                data += part
+            writer.close()
+            assert data == DATA
+            with open_input(f"{top}/written") as again:
                 assert again.read() == DATA
         finally:
             hdfs.start_datanode(2)
