@@ -21,7 +21,8 @@ from typing import Any
 
 import mrmesos
 from mrmesos import conf as settings
-from mrmesos.conf import Conf, ConfError
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.admission import check_job
 from mrmesos.jobtracker.code_store import CodeStore
 from mrmesos.jobtracker.commands import (
     AbortJob,
@@ -343,7 +344,7 @@ class JobTrackerService:
                 raise Unavailable("the JobTracker is stopping")
             if self._core.full:
                 raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
-            _check(spec)
+            check_job(spec)
             job_id = self._core.next_job_id()
             if not self.codes.pin(job_id, spec.code):
                 raise Refused(f"the code {spec.code} is not here; upload it, then submit")
@@ -386,19 +387,3 @@ class JobTrackerService:
     def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
         """What waits for a TaskTracker."""
         return self._thread.ask(lambda: self._mailboxes.to_send(tracker_id))
-
-
-def _check(spec: JobSpec) -> None:
-    """Refuse what could not be run, whoever sent it. Raises Refused."""
-    if not spec.inputs:
-        raise Refused("the job has no input")
-    for uri in (*spec.inputs, spec.output):
-        if "://" not in uri:
-            raise Refused(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
-    if spec.num_reducers < 0:
-        raise Refused(f"num_reducers is {spec.num_reducers}")
-    try:
-        Conf(spec.conf).check()
-        JobTracker.check_spec(spec)
-    except ConfError as problem:
-        raise Refused(str(problem)) from None
