@@ -22,6 +22,7 @@ ALLOWED = {
     "math",
     "msgspec",
     "re",
+    "sys",  # for `intern`
     "typing",
 }
 FRIENDS = ("mrmesos.api", "mrmesos.conf", "mrmesos.wire", "mrmesos.mesos.resources")
