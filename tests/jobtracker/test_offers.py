@@ -181,3 +181,20 @@ def test_never_more_is_taken_than_was_offered(
             taken[name] += amount
         assert all(taken[name] <= offered[name] for name in taken)
         assert all(total(one.resources)["cpus"] >= 10 for one in accept.launches)
+
+
+def test_agents_that_hold_the_data_are_asked_first() -> None:
+    hands = Hands()
+    hands.job(("c",), locality_wait_node="0", locality_wait_rack="0")
+    (launch,) = launches(hands.offer("a", "b", "c"))
+    assert launch.agent_id == "c", "even by a job that does not wait"
+
+
+def test_an_offer_unlike_the_last_of_its_agent_is_read_anew() -> None:
+    hands = Hands()
+    hands.job(maps=9)
+    assert not launches(hands.offer("a", cpus=0.5))
+    assert not launches(hands.offer("a", cpus=0.5))
+    assert len(launches(hands.offer("a", cpus=2.0))) == 2
+    assert not launches(hands.offer("a", cpus=0.5))
+    assert len(launches(hands.offer("a", cpus=1.0))) == 1
