@@ -81,7 +81,8 @@ def jobtracker(
         except (AddressError, JournalError, ValueError, OSError) as problem:
             raise UsageProblem(str(problem)) from problem
         except Interrupted as signal:
-            click.echo(f"{signal}: stopping", err=True)
+            left = "" if ends else "; what runs is left to the next start with this journal"
+            click.echo(f"{signal}: stopping{left}", err=True)
         finally:
             interrupts.begin_cleanup()
             stop = partial(service.stop, teardown=ends, timeout=STOP_SECONDS)
