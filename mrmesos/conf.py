@@ -234,6 +234,14 @@ TASK_TIMEOUT = _setting(
     "An attempt that neither reads, writes nor reports for so long is killed; 0 waits for ever.",
     minimum=0.0,
 )
+SKIP_RECORDS_MAX = _setting(
+    "skip.records.max",
+    0,
+    "records",
+    "Most records of one map, or keys of one reduce, that are left out because user code fails at "
+    "them; they are kept in `_skipped` of the output. 0: the first one fails the attempt.",
+    minimum=0,
+)
 TASK_USERLOG_LIMIT_KB = _setting(
     "task.userlog.limit.kb",
     1024,
@@ -303,6 +311,37 @@ JOBTRACKER_STATE_DIR = _setting(
     "Where the JobTracker keeps its journal, from which the next one goes on with its jobs. Empty: "
     "nowhere, and jobs end with it.",
     scope="jobtracker",
+)
+JOBTRACKER_TOKEN_FILE = _setting(
+    "jobtracker.token.file",
+    "",
+    "path",
+    "Holds the token that clients of `mrmesos jobtracker` show; made at its first start, for its "
+    "owner only. Empty: what MRMESOS_TOKEN_FILE names, else `~/.mrmesos/token`.",
+    scope="access",
+)
+TLS_CERTIFICATE_FILE = _setting(
+    "tls.certificate.file",
+    "",
+    "path",
+    "PEM certificate (chain) of JobTracker and TaskTrackers, which then speak HTTPS only; at the "
+    "same place on all agents. Empty: no TLS.",
+    scope="access",
+)
+TLS_KEY_FILE = _setting(
+    "tls.key.file",
+    "",
+    "path",
+    "PEM private key of the certificate, without a password; empty where both are in one file.",
+    scope="access",
+)
+TLS_CA_FILE = _setting(
+    "tls.ca.file",
+    "",
+    "path",
+    "PEM certificates of the authorities that vouch for JobTracker and TaskTrackers. Empty: what "
+    "MRMESOS_TLS_CA_FILE names (clients), else the system's.",
+    scope="access",
 )
 JOBTRACKER_RETIRED_MAX = _setting(
     "jobtracker.retired.jobs.max",
@@ -513,7 +552,51 @@ TASKTRACKER_COMMAND = _setting(
     "tasktracker.command",
     "",
     "shell command",
-    "Starts a TaskTracker on an agent. Empty: this Python with `-P -m mrmesos.tasktracker`.",
+    "Starts a TaskTracker on an agent. Empty: what is in the package or image, if there is one, "
+    "else this Python with `-P -m mrmesos.tasktracker`.",
+    scope="jobtracker",
+)
+TASKTRACKER_PACKAGE = _setting(
+    "tasktracker.package",
+    "",
+    "URI",
+    "What `mrmesos pack` made, as Mesos' fetcher finds it from the agents: `http(s)://`, `hdfs://`, "
+    "or a path that is on every agent. Agents then need a Python of the same version, and nothing "
+    "else.",
+    scope="jobtracker",
+)
+TASKTRACKER_IMAGE = _setting(
+    "tasktracker.container.image",
+    "",
+    "image",
+    "Docker image that TaskTrackers run in (Mesos containerizer), with mrmesos and a `python3` that "
+    "runs it.",
+    scope="jobtracker",
+)
+TASKTRACKER_CACHE_MB = _setting(
+    "tasktracker.cache.mb",
+    4096,
+    "MiB",
+    "Disk of a TaskTracker for files of jobs (`--files`, `--archives`, `--py-files`), unpacked. "
+    "Those of no job in progress stay while there is room.",
+    minimum=1,
+    scope="jobtracker",
+)
+JOBTRACKER_CACHE_MB = _setting(
+    "jobtracker.cache.mb",
+    4096,
+    "MiB",
+    "Disk of a JobTracker for code and files of jobs. Those of no job in progress stay while there "
+    "is room.",
+    minimum=1,
+    scope="jobtracker",
+)
+JOB_CACHE_SINGLE_MAX_MB = _setting(
+    "job.cache.limit.max-single-resource-mb",
+    1024,
+    "MiB",
+    "A larger file is not taken.",
+    minimum=1,
     scope="jobtracker",
 )
 TASKTRACKER_ENVIRONMENT = _setting(
@@ -628,6 +711,7 @@ def settings_page() -> str:
         "job": "Settings of a job, given by `mrmesos submit -D name=value` or `Job.conf`",
         "jobtracker": "Settings of a JobTracker, given by `mrmesos jobtracker -D name=value`, "
         "or by `submit` where it brings up its own",
+        "access": "Settings of access, given to `mrmesos jobtracker` and `submit` alike",
     }
     lines = ["# Settings", "", "Written from `mrmesos/conf.py` by `python -m mrmesos.conf`."]
     for scope, title in titles.items():

@@ -1,0 +1,142 @@
+"""An aiohttp application behind a socket that strangers can neither fill nor hold.
+
+aiohttp bounds headers, and the wait for a further request on a connection. Here is the rest: how
+many connections there are, how long one may take to bring its first request (or to shake hands),
+and how long an answer may lie unread. One task looks at all connections once a second, so no timer
+outlives a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+SWEEP_SECONDS = 1.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: for a first request to arrive, and for a reader to take anything at all."""
+
+    connections: int = 1024
+    request_seconds: float = 30.0
+    stall_seconds: float = 60.0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One connection: since when it is, or last took something of an answer."""
+
+    since: float
+    heard: bool = False
+    unread: int = 0
+    moved: float = 0.0
+
+
+class Listener:
+    """Serves `app` from `start()` to `close()`, in one event loop."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+        *,
+        shutdown_seconds: float = 1.0,
+    ) -> None:
+        app.middlewares.insert(0, self._note)
+        self._limits, self._tls = limits, tls
+        self._watched: dict[web.RequestHandler, _Watch] = {}
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=30.0,
+            lingering_time=1.0,
+            shutdown_timeout=shutdown_seconds,
+        )
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int = 0) -> int:
+        """Listen; the port. Raises OSError; another address may be tried then."""
+        if self._runner.server is None:
+            await self._runner.setup()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection,
+            host,
+            port,
+            backlog=1024,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._limits.request_seconds if self._tls else None,
+        )
+        self._sweeper = asyncio.create_task(self._sweep())
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and end the connections, soon."""
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._watched.clear()
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open, or were a moment ago."""
+        return len(self._watched)
+
+    def _connection(self) -> asyncio.Protocol:
+        server = self._runner.server
+        if server is None or len(self._watched) >= self._limits.connections:
+            return _Refused()
+        handler = server()
+        now = time.monotonic()
+        self._watched[handler] = _Watch(since=now, moved=now)
+        return handler
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        watch = self._watched.get(request.protocol)
+        if watch is not None:
+            watch.heard = True
+        return await handler(request)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._look(time.monotonic())
+
+    def _look(self, now: float) -> None:
+        server = self._runner.server
+        open_now = set(server.connections) if server is not None else set()
+        for handler, watch in list(self._watched.items()):
+            if handler not in open_now:
+                # Closed, or still shaking hands, for which asyncio has the same deadline.
+                if watch.heard or not self._tls or now - watch.since > self._limits.request_seconds:
+                    del self._watched[handler]
+                continue
+            transport = handler.transport
+            if transport is None:
+                continue
+            unread = transport.get_write_buffer_size()
+            if not unread or unread != watch.unread:
+                watch.unread, watch.moved = unread, now
+            silent = not watch.heard and now - watch.since > self._limits.request_seconds
+            if silent or now - watch.moved > self._limits.stall_seconds:
+                transport.abort()
+
+
+class _Refused(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
