@@ -560,17 +560,17 @@ TASKTRACKER_PACKAGE = _setting(
     "tasktracker.package",
     "",
     "URI",
-    "What `mrmesos pack` made, as Mesos' fetcher finds it from the agents: `http(s)://`, `hdfs://`, "
-    "or a path that is on every agent. Agents then need a Python of the same version, and nothing "
-    "else.",
+    "What `mrmesos pack` made, where Mesos' fetcher finds it from agents: `http(s)://`, `hdfs://`, "
+    "or a path that is on every agent. Of mrmesos, agents then need nothing but a Python of the "
+    "same version.",
     scope="jobtracker",
 )
 TASKTRACKER_IMAGE = _setting(
     "tasktracker.container.image",
     "",
     "image",
-    "Docker image that TaskTrackers run in (Mesos containerizer), with mrmesos and a `python3` that "
-    "runs it.",
+    "Docker image that TaskTrackers run in (Mesos containerizer), with mrmesos and a `python3` "
+    "that runs it.",
     scope="jobtracker",
 )
 TASKTRACKER_CACHE_MB = _setting(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from mrmesos.conf import Conf, ConfError
 from mrmesos.jobtracker.core import JobTracker
 from mrmesos.jobtracker.http_api import Refused
-from mrmesos.wire.job import JobSpec
+from mrmesos.wire.job import FileKind, JobSpec
+
+MAX_FILES = 1000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def check_job(spec: JobSpec) -> None:
-    """Refuse what could not be run, whoever sent it. Raises Refused."""
+def check_job(spec: JobSpec, python: str = "") -> None:
+    """Refuse what could not be run, whoever sent it. Raises Refused.
+
+    `python` is the version that TaskTrackers are known to run, if it is known.
+    """
     if not spec.inputs:
         raise Refused("the job has no input")
     for uri in (*spec.inputs, spec.output):
@@ -17,8 +25,32 @@ def check_job(spec: JobSpec) -> None:
             raise Refused(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
     if spec.num_reducers < 0:
         raise Refused(f"num_reducers is {spec.num_reducers}")
+    if spec.python and python and spec.python != python:
+        raise Refused(
+            f"the job was pickled by Python {spec.python}, and TaskTrackers here run {python}, "
+            f"which cannot run its code: submit with Python {python}, or have the JobTracker start "
+            "TaskTrackers with another (tasktracker.package, tasktracker.command)"
+        )
+    _check_files(spec)
     try:
         Conf(spec.conf).check()
         JobTracker.check_spec(spec)
     except ConfError as problem:
         raise Refused(str(problem)) from None
+
+
+def _check_files(spec: JobSpec) -> None:
+    if len(spec.files) > MAX_FILES:
+        raise Refused(
+            f"the job has {len(spec.files)} files, over {MAX_FILES}; put them in an archive"
+        )
+    names = set()
+    for file in spec.files:
+        if file.name in ("", ".", "..") or "/" in file.name or "\0" in file.name:
+            raise Refused(f"{file.name!r} is no name for a file of a job")
+        if not _SHA256.fullmatch(file.sha256):
+            raise Refused(f"{file.sha256!r} is no SHA-256 in hexadecimal digits")
+        key = (file.kind is FileKind.PYTHON, file.name)
+        if key in names:
+            raise Refused(f"two files of the job are named {file.name}")
+        names.add(key)

@@ -19,7 +19,7 @@ import msgspec
 from aiohttp import web
 
 import mrmesos
-from mrmesos.jobtracker.code_store import MAX_CODE_BYTES, CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.jobtracker.code_store import CodeRejected, CodeStore, CodeStoreFull
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
 
@@ -30,6 +30,8 @@ MAX_SPEC_BYTES = 8 << 20
 MAX_HEARTBEAT_BYTES = 64 << 20
 MAX_LOG_BYTES = 8 << 20
 MAX_WAIT_SECONDS = 60.0
+UPLOAD_SECONDS = 600.0
+UPLOAD_PART_BYTES = 1 << 20
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STREAMS = ("stdout", "stderr")
@@ -109,7 +111,7 @@ class HttpApi:
 
     def application(self) -> web.Application:
         """The aiohttp application, for one event loop."""
-        app = web.Application(client_max_size=MAX_CODE_BYTES, middlewares=[_errors_as_json])
+        app = web.Application(client_max_size=MAX_HEARTBEAT_BYTES, middlewares=[_errors_as_json])
         app.add_routes(
             [
                 web.get("/health", self._health),
@@ -163,20 +165,23 @@ class HttpApi:
         sha256 = request.match_info["sha256"]
         if not _SHA256.fullmatch(sha256):
             raise Refused(f"{sha256!r} is no SHA-256 in hexadecimal digits")
-        code = await _body(request, MAX_CODE_BYTES)
         try:
-            new = await asyncio.to_thread(self._backend.codes.put, sha256, code)
+            with self._backend.codes.receive(request.content_length) as upload:
+                async with asyncio.timeout(UPLOAD_SECONDS):
+                    async for part in request.content.iter_chunked(UPLOAD_PART_BYTES):
+                        await asyncio.to_thread(upload.write, part)
+                await asyncio.to_thread(upload.keep, sha256)  # which may wait for a disk
         except CodeRejected as problem:
             raise Refused(str(problem)) from None
         except CodeStoreFull as problem:
             raise Unavailable(str(problem)) from None
-        return web.Response(status=201 if new else 200)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"not all came in {UPLOAD_SECONDS:g} s") from None
+        return web.Response(status=200 if upload.known else 201)
 
-    async def _get_code(self, request: web.Request) -> web.Response:
-        code = self._backend.codes.get(request.match_info["sha256"])
-        if code is None:
-            return _error(404, "no such code")
-        return web.Response(body=code, content_type="application/octet-stream")
+    async def _get_code(self, request: web.Request) -> web.StreamResponse:
+        path = self._backend.codes.path(request.match_info["sha256"])
+        return _error(404, "no such code") if path is None else web.FileResponse(path)
 
     async def _submit(self, request: web.Request) -> web.Response:
         spec = _decode(await _body(request, MAX_SPEC_BYTES), JobSpec)

@@ -1,4 +1,4 @@
-"""The journal's file: SQLite in WAL mode, one table of records by key, one of code by hash.
+"""The journal's file: SQLite in WAL mode, one table of records by key.
 
 Used by one thread, of one process: another JobTracker is refused while this one lives. A write is
 one transaction. It survives the end of the process at once; that of the machine only where `sync`
@@ -9,7 +9,7 @@ the machine's power, but never the order of what was written.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,6 @@ CREATE TABLE records (
     job TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (job, kind, name)
 ) WITHOUT ROWID;
-CREATE TABLE codes (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
 
 
@@ -109,20 +108,7 @@ class Journal:
             raise JournalError(f"{self.path} cannot be read: {problem}") from problem
         return records
 
-    def codes(self) -> Iterator[tuple[str, bytes]]:
-        """The code of jobs in progress, with its SHA-256."""
-        try:
-            yield from self._opened().execute("SELECT sha256, body FROM codes")
-        except sqlite3.Error as problem:
-            raise JournalError(f"{self.path} cannot be read: {problem}") from problem
-
-    def write(
-        self,
-        writes: Iterable[WriteRecords],
-        *,
-        codes: Mapping[str, bytes] | None = None,
-        drop_codes: Iterable[str] = (),
-    ) -> None:
+    def write(self, writes: Iterable[WriteRecords]) -> None:
         """Write it all, or nothing. Raises JournalError; it may then be tried again."""
         database = self._opened()
         writes = list(writes)
@@ -133,12 +119,6 @@ class Journal:
             database.execute("BEGIN IMMEDIATE")
             try:
                 dropped = self._write(database, writes)
-                database.executemany(
-                    "INSERT OR IGNORE INTO codes VALUES (?, ?)", (codes or {}).items()
-                )
-                database.executemany(
-                    "DELETE FROM codes WHERE sha256 = ?", [(name,) for name in drop_codes]
-                )
                 database.execute("COMMIT")
             except BaseException:
                 if database.in_transaction:

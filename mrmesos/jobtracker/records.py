@@ -17,8 +17,8 @@ from mrmesos.api.split import Split
 from mrmesos.wire.job import JobReport, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
-FORMAT = 1
-"""A journal of a later format is refused, one of an earlier is brought up to date (journal.py)."""
+FORMAT = 2
+"""A journal of another format is refused."""
 
 
 class Key(NamedTuple):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mrmesos.jobtracker.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.jobtracker.code_store import CodeStore
 from mrmesos.jobtracker.journal import Journal, JournalError
 from mrmesos.jobtracker.records import (
     EndedRecord,
@@ -60,8 +60,8 @@ class Ledger:
                 raise
         self.life = next_life(self.records, time.time())
         self._writes: list[WriteRecords] = []
-        self._codes: dict[str, bytes] = {}
-        self._drop_codes: list[str] = []
+        self.code_directory = Path(directory) / "code" if directory else None
+        """Where code and files of jobs are kept, synced before a job that needs them is."""
 
     @property
     def on(self) -> bool:
@@ -80,22 +80,16 @@ class Ledger:
         keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
         return {key: job_id for key, job_id in keys.items() if key}
 
-    def load_codes(self, store: CodeStore) -> None:
-        """Put the code of all jobs in progress into the store. Raises JournalError."""
-        if self._journal is None:
-            return
-        jobs = {r.id: r.spec.code for r in self.records if isinstance(r, JobRecord)}
-        for sha256, code in self._journal.codes():
-            if sha256 not in jobs.values():
-                self.drop_code(sha256)
-                continue
-            try:
-                store.put(sha256, code)
-            except (CodeRejected, CodeStoreFull) as problem:
-                raise JournalError(f"{self._journal.path}: {problem}") from problem
-        for job_id, sha256 in jobs.items():
-            if not store.pin(job_id, sha256):
-                raise JournalError(f"{self._journal.path} lacks the code of {job_id}")
+    def pin_codes(self, store: CodeStore) -> None:
+        """Have the store keep what jobs in progress need. Raises JournalError where it cannot."""
+        jobs = [record for record in self.records if isinstance(record, JobRecord)]
+        for job in jobs:
+            for sha256 in job.spec.uploads():
+                if store.damaged(sha256):
+                    raise JournalError(
+                        f"{self.code_directory}/{sha256} is damaged or gone, and {job.id} needs it"
+                    )
+            store.pin(job.id, job.spec.uploads())
 
     def check_address(self, address: str) -> None:
         """TaskTrackers know one address only. Raises JournalError where they would wait in vain."""
@@ -120,16 +114,6 @@ class Ledger:
         if self.on:
             self._writes.append(write)
 
-    def note_code(self, sha256: str, code: bytes) -> None:
-        """To be kept."""
-        if self.on:
-            self._codes[sha256] = code
-
-    def drop_code(self, sha256: str) -> None:
-        """No job in progress uses it any more."""
-        if self.on:
-            self._drop_codes.append(sha256)
-
     def settle(self) -> None:
         """Write what was noted. Raises JournalError where that cannot be done for long."""
         if self._journal is None or not self._writes:
@@ -137,7 +121,7 @@ class Ledger:
         give_up = time.monotonic() + TRY_SECONDS
         while True:
             try:
-                self._journal.write(self._writes, codes=self._codes, drop_codes=self._drop_codes)
+                self._journal.write(self._writes)
                 break
             except JournalError as problem:
                 if time.monotonic() >= give_up:
@@ -145,8 +129,6 @@ class Ledger:
                 logger.error("%s; trying again", problem)
                 self._sleep(PAUSE_SECONDS)
         self._writes.clear()
-        self._codes.clear()
-        self._drop_codes.clear()
 
     def close(self) -> None:
         """Nothing is written any more."""

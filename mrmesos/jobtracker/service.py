@@ -51,7 +51,12 @@ from mrmesos.jobtracker.planner import Planner
 from mrmesos.jobtracker.pools_file import with_pools_file
 from mrmesos.jobtracker.records import WriteRecords
 from mrmesos.jobtracker.recovery import Ledger
-from mrmesos.jobtracker.taskinfo import TrackerCommand, source_tree, tracker_command
+from mrmesos.jobtracker.taskinfo import (
+    TrackerCommand,
+    python_of_trackers,
+    source_tree,
+    tracker_command,
+)
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
@@ -79,7 +84,6 @@ class JobTrackerService:
         `jobtracker.state.dir` it goes on where the last one with that directory ended. Raises
         JournalError where what is there cannot be used.
         """
-        self.codes = CodeStore()
         conf = with_pools_file(conf)
         self._conf, self._master = conf, master
         self._host, self._port = host, port
@@ -88,7 +92,12 @@ class JobTrackerService:
         # Unix seconds that never jump: deadlines and times of jobs come from the same clock.
         self._clock_offset = time.time() - time.monotonic()
         self._ledger = Ledger(conf.get_as(settings.JOBTRACKER_STATE_DIR))
-        self._ledger.load_codes(self.codes)
+        self.codes = CodeStore(
+            self._ledger.code_directory,
+            max_code_bytes=conf.get_as(settings.JOB_CACHE_SINGLE_MAX_MB) << 20,
+            max_store_bytes=conf.get_as(settings.JOBTRACKER_CACHE_MB) << 20,
+        )
+        self._ledger.pin_codes(self.codes)
         life = self._ledger.life
         self._core = JobTracker(conf, life.stamp, journal=self._ledger.on)
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
@@ -118,6 +127,7 @@ class JobTrackerService:
             return self._start()
         except BaseException:
             self._ledger.close()
+            self.codes.close()
             raise
 
     def _start(self) -> str:
@@ -164,7 +174,9 @@ class JobTrackerService:
     def _restore(self, address: str, command: TrackerCommand) -> None:
         """Go on from the journal, and write there who does."""
         environment = sorted(command.environment.items())
-        same = self._ledger.begin(address, f"{command.shell} {environment}")
+        same = self._ledger.begin(
+            address, f"{command.shell} {environment} {command.package} {command.image}"
+        )
         records, life = self._ledger.records, self._ledger.life.number
         if not records:
             return
@@ -206,6 +218,7 @@ class JobTrackerService:
         clean &= self._thread.join(left())
         self._leftovers &= teardown
         self._ledger.close()
+        self.codes.close()
         return clean
 
     def remove_leftovers(self) -> None:
@@ -299,8 +312,7 @@ class JobTrackerService:
             self._server.call_soon(self._api.wake_tracker, tracker_id)
 
     def _job_ended(self, job_id: str) -> None:
-        if unused := self.codes.unpin(job_id):
-            self._ledger.drop_code(unused)
+        self.codes.unpin(job_id)
         self._live.discard(job_id)
         if not self._live:
             self._no_live.set()
@@ -344,14 +356,12 @@ class JobTrackerService:
                 raise Unavailable("the JobTracker is stopping")
             if self._core.full:
                 raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
-            check_job(spec)
+            check_job(spec, python_of_trackers(self._conf))
             job_id = self._core.next_job_id()
-            if not self.codes.pin(job_id, spec.code):
-                raise Refused(f"the code {spec.code} is not here; upload it, then submit")
+            if missing := self.codes.pin(job_id, spec.uploads()):
+                raise Refused(f"{missing} is not here; upload it, then submit")
             self._live.add(job_id)
             self._no_live.clear()
-            if self._ledger.on and (code := self.codes.get(spec.code)) is not None:
-                self._ledger.note_code(spec.code, code)
             if key:
                 self._keys[key] = job_id
                 while len(self._keys) > MAX_KEYS:

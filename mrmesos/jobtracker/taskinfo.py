@@ -16,23 +16,46 @@ from typing import Any
 
 import msgspec
 
-from mrmesos.conf import SETTINGS, TASKTRACKER_COMMAND, TASKTRACKER_ENVIRONMENT, Conf
+from mrmesos.conf import (
+    SETTINGS,
+    TASKTRACKER_COMMAND,
+    TASKTRACKER_ENVIRONMENT,
+    TASKTRACKER_IMAGE,
+    TASKTRACKER_PACKAGE,
+    Conf,
+)
 from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
+from mrmesos.wire.job import running_python
 
 SHUTDOWN_GRACE_SECONDS = 5
 """How long Mesos lets a TaskTracker end its attempts before it is killed."""
 
 _FOR_TRACKERS = "tasktracker."
-_NOT_THEIRS = frozenset({TASKTRACKER_COMMAND.name, TASKTRACKER_ENVIRONMENT.name})
+_NOT_THEIRS = frozenset(
+    setting.name
+    for setting in (
+        TASKTRACKER_COMMAND,
+        TASKTRACKER_ENVIRONMENT,
+        TASKTRACKER_PACKAGE,
+        TASKTRACKER_IMAGE,
+    )
+)
+LAUNCHER = "mrmesos-package/tasktracker"
+"""What starts a TaskTracker, as `mrmesos pack` lays it out."""
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerCommand:
-    """How TaskTrackers are started: a shell command, and the environment that all of them share."""
+    """How TaskTrackers are started: a shell command, and the environment that all of them share.
+
+    Mesos' fetcher unpacks `package` in the sandbox before; `image` is the Docker image to run in.
+    """
 
     shell: str
     environment: Mapping[str, str]
+    package: str = ""
+    image: str = ""
 
 
 def tracker_command(
@@ -45,13 +68,17 @@ def tracker_command(
     """The command of this JobTracker's TaskTrackers.
 
     Agents are taken to have this Python and this mrmesos at the same place, unless
-    `tasktracker.command` names another way. `python_path` is given where mrmesos is not installed
-    there but runs from a source tree. Of the JobTracker's own environment, `inherited`, they get
-    what `tasktracker.environment` names.
+    `tasktracker.command` names another way, or a package or an image brings them. `python_path` is
+    given where mrmesos is not installed there but runs from a source tree. Of the JobTracker's own
+    environment, `inherited`, they get what `tasktracker.environment` names.
     """
+    package, image = conf.get_as(TASKTRACKER_PACKAGE), conf.get_as(TASKTRACKER_IMAGE)
     command = conf.get_as(TASKTRACKER_COMMAND)
-    if not command:
-        command = f"exec {shlex.quote(sys.executable)} -P -m mrmesos.tasktracker"
+    if not command and package:
+        command = f"exec ./{LAUNCHER}"
+    elif not command:
+        python = "python3" if image else shlex.quote(sys.executable)
+        command = f"exec {python} -P -m mrmesos.tasktracker"
     settings = {
         name: text
         for name, text in conf.items()
@@ -63,9 +90,17 @@ def tracker_command(
         "MRMESOS_JOBTRACKER": jobtracker_url,
         "MRMESOS_CONF": json.dumps(settings, sort_keys=True),
     }
-    if python_path:
+    if python_path and not package and not image:
         environment["PYTHONPATH"] = python_path
-    return TrackerCommand(command, environment)
+    return TrackerCommand(command, environment, package, image)
+
+
+def python_of_trackers(conf: Conf) -> str:
+    """The version of Python (`3.12`) that TaskTrackers run; empty where others decide that."""
+    settings = (TASKTRACKER_COMMAND, TASKTRACKER_PACKAGE, TASKTRACKER_IMAGE)
+    if any(conf.get_as(setting) for setting in settings):
+        return ""
+    return running_python()
 
 
 def source_tree(purelib: Path, package: Path) -> str | None:
@@ -86,7 +121,7 @@ def source_tree(purelib: Path, package: Path) -> str | None:
 def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
     """The TaskTracker of a slot. Equal for all slots of one tracker, as a master demands."""
     environment = {**command.environment, "MRMESOS_TRACKER_ID": launch.tracker_id}
-    return {
+    info: dict[str, Any] = {
         "type": "CUSTOM",
         "executor_id": {"value": launch.tracker_id},
         "name": "mrmesos TaskTracker",
@@ -104,6 +139,13 @@ def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> 
         "shutdown_grace_period": {"nanoseconds": SHUTDOWN_GRACE_SECONDS * 1_000_000_000},
         "resources": [dict(resource) for resource in launch.tracker_resources],
     }
+    if command.package:
+        # cache: the agent keeps it for the TaskTrackers after this one.
+        info["command"]["uris"] = [{"value": command.package, "extract": True, "cache": True}]
+    if command.image:
+        image = {"type": "DOCKER", "docker": {"name": command.image}}
+        info["container"] = {"type": "MESOS", "mesos": {"image": image}}
+    return info
 
 
 def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 
 import msgspec
@@ -28,12 +29,39 @@ class JobState(StrEnum):
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.KILLED)
 
 
+def running_python() -> str:
+    """The version of Python that runs here, as far as pickled code depends on it: `3.12`."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class FileKind(StrEnum):
+    """What a job's file is for: `context.cached(name)`, the same but unpacked, or `sys.path`."""
+
+    FILE = "file"
+    ARCHIVE = "archive"
+    PYTHON = "python"
+
+
+class JobFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a job's tasks find where they run; its bytes are uploaded beforehand.
+
+    `name` is the last part of a path. PYTHON is a module (`.py`), or an archive of modules.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    kind: FileKind
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A job as submitted. `code` is the SHA-256 (hex) of the pickled job, uploaded beforehand.
 
     The JobTracker never loads that code: everything it plans with is here, as data. `conf` holds
     the settings and parameters after merging the job class's defaults with `-D`. A job with inputs
-    of several kinds has them in `sources`; `inputs` are then the URIs of all.
+    of several kinds has them in `sources`; `inputs` are then the URIs of all. `python` is the
+    version (`3.12`) that pickled the code: no other can run it. `files` come to every TaskTracker
+    of the job.
     """
 
     name: str
@@ -46,6 +74,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     conf: dict[str, str]
     code: str
     sources: tuple[Source, ...] = ()
+    python: str = ""
+    files: tuple[JobFile, ...] = ()
+
+    def uploads(self) -> tuple[str, ...]:
+        """The hashes of all that has to be uploaded before the job."""
+        return (self.code, *(file.sha256 for file in self.files))
 
     def all_sources(self) -> tuple[Source, ...]:
         """What there is to read; one source without a name where the job has one kind of input."""

@@ -102,14 +102,6 @@ def test_every_kind_of_record_has_its_key() -> None:
     assert {type_.__name__.removesuffix("Record").lower() for type_ in KINDS.values()} == set(KINDS)
 
 
-def test_code_is_kept_for_as_long_as_a_job_uses_it(directory: Path) -> None:
-    journal = Journal(directory)
-    journal.write([write(job("job_1_1"))], codes={"0" * 64: b"x", "1" * 64: b"y"})
-    journal.write([write(job("job_1_1"))], codes={"0" * 64: b"x"}, drop_codes=["1" * 64])
-    assert dict(journal.codes()) == {"0" * 64: b"x"}
-    journal.close()
-
-
 def test_one_jobtracker_at_a_time(directory: Path) -> None:
     journal = Journal(directory)
     with pytest.raises(JournalError, match="another JobTracker uses it"):
@@ -214,7 +206,9 @@ def test_trackers_wait_at_one_address(directory: Path) -> None:
         leaving=False,
     )
     ledger.note(write(tracker, job("job_1_1", "key"), FrameworkRecord("f")))
-    ledger.note_code("0" * 64, b"code")
+    assert ledger.code_directory is not None
+    ledger.code_directory.mkdir()
+    (ledger.code_directory / ("0" * 64)).write_bytes(b"code")
     ledger.settle()
     ledger.close()
     ledger = Ledger(str(directory))
@@ -223,8 +217,8 @@ def test_trackers_wait_at_one_address(directory: Path) -> None:
         ledger.check_address("127.0.0.1:2")
     assert (ledger.framework_id, ledger.keys()) == ("f", {"key": "job_1_1"})
     assert (ledger.life.number, ledger.life.address) == (1, "127.0.0.1:1")
-    with pytest.raises(JournalError, match="not those of"):
-        ledger.load_codes(CodeStore())  # as these bytes are not those of that hash
+    with pytest.raises(JournalError, match="damaged"):
+        ledger.pin_codes(CodeStore(ledger.code_directory))  # these bytes have another hash
     assert not ledger.begin("127.0.0.1:1", "another python")
     ledger.close()
 

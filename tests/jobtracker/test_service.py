@@ -125,7 +125,9 @@ def test_a_job_from_submission_to_success(desk: Desk, tmp_path: Path) -> None:
     tracker = task["executor"]["executor_id"]["value"]
     facts = desk.facts(job_id)
     assert (facts.num_maps, len(facts.token)) == (1, 32)
-    assert desk.service.codes.get(facts.spec.code) == CODE
+    code = desk.service.codes.path(facts.spec.code)
+    assert code is not None
+    assert code.read_bytes() == CODE
     desk.beat(tracker, [attempt.slot_id])
     written = tmp_path / "out" / "_temporary" / attempt.attempt_id
     written.mkdir()
