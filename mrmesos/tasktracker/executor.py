@@ -24,8 +24,6 @@ from mrmesos.wire.task import Attempt
 
 logger = logging.getLogger(__name__)
 
-LEAVE_MESSAGE = b"leave"
-"""The framework message that asks a TaskTracker to end."""
 _FLUSH_SECONDS = 5.0
 _JOIN_SECONDS = 5.0
 
@@ -115,11 +113,8 @@ class MesosExecutor:
         self._on_event(ev.SlotKilled(task_id))
 
     def framework_message(self, data: bytes) -> None:
-        """The JobTracker's way to say what it cannot say by heartbeat."""
-        if data == LEAVE_MESSAGE:
-            self._on_event(ev.LeaveAsked("the JobTracker asks to leave"))
-        else:
-            logger.warning("a framework message of %d bytes makes no sense", len(data))
+        """The JobTracker speaks by heartbeat, and ends us through the agent."""
+        logger.warning("a framework message of %d bytes, where none is expected", len(data))
 
     def shutdown(self) -> None:
         """Mesos ends us, or the agent is lost."""
