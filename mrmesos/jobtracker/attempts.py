@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from mrmesos.api.context import Counters
 from mrmesos.jobtracker import blacklist, lifecycle, speculation
 from mrmesos.jobtracker.cluster import SlotState, Tracker
@@ -76,12 +78,8 @@ def lost(st: State, attempt: TaskAttempt, why: str) -> None:
 
 
 def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> AttemptError:
-    return AttemptError(
-        kind=error.kind,
-        message=error.message,
-        detail=error.detail,
-        where=error.where,
-        record=error.record,
+    return replace(
+        error,
         attempt_id=error.attempt_id or attempt.id,
         agent=error.agent or attempt.agent,
         log=error.log or log_url(tracker.url, attempt.id),

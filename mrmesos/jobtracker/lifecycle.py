@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from mrmesos.api.split import Split
 from mrmesos.conf import ConfError
 from mrmesos.jobtracker import blacklist
@@ -50,21 +52,7 @@ def settings_of(spec: JobSpec) -> tuple[JobSettings, AttemptError | None]:
         return JobSettings.of(spec), None
     except ConfError as bad:
         problem = AttemptError(kind=ErrorKind.INPUT, message=str(bad))
-        return JobSettings.of(_without_conf(spec)), problem
-
-
-def _without_conf(spec: JobSpec) -> JobSpec:
-    return JobSpec(
-        name=spec.name,
-        user=spec.user,
-        inputs=spec.inputs,
-        output=spec.output,
-        input_format=spec.input_format,
-        output_format=spec.output_format,
-        num_reducers=spec.num_reducers,
-        conf={},
-        code=spec.code,
-    )
+        return JobSettings.of(replace(spec, conf={})), problem
 
 
 def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:

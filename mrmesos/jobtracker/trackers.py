@@ -120,7 +120,7 @@ def expire(st: State, tracker: Tracker) -> None:
     """Not heard of for too long: everything on it is taken as lost, and Mesos is to end it."""
     started = tracker.state is not TrackerState.STARTING
     st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
-    words = "its TaskTracker was not heard of for " + f"{st.settings.tracker_expiry:g} s"
+    words = f"its TaskTracker was not heard of for {st.settings.tracker_expiry:g} s"
     gone(st, tracker, words, by_mesos=False, failed_launch=not started and bool(tracker.slots))
 
 
