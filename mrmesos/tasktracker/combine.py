@@ -46,7 +46,6 @@ _WORTHWHILE = 0.75
 # Finding the key's list in a dict saves that, and making a column; but it calls for every key.
 _GROUPS_WORTHWHILE = 0.2
 _DISTINCT_WORTHWHILE = 0.35
-_PAUSE_MAX = 64
 
 
 class Combiner(Protocol):

@@ -54,7 +54,7 @@ def find_cut_points(
     """
     partitioner = job.partitioner
     assert issubclass(partitioner, TotalOrder)
-    grouping = Grouping(job.sort_values, job.grouping_fields)
+    grouping = Grouping.of(job)
     if partitioner.cut_points is not None:
         return _named_by(job, list(partitioner.cut_points), grouping, num_reducers)
     facts = TaskFacts("job_sample", "", "", "map", 0, 1, num_reducers, "localhost")
