@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> None
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """Who this attempt is. `kind` is "map" or "reduce"; `index` its map number or partition."""
+    """Who this attempt is. `kind` is "map" or "reduce"; `index` its map number or partition.
+
+    `files` are those of the job, by name (see `Context.cached`).
+    """
 
     job_id: str
     task_id: str
@@ -34,6 +38,7 @@ class TaskFacts:
     num_maps: int
     num_reducers: int
     hostname: str
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 class NamedOutput(Protocol):
@@ -77,6 +82,15 @@ class Context:
     def set_status(self, text: str) -> None:
         """A word on what the attempt is doing, shown with its progress (first 200 characters)."""
         self.status = text[:200]
+
+    def cached(self, name: str) -> Path:
+        """A file that came with the job by `--files`, or the directory that was in an archive of
+        `--archives`, on the disk where this runs. Read-only. Raises LookupError.
+        """
+        if name not in self.facts.files:
+            known = ", ".join(sorted(self.facts.files)) or "none"
+            raise LookupError(f"no file {name!r} came with the job by --files (known: {known})")
+        return self.facts.files[name]
 
     def output(self, name: str) -> NamedOutput:
         """One of `Job.outputs` to write to, committed with the job as `<output>/<name>/part-…`.

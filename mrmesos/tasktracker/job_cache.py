@@ -1,7 +1,8 @@
-"""What a TaskTracker holds of jobs: facts and code, fetched once, and the attempts it ran.
+"""What a TaskTracker holds of jobs: facts, code and files, fetched once, and the attempts it ran.
 
-Everything of a job lies under `jobs/<job_id>/` in the sandbox: `job.pickle`, and for each attempt a
-directory with its `stdout` and `stderr` and, after a map, its output.
+Everything of a job lies under `jobs/<job_id>/` in the sandbox: `job.pickle`, links to its files
+(job_files.py), and for each attempt a directory with its `stdout` and `stderr` and, after a map,
+its output. The files themselves are in `cache/`, as jobs may share them (file_cache.py).
 """
 
 from __future__ import annotations
@@ -26,16 +27,21 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from mrmesos.conf import Conf, ConfError
+from mrmesos.conf import TASKTRACKER_CACHE_MB, Conf, ConfError
+from mrmesos.tasktracker.archives import BadArchive
+from mrmesos.tasktracker.file_cache import CacheFull, FileCache
+from mrmesos.tasktracker.job_files import link
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.ids import parse_attempt
-from mrmesos.wire.job import JobFacts
+from mrmesos.wire.job import JobFacts, JobFile
 
 logger = logging.getLogger(__name__)
 
 CODE_BYTES_MAX = 64 << 20
 FACTS_BYTES_MAX = 64 << 20
 _TRY_SECONDS = 30.0
+_DOWNLOAD_SECONDS = 600.0
+_DOWNLOAD_PART_BYTES = 1 << 20
 _GIVE_UP_SECONDS = 60.0
 _JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -76,6 +82,7 @@ class JobCache:
         session: Callable[[], aiohttp.ClientSession],
         *,
         give_up_seconds: float = _GIVE_UP_SECONDS,
+        cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20,
     ) -> None:
         """`jobtracker` is its base URL. `session` gives the HTTP client once there is one.
 
@@ -86,6 +93,7 @@ class JobCache:
         self._session = session
         self._give_up_seconds = give_up_seconds
         self._jobs: dict[str, CachedJob] = {}
+        self.files = FileCache(sandbox / "cache", self._download, max_bytes=cache_bytes)
 
     def get(self, job_id: str) -> CachedJob | None:
         """A job that is here."""
@@ -115,7 +123,10 @@ class JobCache:
             job.outputs.add(attempt_id)
 
     async def fetch(self, job_id: str) -> CachedJob:
-        """Get a job's facts and code; from here where they are. Raises JobFetchError, JobGone."""
+        """Get a job's facts, code and files; from here where they are.
+
+        Raises JobFetchError, JobGone.
+        """
         job = self._jobs.get(job_id)
         if job is not None:
             return job
@@ -132,9 +143,13 @@ class JobCache:
                 with attempt:
                     job = await self._fetch_once(job_id)
         except (_TryAgain, OSError, aiohttp.ClientError) as problem:
+            self.files.release(job_id)
             raise JobFetchError(
                 f"cannot fetch {job_id}: {problem or type(problem).__name__}"
             ) from (problem)
+        except BaseException:
+            self.files.release(job_id)
+            raise
         assert job is not None, "AsyncRetrying raises where no attempt succeeded"
         self._jobs[job_id] = job
         return job
@@ -154,15 +169,36 @@ class JobCache:
             raise _TryAgain(f"the code of {job_id} does not have the hash {wanted}")
         path = self.root / job_id / "job.pickle"
         await asyncio.to_thread(_write, path, code)
+        try:
+            for file in facts.spec.files:
+                link(path.parent, file, await self.files.hold(job_id, file))
+        except (CacheFull, BadArchive) as problem:
+            raise JobFetchError(f"{job_id}: {problem}") from problem
         return CachedJob(facts, path)
+
+    async def _download(self, file: JobFile, into: Path) -> None:
+        """Bring a file to a path, in pieces. Raises _TryAgain, JobFetchError, OSError."""
+        path = f"/api/v1/code/{file.sha256}"
+        if not _HASH.fullmatch(file.sha256):
+            raise JobFetchError(f"{file.name} has no hash")
+        timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_SECONDS, sock_read=_TRY_SECONDS)
+        digest, left = hashlib.sha256(), file.size
+        async with self._session().get(self._jobtracker + path, timeout=timeout) as answer:
+            _check_status(answer, path)
+            with into.open("wb") as out:
+                async for part in answer.content.iter_chunked(_DOWNLOAD_PART_BYTES):
+                    left -= len(part)
+                    if left < 0:
+                        break
+                    digest.update(part)
+                    await asyncio.to_thread(out.write, part)
+        if left or digest.hexdigest() != file.sha256:
+            raise _TryAgain(f"what came for {file.name} does not have the hash {file.sha256}")
 
     async def _get(self, path: str, limit: int) -> bytes:
         timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
         async with self._session().get(self._jobtracker + path, timeout=timeout) as answer:
-            if answer.status in (404, 410):
-                raise JobGone(f"the JobTracker has no {path}")
-            if answer.status != 200:
-                raise _TryAgain(f"{path} was answered with {answer.status}")
+            _check_status(answer, path)
             parts, total = [], 0
             async for part in answer.content.iter_any():
                 parts.append(part)
@@ -183,8 +219,9 @@ class JobCache:
             await asyncio.to_thread(_remove_all, rest)
 
     async def forget(self, job_id: str) -> None:
-        """Delete everything of a job."""
+        """Delete everything of a job, but for files that another may use."""
         self._jobs.pop(job_id, None)
+        self.files.release(job_id)
         if _JOB_ID.fullmatch(job_id):
             await asyncio.to_thread(_remove_job, self.root / job_id)
 
@@ -192,6 +229,14 @@ class JobCache:
         """Delete everything of all jobs."""
         self._jobs.clear()
         await asyncio.to_thread(_remove_jobs, self.root)
+        await asyncio.to_thread(self.files.remove_all)
+
+
+def _check_status(answer: aiohttp.ClientResponse, path: str) -> None:
+    if answer.status in (404, 410):
+        raise JobGone(f"the JobTracker has no {path}")
+    if answer.status != 200:
+        raise _TryAgain(f"{path} was answered with {answer.status}")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -19,6 +19,7 @@ from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.formats.reading import read_split
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import VALUE
+from mrmesos.tasktracker.job_files import cached
 from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.tasktracker.mapping import Driver, make_driver
 from mrmesos.tasktracker.named_outputs import NamedOutputs
@@ -38,8 +39,8 @@ class MapResult:
     partition_bytes: list[int] = field(default_factory=list)
 
 
-def task_facts(attempt: Attempt, facts: JobFacts, hostname: str) -> TaskFacts:
-    """What user code may know about an attempt."""
+def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path) -> TaskFacts:
+    """What user code may know about an attempt, which has its directory in that of its job."""
     name = parse_attempt(attempt.attempt_id)
     return TaskFacts(
         job_id=attempt.job_id,
@@ -50,6 +51,7 @@ def task_facts(attempt: Attempt, facts: JobFacts, hostname: str) -> TaskFacts:
         num_maps=facts.num_maps,
         num_reducers=facts.spec.num_reducers,
         hostname=hostname,
+        files=cached(work_dir.parent, facts.spec.files),
     )
 
 
@@ -71,7 +73,7 @@ def run_map(
     assert isinstance(attempt.task, MapTask)
     usage = Usage()
     conf = Conf(facts.spec.conf)
-    context = RecordContext(task_facts(attempt, facts, hostname), conf, job.args)
+    context = RecordContext(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
     split = attempt.task.split
     context.input_name = split.source
     outputs = NamedOutputs(attempt, facts, job)

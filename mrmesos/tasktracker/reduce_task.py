@@ -81,7 +81,7 @@ def run_reduce(
     """
     usage = Usage()
     conf = Conf(facts.spec.conf)
-    context = Context(task_facts(attempt, facts, hostname), conf, job.args)
+    context = Context(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
     outputs = NamedOutputs(attempt, facts, job)
     context.open_output = outputs.open
     run = _ReduceRun(job, context, source)

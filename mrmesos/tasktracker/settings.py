@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrmesos.conf import HEARTBEAT_SECONDS, TASKTRACKER_EXPIRY_SECONDS, Conf
+from mrmesos.conf import (
+    HEARTBEAT_SECONDS,
+    TASKTRACKER_CACHE_MB,
+    TASKTRACKER_EXPIRY_SECONDS,
+    Conf,
+)
 
 PRESTART_MAX = 16
 
@@ -31,6 +36,7 @@ class TrackerSettings:
     heartbeat_seconds: float
     expiry_seconds: float
     prestart: int = 1
+    cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> TrackerSettings:
@@ -46,6 +52,7 @@ class TrackerSettings:
                 heartbeat_seconds=conf.get_as(HEARTBEAT_SECONDS),
                 expiry_seconds=conf.get_as(TASKTRACKER_EXPIRY_SECONDS),
                 prestart=_prestart(environ.get("MRMESOS_PRESTART") or "1"),
+                cache_bytes=conf.get_as(TASKTRACKER_CACHE_MB) << 20,
             )
         except KeyError as problem:
             raise SettingsError(f"a TaskTracker is started by Mesos: no {problem}") from problem

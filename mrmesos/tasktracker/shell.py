@@ -76,6 +76,7 @@ class Shell:
             settings.jobtracker,
             self._client,
             give_up_seconds=settings.expiry_seconds,
+            cache_bytes=settings.cache_bytes,
         )
         self._server = ShuffleServer(self._jobs)
         self._heartbeats: Heartbeats | None = None

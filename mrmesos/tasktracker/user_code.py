@@ -18,6 +18,7 @@ import mrmesos
 from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.wire.job import running_python
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 MAX_DETAIL_CHARS = 16_000
@@ -131,8 +132,17 @@ def blamed_on_user(where: str, kind: str) -> Iterator[None]:
         raise TaskError(describe(exc, where=where, kind=kind)) from exc
 
 
-def load_job(path: Path, hostname: str) -> Job:
-    """The job whose pickle is at `path`. Raises TaskError with what to do where it cannot load."""
+def load_job(path: Path, hostname: str, *, python: str = "") -> Job:
+    """The job whose pickle is at `path`, made by this version of `python` where that is known.
+
+    Raises TaskError with what to do where it cannot load.
+    """
+    if python and python != running_python():
+        raise wrong_use(
+            f"the job was pickled by Python {python}, and the TaskTracker on {hostname} runs "
+            f"{running_python()}, which cannot run its code: submit with Python "
+            f"{running_python()}, or have TaskTrackers started with {python}"
+        )
     code = path.read_bytes()
     try:
         job = cloudpickle.loads(code)
@@ -141,8 +151,8 @@ def load_job(path: Path, hostname: str) -> Job:
             AttemptError(
                 kind=ErrorKind.USER_CODE,
                 message=f"the job needs the module {exc.name!r}, which is not installed on "
-                f"{hostname}: install it there, or put what the job uses of it into the job's own "
-                "script, which is all that travels",
+                f"{hostname}: install it there (or `mrmesos pack` it), or send it along with "
+                "--py-files",
                 detail=trimmed_traceback(exc),
             )
         ) from exc

@@ -28,6 +28,7 @@ import pyarrow as pa
 from mrmesos.api.job import Job
 from mrmesos.tasktracker.failures import error_of
 from mrmesos.tasktracker.fetch import Fetcher
+from mrmesos.tasktracker.job_files import import_from
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.messages import (
     Done,
@@ -161,7 +162,9 @@ class Worker:
 
     def _loaded(self, task: RunTask) -> Job:
         if self._job is None or self._code != task.facts.spec.code:
-            self._job = load_job(Path(task.code_path), task.hostname)
+            code, spec = Path(task.code_path), task.facts.spec
+            import_from(code.parent, spec.files)
+            self._job = load_job(code, task.hostname, python=spec.python)
             self._code = task.facts.spec.code
         return self._job
 
