@@ -283,9 +283,14 @@ class JobInProgress:
         return self.running_reduces if self.reduces else self.running
 
     def winners(self) -> tuple[str, ...]:
-        """The attempts whose files are the job's output."""
+        """The attempts whose files are the job's output; maps that left out records have some."""
         tasks = self.reduces or self.maps
-        return tuple(t.winner.id for t in tasks if t.winner is not None)
+        kept_aside = [
+            t.winner.id
+            for t in (self.maps if self.reduces else ())
+            if t.winner is not None and t.winner.counters.get("task", {}).get("SKIPPED_RECORDS")
+        ]
+        return (*(t.winner.id for t in tasks if t.winner is not None), *kept_aside)
 
     @property
     def running_maps(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mrmesos.tasktracker.spans import Redo
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, MapOutput
 
@@ -20,7 +21,7 @@ class RunInWorker:
     """Let a ready worker run an attempt; answered by WorkerDone or WorkerExited.
 
     The shell tells of more memory used than `memory_limit_mb`, and keeps at most `log_limit_kb` of
-    each of stdout and stderr.
+    each of stdout and stderr. `redo`: it was started before, and is to do this otherwise.
     """
 
     worker: int
@@ -29,6 +30,7 @@ class RunInWorker:
     code_path: str
     memory_limit_mb: int
     log_limit_kb: int
+    redo: Redo | None = None
 
 
 @dataclass(frozen=True, slots=True)

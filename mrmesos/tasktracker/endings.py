@@ -104,10 +104,11 @@ def report(
     error = outcome.error
     if error is None and outcome.state is AttemptState.FAILED:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="the attempt failed without a reason")
+    left_out = run.suspects.words() if run.suspects is not None else ""
     if error is not None:
         error = msgspec.structs.replace(
             error,
-            message=error.message[:_MESSAGE_CHARS],
+            message=error.message[:_MESSAGE_CHARS] + left_out,
             detail=error.detail[-_DETAIL_CHARS:],
             where=error.where[:_WHERE_CHARS],
             record=error.record[:_RECORD_CHARS],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mrmesos.tasktracker.messages import Done, Progress
+from mrmesos.tasktracker.spans import Span
 from mrmesos.wire.heartbeat import HeartbeatAnswer
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
@@ -103,13 +104,15 @@ class WorkerBroken:
 @dataclass(frozen=True, slots=True)
 class WorkerExited:
     """A worker process is gone, with all its children. `status` as subprocess gives it: the exit
-    status, or minus the number of the signal; None where that is not known.
+    status, or minus the number of the signal; None where that is not known. `at`: the records that
+    user code had in hand.
     """
 
     worker: int
     status: int | None
     log_tail: str = ""
     peak_bytes: int = 0
+    at: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

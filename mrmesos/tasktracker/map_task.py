@@ -19,12 +19,15 @@ from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.formats.reading import read_split
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import VALUE
+from mrmesos.tasktracker.bad_records import bad_records
 from mrmesos.tasktracker.job_files import cached
 from mrmesos.tasktracker.map_sink import OpenOutput, make_sink, open_part
-from mrmesos.tasktracker.mapping import Driver, make_driver
+from mrmesos.tasktracker.mapping import Driver
 from mrmesos.tasktracker.named_outputs import NamedOutputs
 from mrmesos.tasktracker.progress import Snapshot, Usage, Watch, spilled_bytes
 from mrmesos.tasktracker.records import RecordContext
+from mrmesos.tasktracker.skip_mapping import make_skipping_driver
+from mrmesos.tasktracker.spans import Redo
 from mrmesos.tasktracker.user_code import checked_counters, make_task
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobFacts
@@ -64,8 +67,11 @@ def run_map(
     hostname: str = "localhost",
     watch: Watch | None = None,
     open_output: OpenOutput = open_part,
+    redo: Redo | None = None,
 ) -> MapResult:
     """Run a map attempt to its end; `work_dir` then holds its output (messages.OUTPUT_FILE).
+
+    `redo`: what it has to do otherwise than when it was started before.
 
     Raises TaskError for what user code does, InputError, OutputError, MemoryError, OSError; it then
     leaves no output behind.
@@ -81,7 +87,9 @@ def run_map(
     mapper = make_task(mapper_of(job, split.source), context)
     encoder = ColumnEncoder(job.map_output_types)
     sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
-    run = _MapRun(make_driver(mapper, context, sink), context, max(1, split.length), work_dir)
+    bad = bad_records(conf, redo, work_dir, outputs)
+    driver = make_skipping_driver(mapper, context, sink, bad)
+    run = _MapRun(driver, context, max(1, split.length), work_dir)
     if watch is not None:
         watch.follow(run.snapshot)
     try:
@@ -90,10 +98,14 @@ def run_map(
         written = sink.finish()
         own = {**run.counters(), **written.counters, "MAP_OUTPUT_RECORDS": run.pairs}
         own |= outputs.close()
+        if bad is not None:
+            own |= bad.close("SKIPPED_RECORDS")
         counters = checked_counters(context.counters)
         add_counters(counters, {"task": {**own, **usage.counters()}})
     except BaseException:
         sink.abort()
+        if bad is not None:
+            bad.abort()
         outputs.abort()
         raise
     return MapResult(counters, written.partition_bytes)

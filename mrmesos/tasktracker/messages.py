@@ -19,6 +19,7 @@ import socket
 import msgspec
 
 from mrmesos.api.context import Counters
+from mrmesos.tasktracker.spans import Redo, Span
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, AttemptError, AttemptProgress, AttemptState, MapOutput
 
@@ -46,7 +47,8 @@ class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     runs, file descriptors 1 and 2 go to `stdout_path` and `stderr_path` (both exist; open them
     with O_APPEND, for the tracker truncates them at their limit). `memory_limit_mb` (MiB) is what
     the tracker kills at; `hostname` and `agent_id` say where this is; `log_url` is where the
-    attempt's output can be read while the tracker lives.
+    attempt's output can be read while the tracker lives. `redo` is there where the attempt was
+    started before, and its worker ended or gave up: what that left in `work_dir` is to be removed.
     """
 
     attempt: Attempt
@@ -59,6 +61,7 @@ class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     hostname: str
     agent_id: str
     log_url: str
+    redo: Redo | None = None
 
 
 class MapOutputsKnown(msgspec.Struct, frozen=True, tag="map_outputs"):
@@ -93,6 +96,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The attempt has ended: SUCCEEDED, or FAILED with an error. Its files are closed.
 
     The fields are those of `AttemptReport`; the tracker adds slot, times and the tail of the logs.
+    `at`: the records that user code failed at, where the attempt could do without them.
     """
 
     attempt_id: str
@@ -101,6 +105,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     partition_bytes: list[int] = []
     error: AttemptError | None = None
     fetch_failed: list[str] = []
+    at: Span | None = None
 
 
 ToWorker = RunTask | MapOutputsKnown

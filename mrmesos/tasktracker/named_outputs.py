@@ -49,14 +49,19 @@ class NamedOutputs:
         self._open[name] = output
         return output
 
-    def create(self, name: str, fmt: OutputFormat) -> Writer:
+    @property
+    def faulty(self) -> bool:
+        """Whether writing to any of them has failed."""
+        return any(output.fault is not None for output in self._open.values())
+
+    def create(self, name: str, fmt: OutputFormat, suffix: str = "") -> Writer:
         """The attempt's part file of this output. Raises OutputError."""
         attempt = parse_attempt(self._attempt.attempt_id)
         committer = OutputCommitter(self._facts.spec.output)
         directory = committer.attempt_dir(self._attempt.attempt_id)
         with contextlib.suppress(OSError):  # it is there, or cannot be: then the next step says so
             committer.writing.mkdir(directory, create_parents=False)
-        part = file_name(fmt, attempt.kind.letter, attempt.index)
+        part = file_name(fmt, attempt.kind.letter, attempt.index) + suffix
         return open_writer(fmt, committer.writing, f"{directory}/{name}/{part}")
 
     def close(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.grouping import Grouping
 from mrmesos.io.merge import merge_runs
 from mrmesos.io.output import Writer
+from mrmesos.tasktracker.bad_records import BadRecords, bad_records
 from mrmesos.tasktracker.hash_aggregate import hashed_aggregate
 from mrmesos.tasktracker.map_sink import OpenOutput, open_part
 from mrmesos.tasktracker.map_task import task_facts
@@ -35,6 +36,8 @@ from mrmesos.tasktracker.reducing import (
     is_identity,
 )
 from mrmesos.tasktracker.runs import Run, folded_runs, merge_to_factor
+from mrmesos.tasktracker.skip_reducing import SkippingBatchReducer, SkippingGroupReducer
+from mrmesos.tasktracker.spans import Redo
 from mrmesos.tasktracker.user_code import checked_counters, make_task
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
@@ -73,8 +76,9 @@ def run_reduce(
     hostname: str = "localhost",
     watch: Watch | None = None,
     open_output: OpenOutput = open_part,
+    redo: Redo | None = None,
 ) -> ReduceResult:
-    """Run a reduce attempt to its end.
+    """Run a reduce attempt to its end. `redo` is as in `run_map`.
 
     Raises TaskError for what user code does, OutputError, CorruptSegmentError, MemoryError, OSError
     and what `source` raises.
@@ -84,7 +88,8 @@ def run_reduce(
     context = Context(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
     outputs = NamedOutputs(attempt, facts, job)
     context.open_output = outputs.open
-    run = _ReduceRun(job, context, source)
+    bad = bad_records(conf, redo, work_dir, outputs)
+    run = _ReduceRun(job, context, source, bad)
     if watch is not None:
         watch.follow(run.snapshot)
     batches = run.merged([each for each in source.runs() if each.rows], conf, work_dir)
@@ -94,10 +99,14 @@ def run_reduce(
         records, nbytes = writer.close()
         own = {**run.counters(), "REDUCE_OUTPUT_RECORDS": records, "BYTES_WRITTEN": nbytes}
         own |= outputs.close()
+        if bad is not None:
+            own |= bad.close("REDUCE_SKIPPED_GROUPS")
         counters = checked_counters(context.counters)
         add_counters(counters, {"task": {**own, **usage.counters()}})
     except BaseException:
         writer.abort()
+        if bad is not None:
+            bad.abort()
         outputs.abort()
         raise
     return ReduceResult(counters)
@@ -109,10 +118,12 @@ class _ReduceRun:
     A third of its progress each is copying, merging to `io.sort.factor` runs, reducing (Hadoop's).
     """
 
-    def __init__(self, job: Job, context: Context, source: SegmentSource) -> None:
+    def __init__(
+        self, job: Job, context: Context, source: SegmentSource, bad: BadRecords | None
+    ) -> None:
         self._context = context
         self._source = source
-        self._folder = make_folder(job, context)
+        self._folder = make_folder(job, context, bad)
         self._hashed = hashed_aggregate(job)
         self._grouping = Grouping.of(job)
         self._phase = "fetching map output"
@@ -182,7 +193,7 @@ class _ReduceRun:
         )
 
 
-def make_folder(job: Job, context: Context) -> Folder:
+def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Folder:
     """What turns sorted batches into output: the job's reducer, whichever kind it is of."""
     reducer = job.reducer
     if reducer is None:
@@ -193,5 +204,9 @@ def make_folder(job: Job, context: Context) -> Folder:
     if is_identity(task):
         return IdentityFolder(task)
     if isinstance(task, Reducer):
+        if bad is not None:
+            return SkippingGroupReducer(task, bad)
         return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
+    if bad is not None:
+        return SkippingBatchReducer(task, context, bad)
     return BatchGroupReducer(task, "reducer", "reduce")

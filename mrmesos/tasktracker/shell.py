@@ -213,6 +213,7 @@ class Shell:
                 hostname=self.tracker.hostname,
                 agent_id=self.tracker.agent_id,
                 log_url=self.tracker.log_url(attempt_id),
+                redo=command.redo,
             )
             self._pool.run(command.worker, message, command.log_limit_kb)
         except OSError as problem:

@@ -8,10 +8,12 @@ from enum import StrEnum
 from mrmesos.conf import (
     MAP_MEMORY_MB,
     REDUCE_MEMORY_MB,
+    SKIP_RECORDS_MAX,
     TASK_TIMEOUT,
     TASK_USERLOG_LIMIT_KB,
     Conf,
 )
+from mrmesos.tasktracker.suspects import Suspects
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import (
     Attempt,
@@ -76,6 +78,7 @@ class Run:
     position: str = ""
     progress: AttemptProgress | None = None
     verdict: Verdict | None = None
+    suspects: Suspects | None = None
 
     @property
     def is_map(self) -> bool:
@@ -91,6 +94,7 @@ class Limits:
     memory_mb: int
     memory_setting: str
     log_kb: int
+    bad_records: int
 
     @classmethod
     def of(cls, facts: JobFacts, is_map: bool) -> Limits:
@@ -102,6 +106,7 @@ class Limits:
             memory_mb=conf.get_as(memory),
             memory_setting=memory.name,
             log_kb=conf.get_as(TASK_USERLOG_LIMIT_KB),
+            bad_records=conf.get_as(SKIP_RECORDS_MAX),
         )
 
 

@@ -16,7 +16,9 @@ from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import endings
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.messages import Done
+from mrmesos.tasktracker.spans import Span
 from mrmesos.tasktracker.state import JobHere, Limits, Run, Slot, Verdict, Worker, WorkerState
+from mrmesos.tasktracker.suspects import Suspects
 from mrmesos.tasktracker.workforce import Workforce
 from mrmesos.wire.heartbeat import (
     Action,
@@ -322,7 +324,8 @@ class Tracker:
             self._broken(event.worker, f"ends with state {event.message.state}", now)
         else:
             self._force.release(worker, now)
-            self._over(run, event.message, now, event.log_tail, event.peak_bytes)
+            if not self._starts_again(run, event.message, event.message.at, now):
+                self._over(run, event.message, now, event.log_tail, event.peak_bytes)
 
     def _broken(self, number: int, message: str, now: float) -> None:
         run, worker = self._run_in(number), self.workers.get(number)
@@ -340,9 +343,34 @@ class Tracker:
         run = self.runs.get(worker.attempt_id)
         if run is not None:
             verdict = run.verdict or endings.crashed(event.status, run.position)
-            self._over(run, verdict, now, event.log_tail, event.peak_bytes)
+            status = event.status if run.verdict is None else None
+            if not self._starts_again(run, verdict, event.at, now, status):
+                self._over(run, verdict, now, event.log_tail, event.peak_bytes)
         elif none_starts:
             self._none_starts(event, now)
+
+    def _starts_again(
+        self,
+        run: Run,
+        outcome: Done | Verdict,
+        at: Span | None,
+        now: float,
+        status: int | None = None,
+    ) -> bool:
+        """Whether a failed attempt waits for a worker again, to go on without some records."""
+        job, slot = self.jobs[run.attempt.job_id], self.slots[run.attempt.slot_id]
+        if outcome.state is not AttemptState.FAILED or outcome.error is None or at is None:
+            return False
+        if slot.ending or job.forgotten or self.leaving:
+            return False
+        if run.suspects is None:
+            run.suspects = Suspects(self._limits(run).bad_records)
+        error = outcome.error
+        if not run.suspects.ended_at(at, error.kind, error.message, status=status):
+            return False
+        run.worker = run.verdict = None
+        run.last_active = now
+        return True
 
     def _none_starts(self, event: ev.WorkerExited, now: float) -> None:
         words = f"no worker starts on {self.hostname} (status {event.status}): "
@@ -397,6 +425,7 @@ class Tracker:
                 job.code_path,
                 memory_limit_mb=limits.memory_mb,
                 log_limit_kb=limits.log_kb,
+                redo=run.suspects.redo() if run.suspects is not None else None,
             )
         )
         if not run.is_map and job.outputs:

@@ -15,6 +15,7 @@ import logging
 import os
 import queue
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -44,6 +45,7 @@ from mrmesos.tasktracker.progress import Watch
 from mrmesos.tasktracker.redirect import Redirected
 from mrmesos.tasktracker.reduce_task import run_reduce
 from mrmesos.tasktracker.reporter import Reporter
+from mrmesos.tasktracker.spans import NOTE_FILE, Note
 from mrmesos.tasktracker.user_code import load_job
 from mrmesos.wire.task import AttemptState, MapTask
 
@@ -124,6 +126,7 @@ class Worker:
                     state=AttemptState.FAILED,
                     error=error,
                     fetch_failed=list(snapshot.fetch_failed) if snapshot else [],
+                    at=Note.read(Path(task.work_dir) / NOTE_FILE),
                 )
                 if error.detail:
                     sys.stderr.write(error.detail)
@@ -134,12 +137,22 @@ class Worker:
     def _finished(self, task: RunTask, watch: Watch) -> Done:
         attempt, facts = task.attempt, task.facts
         work_dir = Path(task.work_dir)
+        if task.redo is not None:
+            _remove_all_but_logs(task)
         # User code's temporary files go with the attempt's directory.
         os.environ["TMPDIR"] = task.work_dir
         tempfile.tempdir = None  # it remembers its first answer otherwise
         job = self._loaded(task)
         if isinstance(attempt.task, MapTask):
-            mapped = run_map(attempt, facts, job, work_dir, hostname=task.hostname, watch=watch)
+            mapped = run_map(
+                attempt,
+                facts,
+                job,
+                work_dir,
+                hostname=task.hostname,
+                watch=watch,
+                redo=task.redo,
+            )
             return Done(
                 attempt_id=attempt.attempt_id,
                 state=AttemptState.SUCCEEDED,
@@ -150,7 +163,14 @@ class Worker:
         self._begin_fetch(attempt.attempt_id, fetcher)
         try:
             reduced = run_reduce(
-                attempt, facts, job, work_dir, fetcher, hostname=task.hostname, watch=watch
+                attempt,
+                facts,
+                job,
+                work_dir,
+                fetcher,
+                hostname=task.hostname,
+                watch=watch,
+                redo=task.redo,
             )
         finally:
             self._end_fetch(fetcher)
@@ -189,6 +209,17 @@ class Worker:
         with self._shuffle:
             self._fetcher, self._fetching = None, ""
         fetcher.close()
+
+
+def _remove_all_but_logs(task: RunTask) -> None:
+    """What the attempt's start before this one left behind. Raises OSError."""
+    for entry in Path(task.work_dir).iterdir():
+        if str(entry) in (task.stdout_path, task.stderr_path):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _limit_memory(limit_mb: int) -> None:

@@ -31,6 +31,7 @@ from mrmesos.tasktracker.messages import (
     decode_from_worker,
     encode,
 )
+from mrmesos.tasktracker.spans import NOTE_FILE, Note
 from mrmesos.tasktracker.spawn import WORKER_COMMAND, Spawned, mark, spawn_worker
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class _Attempt:
     stderr: Path
     memory_limit: int
     log_limit: int
+    note: Path
     peak: int = 0
     told: bool = False
 
@@ -138,6 +140,7 @@ class WorkerPool:
             stderr=stderr,
             memory_limit=message.memory_limit_mb << 20,
             log_limit=log_limit_kb << 10,
+            note=Path(message.work_dir) / NOTE_FILE,
         )
         self._send(process, message)
 
@@ -185,15 +188,17 @@ class WorkerPool:
         if not gone:
             logger.error("worker %d (pid %d) does not die", process.number, process.pid)
         attempt = process.attempt
-        tail, peak = "", 0
+        tail, peak, at = "", 0, None
         if attempt is not None:
             tail = logs.tails(attempt.stderr, attempt.stdout, logs.FAILED_TAIL_BYTES)
             peak = attempt.peak
+            at = Note.read(attempt.note)
         if not tail:
             own = logs.tail(process.log_path, logs.FAILED_TAIL_BYTES)
             tail = own.decode("utf-8", "replace").rstrip("\n")
         self._keep_log(process.log_path)
-        self._on_event(ev.WorkerExited(process.number, status, log_tail=tail, peak_bytes=peak))
+        exited = ev.WorkerExited(process.number, status, log_tail=tail, peak_bytes=peak, at=at)
+        self._on_event(exited)
 
     def _keep_log(self, path: Path) -> None:
         """Of workers that are gone, only the last few logs stay, and no empty ones."""

@@ -59,9 +59,11 @@ def reduce_attempt(index: int = 0, slot: str = "slot_1", *, job: str = JOB) -> A
     return Attempt(attempt_id=name, job_id=job, slot_id=slot, task=ReduceTask(index))
 
 
-async def until(condition: Callable[[], bool], what: str = "what was waited for") -> None:
-    """Wait for a condition; fails after DEADLINE seconds."""
-    end = time.monotonic() + DEADLINE
+async def until(
+    condition: Callable[[], bool], what: str = "what was waited for", seconds: float = DEADLINE
+) -> None:
+    """Wait for a condition; fails after so many seconds."""
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not come"
         await asyncio.sleep(0.01)
