@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from mrmesos.io.output_dir import TEMPORARY
 from mrmesos.io.retry import retrying
 
 SCHEMES = frozenset({"s3", "s3a"})
@@ -23,6 +24,7 @@ PARTS_MAX = 10_000
 LARGE_AFTER, LARGE_PART_BYTES = 1000, 64 << 20
 """Later parts are larger: 10,000 parts are the most, and so some 590 GB."""
 MARKER = "_job"
+"""Below `_temporary`: a job is at work here. It holds the name of that job, if it has one."""
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -41,11 +43,11 @@ class Uploads:
 
     def __init__(self, fs: Any, output: str) -> None:
         self._fs, self.output = fs, output
-        self.marker = posixpath.join(output, "_temporary", MARKER)
+        self.marker = posixpath.join(output, TEMPORARY, MARKER)
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
         """A file of an attempt, `<output>/_temporary/<attempt>/<name>`, for writing."""
-        inside = posixpath.relpath(path, posixpath.join(self.output, "_temporary"))
+        inside = posixpath.relpath(path, posixpath.join(self.output, TEMPORARY))
         name = inside.partition("/")[2]
         if mode != "wb" or inside.startswith("..") or not name:
             raise ValueError(f"{path}: attempts write files of their own, mode 'wb'")
@@ -61,7 +63,7 @@ class Uploads:
         return str(self._fs.unstrip_protocol(path))
 
     def begin(self) -> None:
-        """The job owns the output from now on, until `_temporary` is removed."""
+        """A job is at work from now on, until `_temporary` is removed."""
         self._fs.pipe_file(self.marker, b"")
 
     def ticket(self, path: str) -> Upload:

@@ -20,6 +20,7 @@ from mrmesos.io.filesystem import InputError, codec_of, open_filesystem, reason,
 from mrmesos.io.formats.planning import check_input, splits_files
 from mrmesos.io.locality import pack_by_host, pieces
 from mrmesos.io.locations import Blocks, locate
+from mrmesos.io.output_dir import PLAN, SUCCESS
 from mrmesos.io.retry import retrying
 
 _MAGIC = frozenset("*?[")
@@ -204,7 +205,7 @@ def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
 
 def _check_committed(uri: str, names: Set[str]) -> None:
     """Refuse what may be half an output: its job died while it was moving files there."""
-    if "_commit.json" in names and "_SUCCESS" not in names:
+    if PLAN in names and SUCCESS not in names:
         raise InputError(
             f"{uri}: is an output whose commit has not ended; wait for its job, or run it again"
         )
