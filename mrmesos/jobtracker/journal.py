@@ -1,13 +1,22 @@
-"""The journal's file: SQLite in WAL mode, one table of records by key.
+"""The journal's file: SQLite, one table of records by key.
 
-Used by one thread, of one process: another JobTracker is refused while this one lives. A write is
-one transaction. It survives the end of the process at once; that of the machine only where `sync`
+Used by one thread, of one process, and a write is one transaction. There are two ways to keep it.
+
+*Alone*, in WAL mode: the file is locked for as long as the process lives, and another JobTracker is
+refused. A write survives the end of the process at once; that of the machine only where `sync`
 was asked for, or once a later write was synced or the file checkpointed. So work may be lost with
 the machine's power, but never the order of what was written.
+
+*Shared*, by JobTrackers on several hosts of which one is elected: WAL needs memory that all share,
+so a rollback journal takes its place, every write is synced, and the file is locked for the time of
+a write only. Who opens it owns it from then on, and each write first looks whether it still does,
+in its transaction: a leader that was deposed without knowing, as it was stopped for a minute, say,
+can change nothing any more, and cannot keep the next from beginning.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,12 +44,22 @@ class JournalError(ValueError):
     """The journal cannot be used; the message names its path and says why."""
 
 
+class JournalInUse(JournalError):
+    """Another process uses it; once that has ended, it can be opened."""
+
+
+class JournalLost(JournalError):
+    """Another JobTracker has opened it since: this one can write no more."""
+
+
 class Journal:
     """The journal in `directory`, which is made (mode 0700) where it is missing."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, shared: bool = False) -> None:
         """Raises JournalError: not ours alone, in use, of another format, or damaged."""
         self.path = directory / FILE
+        self._shared = shared
+        self._token = secrets.token_bytes(16)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             mode = directory.stat().st_mode & 0o777
@@ -61,20 +80,23 @@ class Journal:
             self._open(self._database)
         except sqlite3.Error as problem:
             self.close()
-            used = "locked" in str(problem)
-            why = "another JobTracker uses it" if used else f"it cannot be read: {problem}"
-            raise JournalError(f"{self.path}: {why}") from problem
+            if "locked" in str(problem):
+                raise JournalInUse(f"{self.path}: another JobTracker uses it") from problem
+            raise JournalError(f"{self.path}: it cannot be read: {problem}") from problem
         except BaseException:
             self.close()
             raise
 
     def _open(self, database: sqlite3.Connection) -> None:
-        # Before anything is read: the lock is kept until we end, however we end.
+        # Before anything is read: the lock is kept until we end, however we end. Also where it will
+        # be shared, as it may be in WAL mode until now, and that is not to be read by several.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA journal_mode = {'PERSIST' if self._shared else 'WAL'}")
+        if self._shared:
+            database.execute("PRAGMA locking_mode = NORMAL")
         database.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        database.execute("PRAGMA synchronous = NORMAL")
+        self._sync(database, self._shared)
         database.execute("BEGIN IMMEDIATE")
         found = _pragma(database, "user_version")
         if found == 0:
@@ -89,7 +111,15 @@ class Journal:
                 f"{self.path} has format {found}, and this mrmesos writes {FORMAT}: start the "
                 "release that wrote it, or remove the journal, which forgets its jobs"
             )
+        # From here on nobody else can write, so what `read` finds is the last word.
+        database.execute("CREATE TABLE IF NOT EXISTS owner (token BLOB NOT NULL)")
+        database.execute("DELETE FROM owner")
+        database.execute("INSERT INTO owner VALUES (?)", (self._token,))
         database.execute("COMMIT")
+
+    @staticmethod
+    def _sync(database: sqlite3.Connection, full: bool) -> None:
+        database.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
 
     def read(self) -> list[Record]:
         """All records, by key. Raises JournalError where one makes no sense."""
@@ -109,15 +139,18 @@ class Journal:
         return records
 
     def write(self, writes: Iterable[WriteRecords]) -> None:
-        """Write it all, or nothing. Raises JournalError; it may then be tried again."""
+        """Write it all, or nothing. Raises JournalError; it may then be tried again. JournalLost is
+        for good.
+        """
         database = self._opened()
         writes = list(writes)
-        sync = any(write.sync for write in writes)
+        sync = not self._shared and any(write.sync for write in writes)
         try:
             if sync:
-                database.execute("PRAGMA synchronous = FULL")
+                self._sync(database, full=True)
             database.execute("BEGIN IMMEDIATE")
             try:
+                self._check_owner(database)
                 dropped = self._write(database, writes)
                 database.execute("COMMIT")
             except BaseException:
@@ -126,11 +159,15 @@ class Journal:
                 raise
             finally:
                 if sync:
-                    database.execute("PRAGMA synchronous = NORMAL")
+                    self._sync(database, full=False)
             if dropped:
                 database.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
         except sqlite3.Error as problem:
             raise JournalError(f"{self.path} cannot be written: {problem}") from problem
+
+    def _check_owner(self, database: sqlite3.Connection) -> None:
+        if database.execute("SELECT token FROM owner").fetchone() != (self._token,):
+            raise JournalLost(f"{self.path}: another JobTracker has taken it over")
 
     def _write(self, database: sqlite3.Connection, writes: Iterable[WriteRecords]) -> bool:
         dropped, encode = False, self._encoder.encode

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mrmesos.jobtracker.code_store import CodeStore
-from mrmesos.jobtracker.journal import Journal, JournalError
+from mrmesos.jobtracker.journal import Journal, JournalError, JournalLost
 from mrmesos.jobtracker.records import (
     EndedRecord,
     FrameworkRecord,
@@ -46,9 +46,16 @@ def next_life(records: list[Record], now: float) -> LifeRecord:
 class Ledger:
     """Used by the core's thread, once that runs."""
 
-    def __init__(self, directory: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Raises JournalError."""
-        self._journal = Journal(Path(directory)) if directory else None
+    def __init__(
+        self,
+        directory: str,
+        *,
+        shared: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`shared` among several hosts (journal.py). Raises JournalError."""
+        self._journal = Journal(Path(directory), shared=shared) if directory else None
+        self._shared = shared
         self._sleep = sleep
         self.records: list[Record] = []
         """What was found; emptied once it is used."""
@@ -92,7 +99,11 @@ class Ledger:
             store.pin(job.id, job.spec.uploads())
 
     def check_address(self, address: str) -> None:
-        """TaskTrackers know one address only. Raises JournalError where they would wait in vain."""
+        """TaskTrackers know one address only, unless JobTrackers are elected. Raises JournalError
+        where they would wait in vain.
+        """
+        if self._shared:
+            return
         known = self.life.address
         waiting = sum(isinstance(record, TrackerRecord) for record in self.records)
         if known and waiting and known != address:
@@ -124,7 +135,7 @@ class Ledger:
                 self._journal.write(self._writes)
                 break
             except JournalError as problem:
-                if time.monotonic() >= give_up:
+                if time.monotonic() >= give_up or isinstance(problem, JournalLost):
                     raise
                 logger.error("%s; trying again", problem)
                 self._sleep(PAUSE_SECONDS)

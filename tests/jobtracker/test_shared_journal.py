@@ -1,0 +1,105 @@
+"""A journal that several JobTrackers share: one owns it, and who was deposed can change nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mrmesos.jobtracker import recovery
+from mrmesos.jobtracker.journal import FILE, Journal, JournalError, JournalInUse, JournalLost
+from mrmesos.jobtracker.records import FrameworkRecord, LifeRecord, Record, WriteRecords
+from mrmesos.jobtracker.recovery import Ledger
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def write(journal: Journal, *records: Record) -> None:
+    journal.write([WriteRecords(records)])
+
+
+def framework(journal: Journal) -> list[str]:
+    return [r.framework_id for r in journal.read() if isinstance(r, FrameworkRecord)]
+
+
+def test_who_opens_it_owns_it(directory: Path) -> None:
+    first = Journal(directory, shared=True)
+    write(first, FrameworkRecord("f1"))
+    second = Journal(directory, shared=True)
+    assert framework(second) == ["f1"]
+    for _ in range(2):
+        with pytest.raises(JournalLost, match="taken it over"):
+            write(first, FrameworkRecord("f2"))
+    write(second, FrameworkRecord("f3"))
+    assert framework(second) == ["f3"]
+    first.close()
+    second.close()
+
+
+def test_a_deposed_one_writes_nothing_by_its_end(directory: Path) -> None:
+    first = Journal(directory, shared=True)
+    second = Journal(directory, shared=True)
+    write(second, FrameworkRecord("f"))
+    first.close()
+    write(second, LifeRecord(1, "202611201130"))
+    third = Journal(directory, shared=True)
+    assert len(third.read()) == 2
+    second.close()
+    third.close()
+
+
+def test_one_that_stopped_in_the_midst_of_a_write_is_waited_for(directory: Path) -> None:
+    first = Journal(directory, shared=True)
+    write(first, FrameworkRecord("f"))
+    stopped = sqlite3.connect(directory / FILE, isolation_level=None)
+    stopped.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalInUse):
+        Journal(directory, shared=True)
+    with pytest.raises(JournalError, match="locked"):
+        write(first, FrameworkRecord("g"))
+    stopped.execute("ROLLBACK")
+    stopped.close()
+    write(first, FrameworkRecord("g"))  # it was asked for it, and lost nothing
+    second = Journal(directory, shared=True)
+    assert framework(second) == ["g"]
+    first.close()
+    second.close()
+
+
+def test_it_may_have_been_kept_alone_before_and_after(directory: Path) -> None:
+    alone = Journal(directory)
+    write(alone, FrameworkRecord("f"))
+    with pytest.raises(JournalInUse):
+        Journal(directory, shared=True)
+    alone.close()
+    shared = Journal(directory, shared=True)
+    assert framework(shared) == ["f"]
+    write(shared, FrameworkRecord("g"))
+    assert not list(directory.glob("*-wal"))
+    assert not list(directory.glob("*-shm"))
+    alone = Journal(directory)
+    assert framework(alone) == ["g"]
+    with pytest.raises(JournalError):
+        write(shared, FrameworkRecord("h"))
+    shared.close()
+    alone.close()
+
+
+def test_a_write_of_one_deposed_is_not_tried_again(directory: Path) -> None:
+    def never(seconds: float) -> None:
+        raise AssertionError(f"waits {seconds} s")
+
+    first = Ledger(str(directory), shared=True, sleep=never)
+    first.begin("http://h1:1", "command")
+    second = Ledger(str(directory), shared=True)
+    assert second.life.number == first.life.number + 1
+    first.note(WriteRecords((FrameworkRecord("f"),)))
+    with pytest.raises(JournalLost):
+        first.settle()
+    assert recovery.TRY_SECONDS > 0
+    first.close()
+    second.close()
