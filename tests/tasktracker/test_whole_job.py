@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -17,9 +18,10 @@ from pathlib import Path
 import cloudpickle
 import msgspec
 import psutil
+import pyarrow as pa
 import pytest
 
-from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.api import BatchMapper, Job, Mapper, Reducer, pairs
 from mrmesos.api.formats import TextOutput
 from mrmesos.api.job import class_settings
 from mrmesos.api.split import FileSlice, Split
@@ -78,9 +80,31 @@ class Misbehave(Mapper):
                 subprocess.Popen(["sleep", "600"], start_new_session=True)
             os._exit(0)
 
+        elif line == "hang":
+            time.sleep(600)
+        yield line, 1
+
 
 class MisbehavingJob(Job):
     mapper = Misbehave
+
+
+class MisbehaveInBatches(BatchMapper):
+    def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        lines = batch["value"].to_pylist()
+        if "exit" in lines:
+            os._exit(3)
+        if "segfault" in lines:
+            ctypes.string_at(0)
+        if "hang" in lines:
+            time.sleep(600)
+        if "binary" in lines:
+            raise ValueError("bad record")
+        yield pairs(batch["value"], batch["key"])
+
+
+class MisbehavingBatches(Job):
+    mapper = MisbehaveInBatches
 
 
 def job_facts(output: Path, code: bytes, **conf: str) -> JobFacts:
@@ -168,6 +192,50 @@ def test_misbehaving_user_code_is_named(
                 await ended(popen, tmp_path)
 
     asyncio.run(body())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", [MisbehavingJob, MisbehavingBatches])
+def test_records_that_end_the_worker_are_left_out(
+    agents: list[Server], tmp_path: Path, job: type[Job]
+) -> None:
+    source = tmp_path / "input"
+    lines = [f"fine {number}" for number in range(3000)]
+    bad = {100: "exit", 101: "segfault", 1500: "hang", 2999: "binary"}
+    if job is MisbehavingJob:
+        bad |= {2000: "hog", 2001: "allocate"}
+    for number, what in bad.items():
+        lines[number] = what
+    source.write_text("".join(f"{line}\n" for line in lines))
+    split = Split((FileSlice(str(source), 0, source.stat().st_size),), source.stat().st_size)
+    code, output = cloudpickle.dumps(job()), tmp_path / "out"
+    conf = {"map.memory.mb": "256", "skip.records.max": "6", "task.timeout": "3"}
+
+    async def body() -> None:
+        async with fake_jobtracker() as fake:
+            facts = job_facts(output, code, **conf)
+            spec = msgspec.structs.replace(facts.spec, num_reducers=0)
+            fake.jobs[JOB] = msgspec.structs.replace(facts, spec=spec)
+            fake.code = code
+            OutputCommitter(str(output)).setup_job()
+            with process(agents[0], fake.url, tmp_path) as popen:
+                await until(lambda: bool(agents[0].streams))
+                agents[0].stream().event(launch(attempt(TaskKind.MAP, 0, "slot_0", split)))
+                await until(lambda: bool(fake.reports), "the report", 120)
+                report = next(r for h in fake.heartbeats for r in h.reports)
+                assert report.state is AttemptState.SUCCEEDED, report.error
+                assert report.counters["task"]["SKIPPED_RECORDS"] == len(bad)
+                fake.act(EndSlot("slot_0"), Leave("idle"))
+                await ended(popen, tmp_path)
+
+    asyncio.run(body())
+    OutputCommitter(str(output)).commit_job([attempt_id(JOB, TaskKind.MAP, 0, 0)])
+    found = [line.split("\t")[0] for line in (output / "part-m-00000").read_text().splitlines()]
+    assert found == [line for number, line in enumerate(lines) if number not in bad]
+    [kept] = (output / "_skipped").iterdir()
+    assert [json.loads(line)["value"] for line in kept.read_text().splitlines()] == [
+        bad[number] for number in sorted(bad)
+    ]
 
 
 def test_two_trackers_count_words(agents: list[Server], tmp_path: Path) -> None:
