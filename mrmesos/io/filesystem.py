@@ -18,7 +18,9 @@ from fsspec.implementations.local import LocalFileSystem
 from mrmesos.io.reading import open_remote
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
-_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".xz": "xz"}
+SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4", "xz": ".xz"}
+"""What a file's name ends in, by the compression of all of it."""
+_CODECS = {suffix: codec for codec, suffix in SUFFIXES.items()}
 
 _EXTRAS = {
     "hdfs": "hdfs",

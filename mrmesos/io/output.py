@@ -18,9 +18,9 @@ from mrmesos.api.formats import (
     ParquetOutput,
     TextOutput,
 )
-from mrmesos.io.filesystem import OutputError, reason, uri_of
+from mrmesos.io.filesystem import SUFFIXES, OutputError, reason, uri_of
 from mrmesos.io.line_output import LineWriter
-from mrmesos.io.output_file import SUFFIXES, CountedFile
+from mrmesos.io.output_file import CountedFile
 
 _EXTENSIONS: dict[type, str] = {
     TextOutput: "",
@@ -49,7 +49,8 @@ class Writer(Protocol):
 def file_name(fmt: OutputFormat, kind_letter: str, index: int) -> str:
     """`part-r-00000` of reduce 0, `part-m-00012.parquet` of map 12."""
     suffix = ""
-    if not isinstance(fmt, ArrowOutput | ParquetOutput | OrcOutput):  # these compress within
+    within = isinstance(fmt, ArrowOutput | ParquetOutput | OrcOutput)
+    if fmt.compression != "none" and not within:
         suffix = SUFFIXES[fmt.compression]
     return f"part-{kind_letter}-{index:05d}{_EXTENSIONS[type(fmt)]}{suffix}"
 

@@ -10,9 +10,6 @@ import pyarrow as pa
 
 from mrmesos.io.filesystem import OutputError, reason
 
-SUFFIXES = {"none": "", "gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4", "xz": ".xz"}
-"""What a file's name ends in by the compression of all of it, as `codec_of` reads it back."""
-
 _BUFFER = 1 << 20
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.io.batches import fixed_width_rows
-from mrmesos.io.schema import is_bytes, is_pickled, is_text
+from mrmesos.io.schema import is_bytes, is_list, is_pickled, is_text
 
 _BYTES_AT_ONCE = 256 << 20
 _PLAIN_YEARS = (datetime.datetime(1000, 1, 1), datetime.datetime(9999, 1, 1))  # of four digits
@@ -246,11 +246,5 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_list(kind)
-        or types.is_large_list(kind)
-        or types.is_fixed_size_list(kind)
-        or types.is_list_view(kind)
-        or types.is_large_list_view(kind)
-    )
+    """Views too, which only files of others hold."""
+    return is_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)

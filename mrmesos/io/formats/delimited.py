@@ -16,7 +16,7 @@ from mrmesos.api.formats import CsvInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.filesystem import InputError
 from mrmesos.io.formats.planning import splits_files
-from mrmesos.io.formats.rows import BadRows, Lines, Parsing, arrow_says, left_out
+from mrmesos.io.formats.rows import BadRows, Lines, Parsing, arrow_says, tables
 from mrmesos.io.formats.types import types_of
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.lines import NEWLINE, Block, Positions, Source, line_blocks, line_spans, too_long
@@ -31,18 +31,7 @@ def read_csv(split: Split, fmt: CsvInput, *, batch_bytes: int = 1 << 20) -> Iter
     for piece in split.slices:
         names, blocks = _headed(piece, fmt, batch_bytes)
         parsing = Parsing(_Parser.of(piece.uri, fmt, names, types).parse, fmt.on_error)
-        for block in blocks:
-            lines = Lines(block)
-            for first, last, columns in parsing.over(lines):
-                keys = pa.array(lines.places(first, last))
-                yield InputBatch(
-                    piece.uri,
-                    pa.RecordBatch.from_arrays([keys, columns.to_struct_array()], ["key", "value"]),
-                    table=True,
-                    stored=lines.stored(first, last),
-                    skipped=parsing.take_skipped(),
-                )
-            yield from left_out(piece.uri, parsing)
+        yield from tables(piece.uri, blocks, parsing)
 
 
 def _headed(piece: FileSlice, fmt: CsvInput, batch_bytes: int) -> tuple[list[str], Iterator[Block]]:

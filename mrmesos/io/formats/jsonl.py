@@ -11,7 +11,7 @@ import pyarrow.json as pajson
 
 from mrmesos.api.formats import JsonLinesInput
 from mrmesos.api.split import Split
-from mrmesos.io.formats.rows import BadRows, Lines, Parsing, arrow_says, left_out
+from mrmesos.io.formats.rows import BadRows, Lines, Parsing, arrow_says, left_out, tables
 from mrmesos.io.formats.types import types_of
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.lines import line_blocks
@@ -37,18 +37,8 @@ def read_json_lines(
 
     parsing = Parsing(parse, fmt.on_error)
     for piece in split.slices:
-        for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
-            lines = Lines(block, strip=True)
-            for first, last, columns in parsing.over(lines):
-                keys = pa.array(lines.places(first, last))
-                yield InputBatch(
-                    piece.uri,
-                    pa.RecordBatch.from_arrays([keys, columns.to_struct_array()], ["key", "value"]),
-                    table=True,
-                    stored=lines.stored(first, last),
-                    skipped=parsing.take_skipped(),
-                )
-            yield from left_out(piece.uri, parsing)
+        blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes)
+        yield from tables(piece.uri, blocks, parsing, strip=True)
 
 
 def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[InputBatch]:

@@ -16,10 +16,10 @@ from mrmesos.api.formats import (
     TextInput,
     WholeFileInput,
 )
-from mrmesos.io.filesystem import InputError, OutputError
+from mrmesos.io.filesystem import SUFFIXES, InputError, OutputError
 
 _BYTES_MAX = 1 << 30
-_WHOLE_FILE_CODECS = ("none", "gzip", "bz2", "zstd", "lz4", "xz")
+_WHOLE_FILE_CODECS = ("none", *SUFFIXES)
 _CODECS: dict[type, tuple[str, ...]] = {
     ArrowOutput: ("none", "lz4", "zstd"),
     ParquetOutput: ("none", "snappy", "gzip", "brotli", "lz4", "zstd"),

@@ -6,7 +6,7 @@ parsed in halves, these in halves, and so on: a bad line costs some twenty calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -115,6 +115,24 @@ class Parsing(Generic[T]):
             f"{lines.uri}: the row at offset {place} cannot be read: {exc}; mend it, or leave such "
             'rows out with on_error="skip" of the input format'
         )
+
+
+def tables(
+    uri: str, blocks: Iterable[Block], parsing: Parsing[pa.RecordBatch], *, strip: bool = False
+) -> Iterator[InputBatch]:
+    """The good rows of a file's blocks as a struct column. Raises InputError, as `Parsing.over`."""
+    for block in blocks:
+        lines = Lines(block, strip=strip)
+        for first, last, columns in parsing.over(lines):
+            keys = pa.array(lines.places(first, last))
+            yield InputBatch(
+                uri,
+                pa.RecordBatch.from_arrays([keys, columns.to_struct_array()], [KEY, VALUE]),
+                table=True,
+                stored=lines.stored(first, last),
+                skipped=parsing.take_skipped(),
+            )
+        yield from left_out(uri, parsing)
 
 
 def left_out(uri: str, parsing: Parsing[Any]) -> Iterator[InputBatch]:
