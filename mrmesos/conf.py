@@ -312,6 +312,15 @@ JOBTRACKER_STATE_DIR = _setting(
     "nowhere, and jobs end with it.",
     scope="jobtracker",
 )
+JOBTRACKER_ZK_SESSION_SECONDS = _setting(
+    "jobtracker.zk.session.seconds",
+    10.0,
+    "seconds",
+    "With `--zk`: a leading JobTracker that ZooKeeper has not heard of for so long is succeeded by "
+    "another. Within what ZooKeeper's servers allow: 4 to 40 s, unless they are told otherwise.",
+    minimum=1.0,
+    scope="jobtracker",
+)
 JOBTRACKER_TOKEN_FILE = _setting(
     "jobtracker.token.file",
     "",

@@ -1,0 +1,166 @@
+"""Standing for election: one ephemeral node, and who creates it leads for as long as it is there.
+
+A leader that hears nothing of ZooKeeper steps down *before* its session expires there and another
+is elected: kazoo notices a dead connection after at most two thirds of the session's time, and one
+third is left to come back. A process that was stopped meanwhile cannot act in time; it is held off
+by the journal, which knows its owner.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import KazooException, NodeExistsError
+from kazoo.security import make_acl, make_digest_acl
+
+from mrmesos.election.place import DIRECTORY, LEADER, Place
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 15.0
+LOOK_SECONDS = 5.0
+"""A standby looks again so often, should it have missed that the leader is gone."""
+PAUSE_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+
+class ElectionError(Exception):
+    """This process cannot stand for election; the message says why."""
+
+
+class Candidate:
+    """`stand()`, `wait()` until elected, lead, and `withdraw()`."""
+
+    def __init__(
+        self, place: Place, session_seconds: float, deposed: Callable[[str], None]
+    ) -> None:
+        """`deposed` is called, in some thread, once a leader must act no more; it says why."""
+        self._place = place
+        self._deposed = deposed
+        self._grace = session_seconds / 3
+        self._lock = threading.Lock()
+        self._leading = False
+        self._timer: threading.Timer | None = None
+        self._acl: list[Any] | None = None
+        auth = []
+        if place.credentials:
+            user, _, password = place.credentials.partition(":")
+            auth = [("digest", place.credentials)]
+            own = make_digest_acl(user, password, all=True)
+            self._acl = [own, make_acl("world", "anyone", read=True)]
+        self._client = KazooClient(hosts=place.hosts, timeout=session_seconds, auth_data=auth)
+        self._client.add_listener(self._changed)
+
+    def stand(self, directory: str) -> None:
+        """Connect; `directory` names what all candidates must share. Raises ElectionError."""
+        client, node = self._client, self._place.node(DIRECTORY)
+        try:
+            client.start(CONNECT_SECONDS)
+            client.ensure_path(self._place.path, acl=self._acl)
+            try:
+                client.create(node, directory.encode(), acl=self._acl)
+            except NodeExistsError:
+                known, _ = client.get(node)
+                if bytes(known) != directory.encode():
+                    raise ElectionError(
+                        f"the JobTrackers at {self._place.url} share another state directory than "
+                        f"this one; where that was given up for good, remove {node} in ZooKeeper"
+                    ) from None
+        except (KazooException, client.handler.timeout_exception) as problem:
+            words = str(problem) or type(problem).__name__
+            raise ElectionError(f"ZooKeeper at {self._place.hosts}: {words}") from problem
+
+    def wait(self) -> None:
+        """Return once this process leads."""
+        told = False
+        while True:
+            gone = threading.Event()
+            pause = PAUSE_SECONDS
+            try:
+                if self._try(gone):
+                    logger.info("elected at %s", self._place.url)
+                    return
+                if not told:
+                    logger.info("another JobTracker leads at %s; standing by", self._place.url)
+                told, pause = True, LOOK_SECONDS
+            except (KazooException, self._client.handler.timeout_exception) as problem:
+                logger.warning("ZooKeeper: %s; trying again", str(problem) or type(problem))
+            self._leading = False
+            gone.wait(pause)
+
+    def _try(self, gone: threading.Event) -> bool:
+        """Whether we lead; `gone` is set once who does instead is gone."""
+        node = self._place.node(LEADER)
+        try:
+            self._client.create(node, b"", ephemeral=True, acl=self._acl)
+        except NodeExistsError:
+            logger.debug("%s is there already", node)  # by us, where an answer was lost
+        self._leading = True  # what `_changed` is told from now on counts
+        return self._owned(lambda _: gone.set())
+
+    def _owned(self, watch: Callable[[object], None] | None = None) -> bool:
+        asked = self._client.exists_async(self._place.node(LEADER), watch=watch)
+        stat = asked.get(timeout=ANSWER_SECONDS)  # or it waits for as long as ZooKeeper is away
+        if stat is None and watch is not None:
+            watch(None)
+        session = self._client.client_id
+        return stat is not None and session is not None and stat.ephemeralOwner == session[0]
+
+    def publish(self, url: str) -> None:
+        """Tell all where the leader listens. Raises ElectionError where it leads no more."""
+        try:
+            if self._owned():
+                # Of the version that we made: should another lead by now, its URL stays.
+                self._client.set(self._place.node(LEADER), url.encode(), version=0)
+                return
+            problem = "another JobTracker leads"
+        except (KazooException, self._client.handler.timeout_exception) as raised:
+            problem = str(raised) or type(raised).__name__
+        raise ElectionError(f"cannot publish {url}: {problem}")
+
+    def leads(self) -> bool:
+        """Whether ZooKeeper says, now, that this process leads."""
+        try:
+            return self._leading and self._owned()
+        except (KazooException, self._client.handler.timeout_exception) as problem:
+            logger.warning("ZooKeeper: %s", str(problem) or type(problem))
+            return False
+
+    def withdraw(self) -> None:
+        """End the session, and so the candidacy or leadership: another may lead at once."""
+        self._leading = False
+        self._stop_timer()
+        self._client.stop()
+        self._client.close()
+
+    # In kazoo's thread, or the timer's.
+
+    def _changed(self, state: str) -> None:
+        self._stop_timer()
+        if not self._leading:
+            return
+        if state == KazooState.LOST:
+            self._depose("its session with ZooKeeper has expired")
+        elif state == KazooState.SUSPENDED:
+            logger.warning("ZooKeeper is away; leading for %.1f s more", self._grace)
+            away = f"ZooKeeper was away for {self._grace:.1f} s"
+            timer = threading.Timer(self._grace, self._depose, (away,))
+            timer.daemon = True
+            with self._lock:
+                self._timer = timer
+            timer.start()
+
+    def _depose(self, why: str) -> None:
+        if self._leading:
+            self._leading = False
+            self._deposed(why)
+
+    def _stop_timer(self) -> None:
+        with self._lock:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()

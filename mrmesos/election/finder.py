@@ -1,0 +1,39 @@
+"""The leader's URL, as it stands in ZooKeeper."""
+
+from __future__ import annotations
+
+from mrmesos.election.place import LEADER, Place
+
+FIND_SECONDS = 5.0
+
+
+class NoLeader(Exception):
+    """Nobody leads at the moment, or ZooKeeper does not answer; the message says which."""
+
+
+def find_leader(place: Place, timeout: float = FIND_SECONDS) -> str:
+    """Where the JobTracker that leads is: `http://host:port` or `https://…`. Raises NoLeader.
+
+    It connects for this one question: who asks it has a JobTracker and needs ZooKeeper no more.
+    """
+    from kazoo.client import KazooClient  # only those who need it wait for its import
+    from kazoo.exceptions import KazooException, NoNodeError
+
+    client = KazooClient(hosts=place.hosts, timeout=timeout)
+    try:
+        client.start(timeout)
+        data, _ = client.get(place.node(LEADER))
+    except NoNodeError:
+        raise NoLeader(f"no JobTracker leads at {place.url}") from None
+    except (KazooException, client.handler.timeout_exception) as problem:
+        words = str(problem) or type(problem).__name__
+        raise NoLeader(f"ZooKeeper at {place.hosts} does not answer: {words}") from problem
+    finally:
+        client.stop()
+        client.close()
+    url = bytes(data).decode("utf-8", "replace")
+    if not url:
+        raise NoLeader(f"the JobTracker elected at {place.url} does not listen yet")
+    if not url.startswith(("http://", "https://")):
+        raise NoLeader(f"{url[:100]!r} at {place.url} is no address of a JobTracker")
+    return url

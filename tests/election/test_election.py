@@ -1,0 +1,144 @@
+"""Election by a real ZooKeeper: one leads, its end is noticed, and all find who it is."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mrmesos.election.candidate import Candidate, ElectionError
+from mrmesos.election.finder import NoLeader, find_leader
+from mrmesos.election.place import Place
+from tests.zookeeper import ZooKeeper, zookeeper_process
+
+pytestmark = pytest.mark.slow
+DEADLINE = 30.0
+SESSION = 2.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    with zookeeper_process(tmp_path_factory.mktemp("zk") / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def place(server: ZooKeeper, request: pytest.FixtureRequest) -> Place:
+    return Place.parse(f"zk://{server.address}/{request.node.name}")
+
+
+class Standing:
+    """A candidate, and the thread that waits for its election."""
+
+    def __init__(self, place: Place, directory: str = "d") -> None:
+        self.elected, self.deposed = threading.Event(), threading.Event()
+        self.why = ""
+        self.candidate = Candidate(place, SESSION, self._depose)
+        self.candidate.stand(directory)
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        self.candidate.wait()
+        self.elected.set()
+
+    def _depose(self, why: str) -> None:
+        self.why = why
+        self.deposed.set()
+
+
+@contextmanager
+def standing(place: Place) -> Iterator[Standing]:
+    one = Standing(place)
+    try:
+        yield one
+    finally:
+        one.candidate.withdraw()
+
+
+def test_one_leads_and_another_follows(place: Place) -> None:
+    with standing(place) as first:
+        assert first.elected.wait(DEADLINE)
+        with pytest.raises(NoLeader, match="does not listen yet"):
+            find_leader(place)
+        first.candidate.publish("http://h1:1")
+        assert find_leader(place) == "http://h1:1"
+        with standing(place) as second:
+            assert first.candidate.leads()
+            assert not second.candidate.leads()
+            with pytest.raises(ElectionError, match="another"):
+                second.candidate.publish("http://h2:1")
+            assert not second.elected.is_set()
+            first.candidate.withdraw()
+            assert second.elected.wait(DEADLINE)
+            second.candidate.publish("https://h2:1")
+            assert find_leader(place) == "https://h2:1"
+        assert not first.deposed.is_set(), "who goes by itself was not deposed"
+    with pytest.raises(NoLeader, match="no JobTracker leads"):
+        find_leader(place)
+
+
+def test_all_candidates_share_a_directory(place: Place) -> None:
+    with standing(place), pytest.raises(ElectionError, match="another state directory"):
+        Standing(place, "elsewhere")
+
+
+def test_only_candidates_may_write_where_there_is_a_password(place: Place) -> None:
+    from kazoo.client import KazooClient
+    from kazoo.exceptions import NoAuthError
+
+    hosts, path = place.hosts, place.path
+    with standing(Place(hosts, path, "user:secret")) as first:
+        assert first.elected.wait(DEADLINE)
+        first.candidate.publish("http://h1:1")
+        assert find_leader(place) == "http://h1:1"
+        stranger = KazooClient(hosts)
+        stranger.start(DEADLINE)
+        try:
+            with pytest.raises(NoAuthError):
+                stranger.set(f"{path}/leader", b"http://stranger")
+            with pytest.raises(NoAuthError):
+                stranger.create(f"{path}/other")
+        finally:
+            stranger.stop()
+            stranger.close()
+
+
+def test_a_leader_that_zookeeper_is_silent_to_steps_down(tmp_path: Path) -> None:
+    with zookeeper_process(tmp_path / "zk") as server:
+        place = Place.parse(f"zk://{server.address}/x")
+        with standing(place) as first:
+            assert first.elected.wait(DEADLINE)
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                assert first.deposed.wait(DEADLINE)
+                assert "away" in first.why
+                assert not first.candidate.leads()
+                begin = time.monotonic()
+                with pytest.raises(NoLeader, match="does not answer"):
+                    find_leader(place, 0.5)
+                assert time.monotonic() - begin < DEADLINE
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_standby_outlives_zookeeper(tmp_path: Path) -> None:
+    with zookeeper_process(tmp_path / "zk") as server:
+        place = Place.parse(f"zk://{server.address}/x")
+        with standing(place) as first, standing(place) as second:
+            assert first.elected.wait(DEADLINE)
+            server.kill()
+            assert first.deposed.wait(DEADLINE)
+            first.candidate.withdraw()
+            server.restart()
+            assert second.elected.wait(DEADLINE)
+            assert not second.deposed.is_set()
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    with pytest.raises(NoLeader, match="does not answer"):
+        find_leader(Place.parse("zk://127.0.0.1:1/x"), 0.5)
