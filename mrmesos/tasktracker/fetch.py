@@ -14,6 +14,7 @@ from __future__ import annotations
 import http.client
 import io
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ MAPS_PER_REQUEST = 1_000
 _CHUNK = 1 << 20
 _HEADER_MAX = 64 << 10
 _WAIT_MAX = 10.0
+_PATIENCE = 4
+"""A MiB, or what is left of a segment, may take so many times the longest silence."""
 
 
 class FetchError(Exception):
@@ -51,6 +54,40 @@ class FetchError(Exception):
 
 class Closed(Exception):
     """The fetcher was closed while it waited."""
+
+
+class _Damaged(Exception):
+    """A segment came whole, but is not what was written."""
+
+
+_BROKEN = (FetchError, OSError, http.client.HTTPException, msgspec.MsgspecError)
+"""What an answer breaks off with."""
+
+
+class _Tries:
+    """Tries at one tracker's map outputs: they end with so many in a row that bring nothing.
+
+    An output at which so many broke off, or that came damaged so often, is given up by itself;
+    until then the others go first, so that one bad block of a disk costs one map.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._failed: dict[str, int] = {}
+        self.barren = 0
+
+    def used_up(self, _state: tenacity.RetryCallState) -> bool:
+        """Whether to try no more."""
+        return self.barren >= self._limit
+
+    def failed_at(self, output: MapOutput) -> bool:
+        """A try failed at this one; whether to give it up."""
+        count = self._failed[output.attempt_id] = self._failed.get(output.attempt_id, 0) + 1
+        return count >= self._limit
+
+    def in_order(self, outputs: list[MapOutput]) -> list[MapOutput]:
+        """Those that came to no harm first."""
+        return sorted(outputs, key=lambda output: self._failed.get(output.attempt_id, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +239,15 @@ class Fetcher:
 
     def _fetch_all(self, url: str, outputs: list[MapOutput], path: Path) -> None:
         """Fetch these from one tracker, trying again; what does not come is marked as failed."""
+        tries = _Tries(self._tries)
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._tries),
+            stop=tries.used_up,
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=5.0),
             retry=tenacity.retry_if_exception_type(FetchError),
             sleep=self._sleep,
         )
         try:
-            retrying(self._fetch, url, outputs, path)
+            retrying(self._fetch, url, outputs, path, tries)
         except tenacity.RetryError:
             for output in self._still_wanted(outputs):
                 self._fail(output)
@@ -225,17 +263,18 @@ class Fetcher:
                 self._failed[output.map_index] = output.attempt_id
                 self._state.notify_all()
 
-    def _fetch(self, url: str, outputs: list[MapOutput], path: Path) -> None:
+    def _fetch(self, url: str, outputs: list[MapOutput], path: Path, tries: _Tries) -> None:
         """One request for what is still wanted. Raises FetchError where it breaks off."""
-        wanted = self._still_wanted(outputs)
+        wanted = tries.in_order(self._still_wanted(outputs))
         if not wanted or self._closed.is_set():
             return
+        tries.barren += 1
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(
             parts.hostname or "", parts.port, timeout=self._timeout
         )
         try:
-            self._exchange(connection, parts.path.rstrip("/"), wanted, path)
+            self._exchange(connection, parts.path.rstrip("/"), wanted, path, tries)
         except (OSError, http.client.HTTPException, msgspec.MsgspecError) as exc:
             if isinstance(exc, OSError) and exc.filename is not None:
                 raise  # our own disk, not the tracker
@@ -249,6 +288,7 @@ class Fetcher:
         base: str,
         wanted: list[MapOutput],
         path: Path,
+        tries: _Tries,
     ) -> None:
         body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in wanted]))
         connection.request("POST", base + self._path, body, self._headers)
@@ -256,14 +296,31 @@ class Fetcher:
         if response.status != 200:
             said = response.read(500).decode("utf-8", "replace")
             raise FetchError(f"{connection.host}: status {response.status}: {said}")
+        damaged = None
         for output in wanted:
-            line = response.readline(_HEADER_MAX)
-            header = msgspec.json.decode(line, type=FrameHeader)
-            if header.attempt_id != output.attempt_id:
-                raise FetchError(f"{connection.host}: sent {header.attempt_id} out of order")
-            if header.status != "ok":
-                self._fail(output)  # it knows; asking again would not change that
-                continue
+            try:
+                self._one(response, output, path)
+                tries.barren = 0
+            except (_Damaged, *_BROKEN) as exc:
+                if tries.failed_at(output):
+                    self._fail(output)
+                if not isinstance(exc, _Damaged):
+                    raise
+                damaged = exc  # where the next segment begins is known all the same
+        if damaged is not None:
+            raise FetchError(f"{connection.host}: {damaged}")
+
+    def _one(self, response: http.client.HTTPResponse, output: MapOutput, path: Path) -> None:
+        """The next frame of an answer. Raises _Damaged, and _BROKEN where nothing can follow."""
+        line = response.readline(_HEADER_MAX)
+        header = msgspec.json.decode(line, type=FrameHeader)
+        if header.attempt_id != output.attempt_id:
+            raise FetchError(f"{header.attempt_id} was sent out of order")
+        if header.status != "ok":
+            self._fail(output)  # it knows; asking again would not change that
+        elif header.length < 0 or (header.length > 0) != (header.rows > 0):
+            raise FetchError(f"{header.rows} rows in {header.length} bytes")
+        else:
             self._receive(response, header, output, path)
 
     def _receive(
@@ -307,11 +364,16 @@ class Fetcher:
         self, response: http.client.HTTPResponse, length: int, crc32: int
     ) -> Iterator[bytes]:
         found = 0
-        left = length
+        left = due = length
+        deadline = 0.0
         while left:
             if self._closed.is_set():
                 raise Closed("the fetch of map output was given up")
-            chunk = response.read(min(left, _CHUNK))
+            if left <= due:  # the next stretch
+                due, deadline = left - _CHUNK, time.monotonic() + _PATIENCE * self._timeout
+            elif time.monotonic() > deadline:
+                raise FetchError(f"less than 1 MiB in {_PATIENCE * self._timeout:g} s")
+            chunk = response.read1(min(left, _CHUNK))
             if not chunk:
                 raise FetchError(f"the answer ended {left:,} bytes early")
             found = zlib.crc32(chunk, found)
@@ -320,7 +382,7 @@ class Fetcher:
                 self._bytes += len(chunk)
             yield chunk
         if found != crc32:
-            raise FetchError("a segment's checksum does not match")
+            raise _Damaged("a segment's checksum does not match")
 
     def _into_memory(self, response: http.client.HTTPResponse, length: int, crc32: int) -> bytes:
         return b"".join(self._chunks(response, length, crc32))
