@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mrmesos.minimesos.containers import Container, base_environment, command_variables
+from mrmesos.minimesos import starting
 from mrmesos.minimesos.executors import (
     Executor,
     Runner,
@@ -21,9 +21,8 @@ from mrmesos.minimesos.executors import (
     Why,
     command_result,
     duration,
-    executor_environment,
 )
-from mrmesos.minimesos.records import Clock, MasterPort, Stream, status_update
+from mrmesos.minimesos.records import Clock, MasterPort, Stream, capable, dropped, status_update
 from mrmesos.minimesos.resources import Json
 from mrmesos.minimesos.updates import UpdateManager
 
@@ -69,66 +68,11 @@ class Agent:
 
     def launch(self, framework: Json, task: Json, executor: Json | None) -> None:
         """Run a task, in its executor or, without one, as a command."""
-        self._launch(framework, [task], executor, task["task_id"]["value"])
+        starting.launch(self, framework, [task], executor, task["task_id"]["value"])
 
     def launch_group(self, framework: Json, tasks: list[Json], executor: Json) -> None:
         """Run tasks that live and die together."""
-        self._launch(framework, tasks, executor, "")
-
-    def _launch(self, framework: Json, tasks: list[Json], info: Json | None, task_id: str) -> None:
-        executor_id = info["executor_id"]["value"] if info is not None else task_id
-        executor = self.executors.get((framework["id"]["value"], executor_id))
-        if executor is None:
-            executor = self._start(framework, executor_id, info, tasks[0])
-        if executor.state is State.TERMINATING:
-            aware = any(
-                one.get("type") == "PARTITION_AWARE" for one in framework.get("capabilities", [])
-            )
-            for task in tasks:
-                self._own_update(
-                    executor,
-                    task["task_id"]["value"],
-                    "TASK_DROPPED" if aware else "TASK_LOST",
-                    Why("REASON_EXECUTOR_TERMINATED", "Executor terminating/terminated"),
-                )
-            return
-        executor.queued.append(tasks)
-        if executor.state is State.RUNNING:
-            self._send_queued(executor)
-
-    def _start(self, framework: Json, executor_id: str, info: Json | None, task: Json) -> Executor:
-        framework_id = framework["id"]["value"]
-        container_id = str(uuid.uuid4())
-        sandbox = self.work_dir.joinpath(
-            *("slaves", self.id, "frameworks", framework_id),
-            *("executors", executor_id, "runs", container_id),
-        )
-        container = Container(container_id, sandbox)
-        executor = Executor(framework, executor_id, info, container)
-        self.executors[framework_id, executor_id] = executor
-        command = info["command"] if info is not None else task["command"]
-        environment = base_environment()
-        environment |= executor_environment(
-            executor,
-            agent_id=self.id,
-            address=self.address,
-            sandbox=sandbox,
-            grace=self.grace.shutdown,
-        )
-        environment |= command_variables(command)
-        if info is not None:
-            late = partial(self._registration_timeout, executor)
-            executor.timers.append(self.clock.after(self.grace.registration, late))
-        self.runner.start(
-            container,
-            command,
-            environment,
-            command.get("user") or framework.get("user"),
-            started=partial(self._started, executor),
-            exited=partial(self._exited, executor),
-            failed=partial(self._failed, executor),
-        )
-        return executor
+        starting.launch(self, framework, tasks, executor, "")
 
     def kill(self, framework_id: str, task_id: str, policy: Json | None) -> None:
         """Ask the executor to end a task; one that it never got ends here."""
@@ -139,7 +83,7 @@ class Agent:
                     "REASON_TASK_KILLED_DURING_LAUNCH", "Killed before delivery to the executor"
                 )
                 for task in group:
-                    self._own_update(executor, task["task_id"]["value"], "TASK_KILLED", why)
+                    self.own_update(executor, task["task_id"]["value"], "TASK_KILLED", why)
                 if not executor.ever_sent and not executor.queued:
                     self._shut(executor)
                 return
@@ -234,7 +178,7 @@ class Agent:
         for one in call.get("unacknowledged_updates", []):
             self.update(executor, one["status"])
         self._drop_unknown(executor, call.get("unacknowledged_tasks", []))
-        self._send_queued(executor)
+        self.send_queued(executor)
         self._beat(executor, stream)
 
     def _drop_unknown(self, executor: Executor, known: list[Json]) -> None:
@@ -242,12 +186,8 @@ class Agent:
         seen = {task["task_id"]["value"] for task in known}
         for task_id in [t for t, s in executor.states.items() if s == "TASK_STAGING"]:
             if task_id not in seen:
-                aware = any(
-                    one.get("type") == "PARTITION_AWARE"
-                    for one in executor.framework.get("capabilities", [])
-                )
                 why = Why("REASON_AGENT_RESTARTED", "Task launched during agent restart")
-                self._own_update(executor, task_id, "TASK_DROPPED" if aware else "TASK_LOST", why)
+                self.own_update(executor, task_id, dropped(executor.framework), why)
 
     def restarted(self, recovered: Callable[[], None]) -> None:
         """This agent's port is open again: its executors have a moment to come back before it
@@ -305,9 +245,10 @@ class Agent:
         """A message for the scheduler."""
         self.master.executor_message(self.id, executor.framework_id, executor.id, data)
 
-    # -- inside -------------------------------------------------------------------------------
+    # -- inside, and for `starting` -----------------------------------------------------------
 
-    def _send_queued(self, executor: Executor) -> None:
+    def send_queued(self, executor: Executor) -> None:
+        """What waits for the executor goes to it."""
         groups, executor.queued = executor.queued, []
         for group in groups:
             for task in group:
@@ -320,7 +261,7 @@ class Agent:
                 tasks = {"task_group": {"tasks": group}}
                 _send(executor, {"type": "LAUNCH_GROUP", "launch_group": tasks})
 
-    def _own_update(
+    def own_update(
         self, executor: Executor, task_id: str, state: str, why: Why | None, message: str = ""
     ) -> None:
         """An update by the agent, or by a command task's stand-in (`why` is None)."""
@@ -342,7 +283,8 @@ class Agent:
             status["container_status"] = executor.container_status(self.address.partition(":")[0])
         self.updates.add(executor.framework_id, status)
 
-    def _registration_timeout(self, executor: Executor) -> None:
+    def registration_timeout(self, executor: Executor) -> None:
+        """The executor had its time to subscribe."""
         if executor.state is State.REGISTERING:
             late = f"Executor did not register within {duration(self.grace.registration)}"
             executor.why = Why("REASON_EXECUTOR_REGISTRATION_TIMEOUT", late)
@@ -369,25 +311,25 @@ class Agent:
         policy = policy or task.get("kill_policy") or {}
         nanoseconds = (policy.get("grace_period") or {}).get("nanoseconds")
         grace = KILL_GRACE if nanoseconds is None else nanoseconds / 1e9
-        capabilities = executor.framework.get("capabilities", [])
-        if any(one.get("type") == "TASK_KILLING_STATE" for one in capabilities):
-            self._own_update(executor, executor.id, "TASK_KILLING", None)
+        if capable(executor.framework, "TASK_KILLING_STATE"):
+            self.own_update(executor, executor.id, "TASK_KILLING", None)
         self.runner.terminate(executor.container)
         if executor.pid is None:
             self.runner.destroy(executor.container)
         late = partial(self.runner.destroy, executor.container)
         executor.timers.append(self.clock.after(grace, late))
 
-    def _started(self, executor: Executor, pid: int) -> None:
+    def started(self, executor: Executor, pid: int) -> None:
+        """The process runs."""
         executor.pid = pid
         if executor.info is None:
             executor.state = State.RUNNING
             (task,) = executor.queued.pop()
             executor.tasks[executor.id] = task
-            self._own_update(executor, executor.id, "TASK_STARTING", None)
-            self._own_update(executor, executor.id, "TASK_RUNNING", None)
+            self.own_update(executor, executor.id, "TASK_STARTING", None)
+            self.own_update(executor, executor.id, "TASK_RUNNING", None)
 
-    def _exited(self, executor: Executor, status: int) -> None:
+    def exited(self, executor: Executor, status: int) -> None:
         """The process is over; what it was doing failed with it."""
         executor.stop_timers()
         del self.executors[executor.framework_id, executor.id]
@@ -395,21 +337,21 @@ class Agent:
             executor.stream.close()
         if executor.info is None and executor.why is None:
             state, message = command_result(status, executor.killed)
-            self._own_update(executor, executor.id, state, None, message)
+            self.own_update(executor, executor.id, state, None, message)
         else:
             framework_id = executor.framework_id
             self.master.executor_exited(self.id, framework_id, executor.id, status)
             why = executor.why or Why("REASON_EXECUTOR_TERMINATED", "Executor terminated")
             left = [task["task_id"]["value"] for group in executor.queued for task in group]
             for task_id in [*executor.tasks, *left]:
-                self._own_update(executor, task_id, "TASK_FAILED", why)
+                self.own_update(executor, task_id, "TASK_FAILED", why)
         if not self._of(executor.framework_id):
             self.gone.discard(executor.framework_id)
 
-    def _failed(self, executor: Executor, message: str) -> None:
+    def failed(self, executor: Executor, message: str) -> None:
         """There never was a process."""
         executor.why = Why("REASON_CONTAINER_LAUNCH_FAILED", message)
-        self._exited(executor, -1)
+        self.exited(executor, -1)
 
 
 def _send(executor: Executor, event: Json) -> None:

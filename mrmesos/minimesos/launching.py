@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrmesos.minimesos.allocator import DEFAULT_REFUSE_SECONDS
-from mrmesos.minimesos.records import AgentRecord, Framework, Offer, Task, status_update
+from mrmesos.minimesos.records import AgentRecord, Framework, Offer, Task, dropped, status_update
 from mrmesos.minimesos.resources import Json, Resources, from_json
 from mrmesos.minimesos.validation import give_role, resources_of_launch, validate_task
 
@@ -59,7 +59,7 @@ def accept(master: Master, framework: Framework, call: Json) -> None:
             mine = master.offers.get(one)
             if mine is not None and mine.framework_id == framework.id:
                 master.discard(mine)
-        lost = "TASK_DROPPED" if framework.capable("PARTITION_AWARE") else "TASK_LOST"
+        lost = dropped(framework.info)
         message = f"Task launched with invalid offers: {error}"
         for task in _all_tasks(operations):
             _refuse(master, framework, task, lost, "REASON_INVALID_OFFERS", message)
@@ -96,7 +96,7 @@ def _refuse(
         reason=reason,
         message=message,
     )
-    framework.send({"type": "UPDATE", "update": {"status": status}})
+    framework.send_update(status)
 
 
 def _perform(

@@ -81,7 +81,11 @@ class Maintenance:
 
 def unavailability(master: Master, agent: AgentRecord) -> Json | None:
     """When the agent's machine is to be away, by the schedule."""
-    return master.maintenance.machines.get(MachineId(agent.hostname.lower(), agent.ip))
+    return master.maintenance.machines.get(_machine(agent))
+
+
+def _machine(agent: AgentRecord) -> MachineId:
+    return MachineId(agent.hostname.lower(), agent.ip)
 
 
 def post(master: Master, body: Json) -> None:
@@ -94,7 +98,7 @@ def post(master: Master, body: Json) -> None:
     maintenance = master.maintenance
     before, maintenance.machines, maintenance.schedule = maintenance.machines, machines, schedule
     for agent in master.agents.values():
-        machine = MachineId(agent.hostname.lower(), agent.ip)
+        machine = _machine(agent)
         if before.get(machine) != machines.get(machine):
             _changed(master, agent)
     master.offer()
@@ -134,8 +138,7 @@ def _plain(value: object) -> Json:
 
 def _changed(master: Master, agent: AgentRecord) -> None:
     """`Master::updateUnavailability`: offers are made anew, and all are asked again."""
-    for offer in [o for o in master.offers.values() if o.agent_id == agent.id]:
-        master.rescind(offer)
+    master.rescind_of(agent.id)
     maintenance = master.maintenance
     for inverse in [o for o in maintenance.outstanding.values() if o.agent_id == agent.id]:
         _rescind(master, inverse)
@@ -249,7 +252,7 @@ def status_json(master: Master) -> Json:
     """`/maintenance/status`: v1 maintenance ClusterStatus."""
     by_machine: dict[MachineId, list[Json]] = {}
     for agent in master.agents.values():
-        machine = MachineId(agent.hostname.lower(), agent.ip)
+        machine = _machine(agent)
         answers = master.maintenance.answers
         by_machine.setdefault(machine, []).extend(
             answer for (agent_id, _), answer in answers.items() if agent_id == agent.id

@@ -127,20 +127,24 @@ class Master:
         As when its process dies without checkpointing; `by_operator` as for MARK_AGENT_GONE.
         """
         record = self.agents.pop(agent_id)
-        for offer in [o for o in self.offers.values() if o.agent_id == agent_id]:
-            self.rescind(offer)
+        self.rescind_of(agent_id)
         for framework in self.frameworks.values():
             for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
                 if not task.terminal:
                     self.lose(framework, task, record, by_operator)
                 self.complete(framework, task)
-        for (framework_id, _), info in record.executors.items():
-            self.recover(framework_id, agent_id, from_json(info.get("resources", [])))
-        self.allocator.remove_agent(agent_id)
-        maintenance.forget(self, agent_id=agent_id)
+        self.withdraw(record)
         self.forget(agent_id)
+
+    def withdraw(self, record: AgentRecord) -> None:
+        """After the ends of its tasks: an agent is offered no more, and all hear of its failure."""
+        for (framework_id, _), info in record.executors.items():
+            self.recover(framework_id, record.id, from_json(info.get("resources", [])))
+        self.rescind_of(record.id)
+        self.allocator.remove_agent(record.id)
+        maintenance.forget(self, agent_id=record.id)
         for framework in self.frameworks.values():
-            framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": agent_id}}})
+            framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": record.id}}})
 
     def forget(self, agent_id: str) -> None:
         """An agent will not come back."""
@@ -170,7 +174,7 @@ class Master:
         )
         self.note(task, status)
         self.set_state(task, state)
-        framework.send({"type": "UPDATE", "update": {"status": status}})
+        framework.send_update(status)
 
     # -- what agents report -------------------------------------------------------------------
 
@@ -183,7 +187,7 @@ class Master:
         if task is not None:
             self.note(task, status)
             self.set_state(task, latest)
-        framework.send({"type": "UPDATE", "update": {"status": status}})
+        framework.send_update(status)
 
     def note(self, task: Task, status: Json) -> None:
         """Remember what the framework is told of a task."""
@@ -273,6 +277,11 @@ class Master:
         self.discard(offer)
         if (framework := self.frameworks.get(offer.framework_id)) is not None:
             framework.send({"type": "RESCIND", "rescind": {"offer_id": {"value": offer.id}}})
+
+    def rescind_of(self, agent_id: str) -> None:
+        """Take back what is offered of an agent."""
+        for offer in [o for o in self.offers.values() if o.agent_id == agent_id]:
+            self.rescind(offer)
 
     def discard(self, offer: Offer, refuse_seconds: float | None = None) -> None:
         """Take back an offer that was answered or that nobody can answer any more."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrmesos.minimesos import maintenance
 from mrmesos.minimesos.records import AgentRecord, Framework, Task, status_update
 from mrmesos.minimesos.resources import from_json
 
@@ -24,14 +23,7 @@ def cut_off(master: Master, agent_id: str) -> None:
             if not task.terminal:
                 _unreachable(master, framework, task, record)
             master.complete(framework, task)
-    for (framework_id, _), info in record.executors.items():
-        master.recover(framework_id, agent_id, from_json(info.get("resources", [])))
-    for offer in [o for o in master.offers.values() if o.agent_id == agent_id]:
-        master.rescind(offer)
-    master.allocator.remove_agent(agent_id)
-    maintenance.forget(master, agent_id=agent_id)
-    for framework in master.frameworks.values():
-        framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": agent_id}}})
+    master.withdraw(record)
 
 
 def _unreachable(master: Master, framework: Framework, task: Task, record: AgentRecord) -> None:
@@ -50,7 +42,7 @@ def _unreachable(master: Master, framework: Framework, task: Task, record: Agent
     master.note(task, status)
     task.state = state
     master.recover(framework.id, record.id, task.resources)
-    framework.send({"type": "UPDATE", "update": {"status": status}})
+    framework.send_update(status)
 
 
 def restore(master: Master, agent_id: str) -> None:
@@ -94,7 +86,7 @@ def _back(master: Master, framework: Framework, task: Task, state: str) -> None:
         container_status=task.container_status,
     )
     master.note(task, status)
-    framework.send({"type": "UPDATE", "update": {"status": status}})
+    framework.send_update(status)
 
 
 def down(master: Master, agent_id: str) -> None:
@@ -103,8 +95,7 @@ def down(master: Master, agent_id: str) -> None:
     """
     record = master.agents.pop(agent_id)
     master.restarting[agent_id] = record
-    for offer in [o for o in master.offers.values() if o.agent_id == agent_id]:
-        master.rescind(offer)
+    master.rescind_of(agent_id)
     for framework in [f for f in master.frameworks.values() if not f.checkpoint]:
         for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
             if not task.terminal:

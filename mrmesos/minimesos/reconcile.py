@@ -15,24 +15,20 @@ def answer(master: Master, framework: Framework, asked: list[Json]) -> None:
     """Send a status for each task asked for; for all of the framework's when none is named."""
     if not asked:
         for task in list(framework.tasks.values()):
-            _send(framework, _known(master, task))
+            framework.send_update(_known(master, task))
         return
     for one in asked:
         known = framework.tasks.get(one["task_id"]["value"])
         if known is None and _may_return(master, one):
             continue  # the framework has to ask again
         status = _known(master, known) if known is not None else _unknown(master, framework, one)
-        _send(framework, status)
+        framework.send_update(status)
 
 
 def _may_return(master: Master, asked: Json) -> bool:
     """Whether the task may be on an agent that this master knows by name only."""
     agent_id = (asked.get("agent_id") or {}).get("value")
     return agent_id in master.recovered if agent_id else bool(master.recovered)
-
-
-def _send(framework: Framework, status: Json) -> None:
-    framework.send({"type": "UPDATE", "update": {"status": status}})
 
 
 def _known(master: Master, task: Task) -> Json:

@@ -164,7 +164,6 @@ class AgentRecord:
     agent: AgentPort
     executors: dict[tuple[str, str], Json] = field(default_factory=dict)
     registered: float = field(default_factory=time.time)
-    connected: bool = True
     unreachable_since: float | None = None
 
     @property
@@ -189,7 +188,7 @@ class Framework:
 
     def capable(self, name: str) -> bool:
         """Whether the framework said that it has a capability."""
-        return any(one.get("type") == name for one in self.info.get("capabilities", []))
+        return capable(self.info, name)
 
     @property
     def checkpoint(self) -> bool:
@@ -212,6 +211,20 @@ class Framework:
         """An event for a scheduler that is away is lost, as in Mesos."""
         if self.stream is not None:
             self.stream.send(event)
+
+    def send_update(self, status: Json) -> None:
+        """UPDATE: how one of its tasks stands."""
+        self.send({"type": "UPDATE", "update": {"status": status}})
+
+
+def capable(framework: Json, name: str) -> bool:
+    """Whether a v1 FrameworkInfo names a capability."""
+    return any(one.get("type") == name for one in framework.get("capabilities", []))
+
+
+def dropped(framework: Json) -> str:
+    """The last state of a task that never began, as the framework knows states."""
+    return "TASK_DROPPED" if capable(framework, "PARTITION_AWARE") else "TASK_LOST"
 
 
 def status_update(

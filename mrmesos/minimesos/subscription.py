@@ -6,7 +6,7 @@ from functools import partial
 
 from mrmesos.minimesos import maintenance
 from mrmesos.minimesos.master import Master
-from mrmesos.minimesos.records import Framework, Stream
+from mrmesos.minimesos.records import Framework, Stream, capable
 from mrmesos.minimesos.resources import ANY_ROLE, Json
 from mrmesos.minimesos.validation import invalid_id
 
@@ -50,7 +50,7 @@ def with_defaults(info: Json) -> Json:
 
 def invalid_info(info: Json, suppressed: list[str]) -> str | None:
     """Why Mesos would not have such a framework, or None."""
-    several = any(one.get("type") == "MULTI_ROLE" for one in info.get("capabilities", []))
+    several = capable(info, "MULTI_ROLE")
     roles = info.get("roles", [])
     if several and "role" in info:
         return "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"
