@@ -6,11 +6,13 @@ an asynchronous HTTP library.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import secrets
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -22,6 +24,7 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS = 10.0
+_CUT_OFF = (BrokenPipeError, ConnectionResetError)
 RETURN_SECONDS = 300.0
 """How long those who follow a job wait for a JobTracker that went away and may be coming back."""
 
@@ -115,12 +118,15 @@ class JobTrackerClient:
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: bytes | Path | None = None,
         *,
         headers: dict[str, str] | None = None,
         seconds: float | None = None,
     ) -> bytes:
-        """Raises ApiProblem for an answer that is not 2xx, Unreachable where none came."""
+        """Send bytes, or a file's, and return what came back.
+
+        Raises ApiProblem for an answer that is not 2xx, Unreachable where none came.
+        """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
@@ -141,14 +147,21 @@ class JobTrackerClient:
             raise Unreachable(f"no answer from the JobTracker at {self.url}: {problem}") from None
 
     def _try(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], seconds: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | Path | None,
+        headers: dict[str, str],
+        seconds: float,
     ) -> bytes:
         answered = False
         try:
             connection = self._connected(seconds)
-            connection.request(method, path, body=body, headers=headers)
+            with _opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
+                # It may refuse before all is sent; what it says then is the better message.
+                connection.request(method, path, content, headers | length)
             answer = connection.getresponse()
-            content = answer.read()
+            said = answer.read()
             answered = True
         except (OSError, http.client.HTTPException) as problem:
             raise _TryAgain(str(problem) or type(problem).__name__) from problem
@@ -157,8 +170,8 @@ class JobTrackerClient:
                 self.close()
         if 200 <= answer.status < 300:
             self._answered = True
-            return content
-        refusal = ApiProblem(answer.status, _message(content, answer.status))
+            return said
+        refusal = ApiProblem(answer.status, _message(said, answer.status))
         if answer.status == 503:
             raise _TryAgain(str(refusal)) from refusal
         raise refusal
@@ -170,6 +183,16 @@ class JobTrackerClient:
         if self._connection.sock is not None:
             self._connection.sock.settimeout(seconds)
         return self._connection
+
+
+@contextlib.contextmanager
+def _opened(body: bytes | Path | None) -> Iterator[tuple[bytes | BinaryIO | None, dict[str, str]]]:
+    """What to send, and for a file, which goes in pieces, the header with its length."""
+    if not isinstance(body, Path):
+        yield body, {}
+        return
+    with body.open("rb") as file:
+        yield file, {"Content-Length": str(body.stat().st_size)}
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

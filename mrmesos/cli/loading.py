@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A job that has been checked, its settings (the class's, then `-D`'s) and its pickle."""
+    """A job that has been checked, its settings (the class's, then `-D`'s) and its pickle.
+
+    `modules` is a zip file of the modules that it needs of those beside its script; empty: none.
+    """
 
     name: str
     job: Job
@@ -40,6 +43,7 @@ class LoadedJob:
     num_reducers: int
     code: bytes
     sources: tuple[Source, ...] = ()
+    modules: bytes = b""
 
 
 def parse_target(text: str, class_name: str | None = None) -> Target:
@@ -58,12 +62,19 @@ def parse_target(text: str, class_name: str | None = None) -> Target:
 
 
 def load(
-    target: Target, overrides: Conf, job_args: Sequence[str], inputs: Sequence[str] = ()
+    target: Target,
+    overrides: Conf,
+    job_args: Sequence[str],
+    inputs: Sequence[str] = (),
+    *,
+    cached: Callable[[], Mapping[str, Path]] = dict,
 ) -> LoadedJob:
     """Import the script, find and check its job, and pickle it. Raises UsageProblem.
 
-    With TotalOrder, cut points are found in samples of `inputs` first.
+    With TotalOrder, cut points are found in samples of `inputs` first; `cached` then gives the
+    files that the mapper may ask for.
     """
+    from mrmesos.cli.modules import imported_otherwise, needed_beside, zipped
     from mrmesos.cli.pickling import pickle_job
 
     module = _import_script(target.script)
@@ -82,10 +93,12 @@ def load(
     sources = sources_of(cls, inputs) if inputs else ()
     _check_formats(target.script, cls, sources)
     if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
-        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources)
-    code = pickle_job(job, module, target.script.parent)
+        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources, cached())
+    beside = needed_beside(target.script)
+    others = imported_otherwise(module, target.script.parent, beside)
+    code = pickle_job(job, [module, *others])
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
-    return LoadedJob(name, job, conf, num_reducers, code, sources)
+    return LoadedJob(name, job, conf, num_reducers, code, sources, zipped(beside))
 
 
 def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> None:
@@ -102,7 +115,12 @@ def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> N
 
 
 def _find_cut_points(
-    script: Path, job: Job, conf: Conf, num_reducers: int, sources: Sequence[Source]
+    script: Path,
+    job: Job,
+    conf: Conf,
+    num_reducers: int,
+    sources: Sequence[Source],
+    cached: Mapping[str, Path],
 ) -> Any:
     from mrmesos.io.filesystem import InputError
     from mrmesos.io.schema import RecordTypeError
@@ -110,7 +128,7 @@ def _find_cut_points(
     from mrmesos.tasktracker.user_code import TaskError
 
     try:
-        return find_cut_points(job, sources, conf, num_reducers)
+        return find_cut_points(job, sources, conf, num_reducers, cached)
     except (InputError, JobError, RecordTypeError) as problem:
         raise UsageProblem(str(problem)) from problem
     except TaskError as problem:

@@ -1,11 +1,9 @@
-"""Pickling a job so that agents need nothing of it: script and modules beside it by value."""
+"""Pickling a job: its script by value, as it is known by no name elsewhere; modules by name."""
 
 from __future__ import annotations
 
 import pickle
-import sys
-import sysconfig
-from pathlib import Path
+from collections.abc import Sequence
 from types import CodeType, FunctionType, ModuleType
 
 import cloudpickle
@@ -14,16 +12,13 @@ from mrmesos.api.job import Job
 from mrmesos.cli.errors import UsageProblem, one_line
 
 MAX_CODE_BYTES = 64 << 20
-"""What a JobTracker takes."""
+"""What a TaskTracker takes."""
 
 
-def pickle_job(job: Job, module: ModuleType, directory: Path) -> bytes:
-    """The bytes that workers unpickle. `directory` holds the job's script.
-
-    Modules that were imported from `directory` travel with it. Raises UsageProblem, naming the
-    part that does not pickle.
+def pickle_job(job: Job, travelling: Sequence[ModuleType]) -> bytes:
+    """The bytes that workers unpickle, with all that is used of `travelling`, the script's module
+    and others that workers cannot import. Raises UsageProblem, naming what does not pickle.
     """
-    travelling = [module, *_modules_beside(directory, module)]
     for one in travelling:
         cloudpickle.register_pickle_by_value(one)
     try:
@@ -44,38 +39,6 @@ def pickle_job(job: Job, module: ModuleType, directory: Path) -> bytes:
             f"{MAX_CODE_BYTES >> 20} MiB; read large data in setup() instead"
         )
     return code
-
-
-def _modules_beside(directory: Path, script: ModuleType) -> list[ModuleType]:
-    """Imported modules that lie in `directory` or below and are no installed packages."""
-    installed = {
-        Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")
-    }
-    found = []
-    for name, module in list(sys.modules.items()):
-        if module is script or getattr(module, "__name__", None) != name:
-            continue
-        if name.partition(".")[0] in ("mrmesos", "__main__", "__mp_main__"):
-            continue
-        origin = _origin(module)
-        if origin is None or directory not in origin.parents:
-            continue
-        if {"site-packages", "dist-packages"} & set(origin.parts):
-            continue
-        if any(place in origin.parents for place in installed if place != directory):
-            continue
-        found.append(module)
-    return found
-
-
-def _origin(module: object) -> Path | None:
-    """The file or directory a module came from; None for those that came from none."""
-    file = getattr(module, "__file__", None)
-    if isinstance(file, str):
-        return Path(file).resolve()
-    for place in getattr(module, "__path__", None) or ():
-        return Path(str(place)).resolve()
-    return None
 
 
 def _culprit(job: Job) -> str:

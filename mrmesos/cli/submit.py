@@ -35,12 +35,30 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, parse_assignments
     help="Replace a finished output of that name, once the job has succeeded.",
 )
 @click.option(
+    "--py-files",
+    multiple=True,
+    metavar="PATH,…",
+    help="Modules for tasks to import: .py, .zip, .whl. Those beside SCRIPT travel by themselves.",
+)
+@click.option(
+    "--files",
+    multiple=True,
+    metavar="PATH[#NAME],…",
+    help="Files for tasks to read: self.context.cached(NAME).",
+)
+@click.option(
+    "--archives",
+    multiple=True,
+    metavar="PATH[#NAME],…",
+    help="The same for what is in a zip or tar archive: cached(NAME) is a directory.",
+)
+@click.option(
     "-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting or parameter."
 )
 @click.option(
     "--master", default="", metavar="URL", help="A Mesos master: http://host:port, zk://…"
 )
-@click.option("--jobtracker", default="", metavar="URL", help="A running `mrmesos jobtracker`.")
+@click.option("--jobtracker", default="", metavar="URL", help="A running `mrmesos jobtracker`, or zk://….")
 @click.option("--detach", is_flag=True, help="With --jobtracker: print the job's id and return.")
 @click.option(
     "--local-agents",
@@ -66,6 +84,9 @@ def submit(
     inputs: tuple[str, ...],
     output: str,
     overwrite: bool,
+    py_files: tuple[str, ...],
+    files: tuple[str, ...],
+    archives: tuple[str, ...],
     assignments: tuple[str, ...],
     master: str,
     jobtracker: str,
@@ -119,6 +140,9 @@ def submit(
         verbose=verbose,
         job_args=job_args,
         preview=preview or 0,
+        files=files,
+        archives=archives,
+        py_files=py_files,
     )
     logging.basicConfig(
         level=logging.INFO if verbose else logging.CRITICAL,

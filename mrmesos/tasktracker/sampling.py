@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -45,9 +46,15 @@ def needs_cut_points(job: Job, num_reducers: int) -> bool:
 
 
 def find_cut_points(
-    job: Job, sources: Sequence[Source], conf: Conf, num_reducers: int
+    job: Job,
+    sources: Sequence[Source],
+    conf: Conf,
+    num_reducers: int,
+    files: Mapping[str, Path] | None = None,
 ) -> pa.Array | None:
     """What `job.cut_points` should be. None where the mapper yields nothing for the samples.
+
+    `files` are what `context.cached` gives the mapper.
 
     Raises JobError for cut points of the job's own that are wrong, TaskError for what the mapper
     does, InputError.
@@ -57,7 +64,7 @@ def find_cut_points(
     grouping = Grouping.of(job)
     if partitioner.cut_points is not None:
         return _named_by(job, list(partitioner.cut_points), grouping, num_reducers)
-    facts = TaskFacts("job_sample", "", "", "map", 0, 1, num_reducers, "localhost")
+    facts = TaskFacts("job_sample", "", "", "map", 0, 1, num_reducers, "localhost", files or {})
     context = RecordContext(facts, conf, job.args)
     sample = _Sample(ColumnEncoder(job.map_output_types), grouping)
     drivers: dict[str, tuple[Driver, bool]] = {}

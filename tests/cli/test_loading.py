@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,21 +158,33 @@ def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
     assert "self.handle" in refusal(tmp_path, attribute, name="b.py")
 
 
-def test_modules_beside_the_script_travel_in_the_pickle(tmp_path: Path) -> None:
-    """Another process, elsewhere, runs the mapper without either file."""
+def test_modules_beside_the_script_travel(tmp_path: Path) -> None:
+    """Another process, elsewhere, runs the mapper with what travels alone."""
     (tmp_path / "beside.py").write_text("def twice(x):\n    return x * 2\n")
     package = tmp_path / "pack"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "inner.py").write_text("ADD = '!'\n")
+    (tmp_path / "late.py").write_text("MORE = '?'\n")
+    (tmp_path / "unrelated.py").write_text("")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "elsewhere.py").write_text("def last():\n    return '.'\n")
     text = (
-        "import beside\nfrom pack.inner import ADD\n"
-        + HEAD.replace("yield line, 1", "yield beside.twice(line) + ADD, 1")
+        "import sys\nsys.path.append(sys.path[0] + '/sub')\n"
+        "import beside\nimport elsewhere\nfrom pack.inner import ADD\n"
+        + HEAD.replace(
+            "yield line, 1",
+            "import late\n        yield beside.twice(line) + ADD + late.MORE + elsewhere.last(), 1",
+        )
         + "class J(Job):\n    mapper = M\n"
     )
     loaded = load_text(tmp_path, text)
     (tmp_path / "job.pickle").write_bytes(loaded.code)
-    for name in ("job.py", "beside.py", "pack/inner.py", "pack/__init__.py"):
+    (tmp_path / "modules.zip").write_bytes(loaded.modules)
+    with zipfile.ZipFile(tmp_path / "modules.zip") as archive:
+        packed = {"beside.py", "late.py", "pack/__init__.py", "pack/inner.py"}
+        assert set(archive.namelist()) == packed
+    for name in ("job.py", "sub/elsewhere.py", *packed):
         (tmp_path / name).unlink()
     code = (
         "import pickle, sys; job = pickle.load(open(sys.argv[1], 'rb'));"
@@ -180,13 +193,13 @@ def test_modules_beside_the_script_travel_in_the_pickle(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "job.pickle")],
         cwd="/",
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env={"PYTHONPATH": f"{Path(__file__).parents[2]}:{tmp_path / 'modules.zip'}"},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert ran.stdout.strip() == "[('abab!', 1)]", ran.stderr
+    assert ran.stdout.strip() == "[('abab!?.', 1)]", ran.stderr
 
 
 def test_a_script_named_like_a_module_of_python(tmp_path: Path) -> None:

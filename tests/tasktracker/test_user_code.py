@@ -166,3 +166,9 @@ def test_counters_are_whole_numbers() -> None:
         checked_counters({"g": {"n": 1 << 63}})
     with pytest.raises(TaskError, match="more than 1,000 counters"):
         checked_counters({"g": {str(number): 1 for number in range(1001)}})
+
+
+def test_code_of_another_python_is_not_even_read(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match=r"pickled by Python 2\.7.* on host-7 runs 3\.") as refused:
+        load_job(tmp_path / "absent.pickle", "host-7", python="2.7")
+    assert refused.value.error.kind is ErrorKind.USER_CODE
