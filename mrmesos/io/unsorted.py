@@ -121,8 +121,10 @@ class UnsortedWriter:
 
 
 def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
+    """The bytes of a segment, checked once the last of them was given."""
     if not segment.length:
         return
+    crc32 = 0
     with named(path), path.open("rb", buffering=0) as file:
         file.seek(segment.offset)
         left = segment.length
@@ -131,4 +133,7 @@ def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
             if not chunk:
                 raise CorruptSegmentError(f"{path}: cut short by {left} bytes")
             left -= len(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
             yield chunk
+    if crc32 != segment.crc32:
+        raise CorruptSegmentError(f"{path}: checksum does not match")

@@ -18,7 +18,7 @@ from mrmesos.conf import Conf
 from mrmesos.io.aggregate import combine_with
 from mrmesos.io.columns import decode_batch, encode_pairs
 from mrmesos.io.partition import hash_partition
-from mrmesos.io.segments import MapOutputIndex, read_segment
+from mrmesos.io.segments import CorruptSegmentError, MapOutputIndex, read_segment
 from mrmesos.io.sortbuffer import CombinerError, MapOutput, MapOutputWriter
 from mrmesos.io.sortkey import sort_column, with_sort_column
 
@@ -310,6 +310,26 @@ def test_abort_removes_runs(tmp_path: Path) -> None:
     writer.abort()
     writer.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_damage_of_a_spill_gets_past_the_merge(tmp_path: Path) -> None:
+    def spilled() -> tuple[MapOutputWriter, Path]:
+        writer = MapOutputWriter(tmp_path, 2, conf=Conf(), sort_bytes=200)
+        for number in range(3):
+            keys = [f"key {number} {each}" for each in range(10)]
+            writer.write(encode_pairs(keys, list(range(10))), np.repeat(np.array([0, 1]), 5))
+        return writer, min(tmp_path.iterdir())
+
+    writer, path = spilled()
+    whole = path.read_bytes()
+    writer.abort()
+    flips = [whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :] for i in range(0, len(whole), 11)]
+    for damaged in flips + [whole[:i] for i in range(0, len(whole), 11)]:
+        writer, path = spilled()
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptSegmentError, match=path.name):
+            writer.finish()
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_directories_that_cannot_be_written_are_named(tmp_path: Path) -> None:

@@ -62,3 +62,31 @@ def test_a_run_that_is_cut_short_is_found_out_and_nothing_is_left(tmp_path: Path
     with pytest.raises(CorruptSegmentError, match="cut short by 1 bytes"):
         writer.finish()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_flipped_byte_and_no_cut_of_a_run_gets_past_the_join(tmp_path: Path, which: int) -> None:
+    """The joined segment has a checksum of its own, which would vouch for what was damaged."""
+
+    def runs() -> tuple[UnsortedWriter, Path]:
+        writer = UnsortedWriter(tmp_path, 2, conf=Conf({}))
+        for number in range(2):
+            keys = [f"key {number} {each}" for each in range(10)]
+            batch = encode_pairs(keys, list(range(10)))
+            writer.write_run([(batch, np.repeat(np.array([0, 1], np.int32), 5))])
+        return writer, sorted(tmp_path.iterdir())[which]
+
+    writer, path = runs()
+    whole = path.read_bytes()
+    writer.abort()
+    for place in range(0, len(whole), 11):
+        writer, path = runs()
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CorruptSegmentError, match=f"{path.name}: checksum"):
+            writer.finish()
+        assert list(tmp_path.iterdir()) == []
+    for length in range(0, len(whole), 11):
+        writer, path = runs()
+        path.write_bytes(whole[:length])
+        with pytest.raises(CorruptSegmentError, match=path.name):
+            writer.finish()
