@@ -69,9 +69,12 @@ def succeeded(st: State, job: JobInProgress) -> None:
 
 def seen(st: State, agent: Agent) -> None:
     """An agent appeared, or what is known of its host has changed."""
-    faults = st.faults.get(agent.hostname)
+    host = agent.hostname
+    faults = st.faults.get(host)
     if faults is not None and faults.until > max(st.now, agent.avoid_until):
         st.cluster.avoid(agent, faults.until)
+    if faults is not None or host in st.index.shunned:
+        st.faults_checked = -1  # one that is avoided is back: it may be one too many
 
 
 def came_up(st: State, agent: Agent) -> None:

@@ -105,6 +105,16 @@ def test_hosts_are_used_again_where_the_others_are_gone() -> None:
     assert started(hands.offer("a")) == ["m5"]
 
 
+def test_a_host_that_comes_back_to_a_smaller_cluster_is_used_again() -> None:
+    hands, _ = failing_on_a()
+    hands.do(ev.AgentLost("a"))
+    hands.do(ev.AgentLost("b"))
+    hands.later(0.5)
+    assert started(hands.offer("a")) == []
+    hands.later(0.5)
+    assert started(hands.offer("a"))
+
+
 def test_maps_whose_data_is_there_do_not_wait_for_it() -> None:
     hands = Hands()
     known(hands, "abc")
