@@ -9,9 +9,10 @@ from itertools import islice
 from mrmesos.jobtracker.cluster import Agent, Tracker
 from mrmesos.jobtracker.demands import barred
 from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.job_index import JobIndex, Place, Shape
+from mrmesos.jobtracker.job_index import JobIndex
 from mrmesos.jobtracker.patience import ANY, RACK
 from mrmesos.jobtracker.pending import LOOK_AT
+from mrmesos.jobtracker.place import Place, Shape
 from mrmesos.jobtracker.speculation import suits
 from mrmesos.jobtracker.task import TaskInProgress
 from mrmesos.mesos.resources import Amounts

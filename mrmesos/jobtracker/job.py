@@ -18,7 +18,8 @@ from mrmesos.wire.task import AttemptError, MapOutput
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.cluster import Agent
-    from mrmesos.jobtracker.job_index import JobIndex, Place
+    from mrmesos.jobtracker.job_index import JobIndex
+    from mrmesos.jobtracker.place import Place
 
 JOB_COUNTERS = "job"
 """The group of the counters that the JobTracker keeps itself."""

@@ -7,9 +7,7 @@ it starts or puts off for the first time, not at all there are. Jobs say when th
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from mrmesos.jobtracker.cluster import Agent, Cluster
 from mrmesos.jobtracker.demands import ANYWHERE, GPUS, Demands
@@ -17,35 +15,10 @@ from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
 from mrmesos.jobtracker.pending import PendingTasks
+from mrmesos.jobtracker.place import Deadlines, Place, Shape
 from mrmesos.jobtracker.task import TaskInProgress
 from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.task import Locality
-
-
-@dataclass(slots=True, eq=False)
-class Shape:
-    """One need, and the jobs whose maps or reduces have it."""
-
-    need: Amounts
-    maps: int = 0
-    reduces: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Place:
-    """Where a job is filed, and what one attempt of it counts for (order.py)."""
-
-    bit: int
-    rank: Rank
-    patience: Patience
-    map_shape: Shape
-    reduce_shape: Shape
-    map_cost: int
-    reduce_cost: int
-    waits: tuple[bool, ...] = (False, False, False, False)
-    """What waits, as it is filed: maps, reduces, maps that failed before, maps that go anywhere."""
-    crowded_since: float | None = None
-    """When an agent was first passed over as it runs more than its part of the job's reduces."""
 
 
 def _put(jobs: int, bit: int, inside: bool) -> int:
@@ -68,8 +41,7 @@ class JobIndex:
         self._touched: dict[str, JobInProgress] = {}
         self._jobs: dict[str, JobInProgress] = {}
         self._at: list[JobInProgress | None] = []
-        self._deadlines: list[tuple[float, int, int, JobInProgress]] = []
-        self._deadline_number = 0
+        self._deadlines = Deadlines()
         self._clear()
 
     def _clear(self) -> None:
@@ -309,11 +281,8 @@ class JobIndex:
     def advance(self, now: float) -> None:
         """Time went on: end the waits that are over."""
         self.now = now
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            _, _, version, job = heapq.heappop(deadlines)
-            if job.place is not None and self._valid(version, job):
-                self._over(job.place, job)
+        for place, job in self._deadlines.due(now):
+            self._over(place, job)
 
     def pass_over(self, mask: int) -> bool:
         """These jobs, whose maps would fit, pass over a chance. Whether one of them need not have,
@@ -331,8 +300,9 @@ class JobIndex:
             patience.start(self.now, self.chances)
             self._file_patience(place)
             if patience.wait.seconds and patience.since is not None:
-                self._at_latest(patience.since + patience.wait.seconds, job)
-                again |= patience.since + patience.wait.seconds <= self.now
+                deadline = patience.since + patience.wait.seconds
+                self._deadlines.add(deadline, job, len(self._jobs))
+                again |= deadline <= self.now
         for job in self.jobs_of(mask & self.counting):
             if job.place is not None and job.place.patience.skip():
                 self._over(job.place, job)
@@ -383,21 +353,7 @@ class JobIndex:
         deadline = place.patience.over(self.now, self.chances, racks=racks)
         self._file_patience(place)
         if deadline is not None:
-            self._at_latest(deadline, job)
-
-    def _at_latest(self, deadline: float, job: JobInProgress) -> None:
-        if job.place is None:
-            return
-        self._deadline_number += 1
-        entry = (deadline, self._deadline_number, job.place.patience.version, job)
-        heapq.heappush(self._deadlines, entry)
-        if len(self._deadlines) > 4 * len(self._jobs) + 1024:  # most are of waits that ended early
-            self._deadlines = [e for e in self._deadlines if self._valid(e[2], e[3])]
-            heapq.heapify(self._deadlines)
-
-    @staticmethod
-    def _valid(version: int, job: JobInProgress) -> bool:
-        return job.place is not None and job.place.patience.version == version
+            self._deadlines.add(deadline, job, len(self._jobs))
 
     def _file_patience(self, place: Place) -> None:
         bit, patience = place.bit, place.patience
