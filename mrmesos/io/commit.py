@@ -208,7 +208,7 @@ class OutputCommitter:
             return None
         try:
             return msgspec.json.decode(self._dir.read(PLAN, "committed"), type=_Plan)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None  # it died while writing it, so before the first move
 
     def _set_aside(self, plan: _Plan) -> None:

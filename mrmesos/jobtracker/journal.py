@@ -131,7 +131,7 @@ class Journal:
             ):
                 try:
                     records.append(decoders[kind].decode(body))
-                except (msgspec.DecodeError, KeyError) as problem:
+                except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as problem:
                     where = f"{self.path}: the record {kind} {job} {name}"
                     raise JournalError(f"{where} makes no sense: {problem}") from problem
         except sqlite3.Error as problem:

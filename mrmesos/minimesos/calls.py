@@ -72,7 +72,7 @@ def parse_body(body: bytes) -> Json:
     """The JSON object of a body. Raises `BadCall` with Mesos' words."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadCall("Failed to parse body into JSON: " + _syntax_error(body)) from None
     if not isinstance(value, dict):
         raise BadCall("Failed to convert JSON into Call protobuf: Expecting a JSON object")

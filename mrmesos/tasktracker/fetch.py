@@ -60,8 +60,8 @@ class _Damaged(Exception):
     """A segment came whole, but is not what was written."""
 
 
-_BROKEN = (FetchError, OSError, http.client.HTTPException, msgspec.MsgspecError)
-"""What an answer breaks off with."""
+_BROKEN = (FetchError, OSError, http.client.HTTPException, ValueError)
+"""What an answer breaks off with. Errors of JSON and of UTF-8 are ValueErrors."""
 
 
 class _Tries:
@@ -275,7 +275,7 @@ class Fetcher:
         )
         try:
             self._exchange(connection, parts.path.rstrip("/"), wanted, path, tries)
-        except (OSError, http.client.HTTPException, msgspec.MsgspecError) as exc:
+        except (OSError, http.client.HTTPException, ValueError) as exc:
             if isinstance(exc, OSError) and exc.filename is not None:
                 raise  # our own disk, not the tracker
             raise FetchError(f"{url}: {exc!r}") from exc

@@ -138,7 +138,7 @@ def decode_to_worker(body: bytes) -> ToWorker:
     """What the tracker said. Raises FrameError."""
     try:
         return _to_worker.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise FrameError(f"not a message to a worker: {problem}") from problem
 
 
@@ -146,7 +146,7 @@ def decode_from_worker(body: bytes) -> FromWorker:
     """What a worker said. Raises FrameError."""
     try:
         return _from_worker.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise FrameError(f"not a message from a worker: {problem}") from problem
 
 
