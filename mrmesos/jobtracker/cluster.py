@@ -86,6 +86,11 @@ class Tracker:
     leaving_since: float | None = None
     last_words: str = ""
 
+    @property
+    def holds_output(self) -> bool:
+        """Whether any job may still need map output that is here."""
+        return bool(self.outputs) and any(self.outputs.values())
+
 
 @dataclass(slots=True, eq=False)
 class Agent:
@@ -243,6 +248,10 @@ class Cluster:
             agent.hostname not in than and agent.takes(now) and (suits is None or suits(agent))
             for agent in self.agents.values()
         )
+
+    def trackers_on(self, agent_id: str) -> list[Tracker]:
+        """All TaskTrackers of an agent, those that leave included."""
+        return [tracker for tracker in self.trackers.values() if tracker.agent_id == agent_id]
 
     def add_slot(self, slot: Slot) -> None:
         """A slot was accepted."""

@@ -82,6 +82,6 @@ def tick(st: State) -> None:
         if agent.away is None or st.now >= agent.away.end:
             learn(st, agent, None)
         elif st.now >= agent.away.start:
-            for tracker in [t for t in st.cluster.trackers.values() if t.agent_id == agent.id]:
+            for tracker in st.cluster.trackers_on(agent.id):
                 st.emit(ShutdownTracker(tracker.id, agent.id))
                 trackers.gone(st, tracker, "its agent is in maintenance", by_mesos=False)

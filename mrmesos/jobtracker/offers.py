@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mrmesos.jobtracker import blacklist, maintenance, spares
 from mrmesos.jobtracker.budget import Budget
-from mrmesos.jobtracker.cluster import Agent, Slot, Tracker
+from mrmesos.jobtracker.cluster import Agent
 from mrmesos.jobtracker.commands import (
     AcceptOffers,
     DeclineOffers,
@@ -17,6 +17,7 @@ from mrmesos.jobtracker.commands import (
 )
 from mrmesos.jobtracker.events import Offer
 from mrmesos.jobtracker.find_task import NOTHING, Choice, Found, NotYet, find_task
+from mrmesos.jobtracker.launches import new_slot, new_tracker
 from mrmesos.jobtracker.orders import start_attempt
 from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
@@ -168,20 +169,9 @@ def _place_one(st: State, entry: _Offered, budget: Budget | None) -> bool:
     if budget is not None:
         budget.spend(taken, room.beside)
     if tracker is None:
-        tracker = _new_tracker(st, entry, pool)
+        tracker = new_tracker(st, entry.agent, pool)
     resources = pool.take(taken)
-    slot = Slot(
-        id=st.name("slot"),
-        agent_id=entry.agent.id,
-        tracker_id=tracker.id,
-        capacity=need,
-        launched=st.now,
-        role=entry.role,
-        taken=taken,
-        asked=st.now,
-    )
-    st.cluster.add_slot(slot)
-    st.changes.slot(slot)
+    slot = new_slot(st, tracker, entry.role, need, taken)
     first = start_attempt(st, choice, slot, tracker)
     entry.launches.append(
         SlotLaunch(slot.id, tracker.id, slot.agent_id, resources, tracker.resources, first)
@@ -203,15 +193,6 @@ def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
             wanted -= 1
             if budget is not None:
                 budget.spend(st.settings.tracker, spares.NEED)
-
-
-def _new_tracker(st: State, entry: _Offered, pool: Pool) -> Tracker:
-    resources = pool.take(st.settings.tracker)
-    agent = entry.agent
-    tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
-    st.cluster.trackers[tracker.id] = agent.tracker = tracker
-    st.changes.tracker(tracker)
-    return tracker
 
 
 def _answer(st: State, offered: Iterable[_Offered]) -> None:

@@ -6,8 +6,9 @@ next to no resources, which ends as soon as it runs if no task waits by then.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.cluster import Agent, Slot, Tracker, TrackerState
+from mrmesos.jobtracker.cluster import Agent, Tracker, TrackerState
 from mrmesos.jobtracker.commands import SpareLaunch
+from mrmesos.jobtracker.launches import new_slot, new_tracker
 from mrmesos.jobtracker.room import LEAST_CPUS, Room
 from mrmesos.jobtracker.state import State
 from mrmesos.mesos.resources import Amounts, Pool
@@ -42,24 +43,8 @@ def dispensable(st: State, tracker: Tracker) -> bool:
 
 def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> SpareLaunch | None:
     """Start a spare on an agent without a TaskTracker, where `free` of `pool` may be taken."""
-    own = st.settings.tracker
-    room = Room(free, own)
-    if agent.tracker is not None or not room.fits(NEED):
+    if agent.tracker is not None or not Room(free, st.settings.tracker).fits(NEED):
         return None
-    resources = pool.take(own)
-    tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
-    st.cluster.trackers[tracker.id] = agent.tracker = tracker
-    st.changes.tracker(tracker)
-    slot = Slot(
-        id=st.name("slot"),
-        agent_id=agent.id,
-        tracker_id=tracker.id,
-        capacity=NEED,
-        launched=st.now,
-        asked=st.now,
-        role=role,
-        taken=NEED,
-    )
-    st.cluster.add_slot(slot)
-    st.changes.slot(slot)
-    return SpareLaunch(slot.id, tracker.id, agent.id, pool.take(NEED), resources)
+    tracker = new_tracker(st, agent, pool)
+    slot = new_slot(st, tracker, role, NEED, NEED)
+    return SpareLaunch(slot.id, tracker.id, agent.id, pool.take(NEED), tracker.resources)

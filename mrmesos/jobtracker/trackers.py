@@ -80,7 +80,7 @@ def vacated(st: State, tracker: Tracker) -> None:
     the little that it holds may be what another framework lacks here. With nothing waiting it
     stays warm for a while (watch.py).
     """
-    if tracker.state is not TrackerState.LIVE or any(tracker.outputs.values()):
+    if tracker.state is not TrackerState.LIVE or tracker.holds_output:
         return
     if st.hungry() and not st.index.chances.unwanted and spares.dispensable(st, tracker):
         leave(st, tracker, "its work is elsewhere")
@@ -99,7 +99,7 @@ def lost(st: State, tracker_id: str, status: int | None) -> None:
 
 def agent_lost(st: State, agent_id: str) -> None:
     """An agent is gone, with everything on it."""
-    for tracker in [t for t in st.cluster.trackers.values() if t.agent_id == agent_id]:
+    for tracker in st.cluster.trackers_on(agent_id):
         gone(st, tracker, "its agent was lost", by_mesos=True)
     for slot in [s for s in st.cluster.slots.values() if s.agent_id == agent_id]:
         st.cluster.drop_slot(slot)

@@ -46,7 +46,7 @@ def tick(st: State) -> None:
     idle_since = st.now - st.settings.tracker_idle
     for tracker in list(st.cluster.trackers.values()):
         if tracker.state is TrackerState.LIVE and (tracker.heard or 0.0) >= heard_since:
-            if tracker.slots or (tracker.outputs and any(tracker.outputs.values())):
+            if tracker.slots or tracker.holds_output:
                 tracker.idle_since = None
                 continue
             if tracker.idle_since is not None and tracker.idle_since > idle_since:
@@ -79,7 +79,7 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
         if since is not None and st.now - since >= LEAVE_SECONDS:
             tracker.leaving_since = st.now
             st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
-    elif tracker.slots or (tracker.outputs and any(tracker.outputs.values())):
+    elif tracker.slots or tracker.holds_output:
         tracker.idle_since = None
     elif tracker.idle_since is None:
         tracker.idle_since = st.now
