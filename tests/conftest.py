@@ -1,6 +1,24 @@
-"""What all tests share: hypothesis measures no time, as machines are busy with other things."""
+"""What all tests share: hypothesis measures no time, as machines are busy with other things; and
+JobTrackers have a token of their own, not that of whoever runs the tests.
+"""
 
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def token_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes that tests start inherit it."""
+    before = os.environ.get("MRMESOS_TOKEN_FILE")
+    os.environ["MRMESOS_TOKEN_FILE"] = str(tmp_path_factory.mktemp("access") / "token")
+    yield
+    if before is None:
+        del os.environ["MRMESOS_TOKEN_FILE"]
+    else:
+        os.environ["MRMESOS_TOKEN_FILE"] = before

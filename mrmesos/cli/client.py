@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import http.client
 import secrets
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import tenacity
 
+from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
 
 T = TypeVar("T")
@@ -46,26 +48,31 @@ class _TryAgain(Exception):
 
 
 class JobTrackerClient:
-    """Speaks to the JobTracker at `url` (`http://host:port`). For one thread."""
+    """Speaks to the JobTracker at `url` (`http://host:port`, https, or `zk://…` for the elected).
+
+    For one thread.
+    """
 
     def __init__(
         self,
         url: str,
         *,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
         timeout: float = TIMEOUT_SECONDS,
         retry_seconds: float = RETRY_SECONDS,
         return_seconds: float = 0.0,
     ) -> None:
-        """`timeout` is for one try; tries go on for `retry_seconds`, or for `return_seconds` where
-        that is more and the JobTracker has answered before.
+        """`token` is what the JobTracker asks of clients; `tls` is for https, by default with the
+        system's authorities. `timeout` is for one try; tries go on for `retry_seconds`, or for
+        `return_seconds` where that is more and the JobTracker has answered before.
 
         Raises ValueError for what is not such a URL.
         """
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError(f"{url!r} is not of the form http://host:port")
-        self.url = f"http://{parts.netloc}"
-        self._host, self._port = parts.hostname, parts.port or 80
+        self._election = Place.parse(url) if url.startswith(SCHEME) else None
+        self.url = _base(url) if self._election is None else self._election.url
+        self._token = {"Authorization": f"Bearer {token}"} if token else {}
+        self._tls = tls
         self._timeout, self._retry_seconds = timeout, retry_seconds
         self._return_seconds = max(retry_seconds, return_seconds)
         self._answered = False
@@ -82,6 +89,15 @@ class JobTrackerClient:
         sha256 = hashlib.sha256(code).hexdigest()
         self._call("PUT", f"/api/v1/code/{sha256}", code, seconds=60.0)
         return sha256
+
+    def upload_file(self, sha256: str, path: Path) -> None:
+        """Store a file of a job under its SHA-256, unless it is there already."""
+        try:
+            self._call("HEAD", f"/api/v1/code/{sha256}")
+        except ApiProblem as problem:
+            if problem.status != 404:
+                raise
+            self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0)
 
     def submit(self, spec: JobSpec) -> str:
         """Run a job whose code is uploaded; its id. Trying twice runs it once."""
@@ -159,7 +175,7 @@ class JobTrackerClient:
             connection = self._connected(seconds)
             with _opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
                 # It may refuse before all is sent; what it says then is the better message.
-                connection.request(method, path, content, headers | length)
+                connection.request(method, path, content, headers | length | self._token)
             answer = connection.getresponse()
             said = answer.read()
             answered = True
@@ -178,11 +194,37 @@ class JobTrackerClient:
 
     def _connected(self, seconds: float) -> http.client.HTTPConnection:
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._host, self._port)
+            self._connection = self._connect(self.url if self._election is None else self._find())
         self._connection.timeout = seconds
         if self._connection.sock is not None:
             self._connection.sock.settimeout(seconds)
         return self._connection
+
+    def _connect(self, url: str) -> http.client.HTTPConnection:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(host, parts.port or 80)
+        self._tls = self._tls or ssl.create_default_context()
+        return http.client.HTTPSConnection(host, parts.port or 443, context=self._tls)
+
+    def _find(self) -> str:
+        """Who leads now: asked for each connection, as it may have become another."""
+        from mrmesos.election.finder import NoLeader, find_leader
+
+        assert self._election is not None
+        try:
+            return find_leader(self._election)
+        except NoLeader as problem:
+            raise _TryAgain(str(problem)) from problem
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+    if not good:
+        raise ValueError(f"{url!r} is not of the form http://host:port")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 @contextlib.contextmanager
@@ -198,7 +240,7 @@ def _opened(body: bytes | Path | None) -> Iterator[tuple[bytes | BinaryIO | None
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise Unreachable(
             f"what answers there is no JobTracker of this version: {problem}"
         ) from None
@@ -207,5 +249,5 @@ def _decode(body: bytes, kind: type[T]) -> T:
 def _message(content: bytes, status: int) -> str:
     try:
         return msgspec.json.decode(content, type=ApiError).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return f"HTTP {status}: {content[:200].decode('utf-8', 'replace')}"

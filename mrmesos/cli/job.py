@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from mrmesos.cli.access import open_client
 from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import Failure, UsageProblem
+from mrmesos.conf import Conf
 from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
 
@@ -28,7 +30,7 @@ def _jobtracker_option(function: F) -> F:
         show_default=True,
         show_envvar=True,
         metavar="URL",
-        help="The JobTracker to ask.",
+        help="The JobTracker to ask, or zk://… where it is elected.",
     )(function)
 
 
@@ -36,10 +38,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 
 def _client(url: str) -> JobTrackerClient:
-    try:
-        return JobTrackerClient(url, retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
-    except ValueError as problem:
-        raise UsageProblem(f"--jobtracker: {problem}") from None
+    return open_client(url, Conf(), retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
 
 
 class _Asking(click.Group):
@@ -49,7 +48,7 @@ class _Asking(click.Group):
         try:
             return super().invoke(ctx)
         except ApiProblem as problem:
-            kind = UsageProblem if problem.status in (400, 404) else Failure
+            kind = UsageProblem if problem.status in (400, 401, 404) else Failure
             raise kind(str(problem)) from problem
         except Unreachable as problem:
             raise UsageProblem(str(problem)) from problem

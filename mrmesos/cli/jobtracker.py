@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from functools import partial
 from pathlib import Path
 
 import click
 
+from mrmesos.access.tokens import TokenError, own_token, token_path
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.interrupts import Interrupted, Interrupts
 from mrmesos.conf import JOBTRACKER_STATE_DIR, Conf, ConfError, parse_assignments
@@ -29,23 +32,38 @@ STOP_SECONDS = 30.0
 @click.option(
     "--host",
     default="",
-    help="Address to listen on.  [default: the one of this host that reaches the master]",
+    help="Address to listen on.  [default: loopback, where that reaches the master]",
 )
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep a journal there and go on from it (jobtracker.state.dir).",
 )
+@click.option(
+    "--zk",
+    default="",
+    metavar="URL",
+    help="Stand for election at zk://host:port,…/path with others that share --state-dir.",
+)
 @click.option("-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting.")
 def jobtracker(
-    master: str, port: int, host: str, state_dir: Path | None, assignments: tuple[str, ...]
+    master: str,
+    port: int,
+    host: str,
+    state_dir: Path | None,
+    zk: str,
+    assignments: tuple[str, ...],
 ) -> None:
     """Serve jobs on a Mesos until Ctrl-C or SIGTERM, which kill the jobs that still run.
 
     With --state-dir they run on instead, and a JobTracker started again with that directory, at
-    the same host and port, goes on with them. Where it listens is printed on standard output. Exit
-    code 1: it could not go on.
+    the same host and port, goes on with them. With --zk several may be started, on any hosts: one
+    leads, and another takes its place. Where it listens is printed on standard output. Exit code 1:
+    it could not go on.
     """
+    from mrmesos.cli.standby import Standby
+    from mrmesos.election.candidate import ElectionError
+    from mrmesos.election.place import Place
     from mrmesos.jobtracker.http_server import AddressError
     from mrmesos.jobtracker.journal import JournalError
     from mrmesos.jobtracker.service import JobTrackerService
@@ -58,6 +76,9 @@ def jobtracker(
         conf = Conf(settings)
         warnings = conf.check()
         parse_master(master)
+        if zk and not conf.get_as(JOBTRACKER_STATE_DIR):
+            raise UsageProblem("--zk needs a --state-dir that all candidates share")
+        standby = Standby(Place.parse(zk), conf) if zk else None
     except (ConfError, ValueError) as problem:
         raise UsageProblem(str(problem)) from None
     for warning in warnings:
@@ -66,25 +87,45 @@ def jobtracker(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     ends = not conf.get_as(JOBTRACKER_STATE_DIR)  # with a journal, somebody else goes on
-    with Interrupts() as interrupts:
+    with contextlib.ExitStack() as at_the_end, Interrupts() as interrupts:
+        if standby is not None:
+            at_the_end.callback(standby.withdraw)
         try:
-            service = JobTrackerService(conf, master, host=host, port=port)
-        except (JournalError, OSError) as problem:
+            token = own_token(path := token_path(conf, os.environ))
+            make = partial(JobTrackerService, conf, master, host=host, port=port, token=token)
+            if standby is None:
+                service = make()
+            else:
+                standby.stand()
+                service = standby.open(partial(make, election=standby.url))
+        except (ElectionError, JournalError, TokenError, ConfError, OSError) as problem:
             raise UsageProblem(str(problem)) from problem
+        except Interrupted as signal:
+            click.echo(f"{signal}: stopping", err=True)
+            return
         failed = False
         try:
             url = service.start()
+            if standby is not None:
+                standby.publish(url)
             click.echo(f"JobTracker listens on {url}")
+            click.echo(f"clients show the token in {path}", err=True)
             sys.stdout.flush()
             while not failed:
                 failed = service.wait_failed(3600.0)
+            if standby is not None:
+                standby.failed(service.failure)
         except (AddressError, JournalError, ValueError, OSError) as problem:
+            if standby is not None:
+                standby.failed(problem)
             raise UsageProblem(str(problem)) from problem
         except Interrupted as signal:
             left = "" if ends else "; what runs is left to the next start with this journal"
             click.echo(f"{signal}: stopping{left}", err=True)
         finally:
             interrupts.begin_cleanup()
+            if standby is not None:
+                standby.end()
             stop = partial(service.stop, teardown=ends, timeout=STOP_SECONDS)
             interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
             service.remove_leftovers()

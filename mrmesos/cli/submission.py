@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.cli.access import open_client, trusted
+from mrmesos.cli.client import (
+    RETRY_SECONDS,
+    RETURN_SECONDS,
+    ApiProblem,
+    JobTrackerClient,
+    Unreachable,
+)
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.interrupts import Interrupted, Interrupts
+from mrmesos.cli.job_files import JobFiles
 from mrmesos.cli.loading import LoadedJob, Target, load
 from mrmesos.conf import OUTPUT_OVERWRITE, SETTINGS, Conf
 from mrmesos.jobtracker.user import current_user
-from mrmesos.wire.job import JobSpec, JobState, JobStatus
+from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, running_python
 
 if TYPE_CHECKING:
     from mrmesos.cli.local_cluster import LocalCluster
@@ -47,6 +55,9 @@ class Options:
     verbose: bool
     job_args: tuple[str, ...]
     preview: int = 0
+    files: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+    py_files: tuple[str, ...] = ()
 
 
 class Submission:
@@ -58,6 +69,7 @@ class Submission:
         self._cluster: LocalCluster | None = None
         self._service: JobTrackerService | None = None
         self._client: JobTrackerClient | None = None
+        self._files: JobFiles | None = None
         self._job_id = ""
 
     def run(self) -> int:
@@ -92,7 +104,15 @@ class Submission:
 
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
-        loaded = load(options.target, options.overrides, options.job_args, options.inputs)
+        files = self._gather()
+        loaded = load(
+            options.target,
+            options.overrides,
+            options.job_args,
+            options.inputs,
+            cached=files.cached,
+        )
+        files.add_modules(f"{options.target.script.stem}.modules.zip", loaded.modules)
         check_files(
             [uri for source in loaded.sources for uri in source.uris],
             options.output,
@@ -102,9 +122,11 @@ class Submission:
             from mrmesos.cli.local_cluster import check_fits
 
             check_fits(size, options.local_agents, loaded.conf, loaded.num_reducers)
-        spec = make_spec(options, loaded)
+        spec = make_spec(options, loaded, files.files)
         self._client = self._connect(loaded.conf)
         self._client.upload(loaded.code)
+        for file, path in files.items():
+            self._client.upload_file(file.sha256, path)
         submitted = time.monotonic()
         self._job_id = self._client.submit(spec)
         if options.detach:
@@ -113,6 +135,15 @@ class Submission:
         click.echo(f"{self._job_id} {loaded.name}", err=True)
         return self._finish(self._watch(submitted))
 
+    def _gather(self) -> JobFiles:
+        """The files that go with the job; from now on, modules among them are importable."""
+        self._files = files = JobFiles()
+        files.add(FileKind.FILE, self._options.files)
+        files.add(FileKind.ARCHIVE, self._options.archives)
+        files.add(FileKind.PYTHON, self._options.py_files)
+        files.import_here()
+        return files
+
     def _connect(self, conf: Conf) -> JobTrackerClient:
         """A client of the JobTracker named, or of one of our own."""
         options = self._options
@@ -120,7 +151,12 @@ class Submission:
             for name in options.overrides:
                 if name in SETTINGS and SETTINGS[name].scope == "jobtracker":
                     click.echo(f"warning: -D {name} is a setting of the JobTracker", err=True)
-            return JobTrackerClient(options.jobtracker, return_seconds=RETURN_SECONDS)
+            return open_client(
+                options.jobtracker,
+                options.overrides,
+                retry_seconds=RETRY_SECONDS,
+                return_seconds=RETURN_SECONDS,
+            )
         from mrmesos.jobtracker.http_server import AddressError
         from mrmesos.jobtracker.service import JobTrackerService
 
@@ -131,7 +167,9 @@ class Submission:
             check_master(master)
         try:
             self._service = JobTrackerService(conf, master)
-            return JobTrackerClient(self._service.start(), retry_seconds=1.0)
+            url, token = self._service.start(), self._service.token
+            tls = trusted(conf) if url.startswith("https:") else None
+            return JobTrackerClient(url, token=token, tls=tls, retry_seconds=1.0)
         except (AddressError, ValueError, OSError) as problem:
             raise UsageProblem(str(problem)) from problem
 
@@ -244,6 +282,8 @@ class Submission:
 
     def _take_down(self) -> None:
         """End what this command has started; afterwards nothing of it is left."""
+        if self._files is not None:
+            self._files.close()
         if self._client is not None:
             self._client.close()
         if self._service is not None:
@@ -293,7 +333,7 @@ def check_master(master: str) -> None:
         raise UsageProblem(f"--master {master}: no Mesos master answers there: {reason}") from None
 
 
-def make_spec(options: Options, loaded: LoadedJob) -> JobSpec:
+def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:
     """What the JobTracker is told of the job."""
     import hashlib
 
@@ -308,4 +348,6 @@ def make_spec(options: Options, loaded: LoadedJob) -> JobSpec:
         conf=dict(loaded.conf),
         code=hashlib.sha256(loaded.code).hexdigest(),
         sources=loaded.sources if loaded.job.inputs else (),
+        python=running_python(),
+        files=files,
     )

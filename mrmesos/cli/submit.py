@@ -58,7 +58,9 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, parse_assignments
 @click.option(
     "--master", default="", metavar="URL", help="A Mesos master: http://host:port, zk://…"
 )
-@click.option("--jobtracker", default="", metavar="URL", help="A running `mrmesos jobtracker`, or zk://….")
+@click.option(
+    "--jobtracker", default="", metavar="URL", help="A running `mrmesos jobtracker`, or zk://…."
+)
 @click.option("--detach", is_flag=True, help="With --jobtracker: print the job's id and return.")
 @click.option(
     "--local-agents",

@@ -224,6 +224,14 @@ class JobTracker:
             return None
         return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps))
 
+    def works_for(self, tracker_id: str, job_id: str) -> bool:
+        """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""
+        tracker = self.state.cluster.trackers.get(tracker_id)
+        if tracker is None:
+            return False
+        attempts = (slot.attempt for slot in tracker.slots.values() if slot.attempt is not None)
+        return job_id in tracker.outputs or any(one.task.job_id == job_id for one in attempts)
+
     def attempt_location(self, attempt_id: str) -> AttemptLocation | None:
         """Where an attempt's logs are to be had; None where the attempt is unknown."""
         try:

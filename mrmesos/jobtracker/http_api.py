@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ import msgspec
 from aiohttp import web
 
 import mrmesos
+from mrmesos.access.signing import AUTHORIZATION, Refusal, Signer
 from mrmesos.jobtracker.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.jobtracker.doorkeeper import Doorkeeper, signed_by
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
 
@@ -30,6 +33,7 @@ MAX_SPEC_BYTES = 8 << 20
 MAX_HEARTBEAT_BYTES = 64 << 20
 MAX_LOG_BYTES = 8 << 20
 MAX_WAIT_SECONDS = 60.0
+BODY_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
@@ -45,12 +49,21 @@ class Refused(Exception):
     """What was sent cannot be used; the message says why."""
 
 
+class Forbidden(Exception):
+    """It is known who asks, and it is no business of theirs (now)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptLogs:
-    """Where an attempt's output is: its TaskTracker's URL while that lives, and what was kept."""
+    """Where an attempt's output is: its TaskTracker's URL while that lives, and what was kept.
+
+    `token` is that of the job, which requests to the TaskTracker are signed with.
+    """
 
     url: str
     kept: str
+    job_id: str = ""
+    token: str = ""
 
 
 class Backend(Protocol):
@@ -70,8 +83,10 @@ class Backend(Protocol):
     def report(self, job_id: str) -> Future[JobReport | None]:
         """None: no such job."""
 
-    def facts(self, job_id: str) -> Future[JobFacts | None]:
-        """None: no such job, or it has ended."""
+    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
+        """None: no such job, or it has ended. Fails with Forbidden where the job has no attempt,
+        and no output, on that TaskTracker.
+        """
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
         """None: no such attempt."""
@@ -100,9 +115,18 @@ class _Held:
 class HttpApi:
     """The handlers, the heartbeats held and the clients waiting for a job's end."""
 
-    def __init__(self, backend: Backend, hold_seconds: float) -> None:
-        """`hold_seconds` is how long a heartbeat with nothing to say waits for its answer."""
+    def __init__(
+        self,
+        backend: Backend,
+        hold_seconds: float,
+        door: Doorkeeper,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`hold_seconds` is how long a heartbeat with nothing to say waits for its answer; `door`
+        says who may ask; `tls` is for requests to TaskTrackers that speak HTTPS.
+        """
         self._backend = backend
+        self._door, self._tls = door, tls
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -111,7 +135,9 @@ class HttpApi:
 
     def application(self) -> web.Application:
         """The aiohttp application, for one event loop."""
-        app = web.Application(client_max_size=MAX_HEARTBEAT_BYTES, middlewares=[_errors_as_json])
+        app = web.Application(
+            client_max_size=MAX_HEARTBEAT_BYTES, middlewares=[self._door.guard, _errors_as_json]
+        )
         app.add_routes(
             [
                 web.get("/health", self._health),
@@ -213,7 +239,8 @@ class HttpApi:
 
     async def _facts(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
-        facts = await asyncio.wrap_future(self._backend.facts(job_id))
+        tracker_id = signed_by().who
+        facts = await asyncio.wrap_future(self._backend.facts(job_id, tracker_id))
         return _found(facts, job_id)
 
     async def _report(self, request: web.Request) -> web.Response:
@@ -236,7 +263,7 @@ class HttpApi:
         logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
         if logs is None:
             return _error(404, f"no attempt {attempt_id}")
-        text = await self._live_log(logs.url, attempt_id, stream) if logs.url else None
+        text = await self._live_log(logs, attempt_id, stream) if logs.url else None
         source = "TaskTracker"
         if text is None:
             text, source = logs.kept.encode("utf-8", "replace"), "kept"
@@ -245,22 +272,31 @@ class HttpApi:
         headers = {"X-Log-Source": source, "Content-Type": "text/plain; charset=utf-8"}
         return web.Response(body=text, headers=headers)
 
-    async def _live_log(self, url: str, attempt_id: str, stream: str) -> bytes | None:
+    async def _live_log(self, logs: AttemptLogs, attempt_id: str, stream: str) -> bytes | None:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT)
-        where = f"{url}/attempts/{attempt_id}/logs"
+            connector = aiohttp.TCPConnector(ssl=self._tls or True)
+            self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT, connector=connector)
+        path = f"/attempts/{attempt_id}/logs?stream={stream}"
+        signed = Signer(logs.job_id, logs.token).sign("GET", path)
         try:
-            async with self._session.get(where, params={"stream": stream}) as answer:
+            async with self._session.get(
+                logs.url + path, headers={AUTHORIZATION: signed}, allow_redirects=False
+            ) as answer:
                 if answer.status != 200:
                     return None
                 return await answer.content.read(MAX_LOG_BYTES)
-        except (aiohttp.ClientError, TimeoutError) as problem:
-            logger.info("no log from %s: %s", where, problem)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
+            logger.info("no log from %s: %s", logs.url, problem)
             return None
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
-        heartbeat = _decode(await _body(request, MAX_HEARTBEAT_BYTES), Heartbeat)
+        body = await _body(request, MAX_HEARTBEAT_BYTES)
+        signed = signed_by()
+        signed.check_body(body)
+        heartbeat = _decode(body, Heartbeat)
         tracker_id = heartbeat.tracker_id
+        if tracker_id != signed.who:
+            raise Forbidden(f"{signed.who} cannot speak for another")
         before = self._held.get(tracker_id)
         late = before is not None and before.sequence > heartbeat.sequence
         held = _Held(heartbeat.sequence, asyncio.Event())
@@ -299,17 +335,21 @@ async def _body(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     parts = bytearray()
-    async for part in request.content.iter_chunked(1 << 20):
-        parts += part
-        if len(parts) > limit:
-            raise web.HTTPRequestEntityTooLarge(limit, len(parts))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.content.iter_chunked(1 << 20):
+                parts += part
+                if len(parts) > limit:
+                    raise web.HTTPRequestEntityTooLarge(limit, len(parts))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"not all came in {BODY_SECONDS:g} s") from None
     return bytes(parts)
 
 
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise Refused(f"not a {kind.__name__}: {problem}") from None
 
 
@@ -343,8 +383,12 @@ async def _errors_as_json(
         return await handler(request)
     except Refused as problem:
         return _error(400, str(problem))
+    except Forbidden as problem:
+        return _error(403, str(problem))
     except Unavailable as problem:
         return _error(503, str(problem))
+    except Refusal:
+        raise
     except web.HTTPException as answer:
         if answer.status < 400:
             raise

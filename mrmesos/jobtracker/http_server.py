@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
+import resource
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from mrmesos.access.listener import Limits, Listener
+from mrmesos.conf import JOBTRACKER_ADDRESS
+
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
 SHUTDOWN_SECONDS = 1.0
+CONNECTIONS_MAX = 40_000
+"""Four for each of 10,000 TaskTrackers."""
+OTHER_FILES = 256
 
 
 class AddressError(ValueError):
@@ -45,13 +54,43 @@ def address_towards(master: str) -> str:
         return str(probe.getsockname()[0])
 
 
+def listening_address(host: str, master: str) -> tuple[str, str]:
+    """Where to listen, and the address of that for others: loopback unless `host` says otherwise.
+
+    Raises AddressError where TaskTrackers could not reach that.
+    """
+    if host not in ("", "0.0.0.0"):
+        return host, host
+    towards = address_towards(master)
+    if host or ipaddress.ip_address(towards).is_loopback:
+        return host or towards, towards
+    raise AddressError(
+        f"the Mesos master {master} is reached from {towards}, but a JobTracker listens on "
+        f"loopback unless told otherwise: give -D {JOBTRACKER_ADDRESS.name}={towards}:0, so that "
+        "TaskTrackers can reach it"
+    )
+
+
+def most_connections() -> int:
+    """As many as there are file descriptors for, beside those for everything else."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = CONNECTIONS_MAX if files == resource.RLIM_INFINITY else files - OTHER_FILES
+    return max(64, min(CONNECTIONS_MAX, most))
+
+
 class HttpServer:
     """Serves one aiohttp application from `start()` to `stop()`."""
 
-    def __init__(self, application: Callable[[], web.Application], host: str, port: int) -> None:
+    def __init__(
+        self,
+        application: Callable[[], web.Application],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """`application` is called in the server's thread, where the event loop is."""
         self._application = application
-        self._host, self._port = host, port
+        self._host, self._port, self._tls = host, port, tls
         self._ready = threading.Event()
         self._problem: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,16 +142,16 @@ class HttpServer:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        runner = web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        listener = Listener(
+            self._application(),
+            Limits(connections=most_connections()),
+            self._tls,
+            shutdown_seconds=SHUTDOWN_SECONDS,
         )
-        await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port, backlog=1024)
-            await site.start()
-            self._port = runner.addresses[0][1]
+            self._port = await listener.start(self._host, self._port)
             self._loop = asyncio.get_running_loop()
             self._ready.set()
             await self._stop.wait()
         finally:
-            await runner.cleanup()
+            await listener.close()

@@ -32,13 +32,15 @@ class Key(NamedTuple):
 class LifeRecord(msgspec.Struct, frozen=True):
     """One start of the JobTracker. `number` counts them from 0; names carry `stamp`.
 
-    `address` is its `host:port`, which TaskTrackers were told, and `command` how those are started.
+    `address` is its `host:port`, which TaskTrackers were told (with `https://` before it, where
+    that is spoken), and `command` how those are started. Their keys are made from `secret`.
     """
 
     number: int
     stamp: str
     address: str = ""
     command: str = ""
+    secret: str = ""
 
 
 class FrameworkRecord(msgspec.Struct, frozen=True):

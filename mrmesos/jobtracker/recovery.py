@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import calendar
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.jobtracker.code_store import CodeStore
 from mrmesos.jobtracker.journal import Journal, JournalError, JournalLost
@@ -37,10 +40,11 @@ def next_life(records: list[Record], now: float) -> LifeRecord:
     stamp = cluster_stamp(now)
     last = next((record for record in records if isinstance(record, LifeRecord)), None)
     if last is None:
-        return LifeRecord(0, stamp)
+        return LifeRecord(0, stamp, secret=secrets.token_hex(32))
     if stamp <= last.stamp:  # twice in a minute, or the clock was set back
         stamp = cluster_stamp(calendar.timegm(time.strptime(last.stamp, "%Y%m%d%H%M")) + 60)
-    return LifeRecord(last.number + 1, stamp, last.address, last.command)
+    secret = last.secret or secrets.token_hex(32)
+    return LifeRecord(last.number + 1, stamp, last.address, last.command, secret)
 
 
 class Ledger:
@@ -115,7 +119,7 @@ class Ledger:
     def begin(self, address: str, command: str) -> bool:
         """Write who we are; whether TaskTrackers are started as they were. Raises JournalError."""
         same = self.life.command in ("", command)
-        self.life = LifeRecord(self.life.number, self.life.stamp, address, command)
+        self.life = msgspec.structs.replace(self.life, address=address, command=command)
         self.note(WriteRecords((self.life,), sync=True))
         self.settle()
         return same

@@ -21,6 +21,7 @@ from typing import Any
 
 import mrmesos
 from mrmesos import conf as settings
+from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.admission import check_job
 from mrmesos.jobtracker.code_store import CodeStore
@@ -36,14 +37,15 @@ from mrmesos.jobtracker.commands import (
 )
 from mrmesos.jobtracker.core import JobTracker
 from mrmesos.jobtracker.core_thread import CoreThread
+from mrmesos.jobtracker.doorkeeper import Doorkeeper
 from mrmesos.jobtracker.events import (
     Event,
     HeartbeatReceived,
     JobSubmitted,
     KillAsked,
 )
-from mrmesos.jobtracker.http_api import AttemptLogs, HttpApi, Refused, Unavailable
-from mrmesos.jobtracker.http_server import HttpServer, address_towards, split_address
+from mrmesos.jobtracker.http_api import AttemptLogs, Forbidden, HttpApi, Refused, Unavailable
+from mrmesos.jobtracker.http_server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.journal import JournalError
 from mrmesos.jobtracker.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull, first_number
@@ -58,6 +60,7 @@ from mrmesos.jobtracker.taskinfo import (
     tracker_command,
 )
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
+from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 logger = logging.getLogger(__name__)
@@ -76,22 +79,29 @@ class JobTrackerService:
         *,
         host: str = "",
         port: int = 0,
+        token: str = "",
+        election: str = "",
         make_driver: MakeDriver = make_mesos_driver,
     ) -> None:
         """`host` and `port` are where it listens unless `jobtracker.http.address` says more.
 
-        Without either it listens on the address of this machine that reaches the master. With
-        `jobtracker.state.dir` it goes on where the last one with that directory ended. Raises
-        JournalError where what is there cannot be used.
+        Without either it listens on loopback, which serves where the master does, too. Clients
+        show `token`; without one it makes its own. With `jobtracker.state.dir` it goes on where
+        the last one with that directory ended; of those that share it the caller was elected, at
+        `election` (zk://…), where TaskTrackers look for the one that leads. Raises JournalError
+        where what is there cannot be used, ConfError where the certificate cannot.
         """
         conf = with_pools_file(conf)
         self._conf, self._master = conf, master
-        self._host, self._port = host, port
+        self._host, self._port, self._election = host, port, election
         self._make_driver = make_driver
         self._hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
         # Unix seconds that never jump: deadlines and times of jobs come from the same clock.
         self._clock_offset = time.time() - time.monotonic()
-        self._ledger = Ledger(conf.get_as(settings.JOBTRACKER_STATE_DIR))
+        self.token = token or secrets.token_urlsafe(32)
+        self._tls = server_context(conf)
+        tls_of_trackers = client_context(conf) if self._tls is not None else None
+        self._ledger = Ledger(conf.get_as(settings.JOBTRACKER_STATE_DIR), shared=bool(election))
         self.codes = CodeStore(
             self._ledger.code_directory,
             max_code_bytes=conf.get_as(settings.JOB_CACHE_SINGLE_MAX_MB) << 20,
@@ -109,7 +119,8 @@ class JobTrackerService:
         self._no_live = threading.Event()
         self._no_live.set()
         self._planner = Planner(self._thread.post)
-        self._api = HttpApi(self, self._hold_seconds)
+        door = Doorkeeper(self.token, life.secret)
+        self._api = HttpApi(self, self._hold_seconds, door, tls_of_trackers)
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None
         self._leftovers = True
@@ -134,21 +145,23 @@ class JobTrackerService:
         host, port = self._host, self._port
         if address := self._conf.get_as(settings.JOBTRACKER_ADDRESS):
             host, port = split_address(address)
-        reachable = address_towards(self._master) if host in ("", "0.0.0.0") else host
-        if not port and self._ledger.life.address:
+        bind, reachable = listening_address(host, self._master)
+        scheme = "https://" if self._tls is not None else ""
+        if not port and self._ledger.life.address and not self._election:
             port = split_address(self._ledger.life.address)[1]
-        self._ledger.check_address(f"{reachable}:{port}")
-        self._server = HttpServer(self._api.application, host or reachable, port)
-        address = f"{reachable}:{self._server.start()}"
-        self.url = f"http://{address}"
+        self._ledger.check_address(f"{scheme}{reachable}:{port}")
+        self._server = HttpServer(self._api.application, bind, port, self._tls)
+        address = f"{scheme}{reachable}:{self._server.start()}"
+        self.url = address if scheme else f"http://{address}"
         try:
             purelib = Path(sysconfig.get_path("purelib"))
             package = Path(mrmesos.__file__).resolve().parent
             command = tracker_command(
                 self._conf,
-                self.url,
+                self._election or self.url,
                 python_path=source_tree(purelib, package),
                 inherited=os.environ,
+                secret=self._ledger.life.secret,
             )
             self._link = MesosLink(
                 self._conf,
@@ -333,16 +346,28 @@ class JobTrackerService:
         """One job's report."""
         return self._thread.ask(lambda: self._core.job_report(job_id))
 
-    def facts(self, job_id: str) -> Future[JobFacts | None]:
-        """One job's facts, for TaskTrackers."""
-        return self._thread.ask(lambda: self._core.job_facts(job_id))
+    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
+        """One job's facts, for a TaskTracker that has to do with it."""
+
+        def read() -> JobFacts | None:
+            facts = self._core.job_facts(job_id)
+            if facts is not None and not self._core.works_for(tracker_id, job_id):
+                raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
+            return facts
+
+        return self._thread.ask(read)
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
         """Where an attempt's output is."""
 
         def locate() -> AttemptLogs | None:
             location = self._core.attempt_location(attempt_id)
-            return None if location is None else AttemptLogs(location.url, location.log_tail)
+            if location is None:
+                return None
+            facts = self._core.job_facts(parse_attempt(attempt_id).job_id)
+            if facts is None:  # its TaskTrackers have forgotten it
+                return AttemptLogs("", location.log_tail)
+            return AttemptLogs(location.url, location.log_tail, facts.job_id, facts.token)
 
         return self._thread.ask(locate)
 

@@ -10,12 +10,13 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mrmesos.access.signing import derived_key
 from mrmesos.conf import (
     SETTINGS,
     TASKTRACKER_COMMAND,
@@ -26,11 +27,12 @@ from mrmesos.conf import (
 )
 from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
 from mrmesos.wire.job import running_python
+from mrmesos.wire.task import SlotData
 
 SHUTDOWN_GRACE_SECONDS = 5
 """How long Mesos lets a TaskTracker end its attempts before it is killed."""
 
-_FOR_TRACKERS = "tasktracker."
+_FOR_TRACKERS = ("tasktracker.", "tls.")
 _NOT_THEIRS = frozenset(
     setting.name
     for setting in (
@@ -50,12 +52,14 @@ class TrackerCommand:
     """How TaskTrackers are started: a shell command, and the environment that all of them share.
 
     Mesos' fetcher unpacks `package` in the sandbox before; `image` is the Docker image to run in.
+    The keys that TaskTrackers sign with are made from `secret`.
     """
 
     shell: str
     environment: Mapping[str, str]
     package: str = ""
     image: str = ""
+    secret: str = field(default="", repr=False)
 
 
 def tracker_command(
@@ -64,6 +68,7 @@ def tracker_command(
     *,
     python_path: str | None = None,
     inherited: Mapping[str, str] | None = None,
+    secret: str = "",
 ) -> TrackerCommand:
     """The command of this JobTracker's TaskTrackers.
 
@@ -92,7 +97,7 @@ def tracker_command(
     }
     if python_path and not package and not image:
         environment["PYTHONPATH"] = python_path
-    return TrackerCommand(command, environment, package, image)
+    return TrackerCommand(command, environment, package, image, secret)
 
 
 def python_of_trackers(conf: Conf) -> str:
@@ -149,14 +154,14 @@ def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> 
 
 
 def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The Mesos task that is the slot; `data` is its first attempt, none for a spare's."""
-    task = {
+    """The Mesos task that is the slot; its data is a SlotData, without an attempt for a spare's."""
+    key = derived_key(command.secret, launch.tracker_id)
+    data = SlotData(key=key, first=launch.first if isinstance(launch, SlotLaunch) else None)
+    return {
         "name": launch.slot_id,
         "task_id": {"value": launch.slot_id},
         "agent_id": {"value": launch.agent_id},
         "executor": executor_info(launch, command),
         "resources": [dict(resource) for resource in launch.resources],
+        "data": base64.b64encode(_encode(data)).decode("ascii"),
     }
-    if isinstance(launch, SlotLaunch):
-        task["data"] = base64.b64encode(_encode(launch.first)).decode("ascii")
-    return task

@@ -63,7 +63,10 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
     def registered(agent_id: str, hostname: str) -> None:
         loop.call_soon_threadsafe(lambda: shells[0].registered(agent_id, hostname))
 
-    executor = MesosExecutor(hand_on, registered, exit_after_grace=True)
+    def keyed(key: str) -> None:
+        loop.call_soon_threadsafe(lambda: shells[0].use_key(key))
+
+    executor = MesosExecutor(hand_on, registered, keyed, exit_after_grace=True)
     executor.start()
     from mrmesos.tasktracker.shell import Shell
 

@@ -20,7 +20,7 @@ from mrmesos.mesos.errors import MesosError
 from mrmesos.mesos.executor_driver import ExecutorDriver
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
-from mrmesos.wire.task import Attempt
+from mrmesos.wire.task import SlotData
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +37,13 @@ class MesosExecutor:
         self,
         on_event: Callable[[ev.Event], None],
         on_registered: Callable[[str, str], None],
+        on_key: Callable[[str], None],
         *,
         exit_after_grace: bool = False,
     ) -> None:
         """`on_registered` gets the agent's id and hostname, again after an agent's restart.
+
+        `on_key` gets what requests to the JobTracker are signed with, before each slot.
 
         `exit_after_grace`: the process is ours, and ends (`os._exit`) when it is still there at
         the end of the grace period that Mesos gives after SHUTDOWN.
@@ -49,6 +52,7 @@ class MesosExecutor:
         """
         self._on_event = on_event
         self._on_registered = on_registered
+        self._on_key = on_key
         self._statuses: queue.SimpleQueue[cmd.SendStatus | None] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send_all, name="status updates", daemon=True)
         self._driver = ExecutorDriver(self, exit_after_grace=exit_after_grace)
@@ -102,11 +106,12 @@ class MesosExecutor:
         """A slot with its first attempt, or with none, to have this TaskTracker ahead of need."""
         slot_id = str(task["task_id"]["value"])
         try:
-            attempt = read_attempt(task) if task.get("data") else None
+            data = read_slot(task)
         except ValueError as problem:
             self._on_event(ev.BadSlotLaunched(slot_id, str(problem)))
         else:
-            self._on_event(ev.SlotLaunched(slot_id, attempt))
+            self._on_key(data.key)
+            self._on_event(ev.SlotLaunched(slot_id, data.first))
 
     def kill_task(self, task_id: str) -> None:
         """A slot is to end."""
@@ -130,14 +135,14 @@ class MesosExecutor:
         self._on_event(ev.LeaveAsked(f"Mesos: {message}"))
 
 
-def read_attempt(task: Json) -> Attempt:
-    """The first attempt in a TaskInfo's data. Raises ValueError with what is wrong with it."""
+def read_slot(task: Json) -> SlotData:
+    """What is in a TaskInfo's data. Raises ValueError with what is wrong with it."""
     try:
         data = base64.b64decode(task.get("data", ""), validate=True)
-        attempt = msgspec.json.decode(data, type=Attempt)
-    except (binascii.Error, msgspec.DecodeError) as problem:
-        raise ValueError(f"the task's data is no attempt: {problem}") from problem
-    slot_id = task["task_id"]["value"]
-    if attempt.slot_id != slot_id:
-        raise ValueError(f"the attempt is for slot {attempt.slot_id}, the task is {slot_id}")
-    return attempt
+        slot = msgspec.json.decode(data, type=SlotData)
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise ValueError(f"the task's data is that of no slot: {problem}") from problem
+    slot_id, first = task["task_id"]["value"], slot.first
+    if first is not None and first.slot_id != slot_id:
+        raise ValueError(f"the attempt is for slot {first.slot_id}, the task is {slot_id}")
+    return slot

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import ssl
 import threading
 import time
 import zlib
@@ -25,6 +26,7 @@ import msgspec
 import pyarrow as pa
 import tenacity
 
+from mrmesos.access.signing import AUTHORIZATION, REPLY, TIME, Signer
 from mrmesos.conf import (
     SHUFFLE_BUFFER_MB,
     SHUFFLE_FETCH_RETRIES,
@@ -116,14 +118,17 @@ class Fetcher:
         work_dir: Path,
         *,
         sleep: Callable[[float], None] | None = None,
+        tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
+        """`tls` is for trackers that speak HTTPS."""
         conf = Conf(facts.spec.conf)
         self._num_maps = facts.num_maps
         self._path = f"/shuffle/{facts.job_id}/{partition}"
-        self._headers = {
-            "Authorization": f"Bearer {facts.token}",
-            "Content-Type": "application/json",
-        }
+        self._job_id, self._token = facts.job_id, facts.token
+        self._signers: dict[str, Signer] = {}
+        """One a tracker, as each may have a clock of its own."""
+        self._make_tls = tls
+        self._tls: ssl.SSLContext | None = None
         self._work_dir = work_dir
         self._copies = conf.get_as(SHUFFLE_PARALLELCOPIES)
         self._tries = conf.get_as(SHUFFLE_FETCH_RETRIES)
@@ -270,11 +275,16 @@ class Fetcher:
             return
         tries.barren += 1
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port, timeout=self._timeout
-        )
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, parts.port, timeout=self._timeout, context=self._context()
+            )
+        else:
+            connection = http.client.HTTPConnection(host, parts.port, timeout=self._timeout)
+        signer = self._signer(url)
         try:
-            self._exchange(connection, parts.path.rstrip("/"), wanted, path, tries)
+            self._exchange(connection, signer, parts.path.rstrip("/"), wanted, path, tries)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             if isinstance(exc, OSError) and exc.filename is not None:
                 raise  # our own disk, not the tracker
@@ -282,20 +292,37 @@ class Fetcher:
         finally:
             connection.close()
 
+    def _signer(self, url: str) -> Signer:
+        with self._state:
+            return self._signers.setdefault(url, Signer(self._job_id, self._token))
+
+    def _context(self) -> ssl.SSLContext:
+        with self._state:
+            if self._tls is None:
+                self._tls = self._make_tls()
+            return self._tls
+
     def _exchange(
         self,
         connection: http.client.HTTPConnection,
+        signer: Signer,
         base: str,
         wanted: list[MapOutput],
         path: Path,
         tries: _Tries,
     ) -> None:
         body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in wanted]))
-        connection.request("POST", base + self._path, body, self._headers)
+        signed = signer.sign("POST", base + self._path, body)
+        headers = {AUTHORIZATION: signed, "Content-Type": "application/json"}
+        connection.request("POST", base + self._path, body, headers)
         response = connection.getresponse()
         if response.status != 200:
+            signer.learn_time(signed, response.getheader(TIME, ""))
             said = response.read(500).decode("utf-8", "replace")
             raise FetchError(f"{connection.host}: status {response.status}: {said}")
+        if not signer.proves(signed, response.getheader(REPLY, "")):
+            # Whoever it is, what it sends is not to be unpickled.
+            raise FetchError(f"{connection.host}: what answers there is no TaskTracker of ours")
         damaged = None
         for output in wanted:
             try:

@@ -20,11 +20,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from mrmesos.tasktracker.jobtracker_link import JobTrackerLink, NoAnswer
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 
 logger = logging.getLogger(__name__)
 
-ANSWER_BYTES_MAX = 64 << 20
+_PATH = "/api/v1/heartbeat"
 _UNDER_WAY_MAX = 3
 _LEAST_PAUSE_SECONDS = 0.02
 """Between an answer and the next heartbeat: the pace where a JobTracker holds none back."""
@@ -41,8 +42,7 @@ class Heartbeats:
 
     def __init__(
         self,
-        jobtracker: str,
-        session: aiohttp.ClientSession,
+        jobtracker: JobTrackerLink,
         *,
         make: Callable[[], Heartbeat],
         on_answer: Callable[[HeartbeatAnswer, tuple[str, ...]], None],
@@ -53,8 +53,7 @@ class Heartbeats:
         """`make` gives the next heartbeat; `on_answer` hears each answer and which attempts'
         reports its heartbeat held. An answer must come within `held_seconds + answer_seconds`.
         """
-        self._url = jobtracker.rstrip("/") + "/api/v1/heartbeat"
-        self._session = session
+        self._jobtracker = jobtracker
         self._make = make
         self._on_answer = on_answer
         self._expiry_seconds = expiry_seconds
@@ -123,24 +122,16 @@ class Heartbeats:
         self._on_answer(answer, tuple(report.attempt_id for report in heartbeat.reports))
 
     async def _post(self, heartbeat: Heartbeat) -> HeartbeatAnswer:
+        body = self._encoder.encode(heartbeat)
         try:
-            async with self._session.post(
-                self._url,
-                data=self._encoder.encode(heartbeat),
-                headers={"Content-Type": "application/json"},
-                timeout=self._timeout,
-            ) as answer:
-                body = await answer.content.read(ANSWER_BYTES_MAX + 1)
-                while len(body) <= ANSWER_BYTES_MAX and not answer.content.at_eof():
-                    body += await answer.content.read(ANSWER_BYTES_MAX + 1 - len(body))
-                if answer.status != 200:
-                    raise JobTrackerAway(f"heartbeat answered with {answer.status}: {body[:200]!r}")
-        except (aiohttp.ClientError, OSError) as problem:
-            words = str(problem) or type(problem).__name__
-            raise JobTrackerAway(f"no answer to a heartbeat: {words}") from problem
-        if len(body) > ANSWER_BYTES_MAX:
-            raise JobTrackerAway(f"an answer of more than {ANSWER_BYTES_MAX:,} bytes")
+            status, answer = await self._jobtracker.exchange(
+                "POST", _PATH, body, patience=self._timeout
+            )
+        except NoAnswer as problem:
+            raise JobTrackerAway(f"no answer to a heartbeat: {problem}") from problem
+        if status != 200:
+            raise JobTrackerAway(f"heartbeat answered with {status}: {answer[:200]!r}")
         try:
-            return self._decoder.decode(body)
-        except msgspec.DecodeError as problem:
+            return self._decoder.decode(answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             raise JobTrackerAway(f"an answer that makes no sense: {problem}") from problem

@@ -12,7 +12,6 @@ import hashlib
 import logging
 import re
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from mrmesos.conf import TASKTRACKER_CACHE_MB, Conf, ConfError
 from mrmesos.tasktracker.archives import BadArchive
 from mrmesos.tasktracker.file_cache import CacheFull, FileCache
 from mrmesos.tasktracker.job_files import link
+from mrmesos.tasktracker.jobtracker_link import JobTrackerLink, NoAnswer
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobFacts, JobFile
@@ -38,7 +38,6 @@ from mrmesos.wire.job import JobFacts, JobFile
 logger = logging.getLogger(__name__)
 
 CODE_BYTES_MAX = 64 << 20
-FACTS_BYTES_MAX = 64 << 20
 _TRY_SECONDS = 30.0
 _DOWNLOAD_SECONDS = 600.0
 _DOWNLOAD_PART_BYTES = 1 << 20
@@ -78,19 +77,16 @@ class JobCache:
     def __init__(
         self,
         sandbox: Path,
-        jobtracker: str,
-        session: Callable[[], aiohttp.ClientSession],
+        jobtracker: JobTrackerLink,
         *,
         give_up_seconds: float = _GIVE_UP_SECONDS,
         cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20,
     ) -> None:
-        """`jobtracker` is its base URL. `session` gives the HTTP client once there is one.
-
-        A JobTracker that does not answer may be starting anew: it is asked for `give_up_seconds`.
+        """A JobTracker that does not answer may be starting anew: it is asked for
+        `give_up_seconds`.
         """
         self.root = sandbox / "jobs"
-        self._jobtracker = jobtracker.rstrip("/")
-        self._session = session
+        self._jobtracker = jobtracker
         self._give_up_seconds = give_up_seconds
         self._jobs: dict[str, CachedJob] = {}
         self.files = FileCache(sandbox / "cache", self._download, max_bytes=cache_bytes)
@@ -134,7 +130,7 @@ class JobCache:
             raise JobFetchError(f"{job_id!r} is not a job id")
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type((_TryAgain, OSError, aiohttp.ClientError)),
+                retry=retry_if_exception_type((_TryAgain, NoAnswer, OSError)),
                 wait=wait_random_exponential(multiplier=0.05, max=1),
                 stop=stop_after_delay(self._give_up_seconds),
                 before_sleep=before_sleep_log(logger, logging.WARNING),
@@ -142,7 +138,7 @@ class JobCache:
             ):
                 with attempt:
                     job = await self._fetch_once(job_id)
-        except (_TryAgain, OSError, aiohttp.ClientError) as problem:
+        except (_TryAgain, NoAnswer, OSError) as problem:
             self.files.release(job_id)
             raise JobFetchError(
                 f"cannot fetch {job_id}: {problem or type(problem).__name__}"
@@ -155,11 +151,14 @@ class JobCache:
         return job
 
     async def _fetch_once(self, job_id: str) -> CachedJob:
-        body = await self._get(f"/api/v1/jobs/{job_id}/facts", FACTS_BYTES_MAX)
+        path = f"/api/v1/jobs/{job_id}/facts"
+        timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
+        status, body = await self._jobtracker.exchange("GET", path, patience=timeout)
+        _check_status(status, path)
         try:
             facts = msgspec.json.decode(body, type=JobFacts)
             Conf(facts.spec.conf).check()
-        except (msgspec.DecodeError, ConfError) as problem:
+        except (msgspec.DecodeError, UnicodeDecodeError, ConfError) as problem:
             raise JobFetchError(f"the facts of {job_id} make no sense: {problem}") from problem
         wanted = facts.spec.code
         if facts.job_id != job_id or not _HASH.fullmatch(wanted) or not facts.token:
@@ -167,14 +166,14 @@ class JobCache:
         code = await self._get(f"/api/v1/code/{wanted}", CODE_BYTES_MAX)
         if hashlib.sha256(code).hexdigest() != wanted:
             raise _TryAgain(f"the code of {job_id} does not have the hash {wanted}")
-        path = self.root / job_id / "job.pickle"
-        await asyncio.to_thread(_write, path, code)
+        code_path = self.root / job_id / "job.pickle"
+        await asyncio.to_thread(_write, code_path, code)
         try:
             for file in facts.spec.files:
-                link(path.parent, file, await self.files.hold(job_id, file))
+                link(code_path.parent, file, await self.files.hold(job_id, file))
         except (CacheFull, BadArchive) as problem:
             raise JobFetchError(f"{job_id}: {problem}") from problem
-        return CachedJob(facts, path)
+        return CachedJob(facts, code_path)
 
     async def _download(self, file: JobFile, into: Path) -> None:
         """Bring a file to a path, in pieces. Raises _TryAgain, JobFetchError, OSError."""
@@ -183,10 +182,10 @@ class JobCache:
             raise JobFetchError(f"{file.name} has no hash")
         timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_SECONDS, sock_read=_TRY_SECONDS)
         digest, left = hashlib.sha256(), file.size
-        async with self._session().get(self._jobtracker + path, timeout=timeout) as answer:
-            _check_status(answer, path)
+        async with self._jobtracker.download(path, patience=timeout) as (status, content):
+            _check_status(status, path)
             with into.open("wb") as out:
-                async for part in answer.content.iter_chunked(_DOWNLOAD_PART_BYTES):
+                async for part in content.iter_chunked(_DOWNLOAD_PART_BYTES):
                     left -= len(part)
                     if left < 0:
                         break
@@ -197,10 +196,10 @@ class JobCache:
 
     async def _get(self, path: str, limit: int) -> bytes:
         timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
-        async with self._session().get(self._jobtracker + path, timeout=timeout) as answer:
-            _check_status(answer, path)
+        async with self._jobtracker.download(path, patience=timeout) as (status, content):
+            _check_status(status, path)
             parts, total = [], 0
-            async for part in answer.content.iter_any():
+            async for part in content.iter_any():
                 parts.append(part)
                 total += len(part)
                 if total > limit:
@@ -232,11 +231,11 @@ class JobCache:
         await asyncio.to_thread(self.files.remove_all)
 
 
-def _check_status(answer: aiohttp.ClientResponse, path: str) -> None:
-    if answer.status in (404, 410):
+def _check_status(status: int, path: str) -> None:
+    if status in (404, 410):
         raise JobGone(f"the JobTracker has no {path}")
-    if answer.status != 200:
-        raise _TryAgain(f"{path} was answered with {answer.status}")
+    if status != 200:
+        raise _TryAgain(f"{path} was answered with {status}")
 
 
 def _write(path: Path, data: bytes) -> None:

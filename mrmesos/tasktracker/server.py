@@ -1,19 +1,22 @@
 """The HTTP server of a TaskTracker: map output for reduces (the shuffle), and attempts' logs.
 
-    POST /shuffle/{job_id}/{partition}      body {"maps": [attempt ids]}, the job's token as bearer
+    POST /shuffle/{job_id}/{partition}      body {"maps": [attempt ids]}
     GET  /attempts/{attempt_id}/logs?stream=stdout|stderr
 
-The shuffle's answer holds a frame for each map, in the order asked: a line of JSON (`FrameHeader`),
-then `length` bytes of the segment, straight from the data file by sendfile. No name from outside
-becomes a path unless it is an attempt that ran here. docs/protocol.md describes both.
+Both are signed with the job's token (mrmesos.access.signing), and so is the fact that it is us who
+answer: workers of other jobs read nothing, and who takes over our port is not believed. The
+shuffle's answer holds a frame for each map, in the order asked: a line of JSON (`FrameHeader`),
+then `length` bytes of the segment, straight from the data file by sendfile, where there is no TLS.
+No name from outside becomes a path unless it is an attempt that ran here. docs/protocol.md
+describes both.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
+import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,6 +26,8 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from mrmesos.access.listener import Limits, Listener
+from mrmesos.access.signing import AUTHORIZATION, NONCES_MAX, REPLY, Refusal, Verified, Verifier
 from mrmesos.io.index import CorruptIndexError, MapOutputIndex, Segment
 from mrmesos.tasktracker import logs
 from mrmesos.tasktracker.job_cache import CachedJob, JobCache
@@ -41,6 +46,7 @@ _INDEXED_SEGMENTS_MAX = 500_000
 _READ_AND_WRITE_BYTES = 64 << 10
 """Up to this length a segment is read and written; sendfile pays above it."""
 _PIECE_BYTES = 4 << 20
+_COPY_BYTES = 256 << 10
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,86 +67,74 @@ class ServerLimits:
     stall_seconds: float = 60.0
     connections: int = CONNECTIONS_MAX
     sending: int = SENDING_MAX
+    nonces: int = NONCES_MAX
 
 
 class ShuffleServer:
     """Serves what `jobs` holds, until closed."""
 
-    def __init__(self, jobs: JobCache, limits: ServerLimits | None = None) -> None:
+    def __init__(
+        self,
+        jobs: JobCache,
+        limits: ServerLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """With `tls` it speaks HTTPS."""
         self._jobs = jobs
-        self._limits = limits or ServerLimits()
+        self._limits = limits = limits or ServerLimits()
+        self._tls = tls
+        self._verifier = Verifier(self._token_of, nonces_max=limits.nonces)
         self._sending = 0
         self._indexes: OrderedDict[str, MapOutputIndex] = OrderedDict()
         self._indexed_segments = 0
-        self._silent: dict[int, asyncio.TimerHandle] = {}
         app = web.Application(client_max_size=REQUEST_BYTES_MAX, middlewares=[self._guard])
         app.router.add_post("/shuffle/{job_id}/{partition}", self._shuffle)
         app.router.add_get("/attempts/{attempt_id}/logs", self._logs)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=30.0,
-            lingering_time=1.0,
-            shutdown_timeout=1.0,
+        self._listener = Listener(
+            app, Limits(limits.connections, limits.request_seconds, limits.stall_seconds), tls
         )
-        self._server: asyncio.Server | None = None
 
     async def start(self, host: str) -> str:
         """Listen on a free port of `host`; the base URL. Raises OSError."""
-        await self._runner.setup()
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connection, host, 0, backlog=512
-        )
-        port = self._server.sockets[0].getsockname()[1]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        port = await self._listener.start(host)
+        scheme = "https" if self._tls is not None else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def close(self) -> None:
         """Stop listening and end the connections, at once."""
-        if self._server is not None:
-            self._server.close()
-        await self._runner.cleanup()
+        await self._listener.close()
 
-    # Connections.
-
-    def _connection(self) -> asyncio.Protocol:
-        server = self._runner.server
-        if server is None or len(server.connections) >= self._limits.connections:
-            return _Refused()
-        handler = server()
-        self._silent[id(handler)] = asyncio.get_running_loop().call_later(
-            self._limits.request_seconds, self._end_silent, handler
-        )
-        return handler
-
-    def _end_silent(self, handler: web.RequestHandler) -> None:
-        """End a connection that has not brought its first request in time."""
-        del self._silent[id(handler)]
-        if handler.transport is not None:
-            handler.transport.abort()
+    @property
+    def connections(self) -> int:
+        """Connections that are open, or were a moment ago."""
+        return self._listener.connections
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if (timer := self._silent.pop(id(request.protocol), None)) is not None:
-            timer.cancel()
         try:
             return await handler(request)
+        except Refusal as refusal:
+            refused = _error(refusal.status, str(refusal))
+            refused.headers.update(refusal.headers)
+            return refused
         except web.HTTPException as answer:
             return _error(answer.status, answer.text or answer.reason)
 
     # The shuffle.
 
     async def _shuffle(self, request: web.Request) -> web.StreamResponse:
-        job = self._authorised(request)
-        if job is None:
-            return _error(401, "no such job here, or not its token")
+        signed, job = self._signed(request)
+        if signed.who != request.match_info["job_id"]:
+            return _error(403, f"{signed.who} reads its own output only")
         partition = _number(request.match_info["partition"])
         if partition is None or partition >= job.facts.spec.num_reducers:
             return _error(400, f"no partition {request.match_info['partition'][:50]!r}")
         try:
             async with asyncio.timeout(self._limits.request_seconds):
-                asked = msgspec.json.decode(await request.read(), type=ShuffleRequest)
-        except msgspec.DecodeError as problem:
+                body = await request.read()
+            signed.check_body(body)
+            asked = msgspec.json.decode(body, type=ShuffleRequest)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
             return _error(400, f"not a shuffle request: {problem}")
         except TimeoutError:
             return _error(408, "the request did not arrive in time")
@@ -152,16 +146,22 @@ class ShuffleServer:
             return busy
         self._sending += 1
         try:
-            return await self._send(request, await self._frames(job, partition, asked.maps))
+            frames = await self._frames(job, partition, asked.maps)
+            return await self._send(request, signed, frames)
         finally:
             self._sending -= 1
 
-    def _authorised(self, request: web.Request) -> CachedJob | None:
-        job = self._jobs.get(request.match_info["job_id"])
-        given = request.headers.get("Authorization", "").encode("utf-8", "replace")
-        wanted = b"Bearer " + (job.facts.token.encode() if job is not None else b"-")
-        same = hmac.compare_digest(given, wanted)
-        return job if same else None
+    def _token_of(self, job_id: str) -> str | None:
+        job = self._jobs.get(job_id)
+        return job.facts.token if job is not None else None
+
+    def _signed(self, request: web.Request) -> tuple[Verified, CachedJob]:
+        """Who asks, and the job by whose token it is known. Raises Refusal."""
+        header = request.headers.get(AUTHORIZATION, "")
+        signed = self._verifier.verify(request.method, request.raw_path, header)
+        job = self._jobs.get(signed.who)
+        assert job is not None, "its token was just used"
+        return signed, job
 
     async def _frames(self, job: CachedJob, partition: int, maps: list[str]) -> list[_Frame]:
         frames = []
@@ -204,8 +204,10 @@ class ShuffleServer:
             self._indexed_segments -= len(oldest.segments)
         return index
 
-    async def _send(self, request: web.Request, frames: list[_Frame]) -> web.StreamResponse:
-        response = web.StreamResponse()
+    async def _send(
+        self, request: web.Request, signed: Verified, frames: list[_Frame]
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={REPLY: signed.reply()})
         response.content_type = "application/octet-stream"
         response.content_length = sum(len(frame.line) + frame.length for frame in frames)
         await response.prepare(request)
@@ -215,10 +217,13 @@ class ShuffleServer:
                 pending += frame.line
                 if frame.length > _READ_AND_WRITE_BYTES:
                     await self._write(response, pending)
-                    await self._send_file(request, frame)
+                    if self._tls is None:
+                        await self._send_file(request, frame)
+                    else:
+                        await self._copy_file(response, frame)
                     pending = bytearray()
                 elif frame.length:
-                    pending += _read(frame)
+                    pending += _read(frame.path, frame.offset, frame.length)
                 if len(pending) > _READ_AND_WRITE_BYTES:
                     await self._write(response, pending)
                     pending = bytearray()
@@ -231,7 +236,7 @@ class ShuffleServer:
                 request.transport.abort()
         return response
 
-    async def _write(self, response: web.StreamResponse, data: bytearray) -> None:
+    async def _write(self, response: web.StreamResponse, data: bytes | bytearray) -> None:
         if data:
             async with asyncio.timeout(self._limits.stall_seconds):
                 await response.write(data)
@@ -252,13 +257,23 @@ class ShuffleServer:
                     raise OSError(f"{frame.path} has become shorter")
                 at += sent
 
+    async def _copy_file(self, response: web.StreamResponse, frame: _Frame) -> None:
+        """One segment through our own memory, as TLS has to encrypt it."""
+        at, end = frame.offset, frame.offset + frame.length
+        while at < end:
+            length = min(_COPY_BYTES, end - at)
+            piece = await asyncio.to_thread(_read, frame.path, at, length)
+            await self._write(response, piece)
+            at += length
+
     # Logs.
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
+        _, job = self._signed(request)
         attempt_id, stream = request.match_info["attempt_id"], request.query.get("stream", "stderr")
         if stream not in ("stdout", "stderr"):
             return _error(400, "stream must be stdout or stderr")
-        if self._jobs.job_of(attempt_id) is None:
+        if self._jobs.job_of(attempt_id) is not job:
             return _error(404, "no such attempt here")
         path = self._jobs.attempt_dir(attempt_id) / stream
         body = await asyncio.to_thread(logs.tail, path, LOG_BYTES_MAX)
@@ -267,21 +282,14 @@ class ShuffleServer:
         return response
 
 
-class _Refused(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-def _read(frame: _Frame) -> bytes:
-    fd = os.open(frame.path, os.O_RDONLY | os.O_CLOEXEC)
+def _read(path: Path, offset: int, length: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.pread(fd, frame.length, frame.offset)
+        data = os.pread(fd, length, offset)
     finally:
         os.close(fd)
-    if len(data) != frame.length:
-        raise OSError(f"{frame.path} has become shorter")
+    if len(data) != length:
+        raise OSError(f"{path} has become shorter")
     return data
 
 

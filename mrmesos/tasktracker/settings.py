@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrmesos.conf import (
@@ -37,12 +37,13 @@ class TrackerSettings:
     expiry_seconds: float
     prestart: int = 1
     cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20
+    conf: Conf = field(default_factory=Conf)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> TrackerSettings:
         """Raises SettingsError, ConfError."""
         try:
-            conf = Conf(json.loads(environ.get("MRMESOS_CONF") or "{}"))
+            conf = tracker_conf(environ)
             address, _, _ = environ["MESOS_AGENT_ENDPOINT"].rpartition(":")
             settings = cls(
                 jobtracker=environ["MRMESOS_JOBTRACKER"].rstrip("/"),
@@ -53,14 +54,23 @@ class TrackerSettings:
                 expiry_seconds=conf.get_as(TASKTRACKER_EXPIRY_SECONDS),
                 prestart=_prestart(environ.get("MRMESOS_PRESTART") or "1"),
                 cache_bytes=conf.get_as(TASKTRACKER_CACHE_MB) << 20,
+                conf=conf,
             )
         except KeyError as problem:
             raise SettingsError(f"a TaskTracker is started by Mesos: no {problem}") from problem
-        except (json.JSONDecodeError, TypeError, AttributeError) as problem:
-            raise SettingsError(f"MRMESOS_CONF is no JSON object: {problem}") from problem
-        if not settings.jobtracker.startswith(("http://", "https://")) or not settings.address:
+        schemes = ("http://", "https://", "zk://")
+        if not settings.jobtracker.startswith(schemes) or not settings.address:
             raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
         return settings
+
+
+def tracker_conf(environ: Mapping[str, str]) -> Conf:
+    """What the JobTracker set for its TaskTrackers. Raises SettingsError."""
+    try:
+        values = json.loads(environ.get("MRMESOS_CONF") or "{}")
+        return Conf({str(name): str(text) for name, text in values.items()})
+    except (json.JSONDecodeError, AttributeError) as problem:
+        raise SettingsError(f"MRMESOS_CONF is no JSON object: {problem}") from problem
 
 
 def _prestart(text: str) -> int:

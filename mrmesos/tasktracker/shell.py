@@ -11,12 +11,12 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
-import aiohttp
-
+from mrmesos.access.tls import client_context, server_context
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
 from mrmesos.tasktracker.job_cache import JobCache, JobFetchError, JobGone
+from mrmesos.tasktracker.jobtracker_link import JobTrackerLink
 from mrmesos.tasktracker.messages import (
     MAP_OUTPUTS_PER_FRAME,
     Done,
@@ -70,15 +70,16 @@ class Shell:
         self._pool = WorkerPool(
             settings.sandbox, self.handle, command=worker_command, adopt_orphans=adopt_orphans
         )
-        self._session: aiohttp.ClientSession | None = None
+        may_be_https = settings.jobtracker.startswith(("https:", "zk:"))
+        tls = client_context(settings.conf) if may_be_https else None
+        self._jobtracker = JobTrackerLink(settings.jobtracker, settings.tracker_id, tls)
         self._jobs = JobCache(
             settings.sandbox,
-            settings.jobtracker,
-            self._client,
+            self._jobtracker,
             give_up_seconds=settings.expiry_seconds,
             cache_bytes=settings.cache_bytes,
         )
-        self._server = ShuffleServer(self._jobs)
+        self._server = ShuffleServer(self._jobs, tls=server_context(settings.conf))
         self._heartbeats: Heartbeats | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._registered = asyncio.Event()
@@ -89,32 +90,32 @@ class Shell:
         """Unix seconds that never jump: timeouts are measured with them."""
         return self._epoch + time.monotonic()
 
-    def _client(self) -> aiohttp.ClientSession:
-        assert self._session is not None, "run() makes it"
-        return self._session
-
     def registered(self, agent_id: str, hostname: str) -> None:
         """Mesos knows us: who the agent is."""
         self.tracker.agent_id, self.tracker.hostname = agent_id, hostname
         self._registered.set()
 
+    def use_key(self, key: str) -> None:
+        """What requests to the JobTracker are signed with; they wait for it."""
+        self._jobtracker.use_key(key)
+
     async def run(self) -> str:
         """Until the core says Exit; why it did. Raises what went wrong in ourselves."""
         self._over = asyncio.get_running_loop().create_future()
-        connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60)
-        async with aiohttp.ClientSession(connector=connector) as self._session:
-            try:
-                self.tracker.url = await self._serve()
-                for number, spawned in enumerate(self._first_workers, start=1):
-                    self._pool.start(number, spawned)
-                backlog, self._backlog = self._backlog, []
-                for event in backlog:
-                    self.handle(event)
-                self._spawn(self._tick())
-                self._spawn(self._beat())
-                return await self._over
-            finally:
-                await self._close()
+        try:
+            await self._jobtracker.open()
+            self.tracker.url = await self._serve()
+            for number, spawned in enumerate(self._first_workers, start=1):
+                self._pool.start(number, spawned)
+            backlog, self._backlog = self._backlog, []
+            for event in backlog:
+                self.handle(event)
+            self._spawn(self._tick())
+            self._spawn(self._beat())
+            return await self._over
+        finally:
+            await self._close()
+            await self._jobtracker.close()
 
     async def _serve(self) -> str:
         address = self._settings.address
@@ -239,9 +240,9 @@ class Shell:
 
     async def _beat(self) -> None:
         await self._registered.wait()
+        await self._jobtracker.ready()
         self._heartbeats = Heartbeats(
-            self._settings.jobtracker,
-            self._client(),
+            self._jobtracker,
             make=self.tracker.heartbeat,
             on_answer=self._answered,
             held_seconds=self._settings.heartbeat_seconds,

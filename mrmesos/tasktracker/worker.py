@@ -18,6 +18,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mrmesos.access.tls import client_context
 from mrmesos.api.job import Job
 from mrmesos.tasktracker.failures import error_of
 from mrmesos.tasktracker.fetch import Fetcher
@@ -45,6 +47,7 @@ from mrmesos.tasktracker.progress import Watch
 from mrmesos.tasktracker.redirect import Redirected
 from mrmesos.tasktracker.reduce_task import run_reduce
 from mrmesos.tasktracker.reporter import Reporter
+from mrmesos.tasktracker.settings import tracker_conf
 from mrmesos.tasktracker.spans import NOTE_FILE, Note
 from mrmesos.tasktracker.user_code import load_job
 from mrmesos.wire.task import AttemptState, MapTask
@@ -159,7 +162,7 @@ class Worker:
                 counters=mapped.counters,
                 partition_bytes=mapped.partition_bytes,
             )
-        fetcher = Fetcher(facts, attempt.task.partition, work_dir)
+        fetcher = Fetcher(facts, attempt.task.partition, work_dir, tls=_tls)
         self._begin_fetch(attempt.attempt_id, fetcher)
         try:
             reduced = run_reduce(
@@ -220,6 +223,10 @@ def _remove_all_but_logs(task: RunTask) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def _tls() -> ssl.SSLContext:
+    return client_context(tracker_conf(os.environ))
 
 
 def _limit_memory(limit_mb: int) -> None:

@@ -80,6 +80,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     task: MapTask | ReduceTask
 
 
+class SlotData(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of the Mesos task that is a slot. `key` is what its TaskTracker signs requests to
+    the JobTracker with: of what a framework says of tasks and executors, Mesos' endpoints show all
+    but a task's data. `first` is the first attempt; None where the TaskTracker is ahead of need.
+    """
+
+    key: str
+    first: Attempt | None = None
+
+
 class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
     """A finished map's output, for reduces: attempt, and base URL of the tracker that serves it.
 

@@ -30,7 +30,7 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.service = JobTrackerService(Conf(), "127.0.0.1:5050", make_driver=make_driver)
         self.url = self.service.start()
-        self.client = JobTrackerClient(self.url)
+        self.client = JobTrackerClient(self.url, token=self.service.token)
         (directory / "in.txt").write_text("a\n")
         spec = JobSpec(
             name="copy",
@@ -47,7 +47,7 @@ class Desk:
         wait_until(lambda: self.client.status(self.job_id).state is JobState.RUNNING)
 
     def ask(self, *arguments: str) -> Result:
-        environment = {"MRMESOS_JOBTRACKER_URL": self.url}
+        environment = {"MRMESOS_JOBTRACKER_URL": self.url, "MRMESOS_TOKEN": self.service.token}
         return CliRunner().invoke(main, ["job", *arguments], env=environment)
 
 

@@ -15,9 +15,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from mrmesos.access.signing import AUTHORIZATION, Signer
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker import http_api
 from mrmesos.jobtracker.code_store import CodeStore
+from mrmesos.jobtracker.doorkeeper import Doorkeeper
 from mrmesos.jobtracker.http_api import AttemptLogs, HttpApi, Refused, Unavailable
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.job import (
@@ -46,6 +48,8 @@ SPEC = JobSpec(
 )
 COUNTS = TaskCounts(1, 0, 1, 0, 0, 0, 0.5)
 LONG = 60.0
+TOKEN = "the token of clients"
+CODE = ("GET", "/api/v1/code")
 
 
 def status(state: JobState = JobState.RUNNING) -> JobStatus:
@@ -106,7 +110,8 @@ class FakeBackend:
     def report(self, job_id: str) -> Future[JobReport | None]:
         return self._answer(JobReport(status=status(), attempts=[]) if job_id == "job_1" else None)
 
-    def facts(self, job_id: str) -> Future[JobFacts | None]:
+    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
+        assert tracker_id == "t1"
         facts = JobFacts(job_id=job_id, spec=SPEC, token="secret", num_maps=1)
         return self._answer(facts if job_id == "job_1" else None)
 
@@ -133,19 +138,28 @@ class Desk:
 
     def __init__(self, hold_seconds: float) -> None:
         self.backend = FakeBackend()
-        self.api = HttpApi(self.backend, hold_seconds)
+        self.door = Doorkeeper(TOKEN, "the secret")
+        self.api = HttpApi(self.backend, hold_seconds, self.door)
         self.session: aiohttp.ClientSession
         self.base = ""
 
     async def ask(
         self, method: str, path: str, body: bytes | object = None, **headers: str
     ) -> tuple[int, bytes]:
+        """As a client, or as the TaskTracker t1 where those ask."""
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {AUTHORIZATION: f"Bearer {TOKEN}"}
+        if path == "/api/v1/heartbeat" or path.endswith("/facts") or (method, path[:12]) == CODE:
+            who = body.tracker_id if isinstance(body, Heartbeat) else "t1"
+            sent = {AUTHORIZATION: self.signer(who).sign(method, path, data or b"")}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.request(
             method, self.base + path, data=data, headers=sent
         ) as answer:
             return answer.status, await answer.read()
+
+    def signer(self, tracker_id: str) -> Signer:
+        return Signer(tracker_id, self.door.key_of(tracker_id))
 
     async def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
         code, body = await self.ask("POST", "/api/v1/heartbeat", beat)
@@ -250,7 +264,11 @@ def test_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         async with serving() as desk:
             code, body = await desk.ask("POST", "/api/v1/jobs", b" " * 101)
             assert (code, bool(error_of(body))) == (413, True)
-            async with desk.session.post(f"{desk.base}/api/v1/jobs", data=chunks()) as answer:
+            async with desk.session.post(
+                f"{desk.base}/api/v1/jobs",
+                data=chunks(),
+                headers={AUTHORIZATION: f"Bearer {TOKEN}"},
+            ) as answer:
                 assert answer.status == 413
 
     asyncio.run(scenario())

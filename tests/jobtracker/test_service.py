@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import http.client
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer, derived_key
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.cli.client import ApiProblem, JobTrackerClient
 from mrmesos.conf import Conf
@@ -19,7 +22,7 @@ from mrmesos.jobtracker.http_server import AddressError, address_towards, split_
 from mrmesos.jobtracker.service import JobTrackerService
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, RunAttempt
 from mrmesos.wire.job import JobFacts, JobSpec, JobState
-from mrmesos.wire.task import Attempt, AttemptReport, AttemptState
+from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, SlotData
 from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
 
 CODE = b"a pickled job"
@@ -33,7 +36,9 @@ class Desk:
         self.service = JobTrackerService(
             Conf(conf), "127.0.0.1:5050", make_driver=self._make_driver
         )
-        self.client = JobTrackerClient(self.service.start(), retry_seconds=1.0)
+        url = self.service.start()
+        self.client = JobTrackerClient(url, token=self.service.token, retry_seconds=1.0)
+        self.keys: dict[str, str] = {}
         self.sequence = 0
         self.acknowledged = 0
 
@@ -69,7 +74,25 @@ class Desk:
         tasks: list[dict[str, Any]] = []
         for operation in self.driver.named("accept")[-1][1]:
             tasks += operation["launch"]["task_infos"]
+        for task in tasks:
+            self.keys[task["executor"]["executor_id"]["value"]] = data_of(task).key
         return tasks
+
+    def as_tracker(self, tracker: str, method: str, path: str, body: bytes = b"") -> bytes:
+        """Ask what TaskTrackers ask; the proven answer."""
+        secret = self.service._ledger.life.secret
+        signer = Signer(tracker, self.keys.get(tracker) or derived_key(secret, tracker))
+        connection = http.client.HTTPConnection(self.service.url.removeprefix("http://"))
+        signed = signer.sign(method, path, body)
+        connection.request(method, path, body, {AUTHORIZATION: signed})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        if answer.status != 200:
+            raise ApiProblem(answer.status, content.decode())
+        digest = hashlib.sha256(content).hexdigest()
+        assert signer.proves(signed, answer.headers[REPLY], digest)
+        return content
 
     def beat(
         self, tracker: str, slots: list[str], reports: list[AttemptReport] | None = None
@@ -85,16 +108,25 @@ class Desk:
             slots=slots,
             reports=reports or [],
         )
-        body = self.client._call("POST", "/api/v1/heartbeat", msgspec.json.encode(heartbeat))
+        body = self.as_tracker(tracker, "POST", "/api/v1/heartbeat", msgspec.json.encode(heartbeat))
         answer = msgspec.json.decode(body, type=HeartbeatAnswer)
         if answer.actions:
             self.acknowledged = answer.actions[-1].number
         return answer
 
-    def facts(self, job_id: str) -> JobFacts:
-        return msgspec.json.decode(
-            self.client._call("GET", f"/api/v1/jobs/{job_id}/facts"), type=JobFacts
-        )
+    def facts(self, job_id: str, tracker: str) -> JobFacts:
+        path = f"/api/v1/jobs/{job_id}/facts"
+        return msgspec.json.decode(self.as_tracker(tracker, "GET", path), type=JobFacts)
+
+
+def data_of(task: dict[str, Any]) -> SlotData:
+    return msgspec.json.decode(base64.b64decode(task["data"]), type=SlotData)
+
+
+def first_of(task: dict[str, Any]) -> Attempt:
+    first = data_of(task).first
+    assert first is not None
+    return first
 
 
 @pytest.fixture
@@ -121,9 +153,9 @@ def test_a_job_from_submission_to_success(desk: Desk, tmp_path: Path) -> None:
     job_id = desk.client.submit(desk.spec(tmp_path))
     wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
     (task,) = desk.offer(1)
-    attempt = msgspec.json.decode(base64.b64decode(task["data"]), type=Attempt)
+    attempt = first_of(task)
     tracker = task["executor"]["executor_id"]["value"]
-    facts = desk.facts(job_id)
+    facts = desk.facts(job_id, tracker)
     assert (facts.num_maps, len(facts.token)) == (1, 32)
     code = desk.service.codes.path(facts.spec.code)
     assert code is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +18,7 @@ from mrmesos.wire.heartbeat import Announce, Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt
 from tests.jobtracker.fakes import FakeDriver, wait_until
-from tests.jobtracker.test_service import Desk, done
+from tests.jobtracker.test_service import Desk, done, first_of
 
 
 class Removed(FakeDriver):
@@ -59,7 +58,7 @@ class JournaledDesk(Desk):
             slots=list(attempts),
             attempts=attempts,
         )
-        body = self.client._call("POST", "/api/v1/heartbeat", msgspec.json.encode(beat))
+        body = self.as_tracker(tracker, "POST", "/api/v1/heartbeat", msgspec.json.encode(beat))
         return msgspec.json.decode(body, type=HeartbeatAnswer)
 
 
@@ -76,7 +75,7 @@ def start_a_job(desk: JournaledDesk, directory: Path) -> tuple[str, str, Attempt
     job_id = desk.service.submit(desk.spec(directory), "key").result(10)
     wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
     (task,) = desk.offer(1)
-    attempt = msgspec.json.decode(base64.b64decode(task["data"]), type=Attempt)
+    attempt = first_of(task)
     tracker = task["executor"]["executor_id"]["value"]
     desk.beat(tracker, [attempt.slot_id])
     return job_id, tracker, attempt
@@ -85,7 +84,7 @@ def start_a_job(desk: JournaledDesk, directory: Path) -> tuple[str, str, Attempt
 def test_the_next_one_goes_on_with_what_runs(tmp_path: Path, desks: list[JournaledDesk]) -> None:
     desks.append(JournaledDesk(tmp_path))
     job_id, tracker, attempt = start_a_job(desks[0], tmp_path)
-    token, url = desks[0].facts(job_id).token, desks[0].service.url
+    token, url = desks[0].facts(job_id, tracker).token, desks[0].service.url
     assert "id" not in desks[0].infos[0]
     assert desks[0].infos[0]["failover_timeout"] == FAILOVER_SECONDS
     desks[0].service.stop(teardown=False)
@@ -94,10 +93,11 @@ def test_the_next_one_goes_on_with_what_runs(tmp_path: Path, desks: list[Journal
 
     desks.append(JournaledDesk(tmp_path))
     desk = desks[1]
+    desk.keys = desks[0].keys  # TaskTrackers of before are known
     assert desk.service.url == url
     assert desk.infos[0]["id"] == {"value": "framework-1"}
-    assert desk.facts(job_id).token == token
-    assert not desk.service.codes.damaged(desk.facts(job_id).spec.code)
+    assert desk.facts(job_id, tracker).token == token
+    assert not desk.service.codes.damaged(desk.facts(job_id, tracker).spec.code)
     assert desk.service.submit(desk.spec(tmp_path), "key").result(10) == job_id
     wait_until(lambda: bool(desk.driver.named("reconcile")), "reconciliation")
     assert attempt.slot_id in desk.driver.named("reconcile")[0][0]
@@ -135,7 +135,7 @@ def test_a_framework_that_mesos_removed_meanwhile(
     assert ["id" in info for info in desk.infos] == [True, False]
     wait_until(lambda: bool(desk.driver.named("revive")), "the new framework")
     (task,) = desk.offer(1)
-    again = msgspec.json.decode(base64.b64decode(task["data"]), type=Attempt)
+    again = first_of(task)
     assert again.attempt_id not in ("", attempt.attempt_id)
     assert task["executor"]["executor_id"]["value"] != tracker
     assert desk.say(tracker, {}, 50, 1).unknown

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+
+import msgspec
+
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.taskinfo import task_info, tracker_command
 from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.task import SlotData
 from tests.jobtracker.harness import Hands, launches, of, started
 
 
@@ -41,7 +46,8 @@ def test_so_many_come_up_without_work_and_stay() -> None:
     for spare in found:
         cpus = [r["scalar"]["value"] for r in spare.resources if r["name"] == "cpus"]
         assert cpus == [0.01]
-        assert "data" not in task_info(spare, tracker_command(Conf(), "http://h:1"))
+        task = task_info(spare, tracker_command(Conf(), "http://h:1"))
+        assert msgspec.json.decode(base64.b64decode(task["data"]), type=SlotData).first is None
         ended = of(up(hands, spare), hb.EndSlot)
         assert [action.slot_id for action in ended] == [spare.slot_id]
     for _ in range(60):

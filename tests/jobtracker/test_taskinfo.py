@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
+from mrmesos.access.signing import derived_key
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.commands import SlotLaunch
 from mrmesos.jobtracker.taskinfo import executor_info, source_tree, task_info, tracker_command
 from mrmesos.minimesos.resources import from_json
 from mrmesos.minimesos.validation import same_executor, validate_task
-from mrmesos.wire.task import Attempt, MapTask
+from mrmesos.wire.task import Attempt, MapTask, SlotData
 
 # An offer's resources and the fields of TaskInfos as recorded with a real master (Mesos 1.12).
 OFFERED: list[dict[str, Any]] = [
@@ -75,10 +76,16 @@ def test_all_slots_of_a_tracker_carry_the_same_executor() -> None:
     assert same_executor(one, other)
 
 
-def test_data_is_the_first_attempt() -> None:
+def test_data_is_the_first_attempt_and_the_trackers_key() -> None:
     wanted = launch()
-    data = base64.b64decode(task_info(wanted, COMMAND)["data"])
-    assert msgspec.json.decode(data, type=Attempt) == wanted.first
+    command = tracker_command(Conf(), "http://127.0.0.1:1", secret="the secret")
+    task = task_info(wanted, command)
+    data = msgspec.json.decode(base64.b64decode(task.pop("data")), type=SlotData)
+    assert data.first == wanted.first
+    assert data.key == derived_key("the secret", wanted.tracker_id)
+    shown = json.dumps(task)
+    assert data.key not in shown, "Mesos shows all but a task's data"
+    assert "the secret" not in shown + repr(command)
 
 
 def test_the_environment_of_a_tracker() -> None:

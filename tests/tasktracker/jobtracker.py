@@ -1,18 +1,25 @@
-"""A JobTracker's HTTP API with scripted answers, in the test's own event loop."""
+"""A JobTracker's HTTP API with scripted answers, in the test's own event loop.
+
+It answers to what is signed with KEY only, and signs its answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
 from aiohttp import web
 
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Refusal, Verified, Verifier
+from mrmesos.tasktracker.jobtracker_link import JobTrackerLink
 from mrmesos.wire.heartbeat import Action, Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.job import JobFacts
 from tests.tasktracker.support import CODE
 
+KEY = "the key of this TaskTracker"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -30,6 +37,10 @@ class FakeJobTracker:
         self.unknown = False
         self.statuses: list[int] = []
         """Answer the next requests with these and nothing else; 0 breaks the connection."""
+        self.verifier = Verifier(lambda _who: KEY)
+        self.refusals: list[str] = []
+        self.impostor = False
+        """Answer without proof."""
         self._number = 0
         self._news = asyncio.Event()
 
@@ -51,13 +62,31 @@ class FakeJobTracker:
     @web.middleware
     async def _scripted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
+        try:
+            signed = self.verifier.verify(
+                request.method, request.raw_path, request.headers.get(AUTHORIZATION, "")
+            )
+            signed.check_body(await request.read())
+        except Refusal as refusal:
+            self.refusals.append(str(refusal))
+            return web.Response(status=refusal.status, headers=refusal.headers)
         if self.statuses:
             status = self.statuses.pop(0)
             if status:
-                return web.Response(status=status, text="scripted")
+                answer = web.Response(status=status, text="scripted")
+                return self._signed(answer, signed)
             assert request.transport is not None
             request.transport.abort()
-        return await handler(request)
+        given = await handler(request)
+        assert isinstance(given, web.Response)
+        return self._signed(given, signed)
+
+    def _signed(self, answer: web.Response, signed: Verified) -> web.Response:
+        if not self.impostor:
+            assert isinstance(answer.body, bytes | None)
+            digest = hashlib.sha256(answer.body or b"").hexdigest()
+            answer.headers[REPLY] = signed.reply(digest)
+        return answer
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         heartbeat = msgspec.json.decode(await request.read(), type=Heartbeat)
@@ -80,6 +109,18 @@ class FakeJobTracker:
 
     async def _code(self, _: web.Request) -> web.Response:
         return web.Response(body=self.code)
+
+
+@asynccontextmanager
+async def link_to(fake: FakeJobTracker, key: str = KEY) -> AsyncIterator[JobTrackerLink]:
+    """What a TaskTracker asks it through."""
+    link = JobTrackerLink(fake.url, "tracker_1")
+    await link.open()
+    link.use_key(key)
+    try:
+        yield link
+    finally:
+        await link.close()
 
 
 @asynccontextmanager

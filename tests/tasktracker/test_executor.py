@@ -21,16 +21,17 @@ import pytest
 
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
-from mrmesos.tasktracker.executor import MesosExecutor, read_attempt
+from mrmesos.tasktracker.executor import MesosExecutor, read_slot
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave, RunAttempt
-from mrmesos.wire.task import Attempt
+from mrmesos.wire.task import Attempt, SlotData
 from tests.mesos.scripted import Server, Stream, wait_for
-from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
+from tests.tasktracker.jobtracker import KEY, FakeJobTracker, fake_jobtracker
 from tests.tasktracker.support import DEADLINE, JOB, alive, facts, map_attempt, until
 
 Json = dict[str, Any]
 
+FIRST_SLOT = "slot_spare"
 CONF = {"tasktracker.heartbeat.seconds": "0.5"}
 
 SUBSCRIBED: Json = {
@@ -73,8 +74,14 @@ def environment(agent: Server, jobtracker: str, sandbox: Path) -> dict[str, str]
     }
 
 
+def spare(slot_id: str) -> Json:
+    data = base64.b64encode(msgspec.json.encode(SlotData(key=KEY))).decode()
+    return {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": slot_id}, "data": data}}}
+
+
 def task(attempt: Attempt, task_id: str = "") -> Json:
-    data = base64.b64encode(msgspec.json.encode(attempt)).decode()
+    slot = SlotData(key=KEY, first=attempt)
+    data = base64.b64encode(msgspec.json.encode(slot)).decode()
     return {"task_id": {"value": task_id or attempt.slot_id}, "name": "slot", "data": data}
 
 
@@ -83,8 +90,10 @@ def launch(attempt: Attempt) -> Json:
 
 
 def states(agent: Server) -> list[tuple[str, str]]:
+    """What was said of slots, but of the one that brought the key."""
     statuses = [body["update"]["status"] for body in agent.calls("UPDATE")]
-    return [(status["task_id"]["value"], status["state"]) for status in statuses]
+    told = [(status["task_id"]["value"], status["state"]) for status in statuses]
+    return [(slot_id, state) for slot_id, state in told if slot_id != FIRST_SLOT]
 
 
 # The shell around the driver.
@@ -100,12 +109,14 @@ def executor(
         monkeypatch.setenv(name, text)
     events: list[ev.Event] = []
     registered: list[tuple[str, str]] = []
-    made = MesosExecutor(events.append, lambda *who: registered.append(who))
+    keys: list[str] = []
+    made = MesosExecutor(events.append, lambda *who: registered.append(who), keys.append)
     made.start()
     try:
         yield made, events, registered
     finally:
         made.stop()
+    assert set(keys) <= {KEY}
 
 
 def test_events_are_handed_on_in_order(
@@ -118,7 +129,7 @@ def test_events_are_handed_on_in_order(
         agent.stream().event(
             launch(map_attempt()),
             {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "slot_2"}, "data": "!"}}},
-            {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "slot_3"}}}},
+            spare("slot_3"),
             {"type": "KILL", "kill": {"task_id": {"value": "slot_1"}}},
             {"type": "MESSAGE", "message": {"data": rubbish}},
             {"type": "SHUTDOWN"},
@@ -154,8 +165,8 @@ def test_status_updates_keep_their_order_and_are_sent_before_it_stops(
     ],
 )
 def test_a_task_without_an_attempt_makes_no_sense(bad: Json) -> None:
-    with pytest.raises(ValueError, match=r"no attempt|for slot"):
-        read_attempt(bad)
+    with pytest.raises(ValueError, match=r"no slot|for slot"):
+        read_slot(bad)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +235,7 @@ def whole(agent: Server, sandbox: Path, scenario: Any) -> None:
         async with fake_jobtracker() as jobtracker:
             jobtracker.jobs[JOB] = facts()
             with process(agent, jobtracker.url, sandbox) as popen:
+                (await asyncio.to_thread(agent.stream)).event(spare(FIRST_SLOT))
                 await until(lambda: bool(jobtracker.heartbeats), "a heartbeat")
                 await scenario(jobtracker, popen)
 

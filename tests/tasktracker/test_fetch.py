@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Refusal, Verifier
 from mrmesos.api import Job, pairs
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.segments import write_segment
@@ -48,6 +49,7 @@ class Tracker:
     requests: list[list[str]] = field(default_factory=list)
     busy: int = 0
     most_busy: int = 0
+    spoil: Callable[[bytes], bytes] = bytes
 
 
 def segment_of(directory: Path, keys: Sequence[str], values: Sequence[int]) -> Served:
@@ -59,14 +61,18 @@ def segment_of(directory: Path, keys: Sequence[str], values: Sequence[int]) -> S
 
 @contextmanager
 def tracker(token: str = "secret") -> Iterator[Tracker]:
+    verifier = Verifier(lambda _job: token)
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        rest = b""
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["maps"]
+            self.rest = self.rfile.read(int(self.headers["Content-Length"]))
+            asked = json.loads(self.rest)["maps"]
             state.requests.append(asked)
             state.busy += 1
             state.most_busy = max(state.most_busy, state.busy)
@@ -76,7 +82,10 @@ def tracker(token: str = "secret") -> Iterator[Tracker]:
                 state.busy -= 1
 
         def answer(self, asked: list[str]) -> None:
-            if self.headers["Authorization"] != f"Bearer {token}":
+            try:
+                signed = verifier.verify("POST", self.path, self.headers[AUTHORIZATION])
+                signed.check_body(self.rest)
+            except Refusal:
                 self.send_error(401)
                 return
             body = b""
@@ -98,6 +107,10 @@ def tracker(token: str = "secret") -> Iterator[Tracker]:
                     "rows": served.rows,
                     "crc32": zlib.crc32(data),
                 }
+                if flaw == "rows":
+                    header["rows"] = 0
+                if flaw == "length":
+                    header["length"] = -1
                 if flaw == "flip":
                     data = data[:-20] + bytes([data[-20] ^ 1]) + data[-19:]
                 body += json.dumps(header).encode() + b"\n" + data
@@ -105,7 +118,9 @@ def tracker(token: str = "secret") -> Iterator[Tracker]:
                     body = body[:-10]
                     broken = True
                     break
+            body = state.spoil(body)
             self.send_response(200)
+            self.send_header(REPLY, signed.reply())
             self.send_header("Content-Length", str(len(body) + (10 if broken else 0)))
             self.end_headers()
             self.wfile.write(body)
@@ -205,7 +220,73 @@ def test_transient_trouble_is_tried_again(tmp_path: Path, flaw: str) -> None:
         assert fetcher.fetch_failed() == ()
         assert len(one.requests) == 3
         if flaw != "503":  # what came before the flaw is not fetched twice
-            assert one.requests[1] == [attempt(1), attempt(2)]
+            assert attempt(0) not in one.requests[1]
+
+
+@pytest.mark.parametrize("flaw", ["flip", "cut", "rows", "length"])
+def test_damaged_output_does_not_keep_the_others_back(tmp_path: Path, flaw: str) -> None:
+    with tracker() as one:
+        for index in range(100):
+            one.segments[attempt(index)] = segment_of(tmp_path, [f"k{index}"], [index])
+        for index in (0, 30, 31, 99):
+            one.segments[attempt(index)].flaws = [flaw] * 1000
+        fetcher = fetcher_for(facts(tmp_path, 100), tmp_path)
+        waiting = Waiting(fetcher)
+        fetcher.announce(outputs(one.url, range(100)))
+        bad = tuple(attempt(index) for index in (0, 30, 31, 99))
+        until(lambda: fetcher.fetch_failed() == bad)
+        assert fetcher.fraction() == 0.96
+        assert sum(map(len, one.requests)) < 1000
+        with tracker() as other:
+            for index in (0, 30, 31, 99):
+                other.segments[attempt(index, 1)] = segment_of(tmp_path, [f"k{index}"], [index])
+            fetcher.announce(outputs(other.url, (0, 30, 31, 99), 1))
+            assert records(waiting.finish()) == [([f"k{i}"], [i]) for i in range(100)]
+
+
+def test_a_tracker_that_trickles_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Trickling(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            signed = Verifier(lambda _job: "secret").verify(
+                "POST", self.path, self.headers[AUTHORIZATION]
+            )
+            signed.check_body(body)
+            header = {"attempt_id": attempt(0), "status": "ok", "length": 1 << 20, "rows": 1}
+            self.send_response(200)
+            self.send_header(REPLY, signed.reply())
+            self.send_header("Content-Length", str(2 << 20))
+            self.end_headers()
+            self.wfile.write(json.dumps(header).encode() + b"\n")
+            with suppress(OSError):
+                while not over.wait(0.01):
+                    self.wfile.write(b"x")
+
+    over = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        conf = {"reduce_shuffle_read_timeout": "0.1", "reduce_shuffle_fetch_retries": "2"}
+        fetcher = fetcher_for(facts(tmp_path, 1, **conf), tmp_path)
+        waiting = Waiting(fetcher)
+        fetcher.announce(outputs(f"http://127.0.0.1:{server.server_port}", [0]))
+        until(lambda: fetcher.fetch_failed() == (attempt(0),))
+        fetcher.close()
+        waiting.join()
+        assert isinstance(waiting.error, Closed)
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class Waiting:
@@ -224,9 +305,16 @@ class Waiting:
         except Exception as exc:  # noqa: BLE001 -- the test looks at it
             self.error = exc
 
-    def finish(self) -> list[Run]:
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self) -> None:
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
+
+    def finish(self) -> list[Run]:
+        self.join()
         return self.runs
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
-import aiohttp
 import pytest
 
 from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer
 from mrmesos.wire.task import AttemptReport, AttemptState
-from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
+from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker, link_to
 from tests.tasktracker.support import until
 
 
@@ -59,12 +58,11 @@ Scenario = Callable[[Heartbeats, Reporter, FakeJobTracker], Coroutine[None, None
 
 def play(scenario: Scenario, *, hold: float = 20.0, expiry: float = 20.0) -> None:
     async def body() -> None:
-        async with fake_jobtracker() as jobtracker, aiohttp.ClientSession() as session:
+        async with fake_jobtracker() as jobtracker, link_to(jobtracker) as link:
             jobtracker.hold_seconds = hold
             reporter = Reporter()
             heartbeats = Heartbeats(
-                jobtracker.url,
-                session,
+                link,
                 make=reporter.make,
                 on_answer=reporter.hear,
                 held_seconds=hold,

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from mrmesos.tasktracker import job_cache
 from mrmesos.tasktracker.job_cache import JobCache, JobFetchError, JobGone
-from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
+from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker, link_to
 from tests.tasktracker.support import CODE, JOB, facts, map_attempt
 
 Scenario = Callable[[JobCache, FakeJobTracker], Coroutine[None, None, None]]
@@ -19,11 +18,9 @@ Scenario = Callable[[JobCache, FakeJobTracker], Coroutine[None, None, None]]
 
 def play(sandbox: Path, scenario: Scenario, *, give_up_seconds: float = 10.0) -> None:
     async def body() -> None:
-        async with fake_jobtracker() as jobtracker, aiohttp.ClientSession() as session:
+        async with fake_jobtracker() as jobtracker, link_to(jobtracker) as link:
             jobtracker.jobs[JOB] = facts()
-            jobs = JobCache(
-                sandbox, jobtracker.url, lambda: session, give_up_seconds=give_up_seconds
-            )
+            jobs = JobCache(sandbox, link, give_up_seconds=give_up_seconds)
             await scenario(jobs, jobtracker)
 
     asyncio.run(body())

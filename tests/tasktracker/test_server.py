@@ -12,16 +12,22 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from yarl import URL
 
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer
 from mrmesos.io.index import MapOutputIndex, Segment
 from mrmesos.tasktracker import server as server_module
 from mrmesos.tasktracker.job_cache import JobCache
 from mrmesos.tasktracker.server import ServerLimits, ShuffleServer
 from mrmesos.wire.shuffle import FrameHeader
-from tests.tasktracker.jobtracker import fake_jobtracker
+from tests.tasktracker.jobtracker import fake_jobtracker, link_to
 from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, until
 
-TOKEN = {"Authorization": f"Bearer {facts().token}"}
+
+def sign(method: str, path: str, body: bytes = b"", job: str = JOB) -> dict[str, str]:
+    return {AUTHORIZATION: Signer(job, facts(job).token).sign(method, path, body)}
+
+
 SIZES = (10, 0, 300_000)
 
 
@@ -53,8 +59,13 @@ class Served:
         self, partition: object, maps: list[str], *, job: str = JOB
     ) -> list[tuple[FrameHeader, bytes]]:
         url = f"{self.url}/shuffle/{job}/{partition}"
-        async with self.client.post(url, json={"maps": maps}, headers=TOKEN) as answer:
+        body = msgspec.json.encode({"maps": maps})
+        signer = Signer(job, facts(job).token)
+        signed = signer.sign("POST", f"/shuffle/{job}/{partition}", body)
+        headers = {AUTHORIZATION: signed}
+        async with self.client.post(url, data=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
+            assert signer.proves(signed, answer.headers[REPLY])
             frames = []
             for _ in maps:
                 header = msgspec.json.decode(await answer.content.readline(), type=FrameHeader)
@@ -65,8 +76,9 @@ class Served:
     async def post(
         self, path: str, body: bytes = b'{"maps": []}', headers: dict[str, str] | None = None
     ) -> int:
-        sent = TOKEN if headers is None else headers
-        async with self.client.post(self.url + path, data=body, headers=sent) as answer:
+        sent = sign("POST", path, body) if headers is None else headers
+        url = URL(self.url + path, encoded=True)
+        async with self.client.post(url, data=body, headers=sent) as answer:
             if answer.status >= 400:
                 assert set(msgspec.json.decode(await answer.read())) == {"error"}
             return answer.status
@@ -78,9 +90,13 @@ def play(
     limits: ServerLimits | None = None,
 ) -> None:
     async def body() -> None:
-        async with fake_jobtracker() as jobtracker, aiohttp.ClientSession() as client:
+        async with (
+            fake_jobtracker() as jobtracker,
+            link_to(jobtracker) as link,
+            aiohttp.ClientSession() as client,
+        ):
             jobtracker.jobs = {job: facts(job) for job in (JOB, OTHER_JOB)}
-            jobs = JobCache(sandbox, jobtracker.url, lambda: client)
+            jobs = JobCache(sandbox, link)
             for job in jobtracker.jobs:
                 await jobs.fetch(job)
             server = ShuffleServer(jobs, limits)
@@ -153,9 +169,13 @@ def test_missing_and_corrupt_outputs_are_frames_of_their_own(tmp_path: Path) -> 
         {},
         {"Authorization": "Bearer "},
         {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Bearer {facts(OTHER_JOB).token}"},
+        {"Authorization": f"Bearer {facts().token}"},
         {"Authorization": facts().token},
-        {"Authorization": "Bearer -"},
+        {"Authorization": Signer(JOB, facts(OTHER_JOB).token).sign("POST", f"/shuffle/{JOB}/0")},
+        {"Authorization": Signer("job_1_9", "").sign("POST", "/shuffle/job_1_9/0")},
+        sign("POST", f"/shuffle/{JOB}/0", b"another body"),
+        sign("POST", f"/shuffle/{JOB}/1", b'{"maps": []}'),
+        sign("GET", f"/shuffle/{JOB}/0", b'{"maps": []}'),
     ],
 )
 def test_without_the_jobs_token_nothing_is_served(tmp_path: Path, headers: dict[str, str]) -> None:
@@ -170,16 +190,31 @@ def test_without_the_jobs_token_nothing_is_served(tmp_path: Path, headers: dict[
 def test_another_jobs_token_does_not_open_this_ones_maps(tmp_path: Path) -> None:
     async def scenario(served: Served) -> None:
         served.add_map(0)
-        headers = {"Authorization": f"Bearer {facts(OTHER_JOB).token}"}
-        url = f"{served.url}/shuffle/{OTHER_JOB}/0"
-        async with served.client.post(url, json={"maps": names(0)}, headers=headers) as answer:
-            header = msgspec.json.decode(await answer.content.readline(), type=FrameHeader)
+        ((header, _),) = await served.shuffle(0, names(0), job=OTHER_JOB)
         assert header.status == "missing"
+        body = msgspec.json.encode({"maps": names(0)})
+        path = f"/shuffle/{JOB}/0"
+        assert await served.post(path, body, sign("POST", path, body, OTHER_JOB)) == 403
+        name = map_attempt().attempt_id
+        path = f"/attempts/{name}/logs?stream=stdout"
+        for job, status in ((OTHER_JOB, 404), (JOB, 200)):
+            headers = sign("GET", path, job=job)
+            async with served.client.get(served.url + path, headers=headers) as answer:
+                assert answer.status == status
+        async with served.client.get(served.url + path) as answer:
+            assert answer.status == 401
+
+
+def test_a_request_is_good_once(tmp_path: Path) -> None:
+    async def scenario(served: Served) -> None:
+        headers = sign("POST", f"/shuffle/{JOB}/0", b'{"maps": []}')
+        assert await served.post(f"/shuffle/{JOB}/0", headers=headers) == 200
+        assert await served.post(f"/shuffle/{JOB}/0", headers=headers) == 401
 
     play(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("partition", ["3", "-1", "x", "1e0", "99999999999", "a%2fb", "²"])
+@pytest.mark.parametrize("partition", ["3", "-1", "x", "1e0", "99999999999", "a%2fb", "%C2%B2"])
 def test_partitions_that_there_are_not(tmp_path: Path, partition: str) -> None:
     async def scenario(served: Served) -> None:
         assert await served.post(f"/shuffle/{JOB}/{partition}") == 400
@@ -220,11 +255,12 @@ def test_paths_from_outside_reach_no_file(tmp_path: Path) -> None:
             f"/attempts/{map_attempt().attempt_id}/../../secret",
             "/jobs/secret",
         ):
-            async with served.client.get(served.url + path) as answer:
+            url = URL(served.url + path, encoded=True)
+            async with served.client.get(url, headers=sign("GET", path)) as answer:
                 assert answer.status == 404, path
                 assert await answer.read() != b"secret"
-        name = map_attempt().attempt_id
-        async with served.client.get(f"{served.url}/attempts/{name}/logs?stream=file.out") as bad:
+        path = f"/attempts/{map_attempt().attempt_id}/logs?stream=file.out"
+        async with served.client.get(served.url + path, headers=sign("GET", path)) as bad:
             assert bad.status == 400
 
     play(tmp_path, scenario)
@@ -236,10 +272,12 @@ def test_logs_are_served_by_their_end(tmp_path: Path, monkeypatch: pytest.Monkey
     async def scenario(served: Served) -> None:
         served.add_map(0)
         name = map_attempt().attempt_id
-        async with served.client.get(f"{served.url}/attempts/{name}/logs?stream=stdout") as answer:
+        path = f"/attempts/{name}/logs?stream=stdout"
+        async with served.client.get(served.url + path, headers=sign("GET", path)) as answer:
             assert await answer.read() == b"nted\n"
             assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-        async with served.client.get(f"{served.url}/attempts/{name}/logs") as answer:
+        path = f"/attempts/{name}/logs"
+        async with served.client.get(served.url + path, headers=sign("GET", path)) as answer:
             assert await answer.read() == b"", "stderr, which is not there"
 
     play(tmp_path, scenario)
@@ -279,8 +317,9 @@ async def _ends(sock: socket.socket) -> bool:
 
 def _request(index: int) -> bytes:
     body = msgspec.json.encode({"maps": names(index)})
+    signed = sign("POST", f"/shuffle/{JOB}/0", body)[AUTHORIZATION]
     return (
-        f"POST /shuffle/{JOB}/0 HTTP/1.1\r\nHost: x\r\nAuthorization: {TOKEN['Authorization']}\r\n"
+        f"POST /shuffle/{JOB}/0 HTTP/1.1\r\nHost: x\r\nAuthorization: {signed}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 

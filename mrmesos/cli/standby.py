@@ -1,0 +1,106 @@
+"""`mrmesos jobtracker --zk`: one of several, which leads or stands by until it does.
+
+A leader that is one no more is replaced by itself as it was started (execve): at that moment all
+its threads, sockets and locks end, as if it had been killed, and it stands by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mrmesos.conf import JOBTRACKER_STATE_DIR, JOBTRACKER_ZK_SESSION_SECONDS, Conf
+from mrmesos.election.candidate import Candidate, ElectionError
+from mrmesos.election.place import Place
+from mrmesos.jobtracker.journal import JournalInUse
+from mrmesos.jobtracker.service import JobTrackerService
+
+logger = logging.getLogger(__name__)
+
+NAME = "directory-name"
+"""The file that tells the directory which candidates share from any other."""
+PAUSE_SECONDS = 1.0
+
+
+class Standby:
+    """This process as a candidate, from `stand()` to `withdraw()`."""
+
+    def __init__(self, place: Place, conf: Conf) -> None:
+        self.url = place.url
+        self._directory = Path(conf.get_as(JOBTRACKER_STATE_DIR))
+        session = conf.get_as(JOBTRACKER_ZK_SESSION_SECONDS)
+        self._candidate = Candidate(place, session, self._deposed)
+        self._ending = False
+
+    def stand(self) -> None:
+        """Return once elected. Raises ElectionError, OSError."""
+        self._candidate.stand(directory_name(self._directory))
+        self._candidate.wait()
+
+    def open(self, make: Callable[[], JobTrackerService]) -> JobTrackerService:
+        """The JobTracker of who was elected; raises what `make` does. The leader before may have
+        been stopped in the midst of a write: its end is waited for.
+        """
+        told = False
+        while True:
+            try:
+                return make()
+            except JournalInUse as problem:
+                if not told:
+                    logger.warning("%s; waiting for its end", problem)
+                told = True
+                time.sleep(PAUSE_SECONDS)
+
+    def publish(self, url: str) -> None:
+        """Tell all where we listen; stand by again where another leads by now."""
+        try:
+            self._candidate.publish(url)
+        except ElectionError as problem:
+            self._deposed(str(problem))
+
+    def failed(self, problem: BaseException | None) -> None:
+        """Stand by again where the reason of a failure may be that another leads."""
+        if not self._candidate.leads():
+            self._deposed(str(problem))
+
+    def end(self) -> None:
+        """What comes now is meant: nothing of it makes us stand again."""
+        self._ending = True
+
+    def withdraw(self) -> None:
+        """Let another lead."""
+        self._candidate.withdraw()
+
+    def _deposed(self, why: str) -> None:
+        """Whoever leads next must not be contradicted: end at once, and begin anew."""
+        logger.critical("this JobTracker leads no more: %s", why)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        try:
+            if not self._ending:
+                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        finally:
+            os._exit(1)
+
+
+def directory_name(directory: Path) -> str:
+    """What a directory is called, wherever it is mounted; it is named when first asked.
+
+    Raises OSError.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / NAME
+    if not path.exists():
+        new = directory / f"{NAME}.{secrets.token_hex(8)}"
+        new.write_text(secrets.token_hex(16))
+        with contextlib.suppress(FileExistsError):  # another candidate was faster
+            path.hardlink_to(new)
+        new.unlink()
+    return path.read_text()
