@@ -20,6 +20,8 @@ from kazoo.security import make_acl, make_digest_acl
 from mrmesos.election.place import DIRECTORY, LEADER, Place
 
 logger = logging.getLogger(__name__)
+_kazoos = logging.getLogger(f"{__name__}.kazoo")
+_kazoos.setLevel(logging.WARNING)
 
 CONNECT_SECONDS = 15.0
 LOOK_SECONDS = 5.0
@@ -52,7 +54,9 @@ class Candidate:
             auth = [("digest", place.credentials)]
             own = make_digest_acl(user, password, all=True)
             self._acl = [own, make_acl("world", "anyone", read=True)]
-        self._client = KazooClient(hosts=place.hosts, timeout=session_seconds, auth_data=auth)
+        self._client = KazooClient(
+            hosts=place.hosts, timeout=session_seconds, auth_data=auth, logger=_kazoos
+        )
         self._client.add_listener(self._changed)
 
     def stand(self, directory: str) -> None:

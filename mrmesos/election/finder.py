@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from mrmesos.election.place import LEADER, Place
 
 FIND_SECONDS = 5.0
+_kazoos = logging.getLogger(f"{__name__}.kazoo")
+_kazoos.setLevel(logging.ERROR)  # NoLeader says it all
 
 
 class NoLeader(Exception):
@@ -19,7 +23,7 @@ def find_leader(place: Place, timeout: float = FIND_SECONDS) -> str:
     from kazoo.client import KazooClient  # only those who need it wait for its import
     from kazoo.exceptions import KazooException, NoNodeError
 
-    client = KazooClient(hosts=place.hosts, timeout=timeout)
+    client = KazooClient(hosts=place.hosts, timeout=timeout, logger=_kazoos)
     try:
         client.start(timeout)
         data, _ = client.get(place.node(LEADER))

@@ -1,0 +1,68 @@
+"""Where a TaskTracker looks for its JobTracker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mrmesos.election.finder import NoLeader
+from mrmesos.election.place import Place
+from mrmesos.tasktracker import whereabouts
+from mrmesos.tasktracker.whereabouts import Whereabouts
+
+ZK = "zk://h1:2181/mrmesos"
+
+
+class Election:
+    def __init__(self, *urls: str) -> None:
+        self.urls = list(urls)
+        self.looks = 0
+
+    def find(self, place: Place) -> str:
+        assert place.url == ZK
+        self.looks += 1
+        url = self.urls.pop(0)
+        if not url:
+            raise NoLeader("nobody")
+        return url
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whereabouts, "LOOK_SECONDS", (0.05, 0.1))
+
+
+def test_a_url_is_kept_whatever_it_answers() -> None:
+    async def body() -> None:
+        where = Whereabouts("http://h:1/", Election().find)
+        where.doubt("http://h:1")
+        assert await where.url() == "http://h:1"
+
+    asyncio.run(body())
+
+
+def test_the_elected_one_is_looked_for_once_by_all_who_ask() -> None:
+    async def body() -> None:
+        election = Election("http://h1:1", "http://h2:1")
+        where = Whereabouts(ZK, election.find)
+        assert set(await asyncio.gather(*(where.url() for _ in range(3)))) == {"http://h1:1"}
+        assert election.looks == 1
+        for _ in range(3):  # several requests failed; those of before the next was known are late
+            where.doubt("http://h1:1")
+        assert await where.url() == "http://h2:1"
+        where.doubt("http://h1:1")
+        assert await where.url() == "http://h2:1"
+        assert election.looks == 2
+
+    asyncio.run(body())
+
+
+def test_nobody_may_lead_for_a_while() -> None:
+    async def body() -> None:
+        where = Whereabouts(ZK, Election("", "http://h1:1").find)
+        with pytest.raises(NoLeader):
+            await where.url()
+        assert await where.url() == "http://h1:1"
+
+    asyncio.run(body())
