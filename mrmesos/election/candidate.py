@@ -2,14 +2,15 @@
 
 A leader that hears nothing of ZooKeeper steps down *before* its session expires there and another
 is elected: kazoo notices a dead connection after at most two thirds of the session's time, and one
-third is left to come back. A process that was stopped meanwhile cannot act in time; it is held off
-by the journal, which knows its owner.
+third is left to come back. A process that was stopped meanwhile cannot act in time: a clock tells
+it that it was before it does much, and the journal, which knows its owner, holds it off.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,12 +39,18 @@ class Candidate:
     """`stand()`, `wait()` until elected, lead, and `withdraw()`."""
 
     def __init__(
-        self, place: Place, session_seconds: float, deposed: Callable[[str], None]
+        self,
+        place: Place,
+        session_seconds: float,
+        deposed: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`deposed` is called, in some thread, once a leader must act no more; it says why."""
         self._place = place
         self._deposed = deposed
         self._grace = session_seconds / 3
+        self._clock = clock
+        self._over = threading.Event()
         self._lock = threading.Lock()
         self._leading = False
         self._timer: threading.Timer | None = None
@@ -87,6 +94,8 @@ class Candidate:
             try:
                 if self._try(gone):
                     logger.info("elected at %s", self._place.url)
+                    watch = threading.Thread(target=self._watch, name="election", daemon=True)
+                    watch.start()
                     return
                 if not told:
                     logger.info("another JobTracker leads at %s; standing by", self._place.url)
@@ -137,9 +146,22 @@ class Candidate:
     def withdraw(self) -> None:
         """End the session, and so the candidacy or leadership: another may lead at once."""
         self._leading = False
+        self._over.set()
         self._stop_timer()
         self._client.stop()
         self._client.close()
+
+    def _watch(self) -> None:
+        """In a thread: notice that this process was stopped. ZooKeeper had heard of it a third of
+        a session before at the latest.
+        """
+        last = self._clock()
+        while not self._over.wait(self._grace / 10):
+            now = self._clock()
+            if now - last > 2 * self._grace:
+                self._depose(f"the process was stopped for {now - last:.1f} s")
+                return
+            last = now
 
     # In kazoo's thread, or the timer's.
 

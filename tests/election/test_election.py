@@ -36,11 +36,15 @@ class Standing:
     """A candidate, and the thread that waits for its election."""
 
     def __init__(self, place: Place, directory: str = "d") -> None:
+        self.asleep = 0.0
         self.elected, self.deposed = threading.Event(), threading.Event()
         self.why = ""
-        self.candidate = Candidate(place, SESSION, self._depose)
+        self.candidate = Candidate(place, SESSION, self._depose, self._clock)
         self.candidate.stand(directory)
         threading.Thread(target=self._wait, daemon=True).start()
+
+    def _clock(self) -> float:
+        return time.monotonic() + self.asleep
 
     def _wait(self) -> None:
         self.candidate.wait()
@@ -124,6 +128,15 @@ def test_a_leader_that_zookeeper_is_silent_to_steps_down(tmp_path: Path) -> None
                 assert time.monotonic() - begin < DEADLINE
             finally:
                 server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_leader_that_was_stopped_steps_down_by_its_clock(place: Place) -> None:
+    with standing(place) as first:
+        assert first.elected.wait(DEADLINE)
+        assert first.candidate.leads()
+        first.asleep = SESSION
+        assert first.deposed.wait(DEADLINE)
+        assert "stopped for" in first.why
 
 
 def test_a_standby_outlives_zookeeper(tmp_path: Path) -> None:
