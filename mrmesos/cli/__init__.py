@@ -20,6 +20,7 @@ VERBS = {
         "Run a job: on this machine, on Mesos, or by a JobTracker.",
     ),
     "cat": ("mrmesos.cli.cat:cat", "Show the records of an output, whatever its format."),
+    "pack": ("mrmesos.cli.pack:pack", "Pack mrmesos and requirements of jobs for bare agents."),
     "jobtracker": ("mrmesos.cli.jobtracker:jobtracker", "Serve jobs of many users on a Mesos."),
     "job": ("mrmesos.cli.job:job", "List, watch and kill the jobs of a JobTracker; read logs."),
     "minimesos": ("mrmesos.cli.minimesos:minimesos", "Serve a Mesos for one machine."),

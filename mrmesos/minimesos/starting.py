@@ -58,6 +58,10 @@ def _start(
     if info is not None:
         late = partial(agent.registration_timeout, executor)
         executor.timers.append(agent.clock.after(agent.grace.registration, late))
+    if (missing := _unsupported(info if info is not None else task)) is not None:
+        refused = partial(agent.failed, executor, f"Failed to launch container: {missing}")
+        executor.timers.append(agent.clock.after(0.0, refused))
+        return executor
     agent.runner.start(
         container,
         command,
@@ -68,3 +72,15 @@ def _start(
         failed=partial(agent.failed, executor),
     )
     return executor
+
+
+def _unsupported(holder: Json) -> str | None:
+    """Why this machine cannot contain it, in the words of an agent that has no images; or None."""
+    container = holder.get("container") or {}
+    if container.get("type") == "DOCKER":
+        return (
+            "None of the enabled containerizers (mesos) could create a container for the provided "
+            "TaskInfo/ExecutorInfo message"
+        )
+    image = (container.get("mesos") or {}).get("image")
+    return f"Unsupported container image type: {image['type']}" if image else None

@@ -14,7 +14,13 @@ from mrmesos.access.signing import derived_key
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.commands import SlotLaunch
-from mrmesos.jobtracker.taskinfo import executor_info, source_tree, task_info, tracker_command
+from mrmesos.jobtracker.taskinfo import (
+    executor_info,
+    python_of_trackers,
+    source_tree,
+    task_info,
+    tracker_command,
+)
 from mrmesos.minimesos.resources import from_json
 from mrmesos.minimesos.validation import same_executor, validate_task
 from mrmesos.wire.task import Attempt, MapTask, SlotData
@@ -120,6 +126,33 @@ def test_the_command_is_this_python_unless_told() -> None:
     conf = Conf({"tasktracker.command": "/opt/x/bin/python -m mrmesos.tasktracker"})
     assert tracker_command(conf, "u").shell == "/opt/x/bin/python -m mrmesos.tasktracker"
     assert "PYTHONPATH" not in COMMAND.environment
+
+
+def test_a_package_is_unpacked_in_the_sandbox_and_started_from_there() -> None:
+    conf = Conf({"tasktracker.package": "hdfs://nn/mrmesos.tar.gz"})
+    command = tracker_command(conf, "http://h:1", python_path="/src")
+    info = task_info(launch(), command)["executor"]
+    assert info["command"]["value"] == "exec ./mrmesos-package/tasktracker"
+    uri = {"value": "hdfs://nn/mrmesos.tar.gz", "extract": True, "cache": True}
+    assert info["command"]["uris"] == [uri]
+    assert "PYTHONPATH" not in command.environment
+    assert "tasktracker.package" not in command.environment["MRMESOS_CONF"]
+    own = conf.merged({"tasktracker.command": "exec ./mrmesos-package/tasktracker --nice"})
+    assert tracker_command(own, "u").shell.endswith("--nice")
+
+
+def test_an_image_is_one_for_the_mesos_containerizer() -> None:
+    conf = Conf({"tasktracker.container.image": "registry.example/mrmesos:1"})
+    info = task_info(launch(), tracker_command(conf, "u", python_path="/src"))["executor"]
+    image = {"type": "DOCKER", "docker": {"name": "registry.example/mrmesos:1"}}
+    assert info["container"] == {"type": "MESOS", "mesos": {"image": image}}
+    assert info["command"]["value"] == "exec python3 -P -m mrmesos.tasktracker"
+
+
+def test_the_python_of_trackers_is_ours_unless_others_bring_theirs() -> None:
+    assert python_of_trackers(Conf()) == f"{sys.version_info.major}.{sys.version_info.minor}"
+    for name in ("package", "container.image", "command"):
+        assert python_of_trackers(Conf({f"tasktracker.{name}": "x"})) == ""
 
 
 def test_source_tree(tmp_path: Path) -> None:
