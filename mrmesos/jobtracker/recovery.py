@@ -18,11 +18,13 @@ import msgspec
 from mrmesos.jobtracker.code_store import CodeStore
 from mrmesos.jobtracker.journal import Journal, JournalError, JournalLost
 from mrmesos.jobtracker.records import (
+    AttemptRecord,
     EndedRecord,
     FrameworkRecord,
     JobRecord,
     LifeRecord,
     Record,
+    SlotRecord,
     TrackerRecord,
     WriteRecords,
 )
@@ -90,6 +92,19 @@ class Ledger:
         keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
         keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
         return {key: job_id for key, job_id in keys.items() if key}
+
+    def latest(self) -> float:
+        """The latest moment that anything was written of, in Unix seconds: it is over."""
+        moments = [0.0]
+        for record in self.records:
+            match record:
+                case JobRecord():
+                    moments += [record.submitted, record.started or 0.0]
+                case AttemptRecord():
+                    moments += [record.start, record.end or 0.0]
+                case TrackerRecord() | SlotRecord():
+                    moments.append(record.launched)
+        return max(moments)
 
     def pin_codes(self, store: CodeStore) -> None:
         """Have the store keep what jobs in progress need. Raises JournalError where it cannot."""

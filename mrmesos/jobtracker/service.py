@@ -96,8 +96,6 @@ class JobTrackerService:
         self._host, self._port, self._election = host, port, election
         self._make_driver = make_driver
         self._hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
-        # Unix seconds that never jump: deadlines and times of jobs come from the same clock.
-        self._clock_offset = time.time() - time.monotonic()
         self.token = token or secrets.token_urlsafe(32)
         self._tls = server_context(conf)
         tls_of_trackers = client_context(conf) if self._tls is not None else None
@@ -108,6 +106,9 @@ class JobTrackerService:
             max_store_bytes=conf.get_as(settings.JOBTRACKER_CACHE_MB) << 20,
         )
         self._ledger.pin_codes(self.codes)
+        # Unix seconds that never jump: deadlines and times of jobs come from the same clock. Nor
+        # do they go back from one JobTracker to the next, where a host's clock was set back.
+        self._clock_offset = max(time.time(), self._ledger.latest()) - time.monotonic()
         life = self._ledger.life
         self._core = JobTracker(conf, life.stamp, journal=self._ledger.on)
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)

@@ -60,11 +60,14 @@ class MiniMesosConfig:
 
 
 class LoopClock:
-    """Time as the event loop has it."""
+    """Time as the event loop has it: filters and timeouts do not jump with the host's clock."""
+
+    def __init__(self) -> None:
+        self._epoch = time.time() - time.monotonic()
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return time.time()
+        return self._epoch + time.monotonic()
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Call once, later, from the running loop."""

@@ -190,6 +190,19 @@ def test_each_life_has_a_stamp_of_its_own() -> None:
     assert next_life([second], 1795190000.0).stamp == "202611201553"
 
 
+def test_a_jobtracker_does_not_start_before_what_it_knows(directory: Path) -> None:
+    """The host's clock was set back meanwhile: by it, what runs has not begun yet."""
+    future = 1e10
+    ledger = Ledger(str(directory))
+    assert ledger.latest() == 0.0
+    ledger.note(write(msgspec.structs.replace(job("job_1_1", "key"), submitted=future)))
+    ledger.settle()
+    ledger.close()
+    ledger = Ledger(str(directory))
+    assert ledger.latest() == future
+    ledger.close()
+
+
 def test_trackers_wait_at_one_address(directory: Path) -> None:
     ledger = Ledger(str(directory))
     ledger.check_address("127.0.0.1:1")

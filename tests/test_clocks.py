@@ -1,0 +1,45 @@
+"""Nothing waits by the clock on the wall: a host's clock may be set, and then it jumps."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import mrmesos
+
+ROOT = Path(mrmesos.__file__).parent
+
+# Where the wall clock is read once, and seconds are then counted by one that never jumps; where
+# it only names something; and where two hosts' clocks have to be compared.
+READ_ONCE = {
+    "jobtracker/service.py",
+    "minimesos/server.py",
+    "tasktracker/shell.py",
+    "access/signing.py",
+}
+NAMES = {
+    "jobtracker/recovery.py",  # the stamp of a JobTracker's life
+    "mesos/executor_driver.py",  # the time of a status update, for people
+    "cli/job.py",  # how long a job has run, for people
+    "minimesos/records.py",  # since when a framework or agent is known, for people
+}
+FILES_OF_OTHERS = {"testing/faults.py"}  # ages of files
+
+
+def reads_the_wall(tree: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr)
+        in {("time", "time"), ("datetime", "now"), ("dt", "now"), ("datetime", "utcnow")}
+        for node in ast.walk(tree)
+    )
+
+
+def test_only_these_read_the_clock_on_the_wall() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if reads_the_wall(ast.parse(path.read_text()))
+    }
+    assert found <= READ_ONCE | NAMES | FILES_OF_OTHERS
