@@ -9,14 +9,18 @@ outlives a connection.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 SWEEP_SECONDS = 1.0
+
+_logger = logging.getLogger("mrmesos.http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,6 +61,7 @@ class Listener:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_logger,
             handle_signals=False,
             keepalive_timeout=30.0,
             lingering_time=1.0,
@@ -133,6 +138,15 @@ class Listener:
             silent = not watch.heard and now - watch.since > self._limits.request_seconds
             if silent or now - watch.moved > self._limits.stall_seconds:
                 transport.abort()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether it is no traceback of what some stranger sent, who could fill the disk with them."""
+    problem = record.exc_info[1] if record.exc_info else None
+    return not isinstance(problem, HttpProcessingError)
+
+
+_logger.addFilter(_is_ours)
 
 
 class _Refused(asyncio.Protocol):

@@ -129,6 +129,8 @@ class ShuffleServer:
         partition = _number(request.match_info["partition"])
         if partition is None or partition >= job.facts.spec.num_reducers:
             return _error(400, f"no partition {request.match_info['partition'][:50]!r}")
+        if (request.content_length or 0) > REQUEST_BYTES_MAX:
+            return _error(413, f"more than {REQUEST_BYTES_MAX:,} bytes")
         try:
             async with asyncio.timeout(self._limits.request_seconds):
                 body = await request.read()
