@@ -12,6 +12,8 @@ happened and returns what is to be done. One thread owns it. Safety, held by the
 
 from __future__ import annotations
 
+import msgspec
+
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import endings
 from mrmesos.tasktracker import events as ev
@@ -78,7 +80,7 @@ class Tracker:
         """Take in what happened; return what is to be done, in order."""
         match event:
             case ev.SlotLaunched():
-                self._launch(event.slot_id, event.attempt, now)
+                self._launch(event, now)
             case ev.BadSlotLaunched():
                 self._out.append(cmd.SendStatus(event.slot_id, "TASK_FAILED", event.message))
             case ev.SlotKilled():
@@ -102,13 +104,13 @@ class Tracker:
 
     # Slots and attempts.
 
-    def _launch(self, slot_id: str, attempt: Attempt | None, now: float) -> None:
-        if slot_id in self.slots:
+    def _launch(self, slot: ev.SlotLaunched, now: float) -> None:
+        if slot.slot_id in self.slots:
             return
-        self.slots[slot_id] = Slot(slot_id)
-        self._out.append(cmd.SendStatus(slot_id, "TASK_RUNNING"))
-        if attempt is not None:
-            self._begin(attempt, now)
+        self.slots[slot.slot_id] = Slot(slot.slot_id, slot.ports)
+        self._out.append(cmd.SendStatus(slot.slot_id, "TASK_RUNNING"))
+        if slot.attempt is not None:
+            self._begin(slot.attempt, now)
 
     def _begin(self, attempt: Attempt, now: float) -> None:
         if attempt.attempt_id in self.runs or attempt.attempt_id in self.reports:
@@ -126,6 +128,7 @@ class Tracker:
             self._report(run, endings.killed(refusal), now)
             return
         slot.attempt_id = attempt.attempt_id
+        run.attempt = msgspec.structs.replace(attempt, ports=slot.ports)
         self.runs[attempt.attempt_id] = run
         job = self._job(attempt.job_id)
         if job.forgotten:
@@ -390,7 +393,7 @@ class Tracker:
             limits = self._limits(run)
             if limits.timeout and now - run.last_active > limits.timeout:
                 self._stop(run, endings.timed_out(limits, run.position), now)
-        self._force.tick(now, spare=bool(self.slots) and not self.leaving)
+        self._force.tick(now, slots=0 if self.leaving else len(self.slots))
 
     def _settle(self, now: float) -> None:
         """Do whatever the state as a whole asks for; doing it twice changes nothing."""

@@ -59,6 +59,7 @@ _GC_THRESHOLDS = (50_000, 20, 20)
 # Between attempts it looks for them all, which takes half a millisecond, once so many seconds of
 # attempts have gone by.
 _GC_AFTER_SECONDS = 0.1
+_IDLE_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -103,13 +104,21 @@ class Worker:
         self.send(Ready())
         seconds = 0.0
         while True:
-            task = self._tasks.get()
+            task = self._next()
             began = time.monotonic()
             self.send(self.attempt(task))
             seconds += time.monotonic() - began
             if seconds > _GC_AFTER_SECONDS:
                 gc.collect()  # an attempt's garbage should not count as the next one's memory
                 seconds = 0.0
+
+    def _next(self) -> RunTask:
+        """The next attempt. Who waits for it long gives back what memory the last one left."""
+        try:
+            return self._tasks.get(timeout=_IDLE_SECONDS)
+        except queue.Empty:
+            pa.default_memory_pool().release_unused()
+            return self._tasks.get()
 
     def attempt(self, task: RunTask) -> Done:
         """One attempt from beginning to end, whatever user code does."""

@@ -15,9 +15,9 @@ WORKER_START_TRIES = 3
 """After so many workers in a row that did not start, the attempts that wait for one fail."""
 PRESTARTED_SECONDS = 10.0
 """So long the workers started before any slot was there wait for one."""
-SPARE_AFTER_SECONDS = 2.0
-"""A blank spare worker is started when no fresh one was needed for so long: what only takes a
-moment anyway does not pay for it."""
+SPARE_AFTER_SECONDS = 10.0
+"""A blank spare worker is started when no fresh one was needed for so long: its start takes a third
+of a CPU second, which jobs of a few seconds would pay for nothing."""
 
 
 class Workforce:
@@ -106,17 +106,23 @@ class Workforce:
         """Start what `waiting` attempts need, and end what only holds memory: of the idle ones
         bound to jobs all but one for each free slot, of the blank ones all but one spare and
         those started ahead for slots that are to come.
+
+        Where there is no blank spare, one more of those bound to jobs is it: a slot that ends for
+        want of maps is often followed by one for a reduce of the same job.
         """
         blanks = self._blanks()
         self.start(waiting - len(blanks), now)
         bound = [worker for worker in self._idle() if worker.job_id]
         bound.sort(key=lambda worker: worker.since, reverse=True)
         spare = max(1, self._awaiting_slots - waiting)
-        for worker in bound[free_slots:] + blanks[waiting + spare :]:
+        kept = free_slots if waiting or blanks else free_slots + 1
+        for worker in bound[kept:] + blanks[waiting + spare :]:
             self.kill(worker)
 
-    def tick(self, now: float, *, spare: bool) -> None:
-        """Kill what never became ready; start a `spare` where one is wanted and things are calm."""
+    def tick(self, now: float, *, slots: int) -> None:
+        """Kill what never became ready; start a spare, beyond one worker for each of these slots,
+        where things are calm. None is wanted where there are none.
+        """
         if now - self._began > PRESTARTED_SECONDS:
             self._awaiting_slots = 0
         for worker in self.workers.values():
@@ -124,7 +130,9 @@ class Workforce:
             if worker.state is WorkerState.STARTING and late:
                 worker.overdue = True
                 self.kill(worker)
-        if spare and not self._blanks() and now - self._last_fresh > SPARE_AFTER_SECONDS:
+        live = sum(worker.state is not WorkerState.DYING for worker in self.workers.values())
+        is_calm = now - self._last_fresh > SPARE_AFTER_SECONDS
+        if is_calm and 0 < slots >= live and not self._blanks():
             self.start(1, now)
 
     def _idle(self) -> list[Worker]:

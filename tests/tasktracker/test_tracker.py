@@ -181,6 +181,26 @@ def test_a_spare_blank_worker_is_started_once_things_are_calm() -> None:
     assert isinstance(run, cmd.RunInWorker)
 
 
+def test_a_worker_whose_slot_ended_is_the_spare_for_its_jobs_next_slot() -> None:
+    core, first = Core(), map_attempt(0)
+    core.running(first)
+    core.tell(ev.WorkerDone(1, done(first)))
+    ended = core.answer(EndSlot("slot_1"), reported=(first.attempt_id,))
+    assert "KillWorker" not in kinds(ended)
+    reduce = reduce_attempt(0, "slot_2")
+    commands = core.tell(ev.SlotLaunched("slot_2", reduce))
+    assert [run.worker for run in commands if isinstance(run, cmd.RunInWorker)] == [1]
+
+
+def test_no_blank_spare_is_started_beside_a_worker_whose_slot_ended() -> None:
+    core, first, second = Core(2), map_attempt(0), map_attempt(1, "slot_2")
+    core.running(first)
+    core.running(second, worker=2)
+    core.tell(ev.WorkerDone(1, done(first)))
+    core.answer(EndSlot("slot_1"), reported=(first.attempt_id,))
+    assert core.tell(ev.Tick(), after=SPARE_AFTER_SECONDS * 2) == []
+
+
 def test_no_worker_is_started_while_enough_are_on_their_way() -> None:
     core = Core()
     commands = core.tell(ev.SlotLaunched("slot_1", map_attempt(0, "slot_1")))
