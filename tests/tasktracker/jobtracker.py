@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -124,7 +125,9 @@ async def link_to(fake: FakeJobTracker, key: str = KEY) -> AsyncIterator[JobTrac
 
 
 @asynccontextmanager
-async def fake_jobtracker(port: int = 0) -> AsyncIterator[FakeJobTracker]:
+async def fake_jobtracker(
+    port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[FakeJobTracker]:
     fake = FakeJobTracker()
     app = web.Application(middlewares=[fake._scripted], client_max_size=1 << 26)
     app.router.add_post("/api/v1/heartbeat", fake._heartbeat)
@@ -132,9 +135,9 @@ async def fake_jobtracker(port: int = 0) -> AsyncIterator[FakeJobTracker]:
     app.router.add_get("/api/v1/code/{sha256}", fake._code)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
     await site.start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    fake.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield fake
     finally:

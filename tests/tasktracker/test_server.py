@@ -35,9 +35,15 @@ class Served:
     """A server with the jobs JOB and OTHER_JOB, and a client."""
 
     def __init__(
-        self, jobs: JobCache, url: str, server: ShuffleServer, client: aiohttp.ClientSession
+        self, jobs: JobCache, url: str, server: ShuffleServer, client: aiohttp.ClientSession | None
     ) -> None:
-        self.jobs, self.url, self.server, self.client = jobs, url, server, client
+        self.jobs, self.url, self.server = jobs, url, server
+        self._client = client
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        assert self._client is not None
+        return self._client
 
     def add_map(self, index: int, sizes: tuple[int, ...] = SIZES) -> list[bytes]:
         """A finished map with random segments of these sizes."""
