@@ -104,6 +104,14 @@ def mapper_of(job: Job | type[Job], source: str) -> AnyMapper:
     return own or job.mapper
 
 
+def named_output(job: type[Job], name: str) -> OutputFormat:
+    """The format of the further output of this name. Raises JobError."""
+    if name not in job.outputs:
+        known = ", ".join(job.outputs) or "none"
+        raise JobError(f"{job.__name__} has no output {name!r} in `outputs` (it has {known})")
+    return job.outputs[name]
+
+
 def check_job(cls: type[Job]) -> None:
     """Raise JobError at the first thing that would keep the job from running as it is declared."""
     if not (inspect.isclass(cls) and issubclass(cls, Job)):

@@ -31,7 +31,7 @@ import pyarrow as pa
 
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat
-from mrmesos.api.job import Job, check_job
+from mrmesos.api.job import Job, check_job, named_output
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.results import input_of, output_files, read_file
 from mrmesos.io.schema import KEY, VALUE
@@ -217,7 +217,10 @@ class _Status(msgspec.Struct):
 
 
 class Result:
-    """What a job made. Without an output of its own name, its files go when this object goes."""
+    """What a job made. Without an output of its own name, its files go when this object goes.
+
+    `output` names one of `Job.outputs`; JobError where the job has no such.
+    """
 
     def __init__(
         self,
@@ -261,7 +264,7 @@ class Result:
         return pa.concat_tables(batches, promote_options="permissive") if batches else pa.table({})
 
     def to_pandas(self, output: str = "") -> Any:
-        """The table as a pandas.DataFrame."""
+        """The table as a pandas.DataFrame; pandas has to be installed."""
         return self.table(output).to_pandas()
 
     def dataset(self, output: str = "") -> ds.Dataset:
@@ -280,7 +283,7 @@ class Result:
         )
 
     def _format(self, output: str) -> OutputFormat:
-        return self._job.outputs[output] if output else self._job.output_format
+        return named_output(self._job, output) if output else self._job.output_format
 
     def _uri(self, output: str) -> str:
         return f"{self.uri.rstrip('/')}/{output}" if output else self.uri

@@ -69,10 +69,11 @@ class LazyGroup(click.Group):
             problem.show()
             sys.exit(EXIT_USAGE)
         except click.ClickException as problem:
-            path = "mrmesos"
+            path, hint = "mrmesos", ""
             if isinstance(problem, click.UsageError) and problem.ctx is not None:
                 path = problem.ctx.command_path
-            message = " ".join(problem.format_message().split())
+                hint = f" ({path} --help says more)"
+            message = " ".join(problem.format_message().split()) + hint
             click.echo(f"{path}: {message}", err=True)
             sys.exit(problem.exit_code)
         except click.Abort:

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import tenacity
 
+from mrmesos.cli.errors import reason
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
 
@@ -160,7 +161,9 @@ class JobTrackerClient:
             cause = problem.__cause__
             if isinstance(cause, ApiProblem):
                 raise cause from None
-            raise Unreachable(f"no answer from the JobTracker at {self.url}: {problem}") from None
+            raise Unreachable(
+                f"no answer from the JobTracker at {self.url}: {problem}; is it running there?"
+            ) from None
 
     def _try(
         self,
@@ -180,7 +183,7 @@ class JobTrackerClient:
             said = answer.read()
             answered = True
         except (OSError, http.client.HTTPException) as problem:
-            raise _TryAgain(str(problem) or type(problem).__name__) from problem
+            raise _TryAgain(reason(problem)) from problem
         finally:
             if not answered:  # also where a signal's exception came between
                 self.close()

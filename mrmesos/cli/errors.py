@@ -17,6 +17,11 @@ class Failure(click.ClickException):
     exit_code = 1
 
 
+def reason(problem: BaseException) -> str:
+    """Why a connection failed, without Python's `[Errno 111]`; never empty."""
+    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+
+
 def one_line(problem: BaseException) -> str:
     """`ValueError: what it says`, on one line and not endless."""
     text = " ".join(str(problem).split())

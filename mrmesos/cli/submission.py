@@ -20,7 +20,7 @@ from mrmesos.cli.client import (
     JobTrackerClient,
     Unreachable,
 )
-from mrmesos.cli.errors import UsageProblem
+from mrmesos.cli.errors import UsageProblem, reason
 from mrmesos.cli.interrupts import Interrupted, Interrupts
 from mrmesos.cli.job_files import JobFiles
 from mrmesos.cli.loading import LoadedJob, Target, load
@@ -329,8 +329,8 @@ def check_master(master: str) -> None:
     except ValueError as problem:
         raise UsageProblem(f"--master: {problem}") from None
     except (OSError, http.client.HTTPException) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-        raise UsageProblem(f"--master {master}: no Mesos master answers there: {reason}") from None
+        why = reason(problem)
+        raise UsageProblem(f"--master {master}: no Mesos master answers there: {why}") from None
 
 
 def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:

@@ -66,7 +66,8 @@ def open_filesystem(
         raise error(f"{uri}: {_what_to_install(name, exc)}") from exc
     except Exception as exc:  # drivers raise what they like while they connect
         hint = "" if name in fsspec.available_protocols() else " (schemes come from fsspec)"
-        raise error(f"{uri}: cannot open this filesystem: {_one_line(exc)}{hint}") from exc
+        why = reason(exc) if isinstance(exc, OSError) else _one_line(exc)
+        raise error(f"{uri}: cannot open this filesystem: {why}{hint}") from exc
     return fs, path
 
 

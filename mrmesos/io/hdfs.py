@@ -42,6 +42,7 @@ _PATIENCE = {
     "dfs.client.failover.sleep.base.millis": "250",
     "dfs.client.failover.sleep.max.millis": "4000",
 }
+_NO_NAME_NODE = "No NameNode hosts found"
 # By the Java class that hdfs-native names in its message.
 _ERRNO = {
     "AccessControlException": errno.EACCES,
@@ -53,7 +54,7 @@ _ERRNO = {
     "DSQuotaExceededException": errno.EDQUOT,
     "NSQuotaExceededException": errno.EDQUOT,
     "InvalidPathException": errno.EINVAL,
-    "No NameNode hosts found": errno.EINVAL,
+    _NO_NAME_NODE: errno.EINVAL,
     "No valid credentials": errno.EACCES,
 }
 
@@ -96,6 +97,9 @@ def _first_line(exc: BaseException) -> str:
     text = re.split(r"\n|\\n", str(exc), maxsplit=1)[0].strip()
     if rpc := re.match(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "(.*)', text):
         text = f"{rpc[2]} ({rpc[1]})"
+    if _NO_NAME_NODE in text:
+        text = f"{_NO_NAME_NODE}; write hdfs://host:port/path, or let HADOOP_CONF_DIR name Hadoop's"
+        text += " configuration"
     return text or type(exc).__name__
 
 

@@ -50,7 +50,8 @@ def address_towards(master: str) -> str:
         try:
             probe.connect((parts.hostname or "127.0.0.1", parts.port or 5050))
         except OSError as problem:
-            raise AddressError(f"{master}: no route to this master: {problem}") from problem
+            why = problem.strerror or problem
+            raise AddressError(f"{master}: no route to this master: {why}") from problem
         return str(probe.getsockname()[0])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from mrmesos.api.formats import OutputFormat
-from mrmesos.api.job import Job, JobError
+from mrmesos.api.job import Job, JobError, named_output
 from mrmesos.io.columns import ColumnEncoder
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.filesystem import OutputError
@@ -35,17 +35,16 @@ class NamedOutputs:
         """See Context.output. Raises JobError."""
         if name in self._open:
             return self._open[name]
-        job = type(self._job).__name__
-        if name not in self._job.outputs:
-            known = ", ".join(self._job.outputs) or "none"
-            raise JobError(f"{job} has no output {name!r} in `outputs` (it has {known})")
+        job = type(self._job)
+        fmt = named_output(job, name)
         kind = parse_attempt(self._attempt.attempt_id).kind
         if kind is TaskKind.MAP and self._facts.spec.num_reducers:
             raise JobError(
-                f"the mapper of {job} writes to the output {name!r}, but only reducers may, and "
-                "mappers of jobs without reduces: what maps write is not the job's output"
+                f"the mapper of {job.__name__} writes to the output {name!r}, but only "
+                "reducers may, and mappers of jobs without reduces: what maps write is not the job's "
+                "output"
             )
-        output = _Output(self, name, self._job.outputs[name])
+        output = _Output(self, name, fmt)
         self._open[name] = output
         return output
 

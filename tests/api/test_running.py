@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +26,7 @@ from mrmesos.api import (
     Sum,
     TextInput,
 )
-from mrmesos.api.running import JobFailed, run
+from mrmesos.api.running import JobFailed, Result, run
 
 
 class Words(Mapper):
@@ -38,6 +39,15 @@ def text(directory: Path) -> Path:
     path = directory / "text"
     path.write_text("a rose\nis a rose\n")
     return path
+
+
+def test_an_output_that_the_job_does_not_have_is_named_with_those_it_has() -> None:
+    class Two(Job):
+        outputs: ClassVar = {"errors": CsvOutput()}
+
+    result = Result(Two, "job_1", "nowhere", {}, tempfile.TemporaryDirectory())
+    with pytest.raises(JobError, match=r"Two has no output 'error' .*it has errors"):
+        result.table("error")
 
 
 @pytest.mark.slow

@@ -81,6 +81,16 @@ def test_missing_drivers_say_what_to_install(scheme: str, driver: str, extra: st
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_hdfs_without_a_name_node_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hdfs_native")
+    for name in ("HADOOP_CONF_DIR", "HADOOP_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError) as caught:
+        open_filesystem("hdfs://nowhere/x")
+    assert "[Errno" not in str(caught.value)
+    assert "write hdfs://host:port/path, or let HADOOP_CONF_DIR" in str(caught.value)
+
+
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     for uri in (str(tmp_path / "gone"), "memory://gone/file", str(tmp_path)):
         with pytest.raises(InputError, match=f"{uri}: cannot be read: (No such|Is a dir)"):
