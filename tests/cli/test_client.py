@@ -130,7 +130,7 @@ def test_paths_are_quoted(server: tuple[Script, JobTrackerClient]) -> None:
     assert script.asked[0][1] == "/api/v1/jobs/..%2Fx%20y?wait=0.0"
 
 
-@pytest.mark.parametrize("url", ["https://h:1", "http://", "http://h/path", "ftp://h"])
+@pytest.mark.parametrize("url", ["http://", "http://h/path", "ftp://h"])
 def test_what_is_no_url_of_a_jobtracker(url: str) -> None:
     with pytest.raises(ValueError, match="form http"):
         JobTrackerClient(url)
