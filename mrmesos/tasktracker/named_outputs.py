@@ -41,7 +41,7 @@ class NamedOutputs:
         if kind is TaskKind.MAP and self._facts.spec.num_reducers:
             raise JobError(
                 f"the mapper of {job.__name__} writes to the output {name!r}, but only "
-                "reducers may, and mappers of jobs without reduces: what else maps write is no output"
+                "reducers may, and mappers of jobs without reduces: what other maps write is none"
             )
         output = _Output(self, name, fmt)
         self._open[name] = output
