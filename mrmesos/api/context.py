@@ -27,7 +27,8 @@ def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> None
 class TaskFacts:
     """Who this attempt is. `kind` is "map" or "reduce"; `index` its map number or partition.
 
-    `files` are those of the job, by name (see `Context.cached`).
+    `files` are those of the job, by name (see `Context.cached`). `ports` of this host are the
+    attempt's own to listen on while it runs (`map.resources=ports:1`).
     """
 
     job_id: str
@@ -39,6 +40,7 @@ class TaskFacts:
     num_reducers: int
     hostname: str
     files: Mapping[str, Path] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
 
 
 class NamedOutput(Protocol):

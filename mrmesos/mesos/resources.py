@@ -133,6 +133,17 @@ class Pool:
         return tuple(rest)
 
 
+def ports_in(resources: Iterable[Resource]) -> tuple[int, ...]:
+    """The port numbers among these resources, in order."""
+    return tuple(
+        port
+        for resource in resources
+        if resource["name"] == "ports" and "ranges" in resource
+        for begin, end in _ranges(resource)
+        for port in range(begin, end + 1)
+    )
+
+
 def describe(amounts: Amounts) -> str:
     """`2 CPUs, 1024 MiB of memory` and further resources, for people."""
     units = {"cpus": "CPUs", "mem": "MiB of memory", "disk": "MiB of disk"}

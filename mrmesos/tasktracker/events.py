@@ -13,10 +13,13 @@ from mrmesos.wire.task import Attempt
 
 @dataclass(frozen=True, slots=True)
 class SlotLaunched:
-    """Mesos launched a slot with its first attempt, or none for now."""
+    """Mesos launched a slot with its first attempt, or none for now. `ports` are among its
+    resources.
+    """
 
     slot_id: str
     attempt: Attempt | None
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import msgspec
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosError
 from mrmesos.mesos.executor_driver import ExecutorDriver
+from mrmesos.mesos.resources import ports_in
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
 from mrmesos.wire.task import SlotData
@@ -111,7 +112,8 @@ class MesosExecutor:
             self._on_event(ev.BadSlotLaunched(slot_id, str(problem)))
         else:
             self._on_key(data.key)
-            self._on_event(ev.SlotLaunched(slot_id, data.first))
+            ports = ports_in(task.get("resources", ()))
+            self._on_event(ev.SlotLaunched(slot_id, data.first, ports))
 
     def kill_task(self, task_id: str) -> None:
         """A slot is to end."""

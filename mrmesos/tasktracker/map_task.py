@@ -55,6 +55,7 @@ def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path)
         num_reducers=facts.spec.num_reducers,
         hostname=hostname,
         files=cached(work_dir.parent, facts.spec.files),
+        ports=attempt.ports,
     )
 
 

@@ -54,6 +54,7 @@ class Slot:
     """One Mesos task. `ending` is the state to end it with once its attempt is over."""
 
     slot_id: str
+    ports: tuple[int, ...] = ()
     attempt_id: str = ""
     ending: str = ""
     message: str = ""

@@ -72,12 +72,16 @@ class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to run in a slot. The job's facts are fetched by `job_id`, once per tracker."""
+    """One attempt to run in a slot. The job's facts are fetched by `job_id`, once per tracker.
+
+    `ports` are those of the slot; its TaskTracker, which Mesos tells of them, writes them here.
+    """
 
     attempt_id: str
     job_id: str
     slot_id: str
     task: MapTask | ReduceTask
+    ports: tuple[int, ...] = ()
 
 
 class SlotData(msgspec.Struct, frozen=True, kw_only=True):

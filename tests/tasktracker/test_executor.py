@@ -79,6 +79,15 @@ def spare(slot_id: str) -> Json:
     return {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": slot_id}, "data": data}}}
 
 
+def with_ports(launched: Json) -> Json:
+    ranges = [{"begin": 31000, "end": 31001}, {"begin": 31005, "end": 31005}]
+    launched["launch"]["task"]["resources"] = [
+        {"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}},
+        {"name": "ports", "type": "RANGES", "ranges": {"range": ranges}},
+    ]
+    return launched
+
+
 def task(attempt: Attempt, task_id: str = "") -> Json:
     slot = SlotData(key=KEY, first=attempt)
     data = base64.b64encode(msgspec.json.encode(slot)).decode()
@@ -129,7 +138,7 @@ def test_events_are_handed_on_in_order(
         agent.stream().event(
             launch(map_attempt()),
             {"type": "LAUNCH", "launch": {"task": {"task_id": {"value": "slot_2"}, "data": "!"}}},
-            spare("slot_3"),
+            with_ports(spare("slot_3")),
             {"type": "KILL", "kill": {"task_id": {"value": "slot_1"}}},
             {"type": "MESSAGE", "message": {"data": rubbish}},
             {"type": "SHUTDOWN"},
@@ -137,7 +146,7 @@ def test_events_are_handed_on_in_order(
         wait_for(lambda: len(events) == 5)
         assert events[0] == ev.SlotLaunched("slot_1", map_attempt())
         assert isinstance(events[1], ev.BadSlotLaunched)
-        assert events[2] == ev.SlotLaunched("slot_3", None)
+        assert events[2] == ev.SlotLaunched("slot_3", None, (31000, 31001, 31005))
         assert events[3] == ev.SlotKilled("slot_1")
         assert isinstance(events[4], ev.LeaveAsked)
 

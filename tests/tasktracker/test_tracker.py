@@ -113,6 +113,17 @@ def done(attempt: Attempt, state: AttemptState = AttemptState.SUCCEEDED) -> Done
     return Done(attempt_id=attempt.attempt_id, state=state)
 
 
+def test_attempts_are_told_the_ports_of_their_slot_one_after_another() -> None:
+    core, first, second = Core(), map_attempt(0), map_attempt(1)
+    core.tell(ev.SlotLaunched("slot_1", first, (31000, 31007)))
+    core.tell(ev.JobFetched(facts(), "/code"))
+    ran = core.tell(ev.WorkerReady(1))
+    core.tell(ev.WorkerDone(1, done(first)))
+    ran += core.answer(RunAttempt(second), reported=(first.attempt_id,))
+    ports = [each.attempt.ports for each in ran if isinstance(each, cmd.RunInWorker)]
+    assert ports == [(31000, 31007)] * 2
+
+
 def test_one_attempt_from_launch_to_the_end_of_its_slot() -> None:
     core, attempt = Core(), map_attempt()
     commands = core.tell(ev.SlotLaunched("slot_1", attempt))
