@@ -67,13 +67,17 @@ def run(
     master: str = "",
     jobtracker: str = "",
     local_agents: int | None = None,
+    py_files: Sequence[str | Path] = (),
+    files: Sequence[str | Path] = (),
+    archives: Sequence[str | Path] = (),
     progress: TextIO | None = None,
 ) -> Run:
     """Start `job` over `inputs`: URIs, or URIs by name for a job with several inputs.
 
     It runs on this machine unless `master` or `jobtracker` says where. `output` may be left out
     for jobs on this machine: it then is a directory that goes with the Result. `conf` is what `-D`
-    gives, `progress` where lines of progress go (`sys.stderr`; `io.StringIO()` for nowhere).
+    gives, `py_files`, `files` and `archives` are as for `mrmesos submit`, `progress` is where lines
+    of progress go (`sys.stderr`; `io.StringIO()` for nowhere).
     Raises JobError for a job that cannot be run as it is.
     """
     check_job(job)
@@ -93,6 +97,9 @@ def run(
         "-D": [f"{name}={_text(value)}" for name, value in (conf or {}).items()],
         "--master": [master] if master else [],
         "--jobtracker": [jobtracker] if jobtracker else [],
+        "--py-files": list(map(str, py_files)),
+        "--files": list(map(str, files)),
+        "--archives": list(map(str, archives)),
         "--local-agents": [] if local_agents is None else [str(local_agents)],
     }
     command = [sys.executable, "-m", "mrmesos", "submit", *_script(job, Path(scratch.name))]

@@ -34,6 +34,7 @@ from mrmesos.io.index import MapOutputIndex
 from mrmesos.io.output import Writer
 from mrmesos.io.segments import Segment, read_segment
 from mrmesos.io.splits import plan_sources
+from mrmesos.tasktracker.job_files import cached, link
 from mrmesos.tasktracker.map_sink import open_part
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
@@ -42,7 +43,7 @@ from mrmesos.tasktracker.runs import Run
 from mrmesos.tasktracker.sampling import find_cut_points, needs_cut_points
 from mrmesos.tasktracker.user_code import TaskError
 from mrmesos.wire.ids import TaskKind, attempt_id
-from mrmesos.wire.job import JobFacts, JobSpec
+from mrmesos.wire.job import FileKind, JobFacts, JobFile, JobSpec
 from mrmesos.wire.task import Attempt, MapTask, ReduceTask
 
 Inputs = str | Path | Sequence[str] | Sequence[Path] | Mapping[str, str | bytes]
@@ -72,13 +73,15 @@ def run_job(
     *,
     splits: int | None = None,
     num_reducers: int | None = None,
+    files: Mapping[str, str | bytes | Path] | None = None,
 ) -> JobResult:
     """Run `job_class` over `inputs` and return what it made.
 
     Text is given as text: a list of lines, one text, or `{file name: text or bytes}`. `Path`s are
     files. For a job with several inputs, any of these by name. `args` are the job's own arguments,
     `conf` is what `-D` would give; `splits` and `num_reducers` are short for its `job.maps` and
-    `job.reduces`.
+    `job.reduces`. `files` are what `context.cached` gives by name: a text, bytes, or the file or
+    directory of a Path.
 
     Raises what the user's code raised, with a note that names file, offset and record; JobError
     for other wrong uses of the API; InputError, ConfError and so on as a real run would report.
@@ -95,9 +98,11 @@ def run_job(
         failed: TaskError
         try:
             sources = _sources(job, inputs, Path(scratch) / "input")
+            job_files = _cached_files(files or {}, Path(scratch))
             if needs_cut_points(job, reduces):
-                job.cut_points = find_cut_points(job, sources, settings, reduces)
-            return _LocalRun(job, settings, Path(scratch), sources).result()
+                paths = cached(Path(scratch), job_files)
+                job.cut_points = find_cut_points(job, sources, settings, reduces, paths)
+            return _LocalRun(job, settings, Path(scratch), sources, job_files).result()
         except TaskError as exc:
             failed = exc
         raise _users_own(failed)
@@ -179,7 +184,14 @@ class _LocalSegments:
 class _LocalRun:
     """One job, task after task."""
 
-    def __init__(self, job: Job, conf: Conf, scratch: Path, sources: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        conf: Conf,
+        scratch: Path,
+        sources: Sequence[Source],
+        files: tuple[JobFile, ...],
+    ) -> None:
         self._job = job
         self._scratch = scratch
         self._splits: list[Split] = plan_sources(sources, conf)
@@ -194,6 +206,7 @@ class _LocalRun:
             conf=dict(conf),
             code="",
             sources=tuple(sources),
+            files=files,
         )
         self._facts = JobFacts(job_id=_JOB_ID, spec=spec, token="", num_maps=len(self._splits))
         self._parts: list[_Kept] = []
@@ -254,6 +267,20 @@ class _LocalRun:
             for batch in part.batches:
                 keys, values = decode_batch(batch)
                 yield from zip(keys, values, strict=True)
+
+
+def _cached_files(given: Mapping[str, str | bytes | Path], scratch: Path) -> tuple[JobFile, ...]:
+    """The files laid out as a TaskTracker does in a job's directory, which `scratch` is."""
+    files = []
+    for name, content in given.items():
+        file = JobFile(name=name, sha256="", size=0, kind=FileKind.FILE)
+        path = content if isinstance(content, Path) else scratch / "cache" / name
+        if not isinstance(content, Path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        link(scratch, file, path)
+        files.append(file)
+    return tuple(files)
 
 
 def _sources(job: Job, inputs: Inputs | Mapping[str, Inputs], directory: Path) -> list[Source]:

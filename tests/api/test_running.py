@@ -65,6 +65,29 @@ def test_a_job_of_a_module_writes_where_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_files_and_modules_go_with_a_job(tmp_path: Path) -> None:
+    class Marked(Mapper):
+        def map(self, key: Any, line: str) -> Iterable[Any]:
+            import travelling  # type: ignore[import-not-found]  # only there where this runs
+
+            yield travelling.marked(self.context.cached("word").read_text()), 1
+
+    class Marks(Job):
+        mapper, reducer = Marked, Sum
+
+    (tmp_path / "travelling.py").write_text("def marked(x):\n    return x + '!'\n")
+    (tmp_path / "words").write_text("a")
+    result = run(
+        Marks,
+        text(tmp_path),
+        py_files=[tmp_path / "travelling.py"],
+        files=[f"{tmp_path}/words#word"],
+        progress=io.StringIO(),
+    ).result(60)
+    assert dict(result.records()) == {"a!": "2"}
+
+
+@pytest.mark.slow
 def test_a_job_of_a_function_needs_no_output(tmp_path: Path) -> None:
     class Counted(Job):
         mapper, reducer, output_format = Words, Sum, ParquetOutput()

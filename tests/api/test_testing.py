@@ -220,3 +220,22 @@ def test_every_pair_arrives_once_and_in_order(
     for data in result.files.values():
         keys = [int(line.split(b"\t")[0]) for line in data.splitlines()]
         assert keys == sorted(keys)
+
+
+def test_files_that_a_job_asks_for(tmp_path: Path) -> None:
+    class Marked(Mapper):
+        def setup(self) -> None:
+            self.mark = self.context.cached("mark").read_text()
+            self.more = (self.context.cached("directory") / "more").read_bytes()
+            with pytest.raises(LookupError, match=r"by --files .known: directory, mark"):
+                self.context.cached("other")
+
+        def map(self, key: int, line: str) -> Pairs:
+            yield line + self.mark, self.more.decode()
+
+    class Marks(Job):
+        mapper, reducer = Marked, Reducer
+
+    (tmp_path / "more").write_text("?")
+    result = run_job(Marks, ["a"], files={"mark": "!", "directory": tmp_path})
+    assert result.records == [("a!", "?")]
