@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mrmesos.io.schema import KEY, VALUE
+from mrmesos.io.schema import KEY, VALUE, is_pickled
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,20 @@ class InputBatch:
 
     @property
     def columns(self) -> pa.RecordBatch:
-        """The batch that a BatchMapper is given."""
-        if not self.table:
-            return self.batch
-        return pa.RecordBatch.from_struct_array(self.batch.column(VALUE))
+        """The batch that a BatchMapper is given.
+
+        Where a file says that a column is pickled, it is one of bytes all the same: nothing is
+        unpickled that this job's own attempts have not made.
+        """
+        given = self.batch
+        if self.table:
+            given = pa.RecordBatch.from_struct_array(given.column(VALUE))
+        if not any(is_pickled(field) for field in given.schema):
+            return given
+        plain = [
+            field.with_metadata(None) if is_pickled(field) else field for field in given.schema
+        ]
+        return pa.RecordBatch.from_arrays(given.columns, schema=pa.schema(plain))
 
     def head(self, rows: int) -> InputBatch:
         """The first records, at most so many, of a batch of one file."""
