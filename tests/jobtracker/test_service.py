@@ -21,7 +21,7 @@ from mrmesos.jobtracker.events import Event, Tick
 from mrmesos.jobtracker.http_server import AddressError, address_towards, split_address
 from mrmesos.jobtracker.service import JobTrackerService
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, RunAttempt
-from mrmesos.wire.job import JobFacts, JobSpec, JobState
+from mrmesos.wire.job import FileKind, JobFacts, JobFile, JobSpec, JobState
 from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, SlotData
 from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
 
@@ -174,6 +174,41 @@ def test_a_job_from_submission_to_success(desk: Desk, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "part-m-00000").read_text() == "x\n"
     assert [row.id for row in desk.client.report(job_id).attempts] == [attempt.attempt_id]
     assert [one.job_id for one in desk.client.statuses()] == [job_id]
+
+
+def test_files_are_uploaded_in_pieces_and_once(desk: Desk, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(20 << 20)
+    with large.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    desk.client.upload_file(sha256, large)
+    kept = desk.service.codes.path(sha256)
+    assert kept is not None
+    assert kept.stat().st_size == 20 << 20
+    assert not desk.service.codes.damaged(sha256)
+    large.unlink()
+    desk.client.upload_file(sha256, large)  # which is not even opened
+
+
+def test_a_file_over_the_limit_is_refused_in_words(tmp_path: Path) -> None:
+    desk = Desk({"job.cache.limit.max-single-resource-mb": "1"})
+    try:
+        large = tmp_path / "large"
+        large.write_bytes(bytes(30 << 20))
+        with pytest.raises(ApiProblem, match="31457280 bytes are over the 1048576 that are taken"):
+            desk.client.upload_file("0" * 64, large)
+        spec = desk.spec(tmp_path)
+        file = JobFile(name="x", sha256="0" * 64, size=1, kind=FileKind.FILE)
+        with pytest.raises(ApiProblem, match="upload it, then submit"):
+            desk.client.submit(msgspec.structs.replace(spec, files=(file,)))
+        with pytest.raises(ApiProblem, match=r"pickled by Python 2\.7"):
+            desk.client.submit(msgspec.structs.replace(spec, python="2.7"))
+    finally:
+        desk.service.stop(teardown=False, timeout=5)
+    kept = desk.service.codes.path(spec.code)
+    assert kept is not None
+    assert not kept.parent.exists()
 
 
 def test_unknown_trackers_are_told_so(desk: Desk) -> None:

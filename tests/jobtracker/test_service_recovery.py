@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from mrmesos.cli.client import ApiProblem
 from mrmesos.jobtracker.framework import FAILOVER_SECONDS
 from mrmesos.jobtracker.journal import FILE, Journal, JournalError
 from mrmesos.wire.heartbeat import Announce, Heartbeat, HeartbeatAnswer
-from mrmesos.wire.job import JobState
+from mrmesos.wire.job import FileKind, JobFile, JobState
 from mrmesos.wire.task import Attempt
 from tests.jobtracker.fakes import FakeDriver, wait_until
 from tests.jobtracker.test_service import Desk, done, first_of
@@ -121,6 +122,27 @@ def test_the_next_one_goes_on_with_what_runs(tmp_path: Path, desks: list[Journal
     with closing(sqlite3.connect(tmp_path / "state" / FILE)) as database:
         kinds = {kind for (kind,) in database.execute("SELECT kind FROM records WHERE job != ''")}
         assert kinds == {"ended"}
+
+
+def test_files_of_jobs_are_there_after_a_restart(
+    tmp_path: Path, desks: list[JournaledDesk]
+) -> None:
+    (tmp_path / "words").write_text("a the")
+    sha256 = hashlib.sha256(b"a the").hexdigest()
+    file = JobFile(name="words", sha256=sha256, size=5, kind=FileKind.FILE)
+    desks.append(JournaledDesk(tmp_path))
+    desks[0].client.upload_file(sha256, tmp_path / "words")
+    spec = msgspec.structs.replace(desks[0].spec(tmp_path), files=(file,))
+    job_id = desks[0].client.submit(spec)
+    desks[0].service.stop(teardown=False)
+
+    desks.append(JournaledDesk(tmp_path))
+    assert desks[1].client.status(job_id).state is not JobState.FAILED
+    assert desks[1].service.codes.path(sha256) == tmp_path / "state" / "code" / sha256
+    desks[1].service.stop(teardown=False)
+    (tmp_path / "state" / "code" / sha256).write_text("x the")
+    with pytest.raises(JournalError, match=f"{sha256} is damaged or gone, and {job_id} needs it"):
+        JournaledDesk(tmp_path)
 
 
 def test_a_framework_that_mesos_removed_meanwhile(
