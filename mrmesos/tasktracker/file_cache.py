@@ -91,14 +91,14 @@ class FileCache:
                 kept = await self._take(await asyncio.to_thread(unpacked_bytes, part), file.name)
                 taken += kept
                 fresh = Path(f"{path}.fresh")
-                await asyncio.to_thread(_remove, fresh)  # of a try that failed
+                await asyncio.to_thread(delete, fresh)  # of a try that failed
                 await asyncio.to_thread(unpack, part, fresh)
                 await asyncio.to_thread(fresh.rename, path)
         except BaseException:
             self.used_bytes -= taken
             raise
         finally:
-            await asyncio.to_thread(_remove, part)
+            await asyncio.to_thread(delete, part)
         self.used_bytes -= taken - kept
         return kept
 
@@ -112,7 +112,7 @@ class FileCache:
                 self.used_bytes -= entry.size
                 # Out of the way at once: it may be wanted again before it is deleted.
                 gone = entry.path.rename(f"{entry.path}.gone{next(self._numbers)}")
-                await asyncio.to_thread(_remove, gone)
+                await asyncio.to_thread(delete, gone)
         if self.used_bytes + wanted > self._max_bytes:
             raise CacheFull(
                 f"no room for the {wanted:,} bytes of {name}: files of jobs take "
@@ -132,7 +132,7 @@ class FileCache:
         """Delete everything. May be called in another thread once nothing is held any more."""
         self._entries.clear()
         self.used_bytes = 0
-        _remove(self._root)
+        delete(self._root)
 
 
 def _seal(part: Path, path: Path) -> None:
@@ -140,7 +140,7 @@ def _seal(part: Path, path: Path) -> None:
     part.rename(path)
 
 
-def _remove(path: Path) -> None:
+def delete(path: Path) -> None:
     """Delete a file or a tree. What cannot be deleted is logged; Mesos deletes sandboxes later."""
     try:
         if path.is_dir() and not path.is_symlink():

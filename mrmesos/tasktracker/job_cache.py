@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import logging
 import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from tenacity import (
 
 from mrmesos.conf import TASKTRACKER_CACHE_MB, Conf, ConfError
 from mrmesos.tasktracker.archives import BadArchive
-from mrmesos.tasktracker.file_cache import CacheFull, FileCache
+from mrmesos.tasktracker.file_cache import CacheFull, FileCache, delete
 from mrmesos.tasktracker.job_files import link
 from mrmesos.tasktracker.jobtracker_link import JobTrackerLink, NoAnswer
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
@@ -256,29 +255,18 @@ def _others(directory: Path, keep: frozenset[str]) -> list[Path]:
 
 def _remove_all(paths: list[Path]) -> None:
     for path in paths:
-        _remove(path)
+        delete(path)
 
 
 def _remove_jobs(root: Path) -> None:
     for job in sorted(root.glob("job_*")):
         _remove_job(job)
-    _remove(root)
+    delete(root)
 
 
 def _remove_job(directory: Path) -> None:
     """Delete a job's files; many attempts at a time, as each removed directory waits for a disk."""
     with ThreadPoolExecutor(_DELETERS, thread_name_prefix="delete") as pool:
         for attempt in directory.glob("attempt_*"):
-            pool.submit(_remove, attempt)
-    _remove(directory)
-
-
-def _remove(path: Path) -> None:
-    """Delete a file or a tree. What cannot be deleted is logged; Mesos deletes sandboxes later."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as problem:
-        logger.warning("cannot delete: %s", problem)
+            pool.submit(delete, attempt)
+    delete(directory)

@@ -59,15 +59,19 @@ class RecordDriver:
 
     def map(self, given: InputBatch) -> None:
         """See Driver."""
+        keys, values = self._feed(given)
+        function = self._mapper.map
+        self._drain(flatten(function, map(function, keys, values)))
+
+    def _feed(self, given: InputBatch) -> tuple[Iterator[Any], list[Any]]:
+        """Begin a batch: its keys, by whose consumption the current record is known, and values."""
         self._given = given
         offsets = decode_column(given.places)
         keys = offsets if given.positions is None else decode_column(given.batch.column(KEY))
         values = given.objects
         if values is None:
             values = decode_column(given.batch.column(VALUE))
-        position = self._context.feed(given.uri, offsets, given.further, keys)
-        function = self._mapper.map
-        self._drain(flatten(function, map(function, position, values)))
+        return self._context.feed(given.uri, offsets, given.further, keys), values
 
     def close(self) -> None:
         """See Driver."""

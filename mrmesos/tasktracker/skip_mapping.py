@@ -8,7 +8,6 @@ import msgspec
 import pyarrow as pa
 
 from mrmesos.api.tasks import BatchMapper, Mapper
-from mrmesos.io.decode import decode_column
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError
 from mrmesos.tasktracker.bad_records import BadRecords, copied, put_back
@@ -49,16 +48,10 @@ class SkippingRecordDriver(RecordDriver):
 
     def map(self, given: InputBatch) -> None:
         """See Driver."""
-        self._given = given
-        offsets = decode_column(given.places)
-        keys = offsets if given.positions is None else decode_column(given.batch.column(KEY))
-        values = given.objects
-        if values is None:
-            values = decode_column(given.batch.column(VALUE))
-        position = self._context.feed(given.uri, offsets, given.further, keys)
+        keys, values = self._feed(given)
         skip, note, function = self._bad.skip, self._bad.note.words, self._mapper.map
         for number, key, value in zip(
-            range(self._next, self._next + len(values)), position, values, strict=False
+            range(self._next, self._next + len(values)), keys, values, strict=False
         ):
             if number in skip:
                 self._bad.leave_out_known(number, self._where()[0], key=key, value=value)
