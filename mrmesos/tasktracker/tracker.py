@@ -12,12 +12,11 @@ happened and returns what is to be done. One thread owns it. Safety, held by the
 
 from __future__ import annotations
 
-import msgspec
-
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import endings
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.messages import Done
+from mrmesos.tasktracker.slots import Slots
 from mrmesos.tasktracker.spans import Span
 from mrmesos.tasktracker.state import JobHere, Limits, Run, Slot, Verdict, Worker, WorkerState
 from mrmesos.tasktracker.suspects import Suspects
@@ -34,8 +33,7 @@ from mrmesos.wire.heartbeat import (
     MapOutputs,
     RunAttempt,
 )
-from mrmesos.wire.ids import TaskKind, parse_attempt
-from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, ErrorKind, MapTask
+from mrmesos.wire.task import Attempt, AttemptState, ErrorKind
 
 
 class Tracker:
@@ -49,9 +47,6 @@ class Tracker:
         self.hostname = hostname
         self.url = ""
         self.jobs: dict[str, JobHere] = {}
-        self.slots: dict[str, Slot] = {}
-        self.runs: dict[str, Run] = {}
-        self.reports: dict[str, AttemptReport] = {}
         self.acknowledged = 0
         self.leaving = ""
         self._sequence = 0
@@ -59,6 +54,9 @@ class Tracker:
         self._out: list[cmd.Command] = []
         self._force = Workforce(self._out, now, prestarted)
         self.workers = self._force.workers
+        self._held = Slots(self._out, self._force, hostname, self.log_url)
+        self.slots, self.runs = self._held.slots, self._held.runs
+        self.reports = self._held.reports
 
     def heartbeat(self) -> Heartbeat:
         """The next heartbeat: everything that is not yet answered, and how far all runs are."""
@@ -84,7 +82,7 @@ class Tracker:
             case ev.BadSlotLaunched():
                 self._out.append(cmd.SendStatus(event.slot_id, "TASK_FAILED", event.message))
             case ev.SlotKilled():
-                self._end_slot(event.slot_id, "TASK_KILLED", "killed through Mesos", now)
+                self._held.end(event.slot_id, "TASK_KILLED", "killed through Mesos", now)
             case ev.HeartbeatAnswered():
                 self._answered(event.answer, event.reported, now)
             case ev.JobFetched():
@@ -113,88 +111,19 @@ class Tracker:
             self._begin(slot.attempt, now)
 
     def _begin(self, attempt: Attempt, now: float) -> None:
-        if attempt.attempt_id in self.runs or attempt.attempt_id in self.reports:
+        run = self._held.begin(attempt, now)
+        if run is None:
             return
-        slot = self.slots.get(attempt.slot_id)
-        refusal = ""
-        if slot is None or slot.ending:
-            refusal = f"slot {attempt.slot_id} has ended"
-        elif slot.attempt_id:
-            refusal = f"slot {attempt.slot_id} still runs {slot.attempt_id}"
-        elif not _is_named_right(attempt):
-            refusal = f"{attempt.attempt_id!r} is no attempt of {attempt.job_id!r}"
-        run = Run(attempt, begun=now, position=endings.first_position(attempt))
-        if slot is None or refusal:
-            self._report(run, endings.killed(refusal), now)
-            return
-        slot.attempt_id = attempt.attempt_id
-        run.attempt = msgspec.structs.replace(attempt, ports=slot.ports)
-        self.runs[attempt.attempt_id] = run
         job = self._job(attempt.job_id)
         if job.forgotten:
-            self._stop(run, endings.killed("the job has ended"), now)
+            self._held.stop(run, endings.killed("the job has ended"), now)
         elif job.facts is None and not job.fetching:
             job.fetching = True
             self._out.append(cmd.FetchJob(job.job_id))
 
-    def _stop(self, run: Run, verdict: Verdict, now: float) -> None:
-        """End an attempt early; the first verdict stands."""
-        if run.verdict is not None:
-            return
-        run.verdict = verdict
-        if run.worker is None:
-            self._over(run, verdict, now)
-        else:
-            self._force.kill(self.workers[run.worker])
-
-    def _over(
-        self, run: Run, outcome: Done | Verdict, now: float, log_tail: str = "", peak: int = 0
-    ) -> None:
-        """The attempt is over and no process works on it any more."""
-        attempt = run.attempt
-        del self.runs[attempt.attempt_id]
-        if run.worker is not None:
-            keep = run.is_map and outcome.state is AttemptState.SUCCEEDED
-            self._out.append(cmd.CleanAttempt(attempt.job_id, attempt.attempt_id, keep))
-        self._report(run, outcome, now, log_tail, peak)
-        slot = self.slots[attempt.slot_id]
-        slot.attempt_id = ""
-        if slot.ending:
-            self._end_slot(slot.slot_id, slot.ending, slot.message, now)
-
-    def _report(
-        self, run: Run, outcome: Done | Verdict, now: float, log_tail: str = "", peak: int = 0
-    ) -> None:
-        attempt_id = run.attempt.attempt_id
-        self.reports[attempt_id] = endings.report(
-            run,
-            outcome,
-            now=now,
-            hostname=self.hostname,
-            log_url=self.log_url(attempt_id),
-            log_tail=log_tail,
-            peak_bytes=peak,
-        )
-        self._heartbeat_now()
-
     def log_url(self, attempt_id: str) -> str:
         """Where an attempt's output can be read while this TaskTracker lives."""
         return f"{self.url}/attempts/{attempt_id}/logs"
-
-    def _heartbeat_now(self) -> None:
-        if not any(isinstance(command, cmd.HeartbeatNow) for command in self._out):
-            self._out.append(cmd.HeartbeatNow())
-
-    def _end_slot(self, slot_id: str, state: str, message: str, now: float) -> None:
-        slot = self.slots.get(slot_id)
-        if slot is None:
-            return
-        if not slot.attempt_id:
-            del self.slots[slot_id]
-            self._out.append(cmd.SendStatus(slot_id, state, message))
-        elif not slot.ending:
-            slot.ending, slot.message = state, message
-            self._stop(self.runs[slot.attempt_id], endings.killed(message), now)
 
     # What the JobTracker says.
 
@@ -216,9 +145,9 @@ class Tracker:
             case KillAttempt():
                 run = self.runs.get(action.attempt_id)
                 if run is not None:
-                    self._stop(run, endings.killed(action.reason), now)
+                    self._held.stop(run, endings.killed(action.reason), now)
             case EndSlot():
-                self._end_slot(action.slot_id, "TASK_FINISHED", "", now)
+                self._held.end(action.slot_id, "TASK_FINISHED", "", now)
             case MapOutputs():
                 self._map_outputs(action)
             case ForgetJob():
@@ -226,12 +155,12 @@ class Tracker:
             case Leave():
                 self._leave(action.reason)
             case Announce():
-                self._heartbeat_now()
+                self._held.heartbeat_now()
 
     def _map_outputs(self, news: MapOutputs) -> None:
         job = self._job(news.job_id)
         job.outputs.update((output.map_index, output) for output in news.outputs)
-        for run in self._runs_of(news.job_id):
+        for run in self._held.of_job(news.job_id):
             if run.worker is not None and not run.is_map and run.verdict is None:
                 name = run.attempt.attempt_id
                 self._out.append(cmd.TellMapOutputs(run.worker, name, tuple(news.outputs)))
@@ -242,11 +171,8 @@ class Tracker:
             return
         job.forgotten = True
         job.outputs.clear()
-        for run in self._runs_of(job_id):
-            self._stop(run, endings.killed("the job has ended"), now)
-
-    def _runs_of(self, job_id: str) -> list[Run]:
-        return [run for run in self.runs.values() if run.attempt.job_id == job_id]
+        for run in self._held.of_job(job_id):
+            self._held.stop(run, endings.killed("the job has ended"), now)
 
     def _leave(self, reason: str) -> None:
         self.leaving = self.leaving or reason
@@ -271,8 +197,8 @@ class Tracker:
             if event.gone
             else endings.failed(ErrorKind.INTERNAL, event.message)
         )
-        for run in self._runs_of(event.job_id):
-            self._stop(run, verdict, now)
+        for run in self._held.of_job(event.job_id):
+            self._held.stop(run, verdict, now)
 
     # Workers.
 
@@ -288,7 +214,7 @@ class Tracker:
                 run = self._run_in(event.worker)
                 if run is not None and run.attempt.attempt_id == event.attempt_id:
                     limits = self._limits(run)
-                    self._stop(
+                    self._held.stop(
                         run, endings.over_memory(event.used_bytes, limits, run.position), now
                     )
             case ev.WorkerBroken():
@@ -315,7 +241,7 @@ class Tracker:
         before = run.progress.fetch_failed if run.progress is not None else []
         run.progress = message.progress
         if set(message.progress.fetch_failed) - set(before):
-            self._heartbeat_now()
+            self._held.heartbeat_now()
 
     def _done(self, event: ev.WorkerDone, now: float) -> None:
         run, worker = self._run_in(event.worker), self.workers.get(event.worker)
@@ -328,13 +254,13 @@ class Tracker:
         else:
             self._force.release(worker, now)
             if not self._starts_again(run, event.message, event.message.at, now):
-                self._over(run, event.message, now, event.log_tail, event.peak_bytes)
+                self._held.over(run, event.message, now, event.log_tail, event.peak_bytes)
 
     def _broken(self, number: int, message: str, now: float) -> None:
         run, worker = self._run_in(number), self.workers.get(number)
         if run is not None:
             words = f"worker broke its channel: {message}"
-            self._stop(run, endings.failed(ErrorKind.CRASH, words), now)
+            self._held.stop(run, endings.failed(ErrorKind.CRASH, words), now)
         elif worker is not None:
             self._force.kill(worker)
 
@@ -348,7 +274,7 @@ class Tracker:
             verdict = run.verdict or endings.crashed(event.status, run.position)
             status = event.status if run.verdict is None else None
             if not self._starts_again(run, verdict, event.at, now, status):
-                self._over(run, verdict, now, event.log_tail, event.peak_bytes)
+                self._held.over(run, verdict, now, event.log_tail, event.peak_bytes)
         elif none_starts:
             self._none_starts(event, now)
 
@@ -378,11 +304,10 @@ class Tracker:
     def _none_starts(self, event: ev.WorkerExited, now: float) -> None:
         words = f"no worker starts on {self.hostname} (status {event.status}): "
         last = event.log_tail.strip().rpartition("\n")[2]
-        for run in self._waiting():
-            self._stop(run, endings.failed(ErrorKind.INTERNAL, words + (last or "no output")), now)
-
-    def _waiting(self) -> list[Run]:
-        return [run for run in self.runs.values() if run.worker is None]
+        for run in self._held.waiting():
+            self._held.stop(
+                run, endings.failed(ErrorKind.INTERNAL, words + (last or "no output")), now
+            )
 
     # What follows from the whole.
 
@@ -392,7 +317,7 @@ class Tracker:
                 continue
             limits = self._limits(run)
             if limits.timeout and now - run.last_active > limits.timeout:
-                self._stop(run, endings.timed_out(limits, run.position), now)
+                self._held.stop(run, endings.timed_out(limits, run.position), now)
         self._force.tick(now, slots=0 if self.leaving else len(self.slots))
 
     def _settle(self, now: float) -> None:
@@ -402,13 +327,13 @@ class Tracker:
             return
         self._assign(now)
         free_slots = len(self.slots) - len(self.runs)
-        self._force.balance(free_slots=free_slots, waiting=len(self._waiting()), now=now)
+        self._force.balance(free_slots=free_slots, waiting=len(self._held.waiting()), now=now)
         for job in [job for job in self.jobs.values() if job.forgotten]:
             self._settle_forgotten(job)
 
     def _assign(self, now: float) -> None:
         """Give each attempt that waits, and whose job is here, an idle worker: of its job first."""
-        for run in self._waiting():
+        for run in self._held.waiting():
             job = self.jobs[run.attempt.job_id]
             chosen = self._force.choose(job.job_id) if job.facts is not None else None
             if chosen is not None:
@@ -440,27 +365,17 @@ class Tracker:
         for worker in mine:
             if worker.state is WorkerState.IDLE:
                 self._force.kill(worker)
-        if not mine and not job.fetching and not self._runs_of(job.job_id):
+        if not mine and not job.fetching and not self._held.of_job(job.job_id):
             del self.jobs[job.job_id]
             self._out.append(cmd.ForgetJob(job.job_id))
 
     def _settle_leaving(self, now: float) -> None:
         for run in list(self.runs.values()):
-            self._stop(run, endings.killed(self.leaving), now)
+            self._held.stop(run, endings.killed(self.leaving), now)
         self._force.kill_all()
         if self.workers or self._exited:
             return
         for slot_id in list(self.slots):
-            self._end_slot(slot_id, "TASK_KILLED", self.leaving, now)
+            self._held.end(slot_id, "TASK_KILLED", self.leaving, now)
         self._exited = True
         self._out.append(cmd.Exit(self.leaving))
-
-
-def _is_named_right(attempt: Attempt) -> bool:
-    """Names become paths: only well-formed ones that fit together are let in."""
-    try:
-        name = parse_attempt(attempt.attempt_id)
-    except ValueError:
-        return False
-    kind = TaskKind.MAP if isinstance(attempt.task, MapTask) else TaskKind.REDUCE
-    return name.job_id == attempt.job_id and name.kind is kind
