@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mrmesos.access.tokens import client_token
+from mrmesos.cli.client import JobTrackerClient
+from mrmesos.conf import Conf
 from mrmesos.minimesos.server import AgentSpec
+from mrmesos.wire.job import JobState
 from tests.cli.test_end_to_end import TEXT, House, wait_until
-from tests.minimesos.cluster import Cluster, get_json
+from tests.minimesos.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -114,11 +118,11 @@ def test_shares_follow_drf_and_come_back_when_a_job_ends(shared: Shared) -> None
     frameworks = [first[1], second[1], plain]
     # Whoever came first held all; leases end, and DRF deals what comes back to who has least.
     shared.means(frameworks, lambda means: all(abs(mean - SHARE) < 1.0 for mean in means))
-    job = f"/api/v1/jobs/{ends}"
-    address = first[0].removeprefix("http://")
+    client = JobTrackerClient(first[0], token=client_token(Conf(), shared.house.environment))
     asked = shared.house.start("job", "kill", ends, "--jobtracker", first[0])
-    wait_until(lambda: get_json(address, job)["state"] == "KILLED", "the job's end")
+    wait_until(lambda: client.status(ends).state is JobState.KILLED, "the job's end")
     ended = time.monotonic()
+    client.close()
     wait_until(lambda: shared.held(first[1]) == 0.0, "its slots' end")
     took = time.monotonic() - ended
     assert took <= 2.0, f"resources came back {took:.1f} s after the job's end"
