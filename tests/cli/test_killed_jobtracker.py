@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from mrmesos.cli.client import JobTrackerClient
+from mrmesos.cli.access import open_client
+from mrmesos.cli.client import RETRY_SECONDS
+from mrmesos.conf import Conf
 from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobStatus
 from tests.cli.test_end_to_end import DEADLINE, House, wait_until
 
 pytestmark = pytest.mark.slow
@@ -106,6 +109,14 @@ class Cluster:
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             return False
 
+    def wait_for(self, condition: Callable[[JobStatus], bool], what: str) -> None:
+        """Wait for what is to be seen of some job."""
+        client = open_client(self.url, Conf(), retry_seconds=RETRY_SECONDS)
+        try:
+            wait_until(lambda: any(condition(one) for one in client.statuses()), what)
+        finally:
+            client.close()
+
     def parts(self, output: str) -> dict[str, bytes]:
         directory = self.house.directory / output
         return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
@@ -177,8 +188,7 @@ def test_killed_ten_times_it_finishes_the_job(
 def test_away_for_too_long_it_goes_on_as_a_new_framework(cluster: Cluster) -> None:
     cluster.start("-D", "mesos.failover.timeout=1")
     job = cluster.submit("out", 1.0)
-    temporary = cluster.house.directory / "out" / "_temporary"
-    wait_until(lambda: len(list(temporary.glob("attempt_*_r_*/part-*"))) > 2, "some reduces' ends")
+    cluster.wait_for(lambda status: status.reduces.succeeded > 2, "some reduces' ends")
     cluster.kill()
     wait_until(
         lambda: not any("mrmesos.tasktracker" in line for line in cluster.house.processes()),
@@ -190,6 +200,32 @@ def test_away_for_too_long_it_goes_on_as_a_new_framework(cluster: Cluster) -> No
     assert "go on in a new one" in (cluster.house.directory / "jobtracker.log").read_text()
     report = json.loads((cluster.house.directory / "out.json").read_text())
     # Reduces' output is where all can reach it; that of maps went with their TaskTrackers.
+    won = [row["id"] for row in report["attempts"] if row["state"] == "SUCCEEDED"]
+    reduces = [name for name in won if "_r_" in name]
+    assert len(reduces) == REDUCES
+    assert any(parse_attempt(name).number < 1000 for name in reduces), "all reduces ran again"
+    words = b"".join(cluster.parts("out").values()).split()
+    assert words.count(b"of") == 1
+    assert len(words) == 2 * (MAPS + 3)
+
+
+@pytest.mark.timeout(300)
+def test_tasktrackers_give_up_one_that_stays_away(cluster: Cluster) -> None:
+    """They end with the map output that they hold; what reduces wrote is where all can reach it."""
+    patience = ("-D", "tasktracker.expiry.seconds=10")
+    cluster.start(*patience)
+    job = cluster.submit("out", 1.0)
+    cluster.wait_for(lambda status: status.reduces.succeeded > 2, "some reduces' ends")
+    cluster.kill()
+    wait_until(
+        lambda: not any("mrmesos.tasktracker" in line for line in cluster.house.processes()),
+        "the end of the TaskTrackers",
+    )
+    cluster.start(*patience)
+    _, stderr = job.communicate(timeout=2 * DEADLINE)
+    assert job.returncode == 0, stderr
+    assert "go on in a new one" not in (cluster.house.directory / "jobtracker.log").read_text()
+    report = json.loads((cluster.house.directory / "out.json").read_text())
     won = [row["id"] for row in report["attempts"] if row["state"] == "SUCCEEDED"]
     reduces = [name for name in won if "_r_" in name]
     assert len(reduces) == REDUCES
@@ -218,16 +254,10 @@ def test_a_tasktracker_killed_while_reduces_fetch_costs_its_own_maps_only(
 ) -> None:
     cluster.start()
     job = cluster.submit("out", 1.0)
-    client = JobTrackerClient(cluster.url)
-
-    def maps_over() -> bool:
-        return any(one.maps.total == one.maps.succeeded > 0 for one in client.statuses())
-
-    wait_until(maps_over, "the end of all maps")
+    cluster.wait_for(lambda job: job.maps.total == job.maps.succeeded > 0, "the end of all maps")
     victim = next(p for p in psutil.process_iter() if cluster.is_tasktracker(p))
     victim.kill()
     _, stderr = job.communicate(timeout=2 * DEADLINE)
-    client.close()
     assert job.returncode == 0, stderr
     report = json.loads((cluster.house.directory / "out.json").read_text())
     rows = [row for row in report["attempts"] if row["kind"] == "map"]

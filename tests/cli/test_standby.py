@@ -14,7 +14,7 @@ import pytest
 from mrmesos.election.finder import NoLeader, find_leader
 from mrmesos.election.place import Place
 from tests.cli.test_end_to_end import DEADLINE, House, wait_until
-from tests.cli.test_killed_jobtracker import Cluster
+from tests.cli.test_killed_jobtracker import MAPS, Cluster
 from tests.zookeeper import zookeeper
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -67,10 +67,6 @@ class Candidates:
         wait_until(lambda: standby.says("standing by"), "a standby")
         return standby
 
-    def won_maps(self) -> int:
-        """Maps whose output lies in a sandbox."""
-        return len(list((self.cluster.house.directory / "tmp").rglob("file.out")))
-
     def leader(self) -> str:
         try:
             return find_leader(Place.parse(self.zk))
@@ -110,7 +106,7 @@ def test_the_standby_finishes_the_jobs_of_a_killed_leader(candidates: Candidates
     candidates.finish(calm, "calm")
 
     job = candidates.cluster.submit("out", 1.0)
-    wait_until(lambda: candidates.won_maps() > 8, "some maps")
+    candidates.cluster.wait_for(lambda job: job.maps.succeeded in range(8, MAPS), "some maps")
     first.process.kill()
     assert second.leads() != url
     candidates.finish(job, "out")
@@ -124,7 +120,7 @@ def test_a_leader_that_was_stopped_comes_back_as_a_standby(candidates: Candidate
     second = candidates.start_standby()
     candidates.finish(candidates.cluster.submit("calm", 0.1), "calm")
     job = candidates.cluster.submit("out", 1.0)
-    wait_until(lambda: candidates.won_maps() > 8, "some maps")
+    candidates.cluster.wait_for(lambda job: job.maps.succeeded in range(8, MAPS), "some maps")
     first.process.send_signal(signal.SIGSTOP)
     assert second.leads() != url
     first.process.send_signal(signal.SIGCONT)
