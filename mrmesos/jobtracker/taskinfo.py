@@ -24,6 +24,7 @@ from mrmesos.conf import (
     TASKTRACKER_IMAGE,
     TASKTRACKER_PACKAGE,
     Conf,
+    ConfError,
 )
 from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
 from mrmesos.wire.job import running_python
@@ -42,6 +43,7 @@ _NOT_THEIRS = frozenset(
         TASKTRACKER_IMAGE,
     )
 )
+_PACKED = (".tar.gz", ".tgz")
 LAUNCHER = "mrmesos-package/tasktracker"
 """What starts a TaskTracker, as `mrmesos pack` lays it out."""
 _encode = msgspec.json.Encoder().encode
@@ -75,9 +77,11 @@ def tracker_command(
     Agents are taken to have this Python and this mrmesos at the same place, unless
     `tasktracker.command` names another way, or a package or an image brings them. `python_path` is
     given where mrmesos is not installed there but runs from a source tree. Of the JobTracker's own
-    environment, `inherited`, they get what `tasktracker.environment` names.
+    environment, `inherited`, they get what `tasktracker.environment` names. Raises ConfError.
     """
     package, image = conf.get_as(TASKTRACKER_PACKAGE), conf.get_as(TASKTRACKER_IMAGE)
+    if package:
+        _check_package(package)
     command = conf.get_as(TASKTRACKER_COMMAND)
     if not command and package:
         command = f"exec ./{LAUNCHER}"
@@ -98,6 +102,14 @@ def tracker_command(
     if python_path and not package and not image:
         environment["PYTHONPATH"] = python_path
     return TrackerCommand(command, environment, package, image, secret)
+
+
+def _check_package(uri: str) -> None:
+    """Raise ConfError for what Mesos' fetcher would not find, or not unpack."""
+    if "://" not in uri and not uri.startswith("/"):
+        raise ConfError(f"{TASKTRACKER_PACKAGE.name}={uri}: expected a URI, or a path from / on")
+    if not uri.endswith(_PACKED):
+        raise ConfError(f"{TASKTRACKER_PACKAGE.name}={uri}: expected {' or '.join(_PACKED)}")
 
 
 def python_of_trackers(conf: Conf) -> str:

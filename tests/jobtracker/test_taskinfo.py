@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from mrmesos.access.signing import derived_key
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.conf import Conf
+from mrmesos.conf import Conf, ConfError
 from mrmesos.jobtracker.commands import SlotLaunch
 from mrmesos.jobtracker.taskinfo import (
     executor_info,
@@ -139,6 +140,12 @@ def test_a_package_is_unpacked_in_the_sandbox_and_started_from_there() -> None:
     assert "tasktracker.package" not in command.environment["MRMESOS_CONF"]
     own = conf.merged({"tasktracker.command": "exec ./mrmesos-package/tasktracker --nice"})
     assert tracker_command(own, "u").shell.endswith("--nice")
+
+
+@pytest.mark.parametrize("uri", ["package.tar.gz", "./package.tgz", "hdfs://nn/package.zip"])
+def test_packages_that_mesos_would_not_unpack_are_refused(uri: str) -> None:
+    with pytest.raises(ConfError, match=r"tasktracker\.package"):
+        tracker_command(Conf({"tasktracker.package": uri}), "http://h:1")
 
 
 def test_an_image_is_one_for_the_mesos_containerizer() -> None:
