@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow test-hdfs lint types check bench bench-small bench-peers clean
+.PHONY: help setup demo test test-slow test-hdfs lint types check bench bench-small bench-peers chaos sim-faults clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -29,6 +29,15 @@ test-slow: setup ## the slow ones
 
 test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
 	$(BIN)/python -m pytest -q -m hdfs --timeout 900 tests/hdfs
+
+MINUTES ?= 30
+SEED    ?= 1
+
+chaos: setup     ## jobs while everything fails, for MINUTES=30 with SEED=1 (docs/failures.md)
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --zookeeper
+
+sim-faults: setup  ## 20,000 random histories of the core with faults; RUNS=n for fewer
+	$(BIN)/python -m tests.jobtracker.sim_many --runs $(or $(RUNS),20000)
 
 lint: setup      ## ruff: rules and formatting
 	$(BIN)/ruff check .

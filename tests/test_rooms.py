@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"conf"},
     "election": set(),
     "minimesos": set(),
+    "testing": set(),
     "jobtracker": {"conf", "access", "api", "io", "wire", "mesos"},
     "tasktracker": {"conf", "access", "api", "election", "io", "wire", "mesos"},
     "simulator": {"conf", "api", "wire", "mesos", "jobtracker"},

@@ -1,0 +1,37 @@
+"""Spoil files: a bit that flips, an end that is missing, a file that is gone."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+
+def flip(path: Path, rng: random.Random) -> str:
+    """Flip one bit; what was done, or nothing where the file is empty. Raises OSError."""
+    with path.open("r+b", buffering=0) as file:
+        size = file.seek(0, 2)
+        if not size:
+            return ""
+        at, bit = rng.randrange(size), rng.randrange(8)
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1 << bit]))
+    return f"bit {bit} of byte {at} of {size}"
+
+
+def truncate(path: Path, rng: random.Random) -> str:
+    """Cut the file short; what was done, or nothing where it is empty. Raises OSError."""
+    with path.open("r+b", buffering=0) as file:
+        size = file.seek(0, 2)
+        if not size:
+            return ""
+        left = rng.randrange(size)
+        file.truncate(left)
+    return f"{left} of {size} bytes left"
+
+
+def remove(path: Path, _: random.Random) -> str:
+    """Remove the file; what was done. Raises OSError."""
+    path.unlink()
+    return "removed"

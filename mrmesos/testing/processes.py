@@ -1,0 +1,105 @@
+"""The processes that were started from one directory, found in /proc and signalled by pidfd.
+
+A process belongs to a directory when its environment names it, as that of everything does that was
+started with `TMPDIR` or `MESOS_SANDBOX` there. A pidfd means one process for ever, so nobody else
+is hit where a process id is given again. Linux only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+_ROLES = {
+    "worker": ("-m", "mrmesos.tasktracker.worker"),
+    "tasktracker": ("-m", "mrmesos.tasktracker"),
+    "jobtracker": ("mrmesos", "jobtracker"),
+    "client": ("mrmesos", "submit"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process. `role`: worker, tasktracker, jobtracker, client, a name given, or empty."""
+
+    pid: int
+    role: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.role or self.command[:80]} {self.pid}"
+
+
+def processes_of(
+    directory: Path, roles: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> list[Process]:
+    """The living processes of a directory, in order of their ids.
+
+    `roles` names further ones by words that follow each other in their command.
+    """
+    found = []
+    for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        if pid != os.getpid() and _belongs(pid, directory):
+            words = _command(pid)
+            found.append(Process(pid, _role(words, {**_ROLES, **roles}), " ".join(words)))
+    return found
+
+
+def send_signal(process: Process, directory: Path, number: signal.Signals) -> bool:
+    """Signal a process of a directory; whether it was still there."""
+    with opened(process, directory) as pidfd:
+        if pidfd is None:
+            return False
+        try:
+            signal.pidfd_send_signal(pidfd, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def opened(process: Process, directory: Path) -> Iterator[int | None]:
+    """A pidfd of the process, or None where it has gone."""
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        # Looked at again while the pidfd holds it: the id may have been another's meanwhile.
+        yield pidfd if _belongs(process.pid, directory) else None
+    finally:
+        os.close(pidfd)
+
+
+def _belongs(pid: int, directory: Path) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # gone, or not ours to read
+        return False
+    mark = os.fsencode(directory)
+    return any(
+        value == mark or value.startswith(mark + b"/")
+        for entry in environment.split(b"\0")
+        for value in (entry.partition(b"=")[2],)
+    )
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace") for word in words if word]
+
+
+def _role(words: list[str], roles: dict[str, tuple[str, ...]]) -> str:
+    for role, wanted in roles.items():
+        if any(tuple(words[at : at + len(wanted)]) == wanted for at in range(len(words))):
+            return role
+    return ""

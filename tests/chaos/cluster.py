@@ -1,0 +1,198 @@
+"""The processes of a chaos run: a minimesos of four agents, a JobTracker, clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from mrmesos.testing.processes import processes_of, send_signal
+from tests.chaos.jobs import WORKLOADS, write_inputs
+
+AGENTS, RESOURCES = 4, "cpus:1;mem:2048;disk:1000"
+ROLES = {"mesos": ("-m", "tests.chaos.mesos_process")}
+TREE = Path(__file__).parents[2]
+PATIENCE_SECONDS = 180.0
+"""For what must come about, on a busy machine, once nothing fails any more."""
+SETTINGS = {
+    "mesos.checkpoint": "true",
+    "tasktracker.cpus": "0.05",
+    "tasktracker.expiry.seconds": "20",
+    "reduce.shuffle.read.timeout": "5",
+    "jobtracker.retired.jobs.max": "1000",
+}
+
+Parts = dict[str, bytes]
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Look until it is so; AssertionError where it does not come about in time."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+class Cluster:
+    """Everything is started in `directory`, and names it in its environment."""
+
+    def __init__(self, directory: Path, rng: random.Random, zk: str = "") -> None:
+        """With `zk` (zk://…) the masters are elected there, and may fail over."""
+        self.directory, self.rng = directory, rng
+        self.lives = 0
+        self.url = ""
+        self.jobtracker: subprocess.Popen[str] | None = None
+        self._reports: dict[str, Path] = {}
+        for name in ("tmp", "out", "reports"):
+            (directory / name).mkdir()
+        write_inputs(directory)
+        unwanted = {"MRMESOS_JOBTRACKER_URL", "MRMESOS_TOKEN"}
+        self.environment = {
+            **{name: text for name, text in os.environ.items() if name not in unwanted},
+            "TMPDIR": str(directory / "tmp"),
+            "MRMESOS_TOKEN_FILE": str(directory / "token"),
+            "PYTHONPATH": str(TREE),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        work_dir = str(directory / "mesos")
+        arguments = ("-m", "tests.chaos.mesos_process", work_dir, str(AGENTS), RESOURCES, zk)
+        self.mesos = self.start(*arguments, stdin=subprocess.PIPE, log="mesos.log")
+        assert self.mesos.stdout is not None
+        url = self.mesos.stdout.readline().strip()
+        assert url, (directory / "mesos.log").read_text()
+        self.master, self.elected = zk or url, bool(zk)
+
+    def start(self, *arguments: str, log: str, stdin: int = subprocess.DEVNULL) -> _Process:
+        """A Python process whose standard error goes to a log."""
+        with (self.directory / log).open("a") as file:
+            return subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=self.directory,
+                env=self.environment,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+
+    # --- The JobTracker
+
+    def start_jobtracker(self) -> None:
+        """Start one on the journal; not before it listens."""
+        flags = [word for name, value in SETTINGS.items() for word in ("-D", f"{name}={value}")]
+        command = ("-m", "mrmesos", "jobtracker", "--master", self.master, "--port", "0")
+        self.jobtracker = self.start(*command, "--state-dir", "state", *flags, log="jobtracker.log")
+        self.lives += 1
+        assert self.jobtracker.stdout is not None
+        words = self.jobtracker.stdout.readline().split()
+        assert words, f"no JobTracker: {self.log_tail()}"
+        assert self.url in ("", words[-1])
+        self.url = words[-1]
+
+    def kill_jobtracker(self) -> str:
+        """`kill -9`, and the next one at once."""
+        assert self.jobtracker is not None
+        pid = self.jobtracker.pid
+        self.jobtracker.send_signal(signal.SIGKILL)
+        self.jobtracker.communicate()
+        self.start_jobtracker()
+        return f"jobtracker {pid}, followed by {self.jobtracker.pid}"
+
+    def log_tail(self) -> str:
+        """The last words of the JobTracker."""
+        return (self.directory / "jobtracker.log").read_text()[-4000:]
+
+    # --- Agents
+
+    def agent(self, verb: str) -> str:
+        """Let an agent be lost, restart, or be out of the master's sight."""
+        number = self.rng.randrange(AGENTS)
+        line = f"{verb} {number}"
+        if verb != "lose":
+            line += f" {self.rng.choice([1.0, 4.0, 25.0]):.1f}"
+        return line if self.ask(line) == "done" else ""
+
+    def fail_over(self) -> str:
+        """Let another master take over."""
+        return "of masters" if self.ask("failover") == "done" else ""
+
+    def ask(self, line: str) -> str:
+        """What minimesos answers to a line of its control (see `mesos_process`)."""
+        assert self.mesos.stdin is not None
+        assert self.mesos.stdout is not None
+        self.mesos.stdin.write(f"{line}\n")
+        self.mesos.stdin.flush()
+        answer = self.mesos.stdout.readline().strip()
+        assert answer, (self.directory / "mesos.log").read_text()[-4000:]
+        return answer
+
+    # --- Jobs
+
+    def submit(self, name: str, output: str) -> _Process:
+        """`mrmesos submit`, which follows the job to its end."""
+        work = WORKLOADS[name]
+        inputs = [word for uri in work.inputs for word in ("--input", uri)]
+        script = f"{TREE / 'tests/chaos/jobs.py'}:{work.job}"
+        files = ("--output", f"out/{output}", "--report", f"reports/{output}.json")
+        command = ("-m", "mrmesos", "submit", script, *inputs, *files, "--jobtracker", self.url)
+        return self.start(*command, log=f"reports/{output}.log")
+
+    def parts(self, output: str) -> Parts:
+        """Every file of an output by its name."""
+        place = self.directory / "out" / output
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        return {str(path.relative_to(place)): path.read_bytes() for path in files}
+
+    def attempts(self, output: str) -> list[str]:
+        """How its attempts ended."""
+        report = json.loads((self.directory / "reports" / f"{output}.json").read_text())
+        return [row["state"] for row in report["attempts"]]
+
+    # --- The end
+
+    def resources_held(self) -> list[str]:
+        """Agents that are away or of which anything is used, by what the master says."""
+        with urllib.request.urlopen(f"{self.ask('leader')}/state", timeout=30) as answer:
+            state = json.load(answer)
+        held = [
+            f"{agent['id']}: {name} {amount}"
+            for agent in state["slaves"]
+            for name, amount in agent["used_resources"].items()
+            if isinstance(amount, int | float) and amount
+        ]
+        running = [task["id"] for framework in state["frameworks"] for task in framework["tasks"]]
+        missing = [f"{len(state['slaves'])} agents"] * (len(state["slaves"]) != AGENTS)
+        return held + running + missing
+
+    def stop(self) -> None:
+        """End both as their operator would; AssertionError where anything is left of them."""
+        assert self.jobtracker is not None
+        self.jobtracker.send_signal(signal.SIGTERM)
+        self.jobtracker.communicate(timeout=PATIENCE_SECONDS)
+        assert self.jobtracker.returncode == 0, self.log_tail()
+        self.mesos.communicate(timeout=PATIENCE_SECONDS)  # closes its standard input
+        assert self.mesos.returncode == 0, (self.directory / "mesos.log").read_text()[-4000:]
+        wait_until(lambda: not processes_of(self.directory), "all processes to end")
+        left = [str(path) for path in (self.directory / "tmp").rglob("*")]
+        assert not left, f"temporary files are left: {left[:20]}"
+        assert not (self.directory / "mesos").exists(), "sandboxes are left"
+        unfinished = list((self.directory / "out").rglob("_temporary"))
+        assert not unfinished, f"unfinished output is left: {unfinished}"
+
+    def kill_all(self) -> None:
+        """End what is left, each by its pidfd: for a run that failed."""
+        for process in processes_of(self.directory, ROLES):
+            send_signal(process, self.directory, signal.SIGKILL)
+        for child in (self.jobtracker, self.mesos):
+            if child is not None:
+                child.communicate()
+
+
+_Process = subprocess.Popen[str]
