@@ -20,13 +20,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import pyarrow as pa
 import tenacity
 
-from mrmesos.access.signing import AUTHORIZATION, REPLY, TIME, Signer
 from mrmesos.conf import (
     SHUFFLE_BUFFER_MB,
     SHUFFLE_FETCH_RETRIES,
@@ -35,6 +33,7 @@ from mrmesos.conf import (
     Conf,
 )
 from mrmesos.io.segments import Segment, read_segment
+from mrmesos.tasktracker.peers import FetchError, Peers
 from mrmesos.tasktracker.runs import Run
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
@@ -48,10 +47,6 @@ _HEADER_MAX = 64 << 10
 _WAIT_MAX = 10.0
 _PATIENCE = 4
 """A MiB, or what is left of a segment, may take so many times the longest silence."""
-
-
-class FetchError(Exception):
-    """Map output did not come; the message names the tracker. Trying again may help."""
 
 
 class Closed(Exception):
@@ -124,15 +119,11 @@ class Fetcher:
         conf = Conf(facts.spec.conf)
         self._num_maps = facts.num_maps
         self._path = f"/shuffle/{facts.job_id}/{partition}"
-        self._job_id, self._token = facts.job_id, facts.token
-        self._signers: dict[str, Signer] = {}
-        """One a tracker, as each may have a clock of its own."""
-        self._make_tls = tls
-        self._tls: ssl.SSLContext | None = None
         self._work_dir = work_dir
         self._copies = conf.get_as(SHUFFLE_PARALLELCOPIES)
         self._tries = conf.get_as(SHUFFLE_FETCH_RETRIES)
         self._timeout = conf.get_as(SHUFFLE_TIMEOUT)
+        self._peers = Peers(facts.job_id, facts.token, self._timeout, tls)
         self._budget = conf.get_as(SHUFFLE_BUFFER_MB) << 20
         self._state = threading.Condition()
         self._known: dict[int, MapOutput] = {}
@@ -274,55 +265,23 @@ class Fetcher:
         if not wanted or self._closed.is_set():
             return
         tries.barren += 1
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme == "https":
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                host, parts.port, timeout=self._timeout, context=self._context()
-            )
-        else:
-            connection = http.client.HTTPConnection(host, parts.port, timeout=self._timeout)
-        signer = self._signer(url)
+        body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in wanted]))
         try:
-            self._exchange(connection, signer, parts.path.rstrip("/"), wanted, path, tries)
-        except (OSError, http.client.HTTPException, ValueError) as exc:
+            with self._peers.post(url, self._path, body) as response:
+                self._read(response, wanted, path, tries)
+        except (_Damaged, OSError, http.client.HTTPException, ValueError) as exc:
             if isinstance(exc, OSError) and exc.filename is not None:
                 raise  # our own disk, not the tracker
             raise FetchError(f"{url}: {exc!r}") from exc
-        finally:
-            connection.close()
 
-    def _signer(self, url: str) -> Signer:
-        with self._state:
-            return self._signers.setdefault(url, Signer(self._job_id, self._token))
-
-    def _context(self) -> ssl.SSLContext:
-        with self._state:
-            if self._tls is None:
-                self._tls = self._make_tls()
-            return self._tls
-
-    def _exchange(
+    def _read(
         self,
-        connection: http.client.HTTPConnection,
-        signer: Signer,
-        base: str,
+        response: http.client.HTTPResponse,
         wanted: list[MapOutput],
         path: Path,
         tries: _Tries,
     ) -> None:
-        body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in wanted]))
-        signed = signer.sign("POST", base + self._path, body)
-        headers = {AUTHORIZATION: signed, "Content-Type": "application/json"}
-        connection.request("POST", base + self._path, body, headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            signer.learn_time(signed, response.getheader(TIME, ""))
-            said = response.read(500).decode("utf-8", "replace")
-            raise FetchError(f"{connection.host}: status {response.status}: {said}")
-        if not signer.proves(signed, response.getheader(REPLY, "")):
-            # Whoever it is, what it sends is not to be unpickled.
-            raise FetchError(f"{connection.host}: what answers there is no TaskTracker of ours")
+        """The frames of an answer, in the order asked. Raises _Damaged once all are read."""
         damaged = None
         for output in wanted:
             try:
@@ -335,7 +294,7 @@ class Fetcher:
                     raise
                 damaged = exc  # where the next segment begins is known all the same
         if damaged is not None:
-            raise FetchError(f"{connection.host}: {damaged}")
+            raise damaged
 
     def _one(self, response: http.client.HTTPResponse, output: MapOutput, path: Path) -> None:
         """The next frame of an answer. Raises _Damaged, and _BROKEN where nothing can follow."""
