@@ -10,6 +10,7 @@ with all its values, known by the number of that key. Reading is deterministic, 
 from __future__ import annotations
 
 import base64
+import errno
 import json
 from collections.abc import Iterator
 from itertools import pairwise
@@ -34,6 +35,7 @@ KEPT_CHARS = 1 << 20
 """Most that is kept of one record's key, value or traceback; of a group, of each value."""
 KEPT_VALUES = 100
 """Values of a group that are kept."""
+_NOT_USERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 
 class BadRecords:
@@ -58,9 +60,11 @@ class BadRecords:
     def is_users(self, exc: BaseException) -> bool:
         """Whether what user code raised is for its record, rather than for the output it writes to.
 
-        Of a wrong use of the API that is found by us, too.
+        A full or broken disk shows in user code as well, if only as it prints.
         """
-        return not isinstance(exc, OutputError) and not self._outputs.faulty
+        if isinstance(exc, OutputError) or self._outputs.faulty:
+            return False
+        return not (isinstance(exc, OSError) and exc.errno in _NOT_USERS)
 
     def leave_out(self, error: AttemptError, *, key: Any, value: Any) -> None:
         """One more. Raises TaskError where it is one too many, OutputError."""

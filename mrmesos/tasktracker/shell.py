@@ -9,11 +9,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from mrmesos.access.tls import client_context, server_context
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
+from mrmesos.tasktracker.disk import trouble
 from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
 from mrmesos.tasktracker.job_cache import JobCache, JobFetchError, JobGone
 from mrmesos.tasktracker.jobtracker_link import JobTrackerLink
@@ -85,6 +87,7 @@ class Shell:
         self._registered = asyncio.Event()
         self._over: asyncio.Future[str] | None = None
         self._backlog: list[ev.Event] = []
+        self._unusable = ""
 
     def _now(self) -> float:
         """Unix seconds that never jump: timeouts are measured with them."""
@@ -202,6 +205,7 @@ class Shell:
     def _run(self, command: cmd.RunInWorker) -> None:
         attempt_id = command.attempt.attempt_id
         try:
+            Path(command.code_path).stat()  # its absence would be the error of the user's code
             work_dir = self._jobs.add_attempt(attempt_id)
             message = RunTask(
                 attempt=command.attempt,
@@ -221,7 +225,13 @@ class Shell:
             error = AttemptError(kind=ErrorKind.INTERNAL, message=f"no place to work in: {problem}")
             done = Done(attempt_id=attempt_id, state=AttemptState.FAILED, error=error)
             failed = ev.WorkerDone(command.worker, done)
-            asyncio.get_running_loop().call_soon(self.handle, failed)
+            why = trouble(self._settings.sandbox, Path(command.code_path))
+            asyncio.get_running_loop().call_soon(self._no_place, failed, why)
+
+    def _no_place(self, failed: ev.WorkerDone, why: str) -> None:
+        """An attempt could not begin; `why` nothing else can here, if that is so."""
+        self.handle(failed)
+        self._unusable = self._unusable or why
 
     async def _fetch(self, job_id: str) -> None:
         try:
@@ -255,3 +265,7 @@ class Shell:
 
     def _answered(self, answer: HeartbeatAnswer, reported: tuple[str, ...]) -> None:
         self.handle(ev.HeartbeatAnswered(answer, reported))
+        if self._unusable and not self.tracker.reports:
+            # Mesos gives the next TaskTracker here a directory of its own. This one would fail
+            # attempt after attempt, faster than any other could run them.
+            self.handle(ev.LeaveAsked(f"its directory cannot be used: {self._unusable}"))

@@ -25,10 +25,10 @@ class Slots:
         self,
         out: list[cmd.Command],
         force: Workforce,
-        hostname: str,
+        hostname: Callable[[], str],
         log_url: Callable[[str], str],
     ) -> None:
-        """`log_url` says where an attempt's output can be read."""
+        """`log_url` says where an attempt's output is; the host's name comes with Mesos' answer."""
         self.slots: dict[str, Slot] = {}
         self.runs: dict[str, Run] = {}
         self.reports: dict[str, AttemptReport] = {}
@@ -91,7 +91,7 @@ class Slots:
             run,
             outcome,
             now=now,
-            hostname=self._hostname,
+            hostname=self._hostname(),
             log_url=self._log_url(attempt_id),
             log_tail=log_tail,
             peak_bytes=peak,

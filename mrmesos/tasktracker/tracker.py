@@ -54,7 +54,7 @@ class Tracker:
         self._out: list[cmd.Command] = []
         self._force = Workforce(self._out, now, prestarted)
         self.workers = self._force.workers
-        self._held = Slots(self._out, self._force, hostname, self.log_url)
+        self._held = Slots(self._out, self._force, lambda: self.hostname, self.log_url)
         self.slots, self.runs = self._held.slots, self._held.runs
         self.reports = self._held.reports
 

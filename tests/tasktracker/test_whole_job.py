@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -190,6 +191,40 @@ def test_misbehaving_user_code_is_named(
                 await until(lambda: len(fake.reports) == 2, "the second report")
                 fake.act(EndSlot("slot_0"), Leave("idle"))
                 await ended(popen, tmp_path)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("how", ["gone", "unwritable"])
+def test_a_tasktracker_whose_directory_is_lost_says_so_and_leaves(
+    agents: list[Server], tmp_path: Path, how: str
+) -> None:
+    source, sandbox = tmp_path / "input", tmp_path / "sandbox"
+    source.write_text("fine\n")
+    sandbox.mkdir()
+    split = Split((FileSlice(str(source), 0, 5),), 5)
+    code = cloudpickle.dumps(WordCount())
+
+    async def body() -> None:
+        async with fake_jobtracker() as fake:
+            fake.jobs[JOB], fake.code = job_facts(tmp_path / "out", code), code
+            with process(agents[0], fake.url, sandbox) as popen:
+                await until(lambda: bool(agents[0].streams))
+                first = attempt(TaskKind.MAP, 0, "slot_0", split)
+                agents[0].stream().event(launch(first))
+                await until(lambda: len(fake.reports) == 1, "the first report")
+                if how == "gone":
+                    shutil.rmtree(sandbox / "jobs")
+                else:  # root may write everywhere, but not below a file
+                    (sandbox / "jobs").rename(tmp_path / "elsewhere")
+                    (sandbox / "jobs").write_text("")
+                fake.act(RunAttempt(attempt(TaskKind.MAP, 1, "slot_0", split)))
+                await until(lambda: len(fake.reports) == 2, "the second report")
+                error = next(r.error for h in fake.heartbeats for r in h.reports if r.error)
+                assert (error.kind, error.agent) == (ErrorKind.INTERNAL, "agent.example")
+                assert error.message.startswith("no place to work in:"), error.message
+                await ended(popen, sandbox)
+        assert states(agents[0]) == [("slot_0", "TASK_RUNNING"), ("slot_0", "TASK_KILLED")]
 
     asyncio.run(body())
 
