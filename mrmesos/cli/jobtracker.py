@@ -41,6 +41,8 @@ STOP_SECONDS = 30.0
 )
 @click.option(
     "--zk",
+    envvar="MRMESOS_ZK",
+    show_envvar=True,
     default="",
     metavar="URL",
     help="Stand for election at zk://host:port,…/path with others that share --state-dir.",

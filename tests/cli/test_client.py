@@ -12,6 +12,9 @@ import pytest
 
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.election import finder
+from mrmesos.election.finder import NoLeader
+from mrmesos.election.place import Place
 from mrmesos.wire.job import ApiError, JobSpec, SubmitAnswer
 
 SPEC = JobSpec(
@@ -122,6 +125,30 @@ def test_nobody_there() -> None:
         client.statuses()
 
 
+def test_an_elected_one_is_looked_for_with_each_connection(
+    server: tuple[Script, JobTrackerClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, known = server
+    found = ["", "http://127.0.0.1:1", known.url]
+
+    def find_leader(place: Place) -> str:
+        if not (url := found.pop(0)):
+            raise NoLeader(f"no JobTracker leads at {place.url}")
+        return url
+
+    monkeypatch.setattr(finder, "find_leader", find_leader)
+    client = JobTrackerClient("zk://us:er@h1:2181/mrmesos", retry_seconds=5.0)
+    assert client.url == "zk://h1:2181/mrmesos"
+    script.answers = [(200, b"[]")] * 2
+    assert client.statuses() == client.statuses() == []
+    assert found == []
+    client.close()
+    found.extend([""] * 100)
+    client._retry_seconds = 0.1
+    with pytest.raises(Unreachable, match="no JobTracker leads"):
+        client.statuses()
+
+
 def test_paths_are_quoted(server: tuple[Script, JobTrackerClient]) -> None:
     script, client = server
     script.answers = [(404, error("no"))]
@@ -130,9 +157,9 @@ def test_paths_are_quoted(server: tuple[Script, JobTrackerClient]) -> None:
     assert script.asked[0][1] == "/api/v1/jobs/..%2Fx%20y?wait=0.0"
 
 
-@pytest.mark.parametrize("url", ["http://", "http://h/path", "ftp://h"])
+@pytest.mark.parametrize("url", ["http://", "http://h/path", "ftp://h", "zk://h"])
 def test_what_is_no_url_of_a_jobtracker(url: str) -> None:
-    with pytest.raises(ValueError, match="form http"):
+    with pytest.raises(ValueError, match=r"form http|is zk://"):
         JobTrackerClient(url)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from mrmesos.election.finder import NoLeader
 from mrmesos.election.place import Place
 from mrmesos.tasktracker import whereabouts
+from mrmesos.tasktracker.jobtracker_link import JobTrackerLink, NoAnswer
 from mrmesos.tasktracker.whereabouts import Whereabouts
+from tests.tasktracker.jobtracker import KEY, fake_jobtracker
 
 ZK = "zk://h1:2181/mrmesos"
 
@@ -64,5 +67,38 @@ def test_nobody_may_lead_for_a_while() -> None:
         with pytest.raises(NoLeader):
             await where.url()
         assert await where.url() == "http://h1:1"
+
+    asyncio.run(body())
+
+
+def test_a_link_follows_the_election_when_it_is_not_answered_or_not_by_its_own() -> None:
+    async def body() -> None:
+        async with fake_jobtracker() as first, fake_jobtracker() as second:
+            link = JobTrackerLink(ZK, "tracker_1")
+            election = Election(first.url, "", second.url, first.url)
+            link._where = Whereabouts(ZK, election.find)
+            await link.open()
+            link.use_key(KEY)
+            patience = aiohttp.ClientTimeout(total=10.0)
+
+            async def ask() -> int:
+                return (await link.exchange("GET", "/api/v1/jobs/x/facts", patience=patience))[0]
+
+            assert await ask() == 404
+            first.statuses = [503, 0]
+            assert await ask() == 503, "it is there, and says that it cannot"
+            with pytest.raises(NoAnswer):
+                await ask()
+            with pytest.raises(NoAnswer, match="nobody"):
+                await ask()
+            assert await ask() == 404
+            assert len(second.requests) == 1
+            second.impostor = True
+            with pytest.raises(NoAnswer, match="not our JobTracker"):
+                await ask()
+            assert await ask() == 404
+            assert election.looks == 4
+            assert not first.statuses
+            await link.close()
 
     asyncio.run(body())
