@@ -92,6 +92,7 @@ class Listener:
         await self._runner.cleanup()
         if self._sweeper is not None:
             self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
         self._watched.clear()
 
     @property

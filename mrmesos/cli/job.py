@@ -12,6 +12,7 @@ import click
 from mrmesos.cli.access import open_client
 from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import Failure, UsageProblem
+from mrmesos.cli.printable import printable
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
@@ -73,7 +74,7 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        click.echo(printable("  ".join(cells).rstrip()))
 
 
 @job.command()
@@ -121,6 +122,8 @@ def kill(job_id: str, jobtracker: str) -> None:
 def logs(attempt_id: str, stream: str, jobtracker: str) -> None:
     """What an attempt has printed."""
     text = _client(jobtracker).logs(attempt_id, stream)
+    if sys.stdout.isatty():
+        text = printable(text)
     click.echo(text, nl=not text.endswith("\n"))
 
 
@@ -145,9 +148,10 @@ def _show(status: JobStatus, as_json: bool) -> None:
         return
     elapsed = (status.ended or time.time()) - status.submitted
     if status.state.ended:
-        click.echo(format_end(status))
+        click.echo(printable(format_end(status)))
     else:
-        click.echo(f"{status.job_id} {status.state.value}  {plain_line(status, elapsed)}")
+        line = f"{status.job_id} {status.state.value}  {plain_line(status, elapsed)}"
+        click.echo(printable(line))
     if status.error is not None:
         click.echo(format_error(status.error))
     if status.counters:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from mrmesos.cli.printable import printable
 from mrmesos.wire.job import JobReport, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
@@ -35,7 +36,7 @@ def format_counters(counters: Mapping[str, Mapping[str, int]]) -> str:
         width = max(len(name) for name in names)
         lines.append(f"  {group}")
         lines += [f"    {name:<{width}}  {amount:>15,}" for name, amount in sorted(names.items())]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def format_end(status: JobStatus) -> str:
@@ -60,7 +61,7 @@ def format_error(error: AttemptError, log: str = "") -> str:
     if error.detail:
         lines += ["", *(f"  {line}" for line in error.detail.rstrip().splitlines()), ""]
     lines.append(f"  {'next:':<9}{_ADVICE[error.kind]}")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def report_json(report: JobReport) -> bytes:

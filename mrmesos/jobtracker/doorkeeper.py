@@ -57,7 +57,7 @@ class Doorkeeper:
             if asked not in OPEN:
                 self._check_client(request)
         except Refusal as refusal:
-            logger.info("%s %s: %s", request.remote, request.method, refusal)
+            logger.debug("%s %s: %s", request.remote, request.method, refusal)
             body = msgspec.json.encode(ApiError(str(refusal)))
             answer = web.Response(body=body, status=refusal.status, content_type="application/json")
             answer.headers.update(refusal.headers)

@@ -270,6 +270,7 @@ class HttpApi:
         if not text and source == "kept":
             return _error(404, f"the TaskTracker of {attempt_id} is gone and no output was kept")
         headers = {"X-Log-Source": source, "Content-Type": "text/plain; charset=utf-8"}
+        headers["X-Content-Type-Options"] = "nosniff"  # what a task prints is no page
         return web.Response(body=text, headers=headers)
 
     async def _live_log(self, logs: AttemptLogs, attempt_id: str, stream: str) -> bytes | None:
