@@ -10,7 +10,7 @@ from __future__ import annotations
 from mrmesos.jobtracker import attempts
 from mrmesos.jobtracker.cluster import SlotState, Tracker
 from mrmesos.jobtracker.mailbox import first_number
-from mrmesos.jobtracker.orders import kill_attempt, kill_slot
+from mrmesos.jobtracker.orders import came_free, kill_attempt, kill_slot
 from mrmesos.jobtracker.state import State
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobState
@@ -39,5 +39,4 @@ def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
             kill_attempt(st, attempt, "the job needs it no more")
     for slot in tracker.slots.values():
         if slot.state is SlotState.RUNNING and slot.attempt is None and slot not in st.free:
-            slot.free_since = st.now
-            st.free.append(slot)
+            came_free(st, slot)

@@ -10,7 +10,7 @@ from mrmesos.api.context import Counters
 from mrmesos.jobtracker import blacklist, lifecycle, speculation
 from mrmesos.jobtracker.cluster import SlotState, Tracker
 from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.orders import began, kill_attempt
+from mrmesos.jobtracker.orders import began, came_free, kill_attempt
 from mrmesos.jobtracker.reports import log_url
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
@@ -106,15 +106,13 @@ def _settle(
     if slot is not None and slot.attempt is attempt:
         slot.attempt = None
         if slot.state is SlotState.RUNNING:
-            slot.free_since = st.now
-            st.free.append(slot)
-    plural = f"{task.kind.upper()}S"
-    job.count(f"MILLIS_{plural}", max(0, round((st.now - attempt.start) * 1000)))
+            came_free(st, slot)
+    job.count(f"MILLIS_{task.kind.plural}", max(0, round((st.now - attempt.start) * 1000)))
     may_win = job.state is JobState.RUNNING and attempt in task.running
     if state is AttemptState.SUCCEEDED and may_win:
         _won(st, job, attempt)
     else:
-        _not_won(st, job, attempt, plural)
+        _not_won(st, job, attempt)
     lifecycle.advance(st, job)
 
 
@@ -137,7 +135,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
             st.new_work = True
 
 
-def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -> None:
+def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     task, error = attempt.task, attempt.error
     why = f"{attempt.state}: {error.message if error is not None else attempt.kill_asked}"
     counts = job.state is JobState.RUNNING and attempt in task.running
@@ -145,9 +143,9 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt, plural: str) -
         task.failures += 1
         task.failed_on.add(attempt.agent)
         blacklist.failed(st, job, attempt)
-        job.count(f"FAILED_{plural}")
+        job.count(f"FAILED_{task.kind.plural}")
     else:
-        job.count(f"KILLED_{plural}")
+        job.count(f"KILLED_{task.kind.plural}")
         task.losses += not attempt.kill_asked
     job.task_back(attempt, st.now, why)
     if job.absent and job.fetching:

@@ -177,7 +177,7 @@ def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) ->
     attempt.state, attempt.end = AttemptState.KILLED, st.now
     st.changes.attempt(attempt)
     st.cluster.slots[attempt.slot_id].attempt = None
-    job.count(f"KILLED_{attempt.task.kind.upper()}S")
+    job.count(f"KILLED_{attempt.task.kind.plural}")
     job.task_back(attempt, st.now, why)
     job.drop_running(attempt)
     del st.attempts[attempt.id]

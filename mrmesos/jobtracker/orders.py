@@ -34,7 +34,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     if (agent := st.cluster.agents.get(slot.agent_id)) is not None:
         agent.passed = None
     if attempt.backup:
-        job.count(f"SPECULATIVE_{task.kind.upper()}S")
+        job.count(f"SPECULATIVE_{task.kind.plural}")
     slot.attempt, slot.free_since = attempt, None
     tracker.idle_since = None
     if task.kind is TaskKind.MAP:
@@ -53,8 +53,13 @@ def began(st: State, slot: Slot) -> None:
     """The slot runs. A spare's has no attempt yet, nor has one left free by an earlier life."""
     slot.state = SlotState.RUNNING
     if slot.attempt is None:
-        slot.free_since = st.now
-        st.free.append(slot)
+        came_free(st, slot)
+
+
+def came_free(st: State, slot: Slot) -> None:
+    """The slot runs nothing: at the event's end it gets the next attempt, or ends (slots.py)."""
+    slot.free_since = st.now
+    st.free.append(slot)
 
 
 def run_next(st: State, found: Found, slot: Slot, tracker: Tracker) -> None:

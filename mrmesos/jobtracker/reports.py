@@ -125,15 +125,14 @@ def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
             best = running.get(attempt.task.index, 0.0)
             running[attempt.task.index] = max(best, min(1.0, attempt.progress))
     part = sum(running.values())
-    plural = f"{kind.upper()}S"
     total = len(tasks) if job.maps or job.reduces else _expected(job, kind)
     return TaskCounts(
         total=total,
         pending=max(0, total - done - len(running)),
         running=len(running),
         succeeded=done,
-        failed_attempts=job.job_counters.get(f"FAILED_{plural}", 0),
-        killed_attempts=job.job_counters.get(f"KILLED_{plural}", 0),
+        failed_attempts=job.job_counters.get(f"FAILED_{kind.plural}", 0),
+        killed_attempts=job.job_counters.get(f"KILLED_{kind.plural}", 0),
         progress=min(1.0, (done + part) / total) if total else float(job.state.ended),
     )
 

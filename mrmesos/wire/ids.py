@@ -26,6 +26,11 @@ class TaskKind(StrEnum):
         """`m` or `r`, as in ids and in `part-r-00000`."""
         return self.value[0]
 
+    @property
+    def plural(self) -> str:
+        """`MAPS` or `REDUCES`, as in names of counters."""
+        return f"{self.value.upper()}S"
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptName:
