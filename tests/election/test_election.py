@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from kazoo.client import KazooState
 
 from mrmesos.election.candidate import Candidate, ElectionError
 from mrmesos.election.finder import NoLeader, find_leader
@@ -128,6 +130,26 @@ def test_a_leader_that_zookeeper_is_silent_to_steps_down(tmp_path: Path) -> None
                 assert time.monotonic() - begin < DEADLINE
             finally:
                 server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_connection_that_breaks_costs_no_leadership(place: Place) -> None:
+    with standing(place) as first:
+        assert first.elected.wait(DEADLINE)
+        client = first.candidate._client
+        broken, back = threading.Event(), threading.Event()
+
+        def changed(state: str) -> None:
+            if state == KazooState.SUSPENDED:
+                broken.set()
+            elif state == KazooState.CONNECTED and broken.is_set():
+                back.set()
+
+        client.add_listener(changed)
+        client._connection._socket.shutdown(socket.SHUT_RDWR)
+        assert back.wait(DEADLINE)
+        assert first.candidate.leads()
+        assert not first.deposed.is_set()
+        assert first.candidate._timer is None
 
 
 def test_a_leader_that_was_stopped_steps_down_by_its_clock(place: Place) -> None:

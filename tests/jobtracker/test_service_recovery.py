@@ -14,12 +14,14 @@ import pytest
 
 from mrmesos.cli.client import ApiProblem
 from mrmesos.jobtracker.framework import FAILOVER_SECONDS
-from mrmesos.jobtracker.journal import FILE, Journal, JournalError
+from mrmesos.jobtracker.journal import FILE, Journal, JournalError, JournalLost
 from mrmesos.wire.heartbeat import Announce, Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import FileKind, JobFile, JobState
 from mrmesos.wire.task import Attempt
 from tests.jobtracker.fakes import FakeDriver, wait_until
 from tests.jobtracker.test_service import Desk, done, first_of
+
+ZK = "zk://h1,h2/mrmesos"
 
 
 class Removed(FakeDriver):
@@ -33,11 +35,12 @@ class Removed(FakeDriver):
 class JournaledDesk(Desk):
     """Keeps the FrameworkInfos that its drivers were made with."""
 
-    def __init__(self, directory: Path, *drivers: type[FakeDriver]) -> None:
+    def __init__(self, directory: Path, *drivers: type[FakeDriver], election: str = "") -> None:
         self.infos: list[dict[str, Any]] = []
         self.kinds = list(drivers)
         state = str(directory / "state")
-        super().__init__({"tasktracker.heartbeat.seconds": "0.05", "jobtracker.state.dir": state})
+        conf = {"tasktracker.heartbeat.seconds": "0.05", "jobtracker.state.dir": state}
+        super().__init__(conf, election)
 
     def _make_driver(self, callbacks: Any, *more: Any) -> FakeDriver:
         self.infos.append(more[0])
@@ -190,3 +193,34 @@ def test_one_service_to_a_journal(tmp_path: Path, desks: list[JournaledDesk]) ->
     desks.append(JournaledDesk(tmp_path))
     with pytest.raises(JournalError, match="another JobTracker"):
         JournaledDesk(tmp_path)
+
+
+def test_a_deposed_leader_says_nothing_more(tmp_path: Path, desks: list[JournaledDesk]) -> None:
+    """It has not heard that another was elected, which goes on with its jobs beside it."""
+    desks.append(JournaledDesk(tmp_path, election=ZK))
+    first = desks[0]
+    job_id, tracker, attempt = start_a_job(first, tmp_path)
+    (task,) = first.driver.named("accept")[0][1][0]["launch"]["task_infos"]
+    variables = task["executor"]["command"]["environment"]["variables"]
+    told = {one["name"]: one["value"] for one in variables}
+    assert told["MRMESOS_JOBTRACKER"] == ZK
+
+    desks.append(JournaledDesk(tmp_path, election=ZK))
+    second = desks[1]
+    second.keys = first.keys
+    assert second.service.url != first.service.url
+    assert second.infos[0]["id"] == {"value": "framework-1"}
+    calls = len(first.driver.calls)
+    with pytest.raises(ApiProblem) as refusal:
+        first.beat(tracker, [], [done(attempt)])
+    assert refusal.value.status == 503
+    assert isinstance(first.service.failure, JournalLost)
+    assert len(first.driver.calls) == calls, "Mesos was told something"
+    with pytest.raises(ApiProblem, match="taken it over"):
+        first.client.statuses()
+
+    assert second.client.status(job_id).state is JobState.RUNNING
+    runs = {attempt.slot_id: attempt.attempt_id}
+    answer = second.say(tracker, runs, 50, 1)
+    assert [numbered.action for numbered in answer.actions] == [Announce()]
+    assert second.say(tracker, runs, 51, answer.actions[-1].number).actions == []
