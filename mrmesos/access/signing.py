@@ -154,8 +154,12 @@ class Verifier:
         """Nonces kept now."""
         return len(self._nonces)
 
-    def verify(self, method: str, path: str, header: str) -> Verified:
-        """Raises Refusal: 401, or 503 where there were too many requests to remember one more."""
+    def verify(self, method: str, path: str, header: str, *, once: bool = True) -> Verified:
+        """Raises Refusal: 401, or 503 where there were too many requests to remember one more.
+
+        With `once` false the same request is let in again within the window: for what may be
+        repeated, and comes too often to be remembered.
+        """
         match = _HEADER.fullmatch(header)
         if match is None:
             raise Refusal(401, "the request is not signed")
@@ -169,7 +173,8 @@ class Verifier:
             told = str(int(now))
             headers = {TIME: f"{told}:{_time(key, given, told)}"}
             raise Refusal(401, f"the request is {abs(now - int(seconds)):.0f} s off", headers)
-        self._remember(nonce, now)
+        if once:
+            self._remember(nonce, now)
         return Verified(who, digest, key, given)
 
     def _remember(self, nonce: str, now: float) -> None:

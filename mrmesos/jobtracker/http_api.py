@@ -299,7 +299,7 @@ class HttpApi:
         if tracker_id != signed.who:
             raise Forbidden(f"{signed.who} cannot speak for another")
         before = self._held.get(tracker_id)
-        late = before is not None and before.sequence > heartbeat.sequence
+        late = before is not None and before.sequence >= heartbeat.sequence
         held = _Held(heartbeat.sequence, asyncio.Event())
         if not late:
             if before is not None:

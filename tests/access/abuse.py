@@ -26,7 +26,8 @@ class Good:
     body: bytes
     limit: int
     """Most bytes that its body may have."""
-    answers: frozenset[int] = frozenset({200})
+    again: frozenset[int] = UNKNOWN
+    """The status of the same request made again."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def stale(door: Door, dice: random.Random) -> Case:
 def replayed(door: Door, dice: random.Random) -> Case:
     good = _good(door, dice)
     sent = http(good.method, good.path, good.body, Authorization=_signed(door, good))
-    return Case("replayed", (sent, sent), UNKNOWN)
+    return Case("replayed", (sent, sent), good.again)
 
 
 def makes_no_sense(door: Door, dice: random.Random) -> Case:

@@ -43,7 +43,13 @@ def door_of(desk: Desk, job_id: str, tracker: str, slot_id: str) -> Door:
         signer=lambda clock: Signer(tracker, desk.keys[tracker], clock),
         stranger=Signer(tracker, "no key of ours"),
         goods=(
-            Good("POST", "/api/v1/heartbeat", msgspec.json.encode(beat), MAX_HEARTBEAT_BYTES),
+            Good(
+                "POST",
+                "/api/v1/heartbeat",
+                msgspec.json.encode(beat),
+                MAX_HEARTBEAT_BYTES,
+                again=frozenset({200}),  # its number says that it is none of now
+            ),
             Good("GET", f"/api/v1/jobs/{job_id}/facts", b"", 0),
         ),
         now=time.time(),
