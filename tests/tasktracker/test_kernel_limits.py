@@ -181,6 +181,7 @@ def _job(mapper_class: type, reducer_class: type, combiner_class: type | None = 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # 1.6 million records one by one take minutes on a busy machine
 @pytest.mark.parametrize(
     ("mapper", "reducer", "combiner"),
     [
