@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mrmesos.conf import Conf, ConfError
+from mrmesos.io.index import MAX_SEGMENTS
 from mrmesos.jobtracker.core import JobTracker
 from mrmesos.jobtracker.http_api import Refused
 from mrmesos.wire.job import FileKind, JobSpec
@@ -23,8 +24,8 @@ def check_job(spec: JobSpec, python: str = "") -> None:
     for uri in (*spec.inputs, spec.output):
         if "://" not in uri:
             raise Refused(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
-    if spec.num_reducers < 0:
-        raise Refused(f"num_reducers is {spec.num_reducers}")
+    if not 0 <= spec.num_reducers <= MAX_SEGMENTS:
+        raise Refused(f"num_reducers is {spec.num_reducers}, not within 0 and {MAX_SEGMENTS:,}")
     if spec.python and python and spec.python != python:
         raise Refused(
             f"the job was pickled by Python {spec.python}, and TaskTrackers here run {python}, "

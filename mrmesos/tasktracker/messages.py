@@ -19,6 +19,7 @@ import socket
 import msgspec
 
 from mrmesos.api.context import Counters
+from mrmesos.tasktracker import limits
 from mrmesos.tasktracker.spans import Redo, Span
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, AttemptError, AttemptProgress, AttemptState, MapOutput
@@ -145,9 +146,27 @@ def decode_to_worker(body: bytes) -> ToWorker:
 def decode_from_worker(body: bytes) -> FromWorker:
     """What a worker said. Raises FrameError."""
     try:
-        return _from_worker.decode(body)
+        message = _from_worker.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise FrameError(f"not a message from a worker: {problem}") from problem
+    _check_size(message)
+    return message
+
+
+def _check_size(message: FromWorker) -> None:
+    """Raise FrameError for more than a worker of ours would say."""
+    if isinstance(message, Ready):
+        return
+    told = message.progress if isinstance(message, Progress) else message
+    if too_much := limits.excess(told.counters):
+        raise FrameError(f"{type(message).__name__} with {too_much}")
+    if len(told.fetch_failed) > limits.MAX_FETCH_FAILED:
+        raise FrameError(f"{len(told.fetch_failed):,} map outputs that cannot be had")
+    if isinstance(message, Progress):
+        if len(message.position) > limits.MAX_POSITION_CHARS:
+            raise FrameError("a position that is no position")
+        if len(message.progress.status) > limits.MAX_STATUS_CHARS:
+            raise FrameError("a status that is no status")
 
 
 def read_frame(channel: socket.socket) -> bytes | None:

@@ -12,6 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from mrmesos.api.context import Counters
+from mrmesos.tasktracker.limits import (
+    MAX_FETCH_FAILED,
+    MAX_POSITION_CHARS,
+    MAX_STATUS_CHARS,
+    excess,
+)
 from mrmesos.tasktracker.messages import Progress
 from mrmesos.tasktracker.progress import Snapshot, Watch
 from mrmesos.wire.task import AttemptProgress
@@ -73,19 +79,22 @@ class Reporter:
             progress=AttemptProgress(
                 attempt_id=self._attempt_id,
                 progress=snapshot.progress,
-                status=str(snapshot.status)[:200],
+                status=str(snapshot.status)[:MAX_STATUS_CHARS],
                 counters=counters,
-                fetch_failed=list(snapshot.fetch_failed),
+                fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]),
                 fetched=snapshot.fetched,
             ),
             active=active,
-            position=snapshot.position,
+            position=snapshot.position[:MAX_POSITION_CHARS],
         )
 
 
 def plain_counters(counters: Mapping[str, Mapping[str, int]]) -> Counters:
-    """A copy of what is whole numbers; the attempt's end complains about the rest."""
-    return {
+    """A copy of what is whole numbers; the attempt's end complains about the rest.
+
+    And about too much: nothing of that is told before.
+    """
+    plain = {
         str(group): {
             str(name): int(amount)
             for name, amount in list(names.items())
@@ -93,3 +102,4 @@ def plain_counters(counters: Mapping[str, Mapping[str, int]]) -> Counters:
         }
         for group, names in list(counters.items())
     }
+    return {} if excess(plain) else plain

@@ -12,9 +12,12 @@ happened and returns what is to be done. One thread owns it. Safety, held by the
 
 from __future__ import annotations
 
+from itertools import islice
+
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import endings
 from mrmesos.tasktracker import events as ev
+from mrmesos.tasktracker.limits import REPORTS_PER_HEARTBEAT
 from mrmesos.tasktracker.messages import Done
 from mrmesos.tasktracker.slots import Slots
 from mrmesos.tasktracker.spans import Span
@@ -69,7 +72,7 @@ class Tracker:
             sequence=self._sequence,
             acknowledged=self.acknowledged,
             slots=list(self.slots),
-            reports=list(self.reports.values()),
+            reports=list(islice(self.reports.values(), REPORTS_PER_HEARTBEAT)),
             progress=[run.progress for run in self.runs.values() if run.progress is not None],
             attempts={run.attempt.slot_id: attempt_id for attempt_id, run in self.runs.items()},
         )

@@ -18,13 +18,13 @@ import mrmesos
 from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.tasktracker.limits import MAX_COUNTERS, excess
 from mrmesos.wire.job import running_python
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 MAX_DETAIL_CHARS = 16_000
 MAX_MESSAGE_CHARS = 500
 MAX_RECORD_CHARS = 200
-MAX_COUNTERS = 1_000
 
 _PACKAGE = str(Path(mrmesos.__file__).parent)
 _T = TypeVar("_T", bound=Mapper | BatchMapper | Reducer | BatchReducer | Partitioner)
@@ -199,6 +199,8 @@ def checked_counters(counters: Counters) -> Counters:
                     "not for data: yield the data instead"
                 )
             into[str(name)] = _as_int(group, name, amount)
+    if too_much := excess(checked):
+        raise wrong_use(f"{too_much}; names are for people to read")
     return checked
 
 

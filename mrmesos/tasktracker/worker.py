@@ -32,6 +32,7 @@ from mrmesos.api.job import Job
 from mrmesos.tasktracker.failures import error_of
 from mrmesos.tasktracker.fetch import Fetcher
 from mrmesos.tasktracker.job_files import import_from
+from mrmesos.tasktracker.limits import MAX_FETCH_FAILED
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.messages import (
     Done,
@@ -137,7 +138,7 @@ class Worker:
                     attempt_id=attempt_id,
                     state=AttemptState.FAILED,
                     error=error,
-                    fetch_failed=list(snapshot.fetch_failed) if snapshot else [],
+                    fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]) if snapshot else [],
                     at=Note.read(Path(task.work_dir) / NOTE_FILE),
                 )
                 if error.detail:
