@@ -31,7 +31,7 @@ _DEFAULTS = {
     # quarter of the CPU time of an aggregate. With malloc it is half of that, and no more memory.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-_SECRETS = ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN",)
+_SECRETS = ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "MRMESOS_TOKEN")
 
 
 @dataclass(frozen=True, slots=True)

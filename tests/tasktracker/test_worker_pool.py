@@ -325,7 +325,8 @@ def test_a_worker_that_fails_to_start_leaves_its_words(tmp_path: Path) -> None:
 def test_secrets_stay_here_and_hashing_is_fixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "secret")
+    for name in ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "MRMESOS_TOKEN"):
+        monkeypatch.setenv(name, "secret")
 
     async def scenario(pool: Pool) -> None:
         await pool.ready()
