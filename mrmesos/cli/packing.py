@@ -98,7 +98,7 @@ def pack_environment(output: Path, requirements: Sequence[Path] = ()) -> Packed:
         )
         write_launcher(launcher, soabi())
         try:
-            total = _write(launcher.parent, output)
+            total = write_archive(launcher.parent, output)
         except OSError as problem:
             raise Failure(f"{output}: {problem.strerror or problem}") from problem
         return Packed(len(list(site.glob("*.dist-info"))), total)
@@ -211,8 +211,11 @@ def _installer() -> list[str]:
     raise UsageProblem("-r needs pip in this environment, or uv")
 
 
-def _write(directory: Path, output: Path) -> int:
-    """The directory as an archive in which nothing tells when, where and by whom it was made."""
+def write_archive(directory: Path, output: Path) -> int:
+    """The directory as an archive that does not tell when, where and by whom it was made.
+
+    Returns the bytes of its files. Raises OSError.
+    """
     part = output.with_name(f".{output.name}.{os.getpid()}")
     total = 0
 

@@ -107,7 +107,8 @@ class FileCache:
         for key, entry in list(self._entries.items()):
             if self.used_bytes + wanted <= self._max_bytes:
                 break
-            if entry.here and not entry.users:
+            # Others may have made room while this waited for a disk.
+            if entry.here and not entry.users and self._entries.get(key) is entry:
                 del self._entries[key]
                 self.used_bytes -= entry.size
                 # Out of the way at once: it may be wanted again before it is deleted.

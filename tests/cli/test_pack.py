@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from mrmesos.cli import main
 from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.packing import distributions_of, soabi, write_launcher
+from mrmesos.cli.packing import distributions_of, soabi, write_archive, write_launcher
 
 JOB = """
 import sys
@@ -87,6 +87,28 @@ def test_the_launcher_takes_only_a_python_that_fits(tmp_path: Path, bare_python:
     ran = launched(PATH=f"{bare_python.parent}:/usr/bin:/bin")
     assert ran.returncode == 69
     assert re.search(rf"\(cpython-27-elsewhere\) on .*found:.* python3 \({soabi()}\)", ran.stderr)
+
+
+def test_the_same_files_are_the_same_archive(tmp_path: Path) -> None:
+    made = []
+    for number, mode in enumerate((0o600, 0o664)):
+        directory = tmp_path / str(number) / "package"
+        (directory / "inner").mkdir(parents=True)
+        for name in ("inner/b", "a") if number else ("a", "inner/b"):
+            (directory / name).write_text(name)
+            (directory / name).chmod(mode)
+            os.utime(directory / name, (number, number))
+        (directory / "run").touch(mode=0o700)
+        assert write_archive(directory, tmp_path / "package.tgz") == len("inner/ba")
+        made.append((tmp_path / "package.tgz").read_bytes())
+    assert made[0] == made[1]
+    with tarfile.open(tmp_path / "package.tgz") as tar:
+        assert {member.name: member.mode for member in tar if member.isfile()} == {
+            "package/a": 0o644,
+            "package/inner/b": 0o644,
+            "package/run": 0o755,
+        }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "package.tgz"]
 
 
 def tiny_wheel(directory: Path) -> None:
