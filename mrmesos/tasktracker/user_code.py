@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import platform
 import reprlib
@@ -132,8 +133,10 @@ def blamed_on_user(where: str, kind: str) -> Iterator[None]:
         raise TaskError(describe(exc, where=where, kind=kind)) from exc
 
 
-def load_job(path: Path, hostname: str, *, python: str = "") -> Job:
+def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> Job:
     """The job whose pickle is at `path`, made by this version of `python` where that is known.
+
+    With its `sha256` it is checked; what is damaged is removed, so that nobody tries it again.
 
     Raises TaskError with what to do where it cannot load.
     """
@@ -144,6 +147,15 @@ def load_job(path: Path, hostname: str, *, python: str = "") -> Job:
             f"{running_python()}, or have TaskTrackers started with {python}"
         )
     code = path.read_bytes()
+    if sha256 and hashlib.sha256(code).hexdigest() != sha256:
+        path.unlink(missing_ok=True)
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.INTERNAL,
+                message=f"the job's code on {hostname} is damaged: {path} has not the hash "
+                f"{sha256}",
+            )
+        )
     try:
         job = cloudpickle.loads(code)
     except ModuleNotFoundError as exc:

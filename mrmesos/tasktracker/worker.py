@@ -197,7 +197,7 @@ class Worker:
         if self._job is None or self._code != task.facts.spec.code:
             code, spec = Path(task.code_path), task.facts.spec
             import_from(code.parent, spec.files)
-            self._job = load_job(code, task.hostname, python=spec.python)
+            self._job = load_job(code, task.hostname, python=spec.python, sha256=spec.code)
             self._code = task.facts.spec.code
         return self._job
 

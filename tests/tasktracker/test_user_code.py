@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import pytest
 
-from mrmesos.api import Context, Mapper, TaskFacts
+from mrmesos.api import Context, Job, Mapper, TaskFacts
 from mrmesos.conf import ConfError
 from mrmesos.io.filesystem import InputError, OutputError
 from mrmesos.io.segments import CorruptSegmentError
@@ -125,6 +126,19 @@ def test_an_absent_module_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x80\x04cno_such_module_here\nJob\n.")
     with pytest.raises(TaskError, match="'no_such_module_here', which is not installed on host-7"):
         load_job(path, "host-7")
+
+
+def test_code_that_is_damaged_on_the_disk_is_not_unpickled_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "job.pickle"
+    whole = cloudpickle.dumps(Job())
+    sha256 = hashlib.sha256(whole).hexdigest()
+    path.write_bytes(whole)
+    assert isinstance(load_job(path, "host-7", sha256=sha256), Job)
+    path.write_bytes(whole[:-2] + b"x.")
+    with pytest.raises(TaskError, match="code on host-7 is damaged") as met:
+        load_job(path, "host-7", sha256=sha256)
+    assert met.value.error.kind is ErrorKind.INTERNAL
+    assert not path.exists()
 
 
 def test_a_damaged_pickle_and_one_of_something_else(tmp_path: Path) -> None:

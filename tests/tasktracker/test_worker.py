@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import cloudpickle
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from mrmesos.api import Job, Mapper, Reducer
 from mrmesos.tasktracker.messages import (
@@ -53,8 +55,11 @@ class RunningWorker:
     def start(self, job: Job, attempt: Attempt, facts: JobFacts, memory_mb: int = 1024) -> Path:
         work_dir = self.directory / attempt.attempt_id
         work_dir.mkdir()
-        code = self.directory / f"{facts.spec.code}.pickle"
-        code.write_bytes(cloudpickle.dumps(job))
+        pickled = cloudpickle.dumps(job)
+        sha256 = hashlib.sha256(pickled).hexdigest()
+        facts = replace(facts, spec=replace(facts.spec, code=sha256))
+        code = self.directory / f"{sha256}.pickle"
+        code.write_bytes(pickled)
         task = RunTask(
             attempt=attempt,
             facts=facts,
