@@ -128,7 +128,7 @@ class _ReduceRun:
         self._grouping = Grouping.of(job)
         self._phase = "fetching map output"
         self._total = 0
-        self._merged = self._reduced = self._written = 0
+        self._merged = self._reduced = self._written = self._waited = 0
         self._copied = False
 
     def merged(self, runs: Sequence[Run], conf: Conf, work_dir: Path) -> Iterator[pa.RecordBatch]:
@@ -170,6 +170,9 @@ class _ReduceRun:
     def snapshot(self) -> Snapshot:
         """How far the reduce is."""
         if not self._copied:
+            # It waits for maps to run, perhaps again, and for TaskTrackers, with deadlines: user
+            # code, which task.timeout is for, has not begun.
+            self._waited += 1
             progress = self._source.fraction() / 3
         elif not self._reduced:
             progress = (1 + min(1.0, self._merged / max(1, self._total))) / 3
@@ -180,6 +183,7 @@ class _ReduceRun:
             progress=min(1.0, progress),
             position=self._phase,
             pulse=(
+                self._waited,
                 copied,
                 self._merged,
                 self._reduced,

@@ -23,7 +23,8 @@ from mrmesos.api import (
 from mrmesos.io.columns import encode_pairs
 from mrmesos.io.segments import CorruptSegmentError
 from mrmesos.tasktracker.progress import Watch
-from mrmesos.tasktracker.reduce_task import ReduceResult, Run, run_reduce
+from mrmesos.tasktracker.reduce_task import ReduceResult, run_reduce
+from mrmesos.tasktracker.runs import Run
 from mrmesos.tasktracker.user_code import TaskError
 from mrmesos.wire.task import ErrorKind
 from tests.tasktracker.harness import facts_for, reduce_attempt
@@ -93,6 +94,24 @@ def test_maps_are_merged_and_grouped(tmp_path: Path) -> None:
     assert task["REDUCE_OUTPUT_RECORDS"] == 3
     assert task["REDUCE_SHUFFLE_BYTES"] == 123
     assert task["BYTES_WRITTEN"] == 12
+
+
+def test_who_waits_for_map_output_is_not_idle(tmp_path: Path) -> None:
+    """Maps may have to run again, and take longer than task.timeout."""
+    watch, pulses = Watch(), []
+
+    class Late(Runs):
+        def runs(self) -> list[Run]:
+            for _ in range(3):
+                snapshot = watch.snapshot()
+                assert snapshot is not None
+                pulses.append(snapshot.pulse)
+            return super().runs()
+
+    run(tmp_path, Total, Late(*MAPS), watch)
+    assert len(set(pulses)) == 3
+    ended = watch.snapshot()
+    assert ended == watch.snapshot()
 
 
 def test_values_of_a_key_come_in_map_order(tmp_path: Path) -> None:
