@@ -15,7 +15,7 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.slots import HOLD_SECONDS
-from mrmesos.wire.heartbeat import RunAttempt
+from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -69,6 +69,7 @@ class World(TrackerSide):
 
     def tell(self, event: ev.Event) -> None:
         self.note(f"-> {event}")
+        self.told += 1
         match event:
             case ev.OffersReceived():
                 self.away |= {offer.agent_id: offer.unavailability for offer in event.offers}
@@ -83,10 +84,31 @@ class World(TrackerSide):
                 answered.extend(command.offer_ids)
             self.check_placed(command)
             self.carry_out(command)
+        self.check_outputs(commands)
         if isinstance(event, ev.OffersReceived):
             assert sorted(answered) == sorted(o.offer_id for o in event.offers), "offers unanswered"
         else:
             assert not answered, "answered offers that were not there"
+
+    def check_outputs(self, commands: list[cmd.Command]) -> None:
+        """Map outputs that are gone come again where a reduce has yet to fetch them, else not."""
+        jobs = self.core.state.jobs
+        for job in jobs.values():
+            # After a restart it is not known at first how far running reduces are.
+            wanting = len(job.pending_reduces) > 0 or any(
+                reduce.told is not None and not reduce.fetched and reduce in reduce.task.running
+                for reduce in job.running_reduces.values()
+            )
+            waits = job.needs_map_outputs and wanting and job.absent
+            assert not waits, "a reduce waits for map outputs that nobody makes"
+        for command in commands:
+            for action in command.actions if isinstance(command, cmd.SendActions) else ():
+                if isinstance(action, hb.MapOutputs) and not all(
+                    output.attempt_id for output in action.outputs
+                ):
+                    told = jobs.get(action.job_id)
+                    if told is not None and told.needs_map_outputs:
+                        assert told.fetching, "a map runs again that nobody needs"
 
     def check_placed(self, command: cmd.Command) -> None:
         """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
@@ -101,7 +123,7 @@ class World(TrackerSide):
             attempts = [
                 (action.attempt, tracker.agent_id)
                 for action in command.actions
-                if isinstance(action, RunAttempt) and tracker is not None
+                if isinstance(action, hb.RunAttempt) and tracker is not None
             ]
         for attempt, agent_id in attempts:
             self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
@@ -152,6 +174,8 @@ class World(TrackerSide):
         """
         job = self.core.state.jobs[parse_attempt(attempt_id).job_id]
         attempt = job.running[attempt_id]
+        most = job.settings.maxattempts(attempt.task.kind)
+        assert attempt.task.failures < most, "it failed too often to be tried again"
         same = [other for other in attempt.task.running if other.agent == host]
         assert same == [attempt], "two attempts of a task on one host"
         assert len(attempt.task.running) <= 2

@@ -72,6 +72,9 @@ class Faults:
     maintenance: float = 0.0
     straggles: float = 0.0
     bad_hosts: float = 0.0
+    event_lost: float = 0.0
+    event_doubled: float = 0.0
+    event_late: float = 0.0
     until: float = 120.0
 
 
@@ -156,6 +159,9 @@ def random_faults(rng: random.Random) -> Faults:
         maintenance=some(0.02),
         straggles=some(0.2),
         bad_hosts=some(0.5),
+        event_lost=some(0.3),
+        event_doubled=some(0.3),
+        event_late=some(0.3),
     )
 
 
@@ -171,6 +177,7 @@ class Base(ABC):
         self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self.counter = 0
         self.history: list[str] = []
+        self.told = 0  # events
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
         if seed % 4 == 1:
             fair["fairscheduler.preemption.timeout"] = "3"

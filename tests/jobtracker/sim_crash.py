@@ -163,10 +163,6 @@ class CrashingWorld(World):
     def act(self, tracker: SimTracker, action: hb.Action) -> None:
         if isinstance(action, hb.ForgetJob) and Key(action.job_id, "ended", "") in self.journal:
             tracker.outputs.pop(action.job_id, None)  # also where it died in the midst of the end
-        elif isinstance(action, hb.Leave):
-            # Slots that Mesos declared lost before, and that live on, go with it.
-            assert not tracker.slots.keys() & self.core.state.cluster.slots.keys()
-            self.executor_gone(tracker)
         else:
             super().act(tracker, action)
 

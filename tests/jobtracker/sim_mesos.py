@@ -54,13 +54,28 @@ class MesosSide(Base):
         self.at(self.rng.uniform(0.1, 15), self.register)
 
     def event(self, event: ev.Event) -> None:
-        """Send an event down the stream, in order; lost with the connection."""
-        epoch = self.epoch
+        """Send an event down the stream; lost with the connection.
+
+        In peace events come in order, once. Some come late, and so after others, some twice, and
+        those may be lost on their way that Mesos sends once and tells of in other ways, too.
+        """
+        may_be_lost = isinstance(event, ev.TrackerLost | ev.AgentLost | ev.OfferRescinded)
+        may_be_lost |= isinstance(event, ev.SlotUpdated)
+        if may_be_lost and self.chance(self.faults.event_lost):
+            self.note(f"lost: {event}")
+            return
+        if self.chance(self.faults.event_doubled):
+            self.at(self.rng.uniform(0.0, 5.0), partial(self.deliver, event, self.epoch))
+        if self.chance(self.faults.event_late):
+            self.at(self.rng.uniform(0.0, 5.0), partial(self.deliver, event, self.epoch))
+            return
         self.from_mesos = max(self.from_mesos, self.now + self.latency())
-        self.at(
-            self.from_mesos - self.now,
-            lambda: self.tell(event) if self.connected and epoch == self.epoch else None,
-        )
+        self.at(self.from_mesos - self.now, partial(self.deliver, event, self.epoch))
+
+    def deliver(self, event: ev.Event, epoch: int) -> None:
+        """An event arrives, if its connection lives."""
+        if self.connected and epoch == self.epoch:
+            self.tell(event)
 
     def update(self, slot: SimSlot, state: str, reason: str = "", acked: bool = True) -> None:
         self.counter += 1

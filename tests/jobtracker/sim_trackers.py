@@ -109,7 +109,8 @@ class TrackerSide(MesosSide):
             case hb.Announce():
                 self.heartbeat(tracker)
             case hb.Leave():
-                assert not tracker.slots
+                # Slots that Mesos declared lost before, and that live on, go with it.
+                assert not tracker.slots.keys() & self.core.state.cluster.slots.keys()
                 self.executor_gone(tracker)
 
     def begin(self, tracker: SimTracker, slot: SimSlot, attempt: Attempt) -> None:

@@ -1,0 +1,70 @@
+"""Many worlds of faults: `python -m tests.jobtracker.sim_many --runs 20000`.
+
+Half of the runs are of a core that lives, half of one that is killed now and then and comes back
+from its journal. What fails is told with its seed; that it is alone is a whole history, and
+`--first N --runs 1` replays it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from tests.jobtracker.sim import World
+from tests.jobtracker.sim_crash import CrashingWorld
+
+
+def make(number: int) -> World:
+    """Run `number`: its seed is half of that."""
+    seed, crashes = divmod(number, 2)
+    return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1) if crashes else World(seed)
+
+
+def run(number: int) -> tuple[World, str]:
+    """A world that has run, and its story where it broke a promise."""
+    world = make(number)
+    try:
+        world.run()
+    except Exception as problem:  # noqa: BLE001 - whatever it was, its number is what to know
+        story = "\n".join(world.history[-60:])
+        where = f"python -m tests.jobtracker.sim_many --first {number} --runs 1"
+        return world, f"{story}\n{type(problem).__name__}: {problem}\n{where}"
+    return world, ""
+
+
+def count(seen: Counter[str], world: World, story: str) -> None:
+    """Add what a run did to the figures, and show where it failed."""
+    seen["runs"] += 1
+    seen["jobs"] += len(world.ended)
+    seen["attempts"] += len(world.launched)
+    seen["events"] += world.told
+    seen["JobTrackers killed"] += getattr(world, "life", 0)
+    seen["failures"] += bool(story)
+    if story:
+        print(story, flush=True)
+
+
+def main() -> int:
+    """Exit code 1 where any run failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--failures", type=int, default=1, help="after so many it ends")
+    options = parser.parse_args()
+    seen: Counter[str] = Counter()
+    try:
+        for number in range(options.first, options.first + options.runs):
+            count(seen, *run(number))
+            if seen["failures"] >= options.failures:
+                break
+    except KeyboardInterrupt:  # what was seen until then is worth knowing
+        print(f"interrupted before run {number}")
+    figures = ", ".join(f"{times:,} {name}" for name, times in seen.items())
+    print(f"{figures}; {time.process_time():,.0f} s of CPU")
+    return 1 if seen["failures"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

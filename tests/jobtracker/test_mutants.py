@@ -1,0 +1,132 @@
+"""Guards of the core, broken one at a time: the worlds of faults must come to grief.
+
+A mutant is a function with a piece of its source replaced; where two guards stand for one
+another, both are broken. Where such a piece is not there any
+more the test says so: then the guard has moved, and its mutant is to move with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import textwrap
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+
+from tests.jobtracker.sim import Faults, World
+from tests.jobtracker.sim_many import make
+
+CORE = "mrmesos.jobtracker"
+RUNS = 120
+
+Piece = tuple[str, str, str]
+
+MUTANTS: dict[str, tuple[Piece, ...]] = {
+    "one that lost wins as well": (
+        (
+            "attempts._settle",
+            "job.state is JobState.RUNNING and attempt in task.running",
+            "True",
+        ),
+    ),
+    "the loser of a race runs on": (("attempts._won", "for other in others:", "for other in []:"),),
+    "maps do not run again for outputs that are gone": (
+        ("attempts.outputs_lost", "withdraw(st, job, job.maps[index], why)", "pass"),
+    ),
+    "maps run again that nobody needs": (("attempts.outputs_lost", "not job.fetching", "False"),),
+    "maps run again only when a reduce has failed": (
+        ("attempts.outputs_lost", "not job.fetching", "True"),
+    ),
+    "a reduce begins anew without what is gone": (
+        ("attempts._not_won", "job.absent and job.fetching", "False"),
+    ),
+    "a backup begins without what is gone": (
+        ("speculation.suits", "not (job.absent and task.kind is TaskKind.REDUCE)", "True"),
+    ),
+    "failures are not counted": (
+        ("attempts._not_won", "task.failures >= job.settings.maxattempts(task.kind)", "False"),
+    ),
+    "a commit does not wait for writers": (("lifecycle.advance", "and not job.writers", ""),),
+    "what a lost tracker ran is waited for": (
+        ("trackers.gone", "if attempt is not None and attempt.id in st.attempts:", "if False:"),
+    ),
+    "the map outputs of a lost tracker are believed in": (
+        ("trackers.gone", "attempts.outputs_lost(", "(lambda *_: None)("),
+    ),
+    "slots that nobody knows live on": (
+        ("slots.updated", "event.state in _ALIVE", "False"),
+        ("trackers._end_strays", "st.now - since >= STRAY_SECONDS", "False"),
+    ),
+    "updates of unknown slots are not acknowledged": (
+        ("slots.updated", "if event.uuid:", "if slot and event.uuid:"),
+    ),
+    "unreachable slots are waited for": (
+        ("slots.updated", "event.state in _OVER", "event.state in _OVER - {'TASK_UNREACHABLE'}"),
+    ),
+    "free slots are kept": (("slots.serve", "< HOLD_SECONDS", "< 60.0"),),
+    "a third of the hosts is no limit": (
+        ("blacklist.failed", "3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job))", "True"),
+    ),
+    "backups run on the same host": (
+        (
+            "speculation.suits",
+            "and all(attempt.agent != agent.hostname for attempt in task.running)",
+            "",
+        ),
+    ),
+    "backups without number": (
+        ("speculation.suits", "and job.backups < job.backups_max", ""),
+        ("speculation._review", "max(0, room)", "64"),
+    ),
+    "the cap is none": (
+        ("budget.Budget.within", "min(amount, self._left.get(n, amount))", "amount"),
+    ),
+    "roles are mixed": (
+        ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
+    ),
+}
+
+
+def rough(seed: int) -> World:
+    """A world in which attempts, TaskTrackers and agents fail all the time."""
+    faults = Faults(attempt_fails=0.3, executor_dies=0.1, agent_dies=0.03, straggles=0.3)
+    return World(seed, faults, agents=5, jobs=3)
+
+
+def guard(where: str) -> FunctionType:
+    """A function or method of the core by its name."""
+    found: Any = None
+    for part in where.split("."):
+        known = found is not None
+        found = getattr(found, part) if known else importlib.import_module(f"{CORE}.{part}")
+    assert isinstance(found, FunctionType)
+    return found
+
+
+def mutant(function: FunctionType, piece: str, instead: str) -> CodeType:
+    """The code of a function with one piece of its source replaced."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(piece) == 1, f"{function.__qualname__} has no guard {piece!r} any more"
+    scope = dict[str, Any]()
+    exec(compile(source.replace(piece, instead), "<mutant>", "exec"), function.__globals__, scope)
+    code = scope[function.__name__].__code__
+    assert isinstance(code, CodeType)
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_guard_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for where, piece, instead in MUTANTS[name]:
+        function = guard(where)
+        # Its code, as others may have imported the function itself.
+        monkeypatch.setattr(function, "__code__", mutant(function, piece, instead))
+    for number in range(RUNS):
+        try:
+            (make(number) if number % 2 else rough(number)).run()
+        except Exception:  # noqa: BLE001 - whatever it broke
+            print(f"caught by run {number}")
+            return
+    pytest.fail(f"{RUNS} runs, and no world is any the worse for it")
