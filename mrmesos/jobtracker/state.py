@@ -61,7 +61,7 @@ class State:
     faults: dict[str, Faults] = field(default_factory=dict)
     """Hosts on which jobs fared badly (blacklist.py)."""
     faults_checked: int = 0
-    """After which losses in the cluster it was looked whether too many hosts are avoided; -1: look."""
+    """After which losses in the cluster was looked whether too many hosts are avoided; -1: look."""
     # --- Recovery
     life: int = 0
     """How many JobTrackers there were before this one, on the same journal."""

@@ -463,7 +463,7 @@ def test_aggregates_add_up(tmp_path: Path, reducer: type[Aggregate], value: floa
     run(tmp_path, job(Few, reducer=reducer), text, num_reducers=1)
     total = 300 * (1 if reducer is aggregates.Count else value)
     (found,) = output(tmp_path)
-    assert dict(found) == {key: total for key in (None, "k1", "k2", "k3")}
+    assert dict(found) == dict.fromkeys((None, "k1", "k2", "k3"), total)
     assert len(found) == 4
 
 
