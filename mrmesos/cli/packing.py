@@ -35,6 +35,7 @@ from mrmesos.wire.job import running_python
 
 PIP_SECONDS = 1800.0
 _COMPRESSION = 4
+_MADE = 315_532_800  # 1980: GNU tar warns of 0 as implausible, for every file
 _REQUIREMENT = re.compile(
     r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?", re.S
 )
@@ -222,7 +223,7 @@ def write_archive(directory: Path, output: Path) -> int:
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         nonlocal total
         total += member.size
-        member.uid = member.gid = member.mtime = 0
+        member.uid, member.gid, member.mtime = 0, 0, _MADE
         member.uname = member.gname = ""
         member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
         return member
