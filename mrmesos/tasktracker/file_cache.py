@@ -82,7 +82,7 @@ class FileCache:
         taken = 0
         try:
             taken = await self._take(file.size, file.name)
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             await self._download(file, part)
             if not unpacked:
                 await asyncio.to_thread(_seal, part, path)

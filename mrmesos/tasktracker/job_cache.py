@@ -238,7 +238,8 @@ def _check_status(status: int, path: str) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # Other users of the agent have no business with a job's code, output and logs.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(data)
     part.rename(path)

@@ -31,6 +31,7 @@ def test_a_job_is_fetched_once(tmp_path: Path) -> None:
         job = await jobs.fetch(JOB)
         assert job.facts == facts()
         assert job.code_path.read_bytes() == CODE
+        assert job.code_path.parent.stat().st_mode & 0o777 == 0o700
         assert await jobs.fetch(JOB) is job
         assert len(jobtracker.requests) == 2
 
