@@ -33,6 +33,10 @@ TRACKERS = frozenset(
         ("GET", "/api/v1/code/{sha256}"),
     }
 )
+_NO_TOKEN = (
+    "the JobTracker's token is needed: MRMESOS_TOKEN_FILE is to name its file, or MRMESOS_TOKEN to "
+    "hold it (docs/security.md)"
+)
 _signed: ContextVar[Verified] = ContextVar("signed")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -72,7 +76,7 @@ class Doorkeeper:
         given = request.headers.get(AUTHORIZATION, "")
         if not same_text(given, f"Bearer {self._token}"):
             headers = {"WWW-Authenticate": "Bearer"}
-            raise Refusal(401, "the JobTracker's token is needed (docs/security.md)", headers)
+            raise Refusal(401, _NO_TOKEN, headers)
 
     async def _for_tracker(
         self, request: web.Request, handler: Handler, *, once: bool
