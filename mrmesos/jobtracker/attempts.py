@@ -33,6 +33,8 @@ COMPLAINTS = 3
 map outputs one must complain, alone, before its reduces run elsewhere.
 """
 STATUS_CHARACTERS = 200
+COUNTERS_MAX = 5_000
+"""Different counters of a job, over all of its tasks."""
 
 
 def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
@@ -133,6 +135,18 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         st.news[job.id] = job
         if job.wants_reduce and not reduces_waited:
             st.new_work = True
+    _fail_with_too_many_counters(st, job, attempt)
+
+
+def _fail_with_too_many_counters(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    """Names that differ from task to task (Hadoop's LimitExceededException)."""
+    if sum(map(len, job.won_counters.values())) <= COUNTERS_MAX:
+        return
+    message = f"more than {COUNTERS_MAX:,} different counters; yield as data what is data"
+    error = AttemptError(
+        kind=ErrorKind.USER_CODE, message=message, attempt_id=attempt.id, agent=attempt.agent
+    )
+    lifecycle.fail(st, job, error)
 
 
 def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:

@@ -159,9 +159,8 @@ class Hands:
             state=state,
             started=self.now,
             ended=self.now,
-            counters={"task": {"RECORDS": 5}},
             error=why,
-            **more,
+            **{"counters": {"task": {"RECORDS": 5}}, **more},
         )
 
     def end(

@@ -261,3 +261,28 @@ def test_a_wrong_transition_tells_the_story() -> None:
         BadTransition, match=r"task_1_0001_m_000003 cannot(.|\n)*PENDING -> PENDING"
     ):
         task.withdraw(5.0, "gone")
+
+
+def test_counters_named_after_data_fail_the_job() -> None:
+    hands = Hands()
+    job = hands.job(maps=8, reduces=0)
+    hands.offer(*"abcdefgh")
+    for number in range(5):
+        counters = {"mine": {f"{number} {name}": 1 for name in range(1000)}}
+        hands.end(long(job, f"m{number}"), counters=counters)
+    assert hands.status(job).error is None
+    hands.end(long(job, "m5"))
+    error = hands.status(job).error
+    assert error is not None
+    assert error.message.startswith("more than 5,000 different counters")
+
+
+def test_maps_that_left_out_records_have_files_to_commit() -> None:
+    hands = Hands()
+    job = hands.job(maps=2, reduces=1)
+    hands.offer("a", "b", "c")
+    hands.end(long(job, "m0"))
+    hands.end(long(job, "m1"), counters={"task": {"SKIPPED_RECORDS": 3}})
+    commands = hands.end(long(job, "r0"))
+    [commit] = [each for each in commands if isinstance(each, cmd.CommitJob)]
+    assert commit.winners == (long(job, "r0"), long(job, "m1"))
