@@ -66,7 +66,7 @@ def jobtracker(
     from mrmesos.cli.standby import Standby
     from mrmesos.election.candidate import ElectionError
     from mrmesos.election.place import Place
-    from mrmesos.jobtracker.http_server import AddressError
+    from mrmesos.jobtracker.http_server import AddressError, allow_connections
     from mrmesos.jobtracker.journal import JournalError
     from mrmesos.jobtracker.service import JobTrackerService
     from mrmesos.mesos.scheduler_driver import parse_master
@@ -85,6 +85,7 @@ def jobtracker(
         raise UsageProblem(str(problem)) from None
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
+    allow_connections()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

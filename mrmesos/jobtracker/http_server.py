@@ -72,6 +72,18 @@ def listening_address(host: str, master: str) -> tuple[str, str]:
     )
 
 
+def allow_connections() -> None:
+    """Have file descriptors for as many connections as the hard limit allows: shells and services
+    mostly begin with 1,024, which would do for the connections of 200 TaskTrackers.
+    """
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + OTHER_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def most_connections() -> int:
     """As many as there are file descriptors for, beside those for everything else."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +37,24 @@ def test_a_master_elsewhere_needs_an_address(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(AddressError, match=r"-D jobtracker\.http\.address=192\.0\.2\.5:0"):
         listening_address("", "198.51.100.7:5050")
     assert listening_address("0.0.0.0", "198.51.100.7:5050") == ("0.0.0.0", "192.0.2.5")
+
+
+_LIMITS = """
+import resource
+from mrmesos.jobtracker.http_server import allow_connections, most_connections
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (700, min(hard, 3000)))
+assert most_connections() == 700 - 256
+allow_connections()
+print(most_connections())
+"""
+
+
+def test_there_are_files_for_connections() -> None:
+    """In a process of its own, whose limits these are."""
+    command = [sys.executable, "-c", _LIMITS]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert int(answer.stdout) == 3000 - 256
 
 
 @pytest.fixture
