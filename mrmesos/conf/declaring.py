@@ -1,0 +1,63 @@
+"""What a setting is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T", str, int, float, bool)
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+
+
+class ConfError(ValueError):
+    """A setting's value cannot be used; the message names the setting, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One setting. `minimum` is inclusive and applies to numbers only; `unit` is for people."""
+
+    name: str
+    kind: type[T]
+    default: T
+    unit: str
+    doc: str
+    minimum: float | None = None
+    scope: str = "job"
+
+    def parse(self, text: str) -> T:
+        """The typed value of `text`. Raises ConfError where it is not one."""
+        try:
+            value = self._convert(text.strip())
+        except ValueError:
+            raise ConfError(
+                f"{self.name}={text!r}: expected {self.kind.__name__} ({self.unit})"
+            ) from None
+        if self.minimum is not None and not isinstance(value, str) and not value >= self.minimum:
+            raise ConfError(f"{self.name}={text!r}: must be at least {self.minimum:g} {self.unit}")
+        return value
+
+    def _convert(self, text: str) -> T:
+        if self.kind is bool:
+            lowered = text.lower()
+            if lowered not in _TRUE | _FALSE:
+                raise ValueError(text)
+            return self.kind(lowered in _TRUE)
+        return self.kind(text)
+
+
+AnySetting = Setting[str] | Setting[int] | Setting[float] | Setting[bool]
+
+
+def declare(
+    name: str,
+    default: T,
+    unit: str,
+    doc: str,
+    *,
+    minimum: float | None = None,
+    scope: str = "job",
+) -> Setting[T]:
+    """A setting whose type is that of its default."""
+    return Setting(name, type(default), default, unit, doc, minimum, scope)
