@@ -211,6 +211,7 @@ class _LocalRun:
         self._facts = JobFacts(job_id=_JOB_ID, spec=spec, token="", num_maps=len(self._splits))
         self._parts: list[_Kept] = []
         self._counters: Counters = {}
+        self._skipping: list[Attempt] = []
 
     def result(self) -> JobResult:
         """Run all tasks and commit."""
@@ -229,7 +230,8 @@ class _LocalRun:
             ]
             for index, attempt in enumerate(winners):
                 self._reduce(attempt, _LocalSegments(directories, index))
-        committer.commit_job([attempt.attempt_id for attempt in winners])
+        kept_aside = self._skipping if reduces else []
+        committer.commit_job([attempt.attempt_id for attempt in (*winners, *kept_aside)])
         output = Path(committer.path)
         files = {
             str(path.relative_to(output)): path.read_bytes()
@@ -253,6 +255,8 @@ class _LocalRun:
         directory = self._scratch / attempt.attempt_id
         done = run_map(attempt, self._facts, self._job, directory, open_output=self._open)
         add_counters(self._counters, done.counters)
+        if done.counters["task"].get("SKIPPED_RECORDS"):
+            self._skipping.append(attempt)
         return directory
 
     def _reduce(self, attempt: Attempt, source: _LocalSegments) -> None:

@@ -239,3 +239,19 @@ def test_files_that_a_job_asks_for(tmp_path: Path) -> None:
     (tmp_path / "more").write_text("?")
     result = run_job(Marks, ["a"], files={"mark": "!", "directory": tmp_path})
     assert result.records == [("a!", "?")]
+
+
+def test_records_that_are_left_out_are_among_the_files() -> None:
+    class Strict(Mapper):
+        def map(self, key: int, line: str) -> Pairs:
+            yield line, int(line)
+
+    class Numbers(Job):
+        mapper, reducer = Strict, Total
+
+    result = run_job(Numbers, ["1", "two", "3"], conf={"skip.records.max": 1}, splits=1)
+    assert sorted(result.records) == [("1", 1), ("3", 3)]
+    assert b'"value": "two"' in result.files["_skipped/part-m-00000.jsonl"]
+    assert result.counters["task"]["SKIPPED_RECORDS"] == 1
+    with pytest.raises(JobError, match="2 bad records, more than .*: ValueError: invalid"):
+        run_job(Numbers, ["1", "two", "three"], conf={"skip.records.max": 1}, splits=1)
