@@ -253,5 +253,5 @@ def test_records_that_are_left_out_are_among_the_files() -> None:
     assert sorted(result.records) == [("1", 1), ("3", 3)]
     assert b'"value": "two"' in result.files["_skipped/part-m-00000.jsonl"]
     assert result.counters["task"]["SKIPPED_RECORDS"] == 1
-    with pytest.raises(JobError, match="2 bad records, more than .*: ValueError: invalid"):
+    with pytest.raises(JobError, match=r"2 bad records, more than .*: ValueError: invalid"):
         run_job(Numbers, ["1", "two", "three"], conf={"skip.records.max": 1}, splits=1)
