@@ -58,6 +58,8 @@ def jobtracker(
 ) -> None:
     """Serve jobs on a Mesos until Ctrl-C or SIGTERM, which kill the jobs that still run.
 
+    Clients show the token in ~/.mrmesos/token (jobtracker.token.file), which the first start makes.
+
     With --state-dir they run on instead, and a JobTracker started again with that directory, at
     the same host and port, goes on with them. With --zk several may be started, on any hosts: one
     leads, and another takes its place. Where it listens is printed on standard output. Exit code 1:
