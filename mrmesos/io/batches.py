@@ -64,7 +64,7 @@ def _gathered(kind: pa.DataType, rows: np.ndarray, indices: np.ndarray) -> pa.Ar
 def fixed_width_rows(column: pa.Array) -> np.ndarray | None:
     """The values of a text or bytes column as they lie there, where all are of one length.
 
-    None where they are not, where one is null, and for lengths below 9 and above 4096.
+    None where they are not, where one is null, and for lengths below 4 and above 4096.
     """
     if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
         return None
@@ -74,7 +74,7 @@ def fixed_width_rows(column: pa.Array) -> np.ndarray | None:
     _, offset_buffer, data = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32, rows + 1, column.offset * 4)
     width = int(offsets[1] - offsets[0])
-    if not 8 < width <= 4096 or int(offsets[-1]) - int(offsets[0]) != width * rows:
+    if not 4 <= width <= 4096 or int(offsets[-1]) - int(offsets[0]) != width * rows:
         return None
     if not bool((offsets[1:] - offsets[:-1] == width).all()):
         return None
