@@ -56,6 +56,7 @@ class World(TrackerSide):
                 break
             assert self.now - self.start < LIMIT_SECONDS, f"not over: {self.unfinished()}"
         assert not self.slots, "slots are left"
+        assert not self.unacked, "updates are not acknowledged"
         left = [t for t in self.trackers.values() if not t.gone]
         assert len(left) <= self.spares, "trackers are left"
         assert self.suppressed == set(self.roles) or self.spares, "offers still flow"

@@ -62,8 +62,8 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "updates of unknown slots are not acknowledged": (
         ("slots.updated", "if event.uuid:", "if slot and event.uuid:"),
     ),
-    "unreachable slots are waited for": (
-        ("slots.updated", "event.state in _OVER", "event.state in _OVER - {'TASK_UNREACHABLE'}"),
+    "lost slots are waited for": (
+        ("slots.updated", "event.state in _OVER", "event.state in _OVER - {'TASK_LOST'}"),
     ),
     "free slots are kept": (("slots.serve", "< HOLD_SECONDS", "< 60.0"),),
     "a third of the hosts is no limit": (
