@@ -33,7 +33,7 @@ test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.
 MINUTES ?= 30
 SEED    ?= 1
 
-chaos: setup     ## jobs while everything fails, for MINUTES=30 with SEED=1 (docs/failures.md)
+chaos: setup     ## jobs while everything fails, for MINUTES=30 with SEED=1 (docs/chaos.md)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --zookeeper
 
 sim-faults: setup  ## 20,000 random histories of the core with faults; RUNS=n for fewer
