@@ -32,7 +32,7 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 
 SKIPPED_DIR = "_skipped"
 KEPT_CHARS = 1 << 20
-"""Most that is kept of one record's key, value or traceback; of a group, of each value."""
+"""Most that is kept of one record's key, value or traceback; of a key with its values, of all."""
 KEPT_VALUES = 100
 """Values of a group that are kept."""
 _NOT_USERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
@@ -139,36 +139,48 @@ def _line(error: AttemptError, key: Any, value: Any) -> str:
             "where": error.where,
             "error": error.message,
             "key": _plain(key),
-            "value": _plain(value),
+            "value": _plain_each(value),
             "traceback": error.detail[-KEPT_CHARS:],
         }
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain_each(value: Any) -> Any:
+    """Of a few values, as a key of a reduce has them, each by itself."""
+    if type(value) is list and 0 < len(value) <= KEPT_VALUES:
+        return [_plain(each, KEPT_CHARS // len(value)) for each in value]
+    return _plain(value)
+
+
+def _plain(value: Any, chars: int = KEPT_CHARS) -> Any:
     """A record as JSON: text and numbers as they are, bytes as base64, others as their repr."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, str):
-        return value[:KEPT_CHARS]
+        return value[:chars]
     if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value[:KEPT_CHARS]).decode()}
+        return {"base64": base64.b64encode(value[:chars]).decode()}
     if type(value) is int and abs(value) < 1 << 63:
         return value
-    if type(value) is list:  # of a group
-        return [_plain(each) for each in value]
-    if type(value) is dict:
-        try:
-            text = json.dumps(value)
-        except (TypeError, ValueError):
-            text = ""
-        if 0 < len(text) <= KEPT_CHARS:
-            return value
-    return {"repr": _repr(value)}
+    if type(value) is dict or type(value) is list:
+        return value if _fits(value, chars) else {"repr": shorten(value)}
+    return {"repr": _repr(value, chars)}
 
 
-def _repr(value: Any) -> str:
+def _fits(value: Any, chars: int) -> bool:
+    """Whether it is JSON, and no more of it than this; what would be too much is not rendered."""
     try:
-        return repr(value)[:KEPT_CHARS]
+        for part in json.JSONEncoder().iterencode(value):
+            chars -= len(part)
+            if chars < 0:
+                return False
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _repr(value: Any, chars: int) -> str:
+    try:
+        return repr(value)[:chars]
     except BaseException:  # noqa: BLE001 -- a user's __repr__ may raise anything
         return shorten(value)

@@ -25,11 +25,12 @@ from mrmesos.api import (
 )
 from mrmesos.io.filesystem import OutputError
 from mrmesos.tasktracker import records
+from mrmesos.tasktracker.bad_records import _line
 from mrmesos.tasktracker.map_task import MapResult, run_map
 from mrmesos.tasktracker.reduce_task import ReduceResult, run_reduce
 from mrmesos.tasktracker.spans import NOTE_FILE, Note, Redo, Span
 from mrmesos.tasktracker.user_code import TaskError
-from mrmesos.wire.task import ErrorKind
+from mrmesos.wire.task import AttemptError, ErrorKind
 from tests.tasktracker.harness import facts_for, map_attempt, reduce_attempt
 from tests.tasktracker.test_reduce_task import Runs
 
@@ -239,6 +240,45 @@ def test_bytes_are_kept_as_they_are(tmp_path: Path) -> None:
     run_map(map_attempt(tmp_path / "input"), made, cls(), tmp_path / "work")
     [aside] = kept(tmp_path)
     assert base64.b64decode(aside["value"]["base64"]) == b"\xff\xfe"
+
+
+class Thing:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 5_000_000,
+        b"x" * 5_000_000,
+        ["x" * 100_000] * 100,
+        ["x"] * 3_000_000,
+        {"x": "y" * 5_000_000},
+        {"x": {1, 2}},
+        {"x": [b"y"]},
+        [[["x" * 1000] * 100] * 100] * 100,
+        (1, "x"),
+        float("nan"),
+        1 << 100,
+        Thing(),
+        "\udc80\n",
+        nested(50),
+    ],
+)
+def test_a_line_is_kept_of_anything_and_is_not_too_long(value: object) -> None:
+    error = AttemptError(kind=ErrorKind.USER_CODE, message="m", detail="d" * 16_000)
+    line = _line(error, value, value)
+    assert "\n" not in line
+    assert len(line) < 4.5 * (1 << 20)
+    assert json.loads(line)["error"] == "m"
 
 
 # --- Reduces -------------------------------------------------------------------------------------
