@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -44,10 +45,15 @@ class Cluster:
     """Everything is started in `directory`, and names it in its environment."""
 
     def __init__(self, directory: Path, rng: random.Random, zk: str = "") -> None:
-        """With `zk` (zk://…) the masters are elected there, and may fail over."""
+        """With `zk` (zk://…) the masters are elected there, and may fail over.
+
+        `meanwhile` is called while an answer is waited for: whoever stops processes lets them run
+        on there, as the one that is to answer may be stopped.
+        """
         self.directory, self.rng = directory, rng
         self.lives = 0
         self.url = ""
+        self.meanwhile: Callable[[], None] = lambda: None
         self.jobtracker: subprocess.Popen[str] | None = None
         self._reports: dict[str, Path] = {}
         for name in ("tmp", "out", "reports"):
@@ -64,9 +70,7 @@ class Cluster:
         work_dir = str(directory / "mesos")
         arguments = ("-m", "tests.chaos.mesos_process", work_dir, str(AGENTS), RESOURCES, zk)
         self.mesos = self.start(*arguments, stdin=subprocess.PIPE, log="mesos.log")
-        assert self.mesos.stdout is not None
-        url = self.mesos.stdout.readline().strip()
-        assert url, (directory / "mesos.log").read_text()
+        url = self.line_of(self.mesos, "mesos.log")
         self.master, self.elected = zk or url, bool(zk)
 
     def start(self, *arguments: str, log: str, stdin: int = subprocess.DEVNULL) -> _Process:
@@ -82,6 +86,24 @@ class Cluster:
                 text=True,
             )
 
+    def line_of(self, process: _Process, log: str) -> str:
+        """The next line that it prints; AssertionError where it ends or is silent instead.
+
+        Each line is asked for and read before the next one is, so that none waits in a buffer.
+        """
+        assert process.stdout is not None
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not select.select([process.stdout], [], [], 0.05)[0]:
+            assert time.monotonic() < end, f"no word of it: {self.tail(log)}"
+            self.meanwhile()
+        line = process.stdout.readline().strip()
+        assert line, f"it ended: {self.tail(log)}"
+        return line
+
+    def tail(self, log: str) -> str:
+        """The last words in a log."""
+        return (self.directory / log).read_text()[-4000:]
+
     # --- The JobTracker
 
     def start_jobtracker(self) -> None:
@@ -90,11 +112,9 @@ class Cluster:
         command = ("-m", "mrmesos", "jobtracker", "--master", self.master, "--port", "0")
         self.jobtracker = self.start(*command, "--state-dir", "state", *flags, log="jobtracker.log")
         self.lives += 1
-        assert self.jobtracker.stdout is not None
-        words = self.jobtracker.stdout.readline().split()
-        assert words, f"no JobTracker: {self.log_tail()}"
-        assert self.url in ("", words[-1])
-        self.url = words[-1]
+        url = self.line_of(self.jobtracker, "jobtracker.log").split()[-1]
+        assert self.url in ("", url)
+        self.url = url
 
     def kill_jobtracker(self) -> str:
         """`kill -9`, and the next one at once."""
@@ -107,7 +127,7 @@ class Cluster:
 
     def log_tail(self) -> str:
         """The last words of the JobTracker."""
-        return (self.directory / "jobtracker.log").read_text()[-4000:]
+        return self.tail("jobtracker.log")
 
     # --- Agents
 
@@ -126,12 +146,9 @@ class Cluster:
     def ask(self, line: str) -> str:
         """What minimesos answers to a line of its control (see `mesos_process`)."""
         assert self.mesos.stdin is not None
-        assert self.mesos.stdout is not None
         self.mesos.stdin.write(f"{line}\n")
         self.mesos.stdin.flush()
-        answer = self.mesos.stdout.readline().strip()
-        assert answer, (self.directory / "mesos.log").read_text()[-4000:]
-        return answer
+        return self.line_of(self.mesos, "mesos.log")
 
     # --- Jobs
 
@@ -178,7 +195,7 @@ class Cluster:
         self.jobtracker.communicate(timeout=PATIENCE_SECONDS)
         assert self.jobtracker.returncode == 0, self.log_tail()
         self.mesos.communicate(timeout=PATIENCE_SECONDS)  # closes its standard input
-        assert self.mesos.returncode == 0, (self.directory / "mesos.log").read_text()[-4000:]
+        assert self.mesos.returncode == 0, self.tail("mesos.log")
         wait_until(lambda: not processes_of(self.directory), "all processes to end")
         left = [str(path) for path in (self.directory / "tmp").rglob("*")]
         assert not left, f"temporary files are left: {left[:20]}"

@@ -125,6 +125,7 @@ class _Chaos:
         more |= {"kill jobtracker": cluster.kill_jobtracker, "fail over": cluster.fail_over}
         self.kinds = KINDS | (ELECTED if cluster.elected else ALONE)
         self.injector = Injector(cluster.directory, rng, ROLES, more)
+        cluster.meanwhile = self.resume_due
         self.expected: dict[str, Parts] = {}
         self.running: list[Running] = []
         self.number = 0
@@ -180,9 +181,12 @@ class _Chaos:
             self.look()
             time.sleep(0.05)
 
+    def resume_due(self) -> None:
+        self.injector.resume_due(time.monotonic())
+
     def look(self) -> None:
         """Let the stopped run on, see that the JobTracker lives, and judge jobs that ended."""
-        self.injector.resume_due(time.monotonic())
+        self.resume_due()
         jobtracker = self.cluster.jobtracker
         assert jobtracker is not None
         assert jobtracker.poll() is None, f"the JobTracker ended: {self.cluster.log_tail()}"
