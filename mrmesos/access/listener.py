@@ -101,11 +101,12 @@ class Listener:
         return len(self._watched)
 
     def _connection(self) -> asyncio.Protocol:
-        server = self._runner.server
+        server, now = self._runner.server, time.monotonic()
+        if len(self._watched) >= self._limits.connections:
+            self._look(now)  # many may have closed since the last look
         if server is None or len(self._watched) >= self._limits.connections:
             return _Refused()
         handler = server()
-        now = time.monotonic()
         self._watched[handler] = _Watch(since=now, moved=now)
         return handler
 

@@ -103,3 +103,12 @@ def test_one_too_many_is_closed_and_there_is_room_again() -> None:
         assert await received(await connect(port, said)) > 0
 
     play(scenario, Limits(connections=3))
+
+
+def test_those_that_have_closed_take_no_room() -> None:
+    async def scenario(_: Listener, port: int) -> None:
+        request = b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for _n in range(20):  # faster than a sweep
+            assert await received(await connect(port, request)) > 0
+
+    play(scenario, Limits(connections=3))
