@@ -32,7 +32,7 @@ STOP_SECONDS = 30.0
 @click.option(
     "--host",
     default="",
-    help="Address to listen on.  [default: loopback, where that reaches the master]",
+    help="Address to listen on.  [default: the one that reaches the master]",
 )
 @click.option(
     "--state-dir",

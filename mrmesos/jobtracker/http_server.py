@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import resource
 import socket
@@ -15,7 +14,6 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from mrmesos.access.listener import Limits, Listener
-from mrmesos.conf import JOBTRACKER_ADDRESS
 
 logger = logging.getLogger(__name__)
 
@@ -56,20 +54,16 @@ def address_towards(master: str) -> str:
 
 
 def listening_address(host: str, master: str) -> tuple[str, str]:
-    """Where to listen, and the address of that for others: loopback unless `host` says otherwise.
+    """Where to listen, and the address of that for others.
 
-    Raises AddressError where TaskTrackers could not reach that.
+    Unless `host` says otherwise that is the one address of this machine that reaches the master:
+    loopback for a master here, and for one elsewhere what its agents can reach. Raises
+    AddressError where there is no way to the master.
     """
     if host not in ("", "0.0.0.0"):
         return host, host
     towards = address_towards(master)
-    if host or ipaddress.ip_address(towards).is_loopback:
-        return host or towards, towards
-    raise AddressError(
-        f"the Mesos master {master} is reached from {towards}, but a JobTracker listens on "
-        f"loopback unless told otherwise: give -D {JOBTRACKER_ADDRESS.name}={towards}:0, so that "
-        "TaskTrackers can reach it"
-    )
+    return host or towards, towards
 
 
 def allow_connections() -> None:

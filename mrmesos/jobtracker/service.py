@@ -85,7 +85,7 @@ class JobTrackerService:
     ) -> None:
         """`host` and `port` are where it listens unless `jobtracker.http.address` says more.
 
-        Without either it listens on loopback, which serves where the master does, too. Clients
+        Without either it is the address that reaches the master: loopback for one here. Clients
         show `token`; without one it makes its own. With `jobtracker.state.dir` it goes on where
         the last one with that directory ended; of those that share it the caller was elected, at
         `election` (zk://…), where TaskTrackers look for the one that leads. Raises JournalError

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from mrmesos.access.signing import derived_key
-from mrmesos.jobtracker.http_server import AddressError, listening_address
+from mrmesos.jobtracker.http_server import listening_address
 from mrmesos.jobtracker.journal import Journal
 from mrmesos.jobtracker.records import JobRecord, LifeRecord, TrackerRecord
 from tests.access.authority import Authority
@@ -30,12 +30,13 @@ def test_it_listens_on_loopback_unless_told_otherwise() -> None:
     assert listening_address("0.0.0.0", "127.0.0.1:5050") == ("0.0.0.0", "127.0.0.1")
 
 
-def test_a_master_elsewhere_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_for_a_master_elsewhere_it_is_the_address_that_leads_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(
         "mrmesos.jobtracker.http_server.address_towards", lambda master: "192.0.2.5"
     )
-    with pytest.raises(AddressError, match=r"-D jobtracker\.http\.address=192\.0\.2\.5:0"):
-        listening_address("", "198.51.100.7:5050")
+    assert listening_address("", "198.51.100.7:5050") == ("192.0.2.5", "192.0.2.5")
     assert listening_address("0.0.0.0", "198.51.100.7:5050") == ("0.0.0.0", "192.0.2.5")
 
 
