@@ -41,7 +41,7 @@ class Agents:
             return await self._fail_over()
         number, *seconds = rest
         index, agent_id = int(number), self.ids[int(number)]
-        if index in self.busy:
+        if index in self.busy or agent_id not in self.mesos.master.agents:
             return False
         self.busy.add(index)
         pause = float(seconds[0]) if seconds else RETURN_SECONDS
@@ -60,8 +60,12 @@ class Agents:
         return True
 
     async def _fail_over(self) -> bool:
-        """Only where all agents are whole: a new master of minimesos knows no others."""
-        if self.busy or not self.standbys:
+        """Only where all agents are whole: a new master of minimesos knows no others.
+
+        One that has restarted still recovers for a moment.
+        """
+        whole = not self.busy and self.mesos.master.agents.keys() >= set(self.ids)
+        if not whole or not self.standbys:
             return False
         self.busy = set(range(len(self.ids)))
         self.standbys -= 1

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mrmesos.testing.faults import Injector
-from tests.chaos.cluster import ROLES, Cluster
+from tests.chaos.cluster import ROLES, Cluster, wait_until
+from tests.zookeeper import zookeeper
 
 
 @pytest.mark.timeout(60)
@@ -24,3 +25,17 @@ def test_a_stopped_minimesos_runs_on_while_an_answer_is_awaited(tmp_path: Path) 
         assert injector.inject("restart agent")
     finally:
         cluster.kill_all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_masters_fail_over_once_a_restarted_agent_has_recovered(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with zookeeper(tmp_path / "zk") as address:
+        cluster = Cluster(tmp_path / "run", random.Random(1), f"zk://{address}/mesos")
+        try:
+            assert cluster.ask("restart 3 0.1") == "done"
+            wait_until(lambda: cluster.ask("failover") == "done", "the masters to fail over")
+            wait_until(lambda: cluster.ask("lose 3") == "done", "its agents to be known")
+        finally:
+            cluster.kill_all()
