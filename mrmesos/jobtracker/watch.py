@@ -56,7 +56,6 @@ def tick(st: State) -> None:
     _watch_slots(st)
     reconciling.tick(st)
     maintenance.tick(st)
-    blacklist.tick(st)
     preemption.tick(st)
     for job in list(st.jobs.values()):
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
@@ -68,6 +67,7 @@ def tick(st: State) -> None:
     for agent in list(st.cluster.agents.values()):
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)
+    blacklist.tick(st)
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:

@@ -14,9 +14,10 @@ from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.slots import HOLD_SECONDS
 from mrmesos.wire import heartbeat as hb
-from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 from tests.jobtracker.sim_base import DRAIN, EXPIRY, Faults
@@ -190,11 +191,20 @@ class World(TrackerSide):
         self.tell(ev.Tick())
         for slot in self.core.state.held.values():
             assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
-        known = self.core.state.cluster.hostnames()
         for job in self.core.state.jobs.values():
-            if job.state is JobState.RUNNING:
-                assert 3 * len(known & set(job.shuns)) <= len(known), "too many hosts are avoided"
+            if job.state is JobState.RUNNING and job.shuns:
+                usable = self.hosts_for(job)
+                assert 3 * len(usable & set(job.shuns)) <= len(usable), "too many hosts are avoided"
         self.at(0.5, self.tick)
+
+    def hosts_for(self, job: JobInProgress) -> set[str]:
+        """The hosts that could run all tasks of a job."""
+        return {
+            agent.hostname
+            for agent in self.core.state.cluster.agents.values()
+            if job.settings.demand.suits(agent)
+            and all(job.fits(kind, agent) for kind in TaskKind if job.tasks(kind))
+        }
 
     def submit(self) -> None:
         job_id = self.core.next_job_id()
