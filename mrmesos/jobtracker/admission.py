@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.index import MAX_SEGMENTS
 from mrmesos.jobtracker.core import JobTracker
 from mrmesos.jobtracker.http_api import Refused
+from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import FileKind, JobSpec
 
 MAX_FILES = 1000
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_job(spec: JobSpec, python: str = "") -> None:
@@ -49,7 +47,7 @@ def _check_files(spec: JobSpec) -> None:
     for file in spec.files:
         if file.name in ("", ".", "..") or "/" in file.name or "\0" in file.name:
             raise Refused(f"{file.name!r} is no name for a file of a job")
-        if not _SHA256.fullmatch(file.sha256):
+        if not is_sha256(file.sha256):
             raise Refused(f"{file.sha256!r} is no SHA-256 in hexadecimal digits")
         key = (file.kind is FileKind.PYTHON, file.name)
         if key in names:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 import threading
 from collections import OrderedDict
@@ -17,12 +16,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mrmesos.wire.ids import is_sha256
+
 MAX_CODE_BYTES = 1 << 30
 """Most bytes of one upload, unless `job.cache.limit.max-single-resource-mb` says otherwise."""
 MAX_STORE_BYTES = 4 << 30
 """Most bytes of all of them, unless `jobtracker.cache.mb` says otherwise."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PART = ".part"
 
 
@@ -66,7 +66,7 @@ class CodeStore:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = []
         for path in self._directory.iterdir():
-            if _SHA256.fullmatch(path.name):
+            if is_sha256(path.name):
                 status = path.stat()
                 found.append((status.st_mtime, path.name, status.st_size))
             elif path.name.endswith(_PART):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -24,6 +23,7 @@ from mrmesos.access.signing import AUTHORIZATION, Refusal, Signer
 from mrmesos.jobtracker.code_store import CodeRejected, CodeStore, CodeStoreFull
 from mrmesos.jobtracker.doorkeeper import Doorkeeper, signed_by
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
+from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ BODY_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _STREAMS = ("stdout", "stderr")
 
 
@@ -189,7 +188,7 @@ class HttpApi:
 
     async def _put_code(self, request: web.Request) -> web.Response:
         sha256 = request.match_info["sha256"]
-        if not _SHA256.fullmatch(sha256):
+        if not is_sha256(sha256):
             raise Refused(f"{sha256!r} is no SHA-256 in hexadecimal digits")
         try:
             with self._backend.codes.receive(request.content_length) as upload:

@@ -31,7 +31,7 @@ from mrmesos.tasktracker.file_cache import CacheFull, FileCache, delete
 from mrmesos.tasktracker.job_files import link
 from mrmesos.tasktracker.jobtracker_link import JobTrackerLink, NoAnswer
 from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
-from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.ids import is_sha256, parse_attempt
 from mrmesos.wire.job import JobFacts, JobFile
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ _DOWNLOAD_SECONDS = 600.0
 _DOWNLOAD_PART_BYTES = 1 << 20
 _GIVE_UP_SECONDS = 60.0
 _JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
-_HASH = re.compile(r"[0-9a-f]{64}")
 _LOGS = frozenset({"stdout", "stderr"})
 _OUTPUT = frozenset({OUTPUT_FILE, INDEX_FILE})
 _DELETERS = 16
@@ -160,7 +159,7 @@ class JobCache:
         except (msgspec.DecodeError, UnicodeDecodeError, ConfError) as problem:
             raise JobFetchError(f"the facts of {job_id} make no sense: {problem}") from problem
         wanted = facts.spec.code
-        if facts.job_id != job_id or not _HASH.fullmatch(wanted) or not facts.token:
+        if facts.job_id != job_id or not is_sha256(wanted) or not facts.token:
             raise JobFetchError(f"the facts of {job_id} are not those of a job")
         code = await self._get(f"/api/v1/code/{wanted}", CODE_BYTES_MAX)
         if hashlib.sha256(code).hexdigest() != wanted:
@@ -177,7 +176,7 @@ class JobCache:
     async def _download(self, file: JobFile, into: Path) -> None:
         """Bring a file to a path, in pieces. Raises _TryAgain, JobFetchError, OSError."""
         path = f"/api/v1/code/{file.sha256}"
-        if not _HASH.fullmatch(file.sha256):
+        if not is_sha256(file.sha256):
             raise JobFetchError(f"{file.name} has no hash")
         timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_SECONDS, sock_read=_TRY_SECONDS)
         digest, left = hashlib.sha256(), file.size

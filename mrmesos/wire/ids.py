@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class TaskKind(StrEnum):
@@ -77,3 +78,8 @@ def parse_attempt(text: str) -> AttemptName:
     stamp, number, letter, index, attempt = match.groups()
     kind = TaskKind.MAP if letter == "m" else TaskKind.REDUCE
     return AttemptName(f"job_{stamp}_{number}", kind, int(index), int(attempt))
+
+
+def is_sha256(text: str) -> bool:
+    """Whether `text` is written as the SHA-256 by which code and files are known, in hex digits."""
+    return _SHA256.fullmatch(text) is not None
