@@ -332,7 +332,7 @@ class WorkerPool:
             await asyncio.sleep(SAMPLE_SECONDS)
             owned = self._tend_orphans()
             for process in list(self._processes.values()):
-                logs.bound(process.log_path, _WORKER_LOG_BYTES)
+                self._bound_log(process.number, process.log_path, _WORKER_LOG_BYTES)
                 if process.attempt is not None:
                     self._sample(process, process.attempt, owned.get(process.number, []))
 
@@ -349,7 +349,11 @@ class WorkerPool:
 
     def _bound_logs(self, process: _Process, attempt: _Attempt) -> None:
         for path in (attempt.stdout, attempt.stderr):
-            try:
-                logs.bound(path, attempt.log_limit)
-            except OSError as problem:
-                logger.warning("worker %d: %s: %s", process.number, path, problem)
+            self._bound_log(process.number, path, attempt.log_limit)
+
+    def _bound_log(self, number: int, path: Path, limit: int) -> None:
+        """A full disk must not end the sampler, which watches the memory of all workers."""
+        try:
+            logs.bound(path, limit)
+        except OSError as problem:
+            logger.warning("worker %d: %s: %s", number, path, problem)

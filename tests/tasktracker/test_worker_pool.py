@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -171,6 +172,23 @@ def test_more_memory_than_allowed_is_told_once(tmp_path: Path) -> None:
         exited = await pool.hears(ev.WorkerExited)
         assert exited.peak_bytes >= over.used_bytes
         assert not [e for e in pool.events if isinstance(e, ev.WorkerOverMemory)]
+
+    play(tmp_path, scenario)
+
+
+def test_memory_is_watched_though_logs_cannot_be_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, limit: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device", str(path))
+
+    async def scenario(pool: Pool) -> None:
+        await pool.ready()
+        monkeypatch.setattr(worker_pool.logs, "bound", full)
+        pool.run(map_attempt(deed="hog:300"), memory_mb=128)
+        assert (await pool.hears(ev.WorkerOverMemory)).used_bytes > 128 << 20
+        pool.pool.kill(1)
+        await pool.hears(ev.WorkerExited)
 
     play(tmp_path, scenario)
 
