@@ -38,9 +38,11 @@ logger = logging.getLogger(__name__)
 
 CODE_BYTES_MAX = 64 << 20
 _TRY_SECONDS = 30.0
+_LAST_TRY_SECONDS = 10.0
 _DOWNLOAD_SECONDS = 600.0
 _DOWNLOAD_PART_BYTES = 1 << 20
 _GIVE_UP_SECONDS = 60.0
+_GIVEN_UP_MAX = 1000
 _JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
 _LOGS = frozenset({"stdout", "stderr"})
 _OUTPUT = frozenset({OUTPUT_FILE, INDEX_FILE})
@@ -81,12 +83,14 @@ class JobCache:
         cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20,
     ) -> None:
         """A JobTracker that does not answer may be starting anew: it is asked for
-        `give_up_seconds`.
+        `give_up_seconds`, once for each job; later attempts of a job that did not come then have
+        one short try each, or what each task may fail would be waited for again and again.
         """
         self.root = sandbox / "jobs"
         self._jobtracker = jobtracker
         self._give_up_seconds = give_up_seconds
         self._jobs: dict[str, CachedJob] = {}
+        self._given_up: set[str] = set()
         self.files = FileCache(sandbox / "cache", self._download, max_bytes=cache_bytes)
 
     def get(self, job_id: str) -> CachedJob | None:
@@ -126,31 +130,45 @@ class JobCache:
             return job
         if not _JOB_ID.fullmatch(job_id):
             raise JobFetchError(f"{job_id!r} is not a job id")
+        again = job_id in self._given_up
+        seconds = 0.0 if again else self._give_up_seconds
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type((_TryAgain, NoAnswer, OSError)),
                 wait=wait_random_exponential(multiplier=0.05, max=1),
-                stop=stop_after_delay(self._give_up_seconds),
+                stop=stop_after_delay(seconds),
                 before_sleep=before_sleep_log(logger, logging.WARNING),
                 reraise=True,
             ):
                 with attempt:
-                    job = await self._fetch_once(job_id)
+                    job = await self._fetch_once(
+                        job_id, _LAST_TRY_SECONDS if again else _TRY_SECONDS
+                    )
         except (_TryAgain, NoAnswer, OSError) as problem:
             self.files.release(job_id)
+            self._give_up(job_id)
+            tried = "once more" if again else f"for {seconds:g} s"
             raise JobFetchError(
-                f"cannot fetch {job_id}: {problem or type(problem).__name__}"
-            ) from (problem)
+                f"cannot fetch {job_id} from the JobTracker at {self._jobtracker.where}, tried "
+                f"{tried}: {problem or type(problem).__name__}; see whether this agent reaches it, "
+                "and its log"
+            ) from problem
         except BaseException:
             self.files.release(job_id)
             raise
         assert job is not None, "AsyncRetrying raises where no attempt succeeded"
         self._jobs[job_id] = job
+        self._given_up.discard(job_id)
         return job
 
-    async def _fetch_once(self, job_id: str) -> CachedJob:
+    def _give_up(self, job_id: str) -> None:
+        if len(self._given_up) >= _GIVEN_UP_MAX:
+            self._given_up.clear()
+        self._given_up.add(job_id)
+
+    async def _fetch_once(self, job_id: str, seconds: float) -> CachedJob:
         path = f"/api/v1/jobs/{job_id}/facts"
-        timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds)
         status, body = await self._jobtracker.exchange("GET", path, patience=timeout)
         _check_status(status, path)
         try:
@@ -161,7 +179,7 @@ class JobCache:
         wanted = facts.spec.code
         if facts.job_id != job_id or not is_sha256(wanted) or not facts.token:
             raise JobFetchError(f"the facts of {job_id} are not those of a job")
-        code = await self._get(f"/api/v1/code/{wanted}", CODE_BYTES_MAX)
+        code = await self._get(f"/api/v1/code/{wanted}", CODE_BYTES_MAX, timeout)
         if hashlib.sha256(code).hexdigest() != wanted:
             raise _TryAgain(f"the code of {job_id} does not have the hash {wanted}")
         code_path = self.root / job_id / "job.pickle"
@@ -192,8 +210,7 @@ class JobCache:
         if left or digest.hexdigest() != file.sha256:
             raise _TryAgain(f"what came for {file.name} does not have the hash {file.sha256}")
 
-    async def _get(self, path: str, limit: int) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=_TRY_SECONDS)
+    async def _get(self, path: str, limit: int, timeout: aiohttp.ClientTimeout) -> bytes:
         async with self._jobtracker.download(path, patience=timeout) as (status, content):
             _check_status(status, path)
             parts, total = [], 0
@@ -218,6 +235,7 @@ class JobCache:
     async def forget(self, job_id: str) -> None:
         """Delete everything of a job, but for files that another may use."""
         self._jobs.pop(job_id, None)
+        self._given_up.discard(job_id)
         self.files.release(job_id)
         if _JOB_ID.fullmatch(job_id):
             await asyncio.to_thread(_remove_job, self.root / job_id)
@@ -225,6 +243,7 @@ class JobCache:
     async def remove_all(self) -> None:
         """Delete everything of all jobs."""
         self._jobs.clear()
+        self._given_up.clear()
         await asyncio.to_thread(_remove_jobs, self.root)
         await asyncio.to_thread(self.files.remove_all)
 

@@ -37,6 +37,11 @@ class JobTrackerLink:
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def where(self) -> str:
+        """The JobTracker's URL, or where it is elected."""
+        return self._where.given
+
     def use_key(self, key: str) -> None:
         """What to sign with."""
         self._signer.key = key

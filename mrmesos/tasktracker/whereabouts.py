@@ -27,6 +27,7 @@ class Whereabouts:
 
     def __init__(self, given: str, find: Callable[[Place], str] = find_leader) -> None:
         """`given` is a URL, or `zk://…`. Raises ValueError."""
+        self.given = given
         self._place = Place.parse(given) if given.startswith(SCHEME) else None
         self._url = "" if self._place is not None else given.rstrip("/")
         self._find = find

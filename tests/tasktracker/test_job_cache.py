@@ -60,8 +60,29 @@ def test_an_unknown_job_is_gone_at_once(tmp_path: Path) -> None:
 def test_a_jobtracker_that_stays_away_is_given_up(tmp_path: Path) -> None:
     async def scenario(jobs: JobCache, jobtracker: FakeJobTracker) -> None:
         jobtracker.statuses = [503] * 1000
-        with pytest.raises(JobFetchError, match="503"):
+        with pytest.raises(JobFetchError, match=r"at http://.*, tried for 0\.5 s: .* 503"):
             await jobs.fetch(JOB)
+
+    play(tmp_path, scenario, give_up_seconds=0.5)
+
+
+def test_what_was_given_up_is_tried_but_once_more_each_time(tmp_path: Path) -> None:
+    """Or a task of four attempts would wait four times as long to fail."""
+
+    async def scenario(jobs: JobCache, jobtracker: FakeJobTracker) -> None:
+        jobtracker.statuses = [503] * 1000
+        with pytest.raises(JobFetchError):
+            await jobs.fetch(JOB)
+        for _ in range(3):
+            before = len(jobtracker.requests)
+            with pytest.raises(JobFetchError, match="tried once more"):
+                await jobs.fetch(JOB)
+            assert len(jobtracker.requests) == before + 1
+        jobtracker.statuses = []
+        assert (await jobs.fetch(JOB)).facts == facts()
+        await jobs.forget(JOB)
+        jobtracker.statuses = [503]  # a job that was forgotten has all its time again
+        await jobs.fetch(JOB)
 
     play(tmp_path, scenario, give_up_seconds=0.5)
 
