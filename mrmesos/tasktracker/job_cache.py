@@ -210,8 +210,8 @@ class JobCache:
         if left or digest.hexdigest() != file.sha256:
             raise _TryAgain(f"what came for {file.name} does not have the hash {file.sha256}")
 
-    async def _get(self, path: str, limit: int, timeout: aiohttp.ClientTimeout) -> bytes:
-        async with self._jobtracker.download(path, patience=timeout) as (status, content):
+    async def _get(self, path: str, limit: int, patience: aiohttp.ClientTimeout) -> bytes:
+        async with self._jobtracker.download(path, patience=patience) as (status, content):
             _check_status(status, path)
             parts, total = [], 0
             async for part in content.iter_any():
