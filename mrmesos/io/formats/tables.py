@@ -9,7 +9,7 @@ Arrow tells nothing, are all of one size.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,36 @@ def holds(piece: FileSlice, position: float) -> bool:
     return piece.start <= position < piece.start + piece.length
 
 
+@contextlib.contextmanager
+def _unit(name: str, index: int, count: int) -> Iterator[None]:
+    """What is raised inside says in which unit of the file; `opened` makes it an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as exc:
+        where = f"{name} {index + 1}" + (f" of {count}" if count else "")
+        raise ValueError(f"{where}: {arrow_says(exc)}") from exc
+
+
 def check_columns(uri: str, schema: pa.Schema, wanted: Sequence[str]) -> None:
-    """Raise InputError where a column that a format names is not in the file."""
+    """Raise InputError where a column that a format names is not in the file, and ValueError for
+    a name that is no text, also deep in a column, where only making rows of it would show that.
+    """
+    try:
+        _check_names(schema)
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"the name of a column is no UTF-8 ({exc.object[:50]!r})") from exc
     for name in wanted:
         if name not in schema.names:
             raise InputError(f"{uri}: has no column {name!r}, but {', '.join(schema.names)}")
+
+
+def _check_names(fields: Iterable[pa.Field]) -> None:
+    for field in fields:
+        _ = field.name  # decoded now
+        kind = field.type
+        _check_names(kind.field(index) for index in range(kind.num_fields))
 
 
 def for_records(batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
@@ -123,8 +148,9 @@ def _ipc_file(piece: FileSlice, file: Any, size: int, fmt: ArrowInput) -> Iterat
     count = reader.num_record_batches
     for index in range(count):
         if holds(piece, size * (index + 0.5) / count):
-            batch = _picked(reader.get_batch(index), fmt.columns)
-            yield from _sliced(piece.uri, index, batch, size // count)
+            with _unit("record batch", index, count):
+                batch = _picked(reader.get_batch(index), fmt.columns)
+                yield from _sliced(piece.uri, index, batch, size // count)
 
 
 def _ipc_stream(piece: FileSlice, file: Any, fmt: ArrowInput) -> Iterator[InputBatch]:
@@ -150,7 +176,9 @@ def read_orc(split: Split, fmt: OrcInput) -> Iterator[InputBatch]:
             check_columns(piece.uri, reader.schema, fmt.columns)
             count = reader.nstripes
             for index in range(count):
-                if holds(piece, size * (index + 0.5) / count):
+                if not holds(piece, size * (index + 0.5) / count):
+                    continue
+                with _unit("stripe", index, count):
                     batch = reader.read_stripe(index, columns=list(fmt.columns) or None)
                     yield from _sliced(piece.uri, index, _picked(batch, fmt.columns), size // count)
 

@@ -198,6 +198,44 @@ def test_damaged_files_are_named_with_what_to_do(
             assert str(path) in str(exc)  # noqa: PT017 (much damage is not noticed)
 
 
+NESTED = pa.table({"x": list(range(100)), "st": [{"inner": n} for n in range(100)]})
+
+
+@pytest.mark.parametrize(("fmt", "write"), KINDS, ids=BY_NAME)
+def test_a_name_within_a_column_that_is_no_text_is_damage_too(
+    tmp_path: Path, fmt: InputFormat, write: Write
+) -> None:
+    path = tmp_path / "data"
+    write(NESTED, path, 100)
+    if write is write_orc:
+        orc.write_table(NESTED, path, compression="uncompressed")
+    good = path.read_bytes()
+    assert b"inner" in good
+    path.write_bytes(good.replace(b"inner", b"\xffnner"))
+    for read_it in (read, read_rows):
+        with pytest.raises(InputError, match=r"/data: cannot be read as .*replace it"):
+            read_it(whole(path), fmt)
+
+
+def test_damage_names_its_stripe_or_batch(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    table = pa.table({"t": [f"text{n:07}" for n in range(2000)]})
+    with orc.ORCWriter(
+        path, batch_size=100, stripe_size=1024, compression="uncompressed"
+    ) as writer:
+        for batch in table.to_batches(100):
+            writer.write(pa.Table.from_batches([batch]))
+    count = orc.ORCFile(path).nstripes
+    assert count > 2
+    path.write_bytes(path.read_bytes().replace(b"text0001999", b"te\xfft0001999"))
+    with pytest.raises(InputError, match=rf"/data: cannot be read as ORC: stripe {count} of "):
+        read(whole(path), OrcInput())
+    write_arrow(table, path, 100)
+    path.write_bytes(path.read_bytes().replace(b"text0000150", b"te\xfft0000150"))
+    with pytest.raises(InputError, match=r"as Arrow IPC: record batch 2 of 20: "):
+        read(whole(path), ArrowInput())
+
+
 def test_compressed_lines_of_every_codec(tmp_path: Path) -> None:
     import bz2
     import gzip
