@@ -136,6 +136,12 @@ class Agent:
         }
         return alive, states | self.updates.newest()
 
+    def stopped(self) -> None:
+        """This agent's process ends, and with it what is not checkpointed."""
+        for executor in list(self.executors.values()):
+            if not executor.framework.get("checkpoint"):
+                self.shutdown_framework(executor.framework_id)
+
     def shut_down(self) -> None:
         """End everything here: by asking what can be asked, at once what cannot."""
         self.updates.close()

@@ -1,11 +1,13 @@
 """A master that takes over from another: it knows the agents' names from the registry, and all else
-from the agents and frameworks as they come back (`Master::recover`, `Master::_reregisterSlave`).
+from the agents and frameworks as they come back (`Master::recover`, `Master::__reregisterSlave`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+from mrmesos.minimesos import partition
 from mrmesos.minimesos.agent import Agent
 from mrmesos.minimesos.executors import Executor
 from mrmesos.minimesos.master import Master
@@ -14,35 +16,56 @@ from mrmesos.minimesos.resources import Json, from_json
 
 
 def recover(master: Master, old: Master) -> None:
-    """What the registry remembers of the old master's agents."""
-    master.recovered = set(old.agents) | old.recovered
-    master.unreachable = old.unreachable
+    """What the registry remembers of the old master's agents, wherever these are by now.
+
+    The old master speaks to none of them any more.
+    """
+    old.stop()
+    now = master.clock.now()
+    admitted = [*old.recovered.values(), *old.restarting.values(), *old.agents.values()]
+    master.recovered = {record.id: _facts(record, now) for record in admitted}
+    master.unreachable = {record.id: _facts(record, now) for record in old.unreachable.values()}
     master.gone = old.gone
     master.maintenance.machines = old.maintenance.machines
     master.maintenance.schedule = old.maintenance.schedule
+    for known in (old.recovered, old.restarting, old.agents, old.unreachable):
+        known.clear()
 
 
-def reregister(master: Master, agent: Agent, known: AgentRecord) -> None:
+def _facts(record: AgentRecord, now: float) -> AgentRecord:
+    return replace(record, executors={}, inherited=True, away_since=now)
+
+
+def join(master: Master, agent: Agent) -> None:
+    """An agent that runs and is in sight speaks to the master, in whatever way that knows it."""
+    if agent.id in master.gone:
+        agent.shut_down()
+    elif agent.id in master.restarting:
+        partition.up(master, agent.id)
+    elif agent.id in master.recovered:
+        _reregister(master, agent, master.recovered.pop(agent.id))
+    elif agent.id in master.unreachable:
+        if master.unreachable[agent.id].inherited:
+            _reregister(master, agent, master.unreachable.pop(agent.id))
+        else:
+            partition.restore(master, agent.id)
+
+
+def _reregister(master: Master, agent: Agent, known: AgentRecord) -> None:
     """An agent comes to a new master, with all that it runs."""
-    master.recovered.discard(agent.id)
-    record = AgentRecord(
-        agent.id,
-        known.hostname,
-        known.ip,
-        known.port,
-        known.resources,
-        known.attributes,
-        agent,
-    )
+    record = replace(known, executors={}, inherited=False, unreachable_since=None)
     master.agents[agent.id] = record
     master.allocator.add_agent(agent.id, known.resources)
     agent.master = master
-    for executor in agent.executors.values():
+    for executor in list(agent.executors.values()):
         if executor.framework_id in master.completed:
             agent.shutdown_framework(executor.framework_id)
         else:
             _add(master, record, executor)
     for framework in master.frameworks.values():
+        if known.unreachable_since is not None:
+            for task in [t for t in framework.tasks.values() if t.agent_id == agent.id]:
+                partition.tell_of_return(master, framework, task)
         if framework.stream is not None:
             agent.framework_updated(framework.info)
     master.offer()

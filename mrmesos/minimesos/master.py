@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mrmesos.minimesos import launching, maintenance, reconcile
+from mrmesos.minimesos import launching, maintenance, partition, reconcile
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.calls import TERMINAL
 from mrmesos.minimesos.maintenance import Maintenance
@@ -27,7 +27,6 @@ from mrmesos.minimesos.records import (
     Offer,
     Task,
     Timer,
-    status_update,
 )
 from mrmesos.minimesos.resources import Json, Resources, from_json
 
@@ -50,7 +49,7 @@ class Master:
     frameworks: dict[str, Framework] = field(default_factory=dict)
     completed: OrderedDict[str, Framework] = field(default_factory=OrderedDict)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
-    recovered: set[str] = field(default_factory=set)  # agents of the master before this one
+    recovered: dict[str, AgentRecord] = field(default_factory=dict)  # of the master before this
     restarting: dict[str, AgentRecord] = field(default_factory=dict)
     unreachable: dict[str, AgentRecord] = field(default_factory=dict)
     maintenance: Maintenance = field(default_factory=Maintenance)
@@ -80,6 +79,7 @@ class Master:
 
     def _batch(self) -> None:
         self._next_batch = self.clock.after(self.allocator.interval, self._batch)
+        partition.give_up_overdue(self)
         self.offer()
 
     def info(self) -> Json:
@@ -120,61 +120,6 @@ class Master:
         self.allocator.add_agent(agent_id, resources)
         self.offer()
         return record
-
-    def agent_lost(self, agent_id: str, *, by_operator: bool = False) -> None:
-        """An agent is gone for good with all that ran there.
-
-        As when its process dies without checkpointing; `by_operator` as for MARK_AGENT_GONE.
-        """
-        record = self.agents.pop(agent_id)
-        self.rescind_of(agent_id)
-        for framework in self.frameworks.values():
-            for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
-                if not task.terminal:
-                    self.lose(framework, task, record, by_operator)
-                self.complete(framework, task)
-        self.withdraw(record)
-        self.forget(agent_id)
-
-    def withdraw(self, record: AgentRecord) -> None:
-        """After the ends of its tasks: an agent is offered no more, and all hear of its failure."""
-        for (framework_id, _), info in record.executors.items():
-            self.recover(framework_id, record.id, from_json(info.get("resources", [])))
-        self.rescind_of(record.id)
-        self.allocator.remove_agent(record.id)
-        maintenance.forget(self, agent_id=record.id)
-        for framework in self.frameworks.values():
-            framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": record.id}}})
-
-    def forget(self, agent_id: str) -> None:
-        """An agent will not come back."""
-        self.gone[agent_id] = self.clock.now()
-        while len(self.gone) > self.limits.gone_agents:
-            self.gone.popitem(last=False)
-
-    def lose(
-        self, framework: Framework, task: Task, record: AgentRecord, by_operator: bool
-    ) -> None:
-        """A task is lost with its agent."""
-        state, reason = "TASK_LOST", "REASON_AGENT_DISCONNECTED"
-        message = f"Agent {record.hostname} disconnected"
-        if by_operator:
-            aware = framework.capable("PARTITION_AWARE")
-            state = "TASK_GONE_BY_OPERATOR" if aware else "TASK_LOST"
-            reason, message = "REASON_AGENT_REMOVED_BY_OPERATOR", "Agent has been marked gone"
-        status = status_update(
-            task.id,
-            state,
-            source="SOURCE_MASTER",
-            now=self.clock.now(),
-            agent_id=record.id,
-            executor_id=task.executor_id,
-            reason=reason,
-            message=message,
-        )
-        self.note(task, status)
-        self.set_state(task, state)
-        framework.send_update(status)
 
     # -- what agents report -------------------------------------------------------------------
 

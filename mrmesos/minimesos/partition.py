@@ -1,11 +1,13 @@
-"""Agents out of the master's sight, and agents that restart, and their return
-(`Master::__removeSlave`, `Master::reregisterSlave`).
+"""Agents that go, for a while or for good, and their return
+(`Master::__removeSlave`, `Master::exited`, `Master::markGone`, `Master::reregisterSlave`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrmesos.minimesos import maintenance
+from mrmesos.minimesos.executors import duration
 from mrmesos.minimesos.records import AgentRecord, Framework, Task, status_update
 from mrmesos.minimesos.resources import from_json
 
@@ -13,20 +15,104 @@ if TYPE_CHECKING:
     from mrmesos.minimesos.master import Master
 
 
-def cut_off(master: Master, agent_id: str) -> None:
+# -- for good ---------------------------------------------------------------------------------
+
+
+def lost(master: Master, agent_id: str, *, by_operator: bool = False) -> AgentRecord | None:
+    """An agent is gone for good with all that ran there; None where the master knows none.
+
+    As when its process dies without checkpointing; `by_operator` as for MARK_AGENT_GONE.
+    """
+    if (record := master.unreachable.pop(agent_id, None)) is None:
+        if (record := _take(master, agent_id)) is None:
+            return None
+        master.rescind_of(agent_id)
+        for framework in master.frameworks.values():
+            for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
+                if not task.terminal:
+                    _lose(master, framework, task, record, by_operator)
+                master.complete(framework, task)
+        _withdraw(master, record)
+    master.gone[agent_id] = master.clock.now()
+    while len(master.gone) > master.limits.gone_agents:
+        master.gone.popitem(last=False)
+    return record
+
+
+def _take(master: Master, agent_id: str) -> AgentRecord | None:
+    """An agent that is registered, or may yet be again, is so no more."""
+    for known in (master.agents, master.restarting, master.recovered):
+        if (record := known.pop(agent_id, None)) is not None:
+            return record
+    return None
+
+
+def _withdraw(master: Master, record: AgentRecord) -> None:
+    """After the ends of its tasks: an agent is offered no more, and all hear of its failure."""
+    for (framework_id, _), info in record.executors.items():
+        master.recover(framework_id, record.id, from_json(info.get("resources", [])))
+    master.rescind_of(record.id)
+    master.allocator.remove_agent(record.id)
+    maintenance.forget(master, agent_id=record.id)
+    for framework in master.frameworks.values():
+        framework.send({"type": "FAILURE", "failure": {"agent_id": {"value": record.id}}})
+
+
+def _lose(
+    master: Master, framework: Framework, task: Task, record: AgentRecord, by_operator: bool
+) -> None:
+    """A task is lost with its agent."""
+    state, reason = "TASK_LOST", "REASON_AGENT_DISCONNECTED"
+    message = f"Agent {record.hostname} disconnected"
+    if by_operator:
+        aware = framework.capable("PARTITION_AWARE")
+        state = "TASK_GONE_BY_OPERATOR" if aware else "TASK_LOST"
+        reason, message = "REASON_AGENT_REMOVED_BY_OPERATOR", "Agent has been marked gone"
+    status = status_update(
+        task.id,
+        state,
+        source="SOURCE_MASTER",
+        now=master.clock.now(),
+        agent_id=record.id,
+        executor_id=task.executor_id,
+        reason=reason,
+        message=message,
+    )
+    master.note(task, status)
+    master.set_state(task, state)
+    framework.send_update(status)
+
+
+# -- out of sight -----------------------------------------------------------------------------
+
+
+def cut_off(master: Master, agent_id: str, why: str = "health check timed out") -> None:
     """The master gives up on an agent that does not answer. What runs there runs on."""
-    record = master.agents.pop(agent_id)
+    if (record := _take(master, agent_id)) is None:
+        return
     record.unreachable_since = master.clock.now()
     master.unreachable[agent_id] = record
     for framework in master.frameworks.values():
         for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
             if not task.terminal:
-                _unreachable(master, framework, task, record)
+                _unreachable(master, framework, task, record, why)
             master.complete(framework, task)
-    master.withdraw(record)
+    _withdraw(master, record)
 
 
-def _unreachable(master: Master, framework: Framework, task: Task, record: AgentRecord) -> None:
+def give_up_overdue(master: Master) -> None:
+    """Agents that were to register again and did not (`Master::agentReregisterTimeout`)."""
+    limit, now = master.limits.agent_reregister_timeout, master.clock.now()
+    awaited = ((master.restarting, "disconnecting"), (master.recovered, "master failover"))
+    for known, what in awaited:
+        for agent_id in [one.id for one in known.values() if now - one.away_since > limit]:
+            why = f"agent did not reregister within {duration(limit)} after {what}"
+            cut_off(master, agent_id, why)
+
+
+def _unreachable(
+    master: Master, framework: Framework, task: Task, record: AgentRecord, why: str
+) -> None:
     state = "TASK_UNREACHABLE" if framework.capable("PARTITION_AWARE") else "TASK_LOST"
     status = status_update(
         task.id,
@@ -36,7 +122,7 @@ def _unreachable(master: Master, framework: Framework, task: Task, record: Agent
         agent_id=record.id,
         executor_id=task.executor_id,
         reason="REASON_AGENT_REMOVED",
-        message="health check timed out",
+        message=why,
         unreachable_since=record.unreachable_since,
     )
     master.note(task, status)
@@ -74,9 +160,14 @@ def _back(master: Master, framework: Framework, task: Task, state: str) -> None:
     task.state = state
     if not task.terminal:
         master.allocator.occupy(framework.id, task.agent_id, task.resources)
+    tell_of_return(master, framework, task)
+
+
+def tell_of_return(master: Master, framework: Framework, task: Task) -> None:
+    """A task on an agent that was unreachable is known of again."""
     status = status_update(
         task.id,
-        state,
+        task.state,
         source="SOURCE_MASTER",
         now=master.clock.now(),
         agent_id=task.agent_id,
@@ -89,23 +180,27 @@ def _back(master: Master, framework: Framework, task: Task, state: str) -> None:
     framework.send_update(status)
 
 
+# -- restarting -------------------------------------------------------------------------------
+
+
 def down(master: Master, agent_id: str) -> None:
     """The agent's process ends. What frameworks that checkpoint run there lives on, and the agent
     may start again; all else is lost with it (`Master::exited`, `Master::disconnect`).
     """
-    record = master.agents.pop(agent_id)
+    if (record := master.agents.pop(agent_id, None)) is None:
+        return  # this master has not seen it
+    record.away_since = master.clock.now()
     master.restarting[agent_id] = record
     master.rescind_of(agent_id)
     for framework in [f for f in master.frameworks.values() if not f.checkpoint]:
         for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
             if not task.terminal:
-                master.lose(framework, task, record, by_operator=False)
+                _lose(master, framework, task, record, by_operator=False)
             master.complete(framework, task)
     for key in list(record.executors):
         owner = master.frameworks.get(key[0])
         if owner is None or not owner.checkpoint:
             _drop_executor(master, record, key)
-            record.agent.shutdown_framework(key[0])
     master.allocator.pause(agent_id)
 
 
@@ -125,13 +220,3 @@ def up(master: Master, agent_id: str) -> None:
 def _drop_executor(master: Master, record: AgentRecord, key: tuple[str, str]) -> None:
     info = record.executors.pop(key)
     master.recover(key[0], record.id, from_json(info.get("resources", [])))
-
-
-def gone_by_operator(master: Master, agent_id: str) -> bool:
-    """MARK_AGENT_GONE of an agent out of sight: it will not be let in again. Whether it was one."""
-    record = master.unreachable.pop(agent_id, None)
-    if record is None:
-        return False
-    master.forget(agent_id)
-    record.agent.shut_down()
-    return True

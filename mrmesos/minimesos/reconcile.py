@@ -51,7 +51,7 @@ def _unknown(master: Master, framework: Framework, asked: Json) -> Json:
     if agent_id in master.unreachable:
         state, what = "TASK_UNREACHABLE", "Task is unreachable"
         since = master.unreachable[agent_id].unreachable_since
-    elif agent_id in master.agents:
+    elif agent_id in master.agents or agent_id in master.restarting:
         state, what = "TASK_GONE", "Task is unknown to the agent"
     elif agent_id in master.gone:
         state, what = "TASK_GONE_BY_OPERATOR", "Task is gone"

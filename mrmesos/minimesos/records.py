@@ -92,12 +92,13 @@ class AgentPort(Protocol):
 
 @dataclass(slots=True)
 class Limits:
-    """How much the master remembers of what is over (Mesos' own defaults)."""
+    """What the master remembers of what is over, and how long it waits (Mesos' own defaults)."""
 
     completed_frameworks: int = 50
     completed_tasks: int = 1000
     statuses_per_task: int = 16
     gone_agents: int = 1000
+    agent_reregister_timeout: float = 600.0  # seconds
 
 
 @dataclass(slots=True)
@@ -164,7 +165,9 @@ class AgentRecord:
     agent: AgentPort
     executors: dict[tuple[str, str], Json] = field(default_factory=dict)
     registered: float = field(default_factory=time.time)
+    away_since: float = 0.0  # its process ended, or another master took over
     unreachable_since: float | None = None
+    inherited: bool = False  # from another master, by way of the registry
 
     @property
     def address(self) -> str:

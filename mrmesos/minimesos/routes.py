@@ -141,12 +141,9 @@ def _operator(master: Master, _request: web.Request, body: Json) -> web.Response
     except (KeyError, TypeError):
         text = "Failed to validate master::Call: Expecting 'mark_agent_gone' to be present"
         return web.Response(status=400, text=text)
-    record = master.agents.get(agent_id)
-    if record is None and partition.gone_by_operator(master, agent_id):
-        return web.Response(status=200)
+    record = partition.lost(master, agent_id, by_operator=True)
     if record is None:
         return web.Response(status=200 if agent_id in master.gone else 404)
-    master.agent_lost(agent_id, by_operator=True)
     record.agent.shut_down()
     return web.Response(status=200)
 

@@ -57,6 +57,7 @@ class MiniMesosConfig:
     zk: str = ""  # zk://host:port,…/path: masters stand for election there
     standbys: int = 0  # masters beside the first, with zk
     agent_reregister_seconds: float = 0.5  # until agents find a new leader
+    agent_reregister_timeout: float = 600.0  # then an agent that has not come back is given up
 
 
 class LoopClock:
@@ -87,6 +88,7 @@ class MiniMesos:
         self.agents: list[Agent] = []
         self.url = ""
         self._agent_servers: dict[str, HttpServer] = {}
+        self._silent: set[str] = set()  # agents that are stopped or out of the masters' sight
         self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
 
     async def start(self) -> str:
@@ -142,36 +144,51 @@ class MiniMesos:
 
     async def lose_agent(self, agent_id: str) -> None:
         """Let an agent vanish as if its process, which it has not, had been killed."""
-        agent = next(one for one in self.agents if one.id == agent_id)
-        self.master.agent_lost(agent_id)
-        await self._agent_servers.pop(agent_id).close()
-        agent.shut_down()
+        agent = self._agent(agent_id)
+        partition.lost(self.master, agent_id)
         self.agents.remove(agent)
+        await self._close_port(agent_id)
+        agent.shut_down()
 
     async def cut_off(self, agent_id: str) -> None:
         """Let the master lose sight of an agent, which runs on."""
+        self._silent.add(agent_id)
         partition.cut_off(self.master, agent_id)
 
     async def restore(self, agent_id: str) -> None:
-        """Let the master see a cut-off agent again."""
-        partition.restore(self.master, agent_id)
+        """Let the master that leads by now see a cut-off agent again."""
+        self._speaks_again(self._agent(agent_id))
 
     async def stop_agent(self, agent_id: str) -> None:
         """End an agent's process, which it has not: only those see it who speak to it."""
-        await self._agent_servers.pop(agent_id).close()
+        self._silent.add(agent_id)
+        await self._close_port(agent_id)
         partition.down(self.master, agent_id)
+        self._agent(agent_id).stopped()
 
     async def start_agent(self, agent_id: str) -> None:
         """Start a stopped agent again, on its work directory and port."""
-        agent = next(one for one in self.agents if one.id == agent_id)
+        agent = self._agent(agent_id)
         server = HttpServer(agent_endpoints(agent, self._version))
         await server.listen(self.config.host, int(agent.address.rpartition(":")[2]))
         self._agent_servers[agent_id] = server
-        agent.restarted(partial(self._agent_recovered, agent_id))
+        agent.restarted(partial(self._speaks_again, agent))
 
-    def _agent_recovered(self, agent_id: str) -> None:
-        if agent_id in self.master.restarting:
-            partition.up(self.master, agent_id)
+    def _agent(self, agent_id: str) -> Agent:
+        return next(one for one in self.agents if one.id == agent_id)
+
+    async def _close_port(self, agent_id: str) -> None:
+        if (server := self._agent_servers.pop(agent_id, None)) is not None:
+            await server.close()
+
+    def _speaks_again(self, agent: Agent) -> None:
+        self._silent.discard(agent.id)
+        self._join(agent)
+
+    def _join(self, agent: Agent) -> None:
+        """Those that cannot be heard now come later, to whoever leads then."""
+        if agent in self.agents and agent.id not in self._silent:
+            failover.join(self.master, agent)
 
     async def kill_master(self) -> None:
         """End the leading master, as if its process had been killed; a standby takes over."""
@@ -183,7 +200,11 @@ class MiniMesos:
             self.clock,
             Allocator(config.allocation_interval, dict(config.weights)),
             heartbeat_interval=config.heartbeat_interval,
-            limits=Limits(config.max_completed_frameworks, config.max_completed_tasks),
+            limits=Limits(
+                config.max_completed_frameworks,
+                config.max_completed_tasks,
+                agent_reregister_timeout=config.agent_reregister_timeout,
+            ),
         )
 
     def _led_by(self, master: Master) -> None:
@@ -192,10 +213,7 @@ class MiniMesos:
         failover.recover(master, old)
         master.start()
         for agent in self.agents:
-            if (known := old.agents.get(agent.id)) is not None:
-                again = partial(failover.reregister, master, agent, known)
-                self.clock.after(self.config.agent_reregister_seconds, again)
-        old.agents.clear()  # it must not speak to them again
+            self.clock.after(self.config.agent_reregister_seconds, partial(self._join, agent))
 
     async def stop(self) -> None:
         """End all executors, with their grace, then the rest. Leaves no process behind."""

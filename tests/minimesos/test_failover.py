@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from mrmesos.minimesos import failover, partition, subscription
+from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.election import parse_zk
+from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.masters import Masters
 from mrmesos.minimesos.server import AgentSpec
 from tests.minimesos.cluster import Cluster, Json, Scheduler, command_task, get_json, wait_for
-from tests.minimesos.test_maintenance import Scene
+from tests.minimesos.fakes import FakeStream
+from tests.minimesos.test_partition import Scene
 from tests.zookeeper import zookeeper
 
 
@@ -71,6 +75,79 @@ def test_a_standby_takes_over_with_all_that_runs(cluster: Cluster) -> None:
     again.call("KILL", kill=task)
     again.update("t1", "TASK_KILLED")
     again.call("TEARDOWN")
+
+
+INFO: Json = {
+    "user": "root",
+    "name": "test",
+    "checkpoint": True,
+    "failover_timeout": 60,
+    "capabilities": [{"type": "PARTITION_AWARE"}],
+}
+
+
+@pytest.mark.parametrize("how", ["restarting", "out of sight", "lost", "gone"])
+def test_an_agent_that_is_away_when_another_master_takes_over(tmp_path: Path, how: str) -> None:
+    cluster = Cluster(tmp_path, AgentSpec(resources="cpus:1;mem:128"))
+    mesos = cluster.mesos
+    scheduler = Scheduler(cluster.address, **INFO).start()
+    offer = scheduler.offers()[0]
+    agent_id = offer["agent_id"]["value"]
+    scheduler.accept([offer], [command_task("t1", offer, "sleep 600")])
+    scheduler.update("t1", "TASK_RUNNING")
+    stream = FakeStream()
+
+    async def take_over() -> Master:
+        master = mesos._new_master()
+        mesos._led_by(master)
+        info = {"framework_info": {**INFO, "id": {"value": scheduler.id}}}
+        assert subscription.subscribe(master, info, stream) is not None
+        return master
+
+    async def mark_gone(master: Master) -> None:
+        assert partition.lost(master, agent_id, by_operator=True)
+
+    try:
+        away = how == "out of sight"
+        cluster.run((mesos.cut_off if away else mesos.stop_agent)(agent_id))
+        master = cluster.run(take_over())
+        assert (agent_id in master.recovered, agent_id in master.unreachable) == (not away, away)
+        if how in ("lost", "gone"):
+            if how == "gone":
+                cluster.run(mark_gone(master))
+                cluster.run(mesos.start_agent(agent_id))
+            else:
+                cluster.run(mesos.lose_agent(agent_id))
+            assert stream.last("FAILURE") == {"agent_id": {"value": agent_id}}
+            wait_for(lambda: not mesos.containers._live)
+            assert agent_id not in master.agents
+            return
+        cluster.run((mesos.restore if away else mesos.start_agent)(agent_id))
+        wait_for(lambda: agent_id in master.agents)
+        (task,) = master.frameworks[str(scheduler.id)].tasks.values()
+        assert task.state == "TASK_RUNNING"
+        told = [e["update"]["status"] for e in stream.events if e["type"] == "UPDATE"]
+        reasons = ["REASON_AGENT_REREGISTERED"] if away else []
+        assert [status["reason"] for status in told] == reasons
+        cluster.run(mesos.lose_agent(agent_id))
+        assert stream.last("UPDATE")["status"]["state"] == "TASK_LOST"
+    finally:
+        cluster.stop()
+
+
+def test_an_agent_that_does_not_come_to_a_new_master_is_given_up() -> None:
+    scene = Scene()
+    partition.down(scene.master, "S0")
+    master = Master(scene.clock, Allocator(1.0))
+    failover.recover(master, scene.master)
+    master.start()
+    stream = FakeStream()
+    assert subscription.subscribe(master, {"framework_info": INFO}, stream) is not None
+    scene.clock.advance(599)
+    assert "FAILURE" not in stream.kinds()
+    scene.clock.advance(3)
+    assert stream.last("FAILURE") == {"agent_id": {"value": "S0"}}
+    assert master.unreachable["S0"].inherited
 
 
 def test_several_masters_without_a_zookeeper_are_refused() -> None:

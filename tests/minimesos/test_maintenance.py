@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mrmesos.minimesos import maintenance, subscription
+from mrmesos.minimesos import maintenance, partition, subscription
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.maintenance import BadSchedule
 from mrmesos.minimesos.master import Master
@@ -113,7 +113,7 @@ def test_another_schedule_voids_what_was_said_of_the_first() -> None:
 def test_an_agent_or_framework_that_is_away_is_asked_nothing() -> None:
     scene = Scene()
     scene.post(window("h0"))
-    scene.master.agent_lost("S0")
+    partition.lost(scene.master, "S0")
     assert "RESCIND_INVERSE_OFFER" in scene.stream.kinds()
     scene.post(window("h1"))
     subscription.disconnected(scene.master, scene.framework.id, scene.stream)

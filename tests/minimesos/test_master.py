@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mrmesos.minimesos import subscription
+from mrmesos.minimesos import partition, subscription
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.records import AgentPort, Framework, Limits
@@ -206,7 +206,7 @@ def test_lost_agent_rescinds_and_loses(master: Master, clock: FakeClock) -> None
     launch(master, framework, offers_of(stream), command_task("t", offers_of(stream)[0], "true"))
     clock.advance(1)
     before = len(stream.events)
-    master.agent_lost(agent_id)
+    partition.lost(master, agent_id)
     assert stream.kinds()[before:] == ["RESCIND", "UPDATE", "FAILURE"]
     lost = stream.last("UPDATE")["status"]
     assert (lost["state"], lost["reason"]) == ("TASK_LOST", "REASON_AGENT_DISCONNECTED")

@@ -155,8 +155,8 @@ def test_a_framework_that_ended_meanwhile_is_ended_there() -> None:
 def test_an_agent_marked_gone_does_not_come_back() -> None:
     scene = Scene("PARTITION_AWARE")
     partition.cut_off(scene.master, "S0")
-    assert partition.gone_by_operator(scene.master, "S0")
-    assert not partition.gone_by_operator(scene.master, "S0")
+    assert partition.lost(scene.master, "S0", by_operator=True)
+    assert not partition.lost(scene.master, "S0", by_operator=True)
     scene.call(
         "RECONCILE",
         reconcile={"tasks": [{"task_id": {"value": "t1"}, "agent_id": {"value": "S0"}}]},
@@ -179,11 +179,27 @@ def test_an_agent_that_restarts_keeps_what_is_checkpointed() -> None:
     assert [asked for asked in scene.agent.asked if asked[0] == "kill"]
 
 
+def test_an_agent_that_does_not_start_again_is_given_up() -> None:
+    scene = Scene("PARTITION_AWARE", checkpoint=True)
+    partition.down(scene.master, "S0")
+    scene.clock.advance(599)
+    assert scene.states() == []
+    task = {"task_id": {"value": "t2"}, "agent_id": {"value": "S0"}}
+    scene.call("RECONCILE", reconcile={"tasks": [task]})
+    assert scene.states() == ["TASK_GONE"], "it is registered, and has no such task"
+    scene.clock.advance(3)
+    assert scene.states()[1:] == ["TASK_UNREACHABLE"]
+    words = scene.stream.last("UPDATE")["status"]["message"]
+    assert words == "agent did not reregister within 10mins after disconnecting"
+    assert scene.stream.last("FAILURE") == {"agent_id": {"value": "S0"}}
+    partition.restore(scene.master, "S0")
+    assert scene.states()[2:] == ["TASK_RUNNING"]
+
+
 def test_an_agent_that_restarts_loses_what_is_not() -> None:
     scene = Scene("PARTITION_AWARE")
     partition.down(scene.master, "S0")
     assert scene.states() == ["TASK_LOST"]
-    assert ("shutdown_framework", scene.framework.id) in scene.agent.asked
     scene.agent.alive, scene.agent.states = set(), {}
     partition.up(scene.master, "S0")
     for offer in list(scene.master.offers.values()):
