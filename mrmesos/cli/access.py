@@ -8,10 +8,9 @@ import ssl
 from mrmesos.access.tls import client_context
 from mrmesos.access.tokens import TokenError, client_token
 from mrmesos.cli.client import JobTrackerClient
+from mrmesos.cli.diagnosis import CA_VARIABLE
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.conf import Conf, ConfError
-
-CA_VARIABLE = "MRMESOS_TLS_CA_FILE"
 
 
 def open_client(

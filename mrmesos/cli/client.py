@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import tenacity
 
-from mrmesos.cli.errors import reason
+from mrmesos.cli.diagnosis import diagnosed
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
 
@@ -161,9 +161,7 @@ class JobTrackerClient:
             cause = problem.__cause__
             if isinstance(cause, ApiProblem):
                 raise cause from None
-            raise Unreachable(
-                f"no answer from the JobTracker at {self.url}: {problem}; is it running there?"
-            ) from None
+            raise Unreachable(f"no answer from the JobTracker at {self.url}: {problem}") from None
 
     def _try(
         self,
@@ -183,17 +181,29 @@ class JobTrackerClient:
             said = answer.read()
             answered = True
         except (OSError, http.client.HTTPException) as problem:
-            raise _TryAgain(reason(problem)) from problem
+            words, passes = diagnosed(problem, self.url)
+            if passes or self._answered or self._election is not None:
+                raise _TryAgain(words) from problem
+            raise Unreachable(f"no JobTracker to talk to at {self.url}: {words}") from problem
         finally:
             if not answered:  # also where a signal's exception came between
                 self.close()
         if 200 <= answer.status < 300:
             self._answered = True
             return said
-        refusal = ApiProblem(answer.status, _message(said, answer.status))
+        refusal = ApiProblem(answer.status, self._message(said, answer.status))
         if answer.status == 503:
             raise _TryAgain(str(refusal)) from refusal
         raise refusal
+
+    def _message(self, content: bytes, status: int) -> str:
+        try:
+            message = msgspec.json.decode(content, type=ApiError).error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            text = " ".join(content[:200].decode("utf-8", "replace").split())
+            said = f"HTTP {status}: {text}" if text else f"HTTP {status}"
+            return f"what answers at {self.url} is no JobTracker, as far as it says: {said}"
+        return f"{self.url}: {message}" if status in (401, 403) else message
 
     def _connected(self, seconds: float) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -223,9 +233,10 @@ class JobTrackerClient:
 
 
 def _base(url: str) -> str:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    given = "://" in url
+    parts = urlsplit(url if given else f"http://{url}")
     good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-    if not good:
+    if not good or not (given or parts.port):
         raise ValueError(f"{url!r} is not of the form http://host:port")
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -247,10 +258,3 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise Unreachable(
             f"what answers there is no JobTracker of this version: {problem}"
         ) from None
-
-
-def _message(content: bytes, status: int) -> str:
-    try:
-        return msgspec.json.decode(content, type=ApiError).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return f"HTTP {status}: {content[:200].decode('utf-8', 'replace')}"

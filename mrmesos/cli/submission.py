@@ -324,13 +324,15 @@ def check_master(master: str) -> None:
     try:
         connection = http.client.HTTPConnection(parse_master(master), timeout=5.0)
         connection.request("GET", "/version")
-        connection.getresponse().read(4096)
+        said = connection.getresponse().read(4096)
         connection.close()
     except ValueError as problem:
         raise UsageProblem(f"--master: {problem}") from None
     except (OSError, http.client.HTTPException) as problem:
         why = reason(problem)
         raise UsageProblem(f"--master {master}: no Mesos master answers there: {why}") from None
+    if b"mrmesos JobTracker" in said:
+        raise UsageProblem(f"--master {master} is a JobTracker; name it with --jobtracker")
 
 
 def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:

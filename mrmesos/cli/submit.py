@@ -14,7 +14,7 @@ from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.inputs import absolute_uri
 from mrmesos.cli.loading import parse_target
 from mrmesos.cli.submission import Options, Submission
-from mrmesos.conf import OUTPUT_OVERWRITE, Conf, parse_assignments
+from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -121,10 +121,13 @@ def submit(
         if overwrite:
             overrides = overrides.merged({OUTPUT_OVERWRITE.name: "true"})
         warnings = overrides.check()
+    except ConfError as problem:
+        raise UsageProblem(str(problem)) from None
+    try:
         if jobtracker:
             jobtracker = JobTrackerClient(jobtracker).url
-    except ValueError as problem:  # ConfError is one
-        raise UsageProblem(str(problem)) from None
+    except ValueError as problem:
+        raise UsageProblem(f"--jobtracker: {problem}") from None
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     if report is not None and not os.access(report.parent, os.W_OK | os.X_OK):

@@ -33,10 +33,9 @@ TRACKERS = frozenset(
         ("GET", "/api/v1/code/{sha256}"),
     }
 )
-_NO_TOKEN = (
-    "the JobTracker's token is needed: MRMESOS_TOKEN_FILE is to name its file, or MRMESOS_TOKEN to "
-    "hold it (docs/security.md)"
-)
+_WHERE = "MRMESOS_TOKEN_FILE is to name its file, or MRMESOS_TOKEN to hold it (docs/security.md)"
+_NO_TOKEN = f"the JobTracker's token is needed: {_WHERE}"
+_WRONG_TOKEN = f"the token shown is not this JobTracker's: {_WHERE}"
 _signed: ContextVar[Verified] = ContextVar("signed")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -76,7 +75,7 @@ class Doorkeeper:
         given = request.headers.get(AUTHORIZATION, "")
         if not same_text(given, f"Bearer {self._token}"):
             headers = {"WWW-Authenticate": "Bearer"}
-            raise Refusal(401, _NO_TOKEN, headers)
+            raise Refusal(401, _WRONG_TOKEN if given else _NO_TOKEN, headers)
 
     async def _for_tracker(
         self, request: web.Request, handler: Handler, *, once: bool

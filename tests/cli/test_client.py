@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from mrmesos.access.tls import server_context
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.cli.errors import UsageProblem
+from mrmesos.cli.submission import check_master
+from mrmesos.conf import Conf
 from mrmesos.election import finder
 from mrmesos.election.finder import NoLeader
 from mrmesos.election.place import Place
 from mrmesos.wire.job import ApiError, JobSpec, SubmitAnswer
+from tests.access.authority import Authority
 
 SPEC = JobSpec(
     name="n",
@@ -115,7 +123,10 @@ def test_something_else_that_answers(server: tuple[Script, JobTrackerClient]) ->
     with pytest.raises(Unreachable, match="no JobTracker"):
         client.statuses()
     script.answers = [(500, b"<html>")]
-    with pytest.raises(ApiProblem, match="HTTP 500"):
+    with pytest.raises(ApiProblem, match=rf"{client.url} is no JobTracker.*HTTP 500: <html>"):
+        client.statuses()
+    script.answers = [(401, error("the token shown is another's"))]
+    with pytest.raises(ApiProblem, match=rf"{client.url}: the token shown"):
         client.statuses()
 
 
@@ -123,6 +134,46 @@ def test_nobody_there() -> None:
     client = JobTrackerClient("http://127.0.0.1:1", retry_seconds=0.1)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
         client.statuses()
+
+
+def test_what_passes_by_itself_is_waited_for_and_else_it_is_told_at_once(
+    server: tuple[Script, JobTrackerClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, client = server
+    host = client.url.removeprefix("http://")
+    with pytest.raises(Unreachable, match=rf"https://{host}: .*not speak TLS; try http://{host}"):
+        JobTrackerClient(f"https://{host}", retry_seconds=60.0).statuses()
+    script.answers = [(0, b"")]
+    client._retry_seconds = 0.1
+    with pytest.raises(Unreachable, match=rf"where it speaks TLS, that is https://{host}"):
+        client.statuses()
+
+    def unknown(*_args: object, **_more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(Unreachable, match=r"there is no host nowhere \(Name or service not known"):
+        JobTrackerClient("http://nowhere:5055", retry_seconds=60.0).statuses()
+
+
+def test_a_certificate_of_nobody_known_is_told_with_what_to_set(tmp_path: Path) -> None:
+    context = server_context(Conf(Authority(tmp_path / "tls").settings()))
+    assert context is not None
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                context.wrap_socket(connection, server_side=True)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        client = JobTrackerClient(
+            f"https://127.0.0.1:{listener.getsockname()[1]}", retry_seconds=60.0
+        )
+        with pytest.raises(Unreachable, match=r"not trusted here \(.*; MRMESOS_TLS_CA_FILE or"):
+            client.statuses()
+        thread.join(10.0)
 
 
 def test_an_elected_one_is_looked_for_with_each_connection(
@@ -175,3 +226,10 @@ def test_one_that_answered_before_is_waited_for(server: tuple[Script, JobTracker
     script.answers = [*hangs_up, (503, b'{"error": "stopping"}'), (200, b"[]")]
     assert patient.statuses() == []
     patient.close()
+
+
+def test_a_jobtracker_is_not_taken_for_a_master(server: tuple[Script, JobTrackerClient]) -> None:
+    script, client = server
+    script.answers = [(200, b'{"name": "mrmesos JobTracker", "version": "1"}')]
+    with pytest.raises(UsageProblem, match="is a JobTracker; name it with --jobtracker"):
+        check_master(client.url)

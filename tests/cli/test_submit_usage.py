@@ -121,7 +121,11 @@ def test_a_job_too_large_for_this_machine(place: Place) -> None:
 def test_masters_and_jobtrackers_that_do_not_answer(place: Place) -> None:
     told(place.submit("--master", "http://127.0.0.1:1"), "no Mesos master answers there")
     told(place.submit("--master", "https://127.0.0.1:1"), "--master")
-    told(place.submit("--jobtracker", "ftp://x"), "http://host:port")
+    told(
+        place.submit("--jobtracker", "ftp://x"),
+        "--jobtracker: 'ftp://x' is not of the form http://host:port",
+    )
+    told(place.submit("--jobtracker", "somewhere"), "--jobtracker: 'somewhere' is not")
 
 
 def test_misspelt_settings_are_warned_of(place: Place) -> None:
