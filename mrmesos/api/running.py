@@ -17,7 +17,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +34,7 @@ from mrmesos.api.job import Job, check_job, named_output
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.results import input_of, output_files, read_file
 from mrmesos.io.schema import KEY, VALUE
+from mrmesos.io.scratch import Scratch
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -83,7 +83,7 @@ def run(
     check_job(job)
     if output is None and (master or jobtracker):
         raise ValueError("name an output that the agents of the cluster can write to")
-    scratch = tempfile.TemporaryDirectory(prefix="mrmesos-run-")
+    scratch = Scratch("mrmesos-run-")
     at = Path(scratch.name) / "output" if output is None else output
     named = inputs if isinstance(inputs, Mapping) else {"": inputs}
     options = {
@@ -142,7 +142,7 @@ class Run:
         job: type[Job],
         command: list[str],
         output: str,
-        scratch: tempfile.TemporaryDirectory[str],
+        scratch: Scratch,
         progress: TextIO,
     ) -> None:
         self._job, self._output, self._scratch = job, output, scratch
@@ -235,7 +235,7 @@ class Result:
         job_id: str,
         uri: str,
         counters: Counters,
-        scratch: tempfile.TemporaryDirectory[str],
+        scratch: Scratch,
     ) -> None:
         self.job_id, self.uri, self.counters = job_id, uri, counters
         self._job, self._scratch = job, scratch

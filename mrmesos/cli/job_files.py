@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mrmesos.cli.errors import UsageProblem
+from mrmesos.io.scratch import Scratch
 from mrmesos.wire.job import FileKind, JobFile
 
 _PYTHON_SUFFIXES = (".py", ".zip", ".whl", ".egg")
@@ -17,7 +17,7 @@ class JobFiles:
     """The files of one job, and a directory where they lie here as they will on agents."""
 
     def __init__(self) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="mrmesos-files-")
+        self._scratch = Scratch("mrmesos-files-")
         self._root = Path(self._scratch.name)
         self._paths: dict[JobFile, Path] = {}
 
@@ -65,13 +65,16 @@ class JobFiles:
                 raise UsageProblem(f"{option} {where}: {what}")
             return path
         from mrmesos.io.filesystem import InputError, open_filesystem
+        from mrmesos.io.filesystem import reason as words
 
         copy = self._root / f"fetched-{len(self._paths)}"
         try:
             fs, path_there = open_filesystem(where)
             fs.get_file(path_there, str(copy))
-        except (InputError, OSError, ValueError) as problem:
-            raise UsageProblem(f"{option} {where}: {problem}") from problem
+        except InputError as problem:
+            raise UsageProblem(f"{option} {problem}") from problem
+        except Exception as problem:  # remote drivers raise what they like
+            raise UsageProblem(f"{option} {where}: {words(problem)}") from problem
         return copy
 
     def _take(self, name: str, kind: FileKind, path: Path, words: str) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mrmesos.io.scratch import Scratch
 from mrmesos.wire.ids import is_sha256
 
 MAX_CODE_BYTES = 1 << 30
@@ -55,9 +56,9 @@ class CodeStore:
         self._used_by: dict[str, tuple[str, ...]] = {}  # job id -> hashes
         self._uses: dict[str, int] = {}  # hash -> live jobs
         self._durable = directory is not None
-        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._own: Scratch | None = None
         if directory is None:
-            self._own = tempfile.TemporaryDirectory(prefix="mrmesos-code-")
+            self._own = Scratch("mrmesos-code-")
             directory = Path(self._own.name)
         self._directory = directory
         self._take_over()

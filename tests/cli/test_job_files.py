@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mrmesos.cli.errors import UsageProblem
 from mrmesos.cli.job_files import JobFiles
@@ -95,6 +96,24 @@ def test_what_cannot_travel_is_refused(
     monkeypatch.chdir(place)
     with pytest.raises(UsageProblem, match=words):
         files.add(kind, [given])
+
+
+def test_whatever_a_driver_raises_is_told_in_one_line(
+    files: JobFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClientError(Exception):
+        """As botocore's and aiohttp's: neither an OSError nor a ValueError."""
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise ClientError("An error occurred (403)\nwhen calling HeadObject: Forbidden")
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", refuse)
+    with pytest.raises(UsageProblem) as told:
+        files.add(FileKind.FILE, ["memory://bucket/x"])
+    assert str(told.value) == (
+        "--files memory://bucket/x: "
+        "ClientError: An error occurred (403) when calling HeadObject: Forbidden"
+    )
 
 
 def test_tasks_and_the_client_see_them(place: Path) -> None:
