@@ -85,6 +85,7 @@ def load(
         raise UsageProblem(f"{target.script.name}: {problem}") from None
     conf = Conf(class_settings(cls)).merged(overrides)
     num_reducers = _num_reducers(cls, conf)
+    _check_outputs(cls, conf)
     args = _parse_arguments(cls, target.script.name, job_args)
     try:
         job = cls(args)
@@ -99,6 +100,16 @@ def load(
     code = pickle_job(job, [module, *others])
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     return LoadedJob(name, job, conf, num_reducers, code, sources, zipped(beside))
+
+
+def _check_outputs(cls: type[Job], conf: Conf) -> None:
+    most = conf.get_as(settings.JOB_OUTPUTS_MAX)
+    if len(cls.outputs) > most:
+        raise UsageProblem(
+            f"{cls.__name__}.outputs names {len(cls.outputs)} outputs, over {most}: raise "
+            f"-D {settings.JOB_OUTPUTS_MAX.name} (each takes some MiB of a task's memory), or "
+            "write what tells them apart into the key"
+        )
 
 
 def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> None:

@@ -22,6 +22,14 @@ JOB_MAPS = declare(
 JOB_MAPS_MAX = declare(
     "job.maps.max", 1_000_000, "tasks", "A job with more splits than this is refused.", minimum=1
 )
+JOB_OUTPUTS_MAX = declare(
+    "job.outputs.max",
+    100,
+    "outputs",
+    "A job with more named outputs (`Job.outputs`) is refused: a task holds a file and a few MiB "
+    "for each that it writes to.",
+    minimum=0,
+)
 SPLIT_MAXSIZE = declare(
     "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
 )

@@ -208,3 +208,12 @@ def test_a_script_named_like_a_module_of_python(tmp_path: Path) -> None:
     import string
 
     assert string.ascii_lowercase
+
+
+def test_named_outputs_are_not_without_number(tmp_path: Path) -> None:
+    text = GOOD + "    outputs = {f'o{n}': TextOutput() for n in range(101)}\n"
+    words = refusal(tmp_path, text)
+    assert words.startswith(
+        "WordCount.outputs names 101 outputs, over 100: raise -D job.outputs.max"
+    )
+    assert len(load_text(tmp_path, text, job_outputs_max="101").job.outputs) == 101
