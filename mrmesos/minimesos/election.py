@@ -8,18 +8,21 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from kazoo.client import KazooClient
-from kazoo.exceptions import KazooException
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.recipe.watchers import ChildrenWatch
 
 from mrmesos.minimesos.resources import Json
 
 log = logging.getLogger(__name__)
+_kazoos = logging.getLogger(f"{__name__}.kazoo")
+_kazoos.setLevel(logging.ERROR)  # what its warnings are about is said here, once
 
 LABEL = "json.info_"
 CONNECT_SECONDS = 15.0
-SESSION_SECONDS = 10.0
 
 
 def parse_zk(url: str) -> tuple[str, str]:
@@ -31,26 +34,48 @@ def parse_zk(url: str) -> tuple[str, str]:
 
 
 class Contender:
-    """Stands for election from `stand` to `stop`; kazoo's threads hand their news to the loop."""
+    """Stands for election once, from `stand` to `stop`; kazoo's threads hand their news to the
+    loop. After an end of its session another must stand instead.
+    """
 
-    def __init__(self, url: str, info: Json, changed: Callable[[Json | None], None]) -> None:
-        """`changed` hears of each new leader's MasterInfo, and None where there is none."""
+    def __init__(
+        self,
+        url: str,
+        info: Json,
+        changed: Callable[[Json | None], None],
+        lost: Callable[[str], None],
+        session_seconds: float,
+    ) -> None:
+        """`changed` hears of each new leader's MasterInfo, and None where there is none; `lost`,
+        once the candidacy is over, hears why.
+        """
         self._hosts, self._path = parse_zk(url)
         self._info = info
         self._changed = changed
+        self._lost = lost
+        self._session_seconds = session_seconds
         self._client: KazooClient | None = None
+        self._silence: asyncio.TimerHandle | None = None
 
     async def stand(self) -> None:
         """Join the election. Raises OSError where ZooKeeper does not answer."""
         loop = asyncio.get_running_loop()
-        client = self._client = KazooClient(hosts=self._hosts, timeout=SESSION_SECONDS)
+        client = KazooClient(hosts=self._hosts, timeout=self._session_seconds, logger=_kazoos)
+        self._client = client
+
+        def tell(hear: Callable[[Any], None], news: Any) -> None:
+            """In a thread of kazoo's."""
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._told, client, hear, news)
 
         def seen(children: list[str]) -> None:
-            leader = self._leader(client, children)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._changed, leader)
+            try:
+                tell(self._changed, self._leader(client, children))
+            except KazooException as problem:  # the session is over, which is told as such
+                log.debug("who leads cannot be read: %r", problem)
 
         def join() -> None:
+            client.add_listener(partial(tell, self._state))
             client.start(CONNECT_SECONDS)
             client.ensure_path(self._path)
             data = json.dumps(self._info).encode()
@@ -60,25 +85,50 @@ class Contender:
         try:
             await asyncio.to_thread(join)
         except (KazooException, client.handler.timeout_exception) as problem:
-            raise OSError(f"ZooKeeper at {self._hosts}: {problem}") from problem
+            words = str(problem) or type(problem).__name__
+            raise OSError(f"ZooKeeper at {self._hosts}: {words}") from problem
+
+    def _told(self, client: KazooClient, hear: Callable[[Any], None], news: Any) -> None:
+        if client is self._client:  # not stopped meanwhile
+            hear(news)
+
+    def _state(self, state: str) -> None:
+        """A session that ZooKeeper has let expire is over, and so is, for us, one that cannot be
+        renewed for as long as it may last (`GroupProcess::timedout`).
+        """
+        if self._silence is not None:
+            self._silence.cancel()
+        if state == KazooState.LOST:
+            self._lost("its session with ZooKeeper has expired")
+        elif state == KazooState.SUSPENDED:
+            away = f"ZooKeeper has been away for {self._session_seconds:g} s"
+            later = asyncio.get_running_loop().call_later
+            self._silence = later(self._session_seconds, self._lost, away)
 
     def _leader(self, client: KazooClient, children: list[str]) -> Json | None:
-        """In a thread of kazoo's."""
+        """In a thread of kazoo's. Raises KazooException where it cannot be known."""
         for name in sorted(child for child in children if child.startswith(LABEL)):
             try:
-                data, _ = client.get(f"{self._path}/{name}")
+                data, _ = client.retry(client.get, f"{self._path}/{name}")
                 return dict(json.loads(data))
-            except (KazooException, ValueError) as problem:
-                log.info("%s is gone or makes no sense: %s", name, problem)
+            except NoNodeError:
+                log.debug("%s is gone", name)
+            except ValueError as problem:
+                log.warning("%s makes no sense: %s", name, problem)
         return None
 
     async def stop(self) -> None:
         """End the session, and so the candidacy."""
         client, self._client = self._client, None
+        if self._silence is not None:
+            self._silence.cancel()
         if client is not None:
             await asyncio.to_thread(_close, client)
 
 
 def _close(client: KazooClient) -> None:
-    client.stop()
-    client.close()
+    try:
+        client.stop()
+        client.close()
+    except KazooException as problem:  # the session ends by itself, later
+        log.warning("leaving ZooKeeper: %s", str(problem) or type(problem).__name__)

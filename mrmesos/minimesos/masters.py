@@ -1,9 +1,15 @@
-"""The masters of one minimesos: the one that leads, and standbys that send callers to it."""
+"""The masters of one minimesos: the one that leads, and standbys that send callers to it.
+
+A master that led and leads no more ends, and its supervisor starts it again, knowing nothing; one
+that did not lead stands again (`Master::detected`, `Master::lostCandidacy`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,67 +24,164 @@ from mrmesos.minimesos.routes import master_endpoints
 if TYPE_CHECKING:
     from mrmesos.minimesos.election import Contender
 
+log = logging.getLogger(__name__)
+
 OPEN_TO_ALL = ("/version", "/health")
 """What every master answers, leading or not."""
+FIRST_ELECTION_SECONDS = 30.0
+"""Until one of ours leads: others, of before, may have to expire."""
+PAUSE_SECONDS = 1.0
+"""Before a master that cannot listen or stand for election tries again."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Seat:
     """A master with its port and its candidacy."""
 
     master: Master
-    server: HttpServer
+    server: HttpServer | None = None
     contender: Contender | None = None
+    led: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)  # this candidacy
+    life: asyncio.Task[None] | None = None
 
 
 class Masters:
     """See the module. Without ZooKeeper there is one master, and it leads."""
 
     def __init__(
-        self, masters: Sequence[Master], zk: str, led_by: Callable[[Master], None]
+        self,
+        new_master: Callable[[], Master],
+        standbys: int,
+        zk: str,
+        led_by: Callable[[Master], None],
+        session_seconds: float = 10.0,
     ) -> None:
-        """The first leads at first; `led_by` is told when another is elected.
+        """`led_by` is told who leads, at first and whenever another is elected.
 
         Raises ValueError where several have no ZooKeeper to be elected by.
         """
-        if len(masters) > 1 and not zk:
+        if standbys and not zk:
             raise ValueError("standby masters need a ZooKeeper to be elected by")
-        self._masters = masters
+        self._new_master = new_master
         self._zk = zk
+        self._session_seconds = session_seconds
         self._led_by = led_by
-        self._leader: Master | None = masters[0]
-        self._seats: list[Seat] = []
+        self._leader: Master | None = None
+        self._elected = asyncio.Event()
+        self._seats = [Seat(new_master()) for _ in range(1 + standbys)]
+        self._host = ""
+        self._version: Json = {}
+
+    @property
+    def first(self) -> Master:
+        """The one that stands first."""
+        return self._seats[0].master
 
     async def start(self, host: str, port: int, ip: str, version: Json) -> int:
-        """Listen, and stand for election one after another; the first master's port."""
-        for master in self._masters:
-            endpoints = {
-                path: self._guard(master, path, endpoint)
-                for path, endpoint in master_endpoints(master, version).items()
-            }
-            seat = Seat(master, HttpServer(endpoints))
-            self._seats.append(seat)
-            taken = await seat.server.listen(host, 0 if len(self._seats) > 1 else port)
-            master.address = Address("localhost" if ip.startswith("127.") else ip, ip, taken)
-        if self._zk:
-            await self._stand()
+        """Listen, and stand for election one after another; the first master's port.
+
+        Returns once one of them leads. Raises OSError where ZooKeeper does not answer, or others
+        lead there.
+        """
+        self._host, self._version = host, version
+        for seat in self._seats:
+            seat.master.address = Address("localhost" if ip.startswith("127.") else ip, ip, 0)
+            await self._listen(seat, port)
+            port = 0
+        if not self._zk:
+            self._lead(self._seats[0])
+        else:
+            for seat in self._seats:
+                await self._stand(seat)
+                seat.life = asyncio.create_task(self._live(seat))
+            try:
+                await asyncio.wait_for(self._elected.wait(), FIRST_ELECTION_SECONDS)
+            except TimeoutError:
+                raise OSError(f"another master leads at {self._zk}") from None
         return self._seats[0].master.address.port
 
-    async def _stand(self) -> None:
+    async def _listen(self, seat: Seat, port: int) -> None:
+        endpoints = master_endpoints(seat.master, self._version).items()
+        guarded = {path: self._guard(seat.master, path, one) for path, one in endpoints}
+        seat.server = HttpServer(guarded)
+        seat.master.address.port = await seat.server.listen(self._host, port)
+
+    # -- candidacies --------------------------------------------------------------------------
+
+    async def _stand(self, seat: Seat) -> None:
         from mrmesos.minimesos.election import Contender  # kazoo: only those who need it wait
 
-        for seat in self._seats:
-            elected = partial(self._elected, seat)
-            seat.contender = Contender(self._zk, seat.master.info(), elected)
+        seat.over.clear()
+        seat.contender = Contender(
+            self._zk,
+            seat.master.info(),
+            partial(self._seen, seat),
+            partial(self._lost, seat),
+            self._session_seconds,
+        )
+        try:
             await seat.contender.stand()
+        except OSError:
+            await seat.contender.stop()
+            raise
 
-    def _elected(self, seat: Seat, leader: Json | None) -> None:
+    def _seen(self, seat: Seat, leader: Json | None) -> None:
         """One of the masters sees who leads. Each acts for itself only."""
-        if leader is None or seat not in self._seats or leader["id"] != seat.master.id:
+        if seat not in self._seats:
             return
+        if leader is not None and leader["id"] == seat.master.id:
+            self._lead(seat)
+        elif seat.led:
+            self._lost(seat, "nobody leads" if leader is None else f"{leader['id']} leads")
+
+    def _lead(self, seat: Seat) -> None:
         if self._leader is not seat.master:
-            self._leader = seat.master
+            seat.led, self._leader = True, seat.master
+            self._elected.set()
             self._led_by(seat.master)
+
+    def _lost(self, seat: Seat, why: str) -> None:
+        if seat.over.is_set():
+            return
+        what = "starts anew" if seat.led else "stands again"
+        log.warning("master %s %s: %s", seat.master.id, what, why)
+        seat.over.set()
+
+    async def _live(self, seat: Seat) -> None:
+        """One candidacy after another."""
+        while True:
+            await seat.over.wait()
+            if seat.contender is not None:
+                await seat.contender.stop()
+            while True:
+                try:
+                    if seat.led:
+                        await self._restart(seat)
+                    await self._stand(seat)
+                    break
+                except OSError as problem:
+                    log.warning("master %s: %s; trying again", seat.master.id, problem)
+                    await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _restart(self, seat: Seat) -> None:
+        """Another master on the same port: what the old one knew may be true no more."""
+        await self._end(seat)
+        address = seat.master.address
+        seat.master = self._new_master()
+        seat.master.address = address
+        await self._listen(seat, address.port)
+        seat.led = False
+
+    async def _end(self, seat: Seat) -> None:
+        if self._leader is seat.master:
+            self._leader = None
+        seat.master.stop()
+        if seat.server is not None:
+            await seat.server.close()
+        seat.master.stop()  # its schedulers are gone: they would be waited for
+
+    # -- what others see ----------------------------------------------------------------------
 
     def _guard(self, master: Master, path: str, endpoint: Endpoint) -> Endpoint:
         """Redirect what only a leader answers (`Master::Http::redirect`)."""
@@ -95,25 +198,29 @@ class Masters:
         return guarded
 
     @property
-    def server(self) -> HttpServer:
+    def server(self) -> HttpServer | None:
         """The leader's."""
-        return next(seat.server for seat in self._seats if seat.master is self._leader)
+        return next((one.server for one in self._seats if one.master is self._leader), None)
 
-    async def kill_leader(self) -> None:
-        """The leader's port and session end at once."""
-        seat = next(seat for seat in self._seats if seat.master is self._leader)
+    async def kill_leader(self) -> bool:
+        """The leader's port and session end at once, for good. False while nobody leads."""
+        seat = next((seat for seat in self._seats if seat.master is self._leader), None)
+        if seat is None:
+            return False
         self._seats.remove(seat)
-        self._leader = None
-        await seat.server.close()
-        seat.master.stop()
+        await self._leave(seat)
+        return True
+
+    async def _leave(self, seat: Seat) -> None:
+        if seat.life is not None:
+            seat.life.cancel()
+            await asyncio.wait([seat.life])
+        await self._end(seat)
         if seat.contender is not None:
             await seat.contender.stop()
 
     async def stop(self) -> None:
         """End all of them."""
-        for seat in self._seats:
-            seat.master.stop()
-            if seat.contender is not None:
-                await seat.contender.stop()
-            await seat.server.close()
-        self._seats.clear()
+        seats, self._seats = self._seats, []
+        for seat in seats:
+            await self._leave(seat)

@@ -55,6 +55,7 @@ class MiniMesosConfig:
     max_sandboxes: int = 200
     remove_work_dir: bool = False  # at the end, however it comes
     zk: str = ""  # zk://host:port,…/path: masters stand for election there
+    zk_session_timeout: float = 10.0
     standbys: int = 0  # masters beside the first, with zk
     agent_reregister_seconds: float = 0.5  # until agents find a new leader
     agent_reregister_timeout: float = 600.0  # then an agent that has not come back is given up
@@ -81,9 +82,10 @@ class MiniMesos:
     def __init__(self, config: MiniMesosConfig) -> None:
         self.config = config
         self.clock = LoopClock()
-        self.master = self._new_master()
-        standbys = [self._new_master() for _ in range(config.standbys)]
-        self.masters = Masters([self.master, *standbys], config.zk, self._led_by)
+        self.masters = Masters(
+            self._new_master, config.standbys, config.zk, self._led_by, config.zk_session_timeout
+        )
+        self.master = self.masters.first  # leads, or led last
         self.containers = Containers(config.max_sandboxes)
         self.agents: list[Agent] = []
         self.url = ""
@@ -98,7 +100,6 @@ class MiniMesos:
         self.containers.open(config.work_dir if config.remove_work_dir else None)
         ip = _ip(config.host)
         port = await self.masters.start(config.host, config.port, ip, self._version)
-        self.master.start()
         for spec in config.agents:
             await self.add_agent(spec)
         self.url = f"http://{ip}:{port}"
@@ -190,9 +191,12 @@ class MiniMesos:
         if agent in self.agents and agent.id not in self._silent:
             failover.join(self.master, agent)
 
-    async def kill_master(self) -> None:
-        """End the leading master, as if its process had been killed; a standby takes over."""
-        await self.masters.kill_leader()
+    async def kill_master(self) -> bool:
+        """End the leading master, as if its process had been killed; a standby takes over.
+
+        False, and nothing, while none leads.
+        """
+        return await self.masters.kill_leader()
 
     def _new_master(self) -> Master:
         config = self.config
@@ -208,9 +212,10 @@ class MiniMesos:
         )
 
     def _led_by(self, master: Master) -> None:
-        """Another master was elected: agents find it after a moment."""
+        """A master was elected: the agents of the one before find it after a moment."""
         old, self.master = self.master, master
-        failover.recover(master, old)
+        if old is not master:
+            failover.recover(master, old)
         master.start()
         for agent in self.agents:
             self.clock.after(self.config.agent_reregister_seconds, partial(self._join, agent))

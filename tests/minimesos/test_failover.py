@@ -7,17 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kazoo.client import KazooClient
 
 from mrmesos.minimesos import failover, partition, subscription
 from mrmesos.minimesos.allocator import Allocator
 from mrmesos.minimesos.election import parse_zk
 from mrmesos.minimesos.master import Master
-from mrmesos.minimesos.masters import Masters
+from mrmesos.minimesos.masters import Masters, Seat
 from mrmesos.minimesos.server import AgentSpec
 from tests.minimesos.cluster import Cluster, Json, Scheduler, command_task, get_json, wait_for
 from tests.minimesos.fakes import FakeStream
 from tests.minimesos.test_partition import Scene
-from tests.zookeeper import zookeeper
+from tests.zookeeper import zookeeper, zookeeper_process
+
+INFO: Json = {
+    "user": "root",
+    "name": "test",
+    "checkpoint": True,
+    "failover_timeout": 60,
+    "capabilities": [{"type": "PARTITION_AWARE"}],
+}
 
 
 @pytest.fixture
@@ -36,6 +45,26 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def seats(cluster: Cluster) -> list[str]:
     """The addresses of all masters that listen."""
     return [seat.master.address.authority for seat in cluster.mesos.masters._seats]
+
+
+def seat_of(cluster: Cluster, master: Master) -> Seat:
+    return next(seat for seat in cluster.mesos.masters._seats if seat.master is master)
+
+
+def client_of(seat: Seat) -> KazooClient:
+    assert seat.contender is not None
+    return seat.contender._client
+
+
+def expire(seat: Seat) -> None:
+    """End a master's session, as another that has its id and password may."""
+    client = client_of(seat)
+    other = KazooClient(
+        hosts=client.hosts[0][0] + f":{client.hosts[0][1]}", client_id=client.client_id
+    )
+    other.start()
+    other.stop()
+    other.close()
 
 
 @pytest.mark.slow
@@ -77,13 +106,90 @@ def test_a_standby_takes_over_with_all_that_runs(cluster: Cluster) -> None:
     again.call("TEARDOWN")
 
 
-INFO: Json = {
-    "user": "root",
-    "name": "test",
-    "checkpoint": True,
-    "failover_timeout": 60,
-    "capabilities": [{"type": "PARTITION_AWARE"}],
-}
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["session expires", "node is removed"])
+def test_a_leader_that_is_none_any_more_starts_anew(cluster: Cluster, how: str) -> None:
+    first, second = seats(cluster)
+    mesos = cluster.mesos
+    old = mesos.master
+    scheduler = Scheduler(first, **INFO).start()
+    offer = scheduler.offers()[0]
+    scheduler.accept([offer], [command_task("t1", offer, "sleep 600", cpus=0.5)])
+    scheduler.update("t1", "TASK_RUNNING")
+
+    for leads, follows in ((second, first), (first, second)):
+        seat = seat_of(cluster, mesos.master)
+        was = seat.master
+        if how == "session expires":
+            expire(seat)
+        else:
+            client = client_of(seat)
+            client.delete("/mesos/" + min(client.get_children("/mesos")))
+        wait_for(lambda: mesos.master.address.authority == leads)  # noqa: B023  (at once)
+        wait_for(lambda: seat.master is not was and seat.server is not None)  # noqa: B023
+        wait_for(lambda: redirect(follows) == leads)  # noqa: B023
+        assert not was.agents
+        assert not seat.master.frameworks
+        wait_for(lambda: "t1" in tasks(mesos.master))
+    assert mesos.master.id != old.id
+    wait_for(lambda: scheduler.closed)
+    again = Scheduler(first, scheduler.id, **INFO)
+    again.subscribe()
+    again.wait("SUBSCRIBED")
+    again.call("KILL", kill={"task_id": {"value": "t1"}})
+    again.update("t1", "TASK_KILLED")
+    again.call("TEARDOWN")
+
+
+@pytest.mark.slow
+def test_a_standby_whose_session_expires_stands_again(cluster: Cluster) -> None:
+    mesos = cluster.mesos
+    (standby,) = [seat for seat in mesos.masters._seats if seat.master is not mesos.master]
+    was, contender = standby.master, standby.contender
+    expire(standby)
+    wait_for(lambda: standby.contender is not contender and not standby.over.is_set())
+    assert cluster.run(mesos.kill_master())
+    wait_for(lambda: mesos.master is was)
+    wait_for(lambda: len(was.agents) == 1)
+    assert seats(cluster) == [was.address.authority]
+
+
+@pytest.mark.slow
+def test_masters_that_lose_their_zookeeper_lead_no_more(tmp_path: Path) -> None:
+    with zookeeper_process(tmp_path / "zk") as server:
+        spec = AgentSpec(resources="cpus:2;mem:512")
+        zk = f"zk://{server.address}/mesos"
+        cluster = Cluster(tmp_path / "work", spec, zk=zk, standbys=1, zk_session_timeout=1.0)
+        mesos = cluster.mesos
+        try:
+            was = mesos.master
+            agent_id = next(iter(was.agents))
+            server.kill()
+            wait_for(lambda: mesos.masters.server is None)
+            assert not cluster.run(mesos.kill_master())
+            server.restart()
+            wait_for(lambda: mesos.masters.server is not None)
+            assert mesos.master is not was
+            wait_for(lambda: agent_id in mesos.master.agents)
+        finally:
+            cluster.stop()
+
+
+def redirect(address: str) -> str:
+    """To where a master sends callers, or nothing."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    try:
+        connection.request("GET", "/state")
+        location = connection.getresponse().headers.get("Location", "")
+    except OSError:
+        return ""
+    finally:
+        connection.close()
+    return location.removeprefix("//").partition("/")[0].replace("localhost", "127.0.0.1")
+
+
+def tasks(master: Master) -> set[str]:
+    return {name for framework in list(master.frameworks.values()) for name in framework.tasks}
 
 
 @pytest.mark.parametrize("how", ["restarting", "out of sight", "lost", "gone"])
@@ -151,9 +257,8 @@ def test_an_agent_that_does_not_come_to_a_new_master_is_given_up() -> None:
 
 
 def test_several_masters_without_a_zookeeper_are_refused() -> None:
-    master = Scene().master
     with pytest.raises(ValueError, match="ZooKeeper"):
-        Masters([master, master], "", lambda _: None)
+        Masters(lambda: Scene().master, 1, "", lambda _: None)
 
 
 def test_names_of_zookeepers() -> None:
