@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     _Bytes = npt.NDArray[np.uint8]
     _Mask = npt.NDArray[np.bool_]
 
+_JOINED_MAX = 1 << 30  # bytes of text and offsets: joined, they are fewer than a kernel's 2 GiB
+
 # White space beyond ASCII as `str.isspace` has it, in UTF-8: by its first bytes, the last ones.
 _WIDE_SPACES: dict[bytes, tuple[int, ...]] = {
     b"\xc2": (0x85, 0xA0),
@@ -26,36 +28,39 @@ def words(column: pa.Array) -> pa.Array:
     """The words of all texts of a column, one after another; None has none.
 
     What white space is between words is what it is to `str.split` where the column is text, and to
-    `bytes.split` where it is bytes. Of the words of a gigabyte, each costs some 30 ns.
+    `bytes.split` where it is bytes. Of the words of a gigabyte, each costs some 25 ns.
     """
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     kind = pa.string() if is_text else pa.binary()
     column = column.drop_null().cast(kind)
     if not len(column):
         return column
-    offsets = np.frombuffer(column.buffers()[1], np.int32, len(column) + 1, column.offset * 4)
-    first, end = int(offsets[0]), int(offsets[-1])
+    if column.nbytes >= _JOINED_MAX and len(column) > 1:
+        half = len(column) // 2
+        return pa.concat_arrays([words(column.slice(0, half)), words(column.slice(half))])
+    # With a newline between texts no word reaches from one into the next.
+    if len(column) > 1:
+        every = pa.ListArray.from_arrays(pa.array([0, len(column)], pa.int32()), column)
+        column = pc.binary_join(every, pa.scalar(b"\n").cast(kind))
+    first, end = np.frombuffer(column.buffers()[1], np.int32, 2, column.offset * 4).tolist()
     if first == end:
         return column.slice(0, 0)
     data = np.frombuffer(column.buffers()[2], np.uint8, end - first, first)
-    begins = np.zeros(len(data) + 1, np.bool_)  # where a text does, or the one before it ends
-    begins[offsets - first] = True
-    inside = ~_white_space(data, is_text)
-    starts = np.flatnonzero(inside[1:] & (begins[1:-1] | ~inside[:-1])) + 1
-    ends = np.flatnonzero(inside[:-1] & (begins[1:-1] | ~inside[1:])) + 1
-    if inside[0]:
-        starts = np.insert(starts, 0, 0)
-    if inside[-1]:
-        ends = np.append(ends, len(data))
+    space = _white_space(data, is_text)
+    edges = np.empty(len(data) + 1, np.bool_)  # where a word begins or has ended, in turn
+    edges[0], edges[-1] = not space[0], not space[-1]
+    np.not_equal(space[1:], space[:-1], out=edges[1:-1])
+    found = np.flatnonzero(edges)
     # Words and what is between them, in turn: Arrow picks the words in one pass over the text.
-    bounds = np.empty(2 * len(starts) + 1, np.int32)
-    bounds[0:-1:2], bounds[1::2], bounds[-1] = starts, ends, len(data)
+    bounds = np.empty(len(found) + 1, np.int32)
+    bounds[:-1], bounds[-1] = found, len(data)
     buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
-    pieces = pa.Array.from_buffers(kind, 2 * len(starts), buffers)
-    return pieces.take(pa.array(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
+    pieces = pa.Array.from_buffers(kind, len(found), buffers)
+    return pieces.take(pa.array(np.arange(0, len(found), 2, dtype=np.int32)))
 
 
 def _white_space(data: _Bytes, is_text: bool) -> _Mask:
