@@ -4,6 +4,10 @@ After Hadoop's JobInProgress.addTrackerTaskFailure and JobTracker.FaultyTrackers
 job avoided counts as faulty only once that job has succeeded, so a job whose own code is bad
 condemns nobody. Faults are forgiven one by one. Neither way is more than a third of the hosts
 given up that would do: where everything fails, it is not the hosts.
+
+Mesos tells of agents that are lost, but to a framework that is there to hear it, and lists none. So
+who waits for long goes by what is in sight: while work waits every agent with room is offered again
+within seconds, and one that was not all that time is gone or full, and helps as little either way.
 """
 
 from __future__ import annotations
@@ -12,12 +16,15 @@ from dataclasses import dataclass
 
 from mrmesos.jobtracker.cluster import Agent
 from mrmesos.jobtracker.job import JobInProgress
+from mrmesos.jobtracker.pending import AVOID_SECONDS
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 
 HOSTS_NAMED = 5
+LOOK_SECONDS = 15.0
+_EVER = float("-inf")
 
 
 @dataclass(slots=True)
@@ -31,14 +38,20 @@ class Faults:
     until: float = 0.0
 
 
-def _hosts_of(st: State, job: JobInProgress) -> set[str]:
-    """The hosts that could run all its tasks, were it not for failures."""
+def _in_sight(agent: Agent, since: float) -> bool:
+    return agent.tracker is not None or agent.seen >= since
+
+
+def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
+    """The hosts in sight that could run all its tasks, were it not for failures."""
     agents, demand = st.cluster.agents.values(), job.settings.demand
     kinds = [kind for kind in TaskKind if job.tasks(kind)]
     return {
         agent.hostname
         for agent in agents
-        if demand.suits(agent) and all(job.fits(kind, agent) for kind in kinds)
+        if _in_sight(agent, since)
+        and demand.suits(agent)
+        and all(job.fits(kind, agent) for kind in kinds)
     }
 
 
@@ -91,17 +104,35 @@ def tick(st: State) -> None:
             faults.since += st.settings.forgive
         if not faults.count:
             del st.faults[host]
-    if st.faults_checked == st.cluster.losses:
+    waiting = []
+    if st.now - st.faults_looked >= LOOK_SECONDS:
+        waiting = [job for job in st.jobs.values() if _waits_long(st, job)]
+    if st.faults_checked == st.cluster.losses and not waiting:
         return
-    st.faults_checked = st.cluster.losses
+    st.faults_checked, st.faults_looked = st.cluster.losses, st.now
+    _use_again(st, waiting)
+
+
+def _waits_long(st: State, job: JobInProgress) -> bool:
+    """As long as a task waits for a host where it has not failed yet."""
+    return job.idle_since is not None and st.now - job.idle_since >= AVOID_SECONDS
+
+
+def _use_again(st: State, waiting: list[JobInProgress]) -> None:
+    """The hosts that are too many to be avoided."""
+    since = st.now - AVOID_SECONDS
     avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
-    for host in _too_many(avoided, st.cluster.hostnames()):
+    missed = any(not _hosts_of(st, job, since).isdisjoint(avoided) for job in waiting)
+    agents = st.cluster.agents.values()
+    known = {a.hostname for a in agents if _in_sight(a, since if missed else _EVER)}
+    for host in _too_many(avoided, known):
         st.faults[host].until = 0.0
         for agent in st.cluster.hosts[host]:
             agent.avoid_until = 0.0
     for job in st.jobs.values():
         if job.shuns and job.state is JobState.RUNNING:
-            for host in _too_many(list(job.shuns), _hosts_of(st, job)):
+            known = _hosts_of(st, job, since if _waits_long(st, job) else _EVER)
+            for host in _too_many(list(job.shuns), known):
                 st.index.forgive(job, host)
 
 

@@ -62,6 +62,8 @@ class State:
     """Hosts on which jobs fared badly (blacklist.py)."""
     faults_checked: int = 0
     """After which losses in the cluster was looked whether too many hosts are avoided; -1: look."""
+    faults_looked: float = float("-inf")
+    """When was last looked on behalf of jobs that wait."""
     # --- Recovery
     life: int = 0
     """How many JobTrackers there were before this one, on the same journal."""

@@ -105,6 +105,31 @@ def test_hosts_are_used_again_where_the_others_are_gone() -> None:
     assert started(hands.offer("a")) == ["m5"]
 
 
+def test_hosts_whose_loss_was_never_told_are_waited_for_no_longer_than_others_by_a_task() -> None:
+    """Where Mesos lost them while we were not connected."""
+    hands, job = failing_on_a()
+    for name in ("m3", "m4"):
+        assert started(hands.end(long(job, name))) == []
+    waited = 0.0
+    while not (found := started(hands.offer("a"))):
+        hands.later(5.0)
+        waited += 5.0
+        assert waited <= AVOID_SECONDS + 30.0, "as b and c offer nothing, a will have to do"
+    assert found == ["m0.1"]
+    assert waited >= AVOID_SECONDS
+
+
+def test_a_job_that_waits_goes_by_the_hosts_that_offer_something() -> None:
+    hands, job = failing_on_a()
+    for name in ("m3", "m4"):
+        assert started(hands.end(long(job, name))) == []
+    for _ in range(int(AVOID_SECONDS / 5) + 12):
+        hands.later(5.0)
+        assert started(hands.offer("a")) == []
+        for name in "bcd":
+            assert started(hands.offer(name, mem=256)) == [], "too small at present"
+
+
 def test_a_host_that_comes_back_to_a_smaller_cluster_is_used_again() -> None:
     hands, _ = failing_on_a()
     hands.do(ev.AgentLost("a"))
