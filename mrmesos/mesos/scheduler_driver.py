@@ -7,13 +7,17 @@ import base64
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
+from mrmesos.mesos.adapter import SchedulerAdapter
 from mrmesos.mesos.callbacks import Json, OnFatal, SchedulerCallbacks
 from mrmesos.mesos.calls import CallChannel, host_and_port
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
 from mrmesos.mesos.event_loop import Backoff, SubscriptionLoop
 from mrmesos.mesos.pymesos_import import MesosSchedulerDriver
+
+if TYPE_CHECKING:
+    from mrmesos.mesos.detection import LeaderDetector
 
 __all__ = ["SchedulerDriver", "parse_master"]
 
@@ -72,8 +76,11 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
       there was no SHUTDOWN, no `suppressed_roles` and no UPDATE_FRAMEWORK;
     - GPU_RESOURCES was always claimed and 100 s of failover_timeout assumed: `framework`;
     - `http://host:port` was not understood, GET /version blocked `start()` and each change of
-      master, and a redirect was followed for good: `start`, `change_master`, `_lost`.
+      master, and a redirect was followed for good: `start`, `change_master`, `_lost`;
+    - of a ZooKeeper that knows no leader nothing was said: `LeaderDetector`.
     """
+
+    detector: LeaderDetector | None
 
     def __init__(
         self,
@@ -116,7 +123,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         if "failover_timeout" not in framework_info:
             raise ValueError("framework_info does not say its failover_timeout (0 for none)")
         super().__init__(
-            _Adapter(callbacks),
+            SchedulerAdapter(callbacks),
             dict(framework_info),
             parse_master(master),
             implicit_acknowledgements=implicit_acknowledgements,
@@ -151,17 +158,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         if not self.master_uri.startswith("zk://"):
             self.change_master(self.master_uri)
             return
-        from pymesos.detector import MasterDetector
+        from mrmesos.mesos.detection import LeaderDetector  # only those who need kazoo wait
 
-        self.detector = MasterDetector(self.master_uri.removeprefix("zk://"), self)
+        self.detector = LeaderDetector(self.master_uri, self.change_master)
         try:
             self.detector.start()
-            if not self.detector.zk.exists("/"):
-                # pymesos would watch a path that is not there, without an end or a word.
-                raise MesosUnreachable("there is no such path")
-        except Exception as problem:
+        except MesosUnreachable:
             self.abort()
-            raise MesosUnreachable(f"{self.master_uri}: {problem}") from problem
+            raise
 
     def stop(self, failover: bool = False) -> None:
         """Stop; without `failover` tell the master to end the framework with all its tasks.
@@ -366,34 +370,3 @@ def _ids(values: Sequence[str]) -> list[Json]:
     if isinstance(values, str):
         raise TypeError("offer_ids is a sequence of ids, not one id")
     return [{"value": value} for value in values]
-
-
-class _Adapter:
-    """pymesos' callback names to ours, for the events that pymesos itself dispatches."""
-
-    def __init__(self, callbacks: SchedulerCallbacks) -> None:
-        self._callbacks = callbacks
-
-    def resourceOffers(self, _driver: Any, offers: list[Json]) -> None:
-        self._callbacks.offers(offers)
-
-    def offerRescinded(self, _driver: Any, offer_id: Json) -> None:
-        self._callbacks.rescinded(offer_id["value"])
-
-    def statusUpdate(self, _driver: Any, status: Json) -> None:
-        self._callbacks.status_update(status)
-
-    def frameworkMessage(self, _driver: Any, executor: Json, agent: Json, data: str) -> None:
-        self._callbacks.framework_message(executor["value"], agent["value"], base64.b64decode(data))
-
-    def processHeartBeat(self, _driver: Any) -> None:
-        """The loop has noted that bytes came; nobody else needs to know."""
-
-    def inverseOffers(self, _driver: Any, offers: list[Json]) -> None:
-        self._callbacks.inverse_offers(offers)
-
-    def inverseOfferRescinded(self, _driver: Any, offer_id: Json) -> None:
-        self._callbacks.inverse_offer_rescinded(offer_id["value"])
-
-    def operationStatusUpdate(self, _driver: Any, status: Json) -> None:
-        logger.info("operation status: %s", status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ import pytest
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 from mrmesos.mesos.event_loop import Backoff
-from mrmesos.mesos.scheduler_driver import SchedulerDriver, parse_master
+from mrmesos.mesos.scheduler_driver import parse_master
 from tests.mesos.recorder import FRAMEWORK, Recorder, Start, make, offers
 from tests.mesos.scripted import Request, Server, wait_for
 
@@ -392,57 +391,6 @@ def test_names_of_masters(given: str, used: str) -> None:
 def test_names_that_are_none(given: str) -> None:
     with pytest.raises(ValueError):
         parse_master(given)
-
-
-def test_zookeeper_names_the_leader(
-    server: Server, running: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """pymesos' detector reads the node "json.info_…"; here without a ZooKeeper."""
-    import pymesos.detector
-
-    class Detector:
-        path_exists = True
-
-        def __init__(self, uri: str, agent: SchedulerDriver) -> None:
-            self.uri, self.agent, self.stopped, self.zk = uri, agent, False, self
-
-        def start(self) -> None:
-            address = {"ip": "127.0.0.1", "port": server.port}
-            if self.path_exists:
-                self.agent.onNewMasterDetectedMessage(json.dumps({"address": address}).encode())
-
-        def exists(self, path: str) -> bool:
-            return self.path_exists
-
-        def stop(self) -> None:
-            self.stopped = True
-
-    monkeypatch.setattr(pymesos.detector, "MasterDetector", Detector)
-    heard = Recorder()
-    driver = SchedulerDriver(heard, FRAMEWORK, "zk://h1:2181,h2:2181/mesos")
-    running(driver)
-    wait_for(lambda: heard.of("registered"))
-    detector = driver.detector
-    assert detector.uri == "h1:2181,h2:2181/mesos"
-    driver.onNoMasterDetectedMessage()
-    wait_for(lambda: heard.of("disconnected"))
-    driver.stop(failover=True)
-    assert detector.stopped
-    Detector.path_exists = False
-    elsewhere = SchedulerDriver(heard, FRAMEWORK, "zk://h1:2181/typo")
-    with pytest.raises(MesosUnreachable, match="no such path"):
-        elsewhere.start()
-    assert elsewhere.join(10)
-
-
-def test_an_unreachable_zookeeper_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    import kazoo.client
-
-    monkeypatch.setattr(kazoo.client.KazooClient.start, "__defaults__", (0.3,))
-    driver = SchedulerDriver(Recorder(), FRAMEWORK, "zk://127.0.0.1:1/mesos")
-    with pytest.raises(MesosUnreachable, match=r"zk://127\.0\.0\.1:1/mesos"):
-        driver.start()
-    assert driver.join(10)
 
 
 # A frozen master.

@@ -1,0 +1,109 @@
+"""Who leads, by ZooKeeper: what pymesos' detector does, without its faults.
+
+Those were: nothing was said while no master led; of a leader that went while it was looked at
+there came a traceback, and no further word of that node; any node was taken for a master's; the
+levels of kazoo's loggers were set for the whole process, yet each attempt of it logged a line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import KazooException, NoNodeError
+from kazoo.recipe.watchers import ChildrenWatch
+
+from mrmesos.mesos.errors import MesosUnreachable
+
+__all__ = ["LeaderDetector"]
+
+logger = logging.getLogger(__name__)
+_kazoos = logging.getLogger(f"{__name__}.kazoo")
+_kazoos.setLevel(logging.ERROR)  # what its warnings are about is said here, once
+
+LABEL = "json.info_"
+"""Of the nodes by which masters stand for election; the lowest leads (Mesos' `contender`)."""
+SESSION_SECONDS = 10.0
+CONNECT_SECONDS = 15.0
+
+
+class LeaderDetector:
+    """Watches an election from `start` to `stop`; kazoo's threads call `changed`."""
+
+    def __init__(self, url: str, changed: Callable[[str | None], None]) -> None:
+        """`changed` hears of each new leader's host:port, and None when there is none.
+
+        Args:
+            url: zk://host:port,…/path
+            changed: must not wait, nor raise.
+        """
+        self.url = url
+        self._changed = changed
+        hosts, _, path = url.removeprefix("zk://").partition("/")
+        self._path = f"/{path.strip('/')}"
+        self._zk = KazooClient(hosts=hosts, timeout=SESSION_SECONDS, logger=_kazoos)
+        self._leader: str | None = None
+        self._none_leads = False  # and that was said
+        self._away = False  # ZooKeeper is
+
+    def start(self) -> None:
+        """Connect, and tell who leads now. Raises MesosUnreachable."""
+        try:
+            self._zk.start(CONNECT_SECONDS)
+            self._zk.add_listener(self._state)
+            if not self._zk.exists(self._path):
+                # kazoo's watch would end without a word
+                raise MesosUnreachable(f"{self.url}: there is no such path")
+            ChildrenWatch(self._zk, self._path, self._seen)
+        except (KazooException, self._zk.handler.timeout_exception) as problem:
+            words = str(problem) or type(problem).__name__
+            raise MesosUnreachable(f"{self.url}: {words}") from problem
+
+    def stop(self) -> None:
+        """Hear no more of it."""
+        self._zk.remove_listener(self._state)
+        try:
+            self._zk.stop()
+            self._zk.close()
+        except KazooException as problem:  # its threads are daemons
+            logger.info("leaving ZooKeeper: %r", problem)
+
+    # In kazoo's threads.
+
+    def _seen(self, children: list[str]) -> None:
+        try:
+            leader = self._read(children)
+        except KazooException as problem:
+            logger.warning("%s: who leads cannot be read: %r", self.url, problem)
+            return
+        if leader is None and not self._none_leads:
+            logger.warning("no Mesos master leads at %s; waiting", self.url)
+        elif leader is not None and leader != self._leader:
+            logger.info("the Mesos master at %s leads", leader)
+        self._none_leads = leader is None
+        if leader is None or leader != self._leader:
+            self._leader = leader
+            self._changed(leader)
+
+    def _read(self, children: list[str]) -> str | None:
+        for name in sorted(child for child in children if child.startswith(LABEL)):
+            try:
+                data, _ = self._zk.retry(self._zk.get, f"{self._path}/{name}")
+                address = json.loads(data)["address"]
+                return f"{address['ip']}:{address['port']}"
+            except NoNodeError:
+                continue  # it has gone since; of the next listing we hear as well
+            except (ValueError, KeyError, TypeError) as problem:
+                logger.warning("%s: %s is no master's: %r", self.url, name, problem)
+        return None
+
+    def _state(self, state: str) -> None:
+        if state == KazooState.CONNECTED:
+            if self._away:
+                logger.warning("ZooKeeper at %s is back", self.url)
+            self._away = False
+        elif not self._away:
+            logger.warning("ZooKeeper at %s is away; Mesos' master may change unseen", self.url)
+            self._away = True
