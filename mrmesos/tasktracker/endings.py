@@ -6,7 +6,6 @@ import signal
 
 import msgspec
 
-from mrmesos.tasktracker.limits import MAX_PARTITIONS_TOLD
 from mrmesos.tasktracker.messages import Done
 from mrmesos.tasktracker.state import Limits, Run, Verdict
 from mrmesos.wire.task import (
@@ -102,7 +101,6 @@ def report(
     if peak_bytes:
         names = counters.setdefault("task", {})
         names["PHYSICAL_MEMORY_BYTES"] = max(peak_bytes, names.get("PHYSICAL_MEMORY_BYTES", 0))
-    sizes = done.partition_bytes if done else []
     error = outcome.error
     if error is None and outcome.state is AttemptState.FAILED:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="the attempt failed without a reason")
@@ -125,7 +123,6 @@ def report(
         started=run.begun,
         ended=now,
         counters=counters,
-        partition_bytes=sizes if len(sizes) <= MAX_PARTITIONS_TOLD else [],
         error=error,
         fetch_failed=done.fetch_failed if done else [],
         log_tail=log_tail,

@@ -16,7 +16,7 @@ from mrmesos.io.hash_fold import Hashed, HashFold
 from mrmesos.io.partition import partition_of
 from mrmesos.io.schema import MAX_KERNEL_BYTES
 from mrmesos.io.unsorted import UnsortedWriter
-from mrmesos.tasktracker.map_output import Partition, Written, in_place, remove_output
+from mrmesos.tasktracker.map_output import Partition, in_place, remove_output
 from mrmesos.tasktracker.records import Groups, Pair
 
 
@@ -85,16 +85,14 @@ class AggregateSink:
             return partition_of(folded.hashes, self._num_partitions)
         return self._partition(folded.batch)
 
-    def finish(self) -> Written:
+    def finish(self) -> dict[str, int]:
         """See MapSink."""
         self._write_run()
-        written = in_place(self._writer.finish(), self._work_dir)
-        written.counters.update(
-            MAP_OUTPUT_BYTES=self._taken_bytes,
-            COMBINE_INPUT_RECORDS=self._taken,
-            COMBINE_OUTPUT_RECORDS=self._given,
-        )
-        return written
+        return in_place(self._writer.finish(), self._work_dir) | {
+            "MAP_OUTPUT_BYTES": self._taken_bytes,
+            "COMBINE_INPUT_RECORDS": self._taken,
+            "COMBINE_OUTPUT_RECORDS": self._given,
+        }
 
     def abort(self) -> None:
         """See MapSink."""

@@ -16,10 +16,6 @@ MAX_STATUS_CHARS = 200
 MAX_POSITION_CHARS = 2_000
 MAX_FETCH_FAILED = 1_000
 """Map outputs that one message names as not to be had; more come once these are dealt with."""
-MAX_PARTITIONS_TOLD = 10_000
-"""Beyond so many reduces the sizes of a map's partitions are not told: they would fill heartbeats
-that nobody waits for.
-"""
 REPORTS_PER_HEARTBEAT = 50
 """The others follow with the next heartbeat, which goes out when this one was answered."""
 

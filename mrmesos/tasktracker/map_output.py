@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,11 @@ Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
 """The partition of each record of a batch that has its sort column."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a sink has written: counters of the group `task`, bytes of each partition."""
-
-    counters: dict[str, int]
-    partition_bytes: list[int] = field(default_factory=list)
-
-
-def in_place(output: MapOutput, work_dir: Path) -> Written:
-    """The output's files under the names by which they are served."""
+def in_place(output: MapOutput, work_dir: Path) -> dict[str, int]:
+    """The output's files get the names by which they are served; its counters, of group `task`."""
     output.data_path.replace(work_dir / OUTPUT_FILE)
     output.index_path.replace(work_dir / INDEX_FILE)
-    return Written(dict(output.counters), [segment.length for segment in output.index.segments])
+    return dict(output.counters)
 
 
 def remove_output(work_dir: Path) -> None:

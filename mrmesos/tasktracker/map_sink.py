@@ -28,7 +28,7 @@ from mrmesos.io.sortbuffer import MapOutputWriter
 from mrmesos.io.sortkey import with_sort_column
 from mrmesos.tasktracker.combine import Combiner, make_combiner
 from mrmesos.tasktracker.hash_aggregate import AggregateSink, hashed_aggregate
-from mrmesos.tasktracker.map_output import Partition, Written, in_place, remove_output
+from mrmesos.tasktracker.map_output import Partition, in_place, remove_output
 from mrmesos.tasktracker.progress import resident_bytes
 from mrmesos.tasktracker.records import MAX_PAIRS, Groups, Pair, RecordContext, told_apart_by_value
 from mrmesos.tasktracker.user_code import TaskError, describe, make_task, shorten, wrong_use
@@ -69,8 +69,8 @@ class MapSink(Protocol):
         Raises RecordTypeError.
         """
 
-    def finish(self) -> Written:
-        """Sort, merge, close what is to be closed."""
+    def finish(self) -> dict[str, int]:
+        """Sort, merge, close what is to be closed; counters of the group `task`."""
 
     def abort(self) -> None:
         """Remove what was written."""
@@ -244,19 +244,18 @@ class ShuffleSink:
             prepared = with_sort_column(batch)
             self._writer.write(self._grouping.composed(prepared), self._partition(prepared))
 
-    def finish(self) -> Written:
+    def finish(self) -> dict[str, int]:
         """See MapSink."""
         self._flush_groups()
         self._flush()
-        written = in_place(self._writer.finish(), self._work_dir)
-        counters = written.counters
+        counters = in_place(self._writer.finish(), self._work_dir)
         if self._combiner is not None:
             self._combiner.close()
             taken, given = self._combiner.records
             for name, more in (("INPUT", taken), ("OUTPUT", given)):
                 name = f"COMBINE_{name}_RECORDS"
                 counters[name] = counters.get(name, 0) + more
-        return written
+        return counters
 
     def abort(self) -> None:
         """See MapSink."""
@@ -315,10 +314,10 @@ class OutputSink:
         """See MapSink."""
         raise NotImplementedError("a map-only job does not group")
 
-    def finish(self) -> Written:
+    def finish(self) -> dict[str, int]:
         """See MapSink."""
         _, nbytes = self._writer.close()
-        return Written({"BYTES_WRITTEN": nbytes})
+        return {"BYTES_WRITTEN": nbytes}
 
     def abort(self) -> None:
         """See MapSink."""

@@ -6,7 +6,7 @@ A plain function of explicit inputs: no process, channel or network is needed to
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -36,10 +36,9 @@ from mrmesos.wire.task import Attempt, MapTask
 
 @dataclass(frozen=True, slots=True)
 class MapResult:
-    """A finished map. `partition_bytes` is empty for a map-only job, whose output is in place."""
+    """A finished map, whose output is in place."""
 
     counters: Counters
-    partition_bytes: list[int] = field(default_factory=list)
 
 
 def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path) -> TaskFacts:
@@ -97,7 +96,7 @@ def run_map(
         fmt = facts.spec.format_of(split.source)
         run.over(read_split(split, fmt, records=isinstance(mapper, Mapper)))
         written = sink.finish()
-        own = {**run.counters(), **written.counters, "MAP_OUTPUT_RECORDS": run.pairs}
+        own = {**run.counters(), **written, "MAP_OUTPUT_RECORDS": run.pairs}
         own |= outputs.close()
         if bad is not None:
             own |= bad.close("SKIPPED_RECORDS")
@@ -109,7 +108,7 @@ def run_map(
             bad.abort()
         outputs.abort()
         raise
-    return MapResult(counters, written.partition_bytes)
+    return MapResult(counters)
 
 
 class _MapRun:

@@ -103,7 +103,6 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     attempt_id: str
     state: AttemptState
     counters: Counters = {}
-    partition_bytes: list[int] = []
     error: AttemptError | None = None
     fetch_failed: list[str] = []
     at: Span | None = None

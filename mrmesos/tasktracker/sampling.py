@@ -31,7 +31,6 @@ from mrmesos.io.grouping import Grouping
 from mrmesos.io.ranges import check_cuts, choose_cuts
 from mrmesos.io.schema import RecordTypeError
 from mrmesos.io.splits import expand_inputs
-from mrmesos.tasktracker.map_output import Written
 from mrmesos.tasktracker.mapping import Driver, make_driver
 from mrmesos.tasktracker.records import Groups, Pair, RecordContext
 from mrmesos.tasktracker.user_code import make_task
@@ -169,9 +168,9 @@ class _Sample:
         """See MapSink."""
         raise NotImplementedError("samples are not grouped")
 
-    def finish(self) -> Written:
+    def finish(self) -> dict[str, int]:
         """See MapSink."""
-        return Written({})
+        return {}
 
     def abort(self) -> None:
         """See MapSink."""

@@ -170,7 +170,6 @@ class Worker:
                 attempt_id=attempt.attempt_id,
                 state=AttemptState.SUCCEEDED,
                 counters=mapped.counters,
-                partition_bytes=mapped.partition_bytes,
             )
         fetcher = Fetcher(facts, attempt.task.partition, work_dir, tls=_tls)
         self._begin_fetch(attempt.attempt_id, fetcher)

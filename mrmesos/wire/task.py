@@ -108,7 +108,6 @@ class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an attempt. Sent until answered; the first one for an attempt id counts.
 
-    `partition_bytes` is the size of each partition of a map's output, unless there are too many.
     `fetch_failed` lists the map attempts whose output a reduce could not get. `log_tail` is the
     end of what it printed.
     """
@@ -119,7 +118,6 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     started: float
     ended: float
     counters: Counters = {}
-    partition_bytes: list[int] = []
     error: AttemptError | None = None
     fetch_failed: list[str] = []
     log_tail: str = ""

@@ -74,13 +74,13 @@ class FakeWorker:
 
     def do_ok(self, text: str) -> None:
         os.write(1, text.encode())
-        self.done(counters={"task": {"MAP_INPUT_RECORDS": 1}}, partition_bytes=[1, 2])
+        self.done(counters={"task": {"MAP_INPUT_RECORDS": 1}})
 
     def do_output(self, text: str) -> None:
         (self.work / "file.out").write_bytes(b"data" + text.encode())
         (self.work / "file.out.index").write_bytes(b"index")
         (self.work / "spill0").write_bytes(b"spill")
-        self.done(partition_bytes=[4])
+        self.done()
 
     def do_fail(self, text: str) -> None:
         os.write(2, b"x" * 10_000 + b"\nthe end of stderr\n")

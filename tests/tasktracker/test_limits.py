@@ -100,7 +100,6 @@ def test_the_largest_heartbeat_is_one_that_a_jobtracker_takes() -> None:
             attempt_id=attempt.attempt_id,
             state=AttemptState.FAILED,
             counters=FULL,
-            partition_bytes=[1 << 40] * 1_000_000,
             error=error,
             fetch_failed=[attempt.attempt_id] * limits.MAX_FETCH_FAILED,
         )
