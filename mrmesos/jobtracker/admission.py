@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.index import MAX_SEGMENTS
 from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.http_api import Refused
+from mrmesos.jobtracker.refusals import BadRequest
 from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import FileKind, JobSpec
 
@@ -13,19 +13,19 @@ MAX_FILES = 1000
 
 
 def check_job(spec: JobSpec, python: str = "") -> None:
-    """Refuse what could not be run, whoever sent it. Raises Refused.
+    """Refuse what could not be run, whoever sent it. Raises BadRequest.
 
     `python` is the version that TaskTrackers are known to run, if it is known.
     """
     if not spec.inputs:
-        raise Refused("the job has no input")
+        raise BadRequest("the job has no input")
     for uri in (*spec.inputs, spec.output):
         if "://" not in uri:
-            raise Refused(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
+            raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
     if not 0 <= spec.num_reducers <= MAX_SEGMENTS:
-        raise Refused(f"num_reducers is {spec.num_reducers}, not within 0 and {MAX_SEGMENTS:,}")
+        raise BadRequest(f"num_reducers is {spec.num_reducers}, not within 0 and {MAX_SEGMENTS:,}")
     if spec.python and python and spec.python != python:
-        raise Refused(
+        raise BadRequest(
             f"the job was pickled by Python {spec.python}, and TaskTrackers here run {python}, "
             f"which cannot run its code: submit with Python {python}, or have the JobTracker start "
             "TaskTrackers with another (tasktracker.package, tasktracker.command)"
@@ -35,21 +35,21 @@ def check_job(spec: JobSpec, python: str = "") -> None:
         Conf(spec.conf).check()
         JobTracker.check_spec(spec)
     except ConfError as problem:
-        raise Refused(str(problem)) from None
+        raise BadRequest(str(problem)) from None
 
 
 def _check_files(spec: JobSpec) -> None:
     if len(spec.files) > MAX_FILES:
-        raise Refused(
+        raise BadRequest(
             f"the job has {len(spec.files)} files, over {MAX_FILES}; put them in an archive"
         )
     names = set()
     for file in spec.files:
         if file.name in ("", ".", "..") or "/" in file.name or "\0" in file.name:
-            raise Refused(f"{file.name!r} is no name for a file of a job")
+            raise BadRequest(f"{file.name!r} is no name for a file of a job")
         if not is_sha256(file.sha256):
-            raise Refused(f"{file.sha256!r} is no SHA-256 in hexadecimal digits")
+            raise BadRequest(f"{file.sha256!r} is no SHA-256 in hexadecimal digits")
         key = (file.kind is FileKind.PYTHON, file.name)
         if key in names:
-            raise Refused(f"two files of the job are named {file.name}")
+            raise BadRequest(f"two files of the job are named {file.name}")
         names.add(key)

@@ -26,7 +26,7 @@ from mrmesos.jobtracker.cluster import SlotState
 from mrmesos.jobtracker.commands import Command, Revive, Suppress
 from mrmesos.jobtracker.orders import tell_outputs
 from mrmesos.jobtracker.records import Record
-from mrmesos.jobtracker.reports import AttemptLocation, log_url, report_of, status_of
+from mrmesos.jobtracker.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.restore import restore
 from mrmesos.jobtracker.settings import JobSettings, Settings
 from mrmesos.jobtracker.state import State
@@ -232,7 +232,7 @@ class JobTracker:
         attempts = (slot.attempt for slot in tracker.slots.values() if slot.attempt is not None)
         return job_id in tracker.outputs or any(one.task.job_id == job_id for one in attempts)
 
-    def attempt_location(self, attempt_id: str) -> AttemptLocation | None:
+    def attempt_logs(self, attempt_id: str) -> AttemptLogs | None:
         """Where an attempt's logs are to be had; None where the attempt is unknown."""
         try:
             name = ids.parse_attempt(attempt_id)
@@ -247,13 +247,12 @@ class JobTracker:
             if tracker_id is None:
                 return None
             tracker = st.cluster.trackers.get(tracker_id)
-            return AttemptLocation(tracker.url if tracker else "", st.tails.get(attempt_id))
+            url = tracker.url if tracker is not None else ""
+            return AttemptLogs(url, st.tails.get(attempt_id), job.id, job.token)
         report = st.ended.get(name.job_id)
-        row = next((r for r in report.attempts if r.id == attempt_id), None) if report else None
-        if row is None:
+        if report is None or all(row.id != attempt_id for row in report.attempts):
             return None
-        logs = {log_url(t.url, attempt_id): t.url for t in st.cluster.trackers.values()}
-        return AttemptLocation(logs.get(row.log, ""), st.tails.get(attempt_id))
+        return AttemptLogs("", st.tails.get(attempt_id))  # its TaskTrackers have forgotten it
 
     # --- For tests -------------------------------------------------------------------------------
 

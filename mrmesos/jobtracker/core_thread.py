@@ -12,8 +12,9 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mrmesos.access.signing import Refusal
 from mrmesos.jobtracker.events import Event, Tick
-from mrmesos.jobtracker.http_api import Refused, Unavailable
+from mrmesos.jobtracker.refusals import Unavailable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -195,7 +196,7 @@ def _run(question: _Question) -> None:
     """Run the function of a question; what it raises is the asker's."""
     try:
         question.result = question.function()
-    except (Refused, Unavailable) as refusal:
+    except Refusal as refusal:
         question.problem = refusal
     except Exception as problem:
         logger.exception("a question to the core failed")

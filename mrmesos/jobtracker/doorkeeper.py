@@ -65,10 +65,7 @@ class Doorkeeper:
                 self._check_client(request)
         except Refusal as refusal:
             logger.debug("%s %s: %s", request.remote, request.method, refusal)
-            body = msgspec.json.encode(ApiError(str(refusal)))
-            answer = web.Response(body=body, status=refusal.status, content_type="application/json")
-            answer.headers.update(refusal.headers)
-            return answer
+            return refused(refusal)
         return await handler(request)
 
     def _check_client(self, request: web.Request) -> None:
@@ -86,10 +83,23 @@ class Doorkeeper:
             verified.check_body(b"")
         _signed.set(verified)
         answer = await handler(request)
+        if answer.status == 401:  # of a body that is another than was signed: nothing is proven
+            return answer
         # A file that is sent as it lies has its name, a hash, to be checked by.
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes | None):
             answer.headers[REPLY] = verified.reply(hashlib.sha256(answer.body or b"").hexdigest())
         return answer
+
+
+def refused(refusal: Refusal) -> web.Response:
+    """The answer to what is refused."""
+    body = msgspec.json.encode(ApiError(str(refusal)))
+    return web.Response(
+        body=body,
+        status=refusal.status,
+        headers=refusal.headers,
+        content_type="application/json",
+    )
 
 
 def signed_by() -> Verified:

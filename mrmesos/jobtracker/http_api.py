@@ -21,7 +21,9 @@ from aiohttp import web
 import mrmesos
 from mrmesos.access.signing import AUTHORIZATION, Refusal, Signer
 from mrmesos.jobtracker.code_store import CodeRejected, CodeStore, CodeStoreFull
-from mrmesos.jobtracker.doorkeeper import Doorkeeper, signed_by
+from mrmesos.jobtracker.doorkeeper import Doorkeeper, refused, signed_by
+from mrmesos.jobtracker.refusals import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.reports import AttemptLogs
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
@@ -38,31 +40,6 @@ UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 _STREAMS = ("stdout", "stderr")
-
-
-class Unavailable(Exception):
-    """The JobTracker cannot answer now: it is full, stopping or has failed."""
-
-
-class Refused(Exception):
-    """What was sent cannot be used; the message says why."""
-
-
-class Forbidden(Exception):
-    """It is known who asks, and it is no business of theirs (now)."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptLogs:
-    """Where an attempt's output is: its TaskTracker's URL while that lives, and what was kept.
-
-    `token` is that of the job, which requests to the TaskTracker are signed with.
-    """
-
-    url: str
-    kept: str
-    job_id: str = ""
-    token: str = ""
 
 
 class Backend(Protocol):
@@ -91,7 +68,7 @@ class Backend(Protocol):
         """None: no such attempt."""
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
-        """The job's id; the same one for the same non-empty `key`. Fails with Refused."""
+        """The job's id; the same one for the same non-empty `key`. Fails with BadRequest."""
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
         """False: no such job."""
@@ -189,7 +166,7 @@ class HttpApi:
     async def _put_code(self, request: web.Request) -> web.Response:
         sha256 = request.match_info["sha256"]
         if not is_sha256(sha256):
-            raise Refused(f"{sha256!r} is no SHA-256 in hexadecimal digits")
+            raise BadRequest(f"{sha256!r} is no SHA-256 in hexadecimal digits")
         try:
             with self._backend.codes.receive(request.content_length) as upload:
                 async with asyncio.timeout(UPLOAD_SECONDS):
@@ -197,7 +174,7 @@ class HttpApi:
                         await asyncio.to_thread(upload.write, part)
                 await asyncio.to_thread(upload.keep, sha256)  # which may wait for a disk
         except CodeRejected as problem:
-            raise Refused(str(problem)) from None
+            raise BadRequest(str(problem)) from None
         except CodeStoreFull as problem:
             raise Unavailable(str(problem)) from None
         except TimeoutError:
@@ -258,7 +235,7 @@ class HttpApi:
         attempt_id = request.match_info["attempt_id"]
         stream = request.query.get("stream", "stderr")
         if stream not in _STREAMS:
-            raise Refused(f"stream={stream}: expected stdout or stderr")
+            raise BadRequest(f"stream={stream}: expected stdout or stderr")
         logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
         if logs is None:
             return _error(404, f"no attempt {attempt_id}")
@@ -331,7 +308,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> None:
 
 
 async def _body(request: web.Request, limit: int) -> bytes:
-    """The whole body. Raises Refused where it has more than `limit` bytes."""
+    """The whole body. Raises BadRequest where it has more than `limit` bytes."""
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     parts = bytearray()
@@ -350,14 +327,14 @@ def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise Refused(f"not a {kind.__name__}: {problem}") from None
+        raise BadRequest(f"not a {kind.__name__}: {problem}") from None
 
 
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        raise Refused(f"wait={text}: expected seconds") from None
+        raise BadRequest(f"wait={text}: expected seconds") from None
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
 
@@ -381,14 +358,8 @@ async def _errors_as_json(
 ) -> web.StreamResponse:
     try:
         return await handler(request)
-    except Refused as problem:
-        return _error(400, str(problem))
-    except Forbidden as problem:
-        return _error(403, str(problem))
-    except Unavailable as problem:
-        return _error(503, str(problem))
-    except Refusal:
-        raise
+    except Refusal as refusal:
+        return refused(refusal)
     except web.HTTPException as answer:
         if answer.status < 400:
             raise

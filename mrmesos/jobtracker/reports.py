@@ -21,13 +21,17 @@ TAILS_CHARACTERS = 32 << 20
 """Most characters kept of what attempts printed: of one, and of all together."""
 
 
-class AttemptLocation(NamedTuple):
-    """Where an attempt's logs are: the base URL of its TaskTracker while that lives, else "",
-    and the tail that came with its report, else "".
+class AttemptLogs(NamedTuple):
+    """Where an attempt's output is: the base URL of its TaskTracker, while that lives and its job
+    has not ended, else "", and what was kept of it, else "".
+
+    `token` is that of the job, which requests to the TaskTracker are signed with.
     """
 
     url: str
-    log_tail: str
+    kept: str
+    job_id: str = ""
+    token: str = ""
 
 
 class LogTails:

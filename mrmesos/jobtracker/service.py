@@ -11,11 +11,8 @@ import logging
 import os
 import secrets
 import sysconfig
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,7 @@ import mrmesos
 from mrmesos import conf as settings
 from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.admission import check_job
+from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
 from mrmesos.jobtracker.code_store import CodeStore
 from mrmesos.jobtracker.commands import (
     AbortJob,
@@ -38,13 +35,8 @@ from mrmesos.jobtracker.commands import (
 from mrmesos.jobtracker.core import JobTracker
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.doorkeeper import Doorkeeper
-from mrmesos.jobtracker.events import (
-    Event,
-    HeartbeatReceived,
-    JobSubmitted,
-    KillAsked,
-)
-from mrmesos.jobtracker.http_api import AttemptLogs, Forbidden, HttpApi, Refused, Unavailable
+from mrmesos.jobtracker.events import Event, KillAsked
+from mrmesos.jobtracker.http_api import HttpApi
 from mrmesos.jobtracker.http_server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.journal import JournalError
 from mrmesos.jobtracker.link import MakeDriver, MesosLink, make_mesos_driver
@@ -55,18 +47,11 @@ from mrmesos.jobtracker.records import WriteRecords
 from mrmesos.jobtracker.recovery import Ledger
 from mrmesos.jobtracker.taskinfo import (
     TrackerCommand,
-    python_of_trackers,
     source_tree,
     tracker_command,
 )
-from mrmesos.wire.heartbeat import Heartbeat, Numbered
-from mrmesos.wire.ids import parse_attempt
-from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 logger = logging.getLogger(__name__)
-
-MAX_KEYS = 10_000
-"""Submissions whose idempotency key is remembered."""
 
 
 class JobTrackerService:
@@ -114,14 +99,19 @@ class JobTrackerService:
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
         self._mailboxes = Mailboxes(first_number(life.number))
         self._later: list[Command] = []  # once what led to them is in the journal
-        self._live: set[str] = set()  # jobs that have not ended
-        self._keys: OrderedDict[str, str] = OrderedDict(self._ledger.keys())
-        self._closing = False
-        self._no_live = threading.Event()
-        self._no_live.set()
+        self._live = LiveJobs()
+        self.backend = CoreBackend(
+            conf,
+            self._core,
+            self._thread,
+            self._mailboxes,
+            self.codes,
+            self._live,
+            self._ledger.keys(),
+        )
         self._planner = Planner(self._thread.post)
         door = Doorkeeper(self.token, life.secret)
-        self._api = HttpApi(self, self._hold_seconds, door, tls_of_trackers)
+        self._api = HttpApi(self.backend, self._hold_seconds, door, tls_of_trackers)
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None
         self._leftovers = True
@@ -201,9 +191,7 @@ class JobTrackerService:
         self._ledger.records = []
         for tracker_id in self._core.trackers:
             self._mailboxes.open(tracker_id)
-        if self._core.state.jobs:
-            self._live.update(self._core.state.jobs)
-            self._no_live.clear()
+        self._live.add(self._core.state.jobs)
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
         for one in commands:
@@ -245,11 +233,11 @@ class JobTrackerService:
 
     def kill_all(self, by: str, timeout: float) -> bool:
         """Kill all jobs and wait for their ends at most `timeout` seconds; whether they came."""
-        self._closing = True
-        for job_id in list(self._live):
+        self.backend.take_no_more()
+        for job_id in self._live.ids():
             self._thread.post(KillAsked(job_id, by))
         deadline = time.monotonic() + timeout
-        while not self._no_live.wait(min(0.25, max(0.0, deadline - time.monotonic()))):
+        while not self._live.wait_none(min(0.25, max(0.0, deadline - time.monotonic()))):
             if self.failure is not None or time.monotonic() >= deadline:
                 return False
         return True
@@ -327,99 +315,6 @@ class JobTrackerService:
 
     def _job_ended(self, job_id: str) -> None:
         self.codes.unpin(job_id)
-        self._live.discard(job_id)
-        if not self._live:
-            self._no_live.set()
+        self._live.ended(job_id)
         if self._server is not None:
             self._server.call_soon(self._api.job_ended, job_id)
-
-    # What the HTTP API asks (http_api.Backend). The inner functions run in the core's thread.
-
-    def status(self, job_id: str) -> Future[JobStatus | None]:
-        """One job's status."""
-        return self._thread.ask(lambda: self._core.job_status(job_id))
-
-    def statuses(self) -> Future[list[JobStatus]]:
-        """All jobs' statuses."""
-        return self._thread.ask(lambda: list(self._core.job_statuses()))
-
-    def report(self, job_id: str) -> Future[JobReport | None]:
-        """One job's report."""
-        return self._thread.ask(lambda: self._core.job_report(job_id))
-
-    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
-        """One job's facts, for a TaskTracker that has to do with it."""
-
-        def read() -> JobFacts | None:
-            facts = self._core.job_facts(job_id)
-            if facts is not None and not self._core.works_for(tracker_id, job_id):
-                raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
-            return facts
-
-        return self._thread.ask(read)
-
-    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """Where an attempt's output is."""
-
-        def locate() -> AttemptLogs | None:
-            location = self._core.attempt_location(attempt_id)
-            if location is None:
-                return None
-            facts = self._core.job_facts(parse_attempt(attempt_id).job_id)
-            if facts is None:  # its TaskTrackers have forgotten it
-                return AttemptLogs("", location.log_tail)
-            return AttemptLogs(location.url, location.log_tail, facts.job_id, facts.token)
-
-        return self._thread.ask(locate)
-
-    def submit(self, spec: JobSpec, key: str) -> Future[str]:
-        """Take a job in."""
-
-        def take() -> str:
-            if key and key in self._keys:
-                return self._keys[key]
-            if self._closing:
-                raise Unavailable("the JobTracker is stopping")
-            if self._core.full:
-                raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
-            check_job(spec, python_of_trackers(self._conf))
-            job_id = self._core.next_job_id()
-            if missing := self.codes.pin(job_id, spec.uploads()):
-                raise Refused(f"{missing} is not here; upload it, then submit")
-            self._live.add(job_id)
-            self._no_live.clear()
-            if key:
-                self._keys[key] = job_id
-                while len(self._keys) > MAX_KEYS:
-                    self._keys.popitem(last=False)
-            self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16), key))
-            return job_id
-
-        return self._thread.ask(take)
-
-    def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job."""
-
-        def end() -> bool:
-            if self._core.job_status(job_id) is None:
-                return False
-            self._thread.handle(KillAsked(job_id, by))
-            return True
-
-        return self._thread.ask(end)
-
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
-        """Hear a TaskTracker."""
-
-        def hear() -> list[Numbered] | None:
-            if heartbeat.tracker_id not in self._mailboxes:
-                return None
-            self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
-            self._thread.handle(HeartbeatReceived(heartbeat))
-            return self._mailboxes.to_send(heartbeat.tracker_id)
-
-        return self._thread.ask(hear)
-
-    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
-        """What waits for a TaskTracker."""
-        return self._thread.ask(lambda: self._mailboxes.to_send(tracker_id))

@@ -8,7 +8,7 @@ import pytest
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker import admission
 from mrmesos.jobtracker.admission import check_job
-from mrmesos.jobtracker.http_api import Refused
+from mrmesos.jobtracker.refusals import BadRequest
 from mrmesos.wire.job import FileKind, JobFile, JobSpec
 
 SPEC = JobSpec(
@@ -34,7 +34,7 @@ def test_code_of_another_python_is_refused_where_it_would_run() -> None:
     check_job(SPEC)  # what TaskTrackers run is not known: they will say
     check_job(SPEC, "3.12")
     check_job(msgspec.structs.replace(SPEC, python=""), "3.11")
-    with pytest.raises(Refused, match=r"by Python 3\.12, and TaskTrackers here run 3\.11"):
+    with pytest.raises(BadRequest, match=r"by Python 3\.12, and TaskTrackers here run 3\.11"):
         check_job(SPEC, "3.11")
 
 
@@ -45,15 +45,15 @@ def test_files_have_names_of_their_own_and_hashes() -> None:
     check_job(msgspec.structs.replace(good, files=good.files + module.files))
     assert module.uploads() == ("0" * 64, "1" * 64)
     for name in ("", ".", "..", "a/b", "a\0"):
-        with pytest.raises(Refused, match="no name"):
+        with pytest.raises(BadRequest, match="no name"):
             check_job(with_files(name))
-    with pytest.raises(Refused, match="two files of the job are named a"):
+    with pytest.raises(BadRequest, match="two files of the job are named a"):
         check_job(with_files("a", "a"))
-    with pytest.raises(Refused, match="no SHA-256"):
+    with pytest.raises(BadRequest, match="no SHA-256"):
         check_job(with_files("a", sha256="../../etc"))
 
 
 def test_there_are_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_FILES", 2)
-    with pytest.raises(Refused, match="put them in an archive"):
+    with pytest.raises(BadRequest, match="put them in an archive"):
         check_job(with_files("a", "b", "c"))

@@ -9,7 +9,7 @@ import pytest
 
 from mrmesos.jobtracker.core_thread import BATCH, CoreThread
 from mrmesos.jobtracker.events import Disconnected, Event, Tick
-from mrmesos.jobtracker.http_api import Unavailable
+from mrmesos.jobtracker.refusals import Forbidden, Unavailable
 from tests.jobtracker.fakes import DEADLINE, wait_until
 
 
@@ -70,3 +70,21 @@ def test_who_asked_in_a_batch_that_cannot_be_settled_is_refused() -> None:
     assert isinstance(desk.thread.failure, OSError)
     with pytest.raises(Unavailable):
         desk.ask("y")
+
+
+def test_what_a_question_refuses_is_the_askers_and_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk()
+    desk.gate.set()
+    desk.thread.start()
+
+    def refuse() -> None:
+        raise Forbidden("nothing of job_1 is on t1")
+
+    with pytest.raises(Forbidden):
+        desk.thread.ask(refuse).result(DEADLINE)
+    desk.ask("x").result(DEADLINE)
+    desk.thread.stop()
+    assert desk.thread.join(DEADLINE)
+    assert not caplog.records

@@ -20,7 +20,9 @@ from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker import http_api
 from mrmesos.jobtracker.code_store import CodeStore
 from mrmesos.jobtracker.doorkeeper import Doorkeeper
-from mrmesos.jobtracker.http_api import AttemptLogs, HttpApi, Refused, Unavailable
+from mrmesos.jobtracker.http_api import HttpApi
+from mrmesos.jobtracker.refusals import BadRequest, Unavailable
+from mrmesos.jobtracker.reports import AttemptLogs
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.job import (
     ApiError,
@@ -241,7 +243,7 @@ def test_what_goes_wrong_is_json_with_the_right_status() -> None:
             code, body = await desk.ask("DELETE", "/api/v1/jobs")
             assert (code, bool(error_of(body))) == (405, True)
             for problem, expected in (
-                (Refused("bad spec"), 400),
+                (BadRequest("bad spec"), 400),
                 (Unavailable("full"), 503),
                 (ValueError("oops"), 500),
             ):

@@ -35,6 +35,9 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     job = hands.job(maps=1)
     hands.offer("a")
     hands.fail(long(job, "m0"), None)
+    tracker = hands.tracker_of[long(job, "m0.1")]
+    running = hands.core.attempt_logs(long(job, "m0.1"))
+    assert running == (f"http://{tracker}", "", job, "token")
     hands.end(long(job, "m0.1"), log_tail="printed")
     hands.do(ev.JobCommitted(job))
     report = hands.core.job_report(job)
@@ -43,17 +46,12 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     assert rows == [("m0", "map", "a", "FAILED"), ("m0.1", "map", "a", "SUCCEEDED")]
     assert report.attempts[0].error is not None
     assert report.attempts[1].end is not None
-    location = hands.core.attempt_location(long(job, "m0.1"))
+    location = hands.core.attempt_logs(long(job, "m0.1"))
     assert location is not None
-    assert location.log_tail == "printed"
-    tracker = hands.tracker_of[long(job, "m0.1")]
-    assert location.url == f"http://{tracker}"
-    hands.do(ev.TrackerLost(tracker, "a", 0))
-    location = hands.core.attempt_location(long(job, "m0.1"))
-    assert location is not None
-    assert location.url == ""
-    assert hands.core.attempt_location("nonsense") is None
-    assert hands.core.attempt_location(long(job, "m5")) is None
+    assert location.kept == "printed"
+    assert location.url == "", "its TaskTracker has forgotten it"
+    assert hands.core.attempt_logs("nonsense") is None
+    assert hands.core.attempt_logs(long(job, "m5")) is None
 
 
 def test_what_is_kept_of_logs_and_reports_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,9 +235,9 @@ def test_specs_that_cannot_be_run_are_refused(desk: Desk, tmp_path: Path) -> Non
 
 def test_the_same_submission_sent_twice_is_one_job(desk: Desk, tmp_path: Path) -> None:
     spec = desk.spec(tmp_path)
-    first = desk.service.submit(spec, "key").result(10)
-    assert desk.service.submit(spec, "key").result(10) == first
-    assert desk.service.submit(spec, "").result(10) != first
+    first = desk.service.backend.submit(spec, "key").result(10)
+    assert desk.service.backend.submit(spec, "key").result(10) == first
+    assert desk.service.backend.submit(spec, "").result(10) != first
 
 
 def test_a_killed_job_leaves_no_output(desk: Desk, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def desks(tmp_path: Path) -> Iterator[list[JournaledDesk]]:
 
 def start_a_job(desk: JournaledDesk, directory: Path) -> tuple[str, str, Attempt]:
     """The job, its TaskTracker, and its one attempt, which runs."""
-    job_id = desk.service.submit(desk.spec(directory), "key").result(10)
+    job_id = desk.service.backend.submit(desk.spec(directory), "key").result(10)
     wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
     (task,) = desk.offer(1)
     attempt = first_of(task)
@@ -102,7 +102,7 @@ def test_the_next_one_goes_on_with_what_runs(tmp_path: Path, desks: list[Journal
     assert desk.infos[0]["id"] == {"value": "framework-1"}
     assert desk.facts(job_id, tracker).token == token
     assert not desk.service.codes.damaged(desk.facts(job_id, tracker).spec.code)
-    assert desk.service.submit(desk.spec(tmp_path), "key").result(10) == job_id
+    assert desk.service.backend.submit(desk.spec(tmp_path), "key").result(10) == job_id
     wait_until(lambda: bool(desk.driver.named("reconcile")), "reconciliation")
     assert attempt.slot_id in desk.driver.named("reconcile")[0][0]
     runs = {attempt.slot_id: attempt.attempt_id}

@@ -1,0 +1,163 @@
+"""What the HTTP API asks (http_api.Backend), answered from the core.
+
+Every question is a function that runs in the core's thread, between two events; its answer goes out
+once the journal has what led to it. What these functions name is touched by no other thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.admission import check_job
+from mrmesos.jobtracker.code_store import CodeStore
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.core_thread import CoreThread
+from mrmesos.jobtracker.events import HeartbeatReceived, JobSubmitted, KillAsked
+from mrmesos.jobtracker.mailbox import Mailboxes
+from mrmesos.jobtracker.refusals import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.reports import AttemptLogs
+from mrmesos.jobtracker.taskinfo import python_of_trackers
+from mrmesos.wire.heartbeat import Heartbeat, Numbered
+from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
+
+MAX_KEYS = 10_000
+"""Submissions whose idempotency key is remembered."""
+
+
+class LiveJobs:
+    """Jobs that have not ended. Changed in the core's thread only; any may read and wait."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._none = threading.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids(self) -> list[str]:
+        """All of them now."""
+        return list(self._ids)
+
+    def add(self, job_ids: Iterable[str]) -> None:
+        """These have begun."""
+        self._ids.update(job_ids)
+        if self._ids:
+            self._none.clear()
+
+    def ended(self, job_id: str) -> None:
+        """That one has ended."""
+        self._ids.discard(job_id)
+        if not self._ids:
+            self._none.set()
+
+    def wait_none(self, timeout: float) -> bool:
+        """Whether there are none within `timeout` seconds."""
+        return self._none.wait(timeout)
+
+
+class CoreBackend:
+    """See http_api.Backend."""
+
+    def __init__(
+        self,
+        conf: Conf,
+        core: JobTracker,
+        thread: CoreThread,
+        mailboxes: Mailboxes,
+        codes: CodeStore,
+        live: LiveJobs,
+        keys: Mapping[str, str],
+    ) -> None:
+        """`keys` are the idempotency keys of earlier submissions, each with its job's id."""
+        self._conf, self._core, self._thread = conf, core, thread
+        self._mailboxes, self.codes, self._live = mailboxes, codes, live
+        self._keys: OrderedDict[str, str] = OrderedDict(keys)
+        self._closing = False
+
+    def take_no_more(self) -> None:
+        """Jobs that are submitted from now on are refused."""
+        self._closing = True
+
+    def status(self, job_id: str) -> Future[JobStatus | None]:
+        """One job's status."""
+        return self._thread.ask(lambda: self._core.job_status(job_id))
+
+    def statuses(self) -> Future[list[JobStatus]]:
+        """All jobs' statuses."""
+        return self._thread.ask(lambda: list(self._core.job_statuses()))
+
+    def report(self, job_id: str) -> Future[JobReport | None]:
+        """One job's report."""
+        return self._thread.ask(lambda: self._core.job_report(job_id))
+
+    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
+        """One job's facts, for a TaskTracker that has to do with it."""
+
+        def read() -> JobFacts | None:
+            facts = self._core.job_facts(job_id)
+            if facts is not None and not self._core.works_for(tracker_id, job_id):
+                raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
+            return facts
+
+        return self._thread.ask(read)
+
+    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
+        """Where an attempt's output is."""
+        return self._thread.ask(lambda: self._core.attempt_logs(attempt_id))
+
+    def submit(self, spec: JobSpec, key: str) -> Future[str]:
+        """Take a job in."""
+
+        def take() -> str:
+            if key and key in self._keys:
+                return self._keys[key]
+            if self._closing:
+                raise Unavailable("the JobTracker is stopping")
+            if self._core.full:
+                raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
+            check_job(spec, python_of_trackers(self._conf))
+            job_id = self._core.next_job_id()
+            if missing := self.codes.pin(job_id, spec.uploads()):
+                raise BadRequest(f"{missing} is not here; upload it, then submit")
+            self._live.add([job_id])
+            if key:
+                self._keys[key] = job_id
+                while len(self._keys) > MAX_KEYS:
+                    self._keys.popitem(last=False)
+            self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16), key))
+            return job_id
+
+        return self._thread.ask(take)
+
+    def kill(self, job_id: str, by: str) -> Future[bool]:
+        """Kill a job."""
+
+        def end() -> bool:
+            if self._core.job_status(job_id) is None:
+                return False
+            self._thread.handle(KillAsked(job_id, by))
+            return True
+
+        return self._thread.ask(end)
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
+        """Hear a TaskTracker."""
+
+        def hear() -> list[Numbered] | None:
+            if heartbeat.tracker_id not in self._mailboxes:
+                return None
+            self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
+            self._thread.handle(HeartbeatReceived(heartbeat))
+            return self._mailboxes.to_send(heartbeat.tracker_id)
+
+        return self._thread.ask(hear)
+
+    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
+        """What waits for a TaskTracker."""
+        return self._thread.ask(lambda: self._mailboxes.to_send(tracker_id))
