@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -176,8 +177,11 @@ class Cluster:
 
     def resources_held(self) -> list[str]:
         """Agents that are away or of which anything is used, by what the master says."""
-        with urllib.request.urlopen(f"{self.ask('leader')}/state", timeout=30) as answer:
-            state = json.load(answer)
+        try:
+            with urllib.request.urlopen(f"{self.ask('leader')}/state", timeout=30) as answer:
+                state = json.load(answer)
+        except urllib.error.URLError as problem:
+            return [f"no master leads: {problem}"]
         held = [
             f"{agent['id']}: {name} {amount}"
             for agent in state["slaves"]

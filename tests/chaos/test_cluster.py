@@ -29,13 +29,16 @@ def test_a_stopped_minimesos_runs_on_while_an_answer_is_awaited(tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_masters_fail_over_once_a_restarted_agent_has_recovered(tmp_path: Path) -> None:
+def test_masters_fail_over_while_agents_are_away(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with zookeeper(tmp_path / "zk") as address:
         cluster = Cluster(tmp_path / "run", random.Random(1), f"zk://{address}/mesos")
         try:
             assert cluster.ask("restart 3 0.1") == "done"
-            wait_until(lambda: cluster.ask("failover") == "done", "the masters to fail over")
-            wait_until(lambda: cluster.ask("lose 3") == "done", "its agents to be known")
+            assert cluster.ask("part 2 0.1") == "done"
+            assert cluster.ask("failover") == "done"
+            wait_until(lambda: not cluster.resources_held(), "all agents to be known")
+            wait_until(lambda: cluster.ask("lose 3") == "done", "the end of one")
+            wait_until(lambda: not cluster.resources_held(), "another in its place")
         finally:
             cluster.kill_all()
