@@ -68,7 +68,10 @@ class Contender:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._told, client, hear, news)
 
-        def seen(children: list[str]) -> None:
+        def seen(own: str, children: list[str]) -> None:
+            if own not in children:
+                tell(self._lost, "its node is gone")
+                return
             try:
                 tell(self._changed, self._leader(client, children))
             except KazooException as problem:  # the session is over, which is told as such
@@ -79,8 +82,8 @@ class Contender:
             client.start(CONNECT_SECONDS)
             client.ensure_path(self._path)
             data = json.dumps(self._info).encode()
-            client.create(f"{self._path}/{LABEL}", data, ephemeral=True, sequence=True)
-            ChildrenWatch(client, self._path, seen)
+            own = client.create(f"{self._path}/{LABEL}", data, ephemeral=True, sequence=True)
+            ChildrenWatch(client, self._path, partial(seen, own.rpartition("/")[2]))
 
         try:
             await asyncio.to_thread(join)
@@ -113,7 +116,7 @@ class Contender:
                 return dict(json.loads(data))
             except NoNodeError:
                 log.debug("%s is gone", name)
-            except ValueError as problem:
+            except (ValueError, TypeError) as problem:
                 log.warning("%s makes no sense: %s", name, problem)
         return None
 

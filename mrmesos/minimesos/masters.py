@@ -130,10 +130,10 @@ class Masters:
         """One of the masters sees who leads. Each acts for itself only."""
         if seat not in self._seats:
             return
-        if leader is not None and leader["id"] == seat.master.id:
+        if leader is not None and leader.get("id") == seat.master.id:
             self._lead(seat)
         elif seat.led:
-            self._lost(seat, "nobody leads" if leader is None else f"{leader['id']} leads")
+            self._lost(seat, "nobody leads" if leader is None else f"{leader.get('id')} leads")
 
     def _lead(self, seat: Seat) -> None:
         if self._leader is not seat.master:

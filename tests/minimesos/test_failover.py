@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,11 +121,7 @@ def test_a_leader_that_is_none_any_more_starts_anew(cluster: Cluster, how: str) 
     for leads, follows in ((second, first), (first, second)):
         seat = seat_of(cluster, mesos.master)
         was = seat.master
-        if how == "session expires":
-            expire(seat)
-        else:
-            client = client_of(seat)
-            client.delete("/mesos/" + min(client.get_children("/mesos")))
+        (expire if how == "session expires" else remove_node)(seat)
         wait_for(lambda: mesos.master.address.authority == leads)  # noqa: B023  (at once)
         wait_for(lambda: seat.master is not was and seat.server is not None)  # noqa: B023
         wait_for(lambda: redirect(follows) == leads)  # noqa: B023
@@ -142,11 +139,12 @@ def test_a_leader_that_is_none_any_more_starts_anew(cluster: Cluster, how: str) 
 
 
 @pytest.mark.slow
-def test_a_standby_whose_session_expires_stands_again(cluster: Cluster) -> None:
+@pytest.mark.parametrize("how", ["session expires", "node is removed"])
+def test_a_standby_that_is_no_candidate_any_more_stands_again(cluster: Cluster, how: str) -> None:
     mesos = cluster.mesos
     (standby,) = [seat for seat in mesos.masters._seats if seat.master is not mesos.master]
     was, contender = standby.master, standby.contender
-    expire(standby)
+    (expire if how == "session expires" else remove_node)(standby)
     wait_for(lambda: standby.contender is not contender and not standby.over.is_set())
     assert cluster.run(mesos.kill_master())
     wait_for(lambda: mesos.master is was)
@@ -173,6 +171,14 @@ def test_masters_that_lose_their_zookeeper_lead_no_more(tmp_path: Path) -> None:
             wait_for(lambda: agent_id in mesos.master.agents)
         finally:
             cluster.stop()
+
+
+def remove_node(seat: Seat) -> None:
+    client = client_of(seat)
+    for name in client.get_children("/mesos"):
+        data, _ = client.get(f"/mesos/{name}")
+        if json.loads(data)["id"] == seat.master.id:
+            client.delete(f"/mesos/{name}")
 
 
 def redirect(address: str) -> str:
