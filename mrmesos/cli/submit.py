@@ -106,6 +106,8 @@ def submit(
     """
     if master and jobtracker:
         raise UsageProblem("--master and --jobtracker exclude each other")
+    if not all(inputs) or not output:  # an empty path would be the current directory
+        raise UsageProblem(f"--{'input' if output else 'output'} is empty; name a path or a URI")
     if local_agents and (master or jobtracker):
         raise UsageProblem("--local-agents is for runs without --master and --jobtracker")
     if detach and not jobtracker:

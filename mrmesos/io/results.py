@@ -23,7 +23,7 @@ from mrmesos.api.formats import (
     TextOutput,
 )
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.io.filesystem import InputError, open_filesystem, open_input
+from mrmesos.io.filesystem import InputError, open_filesystem, open_input, reason
 from mrmesos.io.formats.reading import read_split
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.splits import FileInfo, expand_inputs
@@ -47,11 +47,11 @@ def output_files(uri: str) -> list[FileInfo]:
     Directories in an output are its named outputs, and not part of it. Raises InputError.
     """
     fs, path = open_filesystem(uri)
-    if fs.isdir(path):
-        parts = f"{uri.rstrip('/')}/part-*"
-        if fs.glob(f"{path.rstrip('/')}/part-*"):
-            return expand_inputs([parts])
-    return expand_inputs([uri])
+    try:
+        has_parts = fs.isdir(path) and fs.glob(f"{path.rstrip('/')}/part-*")
+    except Exception as exc:  # remote drivers raise what they like
+        raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
+    return expand_inputs([f"{uri.rstrip('/')}/part-*" if has_parts else uri])
 
 
 def input_of(fmt: OutputFormat) -> InputFormat:

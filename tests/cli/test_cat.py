@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mrmesos.api.formats import (
     ArrowOutput,
@@ -109,3 +110,14 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(30) == 0
+
+
+def test_whatever_a_driver_raises_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise LookupError("Unable to locate\ncredentials")  # as botocore's, which is no OSError
+
+    monkeypatch.setattr(MemoryFileSystem, "isdir", refuse)
+    result = CliRunner().invoke(main, ["cat", "memory://bucket/x"])
+    assert result.exit_code == 2
+    words = "memory://bucket/x: cannot be listed: LookupError: Unable to locate credentials"
+    assert result.stderr.strip().endswith(words)

@@ -89,6 +89,8 @@ def test_a_missing_script_starts_nothing(place: Place, monkeypatch: pytest.Monke
         ({"input": "file:///nowhere/*.txt"}, "/nowhere/*.txt"),
         ({"output": "/proc/version/out"}, "/proc/version/out"),
         ({"input": "nix://host/path"}, "nix://host/path"),
+        ({"input": ""}, "--input is empty"),
+        ({"output": ""}, "--output is empty"),
         ({"output": "nix://host/path"}, "nix://host/path"),
     ],
 )
