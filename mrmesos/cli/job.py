@@ -50,7 +50,9 @@ class _Asking(click.Group):
             return super().invoke(ctx)
         except ApiProblem as problem:
             kind = UsageProblem if problem.status in (400, 401, 404) else Failure
-            raise kind(str(problem)) from problem
+            unknown = problem.status == 404 and str(problem).startswith("no job ")
+            hint = "; `mrmesos job list` shows those that are remembered" if unknown else ""
+            raise kind(f"{problem}{hint}") from problem
         except Unreachable as problem:
             raise UsageProblem(str(problem)) from problem
 
@@ -154,7 +156,7 @@ def _show(status: JobStatus, as_json: bool) -> None:
         click.echo(printable(line))
     if status.error is not None:
         click.echo(format_error(status.error))
-    if status.counters:
+    if any(status.counters.values()):
         click.echo(format_counters(status.counters))
 
 

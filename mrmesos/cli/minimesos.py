@@ -138,6 +138,9 @@ def minimesos(
     import shutil
     import tempfile
 
+    from mrmesos.access.late_authorities import import_aiohttp
+
+    import_aiohttp()
     from mrmesos.minimesos.server import MiniMesosConfig
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
@@ -157,7 +160,9 @@ def minimesos(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        raise click.UsageError(f"cannot serve on {host}:{port}: {error.strerror}") from None
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror  # asyncio says more than that
+        raise click.UsageError(f"cannot serve on {host}:{port}: {why}") from None
     finally:
         if work_dir is None:
             shutil.rmtree(place, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import socket
 import ssl
@@ -111,9 +112,8 @@ class HttpServer:
             raise AddressError(f"{self._host}:{self._port}: not listening in {START_SECONDS:g} s")
         if self._problem is not None:
             problem = self._problem
-            reason = problem.strerror if isinstance(problem, OSError) else None
             raise AddressError(
-                f"cannot listen on {self._host}:{self._port}: {reason or problem}"
+                f"cannot listen on {self._host}:{self._port}: {_why(problem)}"
             ) from problem
         return self._port
 
@@ -162,3 +162,9 @@ class HttpServer:
             await self._stop.wait()
         finally:
             await listener.close()
+
+
+def _why(problem: BaseException) -> str:
+    if isinstance(problem, OSError) and problem.errno is not None and problem.errno > 0:
+        return os.strerror(problem.errno)  # asyncio says more, in words of its own
+    return getattr(problem, "strerror", None) or str(problem)

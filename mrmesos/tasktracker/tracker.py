@@ -198,7 +198,7 @@ class Tracker:
         verdict = (
             endings.killed(event.message)
             if event.gone
-            else endings.failed(ErrorKind.INTERNAL, event.message)
+            else endings.failed(ErrorKind.LOST, event.message)
         )
         for run in self._held.of_job(event.job_id):
             self._held.stop(run, verdict, now)

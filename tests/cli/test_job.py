@@ -82,7 +82,7 @@ def test_kill_and_wait(desk: Desk) -> None:
 
 def test_what_is_not_there(desk: Desk) -> None:
     for arguments, words in (
-        (("status", "job_1_1"), "no job job_1_1"),
+        (("status", "job_1_1"), "no job job_1_1; `mrmesos job list` shows"),
         (("wait", "job_1_1"), "no job job_1_1"),
         (("kill", "job_1_1"), "no job job_1_1"),
         (("logs", "attempt_1"), "no attempt attempt_1"),

@@ -37,4 +37,4 @@ def test_a_port_in_use() -> None:
         port = str(taken.getsockname()[1])
         answer = CliRunner().invoke(main, ["jobtracker", "--master", "127.0.0.1:1", "--port", port])
     assert answer.exit_code == 2
-    assert f"cannot listen on 127.0.0.1:{port}" in answer.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in answer.stderr

@@ -367,6 +367,7 @@ def test_a_job_that_cannot_be_fetched(gone: bool, state: str) -> None:
     core.tell(ev.SlotLaunched("slot_1", attempt))
     core.tell(ev.JobFetchFailed(JOB, "no answer", gone=gone))
     assert core.report(attempt).state == state
+    assert core.error(attempt) == "lost: no answer", "no fault of mrmesos' own"
     # The next attempt tries again.
     again = map_attempt(number=1)
     assert cmd.FetchJob(JOB) in core.answer(RunAttempt(again))
