@@ -50,6 +50,7 @@ def main() -> int:
 async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans: bool) -> int:
     import asyncio
 
+    from mrmesos.access.late_authorities import import_aiohttp
     from mrmesos.tasktracker import events as ev
     from mrmesos.tasktracker.executor import MesosExecutor
 
@@ -68,6 +69,7 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
 
     executor = MesosExecutor(hand_on, registered, keyed, exit_after_grace=True)
     executor.start()
+    import_aiohttp()
     from mrmesos.tasktracker.shell import Shell
 
     shell = Shell(settings, executor, first_workers=workers, adopt_orphans=adopt_orphans)
