@@ -1,6 +1,7 @@
 """How often each word occurs: the vectorised way, on whole Arrow batches, without a Python loop."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -17,3 +18,5 @@ class Tokenize(BatchMapper):
 
 class WordCountVectorised(Job):
     mapper, reducer = Tokenize, Count
+    # Half of each holds the counts of a split's words, and of a partition's of some gigabytes.
+    conf: ClassVar = {"io.sort.mb": 128, "reduce.shuffle.buffer.mb": 320}
