@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 
 from mrmesos.tasktracker import events as ev
-from mrmesos.tasktracker import worker_pool
+from mrmesos.tasktracker import logs, worker_pool
 from mrmesos.tasktracker.messages import MapOutputsKnown, RunTask
 from mrmesos.tasktracker.processes import become_subreaper
 from mrmesos.tasktracker.worker_pool import WorkerPool
@@ -184,7 +184,7 @@ def test_memory_is_watched_though_logs_cannot_be_bounded(
 
     async def scenario(pool: Pool) -> None:
         await pool.ready()
-        monkeypatch.setattr(worker_pool.logs, "bound", full)
+        monkeypatch.setattr(logs, "bound", full)
         pool.run(map_attempt(deed="hog:300"), memory_mb=128)
         assert (await pool.hears(ev.WorkerOverMemory)).used_bytes > 128 << 20
         pool.pool.kill(1)
