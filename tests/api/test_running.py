@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +26,7 @@ from mrmesos.api import (
     TextInput,
 )
 from mrmesos.api.running import JobFailed, Result, run
+from mrmesos.io.scratch import Scratch
 
 
 class Words(Mapper):
@@ -45,7 +45,7 @@ def test_an_output_that_the_job_does_not_have_is_named_with_those_it_has() -> No
     class Two(Job):
         outputs: ClassVar = {"errors": CsvOutput()}
 
-    result = Result(Two, "job_1", "nowhere", {}, tempfile.TemporaryDirectory())
+    result = Result(Two, "job_1", "nowhere", {}, Scratch("mrmesos-run-"))
     with pytest.raises(JobError, match=r"Two has no output 'error' .*it has errors"):
         result.table("error")
 
