@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from mrmesos.io.sorting import as_integers, integers, is_binary_like
-from mrmesos.io.words import bytes_column, word
+from mrmesos.io.words import bytes_column, first_words, word
 
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0x9FB21C651E98DF25)
@@ -97,7 +97,7 @@ def _hash_bytes(column: pa.Array) -> np.ndarray:
     state = lengths.astype(np.uint64) * _LENGTH
     if len(column) == 0:
         return state
-    _step(state, word(data, starts, lengths, 0))
+    _step(state, first_words(data, starts, lengths))
     longest = int(lengths.max())
     for index in range(1, (min(longest, _LONG) + 7) // 8):
         rows = np.flatnonzero((lengths > 8 * index) & (lengths <= _LONG))

@@ -53,3 +53,15 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) 
     if left is not None:
         words &= _KEEP[left]
     return words
+
+
+def first_words(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """`word(..., 0)` of rows that lie one after another, as those of a column do.
+
+    Where all have one length there is nothing to gather.
+    """
+    width = int(lengths[0]) if len(lengths) else 0
+    if width < _WORD or not bool((lengths == width).all()):
+        return word(data, starts, lengths, 0)
+    rows = np.ndarray((len(starts),), ">u8", data, int(starts[0]), strides=(width,))
+    return rows.astype(np.uint64)

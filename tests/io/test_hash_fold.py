@@ -161,6 +161,19 @@ def test_types_that_meet_are_unified() -> None:
     assert found == {canonical(3.0): [1.5], canonical(4.0): [2], canonical(4.5): [0.5]}
 
 
+def test_what_was_folded_is_not_sorted_again() -> None:
+    keys = [f"key {number}" for number in range(1000)]
+    fold = HashFold(Mean, Mean.initial, 1 << 30)
+    fold.add(encode_pairs(keys * 2, list(range(2000))))
+    (once,) = fold.take()
+    again = HashFold(Mean, Mean.merge, 1 << 30)
+    with mock.patch.object(hash_fold, "group_by_hash", side_effect=AssertionError):
+        again.add(once.batch)
+        (twice,) = again.take()
+    assert twice.batch.equals(once.batch)
+    assert twice.hashes.tolist() == once.hashes.tolist()
+
+
 def test_nothing_gives_nothing() -> None:
     fold = HashFold(Sum, "sum", 100)
     fold.add(encode_pairs([], []))

@@ -124,6 +124,13 @@ def test_words_that_differ_in_one_bit_or_in_length_differ() -> None:
     assert len(set(hashes(keys))) == len(set(keys))
 
 
+@pytest.mark.parametrize("width", [0, 1, 7, 8, 9, 16, 130])
+def test_rows_of_one_length_hash_as_they_do_among_others(width: int) -> None:
+    column = pa.array([bytes([row] * width) for row in range(50)] + [b"of another length"])
+    alone, among = hash_column(column.slice(3, 40)), hash_column(column.slice(3))
+    assert alone.tolist() == among[:40].tolist()
+
+
 def test_edges() -> None:
     assert hash_partition(pa.array([], pa.string()), 3).tolist() == []
     assert (
