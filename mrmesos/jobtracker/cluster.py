@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
+from sys import intern
 from typing import Any
 
 from mrmesos.jobtracker.constraints import Constraints
+from mrmesos.jobtracker.demands import GPUS
 from mrmesos.jobtracker.events import Unavailability
 from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.mesos.resources import Amounts, Resource
@@ -106,6 +108,8 @@ class Agent:
     """Empty where it is not known."""
     size: dict[str, int] = field(default_factory=dict)
     """The most that it ever offered at once."""
+    gpus: bool = False
+    """Whether it ever offered any: `size` lies elsewhere in memory, and is not asked each time."""
     offered: Sequence[Resource] = ()
     """The Resource objects of its last offers."""
     free: Amounts = field(default_factory=dict)
@@ -127,7 +131,9 @@ class Agent:
     """The names under which filesystems may know it."""
 
     def __post_init__(self) -> None:
-        self.hosts = (self.hostname, self.address) if self.address else (self.hostname,)
+        # One string for each host, also in jobs: finding it in dicts then compares no characters.
+        names = (self.hostname, self.address) if self.address else (self.hostname,)
+        self.hosts = tuple(map(intern, names))
 
     def takes(self, now: float) -> bool:
         """Whether attempts may be started here."""
@@ -220,6 +226,7 @@ class Cluster:
         for name, amount in offered.items():
             if (more := amount - agent.size.get(name, 0)) > 0:
                 agent.size[name] = amount
+                agent.gpus |= name == GPUS
                 self.size[name] = self.size.get(name, 0) + more
                 grown = True
         return grown

@@ -48,7 +48,7 @@ class Demand:
         As Mesos asks of frameworks that know of GPUs, work without any keeps off such agents
         (FrameworkInfo.Capability.GPU_RESOURCES in mesos.proto).
         """
-        if not self.gpus and agent.size.get(GPUS, 0):
+        if agent.gpus and not self.gpus:
             return False
         if not self.constraints:
             return True
@@ -91,7 +91,7 @@ class Demands:
 
     def barred(self, agent: Agent, role: str) -> int:
         """The jobs that may not use what `agent` offers to `role`."""
-        if not self.special and not agent.size.get(GPUS, 0):
+        if not self.special and not agent.gpus:
             return 0
         barred = 0
         for demand, jobs in self.jobs.items():

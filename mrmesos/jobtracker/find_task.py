@@ -99,10 +99,8 @@ class _Search:
 
     def run(self) -> Choice:
         while True:
-            choice, ahead = self._choose()
-            # Those whose wait runs already need not hear of one more chance, unless it counts them.
-            passed = self._waiting & ahead
-            passed ^= passed & self._index.clocked & ~self._index.counting
+            choice = self._choose()
+            passed = self._passing_over(choice)
             if not passed or not self._index.pass_over(self._those_that_fit(passed)):
                 break
         if choice is not None:
@@ -111,8 +109,18 @@ class _Search:
             return NOT_YET
         return self._backup() if self._index.backups else NOTHING
 
-    def _choose(self) -> tuple[Found | None, int]:
-        """What to start, and all jobs that go before that one."""
+    def _passing_over(self, choice: Found | None) -> int:
+        """The jobs that go before what was chosen, as they wait for another agent. Those whose wait
+        runs already need not hear of one more chance, unless it counts them.
+        """
+        index = self._index
+        passing = self._waiting & ~(index.clocked ^ index.counting)
+        if not passing or choice is None or choice.job.place is None:
+            return passing
+        return passing & index.order.before(choice.job.place.rank)
+
+    def _choose(self) -> Found | None:
+        """What to start."""
         index, agent = self._index, self._agent
         index.flush()
         here = 0
@@ -121,32 +129,34 @@ class _Search:
         if index.rack_level and agent.rack:
             here |= index.rack_level & index.racks.get(agent.rack, 0)
         maps_barred, reduces_barred = self._barred = barred(index, agent, self._role)
-        wanting = index.maps & ~maps_barred
+        wanting, reduces = index.maps, index.reduces
+        if maps_barred | reduces_barred:
+            wanting, reduces = wanting & ~maps_barred, reduces & ~reduces_barred
         maps = wanting & (here | index.any_level | index.loose | index.retries)
-        reduces = index.reduces & ~reduces_barred
         self._waiting = wanting ^ maps
         while candidates := maps | reduces:
-            bit, ahead = index.order.first(candidates)
+            bit = index.order.first(candidates)
             job = index.job_of(bit)
             place = job.place
             if place is None:
                 raise AssertionError(f"{job.id} is in line and in no place")
-            if maps & bit and not self._has_room(place.map_shape):
+            wants_map, wants_reduce = maps & bit != 0, reduces & bit != 0
+            if wants_map and not self._has_room(place.map_shape):
                 maps &= ~place.map_shape.maps
-                if not reduces & bit:
-                    continue
-            if reduces & bit and not self._has_room(place.reduce_shape):
+                wants_map = False
+            if wants_reduce and not self._has_room(place.reduce_shape):
                 reduces &= ~place.reduce_shape.reduces
-                if not maps & bit:
-                    continue
-            found = self._of_job(job, place, bool(maps & bit), bool(reduces & bit))
+                wants_reduce = False
+            if not wants_map and not wants_reduce:
+                continue
+            found = self._of_job(job, place, wants_map, wants_reduce)
             if found is not None:
-                return found, ahead
-            if maps & bit:
+                return found
+            if wants_map:
                 maps ^= bit
                 self._waiting |= bit
             reduces &= ~bit
-        return None, -1
+        return None
 
     def _has_room(self, shape: Shape) -> bool:
         known = self._sizes.get(shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mrmesos.jobtracker.cluster import Agent, Cluster
-from mrmesos.jobtracker.demands import ANYWHERE, GPUS, Demands
+from mrmesos.jobtracker.demands import ANYWHERE, Demands
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience
@@ -177,9 +177,7 @@ class JobIndex:
         if pending.done_hosts:
             hosts = self.hosts
             for host in pending.done_hosts:
-                mask = hosts.get(host, 0)
-                if mask & bit and not pending.waits_for(host):
-                    hosts[host] = mask ^ bit
+                hosts[host] ^= bit
             pending.done_hosts.clear()
         if not wants and place.patience.forget():
             self._file_patience(place)
@@ -242,13 +240,12 @@ class JobIndex:
         others, of jobs whose wait for those runs. Read after `flush`.
         """
         maps, clocked = self.maps, self.clocked
-        if self.reduces or self.backups or maps & clocked != maps:
+        if self.reduces or self.backups or self.stores(agent) or maps & clocked != maps:
             return False
         if maps & (self.rack_level | self.loose | self.retries | self.counting):
             return False  # every job of any_level is of rack_level
-        if self.demands.special or self.shunned or agent.away is not None or GPUS in agent.size:
-            return False
-        return not self.stores(agent)
+        special = self.demands.special or self.shunned
+        return not (special or agent.gpus or agent.away is not None)
 
     def stores(self, agent: Agent) -> bool:
         """Whether maps wait whose data the agent has. Read after `flush`."""

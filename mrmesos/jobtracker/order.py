@@ -14,48 +14,68 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mrmesos.jobtracker.pools import PoolShare
 
 
 class Levels:
-    """Bits by key: the lowest key goes first, and within it the lowest bit (the oldest job)."""
+    """Bits by key: the lowest key goes first, and within it the lowest bit (the oldest job).
+
+    Few keys at a time, so two lists in step: a search of them is quicker than a dict's look-ups.
+    """
 
     __slots__ = ("_keys", "_masks", "all")
 
     def __init__(self) -> None:
         self._keys: list[int] = []
-        self._masks: dict[int, int] = {}
+        self._masks: list[int] = []
         self.all = 0
 
     def add(self, key: int, bit: int) -> None:
         """A job, not in here, at a key."""
-        mask = self._masks.get(key, 0)
-        if not mask:
-            insort(self._keys, key)
-        self._masks[key] = mask | bit
         self.all |= bit
+        self._enter(key, bit)
 
     def discard(self, key: int, bit: int) -> None:
         """A job that was added at this key."""
-        mask = self._masks[key] ^ bit
         self.all ^= bit
-        if mask:
-            self._masks[key] = mask
-        else:
-            del self._masks[key]
-            del self._keys[bisect_left(self._keys, key)]
+        self._leave(key, bit)
 
-    def first(self, candidates: int) -> tuple[int, int]:
-        """The first of `candidates`, one of which at least is in here, and all that go before."""
-        ahead = 0
-        for key in self._keys:
-            mask = self._masks[key]
+    def move(self, old: int, new: int, bit: int) -> None:
+        """A job that was added at the old key now has the new one."""
+        self._leave(old, bit)
+        self._enter(new, bit)
+
+    def _enter(self, key: int, bit: int) -> None:
+        place = bisect_left(self._keys, key)
+        if place < len(self._keys) and self._keys[place] == key:
+            self._masks[place] |= bit
+        else:
+            self._keys.insert(place, key)
+            self._masks.insert(place, bit)
+
+    def _leave(self, key: int, bit: int) -> None:
+        place = bisect_left(self._keys, key)
+        self._masks[place] ^= bit
+        if not self._masks[place]:
+            del self._masks[place]
+            del self._keys[place]
+
+    def first(self, candidates: int) -> int:
+        """The first of `candidates`, one of which at least is in here."""
+        for mask in self._masks:
             if here := mask & candidates:
-                low = here & -here
-                return low, ahead | mask & (low - 1)
-            ahead |= mask
+                return here & -here
         raise AssertionError("none of the candidates is in line")
+
+    def before(self, key: int, bit: int) -> int:
+        """All that go before a job at a key."""
+        place = bisect_left(self._keys, key)
+        ahead = self._masks[place] & (bit - 1)
+        for mask in islice(self._masks, place):
+            ahead |= mask
+        return ahead
 
 
 @dataclass(slots=True, eq=False)
@@ -88,9 +108,13 @@ class Fifo:
         """What a job has changed."""
         rank.used = used
 
-    def first(self, candidates: int) -> tuple[int, int]:
-        """The first of `candidates`, all in line, and all jobs that go before it."""
+    def first(self, candidates: int) -> int:
+        """The first of `candidates`, all in line."""
         return self._levels.first(candidates)
+
+    def before(self, rank: Rank) -> int:
+        """All jobs that go before one in line."""
+        return self._levels.before(rank.priority, rank.bit)
 
 
 HALF_A_TASK = 500
@@ -108,6 +132,8 @@ class PoolInLine:
     share: PoolShare
     used: int = 0
     jobs: Levels = field(default_factory=Levels)
+    at: tuple[int, int, str] = (0, 0, "")
+    """The key under which it is in line."""
 
     @property
     def key(self) -> tuple[int, int, str]:
@@ -141,7 +167,7 @@ class Fair:
             self._leave(pool)
         pool.jobs.add(rank.used << rank.priority, rank.bit)
         pool.used += rank.used
-        insort(self._line, pool.key)
+        self._enter(pool)
 
     def discard(self, rank: Rank) -> None:
         """A job leaves."""
@@ -150,7 +176,7 @@ class Fair:
         pool.jobs.discard(rank.used << rank.priority, rank.bit)
         pool.used -= rank.used
         if pool.jobs.all:
-            insort(self._line, pool.key)
+            self._enter(pool)
         else:
             del self._pools[rank.pool]
 
@@ -160,29 +186,39 @@ class Fair:
             return
         pool = self._pools[rank.pool]
         self._leave(pool)
-        pool.jobs.discard(rank.used << rank.priority, rank.bit)
-        pool.jobs.add(used << rank.priority, rank.bit)
+        pool.jobs.move(rank.used << rank.priority, used << rank.priority, rank.bit)
         pool.used += used - rank.used
         rank.used = used
-        insort(self._line, pool.key)
+        self._enter(pool)
 
     def pools(self) -> Collection[PoolInLine]:
         """Those that have jobs."""
         return self._pools.values()
 
-    def _leave(self, pool: PoolInLine) -> None:
-        del self._line[bisect_left(self._line, pool.key)]
+    def _enter(self, pool: PoolInLine) -> None:
+        pool.at = pool.key
+        insort(self._line, pool.at)
 
-    def first(self, candidates: int) -> tuple[int, int]:
-        """The first of `candidates`, all in line, and all jobs that go before it."""
-        ahead = 0
+    def _leave(self, pool: PoolInLine) -> None:
+        del self._line[bisect_left(self._line, pool.at)]
+
+    def first(self, candidates: int) -> int:
+        """The first of `candidates`, all in line."""
         for _, _, name in self._line:
             jobs = self._pools[name].jobs
             if jobs.all & candidates:
-                low, before = jobs.first(candidates)
-                return low, ahead | before
-            ahead |= jobs.all
+                return jobs.first(candidates)
         raise AssertionError("none of the candidates is in line")
+
+    def before(self, rank: Rank) -> int:
+        """All jobs that go before one in line."""
+        pool = self._pools[rank.pool]
+        ahead = pool.jobs.before(rank.used << rank.priority, rank.bit)
+        for at in self._line:
+            if at >= pool.at:
+                break
+            ahead |= self._pools[at[2]].jobs.all
+        return ahead
 
 
 Order = Fifo | Fair

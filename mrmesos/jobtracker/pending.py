@@ -9,7 +9,6 @@ or two tasks that a job has for most hosts is an eighth of a deque.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
-from sys import intern
 
 from mrmesos.jobtracker.task import TaskInProgress
 
@@ -23,10 +22,10 @@ Usable = Callable[[str], bool]
 
 
 class PendingTasks:
-    """The waiting tasks of one kind. Holds no state of the tasks themselves.
+    """The waiting tasks of one kind. Of the tasks themselves it changes nothing but `fresh`.
 
     `new_hosts` names hosts for which a task began to wait, `done_hosts` those for which the last
-    one ceased to, both only of tasks never failed; whoever reads them empties them.
+    one then ceased to, both only of tasks never failed; whoever reads them empties them.
     """
 
     __slots__ = (
@@ -34,8 +33,6 @@ class PendingTasks:
         "_all",
         "_by_host",
         "_by_rack",
-        "_fresh",
-        "_hosts",
         "_look",
         "_looked",
         "_loose",
@@ -47,29 +44,25 @@ class PendingTasks:
 
     def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
         self._tasks = tasks
-        self._fresh = bytearray(len(tasks))  # 1 where one waits that never failed
-        self._number = 0  # of those
-        # One string for each host: every split comes with strings of its own, and in a large
-        # cluster it is the fetching of those from memory that costs.
-        self._hosts = [tuple(map(intern, t.split.hosts)) if t.split else () for t in tasks]
-        self._all: list[int] = []
-        self._loose: list[int] = []  # may run anywhere as well as elsewhere
+        self._number = 0  # of those that never failed
+        self._all: list[TaskInProgress] = []
+        self._loose: list[TaskInProgress] = []  # may run anywhere as well as elsewhere
         self._looked = 0  # how far `look_for_homeless` has come
         self._look = (-1, 0)  # … since which losses of hosts, and how many tasks it has yet to see
-        self._by_host: dict[str, list[int]] = {}
-        self._by_rack: dict[str, tuple[int, list[int]]] = {}  # made when first asked for
+        self._by_host: dict[str, list[TaskInProgress]] = {}
+        self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made when first asked for
         self._again: dict[int, None] = {}  # failed somewhere, in order; few
         self.new_hosts: list[str] = []
         self.done_hosts: list[str] = []
-        for index in reversed(range(len(tasks))):
-            self._put(index)
+        for task in reversed(tasks):
+            self._put(task)
         self.new_hosts = list(self._by_host)
 
     def __len__(self) -> int:
         return self._number + len(self._again)
 
     def __contains__(self, task: TaskInProgress) -> bool:
-        return bool(self._fresh[task.index]) or task.index in self._again
+        return task.fresh or task.index in self._again
 
     @property
     def hosts(self) -> Iterable[str]:
@@ -96,19 +89,19 @@ class PendingTasks:
         if task.failed_on:
             self._again[task.index] = None
         else:
-            self._put(task.index)
-            self.new_hosts += self._hosts[task.index]
+            self._put(task)
+            self.new_hosts += task.hosts
+            self.done_hosts = [host for host in self.done_hosts if host not in task.hosts]
             self._by_rack.clear()
 
     def remove(self, task: TaskInProgress) -> None:
         """A task was taken."""
-        index = task.index
-        if not self._fresh[index]:
-            self._again.pop(index, None)
+        if not task.fresh:
+            self._again.pop(task.index, None)
             return
-        self._fresh[index] = 0
+        task.fresh = False
         self._number -= 1
-        for host in self._hosts[index]:
+        for host in task.hosts:
             if self._head(self._by_host[host]) is None:
                 self.done_hosts.append(host)
 
@@ -145,7 +138,8 @@ class PendingTasks:
         made, queue = self._by_rack.get(rack, (-1, None))
         if queue is None or made != version:
             at_hand = [host for host in self._by_host if host in hosts]
-            queue = sorted({i for host in at_hand for i in self._by_host[host]}, reverse=True)
+            tasks = {task.index for host in at_hand for task in self._by_host[host]}
+            queue = [self._tasks[index] for index in sorted(tasks, reverse=True)]
             self._by_rack[rack] = (version, queue)
         return self._head(queue)
 
@@ -158,7 +152,7 @@ class PendingTasks:
         found to name none that is `usable`, and still does.
         """
         while (task := self._head(self._loose)) is not None:
-            if task.split is None or not any(usable(host) for host in task.split.hosts):
+            if not any(map(usable, task.hosts)):
                 return task
             self._loose.pop()
         return None
@@ -175,29 +169,28 @@ class PendingTasks:
         some, found = min(LOOK_AT, self._look[1]), []
         self._look = (losses, self._look[1] - some)
         for _ in range(some):
-            index = self._looked = self._looked % len(self._tasks)
-            self._looked += 1
-            split = self._tasks[index].split
-            if self._fresh[index] and split is not None and not any(map(usable, split.hosts)):
-                found.append(index)
+            task = self._tasks[self._looked % len(self._tasks)]
+            self._looked = task.index + 1
+            if task.fresh and task.split is not None and not any(map(usable, task.hosts)):
+                found.append(task)
         self._loose = found[::-1]
         return bool(found)
 
-    def _put(self, index: int) -> None:
+    def _put(self, task: TaskInProgress) -> None:
         """A task waits, before all others."""
-        hosts = self._hosts[index]
-        self._number += 1 - self._fresh[index]
-        self._fresh[index] = 1
-        self._all.append(index)
-        for host in hosts:
-            self._by_host.setdefault(host, []).append(index)
-        if not hosts:
-            self._loose.append(index)
+        self._number += not task.fresh
+        task.fresh = True
+        self._all.append(task)
+        for host in task.hosts:
+            self._by_host.setdefault(host, []).append(task)
+        if not task.hosts:
+            self._loose.append(task)
 
-    def _head(self, queue: list[int]) -> TaskInProgress | None:
-        fresh = self._fresh
+    @staticmethod
+    def _head(queue: list[TaskInProgress]) -> TaskInProgress | None:
         while queue:
-            if fresh[queue[-1]]:
-                return self._tasks[queue[-1]]
+            task = queue[-1]
+            if task.fresh:
+                return task
             queue.pop()
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from sys import intern
 from typing import TYPE_CHECKING
 
 from mrmesos.api.context import Counters
@@ -91,6 +92,12 @@ class TaskInProgress:
     kind: TaskKind
     index: int
     split: Split | None = None
+    hosts: tuple[str, ...] = field(init=False)
+    """Those that store its split, each one string in the whole process: every split comes with
+    strings of its own, and in a large cluster it is the fetching of those from memory that costs.
+    """
+    fresh: bool = False
+    """Waits, and never failed. Kept by PendingTasks, here as that spares it a look elsewhere."""
     state: TaskState = TaskState.PENDING
     attempts: list[TaskAttempt] = field(default_factory=list)
     running: tuple[TaskAttempt, ...] = ()
@@ -105,6 +112,10 @@ class TaskInProgress:
     """Names of hosts."""
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        hosts = () if self.split is None else self.split.hosts
+        self.hosts = tuple(map(intern, dict.fromkeys(hosts)))
 
     @property
     def id(self) -> str:
