@@ -109,7 +109,7 @@ def workloads(size: Size) -> list[Workload]:
             f"Words of {bytes_in_words(size.text)} of text",
             Operation.WORDCOUNT,
             text,
-            {"job.reduces": "2"},
+            {"job.reduces": "4"},
         ),
         Workload(
             "sort",

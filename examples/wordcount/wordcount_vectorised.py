@@ -18,5 +18,5 @@ class Tokenize(BatchMapper):
 
 class WordCountVectorised(Job):
     mapper, reducer = Tokenize, Count
-    # Half of each holds the counts of a split's words, and of a partition's of some gigabytes.
-    conf: ClassVar = {"io.sort.mb": 128, "reduce.shuffle.buffer.mb": 320}
+    # Half of each holds the counts of a split's words, and of a partition's of a gigabyte.
+    conf: ClassVar = {"io.sort.mb": 128, "reduce.shuffle.buffer.mb": 160}
