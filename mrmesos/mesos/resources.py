@@ -147,7 +147,7 @@ def ports_in(resources: Iterable[Resource]) -> tuple[int, ...]:
 def describe(amounts: Amounts) -> str:
     """`2 CPUs, 1024 MiB of memory` and further resources, for people."""
     units = {"cpus": "CPUs", "mem": "MiB of memory", "disk": "MiB of disk"}
-    words = (f"{n / 1000:g} {units.get(name, name)}" for name, n in sorted(amounts.items()))
+    words = (f"{n / 1000:.12g} {units.get(name, name)}" for name, n in sorted(amounts.items()))
     return ", ".join(words) or "none"
 
 

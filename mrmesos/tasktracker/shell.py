@@ -222,7 +222,7 @@ class Shell:
             )
             self._pool.run(command.worker, message, command.log_limit_kb)
         except OSError as problem:
-            error = AttemptError(kind=ErrorKind.INTERNAL, message=f"no place to work in: {problem}")
+            error = AttemptError(kind=ErrorKind.LOST, message=f"no place to work in: {problem}")
             done = Done(attempt_id=attempt_id, state=AttemptState.FAILED, error=error)
             failed = ev.WorkerDone(command.worker, done)
             why = trouble(self._settings.sandbox, Path(command.code_path))

@@ -50,6 +50,7 @@ def test_bad_text(text: str) -> None:
 
 def test_amounts_in_words() -> None:
     assert describe({"mem": 512_000, "cpus": 1500}) == "1.5 CPUs, 512 MiB of memory"
+    assert describe({"disk": 100_000_000_000}) == "100000000 MiB of disk"
     assert describe({}) == "none"
 
 

@@ -221,7 +221,7 @@ def test_a_tasktracker_whose_directory_is_lost_says_so_and_leaves(
                 fake.act(RunAttempt(attempt(TaskKind.MAP, 1, "slot_0", split)))
                 await until(lambda: len(fake.reports) == 2, "the second report")
                 error = next(r.error for h in fake.heartbeats for r in h.reports if r.error)
-                assert (error.kind, error.agent) == (ErrorKind.INTERNAL, "agent.example")
+                assert (error.kind, error.agent) == (ErrorKind.LOST, "agent.example")
                 assert error.message.startswith("no place to work in:"), error.message
                 await ended(popen, sandbox)
         assert states(agents[0]) == [("slot_0", "TASK_RUNNING"), ("slot_0", "TASK_KILLED")]
