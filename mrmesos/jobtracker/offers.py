@@ -121,6 +121,9 @@ def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
     taken = 0
     for entry in offered:
         passed = isinstance(entry.choice, NotYet)
+        if not passed and not entry.idle:  # as with most, where few tasks wait
+            entry.agent.passed = None
+            continue
         unused = entry.idle and not entry.launches
         taken += entry.idle and not (passed and unused)
         st.index.chances.passed += passed and not unused
@@ -134,10 +137,11 @@ def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
     """
     st.index.flush()
     stores = st.index.stores
-    near = [entry for entry in offered if stores(entry.agent)]
-    if not near or len(near) == len(offered):
-        return offered
-    return near + [entry for entry in offered if not stores(entry.agent)]
+    near: list[_Offered] = []
+    far: list[_Offered] = []
+    for entry in offered:
+        (near if stores(entry.agent) else far).append(entry)
+    return near + far
 
 
 def _place(st: State, taking: list[_Offered]) -> None:
@@ -200,14 +204,15 @@ def _answer(st: State, offered: Iterable[_Offered]) -> None:
     declined: dict[float, list[str]] = {}
     for entry in offered:
         refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
-        offer_ids = [offer.offer_id for offer in entry.offers]
         if entry.launches or entry.spare is not None:
-            launches = tuple(entry.launches)
-            st.emit(AcceptOffers(tuple(offer_ids), launches, refuse, entry.spare))
-        elif refuse in declined:
-            declined[refuse] += offer_ids
-        else:
-            declined[refuse] = offer_ids
+            offer_ids = tuple([offer.offer_id for offer in entry.offers])
+            st.emit(AcceptOffers(offer_ids, tuple(entry.launches), refuse, entry.spare))
+            continue
+        ids = declined.get(refuse)
+        if ids is None:
+            ids = declined[refuse] = []
+        for offer in entry.offers:
+            ids.append(offer.offer_id)
     for refuse, offer_ids in declined.items():
         st.emit(DeclineOffers(tuple(offer_ids), refuse))
 
