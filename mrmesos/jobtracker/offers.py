@@ -205,8 +205,8 @@ def _answer(st: State, offered: Iterable[_Offered]) -> None:
     for entry in offered:
         refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
         if entry.launches or entry.spare is not None:
-            offer_ids = tuple([offer.offer_id for offer in entry.offers])
-            st.emit(AcceptOffers(offer_ids, tuple(entry.launches), refuse, entry.spare))
+            taken = tuple([offer.offer_id for offer in entry.offers])
+            st.emit(AcceptOffers(taken, tuple(entry.launches), refuse, entry.spare))
             continue
         ids = declined.get(refuse)
         if ids is None:
