@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mrmesos.jobtracker.records import WriteRecords
 from mrmesos.wire.heartbeat import Action
@@ -12,8 +13,7 @@ from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class PlanJob:
+class PlanJob(Struct, frozen=True):
     """Find the splits and make `_temporary`; answer JobPlanned or JobPlanFailed."""
 
     job_id: str
@@ -22,8 +22,7 @@ class PlanJob:
     """It may have been carried out before, by a JobTracker that did not live to hear of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommitJob:
+class CommitJob(Struct, frozen=True):
     """Move the winners' files into place; answer JobCommitted or JobCommitFailed."""
 
     job_id: str
@@ -31,8 +30,7 @@ class CommitJob:
     winners: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AbortJob:
+class AbortJob(Struct, frozen=True):
     """Remove what the job wrote; answer JobAborted."""
 
     job_id: str
@@ -41,8 +39,7 @@ class AbortJob:
     """Its output was made, as far as we know."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlotLaunch:
+class SlotLaunch(Struct, frozen=True):
     """One Mesos task to launch: a slot with its first attempt.
 
     `resources` and `tracker_resources` are Resource JSON taken from the offer. The tracker's are
@@ -57,8 +54,7 @@ class SlotLaunch:
     first: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class SpareLaunch:
+class SpareLaunch(Struct, frozen=True):
     """One Mesos task to launch that brings up a TaskTracker ahead of need, and runs nothing."""
 
     slot_id: str
@@ -68,8 +64,7 @@ class SpareLaunch:
     tracker_resources: tuple[Mapping[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptOffers:
+class AcceptOffers(Struct, frozen=True):
     """Accept offers of one agent with these launches; the rest is filtered for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
@@ -83,63 +78,55 @@ class AcceptOffers:
         return self.launches if self.spare is None else (*self.launches, self.spare)
 
 
-@dataclass(frozen=True, slots=True)
-class DeclineOffers:
+class DeclineOffers(Struct, frozen=True):
     """Decline, with a filter of `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptInverseOffers:
+class AcceptInverseOffers(Struct, frozen=True):
     """These agents will be free in time; do not ask again for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class DeclineInverseOffers:
+class DeclineInverseOffers(Struct, frozen=True):
     """These agents may not be free in time; ask again after `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class SendActions:
+class SendActions(Struct, frozen=True):
     """Put actions into a tracker's mailbox, to go with its next heartbeat answer."""
 
     tracker_id: str
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetTracker:
+class ForgetTracker(Struct, frozen=True):
     """The tracker is gone: drop its mailbox; if it speaks again it is told that it is unknown."""
 
     tracker_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownTracker:
+class ShutdownTracker(Struct, frozen=True):
     """Have the agent end the executor and all in it, for one that does not come by heartbeat."""
 
     tracker_id: str
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class KillSlot:
+class KillSlot(Struct, frozen=True):
     """KILL the Mesos task."""
 
     slot_id: str
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(Struct, frozen=True):
     """Acknowledge a status update (after whatever came before it was carried out)."""
 
     slot_id: str
@@ -147,29 +134,25 @@ class Acknowledge:
     uuid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reconcile:
+class Reconcile(Struct, frozen=True):
     """Ask Mesos for the state of these slots, as (slot id, agent id)."""
 
     slots: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Suppress:
+class Suppress(Struct, frozen=True):
     """Ask for no more offers to these roles, or to any if none is named."""
 
     roles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Revive:
+class Revive(Struct, frozen=True):
     """Ask for offers to these roles, or to all if none is named, and drop their filters."""
 
     roles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JobEnded:
+class JobEnded(Struct, frozen=True):
     """The job is in a final state; whoever waits for it may be told."""
 
     job_id: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from mrmesos.api.split import Split
 from mrmesos.wire.heartbeat import Heartbeat
@@ -12,8 +13,7 @@ from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import AttemptError
 
 
-@dataclass(frozen=True, slots=True)
-class JobSubmitted:
+class JobSubmitted(Struct, frozen=True):
     """A client handed in a job; its code is already stored under `spec.code`."""
 
     job_id: str
@@ -23,80 +23,69 @@ class JobSubmitted:
     """By which its client may submit it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobPlanned:
+class JobPlanned(Struct, frozen=True):
     """PlanJob is done: the splits are known and the output's `_temporary` exists."""
 
     job_id: str
     splits: tuple[Split, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class JobPlanFailed:
+class JobPlanFailed(Struct, frozen=True):
     """PlanJob could not be done; the job fails with this error."""
 
     job_id: str
     error: AttemptError
 
 
-@dataclass(frozen=True, slots=True)
-class JobCommitted:
+class JobCommitted(Struct, frozen=True):
     """CommitJob is done: the output is complete and `_SUCCESS` written."""
 
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobCommitFailed:
+class JobCommitFailed(Struct, frozen=True):
     """CommitJob gave up after its retries."""
 
     job_id: str
     error: AttemptError
 
 
-@dataclass(frozen=True, slots=True)
-class JobAborted:
+class JobAborted(Struct, frozen=True):
     """AbortJob is done, or gave up with a message that is only worth a warning."""
 
     job_id: str
     warning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KillAsked:
+class KillAsked(Struct, frozen=True):
     """A user wants the job ended."""
 
     job_id: str
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(Struct, frozen=True):
     """Subscribed to a master, for the first time or again."""
 
     framework_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class FrameworkRemoved:
+class FrameworkRemoved(Struct, frozen=True):
     """Mesos does not know this framework any more, and has ended all its tasks and executors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Struct, frozen=True):
     """The connection to the master is gone; outstanding offers are void."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailability:
+class Unavailability(Struct, frozen=True):
     """When an agent is to be away: Unix seconds, `end` infinite where nobody knows."""
 
     start: float
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """One Mesos offer. `resources` is the Resource JSON exactly as offered.
 
     `executor_ids` are our TaskTrackers that Mesos knows on the agent; `attributes` by name;
@@ -115,22 +104,19 @@ class Offer:
     unavailability: Unavailability | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OffersReceived:
+class OffersReceived(Struct, frozen=True):
     """Offers of one OFFERS event."""
 
     offers: tuple[Offer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OfferRescinded:
+class OfferRescinded(Struct, frozen=True):
     """An offer that is no longer good."""
 
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class InverseOffer:
+class InverseOffer(Struct, frozen=True):
     """Mesos asks for an agent back, or for all of them where `agent_id` is empty."""
 
     offer_id: str
@@ -138,22 +124,19 @@ class InverseOffer:
     unavailability: Unavailability | None
 
 
-@dataclass(frozen=True, slots=True)
-class InverseOffersReceived:
+class InverseOffersReceived(Struct, frozen=True):
     """Inverse offers of one INVERSE_OFFERS event."""
 
     offers: tuple[InverseOffer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InverseOfferRescinded:
+class InverseOfferRescinded(Struct, frozen=True):
     """An inverse offer that is no longer good."""
 
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SlotUpdated:
+class SlotUpdated(Struct, frozen=True):
     """A Mesos status update of a slot (a Mesos task of ours).
 
     `state`, `reason` and `source` are Mesos' names; `uuid` is empty where Mesos wants no
@@ -169,8 +152,7 @@ class SlotUpdated:
     uuid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerLost:
+class TrackerLost(Struct, frozen=True):
     """Mesos says that a TaskTracker's executor has ended (`status` is its raw wait status)."""
 
     tracker_id: str
@@ -178,22 +160,19 @@ class TrackerLost:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AgentLost:
+class AgentLost(Struct, frozen=True):
     """Mesos says that an agent is gone, with everything on it."""
 
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatReceived:
+class HeartbeatReceived(Struct, frozen=True):
     """A TaskTracker spoke. Handling it twice changes nothing."""
 
     heartbeat: Heartbeat
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time passed: deadlines, idle trackers, leases. Comes about twice a second."""
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mrmesos.tasktracker.spans import Redo
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, MapOutput
 
 
-@dataclass(frozen=True, slots=True)
-class StartWorker:
+class StartWorker(Struct, frozen=True):
     """Start a worker process under this number; answered by WorkerReady or WorkerExited."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunInWorker:
+class RunInWorker(Struct, frozen=True):
     """Let a ready worker run an attempt; answered by WorkerDone or WorkerExited.
 
     The shell tells of more memory used than `memory_limit_mb`, and keeps at most `log_limit_kb` of
@@ -33,8 +31,7 @@ class RunInWorker:
     redo: Redo | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TellMapOutputs:
+class TellMapOutputs(Struct, frozen=True):
     """Pass map outputs on to the reduce that runs in a worker."""
 
     worker: int
@@ -42,15 +39,13 @@ class TellMapOutputs:
     outputs: tuple[MapOutput, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KillWorker:
+class KillWorker(Struct, frozen=True):
     """Kill a worker's processes; answered by WorkerExited."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class CleanAttempt:
+class CleanAttempt(Struct, frozen=True):
     """Delete an ended attempt's files, but for its logs; `keep_output`: and its map output."""
 
     job_id: str
@@ -58,22 +53,19 @@ class CleanAttempt:
     keep_output: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FetchJob:
+class FetchJob(Struct, frozen=True):
     """Get a job's facts and code; answered by JobFetched or JobFetchFailed."""
 
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetJob:
+class ForgetJob(Struct, frozen=True):
     """Delete all files of a job; none of its workers lives any more."""
 
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SendStatus:
+class SendStatus(Struct, frozen=True):
     """Send a Mesos status update of a slot; `state` is Mesos' name of it."""
 
     slot_id: str
@@ -81,13 +73,11 @@ class SendStatus:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatNow:
+class HeartbeatNow(Struct, frozen=True):
     """There is something to report: do not wait for the held heartbeat's answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """All workers are gone and all slots ended: end the process."""
 
     reason: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mrmesos.tasktracker.messages import Done, Progress
 from mrmesos.tasktracker.spans import Span
@@ -11,8 +11,7 @@ from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class SlotLaunched:
+class SlotLaunched(Struct, frozen=True):
     """Mesos launched a slot with its first attempt, or none for now. `ports` are among its
     resources.
     """
@@ -22,39 +21,34 @@ class SlotLaunched:
     ports: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BadSlotLaunched:
+class BadSlotLaunched(Struct, frozen=True):
     """Mesos launched a task that makes no sense to us."""
 
     slot_id: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class SlotKilled:
+class SlotKilled(Struct, frozen=True):
     """Mesos wants a slot to end."""
 
     slot_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatAnswered:
+class HeartbeatAnswered(Struct, frozen=True):
     """The JobTracker answered a heartbeat that held the reports of these attempts."""
 
     answer: HeartbeatAnswer
     reported: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JobFetched:
+class JobFetched(Struct, frozen=True):
     """A job's facts and code are here."""
 
     facts: JobFacts
     code_path: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobFetchFailed:
+class JobFetchFailed(Struct, frozen=True):
     """A job's facts or code are not to be had. `gone`: the JobTracker does not know the job."""
 
     job_id: str
@@ -62,23 +56,20 @@ class JobFetchFailed:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerReady(Struct, frozen=True):
     """A worker has started and can run attempts."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerProgressed:
+class WorkerProgressed(Struct, frozen=True):
     """A worker told how far it is."""
 
     worker: int
     message: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDone:
+class WorkerDone(Struct, frozen=True):
     """A worker's attempt has ended. `peak_bytes` is the most memory its processes used."""
 
     worker: int
@@ -87,8 +78,7 @@ class WorkerDone:
     peak_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOverMemory:
+class WorkerOverMemory(Struct, frozen=True):
     """A worker's processes use more bytes of memory than its attempt may."""
 
     worker: int
@@ -96,16 +86,14 @@ class WorkerOverMemory:
     used_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerBroken:
+class WorkerBroken(Struct, frozen=True):
     """A worker sends what is no message of ours."""
 
     worker: int
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerExited:
+class WorkerExited(Struct, frozen=True):
     """A worker process is gone, with all its children. `status` as subprocess gives it: the exit
     status, or minus the number of the signal; None where that is not known. `at`: the records that
     user code had in hand.
@@ -118,15 +106,13 @@ class WorkerExited:
     at: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveAsked:
+class LeaveAsked(Struct, frozen=True):
     """Somebody wants this TaskTracker to end: Mesos, a signal, or the JobTracker is gone."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time passed: timeouts, the spare worker. Comes about twice a second."""
 
 
