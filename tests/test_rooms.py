@@ -15,6 +15,7 @@ ROOT = Path(mrmesos.__file__).parent
 GROUND = {"conf"}
 MAY_IMPORT: dict[str, set[str]] = {
     "conf": set(),
+    "garbage": set(),
     "api": set(),
     "io": {"conf", "api"},
     "wire": {"conf", "api"},
@@ -24,13 +25,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "minimesos": set(),
     "testing": set(),
     "jobtracker": {"conf", "access", "api", "io", "wire", "mesos"},
-    "tasktracker": {"conf", "access", "api", "election", "io", "wire", "mesos"},
+    "tasktracker": {"conf", "access", "api", "election", "garbage", "io", "wire", "mesos"},
     "simulator": {"conf", "api", "wire", "mesos", "jobtracker"},
     "cli": {
         "conf",
         "access",
         "api",
         "election",
+        "garbage",
         "io",
         "wire",
         "mesos",

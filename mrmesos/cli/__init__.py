@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import mrmesos
+from mrmesos.garbage import look_seldom
 
 VERBS = {
     "submit": (
@@ -61,6 +62,7 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run; exits with 2 and one line on stderr for anything the user has to change."""
+        look_seldom()
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:

@@ -138,9 +138,6 @@ def minimesos(
     import shutil
     import tempfile
 
-    from mrmesos.access.late_authorities import import_aiohttp
-
-    import_aiohttp()
     from mrmesos.minimesos.server import MiniMesosConfig
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")

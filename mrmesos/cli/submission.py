@@ -157,9 +157,6 @@ class Submission:
                 retry_seconds=RETRY_SECONDS,
                 return_seconds=RETURN_SECONDS,
             )
-        from mrmesos.access.late_authorities import import_aiohttp
-
-        import_aiohttp()
         from mrmesos.jobtracker.http_server import AddressError
         from mrmesos.jobtracker.service import JobTrackerService
 

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mrmesos.conf import ConfError
+from mrmesos.garbage import look_seldom
 from mrmesos.tasktracker.processes import become_subreaper
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
 from mrmesos.tasktracker.spawn import Spawned, spawn_worker
@@ -28,6 +29,7 @@ _MESOS_FAILED, _WE_FAILED = 1, 70
 
 def main() -> int:
     """Run until told to leave; the exit status, 0 where nothing went wrong."""
+    look_seldom()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -50,7 +52,6 @@ def main() -> int:
 async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans: bool) -> int:
     import asyncio
 
-    from mrmesos.access.late_authorities import import_aiohttp
     from mrmesos.tasktracker import events as ev
     from mrmesos.tasktracker.executor import MesosExecutor
 
@@ -69,7 +70,6 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
 
     executor = MesosExecutor(hand_on, registered, keyed, exit_after_grace=True)
     executor.start()
-    import_aiohttp()
     from mrmesos.tasktracker.shell import Shell
 
     shell = Shell(settings, executor, first_workers=workers, adopt_orphans=adopt_orphans)
