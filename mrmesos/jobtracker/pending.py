@@ -21,8 +21,20 @@ LOOK_AT = 64
 Usable = Callable[[str], bool]
 
 
+class HostTasks(list[TaskInProgress]):
+    """A job's tasks whose data is on one host. Tasks know theirs, so that taking one costs no
+    look-up of its hosts, most of which are nobody's concern just now.
+    """
+
+    __slots__ = ("host", "left")
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.left = 0  # that wait, and never failed
+
+
 class PendingTasks:
-    """The waiting tasks of one kind. Of the tasks themselves it changes nothing but `fresh`.
+    """The waiting tasks of one kind. Of the tasks themselves it changes `fresh` and `queues` only.
 
     `new_hosts` names hosts for which a task began to wait, `done_hosts` those for which the last
     one then ceased to, both only of tasks never failed; whoever reads them empties them.
@@ -49,12 +61,13 @@ class PendingTasks:
         self._loose: list[TaskInProgress] = []  # may run anywhere as well as elsewhere
         self._looked = 0  # how far `look_for_homeless` has come
         self._look = (-1, 0)  # … since which losses of hosts, and how many tasks it has yet to see
-        self._by_host: dict[str, list[TaskInProgress]] = {}
+        self._by_host: dict[str, HostTasks] = {}
         self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made when first asked for
         self._again: dict[int, None] = {}  # failed somewhere, in order; few
         self.new_hosts: list[str] = []
         self.done_hosts: list[str] = []
         for task in reversed(tasks):
+            task.queues = tuple(map(self._queue, task.hosts))
             self._put(task)
         self.new_hosts = list(self._by_host)
 
@@ -101,13 +114,15 @@ class PendingTasks:
             return
         task.fresh = False
         self._number -= 1
-        for host in task.hosts:
-            if self._head(self._by_host[host]) is None:
-                self.done_hosts.append(host)
+        for queue in task.queues:
+            queue.left -= 1
+            if not queue.left:
+                self.done_hosts.append(queue.host)
 
     def waits_for(self, host: str) -> bool:
         """Whether a task never failed waits whose data is on this host."""
-        return self.on_host(host) is not None
+        queue = self._by_host.get(host)
+        return queue is not None and queue.left > 0
 
     def retry_for(
         self, host: str, others: Callable[[Set[str]], bool], now: float
@@ -128,7 +143,7 @@ class PendingTasks:
     def on_host(self, host: str) -> TaskInProgress | None:
         """A task never failed whose data is on this host."""
         queue = self._by_host.get(host)
-        return None if queue is None else self._head(queue)
+        return self._head(queue) if queue is not None and queue.left else None
 
     def on_rack(self, rack: str, version: int, hosts: Collection[str]) -> TaskInProgress | None:
         """A task never failed whose data is on one of the rack's `hosts`.
@@ -176,13 +191,22 @@ class PendingTasks:
         self._loose = found[::-1]
         return bool(found)
 
+    def _queue(self, host: str) -> HostTasks:
+        queue = self._by_host.get(host)
+        if queue is None:
+            queue = self._by_host[host] = HostTasks(host)
+        return queue
+
     def _put(self, task: TaskInProgress) -> None:
-        """A task waits, before all others."""
-        self._number += not task.fresh
+        """A task, not in here, waits before all others."""
+        for queue in (self._all, *task.queues):
+            self._head(queue)  # so that one put back again and again is not in there as often
         task.fresh = True
+        self._number += 1
         self._all.append(task)
-        for host in task.hosts:
-            self._by_host.setdefault(host, []).append(task)
+        for queue in task.queues:
+            queue.left += 1
+            queue.append(task)
         if not task.hosts:
             self._loose.append(task)
 

@@ -23,6 +23,7 @@ from mrmesos.wire.task import (
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.cluster import Tracker
+    from mrmesos.jobtracker.pending import HostTasks
 
 STORY_LINES = 20
 ATTEMPTS_KEPT = 64
@@ -98,6 +99,8 @@ class TaskInProgress:
     """
     fresh: bool = False
     """Waits, and never failed. Kept by PendingTasks, here as that spares it a look elsewhere."""
+    queues: tuple[HostTasks, ...] = ()
+    """Where PendingTasks has it, by host."""
     state: TaskState = TaskState.PENDING
     attempts: list[TaskAttempt] = field(default_factory=list)
     running: tuple[TaskAttempt, ...] = ()

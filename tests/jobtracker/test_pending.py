@@ -45,6 +45,9 @@ def test_the_index_agrees_with_a_plain_scan(
             if not task.failed_on:
                 assert pending.first() is task, "what came back goes first"
         assert len(pending) == len(waiting)
+        fresh = {i for i in waiting if not tasks[i].failed_on}
+        for each in "abc":
+            assert pending.waits_for(each) == any(each in where[i] for i in fresh)
         assert all((task in pending) == (task.index in waiting) for task in tasks)
         again = {i for i in waiting if tasks[i].failed_on}
         found = pending.retry_for(host, lambda _: True, 0.0)
