@@ -87,6 +87,8 @@ class Tracker:
     idle_since: float | None = None
     leaving_since: float | None = None
     last_words: str = ""
+    takes_slots: bool = True
+    """Started by the command that starts TaskTrackers now, without which Mesos refuses more."""
 
     @property
     def holds_output(self) -> bool:

@@ -90,7 +90,12 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
     agent.seen = st.now
     agent.has(record.attributes)
     tracker = Tracker(
-        record.id, record.agent_id, record.hostname, record.resources, launched=record.launched
+        record.id,
+        record.agent_id,
+        record.hostname,
+        record.resources,
+        launched=record.launched,
+        takes_slots=same_command,
     )
     tracker.url, tracker.heard = record.url, st.now  # it has as long again to be heard
     if record.leaving:
@@ -99,8 +104,8 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
         tracker.state = TrackerState.LIVE
         if same_command:
             agent.tracker = tracker
-    # One never heard gets no further slots: its launch may not have left this process, and to start
-    # it with another slot would take more than that was offered for.
+    # One never heard gets no further slots until it is: its launch may not have left this process,
+    # and to start it with another slot would take more than that was offered for.
     st.cluster.trackers[tracker.id] = tracker
     st.unheard[tracker.id] = set()
 

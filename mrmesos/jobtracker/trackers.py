@@ -28,11 +28,15 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     if tracker.url != beat.url:
         tracker.url = beat.url
         st.changes.tracker(tracker)
+    agent = st.cluster.agents.get(tracker.agent_id)
     if tracker.state is TrackerState.STARTING:
         tracker.state = TrackerState.LIVE
         st.failed_launches = 0
-        if (agent := st.cluster.agents.get(tracker.agent_id)) is not None:
+        if agent is not None:
             blacklist.came_up(st, agent)
+    takes_slots = tracker.takes_slots and tracker.state is TrackerState.LIVE
+    if agent is not None and agent.tracker is None and takes_slots:
+        agent.tracker = tracker  # launched in an earlier life of ours (restore.py)
     fresh = beat.sequence > tracker.sequence
     if fresh:
         tracker.sequence = beat.sequence

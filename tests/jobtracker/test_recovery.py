@@ -7,6 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.events import HeartbeatReceived
+from mrmesos.jobtracker.records import TrackerRecord
+from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobState
 from tests.jobtracker.sim import Faults
@@ -56,6 +61,38 @@ def test_no_finished_task_runs_again_however_often_it_is_killed() -> None:
 def test_it_comes_back_amid_any_faults_even_of_power() -> None:
     lives = sum(run(seed, anything).life for seed in range(FAST))
     assert lives > FAST
+
+
+@pytest.mark.parametrize("same_command", [True, False])
+def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: bool) -> None:
+    """Else the agent would be given a second one, or where that has no room nothing any more."""
+    core = JobTracker(Conf({}), "202611201200", journal=True)
+    launched = TrackerRecord(
+        id="tracker_202611201130_1",
+        agent_id="S1",
+        hostname="host1",
+        agent_address="",
+        rack="",
+        resources=(),
+        launched=1000.0,
+        url="",
+        leaving=False,
+    )
+    core.restore([launched], 1010.0, life=1, same_command=same_command)
+    agent = core.state.cluster.agents["S1"]
+    assert agent.tracker is None, "its launch may never have left the JobTracker"
+    beat = Heartbeat(
+        tracker_id=launched.id,
+        agent_id="S1",
+        hostname="host1",
+        url="http://host1:1",
+        sequence=1,
+        acknowledged=0,
+        slots=[],
+    )
+    core.handle(HeartbeatReceived(beat), 1011.0)
+    tracker = core.state.cluster.trackers[launched.id]
+    assert agent.tracker is (tracker if same_command else None)
 
 
 BROKEN: dict[str, tuple[str, object]] = {
