@@ -114,7 +114,8 @@ class _Search:
         runs already need not hear of one more chance, unless it counts them.
         """
         index = self._index
-        passing = self._waiting & ~(index.clocked ^ index.counting)
+        wait = index.clocked ^ index.counting if index.counting else index.clocked
+        passing = self._waiting & ~wait
         if not passing or choice is None or choice.job.place is None:
             return passing
         return passing & index.order.before(choice.job.place.rank)
@@ -123,18 +124,19 @@ class _Search:
         """What to start."""
         index, agent = self._index, self._agent
         index.flush()
-        here = 0
-        for host in agent.hosts:
-            here |= index.hosts.get(host, 0)
+        here = index.stored_on(agent)
         if index.rack_level and agent.rack:
             here |= index.rack_level & index.racks.get(agent.rack, 0)
         maps_barred, reduces_barred = self._barred = barred(index, agent, self._role)
         wanting, reduces = index.maps, index.reduces
         if maps_barred | reduces_barred:
             wanting, reduces = wanting & ~maps_barred, reduces & ~reduces_barred
-        maps = wanting & (here | index.any_level | index.loose | index.retries)
+        # With many jobs, what these operations cost is their number: most of the sets are empty.
+        if anywhere := index.any_level | index.loose | index.retries:
+            here |= anywhere
+        maps = wanting & here
         self._waiting = wanting ^ maps
-        while candidates := maps | reduces:
+        while candidates := (maps | reduces if reduces else maps):
             bit = index.order.first(candidates)
             job = index.job_of(bit)
             place = job.place

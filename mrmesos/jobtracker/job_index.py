@@ -240,19 +240,24 @@ class JobIndex:
         others, of jobs whose wait for those runs. Read after `flush`.
         """
         maps, clocked = self.maps, self.clocked
-        if self.reduces or self.backups or self.stores(agent) or maps & clocked != maps:
+        if self.reduces or self.backups or self.stored_on(agent) or maps & clocked != maps:
             return False
         if maps & (self.rack_level | self.loose | self.retries | self.counting):
             return False  # every job of any_level is of rack_level
         special = self.demands.special or self.shunned
         return not (special or agent.gpus or agent.away is not None)
 
-    def stores(self, agent: Agent) -> bool:
-        """Whether maps wait whose data the agent has. Read after `flush`."""
+    def stored_on(self, agent: Agent) -> int:
+        """The jobs with maps that wait, never failed, and whose data the agent has. Read after
+        `flush`.
+        """
         hosts = agent.hosts
         if len(hosts) == 1:  # as with most
-            return bool(self.hosts.get(hosts[0]))
-        return any(self.hosts.get(host) for host in hosts)
+            return self.hosts.get(hosts[0], 0)
+        jobs = 0
+        for host in hosts:
+            jobs |= self.hosts.get(host, 0)
+        return jobs
 
     def job_of(self, bit: int) -> JobInProgress:
         """The job that has this bit."""

@@ -136,11 +136,11 @@ def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
     from afar, while its own agents are among those offered.
     """
     st.index.flush()
-    stores = st.index.stores
+    stored_on = st.index.stored_on
     near: list[_Offered] = []
     far: list[_Offered] = []
     for entry in offered:
-        (near if stores(entry.agent) else far).append(entry)
+        (near if stored_on(entry.agent) else far).append(entry)
     return near + far
 
 
