@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 
@@ -20,9 +22,25 @@ def send_and_wait(number: signal.Signals) -> None:
     threading.Event().wait(20)
 
 
+Handler = Callable[[int, FrameType | None], object]
+
+
+@pytest.fixture
+def heeded(number: signal.Signals) -> Iterator[Handler]:
+    """A handler of a signal that is not ignored, though the tests be run under `nohup`."""
+
+    def nothing(number: int, frame: FrameType | None) -> None:
+        """As good as any."""
+
+    before = signal.signal(number, nothing)
+    yield nothing
+    signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_first_signal_interrupts_and_the_second_hurries(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
+def test_the_first_signal_interrupts_and_the_second_hurries(
+    number: signal.Signals, heeded: Handler
+) -> None:
     with Interrupts() as interrupts:
         with pytest.raises(Interrupted, match=number.name):
             send_and_wait(number)
@@ -30,7 +48,7 @@ def test_the_first_signal_interrupts_and_the_second_hurries(number: signal.Signa
         assert not interrupts.hurry.is_set()
         send(number)
         assert interrupts.hurry.wait(20)
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is heeded
 
 
 def test_the_end_is_not_interrupted() -> None:
