@@ -312,9 +312,7 @@ class JobInProgress:
         pace.candidates.clear()
 
     def add_running(self, attempt: TaskAttempt) -> None:
-        """An attempt starts; its task waits no more."""
-        if not attempt.backup:
-            self.pending(attempt.task.kind).remove(attempt.task)
+        """An attempt runs, be it only to be waited for."""
         self.index.touch(self)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup

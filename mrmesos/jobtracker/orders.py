@@ -25,6 +25,8 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} already runs {slot.attempt.id}")
     attempt = task.start(slot.id, tracker, found.locality, st.now)
+    if not attempt.backup:
+        job.pending(task.kind).remove(task)
     job.add_running(attempt)
     st.attempts[attempt.id] = attempt
     st.changes.attempt(attempt)

@@ -14,6 +14,7 @@ from mrmesos.jobtracker.records import TrackerRecord
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobState
+from tests.jobtracker import sim_many
 from tests.jobtracker.sim import Faults
 from tests.jobtracker.sim_crash import CrashingWorld
 
@@ -115,6 +116,18 @@ def test_a_broken_guard_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -
             except Exception:  # noqa: BLE001 - whatever it broke
                 return
     pytest.fail("no world is any the worse for it")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        8389,  # a TaskTracker that was first heard by the JobTracker after the one it began under
+        10605,  # a map whose output was lost, while a second attempt of it was only waited for
+    ],
+)
+def test_it_comes_back_where_it_once_did_not(number: int) -> None:
+    _, story = sim_many.run(number)
+    assert not story
 
 
 @pytest.mark.slow
