@@ -25,6 +25,8 @@ from tests.jobtracker.sim_trackers import TrackerSide
 
 LIMIT_SECONDS = 4000.0
 BACKUPS_MAX = 2
+STRAYS_END = 30.0
+"""Seconds until slots that nobody knows have ended, once nothing fails any more."""
 
 __all__ = ["Faults", "World"]
 
@@ -36,6 +38,7 @@ class World(TrackerSide):
         self, seed: int, faults: Faults | None = None, agents: int = 0, jobs: int = 0
     ) -> None:
         super().__init__(seed, faults)
+        self.strays: dict[str, float] = {}
         for number in range(agents or self.rng.randint(1, 5)):
             self.add_agent("ssd" if not number else self.rng.choice(["ssd", "hdd"]))
         self.at(0.0, self.register)
@@ -195,7 +198,22 @@ class World(TrackerSide):
             if job.state is JobState.RUNNING and job.shuns:
                 usable = self.hosts_for(job)
                 assert 3 * len(usable & set(job.shuns)) <= len(usable), "too many hosts are avoided"
+        self.look_for_strays()
         self.at(0.5, self.tick)
+
+    def look_for_strays(self) -> None:
+        """Nothing is held for long that the JobTracker does not know, in peace."""
+        known = self.core.state.cluster.slots
+        strays = {
+            slot_id
+            for tracker in self.trackers.values()
+            if tracker.up and not tracker.gone and not tracker.agent.cut_off
+            for slot_id in tracker.slots
+            if slot_id not in known and not self.faulty
+        }
+        self.strays = {slot_id: self.strays.get(slot_id, self.now) for slot_id in strays}
+        for slot_id, since in self.strays.items():
+            assert self.now - since < STRAYS_END, f"{slot_id}, which nobody knows, lives on"
 
     def hosts_for(self, job: JobInProgress) -> set[str]:
         """The hosts that could run all tasks of a job."""
