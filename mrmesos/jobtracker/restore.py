@@ -102,7 +102,7 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
         tracker.state, tracker.leaving_since = TrackerState.LEAVING, st.now
     elif record.url:
         tracker.state = TrackerState.LIVE
-        if same_command:
+        if tracker.takes_slots:
             agent.tracker = tracker
     # One never heard gets no further slots until it is: its launch may not have left this process,
     # and to start it with another slot would take more than that was offered for.

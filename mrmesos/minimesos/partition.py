@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mrmesos.minimesos import maintenance
@@ -27,11 +28,8 @@ def lost(master: Master, agent_id: str, *, by_operator: bool = False) -> AgentRe
         if (record := _take(master, agent_id)) is None:
             return None
         master.rescind_of(agent_id)
-        for framework in master.frameworks.values():
-            for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
-                if not task.terminal:
-                    _lose(master, framework, task, record, by_operator)
-                master.complete(framework, task)
+        for framework, task in _take_tasks(master, agent_id, master.frameworks.values()):
+            _lose(master, framework, task, record, by_operator)
         _withdraw(master, record)
     master.gone[agent_id] = master.clock.now()
     while len(master.gone) > master.limits.gone_agents:
@@ -45,6 +43,17 @@ def _take(master: Master, agent_id: str) -> AgentRecord | None:
         if (record := known.pop(agent_id, None)) is not None:
             return record
     return None
+
+
+def _take_tasks(
+    master: Master, agent_id: str, frameworks: Iterable[Framework]
+) -> Iterator[tuple[Framework, Task]]:
+    """All tasks there are complete; those that had not ended are first given to be ended."""
+    for framework in frameworks:
+        for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
+            if not task.terminal:
+                yield framework, task
+            master.complete(framework, task)
 
 
 def _withdraw(master: Master, record: AgentRecord) -> None:
@@ -92,11 +101,8 @@ def cut_off(master: Master, agent_id: str, why: str = "health check timed out") 
         return
     record.unreachable_since = master.clock.now()
     master.unreachable[agent_id] = record
-    for framework in master.frameworks.values():
-        for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
-            if not task.terminal:
-                _unreachable(master, framework, task, record, why)
-            master.complete(framework, task)
+    for framework, task in _take_tasks(master, agent_id, master.frameworks.values()):
+        _unreachable(master, framework, task, record, why)
     _withdraw(master, record)
 
 
@@ -192,11 +198,9 @@ def down(master: Master, agent_id: str) -> None:
     record.away_since = master.clock.now()
     master.restarting[agent_id] = record
     master.rescind_of(agent_id)
-    for framework in [f for f in master.frameworks.values() if not f.checkpoint]:
-        for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
-            if not task.terminal:
-                _lose(master, framework, task, record, by_operator=False)
-            master.complete(framework, task)
+    dying = [one for one in master.frameworks.values() if not one.checkpoint]
+    for framework, task in _take_tasks(master, agent_id, dying):
+        _lose(master, framework, task, record, by_operator=False)
     for key in list(record.executors):
         owner = master.frameworks.get(key[0])
         if owner is None or not owner.checkpoint:
