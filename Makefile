@@ -4,17 +4,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow test-hdfs lint types check bench bench-small bench-peers chaos sim-faults clean
+.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check bench bench-small bench-peers chaos sim-faults clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 setup: $(STAMP)  ## make .venv with mrmesos and the developers' tools in it
 
-$(STAMP): pyproject.toml packages/http-parser/pyproject.toml
+# The versions that were tested, and no others: constraints.txt, which `make lock` writes.
+$(STAMP): pyproject.toml packages/http-parser/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet ./packages/http-parser --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
+	  ./packages/http-parser --editable . --group dev
 	$(BIN)/python -m compileall -q mrmesos
 	touch $@
 
@@ -22,13 +24,35 @@ demo: setup      ## the main job: words of the standard library's sources, check
 	$(BIN)/python examples/wordcount/demo.py
 
 test: setup      ## the tests that take minutes, not the slow ones
-	$(BIN)/python -m pytest -q -m "not slow and not hdfs"
+	$(BIN)/python -m pytest -q -m "not slow and not hdfs" --durations 10
 
 test-slow: setup ## the slow ones
-	$(BIN)/python -m pytest -q -m "slow and not hdfs"
+	$(BIN)/python -m pytest -q -m "slow and not hdfs" --durations 10
 
 test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
 	$(BIN)/python -m pytest -q -m hdfs --timeout 900 tests/hdfs
+
+UV := .venv-uv/bin/uv
+
+$(UV):
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/python -m pip install --quiet uv
+
+lock: $(UV)      ## take the newest versions into uv.lock and constraints.txt; run the tests before you commit them
+	$(UV) lock --upgrade
+	$(UV) export --quiet --no-header --format requirements-txt --no-hashes --no-annotate --all-groups --all-extras \
+	  --no-emit-local --output-file constraints.txt
+
+# Both in environments of their own, beside .venv.
+test-versions: test-newest test-oldest  ## the tests with the newest and with the oldest versions that pyproject.toml allows
+
+test-newest: RESOLUTION = highest
+test-oldest: RESOLUTION = lowest-direct
+test-newest test-oldest: test-%: $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-$*
+	$(UV) pip install --quiet --python .venv-$*/bin/python --resolution $(RESOLUTION) \
+	  ./packages/http-parser --editable . --group dev
+	.venv-$*/bin/python -m pytest -q -m "not slow and not hdfs" --durations 10
 
 MINUTES ?= 30
 SEED    ?= 1
@@ -68,5 +92,5 @@ $(PEERS)/.installed: benchmarks/peers-requirements.txt
 	touch $@
 
 clean:           ## remove what make made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) .venv-* build dist .mypy_cache .ruff_cache .pytest_cache demo-output
 	rm -rf $(PEERS) benchmarks/data benchmarks/results benchmarks/work
