@@ -15,14 +15,10 @@ from typing import Any
 
 from mrmesos import conf as settings
 from mrmesos.conf import Conf
+from mrmesos.jobtracker.calls_out import DriverCalls, DriverCommand
 from mrmesos.jobtracker.driver import Driver
 from mrmesos.jobtracker.events import Event, FrameworkRemoved, Registered
-from mrmesos.jobtracker.framework import (
-    DriverCalls,
-    DriverCommand,
-    FrameworkCallbacks,
-    framework_info,
-)
+from mrmesos.jobtracker.framework import FrameworkCallbacks, framework_info
 from mrmesos.jobtracker.taskinfo import TrackerCommand
 from mrmesos.jobtracker.topology import Topology
 

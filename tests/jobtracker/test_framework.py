@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import getpass
+import logging
 import math
 import queue
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf, ConfError
+from mrmesos.jobtracker.calls_out import DriverCalls, DriverCommand
 from mrmesos.jobtracker.commands import (
     AcceptInverseOffers,
     AcceptOffers,
@@ -41,7 +43,6 @@ from mrmesos.jobtracker.events import (
     Unavailability,
 )
 from mrmesos.jobtracker.framework import (
-    DriverCalls,
     FrameworkCallbacks,
     framework_info,
     parse_inverse_offer,
@@ -282,12 +283,32 @@ def test_a_launch_without_an_answer_is_never_repeated_but_asked_about(desk: Call
     assert desk.events.empty()
 
 
-def test_stopping_gives_up_what_gets_no_answer() -> None:
+CALLS: tuple[tuple[str, DriverCommand], ...] = (
+    ("accept", ACCEPT),
+    ("decline", DeclineOffers(("o1",), 5.0)),
+    ("accept inverse", AcceptInverseOffers(("o1",), 5.0)),
+    ("decline inverse", DeclineInverseOffers(("o1",), 5.0)),
+    ("acknowledge", Acknowledge("slot_1", "agent-S0", "dXVpZA==")),
+    ("kill", KillSlot("slot_1", "agent-S0")),
+    ("shutdown", ShutdownTracker("tracker_1", "agent-S0")),
+    ("reconcile", Reconcile(())),
+    ("revive", Revive()),
+    ("suppress", Suppress()),
+)
+
+
+@pytest.mark.parametrize(("name", "command"), CALLS)
+def test_stopping_gives_up_what_gets_no_answer_and_calls_it_no_error(
+    name: str, command: DriverCommand, caplog: pytest.LogCaptureFixture
+) -> None:
     desk = Calls()
-    desk.driver.answers["revive"] = [MesosUnreachable("frozen")] * 1000
-    desk.calls.submit(Revive())
-    wait_until(lambda: len(desk.driver.named("revive")) >= 1)
+    desk.driver.answers[name] = [MesosUnreachable("frozen")] * 1000
+    desk.driver.answers["reconcile"] = [MesosUnreachable("frozen")] * 1000
+    desk.calls.submit(command)
+    wait_until(lambda: len(desk.driver.named(name)) >= 1)
     assert desk.calls.stop(10)
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
+    assert [one.getMessage() for one in caplog.records if one.exc_info] == []
 
 
 def test_the_principals_secret_is_read_from_its_file(tmp_path: Path) -> None:
