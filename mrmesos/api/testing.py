@@ -30,14 +30,13 @@ from mrmesos.api.split import Split
 from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.commit import OutputCommitter
-from mrmesos.io.index import MapOutputIndex
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, MapOutputIndex
 from mrmesos.io.output import Writer
 from mrmesos.io.segments import Segment, read_segment
 from mrmesos.io.splits import plan_sources
 from mrmesos.tasktracker.job_files import cached, link
 from mrmesos.tasktracker.map_sink import open_part
 from mrmesos.tasktracker.map_task import run_map
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.reduce_task import run_reduce
 from mrmesos.tasktracker.runs import Run
 from mrmesos.tasktracker.sampling import find_cut_points, needs_cut_points

@@ -21,4 +21,5 @@ from mrmesos.conf.page import settings_page as settings_page
 from mrmesos.conf.tasktracker import *
 from mrmesos.conf.values import SETTINGS as SETTINGS
 from mrmesos.conf.values import Conf as Conf
+from mrmesos.conf.values import conf_from_environment as conf_from_environment
 from mrmesos.conf.values import parse_assignments as parse_assignments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 
 from mrmesos.conf import access, io, job, jobtracker, mesos, tasktracker
@@ -67,3 +68,15 @@ def parse_assignments(assignments: tuple[str, ...] | list[str]) -> dict[str, str
             raise ConfError(f"-D {text}: expected name=value")
         values[name.strip()] = value
     return values
+
+
+def conf_from_environment(environ: Mapping[str, str]) -> Conf:
+    """What a JobTracker set for its TaskTrackers and their workers, from the variable MRMESOS_CONF.
+
+    Raises ConfError where that is no JSON object.
+    """
+    try:
+        values = json.loads(environ.get("MRMESOS_CONF") or "{}")
+        return Conf({str(name): str(text) for name, text in values.items()})
+    except (json.JSONDecodeError, AttributeError) as problem:
+        raise ConfError(f"MRMESOS_CONF is no JSON object: {problem}") from problem

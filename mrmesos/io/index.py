@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+OUTPUT_FILE, INDEX_FILE = "file.out", "file.out.index"
+"""Where a finished map leaves its output, inside its `work_dir` (Hadoop's names)."""
+
 _HEADER = struct.Struct("<4sB3xII")
 _SEGMENT = struct.Struct("<QQQI")
 _MAGIC, _VERSION = b"MRIX", 1

@@ -12,9 +12,7 @@ within seconds, and one that was not all that time is gone or full, and helps as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mrmesos.jobtracker.cluster import Agent
+from mrmesos.jobtracker.cluster import Agent, Faults
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.pending import AVOID_SECONDS
 from mrmesos.jobtracker.state import State
@@ -25,17 +23,6 @@ from mrmesos.wire.job import JobState
 HOSTS_NAMED = 5
 LOOK_SECONDS = 15.0
 _EVER = float("-inf")
-
-
-@dataclass(slots=True)
-class Faults:
-    """How many jobs that succeeded avoided a host. `since`: when the last one was forgiven, or the
-    first one noted. `until`: when it is tried again, if it is avoided.
-    """
-
-    count: int
-    since: float
-    until: float = 0.0
 
 
 def _in_sight(agent: Agent, since: float) -> bool:

@@ -10,7 +10,7 @@ from sys import intern
 from typing import Any
 
 from mrmesos.jobtracker.constraints import Constraints
-from mrmesos.jobtracker.demands import GPUS
+from mrmesos.jobtracker.demand import GPUS
 from mrmesos.jobtracker.events import Unavailability
 from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.mesos.resources import Amounts, Resource
@@ -154,6 +154,19 @@ class Rack:
 
     hosts: dict[str, int] = field(default_factory=dict)
     version: int = 0
+
+
+@dataclass(slots=True)
+class Faults:
+    """How many jobs that succeeded avoided a host.
+
+    `since`: when the last one was forgiven, or the first one noted. `until`: when the host is tried
+    again, if it is avoided.
+    """
+
+    count: int
+    since: float
+    until: float = 0.0
 
 
 @dataclass(slots=True)

@@ -9,57 +9,23 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mrmesos.jobtracker.constraints import NO_CONSTRAINTS, Constraints
+from mrmesos.jobtracker.demand import ANYWHERE, Demand
 from mrmesos.wire.ids import TaskKind
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.cluster import Agent
     from mrmesos.jobtracker.job import JobInProgress
     from mrmesos.jobtracker.job_index import JobIndex
-
-GPUS = "gpus"
+    from mrmesos.jobtracker.task import TaskInProgress
 
 CAUTION = 2.0
 """An attempt is taken to need so many times what those of its job took on average."""
 
+SLOW_AGENT = 0.7
+"""An agent is slow below this part of the pace of all."""
+
 EVERY_JOB = -1
 """As a set of jobs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """Constraints on the agent's attributes, the Mesos role of the resources, and GPUs.
-
-    Equal for all jobs that ask the same, so agents are looked at once for each Demand.
-    """
-
-    constraints: Constraints = NO_CONSTRAINTS
-    role: str = ""
-    """Empty where any of ours will do."""
-    gpus: bool = False
-
-    def met_by(self, agent: Agent, role: str) -> bool:
-        """Whether resources that `agent` has, offered to `role`, may be used."""
-        return (not self.role or self.role == role) and self.suits(agent)
-
-    def suits(self, agent: Agent) -> bool:
-        """Whether the agent will do, whatever it offers to whom.
-
-        As Mesos asks of frameworks that know of GPUs, work without any keeps off such agents
-        (FrameworkInfo.Capability.GPU_RESOURCES in mesos.proto).
-        """
-        if agent.gpus and not self.gpus:
-            return False
-        if not self.constraints:
-            return True
-        known = agent.suits.get(self.constraints)
-        if known is None:
-            known = self.constraints.allow(agent.hostname, agent.attributes)
-            agent.suits[self.constraints] = known
-        return known
-
-
-ANYWHERE = Demand()
 
 
 @dataclass(slots=True)
@@ -135,3 +101,14 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
             if job.place is not None and expected_seconds(job, kind) > left:
                 too_long[kind] |= job.place.bit
     return too_long[TaskKind.MAP], too_long[TaskKind.REDUCE]
+
+
+def may_back_up(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
+    """Whether a backup attempt of a slow task may run on an agent."""
+    return (
+        agent.pace >= SLOW_AGENT
+        and not (job.absent and task.kind is TaskKind.REDUCE)
+        and job.backups < job.backups_max
+        and agent.hostname not in task.failed_on
+        and all(attempt.agent != agent.hostname for attempt in task.running)
+    )

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mrmesos.jobtracker.cluster import Agent, Tracker
-from mrmesos.jobtracker.demands import barred
+from mrmesos.jobtracker.demands import barred, may_back_up
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.job_index import JobIndex
 from mrmesos.jobtracker.patience import ANY, RACK
 from mrmesos.jobtracker.pending import LOOK_AT
 from mrmesos.jobtracker.place import Place, Shape
-from mrmesos.jobtracker.speculation import suits
 from mrmesos.jobtracker.task import TaskInProgress
 from mrmesos.mesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
@@ -262,7 +261,7 @@ class _Search:
             if place is None or place.bit & self._barred[task.kind is TaskKind.REDUCE]:
                 continue
             fits = self._fits(job.settings.need(task.kind))
-            if fits and suits(job, task, self._agent):
+            if fits and may_back_up(job, task, self._agent):
                 return Found(job, task, self._locality(task))
         return NOTHING
 

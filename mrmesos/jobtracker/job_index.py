@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mrmesos.jobtracker.cluster import Agent, Cluster
-from mrmesos.jobtracker.demands import ANYWHERE, Demands
+from mrmesos.jobtracker.demand import ANYWHERE
+from mrmesos.jobtracker.demands import Demands
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.order import Order, Rank, cost
 from mrmesos.jobtracker.patience import ANY, NODE, RACK, Chances, Patience

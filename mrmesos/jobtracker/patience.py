@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mrmesos.jobtracker.wait import NO_WAIT, Wait
 from mrmesos.wire.task import Locality
 
 NODE, RACK, ANY = 0, 1, 2
@@ -19,31 +20,6 @@ REST = 4
 
 MEMORY = 8
 """After so many further chances, what is known of those before counts half."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A time in seconds, or else a number of chances that may be skipped."""
-
-    seconds: float = 0.0
-    offers: int = 0
-
-    def __bool__(self) -> bool:
-        return self.seconds > 0 or self.offers > 0
-
-    @classmethod
-    def parse(cls, text: str) -> Wait:
-        """`"1.5"` is seconds, `"20 offers"` a number. Raises ValueError for anything else."""
-        number, _, unit = text.strip().partition(" ")
-        if unit.strip() in ("offer", "offers"):
-            wait = cls(offers=int(number))
-        elif unit:
-            raise ValueError(text)
-        else:
-            wait = cls(seconds=float(number))
-        if not (0.0 <= wait.seconds < 1e9 and 0 <= wait.offers < 10**9):
-            raise ValueError(text)
-        return wait
 
 
 @dataclass(slots=True)
@@ -91,7 +67,7 @@ class Patience:
     """When the level last rose, by a wait that ended in vain."""
     launched: int = 0
     """Maps started since then."""
-    spent: Wait = Wait()
+    spent: Wait = NO_WAIT
     """The waits that ended in vain, together."""
 
     def __post_init__(self) -> None:

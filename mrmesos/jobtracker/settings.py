@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
 from mrmesos.jobtracker.constraints import parse_constraints
-from mrmesos.jobtracker.demands import GPUS, Demand
-from mrmesos.jobtracker.patience import Wait
+from mrmesos.jobtracker.demand import GPUS, Demand
 from mrmesos.jobtracker.pools import PRIORITIES, PoolShare, parse_pools
+from mrmesos.jobtracker.wait import Wait
 from mrmesos.mesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 
-from mrmesos.jobtracker.cluster import Agent
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.state import State
-from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress
+from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.wire.ids import TaskKind
 
 REVIEW_SECONDS = 1.0
@@ -23,8 +22,6 @@ ALWAYS_SLOW, NEVER_SLOW = 0.4, 1 / 1.5
 """Parts of the mean rate: below the first an attempt is slow, above the second it is not, however
 much the rates vary.
 """
-SLOW_AGENT = 0.7
-"""An agent is slow below this part of the pace of all."""
 _WEIGHT = 0.4
 """Of the latest attempt, in what is known of its agent's pace."""
 
@@ -113,14 +110,3 @@ def won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     if agent is not None and pace.count:
         agent.pace += _WEIGHT * (min(2.0, pace.seconds / pace.count / seconds) - agent.pace)
     pace.add(seconds)
-
-
-def suits(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
-    """Whether a backup of a candidate may run on an agent."""
-    return (
-        agent.pace >= SLOW_AGENT
-        and not (job.absent and task.kind is TaskKind.REDUCE)
-        and job.backups < job.backups_max
-        and agent.hostname not in task.failed_on
-        and all(attempt.agent != agent.hostname for attempt in task.running)
-    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.changes import Changes
-from mrmesos.jobtracker.cluster import Cluster, Slot
+from mrmesos.jobtracker.cluster import Cluster, Faults, Slot
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.job_index import JobIndex
@@ -16,9 +15,6 @@ from mrmesos.jobtracker.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.settings import Settings
 from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.mesos.resources import Amounts
-
-if TYPE_CHECKING:
-    from mrmesos.jobtracker.blacklist import Faults
 
 
 @dataclass(slots=True)

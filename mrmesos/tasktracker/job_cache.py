@@ -26,11 +26,11 @@ from tenacity import (
 )
 
 from mrmesos.conf import TASKTRACKER_CACHE_MB, Conf, ConfError
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.archives import BadArchive
 from mrmesos.tasktracker.file_cache import CacheFull, FileCache, delete
 from mrmesos.tasktracker.job_files import link
 from mrmesos.tasktracker.jobtracker_link import JobTrackerLink, NoAnswer
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.ids import is_sha256, parse_attempt
 from mrmesos.wire.job import JobFacts, JobFile
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.io.sortbuffer import MapOutput
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 
 Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
 """The partition of each record of a batch that has its sort column."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from mrmesos.tasktracker.hash_aggregate import AggregateSink, hashed_aggregate
 from mrmesos.tasktracker.map_output import Partition, in_place, remove_output
 from mrmesos.tasktracker.progress import resident_bytes
 from mrmesos.tasktracker.records import MAX_PAIRS, Groups, Pair, RecordContext, told_apart_by_value
+from mrmesos.tasktracker.sink import MapSink
 from mrmesos.tasktracker.user_code import TaskError, describe, make_task, shorten, wrong_use
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobFacts
@@ -49,31 +50,6 @@ _GROUPS_BYTES = 64 << 20
 # After so many pairs it shows whether keys repeat enough for groups to pay.
 _LOOK_ROWS = 1 << 15
 _LOOK_DISTINCT = 0.2
-
-
-class MapSink(Protocol):
-    """Takes what a mapper yields."""
-
-    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
-        """Take pairs of Python objects. Raises RecordTypeError."""
-
-    def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Take a batch of `key` and `value`. Raises RecordTypeError."""
-
-    def groups(self) -> Groups | None:
-        """Where to put pairs by key, if that is the way now; `grouped` is to be called after."""
-
-    def grouped(self, rows: int, odd: Pair | None) -> int:
-        """So many pairs were put there, and this one could not; the bytes that memory grew by.
-
-        Raises RecordTypeError.
-        """
-
-    def finish(self) -> dict[str, int]:
-        """Sort, merge, close what is to be closed; counters of the group `task`."""
-
-    def abort(self) -> None:
-        """Remove what was written."""
 
 
 def make_sink(

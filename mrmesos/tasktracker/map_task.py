@@ -69,7 +69,7 @@ def run_map(
     open_output: OpenOutput = open_part,
     redo: Redo | None = None,
 ) -> MapResult:
-    """Run a map attempt to its end; `work_dir` then holds its output (messages.OUTPUT_FILE).
+    """Run a map attempt to its end; `work_dir` then holds its output (index.OUTPUT_FILE).
 
     `redo`: what it has to do otherwise than when it was started before.
 

@@ -11,7 +11,6 @@ from mrmesos.api.tasks import BatchMapper, Mapper
 from mrmesos.io.columns import decode_column
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError
-from mrmesos.tasktracker.map_sink import MapSink
 from mrmesos.tasktracker.records import (
     ChunkSize,
     NotAPair,
@@ -21,6 +20,7 @@ from mrmesos.tasktracker.records import (
     flatten,
 )
 from mrmesos.tasktracker.reducing import not_a_pair, user_batches
+from mrmesos.tasktracker.sink import MapSink
 from mrmesos.tasktracker.user_code import TaskError, describe, shorten, wrong_use
 
 

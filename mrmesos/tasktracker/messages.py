@@ -30,10 +30,6 @@ MAX_FRAME_BYTES = 64 << 20
 MAP_OUTPUTS_PER_FRAME = 20_000
 """The tracker cuts longer lists of map outputs into several frames."""
 
-OUTPUT_FILE = "file.out"
-INDEX_FILE = "file.out.index"
-"""Where a finished map leaves its output, inside its `work_dir` (Hadoop's names)."""
-
 _LENGTH_BYTES = 4
 
 

@@ -28,10 +28,9 @@ from aiohttp import web
 
 from mrmesos.access.listener import Limits, Listener
 from mrmesos.access.signing import AUTHORIZATION, NONCES_MAX, REPLY, Refusal, Verified, Verifier
-from mrmesos.io.index import CorruptIndexError, MapOutputIndex, Segment
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, CorruptIndexError, MapOutputIndex, Segment
 from mrmesos.tasktracker import logs
 from mrmesos.tasktracker.job_cache import CachedJob, JobCache
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.job import ApiError
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 

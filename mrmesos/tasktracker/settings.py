@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from mrmesos.conf import (
     TASKTRACKER_CACHE_MB,
     TASKTRACKER_EXPIRY_SECONDS,
     Conf,
+    conf_from_environment,
 )
 
 PRESTART_MAX = 16
@@ -43,7 +43,7 @@ class TrackerSettings:
     def from_environment(cls, environ: Mapping[str, str]) -> TrackerSettings:
         """Raises SettingsError, ConfError."""
         try:
-            conf = tracker_conf(environ)
+            conf = conf_from_environment(environ)
             address, _, _ = environ["MESOS_AGENT_ENDPOINT"].rpartition(":")
             settings = cls(
                 jobtracker=environ["MRMESOS_JOBTRACKER"].rstrip("/"),
@@ -62,15 +62,6 @@ class TrackerSettings:
         if not settings.jobtracker.startswith(schemes) or not settings.address:
             raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
         return settings
-
-
-def tracker_conf(environ: Mapping[str, str]) -> Conf:
-    """What the JobTracker set for its TaskTrackers. Raises SettingsError."""
-    try:
-        values = json.loads(environ.get("MRMESOS_CONF") or "{}")
-        return Conf({str(name): str(text) for name, text in values.items()})
-    except (json.JSONDecodeError, AttributeError) as problem:
-        raise SettingsError(f"MRMESOS_CONF is no JSON object: {problem}") from problem
 
 
 def _prestart(text: str) -> int:

@@ -11,10 +11,10 @@ from mrmesos.api.tasks import BatchMapper, Mapper
 from mrmesos.io.input_batch import InputBatch
 from mrmesos.io.schema import KEY, VALUE, RecordTypeError
 from mrmesos.tasktracker.bad_records import BadRecords, copied, put_back
-from mrmesos.tasktracker.map_sink import MapSink
 from mrmesos.tasktracker.mapping import BatchDriver, Driver, RecordDriver, make_driver
 from mrmesos.tasktracker.records import MAX_PAIRS, NotAPair, RecordContext, drain
 from mrmesos.tasktracker.reducing import not_a_pair, user_batches
+from mrmesos.tasktracker.sink import MapSink
 from mrmesos.tasktracker.user_code import TaskError, describe, shorten, wrong_use
 from mrmesos.wire.task import AttemptError
 

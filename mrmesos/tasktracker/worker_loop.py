@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from mrmesos.access.tls import client_context
 from mrmesos.api.job import Job
+from mrmesos.conf import conf_from_environment
 from mrmesos.tasktracker.failures import error_of
 from mrmesos.tasktracker.fetch import Fetcher
 from mrmesos.tasktracker.job_files import import_from
@@ -43,7 +44,6 @@ from mrmesos.tasktracker.progress import Watch
 from mrmesos.tasktracker.redirect import Redirected
 from mrmesos.tasktracker.reduce_task import run_reduce
 from mrmesos.tasktracker.reporter import Reporter
-from mrmesos.tasktracker.settings import tracker_conf
 from mrmesos.tasktracker.spans import NOTE_FILE, Note
 from mrmesos.tasktracker.user_code import load_job
 from mrmesos.wire.task import AttemptState, MapTask
@@ -227,7 +227,7 @@ def _remove_all_but_logs(task: RunTask) -> None:
 
 
 def _tls() -> ssl.SSLContext:
-    return client_context(tracker_conf(os.environ))
+    return client_context(conf_from_environment(os.environ))
 
 
 def _limit_memory(limit_mb: int) -> None:

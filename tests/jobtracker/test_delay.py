@@ -13,7 +13,8 @@ from mrmesos.conf import ConfError
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.patience import REST, Wait
+from mrmesos.jobtracker.patience import REST
+from mrmesos.jobtracker.wait import Wait
 from mrmesos.wire.heartbeat import EndSlot, RunAttempt
 from mrmesos.wire.task import AttemptState, Locality
 from tests.jobtracker.harness import Hands, launches, of, scalar, spec, started

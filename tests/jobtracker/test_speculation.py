@@ -4,7 +4,7 @@ from typing import Any
 
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.speculation import SLOW_AGENT
+from mrmesos.jobtracker.demands import SLOW_AGENT
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState

@@ -9,10 +9,10 @@ from itertools import count
 from pathlib import Path
 
 from mrmesos.api import Job, Mapper
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.io.segments import CorruptSegmentError
 from mrmesos.tasktracker.fetch import Closed, Fetcher
 from mrmesos.tasktracker.map_task import run_map
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.task import MapOutput
 from tests.tasktracker import harness, support
 from tests.tasktracker.test_fetch import (

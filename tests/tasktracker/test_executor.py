@@ -19,6 +19,7 @@ import msgspec
 import psutil
 import pytest
 
+from mrmesos.conf import ConfError
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
 from mrmesos.tasktracker.executor import MesosExecutor, read_slot
@@ -199,7 +200,7 @@ def test_an_environment_that_is_no_executors(
     environ.pop(name, None)
     if text is not None:
         environ[name] = text
-    with pytest.raises(SettingsError):
+    with pytest.raises((SettingsError, ConfError)):
         TrackerSettings.from_environment(environ)
 
 

@@ -24,10 +24,9 @@ from mrmesos.api import (
 )
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.filesystem import InputError
-from mrmesos.io.index import MapOutputIndex
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, MapOutputIndex
 from mrmesos.io.segments import Segment, read_segment
 from mrmesos.tasktracker.map_task import MapResult, run_map
-from mrmesos.tasktracker.messages import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.progress import Watch, spilled_bytes
 from mrmesos.tasktracker.user_code import TaskError
 from mrmesos.wire.ids import TaskKind, attempt_id

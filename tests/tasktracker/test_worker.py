@@ -20,9 +20,8 @@ import pytest
 from msgspec.structs import replace
 
 from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.messages import (
-    INDEX_FILE,
-    OUTPUT_FILE,
     Done,
     FromWorker,
     Progress,
