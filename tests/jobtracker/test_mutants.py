@@ -43,7 +43,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("attempts._not_won", "job.absent and job.fetching", "False"),
     ),
     "a backup begins without what is gone": (
-        ("speculation.suits", "not (job.absent and task.kind is TaskKind.REDUCE)", "True"),
+        ("demands.may_back_up", "not (job.absent and task.kind is TaskKind.REDUCE)", "True"),
     ),
     "failures are not counted": (
         ("attempts._not_won", "task.failures >= job.settings.maxattempts(task.kind)", "False"),
@@ -71,13 +71,13 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "backups run on the same host": (
         (
-            "speculation.suits",
+            "demands.may_back_up",
             "and all(attempt.agent != agent.hostname for attempt in task.running)",
             "",
         ),
     ),
     "backups without number": (
-        ("speculation.suits", "and job.backups < job.backups_max", ""),
+        ("demands.may_back_up", "and job.backups < job.backups_max", ""),
         ("speculation._review", "max(0, room)", "64"),
     ),
     "the cap is none": (
