@@ -22,7 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mesos": {"conf"},
     "access": {"conf"},
     "election": set(),
-    "minimesos": set(),
+    # Doors and archives: a rule of safety that stands twice is mended once. Nothing of Mesos.
+    "minimesos": {"access"},
     "testing": set(),
     "jobtracker": {"conf", "access", "api", "io", "wire", "mesos"},
     "tasktracker": {"conf", "access", "api", "election", "garbage", "io", "wire", "mesos"},

@@ -59,18 +59,28 @@ def fetch(uri: Json, sandbox: Path) -> None:
 
 def _extract(archive: Path, sandbox: Path) -> None:
     """Unpack what is an archive by its name, beside it. Raises `FetchError`, `OSError`."""
-    import tarfile  # here, because most executors fetch nothing and start-up counts
+    import lzma  # here, because most executors fetch nothing and start-up counts
+    import tarfile
     import zipfile
+    import zlib
+
+    from mrmesos.access.unpacking import UnsafeArchive, check_tar, check_zip
 
     try:
         if archive.name.endswith(_TAR):
             with tarfile.open(archive) as tar:
-                tar.extractall(sandbox, filter="tar")
+                members = tar.getmembers()
+                check_tar(members, sandbox)
+                tar.extractall(sandbox, members, filter="tar")
         elif archive.name.endswith(".zip"):
             with zipfile.ZipFile(archive) as packed:
+                check_zip(packed.infolist(), sandbox)
                 packed.extractall(sandbox)
         elif archive.name.endswith(".gz"):
             with archive.with_suffix("").open("wb") as out:
                 subprocess.run(["gzip", "-dc", str(archive)], stdout=out, check=True)
-    except (tarfile.TarError, zipfile.BadZipFile) as error:
+    except (
+        *(tarfile.TarError, zipfile.BadZipFile, UnsafeArchive, zlib.error, lzma.LZMAError),
+        *(EOFError, RuntimeError, OverflowError, UnicodeError),
+    ) as error:
         raise FetchError(f"Failed to unpack '{archive.name}': {error}") from error

@@ -1,19 +1,29 @@
 """Archives that travel with jobs: what they are, how large they become, and unpacking them.
 
 Recognised by their bytes and not by their names: zip files (wheels are such) and tar files,
-compressed or not.
+compressed or not. What they may hold says `mrmesos.access.unpacking`.
 """
 
 from __future__ import annotations
 
+import itertools
+import lzma
 import os
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
+
+from mrmesos.access.unpacking import UnsafeArchive, check_tar, check_zip
 
 MAX_MEMBERS = 200_000
 
 _BLOCK = 4096  # what a small file takes of a disk
+
+_PROBLEMS = (
+    *(OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError),
+    *(tarfile.TarError, zipfile.BadZipFile, UnsafeArchive, OverflowError, UnicodeError),
+)
 
 
 class BadArchive(ValueError):
@@ -22,20 +32,23 @@ class BadArchive(ValueError):
 
 def unpacked_bytes(archive: Path) -> int:
     """The room that it takes when unpacked. Raises BadArchive."""
+    somewhere = archive.with_name(f"{archive.name}.unpacked")
+    sizes: list[int] = []
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
                 sizes = [member.file_size for member in packed.infolist()]
+                if len(sizes) <= MAX_MEMBERS:
+                    check_zip(packed.infolist(), somewhere)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
-                sizes = []
-                for each in tar:
-                    sizes.append(each.size)
-                    if len(sizes) > MAX_MEMBERS:
-                        break
+                members = list(itertools.islice(tar, MAX_MEMBERS + 1))
+                sizes = [member.size for member in members]
+                if len(sizes) <= MAX_MEMBERS:
+                    check_tar(members, somewhere)
         else:
             raise BadArchive(f"{archive.name} is no zip or tar archive")
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as problem:
+    except _PROBLEMS as problem:
         raise BadArchive(f"{archive.name} cannot be unpacked: {problem}") from problem
     if len(sizes) > MAX_MEMBERS:
         raise BadArchive(f"{archive.name} holds more than {MAX_MEMBERS:,} files")
@@ -53,8 +66,10 @@ def unpack(archive: Path, into: Path) -> None:
             _unzip(archive, into)
         else:
             with tarfile.open(archive) as tar:
-                tar.extractall(into, filter="data")
-    except (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile) as problem:
+                members = tar.getmembers()
+                check_tar(members, into)
+                tar.extractall(into, members, filter="data")
+    except _PROBLEMS as problem:
         raise BadArchive(f"{archive.name} cannot be unpacked: {problem}") from problem
     for directory, _, names in os.walk(into):
         for name in names:
@@ -65,7 +80,9 @@ def unpack(archive: Path, into: Path) -> None:
 
 def _unzip(archive: Path, into: Path) -> None:
     with zipfile.ZipFile(archive) as packed:
-        for member in packed.infolist():
+        members = packed.infolist()
+        check_zip(members, into)
+        for member in members:
             path = Path(packed.extract(member, into))
             if not member.is_dir() and member.external_attr >> 16 & 0o111:
                 path.chmod(0o755)  # which `extract` leaves out
