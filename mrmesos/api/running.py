@@ -24,13 +24,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-import cloudpickle
 import msgspec
 import pyarrow as pa
 
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat
 from mrmesos.api.job import Job, check_job, named_output
+from mrmesos.io.code_pickle import dumps
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.results import input_of, output_files, read_file
 from mrmesos.io.schema import KEY, VALUE
@@ -119,7 +119,7 @@ def _script(job: type[Job], scratch: Path) -> list[str]:
     file = getattr(module, "__file__", None)
     if file and job.__module__ != "__main__" and getattr(module, job.__qualname__, None) is job:
         return [file, "--class", job.__name__]
-    (scratch / "job.pickle").write_bytes(cloudpickle.dumps(job))
+    (scratch / "job.pickle").write_bytes(dumps(job))
     script = scratch / "job.py"
     script.write_text(_SCRIPT, encoding="utf-8")
     return [str(script)]

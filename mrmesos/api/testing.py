@@ -28,6 +28,7 @@ from mrmesos.api.formats import Source
 from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.api.split import Split
 from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
+from mrmesos.io.code_pickle import dumps
 from mrmesos.io.columns import decode_batch
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, MapOutputIndex
@@ -91,7 +92,7 @@ def run_job(
     parser = argparse.ArgumentParser(prog=job_class.__name__)
     job_class.add_arguments(parser)
     # As on a cluster, tasks see a copy that was pickled.
-    job: Job = cloudpickle.loads(cloudpickle.dumps(job_class(parser.parse_args(list(args)))))
+    job: Job = cloudpickle.loads(dumps(job_class(parser.parse_args(list(args)))))
     reduces = settings.get_as(JOB_REDUCES)
     with tempfile.TemporaryDirectory(prefix="mrmesos-test-") as scratch:
         failed: TaskError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from types import CodeType, FunctionType, ModuleType
 
@@ -10,6 +9,7 @@ import cloudpickle
 
 from mrmesos.api.job import Job
 from mrmesos.cli.errors import UsageProblem, one_line
+from mrmesos.io.code_pickle import dumps
 
 MAX_CODE_BYTES = 64 << 20
 """What a TaskTracker takes."""
@@ -22,7 +22,7 @@ def pickle_job(job: Job, travelling: Sequence[ModuleType]) -> bytes:
     for one in travelling:
         cloudpickle.register_pickle_by_value(one)
     try:
-        code: bytes = cloudpickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
+        code = dumps(job)
     except Exception as problem:
         name = type(job).__name__
         culprit = _culprit(job)

@@ -23,10 +23,10 @@ from itertools import chain
 from operator import countOf, itemgetter
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pyarrow as pa
 
+from mrmesos.io.code_pickle import dumps
 from mrmesos.io.decode import decode_batch, decode_column
 from mrmesos.io.schema import (
     KEY,
@@ -317,7 +317,7 @@ def _pickle_value(value: Any) -> bytes:
     except (pickle.PicklingError, AttributeError, TypeError):
         pass  # a class of the job's own script, or a lambda: by value, then
     try:
-        return bytes(cloudpickle.dumps(value, 5))
+        return dumps(value, sources=False)
     except Exception as error:
         raise RecordTypeError(
             f"a value of type {type(value).__name__} can be neither an Arrow column nor pickled: "
