@@ -137,7 +137,8 @@ SLOT_LEASE_SECONDS = declare(
     "slot.lease.seconds",
     60.0,
     "seconds",
-    "Age at which a slot is given back to Mesos instead of taking another attempt.",
+    "Age at which a slot is given back to Mesos instead of taking another attempt, at the latest; "
+    "leases are spread from half of this on.",
     minimum=0.0,
     scope="jobtracker",
 )

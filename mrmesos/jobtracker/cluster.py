@@ -127,6 +127,8 @@ class Agent:
     """Its maintenance, as far as Mesos has told."""
     closes: float = math.inf
     """When it takes no further attempts, as its maintenance comes near."""
+    lease_ended: float = -math.inf
+    """When the lease of a slot here last ended."""
     passed: float | None = None
     """When what it offered was last passed over by every job; None once something started here."""
     hosts: tuple[str, ...] = field(init=False)

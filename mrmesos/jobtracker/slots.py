@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, trackers
-from mrmesos.jobtracker.cluster import Slot, SlotState, TrackerState
+from mrmesos.jobtracker.cluster import Agent, Slot, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.events import SlotUpdated
 from mrmesos.jobtracker.find_task import Found, NotYet, find_task
@@ -11,6 +11,14 @@ from mrmesos.jobtracker.orders import began, end_slot, run_next
 from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.state import State
 
+LEASE_LEAST = 0.5
+"""Shortest lease, as a share of `slot.lease.seconds`, which is the longest."""
+_GOLDEN = 0.6180339887498949
+"""Its multiples without their whole part, any number of them in a row, lie evenly in 0 to 1."""
+LEASE_GAP_SECONDS = 1.5
+"""Least time between two ends of leases on one agent: longer than Mesos' allocation interval, so
+that what they give back comes in two offers, which may go to two frameworks.
+"""
 HOLD_SECONDS = 2.0
 """Longest time that a slot is kept without work, for a task that waits for a better agent, where
 nobody else wants it.
@@ -111,6 +119,29 @@ def serve_free(st: State) -> None:
         serve(st, st.free.pop())
 
 
+def lease_seconds(slot_id: str, longest: float) -> float:
+    """How old a slot may become: between LEASE_LEAST and all of `longest`, by its number.
+
+    Slots that are launched together so end one after another. If all slots of an agent ended at
+    once, Mesos would offer the whole agent to one framework, and to the other the next time.
+    """
+    spread = int(slot_id.rpartition("_")[2]) * _GOLDEN % 1.0
+    return longest * (LEASE_LEAST + (1.0 - LEASE_LEAST) * spread)
+
+
+def _lease_over(st: State, slot: Slot, tracker: Tracker, agent: Agent) -> bool:
+    """Whether a slot is due to go back to Mesos. Of several that are due, one goes at a time."""
+    longest = st.settings.slot_lease
+    if st.now - slot.launched < lease_seconds(slot.id, longest):
+        return False
+    # An agent of many slots may not be held for longer than a lease by this.
+    gap = min(LEASE_GAP_SECONDS, longest * LEASE_LEAST / len(tracker.slots))
+    if st.now - agent.lease_ended < gap:
+        return False
+    agent.lease_ended = st.now
+    return True
+
+
 def serve(st: State, slot: Slot) -> None:
     """The next attempt for a slot without one, as for an offer of its size.
 
@@ -132,7 +163,7 @@ def serve(st: State, slot: Slot) -> None:
         or tracker.state is TrackerState.LEAVING
         or slot.missing_since is not None
         or agent.avoid_until > st.now
-        or st.now - slot.launched >= st.settings.slot_lease
+        or _lease_over(st, slot, tracker, agent)
     ):
         end_slot(st, slot)
         return

@@ -57,6 +57,8 @@ class Account:
     """Whether only some agents are offered to it."""
     suppressed: bool = False
     held: Amounts = field(default_factory=dict)
+    times: int = 0
+    """How often it was offered an agent. Of equal shares the one with fewer goes first."""
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
     """By agent: until when, and how much."""
 
@@ -203,6 +205,7 @@ class Master:
             if account.refused or account.partitioned:
                 taken = [agent for agent in taken if self._wants(account, agent)]
             if taken:
+                account.times += len(taken)
                 wanting[0].offered(taken)
             return
         self._rng.shuffle(agents)
@@ -217,11 +220,14 @@ class Master:
         counted = [dict(bidder.account.held) for bidder in wanting]
         shares = [self._share(n, b.account.weight) for n, b in zip(counted, wanting, strict=True)]
         for agent in agents:
-            places = sorted(range(len(wanting)), key=shares.__getitem__)
+            places = sorted(
+                range(len(wanting)), key=lambda at: (shares[at], wanting[at].account.times)
+            )
             for place in places:
                 account = wanting[place].account
                 if self._wants(account, agent):
                     offered[place][1].append(agent)
+                    account.times += 1
                     for name, amount in agent.free.items():
                         counted[place][name] = counted[place].get(name, 0) + amount
                     shares[place] = self._share(counted[place], account.weight)

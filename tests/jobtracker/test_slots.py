@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.slots import lease_seconds
 from mrmesos.wire.heartbeat import EndSlot
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
@@ -38,13 +44,39 @@ def test_a_slot_does_not_take_a_task_that_needs_more() -> None:
 def test_a_slot_goes_back_to_mesos_when_its_lease_is_over() -> None:
     hands = Hands({"slot.lease.seconds": "10"})
     job = hands.job(maps=3)
-    hands.offer("a")
-    hands.now += 9.9
+    (launch,) = launches(hands.offer("a"))
+    lease = lease_seconds(launch.slot_id, 10.0)
+    hands.now += lease - 0.1
     assert started(hands.end(long(job, "m0"))) == ["m1"]
-    hands.now += 0.1
+    hands.now += 0.2
     commands = hands.end(long(job, "m1"))
     assert started(commands) == []
     assert len(of(commands, EndSlot)) == 1
+
+
+@given(first=st.integers(1, 10**9), count=st.integers(2, 64))
+def test_leases_of_slots_launched_together_end_one_after_another(first: int, count: int) -> None:
+    leases = sorted(lease_seconds(f"slot_x_{first + n}", 60.0) for n in range(count))
+    assert 30.0 <= leases[0] <= leases[-1] <= 60.0
+    gaps = [after - before for before, after in pairwise(leases)]
+    assert min(gaps) >= 30.0 / count / 3, "at most three times as close as if spread evenly"
+
+
+def test_leases_that_are_over_at_once_end_one_at_a_time() -> None:
+    hands = Hands({"slot.lease.seconds": "60"})
+    job = hands.job(maps=12)
+    slots = launches(hands.offer("a", cpus=4))
+    assert len(slots) == 4
+    hands.now += 61
+    ended: list[str] = []
+    for number in range(4):
+        commands = hands.end(long(job, f"m{number}"))
+        ended += [end.slot_id for end in of(commands, EndSlot)]
+    assert ended == [slots[0].slot_id]
+    hands.now += 1.4
+    assert of(hands.end(long(job, "m4")), EndSlot) == []
+    hands.now += 0.2
+    assert len(of(hands.end(long(job, "m5")), EndSlot)) == 1
 
 
 def test_an_unknown_slot_that_runs_is_killed_and_acknowledged() -> None:
