@@ -115,7 +115,12 @@ class Listener:
         watch = self._watched.get(request.protocol)
         if watch is not None:
             watch.heard = True
-        return await handler(request)
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return _refuse(415, "no body is taken with a Content-Encoding; send it as it is")
+        try:
+            return await handler(request)
+        except web.RequestPayloadError as problem:
+            return _refuse(400, f"the body cannot be read: {str(problem)[:200]}")
 
     async def _sweep(self) -> None:
         while True:
@@ -142,10 +147,16 @@ class Listener:
                 transport.abort()
 
 
+def _refuse(status: int, message: str) -> web.Response:
+    refusal = web.json_response({"error": message}, status=status)
+    refusal.force_close()  # where its body ends is not known
+    return refusal
+
+
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether it is no traceback of what some stranger sent, who could fill the disk with them."""
     problem = record.exc_info[1] if record.exc_info else None
-    return not isinstance(problem, HttpProcessingError)
+    return not isinstance(problem, HttpProcessingError | web.RequestPayloadError)
 
 
 _logger.addFilter(_is_ours)

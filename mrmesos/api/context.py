@@ -6,21 +6,33 @@ import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from msgspec import Meta
+
+from mrmesos.bounds import INT64_MAX, INT64_MIN, Int64, Name, bounded
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Counters = dict[str, dict[str, int]]
+_Group = Annotated[dict[Name, Int64], Meta(max_length=100_000)]
+Counters = Annotated[dict[Name, _Group], Meta(max_length=100_000)]
 """Counters by group, then by name. Hadoop's framework counters are in the group `task`."""
 
 
-def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> None:
-    """Add `more` into `total`, in place."""
+def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> str:
+    """Add `more` into `total`, in place. A sum beyond 64 bits stays at their end: the name of the
+    last such counter as `group: name`, else nothing.
+    """
+    beyond = ""
     for group, names in more.items():
         into = total.setdefault(group, {})
         for name, amount in names.items():
-            into[name] = into.get(name, 0) + amount
+            added = into.get(name, 0) + amount
+            into[name] = bounded(added)
+            if into[name] != added:
+                beyond = f"{group}: {name}"
+    return beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,10 @@ class Context:
     def count(self, group: str, name: str, amount: int = 1) -> None:
         """Add to a counter of the job; totals of the winning attempts are reported with it."""
         names = self.counters.setdefault(group, {})
-        names[name] = names.get(name, 0) + amount
+        total = names.get(name, 0) + amount
+        if not INT64_MIN <= total <= INT64_MAX:
+            raise OverflowError(f"the counter {group!r}, {name!r} would be {total}, over 64 bits")
+        names[name] = total
 
     def set_status(self, text: str) -> None:
         """A word on what the attempt is doing, shown with its progress (first 200 characters)."""

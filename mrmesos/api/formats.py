@@ -14,11 +14,17 @@ BatchMapper batches with the columns of the file. Parquet, Arrow and ORC files w
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
-Filter = tuple[str, str, Any]
+from mrmesos.bounds import Count, Finite, Int64, Name, Text
+
+Columns = Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)]
+Types = Annotated[dict[Name, Name], msgspec.Meta(max_length=100_000)]
+Scalar = Text | Int64 | Finite | bool | None
+Filter = tuple[Name, Name, Scalar | Annotated[Sequence[Scalar], msgspec.Meta(max_length=100_000)]]
 """Column, one of `== != < <= > >= in not in`, and a value (for `in` a list of them)."""
 
 
@@ -32,9 +38,9 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
     """
 
-    encoding: str = "utf-8"
-    errors: str = "replace"
-    max_line_bytes: int = 1 << 30
+    encoding: Name = "utf-8"
+    errors: Name = "replace"
+    max_line_bytes: Count = 1 << 30
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
@@ -44,10 +50,10 @@ class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
     character; the other fields are TextInput's.
     """
 
-    separator: str = "\t"
-    encoding: str = "utf-8"
-    errors: str = "replace"
-    max_line_bytes: int = 1 << 30
+    separator: Name = "\t"
+    encoding: Name = "utf-8"
+    errors: Name = "replace"
+    max_line_bytes: Count = 1 << 30
 
 
 class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
@@ -58,9 +64,9 @@ class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
     columns and no others; what a line lacks is None. Blank lines are ignored.
     """
 
-    types: dict[str, str] = {}
-    on_error: str = "fail"
-    max_line_bytes: int = 1 << 28
+    types: Types = {}
+    on_error: Name = "fail"
+    max_line_bytes: Count = 1 << 28
 
 
 class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
@@ -75,15 +81,15 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     meaning (and splits). TSV is `CsvInput(separator="\\t", quote="")`.
     """
 
-    separator: str = ","
+    separator: Name = ","
     header: bool = True
-    names: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    types: dict[str, str] = {}
-    quote: str = '"'
+    names: Columns = ()
+    columns: Columns = ()
+    types: Types = {}
+    quote: Name = '"'
     newlines_in_fields: bool = True
-    on_error: str = "fail"
-    max_line_bytes: int = 1 << 26
+    on_error: Name = "fail"
+    max_line_bytes: Count = 1 << 26
 
 
 class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
@@ -95,8 +101,8 @@ class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
     written in ISO 8601.
     """
 
-    columns: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = ()
+    columns: Columns = ()
+    filters: Annotated[tuple[Filter, ...], msgspec.Meta(max_length=10_000)] = ()
 
 
 class ArrowInput(msgspec.Struct, frozen=True, tag="arrow"):
@@ -106,7 +112,7 @@ class ArrowInput(msgspec.Struct, frozen=True, tag="arrow"):
     are read (all where it is empty).
     """
 
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
 
 
 class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
@@ -116,7 +122,7 @@ class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
     read (all where it is empty).
     """
 
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
 
 
 class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
@@ -126,16 +132,16 @@ class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
     rest. An incomplete record at the end of a file is treated as `on_error` says.
     """
 
-    record_bytes: int
-    key_bytes: int = 0
-    on_error: str = "fail"
+    record_bytes: Count
+    key_bytes: Count = 0
+    on_error: Name = "fail"
 
 
 class WholeFileInput(msgspec.Struct, frozen=True, tag="file"):
     """One record a file: key = its URI, value = its bytes (decompressed), or text by `encoding`."""
 
-    encoding: str = ""
-    max_bytes: int = 1 << 30
+    encoding: Name = ""
+    max_bytes: Count = 1 << 30
 
 
 class TextOutput(msgspec.Struct, frozen=True, tag="text"):
@@ -146,8 +152,8 @@ class TextOutput(msgspec.Struct, frozen=True, tag="text"):
     or xz.
     """
 
-    separator: str = "\t"
-    compression: str = "none"
+    separator: Name = "\t"
+    compression: Name = "none"
 
 
 class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
@@ -158,7 +164,7 @@ class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
     """
 
     records: bool = False
-    compression: str = "none"
+    compression: Name = "none"
 
 
 class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
@@ -167,30 +173,30 @@ class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
     Fields are text as TextOutput writes it. None is an empty field, and empty text is `""`.
     """
 
-    separator: str = ","
+    separator: Name = ","
     header: bool = True
     records: bool = False
-    compression: str = "none"
+    compression: Name = "none"
 
 
 class ArrowOutput(msgspec.Struct, frozen=True, tag="arrow"):
     """Arrow IPC files with the columns `key` and `value`, named `part-r-00000.arrow`."""
 
-    compression: str = "lz4"
+    compression: Name = "lz4"
     records: bool = False
 
 
 class ParquetOutput(msgspec.Struct, frozen=True, tag="parquet"):
     """Parquet files with the columns `key` and `value`, named `part-r-00000.parquet`."""
 
-    compression: str = "zstd"
+    compression: Name = "zstd"
     records: bool = False
 
 
 class OrcOutput(msgspec.Struct, frozen=True, tag="orc"):
     """ORC files with the columns `key` and `value`, named `part-r-00000.orc`."""
 
-    compression: str = "zstd"
+    compression: Name = "zstd"
     records: bool = False
 
 
@@ -200,7 +206,7 @@ class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
     Keys and values are bytes, text (written as UTF-8) or None. Files end in `.bin`.
     """
 
-    compression: str = "none"
+    compression: Name = "none"
 
 
 InputFormat = (
@@ -222,6 +228,6 @@ OutputFormat = (
 class Source(msgspec.Struct, frozen=True):
     """One of a job's inputs: its name in `Job.inputs`, where it is, and how it is read."""
 
-    name: str
-    uris: tuple[str, ...]
+    name: Name
+    uris: Annotated[tuple[Text, ...], msgspec.Meta(max_length=1_000_000)]
     format: InputFormat

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from mrmesos.bounds import INT64_MAX, LIST_MAX, Count, Name, Text
 
 
 class FileSlice(msgspec.Struct, frozen=True):
@@ -11,9 +15,9 @@ class FileSlice(msgspec.Struct, frozen=True):
     unit of a columnar file (row group, record batch, stripe) to that of its middle.
     """
 
-    uri: str
-    start: int
-    length: int
+    uri: Text
+    start: Count
+    length: Annotated[int, msgspec.Meta(ge=-1, le=INT64_MAX)]
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -24,7 +28,7 @@ class Split(msgspec.Struct, frozen=True):
     `source` is the name of the input in `Job.inputs`, empty where there is only one.
     """
 
-    slices: tuple[FileSlice, ...]
-    length: int
-    hosts: tuple[str, ...] = ()
-    source: str = ""
+    slices: Annotated[tuple[FileSlice, ...], msgspec.Meta(max_length=LIST_MAX)]
+    length: Count
+    hosts: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)] = ()
+    source: Name = ""

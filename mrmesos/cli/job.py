@@ -12,7 +12,7 @@ import click
 from mrmesos.cli.access import open_client
 from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.cli.errors import Failure, UsageProblem
-from mrmesos.cli.printable import printable
+from mrmesos.cli.printable import one_line, printable
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
@@ -72,11 +72,11 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
         _print_json(statuses)
         return
     rows: list[tuple[str, ...]] = [("JOB", "STATE", "USER", "MAPS", "REDUCES", "SUBMITTED", "NAME")]
-    rows += [_row(status) for status in statuses]
+    rows += [tuple(map(one_line, _row(status))) for status in statuses]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(printable("  ".join(cells).rstrip()))
+        click.echo("  ".join(cells).rstrip())
 
 
 @job.command()

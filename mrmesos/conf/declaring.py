@@ -10,6 +10,10 @@ T = TypeVar("T", str, int, float, bool)
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
+NUMBER_MAX = 2.0**63
+"""No setting is larger, nor infinite."""
+
+
 class ConfError(ValueError):
     """A setting's value cannot be used; the message names the setting, the value and the remedy."""
 
@@ -34,6 +38,8 @@ class Setting(Generic[T]):
             raise ConfError(
                 f"{self.name}={text!r}: expected {self.kind.__name__} ({self.unit})"
             ) from None
+        if not isinstance(value, str) and not abs(value) <= NUMBER_MAX:
+            raise ConfError(f"{self.name}={text!r}: expected a number within 64 bits")
         if self.minimum is not None and not isinstance(value, str) and not value >= self.minimum:
             raise ConfError(f"{self.name}={text!r}: must be at least {self.minimum:g} {self.unit}")
         return value

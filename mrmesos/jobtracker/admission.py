@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.index import MAX_SEGMENTS
 from mrmesos.jobtracker.core import JobTracker
@@ -10,6 +12,7 @@ from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import FileKind, JobSpec
 
 MAX_FILES = 1000
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def check_job(spec: JobSpec, python: str = "") -> None:
@@ -17,6 +20,12 @@ def check_job(spec: JobSpec, python: str = "") -> None:
 
     `python` is the version that TaskTrackers are known to run, if it is known.
     """
+    for what, text in (("name", spec.name), ("user", spec.user)):
+        if _CONTROLS.search(text):
+            raise BadRequest(
+                f"the job's {what} {text[:200]!r} has control characters, which forge lines of "
+                "lists; leave them out"
+            )
     if not spec.inputs:
         raise BadRequest("the job has no input")
     for uri in (*spec.inputs, spec.output):

@@ -135,14 +135,22 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         st.news[job.id] = job
         if job.wants_reduce and not reduces_waited:
             st.new_work = True
-    _fail_with_too_many_counters(st, job, attempt)
+    _fail_with_bad_counters(st, job, attempt)
 
 
-def _fail_with_too_many_counters(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
-    """Names that differ from task to task (Hadoop's LimitExceededException)."""
-    if sum(map(len, job.won_counters.values())) <= COUNTERS_MAX:
+def _fail_with_bad_counters(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    """Names that differ from task to task (Hadoop's LimitExceededException), or a total that fits
+    no message: its job fails, and nothing else.
+    """
+    if job.beyond:
+        message = (
+            f"the total of the counter {job.beyond!r} is over 64 bits; count less, or yield as "
+            "data what is to be added up"
+        )
+    elif sum(map(len, job.won_counters.values())) > COUNTERS_MAX:
+        message = f"more than {COUNTERS_MAX:,} different counters; yield as data what is data"
+    else:
         return
-    message = f"more than {COUNTERS_MAX:,} different counters; yield as data what is data"
     error = AttemptError(
         kind=ErrorKind.USER_CODE, message=message, attempt_id=attempt.id, agent=attempt.agent
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -188,6 +189,8 @@ class HttpApi:
     async def _submit(self, request: web.Request) -> web.Response:
         spec = _decode(await _body(request, MAX_SPEC_BYTES), JobSpec)
         key = request.headers.get("Idempotency-Key", "")[:100]
+        if not _is_word(key):
+            raise BadRequest("Idempotency-Key: expected printable ASCII")
         job_id = await asyncio.wrap_future(self._backend.submit(spec, key))
         return _json(SubmitAnswer(job_id), status=201)
 
@@ -227,6 +230,8 @@ class HttpApi:
     async def _kill(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         by = request.query.get("by", "a client")[:100]
+        if not by.isprintable():
+            raise BadRequest("by: expected a name, without control characters")
         if not await asyncio.wrap_future(self._backend.kill(job_id, by)):
             return _error(404, f"no job {job_id}")
         return web.Response(status=202)
@@ -330,11 +335,17 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise BadRequest(f"not a {kind.__name__}: {problem}") from None
 
 
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        raise BadRequest(f"wait={text}: expected seconds") from None
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise BadRequest(f"wait={text}: expected seconds")
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
 
@@ -345,7 +356,9 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 def _error(status: int, message: str) -> web.Response:
-    return _json(ApiError(message), status=status)
+    """`message` may quote what was sent, in whatever bytes."""
+    words = message.encode("utf-8", "replace").decode()
+    return _json(ApiError(words), status=status)
 
 
 def _found(value: object | None, job_id: str) -> web.Response:
@@ -360,6 +373,8 @@ async def _errors_as_json(
         return await handler(request)
     except Refusal as refusal:
         return refused(refusal)
+    except web.RequestPayloadError:
+        raise  # the listener's
     except web.HTTPException as answer:
         if answer.status < 400:
             raise

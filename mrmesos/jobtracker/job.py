@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.split import Split
+from mrmesos.bounds import bounded
 from mrmesos.jobtracker.pending import PendingTasks
 from mrmesos.jobtracker.settings import JobSettings
 from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
@@ -93,6 +94,8 @@ class JobInProgress:
     reduces_done: int = 0
     won_counters: Counters = field(default_factory=dict)
     job_counters: dict[str, int] = field(default_factory=dict)
+    beyond: str = ""
+    """A counter whose total is over 64 bits, as `group: name`."""
     error: AttemptError | None = None
     killed_by: str = ""
     # --- Map outputs: what reduces are told, in order; a tracker's cursor points into the news.
@@ -230,14 +233,15 @@ class JobInProgress:
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to one of the job's own counters."""
-        self.job_counters[name] = self.job_counters.get(name, 0) + amount
+        self.job_counters[name] = bounded(self.job_counters.get(name, 0) + amount)
 
     def task_won(self, attempt: TaskAttempt, now: float) -> None:
         """The first success of a task."""
         attempt.task.won(attempt, now)
         self.index.touch(self)
         self.index.backups.pop(attempt.task, None)
-        add_counters(self.won_counters, attempt.counters)
+        beyond = add_counters(self.won_counters, attempt.counters)
+        self.beyond = self.beyond or beyond
         if attempt.task.kind is TaskKind.MAP:
             self.maps_done += 1
             self.maps_over = now if self.maps_done == len(self.maps) else None

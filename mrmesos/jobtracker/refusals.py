@@ -12,7 +12,8 @@ class BadRequest(Refusal):
     """What was sent cannot be used; the message says why."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(400, message)
+        """`message` may quote what was sent, in whatever bytes."""
+        super().__init__(400, message.encode("utf-8", "replace").decode())
 
 
 class Forbidden(Refusal):

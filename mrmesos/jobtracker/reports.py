@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mrmesos.api.context import Counters
+from mrmesos.api.context import Counters, add_counters
 from mrmesos.jobtracker.cluster import Tracker
 from mrmesos.jobtracker.job import JOB_COUNTERS, JobInProgress
 from mrmesos.jobtracker.task import TaskAttempt
@@ -101,9 +101,7 @@ class EndedJobs:
 def status_of(job: JobInProgress) -> JobStatus:
     """A job as lists and progress bars show it."""
     counters: Counters = {g: dict(names) for g, names in job.won_counters.items()}
-    own = counters.setdefault(JOB_COUNTERS, {})
-    for name, amount in job.job_counters.items():
-        own[name] = own.get(name, 0) + amount
+    add_counters(counters, {JOB_COUNTERS: job.job_counters})
     return JobStatus(
         job_id=job.id,
         name=job.spec.name,

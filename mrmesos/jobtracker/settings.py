@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
@@ -14,6 +15,8 @@ from mrmesos.jobtracker.wait import Wait
 from mrmesos.mesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
+
+N = TypeVar("N", int, float)
 
 WHOLE = frozenset({GPUS, "ports"})
 """Resources that Mesos does not cut into pieces."""
@@ -53,8 +56,8 @@ class Settings:
         """Raises ConfError where a value cannot be used."""
         return cls(
             tracker={
-                "cpus": milli(conf.get_as(c.TASKTRACKER_CPUS)),
-                "mem": milli(conf.get_as(c.TASKTRACKER_MEMORY_MB)),
+                "cpus": _milli(conf, c.TASKTRACKER_CPUS),
+                "mem": _milli(conf, c.TASKTRACKER_MEMORY_MB),
             },
             tracker_idle=conf.get_as(c.TASKTRACKER_IDLE_SECONDS),
             tracker_expiry=conf.get_as(c.TASKTRACKER_EXPIRY_SECONDS),
@@ -160,11 +163,22 @@ def roles_of(conf: Conf) -> tuple[str, ...]:
 
 def _cap(conf: Conf) -> dict[str, int]:
     limits = {
-        "cpus": conf.get_as(c.MESOS_CPUS_MAX),
-        "mem": conf.get_as(c.MESOS_MEM_MAX_MB),
-        GPUS: conf.get_as(c.MESOS_GPUS_MAX),
+        "cpus": _milli(conf, c.MESOS_CPUS_MAX),
+        "mem": _milli(conf, c.MESOS_MEM_MAX_MB),
+        GPUS: _milli(conf, c.MESOS_GPUS_MAX),
     }
-    return {name: milli(limit) for name, limit in limits.items() if limit}
+    return {name: limit for name, limit in limits.items() if limit}
+
+
+def _milli(conf: Conf, setting: Setting[N]) -> int:
+    """An amount of a resource, in thousandths."""
+    amount = conf.get_as(setting)
+    try:
+        return milli(amount)
+    except ValueError:
+        raise ConfError(
+            f"{setting.name}={amount:g}: no agent has so much ({setting.unit})"
+        ) from None
 
 
 def _demand(conf: Conf, *, gpus: bool) -> Demand:
@@ -212,4 +226,4 @@ def _need(
         raise ConfError(f"{further.name}: {min(twice)} has its own setting")
     if broken := sorted(name for name in WHOLE & set(more) if more[name] % 1000):
         raise ConfError(f"{further.name}: {broken[0]} come whole")
-    return {"cpus": milli(conf.get_as(cpus)), "mem": milli(conf.get_as(memory_mb)), **more}
+    return {"cpus": _milli(conf, cpus), "mem": _milli(conf, memory_mb), **more}

@@ -15,14 +15,23 @@ channel closes kills its own process group, so that it never outlives its tracke
 from __future__ import annotations
 
 import socket
+from typing import Annotated
 
 import msgspec
 
 from mrmesos.api.context import Counters
+from mrmesos.bounds import LIST_MAX, Count, Name, Text
 from mrmesos.tasktracker import limits
 from mrmesos.tasktracker.spans import Redo, Span
 from mrmesos.wire.job import JobFacts
-from mrmesos.wire.task import Attempt, AttemptError, AttemptProgress, AttemptState, MapOutput
+from mrmesos.wire.task import (
+    Attempt,
+    AttemptError,
+    AttemptProgress,
+    AttemptState,
+    FailedFetches,
+    MapOutput,
+)
 
 MAX_FRAME_BYTES = 64 << 20
 """A longer frame is refused on both sides: the channel is then taken for broken."""
@@ -50,14 +59,14 @@ class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
 
     attempt: Attempt
     facts: JobFacts
-    code_path: str
-    work_dir: str
-    stdout_path: str
-    stderr_path: str
-    memory_limit_mb: int
-    hostname: str
-    agent_id: str
-    log_url: str
+    code_path: Text
+    work_dir: Text
+    stdout_path: Text
+    stderr_path: Text
+    memory_limit_mb: Count
+    hostname: Name
+    agent_id: Name
+    log_url: Text
     redo: Redo | None = None
 
 
@@ -67,8 +76,8 @@ class MapOutputsKnown(msgspec.Struct, frozen=True, tag="map_outputs"):
     A later entry for the same map replaces the earlier; `attempt_id` "" withdraws it.
     """
 
-    attempt_id: str
-    outputs: list[MapOutput]
+    attempt_id: Name
+    outputs: Annotated[list[MapOutput], msgspec.Meta(max_length=LIST_MAX)]
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -86,7 +95,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
 
     progress: AttemptProgress
     active: bool
-    position: str = ""
+    position: Text = ""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
@@ -96,11 +105,11 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     `at`: the records that user code failed at, where the attempt could do without them.
     """
 
-    attempt_id: str
+    attempt_id: Name
     state: AttemptState
     counters: Counters = {}
     error: AttemptError | None = None
-    fetch_failed: list[str] = []
+    fetch_failed: FailedFetches = []
     at: Span | None = None
 
 

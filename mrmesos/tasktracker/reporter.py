@@ -78,7 +78,7 @@ class Reporter:
         return Progress(
             progress=AttemptProgress(
                 attempt_id=self._attempt_id,
-                progress=snapshot.progress,
+                progress=min(1.0, max(0.0, snapshot.progress)),
                 status=str(snapshot.status)[:MAX_STATUS_CHARS],
                 counters=counters,
                 fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]),

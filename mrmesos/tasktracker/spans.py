@@ -8,8 +8,11 @@ from __future__ import annotations
 import mmap
 import struct
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+
+from mrmesos.bounds import LIST_MAX, Count, Text
 
 NOTE_FILE = "running.record"
 """Where a worker notes what user code has in hand, inside its `work_dir`."""
@@ -20,8 +23,8 @@ _NOTE = struct.Struct("<qq")
 class Span(msgspec.Struct, frozen=True):
     """`count` records from number `first` on."""
 
-    first: int
-    count: int
+    first: Count
+    count: Count
 
 
 class Redo(msgspec.Struct, frozen=True):
@@ -30,8 +33,8 @@ class Redo(msgspec.Struct, frozen=True):
     `skip`: records to leave out, and why. `cuts`: records that a batch has to begin with.
     """
 
-    skip: dict[int, str] = {}
-    cuts: list[int] = []
+    skip: Annotated[dict[Count, Text], msgspec.Meta(max_length=LIST_MAX)] = {}
+    cuts: Annotated[list[Count], msgspec.Meta(max_length=LIST_MAX)] = []
 
 
 class Note:

@@ -8,9 +8,15 @@ tracker has acknowledged them, so a lost answer loses nothing; it ignores number
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from mrmesos.bounds import LIST_MAX, Count, Name, Text
 from mrmesos.wire.task import Attempt, AttemptProgress, AttemptReport, MapOutput
+
+THINGS_MAX = 100_000
+"""Slots of a TaskTracker, and what one heartbeat says of them."""
 
 
 class RunAttempt(msgspec.Struct, frozen=True, tag="run"):
@@ -22,33 +28,33 @@ class RunAttempt(msgspec.Struct, frozen=True, tag="run"):
 class KillAttempt(msgspec.Struct, frozen=True, tag="kill"):
     """End the attempt now; report it as KILLED."""
 
-    attempt_id: str
-    reason: str
+    attempt_id: Name
+    reason: Text
 
 
 class EndSlot(msgspec.Struct, frozen=True, tag="end_slot"):
     """The slot gets no more work: send TASK_FINISHED for it, so that Mesos has it back."""
 
-    slot_id: str
+    slot_id: Name
 
 
 class MapOutputs(msgspec.Struct, frozen=True, tag="map_outputs"):
     """News of a job's finished maps for the reduces running here, in order of completion."""
 
-    job_id: str
-    outputs: list[MapOutput]
+    job_id: Name
+    outputs: Annotated[list[MapOutput], msgspec.Meta(max_length=LIST_MAX)]
 
 
 class ForgetJob(msgspec.Struct, frozen=True, tag="forget_job"):
     """The job has ended: delete its map outputs, code and workers."""
 
-    job_id: str
+    job_id: Name
 
 
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
     """End yourself: no slot will come to this TaskTracker any more."""
 
-    reason: str
+    reason: Text
 
 
 class Announce(msgspec.Struct, frozen=True, tag="announce"):
@@ -67,7 +73,7 @@ class Numbered(msgspec.Struct, frozen=True):
     goes on far above those of the one before.
     """
 
-    number: int
+    number: Count
     action: Action
 
 
@@ -81,16 +87,16 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     `sequence` grows by one with each heartbeat, so that a late one is recognised.
     """
 
-    tracker_id: str
-    agent_id: str
-    hostname: str
-    url: str
-    sequence: int
-    acknowledged: int
-    slots: list[str]
-    reports: list[AttemptReport] = []
-    progress: list[AttemptProgress] = []
-    attempts: dict[str, str] = {}
+    tracker_id: Name
+    agent_id: Name
+    hostname: Name
+    url: Name
+    sequence: Count
+    acknowledged: Count
+    slots: Annotated[list[Name], msgspec.Meta(max_length=THINGS_MAX)]
+    reports: Annotated[list[AttemptReport], msgspec.Meta(max_length=THINGS_MAX)] = []
+    progress: Annotated[list[AttemptProgress], msgspec.Meta(max_length=THINGS_MAX)] = []
+    attempts: Annotated[dict[Name, Name], msgspec.Meta(max_length=THINGS_MAX)] = {}
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True):
@@ -98,5 +104,5 @@ class HeartbeatAnswer(msgspec.Struct, frozen=True):
     does not know it: it ends itself.
     """
 
-    actions: list[Numbered]
+    actions: Annotated[list[Numbered], msgspec.Meta(max_length=LIST_MAX)]
     unknown: bool = False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import InputFormat, OutputFormat, Source
+from mrmesos.bounds import LIST_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
 from mrmesos.wire.task import AttemptError, Locality
 
 
@@ -48,9 +50,9 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     `name` is the last part of a path. PYTHON is a module (`.py`), or an archive of modules.
     """
 
-    name: str
-    sha256: str
-    size: int
+    name: Name
+    sha256: Sha256
+    size: Count
     kind: FileKind
 
 
@@ -64,18 +66,18 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     of the job.
     """
 
-    name: str
-    user: str
-    inputs: tuple[str, ...]
-    output: str
+    name: Name
+    user: Name
+    inputs: Annotated[tuple[Text, ...], msgspec.Meta(max_length=LIST_MAX)]
+    output: Text
     input_format: InputFormat
     output_format: OutputFormat
-    num_reducers: int
-    conf: dict[str, str]
-    code: str
-    sources: tuple[Source, ...] = ()
-    python: str = ""
-    files: tuple[JobFile, ...] = ()
+    num_reducers: Index
+    conf: Annotated[dict[Name, Text], msgspec.Meta(max_length=100_000)]
+    code: Sha256
+    sources: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
+    python: Name = ""
+    files: Annotated[tuple[JobFile, ...], msgspec.Meta(max_length=10_000)] = ()
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all that has to be uploaded before the job."""
@@ -93,57 +95,57 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a TaskTracker fetches once per job. `token` signs its shuffle requests."""
 
-    job_id: str
+    job_id: Name
     spec: JobSpec
-    token: str
-    num_maps: int
+    token: Name
+    num_maps: Index
 
 
 class TaskCounts(msgspec.Struct, frozen=True):
     """How far the maps or the reduces of a job are; `progress` is 0 to 1 over all of them."""
 
-    total: int
-    pending: int
-    running: int
-    succeeded: int
-    failed_attempts: int
-    killed_attempts: int
-    progress: float
+    total: Count
+    pending: Count
+    running: Count
+    succeeded: Count
+    failed_attempts: Count
+    killed_attempts: Count
+    progress: Fraction
 
 
 class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A job as lists and progress bars show it. Times are Unix seconds."""
 
-    job_id: str
-    name: str
-    user: str
+    job_id: Name
+    name: Name
+    user: Name
     state: JobState
-    submitted: float
-    started: float | None
-    ended: float | None
+    submitted: Seconds
+    started: Seconds | None
+    ended: Seconds | None
     maps: TaskCounts
     reduces: TaskCounts
     counters: Counters
-    output: str
+    output: Text
     error: AttemptError | None = None
-    waiting: str = ""
+    waiting: Text = ""
     """Why nothing of the job runs, in words, where that has lasted; else empty."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt in a job's report."""
 
-    id: str
-    kind: str
-    agent: str
+    id: Name
+    kind: Name
+    agent: Name
     locality: Locality
-    start: float
-    end: float | None
-    state: str
-    progress: float = 0.0
-    status: str = ""
+    start: Seconds
+    end: Seconds | None
+    state: Name
+    progress: Fraction = 0.0
+    status: Text = ""
     error: AttemptError | None = None
-    log: str = ""
+    log: Text = ""
     """URL of the attempt's logs while its TaskTracker lives."""
 
 
@@ -151,16 +153,16 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     """What `--report` writes: the status and a row for every attempt."""
 
     status: JobStatus
-    attempts: list[AttemptRow]
+    attempts: Annotated[list[AttemptRow], msgspec.Meta(max_length=10_000_000)]
 
 
 class SubmitAnswer(msgspec.Struct, frozen=True):
     """The id of a job that was accepted."""
 
-    job_id: str
+    job_id: Name
 
 
 class ApiError(msgspec.Struct, frozen=True):
     """The body of every answer that is not 2xx: one line that says what is wrong."""
 
-    error: str
+    error: Text

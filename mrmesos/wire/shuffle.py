@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+from mrmesos.bounds import LIST_MAX, Count, Name
 
 
 class ShuffleRequest(msgspec.Struct, frozen=True):
     """The body of POST /shuffle/{job_id}/{partition}: the map attempts whose output is wanted."""
 
-    maps: list[str]
+    maps: Annotated[list[Name], msgspec.Meta(max_length=LIST_MAX)]
 
 
 class FrameHeader(msgspec.Struct, frozen=True):
@@ -19,8 +21,8 @@ class FrameHeader(msgspec.Struct, frozen=True):
     `length` is 0 where `status` is not "ok".
     """
 
-    attempt_id: str
+    attempt_id: Name
     status: Literal["ok", "missing", "corrupt"]
-    length: int = 0
-    rows: int = 0
-    crc32: int = 0
+    length: Count = 0
+    rows: Count = 0
+    crc32: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] = 0

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
+from mrmesos.bounds import Fraction, Index, Name, Seconds, Text
+
+FailedFetches = Annotated[list[Name], msgspec.Meta(max_length=100_000)]
+"""Map attempts whose output a reduce could not get."""
 
 
 class Locality(StrEnum):
@@ -50,13 +55,13 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: ErrorKind
-    message: str
-    detail: str = ""
-    where: str = ""
-    record: str = ""
-    attempt_id: str = ""
-    agent: str = ""
-    log: str = ""
+    message: Text
+    detail: Text = ""
+    where: Text = ""
+    record: Text = ""
+    attempt_id: Name = ""
+    agent: Name = ""
+    log: Text = ""
 
 
 class MapTask(msgspec.Struct, frozen=True, tag="map"):
@@ -68,7 +73,7 @@ class MapTask(msgspec.Struct, frozen=True, tag="map"):
 class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
     """A reduce attempt's own facts; `partition` is its index."""
 
-    partition: int
+    partition: Index
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,11 +82,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     `ports` are those of the slot; its TaskTracker, which Mesos tells of them, writes them here.
     """
 
-    attempt_id: str
-    job_id: str
-    slot_id: str
+    attempt_id: Name
+    job_id: Name
+    slot_id: Name
     task: MapTask | ReduceTask
-    ports: tuple[int, ...] = ()
+    ports: Annotated[tuple[Index, ...], msgspec.Meta(max_length=65_536)] = ()
 
 
 class SlotData(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +95,7 @@ class SlotData(msgspec.Struct, frozen=True, kw_only=True):
     but a task's data. `first` is the first attempt; None where the TaskTracker is ahead of need.
     """
 
-    key: str
+    key: Name
     first: Attempt | None = None
 
 
@@ -100,27 +105,32 @@ class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
     `attempt_id` empty means: the output that was announced for this map is gone, await another.
     """
 
-    map_index: int
-    attempt_id: str
-    url: str
+    map_index: Index
+    attempt_id: Name
+    url: Text
 
 
 class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an attempt. Sent until answered; the first one for an attempt id counts.
+    `state` is any but RUNNING.
 
     `fetch_failed` lists the map attempts whose output a reduce could not get. `log_tail` is the
     end of what it printed.
     """
 
-    attempt_id: str
-    slot_id: str
+    attempt_id: Name
+    slot_id: Name
     state: AttemptState
-    started: float
-    ended: float
+    started: Seconds
+    ended: Seconds
     counters: Counters = {}
     error: AttemptError | None = None
-    fetch_failed: list[str] = []
-    log_tail: str = ""
+    fetch_failed: FailedFetches = []
+    log_tail: Text = ""
+
+    def __post_init__(self) -> None:
+        if self.state is AttemptState.RUNNING:
+            raise ValueError(f"the report of an end says RUNNING of {self.attempt_id[:100]!r}")
 
 
 class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,9 +139,9 @@ class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
     `fetched`: a reduce has all its segments, and needs no TaskTracker for them any more.
     """
 
-    attempt_id: str
-    progress: float
-    status: str = ""
+    attempt_id: Name
+    progress: Fraction
+    status: Text = ""
     counters: Counters = {}
-    fetch_failed: list[str] = []
+    fetch_failed: FailedFetches = []
     fetched: bool = False

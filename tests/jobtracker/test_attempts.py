@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from mrmesos.jobtracker import commands as cmd
@@ -7,6 +8,7 @@ from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker.task import BadTransition, TaskInProgress
 from mrmesos.wire.heartbeat import KillAttempt, MapOutputs
 from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState
 from tests.jobtracker.harness import Hands, launches, long, of, short, started
 
@@ -275,6 +277,23 @@ def test_counters_named_after_data_fail_the_job() -> None:
     error = hands.status(job).error
     assert error is not None
     assert error.message.startswith("more than 5,000 different counters")
+
+
+@pytest.mark.parametrize("amount", [2**63 - 1, -(2**63)])
+def test_a_total_over_64_bits_fails_its_job_and_nothing_else(amount: int) -> None:
+    hands = Hands()
+    job, other = hands.job(maps=3), hands.job(maps=1)
+    hands.offer(*"abcd")
+    hands.end(long(job, "m0"), counters={"mine": {"sum": amount}})
+    assert hands.status(job).error is None
+    hands.end(long(job, "m1"), counters={"mine": {"sum": amount}, "job": {"MILLIS_MAPS": amount}})
+    status = hands.status(job)
+    assert status.error is not None
+    assert "the total of the counter 'mine: sum' is over 64 bits" in status.error.message
+    assert status.state is JobState.ABORTING
+    msgspec.msgpack.encode(status)  # as the journal will have it
+    hands.end(long(other, "m0"))
+    assert hands.status(other).error is None
 
 
 def test_maps_that_left_out_records_have_files_to_commit() -> None:

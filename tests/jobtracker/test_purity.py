@@ -25,7 +25,13 @@ ALLOWED = {
     "sys",  # for `intern`
     "typing",
 }
-FRIENDS = ("mrmesos.api", "mrmesos.conf", "mrmesos.wire", "mrmesos.mesos.resources")
+FRIENDS = (
+    "mrmesos.api",
+    "mrmesos.bounds",
+    "mrmesos.conf",
+    "mrmesos.wire",
+    "mrmesos.mesos.resources",
+)
 
 
 def imports(module: str) -> set[str]:

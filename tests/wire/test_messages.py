@@ -83,7 +83,7 @@ def through_json(message: object) -> object:
             output_format=ParquetOutput(),
             num_reducers=1,
             conf={"a": "1"},
-            code="00",
+            code="0" * 64,
         ),
     ],
     ids=lambda message: type(message).__name__,
