@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
 from mrmesos.jobtracker import (
+    leases,
     lifecycle,
     maintenance,
     offers,
@@ -80,6 +81,7 @@ class JobTracker:
         st.now = max(now, st.now)
         st.out, st.last = [], []
         st.index.advance(st.now)
+        leases.hear(st, event)
         self._dispatch(event)
         self._settle()
         return self._commands()
@@ -129,6 +131,8 @@ class JobTracker:
             case ev.FrameworkRemoved():
                 trackers.all_gone(st, "Mesos had removed the framework")
                 self._take_id("")
+            case ev.MasterHeard():
+                pass  # when it came is all there is to it
             case ev.Disconnected():
                 st.connected = False
 
@@ -136,7 +140,7 @@ class JobTracker:
         """A subscription starts with offers flowing, and knows nothing of what we sent before."""
         st = self.state
         self._take_id(framework_id)
-        st.connected, st.suppressed = True, frozenset()
+        st.connected, st.subscribed, st.suppressed = True, st.now, frozenset()
         st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
         reconciling.begin(st)
 

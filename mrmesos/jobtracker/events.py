@@ -74,6 +74,10 @@ class FrameworkRemoved(Struct, frozen=True):
     """Mesos does not know this framework any more, and has ended all its tasks and executors."""
 
 
+class MasterHeard(Struct, frozen=True):
+    """The master says that it is there, and nothing else (Mesos' HEARTBEAT, every 15 s)."""
+
+
 class Disconnected(Struct, frozen=True):
     """The connection to the master is gone; outstanding offers are void."""
 
@@ -186,6 +190,7 @@ Event = (
     | KillAsked
     | Registered
     | FrameworkRemoved
+    | MasterHeard
     | Disconnected
     | OffersReceived
     | OfferRescinded

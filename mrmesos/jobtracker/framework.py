@@ -19,6 +19,7 @@ from mrmesos.jobtracker.events import (
     InverseOffer,
     InverseOfferRescinded,
     InverseOffersReceived,
+    MasterHeard,
     Offer,
     OfferRescinded,
     OffersReceived,
@@ -183,6 +184,10 @@ class FrameworkCallbacks:
     def status_update(self, status: Json) -> None:
         """News of a slot."""
         self._post(parse_status(status))
+
+    def heartbeat(self) -> None:
+        """The master is there."""
+        self._post(MasterHeard())
 
     def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
         """TaskTrackers speak by heartbeat only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mrmesos.jobtracker import leases
 from mrmesos.jobtracker.cluster import Slot, SlotState, Tracker
 from mrmesos.jobtracker.commands import KillSlot, SendActions
 from mrmesos.jobtracker.find_task import Found
@@ -99,6 +100,7 @@ def end_slot(st: State, slot: Slot) -> None:
     """Have the tracker give a free slot back to Mesos."""
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} still runs {slot.attempt.id}")
+    leases.give_back(st, slot)
     slot.state, slot.ending_since, slot.free_since = SlotState.ENDING, st.now, None
     st.held.pop(slot.id, None)
     st.changes.slot(slot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import attempts, trackers
+from mrmesos.jobtracker import attempts, leases, trackers
 from mrmesos.jobtracker.cluster import Agent, Slot, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.events import SlotUpdated
@@ -133,6 +133,8 @@ def _lease_over(st: State, slot: Slot, tracker: Tracker, agent: Agent) -> bool:
     """Whether a slot is due to go back to Mesos. Of several that are due, one goes at a time."""
     longest = st.settings.slot_lease
     if st.now - slot.launched < lease_seconds(slot.id, longest):
+        return False
+    if not leases.may_end(st, slot):
         return False
     # An agent of many slots may not be held for longer than a lease by this.
     gap = min(LEASE_GAP_SECONDS, longest * LEASE_LEAST / len(tracker.slots))

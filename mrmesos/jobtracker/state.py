@@ -70,6 +70,12 @@ class State:
     # --- Mesos
     framework_id: str = ""
     connected: bool = False
+    subscribed: float = float("-inf")
+    """When the present subscription began."""
+    master_heard: float = float("-inf")
+    """When the master last said anything (leases.py)."""
+    given_back: str = ""
+    """The slot by whose end it is seen whether Mesos takes what we give back (leases.py)."""
     asking: Asking = field(default_factory=Asking)
     suppressed: frozenset[str] = frozenset()
     """Our roles that get no offers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mrmesos.jobtracker import (
     attempts,
     blacklist,
+    leases,
     lifecycle,
     maintenance,
     preemption,
@@ -21,6 +22,7 @@ from mrmesos.jobtracker.orders import kill_attempt, kill_slot
 from mrmesos.jobtracker.room import Room
 from mrmesos.jobtracker.spares import dispensable
 from mrmesos.jobtracker.state import State
+from mrmesos.jobtracker.task import TaskAttempt
 from mrmesos.mesos.resources import Amounts, describe
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
@@ -123,13 +125,22 @@ def _unstick(st: State, job: JobInProgress) -> None:
     if job.stuck_since is None:
         job.stuck_since = st.now
     elif st.now - job.stuck_since >= STUCK_SECONDS:
-        # Freed piece by piece, the room must not go to the reduces again before a map fits.
-        job.stuck_since, job.maps_first = st.now, True
-        st.index.touch(job)
+        job.stuck_since = st.now
         alive = [a for a in job.running_reduces.values() if not a.kill_asked]
+        if not leases.master_there(st):  # a map can have the slot, but nothing that is in pieces
+            alive = [a for a in alive if _holds_a_map(st, job, a)]
         if alive:
+            # Freed piece by piece, the room must not go to the reduces again before a map fits.
+            job.maps_first = True
+            st.index.touch(job)
             youngest = max(alive, key=lambda attempt: attempt.start)
             kill_attempt(st, youngest, "makes room for maps that its job waits for")
+
+
+def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
+    """Whether a map can follow a reduce in its slot."""
+    slot = st.cluster.slots[reduce.slot_id]
+    return slot.state is SlotState.RUNNING and Room(slot.capacity).fits(job.settings.map_need)
 
 
 def _say_why_waiting(st: State, job: JobInProgress) -> None:

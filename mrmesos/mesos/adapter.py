@@ -33,7 +33,7 @@ class SchedulerAdapter:
         self._callbacks.framework_message(executor["value"], agent["value"], base64.b64decode(data))
 
     def processHeartBeat(self, _driver: Any) -> None:
-        """The loop has noted that bytes came; nobody else needs to know."""
+        self._callbacks.heartbeat()
 
     def inverseOffers(self, _driver: Any, offers: list[Json]) -> None:
         self._callbacks.inverse_offers(offers)

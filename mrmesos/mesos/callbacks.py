@@ -54,6 +54,9 @@ class SchedulerCallbacks(Protocol):
     def status_update(self, status: Json) -> None:
         """UPDATE: a TaskStatus. Acknowledge it (`acknowledgeStatusUpdate`) if it has a uuid."""
 
+    def heartbeat(self) -> None:
+        """HEARTBEAT: the master is there. Every 15 s, whatever else comes."""
+
     def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
         """MESSAGE: best effort, from an executor."""
 

@@ -24,6 +24,9 @@ from mrmesos.wire.job import JobSpec, JobState
 FULL_SECONDS = 10.0
 """How long a client waits before it tries again to submit to a JobTracker that has too many."""
 
+MASTER_SPEAKS_SECONDS = 15.0
+"""Mesos' DEFAULT_HEARTBEAT_INTERVAL."""
+
 
 class Framework:
     """One JobTracker, a Mesos framework."""
@@ -38,6 +41,7 @@ class Framework:
         self._meter = scene.meter
         self._core = JobTracker(Conf(as_text(spec.conf)), f"2026112011{number:02d}")
         self._executors = Executors(scene, self.account, self.tell, self.jobs)
+        self._master_spoke = 0.0
         self._clock.after(0.0, self._register)
 
     @property
@@ -102,6 +106,9 @@ class Framework:
     def _tick(self, _: None) -> None:
         times = self._scene.spec.frameworks
         if not self.quiet:
+            if self._clock.now - self._master_spoke >= MASTER_SPEAKS_SECONDS:
+                self._master_spoke = self._clock.now
+                self.tell(ev.MasterHeard())
             self.tell(ev.Tick())
         self._clock.after(times.tick if self._executors.idle else times.calm_tick, self._tick)
 

@@ -62,6 +62,7 @@ class Hands:
     def __init__(self, conf: Mapping[str, str] | None = None) -> None:
         self.core = JobTracker(Conf(conf or {}), STAMP)
         self.now = 1000.0
+        self.master_speaks = True  # its HEARTBEAT, as often as may be
         self.offers = 0
         self.sequence: dict[str, int] = {}
         self.slots: dict[str, list[str]] = {}
@@ -72,6 +73,8 @@ class Hands:
 
     def do(self, event: ev.Event) -> list[cmd.Command]:
         """Handle an event."""
+        if self.master_speaks:
+            self.core.state.master_heard = self.now
         commands = self.core.handle(event, self.now)
         self.core.validate()
         for command in commands:

@@ -44,6 +44,7 @@ class World(TrackerSide):
         self.at(0.0, self.register)
         self.at(0.2, self.tick)
         self.at(1.0, self.allocation)
+        self.at(15.0, self.speak)
         self.jobs_wanted = jobs or self.rng.randint(1, 4)
         for _ in range(self.jobs_wanted):
             self.at(self.rng.uniform(0, 30), self.submit)

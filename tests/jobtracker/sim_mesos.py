@@ -107,6 +107,12 @@ class MesosSide(Base):
         agent.bad = self.chance(self.faults.bad_hosts)
         self.agents[agent.id] = agent
 
+    def speak(self) -> None:
+        """The master's HEARTBEAT."""
+        if self.connected:
+            self.event(ev.MasterHeard())
+        self.at(15.0, self.speak)
+
     def allocation(self) -> None:
         self.allocate()
         self.at(1.0, self.allocation)

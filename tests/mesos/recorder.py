@@ -51,6 +51,9 @@ class Recorder:
         if self.on_status:
             self.on_status(status)
 
+    def heartbeat(self) -> None:
+        self.heard.append(("heartbeat",))
+
     def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
         self.heard.append(("message", executor_id, agent_id, data))
 

@@ -54,6 +54,7 @@ def test_a_conversation(server: Server, running: Start) -> None:
     )
     wait_for(lambda: heard.of("agent_lost"))
     assert heard.heard[1:] == [
+        ("heartbeat",),
         ("offers", ["o1", "o2"]),
         ("rescinded", "o2"),
         ("status", "t1", "TASK_RUNNING"),

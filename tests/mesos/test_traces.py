@@ -28,6 +28,7 @@ SCHEDULER = {
     "UPDATE": {"status"},
     "MESSAGE": {"message"},
     "FAILURE": {"agent_lost", "executor_lost"},
+    "HEARTBEAT": {"heartbeat"},
     "ERROR": {"error"},
 }
 EXECUTOR = {
