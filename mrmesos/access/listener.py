@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from mrmesos.access.guard import Guard, quiet
+
 SWEEP_SECONDS = 1.0
 
 _logger = logging.getLogger("mrmesos.http")
@@ -53,8 +55,11 @@ class Listener:
         limits: Limits,
         tls: ssl.SSLContext | None = None,
         *,
+        guard: Guard | None = None,
         shutdown_seconds: float = 1.0,
     ) -> None:
+        """`guard` knows the names of this server; by default those that any server here has."""
+        (guard or Guard()).stand_before(app)
         app.middlewares.insert(0, self._note)
         self._limits, self._tls = limits, tls
         self._watched: dict[web.RequestHandler, _Watch] = {}
@@ -106,7 +111,7 @@ class Listener:
             self._look(now)  # many may have closed since the last look
         if server is None or len(self._watched) >= self._limits.connections:
             return _Refused()
-        handler = server()
+        handler = quiet(server())
         self._watched[handler] = _Watch(since=now, moved=now)
         return handler
 

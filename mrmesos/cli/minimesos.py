@@ -107,6 +107,14 @@ def parse_weights(text: str) -> dict[str, float]:
     help="Directory for sandboxes.  [default: a temporary one, removed at the end]",
 )
 @click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A further name by which it is reached, a proxy's say; may be given several times. "
+    "Requests that name other hosts are refused, or web pages could send them.",
+)
+@click.option(
     "--announce",
     default=None,
     metavar="FILE",
@@ -127,6 +135,7 @@ def minimesos(
     allocation_interval: float,
     weights: str,
     work_dir: Path | None,
+    allowed_hosts: tuple[str, ...],
     announce: str | None,
     exit_with_stdin: bool,
 ) -> None:
@@ -152,6 +161,7 @@ def minimesos(
             allocation_interval=allocation_interval,
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
+            allowed_hosts=allowed_hosts,
         )
         _run(config, announce, exit_with_stdin)
     except ValueError as error:

@@ -12,6 +12,14 @@ JOBTRACKER_TOKEN_FILE = declare(
     "owner only. Empty: what MRMESOS_TOKEN_FILE names, else `~/.mrmesos/token`.",
     scope="access",
 )
+HTTP_ALLOWED_HOSTS = declare(
+    "http.allowed.hosts",
+    "",
+    "names,...",
+    "Further names by which JobTracker and TaskTrackers are reached, such as a proxy's. Requests "
+    "that name others in `Host` are refused, or web pages could send them (docs/security.md).",
+    scope="access",
+)
 TLS_CERTIFICATE_FILE = declare(
     "tls.certificate.file",
     "",

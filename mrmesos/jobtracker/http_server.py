@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from mrmesos.access.guard import Guard
 from mrmesos.access.listener import Limits, Listener
 
 logger = logging.getLogger(__name__)
@@ -95,9 +96,12 @@ class HttpServer:
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
+        guard: Guard | None = None,
     ) -> None:
-        """`application` is called in the server's thread, where the event loop is."""
-        self._application = application
+        """`application` is called in the server's thread, where the event loop is; `guard` knows
+        the names of this server.
+        """
+        self._application, self._guard = application, guard
         self._host, self._port, self._tls = host, port, tls
         self._ready = threading.Event()
         self._problem: BaseException | None = None
@@ -153,6 +157,7 @@ class HttpServer:
             self._application(),
             Limits(connections=most_connections()),
             self._tls,
+            guard=self._guard,
             shutdown_seconds=SHUTDOWN_SECONDS,
         )
         try:

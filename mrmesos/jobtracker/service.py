@@ -18,6 +18,7 @@ from typing import Any
 
 import mrmesos
 from mrmesos import conf as settings
+from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
@@ -141,7 +142,8 @@ class JobTrackerService:
         if not port and self._ledger.life.address and not self._election:
             port = split_address(self._ledger.life.address)[1]
         self._ledger.check_address(f"{scheme}{reachable}:{port}")
-        self._server = HttpServer(self._api.application, bind, port, self._tls)
+        guard = known_as(self._conf, reachable, bind)
+        self._server = HttpServer(self._api.application, bind, port, self._tls, guard)
         address = f"{scheme}{reachable}:{self._server.start()}"
         self.url = address if scheme else f"http://{address}"
         try:

@@ -33,7 +33,7 @@ from mrmesos.wire.task import SlotData
 SHUTDOWN_GRACE_SECONDS = 5
 """How long Mesos lets a TaskTracker end its attempts before it is killed."""
 
-_FOR_TRACKERS = ("tasktracker.", "tls.")
+_FOR_TRACKERS = ("tasktracker.", "tls.", "http.")
 _NOT_THEIRS = frozenset(
     setting.name
     for setting in (

@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
+from mrmesos.access.guard import Guard, quiet
 from mrmesos.minimesos.resources import Json
 
 log = logging.getLogger(__name__)
@@ -97,13 +98,16 @@ Endpoint = Callable[[web.Request, bytes], web.Response | EventStream]  # with th
 class HttpServer:
     """Listens on one port and hands whole requests to endpoints."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """`endpoints` by path; as in libprocess each answers also for what is below its path."""
+    def __init__(self, endpoints: Mapping[str, Endpoint], guard: Guard | None = None) -> None:
+        """`endpoints` by path; as in libprocess each answers also for what is below its path.
+
+        `guard` knows the names of this server; by default those that any server here has.
+        """
         app = web.Application(client_max_size=MAX_BODY)
         for path, endpoint in endpoints.items():
             app.router.add_route("*", path + "{below:(/.*)?}", partial(self._serve, endpoint))
         app.router.add_route("*", "/{anything:.*}", partial(self._serve, _nothing))
-        app.on_response_prepare.append(_unsigned)
+        (guard or Guard()).stand_before(app)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -139,7 +143,7 @@ class HttpServer:
         server = self._runner.server
         if server is None or max(len(server.connections), len(self._silent)) >= MAX_CONNECTIONS:
             return _Refused()
-        handler = server()
+        handler = quiet(server())
         self._silent[id(handler)] = asyncio.get_running_loop().call_later(
             REQUEST_DEADLINE, self._end_silent, handler
         )
@@ -184,11 +188,6 @@ class _Refused(asyncio.Protocol):
 
 def _nothing(_request: web.Request, _body: bytes) -> web.Response:
     return web.Response(status=404)
-
-
-async def _unsigned(_request: web.Request, response: web.StreamResponse) -> None:
-    """Take out what aiohttp says of itself, as Mesos says nothing of the kind."""
-    response.headers.pop("Server", None)
 
 
 def _abort(request: web.Request) -> None:

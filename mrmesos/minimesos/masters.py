@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from mrmesos.access.guard import Guard
 from mrmesos.minimesos.http import Endpoint, EventStream, HttpServer
 from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.records import Address
@@ -56,8 +57,10 @@ class Masters:
         zk: str,
         led_by: Callable[[Master], None],
         session_seconds: float = 10.0,
+        guard: Guard | None = None,
     ) -> None:
-        """`led_by` is told who leads, at first and whenever another is elected.
+        """`led_by` is told who leads, at first and whenever another is elected; `guard` knows the
+        names of their servers.
 
         Raises ValueError where several have no ZooKeeper to be elected by.
         """
@@ -66,7 +69,7 @@ class Masters:
         self._new_master = new_master
         self._zk = zk
         self._session_seconds = session_seconds
-        self._led_by = led_by
+        self._led_by, self._http_guard = led_by, guard
         self._leader: Master | None = None
         self._elected = asyncio.Event()
         self._seats = [Seat(new_master()) for _ in range(1 + standbys)]
@@ -104,7 +107,7 @@ class Masters:
     async def _listen(self, seat: Seat, port: int) -> None:
         endpoints = master_endpoints(seat.master, self._version).items()
         guarded = {path: self._guard(seat.master, path, one) for path, one in endpoints}
-        seat.server = HttpServer(guarded)
+        seat.server = HttpServer(guarded, self._http_guard)
         seat.master.address.port = await seat.server.listen(self._host, port)
 
     # -- candidacies --------------------------------------------------------------------------

@@ -115,7 +115,9 @@ def _schedule(master: Master, request: web.Request, body: bytes) -> web.Response
         text = f"Expecting one of {{ 'GET', 'POST' }}, but received '{request.method}'"
         return web.Response(status=405, text=text)
     try:
-        maintenance.post(master, parse_body(body))
+        maintenance.post(master, _call(request, body))
+    except _Refused as error:  # a page of others can send anything but JSON without asking first
+        return web.Response(status=error.status, text=str(error))
     except (BadCall, maintenance.BadSchedule) as error:
         return web.Response(status=400, text=str(error))
     return web.Response(status=200)

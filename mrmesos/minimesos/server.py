@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from mrmesos.access.guard import Guard
 from mrmesos.minimesos import failover, partition
 from mrmesos.minimesos.agent import Agent, Grace
 from mrmesos.minimesos.allocator import Allocator
@@ -59,6 +60,7 @@ class MiniMesosConfig:
     standbys: int = 0  # masters beside the first, with zk
     agent_reregister_seconds: float = 0.5  # until agents find a new leader
     agent_reregister_timeout: float = 600.0  # then an agent that has not come back is given up
+    allowed_hosts: tuple[str, ...] = ()  # further names by which it is reached
 
 
 class LoopClock:
@@ -82,8 +84,14 @@ class MiniMesos:
     def __init__(self, config: MiniMesosConfig) -> None:
         self.config = config
         self.clock = LoopClock()
+        self._guard = Guard((config.host,), config.allowed_hosts, "--allow-host")
         self.masters = Masters(
-            self._new_master, config.standbys, config.zk, self._led_by, config.zk_session_timeout
+            self._new_master,
+            config.standbys,
+            config.zk,
+            self._led_by,
+            config.zk_session_timeout,
+            self._guard,
         )
         self.master = self.masters.first  # leads, or led last
         self.containers = Containers(config.max_sandboxes)
@@ -120,7 +128,7 @@ class MiniMesos:
             self.clock,
             Grace(config.executor_registration_timeout, config.executor_shutdown_grace_period),
         )
-        server = HttpServer(agent_endpoints(agent, self._version))
+        server = HttpServer(agent_endpoints(agent, self._version), self._guard)
         port = await server.listen(config.host, 0)
         self._agent_servers[agent_id] = server
         agent.address = f"{ip}:{port}"
@@ -170,7 +178,7 @@ class MiniMesos:
     async def start_agent(self, agent_id: str) -> None:
         """Start a stopped agent again, on its work directory and port."""
         agent = self._agent(agent_id)
-        server = HttpServer(agent_endpoints(agent, self._version))
+        server = HttpServer(agent_endpoints(agent, self._version), self._guard)
         await server.listen(self.config.host, int(agent.address.rpartition(":")[2]))
         self._agent_servers[agent_id] = server
         agent.restarted(partial(self._speaks_again, agent))

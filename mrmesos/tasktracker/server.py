@@ -26,6 +26,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from mrmesos.access.guard import Guard
 from mrmesos.access.listener import Limits, Listener
 from mrmesos.access.signing import AUTHORIZATION, NONCES_MAX, REPLY, Refusal, Verified, Verifier
 from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, CorruptIndexError, MapOutputIndex, Segment
@@ -77,8 +78,9 @@ class ShuffleServer:
         jobs: JobCache,
         limits: ServerLimits | None = None,
         tls: ssl.SSLContext | None = None,
+        guard: Guard | None = None,
     ) -> None:
-        """With `tls` it speaks HTTPS."""
+        """With `tls` it speaks HTTPS; `guard` knows its names."""
         self._jobs = jobs
         self._limits = limits = limits or ServerLimits()
         self._tls = tls
@@ -90,7 +92,10 @@ class ShuffleServer:
         app.router.add_post("/shuffle/{job_id}/{partition}", self._shuffle)
         app.router.add_get("/attempts/{attempt_id}/logs", self._logs)
         self._listener = Listener(
-            app, Limits(limits.connections, limits.request_seconds, limits.stall_seconds), tls
+            app,
+            Limits(limits.connections, limits.request_seconds, limits.stall_seconds),
+            tls,
+            guard=guard,
         )
 
     async def start(self, host: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
 from mrmesos.tasktracker import commands as cmd
 from mrmesos.tasktracker import events as ev
@@ -81,7 +82,11 @@ class Shell:
             give_up_seconds=settings.expiry_seconds,
             cache_bytes=settings.cache_bytes,
         )
-        self._server = ShuffleServer(self._jobs, tls=server_context(settings.conf))
+        self._server = ShuffleServer(
+            self._jobs,
+            tls=server_context(settings.conf),
+            guard=known_as(settings.conf, settings.address),
+        )
         self._heartbeats: Heartbeats | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._registered = asyncio.Event()

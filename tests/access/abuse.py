@@ -15,6 +15,7 @@ from mrmesos.access.signing import AUTHORIZATION, Signer
 PATIENCE = 20.0
 BAD_REQUEST = frozenset({400})
 UNKNOWN = frozenset({401})
+FOREIGN = frozenset({403})
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Case:
 
 def http(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
     """The bytes of a request."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: x"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body and "Content_Length" not in headers and "Transfer_Encoding" not in headers:
         lines.append(f"Content-Length: {len(body)}")
@@ -95,7 +96,7 @@ def bad_lines(door: Door, dice: random.Random) -> Case:
             f"G\x00T {good.path} HTTP/1.1",
         ]
     )
-    return Case("bad line", (f"{line}\r\nHost: x\r\n\r\n".encode(),), BAD_REQUEST)
+    return Case("bad line", (f"{line}\r\nHost: 127.0.0.1\r\n\r\n".encode(),), BAD_REQUEST)
 
 
 def bad_headers(door: Door, dice: random.Random) -> Case:
@@ -113,7 +114,7 @@ def bad_headers(door: Door, dice: random.Random) -> Case:
             "X\x00: y",
         ]
     )
-    head = f"{good.method} {good.path} HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n"
+    head = f"{good.method} {good.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{line}\r\n\r\n"
     return Case("bad header", (head.encode(),), BAD_REQUEST)
 
 
@@ -222,6 +223,28 @@ def nowhere(door: Door, dice: random.Random) -> Case:
     )
 
 
+def of_a_page(door: Door, dice: random.Random) -> Case:
+    """A good request, as a page of others would have a browser send it."""
+    good = _good(door, dice)
+    signed = _signed(door, good)
+    lines = dice.choice(
+        [
+            "Host: evil.example",
+            f"Host: evil.example:{door.address[1]}",
+            "Host: 127.0.0.1.evil.example",
+            "Host: 192.0.2.7",
+            "Host: 127.0.0.1\r\nOrigin: http://evil.example",
+            "Host: 127.0.0.1\r\nOrigin: null",
+            f"Host: 127.0.0.1\r\nOrigin: http://127.0.0.1:{door.address[1] + 1}",
+            "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site",
+            "Host: 127.0.0.1\r\nSec-Fetch-Site: same-site",
+        ]
+    )
+    path = dice.choice([good.path, "/health", "/"])
+    sent = http(good.method, path, good.body, Authorization=signed)
+    return Case("of a page", (sent.replace(b"Host: 127.0.0.1", lines.encode(), 1),), FOREIGN)
+
+
 KINDS: tuple[Callable[[Door, random.Random], Case], ...] = (
     rubbish,
     bad_lines,
@@ -239,6 +262,7 @@ KINDS: tuple[Callable[[Door, random.Random], Case], ...] = (
     bad_chunks,
     abandoned,
     nowhere,
+    of_a_page,
 )
 
 

@@ -62,7 +62,7 @@ async def received(sock: socket.socket, pause: float = 0.0) -> int:
     return total
 
 
-@pytest.mark.parametrize("said", [b"", b"G", b"GET /small HTTP/1.1\r\nHost: x\r\n"])
+@pytest.mark.parametrize("said", [b"", b"G", b"GET /small HTTP/1.1\r\nHost: localhost\r\n"])
 def test_who_says_nothing_whole_is_left(said: bytes) -> None:
     async def scenario(listener: Listener, port: int) -> None:
         sock = await connect(port, said)
@@ -74,7 +74,7 @@ def test_who_says_nothing_whole_is_left(said: bytes) -> None:
 
 def test_who_does_not_take_the_answer_is_left() -> None:
     async def scenario(listener: Listener, port: int) -> None:
-        sock = await connect(port, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock = await connect(port, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: listener.connections == 1)
         await until(lambda: listener.connections == 0)
         assert await received(sock) < LARGE
@@ -84,7 +84,7 @@ def test_who_does_not_take_the_answer_is_left() -> None:
 
 def test_who_takes_it_slowly_gets_all() -> None:
     async def scenario(listener: Listener, port: int) -> None:
-        said = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        said = b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         sock = await connect(port, said, 1 << 18)
         assert await received(sock, pause=0.005) > LARGE
 
@@ -99,7 +99,7 @@ def test_one_too_many_is_closed_and_there_is_room_again() -> None:
         for sock in socks:
             sock.close()
         await until(lambda: listener.connections == 0)
-        said = b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        said = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert await received(await connect(port, said)) > 0
 
     play(scenario, Limits(connections=3))
@@ -107,7 +107,7 @@ def test_one_too_many_is_closed_and_there_is_room_again() -> None:
 
 def test_those_that_have_closed_take_no_room() -> None:
     async def scenario(_: Listener, port: int) -> None:
-        request = b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        request = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         for _n in range(20):  # faster than a sweep
             assert await received(await connect(port, request)) > 0
 

@@ -137,7 +137,9 @@ def test_an_agent_is_drained_before_its_maintenance(machines: Machines) -> None:
         ]
     }
     url = f"{machines.master}/maintenance/schedule"
-    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:
+    data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    asked = urllib.request.Request(url, data, kind)
+    with urllib.request.urlopen(asked, timeout=10) as answer:
         assert answer.status == 200
     address = machines.cluster.address
 

@@ -18,7 +18,7 @@ from mrmesos.cli.client import ApiProblem, JobTrackerClient
 from mrmesos.jobtracker.http_api import MAX_HEARTBEAT_BYTES
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobState
-from tests.access.abuse import Door, Good, play
+from tests.access.abuse import KINDS, Door, Good, play
 from tests.jobtracker.fakes import wait_until
 from tests.jobtracker.test_service import Desk, first_of
 
@@ -64,12 +64,12 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         (task,) = desk.offer(1)
         tracker = task["executor"]["executor_id"]["value"]
         door = door_of(desk, job_id, tracker, first_of(task).slot_id)
-        play(door, SEED, 32)  # what is made once is there
+        play(door, SEED, 2 * len(KINDS))  # what is made once is there
         us, before = psutil.Process(), _resources(desk)
         memory = us.memory_info().rss
         played = play(door, SEED + 1, COUNT)
         assert sum(played.values()) == COUNT
-        assert min(played.values()) >= COUNT // 16
+        assert min(played.values()) >= COUNT // len(KINDS)
         desk.beat(tracker, [first_of(task).slot_id])
         assert desk.client.status(job_id).state is JobState.RUNNING
         wait_until(lambda: _fits(_resources(desk), before), f"an end of what was opened: {before}")

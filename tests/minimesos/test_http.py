@@ -119,24 +119,28 @@ def test_refused_framework_is_told_and_its_stream_ends(make_cluster: MakeCluster
     ("request_text", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
-        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413),
-        (b"GET /state HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 400),
-        (b"GET /api/v1/scheduler HTTP/1.1\r\nHost: x\r\n\r\n", 405),
-        (b"GET /nowhere HTTP/1.0\r\n\r\n", 404),
-        (b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
         (
-            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 99999999999\r\n\r\n",
+            413,
+        ),
+        (b"GET /state HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 400),
+        (b"GET /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (b"GET /nowhere HTTP/1.0\r\n\r\n", 404),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200),
+        (
+            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
             b"Content-Type: application/json\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
             400,
         ),
         (
-            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\n"
+            b"POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\n"
             b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
             400,
         ),
         (b"GET /health HTTP/1.1\r\n\r\n", 400),  # no Host
-        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (b"POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 400),
     ],
 )
 def test_requests_of_all_kinds(make_cluster: MakeCluster, request_text: bytes, status: int) -> None:
@@ -152,7 +156,7 @@ def test_connection_is_kept(make_cluster: MakeCluster) -> None:
     with socket.create_connection((host, int(port)), timeout=10) as sock:
         lines = sock.makefile("rb")
         for _ in range(3):
-            sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert lines.readline().startswith(b"HTTP/1.1 200")
             while lines.readline() != b"\r\n":
                 pass
@@ -162,12 +166,49 @@ def test_calls_may_be_sent_before_answers_are_read(make_cluster: MakeCluster) ->
     host, port = make_cluster().address.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as sock:
         sock.sendall(
-            b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
-            b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
-            b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         answers = sock.makefile("rb").read()
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Host: evil.example",
+        "Host: 127.0.0.1.evil.example:PORT",
+        "Host: 192.0.2.7:PORT",
+        "Host: localhost\r\nOrigin: http://evil.example",
+        "Host: 127.0.0.1:PORT\r\nOrigin: http://localhost:PORT",
+        "Host: localhost\r\nOrigin: null",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site",
+        "Host: localhost\r\nSec-Fetch-Site: same-site",
+    ],
+)
+def test_a_page_of_others_asks_neither_master_nor_agents(
+    make_cluster: MakeCluster, head: str
+) -> None:
+    cluster = make_cluster()
+    ports = [int(cluster.address.partition(":")[2])]
+    ports += [int(agent.address.partition(":")[2]) for agent in cluster.mesos.agents]
+    body = '{"windows": []}'
+    asked = [
+        *("GET /state", "GET /version", "GET /health", "GET /nowhere", "POST /api/v1/executor"),
+        *("POST /api/v1/scheduler", "POST /api/v1", "POST /maintenance/schedule"),
+    ]
+    for port in ports:
+        for line in asked:
+            text = f"{line} HTTP/1.1\r\n{head.replace('PORT', str(port))}\r\n"
+            text += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+                sock.sendall(text.encode())
+                assert b" 403 " in sock.recv(200).partition(b"\r\n")[0], line
+    proxied = make_cluster(allowed_hosts=("mesos.example",))
+    with socket.create_connection(("127.0.0.1", proxied.mesos.master.address.port), 10) as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: mesos.example\r\n\r\n")
+        assert b" 200 " in sock.recv(200).partition(b"\r\n")[0]
 
 
 def test_answers_do_not_name_the_server(make_cluster: MakeCluster) -> None:
@@ -202,7 +243,7 @@ def test_connections_have_a_limit(
 ) -> None:
     monkeypatch.setattr("mrmesos.minimesos.http.MAX_CONNECTIONS", 2)
     host, port = make_cluster().address.split(":")
-    ask = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    ask = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
     def answered(sock: socket.socket) -> bool:
         try:
@@ -228,7 +269,7 @@ def test_whoever_asks_nothing_or_half_of_it_is_sent_away(
 ) -> None:
     monkeypatch.setattr("mrmesos.minimesos.http.REQUEST_DEADLINE", 0.2)
     host, port = make_cluster().address.split(":")
-    half = b"POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\n"
+    half = b"POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\n"
     for sent, wanted in (
         (b"", b""),
         (half, b""),
@@ -257,7 +298,7 @@ def test_answer_that_nobody_reads_is_given_up(
     connections = server._runner.server
     assert connections is not None
     with socket.create_connection((host, int(port)), timeout=10) as sock:
-        sock.sendall(b"GET /state HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /state HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_for(lambda: connections.requests_count == 1)
         wait_for(lambda: not connections.connections)
 
@@ -271,7 +312,7 @@ def test_subscriber_that_does_not_read_is_cut_off(
     info = {"user": "u", "name": "deaf", "failover_timeout": 60}
     body = json.dumps({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}).encode()
     head = (
-        "POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection((host, int(port)), timeout=10) as sock:

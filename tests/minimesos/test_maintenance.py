@@ -151,10 +151,10 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     cluster.stop()
 
 
-def post(address: str, body: str) -> int:
+def post(address: str, body: str, content_type: str = "application/json") -> int:
     connection = http.client.HTTPConnection(address, timeout=10)
     try:
-        connection.request("POST", "/maintenance/schedule", body)
+        connection.request("POST", "/maintenance/schedule", body, {"Content-Type": content_type})
         return connection.getresponse().status
     finally:
         connection.close()
@@ -164,6 +164,8 @@ def test_over_http(cluster: Cluster) -> None:
     scheduler = Scheduler(cluster.address).start()
     assert scheduler.offers()
     body = {"windows": [window("host-0")]}
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        assert post(cluster.address, json.dumps(body), kind) == 415
     assert post(cluster.address, json.dumps(body)) == 200
     assert get_json(cluster.address, "/master/maintenance/schedule") == body
     inverse = scheduler.wait("INVERSE_OFFERS")["inverse_offers"][0]

@@ -12,7 +12,7 @@ import psutil
 
 from mrmesos.access.signing import Signer
 from mrmesos.tasktracker.server import REQUEST_BYTES_MAX, ServerLimits
-from tests.access.abuse import Case, Door, Good, http, play, status_of
+from tests.access.abuse import KINDS, Case, Door, Good, http, play, status_of
 from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, until
 from tests.tasktracker.test_server import Served, names, sign
 from tests.tasktracker.test_server import play as serve
@@ -48,12 +48,12 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         parts = served.add_map(0)
         door = door_of(served)
         us, seed = psutil.Process(), SEED
-        await asyncio.to_thread(play, door, seed, 32)  # what is made once is there
+        await asyncio.to_thread(play, door, seed, 2 * len(KINDS))  # what is made once is there
         await until(lambda: served.server.connections == 0)
         before, memory = held(served), us.memory_info().rss
         played = await asyncio.to_thread(play, door, seed + 1, COUNT)
         assert sum(played.values()) == COUNT
-        assert min(played.values()) >= COUNT // 16
+        assert min(played.values()) >= COUNT // len(KINDS)
         await until(
             lambda: all(now <= then for now, then in zip(held(served), before, strict=True)),
             f"an end of what was opened: {before}",
@@ -61,7 +61,7 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         gc.collect()
         assert us.memory_info().rss - memory < MEMORY_MAX
         assert served.server._sending == 0
-        assert len(served.server._verifier._nonces) <= 3 * COUNT // 16 * 2
+        assert len(served.server._verifier._nonces) <= 3 * COUNT // len(KINDS) * 2
         ((_, data),) = await served.shuffle(0, names(0))
         assert data == parts[0], "it serves as before"
 

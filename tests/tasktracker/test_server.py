@@ -325,7 +325,7 @@ def _request(index: int) -> bytes:
     body = msgspec.json.encode({"maps": names(index)})
     signed = sign("POST", f"/shuffle/{JOB}/0", body)[AUTHORIZATION]
     return (
-        f"POST /shuffle/{JOB}/0 HTTP/1.1\r\nHost: x\r\nAuthorization: {signed}\r\n"
+        f"POST /shuffle/{JOB}/0 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {signed}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 

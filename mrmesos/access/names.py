@@ -1,0 +1,11 @@
+"""The names of our own servers, as settings tell them."""
+
+from __future__ import annotations
+
+from mrmesos.access.guard import Guard
+from mrmesos.conf import HTTP_ALLOWED_HOSTS, Conf
+
+
+def known_as(conf: Conf, *names: str) -> Guard:
+    """A guard of a server that listens on, or is announced as, these names or addresses."""
+    return Guard(names, conf.get_as(HTTP_ALLOWED_HOSTS).split(","), HTTP_ALLOWED_HOSTS.name)
