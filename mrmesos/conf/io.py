@@ -37,13 +37,22 @@ SHUFFLE_FETCH_RETRIES = declare(
     "reduce.shuffle.fetch.retries",
     4,
     "tries",
-    "Tries at one TaskTracker's map output before it is reported as not to be had.",
+    "Tries in a row at one TaskTracker's map output before it is reported as not to be had. It is "
+    "tried on for as long as the JobTracker names it.",
     minimum=1,
+)
+SHUFFLE_CONNECT_TIMEOUT = declare(
+    "reduce.shuffle.connect.timeout",
+    3.0,
+    "seconds",
+    "Longest wait for a connection to a TaskTracker that map output is read from.",
+    minimum=0.1,
 )
 SHUFFLE_TIMEOUT = declare(
     "reduce.shuffle.read.timeout",
     30.0,
     "seconds",
-    "Longest silence of a TaskTracker that map output is read from.",
+    "Longest silence of a TaskTracker that map output is read from; after it, what it should have "
+    "sent is reported at once.",
     minimum=0.1,
 )

@@ -134,9 +134,11 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a running attempt is (0 to 1), and map outputs it could not fetch so far.
+    """How far a running attempt is (0 to 1), and map outputs that it cannot fetch now.
 
-    `fetched`: a reduce has all its segments, and needs no TaskTracker for them any more.
+    `fetch_failed` names their attempts in every heartbeat for as long as that lasts; one that is
+    not named any more has come, can be had again, or was withdrawn. `fetched`: a reduce has all
+    its segments, and needs no TaskTracker for them any more.
     """
 
     attempt_id: Name

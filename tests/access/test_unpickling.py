@@ -27,6 +27,7 @@ from mrmesos.tasktracker.fetch import Closed, Fetcher
 from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
 from mrmesos.tasktracker.job_cache import JobCache, JobFetchError
 from mrmesos.tasktracker.jobtracker_link import NoAnswer
+from mrmesos.tasktracker.shuffle_schedule import Backoff
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.task import MapOutput
@@ -130,7 +131,7 @@ def tasktracker(
 def fetcher(directory: Path, url: str) -> Fetcher:
     made = facts_for(Job, directory / "out", num_maps=1)
     assert made.token == TOKEN
-    fetcher = Fetcher(made, 0, directory, sleep=lambda seconds: None)
+    fetcher = Fetcher(made, 0, directory, backoff=Backoff(0.001, 0.01, 0.05))
     fetcher.announce([MapOutput(map_index=0, attempt_id=MAP, url=url)])
     return fetcher
 

@@ -15,7 +15,8 @@ from mrmesos.tasktracker.fetch import Closed, Fetcher
 from mrmesos.tasktracker.map_task import run_map
 from mrmesos.wire.task import MapOutput
 from tests.tasktracker import harness, support
-from tests.tasktracker.test_fetch import (
+from tests.tasktracker.shuffle_peers import (
+    SOON,
     Waiting,
     attempt,
     facts,
@@ -115,7 +116,7 @@ def test_any_damage_of_files_that_are_served(tmp_path: Path) -> None:
 
         def from_server(url: str, name: str, partition: int) -> Records | None:
             job = support.facts(maps=1, conf={"reduce.shuffle.fetch.retries": "2"})
-            fetcher = Fetcher(job, partition, tmp_path, sleep=lambda _: None)
+            fetcher = Fetcher(job, partition, tmp_path, backoff=SOON)
             waiting = Waiting(fetcher)
             fetcher.announce([MapOutput(map_index=0, attempt_id=name, url=url)])
             until(lambda: not waiting.alive or bool(fetcher.fetch_failed()))

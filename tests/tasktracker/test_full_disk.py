@@ -16,7 +16,7 @@ from mrmesos.tasktracker.map_task import run_map
 from mrmesos.tasktracker.reduce_task import run_reduce
 from mrmesos.wire.task import ErrorKind
 from tests.tasktracker.harness import facts_for, map_attempt, reduce_attempt
-from tests.tasktracker.test_fetch import (
+from tests.tasktracker.shuffle_peers import (
     Waiting,
     attempt,
     facts,
