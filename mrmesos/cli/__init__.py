@@ -6,6 +6,7 @@ A verb's file is imported when that verb is used, so that `mrmesos --help` answe
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 import mrmesos
+from mrmesos.cli.errors import not_unicode
 from mrmesos.garbage import look_seldom
 
 VERBS = {
@@ -63,9 +65,11 @@ class LazyGroup(click.Group):
     ) -> Any:
         """Run; exits with 2 and one line on stderr for anything the user has to change."""
         look_seldom()
+        args = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         try:
+            _check_unicode(args)
             code = super().main(args, prog_name, complete_var, False, **extra)
         except click.exceptions.NoArgsIsHelpError as problem:
             problem.show()
@@ -82,6 +86,15 @@ class LazyGroup(click.Group):
             click.echo("mrmesos: interrupted", err=True)
             sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_unicode(args: Sequence[str]) -> None:
+    """What is before `--` names things that others are told of. Raises UsageProblem."""
+    for text in itertools.takewhile("--".__ne__, args):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise not_unicode(text) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

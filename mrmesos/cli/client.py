@@ -20,6 +20,7 @@ import msgspec
 import tenacity
 
 from mrmesos.cli.diagnosis import diagnosed
+from mrmesos.cli.errors import not_unicode
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
 
@@ -101,9 +102,16 @@ class JobTrackerClient:
             self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0)
 
     def submit(self, spec: JobSpec) -> str:
-        """Run a job whose code is uploaded; its id. Trying twice runs it once."""
+        """Run a job whose code is uploaded; its id. Trying twice runs it once.
+
+        Raises UsageProblem where a text of the job is not Unicode.
+        """
         headers = {"Idempotency-Key": secrets.token_hex(16)}
-        body = self._call("POST", "/api/v1/jobs", msgspec.json.encode(spec), headers=headers)
+        try:
+            wire = msgspec.json.encode(spec)
+        except UnicodeEncodeError as problem:
+            raise not_unicode(problem.object) from None
+        body = self._call("POST", "/api/v1/jobs", wire, headers=headers)
         return _decode(body, SubmitAnswer).job_id
 
     def status(self, job_id: str, wait: float = 0.0) -> JobStatus:

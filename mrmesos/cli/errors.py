@@ -17,6 +17,14 @@ class Failure(click.ClickException):
     exit_code = 1
 
 
+def not_unicode(text: str) -> UsageProblem:
+    """For a text with lone surrogates, which argument bytes that are no UTF-8 become, too."""
+    return UsageProblem(
+        f"{ascii(text)[1:-1]} is not Unicode text, as names, paths and settings of jobs must be: "
+        "write it in UTF-8 (the job's own arguments, after --, may be any bytes)"
+    )
+
+
 def reason(problem: BaseException) -> str:
     """Why a connection failed, without Python's `[Errno 111]`; never empty."""
     return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__

@@ -32,6 +32,7 @@ from mrmesos.wire.task import (
     FailedFetches,
     MapOutput,
 )
+from mrmesos.wire.text import unicode_only
 
 MAX_FRAME_BYTES = 64 << 20
 """A longer frame is refused on both sides: the channel is then taken for broken."""
@@ -122,8 +123,14 @@ _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(From
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
-    """The whole frame of a message. Raises FrameError where it is over MAX_FRAME_BYTES."""
-    body = _encoder.encode(message)
+    """The whole frame of a message, lone surrogates in its texts as escapes.
+
+    Raises FrameError where it is over MAX_FRAME_BYTES.
+    """
+    try:
+        body = _encoder.encode(message)
+    except UnicodeEncodeError:  # user code's texts are the user's: an error must come through
+        body = _encoder.encode(unicode_only(msgspec.to_builtins(message)))
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(
             f"a {type(message).__name__} of {len(body):,} bytes is over {MAX_FRAME_BYTES:,}"

@@ -21,6 +21,7 @@ from mrmesos.tasktracker.limits import (
 from mrmesos.tasktracker.messages import Progress
 from mrmesos.tasktracker.progress import Snapshot, Watch
 from mrmesos.wire.task import AttemptProgress
+from mrmesos.wire.text import unicode_text
 
 INTERVAL = 0.5
 
@@ -79,13 +80,13 @@ class Reporter:
             progress=AttemptProgress(
                 attempt_id=self._attempt_id,
                 progress=min(1.0, max(0.0, snapshot.progress)),
-                status=str(snapshot.status)[:MAX_STATUS_CHARS],
+                status=unicode_text(str(snapshot.status))[:MAX_STATUS_CHARS],
                 counters=counters,
                 fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]),
                 fetched=snapshot.fetched,
             ),
             active=active,
-            position=snapshot.position[:MAX_POSITION_CHARS],
+            position=unicode_text(snapshot.position)[:MAX_POSITION_CHARS],
         )
 
 
@@ -95,8 +96,8 @@ def plain_counters(counters: Mapping[str, Mapping[str, int]]) -> Counters:
     And about too much: nothing of that is told before.
     """
     plain = {
-        str(group): {
-            str(name): int(amount)
+        unicode_text(str(group)): {
+            unicode_text(str(name)): int(amount)
             for name, amount in list(names.items())
             if type(amount) is int and -(1 << 63) <= amount < 1 << 63
         }

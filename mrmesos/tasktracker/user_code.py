@@ -19,9 +19,11 @@ import mrmesos
 from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.bounds import bounded
 from mrmesos.tasktracker.limits import MAX_COUNTERS, excess
 from mrmesos.wire.job import running_python
 from mrmesos.wire.task import AttemptError, ErrorKind
+from mrmesos.wire.text import unicode_text
 
 MAX_DETAIL_CHARS = 16_000
 MAX_MESSAGE_CHARS = 500
@@ -198,11 +200,11 @@ def make_task(cls: type[_T], context: Context) -> _T:
 
 
 def checked_counters(counters: Counters) -> Counters:
-    """The user's counters as plain strings and ints. Raises TaskError where they are not."""
+    """The user's counters as Unicode strings and ints. Raises TaskError where they are not."""
     checked: Counters = {}
     total = 0
     for group, names in list(counters.items()):
-        into = checked.setdefault(str(group), {})
+        into = checked.setdefault(unicode_text(str(group)), {})
         for name, amount in list(names.items()):
             total += 1
             if total > MAX_COUNTERS:
@@ -210,7 +212,8 @@ def checked_counters(counters: Counters) -> Counters:
                     f"more than {MAX_COUNTERS:,} counters; counters are for totals, "
                     "not for data: yield the data instead"
                 )
-            into[str(name)] = _as_int(group, name, amount)
+            text = unicode_text(str(name))
+            into[text] = bounded(into.get(text, 0) + _as_int(group, name, amount))
     if too_much := excess(checked):
         raise wrong_use(f"{too_much}; names are for people to read")
     return checked

@@ -255,3 +255,16 @@ def test_records_that_are_left_out_are_among_the_files() -> None:
     assert result.counters["task"]["SKIPPED_RECORDS"] == 1
     with pytest.raises(JobError, match=r"2 bad records, more than .*: ValueError: invalid"):
         run_job(Numbers, ["1", "two", "three"], conf={"skip.records.max": 1}, splits=1)
+
+
+def test_counters_that_are_no_unicode_are_told_as_on_a_cluster() -> None:
+    class Counts(Mapper):
+        def map(self, key: Any, line: str) -> Iterator[tuple[str, int]]:
+            self.context.count("names", "caf\udce9")
+            self.context.count("names", "caf\\udce9")
+            yield line, 1
+
+    class Counting(Job):
+        mapper = Counts
+
+    assert run_job(Counting, ["a", "b"]).counters["names"] == {"caf\\udce9": 4}

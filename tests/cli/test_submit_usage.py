@@ -77,6 +77,29 @@ def test_wrong_options(
     told(place.submit(*arguments), words)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-D", "separator=\udcff"),
+        ("-D", "na\udcffme=1"),
+        ("--class", "\udcff"),
+        ("--files", "caf\udce9.txt"),
+        ("--input", "/data/caf\udce9/*"),
+        ("--jobtracker", "http://h\udcff:1"),
+    ],
+)
+def test_arguments_that_are_no_unicode(
+    place: Place, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(LocalCluster, "__init__", None)
+    told(place.submit(*arguments), "is not Unicode text")
+
+
+def test_a_setting_of_the_job_that_is_no_unicode(place: Place) -> None:
+    place.job.write_text(JOB + "    conf = {'separator': 'a\\udcff'}\n")
+    told(place.submit(), "a\\udcff is not Unicode text")
+
+
 def test_a_missing_script_starts_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalCluster, "__init__", None)
     told(place.submit(script="nix.py"), "nix.py: no such script")

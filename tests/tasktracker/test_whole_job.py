@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import cloudpickle
 import msgspec
 import psutil
 import pyarrow as pa
@@ -26,6 +25,7 @@ from mrmesos.api import BatchMapper, Job, Mapper, Reducer, pairs
 from mrmesos.api.formats import TextOutput
 from mrmesos.api.job import class_settings
 from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.code_pickle import dumps
 from mrmesos.io.commit import OutputCommitter
 from mrmesos.wire.heartbeat import EndSlot, ForgetJob, Leave, MapOutputs, RunAttempt
 from mrmesos.wire.ids import TaskKind, attempt_id
@@ -166,7 +166,7 @@ def test_misbehaving_user_code_is_named(
     source = tmp_path / "input"
     source.write_text(f"fine\n{line}\n")
     split = Split((FileSlice(str(source), 0, source.stat().st_size),), source.stat().st_size)
-    code = cloudpickle.dumps(MisbehavingJob())
+    code = dumps(MisbehavingJob())
 
     async def body() -> None:
         async with fake_jobtracker() as fake:
@@ -203,7 +203,7 @@ def test_a_tasktracker_whose_directory_is_lost_says_so_and_leaves(
     source.write_text("fine\n")
     sandbox.mkdir()
     split = Split((FileSlice(str(source), 0, 5),), 5)
-    code = cloudpickle.dumps(WordCount())
+    code = dumps(WordCount())
 
     async def body() -> None:
         async with fake_jobtracker() as fake:
@@ -243,7 +243,7 @@ def test_records_that_end_the_worker_are_left_out(
         lines[number] = what
     source.write_text("".join(f"{line}\n" for line in lines))
     split = Split((FileSlice(str(source), 0, source.stat().st_size),), source.stat().st_size)
-    code, output = cloudpickle.dumps(job()), tmp_path / "out"
+    code, output = dumps(job()), tmp_path / "out"
     conf = {"map.memory.mb": "256", "skip.records.max": "6", "task.timeout": "3"}
 
     async def body() -> None:
@@ -285,7 +285,7 @@ def test_two_trackers_count_words(agents: list[Server], tmp_path: Path) -> None:
         sandbox.mkdir()
         sandboxes.append(sandbox)
     output = tmp_path / "out"
-    code = cloudpickle.dumps(WordCount())
+    code = dumps(WordCount())
 
     async def body() -> None:
         async with fake_jobtracker() as one, fake_jobtracker() as two:

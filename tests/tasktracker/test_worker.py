@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cloudpickle
 import psutil
 import pytest
 from msgspec.structs import replace
 
 from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.io.code_pickle import dumps
 from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.tasktracker.messages import (
     Done,
@@ -54,7 +54,7 @@ class RunningWorker:
     def start(self, job: Job, attempt: Attempt, facts: JobFacts, memory_mb: int = 1024) -> Path:
         work_dir = self.directory / attempt.attempt_id
         work_dir.mkdir()
-        pickled = cloudpickle.dumps(job)
+        pickled = dumps(job)
         sha256 = hashlib.sha256(pickled).hexdigest()
         facts = replace(facts, spec=replace(facts.spec, code=sha256))
         code = self.directory / f"{sha256}.pickle"
@@ -129,6 +129,14 @@ def jobs() -> dict[str, type[Job]]:
         def map(self, key, line):  # type: ignore[no-untyped-def]
             sys.exit("enough")
 
+    class Surrogate(Mapper):
+        def map(self, key, line):  # type: ignore[no-untyped-def]
+            self.context.set_status("at caf\udce9")
+            self.context.count("names", "caf\udce9")
+            if "is" in line:
+                raise ValueError(f"no such file: caf\udce9 {line}")
+            yield line, 1
+
     class Dying(Mapper):
         def map(self, key, line):  # type: ignore[no-untyped-def]
             os._exit(3)
@@ -151,7 +159,7 @@ def jobs() -> dict[str, type[Job]]:
     def job(name: str, mapper: type[Mapper]) -> type[Job]:
         return type(name, (Job,), {"mapper": mapper, "reducer": Total})
 
-    mappers = (Tokenize, Noisy, Closing, Exiting, Dying, Greedy, Endless)
+    mappers = (Tokenize, Noisy, Closing, Exiting, Surrogate, Dying, Greedy, Endless)
     return {mapper.__name__: job(mapper.__name__, mapper) for mapper in mappers}
 
 
@@ -214,6 +222,20 @@ def test_sys_exit_is_an_error_of_user_code(
     assert done.error.record == "'a rose'"
     assert "sys.exit" in done.error.detail
     assert "mrmesos/tasktracker" not in done.error.detail
+
+
+def test_what_is_no_unicode_in_the_texts_of_user_code_is_told_as_an_escape(
+    worker: RunningWorker, text: Path, tmp_path: Path
+) -> None:
+    job = jobs()["Surrogate"]
+    done = worker.run(job(), map_attempt(text), facts_for(job, tmp_path / "out"))
+    assert done.error is not None
+    assert done.error.message == "ValueError: no such file: caf\\udce9 is a rose"
+    assert "raise ValueError" in done.error.detail
+    text.write_text("a rose\n")
+    more = worker.run(job(), map_attempt(text, number=1), facts_for(job, tmp_path / "out"))
+    assert more.state is AttemptState.SUCCEEDED, more.error
+    assert more.counters["names"] == {"caf\\udce9": 1}
 
 
 def test_an_allocation_past_the_limit_is_a_memory_error_with_advice(
