@@ -45,7 +45,9 @@ def learn(st: State, agent: Agent, away: Unavailability | None) -> None:
 
 
 def asked_back(st: State, offers: Sequence[InverseOffer]) -> None:
-    """Inverse offers: accepted where all that runs there will have ended, as far as we can tell."""
+    """Inverse offers: accepted where all that runs there will have ended, as far as we can tell,
+    and nobody has yet to fetch map output from there.
+    """
     accepted: list[str] = []
     declined: list[str] = []
     for offer in offers:
@@ -73,7 +75,21 @@ def _ends_in_time(st: State, agent: Agent) -> bool:
         job = st.jobs[attempt.task.job_id]
         if attempt.start + expected_seconds(job, attempt.task.kind) > agent.away.start:
             return False
-    return True
+    return not _is_fetched_from(st, agent)
+
+
+def _is_fetched_from(st: State, agent: Agent) -> bool:
+    """Whether a reduce has yet to fetch map output that is there. When it will have, nobody knows:
+    maps may be waiting that it waits for.
+    """
+    return any(
+        indexes
+        and (job := st.jobs.get(job_id)) is not None
+        and job.needs_map_outputs
+        and job.fetching
+        for tracker in st.cluster.trackers_on(agent.id)
+        for job_id, indexes in tracker.outputs.items()
+    )
 
 
 def tick(st: State) -> None:

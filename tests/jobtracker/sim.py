@@ -91,6 +91,8 @@ class World(TrackerSide):
             self.check_placed(command)
             self.carry_out(command)
         self.check_outputs(commands)
+        if isinstance(event, ev.InverseOffersReceived):
+            self.check_given_back(event, commands)
         if isinstance(event, ev.OffersReceived):
             assert sorted(answered) == sorted(o.offer_id for o in event.offers), "offers unanswered"
         else:
@@ -115,6 +117,22 @@ class World(TrackerSide):
                     told = jobs.get(action.job_id)
                     if told is not None and told.needs_map_outputs:
                         assert told.fetching, "a map runs again that nobody needs"
+
+    def check_given_back(
+        self, asked: ev.InverseOffersReceived, commands: list[cmd.Command]
+    ) -> None:
+        """No agent is given back that has map output which a reduce has yet to fetch."""
+        agents = {offer.offer_id: offer.agent_id for offer in asked.offers}
+        state = self.core.state
+        for command in commands:
+            for offer_id in (
+                command.offer_ids if isinstance(command, cmd.AcceptInverseOffers) else ()
+            ):
+                for tracker in state.cluster.trackers_on(agents[offer_id]):
+                    wanted = {job_id for job_id, maps in tracker.outputs.items() if maps}
+                    jobs = (state.jobs[job_id] for job_id in wanted & state.jobs.keys())
+                    waits = any(job.needs_map_outputs and job.fetching for job in jobs)
+                    assert not waits, "given back with map output that a reduce needs"
 
     def check_placed(self, command: cmd.Command) -> None:
         """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""

@@ -7,7 +7,8 @@ import math
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.wire import heartbeat as hb
-from tests.jobtracker.harness import Hands, launches, of, started
+from mrmesos.wire.task import AttemptProgress
+from tests.jobtracker.harness import Hands, launches, long, of, started
 
 DRAIN = 300.0
 
@@ -90,6 +91,26 @@ def test_what_cannot_end_in_time_is_said() -> None:
     assert of(answers, cmd.DeclineInverseOffers) == [cmd.DeclineInverseOffers(("i1",), 30.0)]
     answers = hands.ask_back(hands.now + 1001)
     assert of(answers, cmd.AcceptInverseOffers), "of all agents, and later"
+
+
+def test_an_agent_with_map_output_that_a_reduce_has_yet_to_fetch_is_not_given_back() -> None:
+    """Its slots are over, and still four maps of a real cluster had to run a second time."""
+    hands = Planned()
+    job = hands.job(maps=2, reduces=1, reduce_memory_mb="4096")
+    for launch in launches(hands.offer("a", cpus=2.0, mem=4096)):
+        hands.beat(launch.tracker_id)
+        hands.end(launch.first.attempt_id)
+        hands.update(launch.slot_id, "TASK_FINISHED")
+    refused = [cmd.DeclineInverseOffers(("i1",), 30.0)]
+    assert of(hands.ask_back(hands.now + 3600, "a"), cmd.DeclineInverseOffers) == refused
+    assert of(hands.ask_back(hands.now + 3600), cmd.DeclineInverseOffers) == refused
+    assert of(hands.ask_back(hands.now + 3600, "b"), cmd.AcceptInverseOffers), "nothing is there"
+    (launch,) = launches(hands.offer("b"))
+    hands.beat(launch.tracker_id)
+    assert of(hands.ask_back(hands.now + 3600, "a"), cmd.DeclineInverseOffers) == refused
+    told = AttemptProgress(attempt_id=long(job, "r0"), progress=0.5, fetched=True)
+    hands.beat(launch.tracker_id, progress=[told])
+    assert of(hands.ask_back(hands.now + 3600, "a"), cmd.AcceptInverseOffers), "all is fetched"
 
 
 def test_when_the_time_has_come_what_is_left_is_ended_and_runs_elsewhere() -> None:

@@ -83,6 +83,9 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "the cap is none": (
         ("budget.Budget.within", "min(amount, self._left.get(n, amount))", "amount"),
     ),
+    "agents are given back with map output on them": (
+        ("maintenance._ends_in_time", "not _is_fetched_from(st, agent)", "True"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),
