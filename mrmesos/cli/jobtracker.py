@@ -47,6 +47,11 @@ STOP_SECONDS = 30.0
     metavar="URL",
     help="Stand for election at zk://host:port,…/path with others that share --state-dir.",
 )
+@click.option(
+    "--accept-journal-loss",
+    is_flag=True,
+    help="Go on from a damaged journal with what can be read of it (docs/recovery.md).",
+)
 @click.option("-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting.")
 def jobtracker(
     master: str,
@@ -54,6 +59,7 @@ def jobtracker(
     host: str,
     state_dir: Path | None,
     zk: str,
+    accept_journal_loss: bool,
     assignments: tuple[str, ...],
 ) -> None:
     """Serve jobs on a Mesos until Ctrl-C or SIGTERM, which kill the jobs that still run.
@@ -69,7 +75,7 @@ def jobtracker(
     from mrmesos.election.candidate import ElectionError
     from mrmesos.election.place import Place
     from mrmesos.jobtracker.http_server import AddressError, allow_connections
-    from mrmesos.jobtracker.journal import JournalError
+    from mrmesos.jobtracker.journal_errors import JournalError
     from mrmesos.jobtracker.service import JobTrackerService
     from mrmesos.mesos.scheduler_driver import parse_master
 
@@ -97,7 +103,15 @@ def jobtracker(
             at_the_end.callback(standby.withdraw)
         try:
             token = own_token(path := token_path(conf, os.environ))
-            make = partial(JobTrackerService, conf, master, host=host, port=port, token=token)
+            make = partial(
+                JobTrackerService,
+                conf,
+                master,
+                host=host,
+                port=port,
+                token=token,
+                accept_journal_loss=accept_journal_loss,
+            )
             if standby is None:
                 service = make()
             else:

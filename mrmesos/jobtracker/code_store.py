@@ -131,13 +131,20 @@ class CodeStore:
             self._sizes.move_to_end(sha256)
             return self._directory / sha256
 
-    def damaged(self, sha256: str) -> bool:
-        """Whether a file is not what its name says, or is not here. Reads all of it."""
+    def damaged(self, sha256: str) -> str:
+        """What is wrong with a file: gone, unreadable, or of another hash; empty where nothing is.
+
+        Reads all of it.
+        """
         path = self.path(sha256)
         if path is None:
-            return True
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() != sha256
+            return "which is not there"
+        try:
+            with path.open("rb") as file:
+                real = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as problem:
+            return f"which cannot be read: {problem.strerror or problem}"
+        return "" if real == sha256 else f"whose bytes are damaged (their SHA-256 is {real})"
 
     def pin(self, job_id: str, wanted: Iterable[str]) -> str:
         """Keep these for as long as the job lives; the first that is not here, if one is not."""

@@ -7,7 +7,7 @@ One thread owns a JobTracker; its queries read what `handle` left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Sequence
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker import events as ev
@@ -57,15 +57,31 @@ class JobTracker:
         self._last_job = 0
 
     def restore(
-        self, records: Iterable[Record], now: float, *, life: int, same_command: bool = True
+        self,
+        records: Sequence[Record],
+        now: float,
+        *,
+        life: int,
+        same_command: bool = True,
+        damaged: Mapping[str, str] | None = None,
+        lost: Collection[str] = (),
     ) -> list[Command]:
         """Become what the records of `life` earlier JobTrackers tell of; before any event.
 
-        The mailboxes of `trackers` are to be open before the commands are carried out.
+        Jobs in `damaged` (id: cause), and those whose restoring raises, fail; TaskTrackers in
+        `lost` are given up. The mailboxes of `trackers` are to be open before the commands are
+        carried out.
         """
-        st = self.state
-        st.now, st.life = now, life
-        restore(st, records, same_command=same_command)
+        blank, bad = self.state, dict(damaged or {})
+        while True:
+            # A restore that raised has left half a job behind: the next begins with nothing.
+            st = State(blank.settings, blank.stamp, Changes(blank.changes.on))
+            st.now, st.life = now, life
+            more = restore(st, records, same_command=same_command, damaged=bad, lost=lost)
+            if not more:
+                break
+            bad |= more
+        self.state = st
         return self._commands()
 
     @property

@@ -17,8 +17,8 @@ from mrmesos.api.split import Split
 from mrmesos.wire.job import JobReport, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
-FORMAT = 2
-"""A journal of another format is refused."""
+FORMAT = 3
+"""A journal of format 2, which had no checksums, is upgraded; one of any other is refused."""
 
 
 class Key(NamedTuple):

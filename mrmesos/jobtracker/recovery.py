@@ -16,7 +16,11 @@ from pathlib import Path
 import msgspec
 
 from mrmesos.jobtracker.code_store import CodeStore
-from mrmesos.jobtracker.journal import Journal, JournalError, JournalLost
+from mrmesos.jobtracker.commands import Command
+from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.journal import CODE, Journal
+from mrmesos.jobtracker.journal_errors import JournalError, JournalLost
+from mrmesos.jobtracker.journal_rows import Found
 from mrmesos.jobtracker.records import (
     AttemptRecord,
     EndedRecord,
@@ -29,12 +33,18 @@ from mrmesos.jobtracker.records import (
     WriteRecords,
 )
 from mrmesos.wire.ids import cluster_stamp
+from mrmesos.wire.job import JobState
 
 logger = logging.getLogger(__name__)
 
 TRY_SECONDS = 30.0
 """How long a write that fails (the disk is full, say) is tried again before we give up."""
 PAUSE_SECONDS = 0.5
+_AND_SO = {
+    "job": "; where its output is went with it: remove `_temporary` there by hand",
+    "ended": "; it had ended: `_SUCCESS` in its output tells whether it had succeeded",
+}
+"""What the damage of a job's record of this kind means."""
 
 
 def next_life(records: list[Record], now: float) -> LifeRecord:
@@ -57,24 +67,52 @@ class Ledger:
         directory: str,
         *,
         shared: bool = False,
+        accept_loss: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`shared` among several hosts (journal.py). Raises JournalError."""
-        self._journal = Journal(Path(directory), shared=shared) if directory else None
+        """`shared` among several hosts, `accept_loss` of a damaged journal (journal.py).
+
+        Raises JournalError.
+        """
+        self._journal: Journal | None = None
+        found = Found()
+        if directory:
+            self._journal = Journal(Path(directory), shared=shared, accept_loss=accept_loss)
+            found, self._journal.found = self._journal.found, found
         self._shared = shared
         self._sleep = sleep
-        self.records: list[Record] = []
+        self.records = found.records
         """What was found; emptied once it is used."""
-        if self._journal is not None:
-            try:
-                self.records = self._journal.read()
-            except BaseException:
-                self._journal.close()
-                raise
+        self.damaged: dict[str, str] = {}
+        """Jobs that cannot be brought back, and why; emptied with `records`."""
+        self.lost: set[str] = set()
+        """TaskTrackers that attempts name, and of which nothing is known any more."""
+        self._mends: list[WriteRecords] = []
+        self._judge(found)
         self.life = next_life(self.records, time.time())
         self._writes: list[WriteRecords] = []
-        self.code_directory = Path(directory) / "code" if directory else None
+        self.code_directory = Path(directory) / CODE if directory else None
         """Where code and files of jobs are kept, synced before a job that needs them is."""
+
+    def _judge(self, found: Found) -> None:
+        """What damaged rows cost."""
+        for key, record in found.repaired:
+            logger.warning("the record %s was damaged, and could be repaired", " ".join(key))
+            self._mends.append(WriteRecords((record,), drop=(key,)))
+        for one in found.damaged:
+            key = one.key
+            if key.kind in ("tracker", "slot"):
+                logger.error("%s: what ran there is lost", one.why)
+                self._mends.append(WriteRecords((), drop=(key,)))
+                self.lost.update([key.name] if key.kind == "tracker" else [])
+                continue
+            why = one.why + _AND_SO.get(key.kind, "")
+            logger.error("%s cannot be brought back: %s", key.job, why)
+            self.damaged.setdefault(key.job, why)
+        known = {record.id for record in self.records if isinstance(record, TrackerRecord)}
+        if found.damaged:  # the records of others may be gone without a trace
+            attempts = (record for record in self.records if isinstance(record, AttemptRecord))
+            self.lost.update({attempt.tracker_id for attempt in attempts} - known)
 
     @property
     def on(self) -> bool:
@@ -107,15 +145,39 @@ class Ledger:
         return max(moments)
 
     def pin_codes(self, store: CodeStore) -> None:
-        """Have the store keep what jobs in progress need. Raises JournalError where it cannot."""
+        """Have the store keep what jobs in progress need; a job whose code is not whole fails."""
         jobs = [record for record in self.records if isinstance(record, JobRecord)]
         for job in jobs:
+            if job.state in (JobState.COMMITTING, JobState.ABORTING):
+                continue  # none of its tasks starts any more
             for sha256 in job.spec.uploads():
-                if store.damaged(sha256):
-                    raise JournalError(
-                        f"{self.code_directory}/{sha256} is damaged or gone, and {job.id} needs it"
-                    )
+                if job.id not in self.damaged and (why := store.damaged(sha256)):
+                    path = f"{self.code_directory}/{sha256}"
+                    self.damaged[job.id] = f"its tasks need {path}, {why}; submit it again"
+                    logger.error("%s cannot be brought back: %s", job.id, self.damaged[job.id])
             store.pin(job.id, job.spec.uploads())
+
+    def restore(self, core: JobTracker, now: float, *, same_command: bool) -> list[Command]:
+        """Have the core go on from what was found. Raises JournalError where it cannot."""
+        records, damaged = self.records, self.damaged
+        self.records, self.damaged = [], {}
+        if not records and not damaged:
+            return []
+        try:
+            return core.restore(
+                records,
+                now,
+                life=self.life.number,
+                same_command=same_command,
+                damaged=damaged,
+                lost=self.lost,
+            )
+        except Exception as problem:  # of no single job
+            logger.exception("the journal's records of slots and TaskTrackers")
+            raise JournalError(
+                f"the journal contradicts itself ({problem!r}); move it away to begin anew, which "
+                "forgets its jobs"
+            ) from problem
 
     def check_address(self, address: str) -> None:
         """TaskTrackers know one address only, unless JobTrackers are elected. Raises JournalError
@@ -135,7 +197,9 @@ class Ledger:
         """Write who we are; whether TaskTrackers are started as they were. Raises JournalError."""
         same = self.life.command in ("", command)
         self.life = msgspec.structs.replace(self.life, address=address, command=command)
-        self.note(WriteRecords((self.life,), sync=True))
+        mends, self._mends = self._mends, []
+        for write in (*mends, WriteRecords((self.life,), sync=True)):
+            self.note(write)
         self.settle()
         return same
 

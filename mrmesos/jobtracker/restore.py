@@ -7,10 +7,10 @@ until it has said so its attempts are taken to run and its map outputs to be the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from mrmesos.api.context import add_counters
-from mrmesos.jobtracker import lifecycle
+from mrmesos.jobtracker import lifecycle, trackers
 from mrmesos.jobtracker.cluster import Slot, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import PlanJob, SendActions
 from mrmesos.jobtracker.job import JobInProgress
@@ -25,6 +25,7 @@ from mrmesos.jobtracker.records import (
     TallyRecord,
     TrackerRecord,
 )
+from mrmesos.jobtracker.restore_failures import cause, fail_job, missing, stand_in
 from mrmesos.jobtracker.state import State
 from mrmesos.jobtracker.task import TaskAttempt, TaskInProgress, TaskState
 from mrmesos.wire.heartbeat import Announce, ForgetJob
@@ -38,19 +39,31 @@ the last records were lost with the machine's power, no number is given twice.
 """
 
 
-def restore(st: State, records: Iterable[Record], *, same_command: bool = True) -> None:
+def restore(
+    st: State,
+    records: Iterable[Record],
+    *,
+    same_command: bool = True,
+    damaged: Mapping[str, str] | None = None,
+    lost: Collection[str] = (),
+) -> dict[str, str]:
     """Fill an empty State, and emit what has to be done again. `st.now` and `st.life` are set.
 
     Without `same_command` TaskTrackers are started otherwise than those that are known, so that
     these keep what they run and hold, but get no further slots (Mesos would refuse them).
+
+    Jobs in `damaged` (id: cause) fail. TaskTrackers in `lost` are given up, as their records are
+    damaged. The answer names further jobs that could not be restored, with the cause: where there
+    is one, the State is of no use, and the caller begins anew with them in `damaged`.
     """
+    damaged = damaged or {}
     jobs: list[JobRecord] = []
     ended: list[EndedRecord] = []
     slots: list[SlotRecord] = []
     plans: dict[str, PlanRecord] = {}
     tallies: dict[str, TallyRecord] = {}
     attempts: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
-    trackers: list[TrackerRecord] = []
+    known: list[TrackerRecord] = []
     for record in records:
         match record:
             case AttemptRecord():
@@ -66,20 +79,42 @@ def restore(st: State, records: Iterable[Record], *, same_command: bool = True) 
             case SlotRecord():
                 slots.append(record)
             case TrackerRecord():
-                trackers.append(record)
+                known.append(record)
             case FrameworkRecord():
                 st.framework_id = record.framework_id
-    for one in sorted(trackers, key=lambda t: (t.launched, t.id)):
-        _tracker(st, one, same_command=same_command)
-    for slot in slots:
+    of_jobs = [a for job in jobs if job.id not in damaged for a in attempts[job.id]]
+    ending, gone = missing(of_jobs, (s.id for s in slots), (t.id for t in known))
+    named = {t.id for t in gone}
+    for one in of_jobs:  # which won, and hold the output of a map
+        if one.tracker_id in lost and one.tracker_id not in named:
+            gone.append(stand_in(one))
+            named.add(one.tracker_id)
+    for tracker in sorted((*known, *gone), key=lambda t: (t.launched, t.id)):
+        _tracker(st, tracker, same_command=same_command)
+    for slot in (*slots, *ending):
         _slot(st, slot)
     for done in sorted(ended, key=lambda e: (e.report.status.ended or 0.0, e.report.status.job_id)):
         st.ended.add(done.report)
+    more: dict[str, str] = {}
     for job in sorted(jobs, key=lambda j: (j.submitted, j.id)):
+        if job.id in damaged:
+            fail_job(st, job.id, job, damaged[job.id])
+            continue
         tally = tallies.get(job.id)
         counters = tally.counters if tally is not None else {}
-        _job(st, job, plans.get(job.id), attempts[job.id], counters)
+        try:
+            _job(st, job, plans.get(job.id), attempts[job.id], counters)
+        except Exception as problem:  # noqa: BLE001 (whatever it is, it is this job's error)
+            more[job.id] = cause(problem)
+    for job_id in sorted(damaged.keys() - {job.id for job in jobs}):
+        fail_job(st, job_id, None, damaged[job_id])
+    if more:
+        return more
+    for tracker in gone:
+        words = "its record in the journal is damaged"
+        trackers.gone(st, st.cluster.trackers[tracker.id], words, by_mesos=False)
     _say_what_may_be_missed(st)
+    return {}
 
 
 def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
@@ -150,6 +185,8 @@ def _job(
         st.emit(PlanJob(job.id, job.spec, again=True))
         return
     job.planning = False
+    if plan is None and record.state is not JobState.ABORTING:
+        raise ValueError(f"it is {record.state}, and there is no record of its splits")
     if plan is not None:
         job.plan(plan.splits)
         for one in sorted(attempts, key=lambda a: parse_attempt(a.id).number):
@@ -165,6 +202,7 @@ def _job(
     if problem is not None and job.state is JobState.RUNNING:  # as another release judges it
         lifecycle.fail(st, job, problem)
     lifecycle.advance(st, job)
+    job.validate()
 
 
 def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
@@ -197,7 +235,10 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
         task.winner = attempt
     if record.state is AttemptState.RUNNING:
         st.attempts[attempt.id] = attempt
-        st.cluster.slots[attempt.slot_id].attempt = attempt
+        slot = st.cluster.slots[attempt.slot_id]
+        if slot.attempt is not None:
+            raise ValueError(f"{attempt.id} and {slot.attempt.id} run in one slot, {slot.id}")
+        slot.attempt = attempt
         st.unheard[attempt.tracker_id].add(attempt.id)
         if not record.waited_for:
             task.running = (*task.running, attempt)

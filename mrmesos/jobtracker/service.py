@@ -39,7 +39,6 @@ from mrmesos.jobtracker.doorkeeper import Doorkeeper
 from mrmesos.jobtracker.events import Event, KillAsked
 from mrmesos.jobtracker.http_api import HttpApi
 from mrmesos.jobtracker.http_server import HttpServer, listening_address, split_address
-from mrmesos.jobtracker.journal import JournalError
 from mrmesos.jobtracker.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.planner import Planner
@@ -67,6 +66,7 @@ class JobTrackerService:
         port: int = 0,
         token: str = "",
         election: str = "",
+        accept_journal_loss: bool = False,
         make_driver: MakeDriver = make_mesos_driver,
     ) -> None:
         """`host` and `port` are where it listens unless `jobtracker.http.address` says more.
@@ -74,8 +74,9 @@ class JobTrackerService:
         Without either it is the address that reaches the master: loopback for one here. Clients
         show `token`; without one it makes its own. With `jobtracker.state.dir` it goes on where
         the last one with that directory ended; of those that share it the caller was elected, at
-        `election` (zk://…), where TaskTrackers look for the one that leads. Raises JournalError
-        where what is there cannot be used, ConfError where the certificate cannot.
+        `election` (zk://…), where TaskTrackers look for the one that leads. With
+        `accept_journal_loss` a damaged journal is no obstacle. Raises JournalError where what is
+        there cannot be used, ConfError where the certificate cannot.
         """
         conf = with_pools_file(conf)
         self._conf, self._master = conf, master
@@ -85,7 +86,11 @@ class JobTrackerService:
         self.token = token or secrets.token_urlsafe(32)
         self._tls = server_context(conf)
         tls_of_trackers = client_context(conf) if self._tls is not None else None
-        self._ledger = Ledger(conf.get_as(settings.JOBTRACKER_STATE_DIR), shared=bool(election))
+        self._ledger = Ledger(
+            conf.get_as(settings.JOBTRACKER_STATE_DIR),
+            shared=bool(election),
+            accept_loss=accept_journal_loss,
+        )
         self.codes = CodeStore(
             self._ledger.code_directory,
             max_code_bytes=conf.get_as(settings.JOB_CACHE_SINGLE_MAX_MB) << 20,
@@ -183,14 +188,10 @@ class JobTrackerService:
         same = self._ledger.begin(
             address, f"{command.shell} {environment} {command.package} {command.image}"
         )
-        records, life = self._ledger.records, self._ledger.life.number
-        if not records:
+        life = self._ledger.life.number
+        commands = self._ledger.restore(self._core, self._now(), same_command=same)
+        if not life:
             return
-        try:
-            commands = self._core.restore(records, self._now(), life=life, same_command=same)
-        except (KeyError, ValueError, IndexError, AssertionError) as problem:
-            raise JournalError(f"the journal contradicts itself: {problem!r}") from problem
-        self._ledger.records = []
         for tracker_id in self._core.trackers:
             self._mailboxes.open(tracker_id)
         self._live.add(self._core.state.jobs)

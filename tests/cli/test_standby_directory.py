@@ -11,7 +11,7 @@ from mrmesos.cli import standby
 from mrmesos.cli.standby import Standby, directory_name
 from mrmesos.conf import JOBTRACKER_STATE_DIR, Conf
 from mrmesos.election.place import Place
-from mrmesos.jobtracker.journal import JournalError, JournalInUse
+from mrmesos.jobtracker.journal_errors import JournalError, JournalInUse
 from mrmesos.jobtracker.service import JobTrackerService
 
 

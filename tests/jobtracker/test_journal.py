@@ -14,7 +14,8 @@ import pytest
 
 from mrmesos.api.split import Split
 from mrmesos.jobtracker.code_store import CodeStore
-from mrmesos.jobtracker.journal import FILE, Journal, JournalError
+from mrmesos.jobtracker.journal import FILE, Journal
+from mrmesos.jobtracker.journal_errors import JournalError
 from mrmesos.jobtracker.records import (
     FORMAT,
     KINDS,
@@ -130,18 +131,6 @@ def test_what_cannot_be_used_is_refused_in_words(directory: Path, tmp_path: Path
         Journal(tmp_path / "file")
 
 
-def test_a_record_that_makes_no_sense_is_named(directory: Path) -> None:
-    journal = Journal(directory)
-    journal.close()
-    with sqlite3.connect(directory / FILE) as database:
-        database.execute("INSERT INTO records VALUES ('', 'life', '', x'00')")
-    database.close()
-    journal = Journal(directory)
-    with pytest.raises(JournalError, match="life"):
-        journal.read()
-    journal.close()
-
-
 WRITER = """
 import sys
 from pathlib import Path
@@ -230,8 +219,8 @@ def test_trackers_wait_at_one_address(directory: Path) -> None:
         ledger.check_address("127.0.0.1:2")
     assert (ledger.framework_id, ledger.keys()) == ("f", {"key": "job_1_1"})
     assert (ledger.life.number, ledger.life.address) == (1, "127.0.0.1:1")
-    with pytest.raises(JournalError, match="damaged"):
-        ledger.pin_codes(CodeStore(ledger.code_directory))  # these bytes have another hash
+    ledger.pin_codes(CodeStore(ledger.code_directory))  # these bytes have another hash
+    assert "damaged" in ledger.damaged["job_1_1"]
     assert not ledger.begin("127.0.0.1:1", "another python")
     ledger.close()
 

@@ -31,10 +31,14 @@ CODE = b"a pickled job"
 class Desk:
     """A service, the driver it made, and a client of it."""
 
-    def __init__(self, conf: dict[str, str], election: str = "") -> None:
+    def __init__(self, conf: dict[str, str], election: str = "", accept: bool = False) -> None:
         self.drivers: list[FakeDriver] = []
         self.service = JobTrackerService(
-            Conf(conf), "127.0.0.1:5050", election=election, make_driver=self._make_driver
+            Conf(conf),
+            "127.0.0.1:5050",
+            election=election,
+            accept_journal_loss=accept,
+            make_driver=self._make_driver,
         )
         url = self.service.start()
         self.client = JobTrackerClient(url, token=self.service.token, retry_seconds=1.0)

@@ -14,7 +14,8 @@ import pytest
 
 from mrmesos.cli.client import ApiProblem
 from mrmesos.jobtracker.framework import FAILOVER_SECONDS
-from mrmesos.jobtracker.journal import FILE, Journal, JournalError, JournalLost
+from mrmesos.jobtracker.journal import FILE, Journal
+from mrmesos.jobtracker.journal_errors import JournalDamaged, JournalError, JournalLost
 from mrmesos.wire.heartbeat import Announce, Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import FileKind, JobFile, JobState
 from mrmesos.wire.task import Attempt
@@ -35,12 +36,18 @@ class Removed(FakeDriver):
 class JournaledDesk(Desk):
     """Keeps the FrameworkInfos that its drivers were made with."""
 
-    def __init__(self, directory: Path, *drivers: type[FakeDriver], election: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *drivers: type[FakeDriver],
+        election: str = "",
+        accept: bool = False,
+    ) -> None:
         self.infos: list[dict[str, Any]] = []
         self.kinds = list(drivers)
         state = str(directory / "state")
         conf = {"tasktracker.heartbeat.seconds": "0.05", "jobtracker.state.dir": state}
-        super().__init__(conf, election)
+        super().__init__(conf, election, accept)
 
     def _make_driver(self, callbacks: Any, *more: Any) -> FakeDriver:
         self.infos.append(more[0])
@@ -144,8 +151,33 @@ def test_files_of_jobs_are_there_after_a_restart(
     assert desks[1].service.codes.path(sha256) == tmp_path / "state" / "code" / sha256
     desks[1].service.stop(teardown=False)
     (tmp_path / "state" / "code" / sha256).write_text("x the")
-    with pytest.raises(JournalError, match=f"{sha256} is damaged or gone, and {job_id} needs it"):
+    desks.append(JournaledDesk(tmp_path))
+    status = desks[2].client.status(job_id, wait=20)
+    assert status.state is JobState.FAILED
+    assert status.error is not None
+    assert f"{sha256}, whose bytes are damaged" in status.error.message
+    assert not (tmp_path / "out").exists(), "its output was cleaned"
+    another = msgspec.structs.replace(spec, files=(), output=f"file://{tmp_path / 'out2'}")
+    assert desks[2].client.status(desks[2].client.submit(another)).error is None
+
+
+def test_a_journal_that_lost_commits_is_refused_until_that_is_accepted(
+    tmp_path: Path, desks: list[JournaledDesk]
+) -> None:
+    desks.append(JournaledDesk(tmp_path))
+    early = (tmp_path / "state" / f"{FILE}-wal").read_bytes()
+    job_id, _, _ = start_a_job(desks[0], tmp_path)
+    desks[0].service.stop(teardown=False)
+    (tmp_path / "state" / FILE).unlink()
+    (tmp_path / "state" / f"{FILE}-wal").write_bytes(early)
+    with pytest.raises(JournalDamaged, match="--accept-journal-loss"):
         JournaledDesk(tmp_path)
+    desks.append(JournaledDesk(tmp_path, accept=True))
+    with pytest.raises(ApiProblem, match=job_id):
+        desks[1].client.status(job_id)
+    desks[1].service.stop(teardown=False)
+    desks.append(JournaledDesk(tmp_path))
+    assert list((tmp_path / "state").glob("*.lost-1"))
 
 
 def test_a_framework_that_mesos_removed_meanwhile(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mrmesos.jobtracker import recovery
-from mrmesos.jobtracker.journal import FILE, Journal, JournalError, JournalInUse, JournalLost
+from mrmesos.jobtracker.journal import FILE, Journal
+from mrmesos.jobtracker.journal_errors import JournalError, JournalInUse, JournalLost
 from mrmesos.jobtracker.records import FrameworkRecord, LifeRecord, Record, WriteRecords
 from mrmesos.jobtracker.recovery import Ledger
 
