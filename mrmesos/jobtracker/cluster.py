@@ -65,6 +65,21 @@ class Slot:
 
 
 @dataclass(slots=True, eq=False)
+class Ended:
+    """What Mesos has said of an executor's end since `since`: in a FAILURE event, which has the
+    wait status of its process, and in updates of its tasks, which have reasons and words. Either
+    may come first, and either may never come (trackers.py).
+    """
+
+    since: float
+    failed_launch: bool
+    told: bool = False
+    """The FAILURE event came."""
+    status: int | None = None
+    words: str = ""
+
+
+@dataclass(slots=True, eq=False)
 class Tracker:
     """One executor process. `resources` is the Resource JSON of its ExecutorInfo."""
 
@@ -86,9 +101,12 @@ class Tracker:
     """Slots that it lists and we do not know, and since when."""
     idle_since: float | None = None
     leaving_since: float | None = None
-    last_words: str = ""
+    ended: Ended | None = None
+    """Mesos said that it ended, and may have more to say."""
     takes_slots: bool = True
-    """Started by the command that starts TaskTrackers now, without which Mesos refuses more."""
+    """Started by the command that starts TaskTrackers now, without which Mesos refuses more; and
+    alive, as far as Mesos has said.
+    """
 
     @property
     def holds_output(self) -> bool:

@@ -51,6 +51,8 @@ _TRACKER_DEAD = (
     "REASON_EXECUTOR_UNREGISTERED",
     "REASON_CONTAINER_",
 )
+_NO_WORDS = ("", "Executor terminated")
+"""Messages of Mesos that say no more than the reason."""
 # Why a launch may be void without anybody's failure: the offer or the connection was gone, or the
 # agent.
 _NOBODYS_FAULT = (
@@ -84,15 +86,15 @@ def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
     words = ": ".join(filter(None, (event.state, event.reason, event.message)))
     tracker = st.cluster.trackers.get(slot.tracker_id)
     unwanted = slot.state is SlotState.ENDING
+    blameless = unwanted or event.reason.startswith(_NOBODYS_FAULT)
+    if tracker is not None and event.reason.startswith(_TRACKER_DEAD):
+        enough = event.message not in _NO_WORDS
+        trackers.ended_by_update(st, tracker, words, enough=enough, blameless=blameless)
+        return
     drop(st, slot, words)
     if tracker is None:
         return
-    tracker.last_words = words
-    blameless = unwanted or event.reason.startswith(_NOBODYS_FAULT)
-    if event.reason.startswith(_TRACKER_DEAD):
-        never_up = tracker.state is TrackerState.STARTING
-        trackers.gone(st, tracker, words, by_mesos=True, failed_launch=never_up and not blameless)
-    elif event.state in _NOT_RUN and tracker.state is TrackerState.STARTING:
+    if event.state in _NOT_RUN and tracker.state is TrackerState.STARTING:
         if not blameless:
             trackers.gone(st, tracker, words, by_mesos=False, failed_launch=True)
         elif not tracker.slots:
@@ -163,6 +165,7 @@ def serve(st: State, slot: Slot) -> None:
         tracker is None
         or agent is None
         or tracker.state is TrackerState.LEAVING
+        or tracker.ended is not None
         or slot.missing_since is not None
         or agent.avoid_until > st.now
         or _lease_over(st, slot, tracker, agent)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.changes import Changes
-from mrmesos.jobtracker.cluster import Cluster, Faults, Slot
+from mrmesos.jobtracker.cluster import Cluster, Faults, Slot, Tracker
 from mrmesos.jobtracker.commands import Command
 from mrmesos.jobtracker.job import JobInProgress
 from mrmesos.jobtracker.job_index import JobIndex
@@ -65,6 +65,8 @@ class State:
     """How many JobTrackers there were before this one, on the same journal."""
     unheard: dict[str, set[str]] = field(default_factory=dict)
     """Trackers of earlier lives that have not spoken in this one, and what they were to run."""
+    ending: dict[str, Tracker] = field(default_factory=dict)
+    """Trackers that have ended, of whose end Mesos may have more to say."""
     starved: dict[str, float] = field(default_factory=dict)
     """Pools below their minimum share whose jobs wait, and since when (preemption.py)."""
     # --- Mesos

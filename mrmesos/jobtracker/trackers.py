@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mrmesos.jobtracker import attempts, blacklist, lifecycle, spares
 from mrmesos.jobtracker.adoption import adopt
-from mrmesos.jobtracker.cluster import SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.cluster import Ended, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.commands import ForgetTracker, KillSlot, SendActions, ShutdownTracker
+from mrmesos.jobtracker.exit_words import exit_words
 from mrmesos.jobtracker.orders import began, kill_slot
 from mrmesos.jobtracker.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave
@@ -15,6 +16,10 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 STRAY_SECONDS = 10.0
 FAILURES_TO_AVOID = 3
 AVOID_SECONDS = 60.0
+WORDS_SECONDS = 2.0
+"""How long the two halves of what Mesos says of an executor's end wait for each other. They come
+within milliseconds; what was lost with the tracker runs again this much later if one is lost.
+"""
 FAILURES_TO_GIVE_UP = 10
 """TaskTrackers in a row that never came up, with none alive, after which jobs fail."""
 
@@ -22,7 +27,7 @@ FAILURES_TO_GIVE_UP = 10
 def heartbeat(st: State, beat: Heartbeat) -> None:
     """A TaskTracker spoke. A late one (by its sequence) is only read for reports."""
     tracker = st.cluster.trackers.get(beat.tracker_id)
-    if tracker is None:
+    if tracker is None or tracker.ended is not None:
         return
     tracker.heard = st.now
     if tracker.url != beat.url:
@@ -72,11 +77,15 @@ def _end_strays(st: State, tracker: Tracker, listed: set[str]) -> None:
 def leave(st: State, tracker: Tracker, reason: str) -> None:
     """Send a tracker away; its agent may get a new one at once."""
     tracker.state, tracker.leaving_since = TrackerState.LEAVING, st.now
+    _leave_agent(st, tracker)
+    st.changes.tracker(tracker)
+    st.emit(SendActions(tracker.id, (Leave(reason),)))
+
+
+def _leave_agent(st: State, tracker: Tracker) -> None:
     agent = st.cluster.agents.get(tracker.agent_id)
     if agent is not None and agent.tracker is tracker:
         agent.tracker = None
-    st.changes.tracker(tracker)
-    st.emit(SendActions(tracker.id, (Leave(reason),)))
 
 
 def vacated(st: State, tracker: Tracker) -> None:
@@ -91,14 +100,63 @@ def vacated(st: State, tracker: Tracker) -> None:
 
 
 def lost(st: State, tracker_id: str, status: int | None) -> None:
-    """Mesos says that the executor ended."""
+    """Mesos says that the executor ended (FAILURE); why, the updates of its slots say."""
     tracker = st.cluster.trackers.get(tracker_id)
     if tracker is None:
         return
-    words = "its TaskTracker ended" + (f" with wait status {status}" if status is not None else "")
-    wanted = any(slot.state is not SlotState.ENDING for slot in tracker.slots.values())
-    failed = tracker.state is TrackerState.STARTING and wanted
-    gone(st, tracker, tracker.last_words or words, by_mesos=True, failed_launch=failed)
+    wanted = _wanted(tracker)
+    ended = _begin_end(st, tracker, failed_launch=wanted)
+    ended.told, ended.status = True, status
+    if ended.words or not wanted:
+        _conclude(st, tracker, ended)
+
+
+def ended_by_update(
+    st: State, tracker: Tracker, words: str, *, enough: bool, blameless: bool
+) -> None:
+    """An update of one of its slots says that the executor ended. The FAILURE event with its exit
+    status is waited for, unless the update says `enough`.
+    """
+    ended = _begin_end(st, tracker, failed_launch=not blameless)
+    ended.words = words
+    ended.failed_launch &= not blameless
+    if ended.told or enough or not _wanted(tracker):
+        _conclude(st, tracker, ended)
+
+
+def _wanted(tracker: Tracker) -> bool:
+    return any(slot.state is not SlotState.ENDING for slot in tracker.slots.values())
+
+
+def _begin_end(st: State, tracker: Tracker, *, failed_launch: bool) -> Ended:
+    """The tracker gets nothing more, and its agent may get a new one."""
+    if tracker.ended is None:
+        never_up = tracker.state is TrackerState.STARTING
+        tracker.ended = Ended(st.now, failed_launch=failed_launch and never_up)
+        tracker.takes_slots = False
+        _leave_agent(st, tracker)
+        st.ending[tracker.id] = tracker
+    return tracker.ended
+
+
+def _conclude(st: State, tracker: Tracker, ended: Ended) -> None:
+    how = exit_words(ended.status)
+    parts = (f"its TaskTracker {how}" if how else "", f"Mesos says {ended.words}")
+    words = "; ".join(filter(None, parts)) if ended.words else parts[0]
+    gone(
+        st,
+        tracker,
+        words or "its TaskTracker ended",
+        by_mesos=True,
+        failed_launch=ended.failed_launch,
+    )
+
+
+def tick(st: State) -> None:
+    """Wait no longer for what Mesos may have to say of ends."""
+    for tracker in list(st.ending.values()):
+        if tracker.ended is not None and st.now - tracker.ended.since >= WORDS_SECONDS:
+            _conclude(st, tracker, tracker.ended)
 
 
 def agent_lost(st: State, agent_id: str) -> None:
@@ -137,10 +195,9 @@ def gone(
     """
     del st.cluster.trackers[tracker.id]
     st.unheard.pop(tracker.id, None)
+    st.ending.pop(tracker.id, None)
     st.changes.tracker(tracker)
-    agent = st.cluster.agents.get(tracker.agent_id)
-    if agent is not None and agent.tracker is tracker:
-        agent.tracker = None
+    _leave_agent(st, tracker)
     st.emit(ForgetTracker(tracker.id))
     for slot in list(tracker.slots.values()):
         st.held.pop(slot.id, None)

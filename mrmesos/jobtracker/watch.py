@@ -54,6 +54,7 @@ def tick(st: State) -> None:
             if tracker.idle_since is not None and tracker.idle_since > idle_since:
                 continue
         _watch_tracker(st, tracker)
+    trackers.tick(st)
     st.index.tick()
     _watch_slots(st)
     reconciling.tick(st)

@@ -206,6 +206,7 @@ def test_what_comes_late_from_a_lost_tracker_is_ignored() -> None:
     report = hands.report(long(job, "m0"))
     hands.do(ev.TrackerLost(launch.tracker_id, "a", 9))
     assert hands.beat(launch.tracker_id, [report]) == []
+    hands.later(2.5)  # Mesos may have had more to say of its end
     assert hands.status(job).maps.succeeded == 0
     (again,) = launches(hands.offer("a"))
     assert again.tracker_id != launch.tracker_id, "its name is not used again"

@@ -110,6 +110,7 @@ def waiting_reduces(hands: Hands, **conf: str) -> tuple[str, str]:
     (second,) = launches(hands.offer("b", cpus=2.0))[:1]
     hands.beat(second.tracker_id)
     hands.do(ev.TrackerLost(first.tracker_id, "a", 9))
+    hands.later(2)  # for what Mesos may say of its end
     return job, first.tracker_id
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from mrmesos.jobtracker import commands as cmd
 from mrmesos.jobtracker import events as ev
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
@@ -155,6 +157,83 @@ def fail_launch(hands: Hands, agent: str) -> None:
     (launch,) = launches(hands.offer(agent))
     hands.update(launch.slot_id, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
     hands.do(ev.TrackerLost(launch.tracker_id, agent, 127 << 8))
+
+
+def why_lost(hands: Hands, job: str) -> str:
+    """The error of the job's first attempt, once it is lost; empty before."""
+    report = hands.core.job_report(job)
+    assert report is not None
+    error = report.attempts[0].error
+    return error.message if error is not None else ""
+
+
+SAYS = "its TaskTracker exited with status 1; Mesos says TASK_FAILED: REASON_EXECUTOR_TERMINATED"
+
+
+@pytest.mark.parametrize("failure_first", [True, False])
+@pytest.mark.parametrize("message", ["Executor terminated", "Abnormal executor termination"])
+@pytest.mark.parametrize("up", [True, False])
+def test_exit_status_and_words_of_an_executors_end_are_put_together(
+    failure_first: bool, message: str, up: bool
+) -> None:
+    hands = Hands()
+    job = hands.job(maps=2)
+    one, two = launches(hands.offer("a", cpus=2))
+    if up:
+        hands.beat(one.tracker_id)
+    failure = ev.TrackerLost(one.tracker_id, "a", 256)
+    updates = [
+        ev.SlotUpdated(slot.slot_id, "a", "TASK_FAILED", "REASON_EXECUTOR_TERMINATED", message)
+        for slot in (one, two)
+    ]
+    enough = message != "Executor terminated"
+    hands.do(failure if failure_first else updates[0])
+    assert (why_lost(hands, job) == "") == (failure_first or not enough)
+    for event in updates if failure_first else (failure, updates[1]):
+        hands.do(event)
+    assert not hands.core.state.ending
+    assert not hands.core.state.cluster.slots
+    if failure_first or not enough:
+        assert f"{SAYS}: {message}" in why_lost(hands, job)
+    else:
+        assert message in why_lost(hands, job)
+    assert hands.core.state.failed_launches == (0 if up else 1), "once, and only if it was not up"
+    assert hands.status(job).maps.pending == 2
+    assert hands.status(job).maps.killed_attempts == 2
+
+
+@pytest.mark.parametrize("half", ["failure", "update"])
+def test_the_other_half_of_what_mesos_says_is_waited_for_only_so_long(half: str) -> None:
+    hands = Hands()
+    job = hands.job(maps=2)
+    (launch,) = launches(hands.offer("a"))
+    hands.beat(launch.tracker_id)
+    reason = "REASON_EXECUTOR_TERMINATED"
+    update = ev.SlotUpdated(launch.slot_id, "a", "TASK_FAILED", reason, "Executor terminated")
+    hands.do(ev.TrackerLost(launch.tracker_id, "a", 9) if half == "failure" else update)
+    (again,) = launches(hands.offer("a"))
+    assert again.tracker_id != launch.tracker_id, "the agent may get a new one at once"
+    hands.later(1.5)
+    assert why_lost(hands, job) == ""
+    hands.later(1)
+    said = "its TaskTracker killed by SIGKILL" if half == "failure" else "Executor terminated"
+    assert said in why_lost(hands, job)
+    assert hands.status(job).maps.killed_attempts == 1
+
+
+def test_no_words_of_ours_show_a_raw_wait_status() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    for status in (256, 32512, -1, None, 9, 0, 2**40):
+        (launch,) = launches(hands.offer("a"))
+        hands.do(ev.TrackerLost(launch.tracker_id, "a", status))
+        hands.later(8)
+    report = hands.core.job_report(job)
+    assert report is not None
+    told = [row.error.message for row in report.attempts if row.error is not None]
+    assert len(told) == 7
+    assert not any("wait status" in words or "256" in words or "-1" in words for words in told)
+    assert any("status 127: command not found" in words for words in told)
 
 
 def test_an_agent_where_trackers_do_not_start_is_avoided() -> None:
