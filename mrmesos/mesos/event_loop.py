@@ -19,10 +19,12 @@ from mrmesos.mesos.errors import MesosError, MesosUnreachable
 from mrmesos.mesos.pymesos_import import Process
 from mrmesos.mesos.subscription import SubscribeRefused, Subscription
 
-__all__ = ["Backoff", "SubscriptionLoop"]
+__all__ = ["CONNECT_SECONDS", "Backoff", "SubscriptionLoop"]
 
 logger = logging.getLogger(__name__)
 
+CONNECT_SECONDS = 5.0
+"""Until a connection stands: the kernel has tried three times by then (after 0, 1 and 3 s)."""
 _LONGEST_WAIT = 1.0  # seconds between two looks at the clock
 _MOST_REDIRECTS = 5
 
@@ -71,7 +73,8 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     _stopping = False
     _given_up = False
     _silence_limit: float | None = None  # seconds without a byte, once subscribed
-    _subscribe_limit: float | None = None  # seconds from connecting to SUBSCRIBED
+    _connect_limit = CONNECT_SECONDS
+    _subscribe_limit: float | None = None  # seconds from beginning to connect to SUBSCRIBED
     _retry_at = 0.0  # monotonic seconds
     _redirects = 0  # in a row
 
@@ -255,10 +258,13 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         now = time.monotonic()
         if self._subscribed:
             late, since = self._silence_limit, conn.heard_at
+        elif not conn.connected:
+            late, since = self._connect_limit, conn.started_at
         else:
             late, since = self._subscribe_limit, conn.started_at
         if late is not None and now - since > late:
-            raise MesosUnreachable(f"nothing heard for {now - since:.1f} s")
+            what = "nothing heard" if conn.connected else "no connection"
+            raise MesosUnreachable(f"{what} for {now - since:.1f} s")
         return True
 
     def _failed(self, problem: Exception, lasted: bool) -> None:

@@ -13,7 +13,7 @@ from mrmesos.mesos.adapter import SchedulerAdapter
 from mrmesos.mesos.callbacks import Json, OnFatal, SchedulerCallbacks
 from mrmesos.mesos.calls import CallChannel, host_and_port
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
-from mrmesos.mesos.event_loop import Backoff, SubscriptionLoop
+from mrmesos.mesos.event_loop import CONNECT_SECONDS, Backoff, SubscriptionLoop
 from mrmesos.mesos.pymesos_import import MesosSchedulerDriver
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         implicit_acknowledgements: bool = False,
         suppressed_roles: Iterable[str] = (),
         call_timeout: float = 10.0,
+        connect_timeout: float = CONNECT_SECONDS,
         subscribe_timeout: float = 30.0,
         missed_heartbeats: float = 4.0,
         backoff: Backoff | None = None,
@@ -111,7 +112,9 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             implicit_acknowledgements: acknowledge each update when `status_update` returns.
             suppressed_roles: roles that want no offers at first.
             call_timeout: seconds a call may wait.
-            subscribe_timeout: seconds from connecting to SUBSCRIBED.
+            connect_timeout: seconds until the connection of a subscription stands; a host that is
+                away does not answer at all.
+            subscribe_timeout: seconds from beginning to connect to SUBSCRIBED.
             missed_heartbeats: a subscription silent for so many of the master's heartbeat
                 intervals is given up and made anew.
             backoff: the pauses between attempts to subscribe; 0.25 s to 15 s when not given.
@@ -135,7 +138,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         self._callbacks = callbacks
         self._calls = CallChannel(API_PATH, call_timeout)
         self._backoff_pauses = backoff or Backoff(0.25, 15.0)
-        self._subscribe_limit = subscribe_timeout
+        self._connect_limit, self._subscribe_limit = connect_timeout, subscribe_timeout
         self._missed_heartbeats = missed_heartbeats
         self._suppressed_roles = list(suppressed_roles)
         self._on_fatal = on_fatal

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import socket
 
 import pytest
 
@@ -290,6 +292,28 @@ def test_a_master_that_never_answers_subscribe_is_left(server: Server, running: 
     wait_for(lambda: heard.of("registered"))
     assert len(server.subscriptions) == 3
     assert not heard.of("disconnected")
+
+
+def test_a_connection_that_does_not_come_about_is_tried_anew(running: Start) -> None:
+    """The host is away or a firewall drops: here, the kernel drops what a full queue has no room
+    for. How long SUBSCRIBED may take has nothing to do with it.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        port = full.getsockname()[1]
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        driver = SchedulerDriver(
+            Recorder(),
+            FRAMEWORK,
+            f"127.0.0.1:{port}",
+            connect_timeout=0.1,
+            subscribe_timeout=3600.0,
+            backoff=Backoff(0.01, 0.02),
+        )
+        running(driver)
+        wait_for(lambda: driver._backoff_pauses.failures >= 2)
 
 
 # Odd processes.
