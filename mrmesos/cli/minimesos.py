@@ -90,7 +90,16 @@ def parse_weights(text: str) -> dict[str, float]:
     "--hostname",
     default=None,
     metavar="PATTERN",
-    help="Host name of the agents; {n} becomes the agent's number.  [default: this host's name]",
+    help="Host name of the agents; {n} becomes the agent's number.  [default: this host's name, or "
+    "its address of --agent-addresses]",
+)
+@click.option(
+    "--agent-addresses",
+    default="",
+    metavar="ADDRESS,…",
+    help="Addresses of this machine that agents listen on, one for each agent, as hosts have one "
+    "each: 127.0.0.2,127.0.0.3 on Linux. Their TaskTrackers serve there and connect from there.  "
+    "[default: --host]",
 )
 @click.option(
     "--allocation-interval",
@@ -132,6 +141,7 @@ def minimesos(
     resources: tuple[str, ...],
     attributes: tuple[str, ...],
     hostname: str | None,
+    agent_addresses: str,
     allocation_interval: float,
     weights: str,
     work_dir: Path | None,
@@ -157,7 +167,7 @@ def minimesos(
             work_dir=place,
             host=host,
             port=port,
-            agents=agent_specs(agents, resources, attributes, hostname, place),
+            agents=agent_specs(agents, resources, attributes, hostname, place, agent_addresses),
             allocation_interval=allocation_interval,
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
@@ -169,7 +179,8 @@ def minimesos(
     except OSError as error:
         number = error.errno or 0
         why = os.strerror(number) if number > 0 else error.strerror  # asyncio says more than that
-        raise click.UsageError(f"cannot serve on {host}:{port}: {why}") from None
+        where = f"{host}:{port}" + (f" and {agent_addresses}" if agent_addresses else "")
+        raise click.UsageError(f"cannot serve on {where}: {why}") from None
     finally:
         if work_dir is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -181,6 +192,7 @@ def agent_specs(
     attributes: tuple[str, ...],
     hostname: str | None,
     work_dir: Path,
+    addresses: str = "",
 ) -> tuple[AgentSpec, ...]:
     """What the options say of each agent. Raises `ValueError`."""
     from mrmesos.minimesos.resources import parse_attributes
@@ -189,14 +201,18 @@ def agent_specs(
     for name, given in (("--resources", resources), ("--attributes", attributes)):
         if len(given) > agents:
             raise ValueError(f"{name} is given {len(given)} times for --agents {agents}")
+    hosts = [host.strip() for host in addresses.split(",")] if addresses else [""] * agents
+    if len(hosts) != agents or (addresses and not all(hosts)):
+        raise ValueError(f"--agent-addresses names {len(hosts)} for --agents {agents}")
     defaults = machine_resources(agents, work_dir)
     specs = []
     for number in range(agents):
         text = resources[number % len(resources)] if resources else ""
         labels = attributes[number % len(attributes)] if attributes else ""
         parse_attributes(labels)
-        name = (hostname or os.uname().nodename).replace("{n}", str(number))
-        specs.append(AgentSpec(name, complete_resources(text, defaults), labels))
+        name = hostname or hosts[number] or os.uname().nodename
+        name = name.replace("{n}", str(number))
+        specs.append(AgentSpec(name, complete_resources(text, defaults), labels, hosts[number]))
     return tuple(specs)
 
 

@@ -31,11 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """One agent. `resources` and `attributes` as for Mesos' flags of these names."""
+    """One agent. `resources` and `attributes` as for Mesos' flags of these names; `host` as its
+    `--ip`, the master's where it is empty.
+    """
 
     hostname: str = "localhost"
     resources: str = "cpus:1;mem:1024;disk:10000;ports:[31000-32000]"
     attributes: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,11 @@ class MiniMesos:
     def __init__(self, config: MiniMesosConfig) -> None:
         self.config = config
         self.clock = LoopClock()
-        self._guard = Guard((config.host,), config.allowed_hosts, "--allow-host")
+        self._guard = Guard(
+            (config.host, *(spec.host for spec in config.agents)),
+            config.allowed_hosts,
+            "--allow-host",
+        )
         self.masters = Masters(
             self._new_master,
             config.standbys,
@@ -98,6 +105,7 @@ class MiniMesos:
         self.agents: list[Agent] = []
         self.url = ""
         self._agent_servers: dict[str, HttpServer] = {}
+        self._agent_hosts: dict[str, str] = {}  # where each listens
         self._silent: set[str] = set()  # agents that are stopped or out of the masters' sight
         self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
 
@@ -114,8 +122,9 @@ class MiniMesos:
         return self.url
 
     async def add_agent(self, spec: AgentSpec) -> Agent:
-        """Bring up one more agent on a port of its own."""
-        config, ip = self.config, self.master.address.ip
+        """Bring up one more agent on a port of its own. Raises OSError."""
+        config = self.config
+        ip = _ip(spec.host) if spec.host else self.master.address.ip
         resources, attributes = parse(spec.resources), parse_attributes(spec.attributes)
         agent_id = self.master.next_agent_id()
         agent = Agent(
@@ -129,7 +138,8 @@ class MiniMesos:
             Grace(config.executor_registration_timeout, config.executor_shutdown_grace_period),
         )
         server = HttpServer(agent_endpoints(agent, self._version), self._guard)
-        port = await server.listen(config.host, 0)
+        self._agent_hosts[agent_id] = spec.host or config.host
+        port = await server.listen(self._agent_hosts[agent_id], 0)
         self._agent_servers[agent_id] = server
         agent.address = f"{ip}:{port}"
         agent.info = {
@@ -157,6 +167,7 @@ class MiniMesos:
         partition.lost(self.master, agent_id)
         self.agents.remove(agent)
         await self._close_port(agent_id)
+        del self._agent_hosts[agent_id]
         agent.shut_down()
 
     async def cut_off(self, agent_id: str) -> None:
@@ -179,7 +190,8 @@ class MiniMesos:
         """Start a stopped agent again, on its work directory and port."""
         agent = self._agent(agent_id)
         server = HttpServer(agent_endpoints(agent, self._version), self._guard)
-        await server.listen(self.config.host, int(agent.address.rpartition(":")[2]))
+        port = int(agent.address.rpartition(":")[2])
+        await server.listen(self._agent_hosts[agent_id], port)
         self._agent_servers[agent_id] = server
         agent.restarted(partial(self._speaks_again, agent))
 

@@ -60,8 +60,9 @@ class Fetcher:
         *,
         backoff: Backoff | None = None,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        source: str = "",
     ) -> None:
-        """`tls` is for trackers that speak HTTPS."""
+        """`tls` is for trackers that speak HTTPS; see Peers for `source`."""
         conf = Conf(facts.spec.conf)
         self._num_maps = facts.num_maps
         self._path = f"/shuffle/{facts.job_id}/{partition}"
@@ -69,7 +70,7 @@ class Fetcher:
         self._copies = conf.get_as(SHUFFLE_PARALLELCOPIES)
         silence = conf.get_as(SHUFFLE_TIMEOUT)
         connecting = conf.get_as(SHUFFLE_CONNECT_TIMEOUT)
-        self._peers = Peers(facts.job_id, facts.token, connecting, silence, tls)
+        self._peers = Peers(facts.job_id, facts.token, connecting, silence, tls, source)
         self._closed = threading.Event()
         self._receiver = Receiver(conf.get_as(SHUFFLE_BUFFER_MB) << 20, silence, self._closed)
         self._state = threading.Condition()

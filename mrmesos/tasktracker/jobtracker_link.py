@@ -29,12 +29,17 @@ class NoAnswer(Exception):
 class JobTrackerLink:
     """Used in one event loop, between `open()` and `close()`."""
 
-    def __init__(self, url: str, tracker_id: str, tls: ssl.SSLContext | None = None) -> None:
-        """`url` is the JobTracker's, or where it is elected; `tls` is for `https:`."""
+    def __init__(
+        self, url: str, tracker_id: str, tls: ssl.SSLContext | None = None, source: str = ""
+    ) -> None:
+        """`url` is the JobTracker's, or where it is elected; `tls` is for `https:`; `source` is the
+        address to connect from, any where it is empty.
+        """
         self._where = Whereabouts(url)
         self._signer = Signer(tracker_id, "")
         self._keyed = asyncio.Event()
         self._tls = tls
+        self._source = source
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -54,7 +59,10 @@ class JobTrackerLink:
     async def open(self) -> None:
         """In the event loop that is to be used."""
         connector = aiohttp.TCPConnector(
-            limit=CONNECTIONS_MAX, keepalive_timeout=20, ssl=self._tls or True
+            limit=CONNECTIONS_MAX,
+            keepalive_timeout=20,
+            ssl=self._tls or True,
+            local_addr=(self._source, 0) if self._source else None,
         )
         self._session = aiohttp.ClientSession(connector=connector)
 

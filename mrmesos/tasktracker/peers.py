@@ -27,13 +27,16 @@ class Peers:
         connecting: float,
         silence: float,
         tls: Callable[[], ssl.SSLContext],
+        source: str = "",
     ) -> None:
         """`connecting` is how long a connection may take to come about, `silence` the longest
-        silence on it, in seconds; `tls` is for trackers that speak HTTPS.
+        silence on it, in seconds; `tls` is for trackers that speak HTTPS; `source` is the address
+        to connect from, any where it is empty.
         """
         self._job_id, self._token = job_id, token
         self._connecting, self._silence = connecting, silence
         self._make_tls = tls
+        self._source = (source, 0) if source else None
         self._tls: ssl.SSLContext | None = None
         self._signers: dict[str, Signer] = {}
         """One a tracker, as each may have a clock of its own."""
@@ -80,7 +83,7 @@ class Peers:
         port = parts.port or (443 if secure else 80)
         connection = http.client.HTTPConnection(host, port)
         try:
-            plain = socket.create_connection((host, port), timeout=self._connecting)
+            plain = socket.create_connection((host, port), self._connecting, self._source)
         except OSError as exc:
             raise FetchError(f"no connection: {exc}") from exc
         sock = plain

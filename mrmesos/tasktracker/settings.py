@@ -23,7 +23,8 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """`address` is the agent's, where the TaskTracker's own server listens, too.
+    """`address` is the agent's, where the TaskTracker's own server listens, too; see
+    `source_address` for where it connects from.
 
     `prestart` workers (MRMESOS_PRESTART, 1 where it is not set) are started at once: as many as
     slots are known to come.
@@ -36,6 +37,7 @@ class TrackerSettings:
     heartbeat_seconds: float
     expiry_seconds: float
     prestart: int = 1
+    source: str = ""
     cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20
     conf: Conf = field(default_factory=Conf)
 
@@ -44,15 +46,15 @@ class TrackerSettings:
         """Raises SettingsError, ConfError."""
         try:
             conf = conf_from_environment(environ)
-            address, _, _ = environ["MESOS_AGENT_ENDPOINT"].rpartition(":")
             settings = cls(
                 jobtracker=environ["MRMESOS_JOBTRACKER"].rstrip("/"),
                 tracker_id=environ["MRMESOS_TRACKER_ID"],
                 sandbox=Path(environ.get("MESOS_SANDBOX") or ".").absolute(),
-                address=address.strip("[]"),
+                address=_agent_address(environ["MESOS_AGENT_ENDPOINT"]),
                 heartbeat_seconds=conf.get_as(HEARTBEAT_SECONDS),
                 expiry_seconds=conf.get_as(TASKTRACKER_EXPIRY_SECONDS),
                 prestart=_prestart(environ.get("MRMESOS_PRESTART") or "1"),
+                source=source_address(environ),
                 cache_bytes=conf.get_as(TASKTRACKER_CACHE_MB) << 20,
                 conf=conf,
             )
@@ -62,6 +64,21 @@ class TrackerSettings:
         if not settings.jobtracker.startswith(schemes) or not settings.address:
             raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
         return settings
+
+
+def source_address(environ: Mapping[str, str]) -> str:
+    """Where this agent's processes connect from; empty for what the kernel chooses.
+
+    Agents of one machine have loopback addresses as hosts have their own, 127.0.0.2 and on: from
+    those, as the kernel would connect from 127.0.0.1 for all of them. Elsewhere its routes know
+    better than we which address reaches whom.
+    """
+    address = _agent_address(environ.get("MESOS_AGENT_ENDPOINT", ""))
+    return address if address.startswith("127.") and address != "127.0.0.1" else ""
+
+
+def _agent_address(endpoint: str) -> str:
+    return endpoint.rpartition(":")[0].strip("[]")
 
 
 def _prestart(text: str) -> int:

@@ -75,7 +75,9 @@ class Shell:
         )
         may_be_https = settings.jobtracker.startswith(("https:", "zk:"))
         tls = client_context(settings.conf) if may_be_https else None
-        self._jobtracker = JobTrackerLink(settings.jobtracker, settings.tracker_id, tls)
+        self._jobtracker = JobTrackerLink(
+            settings.jobtracker, settings.tracker_id, tls, settings.source
+        )
         self._jobs = JobCache(
             settings.sandbox,
             self._jobtracker,

@@ -44,6 +44,7 @@ from mrmesos.tasktracker.progress import Watch
 from mrmesos.tasktracker.redirect import Redirected
 from mrmesos.tasktracker.reduce_task import run_reduce
 from mrmesos.tasktracker.reporter import Reporter
+from mrmesos.tasktracker.settings import source_address
 from mrmesos.tasktracker.spans import NOTE_FILE, Note
 from mrmesos.tasktracker.user_code import load_job
 from mrmesos.wire.task import AttemptState, MapTask
@@ -163,7 +164,13 @@ class Worker:
                 state=AttemptState.SUCCEEDED,
                 counters=mapped.counters,
             )
-        fetcher = Fetcher(facts, attempt.task.partition, work_dir, tls=_tls)
+        fetcher = Fetcher(
+            facts,
+            attempt.task.partition,
+            work_dir,
+            tls=_tls,
+            source=source_address(os.environ),
+        )
         self._begin_fetch(attempt.attempt_id, fetcher)
         try:
             reduced = run_reduce(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -185,3 +187,27 @@ def test_defaults_of_the_machine(tmp_path: Path) -> None:
     for bad in ("a", "a=x", "=1", "a=-1", "a=inf"):
         with pytest.raises(ValueError, match="ROLE=WEIGHT"):
             parse_weights(bad)
+
+
+def test_agents_have_addresses_of_their_own(started: MakeStarted) -> None:
+    one = started("--agents", "2", "--agent-addresses", "127.0.0.2,127.0.0.3")
+    with urllib.request.urlopen(f"{one.url}/state") as answer:
+        agents = json.load(answer)["slaves"]
+    assert [agent["hostname"] for agent in agents] == ["127.0.0.2", "127.0.0.3"]
+    for number, agent in enumerate(agents, start=2):
+        address = agent["pid"].partition("@")[2]
+        assert address.startswith(f"127.0.0.{number}:")
+        with urllib.request.urlopen(f"http://{address}/version") as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(f"http://127.0.0.1:{address.rpartition(':')[2]}/version")
+
+
+@pytest.mark.parametrize("addresses", ["127.0.0.2", "127.0.0.2,", "192.0.2.1,127.0.0.2"])
+def test_addresses_that_agents_cannot_have(tmp_path: Path, addresses: str) -> None:
+    command = [sys.executable, "-c", RUN, "--port", "0", "--agents", "2"]
+    ended = subprocess.run(
+        [*command, "--agent-addresses", addresses], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert addresses in ended.stderr or "--agent-addresses" in ended.stderr

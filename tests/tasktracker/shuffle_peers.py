@@ -79,6 +79,7 @@ def unreachable() -> Iterator[str]:
 class Tracker:
     url: str
     segments: dict[str, Served] = field(default_factory=dict)
+    sources: set[str] = field(default_factory=set)
     requests: list[list[str]] = field(default_factory=list)
     busy: int = 0
     most_busy: int = 0
@@ -118,6 +119,7 @@ def tracker(token: str = "secret") -> Iterator[Tracker]:
             self.rest = self.rfile.read(int(self.headers["Content-Length"]))
             asked = json.loads(self.rest)["maps"]
             state.requests.append(asked)
+            state.sources.add(self.client_address[0])
             state.busy += 1
             state.most_busy = max(state.most_busy, state.busy)
             try:

@@ -204,6 +204,23 @@ def test_an_environment_that_is_no_executors(
         TrackerSettings.from_environment(environ)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "source"),
+    [
+        ("127.0.0.1:5051", ""),
+        ("127.0.0.2:5051", "127.0.0.2"),
+        ("192.0.2.7:5051", ""),
+        ("[::1]:5051", ""),
+    ],
+)
+def test_only_loopback_addresses_of_an_agents_own_are_connected_from(
+    agent: Server, tmp_path: Path, endpoint: str, source: str
+) -> None:
+    environ = environment(agent, "http://127.0.0.1:1", tmp_path)
+    environ["MESOS_AGENT_ENDPOINT"] = endpoint
+    assert TrackerSettings.from_environment(environ).source == source
+
+
 # The whole process, with real workers.
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Verifier
-from mrmesos.tasktracker.fetch import Closed
+from mrmesos.tasktracker.fetch import Closed, Fetcher
 from mrmesos.wire.task import MapOutput
 from tests.tasktracker.shuffle_peers import (
     Served,
@@ -212,3 +212,12 @@ def test_a_full_disk_fails_the_attempt_rather_than_the_map(tmp_path: Path) -> No
         with pytest.raises(OSError, match="fetched-"):
             fetcher.runs()
         assert fetcher.fetch_failed() == ()
+
+
+def test_fetches_come_from_the_agents_address(tmp_path: Path) -> None:
+    with tracker() as one:
+        one.segments[attempt(0)] = segment_of(tmp_path, ["k"], [0])
+        fetcher = Fetcher(facts(tmp_path, 1), 0, tmp_path, source="127.0.0.2")
+        fetcher.announce(outputs(one.url, [0]))
+        assert records(fetcher.runs()) == [(["k"], [0])]
+        assert one.sources == {"127.0.0.2"}
