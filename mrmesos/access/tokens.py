@@ -13,7 +13,7 @@ from mrmesos.conf import JOBTRACKER_TOKEN_FILE, Conf
 TOKEN_VARIABLE = "MRMESOS_TOKEN"
 FILE_VARIABLE = "MRMESOS_TOKEN_FILE"
 DEFAULT_FILE = "~/.mrmesos/token"
-_BYTES_MAX = 4096
+_BYTES_MAX = 64 << 10
 
 
 class TokenError(ValueError):
@@ -32,11 +32,8 @@ def own_token(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make(path)
-        mode = path.stat().st_mode & 0o777
     except OSError as problem:
         raise TokenError(f"{path}: {problem.strerror or problem}") from problem
-    if mode & 0o077:
-        raise TokenError(f"{path} has mode {mode:o}, and lets who reads it run jobs; make it 600")
     return _read(path)
 
 
@@ -64,13 +61,34 @@ def _make(path: Path) -> None:
         part.unlink()
 
 
-def _read(path: Path) -> str:
+def private_text(path: Path) -> str:
+    """What is in a file that holds a secret, at most 64 KiB. Raises TokenError.
+
+    As with ssh's keys it is ours or root's, and nobody else may touch it: another owner could put
+    a secret of its own there, or have ours sent where it likes.
+    """
     try:
         with path.open("rb") as file:
-            text = file.read(_BYTES_MAX).decode("ascii").strip()
+            status = os.fstat(file.fileno())
+            _check_owner(path, status)
+            return file.read(_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise TokenError(f"{path}: {getattr(problem, 'strerror', None) or problem}") from problem
-    return _checked(text, str(path))
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    if status.st_uid not in (os.geteuid(), 0):
+        raise TokenError(
+            f"{path} belongs to another user ({status.st_uid}), who can change it; "
+            "have it belong to you (chown), or name another file"
+        )
+    mode = status.st_mode & 0o777
+    if mode & 0o077:
+        raise TokenError(f"{path} has mode {mode:o}, and others can use what it holds; make it 600")
+
+
+def _read(path: Path) -> str:
+    return _checked(private_text(path).strip(), str(path))
 
 
 def _checked(token: str, where: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -23,6 +24,7 @@ START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 """Time for executors to be shut down with Mesos' grace before everything is killed."""
 MAX_ERROR_BYTES = 4096
+PRINCIPAL = "mrmesos"
 
 
 def local_size(agents: int) -> AgentSize:
@@ -62,19 +64,23 @@ def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> N
 class LocalCluster:
     """`mrmesos minimesos` as a subprocess, in a process group of its own.
 
-    It ends when its standard input does, and so when this process dies, however that happens.
+    It ends when its standard input does, and so when this process dies, however that happens. It
+    takes calls of those only who know `secret` (of PRINCIPAL): this process.
     """
 
     def __init__(self, size: AgentSize, agents: int) -> None:
         """Start it; `wait_ready()` tells when it serves."""
         self._started = time.monotonic()
+        self.secret = secrets.token_urlsafe(32)
         announce, announced = os.pipe()
+        credentials = _readable(f"{PRINCIPAL} {self.secret}\n")
         self._announce: int | None = announce
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         command = [
             *(sys.executable, "-m", "mrmesos", "minimesos", "--port", "0"),
             *("--agents", str(agents), "--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
+            *("--credentials", f"fd:{credentials}"),  # no argument and no variable tells it
         ]
         if agents > 1:  # the number as in Mesos' ids of agents, …-S0: reports tell them apart
             command += ["--hostname", f"{os.uname().nodename}-{{n}}"]
@@ -84,7 +90,7 @@ class LocalCluster:
                 stdin=subprocess.PIPE,
                 stdout=self._errors,
                 stderr=self._errors,
-                pass_fds=(announced,),
+                pass_fds=(announced, credentials),
                 env=_environment(),
                 start_new_session=True,
             )
@@ -94,6 +100,7 @@ class LocalCluster:
             raise
         finally:
             os.close(announced)
+            os.close(credentials)
 
     def wait_ready(self) -> str:
         """The master's URL, once it serves. Raises UsageProblem where it does not start."""
@@ -146,6 +153,14 @@ class LocalCluster:
         self._errors.seek(max(0, self._errors.tell() - MAX_ERROR_BYTES))
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else f"nothing heard in {START_SECONDS:g} s"
+
+
+def _readable(text: str) -> int:
+    """A descriptor from which a child reads a few bytes, and then the end."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
 
 
 def _environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +117,15 @@ def parse_weights(text: str) -> dict[str, float]:
     help="Directory for sandboxes.  [default: a temporary one, removed at the end]",
 )
 @click.option(
+    "--credentials",
+    "credentials_file",
+    default=None,
+    metavar="FILE",
+    help="Principals and secrets, in Mesos' format, that frameworks and operators have to show: a "
+    "file that only its owner may read, or fd:N. Executors get tokens then.  [default: whoever "
+    "reaches the port may run commands]",
+)
+@click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
@@ -145,6 +155,7 @@ def minimesos(
     allocation_interval: float,
     weights: str,
     work_dir: Path | None,
+    credentials_file: str | None,
     allowed_hosts: tuple[str, ...],
     announce: str | None,
     exit_with_stdin: bool,
@@ -172,6 +183,7 @@ def minimesos(
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
             allowed_hosts=allowed_hosts,
+            credentials=read_credentials(credentials_file) if credentials_file else {},
         )
         _run(config, announce, exit_with_stdin)
     except ValueError as error:
@@ -216,6 +228,44 @@ def agent_specs(
     return tuple(specs)
 
 
+def read_credentials(where: str) -> dict[str, str]:
+    """Secrets by principal, from a file or an open descriptor, `fd:N`. Raises `ValueError`."""
+    from mrmesos.access.tokens import private_text
+    from mrmesos.minimesos.authentication import parse_credentials
+
+    if where.startswith("fd:"):
+        try:
+            with os.fdopen(int(where[3:]), encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"--credentials {where}: {error}") from None
+    else:
+        text = private_text(Path(where))
+    try:
+        return parse_credentials(text)
+    except ValueError as error:
+        raise ValueError(f"--credentials {where}: {error}") from None
+
+
+def who_may(config: MiniMesosConfig) -> str:
+    """Who can have commands run here, for all to see when it starts."""
+    user = _user()
+    if config.credentials:
+        return f"who shows a secret of --credentials can run commands as {user}"
+    hosts = {config.host, *(agent.host for agent in config.agents if agent.host)}
+    local = all(host in ("localhost", "::1") or host.startswith("127.") for host in hosts)
+    who = "every user of this machine" if local else "everybody who reaches these ports"
+    return f"{who} can run commands as {user} (--credentials FILE to change that)"
+
+
+def _user() -> str:
+    """As whom commands run: root can run them as anybody."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"user {os.geteuid()}"
+
+
 def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -> None:
     """Serve until the end. Raises `OSError` when the port cannot be had."""
     import asyncio
@@ -228,7 +278,10 @@ def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -
         except OSError as error:
             raise ValueError(f"cannot announce to {announce}: {error.strerror}") from None
         count = len(config.agents)
-        click.echo(f"minimesos serves {url} with {count} agent{'s'[: count != 1]}", err=True)
+        click.echo(
+            f"minimesos serves {url} with {count} agent{'s'[: count != 1]}; {who_may(config)}",
+            err=True,
+        )
 
     async def run() -> None:
         stop = asyncio.Event()

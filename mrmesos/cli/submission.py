@@ -30,6 +30,7 @@ from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, ru
 
 if TYPE_CHECKING:
     from mrmesos.cli.local_cluster import LocalCluster
+    from mrmesos.jobtracker.link import MakeDriver
     from mrmesos.jobtracker.service import JobTrackerService
 
 POLL_SECONDS = 0.5
@@ -166,12 +167,22 @@ class Submission:
             master = options.master
             check_master(master)
         try:
-            self._service = JobTrackerService(conf, master)
+            self._service = JobTrackerService(conf, master, make_driver=self._make_driver())
             url, token = self._service.start(), self._service.token
             tls = trusted(conf) if url.startswith("https:") else None
             return JobTrackerClient(url, token=token, tls=tls, retry_seconds=1.0)
         except (AddressError, ValueError, OSError) as problem:
             raise UsageProblem(str(problem)) from problem
+
+    def _make_driver(self) -> MakeDriver:
+        """With the secret of our own minimesos, if it is that."""
+        from mrmesos.jobtracker.link import make_mesos_driver
+
+        if self._cluster is None:
+            return make_mesos_driver
+        from mrmesos.cli.local_cluster import PRINCIPAL
+
+        return partial(make_mesos_driver, credentials=(PRINCIPAL, self._cluster.secret))
 
     def _watch(self, submitted: float) -> JobStatus:
         """Show the job's progress until it has ended."""

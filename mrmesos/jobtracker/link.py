@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mrmesos import conf as settings
+from mrmesos.access.tokens import private_text
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.calls_out import DriverCalls, DriverCommand
 from mrmesos.jobtracker.driver import Driver
@@ -28,14 +29,25 @@ MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], Driver]
 
 
 def make_mesos_driver(
-    callbacks: FrameworkCallbacks, info: dict[str, Any], conf: Conf, master: str
+    callbacks: FrameworkCallbacks,
+    info: dict[str, Any],
+    conf: Conf,
+    master: str,
+    *,
+    credentials: tuple[str, str] | None = None,
 ) -> Driver:
-    """The driver that speaks to a real master. Raises ValueError for what cannot be a master."""
+    """The driver that speaks to a real master. Raises ValueError for what cannot be a master.
+
+    `credentials`, a principal and its secret, come before those that settings name.
+    """
     from mrmesos.mesos.scheduler_driver import SchedulerDriver
 
     principal = conf.get_as(settings.MESOS_PRINCIPAL) or None
     secret_file = conf.get_as(settings.MESOS_SECRET_FILE)
-    secret = Path(secret_file).read_text(encoding="utf-8").strip() if secret_file else None
+    secret = private_text(Path(secret_file)).strip() if secret_file else None
+    if credentials is not None:
+        principal, secret = credentials
+        info = {**info, "principal": principal}
     return SchedulerDriver(
         callbacks, info, master, principal=principal, secret=secret, on_fatal=callbacks.fatal
     )

@@ -56,6 +56,7 @@ class Agent:
     executors: dict[tuple[str, str], Executor] = field(default_factory=dict)
     updates: UpdateManager = field(init=False)
     gone: set[str] = field(default_factory=set)  # frameworks that were shut down
+    authenticates: bool = False  # executors have to show the tokens that they were given
 
     def __post_init__(self) -> None:
         self.updates = UpdateManager(self.clock, self._forward)
@@ -125,6 +126,10 @@ class Agent:
         for executor in self._of(framework["id"]["value"]):
             executor.framework = framework
         self.updates.resume(framework["id"]["value"])
+
+    def tokens(self) -> list[str]:
+        """Those of the executors here."""
+        return [e.token.decode() for e in self.executors.values() if e.token]
 
     def report(self) -> tuple[set[tuple[str, str]], dict[tuple[str, str], str]]:
         """What lives here, and the newest state of what runs or whose end nobody acknowledged."""

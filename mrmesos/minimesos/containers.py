@@ -102,7 +102,9 @@ class Containers:
         failed: Failed,
     ) -> None:
         try:
-            container.sandbox.mkdir(parents=True, exist_ok=True)
+            container.sandbox.parent.mkdir(parents=True, exist_ok=True)
+            # What tasks print is nobody else's business; Mesos has 750, with the user's group.
+            container.sandbox.mkdir(mode=0o700, exist_ok=True)
             _point_latest(container.sandbox)
             if command.get("uris"):
                 await asyncio.to_thread(fetcher.fetch_all, command["uris"], container.sandbox)

@@ -73,6 +73,7 @@ class Executor:
     killed: bool = False  # a command task that was asked to end
     timers: list[Timer] = field(default_factory=list)
     why: Why | None = None
+    token: bytes = field(default=b"", repr=False)  # what it shows to its agent, if anything
 
     @property
     def framework_id(self) -> str:
@@ -170,4 +171,6 @@ def executor_environment(
         variables["MESOS_CHECKPOINT"] = "1"
         variables["MESOS_RECOVERY_TIMEOUT"] = "15mins"
         variables["MESOS_SUBSCRIPTION_BACKOFF_MAX"] = "2secs"
+    if executor.token:
+        variables["MESOS_EXECUTOR_AUTHENTICATION_TOKEN"] = executor.token.decode()
     return variables

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from mrmesos.access.guard import Guard, quiet
+from mrmesos.minimesos.authentication import OPEN_TO_ALL, Door
 from mrmesos.minimesos.resources import Json
 
 log = logging.getLogger(__name__)
@@ -98,15 +99,24 @@ Endpoint = Callable[[web.Request, bytes], web.Response | EventStream]  # with th
 class HttpServer:
     """Listens on one port and hands whole requests to endpoints."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        guard: Guard | None = None,
+        door: Door | None = None,
+    ) -> None:
         """`endpoints` by path; as in libprocess each answers also for what is below its path.
 
-        `guard` knows the names of this server; by default those that any server here has.
+        `guard` knows the names of this server; by default those that any server here has. `door`
+        is asked before anything of a body is read, but for what is open to all.
         """
         app = web.Application(client_max_size=MAX_BODY)
         for path, endpoint in endpoints.items():
-            app.router.add_route("*", path + "{below:(/.*)?}", partial(self._serve, endpoint))
-        app.router.add_route("*", "/{anything:.*}", partial(self._serve, _nothing))
+            closed = None if _is_open(path) else door
+            serve = partial(self._serve, endpoint, closed, path)
+            app.router.add_route("*", path + "{below:(/.*)?}", serve)
+        nothing = partial(self._serve, _nothing, None, "")
+        app.router.add_route("*", "/{anything:.*}", nothing)
         (guard or Guard()).stand_before(app)
         self._runner = web.AppRunner(
             app,
@@ -155,9 +165,13 @@ class HttpServer:
         if handler.transport is not None:
             handler.transport.abort()
 
-    async def _serve(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+    async def _serve(
+        self, endpoint: Endpoint, door: Door | None, path: str, request: web.Request
+    ) -> web.StreamResponse:
         if (timer := self._silent.pop(id(request.protocol), None)) is not None:
             timer.cancel()
+        if door is not None and (refusal := door(request, path)) is not None:
+            return refusal
         length = request.content_length
         if length is not None and length > MAX_BODY:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY, length)
@@ -184,6 +198,11 @@ class _Refused(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
+
+
+def _is_open(path: str) -> bool:
+    """Also below `/master` and `/slave(1)`."""
+    return path.removeprefix("/master").removeprefix("/slave(1)") in OPEN_TO_ALL
 
 
 def _nothing(_request: web.Request, _body: bytes) -> web.Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from mrmesos.access.guard import Guard
+from mrmesos.minimesos.authentication import OPEN_TO_ALL, master_door
 from mrmesos.minimesos.http import Endpoint, EventStream, HttpServer
 from mrmesos.minimesos.master import Master
 from mrmesos.minimesos.records import Address
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPEN_TO_ALL = ("/version", "/health")
-"""What every master answers, leading or not."""
 FIRST_ELECTION_SECONDS = 30.0
 """Until one of ours leads: others, of before, may have to expire."""
 PAUSE_SECONDS = 1.0
@@ -58,9 +57,10 @@ class Masters:
         led_by: Callable[[Master], None],
         session_seconds: float = 10.0,
         guard: Guard | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
         """`led_by` is told who leads, at first and whenever another is elected; `guard` knows the
-        names of their servers.
+        names of their servers, and `secrets` of principals are asked for, where there are any.
 
         Raises ValueError where several have no ZooKeeper to be elected by.
         """
@@ -69,7 +69,7 @@ class Masters:
         self._new_master = new_master
         self._zk = zk
         self._session_seconds = session_seconds
-        self._led_by, self._http_guard = led_by, guard
+        self._led_by, self._http_guard, self._secrets = led_by, guard, secrets or {}
         self._leader: Master | None = None
         self._elected = asyncio.Event()
         self._seats = [Seat(new_master()) for _ in range(1 + standbys)]
@@ -105,9 +105,9 @@ class Masters:
         return self._seats[0].master.address.port
 
     async def _listen(self, seat: Seat, port: int) -> None:
-        endpoints = master_endpoints(seat.master, self._version).items()
+        endpoints = master_endpoints(seat.master, self._version, self._secrets).items()
         guarded = {path: self._guard(seat.master, path, one) for path, one in endpoints}
-        seat.server = HttpServer(guarded, self._http_guard)
+        seat.server = HttpServer(guarded, self._http_guard, master_door(self._secrets))
         seat.master.address.port = await seat.server.listen(self._host, port)
 
     # -- candidacies --------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from mrmesos.minimesos import maintenance, partition, subscription
 from mrmesos.minimesos.agent import Agent
+from mrmesos.minimesos.authentication import principal_of, token_of
 from mrmesos.minimesos.calls import (
     BadCall,
     check_executor_call,
@@ -33,11 +35,13 @@ class _Refused(Exception):
         self.status = status
 
 
-def master_endpoints(master: Master, version: Json) -> dict[str, Endpoint]:
-    """The master's port, by path."""
+def master_endpoints(
+    master: Master, version: Json, secrets: Mapping[str, str] | None = None
+) -> dict[str, Endpoint]:
+    """The master's port, by path; `secrets` are those of principals, where they are asked for."""
     state = _get(lambda: _json(master_state(master)))
     endpoints: dict[str, Endpoint] = {
-        "/api/v1/scheduler": _refusing(partial(_scheduler, master)),
+        "/api/v1/scheduler": _refusing(partial(_scheduler, master, secrets or {})),
         "/api/v1": _refusing(partial(_operator, master)),
         "/maintenance/schedule": partial(_schedule, master),
         "/maintenance/status": _get(lambda: _json(maintenance.status_json(master))),
@@ -150,9 +154,12 @@ def _operator(master: Master, _request: web.Request, body: Json) -> web.Response
     return web.Response(status=200)
 
 
-def _scheduler(master: Master, request: web.Request, body: Json) -> web.Response | EventStream:
+def _scheduler(
+    master: Master, secrets: Mapping[str, str], request: web.Request, body: Json
+) -> web.Response | EventStream:
     kind = check_scheduler_call(body)
     if kind == "SUBSCRIBE":
+        _check_principal(secrets, request, body["subscribe"]["framework_info"])
         _accepts_json(request)
         if "Mesos-Stream-Id" in request.headers:
             text = "Subscribe calls should not include the 'Mesos-Stream-Id' header"
@@ -188,6 +195,17 @@ def _scheduler(master: Master, request: web.Request, body: Json) -> web.Response
     return web.Response(status=202)
 
 
+def _check_principal(secrets: Mapping[str, str], request: web.Request, info: Json) -> None:
+    """A framework may leave its principal out, but not name another. Raises `_Refused`."""
+    named, shown = info.get("principal"), principal_of(secrets, request)
+    if named is not None and shown is not None and named != shown:
+        raise _Refused(
+            400,
+            f"Failed to validate scheduler::Call: Authenticated principal '{shown}' does not "
+            f"match principal '{named}' set in `FrameworkInfo`",
+        )
+
+
 def _executor(agent: Agent, request: web.Request, body: Json) -> web.Response | EventStream:
     kind = check_executor_call(body)
     if kind == "HEARTBEAT":
@@ -200,6 +218,8 @@ def _executor(agent: Agent, request: web.Request, body: Json) -> web.Response | 
     executor = agent.executors.get((framework_id, executor_id))
     if executor is None or executor.info is None:
         raise _Refused(400, "Executor cannot be found")
+    if executor.token and not hmac.compare_digest(token_of(request).encode(), executor.token):
+        raise _Refused(403, "The token is that of another executor")
     if kind == "SUBSCRIBE":
         stream = EventStream(request, str(uuid.uuid4()))
         stream.on_close = partial(agent.disconnected, executor, stream)

@@ -18,6 +18,7 @@ from mrmesos.access.guard import Guard
 from mrmesos.minimesos import failover, partition
 from mrmesos.minimesos.agent import Agent, Grace
 from mrmesos.minimesos.allocator import Allocator
+from mrmesos.minimesos.authentication import agent_door
 from mrmesos.minimesos.containers import Containers
 from mrmesos.minimesos.http import HttpServer
 from mrmesos.minimesos.master import VERSION, Master
@@ -64,6 +65,8 @@ class MiniMesosConfig:
     agent_reregister_seconds: float = 0.5  # until agents find a new leader
     agent_reregister_timeout: float = 600.0  # then an agent that has not come back is given up
     allowed_hosts: tuple[str, ...] = ()  # further names by which it is reached
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets by principal: asked of frameworks and operators, and tokens of executors then."""
 
 
 class LoopClock:
@@ -99,6 +102,7 @@ class MiniMesos:
             self._led_by,
             config.zk_session_timeout,
             self._guard,
+            config.credentials,
         )
         self.master = self.masters.first  # leads, or led last
         self.containers = Containers(config.max_sandboxes)
@@ -136,8 +140,9 @@ class MiniMesos:
             self.containers,
             self.clock,
             Grace(config.executor_registration_timeout, config.executor_shutdown_grace_period),
+            authenticates=bool(config.credentials),
         )
-        server = HttpServer(agent_endpoints(agent, self._version), self._guard)
+        server = self._server_of(agent)
         self._agent_hosts[agent_id] = spec.host or config.host
         port = await server.listen(self._agent_hosts[agent_id], 0)
         self._agent_servers[agent_id] = server
@@ -189,11 +194,15 @@ class MiniMesos:
     async def start_agent(self, agent_id: str) -> None:
         """Start a stopped agent again, on its work directory and port."""
         agent = self._agent(agent_id)
-        server = HttpServer(agent_endpoints(agent, self._version), self._guard)
+        server = self._server_of(agent)
         port = int(agent.address.rpartition(":")[2])
         await server.listen(self._agent_hosts[agent_id], port)
         self._agent_servers[agent_id] = server
         agent.restarted(partial(self._speaks_again, agent))
+
+    def _server_of(self, agent: Agent) -> HttpServer:
+        door = agent_door(agent.tokens) if agent.authenticates else None
+        return HttpServer(agent_endpoints(agent, self._version), self._guard, door)
 
     def _agent(self, agent_id: str) -> Agent:
         return next(one for one in self.agents if one.id == agent_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ def _start(
     )
     container = Container(container_id, sandbox)
     executor = Executor(framework, executor_id, info, container)
+    if agent.authenticates and info is not None:
+        executor.token = secrets.token_urlsafe(32).encode()
     agent.executors[framework_id, executor_id] = executor
     command = info["command"] if info is not None else task["command"]
     environment = base_environment()

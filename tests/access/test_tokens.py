@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -46,6 +47,31 @@ def test_one_that_others_may_touch_is_not_used(tmp_path: Path, mode: int) -> Non
     path.chmod(mode)
     with pytest.raises(TokenError, match=f"{path} has mode {mode:o}.*make it 600"):
         own_token(path)
+    with pytest.raises(TokenError, match=f"{path} has mode {mode:o}.*make it 600"):
+        client_token(Conf({"jobtracker.token.file": str(path)}), {})
+
+
+@pytest.mark.parametrize(("owner", "good"), [(os.geteuid(), True), (0, True), (4242, False)])
+def test_one_of_another_user_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, good: bool
+) -> None:
+    path, fstat = tmp_path / "token", os.fstat
+    token = own_token(path)
+
+    def of_that_owner(descriptor: int) -> os.stat_result:
+        fields = list(fstat(descriptor))
+        fields[4] = owner
+        return os.stat_result(fields)
+
+    monkeypatch.setattr("mrmesos.access.tokens.os.fstat", of_that_owner)
+    conf = Conf({"jobtracker.token.file": str(path)})
+    if good:
+        assert own_token(path) == client_token(conf, {}) == token
+        return
+    with pytest.raises(TokenError, match=f"{path} belongs to another user \\(4242\\)"):
+        own_token(path)
+    with pytest.raises(TokenError, match=f"{path} belongs to another user \\(4242\\)"):
+        client_token(conf, {})
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"short", b"x" * 20 + b"\r\nX: y" * 2, b"\xff" * 30])

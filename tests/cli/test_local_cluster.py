@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.local_cluster import LocalCluster, check_fits, local_size
+from mrmesos.cli.local_cluster import PRINCIPAL, LocalCluster, check_fits, local_size
 from mrmesos.cli.machine import AgentSize
 from mrmesos.conf import Conf
 
@@ -54,7 +57,11 @@ def test_a_cluster_comes_and_goes() -> None:
     url = cluster.wait_ready()
     with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:
         assert answer.status == 200
-    with urllib.request.urlopen(f"{url}/state", timeout=10) as answer:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{url}/state", timeout=10)
+    shown = base64.b64encode(f"{PRINCIPAL}:{cluster.secret}".encode()).decode()
+    asked = urllib.request.Request(f"{url}/state", headers={"Authorization": f"Basic {shown}"})
+    with urllib.request.urlopen(asked, timeout=10) as answer:
         agents = json.load(answer)["slaves"]
     names = [f"{os.uname().nodename}-{number}" for number in range(2)]
     assert [agent["hostname"] for agent in agents] == names
@@ -63,6 +70,22 @@ def test_a_cluster_comes_and_goes() -> None:
     assert cluster.poll() == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"{url}/version", timeout=10)
+
+
+def test_its_secret_is_no_argument_no_variable_and_in_no_file() -> None:
+    cluster = LocalCluster(AgentSize(1, 512, 512), 1)
+    try:
+        cluster.wait_ready()
+        first = psutil.Process(cluster._process.pid)
+        processes = [psutil.Process(), first, *first.children(recursive=True)]
+        for process in processes:
+            shown = [*process.cmdline(), *process.environ().items()]
+            assert cluster.secret not in str(shown)
+        opened = {link for process in processes[1:] for link in process.open_files()}
+        assert not any(cluster.secret in Path(one.path).read_text("latin-1") for one in opened)
+        assert cluster.secret not in repr(vars(cluster._process))
+    finally:
+        cluster.stop(patient)
 
 
 def test_a_hurried_stop_kills_it() -> None:

@@ -314,6 +314,7 @@ def test_stopping_gives_up_what_gets_no_answer_and_calls_it_no_error(
 def test_the_principals_secret_is_read_from_its_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("word\n")
+    secret.chmod(0o600)
     conf = Conf({"mesos.principal": "me", "mesos.secret.file": str(secret)})
     callbacks = FrameworkCallbacks(lambda _: None, lambda _: None)
     driver = make_mesos_driver(callbacks, framework_info(conf, ""), conf, "127.0.0.1:1")

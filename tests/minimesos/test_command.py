@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -211,3 +212,64 @@ def test_addresses_that_agents_cannot_have(tmp_path: Path, addresses: str) -> No
     )
     assert ended.returncode == 2
     assert addresses in ended.stderr or "--agent-addresses" in ended.stderr
+
+
+def test_its_first_line_says_who_may_use_it(tmp_path: Path) -> None:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    secret = tmp_path / "credentials"
+    secret.write_text("etl a-secret")
+    secret.chmod(0o600)
+    for number, (arguments, who) in enumerate(
+        [
+            ((), "every user of this machine can run"),
+            (("--host", "0.0.0.0"), "everybody who reaches these ports can run"),
+            (("--credentials", str(secret)), "who shows a secret of --credentials can run"),
+        ]
+    ):
+        place = tmp_path / str(number)
+        place.mkdir()
+        started = Started(place, *arguments)
+        try:
+            status = 401 if "--credentials" in arguments else 200
+            assert _status(f"{started.url}/state") == status
+        finally:
+            started.process.terminate()
+            _, said = started.process.communicate(timeout=30)
+        first = said.splitlines()[0]
+        assert first.startswith(f"minimesos serves {started.url} with 1 agent; {who} commands as")
+        assert f"commands as {user}" in first
+        assert ("--credentials FILE to change that" in first) == (status == 200)
+        assert "a-secret" not in said
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as problem:
+        return problem.code
+
+
+def test_credentials_that_cannot_be_used(tmp_path: Path) -> None:
+    open_to_all, bad = tmp_path / "open", tmp_path / "bad"
+    open_to_all.write_text("etl a-secret")
+    bad.write_text("etl a secret")
+    open_to_all.chmod(0o640)
+    bad.chmod(0o600)
+    for where, words in (
+        (str(open_to_all), "has mode 640"),
+        (str(bad), "in each line"),
+        (str(tmp_path / "none"), "No such file"),
+        ("fd:77", "Bad file descriptor"),
+        ("fd:x", "fd:x"),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-c", RUN, "--port", "0", "--credentials", where],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 2
+        assert words in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "secret" not in ended.stderr.replace("needs one secret", "").replace(
+            "principal and its secret", ""
+        )

@@ -1,0 +1,114 @@
+"""Who may speak to a master and to agents, where that is asked for: as Mesos' own HTTP does it.
+
+Frameworks and operators show a principal and its secret (HTTP Basic; a master's
+`--authenticate_http_frameworks`, `--authenticate_http_readwrite`, `--authenticate_http_readonly`
+and `--credentials`). An executor shows the token that its agent put into its environment
+(`--authenticate_http_executors`). `/version` and `/health` are open to all, as they are there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from aiohttp import web
+
+OPEN_TO_ALL = frozenset({"/version", "/health"})
+SCHEDULER_PATH = "/api/v1/scheduler"
+_READ_ONLY = frozenset({"/state", "/state.json", "/maintenance/status"})
+
+Door = Callable[[web.Request, str], web.Response | None]
+"""Whether a request to a path of ours is let in: None, or what it is told."""
+
+
+class _Credential(msgspec.Struct):
+    principal: str
+    secret: str
+
+
+class _Credentials(msgspec.Struct):
+    credentials: list[_Credential]
+
+
+def parse_credentials(text: str) -> dict[str, str]:
+    """Secrets by principal, from what Mesos' `--credentials` takes: JSON, or a pair a line.
+
+    Raises ValueError, which does not say what the text holds.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            given = msgspec.json.decode(text, type=_Credentials).credentials
+        except msgspec.DecodeError:
+            raise ValueError(
+                'not of the form {"credentials": [{"principal": "…", "secret": "…"}]}'
+            ) from None
+        pairs = [(one.principal, one.secret) for one in given]
+    else:
+        words = [line.split() for line in text.splitlines() if line.strip()]
+        if any(len(one) != 2 for one in words):
+            raise ValueError("not a principal and its secret in each line")
+        pairs = [(one[0], one[1]) for one in words]
+    secrets = dict(pairs)
+    if not secrets or len(secrets) != len(pairs) or not all(p and s for p, s in pairs):
+        raise ValueError("it needs one secret, which is not empty, for each principal")
+    if any(":" in principal for principal in secrets):
+        raise ValueError("a principal with a colon cannot be shown by HTTP")
+    return secrets
+
+
+def principal_of(secrets: Mapping[str, str], request: web.Request) -> str | None:
+    """Who shows one of these secrets; None where nobody does."""
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        principal, colon, secret = (
+            base64.b64decode(shown.strip(), validate=True).decode().partition(":")
+        )
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    wanted = secrets.get(principal, "")
+    right = _same(secret, wanted)
+    return principal if colon and wanted and right else None
+
+
+def master_door(secrets: Mapping[str, str]) -> Door | None:
+    """For a master that has these credentials; without any it is open."""
+    if not secrets:
+        return None
+
+    def door(request: web.Request, path: str) -> web.Response | None:
+        if principal_of(secrets, request) is not None:
+            return None
+        path = path.removeprefix("/master")
+        kind = "readonly" if path in _READ_ONLY else "readwrite"
+        realm = f"mesos-master-{'scheduler' if path == SCHEDULER_PATH else kind}"
+        return web.Response(status=401, headers={"WWW-Authenticate": f'Basic realm="{realm}"'})
+
+    return door
+
+
+def agent_door(tokens: Callable[[], Iterable[str]]) -> Door:
+    """For an agent whose executors that live have these tokens."""
+
+    def door(request: web.Request, _path: str) -> web.Response | None:
+        shown = token_of(request)
+        if shown and any(_same(shown, token) for token in tokens()):
+            return None
+        headers = {"WWW-Authenticate": 'Bearer realm="mesos-agent-executor"'}
+        return web.Response(status=401, headers=headers)
+
+    return door
+
+
+def token_of(request: web.Request) -> str:
+    """What an executor shows; empty where nothing."""
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else ""
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
