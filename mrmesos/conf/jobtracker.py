@@ -95,3 +95,20 @@ PREEMPTION_TIMEOUT = declare(
     minimum=0.0,
     scope="jobtracker",
 )
+STORE_TIMEOUT = declare(
+    "jobtracker.store.timeout.seconds",
+    600.0,
+    "seconds",
+    "Longest silence of a filesystem that a job is planned or committed on; then the job fails.",
+    minimum=1.0,
+    scope="jobtracker",
+)
+STORE_THREADS = declare(
+    "jobtracker.store.threads",
+    4,
+    "threads",
+    "Jobs that are planned or committed at once on one filesystem (a host of `hdfs://`, a bucket, "
+    "a mount).",
+    minimum=1,
+    scope="jobtracker",
+)

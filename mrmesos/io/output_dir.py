@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from mrmesos.io.filesystem import OutputError, open_filesystem, reason
 from mrmesos.io.retry import retrying
+from mrmesos.io.store_calls import GivenUp, caller
 
 TEMPORARY = "_temporary"
 """Below it attempts write, a directory each; it goes when the job ends."""
@@ -40,10 +41,12 @@ class OutputDirectory:
         self, uri: str, *, fs: Any = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.uri = uri
+        caller(uri)()  # opening may already speak to it
         opened, path = open_filesystem(uri, error=OutputError)
         self.fs = opened if fs is None else fs
         self.path = path.rstrip("/") or path
         self._retrying = retrying(sleep)
+        self._calls = caller(uri)
 
     @property
     def is_local(self) -> bool:
@@ -56,9 +59,14 @@ class OutputDirectory:
 
     def trying(self, what: str, action: Callable[[], T]) -> T:
         """Do it, again where that may help. `what` says in an error what the output cannot be."""
+
+        def once() -> T:
+            self._calls()
+            return action()
+
         try:
-            return self._retrying(action)
-        except OutputError:
+            return self._retrying(once)
+        except (OutputError, GivenUp):
             raise
         except Exception as exc:  # remote drivers raise what they like
             raise OutputError(

@@ -22,6 +22,7 @@ from mrmesos.io.locality import pack_by_host, pieces
 from mrmesos.io.locations import Blocks, locate
 from mrmesos.io.output_dir import PLAN, SUCCESS
 from mrmesos.io.retry import retrying
+from mrmesos.io.store_calls import GivenUp, answered, caller
 
 _MAGIC = frozenset("*?[")
 
@@ -68,6 +69,7 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
     for source in sources:
         check_input(source.format)
     inputs = [(source, expand_inputs(source.uris)) for source in sources]
+    answered()
     total = sum(max(info.size, 0) for _, files in inputs for info in files)
     largest = conf.get_as(settings.SPLIT_MAXSIZE)
     goal = max(1, min(largest, -(-total // conf.get_as(settings.JOB_MAPS))))
@@ -137,12 +139,19 @@ def _pack(
 
 
 def _expand(uri: str) -> list[FileInfo]:
+    calls = caller(uri)
+    calls()  # opening may already speak to it
     fs, path = open_filesystem(uri)
+
+    def listed() -> list[FileInfo]:
+        calls()
+        return _listed(fs, path, uri)
+
     try:
         if hasattr(fs, "open_ranges"):  # our hdfs://, whose driver tries again itself
-            return _listed(fs, path, uri)
-        return retrying()(_listed, fs, path, uri)
-    except InputError:
+            return listed()
+        return retrying()(listed)
+    except (InputError, GivenUp):
         raise
     except Exception as exc:  # remote drivers raise what they like
         raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc

@@ -130,6 +130,8 @@ class JobTracker:
                 lifecycle.commit_failed(st, event.job_id, event.error)
             case ev.JobAborted():
                 lifecycle.aborted(st, event.job_id)
+            case ev.StoreSilent():
+                lifecycle.waits(st, event.job_id, event.words)
             case ev.KillAsked():
                 lifecycle.kill(st, event.job_id, event.by)
             case ev.TrackerLost():

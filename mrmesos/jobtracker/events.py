@@ -57,6 +57,13 @@ class JobAborted(Struct, frozen=True):
     warning: str = ""
 
 
+class StoreSilent(Struct, frozen=True):
+    """Planning or committing a job waits for a store, in words; empty once it answers again."""
+
+    job_id: str
+    words: str
+
+
 class KillAsked(Struct, frozen=True):
     """A user wants the job ended."""
 
@@ -187,6 +194,7 @@ Event = (
     | JobCommitted
     | JobCommitFailed
     | JobAborted
+    | StoreSilent
     | KillAsked
     | Registered
     | FrameworkRemoved

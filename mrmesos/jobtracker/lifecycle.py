@@ -64,6 +64,7 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
     if job.state is JobState.ABORTING:
         advance(st, job)
         return
+    job.waiting = ""
     job.plan(splits)
     st.changes.planned(job)
     for task in (*job.maps, *job.reduces):
@@ -72,6 +73,13 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
     st.changes.job(job)
     st.new_work = True
     advance(st, job)
+
+
+def waits(st: State, job_id: str, words: str) -> None:
+    """A store does not answer, or does so again. What a running job waits for watch.py says."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is not JobState.RUNNING:
+        job.waiting = words
 
 
 def plan_failed(st: State, job_id: str, error: AttemptError) -> None:

@@ -1,6 +1,7 @@
 """The JobTracker's own work on files: planning splits, committing output, cleaning up.
 
-It runs in a few threads beside the core, which hears of the end of each piece by an event.
+It runs in threads beside the core, which hears of the end of each piece by an event. A store that
+hangs holds a few of them (store_threads.py); its jobs show why they wait, and fail in the end.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
+from mrmesos import conf as settings
 from mrmesos.conf import OUTPUT_OVERWRITE, Conf
+from mrmesos.io.store_calls import GivenUp, store_of
 from mrmesos.jobtracker.commands import AbortJob, CommitJob, PlanJob
 from mrmesos.jobtracker.events import (
     Event,
@@ -21,7 +25,9 @@ from mrmesos.jobtracker.events import (
     JobCommitted,
     JobPlanFailed,
     JobPlanned,
+    StoreSilent,
 )
+from mrmesos.jobtracker.store_threads import Piece, StoreThreads
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import AttemptError, ErrorKind
 
@@ -30,53 +36,111 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4
+ABORT_SECONDS = 60.0
+"""A clean-up is not waited for as long as other work: a user who killed a job wants its end."""
 
-_taking_output = threading.Lock()
-"""Held from seeing that an output is absent to making it, so that two jobs cannot both have it."""
+_taking_output: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""By store, held from seeing that an output is absent to making it, so that two jobs cannot both
+have it.
+"""
+_WHAT = {PlanJob: "planning", CommitJob: "commit", AbortJob: "cleaning up"}
 
 
 class Planner:
     """Carries out PlanJob, CommitJob and AbortJob; `post` gets the event that answers each."""
 
-    def __init__(self, post: Callable[[Event], None]) -> None:
+    def __init__(self, post: Callable[[Event], None], conf: Conf | None = None) -> None:
+        conf = Conf({}) if conf is None else conf
         self._post = post
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="planner")
-        self._closed = threading.Event()
+        self._seconds = conf.get_as(settings.STORE_TIMEOUT)
+        self._threads = StoreThreads(conf.get_as(settings.STORE_THREADS))
+        self._lock = threading.Lock()
         self._begun: dict[str, AbortJob] = {}  # jobs whose output is neither complete nor removed
 
     def submit(self, command: PlanJob | CommitJob | AbortJob) -> None:
         """Begin; the answering event comes from another thread."""
-        if not self._closed.is_set():
-            self._pool.submit(self._run, command)
+        spec, what = command.spec, _WHAT[type(command)]
+        uris = [spec.output]
+        seconds = self._seconds
+        if isinstance(command, PlanJob):
+            uris += [uri for source in spec.all_sources() for uri in source.uris]
+        elif isinstance(command, AbortJob):
+            seconds = min(seconds, ABORT_SECONDS)
+        self._threads.submit(
+            Piece(
+                name=command.job_id,
+                what=what,
+                stores=frozenset(map(store_of, uris)),
+                run=partial(self._run, command),
+                silent=lambda words: self._post(StoreSilent(command.job_id, words)),
+                over_due=partial(self._over_due, command),
+                seconds=seconds,
+            )
+        )
 
     def warm_up(self) -> None:
         """Import what the work needs in a thread, so that the first job does not wait for it."""
-        self._pool.submit(_import_io)
+        threading.Thread(target=_import_io, name="planner imports", daemon=True).start()
 
     def stop(self, timeout: float) -> bool:
         """Take no more work, and wait for what runs; False where that took over `timeout` s."""
-        self._closed.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        ended = threading.Thread(target=self._pool.shutdown, daemon=True)
-        ended.start()
-        ended.join(timeout)
-        return not ended.is_alive()
+        return self._threads.stop(timeout)
 
-    def _run(self, command: PlanJob | CommitJob | AbortJob) -> None:
+    def _run(self, command: PlanJob | CommitJob | AbortJob, piece: Piece) -> None:
+        job_id, spec = command.job_id, command.spec
         match command:
-            case PlanJob(job_id, spec):
+            case PlanJob():
                 event = plan(command)
                 if isinstance(event, JobPlanned):
-                    self._begun[job_id] = AbortJob(job_id, spec)
-            case CommitJob(job_id):
+                    self._note(job_id, AbortJob(job_id, spec))
+            case CommitJob():
                 event = commit(command)
                 if isinstance(event, JobCommitted):
-                    self._begun.pop(job_id, None)
-            case AbortJob(job_id):
+                    self._note(job_id, None)
+            case AbortJob():
                 event = abort(command)
+                self._note(job_id, None)
+        if self._threads.still_wanted(piece):
+            self._post(event)
+        elif not isinstance(command, AbortJob):
+            # The store answers again. Nobody waits for this job any more: leave nothing of it.
+            logger.warning("%s: given up before; what it wrote is removed", job_id)
+            self._threads.submit(
+                Piece(
+                    name=job_id,
+                    what="cleaning up",
+                    stores=piece.stores,
+                    run=lambda _: self._clean_up(AbortJob(job_id, spec, planned=False)),
+                    silent=lambda _: None,
+                    over_due=lambda words: logger.warning("%s: %s", job_id, words),
+                    seconds=ABORT_SECONDS,
+                )
+            )
+
+    def _clean_up(self, command: AbortJob) -> None:
+        abort(command)
+        self._note(command.job_id, None)
+
+    def _note(self, job_id: str, leftover: AbortJob | None) -> None:
+        with self._lock:
+            if leftover is None:
                 self._begun.pop(job_id, None)
-        self._post(event)
+            else:
+                self._begun[job_id] = leftover
+
+    def _over_due(self, command: PlanJob | CommitJob | AbortJob, words: str) -> None:
+        """The answer does not come: the job hears of that instead."""
+        job_id, error = command.job_id, AttemptError(kind=ErrorKind.INPUT, message=words)
+        match command:
+            case PlanJob():
+                self._post(JobPlanFailed(job_id, error))
+            case CommitJob():
+                also = "; if it answers later, `_SUCCESS` tells whether the output is complete"
+                error = AttemptError(kind=ErrorKind.OUTPUT, message=f"{words}{also}")
+                self._post(JobCommitFailed(job_id, error))
+            case AbortJob():
+                self._note(job_id, None)
+                self._post(JobAborted(job_id, words))
 
     def remove_leftovers(self) -> None:
         """After `stop()`: clean up after jobs that were not brought to an end."""
@@ -102,7 +166,7 @@ def plan(command: PlanJob) -> Event:
         if not begun:
             committer.check_absent()  # before the inputs are listed, which may take long
         splits = plan_sources(spec.all_sources(), Conf(spec.conf))
-        with _taking_output:
+        with _taking_output[store_of(spec.output)]:
             if not begun:
                 committer.check_absent()
             committer.setup_job(owner)
@@ -141,6 +205,9 @@ def abort(command: AbortJob) -> Event:
 def _told(job_id: str, what: str, problem: Exception) -> AttemptError:
     """Log it, with a traceback only where nobody expected it."""
     error = as_attempt_error(problem)
+    if isinstance(problem, GivenUp):
+        logger.info("%s: %s ends, as it was given up", job_id, what)
+        return error
     if error.kind is ErrorKind.INTERNAL:
         logger.exception("%s: %s failed", job_id, what)
     else:

@@ -115,7 +115,7 @@ class JobTrackerService:
             self._live,
             self._ledger.keys(),
         )
-        self._planner = Planner(self._thread.post)
+        self._planner = Planner(self._thread.post, conf)
         door = Doorkeeper(self.token, life.secret)
         self._api = HttpApi(self.backend, self._hold_seconds, door, tls_of_trackers)
         self._server: HttpServer | None = None
