@@ -28,11 +28,11 @@ from unittest.mock import patch
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker import offers as offers_module
-from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.find_task import find_task
-from mrmesos.jobtracker.job_index import JobIndex
+from mrmesos.jobtracker.core.handlers import offers as offers_module
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.scheduling.find_task import find_task
+from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.wire.job import JobSpec
 
 SLOTS = 4

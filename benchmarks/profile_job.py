@@ -22,11 +22,11 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
-from mrmesos.api import testing
-from mrmesos.cli.loading import load, parse_target
+from mrmesos.client.code.loading import load, parse_target
 from mrmesos.conf import Conf
-from mrmesos.tasktracker.map_task import run_map
-from mrmesos.tasktracker.reduce_task import run_reduce
+from mrmesos.local import run_job
+from mrmesos.task.map_task import run_map
+from mrmesos.task.reduce_task import run_reduce
 
 GC_THRESHOLDS = (50_000, 20, 20)
 """As workers have it."""
@@ -88,8 +88,8 @@ def run(options: argparse.Namespace, maps: Observer, reduces: Observer) -> None:
     def watched_reduce(*args: Any, **named: Any) -> Any:
         return reduces.runcall(run_reduce, *args, **named)
 
-    with mock.patch.multiple(testing, run_map=watched_map, run_reduce=watched_reduce):
-        testing.run_job(type(loaded.job), options.input, conf=dict(loaded.conf))
+    with mock.patch.multiple(run_job, run_map=watched_map, run_reduce=watched_reduce):
+        run_job.run_job(type(loaded.job), options.input, conf=dict(loaded.conf))
 
 
 def main() -> int:

@@ -13,17 +13,17 @@ ROOT = Path(mrmesos.__file__).parent
 # it only names something; and where two hosts' clocks have to be compared.
 READ_ONCE = {
     "jobtracker/service.py",
-    "minimesos/server.py",
+    "minimesos/http/server.py",
     "tasktracker/shell.py",
     "access/signing.py",
 }
 NAMES = {
-    "jobtracker/recovery.py",  # the stamp of a JobTracker's life
+    "jobtracker/storage/journal_session.py",  # the stamp of a JobTracker's life
     "mesos/executor_driver.py",  # the time of a status update, for people
     "cli/job.py",  # how long a job has run, for people
-    "minimesos/records.py",  # since when a framework or agent is known, for people
+    "minimesos/model/records.py",  # since when a framework or agent is known, for people
 }
-FILES_OF_OTHERS = {"testing/faults.py", "io/scratch.py"}  # ages of files
+FILES_OF_OTHERS = {"testing/faults.py", "io/fs/scratch.py"}  # ages of files
 
 
 def reads_the_wall(tree: ast.AST) -> bool:

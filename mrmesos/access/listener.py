@@ -28,7 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ListenerLimits:
     """Seconds: for a first request to arrive, and for a reader to take anything at all."""
 
     connections: int = 1024
@@ -52,7 +52,7 @@ class Listener:
     def __init__(
         self,
         app: web.Application,
-        limits: Limits,
+        limits: ListenerLimits,
         tls: ssl.SSLContext | None = None,
         *,
         guard: Guard | None = None,

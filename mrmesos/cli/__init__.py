@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import mrmesos
-from mrmesos.cli.errors import not_unicode
+from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.garbage import look_seldom
 
 VERBS = {

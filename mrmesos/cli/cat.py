@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from mrmesos.cli.errors import UsageProblem
+from mrmesos.client.terminal.errors import UsageProblem
 
 
 @click.command()
@@ -21,8 +21,8 @@ def cat(uris: tuple[str, ...], limit: int | None) -> None:
     Text, JSON and CSV are shown as they are, decompressed; Parquet, Arrow and ORC as
     `key TAB value`, or as JSON lines where they have other columns.
     """
-    from mrmesos.cli.showing import shown
-    from mrmesos.io.filesystem import InputError
+    from mrmesos.client.terminal.showing import shown
+    from mrmesos.io.fs.filesystem import InputError
 
     out = sys.stdout.buffer
     left = limit

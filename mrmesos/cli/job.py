@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from mrmesos.cli.access import open_client
-from mrmesos.cli.client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
-from mrmesos.cli.errors import Failure, UsageProblem
-from mrmesos.cli.printable import one_line, printable
+from mrmesos.client.access import open_client
+from mrmesos.client.api_client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.terminal.errors import Failure, UsageProblem
+from mrmesos.client.terminal.printable import one_line, printable
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.user import current_user
+from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import JobState, JobStatus
 
 DEFAULT_URL = "http://127.0.0.1:5055"
@@ -142,8 +142,8 @@ def _row(status: JobStatus) -> tuple[str, ...]:
 
 
 def _show(status: JobStatus, as_json: bool) -> None:
-    from mrmesos.cli.progress import plain_line
-    from mrmesos.cli.results import format_counters, format_end, format_error
+    from mrmesos.client.terminal.progress import plain_line
+    from mrmesos.client.terminal.results import format_counters, format_end, format_error
 
     if as_json:
         _print_json(status)

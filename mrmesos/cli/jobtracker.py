@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from mrmesos.access.tokens import TokenError, own_token, token_path
-from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.interrupts import Interrupted, Interrupts
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.conf import JOBTRACKER_STATE_DIR, Conf, ConfError, parse_assignments
 
 DEFAULT_PORT = 5055
@@ -74,9 +74,9 @@ def jobtracker(
     from mrmesos.cli.standby import Standby
     from mrmesos.election.candidate import ElectionError
     from mrmesos.election.place import Place
-    from mrmesos.jobtracker.http_server import AddressError, allow_connections
-    from mrmesos.jobtracker.journal_errors import JournalError
+    from mrmesos.jobtracker.http.server import AddressError, allow_connections
     from mrmesos.jobtracker.service import JobTrackerService
+    from mrmesos.jobtracker.storage.journal_errors import JournalError
     from mrmesos.mesos.scheduler_driver import parse_master
 
     try:

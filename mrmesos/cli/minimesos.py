@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mrmesos.minimesos.server import AgentSpec, MiniMesosConfig
+    from mrmesos.minimesos.http.server import AgentSpec, MiniMesosConfig
 
 DEFAULT_PORTS = "[31000-32000]"
 
 
 def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
     """This machine's share for each of `agents`: what Mesos' agent finds by itself, divided."""
-    from mrmesos.cli.machine import machine_size
+    from mrmesos.client.machine import machine_size
 
     size = machine_size(agents, work_dir)
     return {
@@ -31,7 +31,7 @@ def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
 
 def complete_resources(text: str, defaults: dict[str, str]) -> str:
     """Add what the text does not name, as Mesos' agent does."""
-    from mrmesos.minimesos.resources import parse
+    from mrmesos.minimesos.model.resources import parse
 
     named = {bucket.name for bucket, _ in parse(text)}
     if text.lstrip().startswith("["):
@@ -168,7 +168,7 @@ def minimesos(
     import shutil
     import tempfile
 
-    from mrmesos.minimesos.server import MiniMesosConfig
+    from mrmesos.minimesos.http.server import MiniMesosConfig
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
@@ -207,8 +207,8 @@ def agent_specs(
     addresses: str = "",
 ) -> tuple[AgentSpec, ...]:
     """What the options say of each agent. Raises `ValueError`."""
-    from mrmesos.minimesos.resources import parse_attributes
-    from mrmesos.minimesos.server import AgentSpec
+    from mrmesos.minimesos.http.server import AgentSpec
+    from mrmesos.minimesos.model.resources import parse_attributes
 
     for name, given in (("--resources", resources), ("--attributes", attributes)):
         if len(given) > agents:
@@ -270,7 +270,7 @@ def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -
     """Serve until the end. Raises `OSError` when the port cannot be had."""
     import asyncio
 
-    from mrmesos.minimesos.server import serve
+    from mrmesos.minimesos.http.server import serve
 
     def ready(url: str) -> None:
         try:

@@ -29,8 +29,8 @@ def pack(requirements: tuple[Path, ...], output: Path) -> None:
     Agents need a Python of the same version only. Name the archive to the JobTracker with
     -D tasktracker.package=URI.
     """
-    from mrmesos.cli.errors import UsageProblem
-    from mrmesos.cli.packing import pack_environment, soabi
+    from mrmesos.client.code.packing import pack_environment, soabi
+    from mrmesos.client.terminal.errors import UsageProblem
     from mrmesos.wire.job import running_python
 
     if not output.name.endswith((".tar.gz", ".tgz")):

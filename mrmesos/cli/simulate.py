@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrmesos.cli.errors import Failure, UsageProblem
+from mrmesos.client.terminal.errors import Failure, UsageProblem
 
 if TYPE_CHECKING:
     from mrmesos.simulator.spec import Spec

@@ -18,8 +18,8 @@ from pathlib import Path
 from mrmesos.conf import JOBTRACKER_STATE_DIR, JOBTRACKER_ZK_SESSION_SECONDS, Conf
 from mrmesos.election.candidate import Candidate, ElectionError
 from mrmesos.election.place import Place
-from mrmesos.jobtracker.journal_errors import JournalInUse
 from mrmesos.jobtracker.service import JobTrackerService
+from mrmesos.jobtracker.storage.journal_errors import JournalInUse
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from mrmesos.cli.client import JobTrackerClient
-from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.inputs import absolute_uri
-from mrmesos.cli.loading import parse_target
-from mrmesos.cli.submission import Options, Submission
+from mrmesos.client.api_client import JobTrackerClient
+from mrmesos.client.code.inputs import absolute_uri
+from mrmesos.client.code.loading import parse_target
+from mrmesos.client.submission import Options, Submission
+from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
 
 

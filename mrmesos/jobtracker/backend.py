@@ -13,15 +13,15 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.admission import check_job
-from mrmesos.jobtracker.code_store import CodeStore
-from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages.events import HeartbeatReceived, JobSubmitted, KillAsked
+from mrmesos.jobtracker.core.state.mailbox import Mailboxes
+from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core_thread import CoreThread
-from mrmesos.jobtracker.events import HeartbeatReceived, JobSubmitted, KillAsked
-from mrmesos.jobtracker.mailbox import Mailboxes
-from mrmesos.jobtracker.refusals import BadRequest, Forbidden, Unavailable
-from mrmesos.jobtracker.reports import AttemptLogs
-from mrmesos.jobtracker.taskinfo import python_of_trackers
+from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.http.job_validation import check_job
+from mrmesos.jobtracker.mesos.task_info import python_of_trackers
+from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mrmesos.access.signing import Refusal
-from mrmesos.jobtracker.events import Event, Tick
-from mrmesos.jobtracker.refusals import Unavailable
+from mrmesos.jobtracker.core.messages.events import Event, Tick
+from mrmesos.jobtracker.http.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

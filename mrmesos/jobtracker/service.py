@@ -22,8 +22,8 @@ from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
-from mrmesos.jobtracker.code_store import CodeStore
-from mrmesos.jobtracker.commands import (
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
     AcceptOffers,
     Command,
@@ -33,23 +33,19 @@ from mrmesos.jobtracker.commands import (
     PlanJob,
     SendActions,
 )
-from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.core.messages.events import Event, KillAsked
+from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
+from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core_thread import CoreThread
-from mrmesos.jobtracker.doorkeeper import Doorkeeper
-from mrmesos.jobtracker.events import Event, KillAsked
-from mrmesos.jobtracker.http_api import HttpApi
-from mrmesos.jobtracker.http_server import HttpServer, listening_address, split_address
-from mrmesos.jobtracker.link import MakeDriver, MesosLink, make_mesos_driver
-from mrmesos.jobtracker.mailbox import Mailboxes, MailboxFull, first_number
-from mrmesos.jobtracker.planner import Planner
-from mrmesos.jobtracker.pools_file import with_pools_file
-from mrmesos.jobtracker.records import WriteRecords
-from mrmesos.jobtracker.recovery import Ledger
-from mrmesos.jobtracker.taskinfo import (
-    TrackerCommand,
-    source_tree,
-    tracker_command,
-)
+from mrmesos.jobtracker.http.api import HttpApi
+from mrmesos.jobtracker.http.authentication import Authenticator
+from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
+from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
+from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
+from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.jobtracker.storage.journal_session import JournalSession
+from mrmesos.jobtracker.storage.planner import Planner
+from mrmesos.jobtracker.storage.pools_file import with_pools_file
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +82,7 @@ class JobTrackerService:
         self.token = token or secrets.token_urlsafe(32)
         self._tls = server_context(conf)
         tls_of_trackers = client_context(conf) if self._tls is not None else None
-        self._ledger = Ledger(
+        self._ledger = JournalSession(
             conf.get_as(settings.JOBTRACKER_STATE_DIR),
             shared=bool(election),
             accept_loss=accept_journal_loss,
@@ -116,7 +112,7 @@ class JobTrackerService:
             self._ledger.keys(),
         )
         self._planner = Planner(self._thread.post, conf)
-        door = Doorkeeper(self.token, life.secret)
+        door = Authenticator(self.token, life.secret)
         self._api = HttpApi(self.backend, self._hold_seconds, door, tls_of_trackers)
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None

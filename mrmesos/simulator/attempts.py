@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.simulator.machines import Running, SimJob, SimSlot, SimTracker
 from mrmesos.simulator.scene import Scene
 from mrmesos.wire import heartbeat as hb

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from mrmesos.mesos.resources import milli
+from mrmesos.resources import milli
 from mrmesos.simulator.clock import Clock
-from mrmesos.simulator.master import Account, Agent, Amounts, Master
+from mrmesos.simulator.master import Account, Amounts, Master, SimulatedAgent
 from mrmesos.simulator.spec import Competitor
 
 REFUSE_SECONDS = 5.0
@@ -41,7 +41,7 @@ class PlainFramework:
         over = self._clock.elapsed >= self._spec.stop
         return 0 if over else self._spec.tasks - self.running
 
-    def offered(self, agents: Sequence[Agent]) -> None:
+    def offered(self, agents: Sequence[SimulatedAgent]) -> None:
         """As many tasks as fit and are wanted."""
         for agent in agents:
             while self._wanted > 0 and self._fits(agent):
@@ -53,10 +53,10 @@ class PlainFramework:
         if self._wanted <= 0:
             self._master.suppress(self.account)
 
-    def _fits(self, agent: Agent) -> bool:
+    def _fits(self, agent: SimulatedAgent) -> bool:
         return all(agent.free.get(name, 0) >= amount for name, amount in self._need.items())
 
-    def _ended(self, agent: Agent) -> None:
+    def _ended(self, agent: SimulatedAgent) -> None:
         self.running -= 1
         self._master.give_back(self.account, agent, self._need)
         if self._wanted > 0:

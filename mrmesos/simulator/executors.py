@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.commands import SlotLaunch, SpareLaunch
-from mrmesos.mesos.resources import total
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
+from mrmesos.resources import total
 from mrmesos.simulator.attempts import Attempts
 from mrmesos.simulator.machines import SimJob, SimSlot, SimTracker
-from mrmesos.simulator.master import Account, Agent
+from mrmesos.simulator.master import Account, SimulatedAgent
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import as_text
 from mrmesos.wire import heartbeat as hb
@@ -62,7 +62,7 @@ class Executors(Attempts):
         if tracker.up:
             self.clock.after(self.spec.mesos.launch_delay, self._slot_up, slot)
 
-    def _new_tracker(self, launch: SlotLaunch | SpareLaunch, agent: Agent) -> SimTracker:
+    def _new_tracker(self, launch: SlotLaunch | SpareLaunch, agent: SimulatedAgent) -> SimTracker:
         own = total(launch.tracker_resources)
         tracker = SimTracker(
             launch.tracker_id, agent, own, f"http://{launch.tracker_id}", self.clock.now
@@ -220,7 +220,7 @@ class Executors(Attempts):
         self.meter.tracked(tracker.own, self.clock.now - tracker.launched)
         self._master.give_back(self._account, agent, tracker.own)
 
-    def agent_gone(self, agent: Agent) -> None:
+    def agent_gone(self, agent: SimulatedAgent) -> None:
         """A machine is lost; the master says so once it has noticed."""
         for tracker_id in self.on_agent.get(agent.id, ()):
             self._tracker_gone(self.trackers[tracker_id])

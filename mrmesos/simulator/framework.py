@@ -8,13 +8,13 @@ from time import process_time
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
-from mrmesos.jobtracker import commands as cmd
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.simulator.durations import ideal
 from mrmesos.simulator.executors import Executors
 from mrmesos.simulator.machines import SimJob
-from mrmesos.simulator.master import Account, Agent
+from mrmesos.simulator.master import Account, SimulatedAgent
 from mrmesos.simulator.meter import Ended
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import MB, as_text
@@ -49,7 +49,7 @@ class Framework:
         """Nothing submitted that has not ended, and nothing held."""
         return not self.jobs and not self._executors.trackers
 
-    def agent_gone(self, agent: Agent) -> None:
+    def agent_gone(self, agent: SimulatedAgent) -> None:
         """A machine is lost with all that runs there."""
         self._executors.agent_gone(agent)
 
@@ -114,14 +114,14 @@ class Framework:
 
     # --- Offers ----------------------------------------------------------------------------------
 
-    def offered(self, agents: Sequence[Agent]) -> None:
+    def offered(self, agents: Sequence[SimulatedAgent]) -> None:
         """The core answers in the same event."""
         self._meter.offers += len(agents)
         number = self.account.number
         offers = [agent.offers.get(number) or self._offer(agent) for agent in agents]
         self.tell(ev.OffersReceived(tuple(offers)))
 
-    def _offer(self, agent: Agent) -> ev.Offer:
+    def _offer(self, agent: SimulatedAgent) -> ev.Offer:
         """An offer has its agent's id: the core answers it before there can be another."""
         offer = agent.offers[self.account.number] = ev.Offer(
             offer_id=agent.id,
@@ -146,7 +146,7 @@ class Framework:
         agents = self._agents(command.offer_ids)
         self._master.refuse(self.account, agents, command.refuse_seconds)
 
-    def _agents(self, offer_ids: Sequence[str]) -> list[Agent]:
+    def _agents(self, offer_ids: Sequence[str]) -> list[SimulatedAgent]:
         agents = self._master.agents
         return [agents[offer_id] for offer_id in offer_ids]
 

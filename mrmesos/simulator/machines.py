@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrmesos.simulator.master import Agent, Amounts
+from mrmesos.simulator.master import Amounts, SimulatedAgent
 from mrmesos.simulator.workload import Work
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Attempt, Locality
@@ -42,7 +42,7 @@ class SimTracker:
     """An executor."""
 
     id: str
-    agent: Agent
+    agent: SimulatedAgent
     own: Amounts
     url: str
     launched: float

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from mrmesos.jobtracker.events import Offer
-from mrmesos.mesos.resources import Resource
+from mrmesos.jobtracker.core.messages.events import Offer
+from mrmesos.resources import Resource
 from mrmesos.simulator.clock import Clock
 
 Amounts = dict[str, int]
@@ -26,7 +26,7 @@ LEAST_MEM = 32_000
 
 
 @dataclass(slots=True, eq=False)
-class Agent:
+class SimulatedAgent:
     """A machine. `partition` is the only framework that is offered it, where agents are split."""
 
     id: str
@@ -68,7 +68,7 @@ class Bidder(Protocol):
 
     account: Account
 
-    def offered(self, agents: Sequence[Agent]) -> None:
+    def offered(self, agents: Sequence[SimulatedAgent]) -> None:
         """Take what it wants of these agents' free resources, and refuse the rest."""
 
 
@@ -76,12 +76,12 @@ class Master:
     """Keeps who has what, and offers what is free."""
 
     def __init__(self, clock: Clock, interval: float, rng: Random) -> None:
-        self.agents: dict[str, Agent] = {}
+        self.agents: dict[str, SimulatedAgent] = {}
         self._clock = clock
         self._interval = interval
         self._rng = rng
         self._bidders: list[Bidder] = []
-        self._roomy: dict[str, Agent] = {}
+        self._roomy: dict[str, SimulatedAgent] = {}
         self._total: Amounts = {}
         self._asked = False
         self._json: dict[tuple[tuple[str, int], ...], tuple[Resource, ...]] = {}
@@ -96,13 +96,13 @@ class Master:
 
     # --- Agents ----------------------------------------------------------------------------------
 
-    def add_agent(self, agent: Agent) -> None:
+    def add_agent(self, agent: SimulatedAgent) -> None:
         """An agent registers."""
         self.agents[agent.id] = agent
         self._count(agent, 1)
         self._roomy[agent.id] = agent
 
-    def remove_agent(self, agent: Agent) -> None:
+    def remove_agent(self, agent: SimulatedAgent) -> None:
         """The agent is gone; what was held there must have been given back."""
         del self.agents[agent.id]
         self._count(agent, -1)
@@ -110,7 +110,7 @@ class Master:
         for bidder in self._bidders:
             bidder.account.refused.pop(agent.id, None)
 
-    def _count(self, agent: Agent, sign: int) -> None:
+    def _count(self, agent: SimulatedAgent, sign: int) -> None:
         for name, amount in agent.total.items():
             self._total[name] = self._total.get(name, 0) + sign * amount
 
@@ -119,7 +119,7 @@ class Master:
         """All agents' resources."""
         return self._total
 
-    def use(self, account: Account, agent: Agent, amounts: Amounts) -> None:
+    def use(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
         """A framework accepts these. Raises AssertionError where the agent has not as much."""
         free, held = agent.free, account.held
         for name, amount in amounts.items():
@@ -133,7 +133,7 @@ class Master:
         if not _allocatable(free):
             self._roomy.pop(agent.id, None)
 
-    def give_back(self, account: Account, agent: Agent, amounts: Amounts) -> None:
+    def give_back(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
         """A framework no longer uses these."""
         free, held = agent.free, account.held
         for name, amount in amounts.items():
@@ -147,7 +147,7 @@ class Master:
 
     # --- Offers ----------------------------------------------------------------------------------
 
-    def refuse(self, account: Account, agents: Iterable[Agent], seconds: float) -> None:
+    def refuse(self, account: Account, agents: Iterable[SimulatedAgent], seconds: float) -> None:
         """Do not offer what is free there now, or less, for some time (an interval at least)."""
         if seconds <= 0:
             return
@@ -213,10 +213,10 @@ class Master:
             bidder.offered(batch)
 
     def _deal(
-        self, agents: Iterable[Agent], wanting: Sequence[Bidder]
-    ) -> list[tuple[Bidder, list[Agent]]]:
+        self, agents: Iterable[SimulatedAgent], wanting: Sequence[Bidder]
+    ) -> list[tuple[Bidder, list[SimulatedAgent]]]:
         """Whose each agent is, where several want them: what is offered counts as held."""
-        offered: list[tuple[Bidder, list[Agent]]] = [(bidder, []) for bidder in wanting]
+        offered: list[tuple[Bidder, list[SimulatedAgent]]] = [(bidder, []) for bidder in wanting]
         counted = [dict(bidder.account.held) for bidder in wanting]
         shares = [self._share(n, b.account.weight) for n, b in zip(counted, wanting, strict=True)]
         for agent in agents:
@@ -239,7 +239,7 @@ class Master:
         parts = (held.get(n, 0) / total for n, total in self._total.items() if total)
         return max(parts, default=0.0) / weight
 
-    def _wants(self, account: Account, agent: Agent) -> bool:
+    def _wants(self, account: Account, agent: SimulatedAgent) -> bool:
         if agent.partition is not None and agent.partition != account.number:
             return False
         refused = account.refused.get(agent.id)

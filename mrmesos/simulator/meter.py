@@ -12,7 +12,7 @@ SAMPLES_MAX = 1_000
 
 
 @dataclass(slots=True)
-class Usage:
+class HeldResources:
     """Where the time of one resource's slots went."""
 
     used: float = 0.0
@@ -61,7 +61,9 @@ class Sample:
 class Meter:
     """All of it."""
 
-    usage: dict[str, Usage] = field(default_factory=lambda: {"cpus": Usage(), "mem": Usage()})
+    usage: dict[str, HeldResources] = field(
+        default_factory=lambda: {"cpus": HeldResources(), "mem": HeldResources()}
+    )
     ended: list[Ended] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     # --- Now

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mrmesos.simulator.meter import Ended, Usage
+from mrmesos.simulator.meter import Ended, HeldResources
 from mrmesos.simulator.world import Outcome
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Locality
@@ -117,7 +117,7 @@ def _group(jobs: Sequence[Ended]) -> Figures:
     }
 
 
-def _usage(usage: Usage, capacity: float) -> Figures:
+def _usage(usage: HeldResources, capacity: float) -> Figures:
     held = usage.used + usage.starting + usage.idle + usage.trackers
     used = usage.used
     return {

@@ -10,12 +10,12 @@ from time import perf_counter, process_time
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf
-from mrmesos.mesos.resources import milli
+from mrmesos.resources import milli
 from mrmesos.simulator.clock import Clock
 from mrmesos.simulator.competitor import PlainFramework
 from mrmesos.simulator.durations import Durations
 from mrmesos.simulator.framework import Framework
-from mrmesos.simulator.master import Agent, Amounts, Bidder, Master
+from mrmesos.simulator.master import Amounts, Bidder, Master, SimulatedAgent
 from mrmesos.simulator.meter import Meter
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import Spec, SpecError, as_text
@@ -178,7 +178,7 @@ class World:
         hostname, rack, part = what
         self._ids += 1
         failures = self.spec.failures
-        agent = Agent(
+        agent = SimulatedAgent(
             id=f"S{self._ids}",
             hostname=hostname,
             rack=rack,
@@ -194,7 +194,7 @@ class World:
         if hours:
             self.clock.after(self._chance.expovariate(1 / (hours * 3600)), self._lose, agent)
 
-    def _lose(self, agent: Agent) -> None:
+    def _lose(self, agent: SimulatedAgent) -> None:
         agent.alive = False
         self.meter.agents_lost += 1
         self.master.remove_agent(agent)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from mrmesos.conf import ConfError
 from mrmesos.garbage import look_seldom
-from mrmesos.tasktracker.processes import become_subreaper
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
-from mrmesos.tasktracker.spawn import Spawned, spawn_worker
+from mrmesos.tasktracker.workers.processes import become_subreaper
+from mrmesos.tasktracker.workers.spawn import Spawned, spawn_worker
 
 if TYPE_CHECKING:
-    from mrmesos.tasktracker import events as ev
+    from mrmesos.tasktracker.core import events as ev
     from mrmesos.tasktracker.shell import Shell
 
 logger = logging.getLogger("mrmesos.tasktracker")
@@ -52,7 +52,7 @@ def main() -> int:
 async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans: bool) -> int:
     import asyncio
 
-    from mrmesos.tasktracker import events as ev
+    from mrmesos.tasktracker.core import events as ev
     from mrmesos.tasktracker.executor import MesosExecutor
 
     loop = asyncio.get_running_loop()

@@ -18,9 +18,9 @@ import msgspec
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosError
 from mrmesos.mesos.executor_driver import ExecutorDriver
-from mrmesos.mesos.resources import ports_in
-from mrmesos.tasktracker import commands as cmd
-from mrmesos.tasktracker import events as ev
+from mrmesos.resources import ports_in
+from mrmesos.tasktracker.core import commands as cmd
+from mrmesos.tasktracker.core import events as ev
 from mrmesos.wire.task import SlotData
 
 logger = logging.getLogger(__name__)

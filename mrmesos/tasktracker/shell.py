@@ -14,25 +14,20 @@ from typing import Any, Protocol
 
 from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
-from mrmesos.tasktracker import commands as cmd
-from mrmesos.tasktracker import events as ev
-from mrmesos.tasktracker.disk import trouble
-from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
-from mrmesos.tasktracker.job_cache import JobCache, JobFetchError, JobGone
-from mrmesos.tasktracker.jobtracker_link import JobTrackerLink
-from mrmesos.tasktracker.messages import (
-    MAP_OUTPUTS_PER_FRAME,
-    Done,
-    MapOutputsKnown,
-    RunTask,
-)
-from mrmesos.tasktracker.server import ShuffleServer
+from mrmesos.tasktracker.core import commands as cmd
+from mrmesos.tasktracker.core import events as ev
+from mrmesos.tasktracker.core.tracker import TaskTracker
+from mrmesos.tasktracker.jobtracker.client import JobTrackerLink
+from mrmesos.tasktracker.jobtracker.heartbeats import Heartbeats, JobTrackerAway
+from mrmesos.tasktracker.outputs.disk import trouble
+from mrmesos.tasktracker.outputs.job_cache import JobCache, JobFetchError, JobGone
+from mrmesos.tasktracker.outputs.shuffle_server import ShuffleServer
 from mrmesos.tasktracker.settings import TrackerSettings
-from mrmesos.tasktracker.spawn import WORKER_COMMAND, Spawned
-from mrmesos.tasktracker.tracker import Tracker
-from mrmesos.tasktracker.worker_pool import WorkerPool
+from mrmesos.tasktracker.workers.spawn import WORKER_COMMAND, Spawned
+from mrmesos.tasktracker.workers.worker_pool import WorkerPool
 from mrmesos.wire.heartbeat import HeartbeatAnswer
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
+from mrmesos.worker.channel import MAP_OUTPUTS_PER_FRAME, Done, MapOutputsKnown, RunTask
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +58,7 @@ class Shell:
         self._statuses = statuses
         self._first_workers = first_workers
         self._epoch = time.time() - time.monotonic()
-        self.tracker = Tracker(
+        self.tracker = TaskTracker(
             tracker_id=settings.tracker_id,
             agent_id="",
             hostname="",
@@ -197,7 +192,7 @@ class Shell:
                 self._spawn(self._jobs.clean_attempt(command.attempt_id, command.keep_output))
             case cmd.FetchJob():
                 self._spawn(self._fetch(command.job_id))
-            case cmd.ForgetJob():
+            case cmd.DropJob():
                 self._spawn(self._jobs.forget(command.job_id))
             case cmd.SendStatus():
                 self._statuses.send_status(command)
@@ -253,7 +248,7 @@ class Shell:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self.handle(ev.Tick())
+            self.handle(ev.TrackerTick())
 
     async def _beat(self) -> None:
         await self._registered.wait()

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 _ROLES = {
-    "worker": ("-m", "mrmesos.tasktracker.worker"),
+    "worker": ("-m", "mrmesos.worker"),
     "tasktracker": ("-m", "mrmesos.tasktracker"),
     "jobtracker": ("mrmesos", "jobtracker"),
     "client": ("mrmesos", "submit"),

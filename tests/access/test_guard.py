@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from mrmesos.access.guard import Guard, host_of
-from mrmesos.access.listener import Limits, Listener
+from mrmesos.access.listener import Listener, ListenerLimits
 from mrmesos.access.names import known_as
 from mrmesos.conf import Conf
 
@@ -37,7 +37,7 @@ def ask(guard: Guard | None, *heads: str, listen: str = "127.0.0.1") -> list[tup
     async def all_of_them() -> list[tuple[int, str]]:
         app = web.Application()
         app.router.add_get("/x", handler)
-        listener = Listener(app, Limits(), guard=guard)
+        listener = Listener(app, ListenerLimits(), guard=guard)
         port = await listener.start(listen)
         try:
             return [await one(port, head.replace("PORT", str(port))) for head in heads]

@@ -9,14 +9,14 @@ from collections.abc import Callable, Coroutine
 import pytest
 from aiohttp import web
 
-from mrmesos.access.listener import Limits, Listener
+from mrmesos.access.listener import Listener, ListenerLimits
 from tests.tasktracker.support import until
 
 LARGE = 30_000_000
 Scenario = Callable[[Listener, int], Coroutine[None, None, None]]
 
 
-def play(scenario: Scenario, limits: Limits) -> None:
+def play(scenario: Scenario, limits: ListenerLimits) -> None:
     async def large(_: web.Request) -> web.Response:
         return web.Response(body=b"x" * LARGE)
 
@@ -69,7 +69,7 @@ def test_who_says_nothing_whole_is_left(said: bytes) -> None:
         assert await received(sock) == 0
         await until(lambda: listener.connections == 0)
 
-    play(scenario, Limits(request_seconds=0.2))
+    play(scenario, ListenerLimits(request_seconds=0.2))
 
 
 def test_who_does_not_take_the_answer_is_left() -> None:
@@ -79,7 +79,7 @@ def test_who_does_not_take_the_answer_is_left() -> None:
         await until(lambda: listener.connections == 0)
         assert await received(sock) < LARGE
 
-    play(scenario, Limits(stall_seconds=0.3))
+    play(scenario, ListenerLimits(stall_seconds=0.3))
 
 
 def test_who_takes_it_slowly_gets_all() -> None:
@@ -88,7 +88,7 @@ def test_who_takes_it_slowly_gets_all() -> None:
         sock = await connect(port, said, 1 << 18)
         assert await received(sock, pause=0.005) > LARGE
 
-    play(scenario, Limits(stall_seconds=1.5, request_seconds=0.2))
+    play(scenario, ListenerLimits(stall_seconds=1.5, request_seconds=0.2))
 
 
 def test_one_too_many_is_closed_and_there_is_room_again() -> None:
@@ -102,7 +102,7 @@ def test_one_too_many_is_closed_and_there_is_room_again() -> None:
         said = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert await received(await connect(port, said)) > 0
 
-    play(scenario, Limits(connections=3))
+    play(scenario, ListenerLimits(connections=3))
 
 
 def test_those_that_have_closed_take_no_room() -> None:
@@ -111,4 +111,4 @@ def test_those_that_have_closed_take_no_room() -> None:
         for _n in range(20):  # faster than a sweep
             assert await received(await connect(port, request)) > 0
 
-    play(scenario, Limits(connections=3))
+    play(scenario, ListenerLimits(connections=3))

@@ -14,17 +14,17 @@ import pytest
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer
 from mrmesos.access.tls import client_context, server_context
-from mrmesos.cli.client import JobTrackerClient, Unreachable
+from mrmesos.client.api_client import JobTrackerClient, Unreachable
 from mrmesos.conf import Conf, ConfError
-from mrmesos.tasktracker.job_cache import JobCache
-from mrmesos.tasktracker.jobtracker_link import JobTrackerLink
-from mrmesos.tasktracker.server import ServerLimits, ShuffleServer
+from mrmesos.tasktracker.jobtracker.client import JobTrackerLink
+from mrmesos.tasktracker.outputs.job_cache import JobCache
+from mrmesos.tasktracker.outputs.shuffle_server import ServerLimits, ShuffleServer
 from mrmesos.wire.shuffle import FrameHeader
 from tests.access.authority import Authority
 from tests.jobtracker.test_service import Desk
-from tests.tasktracker.jobtracker import KEY, fake_jobtracker, link_to
+from tests.tasktracker.fake_jobtracker import KEY, fake_jobtracker, link_to
+from tests.tasktracker.outputs.test_shuffle_server import Served, names
 from tests.tasktracker.support import JOB, facts, until
-from tests.tasktracker.test_server import Served, names
 
 
 def test_without_a_certificate_there_is_no_tls() -> None:

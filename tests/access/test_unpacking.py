@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mrmesos.access.unpacking import LINKS_MAX, UnsafeArchive, check_tar, check_zip
-from mrmesos.minimesos.fetcher import FetchError, fetch
-from mrmesos.tasktracker.archives import BadArchive, unpack, unpacked_bytes
+from mrmesos.minimesos.agent.fetcher import FetchError, fetch
+from mrmesos.task.files.archives import BadArchive, unpack, unpacked_bytes
 
 Unpack = Callable[[Path, Path], None]
 

@@ -19,21 +19,21 @@ import pytest
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, TIME, Refusal, Verifier
 from mrmesos.api import Job
-from mrmesos.io.decode import decode_batch
-from mrmesos.io.input_batch import InputBatch
-from mrmesos.io.schema import KEY, PICKLE, VALUE
-from mrmesos.io.segments import write_segment
-from mrmesos.tasktracker.fetch import Closed, Fetcher
-from mrmesos.tasktracker.heartbeats import Heartbeats, JobTrackerAway
-from mrmesos.tasktracker.job_cache import JobCache, JobFetchError
-from mrmesos.tasktracker.jobtracker_link import NoAnswer
-from mrmesos.tasktracker.shuffle_schedule import Backoff
+from mrmesos.io.columns.decode import decode_batch
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.columns.schema import KEY, PICKLE, VALUE
+from mrmesos.io.shuffle.segments import write_segment
+from mrmesos.task.shuffle.fetch import Closed, Fetcher
+from mrmesos.task.shuffle.shuffle_schedule import Backoff
+from mrmesos.tasktracker.jobtracker.client import NoAnswer
+from mrmesos.tasktracker.jobtracker.heartbeats import Heartbeats, JobTrackerAway
+from mrmesos.tasktracker.outputs.job_cache import JobCache, JobFetchError
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.task import MapOutput
+from tests.tasktracker.fake_jobtracker import KEY as LINK_KEY
+from tests.tasktracker.fake_jobtracker import fake_jobtracker, link_to
 from tests.tasktracker.harness import JOB_ID, facts_for
-from tests.tasktracker.jobtracker import KEY as LINK_KEY
-from tests.tasktracker.jobtracker import fake_jobtracker, link_to
 from tests.tasktracker.support import JOB, facts
 
 PATIENCE = aiohttp.ClientTimeout(total=20)

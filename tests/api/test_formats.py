@@ -31,10 +31,10 @@ from mrmesos.api import (
     WholeFileInput,
     pairs,
 )
-from mrmesos.api.testing import run_job
-from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.inputs import sources_of
-from mrmesos.io.filesystem import InputError, OutputError
+from mrmesos.client.code.inputs import sources_of
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.io.fs.filesystem import InputError, OutputError
+from mrmesos.local.run_job import run_job
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ from mrmesos.api import (
     pairs,
 )
 from mrmesos.api.formats import Source, TextInput
-from mrmesos.api.testing import run_job
 from mrmesos.conf import Conf
-from mrmesos.tasktracker.sampling import find_cut_points
+from mrmesos.local.run_job import run_job
+from mrmesos.task.sampling import find_cut_points
 from tests.io.keys import canonical, key_lists, order
 
 

@@ -17,7 +17,7 @@ import logging
 import sys
 from pathlib import Path
 
-from mrmesos.minimesos.server import AgentSpec, MiniMesos, MiniMesosConfig
+from mrmesos.minimesos.http.server import AgentSpec, MiniMesos, MiniMesosConfig
 
 RETURN_SECONDS = 1.0
 STANDBYS = 12

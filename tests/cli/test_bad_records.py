@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mrmesos.api import Job, Mapper, Reducer
-from mrmesos.api.running import JobFailed, run
+from mrmesos.local.run import JobFailed, run
 
 pytestmark = pytest.mark.slow
 

@@ -25,8 +25,8 @@ from mrmesos.api.formats import (
     TextOutput,
 )
 from mrmesos.cli import main
-from mrmesos.io.columns import encode_pairs
-from mrmesos.io.output import file_name, open_writer
+from mrmesos.io.columns.encode import encode_pairs
+from mrmesos.io.output.writer import file_name, open_writer
 
 
 def cat(*args: str) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from mrmesos.minimesos.records import Task
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
+from mrmesos.minimesos.model.records import Task
 from tests.cli.test_end_to_end import TEXT, House, wait_until
 from tests.minimesos.cluster import Cluster, get_json
 from tests.zookeeper import zookeeper

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.cli import main
-from mrmesos.cli.client import JobTrackerClient
+from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.framework import FrameworkCallbacks
+from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks
 from mrmesos.jobtracker.service import JobTrackerService
 from mrmesos.wire.job import JobSpec, JobState
 from tests.jobtracker.fakes import FakeDriver, wait_until

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mrmesos.cli.access import open_client
-from mrmesos.cli.client import RETRY_SECONDS
+from mrmesos.client.access import open_client
+from mrmesos.client.api_client import RETRY_SECONDS
 from mrmesos.conf import Conf
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobStatus

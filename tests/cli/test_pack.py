@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from mrmesos.cli import main
-from mrmesos.cli.errors import UsageProblem
-from mrmesos.cli.packing import distributions_of, soabi, write_archive, write_launcher
+from mrmesos.client.code.packing import distributions_of, soabi, write_archive, write_launcher
+from mrmesos.client.terminal.errors import UsageProblem
 
 JOB = """
 import sys

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mrmesos.access.tokens import client_token
-from mrmesos.cli.client import JobTrackerClient
+from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.conf import Conf
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
 from mrmesos.wire.job import JobState
 from tests.cli.test_end_to_end import TEXT, House, wait_until
 from tests.minimesos.cluster import Cluster

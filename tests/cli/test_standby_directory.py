@@ -11,8 +11,8 @@ from mrmesos.cli import standby
 from mrmesos.cli.standby import Standby, directory_name
 from mrmesos.conf import JOBTRACKER_STATE_DIR, Conf
 from mrmesos.election.place import Place
-from mrmesos.jobtracker.journal_errors import JournalError, JournalInUse
 from mrmesos.jobtracker.service import JobTrackerService
+from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalInUse
 
 
 def test_all_see_the_name_that_one_gave(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mrmesos.cli import VERBS, main
-from mrmesos.cli.inputs import absolute_uri
-from mrmesos.cli.local_cluster import LocalCluster
+from mrmesos.client.code.inputs import absolute_uri
+from mrmesos.client.local_cluster import LocalCluster
 
 JOB = """
 from mrmesos.api import Job, Mapper
@@ -190,8 +190,8 @@ def test_help_is_fast_and_imports_no_verb() -> None:
 def test_the_command_keeps_pyarrow_out_of_its_process(tmp_path: Path) -> None:
     place = Place(tmp_path)
     code = (
-        "import json, sys\nimport mrmesos.cli.submission as s, mrmesos.jobtracker.service\n"
-        "from mrmesos.cli.loading import load, parse_target\nfrom mrmesos.conf import Conf\n"
+        "import json, sys\nimport mrmesos.client.submission as s, mrmesos.jobtracker.service\n"
+        "from mrmesos.client.code.loading import load, parse_target\nfrom mrmesos.conf import Conf\n"
         "load(parse_target(sys.argv[1]), Conf(), ())\n"
         "s.check_files([sys.argv[2]], sys.argv[3])\n"
         "print(json.dumps([m for m in ('pyarrow', 'numpy', 'rich') if m in sys.modules]))"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrmesos.io.filesystem import open_filesystem
+from mrmesos.io.fs.filesystem import open_filesystem
 from tests.hdfs.hadoop import DEADLINE, HOSTS, Hdfs, wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -17,13 +17,13 @@ import pytest
 
 from mrmesos.api.formats import ParquetOutput, TextInput
 from mrmesos.conf import Conf
-from mrmesos.io.commit import OutputCommitter
-from mrmesos.io.filesystem import InputError, open_filesystem, open_input, uri_of
-from mrmesos.io.output import open_writer
-from mrmesos.io.splits import expand_inputs, plan_splits
+from mrmesos.io.fs.filesystem import InputError, open_filesystem, open_input, uri_of
+from mrmesos.io.input.splits import expand_inputs, plan_splits
+from mrmesos.io.output.commit import OutputCommitter
+from mrmesos.io.output.writer import open_writer
 from tests.hdfs.cluster import write
 from tests.hdfs.hadoop import BLOCK_SIZE, HOSTS, Hdfs, free_port
-from tests.io.test_commit import WANTED, WINNERS, run_attempts
+from tests.io.output.test_commit import WANTED, WINNERS, run_attempts
 
 DATA = os.urandom(1 << 16) * 52  # 3.25 MiB, so four blocks
 
@@ -159,7 +159,9 @@ def test_a_datanode_that_dies_while_files_are_read_and_written(top: str, hdfs: H
             hdfs.wait_ready()
 
 
-READ = "import sys; from mrmesos.io.filesystem import *; print(len(open_input(sys.argv[1]).read()))"
+READ = (
+    "import sys; from mrmesos.io.fs.filesystem import *; print(len(open_input(sys.argv[1]).read()))"
+)
 
 
 def read_with(conf_dir: Path, uri: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from mrmesos.io.columns import encode_pairs
-from mrmesos.io.sortkey import with_sort_column
+from mrmesos.io.columns.encode import encode_pairs
+from mrmesos.io.columns.sortkey import with_sort_column
 
 INTS = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats() | st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mrmesos.jobtracker.framework import FrameworkCallbacks
+from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosError
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
-from mrmesos.jobtracker import commands as cmd
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.core import JobTracker
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobSpec, JobStatus
 from mrmesos.wire.task import (

@@ -12,10 +12,10 @@ from typing import Any
 
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.jobtracker import commands as cmd
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.slots import HOLD_SECONDS
+from mrmesos.jobtracker.core.handlers.slots import HOLD_SECONDS
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.job import JobSpec, JobState

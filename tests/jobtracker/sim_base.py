@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mrmesos.conf import Conf
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.mailbox import Mailboxes
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state.mailbox import Mailboxes
 from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
 
 EXPIRY = 20.0

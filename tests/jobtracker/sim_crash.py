@@ -11,11 +11,17 @@ from functools import partial
 
 import msgspec
 
-from mrmesos.jobtracker import commands as cmd
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.mailbox import Mailboxes, first_number
-from mrmesos.jobtracker.records import KINDS, Key, Record, WriteRecords, key_of
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.messages.journal_records import (
+    KINDS,
+    Key,
+    Record,
+    WriteRecords,
+    key_of,
+)
+from mrmesos.jobtracker.core.state.mailbox import Mailboxes, first_number
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
 from tests.jobtracker.sim import World

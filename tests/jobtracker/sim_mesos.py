@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from functools import partial
 
-from mrmesos.jobtracker import commands as cmd
-from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire.task import Attempt, AttemptState
 from tests.jobtracker.sim_base import (
     Amounts,

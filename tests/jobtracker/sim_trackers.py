@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker import events as ev
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.task import (
     Attempt,

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from mrmesos.access.signing import AUTHORIZATION, Signer
-from mrmesos.cli.client import ApiProblem, JobTrackerClient
-from mrmesos.jobtracker.http_api import MAX_HEARTBEAT_BYTES
+from mrmesos.client.api_client import ApiProblem, JobTrackerClient
+from mrmesos.jobtracker.http.api import MAX_HEARTBEAT_BYTES
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobState
 from tests.access.abuse import KINDS, Door, Good, play

@@ -7,9 +7,9 @@ from concurrent.futures import Future
 
 import pytest
 
+from mrmesos.jobtracker.core.messages.events import Disconnected, Event, Tick
 from mrmesos.jobtracker.core_thread import BATCH, CoreThread
-from mrmesos.jobtracker.events import Disconnected, Event, Tick
-from mrmesos.jobtracker.refusals import Forbidden, Unavailable
+from mrmesos.jobtracker.http.errors import Forbidden, Unavailable
 from tests.jobtracker.fakes import DEADLINE, wait_until
 
 

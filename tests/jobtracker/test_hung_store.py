@@ -14,11 +14,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from mrmesos.conf import Conf
-from mrmesos.io import store_calls
-from mrmesos.io.store_calls import store_of
-from mrmesos.jobtracker import store_threads
-from mrmesos.jobtracker.commands import AbortJob, CommitJob, PlanJob
-from mrmesos.jobtracker.events import (
+from mrmesos.io.fs import store_calls
+from mrmesos.io.fs.store_calls import store_of
+from mrmesos.jobtracker.core.messages.commands import AbortJob, CommitJob, PlanJob
+from mrmesos.jobtracker.core.messages.events import (
     Event,
     JobAborted,
     JobCommitFailed,
@@ -27,11 +26,12 @@ from mrmesos.jobtracker.events import (
     JobSubmitted,
     StoreSilent,
 )
-from mrmesos.jobtracker.planner import Planner
+from mrmesos.jobtracker.storage import store_threads
+from mrmesos.jobtracker.storage.planner import Planner
 from mrmesos.wire.job import JobSpec, JobState
 from tests.jobtracker.fakes import wait_until
 from tests.jobtracker.harness import Hands, error
-from tests.jobtracker.test_planner import ATTEMPT, spec
+from tests.jobtracker.storage.test_planner import ATTEMPT, spec
 
 OPEN = threading.Event()
 """While it is not set, every call hangs."""

@@ -15,20 +15,20 @@ import msgspec
 import pytest
 
 from mrmesos.conf import Conf
-from mrmesos.jobtracker import events as ev
-from mrmesos.jobtracker import restore
-from mrmesos.jobtracker.code_store import CodeStore
-from mrmesos.jobtracker.commands import Command
-from mrmesos.jobtracker.commit_number import FILE as NUMBER
-from mrmesos.jobtracker.commit_number import CommitNumber
-from mrmesos.jobtracker.core import JobTracker
-from mrmesos.jobtracker.job import JobInProgress
-from mrmesos.jobtracker.journal import FILE, Journal
-from mrmesos.jobtracker.journal_errors import ACCEPT, JournalDamaged, JournalError
-from mrmesos.jobtracker.records import KINDS, WriteRecords
-from mrmesos.jobtracker.recovery import Ledger
-from mrmesos.jobtracker.state import State
-from mrmesos.jobtracker.task import TaskInProgress
+from mrmesos.jobtracker.core import restore
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.messages.commands import Command
+from mrmesos.jobtracker.core.messages.journal_records import KINDS, WriteRecords
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.jobtracker.storage.commit_number import FILE as NUMBER
+from mrmesos.jobtracker.storage.commit_number import CommitNumber
+from mrmesos.jobtracker.storage.journal import FILE, Journal
+from mrmesos.jobtracker.storage.journal_errors import ACCEPT, JournalDamaged, JournalError
+from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import STAMP, Hands, spec, splits
@@ -41,9 +41,9 @@ class JournaledHands(Hands):
     """Writes what its core says to a journal."""
 
     def __init__(self, directory: Path) -> None:
-        self.ledger = Ledger("")
+        self.ledger = JournalSession("")
         super().__init__()
-        self.ledger = Ledger(str(directory))
+        self.ledger = JournalSession(str(directory))
         self.ledger.begin("127.0.0.1:1", "python")
         assert self.ledger.code_directory is not None
         self.codes = CodeStore(self.ledger.code_directory)
@@ -66,7 +66,7 @@ class JournaledHands(Hands):
         return job_id
 
 
-def keep(ledger: Ledger, commands: list[Command]) -> None:
+def keep(ledger: JournalSession, commands: list[Command]) -> None:
     for command in commands:
         if isinstance(command, WriteRecords):
             ledger.note(command)
@@ -125,7 +125,7 @@ class Start:
 def start(directory: Path, *, accept: bool = False) -> Start:
     """What JobTrackerService does, without its threads, to the end of the first event."""
     try:
-        ledger = Ledger(str(directory), accept_loss=accept)
+        ledger = JournalSession(str(directory), accept_loss=accept)
     except JournalError as problem:
         return Start(str(problem))
     try:
@@ -284,7 +284,7 @@ def test_whatever_row_is_damaged(story: Story, tmp_path: Path) -> None:
 def test_a_job_without_code_fails_alone(story: Story, tmp_path: Path) -> None:
     """One that was let in with `"code": ""`: no JobTracker started from that journal any more."""
     directory = copied(story.ended, tmp_path / "state")
-    ledger = Ledger(str(directory))
+    ledger = JournalSession(str(directory))
     wanted = msgspec.structs.replace(spec(), code="", output="memory://none")
     hands = Hands()
     hands.core = JobTracker(Conf({}), "202611201131", journal=True)
@@ -376,7 +376,7 @@ def test_after_a_loss_of_power_only_synced_commits_count(
     shutil.copy(tmp_path / "live" / NUMBER, synced / NUMBER)
     assert later.synced < later.last, "a launch alone is not synced"
     assert "were acknowledged" in start(copied(synced, tmp_path / "same")).refusal
-    monkeypatch.setattr("mrmesos.jobtracker.commit_number.boot_id", lambda: "another boot")
+    monkeypatch.setattr("mrmesos.jobtracker.storage.commit_number.boot_id", lambda: "another boot")
     assert start(copied(synced, tmp_path / "other")).core is not None
     shutil.copy(tmp_path / "live" / NUMBER, tmp_path / "synced" / NUMBER)
     assert "were acknowledged" in start(tmp_path / "synced").refusal, "a plan was synced"

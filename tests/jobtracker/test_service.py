@@ -15,10 +15,10 @@ import pytest
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer, derived_key
 from mrmesos.api.formats import TextInput, TextOutput
-from mrmesos.cli.client import ApiProblem, JobTrackerClient
+from mrmesos.client.api_client import ApiProblem, JobTrackerClient
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.events import Event, Tick
-from mrmesos.jobtracker.http_server import AddressError, address_towards, split_address
+from mrmesos.jobtracker.core.messages.events import Event, Tick
+from mrmesos.jobtracker.http.server import AddressError, address_towards, split_address
 from mrmesos.jobtracker.service import JobTrackerService
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, RunAttempt
 from mrmesos.wire.job import FileKind, JobFacts, JobFile, JobSpec, JobState

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from mrmesos.cli.client import ApiProblem
-from mrmesos.jobtracker.framework import FAILOVER_SECONDS
-from mrmesos.jobtracker.journal import FILE, Journal
-from mrmesos.jobtracker.journal_errors import JournalDamaged, JournalError, JournalLost
+from mrmesos.client.api_client import ApiProblem
+from mrmesos.jobtracker.mesos.framework import FAILOVER_SECONDS
+from mrmesos.jobtracker.storage.journal import FILE, Journal
+from mrmesos.jobtracker.storage.journal_errors import JournalDamaged, JournalError, JournalLost
 from mrmesos.wire.heartbeat import Announce, Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import FileKind, JobFile, JobState
 from mrmesos.wire.task import Attempt
@@ -204,7 +204,7 @@ def test_nothing_is_answered_that_could_not_be_journaled(
 ) -> None:
     desks.append(JournaledDesk(tmp_path))
     _, tracker, attempt = start_a_job(desks[0], tmp_path)
-    monkeypatch.setattr("mrmesos.jobtracker.recovery.TRY_SECONDS", 0.0)
+    monkeypatch.setattr("mrmesos.jobtracker.storage.journal_session.TRY_SECONDS", 0.0)
 
     def full(*_: object, **_more: object) -> None:
         raise JournalError("the disk is full")

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.jobtracker import recovery
-from mrmesos.jobtracker.journal import FILE, Journal
-from mrmesos.jobtracker.journal_errors import JournalError, JournalInUse, JournalLost
-from mrmesos.jobtracker.records import FrameworkRecord, LifeRecord, Record, WriteRecords
-from mrmesos.jobtracker.recovery import Ledger
+from mrmesos.jobtracker.core.messages.journal_records import (
+    FrameworkRecord,
+    LifeRecord,
+    Record,
+    WriteRecords,
+)
+from mrmesos.jobtracker.storage import journal_session
+from mrmesos.jobtracker.storage.journal import FILE, Journal
+from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalInUse, JournalLost
+from mrmesos.jobtracker.storage.journal_session import JournalSession
 
 
 @pytest.fixture
@@ -94,13 +99,13 @@ def test_a_write_of_one_deposed_is_not_tried_again(directory: Path) -> None:
     def never(seconds: float) -> None:
         raise AssertionError(f"waits {seconds} s")
 
-    first = Ledger(str(directory), shared=True, sleep=never)
+    first = JournalSession(str(directory), shared=True, sleep=never)
     first.begin("http://h1:1", "command")
-    second = Ledger(str(directory), shared=True)
+    second = JournalSession(str(directory), shared=True)
     assert second.life.number == first.life.number + 1
     first.note(WriteRecords((FrameworkRecord("f"),)))
     with pytest.raises(JournalLost):
         first.settle()
-    assert recovery.TRY_SECONDS > 0
+    assert journal_session.TRY_SECONDS > 0
     first.close()
     second.close()

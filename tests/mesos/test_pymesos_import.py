@@ -40,7 +40,7 @@ print("fine")
 
 PURE = """
 import sys
-import mrmesos.mesos.resources, mrmesos.mesos.callbacks, mrmesos.mesos.errors
+import mrmesos.resources, mrmesos.mesos.callbacks, mrmesos.mesos.errors
 assert "pymesos" not in sys.modules
 print("fine")
 """

@@ -11,7 +11,7 @@ import pytest
 
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.event_loop import SubscriptionLoop
-from mrmesos.mesos.resources import take, total
+from mrmesos.resources import take, total
 from tests.mesos.recorder import Recorder, make
 from tests.mesos.scripted import Server, Stream, wait_for
 from tests.mesos.test_executor_driver import Recorder as ExecutorRecorder

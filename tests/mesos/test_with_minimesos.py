@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mrmesos.mesos.callbacks import Json
-from mrmesos.mesos.resources import Resource, take, total
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
+from mrmesos.resources import Resource, take, total
 from tests.mesos.recorder import Recorder
 from tests.mesos.scripted import wait_for
 
@@ -56,7 +56,7 @@ class MiniMesosThread:
     def __init__(self, work_dir: Path) -> None:
         import asyncio
 
-        from mrmesos.minimesos.server import AgentSpec, MiniMesosConfig, serve
+        from mrmesos.minimesos.http.server import AgentSpec, MiniMesosConfig, serve
 
         config = MiniMesosConfig(
             work_dir=work_dir,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mrmesos.minimesos.server import AgentSpec, MiniMesos, MiniMesosConfig
+from mrmesos.minimesos.http.server import AgentSpec, MiniMesos, MiniMesosConfig
 
 Json = dict[str, Any]
 T = TypeVar("T")

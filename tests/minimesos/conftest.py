@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
 from tests.minimesos.cluster import Cluster
 
 MakeCluster = Callable[..., Cluster]

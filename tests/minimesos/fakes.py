@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mrmesos.minimesos.resources import Json
+from mrmesos.minimesos.model.resources import Json
 
 
 class Later:

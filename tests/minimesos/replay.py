@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
 from tests.minimesos.cluster import Cluster, Json, Scheduler, wait_for
 
 TRACES = Path(__file__).parent / "traces"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
 from tests.minimesos.cluster import Scheduler, command_task, get_json, wait_for
 from tests.minimesos.conftest import MakeCluster
 from tests.minimesos.tasks import executor, processes_in, start, task

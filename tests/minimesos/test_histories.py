@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.minimesos import launching, subscription
-from mrmesos.minimesos.agent import Agent
-from mrmesos.minimesos.records import Framework
-from mrmesos.minimesos.resources import Json, Resources
-from mrmesos.minimesos.server import AgentSpec, MiniMesos, MiniMesosConfig
+from mrmesos.minimesos.agent.agent import Agent
+from mrmesos.minimesos.http.server import AgentSpec, MiniMesos, MiniMesosConfig
+from mrmesos.minimesos.master import launching, subscription
+from mrmesos.minimesos.model.records import Framework
+from mrmesos.minimesos.model.resources import Json, Resources
 from tests.minimesos.cluster import command_task
 from tests.minimesos.fakes import FakeStream
 
@@ -137,7 +137,7 @@ def running(agent: Agent) -> set[str]:
 def test_masters_and_agents_come_together_again(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mrmesos.minimesos.agent.REREGISTRATION", 0.03)
+    monkeypatch.setattr("mrmesos.minimesos.agent.agent.REREGISTRATION", 0.03)
     problems: list[object] = []
 
     async def live() -> None:

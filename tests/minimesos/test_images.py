@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
 from tests.minimesos.cluster import Cluster, Json
 from tests.minimesos.tasks import executor, start, task
 

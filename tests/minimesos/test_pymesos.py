@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mrmesos.minimesos.server import AgentSpec
+from mrmesos.minimesos.http.server import AgentSpec
 from tests.minimesos.cluster import wait_for
 from tests.minimesos.conftest import MakeCluster
 from tests.minimesos.tasks import processes_in

@@ -11,19 +11,19 @@ from typing import Any, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrmesos.minimesos import subscription
-from mrmesos.minimesos.agent import Agent
-from mrmesos.minimesos.allocator import Allocator
-from mrmesos.minimesos.calls import (
+from mrmesos.minimesos.agent.agent import Agent
+from mrmesos.minimesos.agent.executors import Runner
+from mrmesos.minimesos.master import subscription
+from mrmesos.minimesos.master.allocator import Allocator
+from mrmesos.minimesos.master.master import Master
+from mrmesos.minimesos.model.calls import (
     BadCall,
     check_executor_call,
     check_scheduler_call,
     parse_body,
 )
-from mrmesos.minimesos.executors import Runner
-from mrmesos.minimesos.master import Master
-from mrmesos.minimesos.records import AgentPort, MasterPort
-from mrmesos.minimesos.resources import Json, parse
+from mrmesos.minimesos.model.records import AgentPort, MasterPort
+from mrmesos.minimesos.model.resources import Json, parse
 from tests.minimesos.cluster import command_task, scalar
 from tests.minimesos.fakes import FakeAgent, FakeClock, FakeStream
 

@@ -87,6 +87,6 @@ def bucket(s3: S3) -> str:
 
 
 def filesystem() -> Any:
-    from mrmesos.io.filesystem import open_filesystem
+    from mrmesos.io.fs.filesystem import open_filesystem
 
     return open_filesystem("s3://any")[0]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mrmesos.io.commit import OutputCommitter
-from mrmesos.io.filesystem import InputError, OutputError
-from mrmesos.io.splits import expand_inputs
+from mrmesos.io.fs.filesystem import InputError, OutputError
+from mrmesos.io.input.splits import expand_inputs
+from mrmesos.io.output.commit import OutputCommitter
 from tests.s3.conftest import S3, filesystem
 
 WINNERS = ["attempt_1_0001_r_000000_0", "attempt_1_0001_r_000001_1", "attempt_1_0001_r_000002_0"]
@@ -54,7 +54,7 @@ def uploads(uri: str) -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mrmesos.io.s3_uploads.PART_BYTES", PART_BYTES)
+    monkeypatch.setattr("mrmesos.io.output.s3_uploads.PART_BYTES", PART_BYTES)
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def test_an_attempt_that_outlives_its_job_writes_nothing(target: str) -> None:
 
 DIES = """
 import os, sys
-from mrmesos.io.commit import OutputCommitter
-from mrmesos.io.s3_uploads import Uploads
+from mrmesos.io.output.commit import OutputCommitter
+from mrmesos.io.output.s3_uploads import Uploads
 
 complete, left = Uploads.complete, [int(sys.argv[3])]
 

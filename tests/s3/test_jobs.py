@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.io.commit import OutputCommitter
-from mrmesos.io.filesystem import InputError
-from mrmesos.io.splits import expand_inputs
+from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.splits import expand_inputs
+from mrmesos.io.output.commit import OutputCommitter
 from tests.s3.conftest import S3, filesystem
 from tests.s3.test_commit import objects, uploads
 
@@ -72,7 +72,7 @@ def test_word_count_and_sort(bucket: str, text: bytes, s3: S3) -> None:
 DIES_IN_COMMIT = """
 import os
 from mrmesos.cli import main
-from mrmesos.io.s3_uploads import Uploads
+from mrmesos.io.output.s3_uploads import Uploads
 
 complete, left = Uploads.complete, [1]
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mrmesos.api import Job, Mapper, OrcOutput, ParquetOutput, Reducer
-from mrmesos.api.running import run
+from mrmesos.local.run import run
 from tests.s3.conftest import filesystem
 
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from mrmesos.simulator.clock import Clock
-from mrmesos.simulator.master import Account, Agent, Amounts, Master
+from mrmesos.simulator.master import Account, Amounts, Master, SimulatedAgent
 
 SIZE = {"cpus": 4000, "mem": 4096_000}
 TASK = {"cpus": 1000, "mem": 512_000}
@@ -24,7 +24,7 @@ class Taker:
         self.seen: list[tuple[float, str]] = []
         master.add_bidder(self)
 
-    def offered(self, agents: Sequence[Agent]) -> None:
+    def offered(self, agents: Sequence[SimulatedAgent]) -> None:
         for agent in agents:
             self.seen.append((self.master._clock.elapsed, agent.id))
             while self.wants and agent.free["cpus"] >= TASK["cpus"]:
@@ -39,7 +39,9 @@ class Bench:
         self.master = Master(self.clock, 1.0, Random(1))
         for number in range(agents):
             size = dict(SIZE)
-            self.master.add_agent(Agent(f"S{number}", f"h{number}", 0, size, dict(size), {}))
+            self.master.add_agent(
+                SimulatedAgent(f"S{number}", f"h{number}", 0, size, dict(size), {})
+            )
         self.master.start()
 
     def taker(self, wants: int = 0, refuse: float = 5.0, weight: float = 1.0) -> Taker:
@@ -105,7 +107,9 @@ def test_what_one_refuses_the_other_is_offered() -> None:
 def test_partitions_are_offered_to_their_own_only() -> None:
     bench = Bench(0)
     for number in range(4):
-        agent = Agent(f"S{number}", "h", 0, dict(SIZE), dict(SIZE), {}, partition=number % 2)
+        agent = SimulatedAgent(
+            f"S{number}", "h", 0, dict(SIZE), dict(SIZE), {}, partition=number % 2
+        )
         bench.master.add_agent(agent)
     takers = bench.taker(wants=99), bench.taker(wants=99)
     for taker in takers:

@@ -11,11 +11,11 @@ from random import Random
 
 import pytest
 
-from mrmesos.minimesos.allocator import Allocator
-from mrmesos.minimesos.resources import SCALAR, Bucket, Resources
+from mrmesos.minimesos.master.allocator import Allocator
+from mrmesos.minimesos.model.resources import SCALAR, Bucket, Resources
 from mrmesos.simulator import world as worlds
 from mrmesos.simulator.clock import Clock
-from mrmesos.simulator.master import Account, Agent, Amounts, Bidder, Master
+from mrmesos.simulator.master import Account, Amounts, Bidder, Master, SimulatedAgent
 from mrmesos.simulator.spec import ClusterSpec, FrameworksSpec, JobClass, Spec, TimesSpec
 from mrmesos.simulator.world import World
 
@@ -46,22 +46,22 @@ class MiniMesosMaster(Master):
         self._of[role] = bidder
         self.allocator.add_framework(role, [role])
 
-    def add_agent(self, agent: Agent) -> None:
+    def add_agent(self, agent: SimulatedAgent) -> None:
         super().add_agent(agent)
         total = {Bucket(name, SCALAR): amount for name, amount in agent.total.items()}
         self.allocator.add_agent(agent.id, Resources(total))
 
-    def use(self, account: Account, agent: Agent, amounts: Amounts) -> None:
+    def use(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
         super().use(account, agent, amounts)
         role = str(account.number)
         self.allocator.occupy(role, agent.id, _resources(amounts, role))
 
-    def give_back(self, account: Account, agent: Agent, amounts: Amounts) -> None:
+    def give_back(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
         super().give_back(account, agent, amounts)
         role = str(account.number)
         self.allocator.recover(role, agent.id, _resources(amounts, role))
 
-    def refuse(self, account: Account, agents: Iterable[Agent], seconds: float) -> None:
+    def refuse(self, account: Account, agents: Iterable[SimulatedAgent], seconds: float) -> None:
         role = str(account.number)
         for agent in agents:
             rest = _resources(agent.free, role)

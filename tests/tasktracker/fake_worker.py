@@ -15,22 +15,22 @@ import threading
 import time
 from pathlib import Path
 
-from mrmesos.tasktracker.messages import (
-    Done,
-    MapOutputsKnown,
-    Progress,
-    Ready,
-    RunTask,
-    decode_to_worker,
-    encode,
-    read_frame,
-)
 from mrmesos.wire.task import (
     AttemptError,
     AttemptProgress,
     AttemptState,
     ErrorKind,
     MapTask,
+)
+from mrmesos.worker.channel import (
+    Done,
+    MapOutputsKnown,
+    Ready,
+    RunTask,
+    WorkerProgress,
+    decode_to_worker,
+    encode,
+    read_frame,
 )
 
 
@@ -70,7 +70,9 @@ class FakeWorker:
             progress=0.5,
             fetch_failed=[failed] if failed else [],
         )
-        self.channel.sendall(encode(Progress(progress=told, active=active, position=position)))
+        self.channel.sendall(
+            encode(WorkerProgress(progress=told, active=active, position=position))
+        )
 
     def do_ok(self, text: str) -> None:
         os.write(1, text.encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 from mrmesos.api import FileSlice, Job, Split
 from mrmesos.api.formats import OutputFormat, TextOutput
 from mrmesos.api.job import class_settings
-from mrmesos.io.commit import OutputCommitter
+from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts, JobSpec
 from mrmesos.wire.task import Attempt, MapTask, ReduceTask

@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Refusal, Verifier
 from mrmesos.api import Job, pairs
-from mrmesos.io.columns import decode_batch
-from mrmesos.io.segments import write_segment
-from mrmesos.tasktracker.fetch import Fetcher
-from mrmesos.tasktracker.runs import Run
-from mrmesos.tasktracker.shuffle_schedule import Backoff
+from mrmesos.io.columns.encode import decode_batch
+from mrmesos.io.shuffle.segments import write_segment
+from mrmesos.task.collect.sorted_runs import SortedRun
+from mrmesos.task.shuffle.fetch import Fetcher
+from mrmesos.task.shuffle.shuffle_schedule import Backoff
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import MapOutput
@@ -204,7 +204,7 @@ def outputs(url: str, indexes: Sequence[int], number: int = 0) -> list[MapOutput
     return [MapOutput(map_index=i, attempt_id=attempt(i, number), url=url) for i in indexes]
 
 
-def records(runs: Sequence[Run]) -> list[tuple[list[object], list[object]]]:
+def records(runs: Sequence[SortedRun]) -> list[tuple[list[object], list[object]]]:
     return [decode_batch(batch) for run in runs for batch in run.open()]
 
 
@@ -219,7 +219,7 @@ class Waiting:
     """A fetch under way in another thread."""
 
     def __init__(self, fetcher: Fetcher) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[SortedRun] = []
         self.error: Exception | None = None
         self._fetcher = fetcher
         self._thread = threading.Thread(target=self._run)
@@ -239,6 +239,6 @@ class Waiting:
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
 
-    def finish(self) -> list[Run]:
+    def finish(self) -> list[SortedRun]:
         self.join()
         return self.runs

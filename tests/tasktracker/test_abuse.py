@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import psutil
 
 from mrmesos.access.signing import Signer
-from mrmesos.tasktracker.server import REQUEST_BYTES_MAX, ServerLimits
+from mrmesos.tasktracker.outputs.shuffle_server import REQUEST_BYTES_MAX, ServerLimits
 from tests.access.abuse import KINDS, Case, Door, Good, http, play, status_of
+from tests.tasktracker.outputs.test_shuffle_server import Served, names, sign
+from tests.tasktracker.outputs.test_shuffle_server import play as serve
 from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, until
-from tests.tasktracker.test_server import Served, names, sign
-from tests.tasktracker.test_server import play as serve
 
 SEED = 20_261_120
 COUNT = 1_000

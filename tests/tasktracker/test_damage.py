@@ -9,12 +9,13 @@ from itertools import count
 from pathlib import Path
 
 from mrmesos.api import Job, Mapper
-from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE
-from mrmesos.io.segments import CorruptSegmentError
-from mrmesos.tasktracker.fetch import Closed, Fetcher
-from mrmesos.tasktracker.map_task import run_map
+from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
+from mrmesos.io.shuffle.segments import CorruptSegmentError
+from mrmesos.task.map_task import run_map
+from mrmesos.task.shuffle.fetch import Closed, Fetcher
 from mrmesos.wire.task import MapOutput
 from tests.tasktracker import harness, support
+from tests.tasktracker.outputs.test_shuffle_server import Served, play
 from tests.tasktracker.shuffle_peers import (
     SOON,
     Waiting,
@@ -27,7 +28,6 @@ from tests.tasktracker.shuffle_peers import (
     tracker,
     until,
 )
-from tests.tasktracker.test_server import Served, play
 
 Records = list[tuple[list[object], list[object]]]
 

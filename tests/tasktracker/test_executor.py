@@ -20,14 +20,14 @@ import psutil
 import pytest
 
 from mrmesos.conf import ConfError
-from mrmesos.tasktracker import commands as cmd
-from mrmesos.tasktracker import events as ev
+from mrmesos.tasktracker.core import commands as cmd
+from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.executor import MesosExecutor, read_slot
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave, RunAttempt
 from mrmesos.wire.task import Attempt, SlotData
 from tests.mesos.scripted import Server, Stream, wait_for
-from tests.tasktracker.jobtracker import KEY, FakeJobTracker, fake_jobtracker
+from tests.tasktracker.fake_jobtracker import KEY, FakeJobTracker, fake_jobtracker
 from tests.tasktracker.support import DEADLINE, JOB, alive, facts, map_attempt, until
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.tasktracker.fetch import Fetcher
+from mrmesos.task.shuffle.fetch import Fetcher
 from tests.tasktracker.shuffle_peers import (
     Forever,
     Served,

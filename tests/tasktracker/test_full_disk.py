@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from mrmesos.api import Job, Mapper, Reducer, Sum
-from mrmesos.tasktracker.disk import trouble
-from mrmesos.tasktracker.failures import error_of
-from mrmesos.tasktracker.map_task import run_map
-from mrmesos.tasktracker.reduce_task import run_reduce
+from mrmesos.task.drivers.failures import error_of
+from mrmesos.task.map_task import run_map
+from mrmesos.task.reduce_task import run_reduce
+from mrmesos.tasktracker.outputs.disk import trouble
 from mrmesos.wire.task import ErrorKind
+from tests.task.test_reduce_task import Runs
 from tests.tasktracker.harness import facts_for, map_attempt, reduce_attempt
 from tests.tasktracker.shuffle_peers import (
     Waiting,
@@ -26,7 +27,6 @@ from tests.tasktracker.shuffle_peers import (
     tracker,
     until,
 )
-from tests.tasktracker.test_reduce_task import Runs
 
 ROOM = 256 << 10
 

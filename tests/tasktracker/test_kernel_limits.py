@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pytest
 
 from mrmesos.api import BatchMapper, Count, Job, Mapper, Max, Reducer, pairs
-from mrmesos.api.testing import run_job
-from mrmesos.io.schema import MAX_KERNEL_BYTES
+from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
+from mrmesos.local.run_job import run_job
 
 MIB = 1 << 20
 LOWERED = 32 * MIB

@@ -25,8 +25,8 @@ from mrmesos.api import BatchMapper, Job, Mapper, Reducer, pairs
 from mrmesos.api.formats import TextOutput
 from mrmesos.api.job import class_settings
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.io.code_pickle import dumps
-from mrmesos.io.commit import OutputCommitter
+from mrmesos.io.code.code_pickle import dumps
+from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.wire.heartbeat import EndSlot, ForgetJob, Leave, MapOutputs, RunAttempt
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts, JobSpec
@@ -39,7 +39,7 @@ from mrmesos.wire.task import (
     ReduceTask,
 )
 from tests.mesos.scripted import Server
-from tests.tasktracker.jobtracker import FakeJobTracker, fake_jobtracker
+from tests.tasktracker.fake_jobtracker import FakeJobTracker, fake_jobtracker
 from tests.tasktracker.support import JOB, alive, until
 from tests.tasktracker.test_executor import ended, launch, process, states, welcome
 

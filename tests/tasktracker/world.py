@@ -8,11 +8,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from mrmesos.tasktracker import commands as cmd
-from mrmesos.tasktracker import events as ev
-from mrmesos.tasktracker.messages import Done, Progress
-from mrmesos.tasktracker.spans import Span
-from mrmesos.tasktracker.tracker import Tracker
+from mrmesos.task.drivers.record_spans import Span
+from mrmesos.tasktracker.core import commands as cmd
+from mrmesos.tasktracker.core import events as ev
+from mrmesos.tasktracker.core.tracker import TaskTracker
 from mrmesos.wire.heartbeat import (
     Action,
     EndSlot,
@@ -34,6 +33,7 @@ from mrmesos.wire.task import (
     ErrorKind,
     MapOutput,
 )
+from mrmesos.worker.channel import Done, WorkerProgress
 from tests.tasktracker.support import facts, map_attempt, reduce_attempt
 
 JOBS = [job_id("202611201130", number) for number in (1, 2, 3)]
@@ -44,7 +44,7 @@ class World:
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.now = 1000.0
-        self.tracker = Tracker(
+        self.tracker = TaskTracker(
             tracker_id="tracker_1", agent_id="agent", hostname="here", now=self.now, prestarted=1
         )
         # Worker processes: "starting", "idle", "dying" or the attempt that runs.
@@ -107,7 +107,7 @@ class World:
             case cmd.FetchJob():
                 assert command.job_id not in self.fetching
                 self.fetching.add(command.job_id)
-            case cmd.ForgetJob():
+            case cmd.DropJob():
                 left = [w for w, job in self.worker_job.items() if job == command.job_id]
                 assert not left, "a worker of the job lives"
                 self.forgotten.add(command.job_id)
@@ -234,7 +234,7 @@ class World:
         name = self.workers.get(worker, "attempt_1_1_m_0_0")
         told = AttemptProgress(attempt_id=name, progress=0.5)
         active = self.chance.random() < 0.5
-        self.send(ev.WorkerProgressed(worker, Progress(progress=told, active=active)))
+        self.send(ev.WorkerProgressed(worker, WorkerProgress(progress=told, active=active)))
 
     def may_worker_done(self) -> None:
         worker = self.some_worker()
@@ -282,7 +282,7 @@ class World:
 
     def may_tick(self) -> None:
         self.now += self.chance.choice([0.5, 0.5, 0.5, 6.0, 61.0])
-        self.send(ev.Tick())
+        self.send(ev.TrackerTick())
 
     # The end.
 
@@ -354,5 +354,5 @@ class World:
         assert not self.tracker.slots
         assert not self.tracker.runs
         self.check()
-        self.send(ev.Tick())
+        self.send(ev.TrackerTick())
         self.send(ev.LeaveAsked("again"))

@@ -77,7 +77,7 @@ def test_only_those_of_the_directory_are_found(tmp_path: Path, start: Starter) -
 
 
 def test_a_kill(tmp_path: Path, start: Starter) -> None:
-    victim = start(tmp_path, SLEEP, "-m", "mrmesos.tasktracker.worker")
+    victim = start(tmp_path, SLEEP, "-m", "mrmesos.worker")
     injector = Injector(tmp_path, random.Random(1))
     assert injector.inject("kill tasktracker") is None
     fault = injector.inject("kill worker")

@@ -10,7 +10,6 @@ import pytest
 from msgspec import inspect
 
 from mrmesos.api.formats import ParquetInput
-from mrmesos.tasktracker.messages import FromWorker, ToWorker
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import (
     ApiError,
@@ -22,6 +21,7 @@ from mrmesos.wire.job import (
 )
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 from mrmesos.wire.task import AttemptProgress, AttemptReport, SlotData
+from mrmesos.worker.channel import FromWorker, ToWorker
 
 MESSAGES = (
     ApiError,

@@ -1,0 +1,39 @@
+"""A client that shows what the JobTracker asks for: the token, and whom it trusts."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+from mrmesos.access.tls import client_context
+from mrmesos.access.tokens import TokenError, client_token
+from mrmesos.client.api_client import JobTrackerClient
+from mrmesos.client.diagnosis import CA_VARIABLE
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.conf import Conf, ConfError
+
+
+def open_client(
+    url: str, conf: Conf, *, retry_seconds: float, return_seconds: float = 0.0
+) -> JobTrackerClient:
+    """A client of a running JobTracker; `conf` and the environment say where its token is.
+
+    Raises UsageProblem where the URL, the token's file or that of the authorities is wrong.
+    """
+    try:
+        return JobTrackerClient(
+            url,
+            token=client_token(conf, os.environ),
+            tls=trusted(conf) if url.startswith(("https:", "zk:")) else None,
+            retry_seconds=retry_seconds,
+            return_seconds=return_seconds,
+        )
+    except (TokenError, ConfError) as problem:
+        raise UsageProblem(str(problem)) from None
+    except ValueError as problem:
+        raise UsageProblem(f"--jobtracker: {problem}") from None
+
+
+def trusted(conf: Conf) -> ssl.SSLContext:
+    """Whom `tls.ca.file` or MRMESOS_TLS_CA_FILE vouches for. Raises ConfError."""
+    return client_context(conf, os.environ.get(CA_VARIABLE, ""))

@@ -1,0 +1,268 @@
+"""A synchronous client of the JobTracker's HTTP API, with retries and deadlines.
+
+It is built on http.client: a command that only asks a question should not wait for the import of
+an asynchronous HTTP library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import secrets
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import tenacity
+
+from mrmesos.client.diagnosis import diagnosed
+from mrmesos.client.terminal.errors import not_unicode
+from mrmesos.election.place import SCHEME, Place
+from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = 10.0
+_CUT_OFF = (BrokenPipeError, ConnectionResetError)
+RETURN_SECONDS = 300.0
+"""How long those who follow a job wait for a JobTracker that went away and may be coming back."""
+
+
+class ApiProblem(Exception):
+    """The JobTracker refused; `status` is the HTTP status, the message what it said."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Unreachable(Exception):
+    """No answer from the JobTracker, however often it was tried."""
+
+
+class _TryAgain(Exception):
+    """The try failed in a way that another may not."""
+
+
+class JobTrackerClient:
+    """Speaks to the JobTracker at `url` (`http://host:port`, https, or `zk://…` for the elected).
+
+    For one thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
+        return_seconds: float = 0.0,
+    ) -> None:
+        """`token` is what the JobTracker asks of clients; `tls` is for https, by default with the
+        system's authorities. `timeout` is for one try; tries go on for `retry_seconds`, or for
+        `return_seconds` where that is more and the JobTracker has answered before.
+
+        Raises ValueError for what is not such a URL.
+        """
+        self._election = Place.parse(url) if url.startswith(SCHEME) else None
+        self.url = _base(url) if self._election is None else self._election.url
+        self._token = {"Authorization": f"Bearer {token}"} if token else {}
+        self._tls = tls
+        self._timeout, self._retry_seconds = timeout, retry_seconds
+        self._return_seconds = max(retry_seconds, return_seconds)
+        self._answered = False
+        self._connection: http.client.HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Drop the connection; the next call makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def upload(self, code: bytes) -> str:
+        """Store a pickled job; its SHA-256."""
+        sha256 = hashlib.sha256(code).hexdigest()
+        self._call("PUT", f"/api/v1/code/{sha256}", code, seconds=60.0)
+        return sha256
+
+    def upload_file(self, sha256: str, path: Path) -> None:
+        """Store a file of a job under its SHA-256, unless it is there already."""
+        try:
+            self._call("HEAD", f"/api/v1/code/{sha256}")
+        except ApiProblem as problem:
+            if problem.status != 404:
+                raise
+            self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0)
+
+    def submit(self, spec: JobSpec) -> str:
+        """Run a job whose code is uploaded; its id. Trying twice runs it once.
+
+        Raises UsageProblem where a text of the job is not Unicode.
+        """
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        try:
+            wire = msgspec.json.encode(spec)
+        except UnicodeEncodeError as problem:
+            raise not_unicode(problem.object) from None
+        body = self._call("POST", "/api/v1/jobs", wire, headers=headers)
+        return _decode(body, SubmitAnswer).job_id
+
+    def status(self, job_id: str, wait: float = 0.0) -> JobStatus:
+        """A job's status: when it has ended, or after `wait` seconds."""
+        path = f"/api/v1/jobs/{quote(job_id, safe='')}?{urlencode({'wait': wait})}"
+        return _decode(self._call("GET", path, seconds=self._timeout + wait), JobStatus)
+
+    def statuses(self) -> list[JobStatus]:
+        """All jobs that the JobTracker remembers."""
+        return _decode(self._call("GET", "/api/v1/jobs"), list[JobStatus])
+
+    def report(self, job_id: str) -> JobReport:
+        """A job's status and its attempts."""
+        return _decode(
+            self._call("GET", f"/api/v1/jobs/{quote(job_id, safe='')}/report"), JobReport
+        )
+
+    def kill(self, job_id: str, by: str) -> None:
+        """Ask for a job's end; it comes soon after."""
+        query = urlencode({"by": by})
+        self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
+
+    def logs(self, attempt_id: str, stream: str) -> str:
+        """What an attempt printed (its end, where that is much)."""
+        path = f"/api/v1/attempts/{quote(attempt_id, safe='')}/logs?{urlencode({'stream': stream})}"
+        return self._call("GET", path, seconds=20.0).decode("utf-8", "replace")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Path | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> bytes:
+        """Send bytes, or a file's, and return what came back.
+
+        Raises ApiProblem for an answer that is not 2xx, Unreachable where none came.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
+            stop=tenacity.stop_after_delay(
+                self._return_seconds if self._answered else self._retry_seconds
+            ),
+            reraise=True,
+        )
+        attempt: Callable[[], bytes] = lambda: self._try(  # noqa: E731
+            method, path, body, headers or {}, seconds or self._timeout
+        )
+        try:
+            return retrying(attempt)
+        except _TryAgain as problem:
+            cause = problem.__cause__
+            if isinstance(cause, ApiProblem):
+                raise cause from None
+            raise Unreachable(f"no answer from the JobTracker at {self.url}: {problem}") from None
+
+    def _try(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Path | None,
+        headers: dict[str, str],
+        seconds: float,
+    ) -> bytes:
+        answered = False
+        try:
+            connection = self._connected(seconds)
+            with _opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
+                # It may refuse before all is sent; what it says then is the better message.
+                connection.request(method, path, content, headers | length | self._token)
+            answer = connection.getresponse()
+            said = answer.read()
+            answered = True
+        except (OSError, http.client.HTTPException) as problem:
+            words, passes = diagnosed(problem, self.url)
+            if passes or self._answered or self._election is not None:
+                raise _TryAgain(words) from problem
+            raise Unreachable(f"no JobTracker to talk to at {self.url}: {words}") from problem
+        finally:
+            if not answered:  # also where a signal's exception came between
+                self.close()
+        if 200 <= answer.status < 300:
+            self._answered = True
+            return said
+        refusal = ApiProblem(answer.status, self._message(said, answer.status))
+        if answer.status == 503:
+            raise _TryAgain(str(refusal)) from refusal
+        raise refusal
+
+    def _message(self, content: bytes, status: int) -> str:
+        try:
+            message = msgspec.json.decode(content, type=ApiError).error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            text = " ".join(content[:200].decode("utf-8", "replace").split())
+            said = f"HTTP {status}: {text}" if text else f"HTTP {status}"
+            return f"what answers at {self.url} is no JobTracker, as far as it says: {said}"
+        return f"{self.url}: {message}" if status in (401, 403) else message
+
+    def _connected(self, seconds: float) -> http.client.HTTPConnection:
+        if self._connection is None:
+            self._connection = self._connect(self.url if self._election is None else self._find())
+        self._connection.timeout = seconds
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
+        return self._connection
+
+    def _connect(self, url: str) -> http.client.HTTPConnection:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(host, parts.port or 80)
+        self._tls = self._tls or ssl.create_default_context()
+        return http.client.HTTPSConnection(host, parts.port or 443, context=self._tls)
+
+    def _find(self) -> str:
+        """Who leads now: asked for each connection, as it may have become another."""
+        from mrmesos.election.finder import NoLeader, find_leader
+
+        assert self._election is not None
+        try:
+            return find_leader(self._election)
+        except NoLeader as problem:
+            raise _TryAgain(str(problem)) from problem
+
+
+def _base(url: str) -> str:
+    given = "://" in url
+    parts = urlsplit(url if given else f"http://{url}")
+    good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+    if not good or not (given or parts.port):
+        raise ValueError(f"{url!r} is not of the form http://host:port")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextlib.contextmanager
+def _opened(body: bytes | Path | None) -> Iterator[tuple[bytes | BinaryIO | None, dict[str, str]]]:
+    """What to send, and for a file, which goes in pieces, the header with its length."""
+    if not isinstance(body, Path):
+        yield body, {}
+        return
+    with body.open("rb") as file:
+        yield file, {"Content-Length": str(body.stat().st_size)}
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise Unreachable(
+            f"what answers there is no JobTracker of this version: {problem}"
+        ) from None

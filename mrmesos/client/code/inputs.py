@@ -1,0 +1,37 @@
+"""`--input URI` and `--input NAME=URI`: which of a job's inputs is where."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mrmesos.api.formats import Source
+from mrmesos.api.job import Job
+from mrmesos.client.terminal.errors import UsageProblem
+
+
+def absolute_uri(uri: str) -> str:
+    """A path becomes a file URI that means the same everywhere on a shared or local filesystem."""
+    return uri if "://" in uri else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)
+
+
+def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
+    """The job's inputs with their URIs. Raises UsageProblem.
+
+    Names belong to jobs that have several inputs: elsewhere `year=2026/*` is a path.
+    """
+    if not job.inputs:
+        return (Source("", tuple(map(absolute_uri, inputs)), job.input_format),)
+    found: dict[str, list[str]] = {name: [] for name in job.inputs}
+    names = ", ".join(found)
+    for given in inputs:
+        name, equals, uri = given.partition("=")
+        if not equals or name not in found or not uri:
+            raise UsageProblem(
+                f"--input {given}: {job.__name__} has the inputs {names}; "
+                f"write --input {next(iter(found))}=URI"
+            )
+        found[name].append(absolute_uri(uri))
+    if missing := [name for name, uris in found.items() if not uris]:
+        raise UsageProblem(f"{job.__name__} needs --input {missing[0]}=URI as well")
+    return tuple(Source(name, tuple(uris), job.inputs[name].format) for name, uris in found.items())

@@ -1,0 +1,143 @@
+"""What travels with a job beside its pickle: `--files`, `--archives`, `--py-files`, modules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.io.fs.scratch import Scratch
+from mrmesos.wire.job import FileKind, JobFile
+
+_PYTHON_SUFFIXES = (".py", ".zip", ".whl", ".egg")
+
+
+class JobFiles:
+    """The files of one job, and a directory where they lie here as they will on agents."""
+
+    def __init__(self) -> None:
+        self._scratch = Scratch("mrmesos-files-")
+        self._root = Path(self._scratch.name)
+        self._paths: dict[JobFile, Path] = {}
+
+    def close(self) -> None:
+        """Remove the directory."""
+        self._scratch.cleanup()
+
+    @property
+    def files(self) -> tuple[JobFile, ...]:
+        """What the JobTracker is told of them."""
+        return tuple(self._paths)
+
+    def items(self) -> Iterable[tuple[JobFile, Path]]:
+        """Each with where its bytes are."""
+        return self._paths.items()
+
+    def add(self, kind: FileKind, given: Iterable[str]) -> None:
+        """Take files in as the command line names them: `path`, `URI` or `path#name`, and several
+        with commas between (as Hadoop has it). Raises UsageProblem.
+        """
+        for texts in given:
+            for text in [texts] if Path(texts).exists() else texts.split(","):
+                self._add_one(kind, text)
+
+    def _add_one(self, kind: FileKind, text: str) -> None:
+        option = _OPTIONS[kind]
+        where, alias = text, ""
+        if "#" in text and not Path(text).exists():
+            where, _, alias = text.rpartition("#")
+        name = alias or where.rstrip("/").rpartition("/")[2]
+        if name in ("", ".", "..") or "/" in name:
+            raise UsageProblem(f"{option} {text}: {name!r} is no name for a file")
+        if kind is FileKind.PYTHON and (alias or not name.endswith(_PYTHON_SUFFIXES)):
+            raise UsageProblem(
+                f"{option} {text}: expected {', '.join(_PYTHON_SUFFIXES)} (no #name)"
+            )
+        self._take(name, kind, self._fetched(option, where), f"{option} {text}")
+
+    def _fetched(self, option: str, where: str) -> Path:
+        """The path of a file; of one that a URI names, that of a copy."""
+        if "://" not in where:
+            path = Path(where).absolute()
+            if not path.is_file():
+                what = "a directory; pack it first" if path.is_dir() else "no such file"
+                raise UsageProblem(f"{option} {where}: {what}")
+            return path
+        from mrmesos.io.fs.filesystem import InputError, open_filesystem
+        from mrmesos.io.fs.filesystem import reason as words
+
+        copy = self._root / f"fetched-{len(self._paths)}"
+        try:
+            fs, path_there = open_filesystem(where)
+            fs.get_file(path_there, str(copy))
+        except InputError as problem:
+            raise UsageProblem(f"{option} {problem}") from problem
+        except Exception as problem:  # remote drivers raise what they like
+            raise UsageProblem(f"{option} {where}: {words(problem)}") from problem
+        return copy
+
+    def _take(self, name: str, kind: FileKind, path: Path, words: str) -> None:
+        from mrmesos.task.files.archives import BadArchive, unpacked_bytes
+        from mrmesos.task.files.file_cache import is_unpacked
+
+        with path.open("rb") as opened:
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        file = JobFile(name=name, sha256=sha256, size=path.stat().st_size, kind=kind)
+        if any(
+            each.name == name and (each.kind is FileKind.PYTHON) == (kind is FileKind.PYTHON)
+            for each in self._paths
+        ):
+            raise UsageProblem(f"{words}: there is another file {name}; give it a name with #name")
+        if is_unpacked(file):
+            try:
+                unpacked_bytes(path)
+            except BadArchive as problem:
+                raise UsageProblem(f"{words}: {problem}") from problem
+        self._paths[file] = path
+
+    def add_modules(self, name: str, zipped: bytes) -> None:
+        """Take in what lies beside the script; it comes before all others on `sys.path`."""
+        if not zipped:
+            return
+        path = self._root / name
+        path.write_bytes(zipped)
+        others, self._paths = self._paths, {}
+        self._take(name, FileKind.PYTHON, path, name)
+        self._paths |= others
+
+    def import_here(self) -> None:
+        """Let this process import from `--py-files`, as workers will."""
+        from mrmesos.task.files.job_files import import_from
+
+        self._place((FileKind.PYTHON,))
+        import_from(self._root, self.files)
+
+    def cached(self) -> Mapping[str, Path]:
+        """What `context.cached` gives in this process."""
+        from mrmesos.task.files.job_files import cached
+
+        self._place((FileKind.FILE, FileKind.ARCHIVE))
+        return cached(self._root, self.files)
+
+    def _place(self, kinds: Iterable[FileKind]) -> None:
+        from mrmesos.task.files.archives import unpack
+        from mrmesos.task.files.file_cache import is_unpacked
+        from mrmesos.task.files.job_files import link
+
+        wanted = set(kinds)
+        for file, path in self._paths.items():
+            if file.kind not in wanted:
+                continue
+            target = path
+            if is_unpacked(file):
+                target = self._root / "unpacked" / file.kind / file.name
+                unpack(path, target)
+            link(self._root, file, target)
+
+
+_OPTIONS = {
+    FileKind.FILE: "--files",
+    FileKind.ARCHIVE: "--archives",
+    FileKind.PYTHON: "--py-files",
+}

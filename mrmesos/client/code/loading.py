@@ -1,0 +1,253 @@
+"""From the name of a script to a checked, pickled job. What is wrong is a one-line UsageProblem."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from mrmesos import conf as settings
+from mrmesos.api.formats import Source
+from mrmesos.api.job import Job, JobError, check_job, class_settings
+from mrmesos.api.tasks import TotalOrder
+from mrmesos.client.code.inputs import sources_of
+from mrmesos.client.terminal.errors import UsageProblem, one_line
+from mrmesos.conf import Conf, ConfError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A script, and the class in it that was asked for (empty: the only one)."""
+
+    script: Path
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJob:
+    """A job that has been checked, its settings (the class's, then `-D`'s) and its pickle.
+
+    `modules` is a zip file of the modules that it needs of those beside its script; empty: none.
+    """
+
+    name: str
+    job: Job
+    conf: Conf
+    num_reducers: int
+    code: bytes
+    sources: tuple[Source, ...] = ()
+    modules: bytes = b""
+
+
+def parse_target(text: str, class_name: str | None = None) -> Target:
+    """Take `job.py` or `job.py:Name` apart and see that the script is there."""
+    path, colon, name = text.rpartition(":")
+    if not colon or not name.isidentifier() or Path(text).exists():
+        path, name = text, ""
+    if name and class_name and name != class_name:
+        raise UsageProblem(f"{text} and --class {class_name} name different classes")
+    script = Path(path)
+    if script.is_dir():
+        raise UsageProblem(f"{path} is a directory; name the Python file of the job")
+    if not script.is_file():
+        raise UsageProblem(f"{path}: no such script")
+    return Target(script.resolve(), class_name or name)
+
+
+def load(
+    target: Target,
+    overrides: Conf,
+    job_args: Sequence[str],
+    inputs: Sequence[str] = (),
+    *,
+    cached: Callable[[], Mapping[str, Path]] = dict,
+) -> LoadedJob:
+    """Import the script, find and check its job, and pickle it. Raises UsageProblem.
+
+    With TotalOrder, cut points are found in samples of `inputs` first; `cached` then gives the
+    files that the mapper may ask for.
+    """
+    from mrmesos.client.code.modules import imported_otherwise, needed_beside, zipped
+    from mrmesos.client.code.pickling import pickle_job
+
+    module = _import_script(target.script)
+    cls = _find_class(module, target)
+    try:
+        check_job(cls)
+    except JobError as problem:
+        raise UsageProblem(f"{target.script.name}: {problem}") from None
+    conf = Conf(class_settings(cls)).merged(overrides)
+    num_reducers = _num_reducers(cls, conf)
+    _check_outputs(cls, conf)
+    args = _parse_arguments(cls, target.script.name, job_args)
+    try:
+        job = cls(args)
+    except Exception as problem:
+        raise UsageProblem(_in_script(target.script, problem)) from problem
+    sources = sources_of(cls, inputs) if inputs else ()
+    _check_formats(target.script, cls, sources)
+    if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
+        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources, cached())
+    beside = needed_beside(target.script)
+    others = imported_otherwise(module, target.script.parent, beside)
+    code = pickle_job(job, [module, *others])
+    name = conf.get_as(settings.JOB_NAME) or cls.__name__
+    return LoadedJob(name, job, conf, num_reducers, code, sources, zipped(beside))
+
+
+def _check_outputs(cls: type[Job], conf: Conf) -> None:
+    most = conf.get_as(settings.JOB_OUTPUTS_MAX)
+    if len(cls.outputs) > most:
+        raise UsageProblem(
+            f"{cls.__name__}.outputs names {len(cls.outputs)} outputs, over {most}: raise "
+            f"-D {settings.JOB_OUTPUTS_MAX.name} (each takes some MiB of a task's memory), or "
+            "write what tells them apart into the key"
+        )
+
+
+def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> None:
+    from mrmesos.io.fs.filesystem import InputError, OutputError
+    from mrmesos.io.input.formats.planning import check_input, check_output
+
+    try:
+        for source in sources:
+            check_input(source.format)
+        for fmt in (cls.output_format, *cls.outputs.values()):
+            check_output(fmt)
+    except (InputError, OutputError) as problem:
+        raise UsageProblem(f"{script.name}: {cls.__name__}: {problem}") from None
+
+
+def _find_cut_points(
+    script: Path,
+    job: Job,
+    conf: Conf,
+    num_reducers: int,
+    sources: Sequence[Source],
+    cached: Mapping[str, Path],
+) -> Any:
+    from mrmesos.io.columns.schema import RecordTypeError
+    from mrmesos.io.fs.filesystem import InputError
+    from mrmesos.task.drivers.user_code import TaskError
+    from mrmesos.task.sampling import find_cut_points
+
+    try:
+        return find_cut_points(job, sources, conf, num_reducers, cached)
+    except (InputError, JobError, RecordTypeError) as problem:
+        raise UsageProblem(str(problem)) from problem
+    except TaskError as problem:
+        met, error = problem.__cause__, problem.error
+        if met is not None and not isinstance(met, Exception | SystemExit):  # a signal
+            raise met from None
+        lines = [
+            f"{script.name}: sampling keys for {job.partitioner.__name__}: {error.message}",
+            *(
+                f"  {name}: {text}"
+                for name, text in (("where", error.where), ("record", error.record))
+                if text
+            ),
+            error.detail,
+        ]
+        raise UsageProblem("\n".join(lines).rstrip()) from problem
+
+
+def _import_script(script: Path) -> ModuleType:
+    """Run the script as a module, with its directory first on sys.path, as Python itself does."""
+    name = script.stem
+    if not name.isidentifier() or name in sys.modules or name in sys.stdlib_module_names:
+        name = "mrmesos_job"
+    if str(script.parent) not in sys.path:
+        sys.path.insert(0, str(script.parent))
+    spec = importlib.util.spec_from_file_location(name, script)
+    if spec is None or spec.loader is None:
+        raise UsageProblem(f"{script.name}: not a Python file (its name must end in .py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as the import system does; pickling looks it up
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as problem:
+        raise UsageProblem(
+            f"{script.name}: calls sys.exit({problem.code!r}) when imported; "
+            'keep that under `if __name__ == "__main__":`'
+        ) from problem
+    except Exception as problem:
+        raise UsageProblem(_in_script(script, problem)) from problem
+    return module
+
+
+def _in_script(script: Path, problem: Exception) -> str:
+    """`job.py, line 3: NameError: ...`, with the innermost line of the script itself."""
+    if isinstance(problem, SyntaxError) and problem.filename:
+        where = f"{Path(problem.filename).name}, line {problem.lineno}"
+        return f"{where}: {type(problem).__name__}: {problem.msg}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if Path(frame.filename) == script
+    ]
+    where = f"{script.name}, line {lines[-1]}" if lines else script.name
+    return f"{where}: {one_line(problem)}"
+
+
+def _find_class(module: ModuleType, target: Target) -> type[Job]:
+    found = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Job) and value is not Job
+    }
+    script = target.script.name
+    if target.class_name:
+        wanted = getattr(module, target.class_name, None)
+        if wanted is None:
+            known = f" (it has {', '.join(sorted(found))})" if found else ""
+            raise UsageProblem(f"{script} has no class {target.class_name}{known}")
+        if not (inspect.isclass(wanted) and issubclass(wanted, Job)):
+            raise UsageProblem(f"{target.class_name} in {script} is not a subclass of Job")
+        return wanted
+    own = {name: cls for name, cls in found.items() if cls.__module__ == module.__name__}
+    candidates = own or found
+    if not candidates:
+        raise UsageProblem(f"{script} defines no subclass of mrmesos.api.Job")
+    if len(set(candidates.values())) > 1:
+        names = sorted(candidates)
+        raise UsageProblem(
+            f"{script} defines several jobs: {', '.join(names)}; "
+            f"name one: --class {names[0]} or {script}:{names[0]}"
+        )
+    return next(iter(candidates.values()))
+
+
+def _num_reducers(cls: type[Job], conf: Conf) -> int:
+    """A job without a reducer is map-only, as is one that asks for 0 reduces."""
+    try:
+        conf.check()
+        asked = conf.get_as(settings.JOB_REDUCES)
+    except ConfError as problem:
+        raise UsageProblem(str(problem)) from None
+    if cls.reducer is not None:
+        return asked
+    if settings.JOB_REDUCES.name in conf and asked > 0:
+        raise UsageProblem(
+            f"{cls.__name__} has no reducer, so {settings.JOB_REDUCES.name}={asked} has no "
+            "meaning; `reducer = Reducer` sorts and writes what the maps yield"
+        )
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageProblem(f"{self.prog}: {message} (the job's own arguments: -- --help)")
+
+
+def _parse_arguments(cls: type[Job], script: str, job_args: Sequence[str]) -> argparse.Namespace:
+    parser: Any = _Parser(prog=script, description=inspect.getdoc(cls))
+    cls.add_arguments(parser)
+    parsed: argparse.Namespace = parser.parse_args(list(job_args))
+    return parsed

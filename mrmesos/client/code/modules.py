@@ -1,0 +1,159 @@
+"""Modules that lie beside a job's script: which of them it needs, and a zip file of these.
+
+What is needed is read from the sources: every `import` in the script, in functions too, and in what
+it imports, as far as that lies in the script's directory. The whole directory is not taken, as
+scripts lie in home directories and repositories. A package is taken whole, with its data files.
+What was imported from there by other ways by the time the script has run (`importlib`) is added.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from mrmesos.client.terminal.errors import UsageProblem
+
+MAX_MODULES_BYTES = 64 << 20
+
+_NOT_OURS = frozenset({"mrmesos", "__main__", "__mp_main__", *sys.stdlib_module_names})
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+
+def needed_beside(script: Path) -> dict[str, Path]:
+    """By top-level name, the modules (files) and packages (directories) beside it that it needs."""
+    directory = script.parent
+    if _INSTALLED & set(directory.parts):
+        return {}
+    found: dict[str, Path] = {}
+    unread = [script]
+    while unread:
+        for name in sorted(_imported(unread.pop())):
+            place = None if name in found else _place(name, directory)
+            if place is not None:
+                found[name] = place
+                unread += _sources(place)
+    for name in {name.partition(".")[0] for name in list(sys.modules)} - found.keys():
+        origin = origin_of(sys.modules.get(name))
+        place = _place(name, directory)
+        if place not in (None, script) and origin in (place, place / "__init__.py"):
+            found[name] = place
+    return found
+
+
+def zipped(modules: dict[str, Path]) -> bytes:
+    """A zip file of them, the same bytes for the same contents; none of none.
+
+    Raises UsageProblem where they are too large.
+    """
+    if not modules:
+        return b""
+    files = [file for place in modules.values() for file in _files(place)]
+    total = sum(file.stat().st_size for _, file in files)
+    if total > MAX_MODULES_BYTES:
+        largest = max(files, key=lambda each: each[1].stat().st_size)[1]
+        raise UsageProblem(
+            f"the modules beside the script ({', '.join(sorted(modules))}) have {total >> 20} MiB, "
+            f"over {MAX_MODULES_BYTES >> 20} MiB; send what is no code with --files (the largest "
+            f"is {largest})"
+        )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, file in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def imported_otherwise(
+    script: ModuleType, directory: Path, taken: dict[str, Path]
+) -> list[ModuleType]:
+    """Imported modules below `directory` that are neither installed nor in what is taken.
+
+    They were found through another entry of `sys.path`, such as a directory within it.
+    """
+    installed = {
+        Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")
+    }
+    found = []
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        if module is script or getattr(module, "__name__", None) != name:
+            continue
+        if top in taken or top in ("mrmesos", "__main__", "__mp_main__"):
+            continue
+        origin = origin_of(module)
+        if origin is None or directory not in origin.parents or _INSTALLED & set(origin.parts):
+            continue
+        if any(place in origin.parents for place in installed if place != directory):
+            continue
+        found.append(module)
+    return found
+
+
+def origin_of(module: object) -> Path | None:
+    """The file or directory a module came from; None for those that came from none."""
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        return Path(file).resolve()
+    for place in getattr(module, "__path__", None) or ():
+        return Path(str(place)).resolve()
+    return None
+
+
+def _imported(source: Path) -> set[str]:
+    """Top-level names that a source imports, wherever it does; none of what is no Python."""
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError):  # importing it would fail: then nothing needs it
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def _place(name: str, directory: Path) -> Path | None:
+    """Where Python finds the module if it looks in `directory`; None where others come first."""
+    if name in _NOT_OURS:
+        return None
+    spec = PathFinder.find_spec(name, [str(directory)])
+    if spec is None:
+        return None
+    if spec.origin is not None and spec.has_location:
+        origin = Path(spec.origin)
+        return origin.parent if spec.submodule_search_locations is not None else origin
+    # A directory without __init__.py, which counts only where nothing else has the name.
+    return directory / name if _is_namespace(PathFinder.find_spec(name)) else None
+
+
+def _is_namespace(spec: ModuleSpec | None) -> bool:
+    return spec is None or not spec.has_location
+
+
+def _sources(place: Path) -> Iterator[Path]:
+    return (file for _, file in _files(place) if file.suffix == ".py")
+
+
+def _files(place: Path) -> Iterator[tuple[str, Path]]:
+    """The files of a module or package, with their names in an archive."""
+    if place.is_file():
+        yield place.name, place
+        return
+    for current, directories, names in os.walk(place):
+        directories[:] = [
+            each for each in directories if each != "__pycache__" and not each.startswith(".")
+        ]
+        for name in names:
+            file = Path(current, name)
+            if not name.startswith(".") and file.is_file():
+                yield str(file.relative_to(place.parent)), file

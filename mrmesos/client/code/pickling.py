@@ -1,0 +1,96 @@
+"""Pickling a job: its script by value, as it is known by no name elsewhere; modules by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import CodeType, FunctionType, ModuleType
+
+import cloudpickle
+
+from mrmesos.api.job import Job
+from mrmesos.client.terminal.errors import UsageProblem, one_line
+from mrmesos.io.code.code_pickle import dumps
+
+MAX_CODE_BYTES = 64 << 20
+"""What a TaskTracker takes."""
+
+
+def pickle_job(job: Job, travelling: Sequence[ModuleType]) -> bytes:
+    """The bytes that workers unpickle, with all that is used of `travelling`, the script's module
+    and others that workers cannot import. Raises UsageProblem, naming what does not pickle.
+    """
+    for one in travelling:
+        cloudpickle.register_pickle_by_value(one)
+    try:
+        code = dumps(job)
+    except Exception as problem:
+        name = type(job).__name__
+        culprit = _culprit(job)
+        raise UsageProblem(
+            f"{name} cannot be pickled, so it cannot travel to agents: {one_line(problem)}"
+            + (f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else "")
+        ) from problem
+    finally:
+        for one in travelling:
+            cloudpickle.unregister_pickle_by_value(one)
+    if len(code) > MAX_CODE_BYTES:
+        raise UsageProblem(
+            f"{type(job).__name__} has {len(code) >> 20} MiB when pickled, over "
+            f"{MAX_CODE_BYTES >> 20} MiB; read large data in setup() instead"
+        )
+    return code
+
+
+def _culprit(job: Job) -> str:
+    """The first class, attribute or global of the job that does not pickle by itself, in words."""
+    for name, value in vars(job).items():
+        if not _pickles(value):
+            return f"self.{name}"
+    for role in ("mapper", "combiner", "reducer", "partitioner"):
+        part = getattr(job, role)
+        if part is None or _pickles(part):
+            continue
+        if not isinstance(part, type):
+            return role
+        return _culprit_of_class(part)
+    return _culprit_of_class(type(job))
+
+
+def _culprit_of_class(part: type) -> str:
+    for name, value in vars(part).items():
+        if isinstance(value, FunctionType):
+            for variable, held in _variables(value):
+                if not _pickles(held):
+                    return f"`{variable}`, used by {part.__name__}.{name}"
+        elif not name.startswith("__") and not _pickles(value):
+            return f"{part.__name__}.{name}"
+    return part.__name__
+
+
+def _variables(function: FunctionType) -> list[tuple[str, object]]:
+    """Globals and closed-over variables that a function uses, nested functions included."""
+    names: set[str] = set()
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        names.update(code.co_names)
+        codes.extend(const for const in code.co_consts if isinstance(const, CodeType))
+    variables = [
+        (name, function.__globals__[name]) for name in sorted(names) if name in function.__globals__
+    ]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            variables.append((name, cell.cell_contents))
+        except ValueError:  # not assigned yet: nothing to pickle
+            continue
+    return variables
+
+
+def _pickles(value: object) -> bool:
+    if isinstance(value, ModuleType):
+        return True
+    try:
+        cloudpickle.dumps(value)
+    except Exception:  # noqa: BLE001 (whatever it raises, the answer is no)
+        return False
+    return True

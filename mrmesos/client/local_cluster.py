@@ -1,0 +1,176 @@
+"""A minimesos of our own, as a process beside us, for jobs that name no cluster."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mrmesos
+from mrmesos import conf as settings
+from mrmesos.client.machine import AgentSize, machine_size
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.conf import Conf, Setting
+
+START_SECONDS = 20.0
+STOP_SECONDS = 15.0
+"""Time for executors to be shut down with Mesos' grace before everything is killed."""
+MAX_ERROR_BYTES = 4096
+PRINCIPAL = "mrmesos"
+
+
+def local_size(agents: int) -> AgentSize:
+    """An agent's part of this machine. It has at least one CPU, or no attempt would fit."""
+    return machine_size(agents, Path(tempfile.gettempdir()), least_cpus=1.0)
+
+
+def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> None:
+    """Raise UsageProblem where an attempt of the job would wait for ever."""
+    kinds: list[tuple[str, Setting[float], Setting[int]]] = [
+        ("map", settings.MAP_CPUS, settings.MAP_MEMORY_MB)
+    ]
+    if num_reducers:
+        kinds.append(("reduce", settings.REDUCE_CPUS, settings.REDUCE_MEMORY_MB))
+    for further in (settings.MAP_RESOURCES, settings.REDUCE_RESOURCES):
+        if conf.get_as(further):
+            raise UsageProblem(
+                f"{further.name}={conf.get_as(further)}: agents here have only CPUs, memory and "
+                "disk; start `mrmesos minimesos --resources ...` and name it with --master"
+            )
+    tracker_mb = conf.get_as(settings.TASKTRACKER_MEMORY_MB)
+    fewer = f", or take fewer --local-agents than {agents}" if agents > 1 else ""
+    for kind, cpus_setting, memory_setting in kinds:
+        memory, cpus = conf.get_as(memory_setting), conf.get_as(cpus_setting)
+        if memory + tracker_mb > size.mem:
+            raise UsageProblem(
+                f"a {kind} attempt needs {memory} MiB beside the TaskTracker's {tracker_mb}, but "
+                f"an agent here has {size.mem}; lower {memory_setting.name} with -D{fewer}"
+            )
+        if cpus > size.cpus:
+            raise UsageProblem(
+                f"a {kind} attempt needs {cpus:g} CPUs, but an agent here has {size.cpus:g}; "
+                f"lower {cpus_setting.name} with -D{fewer}"
+            )
+
+
+class LocalCluster:
+    """`mrmesos minimesos` as a subprocess, in a process group of its own.
+
+    It ends when its standard input does, and so when this process dies, however that happens. It
+    takes calls of those only who know `secret` (of PRINCIPAL): this process.
+    """
+
+    def __init__(self, size: AgentSize, agents: int) -> None:
+        """Start it; `wait_ready()` tells when it serves."""
+        self._started = time.monotonic()
+        self.secret = secrets.token_urlsafe(32)
+        announce, announced = os.pipe()
+        credentials = _readable(f"{PRINCIPAL} {self.secret}\n")
+        self._announce: int | None = announce
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        command = [
+            *(sys.executable, "-m", "mrmesos", "minimesos", "--port", "0"),
+            *("--agents", str(agents), "--resources", size.as_text()),
+            *("--announce", f"fd:{announced}", "--exit-with-stdin"),
+            *("--credentials", f"fd:{credentials}"),  # no argument and no variable tells it
+        ]
+        if agents > 1:  # the number as in Mesos' ids of agents, …-S0: reports tell them apart
+            command += ["--hostname", f"{os.uname().nodename}-{{n}}"]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=self._errors,
+                stderr=self._errors,
+                pass_fds=(announced, credentials),
+                env=_environment(),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(announce)
+            self._errors.close()
+            raise
+        finally:
+            os.close(announced)
+            os.close(credentials)
+
+    def wait_ready(self) -> str:
+        """The master's URL, once it serves. Raises UsageProblem where it does not start."""
+        assert self._announce is not None
+        text = b""
+        while not text.endswith(b"\n"):
+            left = self._started + START_SECONDS - time.monotonic()
+            readable, _, _ = select.select([self._announce], [], [], max(0.0, left))
+            part = os.read(self._announce, 4096) if readable else b""
+            if not part:
+                raise UsageProblem(f"minimesos did not start: {self._last_words()}")
+            text += part
+        return text.decode("utf-8").strip()
+
+    def poll(self) -> int | None:
+        """Its exit status if it has ended."""
+        return self._process.poll()
+
+    def stop(self, wait_for: Callable[[Callable[[float], bool], float], bool]) -> bool:
+        """Shut it down; whether it went by itself.
+
+        `wait_for(condition, seconds)` waits as long as the caller has patience; then it is killed,
+        and executors with it, whose agents are no more.
+        """
+        process = self._process
+        gone = process.poll() is not None
+        if not gone:
+            process.send_signal(signal.SIGTERM)
+            gone = wait_for(self._ended_within, STOP_SECONDS)
+        if not gone:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        self._errors.close()
+        if self._announce is not None:
+            os.close(self._announce)
+            self._announce = None
+        return gone
+
+    def _ended_within(self, seconds: float) -> bool:
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _last_words(self) -> str:
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - MAX_ERROR_BYTES))
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else f"nothing heard in {START_SECONDS:g} s"
+
+
+def _readable(text: str) -> int:
+    """A descriptor from which a child reads a few bytes, and then the end."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with mrmesos importable where it runs from a source tree."""
+    from mrmesos.jobtracker.mesos.task_info import source_tree
+
+    environment = dict(os.environ)
+    package = Path(mrmesos.__file__).resolve().parent
+    tree = source_tree(Path(sysconfig.get_path("purelib")), package)
+    if tree is not None:
+        before = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{tree}{os.pathsep}{before}" if before else tree
+    return environment

@@ -1,0 +1,366 @@
+"""One run of `mrmesos submit`: what it starts, watches, tells, and takes down again."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mrmesos.client.access import open_client, trusted
+from mrmesos.client.api_client import (
+    RETRY_SECONDS,
+    RETURN_SECONDS,
+    ApiProblem,
+    JobTrackerClient,
+    Unreachable,
+)
+from mrmesos.client.code.job_files import JobFiles
+from mrmesos.client.code.loading import LoadedJob, Target, load
+from mrmesos.client.terminal.errors import UsageProblem, reason
+from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
+from mrmesos.conf import OUTPUT_OVERWRITE, SETTINGS, Conf
+from mrmesos.jobtracker.mesos.user import current_user
+from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, running_python
+
+if TYPE_CHECKING:
+    from mrmesos.client.local_cluster import LocalCluster
+    from mrmesos.jobtracker.mesos.link import MakeDriver
+    from mrmesos.jobtracker.service import JobTrackerService
+
+POLL_SECONDS = 0.5
+KILL_SECONDS = 30.0
+"""How long a killed job may take to clean up."""
+STOP_SECONDS = 10.0
+MAX_LOG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, taken apart."""
+
+    target: Target
+    inputs: tuple[str, ...]
+    output: str
+    overrides: Conf
+    master: str
+    jobtracker: str
+    detach: bool
+    local_agents: int
+    report: Path | None
+    verbose: bool
+    job_args: tuple[str, ...]
+    preview: int = 0
+    files: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+    py_files: tuple[str, ...] = ()
+
+
+class Submission:
+    """One run of the command: what it has started, and how that is taken down again."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._interrupts = Interrupts()
+        self._cluster: LocalCluster | None = None
+        self._service: JobTrackerService | None = None
+        self._client: JobTrackerClient | None = None
+        self._files: JobFiles | None = None
+        self._job_id = ""
+
+    def run(self) -> int:
+        """The exit code."""
+        with self._interrupts:
+            try:
+                try:
+                    return self._run()
+                finally:
+                    # From here on no signal raises; should one come just before, it is caught
+                    # below like any other.
+                    self._interrupts.begin_cleanup()
+            except Interrupted as signal:
+                if self._job_id:
+                    click.echo(f"{signal}: killing {self._job_id}", err=True)
+                    self._kill()
+                return 1
+            except (Unreachable, ApiProblem) as problem:
+                if not self._job_id and not _is_ours(problem):
+                    raise UsageProblem(str(problem)) from problem
+                click.echo(f"error: {problem}", err=True)
+                return 1
+            finally:
+                self._take_down()
+
+    def _run(self) -> int:
+        options = self._options
+        local = not options.master and not options.jobtracker
+        if local:
+            # First of all: it boots while the job is loaded.
+            from mrmesos.client.local_cluster import LocalCluster, local_size
+
+            size = local_size(options.local_agents)
+            self._cluster = LocalCluster(size, options.local_agents)
+        files = self._gather()
+        loaded = load(
+            options.target,
+            options.overrides,
+            options.job_args,
+            options.inputs,
+            cached=files.cached,
+        )
+        files.add_modules(f"{options.target.script.stem}.modules.zip", loaded.modules)
+        check_files(
+            [uri for source in loaded.sources for uri in source.uris],
+            options.output,
+            overwrite=loaded.conf.get_as(OUTPUT_OVERWRITE),
+        )
+        if local:
+            from mrmesos.client.local_cluster import check_fits
+
+            check_fits(size, options.local_agents, loaded.conf, loaded.num_reducers)
+        spec = make_spec(options, loaded, files.files)
+        self._client = self._connect(loaded.conf)
+        self._client.upload(loaded.code)
+        for file, path in files.items():
+            self._client.upload_file(file.sha256, path)
+        submitted = time.monotonic()
+        self._job_id = self._client.submit(spec)
+        if options.detach:
+            click.echo(self._job_id)
+            return 0
+        click.echo(f"{self._job_id} {loaded.name}", err=True)
+        return self._finish(self._watch(submitted))
+
+    def _gather(self) -> JobFiles:
+        """The files that go with the job; from now on, modules among them are importable."""
+        self._files = files = JobFiles()
+        files.add(FileKind.FILE, self._options.files)
+        files.add(FileKind.ARCHIVE, self._options.archives)
+        files.add(FileKind.PYTHON, self._options.py_files)
+        files.import_here()
+        return files
+
+    def _connect(self, conf: Conf) -> JobTrackerClient:
+        """A client of the JobTracker named, or of one of our own."""
+        options = self._options
+        if options.jobtracker:
+            for name in options.overrides:
+                if name in SETTINGS and SETTINGS[name].scope == "jobtracker":
+                    click.echo(f"warning: -D {name} is a setting of the JobTracker", err=True)
+            return open_client(
+                options.jobtracker,
+                options.overrides,
+                retry_seconds=RETRY_SECONDS,
+                return_seconds=RETURN_SECONDS,
+            )
+        from mrmesos.jobtracker.http.server import AddressError
+        from mrmesos.jobtracker.service import JobTrackerService
+
+        if self._cluster is not None:
+            master = self._cluster.wait_ready()
+        else:
+            master = options.master
+            check_master(master)
+        try:
+            self._service = JobTrackerService(conf, master, make_driver=self._make_driver())
+            url, token = self._service.start(), self._service.token
+            tls = trusted(conf) if url.startswith("https:") else None
+            return JobTrackerClient(url, token=token, tls=tls, retry_seconds=1.0)
+        except (AddressError, ValueError, OSError) as problem:
+            raise UsageProblem(str(problem)) from problem
+
+    def _make_driver(self) -> MakeDriver:
+        """With the secret of our own minimesos, if it is that."""
+        from mrmesos.jobtracker.mesos.link import make_mesos_driver
+
+        if self._cluster is None:
+            return make_mesos_driver
+        from mrmesos.client.local_cluster import PRINCIPAL
+
+        return partial(make_mesos_driver, credentials=(PRINCIPAL, self._cluster.secret))
+
+    def _watch(self, submitted: float) -> JobStatus:
+        """Show the job's progress until it has ended."""
+        from mrmesos.client.terminal.progress import open_progress
+
+        assert self._client is not None
+        progress = open_progress()
+        try:
+            while True:
+                status = self._client.status(self._job_id, wait=POLL_SECONDS)
+                progress.update(status, time.monotonic() - submitted)
+                if status.state.ended:
+                    return status
+                if self._cluster is not None and self._cluster.poll() is not None:
+                    raise Unreachable("minimesos has died; the job is lost")
+        finally:
+            progress.close()
+
+    def _finish(self, status: JobStatus) -> int:
+        """Tell the end; the exit code."""
+        from mrmesos.client.terminal.results import format_counters, format_end, format_error
+
+        assert self._client is not None
+        code = 0 if status.state is JobState.SUCCEEDED else 1
+        if not self._write_report():
+            code = 1
+        if status.error is not None and status.state is not JobState.SUCCEEDED:
+            log = self._log_of(status.error.attempt_id)
+            click.echo(format_error(status.error, log), err=True)
+        click.echo(format_end(status))
+        if status.counters:
+            click.echo(format_counters(status.counters))
+        if status.state is JobState.SUCCEEDED and self._options.preview:
+            return self._preview() or code
+        return code
+
+    def _preview(self) -> int:
+        """Show the first records of the output; 1 where it cannot be read from here."""
+        from mrmesos.client.terminal.showing import shown
+        from mrmesos.io.fs.filesystem import InputError
+
+        try:
+            for lines in shown(self._options.output, self._options.preview):
+                click.echo(lines, nl=False)
+        except InputError as problem:
+            click.echo(f"error: --preview: {problem}", err=True)
+            return 1
+        return 0
+
+    def _write_report(self) -> bool:
+        """Write --report, if it was asked for; whether that went well."""
+        from mrmesos.client.terminal.results import write_report
+
+        assert self._client is not None
+        if self._options.report is None:
+            return True
+        try:
+            write_report(self._client.report(self._job_id), self._options.report)
+        except (OSError, ApiProblem, Unreachable) as problem:
+            click.echo(f"error: --report {self._options.report}: {problem}", err=True)
+            return False
+        return True
+
+    def _log_of(self, attempt_id: str) -> str:
+        """Where to read what a failed attempt printed: saved, where it would go with us."""
+        assert self._client is not None
+        if not attempt_id:
+            return ""
+        if self._service is None:
+            return f"mrmesos job logs {attempt_id} --jobtracker {self._client.url}"
+        try:
+            texts = {
+                stream: self._client.logs(attempt_id, stream) for stream in ("stdout", "stderr")
+            }
+        except (ApiProblem, Unreachable):
+            return ""
+        if not any(texts.values()):
+            return ""
+        directory = Path(tempfile.mkdtemp(prefix=f"mrmesos-{attempt_id}-"))
+        for stream, text in texts.items():
+            (directory / stream).write_text(text[-MAX_LOG_BYTES:], encoding="utf-8")
+        return str(directory)
+
+    def _kill(self) -> None:
+        """Kill the job and wait for its clean-up, unless hurried."""
+        assert self._client is not None
+        client = self._client
+        try:
+            client.kill(self._job_id, self._who())
+        except (ApiProblem, Unreachable) as problem:
+            click.echo(f"error: {problem}", err=True)
+            return
+
+        def ended(seconds: float) -> bool:
+            return client.status(self._job_id, wait=seconds).state.ended
+
+        try:
+            if self._interrupts.wait_for(ended, KILL_SECONDS):
+                click.echo(f"{self._job_id} was killed", err=True)
+                self._write_report()
+            else:
+                click.echo(f"{self._job_id} is still being cleaned up", err=True)
+        except (ApiProblem, Unreachable) as problem:
+            click.echo(f"error: {problem}", err=True)
+
+    def _who(self) -> str:
+        return f"{current_user()} ({self._interrupts.signal_name})"
+
+    def _take_down(self) -> None:
+        """End what this command has started; afterwards nothing of it is left."""
+        if self._files is not None:
+            self._files.close()
+        if self._client is not None:
+            self._client.close()
+        if self._service is not None:
+            stop = partial(self._service.stop, timeout=STOP_SECONDS)
+            self._interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
+        if self._cluster is not None:
+            self._cluster.stop(self._interrupts.wait_for)
+        if self._service is not None:
+            self._service.remove_leftovers()
+
+
+def _is_ours(problem: Unreachable | ApiProblem) -> bool:
+    """Whether it is no fault of what was asked for."""
+    return isinstance(problem, ApiProblem) and problem.status >= 500
+
+
+def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) -> None:
+    """Raise UsageProblem where an input is missing, or the output exists or cannot be written."""
+    from mrmesos.io.fs.filesystem import InputError, OutputError
+    from mrmesos.io.input.splits import expand_inputs
+    from mrmesos.io.output.commit import OutputCommitter
+
+    try:
+        expand_inputs(inputs)
+        OutputCommitter(output, overwrite=overwrite).check_absent()
+    except (InputError, OutputError) as problem:
+        raise UsageProblem(str(problem)) from problem
+
+
+def check_master(master: str) -> None:
+    """Raise UsageProblem where nothing answers there; one found by ZooKeeper is not checked."""
+    if master.startswith("zk://"):
+        return
+    import http.client
+
+    from mrmesos.mesos.scheduler_driver import parse_master
+
+    try:
+        connection = http.client.HTTPConnection(parse_master(master), timeout=5.0)
+        connection.request("GET", "/version")
+        said = connection.getresponse().read(4096)
+        connection.close()
+    except ValueError as problem:
+        raise UsageProblem(f"--master: {problem}") from None
+    except (OSError, http.client.HTTPException) as problem:
+        why = reason(problem)
+        raise UsageProblem(f"--master {master}: no Mesos master answers there: {why}") from None
+    if b"mrmesos JobTracker" in said:
+        raise UsageProblem(f"--master {master} is a JobTracker; name it with --jobtracker")
+
+
+def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:
+    """What the JobTracker is told of the job."""
+    import hashlib
+
+    return JobSpec(
+        name=loaded.name,
+        user=current_user(),
+        inputs=tuple(uri for source in loaded.sources for uri in source.uris),
+        output=options.output,
+        input_format=loaded.job.input_format,
+        output_format=loaded.job.output_format,
+        num_reducers=loaded.num_reducers,
+        conf=dict(loaded.conf),
+        code=hashlib.sha256(loaded.code).hexdigest(),
+        sources=loaded.sources if loaded.job.inputs else (),
+        python=running_python(),
+        files=files,
+    )

@@ -1,0 +1,120 @@
+"""How far a job is: bars on a terminal, plain lines elsewhere. Everything goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, TYPE_CHECKING, Protocol
+
+from mrmesos.wire.job import JobState, JobStatus, TaskCounts
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+LINE_SECONDS = 1.0
+"""Plain lines come at most this often."""
+
+
+class ProgressDisplay(Protocol):
+    """Shows one job."""
+
+    def update(self, status: JobStatus, elapsed: float) -> None:
+        """Show this; `elapsed` in seconds since the submission."""
+
+    def close(self) -> None:
+        """Show no more."""
+
+
+def open_progress(stream: IO[str] | None = None) -> ProgressDisplay:
+    """Bars where `stream` (stderr) is a terminal, else plain lines."""
+    stream = stream or sys.stderr
+    return Bars(stream) if stream.isatty() else ProgressLines(stream)
+
+
+def plain_line(status: JobStatus, elapsed: float) -> str:
+    """`maps 3/8  reduces 0/3  12 s`, and what else there is to say."""
+    if status.state is JobState.PREP:
+        return f"planning  {elapsed:.0f} s"
+    parts = [f"maps {_done(status.maps)}"]
+    if status.reduces.total:
+        parts.append(f"reduces {_done(status.reduces)}")
+    if state := _words(status):
+        parts.append(state)
+    return "  ".join([*parts, f"{elapsed:.0f} s"])
+
+
+def _done(counts: TaskCounts) -> str:
+    text = f"{counts.succeeded}/{counts.total}"
+    return text + f" ({counts.failed_attempts} failed)" if counts.failed_attempts else text
+
+
+def _words(status: JobStatus) -> str:
+    match status.state:
+        case JobState.COMMITTING:
+            return "committing"
+        case JobState.ABORTING:
+            return "cleaning up"
+        case JobState.RUNNING:
+            return status.waiting
+    return ""
+
+
+class ProgressLines:
+    """A line when something has changed, at most one a second."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._said = ""
+        self._said_at = float("-inf")
+
+    def update(self, status: JobStatus, elapsed: float) -> None:
+        """Say it if it is news."""
+        if status.state is JobState.PREP and elapsed < LINE_SECONDS:
+            return  # most jobs are planned in no time
+        news = plain_line(status, 0.0)
+        if news == self._said:
+            return
+        if elapsed - self._said_at < LINE_SECONDS and not status.state.ended:
+            return
+        self._said, self._said_at = news, elapsed
+        print(plain_line(status, elapsed), file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing to take down."""
+
+
+class Bars:
+    """A bar for maps and one for reduces."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._rich = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[done]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=Console(file=stream),
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._rows: dict[str, TaskID] = {}
+        self._rich.start()
+
+    def update(self, status: JobStatus, elapsed: float) -> None:  # noqa: ARG002
+        """Redraw; rich keeps the time itself."""
+        for name, counts in (("maps", status.maps), ("reduces", status.reduces)):
+            if name == "reduces" and not counts.total:
+                continue
+            if name not in self._rows:
+                self._rows[name] = self._rich.add_task(f"{name:7}", total=1.0, done="", words="")
+            words = _words(status) if name == "maps" else ""
+            self._rich.update(
+                self._rows[name], completed=counts.progress, done=_done(counts), words=words
+            )
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        self._rich.stop()

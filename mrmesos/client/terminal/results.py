@@ -1,0 +1,86 @@
+"""What a job's end is told by: counters, the one error that matters, and the report file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from mrmesos.client.terminal.printable import printable
+from mrmesos.wire.job import JobReport, JobState, JobStatus
+from mrmesos.wire.task import AttemptError, ErrorKind
+
+_ADVICE = {
+    ErrorKind.USER_CODE: "mend the job's code, or skip the record in it, and submit again",
+    ErrorKind.INPUT: "check the input named above and submit again",
+    ErrorKind.OUTPUT: "check that the output can be written there and submit again",
+    ErrorKind.MEMORY: "raise map.memory.mb or reduce.memory.mb with -D, or hold less at once",
+    ErrorKind.CRASH: "the worker process died; look at the attempt's log for its last words",
+    ErrorKind.TIMEOUT: "raise task.timeout with -D, or report progress from the task",
+    ErrorKind.FETCH: "look at the TaskTracker that served the map output named above",
+    ErrorKind.LOST: "look at the agent named above, then submit again",
+    ErrorKind.INTERNAL: "this is a fault of mrmesos: please report it with the lines above",
+}
+
+
+def format_counters(counters: Mapping[str, Mapping[str, int]]) -> str:
+    """The counters by group, names and amounts in columns."""
+    lines = []
+    for group in sorted(counters, key=lambda name: (name != "task", name)):
+        names = counters[group]
+        if not names:
+            continue
+        width = max(len(name) for name in names)
+        lines.append(f"  {group}")
+        lines += [f"    {name:<{width}}  {amount:>15,}" for name, amount in sorted(names.items())]
+    return printable("\n".join(lines))
+
+
+def format_end(status: JobStatus) -> str:
+    """The last line of a job."""
+    end = status.ended if status.ended is not None else status.submitted
+    line = f"{status.job_id} {status.state.value} in {end - status.submitted:.1f} s"
+    return f"{line}: {status.output}" if status.state is JobState.SUCCEEDED else line
+
+
+def format_error(error: AttemptError, log: str = "") -> str:
+    """The first real error of a job, its place, and what to do next. `log` overrides its path."""
+    lines = [f"error: {error.message}"]
+    facts = (
+        ("kind", error.kind.value),
+        ("where", error.where),
+        ("record", error.record),
+        ("attempt", error.attempt_id),
+        ("agent", error.agent),
+        ("log", log or error.log),
+    )
+    lines += [f"  {name + ':':<9}{text}" for name, text in facts if text]
+    if error.detail:
+        lines += ["", *(f"  {line}" for line in error.detail.rstrip().splitlines()), ""]
+    lines.append(f"  {'next:':<9}{_ADVICE[error.kind]}")
+    return printable("\n".join(lines))
+
+
+def report_json(report: JobReport) -> bytes:
+    """The status' fields and `attempts`, as one indented JSON object."""
+    fields = msgspec.to_builtins(report.status)
+    fields["attempts"] = msgspec.to_builtins(report.attempts)
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2) + b"\n"
+
+
+def write_report(report: JobReport, path: Path) -> None:
+    """Write the report whole or not at all. Raises OSError."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(report_json(report))
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

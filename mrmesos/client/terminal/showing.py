@@ -1,0 +1,84 @@
+"""Outputs as lines on a terminal, whatever format they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
+from mrmesos.io.input.formats.lines import NEWLINE, LineSource
+from mrmesos.io.input.read_back import columns_of, output_files, read_file
+from mrmesos.io.output.render import text_lines
+from mrmesos.io.output.render_rows import json_lines
+
+_READ_BYTES = 1 << 20
+
+
+def shown(uri: str, limit: int | None = None) -> Iterator[bytes]:
+    """The records at `uri` as lines, at most `limit` of them. Raises InputError.
+
+    Lines are shown as they are, decompressed; columns `key` and `value` as TextOutput writes them;
+    other columns as JSON. Pickled objects are not unpickled, which would run what they hold.
+    """
+    left = limit
+    if left == 0:
+        return
+    for info in output_files(uri):
+        fmt = columns_of(info.uri) if info.size else None
+        if fmt is None:
+            chunks = _plain(info.uri)
+        else:
+            chunks = (_lines(given) for given in read_file(info, fmt, records=True))
+        for chunk in chunks:
+            if left is None:
+                yield chunk
+                continue
+            some, left = _first_lines(chunk, left)
+            yield some
+            if not left:
+                return
+
+
+def _plain(uri: str) -> Iterator[bytes]:
+    """A file's bytes, decompressed; the last line gets an end."""
+    nothing = np.empty(0, np.uint8)
+    last = NEWLINE
+    with LineSource(uri, 0) as source:
+        while not source.ended:
+            data = source.read_behind(nothing, _READ_BYTES)
+            if len(data):
+                last = int(data[-1])
+                yield data.tobytes()
+    if last != NEWLINE:
+        yield b"\n"
+
+
+def _lines(given: InputBatch) -> bytes:
+    if given.table:
+        return json_lines(given.batch, records=True)
+    return bytes(text_lines(_unpickled(given.batch), "\t"))
+
+
+def _unpickled(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """With words for what is pickled."""
+    columns: list[Any] = []
+    for name in (KEY, VALUE):
+        column = batch.column(name)
+        if is_pickled(batch.schema.field(name)):
+            sizes = pc.binary_length(column).cast(pa.string())
+            column = pc.binary_join_element_wise("<a pickled object of ", sizes, " bytes>", "")
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names=[KEY, VALUE])
+
+
+def _first_lines(chunk: bytes, count: int) -> tuple[bytes, int]:
+    """The first lines of the chunk, and how many of the count are left."""
+    ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == NEWLINE)
+    if len(ends) < count:
+        return chunk, count - len(ends)
+    return chunk[: int(ends[count - 1]) + 1], 0

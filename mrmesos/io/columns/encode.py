@@ -1,0 +1,368 @@
+"""Python objects to Arrow columns and back: what goes in comes out equal, and of the same types.
+
+Arrow's own inference is not used, for it changes what it sees (bytes among text become text, a
+dict grows the keys of its neighbours). Instead the exact Python types of a column choose the Arrow
+type, level by level, so that a column costs one pass of `map(type, …)` and one `pa.array`.
+
+These coercions exist, and no others:
+
+* integers beside floats in one column, at any depth, become floats (where a float holds them);
+* numpy's booleans, integers, floats, `str_` and `bytes_` become Python's own;
+* datetimes with a zone, as keys, become the same instant in UTC; `fold` is not kept where it
+  makes no difference to equality (no zone, or UTC).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import io
+import pickle
+from collections.abc import Iterator
+from itertools import chain
+from operator import countOf, itemgetter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mrmesos.io.code.code_pickle import dumps
+from mrmesos.io.columns.decode import decode_batch, decode_column
+from mrmesos.io.columns.schema import (
+    KEY,
+    MAX_KERNEL_BYTES,
+    PICKLE,
+    VALUE,
+    RecordTypeError,
+    UnfaithfulCast,
+)
+from mrmesos.io.columns.unify import conform, unify
+
+__all__ = [
+    "ColumnEncoder",
+    "RecordTypeError",
+    "decode_batch",
+    "decode_column",
+    "encode_keys",
+    "encode_pairs",
+    "encode_values",
+    "unify",
+]
+
+Types = tuple[pa.DataType, pa.DataType]
+
+_FLAT: dict[type, pa.DataType] = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    bytes: pa.binary(),
+    dt.date: pa.date32(),
+    dt.timedelta: pa.duration("us"),
+}
+_NUMPY = (np.bool_, np.integer, np.float64, np.float32, np.float16, np.str_, np.bytes_)
+_REFUSED_KEYS = (set, frozenset, dict, decimal.Decimal)
+_NONE = type(None)
+
+
+class _NoColumn(Exception):
+    """These objects are no Arrow column of one type. `reason` is for people."""
+
+
+class _TooLarge(RecordTypeError):
+    """More bytes than one batch may hold; ColumnEncoder makes several of them."""
+
+    def __init__(self) -> None:
+        super().__init__("records of more than one batch may hold; hand over fewer at once")
+
+
+class ColumnEncoder:
+    """Turns an attempt's pairs into batches, of one type for the whole attempt where possible."""
+
+    def __init__(self, types: Types | None = None, max_bytes: int = MAX_KERNEL_BYTES) -> None:
+        """`types` are a job's declared `map_output_types`; `max_bytes` bounds a batch."""
+        self._types = types
+        self._max_bytes = max_bytes
+        self._schema: pa.Schema | None = None
+        self._example: Any = None
+
+    def encode(self, keys: list[Any], values: list[Any]) -> Iterator[pa.RecordBatch]:
+        """The pairs as one batch (several where they are larger than `max_bytes`), columns `key`
+        and `value`. Raises RecordTypeError for keys that do not go with those seen before.
+        """
+        if not keys:
+            return
+        try:
+            batch = encode_pairs(keys, values, self._types, max_bytes=self._max_bytes)
+        except _TooLarge:
+            if len(keys) == 1:
+                raise RecordTypeError(
+                    f"one record is larger than {self._max_bytes} bytes; its key is of type "
+                    f"{type(keys[0]).__name__}, its value of type {type(values[0]).__name__}"
+                ) from None
+            half = len(keys) // 2
+            yield from self.encode(keys[:half], values[:half])
+            yield from self.encode(keys[half:], values[half:])
+            return
+        yield self._in_one_type(batch, keys)
+
+    def _in_one_type(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
+        if self._schema is None:
+            self._schema = batch.schema
+        elif not self._schema.equals(batch.schema, check_metadata=True):
+            try:
+                self._schema = unify(self._schema, batch.schema)
+            except RecordTypeError as error:
+                raise RecordTypeError(
+                    f"{error} (seen: {_shown(self._example)} and {_shown(_some(keys))})"
+                ) from None
+            try:
+                batch = conform(batch, self._schema)
+            except UnfaithfulCast:
+                self._schema = batch.schema  # whoever joins the batches decides
+        if self._example is None:
+            self._example = _some(keys)
+        return batch
+
+
+def encode_pairs(
+    keys: list[Any],
+    values: list[Any],
+    types: Types | None = None,
+    *,
+    max_bytes: int = MAX_KERNEL_BYTES,
+) -> pa.RecordBatch:
+    """A batch with the columns `key` and `value`. Raises RecordTypeError.
+
+    Exact types become columns of their own (None is null; a tuple a struct of `_0`, `_1`, …; dicts
+    of the same keys in the same order a struct). Values that fit no column are pickled, all of a
+    batch together. Keys of one class that fits no column are pickled one by one; keys of differing
+    types, and keys whose equal values may pickle differently, are refused.
+    """
+    key_field, key = encode_keys(keys, types[0] if types else None)
+    value_field, value = encode_values(values, types[1] if types else None)
+    if key.nbytes > max_bytes or value.nbytes > max_bytes:
+        raise _TooLarge
+    return pa.RecordBatch.from_arrays([key, value], schema=pa.schema([key_field, value_field]))
+
+
+def encode_keys(keys: list[Any], kind: pa.DataType | None = None) -> tuple[pa.Field, pa.Array]:
+    """The field `key` and its array; `kind` is the declared type. Raises RecordTypeError."""
+    if kind is not None:
+        return pa.field(KEY, kind), _declared(keys, kind, "keys")
+    try:
+        array = _encode(keys, is_key=True)
+        return pa.field(KEY, array.type), array
+    except _NoColumn as problem:
+        array = _pickled_keys(keys, str(problem))
+        return pa.field(KEY, pa.binary(), metadata=PICKLE), array
+
+
+def encode_values(values: list[Any], kind: pa.DataType | None = None) -> tuple[pa.Field, pa.Array]:
+    """The field `value` and its array; `kind` is the declared type. Raises RecordTypeError."""
+    if kind is not None:
+        return pa.field(VALUE, kind), _declared(values, kind, "values")
+    try:
+        array = _encode(values, is_key=False)
+        return pa.field(VALUE, array.type), array
+    except _NoColumn:
+        pickled = [None if value is None else _pickle_value(value) for value in values]
+        return pa.field(VALUE, pa.binary(), metadata=PICKLE), _array(pickled, pa.binary())
+
+
+def _declared(objects: list[Any], kind: pa.DataType, what: str) -> pa.Array:
+    seen = set(map(type, objects))
+    wrong = bytes if pa.types.is_string(kind) else str if pa.types.is_binary(kind) else None
+    if wrong in seen:
+        raise RecordTypeError(f"map_output_types declares {kind} {what}; got {wrong.__name__}")
+    try:
+        array = pa.array(objects, kind)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, ValueError) as error:
+        raise RecordTypeError(f"map_output_types declares {kind} {what}: {error}") from None
+    if isinstance(array, pa.ChunkedArray):
+        raise _TooLarge
+    return array
+
+
+def _array(objects: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        array = pa.array(objects, kind)
+    except UnicodeEncodeError:
+        raise _NoColumn("text with lone surrogates is not Unicode") from None
+    except (OverflowError, pa.ArrowInvalid) as error:
+        raise _NoColumn(str(error)) from None
+    if isinstance(array, pa.ChunkedArray):  # what Arrow does where 32-bit offsets end
+        raise _TooLarge
+    return array
+
+
+def _kinds(objects: list[Any]) -> set[type]:
+    """The exact types of the objects. The usual case of only one costs no hashing."""
+    if objects and countOf(map(type, objects), type(objects[0])) == len(objects):
+        return {type(objects[0])}
+    return set(map(type, objects))
+
+
+def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
+    """One Arrow array that decodes to exactly these objects, or _NoColumn."""
+    kinds = _kinds(objects)
+    missing = _NONE in kinds
+    kinds.discard(_NONE)
+    if not kinds:
+        return pa.nulls(len(objects))
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind in (int, float) and not missing:
+            return _numbers(objects, kind)
+        if kind in _FLAT:
+            return _array(objects, _FLAT[kind])
+        if kind is tuple:
+            return _encode_tuples(*_present(objects, missing), is_key=is_key)
+        if kind is list:
+            return _encode_lists(*_present(objects, missing), is_key=is_key)
+        if kind is dict and not is_key:
+            return _encode_dicts(*_present(objects, missing))
+        if kind is dt.datetime:
+            return _encode_datetimes(objects, is_key=is_key)
+        if kind is dt.time and not any(each.tzinfo for each in objects if each is not None):
+            return _array(objects, pa.time64("us"))
+    elif kinds == {int, float}:
+        return _array(objects, pa.float64())
+    if any(issubclass(kind, _NUMPY) for kind in kinds):
+        # .item() of these gives Python's own type, so this recurses once.
+        plain = [each.item() if isinstance(each, _NUMPY) else each for each in objects]
+        return _encode(plain, is_key=is_key)
+    names = " and ".join(sorted(kind.__name__ for kind in kinds))
+    raise _NoColumn(f"objects of type {names}")
+
+
+def _numbers(objects: list[Any], kind: type) -> pa.Array:
+    try:
+        return pa.array(np.fromiter(objects, np.int64 if kind is int else np.float64, len(objects)))
+    except OverflowError:
+        raise _NoColumn("integers of more than 64 bits") from None
+
+
+def _present(objects: list[Any], missing: bool) -> tuple[list[Any], np.ndarray | None]:
+    """The objects that are not None, and a mask that is true where one is (None: nowhere)."""
+    if not missing:
+        return objects, None
+    mask = np.fromiter((each is None for each in objects), np.bool_, len(objects))
+    return [each for each in objects if each is not None], mask
+
+
+def _encode_tuples(present: list[Any], mask: np.ndarray | None, *, is_key: bool) -> pa.Array:
+    widths = set(map(len, present))
+    if len(widths) != 1:
+        raise _NoColumn(f"tuples of {min(widths)} and of {max(widths)} fields")
+    (width,) = widths
+    if width == 0:
+        raise _NoColumn("tuples of no fields")
+    columns = [list(map(itemgetter(index), present)) for index in range(width)]
+    arrays = [_encode(column, is_key=is_key) for column in columns]
+    return _struct(arrays, [f"_{index}" for index in range(width)], mask)
+
+
+def _encode_dicts(present: list[Any], mask: np.ndarray | None) -> pa.Array:
+    shapes = set(map(tuple, present))
+    if len(shapes) != 1:
+        raise _NoColumn("dicts of differing keys")
+    (names,) = shapes
+    if not names or set(map(type, names)) != {str} or names[0] == "_0":
+        raise _NoColumn("dicts without text keys")  # "_0" would come back as a tuple
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        raise _NoColumn("dict keys with lone surrogates") from None
+    columns = [list(map(itemgetter(name), present)) for name in names]
+    return _struct([_encode(column, is_key=False) for column in columns], list(names), mask)
+
+
+def _struct(arrays: list[pa.Array], names: list[str], mask: np.ndarray | None) -> pa.Array:
+    """A struct array of the children of its present rows; null where the mask is true."""
+    if mask is None:
+        return pa.StructArray.from_arrays(arrays, names=names)
+    rows = pa.array(np.cumsum(~mask) - 1, mask=mask)  # a null row's children are null as well
+    spread = [array.take(rows) for array in arrays]
+    return pa.StructArray.from_arrays(spread, names=names, mask=pa.array(mask))
+
+
+def _encode_lists(present: list[Any], mask: np.ndarray | None, *, is_key: bool) -> pa.Array:
+    items = _encode(list(chain.from_iterable(present)), is_key=is_key)
+    rows = len(present) if mask is None else len(mask)
+    lengths = np.zeros(rows, np.int64)
+    lengths[slice(None) if mask is None else ~mask] = np.fromiter(
+        map(len, present), np.int64, len(present)
+    )
+    offsets = np.zeros(rows + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    if offsets[-1] > np.iinfo(np.int32).max:
+        raise _TooLarge
+    where = None if mask is None else pa.array(mask)
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), items, mask=where)
+
+
+def _encode_datetimes(objects: list[Any], *, is_key: bool) -> pa.Array:
+    zones = {each.tzinfo for each in objects if each is not None}
+    if zones == {None}:
+        return _array(objects, pa.timestamp("us"))
+    if zones == {dt.UTC} or (is_key and None not in zones):
+        return _array(objects, pa.timestamp("us", "UTC"))
+    raise _NoColumn("datetimes with and without zones" if None in zones else "zoned datetimes")
+
+
+def _pickle_value(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, 5)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pass  # a class of the job's own script, or a lambda: by value, then
+    try:
+        return dumps(value, sources=False)
+    except Exception as error:
+        raise RecordTypeError(
+            f"a value of type {type(value).__name__} can be neither an Arrow column nor pickled: "
+            f"{error}"
+        ) from error
+
+
+def _pickled_keys(keys: list[Any], problem: str) -> pa.Array:
+    kinds = {type(key): key for key in keys if key is not None}
+    if len(kinds) > 1:
+        (one, a), (other, b) = sorted(kinds.items(), key=lambda item: item[0].__name__)[:2]
+        raise RecordTypeError(
+            f"keys of the types {one.__name__} and {other.__name__} cannot be sorted together "
+            f"(seen: {_shown(a)} and {_shown(b)}); yield keys of one type"
+        )
+    ((kind, example),) = kinds.items()
+    if kind in _FLAT or kind in (tuple, list, dt.datetime, dt.time):
+        raise RecordTypeError(f"keys cannot be {problem} (seen: {_shown(example)})")
+    if issubclass(kind, _REFUSED_KEYS):
+        raise RecordTypeError(
+            f"{kind.__name__} cannot be a key, as equal ones may look different "
+            f"(seen: {_shown(example)}); yield a tuple, text or a number made of it"
+        )
+    return _array([None if key is None else _pickle_key(key) for key in keys], pa.binary())
+
+
+def _pickle_key(key: Any) -> bytes:
+    """Pickled without memo: whether two parts are one object must not show in a key's bytes."""
+    sink = io.BytesIO()
+    pickler = pickle.Pickler(sink, 5)
+    pickler.fast = True
+    try:
+        pickler.dump(key)
+    except Exception as error:
+        raise RecordTypeError(
+            f"a key of type {type(key).__name__} can be neither an Arrow column nor pickled: "
+            f"{error}; yield a tuple, text or a number made of it"
+        ) from error
+    return sink.getvalue()
+
+
+def _some(keys: list[Any]) -> Any:
+    return next((key for key in keys if key is not None), None)
+
+
+def _shown(example: Any) -> str:
+    text = ascii(example)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,250 @@
+"""Comparing and sorting rows of a sort column (see `sortkey`), by numpy where that is faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.io.columns.byte_words import bytes_column, word
+
+_SIGN = np.uint64(1 << 63)
+_NAN = np.uint64((1 << 64) - 1)
+_PREFIX_WORDS = 6
+_EQUAL_WORDS = 32
+
+
+def ordered_bits(doubles: np.ndarray) -> np.ndarray:
+    """Unsigned integers in the order of the doubles; -0.0 as 0.0, every NaN as the last."""
+    bits = (doubles + 0.0).view(np.uint64)
+    ordered = np.where(bits & _SIGN, ~bits, bits | _SIGN)
+    return np.where(np.isnan(doubles), _NAN, ordered)
+
+
+def integers(array: pa.Array) -> np.ndarray:
+    """An integer array as numpy int64 (uint64 stays), nulls as 0."""
+    if array.null_count:
+        array = array.fill_null(0)
+    numbers: np.ndarray = array.to_numpy(zero_copy_only=False)
+    return numbers if numbers.dtype in (np.int64, np.uint64) else numbers.astype(np.int64)
+
+
+def as_integers(array: pa.Array) -> np.ndarray:
+    """A sort column of fixed width as 64-bit integers in the same order, nulls as anything."""
+    kind, types = array.type, pa.types
+    if types.is_floating(kind):
+        numbers = array.cast(pa.float64())
+        if array.null_count:
+            numbers = numbers.fill_null(0.0)
+        return ordered_bits(numbers.to_numpy(zero_copy_only=False))
+    if types.is_boolean(kind):
+        array = array.cast(pa.uint8())
+    elif types.is_temporal(kind):
+        narrow = kind.bit_width == 32
+        array = array.cast(pa.int32() if narrow else pa.int64())
+    return integers(array)
+
+
+def is_binary_like(array: pa.Array) -> bool:
+    """Whether a sort column is text or bytes, rather than of fixed width."""
+    return bool(pa.types.is_string(array.type) or pa.types.is_binary(array.type))
+
+
+class Ranks:
+    """A sort column as a sequence of things that Python compares, for bisection."""
+
+    __slots__ = ("_column", "_numbers")
+
+    def __init__(self, column: pa.Array) -> None:
+        self._column = column
+        by_kernel = is_binary_like(column) or pa.types.is_decimal128(column.type)
+        is_null = pa.types.is_null(column.type)
+        self._numbers = None if by_kernel or is_null else as_integers(column)
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, row: int) -> tuple[int, Any]:
+        value = self._column[row]
+        if not value.is_valid:
+            return 0, 0
+        return 1, value.as_py() if self._numbers is None else int(self._numbers[row])
+
+
+def changes(column: pa.Array) -> np.ndarray:
+    """Rows of a sort column that differ from the row before them (never row 0), ascending."""
+    rows = len(column)
+    if rows < 2 or pa.types.is_null(column.type):
+        return np.empty(0, np.int64)
+    if is_binary_like(column) or pa.types.is_decimal128(column.type):
+        differs = _differs_from_previous(column)
+    else:
+        numbers = as_integers(column)
+        differs = numbers[1:] != numbers[:-1]
+    if column.null_count:
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        either = null[1:] | null[:-1]
+        differs = np.where(either, null[1:] != null[:-1], differs)
+    return np.flatnonzero(differs) + 1
+
+
+def _differs_from_previous(column: pa.Array) -> np.ndarray:
+    """Which rows but the first differ from the row before them; of nulls, anything."""
+    if is_binary_like(column):
+        # Where most begin in different ways, few are to be compared in full.
+        firsts = word(*bytes_column(column), 0)
+        differs: np.ndarray = firsts[1:] != firsts[:-1]
+        rows = np.flatnonzero(~differs)
+        if len(rows) * 4 < len(column):
+            if len(rows):
+                one, other = (column.take(pa.array(each)) for each in (rows, rows + 1))
+                unequal = pc.not_equal(one, other).fill_null(False)
+                differs[rows] = unequal.to_numpy(zero_copy_only=False)
+            return differs
+    unequal = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
+    found: np.ndarray = unequal.fill_null(False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def is_sorted(column: pa.Array) -> bool:
+    """Whether a sort column is in the order that `argsort` gives."""
+    rows, nulls = len(column), column.null_count
+    if pa.types.is_null(column.type) or rows < 2:
+        return True
+    if nulls and column.slice(0, nulls).null_count != nulls:
+        return False
+    column = column.slice(nulls)
+    if is_binary_like(column) or pa.types.is_decimal128(column.type):
+        return not pc.any(pc.less(column.slice(1), column.slice(0, len(column) - 1))).as_py()
+    numbers = as_integers(column)
+    return bool((numbers[1:] >= numbers[:-1]).all())
+
+
+def argsort(column: pa.Array) -> np.ndarray:
+    """Indices (int64) that sort a sort column stably, nulls first, NaN last."""
+    rows = len(column)
+    if pa.types.is_null(column.type) or rows < 2:
+        return np.arange(rows)
+    if column.null_count:
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        rest = np.flatnonzero(~null)
+        return np.concatenate([np.flatnonzero(null), rest[argsort(column.drop_null())]])
+    if is_binary_like(column):
+        return _argsort_bytes(column)
+    if pa.types.is_decimal128(column.type):
+        return np.asarray(pc.array_sort_indices(column)).astype(np.int64)
+    return stable_order(as_integers(column))
+
+
+def stable_order(numbers: np.ndarray) -> np.ndarray:
+    """`np.argsort(numbers, kind="stable")`, by whichever of two ways is faster.
+
+    numpy's stable sort is the faster where long stretches are in order already or most numbers are
+    the same. Elsewhere its vectorised unstable one is, even with the ties put in order after it.
+    """
+    rows = len(numbers)
+    descents = int(np.count_nonzero(numbers[1:] < numbers[:-1]))
+    if descents == 0:
+        return np.arange(rows)
+    if descents * 64 < rows or rows < 1024 or rows >= 1 << 32 or _repeats(numbers):
+        return np.argsort(numbers, kind="stable")
+    order = np.argsort(numbers)
+    found = numbers[order]
+    rank = np.zeros(rows, np.uint64)
+    np.cumsum(found[1:] != found[:-1], out=rank[1:], dtype=np.uint64)
+    if int(rank[-1]) == rows - 1:
+        return order
+    both = (rank << np.uint64(32)) | order.astype(np.uint64)
+    both.sort()
+    return (both & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def _repeats(numbers: np.ndarray) -> bool:
+    """Whether most of a sample are ties, as with the words of a text."""
+    sample = numbers[:: len(numbers) // 512]
+    return len(np.unique(sample)) * 2 < len(sample)
+
+
+def _argsort_bytes(column: pa.Array) -> np.ndarray:
+    """By the first eight bytes as one number, then by the next eight where those are the same."""
+    data, starts, lengths = bytes_column(column)
+    longest = int(lengths.max())
+    index = 0
+    first = word(data, starts, lengths, 0)
+    while 8 * (index + 1) < longest and first.min() == first.max():
+        index += 1  # all begin alike, as URLs do
+        first = word(data, starts, lengths, index)
+    order = stable_order(first)
+    group = np.zeros(len(order), np.int64)
+    spots, tied = _tied(group, first[order], lengths[order], 8 * (index + 1))
+    if len(spots) and longest > 8 * (index + 2):
+        spots, tied = _not_alike(data, starts, lengths, order[spots], spots, tied, index + 1)
+    while len(spots):
+        rows = order[spots]
+        index += 1
+        if index > _PREFIX_WORDS:
+            table = pa.table({"group": tied, "key": column.take(pa.array(rows))})
+            keys = [("group", "ascending"), ("key", "ascending")]
+            order[spots] = rows[pc.sort_indices(table, sort_keys=keys).to_numpy()]
+            break
+        here = word(data, starts[rows], lengths[rows], index)
+        if int(lengths[rows].max()) <= 8 * index:
+            # Alike but for zero bytes at their ends: the shorter comes first.
+            order[spots] = rows[np.lexsort((lengths[rows], tied))]
+            break
+        within = np.lexsort((here, tied))
+        rows = rows[within]
+        order[spots] = rows
+        left, tied = _tied(tied, here[within], lengths[rows], 8 * (index + 1))
+        spots = spots[left]
+    return order
+
+
+def _not_alike(
+    data: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    rows: np.ndarray,
+    spots: np.ndarray,
+    tied: np.ndarray,
+    index: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`spots` and `tied` without the groups that are one value throughout, from word `index` on.
+
+    Repeated values are in order as they are: to see that costs a fraction of sorting by word after
+    word. Given up where many differ.
+    """
+    length, start = lengths[rows], starts[rows]
+    together = tied[1:] == tied[:-1]
+    differs = (length[1:] != length[:-1]) | (length[1:] > 8 * _EQUAL_WORDS)
+    for number in range(index, min(-(-int(length.max()) // 8), _EQUAL_WORDS)):
+        if np.count_nonzero(differs & together) * 4 > len(rows):
+            return spots, tied
+        here = word(data, start, length, number)
+        differs |= here[1:] != here[:-1]
+    unlike = np.zeros(int(tied[-1]) + 1, np.bool_)
+    unlike[tied[1:][differs & together]] = True
+    left = unlike[tied]
+    return spots[left], tied[left]
+
+
+def _tied(
+    group: np.ndarray, words: np.ndarray, lengths: np.ndarray, compared: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where rows sorted by (group, word) are not yet told apart, and the finer group of each.
+
+    `compared` is how many bytes of each row have been looked at. Rows of one length that ends
+    within them are equal.
+    """
+    same = (group[1:] == group[:-1]) & (words[1:] == words[:-1])
+    unsettled = same & ((lengths[1:] != lengths[:-1]) | (lengths[1:] > compared))
+    if not unsettled.any():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    finer = np.zeros(len(words), np.int64)
+    np.cumsum(~same, out=finer[1:])
+    open_groups = np.zeros(int(finer[-1]) + 1, np.bool_)
+    open_groups[finer[1:][unsettled]] = True
+    spots = np.flatnonzero(open_groups[finer])
+    return spots, finer[spots]

@@ -1,0 +1,208 @@
+"""Order of keys: the column that kernels sort by.
+
+The order is Python's own where Python has one: numbers by size, text by code point (which is the
+order of its UTF-8 bytes), bytes, tuples and lists field by field. Added to it: None comes first,
+NaN last and is one key, -0.0 is 0.0.
+
+Text, bytes, integers, floats, bools, dates, times and decimals are sorted as they are. Tuples,
+structs and lists get a binary column `__sort` beside them, whose bytes compare as the keys do:
+
+* null is `00`, anything else `01` and its own code;
+* a number is the order-preserving bits of its nearest double, big-endian, and two bytes of what
+  the double lacks, so that 3 and 3.0 have one code and 2**53 + 1 its own place;
+* text and bytes have `00` written as `00 ff` and end with `00 00`;
+* dates and times are 64-bit integers; a struct is its fields in turn; a list is `01` and a code for
+  each item, then `00`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.io.columns.schema import KEY, SORT, RecordTypeError, is_bytes, is_list, is_text
+from mrmesos.io.columns.sorting import as_integers, integers, ordered_bits
+
+
+def with_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch as the shuffle wants it: keys of plain layout, `__sort` where they need it.
+
+    Raises RecordTypeError for keys that have no order (maps, unions, …) and for missing columns.
+    """
+    if SORT in batch.schema.names:
+        return batch
+    if batch.schema.names != ["key", "value"]:
+        raise RecordTypeError(
+            f"a batch has the columns {batch.schema.names}; expected key and value"
+        )
+    key_field = batch.schema.field(KEY)
+    key = plain(batch.column(KEY))
+    value = plain(batch.column("value"))
+    if pa.types.is_integer(key.type) and not pa.types.is_uint64(key.type):
+        key = key.cast(pa.int64())
+    elif pa.types.is_floating(key.type):
+        key = _one_zero_one_nan(key)
+    fields = [
+        key_field.with_type(key.type),
+        batch.schema.field("value").with_type(value.type),
+    ]
+    columns = [key, value]
+    if not is_direct(key.type):
+        columns.append(sort_code(key))
+        fields.append(pa.field(SORT, pa.binary()))
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def sort_column(batch: pa.RecordBatch) -> pa.Array:
+    """The column the batch is sorted and grouped by: `__sort` if it has one, else `key`."""
+    if SORT in batch.schema.names:
+        return batch.column(SORT)
+    key = batch.column(KEY)
+    if is_direct(key.type):
+        return key
+    ready = with_sort_column(batch)
+    return ready.column(SORT if SORT in ready.schema.names else KEY)
+
+
+def drop_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the columns `key` and `value` alone, as users see it."""
+    return batch.select([KEY, "value"]) if SORT in batch.schema.names else batch
+
+
+def is_direct(kind: pa.DataType) -> bool:
+    """Whether keys of this type are their own sort column."""
+    types = pa.types
+    return bool(
+        types.is_null(kind)
+        or types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_string(kind)
+        or types.is_binary(kind)
+        or (types.is_temporal(kind) and not types.is_interval(kind))
+        or types.is_decimal128(kind)
+    )
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """The array without dictionaries, views and 64-bit offsets."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return plain(array.dictionary_decode())
+    wanted = pa.string() if is_text(kind) else pa.binary() if is_bytes(kind) else kind
+    try:
+        return array if kind.equals(wanted) else array.cast(wanted)
+    except pa.ArrowInvalid as error:
+        raise RecordTypeError(
+            f"a column of {array.nbytes} bytes in one batch: {error}; yield smaller batches"
+        ) from None
+
+
+def _one_zero_one_nan(key: pa.Array) -> pa.Array:
+    key = key if pa.types.is_float64(key.type) else key.cast(pa.float64())
+    numbers = key.fill_null(0.0).to_numpy(zero_copy_only=False)
+    odd = (numbers == 0) | (numbers != numbers)
+    if not odd.any():
+        return key
+    numbers = numbers + 0.0  # -0.0 + 0.0 is 0.0
+    numbers[numbers != numbers] = np.nan
+    mask = None if key.null_count == 0 else key.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(numbers, pa.float64(), mask=mask, from_pandas=False)
+
+
+# --- Codes of nested keys ------------------------------------------------------------------------
+_NULL_CODE = pa.scalar(b"\x00", pa.binary())
+_PRESENT = pa.scalar(b"\x01", pa.binary())
+_END = pa.scalar(b"\x00", pa.binary())
+_TEXT_END = pa.scalar(b"\x00\x00", pa.binary())
+_Part = Any  # a pa.Array, or a pa.Scalar that is the same for every row
+
+
+def sort_code(array: pa.Array) -> pa.Array:
+    """A binary array without nulls whose bytes compare as the elements do."""
+    code = _joined(_code(array))
+    return pa.repeat(code, len(array)) if isinstance(code, pa.Scalar) else code
+
+
+def _code(array: pa.Array) -> list[_Part]:
+    """The code in parts to be joined: one join of many parts costs less than many of few."""
+    if pa.types.is_null(array.type):
+        return [_NULL_CODE]
+    parts = [_PRESENT, *_code_of_present(plain(array))]
+    if array.null_count == 0:
+        return parts
+    return [pc.if_else(array.is_valid(), _joined(parts), _NULL_CODE)]
+
+
+def _code_of_present(array: pa.Array) -> list[_Part]:
+    """Codes of an array's elements; those of nulls are some bytes or other."""
+    kind, types = array.type, pa.types
+    if types.is_boolean(kind):
+        return [_fixed(array.cast(pa.uint8()).fill_null(0).to_numpy().reshape(-1, 1))]
+    if types.is_integer(kind) or types.is_floating(kind):
+        return [_fixed(_number_code(array))]
+    if types.is_string(kind) or types.is_binary(kind):
+        data = array.cast(pa.binary()).fill_null(b"")
+        if pc.any(pc.match_substring(data, b"\x00")).as_py():
+            data = pc.replace_substring(data, b"\x00", b"\x00\xff")
+        return [data, _TEXT_END]
+    if types.is_struct(kind):
+        return [part for column in array.flatten() for part in _code(column)]
+    if is_list(kind):
+        return [_list_code(array), _END]
+    if is_direct(kind) and not types.is_decimal128(kind):
+        wide = as_integers(array) ^ np.int64(-(1 << 63))
+        return [_fixed(wide.astype(">i8").view(np.uint8).reshape(-1, 8))]
+    raise RecordTypeError(f"{kind} cannot be (part of) a key, as it has no order here")
+
+
+def _list_code(array: pa.Array) -> pa.Array:
+    if not pa.types.is_list(array.type):
+        array = array.cast(pa.list_(array.type.value_type))
+    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+    first, last = int(offsets[0]), int(offsets[-1])
+    items = array.values.slice(first, last - first)
+    codes = pc.binary_join_element_wise(_PRESENT, sort_code(items), b"")
+    lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), codes)
+    return pc.binary_join(lists, b"")
+
+
+def _number_code(array: pa.Array) -> np.ndarray:
+    rows = np.empty((len(array), 10), np.uint8)
+    if pa.types.is_floating(array.type):
+        doubles = array.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+        lacking = np.zeros(len(array), np.int64)
+    else:
+        doubles, lacking = _double_and_rest(integers(array))
+    rows[:, :8] = ordered_bits(doubles).astype(">u8").view(np.uint8).reshape(-1, 8)
+    rows[:, 8:] = (lacking + (1 << 15)).astype(">u2").view(np.uint8).reshape(-1, 2)
+    return rows
+
+
+def _double_and_rest(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest doubles, and the integers minus them (which is at most 1024 either way)."""
+    doubles = numbers.astype(np.float64)
+    top = 2.0**64 if numbers.dtype == np.uint64 else 2.0**63
+    # The topmost integers round up to a double that is one more than the type holds.
+    high = doubles >= top
+    back = np.where(high, 0.0, doubles).astype(numbers.dtype)
+    with np.errstate(over="ignore"):
+        rest = (numbers - back).view(np.int64)
+        most = np.array(np.iinfo(numbers.dtype).max, numbers.dtype)
+        return doubles, np.where(high, (numbers - most).view(np.int64) - 1, rest)
+
+
+def _fixed(rows: np.ndarray) -> pa.Array:
+    count, width = rows.shape
+    offsets = np.arange(0, (count + 1) * width, width, dtype=np.int32)
+    data = np.ascontiguousarray(rows, np.uint8)
+    return pa.Array.from_buffers(
+        pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+
+
+def _joined(parts: list[_Part]) -> _Part:
+    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, b"")

@@ -1,0 +1,260 @@
+"""`hdfs://` and `viewfs://`: hdfs-native's fsspec filesystems, with what they lack mended.
+
+Name services, HA and Kerberos are hdfs-native's own affair: it reads core-site.xml and
+hdfs-site.xml where HADOOP_CONF_DIR (or HADOOP_HOME) says. Mended here, as of its 0.14:
+
+- names that hold `?`, `#` or capitals of a name service, which it takes for parts of a URL;
+- errors: RuntimeErrors with Java's stack traces become OSErrors of one line;
+- files: a seek beyond the end panics, which no `except Exception` catches, and one opened with
+  `block_size` cannot be read;
+- a NameNode that does not answer is given up after some 15 s, not minutes, unless configured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from hdfs_native import Client, FileWriter, WriteOptions
+from hdfs_native.fsspec import HdfsFileSystem, ViewfsFileSystem
+
+from mrmesos.io.fs.hadoop_conf import site_configuration
+from mrmesos.io.fs.read_ahead import PIECE, Fetch, RemoteFile
+from mrmesos.io.fs.retry import is_transient, retrying_for
+
+logger = logging.getLogger(__name__)
+
+HELD_IN_MEMORY, HELD_BYTES = 4 << 20, 256 << 20
+"""Most of a file being written that is held in memory, and at all, to be written again."""
+WRITE_AGAIN_SECONDS = 60.0
+"""A NameNode that avoids stale DataNodes (dfs.namenode.stale.datanode.interval) does so in 30."""
+
+_URL = re.compile(r"(hdfs|viewfs)://([^/]*)", re.IGNORECASE)
+_PATIENCE = {
+    "dfs.client.failover.max.attempts": "6",
+    "dfs.client.failover.sleep.base.millis": "250",
+    "dfs.client.failover.sleep.max.millis": "4000",
+}
+_NO_NAME_NODE = "No NameNode hosts found"
+# By the Java class that hdfs-native names in its message.
+_ERRNO = {
+    "AccessControlException": errno.EACCES,
+    "AuthorizationException": errno.EACCES,
+    "SaslException": errno.EACCES,
+    "PathIsNotEmptyDirectoryException": errno.ENOTEMPTY,
+    "FileAlreadyExistsException": errno.EEXIST,
+    "ParentNotDirectoryException": errno.ENOTDIR,
+    "DSQuotaExceededException": errno.EDQUOT,
+    "NSQuotaExceededException": errno.EDQUOT,
+    "InvalidPathException": errno.EINVAL,
+    _NO_NAME_NODE: errno.EINVAL,
+    "No valid credentials": errno.EACCES,
+}
+
+
+def open_hdfs(uri: str) -> tuple[Any, str]:
+    """The filesystem of `hdfs://authority/path` or `viewfs://…`, and the path."""
+    match = _URL.match(uri)
+    if match is None:
+        raise ValueError(f"{uri}: write hdfs://namenode:port/path or hdfs://nameservice/path")
+    host, _, port = match[2].partition(":")
+    kind = Hdfs if match[1].lower() == "hdfs" else Viewfs
+    defaults = {k: v for k, v in _PATIENCE.items() if k not in site_configuration()}
+    with _told(uri):
+        return kind(host or None, int(port) if port else None, **defaults), _path_of(uri)
+
+
+def _path_of(uri: str) -> str:
+    """The path in it, taken as it is written."""
+    match = _URL.match(uri)
+    return (uri[match.end() :] if match else uri).rstrip("/") or "/"
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Iterator[None]:
+    """What hdfs-native raises, as OSErrors of one line."""
+    try:
+        yield
+    except OSError as exc:
+        if "\n" not in str(exc) and exc.args:
+            raise
+        raise type(exc)(_first_line(exc)) from exc
+    except RuntimeError as exc:
+        text = _first_line(exc)
+        number = next((code for name, code in _ERRNO.items() if name in text), errno.EIO)
+        raise OSError(number, text, path) from exc
+
+
+def _first_line(exc: BaseException) -> str:
+    """Without Java's stack trace, and without the Rust that a RuntimeError's message is."""
+    text = re.split(r"\n|\\n", str(exc), maxsplit=1)[0].strip()
+    if rpc := re.match(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "(.*)', text):
+        text = f"{rpc[2]} ({rpc[1]})"
+    if _NO_NAME_NODE in text:
+        text = f"{_NO_NAME_NODE}; write hdfs://host:port/path, or let HADOOP_CONF_DIR name Hadoop's"
+        text += " configuration"
+    return text or type(exc).__name__
+
+
+class _Mended:
+    """What both filesystems share; mixed in before hdfs-native's class."""
+
+    client: Client
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return _path_of(os.fspath(path))
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """See fsspec."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            return self._described(self.client.get_file_info(path))
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        """See fsspec."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            found = [self._described(status) for status in self.client.list_status(path, False)]
+        return found if detail else [each["name"] for each in found]
+
+    @staticmethod
+    def _described(status: Any) -> dict[str, Any]:
+        return {
+            "name": status.path,
+            "size": status.length,
+            "type": "directory" if status.isdir else "file",
+            "modification_time": status.modification_time,
+        }
+
+    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
+        """See fsspec."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            self.client.mkdirs(path, 0o755, create_parents)
+
+    def mv(self, path1: str, path2: str, **_: Any) -> None:
+        """Rename, in one step of the NameNode's; raises FileExistsError where `path2` exists."""
+        with _told(path1):
+            self.client.rename(self._strip_protocol(path1), self._strip_protocol(path2), False)
+
+    def rm(self, path: str, recursive: bool = False, **_: Any) -> None:
+        """See fsspec; what is not there raises FileNotFoundError."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            if not self.client.delete(path, recursive):
+                raise FileNotFoundError(path)
+
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
+        path = self._strip_protocol(path)
+        if mode == "rb":
+            return RemoteFile(*self.open_ranges(path), ahead=True)
+        if mode != "wb":
+            raise ValueError(f"{path}: mode {mode} is not supported")
+        return _Writer(path, self.client)
+
+    def open_ranges(self, path: str) -> tuple[Fetch, int]:
+        """What reads any piece of the file, in any thread, and the file's size."""
+        path = self._strip_protocol(path)
+        with _told(path):
+            first = self.client.read(path)
+        readers = [first]
+
+        def fetch(start: int, end: int) -> bytes:
+            with _told(path):
+                if not readers:  # it knew hosts that are no more: ask the NameNode again
+                    readers.append(self.client.read(path))
+                try:
+                    return readers[0].read_range(start, end - start)
+                except BaseException:
+                    readers.clear()
+                    raise
+
+        return fetch, len(first)
+
+
+class Hdfs(_Mended, HdfsFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """`hdfs://`."""
+
+
+class Viewfs(_Mended, ViewfsFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """`viewfs://`."""
+
+
+class _Writer(io.RawIOBase):
+    """hdfs-native's writer, whose errors become OSErrors, and which may be closed twice.
+
+    It cannot have a block placed elsewhere that the NameNode placed on a DataNode which is dead but
+    not yet known to be. So the first 256 MiB are held in a local file too, and where that is all
+    that was written, the file is written again from there.
+    """
+
+    def __init__(self, path: str, client: Client) -> None:
+        super().__init__()
+        self._path, self._client = path, client
+        self._held: Any = tempfile.SpooledTemporaryFile(HELD_IN_MEMORY)  # noqa: SIM115 (closed)
+        self._writer = self._create()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if self._held is not None:
+            self._held.write(view)
+            if self._held.tell() > HELD_BYTES:
+                self._forget()
+        try:
+            self._write(view)
+        except OSError as exc:
+            self._write_again(exc, close=False)
+        return len(view)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        try:
+            with _told(self._path):
+                self._writer.close()
+        except OSError as exc:
+            self._write_again(exc, close=True)
+        finally:
+            self._forget()
+
+    def _create(self) -> FileWriter:
+        with _told(self._path):
+            options = WriteOptions(overwrite=True, create_parent=False)
+            return self._client.create(self._path, options)
+
+    def _write(self, data: Any) -> None:
+        with _told(self._path):
+            self._writer.write(data)
+
+    def _forget(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _write_again(self, problem: OSError, close: bool) -> None:
+        if self._held is None or not is_transient(problem):
+            raise problem
+        logger.warning("%s: is written again: %s", self._path, problem.strerror or problem)
+
+        def again() -> None:
+            self._held.seek(0)
+            self._writer = self._create()
+            while piece := self._held.read(PIECE):
+                self._write(piece)
+            if close:
+                with _told(self._path):
+                    self._writer.close()
+
+        retrying_for(WRITE_AGAIN_SECONDS)(again)

@@ -1,0 +1,163 @@
+"""CSV and its kin: blocks of whole rows, parsed by Arrow; where a row ends is told by quotes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from mrmesos.api.formats import CsvInput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.lines import (
+    NEWLINE,
+    LineBlock,
+    LineSource,
+    Positions,
+    line_blocks,
+    line_spans,
+    too_long,
+)
+from mrmesos.io.input.formats.planning import splits_files
+from mrmesos.io.input.formats.rows import BadRows, ParsedLines, Parsing, arrow_says, tables
+from mrmesos.io.input.formats.types import types_of
+
+_HEADER_BYTES = 1 << 16
+_MARK = b"\xef\xbb\xbf"
+
+
+def read_csv(split: Split, fmt: CsvInput, *, batch_bytes: int = 1 << 20) -> Iterator[InputBatch]:
+    """The rows of the split in order, as a struct column. Raises InputError."""
+    types = types_of("CsvInput", fmt.types)
+    for piece in split.slices:
+        names, blocks = _headed(piece, fmt, batch_bytes)
+        parsing = Parsing(_Parser.of(piece.uri, fmt, names, types).parse, fmt.on_error)
+        yield from tables(piece.uri, blocks, parsing)
+
+
+def _headed(
+    piece: FileSlice, fmt: CsvInput, batch_bytes: int
+) -> tuple[list[str], Iterator[LineBlock]]:
+    """The names of the columns, and the slice's blocks of rows without the header."""
+    blocks = _blocks(piece, fmt, batch_bytes)
+    if not fmt.header:
+        return list(fmt.names), blocks
+    if piece.start > 0:
+        top = next(_blocks(FileSlice(piece.uri, 0, 1), fmt, _HEADER_BYTES), None)
+        return ([] if top is None else _names(top, fmt)), blocks
+    top = next(blocks, None)
+    if top is None:
+        return [], blocks
+    return _names(top, fmt), chain(_without_first_row(top), blocks)
+
+
+def _blocks(piece: FileSlice, fmt: CsvInput, batch_bytes: int) -> Iterator[LineBlock]:
+    if splits_files(fmt):
+        return line_blocks(piece, batch_bytes, fmt.max_line_bytes)
+    return _quoted_blocks(piece.uri, ord(fmt.quote), batch_bytes, fmt.max_line_bytes)
+
+
+def _quoted_blocks(uri: str, quote: int, batch_bytes: int, max_row: int) -> Iterator[LineBlock]:
+    """A whole file in blocks of whole rows: a newline ends one if the quotes before it are even."""
+    with LineSource(uri, 0) as source:
+        tail, first = np.empty(0, np.uint8), 0
+        while not source.ended:
+            data = source.read_behind(tail, max(batch_bytes, len(tail)))
+            newlines = np.flatnonzero(data == NEWLINE)
+            quotes = np.flatnonzero(data == quote)
+            ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+            cut = len(data) if source.ended else int(ends[-1]) + 1 if len(ends) else 0
+            if cut:
+                yield LineBlock(uri, first, data[:cut], ends, max_row)
+            tail, first = data[cut:], first + cut
+            if len(tail) > max_row:
+                raise too_long(uri, first, max_row)
+
+
+def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
+    """What the block's first row, the header, calls the columns."""
+    if fmt.names:
+        return list(fmt.names)
+    _, lengths, _ = line_spans(block)
+    row = block.data[: int(lengths[0])].tobytes().removeprefix(_MARK)
+    try:
+        quoting: dict[str, Any] = {"quotechar": fmt.quote} if fmt.quote else {"quoting": 3}
+        names = next(csv.reader([row.decode()], delimiter=fmt.separator, **quoting), [])
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise InputError(f"{block.uri}: its header cannot be read: {exc}") from exc
+    if not names or len(set(names)) < len(names):
+        wrong = "is empty" if not names else "names a column twice"
+        raise InputError(
+            f"{block.uri}: its header {wrong}; name the columns by CsvInput(names=...), with "
+            "header=False if the first row is none"
+        )
+    return names
+
+
+def _without_first_row(block: LineBlock) -> Iterator[LineBlock]:
+    cut = int(block.newlines[0]) + 1 if len(block.newlines) else len(block.data)
+    if cut < len(block.data):
+        rest = block.data[cut:]
+        yield LineBlock(
+            block.uri, block.offset + cut, rest, block.newlines[1:] - cut, block.max_line
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parser:
+    names: list[str]
+    quote: str
+    options: pacsv.ParseOptions
+    convert: pacsv.ConvertOptions
+
+    @classmethod
+    def of(
+        cls, uri: str, fmt: CsvInput, names: list[str], types: dict[str, pa.DataType]
+    ) -> _Parser:
+        for name in (*fmt.columns, *types):
+            if names and name not in names:
+                raise InputError(f"{uri}: has no column {name!r}, but {', '.join(names)}")
+        return cls(
+            names,
+            fmt.quote,
+            pacsv.ParseOptions(
+                delimiter=fmt.separator,
+                quote_char=fmt.quote or False,
+                newlines_in_values=fmt.newlines_in_fields,
+            ),
+            pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in names} | types,
+                include_columns=list(fmt.columns),
+                null_values=[""],
+                strings_can_be_null=False,
+            ),
+        )
+
+    def parse(self, lines: ParsedLines, first: int, last: int) -> pa.RecordBatch:
+        """See Parsing."""
+        data = lines.data(first, last)
+        if self.quote and _some_open(data, lines.bounds(first, last), ord(self.quote)):
+            raise BadRows('it holds a quote that nothing closes; quote="" gives quotes no meaning')
+        read = pacsv.ReadOptions(
+            use_threads=False, block_size=len(data) + 1, column_names=self.names
+        )
+        try:
+            table = pacsv.read_csv(pa.BufferReader(data), read, self.options, self.convert)
+        except pa.ArrowException as exc:
+            raise BadRows(arrow_says(exc)) from None
+        if table.num_rows != last - first:
+            raise BadRows(f"it is one row by its quotes, but Arrow finds {table.num_rows}")
+        return table.combine_chunks().to_batches()[0]
+
+
+def _some_open(data: memoryview, bounds: Positions, quote: int) -> bool:
+    """Whether some row has an odd number of quotes. Two of these could pass for one row."""
+    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == quote)
+    return bool(len(quotes)) and bool((np.diff(np.searchsorted(quotes, bounds)) % 2).any())

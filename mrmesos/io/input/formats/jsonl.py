@@ -1,0 +1,108 @@
+"""JSON lines: exact Python objects for a Mapper, columns parsed by Arrow for a BatchMapper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from mrmesos.api.formats import JsonLinesInput
+from mrmesos.api.split import Split
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.input.formats.lines import line_blocks
+from mrmesos.io.input.formats.rows import (
+    BadRows,
+    ParsedLines,
+    Parsing,
+    arrow_says,
+    left_out,
+    tables,
+)
+from mrmesos.io.input.formats.types import types_of
+
+_decoder = msgspec.json.Decoder()
+
+
+def read_json_lines(
+    split: Split, fmt: JsonLinesInput, *, batch_bytes: int = 1 << 20, records: bool = True
+) -> Iterator[InputBatch]:
+    """The rows of the split in order. Raises InputError.
+
+    With `records` and without types, the values are the objects that `msgspec.json` makes of the
+    lines, and the column `value` holds the lines.
+    """
+    if records and not fmt.types:
+        yield from _objects(split, fmt, batch_bytes)
+        return
+    schema = pa.schema(list(types_of("JsonLinesInput", fmt.types).items())) if fmt.types else None
+
+    def parse(lines: ParsedLines, first: int, last: int) -> pa.RecordBatch:
+        return _columns(lines, first, last, schema)
+
+    parsing = Parsing(parse, fmt.on_error)
+    for piece in split.slices:
+        blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes)
+        yield from tables(piece.uri, blocks, parsing, strip=True)
+
+
+def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[InputBatch]:
+    parsing = Parsing(_decoded, fmt.on_error)
+    for piece in split.slices:
+        for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
+            lines = ParsedLines(block, strip=True)
+            for first, last, objects in parsing.over(lines):
+                keys = pa.array(lines.places(first, last))
+                text = _line_column(lines, first, last)
+                yield InputBatch(
+                    piece.uri,
+                    pa.RecordBatch.from_arrays([keys, text], ["key", "value"]),
+                    objects=objects,
+                    stored=lines.stored(first, last),
+                    skipped=parsing.take_skipped(),
+                )
+            yield from left_out(piece.uri, parsing)
+
+
+def _line_column(lines: ParsedLines, first: int, last: int) -> pa.Array:
+    """The lines themselves, with their ends: to be shown where a mapper fails."""
+    offsets = pa.py_buffer(lines.bounds(first, last).astype("int32"))
+    return pa.Array.from_buffers(
+        pa.binary(), last - first, [None, offsets, pa.py_buffer(lines.data(first, last))]
+    )
+
+
+def _decoded(lines: ParsedLines, first: int, last: int) -> list[Any]:
+    try:
+        objects = _decoder.decode_lines(lines.data(first, last))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BadRows(str(exc)) from None
+    if len(objects) != last - first:
+        raise BadRows("it is not one JSON value")
+    return objects
+
+
+def _columns(lines: ParsedLines, first: int, last: int, schema: pa.Schema | None) -> pa.RecordBatch:
+    data = lines.data(first, last)
+    if last - first == 1:
+        data = memoryview(data.tobytes().lstrip(b" \t"))
+    # Arrow takes `null` for an object among others, and crashes where it is the first.
+    if not (
+        bytes(data[:1]) == b"{" and (last - first == 1 or lines.all_begin_with(b"{", first, last))
+    ):
+        raise BadRows("it is not a JSON object")
+    read = pajson.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    parse = pajson.ParseOptions(
+        explicit_schema=schema,
+        unexpected_field_behavior="infer" if schema is None else "ignore",
+    )
+    try:
+        table = pajson.read_json(pa.BufferReader(data), read, parse)
+        table.validate(full=True)  # text may be no UTF-8
+    except (pa.ArrowException, UnicodeDecodeError) as exc:  # the latter for names of columns
+        raise BadRows(arrow_says(exc)) from None
+    if table.num_rows != last - first:
+        raise BadRows("it is not one JSON object")
+    return table.combine_chunks().to_batches()[0]

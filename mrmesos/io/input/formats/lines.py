@@ -1,0 +1,207 @@
+"""Files as bytes in order, decompressed, and as blocks of whole lines.
+
+A line belongs to the slice that its first byte lies in: a slice skips the line it begins in and
+reads its last line to the end.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import lzma
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mrmesos.api.split import FileSlice
+from mrmesos.io.fs.filesystem import InputError, codec_of, open_input, reason
+
+NEWLINE, RETURN = 10, 13
+_PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
+
+Bytes = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LineBlock:
+    """Whole lines: their bytes, where the newlines are in it, and where it begins in the file.
+
+    Only the last line of a file may lack its newline.
+    """
+
+    uri: str
+    offset: int
+    data: Bytes
+    newlines: Positions
+    max_line: int
+
+
+class LineSource:
+    """A file's bytes in order, decompressed. `position` is the offset of the next byte.
+
+    `until` is where the caller means to stop, for who reads ahead; -1: at the end.
+    """
+
+    def __init__(self, uri: str, start: int, until: int = -1) -> None:
+        self.uri = uri
+        self.position = start
+        self.ended = False
+        codec = codec_of(uri)
+        if codec is not None and start:
+            raise ValueError(f"{uri}: a compressed file cannot be read from offset {start}")
+        with contextlib.ExitStack() as closing:
+            file: Any = closing.enter_context(open_input(uri, until))
+            try:
+                if codec is None:
+                    file.seek(start)
+                elif codec == "bz2":
+                    # Arrow's stumbles over an empty stream among several ("wrong sequence").
+                    file = closing.enter_context(bz2.BZ2File(file))
+                elif codec == "xz":
+                    file = closing.enter_context(lzma.LZMAFile(file))
+                else:
+                    # Goes on with the next member or frame, and fails on a truncated one.
+                    file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
+                    closing.enter_context(file)
+            except Exception as exc:
+                raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
+            self._file = file
+            self._closing = closing.pop_all()
+
+    def __enter__(self) -> LineSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def read_behind(self, tail: Bytes, want: int) -> Bytes:
+        """`tail` and the next `want` bytes in one new array; fewer where the file has `ended`."""
+        data = np.empty(len(tail) + want, np.uint8)
+        data[: len(tail)] = tail
+        filled = len(tail)
+        while filled < len(data):
+            try:
+                count = self._read_into(data[filled:])
+            except Exception as exc:  # decompressors and remote drivers raise what they like
+                raise InputError(
+                    f"{self.uri}: cannot be read at offset {self.position}: {reason(exc)}"
+                ) from exc
+            if not count:
+                self.ended = True
+                break
+            filled += count
+            self.position += count
+        return data[:filled]
+
+    def _read_into(self, space: Bytes) -> int:
+        if hasattr(self._file, "readinto"):
+            return int(self._file.readinto(space.data))
+        data = self._file.read(len(space))
+        space[: len(data)] = np.frombuffer(data, np.uint8)
+        return len(data)
+
+
+def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[LineBlock]:
+    """The lines of the slice in blocks of about `batch_bytes`, more only for one longer line.
+
+    Raises InputError naming the file and, where there is one, the offset.
+    """
+    end = sys.maxsize if piece.length < 0 else piece.start + piece.length
+    # The byte before the slice tells whether a line begins at its first byte.
+    skipping = piece.start > 0
+    until = -1 if piece.length < 0 else end
+    with LineSource(piece.uri, piece.start - skipping, until) as source:
+        first = source.position  # of the first byte not yielded yet
+        held = bytearray()  # one long line so far, without a newline; it grows without copying
+        tail = np.empty(0, np.uint8)  # what stood behind the last newline of the last chunk
+        done = False
+        while not done:
+            left = end - source.position
+            if left <= 0 and (skipping or not (held or len(tail))):
+                return
+            want = batch_bytes
+            if left <= batch_bytes:  # the last chunk; it brings the end of its last line along
+                want = max(left, 0) + min(_PAST_END, batch_bytes)
+            data = source.read_behind(tail, want)
+            newlines = np.flatnonzero(data[len(tail) :] == NEWLINE) + len(tail)
+            if source.ended and piece.length >= 0 and source.position < end:
+                raise shorter(piece.uri, source.position, end)
+            if skipping:
+                drop = int(newlines[0]) + 1 if len(newlines) else len(data)
+                data, first, skipping = data[drop:], first + drop, not len(newlines)
+                newlines = newlines[1:] - drop
+                if first >= end or (skipping and source.ended):
+                    return
+                if skipping:
+                    continue
+            # The first newline at or behind the slice's last byte ends its last line.
+            last = int(np.searchsorted(newlines, end - 1 - (source.position - len(data))))
+            newlines = newlines[: last + 1]
+            done = source.ended or last < len(newlines)
+            if not done and not len(newlines):
+                held += data.data
+                tail = data[:0]
+                _check_begun(piece.uri, first, held, max_line)
+                continue
+            cut = int(newlines[-1]) + 1 if last < len(newlines) or not done else len(data)
+            if held:  # the long line by itself: a block of one line is not copied again
+                drop = int(newlines[0]) + 1 if len(newlines) else cut
+                held += data[:drop].data
+                line, held = np.frombuffer(held, np.uint8), bytearray()
+                yield LineBlock(piece.uri, first, line, newlines[:1] + (len(line) - drop), max_line)
+                first += len(line)
+                data, newlines, cut = data[drop:], newlines[1:] - drop, cut - drop
+                del line
+            if cut:
+                yield LineBlock(piece.uri, first, data[:cut], newlines, max_line)
+                first += cut
+            tail = data[cut:]
+
+
+def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:
+    r"""Where in the block each line begins, its length without its end, and which end in ``\r\n``.
+
+    Raises InputError for a line longer than the block allows.
+    """
+    data, newlines = block.data, block.newlines
+    closed = len(newlines) > 0 and int(newlines[-1]) == len(data) - 1
+    ends = newlines if closed else np.append(newlines, len(data))
+    starts = np.zeros(len(ends), np.int64)
+    starts[1:] = newlines[: len(ends) - 1] + 1
+    returns = data[newlines - 1] == RETURN
+    if len(newlines) and newlines[0] == 0:
+        returns[0] = False  # nothing stands before it; index -1 was the last byte
+    lengths = ends - starts
+    lengths[: len(newlines)] -= returns
+    if int(lengths.max()) > block.max_line:
+        line = int(np.flatnonzero(lengths > block.max_line)[0])
+        raise too_long(block.uri, block.offset + int(starts[line]), block.max_line)
+    return starts, lengths, returns
+
+
+def _check_begun(uri: str, offset: int, held: bytearray, max_line: int) -> None:
+    """Refuse a line before it is read whole; its last byte so far may be part of its end."""
+    if len(held) > max_line + 1:
+        raise too_long(uri, offset, max_line)
+
+
+def shorter(uri: str, size: int, planned: int) -> InputError:
+    """The error of a file that ends before its slice does."""
+    return InputError(
+        f"{uri}: ends at byte {size} but had at least {planned} when the job was planned; do not "
+        "change inputs while a job runs"
+    )
+
+
+def too_long(uri: str, offset: int, max_line: int) -> InputError:
+    """The error of a line that is longer than its format allows."""
+    return InputError(
+        f"{uri}: the line at offset {offset} is longer than {max_line} bytes, the most that "
+        "max_line_bytes=... of the job's input format allows"
+    )

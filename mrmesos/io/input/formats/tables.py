@@ -1,0 +1,192 @@
+"""Parquet, Arrow IPC and ORC files: which of their units a split reads, and these as batches.
+
+A unit (row group, record batch, stripe) belongs to the slice that its middle lies in, as parquet-mr
+has it: so cuts at equal distances give equal units to equal slices. Where it lies is reckoned: row
+groups are as long as their sizes before compression say, and record batches and stripes, of which
+Arrow tells nothing, are all of one size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import orc
+
+from mrmesos.api.formats import ArrowInput, OrcInput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.columns.schema import KEY, VALUE
+from mrmesos.io.fs.filesystem import InputError, open_input
+from mrmesos.io.input.formats.rows import arrow_says
+
+BATCH_ROWS = 1 << 16
+_UNIT_BITS = 32
+
+
+@contextlib.contextmanager
+def opened(uri: str, kind: str) -> Iterator[Any]:
+    """The file for Arrow to read. What Arrow and the filesystem raise inside becomes InputError."""
+    with open_input(uri) as raw:
+        try:
+            with pa.PythonFile(raw, mode="r") as file:
+                yield file
+        except InputError:
+            raise
+        except Exception as exc:  # remote drivers raise what they like
+            raise InputError(
+                f"{uri}: cannot be read as {kind}: {arrow_says(exc)}; the file is damaged or cut "
+                "short, or of another format: replace it, or name another input format"
+            ) from exc
+
+
+def holds(piece: FileSlice, position: float) -> bool:
+    """Whether the slice holds a unit whose middle is there."""
+    if piece.length < 0:
+        return True
+    return piece.start <= position < piece.start + piece.length
+
+
+@contextlib.contextmanager
+def _unit(name: str, index: int, count: int) -> Iterator[None]:
+    """What is raised inside says in which unit of the file; `opened` makes it an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as exc:
+        where = f"{name} {index + 1}" + (f" of {count}" if count else "")
+        raise ValueError(f"{where}: {arrow_says(exc)}") from exc
+
+
+def check_columns(uri: str, schema: pa.Schema, wanted: Sequence[str]) -> None:
+    """Raise InputError where a column that a format names is not in the file, and ValueError for
+    a name that is no text, also deep in a column, where only making rows of it would show that.
+    """
+    try:
+        _check_names(schema)
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"the name of a column is no UTF-8 ({exc.object[:50]!r})") from exc
+    for name in wanted:
+        if name not in schema.names:
+            raise InputError(f"{uri}: has no column {name!r}, but {', '.join(schema.names)}")
+
+
+def _check_names(fields: Iterable[pa.Field]) -> None:
+    for field in fields:
+        _ = field.name  # decoded now
+        kind = field.type
+        _check_names(kind.field(index) for index in range(kind.num_fields))
+
+
+def for_records(batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
+    """The batches with times that Python can hold: of microseconds, where they are finer."""
+    for given in batches:
+        if not any(_is_fine(kind) for kind in _kinds(given.batch.schema)):
+            yield given
+            continue
+        columns = given.columns
+        coarse = [
+            column.cast(pa.timestamp("us", column.type.tz), safe=False)
+            if _is_fine(column.type)
+            else column
+            for column in columns.columns
+        ]
+        fields = [
+            field.with_type(column.type)
+            for field, column in zip(columns.schema, coarse, strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(coarse, schema=pa.schema(fields))
+        yield as_input(given.uri, batch, given.places, given.stored)
+
+
+def _kinds(schema: pa.Schema) -> Iterator[pa.DataType]:
+    for field in schema:
+        yield field.type
+        if pa.types.is_struct(field.type):
+            yield from (child.type for child in field.type)
+
+
+def _is_fine(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) and kind.unit == "ns")
+
+
+def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -> InputBatch:
+    """Columns of a file as what the mapper sees; `key` and `value` alone are just these.
+
+    They are checked: text that is no UTF-8, or wrong offsets, would crash something later.
+    """
+    columns.validate(full=True)
+    if columns.schema.names == [KEY, VALUE]:
+        return InputBatch(uri, columns, positions=places, stored=stored, unit="row")
+    batch = pa.RecordBatch.from_arrays([places, columns.to_struct_array()], [KEY, VALUE])
+    return InputBatch(uri, batch, table=True, stored=stored, unit="row")
+
+
+def read_arrow(split: Split, fmt: ArrowInput) -> Iterator[InputBatch]:
+    """The record batches of the split in order, in slices of at most BATCH_ROWS rows."""
+    for piece in split.slices:
+        with opened(piece.uri, "Arrow IPC") as file:
+            size = file.size()
+            if file.read(6) == b"ARROW1":
+                yield from _ipc_file(piece, file, size, fmt)
+            elif holds(piece, 0):
+                file.seek(0)
+                yield from _ipc_stream(piece, file, fmt)
+
+
+def _ipc_file(piece: FileSlice, file: Any, size: int, fmt: ArrowInput) -> Iterator[InputBatch]:
+    reader = pa.ipc.open_file(file)
+    check_columns(piece.uri, reader.schema, fmt.columns)
+    if fmt.columns:
+        fields = [reader.schema.names.index(name) for name in fmt.columns]
+        options = pa.ipc.IpcReadOptions(included_fields=fields)
+        reader = pa.ipc.open_file(file, options=options)
+    count = reader.num_record_batches
+    for index in range(count):
+        if holds(piece, size * (index + 0.5) / count):
+            with _unit("record batch", index, count):
+                batch = _picked(reader.get_batch(index), fmt.columns)
+                yield from _sliced(piece.uri, index, batch, size // count)
+
+
+def _ipc_stream(piece: FileSlice, file: Any, fmt: ArrowInput) -> Iterator[InputBatch]:
+    reader = pa.ipc.open_stream(file)
+    check_columns(piece.uri, reader.schema, fmt.columns)
+    before = 0
+    for index, batch in enumerate(reader):
+        read = file.tell() - before
+        before += read
+        yield from _sliced(piece.uri, index, _picked(batch, fmt.columns), read)
+
+
+def _picked(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    return batch.select(list(columns)) if columns else batch
+
+
+def read_orc(split: Split, fmt: OrcInput) -> Iterator[InputBatch]:
+    """The stripes of the split in order, in slices of at most BATCH_ROWS rows."""
+    for piece in split.slices:
+        with opened(piece.uri, "ORC") as file:
+            size = file.size()
+            reader = orc.ORCFile(file)
+            check_columns(piece.uri, reader.schema, fmt.columns)
+            count = reader.nstripes
+            for index in range(count):
+                if not holds(piece, size * (index + 0.5) / count):
+                    continue
+                with _unit("stripe", index, count):
+                    batch = reader.read_stripe(index, columns=list(fmt.columns) or None)
+                    yield from _sliced(piece.uri, index, _picked(batch, fmt.columns), size // count)
+
+
+def _sliced(uri: str, unit: int, batch: pa.RecordBatch, stored: int) -> Iterator[InputBatch]:
+    rows = batch.num_rows
+    for start in range(0, rows, BATCH_ROWS):
+        some = batch.slice(start, BATCH_ROWS)
+        first = (unit << _UNIT_BITS) + start
+        places = pa.array(np.arange(first, first + some.num_rows))
+        yield as_input(uri, some, places, stored * some.num_rows // rows)

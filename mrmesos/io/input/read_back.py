@@ -1,0 +1,94 @@
+"""What a job has written, read back: part files in order, and as what."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from mrmesos.api.formats import (
+    ArrowInput,
+    ArrowOutput,
+    BytesOutput,
+    CsvInput,
+    CsvOutput,
+    InputFormat,
+    JsonLinesInput,
+    JsonLinesOutput,
+    KeyValueTextInput,
+    OrcInput,
+    OrcOutput,
+    OutputFormat,
+    ParquetInput,
+    ParquetOutput,
+    TextOutput,
+)
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.fs.filesystem import InputError, open_filesystem, open_input, reason
+from mrmesos.io.input.formats.registry import read_split
+from mrmesos.io.input.splits import FileInfo, expand_inputs
+
+_MAGIC: dict[bytes, InputFormat] = {
+    b"PAR1": ParquetInput(),
+    b"ARRO": ArrowInput(),
+    b"ORC": OrcInput(),
+}
+_BY_NAME: dict[str, InputFormat] = {
+    ".parquet": ParquetInput(),
+    ".arrow": ArrowInput(),
+    ".feather": ArrowInput(),
+    ".orc": OrcInput(),
+}
+
+
+def output_files(uri: str) -> list[FileInfo]:
+    """The part files of the output at `uri`, or whatever files it names otherwise, in order.
+
+    Directories in an output are its named outputs, and not part of it. Raises InputError.
+    """
+    fs, path = open_filesystem(uri)
+    try:
+        has_parts = fs.isdir(path) and fs.glob(f"{path.rstrip('/')}/part-*")
+    except Exception as exc:  # remote drivers raise what they like
+        raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
+    return expand_inputs([f"{uri.rstrip('/')}/part-*" if has_parts else uri])
+
+
+def input_of(fmt: OutputFormat) -> InputFormat:
+    """The input format that reads what this one writes. Raises InputError where there is none."""
+    match fmt:
+        case ParquetOutput():
+            return ParquetInput()
+        case ArrowOutput():
+            return ArrowInput()
+        case OrcOutput():
+            return OrcInput()
+        case CsvOutput(header=True):
+            return CsvInput(separator=fmt.separator)
+        case JsonLinesOutput():
+            return JsonLinesInput()
+        case TextOutput() if len(fmt.separator) == 1 and fmt.separator.isascii():
+            return KeyValueTextInput(separator=fmt.separator)
+        case CsvOutput() if not fmt.records:
+            return CsvInput(separator=fmt.separator, header=False, names=("key", "value"))
+        case CsvOutput() | TextOutput() | BytesOutput():
+            raise InputError(
+                f"what {type(fmt).__name__} writes does not say where a record or column ends; "
+                "write another format, such as ParquetOutput"
+            )
+
+
+def columns_of(uri: str) -> InputFormat | None:
+    """The format of a file with columns, told by its name or its first bytes; None for others."""
+    by_name = _BY_NAME.get(posixpath.splitext(uri)[1].lower())
+    if by_name is not None:
+        return by_name
+    with open_input(uri) as file:
+        first = bytes(file.read(4))
+    return next((fmt for magic, fmt in _MAGIC.items() if first.startswith(magic)), None)
+
+
+def read_file(info: FileInfo, fmt: InputFormat, *, records: bool) -> Iterator[InputBatch]:
+    """All records of a file. Raises InputError."""
+    split = Split((FileSlice(info.uri, 0, -1),), max(info.size, 0))
+    return read_split(split, fmt, records=records)

@@ -1,0 +1,250 @@
+"""How TextOutput writes keys and values: whole columns by kernels where that gives the same text.
+
+Rendering depends on the value alone, never on how a column happens to be encoded: `render` is the
+definition, and every kernel here is one that agrees with it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.io.columns.batches import fixed_width_rows
+from mrmesos.io.columns.schema import is_bytes, is_list, is_pickled, is_text
+
+_BYTES_AT_ONCE = 256 << 20
+_PLAIN_YEARS = (datetime.datetime(1000, 1, 1), datetime.datetime(9999, 1, 1))  # of four digits
+
+
+def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
+    """The batch's columns `key` and `value` as lines, each with its newline.
+
+    A key or value of None is left out with the separator; a record of two is no line at all.
+    """
+    if batch.nbytes > _BYTES_AT_ONCE and batch.num_rows > 1:
+        half = batch.num_rows // 2
+        parts = (batch.slice(0, half), batch.slice(half))
+        return b"".join(text_lines(part, separator) for part in parts)
+    for one, other in (("key", "value"), ("value", "key")):
+        if pa.types.is_null(batch.schema.field(other).type):
+            lines = _lines_of_one_length(batch.column(one), batch.field(one))
+            if lines is not None:
+                return lines
+    keys, values = (rendered(batch.column(name), batch.field(name)) for name in ("key", "value"))
+    if keys.null_count or values.null_count:
+        some = pc.or_(keys.is_valid(), values.is_valid())
+        keys, values = keys.filter(some), values.filter(some)
+    newline = pa.scalar(b"\n", pa.large_binary())
+    if not len(keys):
+        return b""
+    if keys.null_count or values.null_count:
+        both = pc.and_(keys.is_valid(), values.is_valid())
+        between = pc.if_else(both, pa.scalar(separator.encode(), pa.large_binary()), b"")
+        keys, values = keys.fill_null(b""), values.fill_null(b"")
+    else:
+        between = pa.scalar(separator.encode(), pa.large_binary())
+    nothing = pa.scalar(b"", pa.large_binary())
+    return content(pc.binary_join_element_wise(keys, between, values, newline, nothing))
+
+
+def content(texts: pa.Array) -> pa.Buffer:
+    """The bytes of a large_binary array that a kernel has made, one value after another."""
+    start, end = np.frombuffer(texts.buffers()[1], np.int64)[[texts.offset, -1]]
+    return texts.buffers()[2].slice(int(start), int(end - start))
+
+
+def _lines_of_one_length(column: pa.Array, field: pa.Field) -> pa.Buffer | None:
+    """Text or bytes that are all of one length, each with its newline, at the cost of one copy."""
+    if is_pickled(field) or not (is_text(column.type) or is_bytes(column.type)):
+        return None
+    rows = fixed_width_rows(column)
+    if rows is None:
+        return None
+    width = rows.dtype.itemsize
+    lines = np.empty(len(rows), np.dtype([("text", f"V{width}"), ("end", "u1")]))
+    lines["text"], lines["end"] = rows, ord("\n")
+    return pa.py_buffer(lines)
+
+
+def render(value: Any) -> bytes | None:
+    """One key or value as text; None where nothing is to be written.
+
+    Text and bytes as they are, booleans as true/false, dates and times in ISO 8601, lists, tuples
+    and dicts as JSON, and everything else (numbers, Decimals, any object) as `str` gives it.
+    """
+    if value is None or isinstance(value, bytes):
+        return value
+    return _text(value).encode("utf-8", "backslashreplace")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, list | tuple | dict):
+        return _json(jsonable(value))
+    return str(value)
+
+
+def jsonable(value: Any) -> Any:
+    """`value` in what JSON knows: numbers, text, booleans and None stay, others become text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {_json_key(name): jsonable(item) for name, item in value.items()}
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return _text(value)
+
+
+_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one a call
+
+
+def _json_key(name: Any) -> str:
+    return name if isinstance(name, str) else _text(name)
+
+
+def rendered(column: pa.Array, field: pa.Field) -> pa.Array:
+    """A large_binary array of what `render` gives for each element."""
+    kind = column.type
+    if is_pickled(field):
+        # Written by this job's own tasks, which run its author's code anyway.
+        return _each(None if raw is None else pickle.loads(raw) for raw in column.to_pylist())  # noqa: S301
+    if pa.types.is_dictionary(kind):
+        return rendered(column.dictionary_decode(), field)
+    if is_bytes(kind):
+        return column.cast(pa.large_binary())
+    if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return _binary(column)
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column), pa.large_binary())
+    if pa.types.is_floating(kind):
+        return _floats(column.cast(pa.float64()))
+    if pa.types.is_timestamp(kind):
+        return _timestamps(column)
+    if pa.types.is_nested(kind):
+        plain = _is_json(kind)
+        return pa.array(
+            [
+                None if value is None else _json(value if plain else _plain(value, kind)).encode()
+                for value in column.to_pylist()
+            ],
+            pa.large_binary(),
+        )
+    return _each(column.to_pylist())
+
+
+def _binary(column: pa.Array) -> pa.Array:
+    return column.cast(pa.large_string()).cast(pa.large_binary())
+
+
+def _floats(column: pa.Array) -> pa.Array:
+    """Python's `repr`. Arrow writes the same shortest digits, but with other ideas of exponents
+    and without `.0`: it is asked only where both write plain decimals (0.0001 to ten digits).
+    """
+    numbers = column.fill_null(0.0).to_numpy(zero_copy_only=False)
+    sizes = np.abs(numbers)
+    plain = ((sizes >= 1e-4) & (sizes < 1e10)) | (sizes == 0)
+    texts = column.cast(pa.large_string())
+    whole = pa.array(numbers == np.floor(numbers))
+    texts = pc.binary_join_element_wise(
+        texts, pc.if_else(whole, ".0", "").cast(pa.large_string()), pa.scalar("", pa.large_string())
+    )
+    odd = pa.array(~plain)
+    if not plain.all():
+        ours = [repr(number) for number in numbers[~plain].tolist()]
+        texts = pc.replace_with_mask(texts, odd, pa.array(ours, pa.large_string()))
+    return _binary(texts)
+
+
+def _each(values: Iterable[Any]) -> pa.Array:
+    return pa.array([render(value) for value in values], pa.large_binary())
+
+
+def _timestamps(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if kind.unit == "ns":
+        return _each(_nanoseconds(column))
+    least, most = (pa.scalar(moment).cast(kind) for moment in _PLAIN_YEARS)
+    plain = pc.and_(pc.greater_equal(column, least), pc.less(column, most))
+    if kind.tz not in (None, "UTC") or not pc.all(plain, min_count=0).as_py():
+        return _each(column.to_pylist())
+    local = column.cast(pa.timestamp("us"))
+    texts = pc.replace_substring(local.cast(pa.large_string()), " ", "T", max_replacements=1)
+    whole = pc.equal(pc.add(pc.millisecond(local), pc.microsecond(local)), 0)
+    texts = pc.if_else(whole, pc.utf8_slice_codeunits(texts, 0, 19), texts)
+    if kind.tz is not None:
+        nothing = pa.scalar("", pa.large_string())
+        texts = pc.binary_join_element_wise(texts, pa.scalar("+00:00", nothing.type), nothing)
+    return _binary(texts)
+
+
+def _nanoseconds(column: pa.Array) -> list[str | None]:
+    """ISO 8601 with nine digits where Python's microseconds do not hold the time."""
+    whole = pc.floor_temporal(column, unit="microsecond").cast(pa.timestamp("us", column.type.tz))
+    rest = pc.subtract(column.cast(pa.int64()), whole.cast(column.type).cast(pa.int64()))
+    texts: list[str | None] = []
+    for moment, nanos in zip(whole.to_pylist(), rest.to_pylist(), strict=True):
+        if moment is None or not nanos:
+            texts.append(None if moment is None else moment.isoformat())
+            continue
+        text = moment.isoformat(timespec="microseconds")
+        zone = text[26:]  # 2026-11-20T13:00:00.000000 is 26 characters
+        texts.append(f"{text[:26]}{nanos:03d}{zone}")
+    return texts
+
+
+def _is_json(kind: pa.DataType) -> bool:
+    """Whether Python objects of this type are JSON as they are."""
+    types = pa.types
+    if _is_list(kind):
+        return _is_json(kind.value_type)
+    if types.is_struct(kind):
+        return not _is_tuple(kind) and all(_is_json(field.type) for field in kind)
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_null(kind)
+        or is_text(kind)
+    )
+
+
+def _is_tuple(kind: pa.DataType) -> bool:
+    names = [field.name for field in kind]
+    return bool(names) and names == [f"_{i}" for i in range(len(names))]
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """`value` as JSON has it: tuples' structs as lists, maps as dicts, the rest as `jsonable`."""
+    if value is None:
+        return None
+    if pa.types.is_struct(kind):
+        if _is_tuple(kind):
+            return [_plain(value[field.name], field.type) for field in kind]
+        return {field.name: _plain(value[field.name], field.type) for field in kind}
+    if pa.types.is_map(kind):
+        return {
+            _json_key(_plain(name, kind.key_type)): _plain(item, kind.item_type)
+            for name, item in value
+        }
+    if _is_list(kind):
+        return [_plain(item, kind.value_type) for item in value]
+    return jsonable(value)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    """Views too, which only files of others hold."""
+    return is_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)

@@ -1,0 +1,120 @@
+"""Records as JSON lines, CSV and plain bytes: what the formats beside TextOutput write."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.io.columns.decode import decode_batch
+from mrmesos.io.columns.schema import KEY, VALUE, is_bytes, is_pickled, is_text
+from mrmesos.io.output.render import content, jsonable, rendered
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class NotRows(Exception):
+    """Values are no dicts of one kind; the message says what they are."""
+
+
+def row_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns that the items of the dicts in `value` are. Raises NotRows."""
+    field = schema.field(VALUE)
+    names = [item.name for item in field.type] if pa.types.is_struct(field.type) else []
+    if not names or names[0] == "_0":  # the latter is a tuple
+        shown = "Python objects" if is_pickled(field) else str(field.type)
+        raise NotRows(
+            f"values are {shown}, but records=True needs dicts that have the same keys in the same "
+            "order"
+        )
+    return pa.schema(list(field.type))
+
+
+def rows_of(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The items of the dicts in `value` as columns. Raises NotRows."""
+    schema = row_schema(batch.schema)
+    return pa.RecordBatch.from_arrays(batch.column(VALUE).flatten(), schema=schema)
+
+
+def json_lines(batch: pa.RecordBatch, *, records: bool) -> bytes:
+    """One line a record: the value, or an object of key and value."""
+    keys, values = decode_batch(batch)
+    if records:
+        lines = [_json(value) for value in values]
+    else:
+        pairs = zip(keys, values, strict=True)
+        lines = [_json({KEY: key, VALUE: value}) for key, value in pairs]
+    lines.append("")
+    return "\n".join(lines).encode("utf-8", "backslashreplace")
+
+
+def _json(value: Any) -> str:
+    plain = jsonable(value)
+    try:
+        return _encode(plain)
+    except ValueError:  # floats that JSON has no word for
+        return _encode(_finite(plain))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return value
+
+
+def csv_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer:
+    """The columns as fields, each as TextOutput writes it, in quotes where it needs them."""
+    fields: list[Any] = []
+    for index, column in enumerate(batch.columns):
+        fields += [
+            _quoted(rendered(column, batch.schema.field(index)), separator),
+            separator.encode(),
+        ]
+    fields[-1] = b"\n"
+    plain = [
+        pa.scalar(each, pa.large_binary()) if isinstance(each, bytes) else each for each in fields
+    ]
+    return content(pc.binary_join_element_wise(*plain, pa.scalar(b"", pa.large_binary())))
+
+
+def csv_header(names: Sequence[str], separator: str) -> pa.Buffer:
+    """The first row of a file."""
+    columns = [pa.array([name], pa.string()) for name in names]
+    return csv_lines(pa.RecordBatch.from_arrays(columns, names=list(names)), separator)
+
+
+def _quoted(texts: pa.Array, separator: str) -> pa.Array:
+    special = f'[{re.escape(separator)}"\r\n]'
+    needs = pc.or_(pc.match_substring_regex(texts, special), pc.equal(texts, b""))
+    if not pc.any(needs, min_count=0).as_py():
+        return texts.fill_null(b"")
+    mark = pa.scalar(b'"', pa.large_binary())
+    nothing = pa.scalar(b"", pa.large_binary())
+    doubled = pc.replace_substring(texts, '"', '""')
+    quoted = pc.binary_join_element_wise(mark, doubled, mark, nothing)
+    return pc.if_else(needs, quoted, texts).fill_null(b"")
+
+
+def plain_bytes(batch: pa.RecordBatch) -> pa.Buffer | bytes:
+    """Keys and values one after another. Raises NotRows for what is neither bytes nor text."""
+    columns = []
+    for name in (KEY, VALUE):
+        field = batch.schema.field(name)
+        if pa.types.is_null(field.type):
+            continue
+        if is_pickled(field) or not (is_bytes(field.type) or is_text(field.type)):
+            raise NotRows(f"{name}s are {field.type}, but BytesOutput needs bytes, text or None")
+        columns.append(rendered(batch.column(name), field).fill_null(b""))
+    if not columns:
+        return b""
+    nothing = pa.scalar(b"", pa.large_binary())
+    return content(pc.binary_join_element_wise(*columns, nothing))

@@ -1,0 +1,131 @@
+"""Secondary sort: what is sorted by more than what it is grouped by.
+
+Where values are to be sorted too, a record travels as the key `(key, value)` with no value: the
+shuffle then sorts and merges it like any tuple, and the value is stored once. The reduce takes
+such records apart again. Where keys are grouped by their first fields, the reduce puts the code of
+these in the place of the whole key's sort column, and everything that walks over groups follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.job import Job
+from mrmesos.io.columns.schema import KEY, SORT, VALUE, RecordTypeError, is_pickled
+from mrmesos.io.columns.sorting import changes
+from mrmesos.io.columns.sortkey import is_direct, plain, sort_code, sort_column, with_sort_column
+from mrmesos.io.shuffle.merge import same_key
+
+_PAIR = ("_0", "_1")
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How records of a job are sorted and grouped, if not both by the whole key."""
+
+    sort_values: bool = False
+    fields: int | None = None
+    distinct: bool = False
+
+    @classmethod
+    def of(cls, job: Job) -> Grouping:
+        """The job's. Distinct values are told from others by sorting them."""
+        reducer = job.reducer
+        distinct = reducer is not None and issubclass(reducer, Aggregate) and reducer.distinct
+        return cls(job.sort_values or distinct, job.grouping_fields, distinct)
+
+    def partition_column(self, batch: pa.RecordBatch) -> pa.Array:
+        """The sort column of what decides a record's reduce; `batch` is not composed yet."""
+        if self.fields is None:
+            return sort_column(batch)
+        return first_fields(batch.column(KEY), self.fields)
+
+    def composed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch as it is to be sorted, with its sort column."""
+        return composed(batch) if self.sort_values else with_sort_column(batch)
+
+    def regrouped(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Sorted batches of `composed` ones, as keys and values, with the column to group by."""
+        for batch in without_repeats(batches) if self.distinct else batches:
+            if self.sort_values:
+                batch = taken_apart(batch)
+            if self.fields is not None:
+                batch = _sorted_by(batch, first_fields(batch.column(KEY), self.fields))
+            yield batch
+
+
+def composed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Records with `(key, value)` as their key. Raises RecordTypeError for values without order."""
+    ready = with_sort_column(batch)
+    field = ready.schema.field(VALUE)
+    if is_pickled(field):
+        raise RecordTypeError(
+            "the values are of several types, or of one that has no order, so they cannot be "
+            "sorted; yield values of one type: numbers, text, dates, or tuples of these"
+        )
+    columns = [ready.column(KEY), ready.column(VALUE)]
+    pair = pa.StructArray.from_arrays(columns, names=list(_PAIR))
+    code = _code_of_pair(sort_column(ready), columns)
+    key = pa.field(KEY, pair.type, metadata=ready.schema.field(KEY).metadata)
+    schema = pa.schema([key, pa.field(VALUE, pa.null()), pa.field(SORT, pa.binary())])
+    return pa.RecordBatch.from_arrays([pair, pa.nulls(len(pair)), code], schema=schema)
+
+
+def _code_of_pair(key_code: pa.Array, columns: list[pa.Array]) -> pa.Array:
+    """The code of the pair; a nested key has its own already, whose end is told by itself."""
+    key, value = columns
+    first = sort_code(key) if is_direct(key.type) else key_code
+    return pc.binary_join_element_wise(first, sort_code(value), b"")
+
+
+def taken_apart(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The inverse of `composed`, with the sort column of the key alone."""
+    key, value = batch.column(KEY).flatten()
+    fields = [
+        pa.field(KEY, key.type, metadata=batch.schema.field(KEY).metadata),
+        pa.field(VALUE, value.type),
+    ]
+    return with_sort_column(pa.RecordBatch.from_arrays([key, value], schema=pa.schema(fields)))
+
+
+def first_fields(key: pa.Array, count: int) -> pa.Array:
+    """The sort column of the first `count` fields of keys that are tuples."""
+    if pa.types.is_null(key.type):
+        return key
+    if not pa.types.is_struct(key.type) or key.type.num_fields < count:
+        raise RecordTypeError(
+            f"keys of the type {key.type} have no {count} first fields; with "
+            f"grouping_fields = {count} keys are tuples of at least {count}"
+        )
+    # A single field's own column would do, but not beside that of a batch where it is null.
+    columns = [plain(column) for column in key.flatten()[:count]]
+    names = [f"_{index}" for index in range(count)]
+    return sort_code(pa.StructArray.from_arrays(columns, names=names))
+
+
+def _sorted_by(batch: pa.RecordBatch, column: pa.Array) -> pa.RecordBatch:
+    schema = pa.schema([batch.schema.field(KEY), batch.schema.field(VALUE), (SORT, column.type)])
+    columns = [batch.column(KEY), batch.column(VALUE), column]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def without_repeats(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The first of each stretch of equal keys of sorted batches."""
+    last: pa.RecordBatch | None = None
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        firsts = np.concatenate([[0], changes(sort_column(batch))])
+        if last is not None and same_key(last, batch):
+            firsts = firsts[1:]
+        last = batch.slice(batch.num_rows - 1)
+        if len(firsts) == batch.num_rows:
+            yield batch
+        elif len(firsts):
+            yield batch.take(pa.array(firsts))

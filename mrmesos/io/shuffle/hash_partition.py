@@ -1,0 +1,131 @@
+"""Which reduce a key goes to: a hash of its value, the same in every process, version and machine.
+
+Equal keys go to one partition however their column is sliced or chunked, whether they are `int64`
+here and `double` there (3 and 3.0), text or bytes. Known-answer tests pin the values: a job whose
+maps ran under two releases would lose records if they changed.
+
+Text and bytes are hashed eight bytes at a time, each step a bijection of 64 bits (multiply by an
+odd number, fold the high half onto the low), and finished, as numbers are, with the mixer of
+splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+
+from mrmesos.io.columns.byte_words import bytes_column, first_words, word
+from mrmesos.io.columns.sorting import as_integers, integers, is_binary_like
+
+_NULL = np.uint64(0x9E3779B97F4A7C15)
+_STEP = np.uint64(0x9FB21C651E98DF25)
+_LENGTH = np.uint64(0xD6E8FEB86659FD93)
+_MIXER = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
+_LONG = 128
+_AT_ONCE = 1 << 15
+"""Rows of text hashed together: some arrays of so many words stay in a processor's cache."""
+_CANONICAL_NAN = np.uint64(0x7FF8000000000000)
+
+
+def hash_partition(sort_column: pa.Array | pa.ChunkedArray, num_partitions: int) -> np.ndarray:
+    """The partition of every row of a sort column, int32 in `[0, num_partitions)`."""
+    if num_partitions < 1:
+        raise ValueError(f"num_partitions={num_partitions}: expected at least 1")
+    if num_partitions == 1:
+        return np.zeros(len(sort_column), np.int32)
+    return partition_of(hash_column(sort_column), num_partitions)
+
+
+def partition_of(hashes: np.ndarray, num_partitions: int) -> np.ndarray:
+    """The partition of each hash: hashes in order give partitions in order."""
+    # The high half times n, shifted down: uniform without a division (Lemire 2016).
+    return ((hashes >> np.uint64(32)) * np.uint64(num_partitions) >> np.uint64(32)).astype(np.int32)
+
+
+def hash_column(sort_column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """64-bit hashes of every row of a sort column."""
+    if isinstance(sort_column, pa.ChunkedArray):
+        chunks = [hash_column(chunk) for chunk in sort_column.chunks]
+        return np.concatenate(chunks) if chunks else np.empty(0, np.uint64)
+    kind = sort_column.type
+    if pa.types.is_null(kind):
+        return np.full(len(sort_column), _NULL)
+    if is_binary_like(sort_column):
+        firsts = range(0, max(1, len(sort_column)), _AT_ONCE)
+        hashes = np.concatenate([_hash_bytes(sort_column.slice(at, _AT_ONCE)) for at in firsts])
+    elif pa.types.is_decimal128(kind):
+        hashes = _hash_decimals(sort_column)
+    else:
+        hashes = _mixed(_number_bits(sort_column))
+    if sort_column.null_count:
+        hashes[sort_column.is_null().to_numpy(zero_copy_only=False)] = _NULL
+    return hashes
+
+
+def _number_bits(array: pa.Array) -> np.ndarray:
+    """Doubles as their bits; integers as the bits of the double that equals them, if one does."""
+    if pa.types.is_floating(array.type):
+        doubles = array.cast(pa.float64())
+        if array.null_count:
+            doubles = doubles.fill_null(0.0)
+        numbers = doubles.to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
+        return np.where(np.isnan(numbers), _CANONICAL_NAN, numbers.view(np.uint64))
+    whole = integers(array) if pa.types.is_integer(array.type) else as_integers(array)
+    numbers = whole.astype(np.float64)
+    top = 2.0**64 if whole.dtype == np.uint64 else 2.0**63
+    inside = numbers < top
+    exact = inside & (np.where(inside, numbers, 0.0).astype(whole.dtype) == whole)
+    return np.where(exact, numbers.view(np.uint64), whole.view(np.uint64))
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    mixed: np.ndarray = bits + _NULL
+    for shift, factor in _MIXER:
+        mixed ^= mixed >> shift
+        mixed *= factor
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
+
+
+def _hash_bytes(column: pa.Array) -> np.ndarray:
+    data, starts, lengths = bytes_column(column)
+    state = lengths.astype(np.uint64) * _LENGTH
+    if len(column) == 0:
+        return state
+    _step(state, first_words(data, starts, lengths))
+    longest = int(lengths.max())
+    for index in range(1, (min(longest, _LONG) + 7) // 8):
+        rows = np.flatnonzero((lengths > 8 * index) & (lengths <= _LONG))
+        some = state[rows]
+        _step(some, word(data, starts[rows], lengths[rows], index))
+        state[rows] = some
+    if longest > _LONG:
+        # Long values pay by the byte: one digest each costs less than a numpy pass per word.
+        for row in np.flatnonzero(lengths > _LONG).tolist():
+            start = int(starts[row])
+            value = data[start : start + int(lengths[row])]
+            digest = hashlib.blake2b(value.data, digest_size=8).digest()
+            state[row] = int.from_bytes(digest, "big")
+    hashes = _mixed(state)
+    # `00` is None in the sort column of nested keys: it goes where None goes in a column of its own
+    # (a batch may hold nothing but None, and so know of no type).
+    single = np.flatnonzero(lengths == 1)
+    hashes[single[data[starts[single]] == 0]] = _NULL
+    return hashes
+
+
+def _step(state: np.ndarray, words: np.ndarray) -> None:
+    state ^= words
+    state *= _STEP
+    state ^= state >> np.uint64(32)
+
+
+def _hash_decimals(array: pa.Array) -> np.ndarray:
+    buffer = array.buffers()[1]
+    halves = np.frombuffer(buffer, np.uint64, 2 * len(array), array.offset * 16).reshape(-1, 2)
+    return _mixed(_mixed(halves[:, 0]) ^ halves[:, 1])

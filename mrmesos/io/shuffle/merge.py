@@ -1,0 +1,295 @@
+"""Merging sorted runs, and walking over groups of equal keys.
+
+Runs are merged by ranges of keys rather than row by row: of the batches at hand, every row up to
+the least last key is known to come next, whichever run it is in. Those rows are joined and sorted
+by kernels (they are a few sorted stretches, which the sort makes use of).
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise, starmap
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mrmesos.io.columns.batches import concat, cut, take
+from mrmesos.io.columns.decode import decode_column
+from mrmesos.io.columns.schema import KEY, MAX_KERNEL_BYTES, VALUE
+from mrmesos.io.columns.sorting import Ranks, argsort, changes
+from mrmesos.io.columns.sortkey import drop_sort_column, sort_column, with_sort_column
+from mrmesos.io.columns.unify import unify_batches
+
+MERGE_BATCH_ROWS = 1 << 16
+MERGE_BATCH_BYTES = 4 << 20
+WHOLE_GROUP_BYTES = 256 << 20
+"""Most bytes of one key's records that are handed to a BatchReducer."""
+
+
+class GroupTooLargeError(Exception):
+    """One key has more records than may be held together; the message names it and the remedy."""
+
+
+class _Run:
+    """One run being merged: the batch at hand, and whether more follow."""
+
+    __slots__ = ("_next", "_source", "batch", "column", "is_last")
+
+    def __init__(self, source: Iterator[pa.RecordBatch]) -> None:
+        self._source = source
+        self._next = self._fetch()
+        self.batch: pa.RecordBatch | None = None
+        self.is_last = False
+        self.advance()
+
+    def _fetch(self) -> pa.RecordBatch | None:
+        return next((with_sort_column(each) for each in self._source if each.num_rows), None)
+
+    def advance(self) -> None:
+        """Take the next batch; one ahead tells whether this one's last key bounds anything."""
+        self.batch = self._next
+        self._next = None if self.batch is None else self._fetch()
+        self.is_last = self._next is None
+
+    def keep(self, batch: pa.RecordBatch) -> None:
+        self.batch = batch
+
+
+def merge_runs(
+    runs: Sequence[Iterator[pa.RecordBatch]],
+    *,
+    batch_rows: int = MERGE_BATCH_ROWS,
+    batch_bytes: int = MERGE_BATCH_BYTES,
+    max_bytes: int = MAX_KERNEL_BYTES,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of all runs in order; equal keys in the order of the runs, then as they were.
+
+    Each run is sorted as `sorting.argsort` sorts. Memory is bounded by two batches of each run,
+    and what is made of them. Runs of differing types are unified (RecordTypeError where that is
+    impossible); batches of the result may then differ in type too.
+    """
+    live = [run for run in map(_Run, runs) if run.batch is not None]
+    while len(live) > 1:
+        pieces = _next_range(live)
+        for piece in _in_order(pieces, max_bytes):
+            yield from cut(piece, batch_rows, batch_bytes)
+        live = [run for run in live if run.batch is not None]
+    while live and live[0].batch is not None:
+        yield from cut(live[0].batch, batch_rows, batch_bytes)
+        live[0].advance()
+
+
+def _next_range(live: list[_Run]) -> list[pa.RecordBatch]:
+    """Take from each run the rows that come before any row still unread; runs stay in order."""
+    heads = unify_batches([run.batch for run in live])
+    columns = [sort_column(head) for head in heads]
+    bound: tuple[int, Any] | None = None
+    bound_run = len(live)
+    for index, (run, column) in enumerate(zip(live, columns, strict=True)):
+        if run.is_last:
+            continue
+        last = Ranks(column)[len(column) - 1]
+        if bound is None or last < bound:
+            bound, bound_run = last, index
+    pieces = []
+    for index, (run, head, column) in enumerate(zip(live, heads, columns, strict=True)):
+        rows = head.num_rows
+        if bound is not None:
+            # Rows equal to the bound may follow in the run that has it: those of later runs wait.
+            search = bisect_right if index <= bound_run else bisect_left
+            rows = search(Ranks(column), bound)
+        if rows:
+            pieces.append(head.slice(0, rows))
+        if rows == head.num_rows:
+            run.advance()
+        else:
+            run.keep(head.slice(rows))
+    return pieces
+
+
+def _in_order(pieces: list[pa.RecordBatch], max_bytes: int) -> Iterator[pa.RecordBatch]:
+    if len(pieces) == 1:
+        yield pieces[0]
+    elif sum(piece.nbytes for piece in pieces) <= max_bytes:
+        joined = concat(pieces)
+        order = argsort(sort_column(joined))
+        yield take(joined, order)
+    else:
+        yield from _row_by_row(pieces)
+
+
+def _row_by_row(pieces: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """For records of hundreds of megabytes, which no kernel may see together: slices in order."""
+    ranks = [Ranks(sort_column(piece)) for piece in pieces]
+    heap = [(rank[0], index, 0) for index, rank in enumerate(ranks)]
+    heapq.heapify(heap)
+    while heap:
+        _, index, row = heap[0]
+        yield pieces[index].slice(row, 1)
+        if row + 1 < pieces[index].num_rows:
+            heapq.heapreplace(heap, (ranks[index][row + 1], index, row + 1))
+        else:
+            heapq.heappop(heap)
+
+
+_Groups = Iterable[Iterator[Any]]
+
+
+# --- Groups --------------------------------------------------------------------------------------
+def group_spans(batch: pa.RecordBatch) -> np.ndarray:
+    """Where each group of equal keys of a sorted batch begins, and its number of rows at the end.
+
+    `[0, 2, 5]` are the groups of rows 0-1 and 2-4; an empty batch gives `[0]`.
+    """
+    rows = batch.num_rows
+    ends = [0, rows] if rows else [0]
+    return np.insert(np.array(ends, np.int64), 1, changes(sort_column(batch)))
+
+
+def same_key(last: pa.RecordBatch, first: pa.RecordBatch) -> bool:
+    """Whether the last row of one batch and the first row of the next have equal keys."""
+    one, other = last.slice(last.num_rows - 1, 1), first.slice(0, 1)
+    if not one.schema.equals(other.schema, check_metadata=True):
+        one, other = unify_batches([one, other])
+    return Ranks(sort_column(one))[0] == Ranks(sort_column(other))[0]
+
+
+class _Tail:
+    """The last group of a batch, which may go on in the batches after it."""
+
+    __slots__ = ("_ended", "_last", "_next", "_stream")
+
+    def __init__(self, last: pa.RecordBatch, stream: Iterator[pa.RecordBatch]) -> None:
+        self._last = last
+        self._stream = stream
+        self._next: pa.RecordBatch | None = None
+        self._ended = False
+
+    def values(self, first: list[Any]) -> Iterator[Any]:
+        return chain(first, chain.from_iterable(self._more()))
+
+    def _more(self) -> Iterator[list[Any]]:
+        while (part := self._part()) is not None:
+            yield _values(part)
+
+    def _part(self) -> pa.RecordBatch | None:
+        """The next stretch of the group, or None at its end; `_next` begins with another key."""
+        if self._ended:
+            return None
+        batch = next(self._stream, None)
+        if batch is None or not same_key(self._last, batch):
+            self._ended, self._next = True, batch
+            return None
+        rows = int(group_spans(batch)[1])
+        if rows < batch.num_rows:
+            self._ended, self._next = True, batch.slice(rows)
+        return batch.slice(0, rows)
+
+    def finish(self) -> pa.RecordBatch | None:
+        """Skip what was not read; the batch in which the next group begins, None at the end."""
+        while self._part() is not None:
+            pass
+        return self._next
+
+
+def _values(batch: pa.RecordBatch) -> list[Any]:
+    return decode_column(batch.column(VALUE), batch.schema.field(VALUE))
+
+
+def _filled(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return (with_sort_column(batch) for batch in batches if batch.num_rows)
+
+
+def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """Each key with an iterator over its values, from sorted batches.
+
+    A key may have more values than memory holds: they are decoded batch by batch as they are read,
+    and what is not read is skipped when the next key is asked for. An iterator is to be read before
+    that; what it gives afterwards is not defined.
+    """
+    # Chained, so that no Python code runs for each of as many groups as there may be rows.
+    return chain.from_iterable(starmap(zip, grouped_batches(batches)))
+
+
+def grouped_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[Any], _Groups]]:
+    """As `grouped`, many groups together: their keys, and as many iterators over their values.
+
+    All of these are to be used before the next are asked for.
+    """
+    stream = _filled(batches)
+    batch = next(stream, None)
+    while batch is not None:
+        spans = group_spans(batch)
+        starts = pa.array(spans[:-1])
+        keys = decode_column(batch.column(KEY).take(starts), batch.schema.field(KEY))
+        values = _values(batch)
+        key = keys.pop()
+        yield keys, map(iter, _parts(values, spans[:-1]))
+        tail = _Tail(batch.slice(batch.num_rows - 1), stream)
+        first = values[int(spans[-2]) :]
+        del batch, keys, values
+        yield [key], iter((tail.values(first),))
+        batch = tail.finish()
+
+
+def _parts(values: list[Any], bounds: np.ndarray) -> Iterable[Sequence[Any]]:
+    """The values between each two bounds, by whatever costs least for groups of their sizes."""
+    larger = np.flatnonzero(np.diff(bounds) > 1).tolist()
+    starts = bounds.tolist()
+    if len(larger) * 4 > len(starts):
+        return map(values.__getitem__, starmap(slice, pairwise(starts)))
+    return chain.from_iterable(_stretches(values, starts, larger))
+
+
+def _stretches(
+    values: list[Any], starts: list[int], larger: list[int]
+) -> Iterator[Iterable[Sequence[Any]]]:
+    """Groups of one, many together, and those larger between them."""
+    done = 0
+    for index in larger:
+        yield zip(values[starts[done] : starts[index]], strict=True)
+        yield (values[starts[index] : starts[index + 1]],)
+        done = index + 1
+    yield zip(values[starts[done] : starts[-1]], strict=True)
+
+
+def whole_groups(
+    batches: Iterable[pa.RecordBatch],
+    max_bytes: int = WHOLE_GROUP_BYTES,
+    *,
+    batch_bytes: int = MERGE_BATCH_BYTES,
+) -> Iterator[pa.RecordBatch]:
+    """Sorted batches cut so that every key lies whole in one, with `key` and `value` alone.
+
+    GroupTooLargeError where the records of one key are larger than `max_bytes`.
+    """
+    ready: list[pa.RecordBatch] = []  # groups that have ended
+    tail: list[pa.RecordBatch] = []  # the last group, which may go on
+    ready_bytes = tail_bytes = 0
+    for batch in _filled(batches):
+        last_start = int(group_spans(batch)[-2])
+        if tail and not same_key(tail[-1], batch):
+            ready, ready_bytes = ready + tail, ready_bytes + tail_bytes
+            tail, tail_bytes = [], 0
+        if last_start > 0:
+            ended = batch.slice(0, last_start)
+            ready, ready_bytes = [*ready, *tail, ended], ready_bytes + tail_bytes + ended.nbytes
+            tail, tail_bytes = [], 0
+            batch = batch.slice(last_start)
+        tail.append(batch)
+        tail_bytes += batch.nbytes
+        if ready_bytes >= batch_bytes:
+            yield drop_sort_column(concat(unify_batches(ready)))
+            ready, ready_bytes = [], 0
+        if tail_bytes > max_bytes:
+            key = decode_column(batch.column(KEY).slice(0, 1), batch.schema.field(KEY))[0]
+            raise GroupTooLargeError(
+                f"the records of the key {ascii(key)[:60]} take more than {max_bytes} bytes, and a "
+                "BatchReducer is given a key's records together; use a Reducer or an aggregate"
+            )
+    for whole in (ready, tail):
+        if whole:
+            yield drop_sort_column(concat(unify_batches(whole)))

@@ -1,0 +1,168 @@
+"""The map-output file: ONE data file and ONE index for all partitions of a map (2N files, not NxM).
+
+A segment is one partition of one sorted run: an Arrow IPC stream, or nothing at all when it has no
+rows. Where the type of its records changes half-way (integers, then doubles) another stream
+follows the first within the segment. Segments lie one after another in the data file, so a range
+read serves one as it is, compressed; its CRC-32 in the index covers every byte of it.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from mrmesos.conf import MAP_OUTPUT_CODEC, Conf, ConfError
+from mrmesos.io.columns.batches import cut
+from mrmesos.io.shuffle.index import MapOutputIndex, Segment
+
+__all__ = [
+    "CorruptSegmentError",
+    "MapOutputIndex",
+    "Segment",
+    "codec_of",
+    "read_segment",
+    "write_segment",
+]
+
+SEGMENT_BATCH_BYTES = 1 << 20
+"""Uncompressed size that batches of a segment are cut to: a merge holds two of each run."""
+SEGMENT_BATCH_ROWS = 1 << 16
+
+_CHUNK = 1 << 20
+_AT_ONCE = 64 << 10
+
+
+class CorruptSegmentError(Exception):
+    """Map output is not what was written; the message names the file or source, and the part."""
+
+
+def codec_of(conf: Conf) -> str | None:
+    """The codec of map output for Arrow, None for no compression. Raises ConfError."""
+    name = conf.get_as(MAP_OUTPUT_CODEC)
+    if name not in ("lz4", "zstd", "none"):
+        raise ConfError(f"{MAP_OUTPUT_CODEC.name}={name!r}: expected lz4, zstd or none")
+    return None if name == "none" else name
+
+
+class _ChecksummedFile(io.RawIOBase):
+    """What Arrow writes a segment through: counts bytes and keeps their CRC-32."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.length = 0
+        self.crc32 = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]  # what Arrow gives
+        self.crc32 = zlib.crc32(data, self.crc32)
+        written = memoryview(data).nbytes
+        self.length += written
+        self._file.write(data)
+        return written
+
+
+def write_segment(
+    file: BinaryIO,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    codec: str | None = "lz4",
+    batch_bytes: int = SEGMENT_BATCH_BYTES,
+) -> Segment:
+    """Append the batches at the file's position as one segment. Raises OSError."""
+    offset = file.tell()
+    sink = _ChecksummedFile(file)
+    # Threads within a task would take cores from its neighbours, and cost more than they save.
+    options = pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
+    writer: pa.RecordBatchStreamWriter | None = None
+    schema: pa.Schema | None = None
+    rows = 0
+    try:
+        for batch in batches:
+            for piece in cut(batch, SEGMENT_BATCH_ROWS, batch_bytes):
+                if writer is None or not piece.schema.equals(schema, check_metadata=True):
+                    if writer is not None:
+                        writer.close()
+                    schema = piece.schema
+                    writer = pa.ipc.new_stream(sink, schema, options=options)
+                writer.write_batch(piece)
+                rows += piece.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return Segment(offset, sink.length, rows, sink.crc32)
+
+
+def read_segment(
+    source: Path | pa.Buffer | bytes | memoryview, segment: Segment, *, name: str = ""
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a segment in the data file `source`, or whose very bytes `source` is.
+
+    The checksum is verified before the first batch is decoded: CorruptSegmentError names `name`
+    (by default the file). A file is read batch by batch; a second pass over it costs less than a
+    decoder that trusts damaged bytes. A small segment is read at once: of thousands of partitions
+    each has one in every run.
+    """
+    name = name or f"{source if isinstance(source, Path) else 'map output'} at {segment.offset}"
+    if isinstance(source, Path):
+        if segment.length == 0:
+            return
+        if segment.length > _AT_ONCE:
+            _verify_file(source, segment, name)
+            with pa.OSFile(str(source), "rb") as file:
+                file.seek(segment.offset)
+                yield from _streams(file, segment, segment.offset + segment.length, name)
+            return
+        source = _read(source, segment, name)
+    buffer = source if isinstance(source, pa.Buffer) else pa.py_buffer(source)
+    if buffer.size != segment.length:
+        raise CorruptSegmentError(f"{name}: {buffer.size} bytes instead of {segment.length}")
+    if zlib.crc32(buffer) != segment.crc32:
+        raise CorruptSegmentError(f"{name}: checksum does not match")
+    yield from _streams(pa.BufferReader(buffer), segment, segment.length, name)
+
+
+def _read(path: Path, segment: Segment, name: str) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        file.seek(segment.offset)
+        data = file.read(segment.length)
+    if left := segment.length - len(data):
+        raise CorruptSegmentError(f"{name}: cut short by {left} bytes")
+    return data
+
+
+def _verify_file(path: Path, segment: Segment, name: str) -> None:
+    crc32, left = 0, segment.length
+    with path.open("rb") as file:
+        file.seek(segment.offset)
+        while left:
+            chunk = file.read(min(left, _CHUNK))
+            if not chunk:
+                raise CorruptSegmentError(f"{name}: cut short by {left} bytes")
+            crc32 = zlib.crc32(chunk, crc32)
+            left -= len(chunk)
+    if crc32 != segment.crc32:
+        raise CorruptSegmentError(f"{name}: checksum does not match")
+
+
+def _streams(
+    file: pa.NativeFile, segment: Segment, end: int, name: str
+) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    while file.tell() < end:
+        try:
+            with pa.ipc.open_stream(file, options=options) as stream:
+                for batch in stream:
+                    rows += batch.num_rows
+                    yield batch
+        except pa.ArrowException as error:
+            raise CorruptSegmentError(f"{name}: {error}") from error
+    if rows != segment.rows:
+        raise CorruptSegmentError(f"{name}: {rows} rows instead of {segment.rows}")

@@ -1,0 +1,139 @@
+"""A map's output that needs no order within a partition: written as it comes, never merged.
+
+The data file and its index are those of `segments`, and are served alike. Where memory was full
+before the map's end there are several runs, and a segment is its parts of all runs, one after
+another: streams follow each other within a segment anyway.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mrmesos.conf import Conf
+from mrmesos.io.columns.batches import take
+from mrmesos.io.shuffle.index import MapOutputIndex, Segment
+from mrmesos.io.shuffle.segments import CorruptSegmentError, codec_of, write_segment
+from mrmesos.io.shuffle.sortbuffer import DATA_NAME, INDEX_NAME, MapOutputFiles, named
+
+_BUFFER = 1 << 20
+
+Partitions = npt.NDArray[np.int32]
+
+
+class UnsortedWriter:
+    """Writes one map's output into `directory`, which must exist. For one thread."""
+
+    def __init__(self, directory: Path, num_partitions: int, *, conf: Conf) -> None:
+        self._directory = directory
+        self._num_partitions = num_partitions
+        self._codec = codec_of(conf)
+        self._runs: list[tuple[Path, list[Segment]]] = []
+        self._spilled = 0
+
+    def write_run(self, parts: Sequence[tuple[pa.RecordBatch, Partitions]]) -> None:
+        """Write records, in several batches, by the partition of each. Raises OSError.
+
+        It is cheapest where they are in the order of their partitions.
+        """
+        bounded = [self._by_partition(batch, partitions) for batch, partitions in parts]
+
+        def segment(file: BinaryIO, number: int) -> Segment:
+            pieces = (
+                batch.slice(bounds[number], bounds[number + 1] - bounds[number])
+                for batch, bounds in bounded
+            )
+            return write_segment(file, pieces, codec=self._codec)
+
+        self._spilled += sum(batch.num_rows for batch, _ in bounded)
+        self._write(segment)
+
+    def _by_partition(
+        self, batch: pa.RecordBatch, partitions: Partitions
+    ) -> tuple[pa.RecordBatch, list[int]]:
+        """The batch in the order of partitions, and where each begins and the last ends."""
+        if bool((partitions[1:] < partitions[:-1]).any()):
+            # numpy sorts 16-bit integers by radix, several times faster than others.
+            narrow = np.uint16 if self._num_partitions <= 1 << 16 else np.int32
+            order = np.argsort(partitions.astype(narrow), kind="stable")
+            batch, partitions = take(batch, order), partitions[order]
+        bounds = np.searchsorted(partitions, np.arange(self._num_partitions + 1))
+        return batch, bounds.tolist()
+
+    def _write(self, segment: Callable[[BinaryIO, int], Segment]) -> None:
+        path = self._directory / f"run-{len(self._runs)}.data"
+        segments: list[Segment] = []
+        self._runs.append((path, segments))  # before it exists: abort() removes it in any case
+        with named(path), path.open("wb", buffering=_BUFFER) as file:
+            segments.extend(segment(file, number) for number in range(self._num_partitions))
+
+    def finish(self) -> MapOutputFiles:
+        """Join the runs, and leave the data file and its index.
+
+        Raises OSError, CorruptSegmentError.
+        """
+        try:
+            if len(self._runs) != 1:
+                self._join()
+            path, segments = self._runs.pop()
+            data, index_path = self._directory / DATA_NAME, self._directory / INDEX_NAME
+            path.replace(data)
+            index = MapOutputIndex(segments)
+            with named(index_path):
+                index.write(index_path)
+        except BaseException:
+            self.abort()
+            raise
+        return MapOutputFiles(data, index_path, index, {"SPILLED_RECORDS": self._spilled})
+
+    def _join(self) -> None:
+        runs = list(self._runs)
+
+        def segment(target: BinaryIO, number: int) -> Segment:
+            offset = target.tell()
+            crc32 = rows = 0
+            for path, segments in runs:
+                part = segments[number]
+                rows += part.rows
+                for chunk in _chunks(path, part):
+                    crc32 = zlib.crc32(chunk, crc32)
+                    target.write(chunk)
+            return Segment(offset, target.tell() - offset, rows, crc32)
+
+        self._write(segment)
+        for path, _ in runs:
+            path.unlink()
+        del self._runs[:-1]
+
+    def abort(self) -> None:
+        """Remove every file of this map's output; may be called at any time."""
+        for path, _ in self._runs:
+            path.unlink(missing_ok=True)
+        self._runs = []
+        for name in (DATA_NAME, INDEX_NAME):
+            (self._directory / name).unlink(missing_ok=True)
+
+
+def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
+    """The bytes of a segment, checked once the last of them was given."""
+    if not segment.length:
+        return
+    crc32 = 0
+    with named(path), path.open("rb", buffering=0) as file:
+        file.seek(segment.offset)
+        left = segment.length
+        while left:
+            chunk = file.read(min(left, _BUFFER))
+            if not chunk:
+                raise CorruptSegmentError(f"{path}: cut short by {left} bytes")
+            left -= len(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+            yield chunk
+    if crc32 != segment.crc32:
+        raise CorruptSegmentError(f"{path}: checksum does not match")

@@ -1,0 +1,269 @@
+"""How attempts end, and what follows: winners, retries, failed jobs, map outputs that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from mrmesos.api.context import Counters
+from mrmesos.jobtracker.core.handlers import host_faults, jobs, speculation
+from mrmesos.jobtracker.core.handlers.dispatch import began, came_free, kill_attempt
+from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.jobtracker.core.state.reports import log_url
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire import ids
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import (
+    AttemptError,
+    AttemptProgress,
+    AttemptReport,
+    AttemptState,
+    ErrorKind,
+    MapOutput,
+)
+
+LOSSES_MAX = 20
+"""Attempts or outputs of one task that may be lost before the job is given up."""
+COMPLAINTS = 3
+"""Hosts whose reduces must complain of a map output before that map runs again; and hosts of whose
+map outputs one must complain, alone, before its reduces run elsewhere.
+"""
+STATUS_CHARACTERS = 200
+COUNTERS_MAX = 5_000
+"""Different counters of a job, over all of its tasks."""
+
+
+def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
+    """A tracker says how an attempt ended. A report of an attempt that is over changes nothing."""
+    attempt = st.attempts.get(report.attempt_id)
+    if attempt is None or attempt.tracker_id != tracker.id:
+        return
+    slot = st.cluster.slots[attempt.slot_id]
+    if slot.state is SlotState.LAUNCHING:
+        began(st, slot)
+    for map_attempt in report.fetch_failed:
+        complain(st, attempt, map_attempt)
+    st.tails.put(attempt.id, report.log_tail)
+    error = report.error
+    if report.state is AttemptState.FAILED and error is None:
+        error = AttemptError(kind=ErrorKind.INTERNAL, message="failed without saying why")
+    if error is not None:
+        error = _with_place(error, attempt, tracker)
+    _settle(st, attempt, report.state, error, report.counters)
+
+
+def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
+    """A tracker says how far an attempt is."""
+    attempt = st.attempts.get(progress.attempt_id)
+    if attempt is None or attempt.tracker_id != tracker.id:
+        return
+    if attempt.told is None or progress.progress > attempt.progress:
+        attempt.moved = st.now
+    attempt.progress, attempt.told = progress.progress, st.now
+    attempt.status = progress.status[:STATUS_CHARACTERS]
+    attempt.counters = progress.counters
+    attempt.fetched |= progress.fetched
+    for map_attempt in progress.fetch_failed:
+        complain(st, attempt, map_attempt)
+
+
+def lost(st: State, attempt: TaskAttempt, why: str) -> None:
+    """The attempt is gone with its slot or tracker: KILLED, not counted against the task."""
+    error = AttemptError(
+        kind=ErrorKind.LOST, message=why, attempt_id=attempt.id, agent=attempt.agent
+    )
+    _settle(st, attempt, AttemptState.KILLED, error, attempt.counters)
+
+
+def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> AttemptError:
+    return replace(
+        error,
+        attempt_id=error.attempt_id or attempt.id,
+        agent=error.agent or attempt.agent,
+        log=error.log or log_url(tracker.url, attempt.id),
+    )
+
+
+def _settle(
+    st: State,
+    attempt: TaskAttempt,
+    state: AttemptState,
+    error: AttemptError | None,
+    counters: Counters,
+) -> None:
+    """The one place where a running attempt ends while its job lives."""
+    task = attempt.task
+    job = st.jobs[task.job_id]
+    if state is AttemptState.RUNNING:
+        raise AssertionError(f"{attempt.id} was reported as ended, and RUNNING")
+    attempt.state, attempt.end, attempt.error, attempt.counters = state, st.now, error, counters
+    del st.attempts[attempt.id]
+    st.changes.attempt(attempt)
+    job.drop_running(attempt)
+    slot = st.cluster.slots.get(attempt.slot_id)
+    if slot is not None and slot.attempt is attempt:
+        slot.attempt = None
+        if slot.state is SlotState.RUNNING:
+            came_free(st, slot)
+    job.count(f"MILLIS_{task.kind.plural}", max(0, round((st.now - attempt.start) * 1000)))
+    may_win = job.state is JobState.RUNNING and attempt in task.running
+    if state is AttemptState.SUCCEEDED and may_win:
+        _won(st, job, attempt)
+    else:
+        _not_won(st, job, attempt)
+    jobs.advance(st, job)
+
+
+def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    task, reduces_waited = attempt.task, job.wants_reduce
+    others = [other for other in task.running if other is not attempt]
+    speculation.won(st, job, attempt)
+    job.task_won(attempt, st.now)
+    for other in others:
+        st.changes.attempt(other)
+        kill_attempt(st, other, f"{attempt.id} was first")
+    if task.kind is TaskKind.MAP and job.reduces:
+        tracker = st.cluster.trackers[attempt.tracker_id]
+        output = MapOutput(map_index=task.index, attempt_id=attempt.id, url=tracker.url)
+        job.outputs[task.index] = output
+        job.news.append(output)
+        tracker.outputs.setdefault(job.id, set()).add(task.index)
+        st.news[job.id] = job
+        if job.wants_reduce and not reduces_waited:
+            st.new_work = True
+    _fail_with_bad_counters(st, job, attempt)
+
+
+def _fail_with_bad_counters(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    """Names that differ from task to task (Hadoop's LimitExceededException), or a total that fits
+    no message: its job fails, and nothing else.
+    """
+    if job.beyond:
+        message = (
+            f"the total of the counter {job.beyond!r} is over 64 bits; count less, or yield as "
+            "data what is to be added up"
+        )
+    elif sum(map(len, job.won_counters.values())) > COUNTERS_MAX:
+        message = f"more than {COUNTERS_MAX:,} different counters; yield as data what is data"
+    else:
+        return
+    error = AttemptError(
+        kind=ErrorKind.USER_CODE, message=message, attempt_id=attempt.id, agent=attempt.agent
+    )
+    jobs.fail(st, job, error)
+
+
+def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    task, error = attempt.task, attempt.error
+    why = f"{attempt.state}: {error.message if error is not None else attempt.kill_asked}"
+    counts = job.state is JobState.RUNNING and attempt in task.running
+    if attempt.state is AttemptState.FAILED and counts:
+        task.failures += 1
+        task.failed_on.add(attempt.agent)
+        host_faults.failed(st, job, attempt)
+        job.count(f"FAILED_{task.kind.plural}")
+    else:
+        job.count(f"KILLED_{task.kind.plural}")
+        task.losses += not attempt.kill_asked
+    job.task_back(attempt, st.now, why)
+    if job.absent and job.fetching:
+        outputs_lost(st, job, job.absent, "a reduce has to fetch it again")
+    if task.failures >= job.settings.maxattempts(task.kind):
+        jobs.fail(st, job, task.first_real_error() or error)
+    else:
+        _give_up_if_lost_too_often(st, job, task)
+
+
+def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgress) -> None:
+    if task.losses <= LOSSES_MAX:
+        return
+    first = task.first_real_error()
+    last = task.attempts[-1]
+    message = f"{task.id} was lost {task.losses} times; {first.message if first else ''}".rstrip(
+        "; "
+    )
+    jobs.fail(
+        st,
+        job,
+        AttemptError(kind=ErrorKind.LOST, message=message, attempt_id=last.id, agent=last.agent),
+    )
+
+
+# --- Map outputs ---------------------------------------------------------------------------------
+
+
+def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str) -> None:
+    """Map outputs are gone with their tracker: the maps run again, where a reduce has yet to fetch
+    them; else only once one has to, as it failed.
+    """
+    if not job.needs_map_outputs:
+        return
+    if not job.fetching:
+        job.absent.update(indexes)
+        return
+    for index in sorted(indexes):
+        withdraw(st, job, job.maps[index], why)
+
+
+def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:
+    """A map's output is gone: tell the reduces, and run the map again."""
+    winner = task.winner
+    if winner is None or not job.needs_map_outputs:
+        return
+    if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
+        tracker.outputs.get(job.id, set()).discard(task.index)
+    job.withdraw_map(task, st.now, why)
+    st.changes.attempt(winner)
+    st.news[job.id] = job
+    _give_up_if_lost_too_often(st, job, task)
+
+
+def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
+    """A reduce could not fetch a map's output: that may be the fault of either side.
+
+    The map runs again only when reduces on COMPLAINTS hosts, or on all where they run, say so (as
+    Hadoop's JobInProgress.fetchFailureNotification, which counts reduces). Where that is one host,
+    it is believed once for each map, and for maps of COMPLAINTS - 1 hosts; then the reduce is tried
+    elsewhere.
+    """
+    job = st.jobs.get(reduce.task.job_id)
+    if job is None or not job.needs_map_outputs or reduce.task.kind is not TaskKind.REDUCE:
+        return
+    if reduce.kill_asked:
+        return
+    try:
+        name = ids.parse_attempt(map_attempt)
+    except ValueError:
+        return
+    if name.job_id != job.id or name.kind is not TaskKind.MAP or name.index >= len(job.maps):
+        return
+    task = job.maps[name.index]
+    if task.state is not TaskState.SUCCEEDED or task.winner is None:
+        return
+    if task.winner.id != map_attempt:
+        return  # already replaced, which the reduce will hear
+    hosts = job.complaints.setdefault(map_attempt, set())
+    hosts.add(reduce.agent)
+    others = {attempt.agent for attempt in job.running_reduces.values()} - hosts
+    if others and len(hosts) < COMPLAINTS:
+        return
+    if len(hosts) == 1 and _own_trouble(job, reduce.agent, task.winner):
+        reduce.task.failed_on.add(reduce.agent)
+        kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
+        return
+    withdraw(st, job, task, f"reduces on {', '.join(sorted(hosts))} could not fetch it")
+
+
+def _own_trouble(job: JobInProgress, host: str, output: TaskAttempt) -> bool:
+    """Whether this complaint, after earlier ones, says more of the host than of the output."""
+    blamed = job.blamed.setdefault(host, {})
+    again = output.task.index in blamed
+    blamed[output.task.index] = output.agent
+    if again or len(set(blamed.values()) - {host}) >= COMPLAINTS:
+        del job.blamed[host]
+        return True
+    return False

@@ -1,0 +1,210 @@
+"""What time brings: deadlines, idle trackers, orders sent again, reduces that wait for ever."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.handlers import (
+    attempts,
+    host_faults,
+    jobs,
+    leases,
+    maintenance,
+    preemption,
+    reconciliation,
+    slots,
+    speculation,
+    trackers,
+)
+from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt, kill_slot
+from mrmesos.jobtracker.core.handlers.quota import Quota
+from mrmesos.jobtracker.core.handlers.warm_trackers import dispensable
+from mrmesos.jobtracker.core.messages.commands import KillSlot, Reconcile, ShutdownTracker
+from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.core.model.fit import Fit
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.resources import Amounts, describe
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
+
+STUCK_SECONDS = 5.0
+"""How long a job's reduces may hold slots while its maps wait and none runs."""
+WAITING_SECONDS = 5.0
+KILL_AGAIN_SECONDS = 10.0
+END_SLOT_SECONDS = 30.0
+"""How long a tracker has to give back a slot before Mesos is asked to end it."""
+MISSING_SECONDS = 10.0
+"""How long a slot may be missing from heartbeats before it counts as lost."""
+ASK_AGAIN_SECONDS = 30.0
+LEAVE_SECONDS = 10.0
+"""How long a tracker has to leave before it is shut down by a message."""
+FORGET_SLOT_SECONDS = 600.0
+FORGET_AGENT_SECONDS = 3600.0
+
+
+def tick(st: State) -> None:
+    """Look at everything that has a deadline."""
+    heard_since = st.now - st.settings.tracker_expiry
+    idle_since = st.now - st.settings.tracker_idle
+    for tracker in list(st.cluster.trackers.values()):
+        if tracker.state is TrackerState.LIVE and (tracker.heard or 0.0) >= heard_since:
+            if tracker.slots or tracker.holds_output:
+                tracker.idle_since = None
+                continue
+            if tracker.idle_since is not None and tracker.idle_since > idle_since:
+                continue
+        _watch_tracker(st, tracker)
+    trackers.tick(st)
+    st.index.tick()
+    _watch_slots(st)
+    reconciliation.tick(st)
+    maintenance.tick(st)
+    preemption.tick(st)
+    for job in list(st.jobs.values()):
+        if job.state in (JobState.ABORTING, JobState.COMMITTING):
+            jobs.press(st, job)
+        elif job.state is JobState.RUNNING:
+            _unstick(st, job)
+            _say_why_waiting(st, job)
+            speculation.review(st, job)
+    for agent in list(st.cluster.agents.values()):
+        if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
+            st.cluster.forget_agent(agent.id)
+    host_faults.tick(st)
+
+
+def _watch_tracker(st: State, tracker: Tracker) -> None:
+    last_sign = tracker.launched if tracker.heard is None else tracker.heard
+    if st.now - last_sign > st.settings.tracker_expiry:
+        trackers.expire(st, tracker)
+    elif tracker.state is TrackerState.LEAVING:
+        since = tracker.leaving_since
+        if since is not None and st.now - since >= LEAVE_SECONDS:
+            tracker.leaving_since = st.now
+            st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
+    elif tracker.slots or tracker.holds_output:
+        tracker.idle_since = None
+    elif tracker.idle_since is None:
+        tracker.idle_since = st.now
+    elif st.now - tracker.idle_since >= st.settings.tracker_idle and dispensable(st, tracker):
+        trackers.leave(st, tracker, "nothing to do")
+
+
+def _watch_slots(st: State) -> None:
+    ask: list[tuple[str, str]] = []
+    for slot in list(st.cluster.slots.values()):
+        if slot.state is SlotState.RUNNING and slot.missing_since is None:
+            continue  # as with most
+        if slot.state is SlotState.ENDING:
+            since = st.now if slot.ending_since is None else slot.ending_since
+            if st.now - since >= FORGET_SLOT_SECONDS:
+                slots.drop(st, slot, "Mesos never said that it ended")
+            elif slot.kill_sent is None:
+                if st.now - since >= END_SLOT_SECONDS:
+                    kill_slot(st, slot)
+            elif st.now - slot.kill_sent >= KILL_AGAIN_SECONDS:
+                slot.kill_sent = st.now
+                st.emit(KillSlot(slot.id, slot.agent_id))
+        elif slot.missing_since is not None and st.now - slot.missing_since >= MISSING_SECONDS:
+            kill_slot(st, slot)
+            if slot.attempt is not None:
+                attempts.lost(st, slot.attempt, "its TaskTracker no longer has the slot")
+        elif slot.state is SlotState.LAUNCHING and st.now - slot.asked >= ASK_AGAIN_SECONDS:
+            slot.asked = st.now
+            ask.append((slot.id, slot.agent_id))
+    if ask and st.connected:
+        st.emit(Reconcile(tuple(ask)))
+    for slot in list(st.held.values()):
+        slots.serve(st, slot)
+
+
+def _unstick(st: State, job: JobInProgress) -> None:
+    """Reduces that wait for maps must not hold what those maps need."""
+    if not job.wants_map or not job.running_reduces or job.running_maps:
+        job.stuck_since = None
+        return
+    if job.stuck_since is None:
+        job.stuck_since = st.now
+    elif st.now - job.stuck_since >= STUCK_SECONDS:
+        job.stuck_since = st.now
+        alive = [a for a in job.running_reduces.values() if not a.kill_asked]
+        if not leases.master_there(st):  # a map can have the slot, but nothing that is in pieces
+            alive = [a for a in alive if _holds_a_map(st, job, a)]
+        if alive:
+            # Freed piece by piece, the room must not go to the reduces again before a map fits.
+            job.maps_first = True
+            st.index.touch(job)
+            youngest = max(alive, key=lambda attempt: attempt.start)
+            kill_attempt(st, youngest, "makes room for maps that its job waits for")
+
+
+def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
+    """Whether a map can follow a reduce in its slot."""
+    slot = st.cluster.slots[reduce.slot_id]
+    return slot.state is SlotState.RUNNING and Fit(slot.capacity).fits(job.settings.map_need)
+
+
+def _say_why_waiting(st: State, job: JobInProgress) -> None:
+    if job.running or not job.hungry:
+        job.idle_since, job.waiting = None, ""
+        return
+    if job.idle_since is None:
+        job.idle_since = st.now
+    if st.now - job.idle_since >= WAITING_SECONDS:
+        job.waiting = _why(st, job)
+
+
+def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
+    """A job that runs or may, and whose turn is before this one's."""
+    older = True
+    for other in st.jobs.values():
+        if other is job:
+            older = False
+            continue
+        steps = other.settings.priority - job.settings.priority
+        before = other.running if st.settings.fair else steps < 0 or (older and not steps)
+        if before and (other.running or other.hungry):
+            return other
+    return None
+
+
+def _what_it_asks(st: State, job: JobInProgress) -> str:
+    """Why no agent that we know of will do; empty where one does, or none is known."""
+    demand, agents = job.settings.demand, st.cluster.agents.values()
+    if demand.role and demand.role not in st.settings.roles:
+        return f"wants resources of role {demand.role}, which this JobTracker does not have"
+    if not agents or any(demand.suits(agent) for agent in agents):
+        return ""
+    asked = demand.constraints.text or "to have no GPUs"
+    return f"none of the {len(agents)} agents known meets what it asks: {asked}"
+
+
+def _fits_somewhere(st: State, need: Amounts) -> bool:
+    """In the largest offer, or else, as that may lack what few agents have, in any agent's."""
+    own = st.settings.tracker
+    if Fit(st.largest_offer, own, own["cpus"]).fits(need):
+        return True
+    agents = st.cluster.agents.values()
+    return any(Fit(agent.size, own, own["cpus"]).fits(need) for agent in agents)
+
+
+def _why(st: State, job: JobInProgress) -> str:
+    if not st.connected:
+        return "not connected to the Mesos master"
+    if words := _what_it_asks(st, job):
+        return words
+    kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
+    need, own = job.settings.need(kind), st.settings.tracker
+    if st.largest_offer and not _fits_somewhere(st, need):
+        return (
+            f"the largest offer seen had {describe(st.largest_offer)}, but a {kind} needs "
+            f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
+        )
+    if (other := _goes_before(st, job)) is not None:
+        return f"waits behind {other.id}"
+    if st.settings.cap and not Quota(st).allows({**need, "mem": need["mem"] + own["mem"]}):
+        return f"this JobTracker may hold no more than {describe(st.settings.cap)}"
+    if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
+        return "no offers received from Mesos"
+    why = "the offers received are too small, or of agents where its tasks failed"
+    return "; ".join(filter(None, (why, host_faults.words(st, job))))

@@ -1,0 +1,124 @@
+"""Orders to TaskTrackers and Mesos about attempts and slots: start, kill, end."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.handlers import leases
+from mrmesos.jobtracker.core.messages.commands import KillSlot, SendActions
+from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.scheduling.find_task import Found
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.heartbeat import EndSlot, KillAttempt, MapOutputs, RunAttempt
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.task import Attempt, Locality
+
+_LOCAL_COUNTER = {
+    Locality.NODE_LOCAL: "DATA_LOCAL_MAPS",
+    Locality.RACK_LOCAL: "RACK_LOCAL_MAPS",
+    Locality.ANY: "OTHER_LOCAL_MAPS",
+}
+
+
+def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Attempt:
+    """Begin an attempt in a slot that has none; the caller sends it."""
+    job, task = found.job, found.task
+    if slot.attempt is not None:
+        raise AssertionError(f"{slot.id} already runs {slot.attempt.id}")
+    attempt = task.start(slot.id, tracker, found.locality, st.now)
+    if not attempt.backup:
+        job.pending(task.kind).remove(task)
+    job.add_running(attempt)
+    st.attempts[attempt.id] = attempt
+    st.changes.attempt(attempt)
+    job.trackers.add(tracker.id)
+    job.started = job.started or st.now
+    job.idle_since, job.waiting = None, ""
+    if (agent := st.cluster.agents.get(slot.agent_id)) is not None:
+        agent.passed = None
+    if attempt.backup:
+        job.count(f"SPECULATIVE_{task.kind.plural}")
+    slot.attempt, slot.free_since = attempt, None
+    tracker.idle_since = None
+    if task.kind is TaskKind.MAP:
+        job.stuck_since, job.maps_first = None, False
+        if not attempt.backup:
+            st.index.started(job, found.locality)
+        job.count("LAUNCHED_MAPS")
+        job.count(_LOCAL_COUNTER[found.locality])
+    else:
+        job.count("LAUNCHED_REDUCES")
+        st.news[job.id] = job
+    return task.wire(attempt)
+
+
+def began(st: State, slot: Slot) -> None:
+    """The slot runs. A spare's has no attempt yet, nor has one left free by an earlier life."""
+    slot.state = SlotState.RUNNING
+    if slot.attempt is None:
+        came_free(st, slot)
+
+
+def came_free(st: State, slot: Slot) -> None:
+    """The slot runs nothing: at the event's end it gets the next attempt, or ends (slots.py)."""
+    slot.free_since = st.now
+    st.free.append(slot)
+
+
+def run_next(st: State, found: Found, slot: Slot, tracker: Tracker) -> None:
+    """Begin an attempt in a slot whose last one ended."""
+    attempt = start_attempt(st, found, slot, tracker)
+    st.emit(SendActions(tracker.id, (RunAttempt(attempt),)))
+
+
+def kill_attempt(st: State, attempt: TaskAttempt, reason: str) -> None:
+    """Ask for the end of a running attempt; it ends when its tracker or Mesos says so."""
+    if attempt.kill_asked:
+        return
+    attempt.kill_asked = reason
+    slot = st.cluster.slots[attempt.slot_id]
+    if slot.state is SlotState.RUNNING:
+        st.emit(SendActions(slot.tracker_id, (KillAttempt(attempt.id, reason),)))
+    elif slot.state is SlotState.LAUNCHING:
+        # The tracker may not have heard of the attempt yet, and would ignore its end. Mesos keeps
+        # LAUNCH and KILL of one task in order.
+        kill_slot(st, slot)
+
+
+def kill_slot(st: State, slot: Slot) -> None:
+    """Have Mesos end the slot, with what runs in it. Sent again until Mesos says that it ended."""
+    slot.state = SlotState.ENDING
+    slot.free_since = None
+    slot.ending_since = slot.ending_since if slot.ending_since is not None else st.now
+    slot.kill_sent = st.now
+    st.held.pop(slot.id, None)
+    st.changes.slot(slot)
+    st.emit(KillSlot(slot.id, slot.agent_id))
+
+
+def end_slot(st: State, slot: Slot) -> None:
+    """Have the tracker give a free slot back to Mesos."""
+    if slot.attempt is not None:
+        raise AssertionError(f"{slot.id} still runs {slot.attempt.id}")
+    leases.give_back(st, slot)
+    slot.state, slot.ending_since, slot.free_since = SlotState.ENDING, st.now, None
+    st.held.pop(slot.id, None)
+    st.changes.slot(slot)
+    st.emit(SendActions(slot.tracker_id, (EndSlot(slot.id),)))
+
+
+def tell_outputs(st: State, job: JobInProgress) -> None:
+    """Send the news of map outputs to the trackers that run the job's reduces."""
+    told = set()
+    for attempt in job.running_reduces.values():
+        if attempt.tracker_id in told:
+            continue
+        told.add(attempt.tracker_id)
+        tracker = st.cluster.trackers.get(attempt.tracker_id)
+        if tracker is None:
+            continue
+        cursor = tracker.cursors.get(job.id)
+        news = list(job.outputs.values()) if cursor is None else job.news[cursor:]
+        tracker.cursors[job.id] = len(job.news)
+        if news:
+            st.emit(SendActions(tracker.id, (MapOutputs(job.id, news),)))

@@ -1,0 +1,147 @@
+"""Hosts that are kept off: by one job where its attempts fail, by all where many jobs fared so.
+
+After Hadoop's JobInProgress.addTrackerTaskFailure and JobTracker.FaultyTrackersInfo. A host that a
+job avoided counts as faulty only once that job has succeeded, so a job whose own code is bad
+condemns nobody. Faults are forgiven one by one. Neither way is more than a third of the hosts
+given up that would do: where everything fails, it is not the hosts.
+
+Mesos tells of agents that are lost, but to a framework that is there to hear it, and lists none. So
+who waits for long goes by what is in sight: while work waits every agent with room is offered again
+within seconds, and one that was not all that time is gone or full, and helps as little either way.
+"""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.model.cluster import Agent, Faults
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.pending_tasks import AVOID_SECONDS
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
+
+HOSTS_NAMED = 5
+LOOK_SECONDS = 15.0
+_EVER = float("-inf")
+
+
+def _in_sight(agent: Agent, since: float) -> bool:
+    return agent.tracker is not None or agent.seen >= since
+
+
+def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
+    """The hosts in sight that could run all its tasks, were it not for failures."""
+    agents, demand = st.cluster.agents.values(), job.settings.demand
+    kinds = [kind for kind in TaskKind if job.tasks(kind)]
+    return {
+        agent.hostname
+        for agent in agents
+        if _in_sight(agent, since)
+        and demand.suits(agent)
+        and all(job.fits(kind, agent) for kind in kinds)
+    }
+
+
+def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
+    """An attempt failed: where that goes on, its job starts nothing there any more."""
+    host = attempt.agent
+    count = job.failures_on[host] = job.failures_on.get(host, 0) + 1
+    if count < job.settings.failures_per_host or host in job.shuns:
+        return
+    if 3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job)):
+        st.index.shun(job, host)
+        job.count("BLACKLISTED_HOSTS")
+
+
+def succeeded(st: State, job: JobInProgress) -> None:
+    """A job succeeded in spite of the hosts it came to avoid."""
+    for host in job.shuns:
+        faults = st.faults.setdefault(host, Faults(0, st.now))
+        faults.count += 1
+        more = faults.count - st.settings.faults_max
+        given_up = sum(other.until > st.now for other in st.faults.values())
+        third = len(st.cluster.hostnames()) // 3
+        if more >= 0 and (faults.until > st.now or given_up < third):
+            faults.until = faults.since + (more + 1) * st.settings.forgive
+            for agent in st.cluster.hosts.get(host, ()):
+                seen(st, agent)
+
+
+def seen(st: State, agent: Agent) -> None:
+    """An agent appeared, or what is known of its host has changed."""
+    host = agent.hostname
+    faults = st.faults.get(host)
+    if faults is not None and faults.until > max(st.now, agent.avoid_until):
+        st.cluster.avoid(agent, faults.until)
+    if faults is not None or host in st.index.shunned:
+        st.faults_checked = -1  # one that is avoided is back: it may be one too many
+
+
+def came_up(st: State, agent: Agent) -> None:
+    """A TaskTracker started: past failures to start are forgotten, its host's faults are not."""
+    agent.launch_failures, agent.avoid_until = 0, 0.0
+    seen(st, agent)
+
+
+def tick(st: State) -> None:
+    """Faults are forgiven; where the cluster has shrunk, what is left of it is used again."""
+    for host, faults in list(st.faults.items()):
+        while faults.count and st.now - faults.since >= st.settings.forgive:
+            faults.count -= 1
+            faults.since += st.settings.forgive
+        if not faults.count:
+            del st.faults[host]
+    waiting = []
+    if st.now - st.faults_looked >= LOOK_SECONDS:
+        waiting = [job for job in st.jobs.values() if _waits_long(st, job)]
+    if st.faults_checked == st.cluster.losses and not waiting:
+        return
+    st.faults_checked, st.faults_looked = st.cluster.losses, st.now
+    _use_again(st, waiting)
+
+
+def _waits_long(st: State, job: JobInProgress) -> bool:
+    """As long as a task waits for a host where it has not failed yet."""
+    return job.idle_since is not None and st.now - job.idle_since >= AVOID_SECONDS
+
+
+def _use_again(st: State, waiting: list[JobInProgress]) -> None:
+    """The hosts that are too many to be avoided."""
+    since = st.now - AVOID_SECONDS
+    avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
+    missed = any(not _hosts_of(st, job, since).isdisjoint(avoided) for job in waiting)
+    agents = st.cluster.agents.values()
+    known = {a.hostname for a in agents if _in_sight(a, since if missed else _EVER)}
+    for host in _too_many(avoided, known):
+        st.faults[host].until = 0.0
+        for agent in st.cluster.hosts[host]:
+            agent.avoid_until = 0.0
+    for job in st.jobs.values():
+        if job.shuns and job.state is JobState.RUNNING:
+            known = _hosts_of(st, job, since if _waits_long(st, job) else _EVER)
+            for host in _too_many(list(job.shuns), known):
+                st.index.forgive(job, host)
+
+
+def _too_many(hosts: list[str], known: set[str]) -> list[str]:
+    """Those given up first, where more than a third of the cluster is."""
+    here = [host for host in hosts if host in known]
+    return here[: max(0, len(here) - len(known) // 3)]
+
+
+def words(st: State, job: JobInProgress) -> str:
+    """Which hosts the job cannot use, and why; empty where there are none."""
+    known = st.cluster.hostnames()
+    mine = [host for host in job.shuns if host in known]
+    avoided = [h for h, faults in st.faults.items() if faults.until > st.now and h in known]
+    said = []
+    if mine:
+        said.append(f"too many of its attempts failed on {_named(mine)}")
+    if avoided:
+        said.append(f"jobs that succeeded had too many failures on {_named(avoided)}")
+    return "; ".join(said)
+
+
+def _named(hosts: list[str]) -> str:
+    more = len(hosts) - HOSTS_NAMED
+    return ", ".join(sorted(hosts)[:HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,223 @@
+"""The life of a job: PREP, RUNNING, COMMITTING or ABORTING, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from mrmesos.api.split import Split
+from mrmesos.conf import ConfError
+from mrmesos.jobtracker.core.handlers import host_faults
+from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt, kill_slot
+from mrmesos.jobtracker.core.messages.commands import (
+    AbortJob,
+    CommitJob,
+    JobEnded,
+    PlanJob,
+    SendActions,
+)
+from mrmesos.jobtracker.core.messages.events import JobSubmitted
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.settings import JobSettings
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.state.reports import report_of
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.heartbeat import ForgetJob
+from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
+
+KILL_BY_MESOS_SECONDS = 3.0
+"""How long attempts have to end themselves before Mesos is asked to end their slots."""
+GIVE_UP_SECONDS = 8.0
+"""How long a commit or abort waits for attempts; then their output is removed under them."""
+PLAN_SECONDS = 60.0
+"""How long an abort waits for the answer to PlanJob, which may be making directories."""
+
+
+def submit(st: State, event: JobSubmitted) -> None:
+    """A new job; one with a bad setting fails at once. A second time changes nothing."""
+    if event.job_id in st.jobs or event.job_id in st.ended:
+        return
+    settings, problem = settings_of(event.spec)
+    job = JobInProgress(
+        event.job_id, event.spec, event.token, settings, st.now, st.index, key=event.key
+    )
+    st.jobs[job.id] = job
+    st.changes.job(job)
+    if problem is not None:
+        job.error = problem
+        end(st, job, JobState.FAILED)
+        return
+    st.emit(PlanJob(job.id, job.spec))
+
+
+def settings_of(spec: JobSpec) -> tuple[JobSettings, AttemptError | None]:
+    """A job's settings; the defaults and what is wrong where they cannot be used."""
+    try:
+        return JobSettings.of(spec), None
+    except ConfError as bad:
+        problem = AttemptError(kind=ErrorKind.INPUT, message=str(bad))
+        return JobSettings.of(replace(spec, conf={})), problem
+
+
+def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
+    """The splits are known: the job may run."""
+    job = st.jobs.get(job_id)
+    if job is None or not job.planning:
+        return
+    job.planning = False
+    if job.state is JobState.ABORTING:
+        advance(st, job)
+        return
+    job.waiting = ""
+    job.plan(splits)
+    st.changes.planned(job)
+    for task in (*job.maps, *job.reduces):
+        task.pending_since = st.now
+    job.to(JobState.RUNNING)
+    st.changes.job(job)
+    st.new_work = True
+    advance(st, job)
+
+
+def waits(st: State, job_id: str, words: str) -> None:
+    """A store does not answer, or does so again. What a running job waits for watch.py says."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is not JobState.RUNNING:
+        job.waiting = words
+
+
+def plan_failed(st: State, job_id: str, error: AttemptError) -> None:
+    """Nothing was made yet, so there is nothing to remove (the output may be somebody else's)."""
+    job = st.jobs.get(job_id)
+    if job is None or not job.planning:
+        return
+    job.planning = False
+    if job.state is JobState.ABORTING:
+        end(st, job, JobState.KILLED)
+        return
+    job.error = error
+    end(st, job, JobState.FAILED)
+
+
+def committed(st: State, job_id: str) -> None:
+    """The output is complete."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is JobState.COMMITTING:
+        end(st, job, JobState.SUCCEEDED)
+        host_faults.succeeded(st, job)
+
+
+def commit_failed(st: State, job_id: str, error: AttemptError) -> None:
+    """The output could not be completed."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is JobState.COMMITTING:
+        fail(st, job, error)
+
+
+def aborted(st: State, job_id: str) -> None:
+    """What the job wrote is removed."""
+    job = st.jobs.get(job_id)
+    if job is not None and job.state is JobState.ABORTING and job.ending_output:
+        end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
+
+
+def kill(st: State, job_id: str, by: str) -> None:
+    """End a job for a user. Too late once it commits: then it succeeds or fails by itself."""
+    job = st.jobs.get(job_id)
+    if job is None or job.state not in (JobState.PREP, JobState.RUNNING):
+        return
+    job.killed_by = by or "a user"
+    _abort(st, job, f"the job was killed by {job.killed_by}")
+
+
+def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
+    """The job cannot succeed. The first reason stays."""
+    if job.state not in (JobState.RUNNING, JobState.COMMITTING):
+        return
+    job.error = job.error or error
+    _abort(st, job, "the job failed")
+
+
+def _abort(st: State, job: JobInProgress, reason: str) -> None:
+    job.to(JobState.ABORTING)
+    st.changes.job(job)
+    job.ending_since, job.ending_output = st.now, False
+    _outputs_unneeded(st, job)
+    for attempt in list(job.running.values()):
+        kill_attempt(st, attempt, reason)
+    advance(st, job)
+
+
+def advance(st: State, job: JobInProgress) -> None:
+    """Take the job's next step if it is due."""
+    if job.state is JobState.RUNNING and job.complete:
+        job.to(JobState.COMMITTING)
+        st.changes.job(job)
+        job.started, job.waiting = job.started or st.now, ""
+        job.ending_since = st.now
+        _outputs_unneeded(st, job)
+        for attempt in list(job.running.values()):
+            kill_attempt(st, attempt, "the job needs it no more")
+    if job.ending_output:
+        return
+    if job.state is JobState.COMMITTING and not job.writers:
+        job.ending_output = True
+        st.emit(CommitJob(job.id, job.spec, job.winners()))
+    elif job.state is JobState.ABORTING:
+        waited = st.now - job.ending_since
+        if (job.planning and waited < PLAN_SECONDS) or job.running:
+            return
+        job.ending_output = True
+        st.emit(AbortJob(job.id, job.spec, planned=job.planned))
+
+
+def press(st: State, job: JobInProgress) -> None:
+    """See to it that a commit or abort gets on, whatever the job's attempts do."""
+    waited = st.now - job.ending_since
+    if waited >= KILL_BY_MESOS_SECONDS and not job.ending_output:
+        for attempt in list(job.running.values()):
+            slot = st.cluster.slots[attempt.slot_id]
+            if slot.kill_sent is None:
+                kill_slot(st, slot)
+            if waited >= GIVE_UP_SECONDS:
+                _write_off(st, job, attempt, "it did not end in time")
+    advance(st, job)
+
+
+def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) -> None:
+    """Wait no longer for the end of an attempt. Its slot is being killed and gets no other."""
+    attempt.state, attempt.end = AttemptState.KILLED, st.now
+    st.changes.attempt(attempt)
+    st.cluster.slots[attempt.slot_id].attempt = None
+    job.count(f"KILLED_{attempt.task.kind.plural}")
+    job.task_back(attempt, st.now, why)
+    job.drop_running(attempt)
+    del st.attempts[attempt.id]
+
+
+def _outputs_unneeded(st: State, job: JobInProgress) -> None:
+    for tracker_id in job.trackers:
+        if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
+            tracker.outputs.pop(job.id, None)
+
+
+def end(st: State, job: JobInProgress, state: JobState) -> None:
+    """The job is over: trackers forget it, and only its report stays."""
+    job.to(state)
+    job.ended, job.waiting = st.now, ""
+    for attempt in list(job.running.values()):
+        # Maps that ran again when the last reduce won. They were told to end, and write no output.
+        slot = st.cluster.slots[attempt.slot_id]
+        _write_off(st, job, attempt, "the job has ended")
+        if slot.kill_sent is None:
+            kill_slot(st, slot)
+    for tracker_id in sorted(job.trackers):
+        if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
+            tracker.cursors.pop(job.id, None)
+            st.emit(SendActions(tracker_id, (ForgetJob(job.id),)))
+    del st.jobs[job.id]
+    st.news.pop(job.id, None)
+    st.changes.ended(job, st.ended.add(report_of(job, st.cluster.trackers)))
+    st.emit(JobEnded(job.id))

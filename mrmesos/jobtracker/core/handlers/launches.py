@@ -1,0 +1,33 @@
+"""A slot, and the TaskTracker that it may bring up, from the moment their offer is accepted."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.model.cluster import Agent, Slot, Tracker
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.resources import Amounts, Pool
+
+
+def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
+    """The agent's TaskTracker from now on, with its share of what is offered there."""
+    resources = pool.take(st.settings.tracker)
+    tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
+    st.cluster.trackers[tracker.id] = agent.tracker = tracker
+    st.changes.tracker(tracker)
+    return tracker
+
+
+def new_slot(st: State, tracker: Tracker, role: str, capacity: Amounts, taken: Amounts) -> Slot:
+    """A slot on the tracker's agent, of resources that were offered to `role`."""
+    slot = Slot(
+        id=st.name("slot"),
+        agent_id=tracker.agent_id,
+        tracker_id=tracker.id,
+        capacity=capacity,
+        launched=st.now,
+        role=role,
+        taken=taken,
+        asked=st.now,
+    )
+    st.cluster.add_slot(slot)
+    st.changes.slot(slot)
+    return slot

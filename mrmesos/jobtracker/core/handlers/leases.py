@@ -1,0 +1,87 @@
+"""When a slot's lease may end: only while a Mesos master is there to give its resources on.
+
+A slot past its lease goes back to Mesos so that Mesos' DRF can act. While no master can act, all
+that this does is to leave the resources idle.
+"""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.messages.events import (
+    AgentLost,
+    Event,
+    InverseOfferRescinded,
+    InverseOffersReceived,
+    MasterHeard,
+    OfferRescinded,
+    OffersReceived,
+    Registered,
+    SlotUpdated,
+    TrackerLost,
+)
+from mrmesos.jobtracker.core.model.cluster import Slot
+from mrmesos.jobtracker.core.state.state import State
+
+MASTER_SILENT_SECONDS = 20.0
+"""A master sends something at least every 15 s: HEARTBEAT (Mesos' DEFAULT_HEARTBEAT_INTERVAL)."""
+FIRST_OFFERS_SECONDS = 30.0
+"""How long a new subscription is given to bring offers. There may be none, where all is taken."""
+TAKEN_SECONDS = 3.0
+"""How long Mesos may take to say that a slot has ended, where it is there."""
+TRY_AGAIN_SECONDS = 30.0
+"""How long one slot that Mesos does not speak of keeps others from being given back."""
+
+_FROM_MASTER = (
+    AgentLost,
+    InverseOfferRescinded,
+    InverseOffersReceived,
+    MasterHeard,
+    OfferRescinded,
+    OffersReceived,
+    Registered,
+    SlotUpdated,
+    TrackerLost,
+)
+_OWN_WORDS = "REASON_MASTER_DISCONNECTED"
+"""Of an update that our shell made, as no master took the launch."""
+
+
+def hear(st: State, event: Event) -> None:
+    """Note when the master last said anything."""
+    if isinstance(event, _FROM_MASTER):
+        if isinstance(event, SlotUpdated) and event.reason == _OWN_WORDS:
+            return
+        st.master_heard = st.now
+
+
+def master_there(st: State) -> bool:
+    """Whether the Mesos master can act, as far as we know."""
+    return st.connected and st.now - st.master_heard <= MASTER_SILENT_SECONDS
+
+
+def may_end(st: State, slot: Slot) -> bool:
+    """Whether Mesos can give the slot's resources to somebody, so that its lease may end."""
+    if not master_there(st):
+        return False
+    since = st.subscribed
+    if max(slot.told, slot.launched) < since:
+        return False  # a new master, whose agent is not back yet: it could not offer what is free
+    offered = st.last_offer is not None and st.last_offer >= since
+    if not offered and st.now - since < FIRST_OFFERS_SECONDS:
+        return False
+    return _taken(st)
+
+
+def _taken(st: State) -> bool:
+    """Whether Mesos takes what is given back: the last slot before, if that was not just now."""
+    before = st.cluster.slots.get(st.given_back)
+    if before is None or before.ending_since is None:
+        return True
+    waits = st.now - before.ending_since
+    return waits <= TAKEN_SECONDS or waits > TRY_AGAIN_SECONDS
+
+
+def give_back(st: State, slot: Slot) -> None:
+    """A slot is being given back: Mesos is to say that it ended."""
+    before = st.cluster.slots.get(st.given_back)
+    if before is None or st.now - (before.ending_since or 0.0) > TRY_AGAIN_SECONDS:
+        st.given_back = slot.id

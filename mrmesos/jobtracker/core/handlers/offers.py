@@ -1,0 +1,225 @@
+"""Rounds over offers: every offer is answered at once, accepted with slots or declined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mrmesos.jobtracker.core.handlers import host_faults, maintenance, warm_trackers
+from mrmesos.jobtracker.core.handlers.dispatch import start_attempt
+from mrmesos.jobtracker.core.handlers.launches import new_slot, new_tracker
+from mrmesos.jobtracker.core.handlers.quota import Quota
+from mrmesos.jobtracker.core.messages.commands import (
+    AcceptOffers,
+    DeclineOffers,
+    ShutdownTracker,
+    SlotLaunch,
+    SpareLaunch,
+)
+from mrmesos.jobtracker.core.messages.events import Offer
+from mrmesos.jobtracker.core.model.cluster import Agent
+from mrmesos.jobtracker.core.model.fit import Fit
+from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.resources import Amounts, Pool, Resource
+
+REFUSE_SECONDS_LOCALITY = 0.5
+"""Filter of an offer passed over while a task waits for a better agent. Mesos' allocator keeps a
+filter for an allocation interval (1 s) at least, so that others are offered the agent in between.
+"""
+COME_BACK_SECONDS = 2.0
+"""An agent that is offered again so soon after all passed it over stood idle in between."""
+
+
+@dataclass(slots=True, eq=False)
+class _Offered:
+    """What one agent offers to one role of ours; several such offers are one."""
+
+    agent: Agent
+    role: str
+    offers: list[Offer]
+    resources: Sequence[Resource]
+    free: Amounts
+    """What can be taken of them; read after `_read`."""
+    idle: bool
+    """All passed it over not long ago."""
+    pool: Pool | None = None
+    """Takes it; made for the first task that is found."""
+    launches: list[SlotLaunch] = field(default_factory=list)
+    spare: SpareLaunch | None = None
+    choice: Choice = NOTHING
+
+
+def receive(st: State, offers: Sequence[Offer]) -> None:
+    """Answer offers: in rounds, each agent takes one more task until none takes another, so that
+    work spreads; then one accept or decline for each.
+    """
+    st.last_offer = st.now
+    offered = _by_agent(st, offers)
+    _read(st, offered)
+    before = st.index.chances.passed, st.index.chances.again
+    st.index.count_idle(sum([entry.idle for entry in offered]))
+    _place(st, _nearest_first(st, [e for e in offered if e.agent.takes(st.now)]))
+    _place_spares(st, offered)
+    _note_passed(st, offered)
+    st.index.chances.offered(before)
+    _answer(st, offered)
+
+
+def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
+    offered: dict[tuple[str, str], _Offered] = {}
+    now, agents, known_trackers = st.now, st.cluster.agents, st.cluster.trackers
+    for offer in offers:
+        agent = agents.get(offer.agent_id)
+        if agent is None or agent.rack != offer.rack:
+            agent = st.cluster.see_agent(offer.agent_id, offer.hostname, offer.address, offer.rack)
+            st.index.see_agent(agent)
+            host_faults.seen(st, agent)
+        agent.seen = now
+        if offer.attributes != agent.attributes:
+            agent.has(offer.attributes)
+        if offer.unavailability != agent.away:
+            maintenance.learn(st, agent, offer.unavailability)
+        for executor_id in offer.executor_ids:
+            if executor_id not in known_trackers:
+                st.emit(ShutdownTracker(executor_id, agent.id))
+        key = (agent.id, offer.role)
+        entry = offered.get(key)
+        if entry is None:
+            idle = agent.passed is not None and now - agent.passed <= COME_BACK_SECONDS
+            offered[key] = _Offered(agent, offer.role, [offer], offer.resources, agent.free, idle)
+        else:
+            entry.offers.append(offer)
+            entry.resources = (*entry.resources, *offer.resources)
+    return list(offered.values())
+
+
+def _read(st: State, offered: Iterable[_Offered]) -> None:
+    """Sum up what is offered. An agent with room mostly offers just what it offered last, and to
+    see that costs a fraction of summing.
+    """
+    grown = False
+    for entry in offered:
+        agent = entry.agent
+        if agent.offered != entry.resources:
+            agent.offered, agent.free = entry.resources, Pool(entry.resources).free
+            _remember_size(st, agent.free)
+            grown |= st.cluster.see_size(agent, agent.free)
+        entry.free = agent.free
+    if grown:
+        st.index.see_sizes()
+
+
+def _remember_size(st: State, here: Amounts) -> None:
+    known = st.largest_offer
+    if (here.get("cpus", 0), here.get("mem", 0)) >= (known.get("cpus", 0), known.get("mem", 0)):
+        st.largest_offer = dict(here)
+
+
+def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
+    """Chances that came back idle were counted before the choice, and those taken now are not."""
+    taken = 0
+    for entry in offered:
+        passed = isinstance(entry.choice, NotYet)
+        if not passed and not entry.idle:  # as with most, where few tasks wait
+            entry.agent.passed = None
+            continue
+        unused = entry.idle and not entry.launches
+        taken += entry.idle and not (passed and unused)
+        st.index.chances.passed += passed and not unused
+        entry.agent.passed = st.now if passed else None
+    st.index.count_idle(-taken)
+
+
+def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
+    """First the agents with data of maps that wait: a job has nothing to wait for, nor to take
+    from afar, while its own agents are among those offered.
+    """
+    st.index.flush()
+    stored_on = st.index.stored_on
+    near: list[_Offered] = []
+    far: list[_Offered] = []
+    for entry in offered:
+        (near if stored_on(entry.agent) else far).append(entry)
+    return near + far
+
+
+def _place(st: State, taking: list[_Offered]) -> None:
+    """Rounds, until no agent takes another task, or no task waits."""
+    budget = Quota(st) if taking and st.settings.cap else None
+    while taking:
+        again = []
+        for entry in taking:
+            if not st.index.hungry:
+                return
+            if _place_one(st, entry, budget):
+                again.append(entry)
+        taking = again
+
+
+def _place_one(st: State, entry: _Offered, budget: Quota | None) -> bool:
+    tracker, own = entry.agent.tracker, st.settings.tracker
+    free = entry.free if budget is None else budget.within(entry.free)
+    room = Fit(free, own if tracker is None else {}, own["cpus"])
+    choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits, entry.role)
+    if not isinstance(choice, Found):
+        return False
+    pool = entry.pool
+    if pool is None:
+        pool = entry.pool = Pool(entry.resources)
+        entry.free = pool.free
+    need = choice.job.settings.need(choice.task.kind)
+    taken = room.asks(need)
+    if budget is not None:
+        budget.spend(taken, room.beside)
+    if tracker is None:
+        tracker = new_tracker(st, entry.agent, pool)
+    resources = pool.take(taken)
+    slot = new_slot(st, tracker, entry.role, need, taken)
+    first = start_attempt(st, choice, slot, tracker)
+    entry.launches.append(
+        SlotLaunch(slot.id, tracker.id, slot.agent_id, resources, tracker.resources, first)
+    )
+    return True
+
+
+def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
+    wanted = warm_trackers.missing(st)
+    budget = Quota(st) if wanted > 0 and st.settings.cap else None
+    for entry in offered if wanted > 0 else ():
+        agent = entry.agent
+        if wanted <= 0 or agent.tracker is not None or not agent.takes(st.now):
+            continue
+        pool = Pool(entry.resources)
+        free = pool.free if budget is None else budget.within(pool.free)
+        entry.spare = warm_trackers.place(st, agent, entry.role, free, pool)
+        if entry.spare is not None:
+            wanted -= 1
+            if budget is not None:
+                budget.spend(st.settings.tracker, warm_trackers.NEED)
+
+
+def _answer(st: State, offered: Iterable[_Offered]) -> None:
+    hungry = bool(warm_trackers.wanted_roles(st))
+    declined: dict[float, list[str]] = {}
+    for entry in offered:
+        refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
+        if entry.launches or entry.spare is not None:
+            taken = tuple([offer.offer_id for offer in entry.offers])
+            st.emit(AcceptOffers(taken, tuple(entry.launches), refuse, entry.spare))
+            continue
+        ids = declined.get(refuse)
+        if ids is None:
+            ids = declined[refuse] = []
+        for offer in entry.offers:
+            ids.append(offer.offer_id)
+    for refuse, offer_ids in declined.items():
+        st.emit(DeclineOffers(tuple(offer_ids), refuse))
+
+
+def _refuse_seconds(st: State, entry: _Offered) -> float:
+    if entry.agent.avoid_until > st.now:
+        return min(st.settings.refuse_busy, max(0.5, entry.agent.avoid_until - st.now))
+    if isinstance(entry.choice, NotYet):
+        return REFUSE_SECONDS_LOCALITY
+    return st.settings.refuse_busy

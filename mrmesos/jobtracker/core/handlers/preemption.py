@@ -1,0 +1,70 @@
+"""Minimum shares enforced: a pool that waits for its own in vain gets it from pools above theirs.
+
+As Hadoop's fair scheduler does (FairScheduler.preemptTasksIfNecessary): by killing attempts, the
+youngest first, as they have least to lose. What is killed counts as no failure and runs again. Off
+unless `fairscheduler.preemption.timeout` is set.
+"""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt
+from mrmesos.jobtracker.core.scheduling.job_order import Fair
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.ids import TaskKind
+
+
+def tick(st: State) -> None:
+    """See which pools have waited too long below their minimum share."""
+    order, patience = st.index.order, st.settings.preempt_after
+    if not patience or not isinstance(order, Fair):
+        return
+    st.index.flush()
+    waiting = st.index.maps | st.index.reduces
+    before, st.starved = st.starved, {}
+    due = 0
+    for pool in order.pools():
+        wanting = pool.jobs.all & waiting
+        if not wanting or pool.used >= pool.share.least:
+            continue
+        since = before.get(pool.name, st.now)
+        if st.now - since >= patience:
+            since = st.now
+            due += min(pool.share.least - pool.used, _wanted(st, wanting))
+        st.starved[pool.name] = since
+    if due:
+        _take_back(st, order, due)
+
+
+def _wanted(st: State, jobs: int) -> int:
+    """What all waiting tasks of these jobs would count for, in thousandths of a CPU."""
+    wanted = 0
+    for job in st.index.jobs_of(jobs):
+        if (place := job.place) is not None:
+            wanted += place.map_cost * len(job.pending_maps)
+            wanted += place.reduce_cost * len(job.pending_reduces) * job.wants_reduce
+    return wanted
+
+
+def _take_back(st: State, order: Fair, due: int) -> None:
+    """Kill attempts that count for `due`, with those that are being killed, but bring no pool below
+    its own share by that.
+    """
+    pools = order.pools()
+    cpus, weights = st.cluster.size.get("cpus", 0), sum(pool.share.weight for pool in pools)
+    above = {
+        pool.name: pool.used - max(pool.share.least, cpus * pool.share.weight // weights)
+        for pool in pools
+    }
+    ending_first_then_youngest = sorted(
+        st.attempts.values(), key=lambda a: (bool(a.kill_asked), a.start, a.id), reverse=True
+    )
+    for attempt in ending_first_then_youngest:
+        place = st.jobs[attempt.task.job_id].place
+        if due <= 0 or place is None:
+            continue
+        cost = place.map_cost if attempt.task.kind is TaskKind.MAP else place.reduce_cost
+        pool = place.rank.pool
+        if attempt.kill_asked or above[pool] >= cost:
+            above[pool] -= cost
+            due -= cost
+            kill_attempt(st, attempt, "gives back what another pool is due by its minimum share")

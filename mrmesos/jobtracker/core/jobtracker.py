@@ -1,0 +1,301 @@
+"""The JobTracker's core: events in, commands out. No threads, sockets, clocks or files.
+
+In the manner of dask's worker state machine, in small parts: `lifecycle` (jobs), `attempts`,
+`slots`, `trackers`, `offers` and `watch` (time) change one State; `find_task` chooses.
+One thread owns a JobTracker; its queries read what `handle` left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.handlers import (
+    deadlines,
+    jobs,
+    leases,
+    maintenance,
+    offers,
+    reconciliation,
+    slots,
+    trackers,
+    warm_trackers,
+)
+from mrmesos.jobtracker.core.handlers.dispatch import tell_outputs
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.messages.commands import Command, Revive, Suppress
+from mrmesos.jobtracker.core.messages.journal_records import Record
+from mrmesos.jobtracker.core.model.cluster import SlotState
+from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
+from mrmesos.jobtracker.core.restore import restore
+from mrmesos.jobtracker.core.state.journal_changes import JournalChanges
+from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire import ids
+from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
+
+REVIVE_SECONDS = 1.0
+"""Least time between two REVIVE calls where no new work came."""
+REVIVE_NEW_WORK_SECONDS = 0.1
+
+
+def _named(some: frozenset[str], roles: frozenset[str]) -> tuple[str, ...]:
+    """As SUPPRESS and REVIVE name roles: all by none."""
+    return () if some == roles else tuple(sorted(some))
+
+
+class JobTracker:
+    """Decides for all jobs of one framework.
+
+    `stamp` is the part of its names that tells runs apart (wire.ids.cluster_stamp). Times are Unix
+    seconds; one that is earlier than the last is taken for that.
+    """
+
+    def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
+        """With `journal` the commands of an event begin with what is to be written there."""
+        self.state = State(Settings.of(conf), stamp=stamp, changes=JournalChanges(journal))
+        self._last_job = 0
+
+    def restore(
+        self,
+        records: Sequence[Record],
+        now: float,
+        *,
+        life: int,
+        same_command: bool = True,
+        damaged: Mapping[str, str] | None = None,
+        lost: Collection[str] = (),
+    ) -> list[Command]:
+        """Become what the records of `life` earlier JobTrackers tell of; before any event.
+
+        Jobs in `damaged` (id: cause), and those whose restoring raises, fail; TaskTrackers in
+        `lost` are given up. The mailboxes of `trackers` are to be open before the commands are
+        carried out.
+        """
+        blank, bad = self.state, dict(damaged or {})
+        while True:
+            # A restore that raised has left half a job behind: the next begins with nothing.
+            st = State(blank.settings, blank.stamp, JournalChanges(blank.changes.on))
+            st.now, st.life = now, life
+            more = restore(st, records, same_command=same_command, damaged=bad, lost=lost)
+            if not more:
+                break
+            bad |= more
+        self.state = st
+        return self._commands()
+
+    @property
+    def trackers(self) -> list[str]:
+        """The ids of all TaskTrackers that are known."""
+        return list(self.state.cluster.trackers)
+
+    # --- Events ----------------------------------------------------------------------------------
+
+    def handle(self, event: ev.Event, now: float) -> list[Command]:
+        """What is to be done, in order, now that `event` happened."""
+        st = self.state
+        st.now = max(now, st.now)
+        st.out, st.last = [], []
+        st.index.advance(st.now)
+        leases.hear(st, event)
+        self._dispatch(event)
+        self._settle()
+        return self._commands()
+
+    def _commands(self) -> list[Command]:
+        st = self.state
+        written = st.changes.take(st)
+        return ([written] if written is not None else []) + st.out + st.last
+
+    def _dispatch(self, event: ev.Event) -> None:
+        st = self.state
+        match event:
+            case ev.HeartbeatReceived():
+                trackers.heartbeat(st, event.heartbeat)
+            case ev.OffersReceived():
+                offers.receive(st, event.offers)
+            case ev.SlotUpdated():
+                slots.updated(st, event)
+            case ev.Tick():
+                deadlines.tick(st)
+            case ev.JobSubmitted():
+                jobs.submit(st, event)
+            case ev.JobPlanned():
+                jobs.planned(st, event.job_id, event.splits)
+            case ev.JobPlanFailed():
+                jobs.plan_failed(st, event.job_id, event.error)
+            case ev.JobCommitted():
+                jobs.committed(st, event.job_id)
+            case ev.JobCommitFailed():
+                jobs.commit_failed(st, event.job_id, event.error)
+            case ev.JobAborted():
+                jobs.aborted(st, event.job_id)
+            case ev.StoreSilent():
+                jobs.waits(st, event.job_id, event.words)
+            case ev.KillAsked():
+                jobs.kill(st, event.job_id, event.by)
+            case ev.TrackerLost():
+                trackers.lost(st, event.tracker_id, event.status)
+            case ev.AgentLost():
+                trackers.agent_lost(st, event.agent_id)
+            case ev.InverseOffersReceived():
+                maintenance.asked_back(st, event.offers)
+            case ev.InverseOfferRescinded():
+                pass  # it was answered; what became of the plan the next offers tell
+            case ev.OfferRescinded():
+                pass  # offers are never held: it was answered, and Mesos tells how that went
+            case ev.Registered():
+                self._registered(event.framework_id)
+            case ev.FrameworkRemoved():
+                trackers.all_gone(st, "Mesos had removed the framework")
+                self._take_id("")
+            case ev.MasterHeard():
+                pass  # when it came is all there is to it
+            case ev.Disconnected():
+                st.connected = False
+
+    def _registered(self, framework_id: str) -> None:
+        """A subscription starts with offers flowing, and knows nothing of what we sent before."""
+        st = self.state
+        self._take_id(framework_id)
+        st.connected, st.subscribed, st.suppressed = True, st.now, frozenset()
+        st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
+        reconciliation.begin(st)
+
+    def _take_id(self, framework_id: str) -> None:
+        if framework_id != self.state.framework_id:
+            self.state.framework_id = framework_id
+            self.state.changes.framework(framework_id)
+
+    def _settle(self) -> None:
+        """What follows from the changes: free slots, news for reduces, more or fewer offers."""
+        st = self.state
+        slots.serve_free(st)
+        for job in st.news.values():
+            tell_outputs(st, job)
+        st.news.clear()
+        if not st.connected:
+            return
+        self._want_offers()
+
+    def _want_offers(self) -> None:
+        """Suppress the roles that no task waits for, and revive those that one does."""
+        st = self.state
+        roles = st.settings.roles
+        wanted = warm_trackers.wanted_roles(st)
+        unwanted = roles - wanted - st.suppressed
+        if unwanted:
+            st.suppressed |= unwanted
+            st.emit(Suppress(_named(unwanted, roles)))
+        if not wanted:
+            st.new_work = False
+            return
+        wait = REVIVE_NEW_WORK_SECONDS if st.new_work else REVIVE_SECONDS
+        revived = wanted if st.new_work else wanted & st.suppressed
+        if revived and st.now - st.revived >= wait:
+            st.suppressed, st.new_work, st.revived = st.suppressed - revived, False, st.now
+            st.emit(Revive(_named(revived, roles)))
+
+    # --- Queries ---------------------------------------------------------------------------------
+
+    def next_job_id(self) -> str:
+        """A new job's id."""
+        self._last_job += 1
+        return ids.job_id(self.state.stamp, self._last_job)
+
+    @staticmethod
+    def check_spec(spec: JobSpec) -> None:
+        """Raise ConfError where a setting of the job cannot be used."""
+        JobSettings.of(spec)
+
+    @property
+    def full(self) -> bool:
+        """Whether new jobs are to be refused (jobtracker.jobs.max)."""
+        return len(self.state.jobs) >= self.state.settings.jobs_max
+
+    @property
+    def idle(self) -> bool:
+        """No job in progress, no slot, and no TaskTracker that was not sent away."""
+        cluster = self.state.cluster
+        live = any(t.leaving_since is None for t in cluster.trackers.values())
+        return not self.state.jobs and not cluster.slots and not live
+
+    def job_status(self, job_id: str) -> JobStatus | None:
+        """A job's status; None where it is unknown, or forgotten."""
+        job = self.state.jobs.get(job_id)
+        if job is not None:
+            return status_of(job)
+        ended = self.state.ended.get(job_id)
+        return None if ended is None else ended.status
+
+    def job_statuses(self) -> list[JobStatus]:
+        """Ended jobs that are remembered and jobs in progress, each in order."""
+        return self.state.ended.statuses() + [status_of(job) for job in self.state.jobs.values()]
+
+    def job_report(self, job_id: str) -> JobReport | None:
+        """A job's status and attempts; None where it is unknown, or forgotten."""
+        job = self.state.jobs.get(job_id)
+        if job is not None:
+            return report_of(job, self.state.cluster.trackers)
+        return self.state.ended.get(job_id)
+
+    def job_facts(self, job_id: str) -> JobFacts | None:
+        """What TaskTrackers fetch of a job in progress; None of any other."""
+        job = self.state.jobs.get(job_id)
+        if job is None:
+            return None
+        return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps))
+
+    def works_for(self, tracker_id: str, job_id: str) -> bool:
+        """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""
+        tracker = self.state.cluster.trackers.get(tracker_id)
+        if tracker is None:
+            return False
+        attempts = (slot.attempt for slot in tracker.slots.values() if slot.attempt is not None)
+        return job_id in tracker.outputs or any(one.task.job_id == job_id for one in attempts)
+
+    def attempt_logs(self, attempt_id: str) -> AttemptLogs | None:
+        """Where an attempt's logs are to be had; None where the attempt is unknown."""
+        try:
+            name = ids.parse_attempt(attempt_id)
+        except ValueError:
+            return None
+        st = self.state
+        job = st.jobs.get(name.job_id)
+        if job is not None:
+            tasks = job.tasks(name.kind)
+            known = tasks[name.index].attempts if name.index < len(tasks) else ()
+            tracker_id = next((a.tracker_id for a in known if a.id == attempt_id), None)
+            if tracker_id is None:
+                return None
+            tracker = st.cluster.trackers.get(tracker_id)
+            url = tracker.url if tracker is not None else ""
+            return AttemptLogs(url, st.tails.get(attempt_id), job.id, job.token)
+        report = st.ended.get(name.job_id)
+        if report is None or all(row.id != attempt_id for row in report.attempts):
+            return None
+        return AttemptLogs("", st.tails.get(attempt_id))  # its TaskTrackers have forgotten it
+
+    # --- For tests -------------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Raise AssertionError where something that must always hold does not."""
+        st = self.state
+        st.cluster.validate()
+        st.index.validate()
+        for job in st.jobs.values():
+            job.validate()
+        running = {a for job in st.jobs.values() for a in job.running}
+        assert running == set(st.attempts), running ^ set(st.attempts)
+        for attempt in st.attempts.values():
+            slot = st.cluster.slots.get(attempt.slot_id)
+            assert slot is not None, (attempt.id, attempt.task.story)
+            assert slot.attempt is attempt, (attempt.id, attempt.task.story)
+            ending = attempt.kill_asked or attempt.tracker_id in st.unheard
+            assert ending or attempt in attempt.task.running, (attempt.id, attempt.task.story)
+        for slot in st.cluster.slots.values():
+            if slot.state is SlotState.RUNNING and slot.attempt is None:
+                waits = slot.id in st.held or slot.tracker_id in st.unheard
+                assert waits, f"{slot.id} is free and nobody cares"
+        assert not st.free
+        assert st.unheard.keys() <= st.cluster.trackers.keys()

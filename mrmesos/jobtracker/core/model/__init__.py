@@ -1,0 +1,5 @@
+"""What the core knows of: jobs, tasks, attempts, slots, trackers, agents, and their settings.
+
+Comes in: changes by the handlers. Goes out: facts. Nothing here decides what to run.
+Thread: the core thread.
+"""

@@ -1,0 +1,326 @@
+"""Agents, TaskTrackers and slots as the JobTracker knows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from enum import StrEnum
+from sys import intern
+from typing import Any
+
+from mrmesos.jobtracker.core.messages.events import Unavailability
+from mrmesos.jobtracker.core.model.constraints import Constraints
+from mrmesos.jobtracker.core.model.demand import GPUS
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.resources import Amounts, Resource
+
+
+class TrackerState(StrEnum):
+    """STARTING (launched, not heard) -> LIVE -> LEAVING (told to leave); then it is forgotten."""
+
+    STARTING = "STARTING"
+    LIVE = "LIVE"
+    LEAVING = "LEAVING"
+
+
+class SlotState(StrEnum):
+    """LAUNCHING (accepted) -> RUNNING (Mesos or the tracker spoke of it) -> ENDING.
+
+    An ENDING slot gets no work; it is forgotten once Mesos says that it ended.
+    """
+
+    LAUNCHING = "LAUNCHING"
+    RUNNING = "RUNNING"
+    ENDING = "ENDING"
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Resources accepted on an agent: one Mesos task. `capacity` is what an attempt here may need,
+    of which a small share of CPUs is left to TaskTrackers.
+    """
+
+    id: str
+    agent_id: str
+    tracker_id: str
+    capacity: Amounts
+    launched: float
+    role: str = "*"
+    """The role of ours that Mesos gave its resources to."""
+    taken: Amounts = field(default_factory=dict)
+    """What the Mesos task has."""
+    state: SlotState = SlotState.LAUNCHING
+    attempt: TaskAttempt | None = None
+    free_since: float | None = None
+    listed: bool = False
+    """A heartbeat has named it."""
+    missing_since: float | None = None
+    ending_since: float | None = None
+    kill_sent: float | None = None
+    asked: float = 0.0
+    """When Mesos was last asked for its state."""
+    told: float = 0.0
+    """When Mesos last spoke of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Ended:
+    """What Mesos has said of an executor's end since `since`: in a FAILURE event, which has the
+    wait status of its process, and in updates of its tasks, which have reasons and words. Either
+    may come first, and either may never come (trackers.py).
+    """
+
+    since: float
+    failed_launch: bool
+    told: bool = False
+    """The FAILURE event came."""
+    status: int | None = None
+    words: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Tracker:
+    """One executor process. `resources` is the Resource JSON of its ExecutorInfo."""
+
+    id: str
+    agent_id: str
+    hostname: str
+    resources: tuple[Mapping[str, Any], ...]
+    launched: float
+    state: TrackerState = TrackerState.STARTING
+    url: str = ""
+    heard: float | None = None
+    sequence: int = -1
+    slots: dict[str, Slot] = field(default_factory=dict)
+    outputs: dict[str, set[int]] = field(default_factory=dict)
+    """Maps whose output it holds, by job that may still need it."""
+    cursors: dict[str, int] = field(default_factory=dict)
+    """How much of each job's map output news it has been sent."""
+    strays: dict[str, float] = field(default_factory=dict)
+    """Slots that it lists and we do not know, and since when."""
+    idle_since: float | None = None
+    leaving_since: float | None = None
+    ended: Ended | None = None
+    """Mesos said that it ended, and may have more to say."""
+    takes_slots: bool = True
+    """Started by the command that starts TaskTrackers now, without which Mesos refuses more; and
+    alive, as far as Mesos has said.
+    """
+
+    @property
+    def holds_output(self) -> bool:
+        """Whether any job may still need map output that is here."""
+        return bool(self.outputs) and any(self.outputs.values())
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """A host that Mesos offered. `tracker` is the one that may get slots."""
+
+    id: str
+    hostname: str
+    address: str
+    seen: float = 0.0
+    """When it last offered anything."""
+    tracker: Tracker | None = None
+    rack: str = ""
+    """Empty where it is not known."""
+    size: dict[str, int] = field(default_factory=dict)
+    """The most that it ever offered at once."""
+    gpus: bool = False
+    """Whether it ever offered any: `size` lies elsewhere in memory, and is not asked each time."""
+    offered: Sequence[Resource] = ()
+    """The Resource objects of its last offers."""
+    free: Amounts = field(default_factory=dict)
+    """What could be taken of them."""
+    pace: float = 1.0
+    """How fast attempts are here, compared with those of the same jobs elsewhere."""
+    launch_failures: int = 0
+    avoid_until: float = 0.0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    suits: dict[Constraints, bool] = field(default_factory=dict)
+    """Whether its attributes meet these."""
+    away: Unavailability | None = None
+    """Its maintenance, as far as Mesos has told."""
+    closes: float = math.inf
+    """When it takes no further attempts, as its maintenance comes near."""
+    lease_ended: float = -math.inf
+    """When the lease of a slot here last ended."""
+    passed: float | None = None
+    """When what it offered was last passed over by every job; None once something started here."""
+    hosts: tuple[str, ...] = field(init=False)
+    """The names under which filesystems may know it."""
+
+    def __post_init__(self) -> None:
+        # One string for each host, also in jobs: finding it in dicts then compares no characters.
+        names = (self.hostname, self.address) if self.address else (self.hostname,)
+        self.hosts = tuple(map(intern, names))
+
+    def takes(self, now: float) -> bool:
+        """Whether attempts may be started here."""
+        return self.avoid_until <= now < self.closes
+
+    def has(self, attributes: Mapping[str, str]) -> None:
+        """An offer names the agent's attributes; after its restart they may be others."""
+        if attributes != self.attributes:
+            self.attributes = attributes
+            self.suits.clear()
+
+
+@dataclass(slots=True)
+class Rack:
+    """The host names of its agents, each with the number of them; `version` tells of changes."""
+
+    hosts: dict[str, int] = field(default_factory=dict)
+    version: int = 0
+
+
+@dataclass(slots=True)
+class Faults:
+    """How many jobs that succeeded avoided a host.
+
+    `since`: when the last one was forgiven, or the first one noted. `until`: when the host is tried
+    again, if it is avoided.
+    """
+
+    count: int
+    since: float
+    until: float = 0.0
+
+
+@dataclass(slots=True)
+class Cluster:
+    """All of them, by id. `hosts` are the agents that a host name stands for, mostly one."""
+
+    agents: dict[str, Agent] = field(default_factory=dict)
+    trackers: dict[str, Tracker] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    hosts: dict[str, list[Agent]] = field(default_factory=dict)
+    racks: dict[str, Rack] = field(default_factory=dict)
+    rack_changes: int = 0
+    size: dict[str, int] = field(default_factory=dict)
+    """The most that each agent ever offered, summed, in thousandths by resource."""
+    closing: dict[str, Agent] = field(default_factory=dict)
+    """Those with a maintenance ahead or under way."""
+    losses: int = 0
+    """How often an agent was lost or is avoided."""
+    avoiding_until: float = 0.0
+    """When none is avoided any more, at the latest."""
+
+    def see_agent(self, agent_id: str, hostname: str, address: str, rack: str) -> Agent:
+        """The agent of an offer, which or whose rack may be new."""
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            agent = self.agents[agent_id] = Agent(agent_id, hostname, address)
+            for host in agent.hosts:
+                self.hosts.setdefault(host, []).append(agent)
+        elif agent.rack == rack:
+            return agent
+        self._leave_rack(agent)
+        agent.rack = rack
+        if rack:
+            known = self.racks.setdefault(rack, Rack())
+            self.rack_changes += 1
+            known.version = self.rack_changes
+            for host in agent.hosts:
+                known.hosts[host] = known.hosts.get(host, 0) + 1
+        return agent
+
+    def _leave_rack(self, agent: Agent) -> None:
+        rack = self.racks.get(agent.rack)
+        if rack is None:
+            return
+        self.rack_changes += 1
+        rack.version = self.rack_changes
+        for host in agent.hosts:
+            rack.hosts[host] -= 1
+            if not rack.hosts[host]:
+                del rack.hosts[host]
+        if not rack.hosts:
+            del self.racks[agent.rack]
+
+    def forget_agent(self, agent_id: str) -> None:
+        """The agent is gone."""
+        agent = self.agents.pop(agent_id, None)
+        if agent is None:
+            return
+        self.losses += 1
+        self.closing.pop(agent_id, None)
+        for name, amount in agent.size.items():
+            self.size[name] -= amount
+        self._leave_rack(agent)
+        for host in agent.hosts:
+            self.hosts[host].remove(agent)
+            if not self.hosts[host]:
+                del self.hosts[host]
+
+    def see_size(self, agent: Agent, offered: Amounts) -> bool:
+        """What an agent offers; whether it is more than ever."""
+        grown = False
+        for name, amount in offered.items():
+            if (more := amount - agent.size.get(name, 0)) > 0:
+                agent.size[name] = amount
+                agent.gpus |= name == GPUS
+                self.size[name] = self.size.get(name, 0) + more
+                grown = True
+        return grown
+
+    def avoid(self, agent: Agent, until: float) -> None:
+        """Start nothing there for a while."""
+        agent.avoid_until = until
+        self.avoiding_until = max(self.avoiding_until, until)
+        self.losses += 1
+
+    def usable(self, now: float) -> Callable[[str], bool]:
+        """Tells of a host name whether, as far as we know, an attempt could be started there."""
+        if now >= self.avoiding_until:
+            return self.hosts.__contains__
+        return lambda host: any(agent.takes(now) for agent in self.hosts.get(host, ()))
+
+    def hostnames(self) -> set[str]:
+        """Of all agents."""
+        return {agent.hostname for agent in self.agents.values()}
+
+    def has_others(
+        self, than: Set[str], now: float, suits: Callable[[Agent], bool] | None = None
+    ) -> bool:
+        """Whether the cluster has a usable agent beside those on these hosts, one that `suits`."""
+        return any(
+            agent.hostname not in than and agent.takes(now) and (suits is None or suits(agent))
+            for agent in self.agents.values()
+        )
+
+    def trackers_on(self, agent_id: str) -> list[Tracker]:
+        """All TaskTrackers of an agent, those that leave included."""
+        return [tracker for tracker in self.trackers.values() if tracker.agent_id == agent_id]
+
+    def add_slot(self, slot: Slot) -> None:
+        """A slot was accepted."""
+        self.slots[slot.id] = slot
+        self.trackers[slot.tracker_id].slots[slot.id] = slot
+
+    def drop_slot(self, slot: Slot) -> None:
+        """A slot has ended."""
+        self.slots.pop(slot.id, None)
+        tracker = self.trackers.get(slot.tracker_id)
+        if tracker is not None:
+            tracker.slots.pop(slot.id, None)
+
+    def validate(self) -> None:
+        """Check what must always hold."""
+        for slot in self.slots.values():
+            tracker = self.trackers.get(slot.tracker_id)
+            assert tracker is None or slot.id in tracker.slots, slot
+            assert tracker is not None or slot.state is SlotState.ENDING, slot
+            if slot.attempt is not None and slot.state is not SlotState.ENDING:
+                assert slot.attempt.slot_id == slot.id, slot
+                assert slot.free_since is None, slot
+        for tracker in self.trackers.values():
+            assert all(self.slots.get(s.id) is s for s in tracker.slots.values()), tracker
+        for agent in self.agents.values():
+            assert all(agent in self.hosts[host] for host in agent.hosts), agent
+            assert not agent.rack or all(h in self.racks[agent.rack].hosts for h in agent.hosts)
+            if agent.tracker is not None:
+                assert self.trackers.get(agent.tracker.id) is agent.tracker, agent
+                assert agent.tracker.state is not TrackerState.LEAVING, agent

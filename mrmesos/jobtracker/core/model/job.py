@@ -1,0 +1,353 @@
+"""JobInProgress: the JobTracker's live record of a job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mrmesos.api.context import Counters, add_counters
+from mrmesos.api.split import Split
+from mrmesos.bounds import bounded
+from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
+from mrmesos.jobtracker.core.model.settings import JobSettings
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.task import AttemptError, MapOutput
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.cluster import Agent
+    from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry
+    from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
+
+JOB_COUNTERS = "job"
+"""The group of the counters that the JobTracker keeps itself."""
+
+_ALLOWED = frozenset(
+    {
+        (JobState.PREP, JobState.RUNNING),
+        (JobState.PREP, JobState.ABORTING),
+        (JobState.PREP, JobState.FAILED),
+        (JobState.RUNNING, JobState.COMMITTING),
+        (JobState.RUNNING, JobState.ABORTING),
+        (JobState.COMMITTING, JobState.ABORTING),
+        (JobState.COMMITTING, JobState.SUCCEEDED),
+        (JobState.ABORTING, JobState.FAILED),
+        (JobState.ABORTING, JobState.KILLED),
+    }
+)
+
+
+@dataclass(slots=True, eq=False)
+class Pace:
+    """How fast the maps or reduces of a job are, by the attempts that won (speculation.py)."""
+
+    count: int = 0
+    seconds: float = 0.0
+    rates: float = 0.0
+    """The sum of their progress a second; `squares` that of its squares."""
+    squares: float = 0.0
+    review_at: float = 0.0
+    """When to look at the running attempts again."""
+    candidates: list[TaskInProgress] = field(default_factory=list)
+    """What the last look found to be slow."""
+
+    def add(self, seconds: float) -> None:
+        """An attempt won after so long."""
+        self.count += 1
+        self.seconds += seconds
+        self.rates += 1 / seconds
+        self.squares += 1 / seconds**2
+
+
+@dataclass(slots=True, eq=False)
+class JobInProgress:
+    """A job that has not ended. Changed only by `lifecycle` and `attempts`."""
+
+    id: str
+    spec: JobSpec
+    token: str
+    settings: JobSettings
+    submitted: float
+    index: JobIndex
+    key: str = ""
+    """By which its client may submit it again."""
+    place: JobEntry | None = None
+    """Where the index files it, while it runs."""
+    state: JobState = JobState.PREP
+    started: float | None = None
+    ended: float | None = None
+    planning: bool = True
+    """PlanJob is out and not answered."""
+    maps: list[TaskInProgress] = field(default_factory=list)
+    reduces: list[TaskInProgress] = field(default_factory=list)
+    pending_maps: PendingTasks = field(default_factory=lambda: PendingTasks(()))
+    pending_reduces: PendingTasks = field(default_factory=lambda: PendingTasks(()))
+    running: dict[str, TaskAttempt] = field(default_factory=dict)
+    running_reduces: dict[str, TaskAttempt] = field(default_factory=dict)
+    """Those of `running` that are reduces."""
+    maps_done: int = 0
+    maps_for_reduces: int = 0
+    """How many maps must be done before reduces start."""
+    reduces_done: int = 0
+    won_counters: Counters = field(default_factory=dict)
+    job_counters: dict[str, int] = field(default_factory=dict)
+    beyond: str = ""
+    """A counter whose total is over 64 bits, as `group: name`."""
+    error: AttemptError | None = None
+    killed_by: str = ""
+    # --- Map outputs: what reduces are told, in order; a tracker's cursor points into the news.
+    outputs: dict[int, MapOutput] = field(default_factory=dict)
+    news: list[MapOutput] = field(default_factory=list)
+    complaints: dict[str, set[str]] = field(default_factory=dict)
+    """Hosts whose reduces could not fetch an output, by map attempt."""
+    blamed: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Maps that ran again as one host alone could not fetch their output: where they had run."""
+    absent: set[int] = field(default_factory=set)
+    """Maps whose output is gone after all reduces had fetched it."""
+    # --- Speculation
+    map_pace: Pace = field(default_factory=Pace)
+    reduce_pace: Pace = field(default_factory=Pace)
+    backups: int = 0
+    """How many backup attempts run."""
+    maps_over: float | None = None
+    """When the last map was done, while all are."""
+    # --- Hosts
+    failures_on: dict[str, int] = field(default_factory=dict)
+    """How many attempts failed, by host."""
+    shuns: dict[str, None] = field(default_factory=dict)
+    """Hosts where it starts nothing any more, in the order in which that was found."""
+    # --- Waiting
+    stuck_since: float | None = None
+    maps_first: bool = False
+    """Reduces were killed to make room for maps: no reduce starts until a map has."""
+    idle_since: float | None = None
+    waiting: str = ""
+    # --- Ending
+    ending_since: float = 0.0
+    """When it began to commit or abort, which first waits for what writes its output."""
+    ending_output: bool = False
+    """CommitJob or AbortJob is out."""
+    trackers: set[str] = field(default_factory=set)
+
+    def to(self, state: JobState) -> None:
+        """Change the state. Raises AssertionError where that cannot be."""
+        if (self.state, state) not in _ALLOWED:
+            raise AssertionError(f"{self.id} cannot go from {self.state} to {state}")
+        self.state = state
+        if state is JobState.RUNNING:
+            self.index.add(self)
+        else:
+            self.index.remove(self)
+            for kind in TaskKind:
+                self.drop_candidates(kind)
+
+    def plan(self, splits: Sequence[Split]) -> None:
+        """The tasks are known."""
+        self.maps = [
+            TaskInProgress(self.id, TaskKind.MAP, i, split, pending_since=self.submitted)
+            for i, split in enumerate(splits)
+        ]
+        self.reduces = [
+            TaskInProgress(self.id, TaskKind.REDUCE, i, pending_since=self.submitted)
+            for i in range(self.spec.num_reducers)
+        ]
+        self.pending_maps = PendingTasks(self.maps)
+        self.pending_reduces = PendingTasks(self.reduces)
+        self.maps_for_reduces = math.ceil(self.settings.slowstart * len(self.maps))
+
+    @property
+    def planned(self) -> bool:
+        """Whether its tasks are known, and so its output was made."""
+        return not self.planning and bool(self.maps or self.reduces)
+
+    def tasks(self, kind: TaskKind) -> list[TaskInProgress]:
+        """All maps or all reduces."""
+        return self.maps if kind is TaskKind.MAP else self.reduces
+
+    def pending(self, kind: TaskKind) -> PendingTasks:
+        """The waiting maps or reduces."""
+        return self.pending_maps if kind is TaskKind.MAP else self.pending_reduces
+
+    def pace(self, kind: TaskKind) -> Pace:
+        """What is known of the maps' or reduces' pace."""
+        return self.map_pace if kind is TaskKind.MAP else self.reduce_pace
+
+    @property
+    def wants_map(self) -> bool:
+        """Whether a map waits that may run now."""
+        return self.state is JobState.RUNNING and len(self.pending_maps) > 0
+
+    @property
+    def wants_reduce(self) -> bool:
+        """Whether a reduce waits that may run now (job.reduce.slowstart.completedmaps)."""
+        return (
+            self.state is JobState.RUNNING
+            and len(self.pending_reduces) > 0
+            and not (self.maps_first and len(self.pending_maps) > 0)
+            and self.maps_done >= self.maps_for_reduces
+            and (not len(self.pending_maps) or self._in_ratio)
+        )
+
+    @property
+    def _in_ratio(self) -> bool:
+        """Whether one more reduce would, by the map/reduce ratio, leave room enough to maps."""
+        reduces = len(self.running_reduces)
+        return (reduces + 1) * self.settings.ratio <= len(self.running) - reduces
+
+    def fits(self, kind: TaskKind, agent: Agent) -> bool:
+        """Whether an agent, as far as it was ever seen free, is large enough for a task."""
+        need = self.settings.need(kind)
+        return all(agent.size.get(name, 0) >= amount for name, amount in need.items())
+
+    def suits(self, agent: Agent) -> bool:
+        """Whether its tasks may run on an agent at all."""
+        return agent.hostname not in self.shuns and self.settings.demand.suits(agent)
+
+    @property
+    def hungry(self) -> bool:
+        """Whether any task waits that may run now."""
+        return self.wants_map or self.wants_reduce
+
+    @property
+    def complete(self) -> bool:
+        """Whether every task whose output is the job's has a winner."""
+        if self.reduces:
+            return self.reduces_done == len(self.reduces)
+        return self.maps_done == len(self.maps)
+
+    @property
+    def needs_map_outputs(self) -> bool:
+        """Whether some reduce may still read map outputs."""
+        return self.state is JobState.RUNNING and self.reduces_done < len(self.reduces)
+
+    @property
+    def fetching(self) -> bool:
+        """Whether some reduce has yet to fetch map outputs, as far as is known."""
+        running = self.running_reduces.values()
+        return len(self.pending_reduces) > 0 or any(
+            not attempt.fetched and attempt in attempt.task.running for attempt in running
+        )
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to one of the job's own counters."""
+        self.job_counters[name] = bounded(self.job_counters.get(name, 0) + amount)
+
+    def task_won(self, attempt: TaskAttempt, now: float) -> None:
+        """The first success of a task."""
+        attempt.task.won(attempt, now)
+        self.index.touch(self)
+        self.index.backups.pop(attempt.task, None)
+        beyond = add_counters(self.won_counters, attempt.counters)
+        self.beyond = self.beyond or beyond
+        if attempt.task.kind is TaskKind.MAP:
+            self.maps_done += 1
+            self.maps_over = now if self.maps_done == len(self.maps) else None
+        else:
+            self.reduces_done += 1
+
+    def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
+        """An attempt ended without success: its task waits again, if nothing else runs of it.
+
+        One whose task was won by another attempt, or that was written off, changes nothing here.
+        """
+        task = attempt.task
+        if attempt not in task.running:
+            return
+        task.lost(attempt, now, why)
+        self.index.touch(self)
+        self.index.backups.pop(task, None)
+        if not task.running:
+            self.pending(task.kind).put_back(task)
+
+    def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
+        """A finished map's output is gone: reduces are told, and it runs again."""
+        winner = task.winner
+        if winner is None:
+            raise AssertionError(f"{task.id} has no output to withdraw")
+        task.withdraw(now, why)
+        task.losses += 1
+        self.maps_done -= 1
+        self.maps_over = None
+        self.index.touch(self)
+        add_counters(
+            self.won_counters,
+            {g: {n: -v for n, v in names.items()} for g, names in winner.counters.items()},
+        )
+        self.complaints.pop(winner.id, None)
+        self.absent.discard(task.index)
+        self.pending_maps.put_back(task)
+        if self.outputs.pop(task.index, None) is not None:
+            self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+
+    @property
+    def writers(self) -> dict[str, TaskAttempt]:
+        """The running attempts that write the job's output."""
+        return self.running_reduces if self.reduces else self.running
+
+    def winners(self) -> tuple[str, ...]:
+        """The attempts whose files are the job's output; maps that left out records have some."""
+        tasks = self.reduces or self.maps
+        kept_aside = [
+            t.winner.id
+            for t in (self.maps if self.reduces else ())
+            if t.winner is not None and t.winner.counters.get("task", {}).get("SKIPPED_RECORDS")
+        ]
+        return (*(t.winner.id for t in tasks if t.winner is not None), *kept_aside)
+
+    @property
+    def running_maps(self) -> int:
+        """How many map attempts run."""
+        return len(self.running) - len(self.running_reduces)
+
+    @property
+    def backups_max(self) -> int:
+        """How many backup attempts may run at once."""
+        share = math.ceil(self.settings.speculative_share * len(self.running))
+        return max(self.settings.speculative_least, share)
+
+    def drop_candidates(self, kind: TaskKind) -> None:
+        """Nothing is known to be slow."""
+        pace = self.pace(kind)
+        for task in pace.candidates:
+            self.index.backups.pop(task, None)
+        pace.candidates.clear()
+
+    def add_running(self, attempt: TaskAttempt) -> None:
+        """An attempt runs, be it only to be waited for."""
+        self.index.touch(self)
+        self.running[attempt.id] = attempt
+        self.backups += attempt.backup
+        self.index.backups.pop(attempt.task, None)
+        if attempt.task.kind is TaskKind.REDUCE:
+            self.running_reduces[attempt.id] = attempt
+
+    def drop_running(self, attempt: TaskAttempt) -> None:
+        """An attempt ended, however."""
+        del self.running[attempt.id]
+        self.backups -= attempt.backup
+        self.index.touch(self)
+        self.running_reduces.pop(attempt.id, None)
+
+    def validate(self) -> None:
+        """Check what must always hold."""
+        for kind, done in ((TaskKind.MAP, self.maps_done), (TaskKind.REDUCE, self.reduces_done)):
+            tasks, pending = self.tasks(kind), self.pending(kind)
+            assert done == sum(t.state is TaskState.SUCCEEDED for t in tasks), self.id
+            assert len(pending) == sum(t.state is TaskState.PENDING for t in tasks), self.id
+            for task in tasks:
+                assert (task in pending) == (task.state is TaskState.PENDING), task.story
+                assert (task.winner is not None) == (task.state is TaskState.SUCCEEDED), task.story
+                assert bool(task.running) == (task.state is TaskState.RUNNING), task.story
+                assert len({a.agent for a in task.running}) == len(task.running), task.story
+                for attempt in task.running:
+                    assert self.running.get(attempt.id) is attempt, task.story
+        reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
+        assert set(self.running_reduces) == reduces, self.id
+        assert self.backups == sum(a.backup for a in self.running.values()), self.id
+        if self.needs_map_outputs:
+            assert set(self.outputs) == {
+                t.index for t in self.maps if t.state is TaskState.SUCCEEDED
+            }, self.id

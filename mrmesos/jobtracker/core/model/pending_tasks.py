@@ -1,0 +1,220 @@
+"""Tasks of one job that wait, indexed so that the next one for an agent is found at once.
+
+As Spark's TaskSetManager keeps them: queues by host, by rack, of those without preference and of
+all, with lazy removal. A task that was taken stays in the other queues until it comes to their
+head, so a choice is O(1) amortised. A queue is a list with its head at the end, which for the one
+or two tasks that a job has for most hosts is an eighth of a deque.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+
+from mrmesos.jobtracker.core.model.task import TaskInProgress
+
+AVOID_SECONDS = 300.0
+"""How long a task that failed on a host waits for another one, which may be busy all that time."""
+
+LOOK_AT = 64
+"""Most tasks that one choice examines where it cannot just take the first."""
+
+Usable = Callable[[str], bool]
+
+
+class HostTasks(list[TaskInProgress]):
+    """A job's tasks whose data is on one host. Tasks know theirs, so that taking one costs no
+    look-up of its hosts, most of which are nobody's concern just now.
+    """
+
+    __slots__ = ("host", "left")
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.left = 0  # that wait, and never failed
+
+
+class PendingTasks:
+    """The waiting tasks of one kind. Of the tasks themselves it changes `fresh` and `queues` only.
+
+    `new_hosts` names hosts for which a task began to wait, `done_hosts` those for which the last
+    one then ceased to, both only of tasks never failed; whoever reads them empties them.
+    """
+
+    __slots__ = (
+        "_again",
+        "_all",
+        "_by_host",
+        "_by_rack",
+        "_look",
+        "_looked",
+        "_loose",
+        "_number",
+        "_tasks",
+        "done_hosts",
+        "new_hosts",
+    )
+
+    def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
+        self._tasks = tasks
+        self._number = 0  # of those that never failed
+        self._all: list[TaskInProgress] = []
+        self._loose: list[TaskInProgress] = []  # may run anywhere as well as elsewhere
+        self._looked = 0  # how far `look_for_homeless` has come
+        self._look = (-1, 0)  # … since which losses of hosts, and how many tasks it has yet to see
+        self._by_host: dict[str, HostTasks] = {}
+        self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made when first asked for
+        self._again: dict[int, None] = {}  # failed somewhere, in order; few
+        self.new_hosts: list[str] = []
+        self.done_hosts: list[str] = []
+        for task in reversed(tasks):
+            task.queues = tuple(map(self._queue, task.hosts))
+            self._put(task)
+        self.new_hosts = list(self._by_host)
+
+    def __len__(self) -> int:
+        return self._number + len(self._again)
+
+    def __contains__(self, task: TaskInProgress) -> bool:
+        return task.fresh or task.index in self._again
+
+    @property
+    def hosts(self) -> Iterable[str]:
+        """All hosts that store the data of any task, waiting or not."""
+        return self._by_host
+
+    @property
+    def retries(self) -> bool:
+        """Whether a task waits that failed before."""
+        return bool(self._again)
+
+    @property
+    def loose(self) -> bool:
+        """Whether a task waits that has no preference, or seemed to have none."""
+        return bool(self._loose) and self._head(self._loose) is not None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a task waits that never failed."""
+        return self._number > 0
+
+    def put_back(self, task: TaskInProgress) -> None:
+        """A task waits again, before those that were never tried (as in Hadoop)."""
+        if task.failed_on:
+            self._again[task.index] = None
+        else:
+            self._put(task)
+            self.new_hosts += task.hosts
+            self.done_hosts = [host for host in self.done_hosts if host not in task.hosts]
+            self._by_rack.clear()
+
+    def remove(self, task: TaskInProgress) -> None:
+        """A task was taken."""
+        if not task.fresh:
+            self._again.pop(task.index, None)
+            return
+        task.fresh = False
+        self._number -= 1
+        for queue in task.queues:
+            queue.left -= 1
+            if not queue.left:
+                self.done_hosts.append(queue.host)
+
+    def waits_for(self, host: str) -> bool:
+        """Whether a task never failed waits whose data is on this host."""
+        queue = self._by_host.get(host)
+        return queue is not None and queue.left > 0
+
+    def retry_for(
+        self, host: str, others: Callable[[Set[str]], bool], now: float
+    ) -> TaskInProgress | None:
+        """The first task that failed before and may run here: it failed on other agents, or waited
+        long enough, or `others(hosts)` says that the cluster has none beside those it failed on.
+        """
+        for _, index in zip(range(LOOK_AT), self._again, strict=False):
+            task = self._tasks[index]
+            if (
+                host not in task.failed_on
+                or now - task.pending_since >= AVOID_SECONDS
+                or not others(task.failed_on)
+            ):
+                return task
+        return None
+
+    def on_host(self, host: str) -> TaskInProgress | None:
+        """A task never failed whose data is on this host."""
+        queue = self._by_host.get(host)
+        return self._head(queue) if queue is not None and queue.left else None
+
+    def on_rack(self, rack: str, version: int, hosts: Collection[str]) -> TaskInProgress | None:
+        """A task never failed whose data is on one of the rack's `hosts`.
+
+        The queue is made when first asked for, and again for another `version` of the rack.
+        """
+        made, queue = self._by_rack.get(rack, (-1, None))
+        if queue is None or made != version:
+            at_hand = [host for host in self._by_host if host in hosts]
+            tasks = {task.index for host in at_hand for task in self._by_host[host]}
+            queue = [self._tasks[index] for index in sorted(tasks, reverse=True)]
+            self._by_rack[rack] = (version, queue)
+        return self._head(queue)
+
+    def first(self) -> TaskInProgress | None:
+        """The first task never failed, wherever its data is."""
+        return self._head(self._all)
+
+    def without_preference(self, usable: Usable) -> TaskInProgress | None:
+        """A task never failed for which no agent is better than another: it names no hosts, or was
+        found to name none that is `usable`, and still does.
+        """
+        while (task := self._head(self._loose)) is not None:
+            if not any(map(usable, task.hosts)):
+                return task
+            self._loose.pop()
+        return None
+
+    def look_for_homeless(self, usable: Usable, losses: int) -> bool:
+        """Look at the next LOOK_AT tasks for those that name hosts of which none is `usable`, but
+        at each only once while `losses` (a number that grows when hosts cease to be usable) stays.
+        Whether there is a task without preference now.
+        """
+        if self._head(self._loose) is not None:
+            return True
+        if self._look[0] != losses:
+            self._look = (losses, len(self._tasks))
+        some, found = min(LOOK_AT, self._look[1]), []
+        self._look = (losses, self._look[1] - some)
+        for _ in range(some):
+            task = self._tasks[self._looked % len(self._tasks)]
+            self._looked = task.index + 1
+            if task.fresh and task.split is not None and not any(map(usable, task.hosts)):
+                found.append(task)
+        self._loose = found[::-1]
+        return bool(found)
+
+    def _queue(self, host: str) -> HostTasks:
+        queue = self._by_host.get(host)
+        if queue is None:
+            queue = self._by_host[host] = HostTasks(host)
+        return queue
+
+    def _put(self, task: TaskInProgress) -> None:
+        """A task, not in here, waits before all others."""
+        for queue in (self._all, *task.queues):
+            self._head(queue)  # so that one put back again and again is not in there as often
+        task.fresh = True
+        self._number += 1
+        self._all.append(task)
+        for queue in task.queues:
+            queue.left += 1
+            queue.append(task)
+        if not task.hosts:
+            self._loose.append(task)
+
+    @staticmethod
+    def _head(queue: list[TaskInProgress]) -> TaskInProgress | None:
+        while queue:
+            task = queue[-1]
+            if task.fresh:
+                return task
+            queue.pop()
+        return None

@@ -1,0 +1,297 @@
+"""The core as the journal's records tell of it: a pure function, the other way round of `changes`.
+
+What ran may run on: TaskTrackers outlive a JobTracker. Each is asked what it runs (Announce), and
+until it has said so its attempts are taken to run and its map outputs to be there (adoption.py).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from mrmesos.api.context import add_counters
+from mrmesos.jobtracker.core.handlers import jobs, trackers
+from mrmesos.jobtracker.core.messages.commands import PlanJob, SendActions
+from mrmesos.jobtracker.core.messages.journal_records import (
+    AttemptRecord,
+    EndedRecord,
+    FrameworkRecord,
+    JobRecord,
+    PlanRecord,
+    Record,
+    SlotRecord,
+    TallyRecord,
+    TrackerRecord,
+)
+from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.jobtracker.core.restore_failures import cause, fail_job, missing, stand_in
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.heartbeat import Announce, ForgetJob
+from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import AttemptState, MapOutput
+
+ATTEMPTS_OF_A_LIFE = 1000
+"""Attempts of a task are numbered from here on after each start (as in Hadoop's MRAppMaster): where
+the last records were lost with the machine's power, no number is given twice.
+"""
+
+
+def restore(
+    st: State,
+    records: Iterable[Record],
+    *,
+    same_command: bool = True,
+    damaged: Mapping[str, str] | None = None,
+    lost: Collection[str] = (),
+) -> dict[str, str]:
+    """Fill an empty State, and emit what has to be done again. `st.now` and `st.life` are set.
+
+    Without `same_command` TaskTrackers are started otherwise than those that are known, so that
+    these keep what they run and hold, but get no further slots (Mesos would refuse them).
+
+    Jobs in `damaged` (id: cause) fail. TaskTrackers in `lost` are given up, as their records are
+    damaged. The answer names further jobs that could not be restored, with the cause: where there
+    is one, the State is of no use, and the caller begins anew with them in `damaged`.
+    """
+    damaged = damaged or {}
+    jobs: list[JobRecord] = []
+    ended: list[EndedRecord] = []
+    slots: list[SlotRecord] = []
+    plans: dict[str, PlanRecord] = {}
+    tallies: dict[str, TallyRecord] = {}
+    attempts: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
+    known: list[TrackerRecord] = []
+    for record in records:
+        match record:
+            case AttemptRecord():
+                attempts[record.job_id].append(record)
+            case TallyRecord():
+                tallies[record.job_id] = record
+            case PlanRecord():
+                plans[record.job_id] = record
+            case JobRecord():
+                jobs.append(record)
+            case EndedRecord():
+                ended.append(record)
+            case SlotRecord():
+                slots.append(record)
+            case TrackerRecord():
+                known.append(record)
+            case FrameworkRecord():
+                st.framework_id = record.framework_id
+    of_jobs = [a for job in jobs if job.id not in damaged for a in attempts[job.id]]
+    ending, gone = missing(of_jobs, (s.id for s in slots), (t.id for t in known))
+    named = {t.id for t in gone}
+    for one in of_jobs:  # which won, and hold the output of a map
+        if one.tracker_id in lost and one.tracker_id not in named:
+            gone.append(stand_in(one))
+            named.add(one.tracker_id)
+    for tracker in sorted((*known, *gone), key=lambda t: (t.launched, t.id)):
+        _tracker(st, tracker, same_command=same_command)
+    for slot in (*slots, *ending):
+        _slot(st, slot)
+    for done in sorted(ended, key=lambda e: (e.report.status.ended or 0.0, e.report.status.job_id)):
+        st.ended.add(done.report)
+    more: dict[str, str] = {}
+    for job in sorted(jobs, key=lambda j: (j.submitted, j.id)):
+        if job.id in damaged:
+            fail_job(st, job.id, job, damaged[job.id])
+            continue
+        tally = tallies.get(job.id)
+        counters = tally.counters if tally is not None else {}
+        try:
+            _job(st, job, plans.get(job.id), attempts[job.id], counters)
+        except Exception as problem:  # noqa: BLE001 (whatever it is, it is this job's error)
+            more[job.id] = cause(problem)
+    for job_id in sorted(damaged.keys() - {job.id for job in jobs}):
+        fail_job(st, job_id, None, damaged[job_id])
+    if more:
+        return more
+    for tracker in gone:
+        words = "its record in the journal is damaged"
+        trackers.gone(st, st.cluster.trackers[tracker.id], words, by_mesos=False)
+    _say_what_may_be_missed(st)
+    return {}
+
+
+def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
+    agent = st.cluster.see_agent(
+        record.agent_id, record.hostname, record.agent_address, record.rack
+    )
+    st.index.see_agent(agent)
+    agent.seen = st.now
+    agent.has(record.attributes)
+    tracker = Tracker(
+        record.id,
+        record.agent_id,
+        record.hostname,
+        record.resources,
+        launched=record.launched,
+        takes_slots=same_command,
+    )
+    tracker.url, tracker.heard = record.url, st.now  # it has as long again to be heard
+    if record.leaving:
+        tracker.state, tracker.leaving_since = TrackerState.LEAVING, st.now
+    elif record.url:
+        tracker.state = TrackerState.LIVE
+        if tracker.takes_slots:
+            agent.tracker = tracker
+    # One never heard gets no further slots until it is: its launch may not have left this process,
+    # and to start it with another slot would take more than that was offered for.
+    st.cluster.trackers[tracker.id] = tracker
+    st.unheard[tracker.id] = set()
+
+
+def _slot(st: State, record: SlotRecord) -> None:
+    """LAUNCHING until somebody speaks of it; where it was to end, Mesos is told so again."""
+    slot = Slot(
+        id=record.id,
+        agent_id=record.agent_id,
+        tracker_id=record.tracker_id,
+        capacity=record.capacity,
+        launched=record.launched,
+        role=record.role,
+        taken=record.taken,
+        asked=st.now,
+    )
+    tracker = st.cluster.trackers.get(record.tracker_id)
+    if record.ending or tracker is None:
+        slot.state, slot.ending_since, slot.kill_sent = SlotState.ENDING, st.now, float("-inf")
+    st.cluster.slots[slot.id] = slot
+    if tracker is not None:
+        tracker.slots[slot.id] = slot
+
+
+def _job(
+    st: State,
+    record: JobRecord,
+    plan: PlanRecord | None,
+    attempts: list[AttemptRecord],
+    counters: dict[str, int],
+) -> None:
+    settings, problem = jobs.settings_of(record.spec)
+    job = JobInProgress(
+        record.id, record.spec, record.token, settings, record.submitted, st.index, key=record.key
+    )
+    starts = [attempt.start for attempt in attempts]
+    job.started = min(starts, default=record.started)
+    job.error, job.killed_by = record.error, record.killed_by
+    job.job_counters, job.ending_since = counters, st.now
+    st.jobs[job.id] = job
+    if plan is None and record.state is JobState.PREP:
+        st.emit(PlanJob(job.id, job.spec, again=True))
+        return
+    job.planning = False
+    if plan is None and record.state is not JobState.ABORTING:
+        raise ValueError(f"it is {record.state}, and there is no record of its splits")
+    if plan is not None:
+        job.plan(plan.splits)
+        for one in sorted(attempts, key=lambda a: parse_attempt(a.id).number):
+            _attempt(st, job, one)
+        for task in (*job.maps, *job.reduces):
+            _task(st, job, task)
+        job.maps_over = st.now if job.maps_done == len(job.maps) else None
+        job.to(JobState.RUNNING)
+    if record.state is not JobState.RUNNING:
+        job.to(record.state)
+    else:
+        _outputs(st, job)
+    if problem is not None and job.state is JobState.RUNNING:  # as another release judges it
+        jobs.fail(st, job, problem)
+    jobs.advance(st, job)
+    job.validate()
+
+
+def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
+    name = parse_attempt(record.id)
+    task = job.tasks(name.kind)[name.index]
+    attempt = TaskAttempt(
+        id=record.id,
+        task=task,
+        slot_id=record.slot_id,
+        tracker_id=record.tracker_id,
+        agent_id=record.agent_id,
+        agent=record.agent,
+        locality=record.locality,
+        start=record.start,
+        backup=record.backup,
+        state=record.state,
+        end=record.end,
+        counters=record.counters,
+        error=record.error,
+    )
+    task.attempts.append(attempt)
+    if record.tracker_id in st.cluster.trackers:
+        job.trackers.add(record.tracker_id)
+    if record.state is AttemptState.FAILED:
+        task.failed_on.add(record.agent)
+        job.failures_on[record.agent] = job.failures_on.get(record.agent, 0) + 1
+    task.failures = max(task.failures, record.failures)
+    task.losses = max(task.losses, record.losses)
+    if record.won:
+        task.winner = attempt
+    if record.state is AttemptState.RUNNING:
+        st.attempts[attempt.id] = attempt
+        slot = st.cluster.slots[attempt.slot_id]
+        if slot.attempt is not None:
+            raise ValueError(f"{attempt.id} and {slot.attempt.id} run in one slot, {slot.id}")
+        slot.attempt = attempt
+        st.unheard[attempt.tracker_id].add(attempt.id)
+        if not record.waited_for:
+            task.running = (*task.running, attempt)
+
+
+def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
+    """What its attempts make of a task, and what that makes of its job."""
+    task.next_number = st.life * ATTEMPTS_OF_A_LIFE
+    task.pending_since = st.now
+    pending = job.pending(task.kind)
+    if task.winner is not None or task.running or task.failed_on:
+        pending.remove(task)
+    for attempt in task.attempts:
+        if attempt.state is AttemptState.RUNNING:
+            job.add_running(attempt)
+    if (winner := task.winner) is not None:
+        task.state, task.running = TaskState.SUCCEEDED, ()
+        add_counters(job.won_counters, winner.counters)
+        job.pace(task.kind).add(max(0.001, (winner.end or winner.start) - winner.start))
+        if task.kind is TaskKind.MAP:
+            job.maps_done += 1
+        else:
+            job.reduces_done += 1
+    elif task.running:
+        task.state = TaskState.RUNNING
+    elif task.failed_on:
+        pending.put_back(task)
+
+
+def _outputs(st: State, job: JobInProgress) -> None:
+    """Where the maps' outputs are. What its reduces were told of others may be out of date."""
+    if not job.needs_map_outputs:
+        return
+    for task in job.maps:
+        if (winner := task.winner) is not None:
+            tracker = st.cluster.trackers.get(winner.tracker_id)
+            url = "" if tracker is None else tracker.url
+            output = MapOutput(map_index=task.index, attempt_id=winner.id, url=url)
+            job.outputs[task.index] = output
+            if tracker is None:
+                job.absent.add(task.index)
+            else:
+                tracker.outputs.setdefault(job.id, set()).add(task.index)
+                job.news.append(output)
+        elif any(attempt.state is AttemptState.SUCCEEDED for attempt in task.attempts):
+            job.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+    for attempt in job.running_reduces.values():
+        st.cluster.trackers[attempt.tracker_id].cursors[job.id] = 0
+        st.news[job.id] = job
+
+
+def _say_what_may_be_missed(st: State) -> None:
+    """What was said last, and not acknowledged, went with the JobTracker that said it."""
+    over = tuple(ForgetJob(status.job_id) for status in st.ended.statuses())
+    for tracker in st.cluster.trackers.values():
+        st.emit(SendActions(tracker.id, (Announce(), *over)))

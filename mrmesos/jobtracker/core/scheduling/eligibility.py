@@ -1,0 +1,114 @@
+"""What jobs ask of an agent beside room on it, and which jobs it is barred to.
+
+Sets of jobs are integers with a bit for each, as in `job_index`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mrmesos.jobtracker.core.model.demand import ANYWHERE, Demand
+from mrmesos.wire.ids import TaskKind
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.cluster import Agent
+    from mrmesos.jobtracker.core.model.job import JobInProgress
+    from mrmesos.jobtracker.core.model.task import TaskInProgress
+    from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
+
+CAUTION = 2.0
+"""An attempt is taken to need so many times what those of its job took on average."""
+
+SLOW_AGENT = 0.7
+"""An agent is slow below this part of the pace of all."""
+
+EVERY_JOB = -1
+"""As a set of jobs."""
+
+
+@dataclass(slots=True)
+class Eligibility:
+    """The jobs by what they demand."""
+
+    jobs: dict[Demand, int] = field(default_factory=dict)
+    special: int = 0
+    """Those that demand anything at all."""
+
+    def add(self, demand: Demand, bit: int) -> None:
+        """A job runs."""
+        self.jobs[demand] = self.jobs.get(demand, 0) | bit
+        if demand != ANYWHERE:
+            self.special |= bit
+
+    def discard(self, demand: Demand, bit: int) -> None:
+        """A job that was added runs no more."""
+        self.special &= ~bit
+        if left := self.jobs[demand] & ~bit:
+            self.jobs[demand] = left
+        else:
+            del self.jobs[demand]
+
+    def clear(self) -> None:
+        """No job runs."""
+        self.jobs.clear()
+        self.special = 0
+
+    def barred(self, agent: Agent, role: str) -> int:
+        """The jobs that may not use what `agent` offers to `role`."""
+        if not self.special and not agent.gpus:
+            return 0
+        barred = 0
+        for demand, jobs in self.jobs.items():
+            if not demand.met_by(agent, role):
+                barred |= jobs
+        return barred
+
+    def roles(self, hungry: int, all_roles: frozenset[str]) -> frozenset[str]:
+        """Those of `all_roles` that some job among `hungry` may use."""
+        if hungry & ~self.special:
+            return all_roles
+        wanted: set[str] = set()
+        for demand, jobs in self.jobs.items():
+            if jobs & hungry:
+                if not demand.role:
+                    return all_roles
+                wanted.add(demand.role)
+        return all_roles & wanted
+
+
+def expected_seconds(job: JobInProgress, kind: TaskKind) -> float:
+    """How long an attempt may take; 0 where none of its kind has ended yet."""
+    pace = job.pace(kind)
+    return CAUTION * pace.seconds / pace.count if pace.count else 0.0
+
+
+def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
+    """The jobs whose maps, and those whose reduces, may not be started on `agent` with resources
+    that it offers to `role`: they ask for others, failed here too often, or would not end before
+    its maintenance.
+    """
+    by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, 0)
+    if agent.away is None or agent.closes == math.inf:
+        return by_demand, by_demand
+    if index.now >= agent.closes:
+        return EVERY_JOB, EVERY_JOB
+    left = agent.away.start - index.now
+    too_long = {TaskKind.MAP: by_demand, TaskKind.REDUCE: by_demand}
+    for job in index.jobs_of(index.maps | index.reduces):
+        for kind in TaskKind:
+            if job.place is not None and expected_seconds(job, kind) > left:
+                too_long[kind] |= job.place.bit
+    return too_long[TaskKind.MAP], too_long[TaskKind.REDUCE]
+
+
+def may_back_up(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
+    """Whether a backup attempt of a slow task may run on an agent."""
+    return (
+        agent.pace >= SLOW_AGENT
+        and not (job.absent and task.kind is TaskKind.REDUCE)
+        and job.backups < job.backups_max
+        and agent.hostname not in task.failed_on
+        and all(attempt.agent != agent.hostname for attempt in task.running)
+    )

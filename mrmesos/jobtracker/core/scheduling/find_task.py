@@ -1,0 +1,282 @@
+"""findTask: the next attempt for an agent with room, or none. docs/scheduling.md describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from itertools import islice
+
+from mrmesos.jobtracker.core.model.cluster import Agent, Tracker
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.pending_tasks import LOOK_AT
+from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK
+from mrmesos.jobtracker.core.scheduling.eligibility import barred, may_back_up
+from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry, Shape
+from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
+from mrmesos.resources import Amounts
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.task import Locality
+
+SPREAD_SECONDS = 0.5
+"""How long, in all, a job's reduces pass over agents that run their part of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A task to start here."""
+
+    job: JobInProgress
+    task: TaskInProgress
+    locality: Locality
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Some task would fit, but waits for an agent that suits it better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No task that may run now fits here."""
+
+
+Choice = Found | NotYet | Nothing
+NOT_YET, NOTHING = NotYet(), Nothing()
+
+
+def find_task(
+    index: JobIndex,
+    agent: Agent,
+    tracker: Tracker | None,
+    fits: Callable[[Amounts], bool],
+    role: str = "*",
+) -> Choice:
+    """The next task for `agent`, where `fits(need)` says what there is room for, and `role` whose
+    resources that is.
+
+    Jobs in the order of the index; one that waits for locality lets those behind it pass. Changes
+    nothing but what jobs remember of chances they passed over.
+    """
+    index.flush()
+    if index.only_elsewhere(agent):
+        wait_here = (s for s in index.shapes.values() if s.maps & index.maps and fits(s.need))
+        return NOTHING if next(wait_here, None) is None else NOT_YET
+    return _Search(index, agent, tracker, fits, role).run()
+
+
+class _Search:
+    """One choice. Sets of jobs are integers (job_index.py)."""
+
+    __slots__ = (
+        "_agent",
+        "_barred",
+        "_cluster",
+        "_fits",
+        "_index",
+        "_later",
+        "_role",
+        "_sizes",
+        "_tracker",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        index: JobIndex,
+        agent: Agent,
+        tracker: Tracker | None,
+        fits: Callable[[Amounts], bool],
+        role: str,
+    ) -> None:
+        self._index, self._cluster, self._role = index, index.cluster, role
+        self._agent, self._tracker, self._fits = agent, tracker, fits
+        self._sizes: dict[Shape, bool] = {}
+        self._waiting = 0  # whose maps would rather go elsewhere
+        self._barred = (0, 0)  # whose maps and whose reduces may not run here
+        self._later = False  # some task is to be tried elsewhere first
+
+    def run(self) -> Choice:
+        while True:
+            choice = self._choose()
+            passed = self._passing_over(choice)
+            if not passed or not self._index.pass_over(self._those_that_fit(passed)):
+                break
+        if choice is not None:
+            return choice
+        if self._later or self._any_fits(self._waiting):
+            return NOT_YET
+        return self._backup() if self._index.backups else NOTHING
+
+    def _passing_over(self, choice: Found | None) -> int:
+        """The jobs that go before what was chosen, as they wait for another agent. Those whose wait
+        runs already need not hear of one more chance, unless it counts them.
+        """
+        index = self._index
+        wait = index.clocked ^ index.counting if index.counting else index.clocked
+        passing = self._waiting & ~wait
+        if not passing or choice is None or choice.job.place is None:
+            return passing
+        return passing & index.order.before(choice.job.place.rank)
+
+    def _choose(self) -> Found | None:
+        """What to start."""
+        index, agent = self._index, self._agent
+        index.flush()
+        here = index.stored_on(agent)
+        if index.rack_level and agent.rack:
+            here |= index.rack_level & index.racks.get(agent.rack, 0)
+        maps_barred, reduces_barred = self._barred = barred(index, agent, self._role)
+        wanting, reduces = index.maps, index.reduces
+        if maps_barred | reduces_barred:
+            wanting, reduces = wanting & ~maps_barred, reduces & ~reduces_barred
+        # With many jobs, what these operations cost is their number: most of the sets are empty.
+        if anywhere := index.any_level | index.loose | index.retries:
+            here |= anywhere
+        maps = wanting & here
+        self._waiting = wanting ^ maps
+        while candidates := (maps | reduces if reduces else maps):
+            bit = index.order.first(candidates)
+            job = index.job_of(bit)
+            place = job.place
+            if place is None:
+                raise AssertionError(f"{job.id} is in line and in no place")
+            wants_map, wants_reduce = maps & bit != 0, reduces & bit != 0
+            if wants_map and not self._has_room(place.map_shape):
+                maps &= ~place.map_shape.maps
+                wants_map = False
+            if wants_reduce and not self._has_room(place.reduce_shape):
+                reduces &= ~place.reduce_shape.reduces
+                wants_reduce = False
+            if not wants_map and not wants_reduce:
+                continue
+            found = self._of_job(job, place, wants_map, wants_reduce)
+            if found is not None:
+                return found
+            if wants_map:
+                maps ^= bit
+                self._waiting |= bit
+            reduces &= ~bit
+        return None
+
+    def _has_room(self, shape: Shape) -> bool:
+        known = self._sizes.get(shape)
+        if known is None:
+            known = self._sizes[shape] = self._fits(shape.need)
+        return known
+
+    def _any_fits(self, jobs: int) -> bool:
+        shapes = self._index.shapes.values()
+        return any(shape.maps & jobs and self._has_room(shape) for shape in shapes)
+
+    def _those_that_fit(self, jobs: int) -> int:
+        fit = 0
+        for shape in self._index.shapes.values():
+            if shape.maps & jobs and self._has_room(shape):
+                fit |= shape.maps
+        return jobs & fit
+
+    def _of_job(
+        self, job: JobInProgress, place: JobEntry, wants_map: bool, wants_reduce: bool
+    ) -> Found | None:
+        if wants_map and wants_reduce and self._turn_of_reduces(job):
+            return self._reduce(job, place) or self._map(job, place)
+        found = self._map(job, place) if wants_map else None
+        return self._reduce(job, place) if found is None and wants_reduce else found
+
+    def _turn_of_reduces(self, job: JobInProgress) -> bool:
+        """By the map/reduce ratio of what runs on this TaskTracker."""
+        maps = reduces = 0
+        for slot in self._tracker.slots.values() if self._tracker is not None else ():
+            if slot.attempt is not None:
+                if slot.attempt.task.kind is TaskKind.MAP:
+                    maps += 1
+                else:
+                    reduces += 1
+        return (reduces + 1) * job.settings.ratio <= maps
+
+    def _map(self, job: JobInProgress, place: JobEntry) -> Found | None:
+        index, agent, pending, level = (
+            self._index,
+            self._agent,
+            job.pending_maps,
+            place.patience.level,
+        )
+        if pending.retries:
+            task = pending.retry_for(agent.hostname, self._others(job, TaskKind.MAP), index.now)
+            if task is not None:
+                return Found(job, task, self._locality(task))
+            self._later = True
+        for host in agent.hosts:
+            if (task := pending.on_host(host)) is not None:
+                return Found(job, task, Locality.NODE_LOCAL)
+        if index.loose & place.bit:
+            task = pending.without_preference(index.usable(job))
+            if task is not None:
+                return Found(job, task, Locality.ANY)
+            index.touch(job)
+        if level >= RACK and (rack := self._cluster.racks.get(agent.rack)) is not None:
+            task = pending.on_rack(agent.rack, rack.version, rack.hosts)
+            if task is not None:
+                return Found(job, task, Locality.RACK_LOCAL)
+        if level == ANY and (task := pending.first()) is not None:
+            return Found(job, task, self._locality(task))
+        return None
+
+    def _reduce(self, job: JobInProgress, place: JobEntry) -> Found | None:
+        if self._crowded(job, place):
+            self._later = True
+            return None
+        pending = job.pending_reduces
+        task = None
+        if pending.retries:
+            task = pending.retry_for(
+                self._agent.hostname, self._others(job, TaskKind.REDUCE), self._index.now
+            )
+            self._later |= task is None
+        if task is None:
+            task = pending.first()
+        return None if task is None else Found(job, task, Locality.ANY)
+
+    def _crowded(self, job: JobInProgress, place: JobEntry) -> bool:
+        """Whether this agent runs its part of the job's reduces, and others may have room."""
+        agents = len(self._cluster.agents)
+        if self._tracker is None or agents < 2 or len(job.reduces) < 2:
+            return False
+        mine = job.running_reduces
+        here = sum(
+            slot.attempt is not None and slot.attempt.id in mine
+            for slot in self._tracker.slots.values()
+        )
+        if here * agents < len(job.reduces):
+            return False
+        if place.crowded_since is None:
+            place.crowded_since = self._index.now
+        return self._index.now - place.crowded_since < SPREAD_SECONDS
+
+    def _backup(self) -> Choice:
+        """With no fresh task to start: a second attempt of one that is slow."""
+        for task, job in islice(self._index.backups.items(), LOOK_AT):
+            place = job.place
+            if place is None or place.bit & self._barred[task.kind is TaskKind.REDUCE]:
+                continue
+            fits = self._fits(job.settings.need(task.kind))
+            if fits and may_back_up(job, task, self._agent):
+                return Found(job, task, self._locality(task))
+        return NOTHING
+
+    def _others(self, job: JobInProgress, kind: TaskKind) -> Callable[[Set[str]], bool]:
+        """Whether the cluster has agents, beside some hosts, where the job's tasks could run."""
+        now = self._index.now
+        return lambda than: self._cluster.has_others(
+            than, now, lambda agent: job.fits(kind, agent) and job.suits(agent)
+        )
+
+    def _locality(self, task: TaskInProgress) -> Locality:
+        hosts = task.split.hosts if task.split is not None else ()
+        if any(host in hosts for host in self._agent.hosts):
+            return Locality.NODE_LOCAL
+        rack = self._cluster.racks.get(self._agent.rack)
+        if rack is not None and any(host in rack.hosts for host in hosts):
+            return Locality.RACK_LOCAL
+        return Locality.ANY

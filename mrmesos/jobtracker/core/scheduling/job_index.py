@@ -1,0 +1,402 @@
+"""Which jobs could start what on an agent, known before it is asked.
+
+A set of jobs is an integer with a bit for each (order.py), so findTask looks at as many jobs as
+it starts or puts off for the first time, not at all there are. Jobs say when they changed
+(`touch`), and are filed anew before the next choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mrmesos.jobtracker.core.model.cluster import Agent, Cluster
+from mrmesos.jobtracker.core.model.demand import ANYWHERE
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
+from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, NODE, RACK, Chances, DelayClock
+from mrmesos.jobtracker.core.scheduling.eligibility import Eligibility
+from mrmesos.jobtracker.core.scheduling.job_entry import Deadlines, JobEntry, Shape
+from mrmesos.jobtracker.core.scheduling.job_order import Order, Rank, cost
+from mrmesos.resources import Amounts
+from mrmesos.wire.task import Locality
+
+
+def _put(jobs: int, bit: int, inside: bool) -> int:
+    return jobs | bit if inside else jobs & ~bit
+
+
+class JobIndex:
+    """The jobs that run. Bit sets are public for `find_task`, which reads them after `flush`."""
+
+    def __init__(self, cluster: Cluster, order: Order) -> None:
+        self.cluster = cluster
+        self.chances = Chances()
+        self.now = 0.0
+        self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
+        self.order = order
+        self.demands = Eligibility()
+        self.backups: dict[TaskInProgress, JobInProgress] = {}
+        """Slow tasks that want a backup attempt (speculation.py)."""
+        self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
+        self._touched: dict[str, JobInProgress] = {}
+        self._jobs: dict[str, JobInProgress] = {}
+        self._at: list[JobInProgress | None] = []
+        self._deadlines = Deadlines()
+        self._clear()
+
+    def _clear(self) -> None:
+        # Which jobs have waiting
+        self.maps = 0
+        self.reduces = 0
+        self.retries = 0  # maps that failed before
+        self.loose = 0  # maps without preference
+        self.hosts: dict[str, int] = {}  # maps that never failed, by host of their data
+        self.racks: dict[str, int] = {}  # … by rack; some bits are out of date
+        self.demands.clear()
+        # Which jobs avoid a host
+        self.shunned: dict[str, int] = {}
+        # How patient they are
+        self.clocked = 0  # a wait for locality runs
+        self.counting = 0  # … and counts chances
+        self.rack_level = 0
+        self.any_level = 0
+
+    # --- What jobs tell
+
+    def add(self, job: JobInProgress) -> None:
+        """A job was planned, and may run."""
+        self._jobs[job.id] = job
+        if len(self._at) > 4 * len(self._jobs) + 1024:
+            self._renumber()
+        self._enter(job, DelayClock(job.settings.wait_node, job.settings.wait_rack))
+
+    def _enter(self, job: JobInProgress, patience: DelayClock) -> None:
+        bit = 1 << len(self._at)
+        self._at.append(job)
+        settings = job.settings
+        shapes = self._shape(settings.map_need), self._shape(settings.reduce_need)
+        shapes[0].maps |= bit
+        shapes[1].reduces |= bit
+        self.demands.add(settings.demand, bit)
+        rank = Rank(bit, settings.priority, settings.pool)
+        costs = cost(settings.map_need, self._rated), cost(settings.reduce_need, self._rated)
+        job.place = JobEntry(bit, rank, patience, *shapes, *costs)
+        for host in job.shuns:
+            self.shunned[host] = self.shunned.get(host, 0) | bit
+        pending = job.pending_maps
+        pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
+        pending.done_hosts = []
+        self.order.add(rank)
+        self._file_patience(job.place)
+        self._touched[job.id] = job
+
+    def _shape(self, need: Amounts) -> Shape:
+        return self.shapes.setdefault(tuple(sorted(need.items())), Shape(need))
+
+    def remove(self, job: JobInProgress) -> None:
+        """A job runs no more."""
+        self._touched.pop(job.id, None)
+        place, job.place = job.place, None
+        if place is None:
+            return
+        del self._jobs[job.id]
+        bit = place.bit
+        self._at[bit.bit_length() - 1] = None
+        self.maps &= ~bit
+        self.reduces &= ~bit
+        self.retries &= ~bit
+        self.loose &= ~bit
+        self.clocked &= ~bit
+        self.counting &= ~bit
+        self.rack_level &= ~bit
+        self.any_level &= ~bit
+        for host in job.shuns:
+            self._drop(self.shunned, host, bit)
+        for host in job.pending_maps.hosts:
+            self._drop(self.hosts, host, bit)
+            for agent in self.cluster.hosts.get(host, ()):
+                self._drop(self.racks, agent.rack, bit)
+        place.map_shape.maps &= ~bit
+        place.reduce_shape.reduces &= ~bit
+        for shape in (place.map_shape, place.reduce_shape):
+            if not shape.maps | shape.reduces:
+                self.shapes.pop(tuple(sorted(shape.need.items())), None)
+        self.order.discard(place.rank)
+        self.demands.discard(job.settings.demand, bit)
+        if not self._jobs:
+            self._at.clear()
+            self._deadlines.clear()
+            self._clear()
+
+    @staticmethod
+    def _drop(masks: dict[str, int], name: str, bit: int) -> None:
+        mask = masks.get(name, 0) & ~bit
+        if mask:
+            masks[name] = mask
+        else:
+            masks.pop(name, None)
+
+    def _renumber(self) -> None:
+        """Give the lowest bits to the jobs there are, in their order: many have ended."""
+        entered = [(job, job.place) for job in self._at if job is not None]
+        self._at.clear()
+        self._clear()
+        self.shapes.clear()
+        for _, place in entered:
+            if place is not None:
+                self.order.discard(place.rank)
+        for job, place in entered:
+            if place is not None:
+                self._enter(job, place.patience)
+
+    def touch(self, job: JobInProgress) -> None:
+        """Something of a job changed."""
+        if job.place is not None:
+            self._touched[job.id] = job
+
+    def flush(self) -> None:
+        """File anew what changed."""
+        while self._touched:
+            self._refresh(self._touched.popitem()[1])
+
+    def _refresh(self, job: JobInProgress) -> None:
+        place = job.place
+        if place is None:
+            return
+        bit, pending = place.bit, job.pending_maps
+        wants = len(pending) > 0
+        waits = (wants, job.wants_reduce, wants and pending.retries, wants and pending.loose)
+        if waits != place.waits:
+            place.waits = waits
+            self.maps = _put(self.maps, bit, waits[0])
+            self.reduces = _put(self.reduces, bit, waits[1])
+            self.retries = _put(self.retries, bit, waits[2])
+            self.loose = _put(self.loose, bit, waits[3])
+        if pending.new_hosts:
+            self._file_hosts(bit, pending)
+        if pending.done_hosts:
+            hosts = self.hosts
+            for host in pending.done_hosts:
+                hosts[host] ^= bit
+            pending.done_hosts.clear()
+        if not wants and place.patience.forget():
+            self._file_patience(place)
+        if not len(job.pending_reduces):
+            place.crowded_since = None
+        reduces = len(job.running_reduces)
+        maps = len(job.running) - reduces
+        self.order.use(place.rank, maps * place.map_cost + reduces * place.reduce_cost)
+
+    def _file_hosts(self, bit: int, pending: PendingTasks) -> None:
+        for host in pending.new_hosts:
+            self.hosts[host] = self.hosts.get(host, 0) | bit
+            for agent in self.cluster.hosts.get(host, ()):
+                if agent.rack:
+                    self.racks[agent.rack] = self.racks.get(agent.rack, 0) | bit
+        pending.new_hosts = []
+
+    def see_agent(self, agent: Agent) -> None:
+        """An agent, or its rack, is new."""
+        if agent.rack:
+            mask = self.racks.get(agent.rack, 0)
+            for host in agent.hosts:
+                mask |= self.hosts.get(host, 0)
+            if mask:
+                self.racks[agent.rack] = mask
+
+    def see_sizes(self) -> None:
+        """Agents grew: what attempts count for follows, once a tenth makes a difference."""
+        size, rated = self.cluster.size, self._rated
+        if len(size) == len(rated) and all(
+            abs(size[name] * rated["cpus"] - rated[name] * size["cpus"]) * 10
+            <= rated[name] * size["cpus"]
+            for name in size
+        ):
+            return
+        self._rated = {"cpus": 0, **size}
+        for job in self._jobs.values():
+            if (place := job.place) is not None:
+                place.map_cost = cost(job.settings.map_need, self._rated)
+                place.reduce_cost = cost(job.settings.reduce_need, self._rated)
+        self._touched.update(self._jobs)
+
+    # --- What find_task asks
+
+    @property
+    def hungry(self) -> bool:
+        """Whether any task waits that may run now, or wants a backup."""
+        self.flush()
+        return bool(self.maps | self.reduces) or bool(self.backups)
+
+    def hungry_roles(self, roles: frozenset[str]) -> frozenset[str]:
+        """Those of `roles` whose resources some task waits for."""
+        if self.backups:
+            return roles
+        self.flush()
+        return self.demands.roles(self.maps | self.reduces, roles)
+
+    def only_elsewhere(self, agent: Agent) -> bool:
+        """Whether it is plain that nothing may start on an agent now: maps wait, whose data is on
+        others, of jobs whose wait for those runs. Read after `flush`.
+        """
+        maps, clocked = self.maps, self.clocked
+        if self.reduces or self.backups or self.stored_on(agent) or maps & clocked != maps:
+            return False
+        if maps & (self.rack_level | self.loose | self.retries | self.counting):
+            return False  # every job of any_level is of rack_level
+        special = self.demands.special or self.shunned
+        return not (special or agent.gpus or agent.away is not None)
+
+    def stored_on(self, agent: Agent) -> int:
+        """The jobs with maps that wait, never failed, and whose data the agent has. Read after
+        `flush`.
+        """
+        hosts = agent.hosts
+        if len(hosts) == 1:  # as with most
+            return self.hosts.get(hosts[0], 0)
+        jobs = 0
+        for host in hosts:
+            jobs |= self.hosts.get(host, 0)
+        return jobs
+
+    def job_of(self, bit: int) -> JobInProgress:
+        """The job that has this bit."""
+        job = self._at[bit.bit_length() - 1]
+        if job is None:
+            raise AssertionError("no job has this bit")
+        return job
+
+    def jobs_of(self, mask: int) -> Iterator[JobInProgress]:
+        """The jobs of a set, the oldest first."""
+        while mask:
+            low = mask & -mask
+            yield self.job_of(low)
+            mask ^= low
+
+    # --- Waiting for locality
+
+    def count_idle(self, number: int) -> None:
+        """So many chances come again that all passed over before, and nobody used in between."""
+        self.chances.passed += number
+        self.chances.again += number
+
+    def advance(self, now: float) -> None:
+        """Time went on: end the waits that are over."""
+        self.now = now
+        for place, job in self._deadlines.due(now):
+            self._over(place, job)
+
+    def pass_over(self, mask: int) -> bool:
+        """These jobs, whose maps would fit, pass over a chance. Whether one of them need not have,
+        so that the choice is to be made again.
+        """
+        again = False
+        for job in self.jobs_of(mask & ~self.clocked & ~self.any_level):
+            place = job.place
+            if place is None or not job.pending_maps.fresh:
+                continue
+            if self.find_homeless(job):
+                again = True
+                continue
+            patience = place.patience
+            patience.start(self.now, self.chances)
+            self._file_patience(place)
+            if patience.wait.seconds and patience.since is not None:
+                deadline = patience.since + patience.wait.seconds
+                self._deadlines.add(deadline, job, len(self._jobs))
+                again |= deadline <= self.now
+        for job in self.jobs_of(mask & self.counting):
+            if job.place is not None and job.place.patience.skip():
+                self._over(job.place, job)
+        if again:
+            self.advance(self.now)
+        return again
+
+    def usable(self, job: JobInProgress) -> Callable[[str], bool]:
+        """Tells of a host name whether the job could run anything there, as far as we know."""
+        now, hosts = self.now, self.cluster.hosts
+        if job.settings.demand == ANYWHERE and not job.shuns:
+            return self.cluster.usable(now)
+        return lambda host: any(a.takes(now) and job.suits(a) for a in hosts.get(host, ()))
+
+    def shun(self, job: JobInProgress, host: str) -> None:
+        """The job starts nothing more on a host; maps whose data is only there look elsewhere."""
+        job.shuns[host] = None
+        self.cluster.losses += 1
+        if job.place is not None:
+            self.shunned[host] = self.shunned.get(host, 0) | job.place.bit
+
+    def forgive(self, job: JobInProgress, host: str) -> None:
+        """The job may use a host again that it shunned."""
+        del job.shuns[host]
+        if job.place is not None:
+            self._drop(self.shunned, host, job.place.bit)
+
+    def find_homeless(self, job: JobInProgress) -> bool:
+        """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
+        if not job.pending_maps.look_for_homeless(self.usable(job), self.cluster.losses):
+            return False
+        self._touched[job.id] = job
+        return True
+
+    def started(self, job: JobInProgress, locality: Locality) -> None:
+        """A map of the job was started."""
+        place = job.place
+        if place is not None and place.patience.started(locality, self.now, self.chances):
+            self._file_patience(place)
+
+    def tick(self) -> None:
+        """Jobs that wait long may wait for hosts that are gone."""
+        for job in self.jobs_of(self.clocked & self.maps):
+            self.find_homeless(job)
+
+    def _over(self, place: JobEntry, job: JobInProgress) -> None:
+        racks = bool(self.cluster.racks)
+        deadline = place.patience.over(self.now, self.chances, racks=racks)
+        self._file_patience(place)
+        if deadline is not None:
+            self._deadlines.add(deadline, job, len(self._jobs))
+
+    def _file_patience(self, place: JobEntry) -> None:
+        bit, patience = place.bit, place.patience
+        waits = patience.since is not None
+        self.clocked = _put(self.clocked, bit, waits)
+        self.counting = _put(self.counting, bit, waits and patience.wait.offers > 0)
+        self.rack_level = _put(self.rack_level, bit, patience.level >= RACK)
+        self.any_level = _put(self.any_level, bit, patience.level == ANY)
+
+    # --- For tests
+
+    def validate(self) -> None:
+        """Raise AssertionError where a set does not say what its jobs say."""
+        self.flush()
+        for job in self._jobs.values():
+            place, pending = job.place, job.pending_maps
+            assert place is not None, job.id
+            bit, patience = place.bit, place.patience
+            assert self.job_of(bit) is job
+            assert bool(self.maps & bit) == job.wants_map, job.id
+            assert bool(self.reduces & bit) == job.wants_reduce, job.id
+            assert bool(self.retries & bit) == (job.wants_map and pending.retries), job.id
+            assert bool(self.loose & bit) == (job.wants_map and pending.loose), job.id
+            assert bool(self.clocked & bit) == (patience.since is not None), job.id
+            assert bool(self.any_level & bit) == (patience.level == ANY), job.id
+            if patience.since is not None:  # a wait that is over keeps no map from its start
+                wait, waited = patience.wait, self.now - patience.since
+                assert not wait.seconds or waited < wait.seconds, (job.id, waited)
+                assert not wait.offers or patience.skipped < wait.offers, (job.id, patience.skipped)
+            assert bool(self.rack_level & bit) == (patience.level != NODE), job.id
+            assert place.map_shape.maps & bit, job.id
+            assert place.reduce_shape.reduces & bit, job.id
+            assert all(self.shunned.get(host, 0) & bit for host in job.shuns), job.id
+            for host in pending.hosts:
+                waits = pending.on_host(host) is not None
+                assert waits == pending.waits_for(host), (job.id, host)
+                assert waits == (self.hosts.get(host, 0) & bit != 0), (job.id, host)
+                if waits:
+                    for agent in self.cluster.hosts.get(host, ()):
+                        rack = self.racks.get(agent.rack, 0)
+                        assert not agent.rack or rack & bit, (job.id, agent)
+        known = sum(job.place.bit for job in self._jobs.values() if job.place is not None)
+        assert not (self.maps | self.reduces | self.clocked | self.any_level) & ~known

@@ -1,0 +1,224 @@
+"""What changed while one event was handled, and the records of it for the journal.
+
+Whoever changes a thing that must outlive the process notes it here; the records are made once, at
+the event's end, from what the things then are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrmesos.jobtracker.core.messages.journal_records import (
+    AttemptRecord,
+    EndedRecord,
+    FrameworkRecord,
+    JobRecord,
+    Key,
+    PlanRecord,
+    Record,
+    SlotRecord,
+    TallyRecord,
+    TrackerRecord,
+    WriteRecords,
+)
+from mrmesos.jobtracker.core.model.cluster import (
+    Agent,
+    Cluster,
+    Slot,
+    SlotState,
+    Tracker,
+    TrackerState,
+)
+from mrmesos.wire.task import AttemptState
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.job import JobInProgress
+    from mrmesos.jobtracker.core.model.task import TaskAttempt
+    from mrmesos.jobtracker.core.state.state import State
+
+
+class JournalChanges:
+    """Notes nothing where `on` is False: there is no journal."""
+
+    __slots__ = (
+        "_attempts",
+        "_ended",
+        "_framework",
+        "_jobs",
+        "_planned",
+        "_retired",
+        "_slots",
+        "_trackers",
+        "on",
+    )
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+        self._clear()
+
+    def _clear(self) -> None:
+        self._framework: str | None = None
+        self._jobs: dict[str, JobInProgress] = {}
+        self._planned: dict[str, JobInProgress] = {}
+        self._ended: dict[str, str] = {}  # with the keys of their submission
+        self._retired: list[str] = []
+        self._attempts: dict[str, TaskAttempt] = {}
+        self._slots: dict[str, Slot] = {}
+        self._trackers: dict[str, Tracker] = {}
+
+    def framework(self, framework_id: str) -> None:
+        """Mesos gave us an id, or none is left to us."""
+        if self.on:
+            self._framework = framework_id
+
+    def job(self, job: JobInProgress) -> None:
+        """It is new, or in another state."""
+        if self.on:
+            self._jobs[job.id] = job
+
+    def planned(self, job: JobInProgress) -> None:
+        """Its splits are known."""
+        if self.on:
+            self._planned[job.id] = job
+
+    def ended(self, job: JobInProgress, retired: list[str]) -> None:
+        """It is over; the reports of `retired` are forgotten for it."""
+        if self.on:
+            self._ended[job.id] = job.key
+            self._retired += retired
+
+    def attempt(self, attempt: TaskAttempt) -> None:
+        """It began or ended, or what it won is no longer there."""
+        if self.on:
+            self._attempts[attempt.id] = attempt
+
+    def slot(self, slot: Slot) -> None:
+        """It is new, or ending, or gone."""
+        if self.on:
+            self._slots[slot.id] = slot
+
+    def tracker(self, tracker: Tracker) -> None:
+        """It is new, or was heard for the first time, or leaves, or is gone."""
+        if self.on:
+            self._trackers[tracker.id] = tracker
+
+    def take(self, st: State) -> WriteRecords | None:
+        """What the journal must have, now that the event is handled; None where that is nothing."""
+        if not (self._attempts or self._slots or self._trackers or self._whole):
+            return None
+        put: list[Record] = []
+        drop: list[Key] = []
+        if self._framework is not None:
+            put.append(FrameworkRecord(self._framework))
+        for tracker in self._trackers.values():
+            if tracker.id in st.cluster.trackers:
+                put.append(tracker_record(tracker, st.cluster))
+            else:
+                drop.append(Key("", "tracker", tracker.id))
+        for slot in self._slots.values():
+            if slot.id in st.cluster.slots:
+                put.append(slot_record(slot))
+            else:
+                drop.append(Key("", "slot", slot.id))
+        put += [job_record(job) for job in self._jobs.values() if job.id in st.jobs]
+        for job in self._planned.values():
+            splits = tuple(task.split for task in job.maps if task.split is not None)
+            put.append(PlanRecord(job.id, splits))
+        put += self._of_attempts(st)
+        for job_id, key in self._ended.items():
+            if (report := st.ended.get(job_id)) is not None:
+                put.append(EndedRecord(report, key))
+        write = WriteRecords(
+            tuple(put), tuple(drop), (*self._retired, *self._ended), sync=self._whole
+        )
+        self._clear()
+        return write
+
+    @property
+    def _whole(self) -> bool:
+        """Whether more than work is at stake: what a client or Mesos was told for good."""
+        return bool(self._jobs or self._planned or self._ended or self._framework is not None)
+
+    def _of_attempts(self, st: State) -> list[Record]:
+        """The attempts, and what is counted of their jobs."""
+        put: list[Record] = []
+        jobs: dict[str, JobInProgress] = {}
+        for attempt in self._attempts.values():
+            job = st.jobs.get(attempt.task.job_id)
+            if job is not None:
+                jobs[job.id] = job
+                put.append(attempt_record(attempt))
+        put += [TallyRecord(job.id, dict(job.job_counters)) for job in jobs.values()]
+        return put
+
+
+def job_record(job: JobInProgress) -> JobRecord:
+    """A job as it stands."""
+    return JobRecord(
+        id=job.id,
+        spec=job.spec,
+        token=job.token,
+        key=job.key,
+        submitted=job.submitted,
+        state=job.state,
+        started=job.started,
+        error=job.error,
+        killed_by=job.killed_by,
+    )
+
+
+def attempt_record(attempt: TaskAttempt) -> AttemptRecord:
+    """An attempt as it stands."""
+    running = attempt.state is AttemptState.RUNNING
+    return AttemptRecord(
+        id=attempt.id,
+        job_id=attempt.task.job_id,
+        slot_id=attempt.slot_id,
+        tracker_id=attempt.tracker_id,
+        agent_id=attempt.agent_id,
+        agent=attempt.agent,
+        locality=attempt.locality,
+        start=attempt.start,
+        backup=attempt.backup,
+        state=attempt.state,
+        end=attempt.end,
+        counters=attempt.counters,
+        error=attempt.error,
+        won=attempt.task.winner is attempt,
+        waited_for=running and attempt not in attempt.task.running,
+        failures=attempt.task.failures,
+        losses=attempt.task.losses,
+    )
+
+
+def slot_record(slot: Slot) -> SlotRecord:
+    """A slot as it stands."""
+    return SlotRecord(
+        id=slot.id,
+        agent_id=slot.agent_id,
+        tracker_id=slot.tracker_id,
+        capacity=dict(slot.capacity),
+        launched=slot.launched,
+        ending=slot.state is SlotState.ENDING,
+        taken=dict(slot.taken),
+        role=slot.role,
+    )
+
+
+def tracker_record(tracker: Tracker, cluster: Cluster) -> TrackerRecord:
+    """A TaskTracker as it stands, with what is known of its agent."""
+    agent = cluster.agents.get(tracker.agent_id)
+    if agent is None:
+        agent = Agent(tracker.agent_id, tracker.hostname, "")
+    return TrackerRecord(
+        id=tracker.id,
+        agent_id=agent.id,
+        hostname=agent.hostname,
+        agent_address=agent.address,
+        rack=agent.rack,
+        resources=tuple(dict(resource) for resource in tracker.resources),
+        launched=tracker.launched,
+        url=tracker.url,
+        leaving=tracker.state is TrackerState.LEAVING,
+        attributes=dict(agent.attributes),
+    )

@@ -1,0 +1,174 @@
+"""What people are told of a job: its status, its report, and what is kept once it has ended."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mrmesos.api.context import Counters, add_counters
+from mrmesos.jobtracker.core.model.cluster import Tracker
+from mrmesos.jobtracker.core.model.job import JOB_COUNTERS, JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
+from mrmesos.wire.task import AttemptState
+
+ROWS_KEPT = 200_000
+"""Most attempts of ended jobs that are remembered, over all of them."""
+TAIL_CHARACTERS = 16_384
+TAILS_CHARACTERS = 32 << 20
+"""Most characters kept of what attempts printed: of one, and of all together."""
+
+
+class AttemptLogs(NamedTuple):
+    """Where an attempt's output is: the base URL of its TaskTracker, while that lives and its job
+    has not ended, else "", and what was kept of it, else "".
+
+    `token` is that of the job, which requests to the TaskTracker are signed with.
+    """
+
+    url: str
+    kept: str
+    job_id: str = ""
+    token: str = ""
+
+
+class LogTails:
+    """The ends of what attempts printed, the latest TAILS_CHARACTERS of them."""
+
+    __slots__ = ("_size", "_tails")
+
+    def __init__(self) -> None:
+        self._tails: OrderedDict[str, str] = OrderedDict()
+        self._size = 0
+
+    def put(self, attempt_id: str, text: str) -> None:
+        """Keep an attempt's."""
+        if not text:
+            return
+        tail = text[-TAIL_CHARACTERS:]
+        self._size += len(tail) - len(self._tails.pop(attempt_id, ""))
+        self._tails[attempt_id] = tail
+        while self._size > TAILS_CHARACTERS:
+            _, oldest = self._tails.popitem(last=False)
+            self._size -= len(oldest)
+
+    def get(self, attempt_id: str) -> str:
+        """An attempt's; empty if none is kept."""
+        return self._tails.get(attempt_id, "")
+
+
+class EndedJobs:
+    """The reports of the last jobs that ended: `jobs_max` of them, with ROWS_KEPT rows in all."""
+
+    __slots__ = ("_jobs_max", "_reports", "_rows")
+
+    def __init__(self, jobs_max: int) -> None:
+        self._jobs_max = jobs_max
+        self._reports: OrderedDict[str, JobReport] = OrderedDict()
+        self._rows = 0
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._reports
+
+    def add(self, report: JobReport) -> list[str]:
+        """Remember one more; what is too much is forgotten, the oldest first: those jobs."""
+        retired = []
+        report = JobReport(status=report.status, attempts=report.attempts[:ROWS_KEPT])
+        self._reports[report.status.job_id] = report
+        self._rows += len(report.attempts)
+        while len(self._reports) > self._jobs_max:
+            job_id, oldest = self._reports.popitem(last=False)
+            retired.append(job_id)
+            self._rows -= len(oldest.attempts)
+        for job_id, old in self._reports.items():
+            if self._rows <= ROWS_KEPT:
+                break
+            self._rows -= len(old.attempts)
+            self._reports[job_id] = JobReport(status=old.status, attempts=[])
+        return retired
+
+    def get(self, job_id: str) -> JobReport | None:
+        """A job's report; None where it is not remembered."""
+        return self._reports.get(job_id)
+
+    def statuses(self) -> list[JobStatus]:
+        """The statuses of all, in the order of their ends."""
+        return [report.status for report in self._reports.values()]
+
+
+def status_of(job: JobInProgress) -> JobStatus:
+    """A job as lists and progress bars show it."""
+    counters: Counters = {g: dict(names) for g, names in job.won_counters.items()}
+    add_counters(counters, {JOB_COUNTERS: job.job_counters})
+    return JobStatus(
+        job_id=job.id,
+        name=job.spec.name,
+        user=job.spec.user,
+        state=job.state,
+        submitted=job.submitted,
+        started=job.started,
+        ended=job.ended,
+        maps=_counts(job, TaskKind.MAP, job.maps_done),
+        reduces=_counts(job, TaskKind.REDUCE, job.reduces_done),
+        counters=counters,
+        output=job.spec.output,
+        error=job.error,
+        waiting=job.waiting,
+    )
+
+
+def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
+    tasks = job.tasks(kind)
+    running: dict[int, float] = {}  # the progress of tasks: of the best of their attempts
+    for attempt in job.running.values():
+        if attempt.task.kind is kind and attempt in attempt.task.running:
+            best = running.get(attempt.task.index, 0.0)
+            running[attempt.task.index] = max(best, min(1.0, attempt.progress))
+    part = sum(running.values())
+    total = len(tasks) if job.maps or job.reduces else _expected(job, kind)
+    return TaskCounts(
+        total=total,
+        pending=max(0, total - done - len(running)),
+        running=len(running),
+        succeeded=done,
+        failed_attempts=job.job_counters.get(f"FAILED_{kind.plural}", 0),
+        killed_attempts=job.job_counters.get(f"KILLED_{kind.plural}", 0),
+        progress=min(1.0, (done + part) / total) if total else float(job.state.ended),
+    )
+
+
+def _expected(job: JobInProgress, kind: TaskKind) -> int:
+    return job.spec.num_reducers if kind is TaskKind.REDUCE else 0
+
+
+def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
+    """The status and a row for every attempt, maps first, each in order."""
+    rows = [
+        _row(attempt, trackers) for task in (*job.maps, *job.reduces) for attempt in task.attempts
+    ]
+    return JobReport(status=status_of(job), attempts=rows)
+
+
+def log_url(tracker_url: str, attempt_id: str) -> str:
+    """Where a TaskTracker shows an attempt's logs; empty where its own URL is not known yet."""
+    return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
+
+
+def _row(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
+    tracker = trackers.get(attempt.tracker_id)
+    log = log_url(tracker.url, attempt.id) if tracker is not None else ""
+    return AttemptRow(
+        id=attempt.id,
+        kind=attempt.task.kind.value,
+        agent=attempt.agent,
+        locality=attempt.locality,
+        start=attempt.start,
+        end=attempt.end,
+        state=attempt.state.value,
+        progress=1.0 if attempt.state is AttemptState.SUCCEEDED else attempt.progress,
+        status=attempt.status,
+        error=attempt.error,
+        log=log,
+    )

@@ -1,0 +1,384 @@
+"""The JobTracker's HTTP API for clients and TaskTrackers (paths in docs/protocol.md).
+
+It runs in an event loop in a thread of its own and never touches the core: questions go to the
+core's thread and are awaited. JSON bodies are the structs of mrmesos.wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import ssl
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+import mrmesos
+from mrmesos.access.signing import AUTHORIZATION, Refusal, Signer
+from mrmesos.jobtracker.core.state.reports import AttemptLogs
+from mrmesos.jobtracker.http.authentication import Authenticator, refused, signed_by
+from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
+from mrmesos.wire.ids import is_sha256
+from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_SPEC_BYTES = 8 << 20
+MAX_HEARTBEAT_BYTES = 64 << 20
+MAX_LOG_BYTES = 8 << 20
+MAX_WAIT_SECONDS = 60.0
+BODY_SECONDS = 60.0
+UPLOAD_SECONDS = 600.0
+UPLOAD_PART_BYTES = 1 << 20
+LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
+_STREAMS = ("stdout", "stderr")
+
+
+class Backend(Protocol):
+    """What the API asks of the service. Futures are answered by the core's thread.
+
+    Any of them may raise Unavailable, at once or through the future.
+    """
+
+    codes: CodeStore
+
+    def status(self, job_id: str) -> Future[JobStatus | None]:
+        """None: no such job."""
+
+    def statuses(self) -> Future[list[JobStatus]]:
+        """All jobs that are remembered."""
+
+    def report(self, job_id: str) -> Future[JobReport | None]:
+        """None: no such job."""
+
+    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
+        """None: no such job, or it has ended. Fails with Forbidden where the job has no attempt,
+        and no output, on that TaskTracker.
+        """
+
+    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
+        """None: no such attempt."""
+
+    def submit(self, spec: JobSpec, key: str) -> Future[str]:
+        """The job's id; the same one for the same non-empty `key`. Fails with BadRequest."""
+
+    def kill(self, job_id: str, by: str) -> Future[bool]:
+        """False: no such job."""
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
+        """Handle it, then the actions for its tracker; None where that is unknown."""
+
+    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
+        """The actions that wait for a tracker; None where that is unknown."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A heartbeat whose answer waits for an action."""
+
+    sequence: int
+    release: asyncio.Event
+
+
+class HttpApi:
+    """The handlers, the heartbeats held and the clients waiting for a job's end."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        hold_seconds: float,
+        door: Authenticator,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`hold_seconds` is how long a heartbeat with nothing to say waits for its answer; `door`
+        says who may ask; `tls` is for requests to TaskTrackers that speak HTTPS.
+        """
+        self._backend = backend
+        self._door, self._tls = door, tls
+        self._hold_seconds = hold_seconds
+        self._held: dict[str, _Held] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._closing = False
+        self._session: aiohttp.ClientSession | None = None
+
+    def application(self) -> web.Application:
+        """The aiohttp application, for one event loop."""
+        app = web.Application(
+            client_max_size=MAX_HEARTBEAT_BYTES, middlewares=[self._door.guard, _errors_as_json]
+        )
+        app.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/version", self._version),
+                web.put("/api/v1/code/{sha256}", self._put_code),
+                web.get("/api/v1/code/{sha256}", self._get_code),
+                web.post("/api/v1/jobs", self._submit),
+                web.get("/api/v1/jobs", self._list),
+                web.get("/api/v1/jobs/{job_id}", self._status),
+                web.get("/api/v1/jobs/{job_id}/facts", self._facts),
+                web.get("/api/v1/jobs/{job_id}/report", self._report),
+                web.post("/api/v1/jobs/{job_id}/kill", self._kill),
+                web.get("/api/v1/attempts/{attempt_id}/logs", self._logs),
+                web.post("/api/v1/heartbeat", self._heartbeat),
+            ]
+        )
+        app.on_cleanup.append(self._clean_up)
+        return app
+
+    # What the service tells, in the event loop's thread.
+
+    def wake_tracker(self, tracker_id: str) -> None:
+        """There is something to say to the tracker."""
+        held = self._held.get(tracker_id)
+        if held is not None:
+            held.release.set()
+
+    def job_ended(self, job_id: str) -> None:
+        """The job is in its final state."""
+        for waiting in self._waiting.pop(job_id, ()):
+            waiting.set()
+
+    def release_all(self) -> None:
+        """Answer everybody who waits, and let nobody wait any more."""
+        self._closing = True
+        for held in self._held.values():
+            held.release.set()
+        for job_id in list(self._waiting):
+            self.job_ended(job_id)
+
+    # Handlers.
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        await asyncio.wrap_future(self._backend.statuses())
+        return web.Response(text="ok\n")
+
+    async def _version(self, _request: web.Request) -> web.Response:
+        return _json({"name": "mrmesos JobTracker", "version": mrmesos.__version__})
+
+    async def _put_code(self, request: web.Request) -> web.Response:
+        sha256 = request.match_info["sha256"]
+        if not is_sha256(sha256):
+            raise BadRequest(f"{sha256!r} is no SHA-256 in hexadecimal digits")
+        try:
+            with self._backend.codes.receive(request.content_length) as upload:
+                async with asyncio.timeout(UPLOAD_SECONDS):
+                    async for part in request.content.iter_chunked(UPLOAD_PART_BYTES):
+                        await asyncio.to_thread(upload.write, part)
+                await asyncio.to_thread(upload.keep, sha256)  # which may wait for a disk
+        except CodeRejected as problem:
+            raise BadRequest(str(problem)) from None
+        except CodeStoreFull as problem:
+            raise Unavailable(str(problem)) from None
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"not all came in {UPLOAD_SECONDS:g} s") from None
+        return web.Response(status=200 if upload.known else 201)
+
+    async def _get_code(self, request: web.Request) -> web.StreamResponse:
+        path = self._backend.codes.path(request.match_info["sha256"])
+        return _error(404, "no such code") if path is None else web.FileResponse(path)
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        spec = _decode(await _body(request, MAX_SPEC_BYTES), JobSpec)
+        key = request.headers.get("Idempotency-Key", "")[:100]
+        if not _is_word(key):
+            raise BadRequest("Idempotency-Key: expected printable ASCII")
+        job_id = await asyncio.wrap_future(self._backend.submit(spec, key))
+        return _json(SubmitAnswer(job_id), status=201)
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        statuses = await asyncio.wrap_future(self._backend.statuses())
+        return _json(statuses)
+
+    async def _status(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        seconds = _seconds(request.query.get("wait", "0"))
+        ended = asyncio.Event()
+        self._waiting.setdefault(job_id, set()).add(ended)
+        try:
+            # Known to wait before the question is asked, so that no end is missed between.
+            status = await asyncio.wrap_future(self._backend.status(job_id))
+            if status is not None and not status.state.ended and seconds > 0 and not self._closing:
+                await _set_within(ended, seconds)
+                status = await asyncio.wrap_future(self._backend.status(job_id))
+        finally:
+            if (waiting := self._waiting.get(job_id)) is not None:
+                waiting.discard(ended)
+                if not waiting:
+                    del self._waiting[job_id]
+        return _found(status, job_id)
+
+    async def _facts(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        tracker_id = signed_by().who
+        facts = await asyncio.wrap_future(self._backend.facts(job_id, tracker_id))
+        return _found(facts, job_id)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        report = await asyncio.wrap_future(self._backend.report(job_id))
+        return _found(report, job_id)
+
+    async def _kill(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        by = request.query.get("by", "a client")[:100]
+        if not by.isprintable():
+            raise BadRequest("by: expected a name, without control characters")
+        if not await asyncio.wrap_future(self._backend.kill(job_id, by)):
+            return _error(404, f"no job {job_id}")
+        return web.Response(status=202)
+
+    async def _logs(self, request: web.Request) -> web.Response:
+        attempt_id = request.match_info["attempt_id"]
+        stream = request.query.get("stream", "stderr")
+        if stream not in _STREAMS:
+            raise BadRequest(f"stream={stream}: expected stdout or stderr")
+        logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
+        if logs is None:
+            return _error(404, f"no attempt {attempt_id}")
+        text = await self._live_log(logs, attempt_id, stream) if logs.url else None
+        source = "TaskTracker"
+        if text is None:
+            text, source = logs.kept.encode("utf-8", "replace"), "kept"
+        if not text and source == "kept":
+            return _error(404, f"the TaskTracker of {attempt_id} is gone and no output was kept")
+        headers = {"X-Log-Source": source, "Content-Type": "text/plain; charset=utf-8"}
+        headers["X-Content-Type-Options"] = "nosniff"  # what a task prints is no page
+        return web.Response(body=text, headers=headers)
+
+    async def _live_log(self, logs: AttemptLogs, attempt_id: str, stream: str) -> bytes | None:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=self._tls or True)
+            self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT, connector=connector)
+        path = f"/attempts/{attempt_id}/logs?stream={stream}"
+        signed = Signer(logs.job_id, logs.token).sign("GET", path)
+        try:
+            async with self._session.get(
+                logs.url + path, headers={AUTHORIZATION: signed}, allow_redirects=False
+            ) as answer:
+                if answer.status != 200:
+                    return None
+                return await answer.content.read(MAX_LOG_BYTES)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
+            logger.info("no log from %s: %s", logs.url, problem)
+            return None
+
+    async def _heartbeat(self, request: web.Request) -> web.Response:
+        body = await _body(request, MAX_HEARTBEAT_BYTES)
+        signed = signed_by()
+        signed.check_body(body)
+        heartbeat = _decode(body, Heartbeat)
+        tracker_id = heartbeat.tracker_id
+        if tracker_id != signed.who:
+            raise Forbidden(f"{signed.who} cannot speak for another")
+        before = self._held.get(tracker_id)
+        late = before is not None and before.sequence >= heartbeat.sequence
+        held = _Held(heartbeat.sequence, asyncio.Event())
+        if not late:
+            if before is not None:
+                before.release.set()
+            self._held[tracker_id] = held
+        try:
+            # Held before the question is asked, so that no wake-up is missed between.
+            actions = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
+            if actions is not None and not actions and not late and not self._closing:
+                await _set_within(held.release, self._hold_seconds)
+                actions = await asyncio.wrap_future(self._backend.actions(tracker_id))
+        finally:
+            if self._held.get(tracker_id) is held:
+                del self._held[tracker_id]
+        if actions is None:
+            return _json(HeartbeatAnswer([], unknown=True))
+        return _json(HeartbeatAnswer(actions))
+
+    async def _clean_up(self, _app: web.Application) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def _body(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises BadRequest where it has more than `limit` bytes."""
+    if (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+    parts = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.content.iter_chunked(1 << 20):
+                parts += part
+                if len(parts) > limit:
+                    raise web.HTTPRequestEntityTooLarge(limit, len(parts))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"not all came in {BODY_SECONDS:g} s") from None
+    return bytes(parts)
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadRequest(f"not a {kind.__name__}: {problem}") from None
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise BadRequest(f"wait={text}: expected seconds")
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )
+
+
+def _error(status: int, message: str) -> web.Response:
+    """`message` may quote what was sent, in whatever bytes."""
+    words = message.encode("utf-8", "replace").decode()
+    return _json(ApiError(words), status=status)
+
+
+def _found(value: object | None, job_id: str) -> web.Response:
+    return _error(404, f"no job {job_id}") if value is None else _json(value)
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return refused(refusal)
+    except web.RequestPayloadError:
+        raise  # the listener's
+    except web.HTTPException as answer:
+        if answer.status < 400:
+            raise
+        return _error(answer.status, answer.text or answer.reason)
+    except Exception as problem:
+        logger.exception("%s %s failed", request.method, request.path)
+        return _error(500, f"{type(problem).__name__}: {problem}")

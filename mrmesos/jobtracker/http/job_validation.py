@@ -1,0 +1,64 @@
+"""Which jobs are let in."""
+
+from __future__ import annotations
+
+import re
+
+from mrmesos.conf import Conf, ConfError
+from mrmesos.io.shuffle.index import MAX_SEGMENTS
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.http.errors import BadRequest
+from mrmesos.wire.ids import is_sha256
+from mrmesos.wire.job import FileKind, JobSpec
+
+MAX_FILES = 1000
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def check_job(spec: JobSpec, python: str = "") -> None:
+    """Refuse what could not be run, whoever sent it. Raises BadRequest.
+
+    `python` is the version that TaskTrackers are known to run, if it is known.
+    """
+    for what, text in (("name", spec.name), ("user", spec.user)):
+        if _CONTROLS.search(text):
+            raise BadRequest(
+                f"the job's {what} {text[:200]!r} has control characters, which forge lines of "
+                "lists; leave them out"
+            )
+    if not spec.inputs:
+        raise BadRequest("the job has no input")
+    for uri in (*spec.inputs, spec.output):
+        if "://" not in uri:
+            raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
+    if not 0 <= spec.num_reducers <= MAX_SEGMENTS:
+        raise BadRequest(f"num_reducers is {spec.num_reducers}, not within 0 and {MAX_SEGMENTS:,}")
+    if spec.python and python and spec.python != python:
+        raise BadRequest(
+            f"the job was pickled by Python {spec.python}, and TaskTrackers here run {python}, "
+            f"which cannot run its code: submit with Python {python}, or have the JobTracker start "
+            "TaskTrackers with another (tasktracker.package, tasktracker.command)"
+        )
+    _check_files(spec)
+    try:
+        Conf(spec.conf).check()
+        JobTracker.check_spec(spec)
+    except ConfError as problem:
+        raise BadRequest(str(problem)) from None
+
+
+def _check_files(spec: JobSpec) -> None:
+    if len(spec.files) > MAX_FILES:
+        raise BadRequest(
+            f"the job has {len(spec.files)} files, over {MAX_FILES}; put them in an archive"
+        )
+    names = set()
+    for file in spec.files:
+        if file.name in ("", ".", "..") or "/" in file.name or "\0" in file.name:
+            raise BadRequest(f"{file.name!r} is no name for a file of a job")
+        if not is_sha256(file.sha256):
+            raise BadRequest(f"{file.sha256!r} is no SHA-256 in hexadecimal digits")
+        key = (file.kind is FileKind.PYTHON, file.name)
+        if key in names:
+            raise BadRequest(f"two files of the job are named {file.name}")
+        names.add(key)

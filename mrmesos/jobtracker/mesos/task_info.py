@@ -1,0 +1,179 @@
+"""From a slot that the core wants to the TaskInfo and ExecutorInfo that Mesos is sent. Pure.
+
+Field names are those of Mesos' v1 API (include/mesos/v1/mesos.proto).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mrmesos.access.signing import derived_key
+from mrmesos.conf import (
+    SETTINGS,
+    TASKTRACKER_COMMAND,
+    TASKTRACKER_ENVIRONMENT,
+    TASKTRACKER_IMAGE,
+    TASKTRACKER_PACKAGE,
+    Conf,
+    ConfError,
+)
+from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
+from mrmesos.wire.job import running_python
+from mrmesos.wire.task import SlotData
+
+SHUTDOWN_GRACE_SECONDS = 5
+"""How long Mesos lets a TaskTracker end its attempts before it is killed."""
+
+_FOR_TRACKERS = ("tasktracker.", "tls.", "http.")
+_NOT_THEIRS = frozenset(
+    setting.name
+    for setting in (
+        TASKTRACKER_COMMAND,
+        TASKTRACKER_ENVIRONMENT,
+        TASKTRACKER_PACKAGE,
+        TASKTRACKER_IMAGE,
+    )
+)
+_PACKED = (".tar.gz", ".tgz")
+LAUNCHER = "mrmesos-package/tasktracker"
+"""What starts a TaskTracker, as `mrmesos pack` lays it out."""
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerCommand:
+    """How TaskTrackers are started: a shell command, and the environment that all of them share.
+
+    Mesos' fetcher unpacks `package` in the sandbox before; `image` is the Docker image to run in.
+    The keys that TaskTrackers sign with are made from `secret`.
+    """
+
+    shell: str
+    environment: Mapping[str, str]
+    package: str = ""
+    image: str = ""
+    secret: str = field(default="", repr=False)
+
+
+def tracker_command(
+    conf: Conf,
+    jobtracker_url: str,
+    *,
+    python_path: str | None = None,
+    inherited: Mapping[str, str] | None = None,
+    secret: str = "",
+) -> TrackerCommand:
+    """The command of this JobTracker's TaskTrackers.
+
+    Agents are taken to have this Python and this mrmesos at the same place, unless
+    `tasktracker.command` names another way, or a package or an image brings them. `python_path` is
+    given where mrmesos is not installed there but runs from a source tree. Of the JobTracker's own
+    environment, `inherited`, they get what `tasktracker.environment` names. Raises ConfError.
+    """
+    package, image = conf.get_as(TASKTRACKER_PACKAGE), conf.get_as(TASKTRACKER_IMAGE)
+    if package:
+        _check_package(package)
+    command = conf.get_as(TASKTRACKER_COMMAND)
+    if not command and package:
+        command = f"exec ./{LAUNCHER}"
+    elif not command:
+        python = "python3" if image else shlex.quote(sys.executable)
+        command = f"exec {python} -P -m mrmesos.tasktracker"
+    settings = {
+        name: text
+        for name, text in conf.items()
+        if name in SETTINGS and name.startswith(_FOR_TRACKERS) and name not in _NOT_THEIRS
+    }
+    names = {name.strip() for name in conf.get_as(TASKTRACKER_ENVIRONMENT).split(",")}
+    environment = {name: text for name, text in (inherited or {}).items() if name in names}
+    environment |= {
+        "MRMESOS_JOBTRACKER": jobtracker_url,
+        "MRMESOS_CONF": json.dumps(settings, sort_keys=True),
+    }
+    if python_path and not package and not image:
+        environment["PYTHONPATH"] = python_path
+    return TrackerCommand(command, environment, package, image, secret)
+
+
+def _check_package(uri: str) -> None:
+    """Raise ConfError for what Mesos' fetcher would not find, or not unpack."""
+    if "://" not in uri and not uri.startswith("/"):
+        raise ConfError(f"{TASKTRACKER_PACKAGE.name}={uri}: expected a URI, or a path from / on")
+    if not uri.endswith(_PACKED):
+        raise ConfError(f"{TASKTRACKER_PACKAGE.name}={uri}: expected {' or '.join(_PACKED)}")
+
+
+def python_of_trackers(conf: Conf) -> str:
+    """The version of Python (`3.12`) that TaskTrackers run; empty where others decide that."""
+    settings = (TASKTRACKER_COMMAND, TASKTRACKER_PACKAGE, TASKTRACKER_IMAGE)
+    if any(conf.get_as(setting) for setting in settings):
+        return ""
+    return running_python()
+
+
+def source_tree(purelib: Path, package: Path) -> str | None:
+    """The directory that PYTHONPATH needs for `package` (mrmesos' own directory); None if none.
+
+    A package below `purelib` is installed; so is one whose parent a `.pth` file there names, as
+    editable installs do.
+    """
+    root = package.parent
+    if root == purelib:
+        return None
+    for pth in sorted(purelib.glob("*mrmesos*.pth")):
+        if str(root) in pth.read_text(encoding="utf-8").splitlines():
+            return None
+    return str(root)
+
+
+def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
+    """The TaskTracker of a slot. Equal for all slots of one tracker, as a master demands."""
+    environment = {**command.environment, "MRMESOS_TRACKER_ID": launch.tracker_id}
+    info: dict[str, Any] = {
+        "type": "CUSTOM",
+        "executor_id": {"value": launch.tracker_id},
+        "name": "mrmesos TaskTracker",
+        "source": "mrmesos",
+        "command": {
+            "shell": True,
+            "value": command.shell,
+            "environment": {
+                "variables": [
+                    {"name": name, "type": "VALUE", "value": value}
+                    for name, value in sorted(environment.items())
+                ]
+            },
+        },
+        "shutdown_grace_period": {"nanoseconds": SHUTDOWN_GRACE_SECONDS * 1_000_000_000},
+        "resources": [dict(resource) for resource in launch.tracker_resources],
+    }
+    if command.package:
+        # cache: the agent keeps it for the TaskTrackers after this one.
+        info["command"]["uris"] = [{"value": command.package, "extract": True, "cache": True}]
+    if command.image:
+        image = {"type": "DOCKER", "docker": {"name": command.image}}
+        info["container"] = {"type": "MESOS", "mesos": {"image": image}}
+    return info
+
+
+def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
+    """The Mesos task that is the slot; its data is a SlotData, without an attempt for a spare's."""
+    key = derived_key(command.secret, launch.tracker_id)
+    data = SlotData(key=key, first=launch.first if isinstance(launch, SlotLaunch) else None)
+    return {
+        "name": launch.slot_id,
+        "task_id": {"value": launch.slot_id},
+        "agent_id": {"value": launch.agent_id},
+        "executor": executor_info(launch, command),
+        "resources": [dict(resource) for resource in launch.resources],
+        "data": base64.b64encode(_encode(data)).decode("ascii"),
+    }

@@ -1,0 +1,106 @@
+"""The number of the last commit, in a file beside the journal.
+
+SQLite drops a write-ahead log from the first frame on that is damaged, and says nothing: what comes
+back is an older state. So each commit also writes its number here, with one `pwrite` and no fsync:
+as long as the machine runs, the page cache keeps it whatever becomes of the process, just as it
+keeps the log. After a loss of power both may be older. Then only commits that were synced count,
+and the number of the last of them is here, too. `boot` tells whether the machine was restarted.
+
+What this cannot see: a synced commit of the last seconds before a loss of power (until the kernel
+wrote this page) that is *also* damaged on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrmesos.jobtracker.storage.journal_errors import JournalDamaged, JournalError
+
+FILE = "journal.commits"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_LAYOUT = struct.Struct("<8sQQ36sI")
+_MAGIC = b"mrJTcom1"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The last commit, the last one that was synced, and the boot of the machine that wrote it."""
+
+    last: int
+    synced: int
+    boot: str
+
+    def least(self, boot: str) -> int:
+        """The commit that a journal must at least have, on a machine with this boot id."""
+        return self.last if self.boot and self.boot == boot else self.synced
+
+
+def boot_id() -> str:
+    """Which boot of the machine this is; empty where the kernel does not tell."""
+    with suppress(OSError):
+        return _BOOT.read_text(encoding="ascii").strip()[:36]
+    return ""
+
+
+class CommitNumber:
+    """The file in `directory`. For one thread; close it at the end."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / FILE
+        self.boot = boot_id()
+        self._fd: int | None = None
+
+    def read(self) -> Acknowledged | None:
+        """What it says; None where there is no such file. Raises JournalDamaged, JournalError."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise JournalError(f"{self.path}: {problem.strerror or problem}") from problem
+        if len(content) == _LAYOUT.size:
+            magic, last, synced, boot, check = _LAYOUT.unpack(content)
+            if magic == _MAGIC and check == zlib.crc32(content[:-4]):
+                return Acknowledged(last, synced, boot.rstrip(b"\0").decode("ascii"))
+        raise JournalDamaged(f"{self.path}, which holds the number of the last commit, is damaged")
+
+    def write(self, last: int, synced: int) -> None:
+        """Commit `last` was made. Raises JournalError; it may then be tried again."""
+        text = _LAYOUT.pack(_MAGIC, last, synced, self.boot.encode("ascii"), 0)[:-4]
+        try:
+            if self._fd is None:
+                self._fd = self._open()
+            os.pwrite(self._fd, text + zlib.crc32(text).to_bytes(4, "little"), 0)
+        except OSError as problem:
+            raise JournalError(
+                f"{self.path} cannot be written: {problem.strerror or problem}"
+            ) from problem
+
+    def sync(self) -> None:
+        """Have the file on the disk. Raises JournalError."""
+        try:
+            if self._fd is not None:
+                os.fsync(self._fd)
+            directory = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as problem:
+            raise JournalError(f"{self.path}: {problem.strerror or problem}") from problem
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(fd, _LAYOUT.size)
+        return fd

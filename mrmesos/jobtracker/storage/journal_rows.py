@@ -1,0 +1,105 @@
+"""Rows of the journal's table, each with a checksum over its key and body, and their records."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mrmesos.jobtracker.core.messages.journal_records import KINDS, Key, Record, key_of
+
+COPY = "copy"
+COPIED = frozenset({"life", "framework"})
+"""Kinds of which a second row is kept, named COPY: nothing can go on without them."""
+
+Row = tuple[str, str, str, object, object]
+"""Key, body and checksum; a damaged cell may be of any type."""
+
+_DECODERS = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A row that is not to be believed, and why."""
+
+    key: Key
+    why: str
+
+
+@dataclass(slots=True)
+class Found:
+    """What a start reads: records to believe, rows not to believe, and rows to write anew."""
+
+    records: list[Record] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+    repaired: list[tuple[Key, Record]] = field(default_factory=list)
+    """Records whose row is wrong, by the key of that row."""
+
+
+def checksum(job: str, kind: str, name: str, body: bytes) -> int:
+    """CRC-32 over key and body."""
+    return zlib.crc32(body, zlib.crc32(f"{job}\0{kind}\0{name}".encode()))
+
+
+def read_rows(rows: Iterable[Row]) -> Found:
+    """Take the rows apart: each is a record, damaged, or repaired."""
+    found, copies = Found(), dict[str, Record]()
+    for job, kind, name, body, check in rows:
+        key = Key(job, kind, name)
+        record = _believed(key, body, check)
+        if record is None:
+            found.damaged.append(
+                Damaged(key, f"the record {_named(key)} is damaged, or of another release")
+            )
+        elif kind in COPIED and name == COPY:
+            copies[kind] = record
+        else:
+            found.records.append(record)
+            if key_of(record) != key:
+                found.repaired.append((key, record))
+    _use_copies(found, copies)
+    return found
+
+
+def _use_copies(found: Found, copies: dict[str, Record]) -> None:
+    kinds = {key_of(record).kind for record in found.records}
+    for kind, record in copies.items():
+        if kind not in kinds:
+            found.records.append(record)
+            found.repaired.append((key_of(record), record))
+            kinds.add(kind)
+    for one in list(found.damaged):
+        if one.key.kind in COPIED and one.key.kind in kinds:
+            found.damaged.remove(one)
+            record = next(r for r in found.records if key_of(r).kind == one.key.kind)
+            found.repaired.append((one.key, record))
+
+
+def _believed(key: Key, body: object, check: object) -> Record | None:
+    """The record in a row. Where its key is damaged the body tells what it was."""
+    if not isinstance(body, bytes):
+        return None
+    if check == checksum(*key, body):
+        return _decoded(key.kind, body)
+    for kind in (key.kind, *KINDS):
+        record = _decoded(kind, body)
+        if record is not None and check == checksum(*key_of(record), body):
+            return record
+    return None
+
+
+def _decoded(kind: str, body: bytes) -> Record | None:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        return None
+    try:
+        record: Record = decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # the caller says which row it is
+    return record
+
+
+def _named(key: Key) -> str:
+    return " ".join(filter(None, key))

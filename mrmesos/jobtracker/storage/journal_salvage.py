@@ -1,0 +1,119 @@
+"""What can be saved of a damaged journal, for a start that accepts the loss of the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from mrmesos.jobtracker.core.messages.journal_records import (
+    EndedRecord,
+    FrameworkRecord,
+    JobRecord,
+    Key,
+    LifeRecord,
+    Record,
+    SlotRecord,
+    TrackerRecord,
+    key_of,
+)
+from mrmesos.jobtracker.storage.commit_number import FILE as NUMBER_FILE
+from mrmesos.jobtracker.storage.journal_rows import COPIED, Damaged, Found, Row, checksum, read_rows
+
+logger = logging.getLogger(__name__)
+
+FILE = "journal.sqlite"
+_LOG = f"{FILE}-wal"
+_PARTS = (FILE, _LOG, f"{_LOG}.refused", f"{FILE}-shm", f"{FILE}-journal", NUMBER_FILE)
+_OF_JOBS = frozenset({"job", "plan", "tally", "attempt", "ended"})
+
+
+def unusable(found: Found) -> str | None:
+    """Why no start may go on by itself with these rows; None where one may.
+
+    A damaged row of a job costs that job, and one of a slot or a TaskTracker what ran there.
+    """
+    jobs = {key_of(record).job for record in found.records if isinstance(record, JobRecord)}
+    jobs |= {one.key.job for one in found.damaged if one.key.kind in ("job", "ended")}
+    for one in found.damaged:
+        if one.key.kind in COPIED:
+            return f"{one.why}, and its copy, too"
+        if one.key.kind in _OF_JOBS and one.key.job not in jobs:
+            return f"{one.why}, and no job of that name is there"
+        if one.key.kind not in _OF_JOBS and one.key.kind not in ("tracker", "slot"):
+            return f"{one.why}, and nobody knows what it was"
+    return None
+
+
+def keep_log(directory: Path) -> None:
+    """Keep the write-ahead log under another name, once, for whoever wants to look into it."""
+    kept = directory / f"{_LOG}.refused"
+    with contextlib.suppress(OSError):  # no such log, kept before, or no hard links there
+        kept.hardlink_to(directory / _LOG)
+
+
+def set_aside(directory: Path) -> tuple[Found, str]:
+    """Read what can be read, and rename the files; what was read, and the new name."""
+    found = read_rows(_rows(directory / FILE))
+    _disown(directory / FILE)
+    if not any(isinstance(record, LifeRecord) for record in found.records):
+        # Names, numbers and keys of all that runs hang on it.
+        found = Found()
+    _drop_lost(found)
+    number = next(n for n in range(1, 10_000) if not (directory / f"{FILE}.lost-{n}").exists())
+    for part in _PARTS:
+        with contextlib.suppress(FileNotFoundError):
+            (directory / part).rename(directory / f"{part}.lost-{number}")
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    found.repaired.clear()  # the new journal has every record under its own key
+    return found, f"{FILE}.lost-{number}"
+
+
+def _disown(path: Path) -> None:
+    """One that leads still, and has the file open, must not go on writing there."""
+    with contextlib.suppress(sqlite3.Error):  # then it is too damaged for that one, too
+        database = sqlite3.connect(path, timeout=1.0)
+        with contextlib.closing(database), database:
+            database.execute("DELETE FROM owner")
+
+
+def _drop_lost(found: Found) -> None:
+    """Without the framework's id its slots are lost; records of jobs that are gone say so."""
+    if not any(isinstance(record, FrameworkRecord) for record in found.records):
+        found.records = [r for r in found.records if not isinstance(r, TrackerRecord | SlotRecord)]
+    whole = {key_of(r).job for r in found.records if isinstance(r, JobRecord | EndedRecord)}
+    parts = {key_of(record).job for record in found.records} - whole - {""}
+    damaged = {one.key.job for one in found.damaged}
+    for job_id in sorted(parts - damaged):
+        found.damaged.append(Damaged(Key(job_id, "job", ""), f"the record job {job_id} is gone"))
+    found.records = [record for record in found.records if _is_whole(record, parts)]
+
+
+def _is_whole(record: Record, parts: set[str]) -> bool:
+    return key_of(record).job not in parts
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """The rows from both ends up to what is damaged, each once."""
+    seen: set[Key] = set()
+    for order in ("ASC", "DESC"):
+        by = ", ".join(f"{column} {order}" for column in ("job", "kind", "name"))
+        statement = f"SELECT * FROM records ORDER BY {by}"
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=1.0)) as database:
+                database.text_factory = lambda text: text.decode("utf-8", "replace")
+                for row in database.execute(statement):
+                    key = Key(*(str(part) for part in row[:3]))
+                    if key not in seen:
+                        seen.add(key)
+                        unchecked = len(row) == 4 and isinstance(row[3], bytes)  # of format 2
+                        yield (*key, row[3], checksum(*key, row[3]) if unchecked else row[-1])
+        except sqlite3.Error as problem:
+            logger.warning("%s: reading %s ends with %s", path, order, problem)

@@ -1,0 +1,230 @@
+"""What a start of the JobTracker finds of those before it, and what it writes of itself.
+
+A Ledger is a journal with what is to be written there next. Without a directory
+(`jobtracker.state.dir`) it is none: nothing is kept, and everything is new.
+"""
+
+from __future__ import annotations
+
+import calendar
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages.commands import Command
+from mrmesos.jobtracker.core.messages.journal_records import (
+    AttemptRecord,
+    EndedRecord,
+    FrameworkRecord,
+    JobRecord,
+    LifeRecord,
+    Record,
+    SlotRecord,
+    TrackerRecord,
+    WriteRecords,
+)
+from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.jobtracker.storage.journal import CODE, Journal
+from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalLost
+from mrmesos.jobtracker.storage.journal_rows import Found
+from mrmesos.wire.ids import cluster_stamp
+from mrmesos.wire.job import JobState
+
+logger = logging.getLogger(__name__)
+
+TRY_SECONDS = 30.0
+"""How long a write that fails (the disk is full, say) is tried again before we give up."""
+PAUSE_SECONDS = 0.5
+_AND_SO = {
+    "job": "; where its output is went with it: remove `_temporary` there by hand",
+    "ended": "; it had ended: `_SUCCESS` in its output tells whether it had succeeded",
+}
+"""What the damage of a job's record of this kind means."""
+
+
+def next_life(records: list[Record], now: float) -> LifeRecord:
+    """Who we are: the next of those before, with a stamp that none of them had."""
+    stamp = cluster_stamp(now)
+    last = next((record for record in records if isinstance(record, LifeRecord)), None)
+    if last is None:
+        return LifeRecord(0, stamp, secret=secrets.token_hex(32))
+    if stamp <= last.stamp:  # twice in a minute, or the clock was set back
+        stamp = cluster_stamp(calendar.timegm(time.strptime(last.stamp, "%Y%m%d%H%M")) + 60)
+    secret = last.secret or secrets.token_hex(32)
+    return LifeRecord(last.number + 1, stamp, last.address, last.command, secret)
+
+
+class JournalSession:
+    """Used by the core's thread, once that runs."""
+
+    def __init__(
+        self,
+        directory: str,
+        *,
+        shared: bool = False,
+        accept_loss: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`shared` among several hosts, `accept_loss` of a damaged journal (journal.py).
+
+        Raises JournalError.
+        """
+        self._journal: Journal | None = None
+        found = Found()
+        if directory:
+            self._journal = Journal(Path(directory), shared=shared, accept_loss=accept_loss)
+            found, self._journal.found = self._journal.found, found
+        self._shared = shared
+        self._sleep = sleep
+        self.records = found.records
+        """What was found; emptied once it is used."""
+        self.damaged: dict[str, str] = {}
+        """Jobs that cannot be brought back, and why; emptied with `records`."""
+        self.lost: set[str] = set()
+        """TaskTrackers that attempts name, and of which nothing is known any more."""
+        self._mends: list[WriteRecords] = []
+        self._judge(found)
+        self.life = next_life(self.records, time.time())
+        self._writes: list[WriteRecords] = []
+        self.code_directory = Path(directory) / CODE if directory else None
+        """Where code and files of jobs are kept, synced before a job that needs them is."""
+
+    def _judge(self, found: Found) -> None:
+        """What damaged rows cost."""
+        for key, record in found.repaired:
+            logger.warning("the record %s was damaged, and could be repaired", " ".join(key))
+            self._mends.append(WriteRecords((record,), drop=(key,)))
+        for one in found.damaged:
+            key = one.key
+            if key.kind in ("tracker", "slot"):
+                logger.error("%s: what ran there is lost", one.why)
+                self._mends.append(WriteRecords((), drop=(key,)))
+                self.lost.update([key.name] if key.kind == "tracker" else [])
+                continue
+            why = one.why + _AND_SO.get(key.kind, "")
+            logger.error("%s cannot be brought back: %s", key.job, why)
+            self.damaged.setdefault(key.job, why)
+        known = {record.id for record in self.records if isinstance(record, TrackerRecord)}
+        if found.damaged:  # the records of others may be gone without a trace
+            attempts = (record for record in self.records if isinstance(record, AttemptRecord))
+            self.lost.update({attempt.tracker_id for attempt in attempts} - known)
+
+    @property
+    def on(self) -> bool:
+        """Whether there is a journal."""
+        return self._journal is not None
+
+    @property
+    def framework_id(self) -> str:
+        """That of the framework which is to be taken over; empty where there is none."""
+        found = [r.framework_id for r in self.records if isinstance(r, FrameworkRecord)]
+        return found[0] if found else ""
+
+    def keys(self) -> dict[str, str]:
+        """The jobs that were submitted, by the keys of their submission."""
+        keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
+        keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
+        return {key: job_id for key, job_id in keys.items() if key}
+
+    def latest(self) -> float:
+        """The latest moment that anything was written of, in Unix seconds: it is over."""
+        moments = [0.0]
+        for record in self.records:
+            match record:
+                case JobRecord():
+                    moments += [record.submitted, record.started or 0.0]
+                case AttemptRecord():
+                    moments += [record.start, record.end or 0.0]
+                case TrackerRecord() | SlotRecord():
+                    moments.append(record.launched)
+        return max(moments)
+
+    def pin_codes(self, store: CodeStore) -> None:
+        """Have the store keep what jobs in progress need; a job whose code is not whole fails."""
+        jobs = [record for record in self.records if isinstance(record, JobRecord)]
+        for job in jobs:
+            if job.state in (JobState.COMMITTING, JobState.ABORTING):
+                continue  # none of its tasks starts any more
+            for sha256 in job.spec.uploads():
+                if job.id not in self.damaged and (why := store.damaged(sha256)):
+                    path = f"{self.code_directory}/{sha256}"
+                    self.damaged[job.id] = f"its tasks need {path}, {why}; submit it again"
+                    logger.error("%s cannot be brought back: %s", job.id, self.damaged[job.id])
+            store.pin(job.id, job.spec.uploads())
+
+    def restore(self, core: JobTracker, now: float, *, same_command: bool) -> list[Command]:
+        """Have the core go on from what was found. Raises JournalError where it cannot."""
+        records, damaged = self.records, self.damaged
+        self.records, self.damaged = [], {}
+        if not records and not damaged:
+            return []
+        try:
+            return core.restore(
+                records,
+                now,
+                life=self.life.number,
+                same_command=same_command,
+                damaged=damaged,
+                lost=self.lost,
+            )
+        except Exception as problem:  # of no single job
+            logger.exception("the journal's records of slots and TaskTrackers")
+            raise JournalError(
+                f"the journal contradicts itself ({problem!r}); move it away to begin anew, which "
+                "forgets its jobs"
+            ) from problem
+
+    def check_address(self, address: str) -> None:
+        """TaskTrackers know one address only, unless JobTrackers are elected. Raises JournalError
+        where they would wait in vain.
+        """
+        if self._shared:
+            return
+        known = self.life.address
+        waiting = sum(isinstance(record, TrackerRecord) for record in self.records)
+        if known and waiting and known != address:
+            raise JournalError(
+                f"the {waiting} TaskTrackers in the journal know this JobTracker as {known}, not "
+                f"{address}: listen there again, or wait until they have given up"
+            )
+
+    def begin(self, address: str, command: str) -> bool:
+        """Write who we are; whether TaskTrackers are started as they were. Raises JournalError."""
+        same = self.life.command in ("", command)
+        self.life = msgspec.structs.replace(self.life, address=address, command=command)
+        mends, self._mends = self._mends, []
+        for write in (*mends, WriteRecords((self.life,), sync=True)):
+            self.note(write)
+        self.settle()
+        return same
+
+    def note(self, write: WriteRecords) -> None:
+        """To be written."""
+        if self.on:
+            self._writes.append(write)
+
+    def settle(self) -> None:
+        """Write what was noted. Raises JournalError where that cannot be done for long."""
+        if self._journal is None or not self._writes:
+            return
+        give_up = time.monotonic() + TRY_SECONDS
+        while True:
+            try:
+                self._journal.write(self._writes)
+                break
+            except JournalError as problem:
+                if time.monotonic() >= give_up or isinstance(problem, JournalLost):
+                    raise
+                logger.error("%s; trying again", problem)
+                self._sleep(PAUSE_SECONDS)
+        self._writes.clear()
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        if self._journal is not None:
+            self._journal.close()

@@ -1,0 +1,231 @@
+"""The JobTracker's own work on files: planning splits, committing output, cleaning up.
+
+It runs in threads beside the core, which hears of the end of each piece by an event. A store that
+hangs holds a few of them (store_threads.py); its jobs show why they wait, and fail in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mrmesos import conf as settings
+from mrmesos.conf import OUTPUT_OVERWRITE, Conf
+from mrmesos.io.fs.store_calls import GivenUp, store_of
+from mrmesos.jobtracker.core.messages.commands import AbortJob, CommitJob, PlanJob
+from mrmesos.jobtracker.core.messages.events import (
+    Event,
+    JobAborted,
+    JobCommitFailed,
+    JobCommitted,
+    JobPlanFailed,
+    JobPlanned,
+    StoreSilent,
+)
+from mrmesos.jobtracker.storage.store_threads import Piece, StoreThreads
+from mrmesos.wire.job import JobSpec
+from mrmesos.wire.task import AttemptError, ErrorKind
+
+if TYPE_CHECKING:
+    from mrmesos.io.output.commit import OutputCommitter
+
+logger = logging.getLogger(__name__)
+
+ABORT_SECONDS = 60.0
+"""A clean-up is not waited for as long as other work: a user who killed a job wants its end."""
+
+_taking_output: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""By store, held from seeing that an output is absent to making it, so that two jobs cannot both
+have it.
+"""
+_WHAT = {PlanJob: "planning", CommitJob: "commit", AbortJob: "cleaning up"}
+
+
+class Planner:
+    """Carries out PlanJob, CommitJob and AbortJob; `post` gets the event that answers each."""
+
+    def __init__(self, post: Callable[[Event], None], conf: Conf | None = None) -> None:
+        conf = Conf({}) if conf is None else conf
+        self._post = post
+        self._seconds = conf.get_as(settings.STORE_TIMEOUT)
+        self._threads = StoreThreads(conf.get_as(settings.STORE_THREADS))
+        self._lock = threading.Lock()
+        self._begun: dict[str, AbortJob] = {}  # jobs whose output is neither complete nor removed
+
+    def submit(self, command: PlanJob | CommitJob | AbortJob) -> None:
+        """Begin; the answering event comes from another thread."""
+        spec, what = command.spec, _WHAT[type(command)]
+        uris = [spec.output]
+        seconds = self._seconds
+        if isinstance(command, PlanJob):
+            uris += [uri for source in spec.all_sources() for uri in source.uris]
+        elif isinstance(command, AbortJob):
+            seconds = min(seconds, ABORT_SECONDS)
+        self._threads.submit(
+            Piece(
+                name=command.job_id,
+                what=what,
+                stores=frozenset(map(store_of, uris)),
+                run=partial(self._run, command),
+                silent=lambda words: self._post(StoreSilent(command.job_id, words)),
+                over_due=partial(self._over_due, command),
+                seconds=seconds,
+            )
+        )
+
+    def warm_up(self) -> None:
+        """Import what the work needs in a thread, so that the first job does not wait for it."""
+        threading.Thread(target=_import_io, name="planner imports", daemon=True).start()
+
+    def stop(self, timeout: float) -> bool:
+        """Take no more work, and wait for what runs; False where that took over `timeout` s."""
+        return self._threads.stop(timeout)
+
+    def _run(self, command: PlanJob | CommitJob | AbortJob, piece: Piece) -> None:
+        job_id, spec = command.job_id, command.spec
+        match command:
+            case PlanJob():
+                event = plan(command)
+                if isinstance(event, JobPlanned):
+                    self._note(job_id, AbortJob(job_id, spec))
+            case CommitJob():
+                event = commit(command)
+                if isinstance(event, JobCommitted):
+                    self._note(job_id, None)
+            case AbortJob():
+                event = abort(command)
+                self._note(job_id, None)
+        if self._threads.still_wanted(piece):
+            self._post(event)
+        elif not isinstance(command, AbortJob):
+            # The store answers again. Nobody waits for this job any more: leave nothing of it.
+            logger.warning("%s: given up before; what it wrote is removed", job_id)
+            self._threads.submit(
+                Piece(
+                    name=job_id,
+                    what="cleaning up",
+                    stores=piece.stores,
+                    run=lambda _: self._clean_up(AbortJob(job_id, spec, planned=False)),
+                    silent=lambda _: None,
+                    over_due=lambda words: logger.warning("%s: %s", job_id, words),
+                    seconds=ABORT_SECONDS,
+                )
+            )
+
+    def _clean_up(self, command: AbortJob) -> None:
+        abort(command)
+        self._note(command.job_id, None)
+
+    def _note(self, job_id: str, leftover: AbortJob | None) -> None:
+        with self._lock:
+            if leftover is None:
+                self._begun.pop(job_id, None)
+            else:
+                self._begun[job_id] = leftover
+
+    def _over_due(self, command: PlanJob | CommitJob | AbortJob, words: str) -> None:
+        """The answer does not come: the job hears of that instead."""
+        job_id, error = command.job_id, AttemptError(kind=ErrorKind.INPUT, message=words)
+        match command:
+            case PlanJob():
+                self._post(JobPlanFailed(job_id, error))
+            case CommitJob():
+                also = "; if it answers later, `_SUCCESS` tells whether the output is complete"
+                error = AttemptError(kind=ErrorKind.OUTPUT, message=f"{words}{also}")
+                self._post(JobCommitFailed(job_id, error))
+            case AbortJob():
+                self._note(job_id, None)
+                self._post(JobAborted(job_id, words))
+
+    def remove_leftovers(self) -> None:
+        """After `stop()`: clean up after jobs that were not brought to an end."""
+        while self._begun:
+            abort(self._begun.popitem()[1])
+
+
+def _import_io() -> None:
+    pass
+
+
+def plan(command: PlanJob) -> Event:
+    """Find the splits, refuse an output that exists, make its `_temporary`."""
+    from mrmesos.io.input.formats.planning import check_output
+    from mrmesos.io.input.splits import plan_sources
+
+    spec, owner = command.spec, command.job_id
+    try:
+        check_output(spec.output_format)
+        committer = _committer(spec)
+        begun = command.again and committer.belongs_to(owner)
+        if not begun:
+            committer.check_absent()  # before the inputs are listed, which may take long
+        splits = plan_sources(spec.all_sources(), Conf(spec.conf))
+        with _taking_output[store_of(spec.output)]:
+            if not begun:
+                committer.check_absent()
+            committer.setup_job(owner)
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        return JobPlanFailed(command.job_id, _told(command.job_id, "planning", problem))
+    return JobPlanned(command.job_id, tuple(splits))
+
+
+def _committer(spec: JobSpec) -> OutputCommitter:
+    from mrmesos.io.output.commit import OutputCommitter
+
+    return OutputCommitter(spec.output, overwrite=Conf(spec.conf).get_as(OUTPUT_OVERWRITE))
+
+
+def commit(command: CommitJob) -> Event:
+    """Move the winners' files into place and write `_SUCCESS`."""
+    try:
+        _committer(command.spec).commit_job(command.winners)
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        return JobCommitFailed(command.job_id, _told(command.job_id, "commit", problem))
+    return JobCommitted(command.job_id)
+
+
+def abort(command: AbortJob) -> Event:
+    """Remove what the job wrote."""
+    try:
+        committer = _committer(command.spec)
+        if command.planned or committer.belongs_to(command.job_id):
+            committer.abort_job()
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        error = _told(command.job_id, "cleaning up", problem)
+        return JobAborted(command.job_id, error.message)
+    return JobAborted(command.job_id)
+
+
+def _told(job_id: str, what: str, problem: Exception) -> AttemptError:
+    """Log it, with a traceback only where nobody expected it."""
+    error = as_attempt_error(problem)
+    if isinstance(problem, GivenUp):
+        logger.info("%s: %s ends, as it was given up", job_id, what)
+        return error
+    if error.kind is ErrorKind.INTERNAL:
+        logger.exception("%s: %s failed", job_id, what)
+    else:
+        logger.warning("%s: %s failed: %s", job_id, what, error.message)
+    return error
+
+
+def as_attempt_error(problem: Exception) -> AttemptError:
+    """What a user is shown: one line for what we expect to happen, a traceback for the rest."""
+    from mrmesos.io.fs.filesystem import InputError, OutputError
+
+    if isinstance(problem, InputError):
+        return AttemptError(kind=ErrorKind.INPUT, message=str(problem))
+    if isinstance(problem, OutputError):
+        return AttemptError(kind=ErrorKind.OUTPUT, message=str(problem))
+    detail = "".join(traceback.format_exception(problem))
+    return AttemptError(kind=ErrorKind.INTERNAL, message=_one_line(problem), detail=detail)
+
+
+def _one_line(problem: Exception) -> str:
+    text = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

@@ -1,0 +1,28 @@
+"""The file of pools (`pools.file`), read once by the shell: the core takes text."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from mrmesos import conf as settings
+from mrmesos.conf import Conf, ConfError
+from mrmesos.jobtracker.core.model.pools import parse_pools, pool_share, pools_text
+
+
+def with_pools_file(conf: Conf) -> Conf:
+    """The settings with the file's pools in `pools`. Raises ConfError where it cannot be used."""
+    path = conf.get_as(settings.POOLS_FILE)
+    if not path:
+        return conf
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        pools = {}
+        for name, values in tables.items():
+            if not isinstance(values, dict) or set(name) & set(":;,="):
+                raise ValueError(f"{name!r}: expected a table a pool, such as [etl]")
+            pools[name] = pool_share(name, values)
+        pools.update(parse_pools(conf.get_as(settings.POOLS)))
+    except (OSError, ValueError) as problem:  # also what is no TOML and no UTF-8
+        raise ConfError(f"{settings.POOLS_FILE.name}={path!r}: {problem}") from None
+    return conf.merged({settings.POOLS.name: pools_text(pools)})

@@ -1,0 +1,296 @@
+"""Runs a job from a script or a notebook, and brings its output as a table.
+
+    from mrmesos.local.run import run
+
+    result = run(WordCount, "logs/*.txt").result()
+    result.to_pandas()
+
+What runs is `mrmesos submit` in a process of its own, so nothing of it (threads, signal handlers)
+stays behind here, and a job is the same as from the command line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+import msgspec
+import pyarrow as pa
+
+from mrmesos.api.context import Counters
+from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat
+from mrmesos.api.job import Job, check_job, named_output
+from mrmesos.io.code.code_pickle import dumps
+from mrmesos.io.columns.encode import decode_batch
+from mrmesos.io.columns.schema import KEY, VALUE
+from mrmesos.io.fs.scratch import Scratch
+from mrmesos.io.input.read_back import input_of, output_files, read_file
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
+Where = str | Path | Sequence[str | Path]
+
+_KILL_SECONDS = 60.0
+_LINES_KEPT = 200
+_SCRIPT = '''"""A job that was defined in a notebook or a function."""
+
+from pathlib import Path
+
+import cloudpickle
+
+SubmittedJob = cloudpickle.loads(Path(__file__).with_name("job.pickle").read_bytes())
+'''
+
+
+class JobFailed(Exception):
+    """The job did not succeed; the message is what `mrmesos submit` said."""
+
+
+def run(
+    job: type[Job],
+    inputs: Where | Mapping[str, Where],
+    output: str | Path | None = None,
+    *,
+    args: Sequence[str] = (),
+    conf: Mapping[str, object] | None = None,
+    master: str = "",
+    jobtracker: str = "",
+    local_agents: int | None = None,
+    py_files: Sequence[str | Path] = (),
+    files: Sequence[str | Path] = (),
+    archives: Sequence[str | Path] = (),
+    progress: TextIO | None = None,
+) -> SubmitRun:
+    """Start `job` over `inputs`: URIs, or URIs by name for a job with several inputs.
+
+    It runs on this machine unless `master` or `jobtracker` says where. `output` may be left out
+    for jobs on this machine: it then is a directory that goes with the Result. `conf` is what `-D`
+    gives, `py_files`, `files` and `archives` are as for `mrmesos submit`, `progress` is where lines
+    of progress go (`sys.stderr`; `io.StringIO()` for nowhere).
+    Raises JobError for a job that cannot be run as it is.
+    """
+    check_job(job)
+    if output is None and (master or jobtracker):
+        raise ValueError("name an output that the agents of the cluster can write to")
+    scratch = Scratch("mrmesos-run-")
+    at = Path(scratch.name) / "output" if output is None else output
+    named = inputs if isinstance(inputs, Mapping) else {"": inputs}
+    options = {
+        "--output": [str(at)],
+        "--report": [f"{scratch.name}/report.json"],
+        "--input": [
+            f"{name}={uri}" if name else str(uri)
+            for name, where in named.items()
+            for uri in ((where,) if isinstance(where, str | Path) else where)
+        ],
+        "-D": [f"{name}={_text(value)}" for name, value in (conf or {}).items()],
+        "--master": [master] if master else [],
+        "--jobtracker": [jobtracker] if jobtracker else [],
+        "--py-files": list(map(str, py_files)),
+        "--files": list(map(str, files)),
+        "--archives": list(map(str, archives)),
+        "--local-agents": [] if local_agents is None else [str(local_agents)],
+    }
+    command = [sys.executable, "-m", "mrmesos", "submit", *_script(job, Path(scratch.name))]
+    command += [
+        word for option, values in options.items() for one in values for word in (option, one)
+    ]
+    return SubmitRun(job, [*command, "--", *args], str(at), scratch, progress or sys.stderr)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _script(job: type[Job], scratch: Path) -> list[str]:
+    """The script that holds the job: its own, or one that unpickles it."""
+    module = sys.modules.get(job.__module__)
+    file = getattr(module, "__file__", None)
+    if file and job.__module__ != "__main__" and getattr(module, job.__qualname__, None) is job:
+        return [file, "--class", job.__name__]
+    (scratch / "job.pickle").write_bytes(dumps(job))
+    script = scratch / "job.py"
+    script.write_text(_SCRIPT, encoding="utf-8")
+    return [str(script)]
+
+
+_running: set[SubmitRun] = set()
+
+
+@atexit.register
+def _kill_all() -> None:
+    for each in list(_running):
+        each.kill()
+
+
+class SubmitRun:
+    """A job that runs. It is killed where an error leaves its `with`, or Python ends."""
+
+    def __init__(
+        self,
+        job: type[Job],
+        command: list[str],
+        output: str,
+        scratch: Scratch,
+        progress: TextIO,
+    ) -> None:
+        self._job, self._output, self._scratch = job, output, scratch
+        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        # A process group of its own: an interrupt at the terminal reaches it through `result`.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        _running.add(self)
+        self._reader = threading.Thread(target=self._read, args=(progress,), daemon=True)
+        self._reader.start()
+
+    def _read(self, progress: TextIO) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._said.append(line)
+            with contextlib.suppress(OSError, ValueError):  # closed: the job goes on
+                progress.write(line)
+        self._process.stderr.close()
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the job's end, and return what it made.
+
+        Raises JobFailed, TimeoutError (the job goes on then) after `timeout` seconds, and
+        KeyboardInterrupt, after the job has been killed.
+        """
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"the job still runs after {timeout} s") from None
+        except KeyboardInterrupt:
+            self.kill()
+            raise
+        self._ended()
+        if code:
+            raise JobFailed("".join(self._said).strip() or f"mrmesos submit exited with {code}")
+        report = msgspec.json.decode(
+            Path(self._scratch.name, "report.json").read_bytes(), type=_Status
+        )
+        return Result(self._job, report.job_id, self._output, report.counters, self._scratch)
+
+    def kill(self) -> None:
+        """Kill the job and wait until nothing of it is left."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._ended()
+
+    def _ended(self) -> None:
+        _running.discard(self)
+        self._reader.join(_KILL_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: object, __: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+
+
+class _Status(msgspec.Struct):
+    """What of a report is looked at."""
+
+    job_id: str
+    counters: Counters
+
+
+class Result:
+    """What a job made. Without an output of its own name, its files go when this object goes.
+
+    `output` names one of `Job.outputs`; JobError where the job has no such.
+    """
+
+    def __init__(
+        self,
+        job: type[Job],
+        job_id: str,
+        uri: str,
+        counters: Counters,
+        scratch: Scratch,
+    ) -> None:
+        self.job_id, self.uri, self.counters = job_id, uri, counters
+        self._job, self._scratch = job, scratch
+
+    def records(self, output: str = "") -> Iterator[tuple[Any, Any]]:
+        """Keys and values as Python objects, of the job's output or of a named one.
+
+        With `records=True` in the output format, keys are where each row is in its file. Pickled
+        values are unpickled: the job that has just been run wrote them. Raises InputError.
+        """
+        fmt = self._format(output)
+        for info in output_files(self._uri(output)):
+            for given in read_file(info, input_of(fmt), records=True):
+                keys, values = decode_batch(given.batch)
+                values = values if given.objects is None else given.objects
+                if isinstance(fmt, JsonLinesOutput | CsvOutput) and not fmt.records:
+                    yield from ((row[KEY], row[VALUE]) for row in values)
+                else:
+                    yield from zip(keys, values, strict=True)
+
+    def table(self, output: str = "") -> pa.Table:
+        """All records in memory: the columns `key` and `value`, or those of the records.
+
+        Text has columns of text. Raises InputError, ArrowInvalid where parts differ in type.
+        """
+        fmt = input_of(self._format(output))
+        batches = [
+            pa.Table.from_batches([given.columns])
+            for info in output_files(self._uri(output))
+            for given in read_file(info, fmt, records=False)
+            if given.batch.num_rows
+        ]
+        return pa.concat_tables(batches, promote_options="permissive") if batches else pa.table({})
+
+    def to_pandas(self, output: str = "") -> Any:
+        """The table as a pandas.DataFrame; pandas has to be installed."""
+        return self.table(output).to_pandas()
+
+    def dataset(self, output: str = "") -> ds.Dataset:
+        """The files as a dataset that is read as it is asked; Parquet, Arrow and ORC only."""
+        import pyarrow.dataset as ds
+
+        from mrmesos.io.fs.filesystem import open_filesystem
+
+        kind = type(self._format(output)).__name__.removesuffix("Output").lower()
+        if kind not in ("parquet", "arrow", "orc"):
+            raise ValueError(f"{self._job.__name__} writes no columns; use table()")
+        found = output_files(self._uri(output))
+        fs, _ = open_filesystem(self.uri)
+        return ds.dataset(
+            [open_filesystem(info.uri)[1] for info in found], filesystem=fs, format=kind
+        )
+
+    def _format(self, output: str) -> OutputFormat:
+        return named_output(self._job, output) if output else self._job.output_format
+
+    def _uri(self, output: str) -> str:
+        return f"{self.uri.rstrip('/')}/{output}" if output else self.uri

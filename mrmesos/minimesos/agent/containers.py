@@ -1,0 +1,262 @@
+"""Executors and commands as processes: sandbox, environment, output files, the end of all of them.
+
+A container is a process, its session, and whatever descends from it. It is over when its first
+process ends; the others are killed then, as Mesos' posix launcher does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mrmesos.minimesos.agent import fetcher, reaper
+from mrmesos.minimesos.model.resources import Json
+
+log = logging.getLogger(__name__)
+
+Exited = Callable[[int], None]  # raw wait status
+Failed = Callable[[str], None]  # why nothing was started
+Started = Callable[[int], None]  # process id
+
+
+@dataclass(slots=True)
+class Container:
+    """One run of an executor or a command."""
+
+    id: str
+    sandbox: Path
+    process: subprocess.Popen[bytes] | None = None
+    doomed: bool = False  # to be killed as soon as it lives
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Containers:
+    """Starts, watches and ends the containers of all agents of this process."""
+
+    def __init__(self, max_sandboxes: int = 200) -> None:
+        self._live: dict[str, Container] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._warden: subprocess.Popen[str] | None = None
+        self._ended: deque[Path] = deque()
+        self._max_sandboxes = max_sandboxes
+
+    def open(self, scratch: Path | None = None) -> None:
+        """Start the warden. `scratch` is removed when this process ends, however it ends."""
+        self._warden = subprocess.Popen(
+            [sys.executable, "-I", "-S", reaper.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        if scratch is not None:
+            self._tell(f"!{scratch}")
+
+    def _tell(self, line: str) -> None:
+        if self._warden is None or self._warden.stdin is None:
+            return
+        try:
+            self._warden.stdin.write(line + "\n")
+            self._warden.stdin.flush()
+        except OSError as error:
+            log.error("the warden is gone (%s): a SIGKILL here may leave executors behind", error)
+
+    def start(
+        self,
+        container: Container,
+        command: Json,
+        environment: dict[str, str],
+        user: str | None,
+        *,
+        started: Started,
+        exited: Exited,
+        failed: Failed,
+    ) -> None:
+        """Prepare the sandbox and run the command there; then one of `exited`, `failed`."""
+        self._live[container.id] = container
+        job = asyncio.get_running_loop().create_task(
+            self._run(container, command, environment, user, started, exited, failed)
+        )
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    async def _run(
+        self,
+        container: Container,
+        command: Json,
+        environment: dict[str, str],
+        user: str | None,
+        started: Started,
+        exited: Exited,
+        failed: Failed,
+    ) -> None:
+        try:
+            container.sandbox.parent.mkdir(parents=True, exist_ok=True)
+            # What tasks print is nobody else's business; Mesos has 750, with the user's group.
+            container.sandbox.mkdir(mode=0o700, exist_ok=True)
+            _point_latest(container.sandbox)
+            if command.get("uris"):
+                await asyncio.to_thread(fetcher.fetch_all, command["uris"], container.sandbox)
+            if container.doomed:
+                self._forget(container)
+                exited(signal.SIGKILL)
+                return
+            self._tell(f"+{container.sandbox}")
+            container.process = spawn(command, container.sandbox, environment, user)
+        except (OSError, ValueError, fetcher.FetchError, subprocess.SubprocessError) as error:
+            self._forget(container)
+            failed(f"Failed to launch container: {error}")
+            return
+        started(container.process.pid)
+        status = await _wait(container.process)
+        await asyncio.to_thread(reaper.kill_all, {str(container.sandbox)})
+        self._forget(container)
+        exited(status)
+
+    def _forget(self, container: Container) -> None:
+        self._tell(f"-{container.sandbox}")
+        self._live.pop(container.id, None)
+        container.over.set()
+        self._ended.append(container.sandbox)
+        while len(self._ended) > self._max_sandboxes:
+            old = self._ended.popleft()
+            job = asyncio.get_running_loop().create_task(asyncio.to_thread(_remove, old))
+            self._jobs.add(job)
+            job.add_done_callback(self._jobs.discard)
+
+    def destroy(self, container: Container) -> None:
+        """Kill the container's first process; the rest follows when that is gone."""
+        container.doomed = True
+        if container.process is not None and container.process.returncode is None:
+            container.process.kill()
+
+    def terminate(self, container: Container) -> None:
+        """SIGTERM to the container's session."""
+        if container.process is not None and container.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(container.process.pid, signal.SIGTERM)
+
+    async def close(self, grace: float) -> None:
+        """Give what lives `grace` seconds to end, then kill it, and end the warden."""
+        live = list(self._live.values())
+        if live:
+            waits = [asyncio.create_task(container.over.wait()) for container in live]
+            await asyncio.wait(waits, timeout=grace)
+            for container in live:
+                self.destroy(container)
+            await asyncio.wait(waits, timeout=reaper.PASSES * reaper.PAUSE)
+            for wait in waits:
+                wait.cancel()
+        if self._jobs:
+            await asyncio.wait(set(self._jobs), timeout=5.0)
+        if self._warden is not None and self._warden.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._warden.stdin.close()
+            await asyncio.to_thread(self._warden.wait)
+
+
+def _remove(sandbox: Path) -> None:
+    """A sandbox that nobody needs any more, and what is empty without it."""
+    shutil.rmtree(sandbox, ignore_errors=True)
+    runs = sandbox.parent
+    with contextlib.suppress(OSError):
+        if (runs / "latest").readlink().name == sandbox.name:
+            (runs / "latest").unlink()
+        runs.rmdir()
+        runs.parent.rmdir()
+
+
+def _point_latest(sandbox: Path) -> None:
+    """`runs/latest` names the newest run, as people who look for logs expect."""
+    latest = sandbox.parent / "latest"
+    with contextlib.suppress(FileNotFoundError):
+        latest.unlink()
+    latest.symlink_to(sandbox.name)
+
+
+def base_environment() -> dict[str, str]:
+    """What an executor inherits: this process' environment without Mesos' own variables."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MESOS_", "LIBPROCESS_"))}
+
+
+def command_variables(command: Json) -> dict[str, str]:
+    """The environment that a CommandInfo asks for."""
+    variables = (command.get("environment") or {}).get("variables", [])
+    return {v["name"]: v["value"] for v in variables if v.get("value") is not None}
+
+
+def spawn(
+    command: Json, sandbox: Path, environment: dict[str, str], user: str | None
+) -> subprocess.Popen[bytes]:
+    """Run a CommandInfo in its sandbox, in its own session, output to files `stdout`, `stderr`.
+
+    Only root can run it as another user; otherwise it runs as this process' user.
+    """
+    value = command.get("value")
+    if command.get("shell", True):
+        program, arguments = "/bin/sh", ["sh", "-c", str(value)]
+    else:
+        arguments = [str(one) for one in command.get("arguments", [])] or [str(value)]
+        program = str(value)
+        if "/" in program and not program.startswith("/"):
+            program = str(sandbox / program)
+    uid: int | None = None
+    gid: int | None = None
+    if user and os.geteuid() == 0:
+        try:
+            entry = pwd.getpwnam(user)
+        except KeyError:
+            raise OSError(f"no such user '{user}'") from None
+        if entry.pw_uid != 0:
+            uid, gid = entry.pw_uid, entry.pw_gid
+            os.chown(sandbox, uid, gid)
+    with (sandbox / "stdout").open("ab") as out, (sandbox / "stderr").open("ab") as err:
+        return subprocess.Popen(
+            arguments,
+            executable=program,
+            cwd=sandbox,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            user=uid,
+            group=gid,
+            extra_groups=[] if uid is not None else None,
+        )
+
+
+async def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The raw wait status of a child, without a thread: Linux' pidfd becomes readable."""
+    loop = asyncio.get_running_loop()
+    fd = os.pidfd_open(process.pid)
+    done: asyncio.Event = asyncio.Event()
+    loop.add_reader(fd, done.set)
+    try:
+        await done.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+    return _reap(process)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    """The raw wait status of a child that has ended."""
+    try:
+        _, status = os.waitpid(process.pid, 0)
+    except ChildProcessError:  # somebody's poll() took it
+        code = process.returncode or 0
+        return -code if code < 0 else code << 8
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return status

@@ -1,0 +1,287 @@
+"""minimesos as a process: one event loop with the master, its agents, and their ports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from mrmesos.access.guard import Guard
+from mrmesos.minimesos.agent.agent import Agent, Grace
+from mrmesos.minimesos.agent.containers import Containers
+from mrmesos.minimesos.authentication import agent_door
+from mrmesos.minimesos.http.masters import Masters
+from mrmesos.minimesos.http.routes import agent_endpoints
+from mrmesos.minimesos.http.streams import HttpServer
+from mrmesos.minimesos.master import failover, partition
+from mrmesos.minimesos.master.allocator import Allocator
+from mrmesos.minimesos.master.master import VERSION, Master
+from mrmesos.minimesos.model.records import Limits, Timer
+from mrmesos.minimesos.model.resources import Json, parse, parse_attributes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """One agent. `resources` and `attributes` as for Mesos' flags of these names; `host` as its
+    `--ip`, the master's where it is empty.
+    """
+
+    hostname: str = "localhost"
+    resources: str = "cpus:1;mem:1024;disk:10000;ports:[31000-32000]"
+    attributes: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MiniMesosConfig:
+    """Everything that can be said to a minimesos. Times are in seconds; port 0 means any."""
+
+    work_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 5050
+    agents: tuple[AgentSpec, ...] = (AgentSpec(),)
+    allocation_interval: float = 1.0
+    heartbeat_interval: float = 15.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    executor_registration_timeout: float = 60.0
+    executor_shutdown_grace_period: float = 5.0
+    max_completed_frameworks: int = 50
+    max_completed_tasks: int = 1000
+    max_sandboxes: int = 200
+    remove_work_dir: bool = False  # at the end, however it comes
+    zk: str = ""  # zk://host:port,…/path: masters stand for election there
+    zk_session_timeout: float = 10.0
+    standbys: int = 0  # masters beside the first, with zk
+    agent_reregister_seconds: float = 0.5  # until agents find a new leader
+    agent_reregister_timeout: float = 600.0  # then an agent that has not come back is given up
+    allowed_hosts: tuple[str, ...] = ()  # further names by which it is reached
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets by principal: asked of frameworks and operators, and tokens of executors then."""
+
+
+class LoopClock:
+    """Time as the event loop has it: filters and timeouts do not jump with the host's clock."""
+
+    def __init__(self) -> None:
+        self._epoch = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._epoch + time.monotonic()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call once, later, from the running loop."""
+        return asyncio.get_running_loop().call_later(seconds, call)
+
+
+class MiniMesos:
+    """A master and its agents, listening. Use `start`, then `stop`, in one event loop."""
+
+    def __init__(self, config: MiniMesosConfig) -> None:
+        self.config = config
+        self.clock = LoopClock()
+        self._guard = Guard(
+            (config.host, *(spec.host for spec in config.agents)),
+            config.allowed_hosts,
+            "--allow-host",
+        )
+        self.masters = Masters(
+            self._new_master,
+            config.standbys,
+            config.zk,
+            self._led_by,
+            config.zk_session_timeout,
+            self._guard,
+            config.credentials,
+        )
+        self.master = self.masters.first  # leads, or led last
+        self.containers = Containers(config.max_sandboxes)
+        self.agents: list[Agent] = []
+        self.url = ""
+        self._agent_servers: dict[str, HttpServer] = {}
+        self._agent_hosts: dict[str, str] = {}  # where each listens
+        self._silent: set[str] = set()  # agents that are stopped or out of the masters' sight
+        self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
+
+    async def start(self) -> str:
+        """Listen; returns the master's URL."""
+        config = self.config
+        config.work_dir.mkdir(parents=True, exist_ok=True)
+        self.containers.open(config.work_dir if config.remove_work_dir else None)
+        ip = _ip(config.host)
+        port = await self.masters.start(config.host, config.port, ip, self._version)
+        for spec in config.agents:
+            await self.add_agent(spec)
+        self.url = f"http://{ip}:{port}"
+        return self.url
+
+    async def add_agent(self, spec: AgentSpec) -> Agent:
+        """Bring up one more agent on a port of its own. Raises OSError."""
+        config = self.config
+        ip = _ip(spec.host) if spec.host else self.master.address.ip
+        resources, attributes = parse(spec.resources), parse_attributes(spec.attributes)
+        agent_id = self.master.next_agent_id()
+        agent = Agent(
+            agent_id,
+            {},
+            "",
+            config.work_dir.resolve(),
+            self.master,
+            self.containers,
+            self.clock,
+            Grace(config.executor_registration_timeout, config.executor_shutdown_grace_period),
+            authenticates=bool(config.credentials),
+        )
+        server = self._server_of(agent)
+        self._agent_hosts[agent_id] = spec.host or config.host
+        port = await server.listen(self._agent_hosts[agent_id], 0)
+        self._agent_servers[agent_id] = server
+        agent.address = f"{ip}:{port}"
+        agent.info = {
+            "hostname": spec.hostname,
+            "port": port,
+            "resources": resources.to_json(refined=True, allocated=False),
+            "attributes": attributes,
+            "id": {"value": agent_id},
+        }
+        self.agents.append(agent)
+        self.master.add_agent(
+            agent_id,
+            agent,
+            hostname=spec.hostname,
+            ip=ip,
+            port=port,
+            resources=resources,
+            attributes=attributes,
+        )
+        return agent
+
+    async def lose_agent(self, agent_id: str) -> None:
+        """Let an agent vanish as if its process, which it has not, had been killed."""
+        agent = self._agent(agent_id)
+        partition.lost(self.master, agent_id)
+        self.agents.remove(agent)
+        await self._close_port(agent_id)
+        del self._agent_hosts[agent_id]
+        agent.shut_down()
+
+    async def cut_off(self, agent_id: str) -> None:
+        """Let the master lose sight of an agent, which runs on."""
+        self._silent.add(agent_id)
+        partition.cut_off(self.master, agent_id)
+
+    async def restore(self, agent_id: str) -> None:
+        """Let the master that leads by now see a cut-off agent again."""
+        self._speaks_again(self._agent(agent_id))
+
+    async def stop_agent(self, agent_id: str) -> None:
+        """End an agent's process, which it has not: only those see it who speak to it."""
+        self._silent.add(agent_id)
+        await self._close_port(agent_id)
+        partition.down(self.master, agent_id)
+        self._agent(agent_id).stopped()
+
+    async def start_agent(self, agent_id: str) -> None:
+        """Start a stopped agent again, on its work directory and port."""
+        agent = self._agent(agent_id)
+        server = self._server_of(agent)
+        port = int(agent.address.rpartition(":")[2])
+        await server.listen(self._agent_hosts[agent_id], port)
+        self._agent_servers[agent_id] = server
+        agent.restarted(partial(self._speaks_again, agent))
+
+    def _server_of(self, agent: Agent) -> HttpServer:
+        door = agent_door(agent.tokens) if agent.authenticates else None
+        return HttpServer(agent_endpoints(agent, self._version), self._guard, door)
+
+    def _agent(self, agent_id: str) -> Agent:
+        return next(one for one in self.agents if one.id == agent_id)
+
+    async def _close_port(self, agent_id: str) -> None:
+        if (server := self._agent_servers.pop(agent_id, None)) is not None:
+            await server.close()
+
+    def _speaks_again(self, agent: Agent) -> None:
+        self._silent.discard(agent.id)
+        self._join(agent)
+
+    def _join(self, agent: Agent) -> None:
+        """Those that cannot be heard now come later, to whoever leads then."""
+        if agent in self.agents and agent.id not in self._silent:
+            failover.join(self.master, agent)
+
+    async def kill_master(self) -> bool:
+        """End the leading master, as if its process had been killed; a standby takes over.
+
+        False, and nothing, while none leads.
+        """
+        return await self.masters.kill_leader()
+
+    def _new_master(self) -> Master:
+        config = self.config
+        return Master(
+            self.clock,
+            Allocator(config.allocation_interval, dict(config.weights)),
+            heartbeat_interval=config.heartbeat_interval,
+            limits=Limits(
+                config.max_completed_frameworks,
+                config.max_completed_tasks,
+                agent_reregister_timeout=config.agent_reregister_timeout,
+            ),
+        )
+
+    def _led_by(self, master: Master) -> None:
+        """A master was elected: the agents of the one before find it after a moment."""
+        old, self.master = self.master, master
+        if old is not master:
+            failover.recover(master, old)
+        master.start()
+        for agent in self.agents:
+            self.clock.after(self.config.agent_reregister_seconds, partial(self._join, agent))
+
+    async def stop(self) -> None:
+        """End all executors, with their grace, then the rest. Leaves no process behind."""
+        for agent in self.agents:
+            agent.shut_down()
+        await self.containers.close(self.config.executor_shutdown_grace_period)
+        await self.masters.stop()
+        for server in self._agent_servers.values():
+            await server.close()
+        if self.config.remove_work_dir:
+            await asyncio.to_thread(shutil.rmtree, self.config.work_dir, ignore_errors=True)
+
+
+def _ip(host: str) -> str:
+    """The address that others shall use for what listens on `host`."""
+    if host in ("", "0.0.0.0"):  # the user asked for it
+        return socket.gethostbyname(socket.gethostname())
+    return socket.gethostbyname(host)
+
+
+async def serve(
+    config: MiniMesosConfig,
+    ready: Callable[[str], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all listen."""
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: no signals
+            loop.add_signal_handler(number, stop.set)
+    minimesos = MiniMesos(config)
+    try:
+        ready(await minimesos.start())
+        await stop.wait()
+    finally:
+        await minimesos.stop()

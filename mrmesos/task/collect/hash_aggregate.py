@@ -1,0 +1,100 @@
+"""A map's pairs folded by an aggregate and written unsorted; its reduces fold by hash as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.job import Job
+from mrmesos.conf import IO_SORT_MB, Conf
+from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
+from mrmesos.io.shuffle.grouping import Grouping
+from mrmesos.io.shuffle.hash_fold import Hashed, HashFold
+from mrmesos.io.shuffle.hash_partition import partition_of
+from mrmesos.io.shuffle.unsorted import UnsortedWriter
+from mrmesos.task.collect.map_output import Partition, in_place, remove_output
+from mrmesos.task.drivers.record_feed import Groups, Pair
+
+
+def hashed_aggregate(job: Job) -> type[Aggregate] | None:
+    """The job's aggregate, if its keys need no order before the reduce writes them.
+
+    Those of distinct values, and of keys grouped by their first fields, have to be sorted.
+    """
+    reducer = job.reducer
+    if reducer is None or not issubclass(reducer, Aggregate) or Grouping.of(job) != Grouping():
+        return None
+    return reducer
+
+
+class AggregateSink:
+    """Folds pairs by key in at most `io.sort.mb`, and writes a run whenever that is not enough."""
+
+    def __init__(
+        self,
+        num_partitions: int,
+        conf: Conf,
+        work_dir: Path,
+        encoder: ColumnEncoder,
+        aggregate: type[Aggregate],
+        partition: Partition | None,
+    ) -> None:
+        """Partitions are those of the keys' hashes if `partition` is None."""
+        self._num_partitions = num_partitions
+        self._partition = partition
+        self._encoder = encoder
+        self._work_dir = work_dir
+        most = min(conf.get_as(IO_SORT_MB) << 20, MAX_KERNEL_BYTES)
+        self._fold = HashFold(aggregate, aggregate.initial, most)
+        self._writer = UnsortedWriter(work_dir, num_partitions, conf=conf)
+        self._taken = self._taken_bytes = self._given = 0
+
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
+        """See MapSink."""
+        for batch in self._encoder.encode(keys, values):
+            self.write_batch(batch)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """See MapSink."""
+        if not self._fold.has_room(batch):
+            self._write_run()
+        self._fold.add(batch)
+        self._taken += batch.num_rows
+        self._taken_bytes += batch.nbytes
+
+    def groups(self) -> Groups | None:
+        """See MapSink."""
+        return None
+
+    def grouped(self, rows: int, odd: Pair | None) -> int:
+        """See MapSink."""
+        raise NotImplementedError("an aggregate is folded from batches")
+
+    def _write_run(self) -> None:
+        parts = [(each.batch, self._partitions(each)) for each in self._fold.take()]
+        if parts:
+            self._given += sum(batch.num_rows for batch, _ in parts)
+            self._writer.write_run(parts)
+
+    def _partitions(self, folded: Hashed) -> Any:
+        if self._partition is None:
+            return partition_of(folded.hashes, self._num_partitions)
+        return self._partition(folded.batch)
+
+    def finish(self) -> dict[str, int]:
+        """See MapSink."""
+        self._write_run()
+        return in_place(self._writer.finish(), self._work_dir) | {
+            "MAP_OUTPUT_BYTES": self._taken_bytes,
+            "COMBINE_INPUT_RECORDS": self._taken,
+            "COMBINE_OUTPUT_RECORDS": self._given,
+        }
+
+    def abort(self) -> None:
+        """See MapSink."""
+        self._writer.abort()
+        remove_output(self._work_dir)

@@ -1,0 +1,29 @@
+"""What every sink of a map's pairs leaves behind for the reduces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
+from mrmesos.io.shuffle.sortbuffer import MapOutputFiles
+
+Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
+"""The partition of each record of a batch that has its sort column."""
+
+
+def in_place(output: MapOutputFiles, work_dir: Path) -> dict[str, int]:
+    """The output's files get the names by which they are served; its counters, of group `task`."""
+    output.data_path.replace(work_dir / OUTPUT_FILE)
+    output.index_path.replace(work_dir / INDEX_FILE)
+    return dict(output.counters)
+
+
+def remove_output(work_dir: Path) -> None:
+    """Undo `in_place`, whether it was done or not."""
+    for name in (OUTPUT_FILE, INDEX_FILE):
+        (work_dir / name).unlink(missing_ok=True)

@@ -1,0 +1,119 @@
+"""What a reduce has fetched, brought down to sorted runs that can be merged at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.conf import IO_SORT_FACTOR, SHUFFLE_BUFFER_MB, Conf
+from mrmesos.io.columns.batches import Taker, concat
+from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
+from mrmesos.io.columns.sorting import argsort
+from mrmesos.io.columns.sortkey import sort_column
+from mrmesos.io.columns.unify import unify_batches
+from mrmesos.io.shuffle.hash_fold import HashFold
+from mrmesos.io.shuffle.merge import merge_runs
+from mrmesos.io.shuffle.segments import SEGMENT_BATCH_BYTES, codec_of, read_segment, write_segment
+
+
+@dataclass(frozen=True, slots=True)
+class SortedRun:
+    """Records of this partition: `length` bytes as stored. `open` may be called once.
+
+    They are sorted, but for what `folded_runs` takes.
+    """
+
+    rows: int
+    length: int
+    open: Callable[[], Iterator[pa.RecordBatch]]
+
+
+def folded_runs(
+    aggregate: type[Aggregate],
+    runs: Sequence[SortedRun],
+    conf: Conf,
+    work_dir: Path,
+    progress: Callable[[int], None],
+) -> list[SortedRun]:
+    """Sorted runs, each with one row for each key, of runs in any order; folded in their order.
+
+    One, held in memory, where the partial results of all keys fit `reduce.shuffle.buffer.mb`.
+    """
+    most = min(conf.get_as(SHUFFLE_BUFFER_MB) << 20, MAX_KERNEL_BYTES)
+    fold = HashFold(aggregate, aggregate.merge, most)
+    sorted_runs: list[SortedRun] = []
+
+    for run in runs:
+        for batch in run.open():
+            if not fold.has_room(batch) and (full := _taken(fold)) is not None:
+                path = work_dir / f"fold-{len(sorted_runs):05d}.data"
+                sorted_runs.append(_written(_in_order(full), path, codec_of(conf)))
+                del full
+            fold.add(batch)
+            progress(batch.num_rows)
+    if (rest := _taken(fold)) is not None:
+        sorted_runs.append(SortedRun(rest.num_rows, 0, partial(_in_order, rest)))
+    return sorted_runs
+
+
+def _taken(fold: HashFold) -> pa.RecordBatch | None:
+    """All that is in it, as one batch; its parts are not kept beside that."""
+    folded = fold.take()
+    return concat(unify_batches([each.batch for each in folded])) if folded else None
+
+
+def _in_order(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Its records by key, moved just before they are used."""
+    order = argsort(sort_column(batch))
+    taker = Taker(batch)
+    rows = max(1, SEGMENT_BATCH_BYTES * batch.num_rows // max(1, batch.nbytes))
+    for first in range(0, len(order), rows):
+        yield taker(order[first : first + rows])
+
+
+def merge_to_factor(
+    runs: Sequence[SortedRun], conf: Conf, work_dir: Path, progress: Callable[[int], None]
+) -> list[SortedRun]:
+    """At most `io.sort.factor` runs with the same records in the same order.
+
+    Neighbours are merged, so that equal keys stay in the order of the maps.
+    """
+    factor = conf.get_as(IO_SORT_FACTOR)
+    codec = codec_of(conf)
+    left = list(runs)
+    files = count(1)
+    while len(left) > factor:
+        excess = len(left) - factor
+        waiting = iter(left)
+        left = []
+        while group := list(islice(waiting, min(factor, excess + 1))):
+            excess -= len(group) - 1
+            if len(group) > 1:
+                path = work_dir / f"merge-{next(files):05d}.data"
+                left.append(_merged(group, path, codec, progress))
+            else:
+                left += group
+    return left
+
+
+def _merged(
+    runs: Sequence[SortedRun], path: Path, codec: str | None, progress: Callable[[int], None]
+) -> SortedRun:
+    def told() -> Iterator[pa.RecordBatch]:
+        for batch in merge_runs([each.open() for each in runs]):
+            progress(batch.num_rows)
+            yield batch
+
+    return _written(told(), path, codec)
+
+
+def _written(batches: Iterator[pa.RecordBatch], path: Path, codec: str | None) -> SortedRun:
+    with path.open("wb") as file:
+        segment = write_segment(file, batches, codec=codec)
+    return SortedRun(segment.rows, segment.length, lambda: read_segment(path, segment))

@@ -1,0 +1,186 @@
+"""Records that user code fails at: left out, up to `skip.records.max` of a task, and kept aside.
+
+As Hadoop's SkipBadRecords, with two differences. What raises is left out at once, within the
+attempt. What ends the worker (a crash, too much memory, an endless loop) is known from a note in a
+shared page, so that no search over attempts is needed: the TaskTracker starts the attempt again
+without it (see `suspects`). A record is known by its number in its split; for reduces, it is a key
+with all its values, known by the number of that key. Reading is deterministic, and so are these.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from mrmesos.api.context import Counters
+from mrmesos.api.formats import TextOutput
+from mrmesos.conf import SKIP_RECORDS_MAX, Conf
+from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.output.writer import Writer
+from mrmesos.task.drivers.named_outputs import NamedOutputs
+from mrmesos.task.drivers.record_spans import NOTE_FILE, Note, Redo
+from mrmesos.task.drivers.user_code import TaskError, shorten
+from mrmesos.wire.task import AttemptError, ErrorKind
+
+SKIPPED_DIR = "_skipped"
+KEPT_CHARS = 1 << 20
+"""Most that is kept of one record's key, value or traceback; of a key with its values, of all."""
+KEPT_VALUES = 100
+"""Values of a group that are kept."""
+_NOT_USERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+
+
+class BadRecords:
+    """The bad records of one attempt: counted, limited, and written to a file of its output."""
+
+    def __init__(self, limit: int, redo: Redo, work_dir: Path, outputs: NamedOutputs) -> None:
+        """Raises OSError."""
+        self._limit = limit
+        self._outputs = outputs
+        self.skip = redo.skip
+        self._cuts = sorted({*redo.cuts, *redo.skip, *(bad + 1 for bad in redo.skip)})
+        self.note = Note(work_dir / NOTE_FILE)
+        self.count = 0
+        self._first: AttemptError | None = None
+        self._writer: Writer | None = None
+
+    def spans(self, first: int, count: int) -> Iterator[tuple[int, int]]:
+        """These records cut as they have to be: first (relative) and end of each piece."""
+        bounds = [0, *(cut - first for cut in self._cuts if first < cut < first + count), count]
+        return pairwise(bounds)
+
+    def is_users(self, exc: BaseException) -> bool:
+        """Whether what user code raised is for its record, rather than for the output it writes to.
+
+        A full or broken disk shows in user code as well, if only as it prints.
+        """
+        if isinstance(exc, OutputError) or self._outputs.faulty:
+            return False
+        return not (isinstance(exc, OSError) and exc.errno in _NOT_USERS)
+
+    def leave_out(self, error: AttemptError, *, key: Any, value: Any) -> None:
+        """One more. Raises TaskError where it is one too many, OutputError."""
+        self.note.clear()
+        self.count += 1
+        if self._first is None:
+            self._first = error
+        if self.count > self._limit:
+            raise TaskError(too_many(self._first, self.count, self._limit))
+        if self._writer is None:
+            self._writer = self._outputs.create(SKIPPED_DIR, TextOutput(), ".jsonl")
+        line = _line(error, key, value)
+        self._writer.write(
+            pa.RecordBatch.from_arrays([pa.nulls(1), pa.array([line])], names=["key", "value"])
+        )
+
+    def leave_out_known(self, number: int, where: str, *, key: Any, value: Any) -> None:
+        """Leave out a record that an earlier start of this attempt has died at. Raises as above."""
+        error = AttemptError(
+            kind=ErrorKind.CRASH,
+            message=self.skip[number],
+            where=where,
+            record=shorten(key if value is None else value),
+        )
+        self.leave_out(error, key=key, value=value)
+
+    def close(self, name: str) -> dict[str, int]:
+        """Finish the file; the counter `name` where there were any. Raises OutputError."""
+        self.note.clear()
+        if self._writer is not None:
+            self._writer.close()
+        return {name: self.count} if self.count else {}
+
+    def abort(self) -> None:
+        """Close without finishing. Never raises."""
+        if self._writer is not None:
+            self._writer.abort()
+
+
+def bad_records(
+    conf: Conf, redo: Redo | None, work_dir: Path, outputs: NamedOutputs
+) -> BadRecords | None:
+    """None where none may be left out, which then costs nothing. Raises ConfError, OSError."""
+    limit = conf.get_as(SKIP_RECORDS_MAX)
+    return BadRecords(limit, redo or Redo(), work_dir, outputs) if limit else None
+
+
+def too_many(first: AttemptError, count: int, limit: int) -> AttemptError:
+    """The error of a task with more bad records than it may have: that of the first of them."""
+    return msgspec.structs.replace(
+        first,
+        message=f"{count:,} bad records, more than {SKIP_RECORDS_MAX.name}={limit}; the first: "
+        f"{first.message}",
+    )
+
+
+def copied(counters: Counters) -> Counters:
+    """Counters as they are now."""
+    return {group: dict(names) for group, names in counters.items()}
+
+
+def put_back(counters: Counters, before: Counters) -> None:
+    """Undo what was counted since, in place: what failed is tried again in smaller pieces."""
+    counters.clear()
+    counters.update(before)
+
+
+def _line(error: AttemptError, key: Any, value: Any) -> str:
+    """A bad record in one line of JSON, of bounded length."""
+    return json.dumps(
+        {
+            "where": error.where,
+            "error": error.message,
+            "key": _plain(key),
+            "value": _plain_each(value),
+            "traceback": error.detail[-KEPT_CHARS:],
+        }
+    )
+
+
+def _plain_each(value: Any) -> Any:
+    """Of a few values, as a key of a reduce has them, each by itself."""
+    if type(value) is list and 0 < len(value) <= KEPT_VALUES:
+        return [_plain(each, KEPT_CHARS // len(value)) for each in value]
+    return _plain(value)
+
+
+def _plain(value: Any, chars: int = KEPT_CHARS) -> Any:
+    """A record as JSON: text and numbers as they are, bytes as base64, others as their repr."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, str):
+        return value[:chars]
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value[:chars]).decode()}
+    if type(value) is int and abs(value) < 1 << 63:
+        return value
+    if type(value) is dict or type(value) is list:
+        return value if _fits(value, chars) else {"repr": shorten(value)}
+    return {"repr": _repr(value, chars)}
+
+
+def _fits(value: Any, chars: int) -> bool:
+    """Whether it is JSON, and no more of it than this; what would be too much is not rendered."""
+    try:
+        for part in json.JSONEncoder().iterencode(value):
+            chars -= len(part)
+            if chars < 0:
+                return False
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _repr(value: Any, chars: int) -> str:
+    try:
+        return repr(value)[:chars]
+    except BaseException:  # noqa: BLE001 -- a user's __repr__ may raise anything
+        return shorten(value)

@@ -1,0 +1,163 @@
+"""Driving a mapper, per-record or vectorised, over batches of records; saying where it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from mrmesos.api.tasks import BatchMapper, Mapper
+from mrmesos.io.columns.encode import decode_column
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
+from mrmesos.task.drivers.record_feed import (
+    ChunkSize,
+    NotAPair,
+    RecordContext,
+    drain,
+    drain_grouped,
+    flatten,
+)
+from mrmesos.task.drivers.reduce_driver import not_a_pair, user_batches
+from mrmesos.task.drivers.sink import MapSink
+from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_use
+
+
+class MapDriver(Protocol):
+    """A mapper at work. `pairs` counts what it has yielded."""
+
+    pairs: int
+
+    def map(self, given: InputBatch) -> None:
+        """Map one batch of records into the sink. Raises TaskError."""
+
+    def close(self) -> None:
+        """Close the mapper; what it yields goes into the sink as well. Raises TaskError."""
+
+
+def make_driver(mapper: Mapper | BatchMapper, context: RecordContext, sink: MapSink) -> MapDriver:
+    """The driver for this kind of mapper."""
+    if isinstance(mapper, Mapper):
+        return RecordDriver(mapper, context, sink)
+    return BatchDriver(mapper, context, sink)
+
+
+class RecordDriver:
+    """Drives a Mapper: all its generators of a batch as one stream of pairs, read in chunks."""
+
+    def __init__(self, mapper: Mapper, context: RecordContext, sink: MapSink) -> None:
+        self._mapper = mapper
+        self._context = context
+        self._sink = sink
+        self._chunk = ChunkSize()
+        self._usage = (
+            f"{type(mapper).__name__}.map() takes a key and a value and yields (key, value) pairs"
+        )
+        self._given: InputBatch | None = None
+        self.pairs = 0
+
+    def map(self, given: InputBatch) -> None:
+        """See Driver."""
+        keys, values = self._feed(given)
+        function = self._mapper.map
+        self._drain(flatten(function, map(function, keys, values)))
+
+    def _feed(self, given: InputBatch) -> tuple[Iterator[Any], list[Any]]:
+        """Begin a batch: its keys, by whose consumption the current record is known, and values."""
+        self._given = given
+        offsets = decode_column(given.places)
+        keys = offsets if given.positions is None else decode_column(given.batch.column(KEY))
+        values = given.objects
+        if values is None:
+            values = decode_column(given.batch.column(VALUE))
+        return self._context.feed(given.uri, offsets, given.further, keys), values
+
+    def close(self) -> None:
+        """See Driver."""
+        self._given = None
+        self._drain(_closing(self._mapper))
+
+    def _drain(self, items: Iterator[Any]) -> None:
+        while True:
+            groups = self._sink.groups()
+            keys: list[Any] = []
+            values: list[Any] = []
+            count, odd = 0, None
+            try:
+                if groups is None:
+                    keys, values = drain(items, self._chunk.pairs)
+                else:
+                    count, odd = drain_grouped(items, self._chunk.pairs, groups)
+            except NotAPair as exc:
+                where, record = self._where()
+                raise not_a_pair(self._mapper, exc.item, where=where, record=record) from None
+            except BaseException as exc:
+                where, record = self._where()
+                error = describe(exc, where=where, record=record, kind="map", usage=self._usage)
+                raise TaskError(error) from exc
+            if not keys and not count and odd is None:
+                return
+            try:
+                if groups is None:
+                    self._sink.write_pairs(keys, values)
+                    self._chunk.learn(keys, values)
+                else:
+                    self._chunk.learn_size(count, self._sink.grouped(count, odd))
+            except RecordTypeError as exc:
+                where, _ = self._where()
+                raise wrong_use(str(exc), where=f"{where} or before") from exc
+            self.pairs += len(keys) + count + (odd is not None)
+
+    def _where(self) -> tuple[str, str]:
+        """Where the record being mapped is, and a repr of it."""
+        if self._given is None:
+            return f"{type(self._mapper).__name__}.close()", ""
+        index = self._context.consumed() - 1
+        if index < 0:
+            return self._given.uri, ""
+        record = self._given.batch.column(VALUE)[index].as_py()
+        return (
+            f"{self._context.input_uri} {self._given.unit} {self._context.input_offset}",
+            shorten(record),
+        )
+
+
+def _closing(mapper: Mapper) -> Iterator[Any]:
+    yield from mapper.close() or ()
+
+
+class BatchDriver:
+    """Drives a BatchMapper, which sees the batches as they were read."""
+
+    def __init__(self, mapper: BatchMapper, context: RecordContext, sink: MapSink) -> None:
+        self._mapper = mapper
+        self._context = context
+        self._sink = sink
+        self.pairs = 0
+
+    def map(self, given: InputBatch) -> None:
+        """See Driver."""
+        rows = given.batch.num_rows
+        if not rows:
+            return
+        first = given.places[0].as_py()
+        self._context.stand_at(given.uri, first)
+        where = f"{given.uri}, the {rows:,} records from {given.unit} {first} on"
+        mapper = self._mapper
+        for batch in user_batches(mapper, mapper.map_batch, (given.columns,), where, "map"):
+            self._write(batch, where)
+
+    def close(self) -> None:
+        """See Driver."""
+        mapper = self._mapper
+        where = f"{type(mapper).__name__}.close()"
+        for batch in user_batches(mapper, mapper.close, (), where, "map"):
+            self._write(batch, where)
+
+    def _write(self, batch: pa.RecordBatch, where: str) -> None:
+        self.pairs += batch.num_rows
+        try:
+            self._sink.write_batch(batch)
+        except RecordTypeError as exc:
+            raise wrong_use(str(exc), where=where) from exc

@@ -1,0 +1,134 @@
+"""Further outputs of an attempt: `context.output(name)`, committed with the part it writes."""
+
+from __future__ import annotations
+
+import contextlib
+from sys import getsizeof
+from typing import Any
+
+import pyarrow as pa
+
+from mrmesos.api.formats import OutputFormat
+from mrmesos.api.job import Job, JobError, named_output
+from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.output.commit import OutputCommitter
+from mrmesos.io.output.writer import Writer, file_name, open_writer
+from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt
+
+_PAIRS_AT_ONCE = 1 << 12
+_BYTES_AT_ONCE = 4 << 20
+
+
+class NamedOutputs:
+    """All named outputs of one attempt. Files are made when something is written to them."""
+
+    def __init__(self, attempt: Attempt, facts: JobFacts, job: Job) -> None:
+        self._attempt = attempt
+        self._facts = facts
+        self._job = job
+        self._open: dict[str, _Output] = {}
+
+    def open(self, name: str) -> _Output:
+        """See Context.output. Raises JobError."""
+        if name in self._open:
+            return self._open[name]
+        job = type(self._job)
+        fmt = named_output(job, name)
+        kind = parse_attempt(self._attempt.attempt_id).kind
+        if kind is TaskKind.MAP and self._facts.spec.num_reducers:
+            raise JobError(
+                f"the mapper of {job.__name__} writes to the output {name!r}, but only "
+                "reducers may, and mappers of jobs without reduces: what other maps write is none"
+            )
+        output = _Output(self, name, fmt)
+        self._open[name] = output
+        return output
+
+    @property
+    def faulty(self) -> bool:
+        """Whether writing to any of them has failed."""
+        return any(output.fault is not None for output in self._open.values())
+
+    def create(self, name: str, fmt: OutputFormat, suffix: str = "") -> Writer:
+        """The attempt's part file of this output. Raises OutputError."""
+        attempt = parse_attempt(self._attempt.attempt_id)
+        committer = OutputCommitter(self._facts.spec.output)
+        directory = committer.attempt_dir(self._attempt.attempt_id)
+        with contextlib.suppress(OSError):  # it is there, or cannot be: then the next step says so
+            committer.writing.mkdir(directory, create_parents=False)
+        part = file_name(fmt, attempt.kind.letter, attempt.index) + suffix
+        return open_writer(fmt, committer.writing, f"{directory}/{name}/{part}")
+
+    def close(self) -> dict[str, int]:
+        """Finish the files; counters of the group `task`. Raises OutputError, RecordTypeError."""
+        if not self._open:
+            return {}
+        sizes = [output.close() for output in self._open.values()]
+        records, nbytes = (sum(each) for each in zip(*sizes, strict=True))
+        return {"NAMED_OUTPUT_RECORDS": records, "NAMED_OUTPUT_BYTES": nbytes}
+
+    def abort(self) -> None:
+        """Close without finishing.
+
+        Raises what went wrong here, if anything has: it came out through the user's code, and is
+        not its fault.
+        """
+        for output in self._open.values():
+            output.abort()
+        for output in self._open.values():
+            if output.fault is not None:
+                raise output.fault
+
+
+class _Output:
+    """See NamedOutput."""
+
+    def __init__(self, outputs: NamedOutputs, name: str, fmt: OutputFormat) -> None:
+        self._outputs, self._name, self._format = outputs, name, fmt
+        self._writer: Writer | None = None
+        self.fault: OutputError | None = None
+        self._encoder = ColumnEncoder()
+        self._keys: list[Any] = []
+        self._values: list[Any] = []
+        self._bytes = 0
+
+    def write(self, key: Any, value: Any) -> None:
+        """See NamedOutput."""
+        self._keys.append(key)
+        self._values.append(value)
+        self._bytes += getsizeof(key) + getsizeof(value)
+        if len(self._keys) >= _PAIRS_AT_ONCE or self._bytes >= _BYTES_AT_ONCE:
+            self._flush()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """See NamedOutput."""
+        self._flush()
+        self._put(batch)
+
+    def _flush(self) -> None:
+        keys, values = self._keys, self._values
+        self._keys, self._values, self._bytes = [], [], 0
+        for batch in self._encoder.encode(keys, values):
+            self._put(batch)
+
+    def _put(self, batch: pa.RecordBatch) -> None:
+        try:
+            if self._writer is None:
+                self._writer = self._outputs.create(self._name, self._format)
+            self._writer.write(batch)
+        except OutputError as exc:
+            self.fault = exc
+            raise
+
+    def close(self) -> tuple[int, int]:
+        """Records and bytes of the file; none where nothing was written."""
+        self._flush()
+        return (0, 0) if self._writer is None else self._writer.close()
+
+    def abort(self) -> None:
+        """Close without finishing. Never raises."""
+        if self._writer is not None:
+            self._writer.abort()

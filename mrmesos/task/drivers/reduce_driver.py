@@ -1,0 +1,317 @@
+"""Handing groups to Reducers and whole groups in batches to BatchReducers, combiners included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from operator import length_hint
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
+from mrmesos.io.columns.batches import cut
+from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_bytes, is_text
+from mrmesos.io.columns.sorting import changes
+from mrmesos.io.columns.sortkey import drop_sort_column, sort_column, with_sort_column
+from mrmesos.io.shuffle.aggregate import Stage, combine_with
+from mrmesos.io.shuffle.merge import group_spans, grouped_batches, same_key, whole_groups
+from mrmesos.task.drivers.record_feed import ChunkSize, NotAPair, drain, flatten
+from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_use
+
+WHOLE_GROUPS_BYTES = 64 << 20
+"""Most bytes of a batch that a BatchReducer is given, and so of one key's records."""
+_BATCH_BYTES = 32 << 20
+"""What a vectorised class yields is cut to, so that no kernel after it sees too much."""
+
+
+class Guard:
+    """Passes batches on and remembers what reading them raised.
+
+    A Reducer reads values, and so disks and other machines, from within the user's code. What
+    fails there comes out through that code, which may even swallow it, and is not its fault.
+    """
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.fault: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._batches
+        except Exception as exc:
+            self.fault = exc
+            raise
+
+    def check(self) -> None:
+        """Raise what went wrong below the user's code, if anything has."""
+        if self.fault is not None:
+            raise self.fault
+
+
+class Folder(Protocol):
+    """Makes output of sorted batches."""
+
+    name: str
+
+    @property
+    def groups(self) -> int:
+        """Keys so far."""
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What the user's class makes of sorted batches, group after group, lazily."""
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """What it yields at the end."""
+
+
+class GroupReducer:
+    """One Reducer of an attempt, as reducer or as combiner. `groups` counts the keys it was given.
+
+    `role` ("reducer" or "combiner") and `kind` ("map" or "reduce") are for messages.
+    """
+
+    def __init__(self, reducer: Reducer, encoder: ColumnEncoder, role: str, kind: str) -> None:
+        self._reducer = reducer
+        self._encoder = encoder
+        self._chunk = ChunkSize()
+        self._usage = (
+            f"{type(reducer).__name__}.reduce() takes a key and an iterator of values and yields "
+            "(key, value) pairs"
+        )
+        self._role = role
+        self._kind = kind
+        self._keys: list[Any] = []  # of the groups being reduced; how far is what is left to come
+        self._position: Iterator[Any] = iter(())
+        self.name = type(reducer).__name__
+        self._done = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        guard = Guard(batches)
+        reduce = self._reducer.reduce
+        calls = (
+            map(reduce, self._begun(keys), values) for keys, values in grouped_batches(iter(guard))
+        )
+        yield from self._drain(flatten(reduce, chain.from_iterable(calls)), guard)
+
+    def over_groups(
+        self, keys: list[Any], values: Iterable[Iterator[Any]]
+    ) -> Iterator[pa.RecordBatch]:
+        """What the reducer makes of these groups, in batches; as many keys as iterators."""
+        reduce = self._reducer.reduce
+        yield from self._drain(flatten(reduce, map(reduce, self._begun(keys), values)), None)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        self._begun([])
+        yield from self._drain(self._closing(), None)
+
+    def _closing(self) -> Iterator[Any]:
+        yield from self._reducer.close() or ()
+
+    @property
+    def groups(self) -> int:
+        """How many keys the reducer was given, told from how far the iterator over them is."""
+        return self._done + len(self._keys) - length_hint(self._position)
+
+    def _begun(self, keys: list[Any]) -> Iterator[Any]:
+        """Keys to be reduced next, all before them having been."""
+        self._done += len(self._keys)
+        self._keys, self._position = keys, iter(keys)
+        return self._position
+
+    def _drain(self, items: Iterator[Any], guard: Guard | None) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                keys, values = drain(items, self._chunk.pairs)
+            except BaseException as exc:
+                if guard is not None:
+                    guard.check()
+                if isinstance(exc, NotAPair):
+                    raise not_a_pair(self._reducer, exc.item, where=self._where()) from None
+                error = describe(exc, where=self._where(), kind=self._kind, usage=self._usage)
+                raise TaskError(error) from exc
+            if guard is not None:
+                guard.check()
+            if not keys:
+                return
+            try:
+                yield from self._encoder.encode(keys, values)
+            except RecordTypeError as exc:
+                raise wrong_use(str(exc), where=self._where()) from exc
+            self._chunk.learn(keys, values)
+
+    def _where(self) -> str:
+        place = f"{self._role} {self.name}"
+        begun = len(self._keys) - length_hint(self._position)
+        return f"{place}, key {shorten(self._keys[begun - 1])}" if begun > 0 else place
+
+
+class BatchGroupReducer:
+    """One BatchReducer of an attempt, as reducer or as combiner."""
+
+    def __init__(self, reducer: BatchReducer, role: str, kind: str) -> None:
+        self._reducer = reducer
+        self._where = f"{role} {type(reducer).__name__}"
+        self._kind = kind
+        self.name = type(reducer).__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        reducer = self._reducer
+        for whole in whole_groups(batches, WHOLE_GROUPS_BYTES):
+            self.groups += len(group_spans(whole)) - 1
+            given = (whole.select([KEY, VALUE]),)
+            yield from user_batches(reducer, reducer.reduce_batch, given, self._where, self._kind)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        where = f"{self._where}.close()"
+        return user_batches(self._reducer, self._reducer.close, (), where, self._kind)
+
+
+class IdentityFolder:
+    """Reducer and BatchReducer as they are: what is sorted is the output, and nothing runs."""
+
+    def __init__(self, reducer: Reducer | BatchReducer) -> None:
+        self.name = type(reducer).__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        last: pa.RecordBatch | None = None
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            ready = with_sort_column(batch)
+            self.groups += len(changes(sort_column(ready)))
+            self.groups += last is None or not same_key(last, ready)
+            last = ready.slice(batch.num_rows - 1)
+            yield drop_sort_column(ready)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        return iter(())
+
+
+def is_identity(reducer: Reducer | BatchReducer) -> bool:
+    """Whether it yields what it is given and does nothing else."""
+    base = Reducer if isinstance(reducer, Reducer) else BatchReducer
+    methods = ("reduce", "reduce_batch", "close")
+    return all(getattr(type(reducer), name, None) is getattr(base, name, None) for name in methods)
+
+
+class AggregateFolder:
+    """An aggregate's last step, over partial results that the maps have made."""
+
+    def __init__(self, aggregate: type[Aggregate]) -> None:
+        self._aggregate = aggregate
+        self.name = aggregate.__name__
+        self.groups = 0
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        stage: Stage = "whole" if self._aggregate.distinct else "final"
+        for batch in combine_with(self._aggregate, stage)(batches):
+            self.groups += batch.num_rows
+            yield batch
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        """See Folder."""
+        return iter(())
+
+
+def user_batches(
+    task: BatchMapper | BatchReducer, call: Any, args: tuple[Any, ...], where: str, kind: str
+) -> Iterator[pa.RecordBatch]:
+    """The checked batches of one call into a vectorised class. Raises TaskError."""
+    batches: Iterator[Any] | None = None
+    while True:
+        try:
+            if batches is None:
+                result = call(*args)
+                if result is None:
+                    return
+                if isinstance(result, pa.RecordBatch | pa.Table):
+                    result = (result,)
+                batches = iter(result)
+            batch = next(batches)
+        except StopIteration:
+            return
+        except BaseException as exc:
+            raise TaskError(describe(exc, where=where, kind=kind)) from exc
+        yield from _checked(task, batch, where)
+
+
+def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch]:
+    name = type(task).__name__
+    if isinstance(batch, pa.Table):
+        pieces = batch.to_batches()
+    elif isinstance(batch, pa.RecordBatch):
+        pieces = [batch]
+    else:
+        raise wrong_use(
+            f"{name} yielded {shorten(batch)}, which is no pyarrow.RecordBatch; "
+            "make one with mrmesos.api.pairs(key, value)",
+            where=where,
+        )
+    for piece in pieces:
+        if sorted(piece.schema.names) != [KEY, VALUE]:
+            raise wrong_use(
+                f"{name} yielded a batch with the columns {piece.schema.names}; it needs "
+                "'key' and 'value' and no others: make it with mrmesos.api.pairs(key, value)",
+                where=where,
+            )
+        yield from _cut(piece)
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Plain batches that no kernel stumbles over, however large the one is that user code made."""
+    rows = batch.num_rows
+    fitting = max(1, rows)
+    for column in batch.columns:
+        kind = column.type
+        if pa.types.is_dictionary(kind) and (is_text(kind.value_type) or is_bytes(kind.value_type)):
+            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 1
+            fitting = min(fitting, max(1, _BATCH_BYTES // longest))  # they become text again
+    for start in range(0, rows, fitting):
+        yield from cut(_plain(batch.slice(start, fitting)), fitting, _BATCH_BYTES)
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Columns `key`, `value`, without dictionaries and views, which do not travel."""
+    columns, fields = [], []
+    for name in (KEY, VALUE):
+        column, field = batch.column(name), batch.schema.field(name)
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            column = column.dictionary_decode()
+        elif pa.types.is_string_view(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_binary_view(kind):
+            column = column.cast(pa.binary())
+        columns.append(column)
+        fields.append(pa.field(name, column.type, metadata=field.metadata))
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def not_a_pair(task: Mapper | Reducer, item: object, *, where: str, record: str = "") -> TaskError:
+    """The error of a class that yielded something else than pairs."""
+    name = type(task).__name__
+    method = "map" if isinstance(task, Mapper) else "reduce"
+    hint = ""
+    if isinstance(item, tuple):
+        hint = f" of {len(item)}"
+    elif not isinstance(item, list):
+        hint = f"; does {method}() return one pair, where it should yield it?"
+    return wrong_use(
+        f"{name}.{method}() yielded {shorten(item)}, which is not a (key, value) pair"
+        f"{' but a tuple' if isinstance(item, tuple) else ''}{hint}",
+        where=where,
+        record=record,
+    )

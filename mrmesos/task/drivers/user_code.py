@@ -1,0 +1,231 @@
+"""Loading a job, making its tasks, and turning what goes wrong in them into an AttemptError."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import platform
+import reprlib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import cloudpickle
+
+import mrmesos
+from mrmesos.api.context import Context, Counters
+from mrmesos.api.job import Job
+from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.bounds import bounded
+from mrmesos.task.drivers.limits import MAX_COUNTERS, excess
+from mrmesos.wire.job import running_python
+from mrmesos.wire.task import AttemptError, ErrorKind
+from mrmesos.wire.text import unicode_text
+
+MAX_DETAIL_CHARS = 16_000
+MAX_MESSAGE_CHARS = 500
+MAX_RECORD_CHARS = 200
+
+_PACKAGE = str(Path(mrmesos.__file__).parent)
+_T = TypeVar("_T", bound=Mapper | BatchMapper | Reducer | BatchReducer | Partitioner)
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = MAX_RECORD_CHARS
+
+
+class TaskError(Exception):
+    """An attempt fails with `error`. Its `__cause__` is the exception that was met, if any."""
+
+    def __init__(self, error: AttemptError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def shorten(value: object) -> str:
+    """A repr of at most MAX_RECORD_CHARS characters, cheap also for a line of a gigabyte."""
+    if isinstance(value, bytes | bytearray):  # reprlib would render all of it first
+        value = value[:MAX_RECORD_CHARS]
+    try:
+        text = _repr.repr(value)
+    except BaseException as problem:  # noqa: BLE001 -- a user's __repr__ may raise anything
+        text = f"<{type(value).__name__} whose repr raises {type(problem).__name__}>"
+    return text if len(text) <= MAX_RECORD_CHARS else text[: MAX_RECORD_CHARS - 1] + "…"
+
+
+def one_line(exc: BaseException) -> str:
+    """`ValueError: bad record`, on one line, also where `str(exc)` raises."""
+    try:
+        text = str(exc)
+    except BaseException as problem:  # noqa: BLE001 -- a user's __str__ may raise anything
+        text = f"<its str() raises {type(problem).__name__}>"
+    line = " ".join(text.split())
+    name = type(exc).__name__
+    return f"{name}: {line}"[:MAX_MESSAGE_CHARS] if line else name
+
+
+def user_frames(exc: BaseException) -> TracebackType | None:
+    """The traceback from the first frame outside this package on; None where there is none."""
+    frame = exc.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.tb_next
+    return frame
+
+
+def trimmed_traceback(exc: BaseException) -> str:
+    """The traceback as Python prints it, without our own frames, at most MAX_DETAIL_CHARS long."""
+    try:
+        text = "".join(traceback.format_exception(type(exc), exc, user_frames(exc)))
+    except BaseException as problem:  # noqa: BLE001 -- formatting calls into the user's classes
+        text = f"{one_line(exc)}\n(its traceback cannot be shown: {type(problem).__name__})\n"
+    if len(text) > MAX_DETAIL_CHARS:
+        half = MAX_DETAIL_CHARS // 2
+        text = f"{text[:half]}\n[… {len(text) - 2 * half:,} characters …]\n{text[-half:]}"
+    return text
+
+
+def memory_error(setting: str, where: str = "") -> AttemptError:
+    """A failed allocation, with the setting that gives more."""
+    return AttemptError(
+        kind=ErrorKind.MEMORY,
+        message=f"MemoryError: not enough memory for this attempt; raise {setting}",
+        where=where,
+    )
+
+
+def describe(
+    exc: BaseException, *, where: str = "", record: str = "", kind: str, usage: str = ""
+) -> AttemptError:
+    """What user code raised, as an error of the attempt. `kind` is "map" or "reduce".
+
+    `usage` says how the method that was called is meant, for where it has another signature.
+    """
+    if isinstance(exc, MemoryError):
+        return memory_error(f"{kind}.memory.mb", where)
+    message = one_line(exc)
+    if usage and isinstance(exc, TypeError) and user_frames(exc) is None:
+        # Raised by calling the user's method, or by going through what it returned.
+        message = f"{message}; {usage}"
+    return AttemptError(
+        kind=ErrorKind.USER_CODE,
+        message=message,
+        detail=trimmed_traceback(exc),
+        where=where,
+        record=record,
+    )
+
+
+def wrong_use(message: str, *, where: str = "", record: str = "") -> TaskError:
+    """User code broke a rule of the API that raises nothing by itself."""
+    return TaskError(
+        AttemptError(kind=ErrorKind.USER_CODE, message=message, where=where, record=record)
+    )
+
+
+@contextmanager
+def blamed_on_user(where: str, kind: str) -> Iterator[None]:
+    """What is raised inside, SystemExit and KeyboardInterrupt included, is the user's error."""
+    try:
+        yield
+    except TaskError:
+        raise
+    except BaseException as exc:
+        raise TaskError(describe(exc, where=where, kind=kind)) from exc
+
+
+def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> Job:
+    """The job whose pickle is at `path`, made by this version of `python` where that is known.
+
+    With its `sha256` it is checked; what is damaged is removed, so that nobody tries it again.
+
+    Raises TaskError with what to do where it cannot load.
+    """
+    if python and python != running_python():
+        raise wrong_use(
+            f"the job was pickled by Python {python}, and the TaskTracker on {hostname} runs "
+            f"{running_python()}, which cannot run its code: submit with Python "
+            f"{running_python()}, or have TaskTrackers started with {python}"
+        )
+    code = path.read_bytes()
+    if sha256 and hashlib.sha256(code).hexdigest() != sha256:
+        path.unlink(missing_ok=True)
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.INTERNAL,
+                message=f"the job's code on {hostname} is damaged: {path} has not the hash "
+                f"{sha256}",
+            )
+        )
+    try:
+        job = cloudpickle.loads(code)
+    except ModuleNotFoundError as exc:
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.USER_CODE,
+                message=f"the job needs the module {exc.name!r}, which is not installed on "
+                f"{hostname}: install it there (or `mrmesos pack` it), or send it along with "
+                "--py-files",
+                detail=trimmed_traceback(exc),
+            )
+        ) from exc
+    except BaseException as exc:
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.USER_CODE,
+                message=f"the job cannot be unpickled on {hostname} (Python "
+                f"{platform.python_version()}): {one_line(exc)}",
+                detail=trimmed_traceback(exc),
+            )
+        ) from exc
+    if not isinstance(job, Job):
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.INTERNAL,
+                message=f"the job's code holds a {type(job).__name__}, not a Job",
+            )
+        )
+    return job
+
+
+def make_task(cls: type[_T], context: Context) -> _T:
+    """An instance of the user's class with its context, after `setup()`. Raises TaskError."""
+    with blamed_on_user(f"{cls.__name__}()", context.facts.kind):
+        task = cls()
+        task.context = context
+    with blamed_on_user(f"{cls.__name__}.setup()", context.facts.kind):
+        task.setup()
+    return task
+
+
+def checked_counters(counters: Counters) -> Counters:
+    """The user's counters as Unicode strings and ints. Raises TaskError where they are not."""
+    checked: Counters = {}
+    total = 0
+    for group, names in list(counters.items()):
+        into = checked.setdefault(unicode_text(str(group)), {})
+        for name, amount in list(names.items()):
+            total += 1
+            if total > MAX_COUNTERS:
+                raise wrong_use(
+                    f"more than {MAX_COUNTERS:,} counters; counters are for totals, "
+                    "not for data: yield the data instead"
+                )
+            text = unicode_text(str(name))
+            into[text] = bounded(into.get(text, 0) + _as_int(group, name, amount))
+    if too_much := excess(checked):
+        raise wrong_use(f"{too_much}; names are for people to read")
+    return checked
+
+
+def _as_int(group: str, name: str, amount: Any) -> int:
+    try:
+        value = operator.index(amount)
+    except TypeError:
+        raise wrong_use(
+            f"the counter {group}.{name} is {shorten(amount)}, not an int; count in whole numbers"
+        ) from None
+    if not -(1 << 63) <= value < 1 << 63:
+        raise wrong_use(f"the counter {group}.{name} is over 64 bits")
+    return value

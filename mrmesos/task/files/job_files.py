@@ -1,0 +1,42 @@
+"""How the files of a job look from its attempts: links in the job's directory.
+
+`jobs/<job_id>/files/<name>` is what `context.cached(name)` gives, and `jobs/<job_id>/python` holds
+the modules: it is on `sys.path`, and so is each archive of modules in it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mrmesos.task.files.file_cache import is_unpacked
+from mrmesos.wire.job import FileKind, JobFile
+
+_FILES, _PYTHON = "files", "python"
+
+
+def link(job_dir: Path, file: JobFile, target: Path) -> None:
+    """Let the job's attempts find a file that lies at `target`. Raises OSError."""
+    place = job_dir / (_PYTHON if file.kind is FileKind.PYTHON else _FILES) / file.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.symlink_to(target.absolute())
+
+
+def cached(job_dir: Path, files: Iterable[JobFile]) -> Mapping[str, Path]:
+    """What `context.cached` gives, by name."""
+    named = (file.name for file in files if file.kind is not FileKind.PYTHON)
+    return {name: job_dir / _FILES / name for name in named}
+
+
+def import_from(job_dir: Path, files: Iterable[JobFile]) -> None:
+    """Put the job's modules first on `sys.path`, in the order of `files`."""
+    place = job_dir / _PYTHON
+    paths = []
+    for file in files:
+        if file.kind is FileKind.PYTHON:
+            path = str(place / file.name) if is_unpacked(file) else str(place)
+            if path not in paths:
+                paths.append(path)
+    sys.path[:0] = paths

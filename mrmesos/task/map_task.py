@@ -1,0 +1,172 @@
+"""A map attempt: its split's records through the user's mapper into sorted, partitioned output.
+
+A plain function of explicit inputs: no process, channel or network is needed to run or test it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from mrmesos.api.context import Counters, TaskFacts, add_counters
+from mrmesos.api.job import Job, mapper_of
+from mrmesos.api.tasks import Mapper
+from mrmesos.conf import Conf
+from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.columns.schema import VALUE
+from mrmesos.io.input.formats.registry import read_split
+from mrmesos.task.collect.map_sink import OpenOutput, make_sink, open_part
+from mrmesos.task.drivers.bad_records import bad_records
+from mrmesos.task.drivers.map_driver import MapDriver
+from mrmesos.task.drivers.named_outputs import NamedOutputs
+from mrmesos.task.drivers.progress import ResourceUsage, Snapshot, Watch, spilled_bytes
+from mrmesos.task.drivers.record_feed import RecordContext
+from mrmesos.task.drivers.record_spans import Redo
+from mrmesos.task.drivers.skip_mapping import make_skipping_driver
+from mrmesos.task.drivers.user_code import checked_counters, make_task
+from mrmesos.task.files.job_files import cached
+from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt, MapTask
+
+
+@dataclass(frozen=True, slots=True)
+class MapResult:
+    """A finished map, whose output is in place."""
+
+    counters: Counters
+
+
+def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path) -> TaskFacts:
+    """What user code may know about an attempt, which has its directory in that of its job."""
+    name = parse_attempt(attempt.attempt_id)
+    return TaskFacts(
+        job_id=attempt.job_id,
+        task_id=name.task_id,
+        attempt_id=attempt.attempt_id,
+        kind=name.kind.value,
+        index=name.index,
+        num_maps=facts.num_maps,
+        num_reducers=facts.spec.num_reducers,
+        hostname=hostname,
+        files=cached(work_dir.parent, facts.spec.files),
+        ports=attempt.ports,
+    )
+
+
+def run_map(
+    attempt: Attempt,
+    facts: JobFacts,
+    job: Job,
+    work_dir: Path,
+    *,
+    hostname: str = "localhost",
+    watch: Watch | None = None,
+    open_output: OpenOutput = open_part,
+    redo: Redo | None = None,
+) -> MapResult:
+    """Run a map attempt to its end; `work_dir` then holds its output (index.OUTPUT_FILE).
+
+    `redo`: what it has to do otherwise than when it was started before.
+
+    Raises TaskError for what user code does, InputError, OutputError, MemoryError, OSError; it then
+    leaves no output behind.
+    """
+    assert isinstance(attempt.task, MapTask)
+    usage = ResourceUsage()
+    conf = Conf(facts.spec.conf)
+    context = RecordContext(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
+    split = attempt.task.split
+    context.input_name = split.source
+    outputs = NamedOutputs(attempt, facts, job)
+    context.open_output = outputs.open
+    mapper = make_task(mapper_of(job, split.source), context)
+    encoder = ColumnEncoder(job.map_output_types)
+    sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
+    bad = bad_records(conf, redo, work_dir, outputs)
+    driver = make_skipping_driver(mapper, context, sink, bad)
+    run = _MapRun(driver, context, max(1, split.length), work_dir)
+    if watch is not None:
+        watch.follow(run.snapshot)
+    try:
+        fmt = facts.spec.format_of(split.source)
+        run.over(read_split(split, fmt, records=isinstance(mapper, Mapper)))
+        written = sink.finish()
+        own = {**run.counters(), **written, "MAP_OUTPUT_RECORDS": run.pairs}
+        own |= outputs.close()
+        if bad is not None:
+            own |= bad.close("SKIPPED_RECORDS")
+        counters = checked_counters(context.counters)
+        add_counters(counters, {"task": {**own, **usage.counters()}})
+    except BaseException:
+        sink.abort()
+        if bad is not None:
+            bad.abort()
+        outputs.abort()
+        raise
+    return MapResult(counters)
+
+
+class _MapRun:
+    """One attempt under way. `snapshot` is called from another thread and only reads."""
+
+    def __init__(
+        self, driver: MapDriver, context: RecordContext, length: int, work_dir: Path
+    ) -> None:
+        self._driver = driver
+        self._context = context
+        self._length = length
+        self._work_dir = work_dir
+        self._phase = ""  # before the first batch the TaskTracker knows a better word
+        self._bytes = 0
+        self._batch_bytes = self._batch_rows = 0
+        self._rows = self._skipped = 0
+
+    @property
+    def pairs(self) -> int:
+        """Pairs the mapper has yielded."""
+        return self._driver.pairs
+
+    def over(self, batches: Iterable[InputBatch]) -> None:
+        """Map all batches, then close the mapper."""
+        for given in batches:
+            self._phase = "reading"
+            self._batch_rows = given.batch.num_rows
+            self._batch_bytes = _text_bytes(given) if given.stored < 0 else given.stored
+            self._driver.map(given)
+            self._rows += self._batch_rows
+            self._skipped += given.skipped
+            self._bytes += self._batch_bytes
+            self._batch_bytes = self._batch_rows = 0
+        self._phase = "closing the mapper after"
+        self._driver.close()
+        self._phase = "sorting the output of"
+
+    def counters(self) -> dict[str, int]:
+        """What has been read."""
+        counters = {"MAP_INPUT_RECORDS": self._rows, "MAP_INPUT_BYTES": self._bytes}
+        return counters | ({"MAP_SKIPPED_RECORDS": self._skipped} if self._skipped else {})
+
+    def snapshot(self) -> Snapshot:
+        """How far the map is, from how far the iterator over its records is."""
+        context, rows = self._context, self._batch_rows
+        consumed = min(context.consumed(), rows)
+        within = self._batch_bytes * consumed // rows if rows else 0
+        place = f"{context.input_uri} near offset {context.input_offset}"
+        return Snapshot(
+            progress=min(1.0, (self._bytes + within) / self._length),
+            position=f"{self._phase} {place}" if context.input_uri else self._phase,
+            pulse=(self._rows + consumed, self._driver.pairs, spilled_bytes(self._work_dir)),
+            counters=context.counters,
+            status=context.status,
+        )
+
+
+def _text_bytes(given: InputBatch) -> int:
+    r"""Bytes of the lines with one newline each: the input's, but for every ``\r`` before one."""
+    text = pc.sum(pc.binary_length(given.batch.column(VALUE))).as_py()
+    return int(text or 0) + int(given.batch.num_rows)

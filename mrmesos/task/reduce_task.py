@@ -1,0 +1,218 @@
+"""A reduce attempt: its partition of every map's output, merged, through the user's reducer.
+
+A plain function of explicit inputs, as the map's: where segments come from is the caller's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from mrmesos.api.aggregates import Aggregate
+from mrmesos.api.context import Context, Counters, add_counters
+from mrmesos.api.job import Job, JobError
+from mrmesos.api.tasks import Reducer
+from mrmesos.conf import Conf
+from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.output.writer import Writer
+from mrmesos.io.shuffle.grouping import Grouping
+from mrmesos.io.shuffle.merge import merge_runs
+from mrmesos.task.collect.hash_aggregate import hashed_aggregate
+from mrmesos.task.collect.map_sink import OpenOutput, open_part
+from mrmesos.task.collect.sorted_runs import SortedRun, folded_runs, merge_to_factor
+from mrmesos.task.drivers.bad_records import BadRecords, bad_records
+from mrmesos.task.drivers.named_outputs import NamedOutputs
+from mrmesos.task.drivers.progress import ResourceUsage, Snapshot, Watch
+from mrmesos.task.drivers.record_spans import Redo
+from mrmesos.task.drivers.reduce_driver import (
+    AggregateFolder,
+    BatchGroupReducer,
+    Folder,
+    GroupReducer,
+    IdentityFolder,
+    is_identity,
+)
+from mrmesos.task.drivers.skip_reducing import SkippingBatchReducer, SkippingGroupReducer
+from mrmesos.task.drivers.user_code import checked_counters, make_task
+from mrmesos.task.map_task import task_facts
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import Attempt
+
+
+class SegmentSource(Protocol):
+    """Where a reduce's segments come from. All but `runs` may be called from another thread."""
+
+    def runs(self) -> Sequence[SortedRun]:
+        """One run for each map, in map order; waits until all are there. Raises what failed."""
+
+    def fraction(self) -> float:
+        """How much of that is done, 0 to 1."""
+
+    def fetched_bytes(self) -> int:
+        """Bytes that have arrived, rising."""
+
+    def fetch_failed(self) -> tuple[str, ...]:
+        """Map attempts whose output could not be had so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceResult:
+    """A finished reduce; its part file is where the committer looks for it."""
+
+    counters: Counters
+
+
+def run_reduce(
+    attempt: Attempt,
+    facts: JobFacts,
+    job: Job,
+    work_dir: Path,
+    source: SegmentSource,
+    *,
+    hostname: str = "localhost",
+    watch: Watch | None = None,
+    open_output: OpenOutput = open_part,
+    redo: Redo | None = None,
+) -> ReduceResult:
+    """Run a reduce attempt to its end. `redo` is as in `run_map`.
+
+    Raises TaskError for what user code does, OutputError, CorruptSegmentError, MemoryError, OSError
+    and what `source` raises.
+    """
+    usage = ResourceUsage()
+    conf = Conf(facts.spec.conf)
+    context = Context(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
+    outputs = NamedOutputs(attempt, facts, job)
+    context.open_output = outputs.open
+    bad = bad_records(conf, redo, work_dir, outputs)
+    run = _ReduceRun(job, context, source, bad)
+    if watch is not None:
+        watch.follow(run.snapshot)
+    batches = run.merged([each for each in source.runs() if each.rows], conf, work_dir)
+    writer = open_output(attempt, facts)
+    try:
+        run.over(batches, writer)
+        records, nbytes = writer.close()
+        own = {**run.counters(), "REDUCE_OUTPUT_RECORDS": records, "BYTES_WRITTEN": nbytes}
+        own |= outputs.close()
+        if bad is not None:
+            own |= bad.close("REDUCE_SKIPPED_GROUPS")
+        counters = checked_counters(context.counters)
+        add_counters(counters, {"task": {**own, **usage.counters()}})
+    except BaseException:
+        writer.abort()
+        if bad is not None:
+            bad.abort()
+        outputs.abort()
+        raise
+    return ReduceResult(counters)
+
+
+class _ReduceRun:
+    """One attempt under way. `snapshot` is called from another thread and only reads.
+
+    A third of its progress each is copying, merging to `io.sort.factor` runs, reducing (Hadoop's).
+    """
+
+    def __init__(
+        self, job: Job, context: Context, source: SegmentSource, bad: BadRecords | None
+    ) -> None:
+        self._context = context
+        self._source = source
+        self._folder = make_folder(job, context, bad)
+        self._hashed = hashed_aggregate(job)
+        self._grouping = Grouping.of(job)
+        self._phase = "fetching map output"
+        self._total = 0
+        self._merged = self._reduced = self._written = self._waited = 0
+        self._copied = False
+
+    def merged(
+        self, runs: Sequence[SortedRun], conf: Conf, work_dir: Path
+    ) -> Iterator[pa.RecordBatch]:
+        """All is fetched: its records by key; those of an aggregate one to a key, or nearly."""
+        self._copied = True
+        self._phase = "merging map output"
+        self._total = sum(each.rows for each in runs)
+        if self._hashed is not None:
+            runs = folded_runs(self._hashed, runs, conf, work_dir, self._count_merged)
+        runs = merge_to_factor(runs, conf, work_dir, self._count_merged)
+        return merge_runs([each.open() for each in runs])
+
+    def over(self, batches: Iterable[pa.RecordBatch], writer: Writer) -> None:
+        """Reduce all batches, then close the reducer."""
+        self._phase = f"reducing with {self._folder.name}"
+        regrouped = self._grouping.regrouped(self._counted(batches))
+        for batch in self._folder.over_sorted(regrouped):
+            writer.write(batch)
+            self._written += batch.num_rows
+        for batch in self._folder.close():
+            writer.write(batch)
+
+    def _count_merged(self, rows: int) -> None:
+        self._merged += rows
+
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._reduced += batch.num_rows
+            yield batch
+
+    def counters(self) -> dict[str, int]:
+        """What has been read."""
+        return {
+            "REDUCE_INPUT_GROUPS": self._folder.groups,
+            "REDUCE_INPUT_RECORDS": self._total,
+            "REDUCE_SHUFFLE_BYTES": self._source.fetched_bytes(),
+        }
+
+    def snapshot(self) -> Snapshot:
+        """How far the reduce is."""
+        if not self._copied:
+            # It waits for maps to run, perhaps again, and for TaskTrackers, with deadlines: user
+            # code, which task.timeout is for, has not begun.
+            self._waited += 1
+            progress = self._source.fraction() / 3
+        elif not self._reduced:
+            progress = (1 + min(1.0, self._merged / max(1, self._total))) / 3
+        else:
+            progress = (2 + self._reduced / max(1, self._total)) / 3
+        copied = self._source.fetched_bytes()
+        return Snapshot(
+            progress=min(1.0, progress),
+            position=self._phase,
+            pulse=(
+                self._waited,
+                copied,
+                self._merged,
+                self._reduced,
+                self._written,
+                self._folder.groups,
+            ),
+            counters=self._context.counters,
+            status=self._context.status,
+            fetch_failed=self._source.fetch_failed(),
+            fetched=self._copied,
+        )
+
+
+def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Folder:
+    """What turns sorted batches into output: the job's reducer, whichever kind it is of."""
+    reducer = job.reducer
+    if reducer is None:
+        raise JobError("a job without a reducer has no reduce tasks")
+    if issubclass(reducer, Aggregate):
+        return AggregateFolder(reducer)
+    task = make_task(reducer, context)
+    if is_identity(task):
+        return IdentityFolder(task)
+    if isinstance(task, Reducer):
+        if bad is not None:
+            return SkippingGroupReducer(task, bad)
+        return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
+    if bad is not None:
+        return SkippingBatchReducer(task, context, bad)
+    return BatchGroupReducer(task, "reducer", "reduce")

@@ -1,0 +1,176 @@
+"""Cut points for TotalOrder: a job's mapper over samples from all over the input, as a map runs it.
+
+Who submits a job calls this (Hadoop's InputSampler does the same in its client): the job's code is
+loaded there anyway, and a JobTracker never runs any. The cut points travel within the pickled job,
+so that every attempt of every map, however often it is run, has the same.
+
+Samples are stretches of records at places that a seed chooses, one in each of as many equal parts
+of the input: input that is sorted, or has other kinds of records in each file, is met everywhere.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mrmesos.api.context import TaskFacts
+from mrmesos.api.formats import Source
+from mrmesos.api.job import Job, JobError, mapper_of
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.api.tasks import Mapper, TotalOrder
+from mrmesos.conf import Conf
+from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.columns.schema import RecordTypeError
+from mrmesos.io.input.formats.planning import in_container, splits_files
+from mrmesos.io.input.formats.registry import read_split
+from mrmesos.io.input.splits import expand_inputs
+from mrmesos.io.shuffle.grouping import Grouping
+from mrmesos.io.shuffle.range_partition import check_cuts, choose_cuts
+from mrmesos.task.drivers.map_driver import MapDriver, make_driver
+from mrmesos.task.drivers.record_feed import Groups, Pair, RecordContext
+from mrmesos.task.drivers.user_code import make_task
+
+STRETCHES = 32
+_BATCH_BYTES = 64 << 10
+
+
+def needs_cut_points(job: Job, num_reducers: int) -> bool:
+    """Whether `find_cut_points` is to be called for the job before it is submitted."""
+    return num_reducers > 1 and issubclass(job.partitioner, TotalOrder)
+
+
+def find_cut_points(
+    job: Job,
+    sources: Sequence[Source],
+    conf: Conf,
+    num_reducers: int,
+    files: Mapping[str, Path] | None = None,
+) -> pa.Array | None:
+    """What `job.cut_points` should be. None where the mapper yields nothing for the samples.
+
+    `files` are what `context.cached` gives the mapper.
+
+    Raises JobError for cut points of the job's own that are wrong, TaskError for what the mapper
+    does, InputError.
+    """
+    partitioner = job.partitioner
+    assert issubclass(partitioner, TotalOrder)
+    grouping = Grouping.of(job)
+    if partitioner.cut_points is not None:
+        return _named_by(job, list(partitioner.cut_points), grouping, num_reducers)
+    facts = TaskFacts("job_sample", "", "", "map", 0, 1, num_reducers, "localhost", files or {})
+    context = RecordContext(facts, conf, job.args)
+    sample = _Sample(ColumnEncoder(job.map_output_types), grouping)
+    drivers: dict[str, tuple[MapDriver, bool]] = {}
+    for each in sources:
+        mapper = make_task(mapper_of(job, each.name), context)
+        drivers[each.name] = make_driver(mapper, context, sample), isinstance(mapper, Mapper)
+    deadline = time.monotonic() + partitioner.sample_seconds
+    stretches, length = _stretches(sources, partitioner.sample_bytes, partitioner.seed)
+    share = -(-partitioner.samples // max(1, len(stretches)))
+    rows = taken = 0
+    for done, (source, stretch) in enumerate(stretches, 1):
+        context.input_name = source.name
+        driver, records = drivers[source.name]
+        split = Split((stretch,), stretch.length, source=source.name)
+        for given in read_split(split, source.format, batch_bytes=_BATCH_BYTES, records=records):
+            some = given.head(share * done - rows)  # with what stretches before this left over
+            driver.map(some)
+            rows += some.batch.num_rows
+            taken += some.batch.nbytes
+            if rows >= share * done or taken >= length * done:
+                break
+        if time.monotonic() > deadline:
+            break
+    for driver, _ in drivers.values():
+        driver.close()
+    return choose_cuts(sample.columns, num_reducers)
+
+
+def _named_by(job: Job, keys: list[Any], grouping: Grouping, num_reducers: int) -> pa.Array:
+    name = job.partitioner.__name__
+    types = job.map_output_types
+    declared = None if types is None else (types[0], pa.null())
+    try:
+        batches = list(ColumnEncoder(declared).encode(keys, [None] * len(keys)))
+        column = grouping.partition_column(batches[0]) if batches else pa.nulls(0)
+        check_cuts(column, num_reducers)
+    except (ValueError, RecordTypeError) as problem:
+        raise JobError(f"{name}.cut_points: {problem}") from None
+    return column
+
+
+def _stretches(
+    sources: Sequence[Source], nbytes: int, seed: int
+) -> tuple[list[tuple[Source, FileSlice]], int]:
+    """Places to read, in the order of the input, and how many bytes at each.
+
+    Where only whole units can be read (row groups), a place is all of its part of the input.
+    """
+    files = [
+        (source, info) for source in sources for info in expand_inputs(source.uris) if info.size
+    ]
+    known = [max(info.size, 1) for _, info in files]
+    total = sum(known)
+    count = max(1, min(STRETCHES, total // _BATCH_BYTES)) if files else 0
+    length = max(1, min(nbytes // count, -(-total // count))) if files else 0
+    rng = random.Random(seed)
+    places: list[tuple[Source, FileSlice]] = []
+    whole: set[str] = set()
+    for part in range(count):
+        begin, end = total * part // count, total * (part + 1) // count
+        at = begin + (rng.randint(0, end - begin - length) if end - begin > length else 0)
+        index = 0
+        while index < len(files) - 1 and at >= known[index]:
+            at, begin, end = at - known[index], begin - known[index], end - known[index]
+            index += 1
+        source, info = files[index]
+        if info.splittable and info.size > 0 and splits_files(source.format):
+            if in_container(source.format):
+                at = max(0, begin)
+                piece = FileSlice(info.uri, at, min(end, info.size) - at)
+            else:
+                piece = FileSlice(info.uri, at, min(length, info.size - at))
+            places.append((source, piece))
+        elif info.uri not in whole:  # can only be read from its beginning
+            whole.add(info.uri)
+            places.append((source, FileSlice(info.uri, 0, -1)))
+    return places, length
+
+
+class _Sample:
+    """A MapSink that keeps what decides the partition of each pair."""
+
+    def __init__(self, encoder: ColumnEncoder, grouping: Grouping) -> None:
+        self._encoder = encoder
+        self._grouping = grouping
+        self.columns: list[pa.Array] = []
+
+    def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
+        """See MapSink."""
+        for batch in self._encoder.encode(keys, values):
+            self.write_batch(batch)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """See MapSink."""
+        self.columns.append(self._grouping.partition_column(batch))
+
+    def groups(self) -> Groups | None:
+        """See MapSink."""
+        return None
+
+    def grouped(self, rows: int, odd: Pair | None) -> int:
+        """See MapSink."""
+        raise NotImplementedError("samples are not grouped")
+
+    def finish(self) -> dict[str, int]:
+        """See MapSink."""
+        return {}
+
+    def abort(self) -> None:
+        """See MapSink."""

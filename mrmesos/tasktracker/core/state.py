@@ -1,0 +1,123 @@
+"""What the core of a TaskTracker remembers: jobs, slots, workers and running attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mrmesos.conf import (
+    MAP_MEMORY_MB,
+    REDUCE_MEMORY_MB,
+    SKIP_RECORDS_MAX,
+    TASK_TIMEOUT,
+    TASK_USERLOG_LIMIT_KB,
+    Conf,
+)
+from mrmesos.tasktracker.core.bad_record_bisection import Bisection
+from mrmesos.wire.job import JobFacts
+from mrmesos.wire.task import (
+    Attempt,
+    AttemptError,
+    AttemptProgress,
+    AttemptState,
+    MapOutput,
+    MapTask,
+)
+
+
+class WorkerState(StrEnum):
+    """STARTING until ready, then IDLE or BUSY with one attempt; DYING once it is to be killed."""
+
+    STARTING = "STARTING"
+    IDLE = "IDLE"
+    BUSY = "BUSY"
+    DYING = "DYING"
+
+
+@dataclass(slots=True)
+class WorkerProcess:
+    """One worker process. `job_id` is empty as long as it has run nothing (a blank one).
+
+    `overdue`: it is killed because it never became ready.
+    """
+
+    number: int
+    state: WorkerState
+    since: float
+    job_id: str = ""
+    attempt_id: str = ""
+    overdue: bool = False
+
+
+@dataclass(slots=True)
+class HeldSlot:
+    """One Mesos task. `ending` is the state to end it with once its attempt is over."""
+
+    slot_id: str
+    ports: tuple[int, ...] = ()
+    attempt_id: str = ""
+    ending: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an attempt whose worker is being killed will be reported."""
+
+    state: AttemptState
+    error: AttemptError | None
+
+
+@dataclass(slots=True)
+class RunningAttempt:
+    """An attempt in a slot: it waits for its job's code and a worker, then runs."""
+
+    attempt: Attempt
+    begun: float
+    worker: int | None = None
+    last_active: float = 0.0
+    position: str = ""
+    progress: AttemptProgress | None = None
+    verdict: Verdict | None = None
+    suspects: Bisection | None = None
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it leaves map output."""
+        return isinstance(self.attempt.task, MapTask)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLimits:
+    """A job's limits for one kind of attempt. `timeout` in seconds, 0 for none."""
+
+    timeout: float
+    memory_mb: int
+    memory_setting: str
+    log_kb: int
+    bad_records: int
+
+    @classmethod
+    def of(cls, facts: JobFacts, is_map: bool) -> AttemptLimits:
+        """Read a job's settings. Raises ConfError."""
+        conf = Conf(facts.spec.conf)
+        memory = MAP_MEMORY_MB if is_map else REDUCE_MEMORY_MB
+        return cls(
+            timeout=conf.get_as(TASK_TIMEOUT),
+            memory_mb=conf.get_as(memory),
+            memory_setting=memory.name,
+            log_kb=conf.get_as(TASK_USERLOG_LIMIT_KB),
+            bad_records=conf.get_as(SKIP_RECORDS_MAX),
+        )
+
+
+@dataclass(slots=True)
+class JobHere:
+    """What is known here of a job; `outputs` are its finished maps, anywhere, by map index."""
+
+    job_id: str
+    facts: JobFacts | None = None
+    code_path: str = ""
+    fetching: bool = False
+    forgotten: bool = False
+    outputs: dict[int, MapOutput] = field(default_factory=dict)

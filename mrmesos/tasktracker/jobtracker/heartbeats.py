@@ -1,0 +1,137 @@
+"""The heartbeat client: always one heartbeat under way, and a new one when there is news.
+
+The JobTracker holds its answer for up to `tasktracker.heartbeat.seconds`; a newer heartbeat of the
+same TaskTracker releases the held one (mrmesos.wire.heartbeat).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import aiohttp
+import msgspec
+from tenacity import (
+    AsyncRetrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from mrmesos.tasktracker.jobtracker.client import JobTrackerLink, NoAnswer
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
+
+logger = logging.getLogger(__name__)
+
+_PATH = "/api/v1/heartbeat"
+_UNDER_WAY_MAX = 3
+_LEAST_PAUSE_SECONDS = 0.02
+"""Between an answer and the next heartbeat: the pace where a JobTracker holds none back."""
+_LONGEST_BACKOFF_SECONDS = 1.0
+"""Slots whose attempts end while the JobTracker starts anew stand idle until it hears of them."""
+
+
+class JobTrackerAway(Exception):
+    """A heartbeat was not answered as it should be."""
+
+
+class Heartbeats:
+    """Sends heartbeats until cancelled. Used in the event loop's thread only."""
+
+    def __init__(
+        self,
+        jobtracker: JobTrackerLink,
+        *,
+        make: Callable[[], Heartbeat],
+        on_answer: Callable[[HeartbeatAnswer, tuple[str, ...]], None],
+        held_seconds: float,
+        expiry_seconds: float,
+        answer_seconds: float = 10.0,
+    ) -> None:
+        """`make` gives the next heartbeat; `on_answer` hears each answer and which attempts'
+        reports its heartbeat held. An answer must come within `held_seconds + answer_seconds`.
+        """
+        self._jobtracker = jobtracker
+        self._make = make
+        self._on_answer = on_answer
+        self._expiry_seconds = expiry_seconds
+        self._timeout = aiohttp.ClientTimeout(
+            total=held_seconds + answer_seconds, sock_connect=answer_seconds
+        )
+        self._news = asyncio.Event()
+        self._encoder = msgspec.json.Encoder()
+        self._decoder = msgspec.json.Decoder(HeartbeatAnswer)
+
+    def now(self) -> None:
+        """There is something to report."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises JobTrackerAway once nothing was answered for
+        `tasktracker.expiry.seconds`.
+        """
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                if not under_way or (self._news.is_set() and len(under_way) < _UNDER_WAY_MAX):
+                    self._news.clear()
+                    under_way.add(asyncio.create_task(self._beat_until_answered()))
+                news = asyncio.create_task(self._news.wait())
+                full = len(under_way) >= _UNDER_WAY_MAX
+                waits = under_way if full else under_way | {news}
+                done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                for task in done & under_way:
+                    under_way.discard(task)
+                    task.result()
+                if not under_way:
+                    await self._pause()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._news.wait(), _LEAST_PAUSE_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _beat_until_answered(self) -> None:
+        """One heartbeat, made anew for each try. Raises JobTrackerAway."""
+        try:
+            await self._beat()
+            return
+        except JobTrackerAway as problem:
+            logger.warning("%s; trying again", problem)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(JobTrackerAway),
+            wait=wait_random_exponential(multiplier=0.05, max=_LONGEST_BACKOFF_SECONDS),
+            stop=stop_after_delay(self._expiry_seconds),
+            before_sleep=before_sleep_log(logger, logging.WARNING),
+            reraise=True,
+        ):
+            with attempt:
+                await self._beat()
+
+    async def _beat(self) -> None:
+        heartbeat = self._make()
+        answer = await self._post(heartbeat)
+        self._on_answer(answer, tuple(report.attempt_id for report in heartbeat.reports))
+
+    async def _post(self, heartbeat: Heartbeat) -> HeartbeatAnswer:
+        body = self._encoder.encode(heartbeat)
+        try:
+            status, answer = await self._jobtracker.exchange(
+                "POST", _PATH, body, patience=self._timeout
+            )
+        except NoAnswer as problem:
+            raise JobTrackerAway(f"no answer to a heartbeat: {problem}") from problem
+        if status != 200:
+            raise JobTrackerAway(f"heartbeat answered with {status}: {answer[:200]!r}")
+        try:
+            return self._decoder.decode(answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            raise JobTrackerAway(f"an answer that makes no sense: {problem}") from problem

@@ -1,0 +1,55 @@
+"""A worker process: `python -m mrmesos.worker --fd N`, where N is one end of a socket
+pair (see `messages`).
+
+It is started before there is work, so that importing pyarrow is paid for by then. It never outlives
+its TaskTracker: the kernel kills it when its parent dies (see also `worker_loop`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import logging
+import os
+import signal
+import socket
+import threading
+
+from mrmesos.garbage import look_seldom
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main() -> None:
+    """The process: its own group, one CPU's worth of threads, then attempts."""
+    parser = argparse.ArgumentParser(prog="mrmesos.worker")
+    parser.add_argument("--fd", type=int, required=True)
+    fd: int = parser.parse_args().fd
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if os.getpgid(0) != os.getpid():
+        os.setpgid(0, 0)
+    _die_with_parent()
+    os.set_inheritable(fd, False)
+    look_seldom()
+    import pyarrow as pa
+
+    from mrmesos.worker.loop import Worker
+
+    gc.freeze()  # what imports made stays; only attempts make garbage
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    worker = Worker(socket.socket(fileno=fd))
+    threading.Thread(target=worker.listen, name="channel", daemon=True).start()
+    worker.run()
+
+
+def _die_with_parent() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""What a worker process does: it runs attempts of one job, one after another, at its TaskTracker's
+word, and unpickles the job once. When the channel to the TaskTracker closes, it kills its whole
+process group, children of user code included.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import queue
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from mrmesos.access.tls import client_context
+from mrmesos.api.job import Job
+from mrmesos.conf import conf_from_environment
+from mrmesos.task.drivers.failures import error_of
+from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
+from mrmesos.task.drivers.progress import Watch
+from mrmesos.task.drivers.record_spans import NOTE_FILE, Note
+from mrmesos.task.drivers.user_code import load_job
+from mrmesos.task.files.job_files import import_from
+from mrmesos.task.map_task import run_map
+from mrmesos.task.reduce_task import run_reduce
+from mrmesos.task.shuffle.fetch import Fetcher
+from mrmesos.tasktracker.settings import source_address
+from mrmesos.wire.task import AttemptState, MapTask
+from mrmesos.worker.channel import (
+    Done,
+    FromWorker,
+    MapOutputsKnown,
+    Ready,
+    RunTask,
+    decode_to_worker,
+    encode,
+    read_frame,
+)
+from mrmesos.worker.redirect import Redirected
+from mrmesos.worker.reporter import Reporter
+
+_HEADROOM_MB = 512
+# Between attempts Python looks for all cyclic garbage, half a millisecond, once so many seconds of
+# attempts have gone by.
+_GC_AFTER_SECONDS = 0.1
+_IDLE_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """The main thread runs attempts; `listen` reads the channel in another."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+        self._tasks: queue.SimpleQueue[RunTask] = queue.SimpleQueue()
+        self._shuffle = threading.Lock()
+        self._fetcher: Fetcher | None = None
+        self._fetching = ""
+        self._early: list[MapOutputsKnown] = []
+        self._job: Job | None = None
+        self._code = ""
+        self._reporter = Reporter(self.send)
+
+    def send(self, message: FromWorker) -> None:
+        """Send one message; from any thread."""
+        frame = encode(message)
+        with self._sending:
+            self._channel.sendall(frame)
+
+    def listen(self) -> None:
+        """Read the channel until it ends, then end everything."""
+        try:
+            while (body := read_frame(self._channel)) is not None:
+                message = decode_to_worker(body)
+                if isinstance(message, RunTask):
+                    self._tasks.put(message)
+                else:
+                    self._known(message)
+        except BaseException as exc:  # noqa: BLE001 -- whatever it is, this worker is of no use now
+            logger.error("the channel to the TaskTracker broke: %r", exc)
+        finally:
+            os.killpg(0, signal.SIGKILL)
+
+    def run(self) -> None:
+        """Run attempts for ever."""
+        self.send(Ready())
+        seconds = 0.0
+        while True:
+            task = self._next()
+            began = time.monotonic()
+            self.send(self.attempt(task))
+            seconds += time.monotonic() - began
+            if seconds > _GC_AFTER_SECONDS:
+                gc.collect()  # an attempt's garbage should not count as the next one's memory
+                seconds = 0.0
+
+    def _next(self) -> RunTask:
+        """The next attempt. Who waits for it long gives back what memory the last one left."""
+        try:
+            return self._tasks.get(timeout=_IDLE_SECONDS)
+        except queue.Empty:
+            pa.default_memory_pool().release_unused()
+            return self._tasks.get()
+
+    def attempt(self, task: RunTask) -> Done:
+        """One attempt from beginning to end, whatever user code does."""
+        watch = Watch()
+        attempt_id = task.attempt.attempt_id
+        _limit_memory(task.memory_limit_mb)
+        with Redirected(task.stdout_path, task.stderr_path):
+            self._reporter.begin(attempt_id, watch)
+            try:
+                done = self._finished(task, watch)
+            except BaseException as exc:  # noqa: BLE001 -- all that user code raises ends here
+                kind = "map" if isinstance(task.attempt.task, MapTask) else "reduce"
+                error = error_of(exc, kind)
+                snapshot = watch.snapshot()
+                done = Done(
+                    attempt_id=attempt_id,
+                    state=AttemptState.FAILED,
+                    error=error,
+                    fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]) if snapshot else [],
+                    at=Note.read(Path(task.work_dir) / NOTE_FILE),
+                )
+                if error.detail:
+                    sys.stderr.write(error.detail)
+            finally:
+                self._reporter.end()
+        return done
+
+    def _finished(self, task: RunTask, watch: Watch) -> Done:
+        attempt, facts = task.attempt, task.facts
+        work_dir = Path(task.work_dir)
+        if task.redo is not None:
+            _remove_all_but_logs(task)
+        # User code's temporary files go with the attempt's directory.
+        os.environ["TMPDIR"] = task.work_dir
+        tempfile.tempdir = None  # it remembers its first answer otherwise
+        job = self._loaded(task)
+        if isinstance(attempt.task, MapTask):
+            mapped = run_map(
+                attempt,
+                facts,
+                job,
+                work_dir,
+                hostname=task.hostname,
+                watch=watch,
+                redo=task.redo,
+            )
+            return Done(
+                attempt_id=attempt.attempt_id,
+                state=AttemptState.SUCCEEDED,
+                counters=mapped.counters,
+            )
+        fetcher = Fetcher(
+            facts,
+            attempt.task.partition,
+            work_dir,
+            tls=_tls,
+            source=source_address(os.environ),
+        )
+        self._begin_fetch(attempt.attempt_id, fetcher)
+        try:
+            reduced = run_reduce(
+                attempt,
+                facts,
+                job,
+                work_dir,
+                fetcher,
+                hostname=task.hostname,
+                watch=watch,
+                redo=task.redo,
+            )
+        finally:
+            self._end_fetch(fetcher)
+        return Done(
+            attempt_id=attempt.attempt_id,
+            state=AttemptState.SUCCEEDED,
+            counters=reduced.counters,
+        )
+
+    def _loaded(self, task: RunTask) -> Job:
+        if self._job is None or self._code != task.facts.spec.code:
+            code, spec = Path(task.code_path), task.facts.spec
+            import_from(code.parent, spec.files)
+            self._job = load_job(code, task.hostname, python=spec.python, sha256=spec.code)
+            self._code = task.facts.spec.code
+        return self._job
+
+    # News of map outputs may come before the main thread has made the fetcher they are for.
+
+    def _known(self, news: MapOutputsKnown) -> None:
+        with self._shuffle:
+            if self._fetcher is not None and news.attempt_id == self._fetching:
+                self._fetcher.announce(news.outputs)
+            else:
+                self._early.append(news)
+
+    def _begin_fetch(self, attempt_id: str, fetcher: Fetcher) -> None:
+        with self._shuffle:
+            self._fetcher, self._fetching = fetcher, attempt_id
+            early, self._early = self._early, []
+            for news in early:
+                if news.attempt_id == attempt_id:
+                    fetcher.announce(news.outputs)
+
+    def _end_fetch(self, fetcher: Fetcher) -> None:
+        with self._shuffle:
+            self._fetcher, self._fetching = None, ""
+        fetcher.close()
+
+
+def _remove_all_but_logs(task: RunTask) -> None:
+    """What the attempt's start before this one left behind. Raises OSError."""
+    for entry in Path(task.work_dir).iterdir():
+        if str(entry) in (task.stdout_path, task.stderr_path):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _tls() -> ssl.SSLContext:
+    return client_context(conf_from_environment(os.environ))
+
+
+def _limit_memory(limit_mb: int) -> None:
+    """A backstop for allocations faster than the tracker's sampling: they raise MemoryError.
+
+    RLIMIT_DATA counts what is reserved, used or not: Arrow's allocator alone reserves 1 GiB at
+    import. So the limit comes on top of what is reserved now.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = _reserved_bytes() + ((limit_mb + _HEADROOM_MB) << 20)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _reserved_bytes() -> int:
+    """The private writable address space of this process (VmData in proc(5))."""
+    for line in Path("/proc/self/status").read_bytes().splitlines():
+        if line.startswith(b"VmData:"):
+            return int(line.split()[1]) << 10
+    return 0

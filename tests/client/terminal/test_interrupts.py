@@ -1,0 +1,78 @@
+"""Signals in a real process: the first interrupts, later ones only hurry."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+def send_and_wait(number: signal.Signals) -> None:
+    send(number)
+    threading.Event().wait(20)
+
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+@pytest.fixture
+def heeded(number: signal.Signals) -> Iterator[Handler]:
+    """A handler of a signal that is not ignored, though the tests be run under `nohup`."""
+
+    def nothing(number: int, frame: FrameType | None) -> None:
+        """As good as any."""
+
+    before = signal.signal(number, nothing)
+    yield nothing
+    signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_interrupts_and_the_second_hurries(
+    number: signal.Signals, heeded: Handler
+) -> None:
+    with Interrupts() as interrupts:
+        with pytest.raises(Interrupted, match=number.name):
+            send_and_wait(number)
+        assert interrupts.signal_name == number.name
+        assert not interrupts.hurry.is_set()
+        send(number)
+        assert interrupts.hurry.wait(20)
+    assert signal.getsignal(number) is heeded
+
+
+def test_the_end_is_not_interrupted() -> None:
+    with Interrupts() as interrupts:
+        interrupts.begin_cleanup()
+        send(signal.SIGINT)
+        assert not interrupts.wait_for(lambda _: False, 0.05)
+        assert not interrupts.hurry.is_set()
+        send(signal.SIGINT)
+        assert interrupts.hurry.wait(20)
+
+
+def test_waiting_ends_with_the_condition_the_time_or_a_signal() -> None:
+    interrupts = Interrupts()
+    assert interrupts.wait_for(lambda _: True, 10)
+    assert not interrupts.wait_for(lambda _: False, 0.01)
+    interrupts.hurry.set()
+    assert not interrupts.wait_for(lambda _: True, 10)
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            send(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,0 +1,309 @@
+"""Lines: whatever the bytes, slices and batches, the same lines as a plain reading gives."""
+
+import bz2
+import gzip
+import operator
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mrmesos.api.formats import TextInput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.planning import check_input
+from mrmesos.io.input.formats.text import read_text
+
+RAW = TextInput(encoding="")
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+}
+# Bytes that are likely to meet in awkward places: ends, halves of characters, invalid ones.
+TEXT = st.lists(
+    st.sampled_from(
+        [b"\n", b"\r", b"\r\n", b"a", b"bc", b"\xc3", b"\xa9", b"\xe4\xb8", b"\xad", b"\xff", b"\0"]
+    )
+    | st.binary(max_size=6),
+    max_size=40,
+).map(b"".join)
+on_files = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def reference(data: bytes) -> list[tuple[int, bytes]]:
+    lines, offset = [], 0
+    while offset < len(data):
+        newline = data.find(b"\n", offset)
+        end = len(data) if newline < 0 else newline
+        line = data[offset:end]
+        if newline >= 0 and line.endswith(b"\r"):
+            line = line[:-1]
+        lines.append((offset, line))
+        offset = end + 1
+    return lines
+
+
+def cuts(uri: str, size: int, piece: int) -> list[Split]:
+    return [
+        Split((FileSlice(uri, start, min(piece, size - start)),), min(piece, size - start))
+        for start in range(0, size, piece)
+    ]
+
+
+def records(
+    splits: Iterable[Split], fmt: TextInput = RAW, batch_bytes: int = 1 << 20
+) -> list[tuple[int, object]]:
+    found: list[tuple[int, object]] = []
+    for split in splits:
+        for item in read_text(split, fmt, batch_bytes=batch_bytes):
+            item.batch.validate(full=True)
+            assert item.batch.num_rows > 0
+            columns = item.batch.to_pydict()
+            found += zip(columns["key"], columns["value"], strict=True)
+    return found
+
+
+@on_files
+@given(data=TEXT, piece=st.integers(1, 60), batch=st.integers(1, 30))
+def test_slices_of_any_size_give_every_line_once(
+    tmp_path: Path, data: bytes, piece: int, batch: int
+) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    splits = cuts(str(path), len(data), piece)
+    assert records(splits, batch_bytes=batch) == reference(data)
+    # And each line in the slice its first byte lies in.
+    for split in splits:
+        start, length = split.slices[0].start, split.slices[0].length
+        assert all(start <= key < start + length for key, _ in records([split], RAW, batch))
+
+
+@on_files
+@given(data=TEXT, piece=st.integers(1, 60), batch=st.integers(1, 30))
+def test_text_is_each_line_decoded(tmp_path: Path, data: bytes, piece: int, batch: int) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    splits = cuts(str(path), len(data), piece)
+    for encoding in ("utf-8", "latin-1", "ascii", "cp1252", "shift_jis", "gb18030"):
+        wanted = [(key, line.decode(encoding, "replace")) for key, line in reference(data)]
+        assert records(splits, TextInput(encoding), batch) == wanted
+
+
+@on_files
+@given(
+    members=st.lists(TEXT, min_size=1, max_size=3),
+    suffix=st.sampled_from(sorted(COMPRESS)),
+    batch=st.integers(1, 30),
+)
+def test_compressed_files_of_several_members(
+    tmp_path: Path, members: list[bytes], suffix: str, batch: int
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(b"".join(COMPRESS[suffix](member) for member in members))
+    split = Split((FileSlice(str(path), 0, -1),), path.stat().st_size)
+    assert records([split], batch_bytes=batch) == reference(b"".join(members))
+
+
+@settings(deadline=None, max_examples=30)
+@given(data=TEXT, piece=st.integers(1, 60))
+def test_remote_filesystems(data: bytes, piece: int) -> None:
+    uri = "memory://text/in"
+    fsspec.filesystem("memory").pipe_file("/text/in", data)
+    try:
+        assert records(cuts(uri, len(data), piece), batch_bytes=7) == reference(data)
+    finally:
+        fsspec.filesystem("memory").rm("/text", recursive=True)
+
+
+def test_large_lines_and_chunks(tmp_path: Path) -> None:
+    data = b"x" * 3_000_000 + b"\r\n" + b"".join(b"%d\n" % i for i in range(200_000)) + b"\r"
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    wanted = [(key, line.decode()) for key, line in reference(data)]
+    assert records(cuts(str(path), len(data), 1 << 21), TextInput()) == wanted
+    assert records(cuts(str(path), len(data), 100_000), TextInput(), 1 << 16) == wanted
+
+
+def test_a_split_of_several_files_keeps_their_batches_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1\n2")
+    (tmp_path / "b").write_bytes(b"3\n")
+    pieces = (FileSlice(str(tmp_path / "a"), 0, 3), FileSlice(str(tmp_path / "b"), 0, -1))
+    items = list(read_text(Split(pieces, 5), TextInput()))
+    assert [(Path(item.uri).name, item.batch["value"].to_pylist()) for item in items] == [
+        ("a", ["1", "2"]),
+        ("b", ["3"]),
+    ]
+
+
+Placed = list[tuple[str, int, object]]
+
+
+def by_file(split: Split, fmt: TextInput, batch: int, *, share: bool) -> tuple[Placed, int]:
+    """File, offset and text of every line, and the number of batches."""
+    found: Placed = []
+    items = list(read_text(split, fmt, batch_bytes=batch, share=share))
+    for item in items:
+        files = [(0, item.uri), *item.further]
+        item.batch.validate(full=True)
+        columns = item.batch.to_pydict()
+        for row, (key, value) in enumerate(zip(columns["key"], columns["value"], strict=True)):
+            uri = next(uri for first, uri in reversed(files) if first <= row)
+            found.append((Path(uri).name, key, value))
+    return found, len(items)
+
+
+@on_files
+@given(files=st.lists(TEXT, max_size=8), batch=st.integers(1, 300), text=st.booleans())
+def test_files_that_share_batches_are_told_apart(
+    tmp_path: Path, files: list[bytes], batch: int, text: bool
+) -> None:
+    slices = []
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}").write_bytes(data)
+        slices.append(FileSlice(str(tmp_path / f"{number}"), 0, len(data)))
+    split, fmt = Split(tuple(slices), sum(map(len, files))), TextInput() if text else RAW
+    assert by_file(split, fmt, batch, share=True)[0] == by_file(split, fmt, batch, share=False)[0]
+
+
+def test_thousands_of_small_files_are_a_few_batches(tmp_path: Path) -> None:
+    slices, wanted = [], []
+    for number in range(3000):
+        data = b"one\ntwo %d" % number
+        (tmp_path / f"{number:04d}").write_bytes(data)
+        slices.append(FileSlice(str(tmp_path / f"{number:04d}"), 0, len(data)))
+        wanted += [(f"{number:04d}", 0, "one"), (f"{number:04d}", 4, f"two {number}")]
+    found, batches = by_file(Split(tuple(slices), 30_000), TextInput(), 1 << 20, share=True)
+    assert found == wanted
+    assert batches == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "fmt", "says"),
+    [
+        (
+            b"a\nbb\n\xff\n",
+            7,
+            TextInput(errors="strict"),
+            "/bad: the line at offset 5 is not utf-8",
+        ),
+        (b"a\nbbbbb\nc\n", 10, TextInput(max_line_bytes=4), "/bad: the line at offset 2 is longer"),
+        (b"a\n", 7, TextInput(), "/bad: ends at byte 2 but had at least 7"),
+    ],
+)
+def test_trouble_in_a_shared_batch_names_file_and_offset(
+    tmp_path: Path, data: bytes, length: int, fmt: TextInput, says: str
+) -> None:
+    (tmp_path / "bad").write_bytes(data)
+    (tmp_path / "good").write_bytes(b"x\n")
+    good = FileSlice(str(tmp_path / "good"), 0, 2)
+    split = Split((good, FileSlice(str(tmp_path / "bad"), 0, length), good), 0)
+    with pytest.raises(InputError, match=says):
+        list(read_text(split, fmt, share=True))
+
+
+@pytest.mark.parametrize("batch", [1, 4, 1 << 20])
+@pytest.mark.parametrize("tail", [b"", b"\n", b"\r\n"])
+def test_lines_over_the_limit_name_file_offset_and_setting(
+    tmp_path: Path, tail: bytes, batch: int
+) -> None:
+    path = tmp_path / "in"
+    fmt = TextInput(max_line_bytes=5)
+    path.write_bytes(b"ok\n12345" + tail)
+    whole = [Split((FileSlice(str(path), 0, -1),), 0)]
+    assert records(whole, fmt, batch) == [(0, "ok"), (3, "12345")]
+    path.write_bytes(b"ok\n123456" + tail)
+    with pytest.raises(InputError, match=r"in: the line at offset 3 .* 5 bytes.*max_line_bytes"):
+        records(whole, fmt, batch)
+
+
+@on_files
+@given(data=TEXT, batch=st.integers(1, 30), most=st.integers(1, 12))
+def test_the_limit_is_met_exactly(tmp_path: Path, data: bytes, batch: int, most: int) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    whole = [Split((FileSlice(str(path), 0, len(data)),), len(data))]
+    fmt = TextInput("", max_line_bytes=most)
+    too_long = [offset for offset, line in reference(data) if len(line) > most]
+    if too_long:
+        with pytest.raises(InputError, match=f"the line at offset {too_long[0]} is longer"):
+            records(whole, fmt, batch)
+    else:
+        assert records(whole, fmt, batch) == reference(data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "shift_jis"])
+def test_strict_names_file_and_offset(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"fine\nalso fine\nnot \x81\xff fine\n")
+    with pytest.raises(InputError, match=r"in: the line at offset 15 is not"):
+        records(cuts(str(path), 27, 27), TextInput(encoding, errors="strict"))
+
+
+def test_halves_of_a_character_on_two_lines_are_not_one(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"\xc3\n\xa9\n")
+    assert records(cuts(str(path), 4, 4), TextInput()) == [(0, "\ufffd"), (2, "\ufffd")]
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    gz = tmp_path / "cut.gz"
+    gz.write_bytes(gzip.compress(b"line\n" * 1000)[:-6])
+    with pytest.raises(InputError, match=r"cut\.gz: cannot be read at offset \d+: .*runcated"):
+        records([Split((FileSlice(str(gz), 0, -1),), 1)])
+    with pytest.raises(InputError, match=r"gone: cannot be read: No such file"):
+        records(cuts(str(tmp_path / "gone"), 3, 3))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    holder = os.open(pipe, os.O_RDWR)  # or opening it would wait for a writer
+    with pytest.raises(InputError, match=r"pipe: cannot be read: Illegal seek"):
+        records(cuts(str(pipe), 3, 3))
+    os.close(holder)
+    with pytest.raises(InputError, match=r"directory"):
+        records(cuts(str(tmp_path), 3, 3))
+
+
+def test_a_file_that_became_shorter_is_an_error_not_a_loss(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"a\nb\n")
+    for start, length in ((0, 9), (3, 3), (6, 2)):
+        with pytest.raises(InputError, match=r"in: ends at byte \d but had at least \d when"):
+            records([Split((FileSlice(str(path), start, length),), length)])
+
+
+@pytest.mark.parametrize(
+    ("fmt", "says"),
+    [
+        (TextInput("utf-16"), "ASCII"),
+        (TextInput("klingon"), "no such"),
+        (TextInput(errors="ignore"), "strict"),
+        (TextInput(max_line_bytes=1 << 40), "max_line_bytes"),
+        (TextInput(max_line_bytes=0), "max_line_bytes"),
+    ],
+)
+def test_formats_that_cannot_work_are_refused(fmt: TextInput, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        check_input(fmt)
+
+
+@given(st.integers(1, 5), st.lists(st.sampled_from([b"\n", b"\r\n"]), max_size=9), st.booleans())
+def test_lines_of_one_length_as_bytes(width: int, ends: list[bytes], closed: bool) -> None:
+    lines = [bytes([65 + row]) * width for row in range(len(ends))]
+    data = b"".join(map(operator.add, lines, ends)) + (b"" if closed else b"z" * width)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "f"
+        path.write_bytes(data)
+        split = Split((FileSlice(str(path), 0, len(data)),), len(data))
+        batches = [given.batch for given in read_text(split, TextInput(encoding=""))]
+    found = [line for batch in batches for line in batch.column("value").to_pylist()]
+    assert found == lines + ([] if closed else [b"z" * width])

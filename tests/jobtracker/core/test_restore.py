@@ -1,0 +1,143 @@
+"""A JobTracker that dies at any moment and comes back from its journal, in worlds of faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages.events import HeartbeatReceived
+from mrmesos.jobtracker.core.messages.journal_records import TrackerRecord
+from mrmesos.wire.heartbeat import Heartbeat
+from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.job import JobState
+from tests.jobtracker import sim_many
+from tests.jobtracker.sim import Faults
+from tests.jobtracker.sim_crash import CrashingWorld
+
+FAST, SLOW = 60, 1000
+
+
+def killed_only(seed: int) -> CrashingWorld:
+    return CrashingWorld(seed, Faults(), crash=0.02, jobs=3)
+
+
+def anything(seed: int) -> CrashingWorld:
+    return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1)
+
+
+def run(seed: int, make: Callable[[int], CrashingWorld]) -> CrashingWorld:
+    world = make(seed)
+    try:
+        world.run()
+    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
+        story = "\n".join(world.history[-60:])
+        pytest.fail(f"MRMESOS_SIM_SEED={seed} {make.__name__}\n{story}\n{problem!r}")
+    return world
+
+
+def test_no_finished_task_runs_again_however_often_it_is_killed() -> None:
+    lives = 0
+    for seed in range(40):
+        world = run(seed, killed_only)
+        lives += world.life
+        for status in world.core.job_statuses():
+            assert status.state is JobState.SUCCEEDED
+            report = world.core.job_report(status.job_id)
+            assert report is not None
+            won: dict[str, float] = {}
+            for row in report.attempts:
+                task = parse_attempt(row.id).task_id
+                if row.state == "SUCCEEDED" and row.end is not None:
+                    won[task] = min(row.end, won.get(task, row.end))
+            assert len(won) == status.maps.total + status.reduces.total
+            for row in report.attempts:
+                assert row.start <= won[parse_attempt(row.id).task_id], "run again"
+    assert lives > 40
+
+
+def test_it_comes_back_amid_any_faults_even_of_power() -> None:
+    lives = sum(run(seed, anything).life for seed in range(FAST))
+    assert lives > FAST
+
+
+@pytest.mark.parametrize("same_command", [True, False])
+def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: bool) -> None:
+    """Else the agent would be given a second one, or where that has no room nothing any more."""
+    core = JobTracker(Conf({}), "202611201200", journal=True)
+    launched = TrackerRecord(
+        id="tracker_202611201130_1",
+        agent_id="S1",
+        hostname="host1",
+        agent_address="",
+        rack="",
+        resources=(),
+        launched=1000.0,
+        url="",
+        leaving=False,
+    )
+    core.restore([launched], 1010.0, life=1, same_command=same_command)
+    agent = core.state.cluster.agents["S1"]
+    assert agent.tracker is None, "its launch may never have left the JobTracker"
+    beat = Heartbeat(
+        tracker_id=launched.id,
+        agent_id="S1",
+        hostname="host1",
+        url="http://host1:1",
+        sequence=1,
+        acknowledged=0,
+        slots=[],
+    )
+    core.handle(HeartbeatReceived(beat), 1011.0)
+    tracker = core.state.cluster.trackers[launched.id]
+    assert agent.tracker is (tracker if same_command else None)
+
+
+BROKEN: dict[str, tuple[str, object]] = {
+    "numbers of actions begin anew": ("mailbox._NUMBERS_OF_A_LIFE", 0),
+    "numbers of attempts are given twice": ("restore.ATTEMPTS_OF_A_LIFE", 0),
+    "nobody is adopted": ("trackers.adopt", lambda *_: None),
+    "what nobody knows runs on": ("adoption.kill_slot", lambda *_: None),
+    "slots are not journaled": ("changes.Changes.slot", lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_guard_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, mutant = BROKEN[fault]
+    monkeypatch.setattr(f"mrmesos.jobtracker.{where}", mutant)
+    for seed in range(100):  # most are caught by the first few, some take rare histories
+        for make in (killed_only, anything):
+            try:
+                make(seed).run()
+            except Exception:  # noqa: BLE001 - whatever it broke
+                return
+    pytest.fail("no world is any the worse for it")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        8389,  # a TaskTracker that was first heard by the JobTracker after the one it began under
+        10605,  # a map whose output was lost, while a second attempt of it was only waited for
+    ],
+)
+def test_it_comes_back_where_it_once_did_not(number: int) -> None:
+    _, story = sim_many.run(number)
+    assert not story
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(FAST, SLOW, 200))
+def test_it_comes_back_in_many_worlds(first: int) -> None:
+    for seed in range(first, min(first + 200, SLOW)):
+        run(seed, anything)
+
+
+@pytest.mark.skipif("MRMESOS_SIM_SEED" not in os.environ, reason="replays one seed")
+@pytest.mark.parametrize("make", [killed_only, anything])
+def test_replay(make: Callable[[int], CrashingWorld]) -> None:
+    print("\n".join(run(int(os.environ["MRMESOS_SIM_SEED"]), make).history))

@@ -1,0 +1,188 @@
+"""Jobs run from Python: `run(...).result()` as records, table, dataset."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pytest
+
+from examples.wordcount.wordcount import WordCount
+from mrmesos.api import (
+    CsvOutput,
+    Input,
+    Job,
+    JobError,
+    JsonLinesInput,
+    JsonLinesOutput,
+    Mapper,
+    ParquetOutput,
+    Reducer,
+    Sum,
+    TextInput,
+)
+from mrmesos.io.fs.scratch import Scratch
+from mrmesos.local.run import JobFailed, Result, run
+
+
+class Words(Mapper):
+    def map(self, key: Any, line: str) -> Iterable[Any]:
+        for word in line.split():
+            yield word, 1
+
+
+def text(directory: Path) -> Path:
+    path = directory / "text"
+    path.write_text("a rose\nis a rose\n")
+    return path
+
+
+def test_an_output_that_the_job_does_not_have_is_named_with_those_it_has() -> None:
+    class Two(Job):
+        outputs: ClassVar = {"errors": CsvOutput()}
+
+    result = Result(Two, "job_1", "nowhere", {}, Scratch("mrmesos-run-"))
+    with pytest.raises(JobError, match=r"Two has no output 'error' .*it has errors"):
+        result.table("error")
+
+
+@pytest.mark.slow
+def test_a_job_of_a_module_writes_where_it_is_told(tmp_path: Path) -> None:
+    progress = io.StringIO()
+    output = tmp_path / "out"
+    result = run(WordCount, text(tmp_path), output, progress=progress).result(60)
+    assert (output / "_SUCCESS").exists()
+    assert dict(result.records()) == {"a": "2", "is": "1", "rose": "2"}
+    assert sorted(result.table()["key"].to_pylist()) == ["a", "is", "rose"]
+    assert result.counters["task"]["MAP_INPUT_RECORDS"] == 2
+    assert result.job_id in progress.getvalue()
+    with pytest.raises(ValueError, match="writes no columns; use table"):
+        result.dataset()
+
+
+@pytest.mark.slow
+def test_files_and_modules_go_with_a_job(tmp_path: Path) -> None:
+    class Marked(Mapper):
+        def map(self, key: Any, line: str) -> Iterable[Any]:
+            import travelling  # type: ignore[import-not-found]  # only there where this runs
+
+            yield travelling.marked(self.context.cached("word").read_text()), 1
+
+    class Marks(Job):
+        mapper, reducer = Marked, Sum
+
+    (tmp_path / "travelling.py").write_text("def marked(x):\n    return x + '!'\n")
+    (tmp_path / "words").write_text("a")
+    result = run(
+        Marks,
+        text(tmp_path),
+        py_files=[tmp_path / "travelling.py"],
+        files=[f"{tmp_path}/words#word"],
+        progress=io.StringIO(),
+    ).result(60)
+    assert dict(result.records()) == {"a!": "2"}
+
+
+@pytest.mark.slow
+def test_a_job_of_a_function_needs_no_output(tmp_path: Path) -> None:
+    class Counted(Job):
+        mapper, reducer, output_format = Words, Sum, ParquetOutput()
+
+    result = run(
+        Counted, [text(tmp_path)], conf={"job.reduces": 2}, progress=io.StringIO()
+    ).result()
+    wanted = [("a", 2), ("is", 1), ("rose", 2)]
+    assert sorted(result.records()) == wanted
+    table = result.dataset().to_table()
+    assert sorted(zip(*table.to_pydict().values(), strict=True)) == wanted
+    assert result.table().schema == pa.schema([("key", pa.string()), ("value", pa.int64())])
+    path = Path(result.uri)
+    assert path.exists()
+    del result
+    assert not path.exists(), "its files go with the result"
+
+
+class Both(Reducer):
+    def reduce(self, key: Any, values: Iterator[Any]) -> Iterable[Any]:
+        total = sum(values)
+        self.context.output("rows").write(key, {"word": key, "times": total})
+        yield key, [total]
+
+
+class Lengths(Mapper):
+    def map(self, key: Any, row: Any) -> Iterable[Any]:
+        yield row["w"], row["n"]
+
+
+@pytest.mark.slow
+def test_named_inputs_and_outputs(tmp_path: Path) -> None:
+    class Mixed(Job):
+        inputs: ClassVar = {
+            "text": Input(TextInput(), Words),
+            "rows": Input(JsonLinesInput(), Lengths),
+        }
+        reducer, output_format = Both, JsonLinesOutput()
+        outputs: ClassVar = {"rows": CsvOutput(records=True)}
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"w": "a", "n": 5}) + "\n")
+    where: dict[str, Any] = {"text": text(tmp_path), "rows": [rows]}
+    result = run(Mixed, where, progress=io.StringIO()).result()
+    assert sorted(result.records()) == [("a", [7]), ("is", [1]), ("rose", [2])]
+    assert sorted(row["times"] for _, row in result.records("rows")) == ["1", "2", "7"]
+    assert result.table("rows").schema.names == ["word", "times"]
+
+
+class Fails(Mapper):
+    def map(self, key: Any, line: str) -> Iterable[Any]:
+        raise ValueError("no such word")
+
+
+@pytest.mark.slow
+def test_what_fails_says_what_submit_says(tmp_path: Path) -> None:
+    class Failing(Job):
+        mapper = Fails
+        conf: ClassVar = {"map.maxattempts": 1}
+
+    with pytest.raises(JobFailed, match="ValueError: no such word"):
+        run(Failing, text(tmp_path), progress=io.StringIO()).result()
+    with pytest.raises(JobFailed, match="nowhere: input does not exist"):
+        run(Failing, tmp_path / "nowhere", progress=io.StringIO()).result()
+
+
+class Waits(Mapper):
+    def map(self, key: Any, line: str) -> Iterable[Any]:
+        import time
+
+        time.sleep(600)
+        return ()
+
+
+@pytest.mark.slow
+def test_a_run_is_killed_where_an_error_leaves_its_block(tmp_path: Path) -> None:
+    class Waiting(Job):
+        mapper = Waits
+
+    output = tmp_path / "out"
+    with (
+        pytest.raises(TimeoutError),
+        run(Waiting, text(tmp_path), output, progress=io.StringIO()) as running,
+    ):
+        running.result(timeout=2.0)
+    assert not output.exists()
+    with pytest.raises(JobFailed):
+        running.result()
+
+
+def test_jobs_that_cannot_run_say_so_at_once() -> None:
+    class Bad(Job):
+        reducer = Mapper  # type: ignore[assignment] # that is what is wrong
+
+    with pytest.raises(JobError, match="is Mapper, not a subclass of Reducer"):
+        run(Bad, "x")
+    with pytest.raises(ValueError, match="name an output"):
+        run(WordCount, "x", master="http://m:5050")
