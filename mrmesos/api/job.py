@@ -71,7 +71,7 @@ class Job:
     conf: ClassVar[Mapping[str, str | int | float | bool]] = {}
 
     cut_points: pa.Array | None = None
-    """Set by who submits a job with TotalOrder: where to cut its keys (`mrmesos.io.shuffle.range_partition`)."""
+    """Where to cut the keys of a job with TotalOrder; the client sets it."""
 
     def __init__(self, args: argparse.Namespace | None = None) -> None:
         self.args = args if args is not None else argparse.Namespace()

@@ -231,7 +231,7 @@ def agent_specs(
 def read_credentials(where: str) -> dict[str, str]:
     """Secrets by principal, from a file or an open descriptor, `fd:N`. Raises `ValueError`."""
     from mrmesos.access.tokens import private_text
-    from mrmesos.minimesos.authentication import parse_credentials
+    from mrmesos.minimesos.http.authentication import parse_credentials
 
     if where.startswith("fd:"):
         try:

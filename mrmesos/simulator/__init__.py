@@ -1,5 +1,6 @@
 """Thousands of agents and days of jobs in minutes: the production core on a virtual clock.
 
-What decides is `mrmesos.jobtracker.core.jobtracker`, unchanged; this room plays Mesos, TaskTrackers, storage
-and users around it, from one seed. docs/simulator.md tells what is modelled, and what is not.
+What decides is `jobtracker.core.jobtracker`, unchanged; this room plays Mesos, TaskTrackers,
+storage and users around it, from one seed. docs/simulator.md tells what is modelled and what is
+not.
 """

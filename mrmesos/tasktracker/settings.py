@@ -13,6 +13,7 @@ from mrmesos.conf import (
     Conf,
     conf_from_environment,
 )
+from mrmesos.task.shuffle.addresses import agent_address, source_address
 
 PRESTART_MAX = 16
 
@@ -50,7 +51,7 @@ class TrackerSettings:
                 jobtracker=environ["MRMESOS_JOBTRACKER"].rstrip("/"),
                 tracker_id=environ["MRMESOS_TRACKER_ID"],
                 sandbox=Path(environ.get("MESOS_SANDBOX") or ".").absolute(),
-                address=_agent_address(environ["MESOS_AGENT_ENDPOINT"]),
+                address=agent_address(environ["MESOS_AGENT_ENDPOINT"]),
                 heartbeat_seconds=conf.get_as(HEARTBEAT_SECONDS),
                 expiry_seconds=conf.get_as(TASKTRACKER_EXPIRY_SECONDS),
                 prestart=_prestart(environ.get("MRMESOS_PRESTART") or "1"),
@@ -64,21 +65,6 @@ class TrackerSettings:
         if not settings.jobtracker.startswith(schemes) or not settings.address:
             raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
         return settings
-
-
-def source_address(environ: Mapping[str, str]) -> str:
-    """Where this agent's processes connect from; empty for what the kernel chooses.
-
-    Agents of one machine have loopback addresses as hosts have their own, 127.0.0.2 and on: from
-    those, as the kernel would connect from 127.0.0.1 for all of them. Elsewhere its routes know
-    better than we which address reaches whom.
-    """
-    address = _agent_address(environ.get("MESOS_AGENT_ENDPOINT", ""))
-    return address if address.startswith("127.") and address != "127.0.0.1" else ""
-
-
-def _agent_address(endpoint: str) -> str:
-    return endpoint.rpartition(":")[0].strip("[]")
 
 
 def _prestart(text: str) -> int:

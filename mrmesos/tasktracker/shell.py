@@ -27,7 +27,7 @@ from mrmesos.tasktracker.workers.spawn import WORKER_COMMAND, Spawned
 from mrmesos.tasktracker.workers.worker_pool import WorkerPool
 from mrmesos.wire.heartbeat import HeartbeatAnswer
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
-from mrmesos.worker.channel import MAP_OUTPUTS_PER_FRAME, Done, MapOutputsKnown, RunTask
+from mrmesos.worker.messages import MAP_OUTPUTS_PER_FRAME, Done, MapOutputsKnown, RunTask
 
 logger = logging.getLogger(__name__)
 

@@ -33,19 +33,11 @@ from mrmesos.task.drivers.user_code import load_job
 from mrmesos.task.files.job_files import import_from
 from mrmesos.task.map_task import run_map
 from mrmesos.task.reduce_task import run_reduce
+from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
-from mrmesos.tasktracker.settings import source_address
 from mrmesos.wire.task import AttemptState, MapTask
-from mrmesos.worker.channel import (
-    Done,
-    FromWorker,
-    MapOutputsKnown,
-    Ready,
-    RunTask,
-    decode_to_worker,
-    encode,
-    read_frame,
-)
+from mrmesos.worker.channel import decode_to_worker, encode, read_frame
+from mrmesos.worker.messages import Done, FromWorker, MapOutputsKnown, Ready, RunTask
 from mrmesos.worker.redirect import Redirected
 from mrmesos.worker.reporter import Reporter
 

@@ -21,7 +21,7 @@ from mrmesos.task.drivers.limits import (
 from mrmesos.task.drivers.progress import Snapshot, Watch
 from mrmesos.wire.task import AttemptProgress
 from mrmesos.wire.text import unicode_text
-from mrmesos.worker.channel import WorkerProgress
+from mrmesos.worker.messages import WorkerProgress
 
 INTERVAL = 0.5
 

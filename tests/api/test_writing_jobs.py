@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrmesos.api import Job, Mapper, ParquetInput, Reducer
-from mrmesos.local.run_job import run_job
+from mrmesos.api.testing import run_job
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-jobs.md"
 IMPORTS = """

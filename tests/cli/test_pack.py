@@ -166,7 +166,7 @@ def test_a_job_on_an_agent_that_has_a_python_only(tmp_path: Path, bare_python: P
         names = tar.getnames()
     checkout = str(Path(__file__).parents[2])
     assert {name.partition("/")[0] for name in names} == {"mrmesos-package"}
-    assert "mrmesos-package/site-packages/mrmesos/tasktracker/worker.py" in names
+    assert "mrmesos-package/site-packages/mrmesos/worker/__main__.py" in names
 
     (tmp_path / "job.py").write_text(JOB)
     (tmp_path / "in.txt").write_text("a line\n")

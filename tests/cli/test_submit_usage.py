@@ -191,7 +191,8 @@ def test_the_command_keeps_pyarrow_out_of_its_process(tmp_path: Path) -> None:
     place = Place(tmp_path)
     code = (
         "import json, sys\nimport mrmesos.client.submission as s, mrmesos.jobtracker.service\n"
-        "from mrmesos.client.code.loading import load, parse_target\nfrom mrmesos.conf import Conf\n"
+        "from mrmesos.client.code.loading import load, parse_target\n"
+        "from mrmesos.conf import Conf\n"
         "load(parse_target(sys.argv[1]), Conf(), ())\n"
         "s.check_files([sys.argv[2]], sys.argv[3])\n"
         "print(json.dumps([m for m in ('pyarrow', 'numpy', 'rich') if m in sys.modules]))"

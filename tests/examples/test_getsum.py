@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.getsum.getsum import GetSum
-from mrmesos.local.run_job import run_job
+from mrmesos.api.testing import run_job
 
 
 def test_ten_tasks_add_a_million_numbers() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from examples.inverted_index.inverted_index import InvertedIndex
-from mrmesos.local.run_job import run_job
+from mrmesos.api.testing import run_job
 
 FILES = {
     "flowers.txt": "A rose is a rose.\nA tulip is not.\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from examples.join.join import SalesByCountry
-from mrmesos.local.run_job import run_job
+from mrmesos.api.testing import run_job
 
 
 def test_join() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from examples.terasort.teragen import LINE, generate
 from examples.terasort.terasort import TeraSort
-from mrmesos.local.run_job import run_job
+from mrmesos.api.testing import run_job
 
 
 def parts(files: dict[str, bytes]) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from examples.wordcount.wordcount import WordCount
 from examples.wordcount.wordcount_vectorised import WordCountVectorised
 from mrmesos.api import Job
-from mrmesos.local.run_job import run_job
+from mrmesos.api.testing import run_job
 
 BOTH = pytest.mark.parametrize("job", [WordCount, WordCountVectorised])
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from mrmesos.api.formats import TextInput, TextOutput
@@ -229,3 +232,11 @@ def long(job_id: str, name: str) -> str:
     """The attempt id that `short` shortened."""
     task, _, number = name.partition(".")
     return f"attempt{job_id[3:]}_{task[0]}_{int(task[1:]):06d}_{number or 0}"
+
+
+def core_module(name: str) -> ModuleType:
+    """The module of the core that has this name, whichever folder it stands in."""
+    core = Path(importlib.import_module("mrmesos.jobtracker.core").__path__[0])
+    [path] = core.rglob(f"{name}.py")
+    place = ".".join(path.relative_to(core).with_suffix("").parts)
+    return importlib.import_module(f"mrmesos.jobtracker.core.{place}")

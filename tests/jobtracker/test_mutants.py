@@ -7,7 +7,6 @@ more the test says so: then the guard has moved, and its mutant is to move with 
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import textwrap
 from types import CodeType, FunctionType
@@ -15,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.jobtracker.harness import core_module
 from tests.jobtracker.sim import Faults, World
 from tests.jobtracker.sim_many import make
 
-CORE = "mrmesos.jobtracker"
 RUNS = 120
 
 Piece = tuple[str, str, str]
@@ -43,12 +42,12 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("attempts._not_won", "job.absent and job.fetching", "False"),
     ),
     "a backup begins without what is gone": (
-        ("demands.may_back_up", "not (job.absent and task.kind is TaskKind.REDUCE)", "True"),
+        ("eligibility.may_back_up", "not (job.absent and task.kind is TaskKind.REDUCE)", "True"),
     ),
     "failures are not counted": (
         ("attempts._not_won", "task.failures >= job.settings.maxattempts(task.kind)", "False"),
     ),
-    "a commit does not wait for writers": (("lifecycle.advance", "and not job.writers", ""),),
+    "a commit does not wait for writers": (("jobs.advance", "and not job.writers", ""),),
     "what a lost tracker ran is waited for": (
         ("trackers.gone", "if attempt is not None and attempt.id in st.attempts:", "if False:"),
     ),
@@ -67,21 +66,21 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "free slots are kept": (("slots.serve", "< HOLD_SECONDS", "< 60.0"),),
     "a third of the hosts is no limit": (
-        ("blacklist.failed", "3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job))", "True"),
+        ("host_faults.failed", "3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job))", "True"),
     ),
     "backups run on the same host": (
         (
-            "demands.may_back_up",
+            "eligibility.may_back_up",
             "and all(attempt.agent != agent.hostname for attempt in task.running)",
             "",
         ),
     ),
     "backups without number": (
-        ("demands.may_back_up", "and job.backups < job.backups_max", ""),
+        ("eligibility.may_back_up", "and job.backups < job.backups_max", ""),
         ("speculation._review", "max(0, room)", "64"),
     ),
     "the cap is none": (
-        ("budget.Budget.within", "min(amount, self._left.get(n, amount))", "amount"),
+        ("quota.Budget.within", "min(amount, self._left.get(n, amount))", "amount"),
     ),
     "agents are given back with map output on them": (
         ("maintenance._ends_in_time", "not _is_fetched_from(st, agent)", "True"),
@@ -100,10 +99,10 @@ def rough(seed: int) -> World:
 
 def guard(where: str) -> FunctionType:
     """A function or method of the core by its name."""
-    found: Any = None
-    for part in where.split("."):
-        known = found is not None
-        found = getattr(found, part) if known else importlib.import_module(f"{CORE}.{part}")
+    module, *parts = where.split(".")
+    found: Any = core_module(module)
+    for part in parts:
+        found = getattr(found, part)
     assert isinstance(found, FunctionType)
     return found
 

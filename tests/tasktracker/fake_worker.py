@@ -22,16 +22,8 @@ from mrmesos.wire.task import (
     ErrorKind,
     MapTask,
 )
-from mrmesos.worker.channel import (
-    Done,
-    MapOutputsKnown,
-    Ready,
-    RunTask,
-    WorkerProgress,
-    decode_to_worker,
-    encode,
-    read_frame,
-)
+from mrmesos.worker.channel import decode_to_worker, encode, read_frame
+from mrmesos.worker.messages import Done, MapOutputsKnown, Ready, RunTask, WorkerProgress
 
 
 class FakeWorker:

@@ -33,7 +33,7 @@ from mrmesos.wire.task import (
     ErrorKind,
     MapOutput,
 )
-from mrmesos.worker.channel import Done, WorkerProgress
+from mrmesos.worker.messages import Done, WorkerProgress
 from tests.tasktracker.support import facts, map_attempt, reduce_attempt
 
 JOBS = [job_id("202611201130", number) for number in (1, 2, 3)]

@@ -21,7 +21,7 @@ from mrmesos.wire.job import (
 )
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 from mrmesos.wire.task import AttemptProgress, AttemptReport, SlotData
-from mrmesos.worker.channel import FromWorker, ToWorker
+from mrmesos.worker.messages import FromWorker, ToWorker
 
 MESSAGES = (
     ApiError,

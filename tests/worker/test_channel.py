@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mrmesos.wire.task import AttemptError, AttemptProgress, AttemptState, ErrorKind
-from mrmesos.worker.channel import Done, WorkerProgress, decode_from_worker, encode
+from mrmesos.worker.channel import decode_from_worker, encode
+from mrmesos.worker.messages import Done, WorkerProgress
 
 LONE, TOLD = "caf\udce9", "caf\\udce9"
 

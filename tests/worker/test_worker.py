@@ -23,16 +23,8 @@ from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, AttemptState, ErrorKind
-from mrmesos.worker.channel import (
-    Done,
-    FromWorker,
-    Ready,
-    RunTask,
-    WorkerProgress,
-    decode_from_worker,
-    encode,
-    read_frame,
-)
+from mrmesos.worker.channel import decode_from_worker, encode, read_frame
+from mrmesos.worker.messages import Done, FromWorker, Ready, RunTask, WorkerProgress
 from tests.tasktracker.harness import facts_for, map_attempt, reduce_attempt
 
 DEADLINE = 30.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from mrmesos.access.guard import Guard
-from mrmesos.minimesos.authentication import OPEN_TO_ALL, master_door
+from mrmesos.minimesos.http.authentication import OPEN_TO_ALL, master_door
 from mrmesos.minimesos.http.routes import master_endpoints
 from mrmesos.minimesos.http.streams import Endpoint, EventStream, HttpServer
 from mrmesos.minimesos.master.master import Master

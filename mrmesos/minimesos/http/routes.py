@@ -12,7 +12,7 @@ from aiohttp import web
 
 from mrmesos.minimesos.agent.agent import Agent
 from mrmesos.minimesos.agent.executors import State
-from mrmesos.minimesos.authentication import principal_of, token_of
+from mrmesos.minimesos.http.authentication import principal_of, token_of
 from mrmesos.minimesos.http.streams import Endpoint, EventStream
 from mrmesos.minimesos.master import maintenance, partition, subscription
 from mrmesos.minimesos.master.master import VERSION, Master

@@ -17,7 +17,7 @@ from pathlib import Path
 from mrmesos.access.guard import Guard
 from mrmesos.minimesos.agent.agent import Agent, Grace
 from mrmesos.minimesos.agent.containers import Containers
-from mrmesos.minimesos.authentication import agent_door
+from mrmesos.minimesos.http.authentication import agent_door
 from mrmesos.minimesos.http.masters import Masters
 from mrmesos.minimesos.http.routes import agent_endpoints
 from mrmesos.minimesos.http.streams import HttpServer

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from mrmesos.access.guard import Guard, quiet
-from mrmesos.minimesos.authentication import OPEN_TO_ALL, Door
+from mrmesos.minimesos.http.authentication import OPEN_TO_ALL, Door
 from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)

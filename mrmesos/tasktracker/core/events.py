@@ -8,7 +8,7 @@ from mrmesos.task.drivers.record_spans import Span
 from mrmesos.wire.heartbeat import HeartbeatAnswer
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
-from mrmesos.worker.channel import Done, WorkerProgress
+from mrmesos.worker.messages import Done, WorkerProgress
 
 
 class SlotLaunched(Struct, frozen=True):

@@ -15,7 +15,7 @@ from mrmesos.tasktracker.core.state import HeldSlot, RunningAttempt, Verdict
 from mrmesos.tasktracker.core.worker_set import WorkerSet
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, MapTask
-from mrmesos.worker.channel import Done
+from mrmesos.worker.messages import Done
 
 
 class Slots:

@@ -44,7 +44,7 @@ from mrmesos.wire.heartbeat import (
     RunAttempt,
 )
 from mrmesos.wire.task import Attempt, AttemptState, ErrorKind
-from mrmesos.worker.channel import Done
+from mrmesos.worker.messages import Done
 
 
 class TaskTracker:

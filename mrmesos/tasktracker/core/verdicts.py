@@ -15,7 +15,7 @@ from mrmesos.wire.task import (
     ErrorKind,
     MapTask,
 )
-from mrmesos.worker.channel import Done
+from mrmesos.worker.messages import Done
 
 _MEBI = 1 << 20
 _MESSAGE_CHARS, _DETAIL_CHARS, _RECORD_CHARS, _WHERE_CHARS = 2_000, 32_000, 1_000, 2_000

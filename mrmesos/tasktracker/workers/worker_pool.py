@@ -21,18 +21,8 @@ from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.workers import logs, processes
 from mrmesos.tasktracker.workers.exits import wait_for_end
 from mrmesos.tasktracker.workers.spawn import WORKER_COMMAND, Spawned, mark, spawn_worker
-from mrmesos.worker.channel import (
-    Done,
-    FrameError,
-    MapOutputsKnown,
-    Ready,
-    RunTask,
-    ToWorker,
-    WorkerProgress,
-    body_length,
-    decode_from_worker,
-    encode,
-)
+from mrmesos.worker.channel import FrameError, body_length, decode_from_worker, encode
+from mrmesos.worker.messages import Done, MapOutputsKnown, Ready, RunTask, ToWorker, WorkerProgress
 
 logger = logging.getLogger(__name__)
 

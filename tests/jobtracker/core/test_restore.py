@@ -15,6 +15,7 @@ from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobState
 from tests.jobtracker import sim_many
+from tests.jobtracker.harness import core_module
 from tests.jobtracker.sim import Faults
 from tests.jobtracker.sim_crash import CrashingWorld
 
@@ -100,15 +101,16 @@ BROKEN: dict[str, tuple[str, object]] = {
     "numbers of actions begin anew": ("mailbox._NUMBERS_OF_A_LIFE", 0),
     "numbers of attempts are given twice": ("restore.ATTEMPTS_OF_A_LIFE", 0),
     "nobody is adopted": ("trackers.adopt", lambda *_: None),
-    "what nobody knows runs on": ("adoption.kill_slot", lambda *_: None),
-    "slots are not journaled": ("changes.Changes.slot", lambda *_: None),
+    "what nobody knows runs on": ("tracker_recovery.kill_slot", lambda *_: None),
+    "slots are not journaled": ("journal_changes.JournalChanges.slot", lambda *_: None),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_guard_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     where, mutant = BROKEN[fault]
-    monkeypatch.setattr(f"mrmesos.jobtracker.{where}", mutant)
+    module, _, name = where.partition(".")
+    monkeypatch.setattr(f"{core_module(module).__name__}.{name}", mutant)
     for seed in range(100):  # most are caught by the first few, some take rare histories
         for make in (killed_only, anything):
             try:

@@ -12,7 +12,8 @@ from mrmesos.task.drivers.progress import Snapshot
 from mrmesos.task.drivers.user_code import TaskError, checked_counters
 from mrmesos.tasktracker.core import events as ev
 from mrmesos.wire.task import AttemptError, AttemptProgress, AttemptState, ErrorKind
-from mrmesos.worker.channel import Done, FrameError, WorkerProgress, decode_from_worker
+from mrmesos.worker.channel import FrameError, decode_from_worker
+from mrmesos.worker.messages import Done, WorkerProgress
 from mrmesos.worker.reporter import Reporter, plain_counters
 from tests.tasktracker.core.test_tracker import Core
 from tests.tasktracker.support import map_attempt

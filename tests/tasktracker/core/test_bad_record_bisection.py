@@ -13,7 +13,7 @@ from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.core.bad_record_bisection import Bisection
 from mrmesos.wire.heartbeat import KillAttempt
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
-from mrmesos.worker.channel import Done
+from mrmesos.worker.messages import Done
 from tests.tasktracker.core.test_tracker import Core, kinds
 from tests.tasktracker.support import map_attempt
 

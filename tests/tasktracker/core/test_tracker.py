@@ -38,7 +38,7 @@ from mrmesos.wire.task import (
     MapOutput,
     MapTask,
 )
-from mrmesos.worker.channel import Done, WorkerProgress
+from mrmesos.worker.messages import Done, WorkerProgress
 from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, reduce_attempt
 from tests.tasktracker.world import World
 

@@ -18,7 +18,7 @@ from mrmesos.tasktracker.workers import logs, worker_pool
 from mrmesos.tasktracker.workers.processes import become_subreaper
 from mrmesos.tasktracker.workers.worker_pool import WorkerPool
 from mrmesos.wire.task import Attempt, AttemptState, MapOutput
-from mrmesos.worker.channel import MapOutputsKnown, RunTask
+from mrmesos.worker.messages import MapOutputsKnown, RunTask
 from tests.tasktracker.support import (
     FAKE_WORKER,
     JOB,

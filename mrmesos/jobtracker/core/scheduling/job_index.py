@@ -62,8 +62,6 @@ class JobIndex:
         self.rack_level = 0
         self.any_level = 0
 
-    # --- What jobs tell
-
     def add(self, job: JobInProgress) -> None:
         """A job was planned, and may run."""
         self._jobs[job.id] = job

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.minimesos.authentication import parse_credentials
+from mrmesos.minimesos.http.authentication import parse_credentials
 from tests.minimesos.cluster import JSON_HEADERS, Cluster, Scheduler, command_task, wait_for
 from tests.minimesos.conftest import MakeCluster
 from tests.minimesos.tasks import executor, task
