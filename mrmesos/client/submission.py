@@ -24,7 +24,7 @@ from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.loading import LoadedJob, Target, load
 from mrmesos.client.terminal.errors import UsageProblem, reason
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
-from mrmesos.conf import OUTPUT_OVERWRITE, SETTINGS, Conf
+from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, OUTPUT_OVERWRITE, SETTINGS, Conf
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, running_python
 
@@ -298,12 +298,27 @@ class Submission:
         if self._client is not None:
             self._client.close()
         if self._service is not None:
-            stop = partial(self._service.stop, timeout=STOP_SECONDS)
-            self._interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
+            patience = self._patience()
+            stop = partial(
+                self._service.stop,
+                timeout=STOP_SECONDS,
+                patience=patience,
+                tell=partial(click.echo, err=True),
+            )
+            self._interrupts.wait_for_call(stop, STOP_SECONDS + patience + 5.0)
+            if self._service.left_behind and self._cluster is None:
+                click.echo(f"warning: {self._service.left_behind}", err=True)
         if self._cluster is not None:
             self._cluster.stop(self._interrupts.wait_for)
         if self._service is not None:
             self._service.remove_leftovers()
+
+    def _patience(self) -> float:
+        """How long a master may be waited for that takes the framework's end."""
+        own_is_gone = self._cluster is not None and self._cluster.poll() is not None
+        if self._interrupts.signal_name or own_is_gone:
+            return 0.0
+        return self._options.overrides.get_as(MESOS_TEARDOWN_TIMEOUT)
 
 
 def _is_ours(problem: Unreachable | ApiProblem) -> bool:

@@ -65,10 +65,20 @@ MESOS_FRAMEWORK_NAME = declare(
 )
 MESOS_FAILOVER_TIMEOUT = declare(
     "mesos.failover.timeout",
-    60.0,
+    10.0,
     "seconds",
-    "How long Mesos keeps the tasks of a JobTracker that lost its connection; a day where it is "
-    "not set and there is a journal.",
+    "How long Mesos keeps the tasks of a JobTracker that lost its connection. The default is what "
+    "a reconnect takes, as nobody takes over from a JobTracker without a journal. With a journal "
+    "the default is a day.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+MESOS_TEARDOWN_TIMEOUT = declare(
+    "mesos.teardown.timeout",
+    30.0,
+    "seconds",
+    "How long a JobTracker that has nothing more to do waits for a Mesos master that takes its "
+    "end. It does not wait where it was told to end by a signal.",
     minimum=0.0,
     scope="jobtracker",
 )

@@ -7,12 +7,13 @@ few threads that plan and commit. Nothing but the queue leads to the core.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import sysconfig
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ from mrmesos.jobtracker.core.messages.commands import (
     PlanJob,
     SendActions,
 )
-from mrmesos.jobtracker.core.messages.events import Event, KillAsked
+from mrmesos.jobtracker.core.messages.events import Closing, Event, KillAsked
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import Authenticator
+from mrmesos.jobtracker.http.errors import Unavailable
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
@@ -48,6 +50,13 @@ from mrmesos.jobtracker.storage.planner import Planner
 from mrmesos.jobtracker.storage.pools_file import with_pools_file
 
 logger = logging.getLogger(__name__)
+
+
+LEAVE_SECONDS = 2.0
+"""How long TaskTrackers have to hear that they are to leave. Their heartbeats wait here for an
+answer, so it takes milliseconds, unless one hangs.
+"""
+ASK_AGAIN_SECONDS = 0.01
 
 
 class JobTrackerService:
@@ -117,6 +126,7 @@ class JobTrackerService:
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None
         self._leftovers = True
+        self.left_behind = ""
         self.url = ""
 
     # Life.
@@ -196,22 +206,37 @@ class JobTrackerService:
         for one in commands:
             self._carry_out(one)
 
-    def stop(self, *, teardown: bool = True, timeout: float = 10.0) -> bool:
+    def stop(
+        self,
+        *,
+        teardown: bool = True,
+        timeout: float = 10.0,
+        patience: float = 0.0,
+        tell: Callable[[str], None] = logger.info,
+    ) -> bool:
         """Kill the jobs, clean up after them, end the framework; whether all was done in time.
 
         Without `teardown` jobs, their tasks and the framework are left to Mesos' failover timeout.
+        Where no Mesos master can be told of the end, one is waited for `patience` seconds, which
+        `tell` is told; what has to be left then is in `left_behind`.
         """
         deadline = time.monotonic() + timeout
-        clean = self.failure is None
+        clean, deaf = self.failure is None, 0
         if teardown and self._thread.running:
             clean = self.kill_all("the JobTracker is stopping", timeout)
+            deaf = self._send_away(min(deadline, time.monotonic() + LEAVE_SECONDS))
         self._thread.stop()
 
         def left() -> float:
             return max(0.5, deadline - time.monotonic())
 
         if self._link is not None:
-            clean &= self._link.stop(teardown=teardown, deadline=deadline)
+            clean &= self._link.stop(
+                teardown=teardown, deadline=deadline, patience=patience, tell=tell
+            )
+            self.left_behind = self._link.left
+            if self._link.left and deaf:
+                self.left_behind += f"; {deaf} TaskTrackers did not hear that they are to leave"
         clean &= self._planner.stop(left())
         if self._server is not None:
             self._server.call_soon(self._api.release_all)
@@ -221,6 +246,23 @@ class JobTrackerService:
         self._ledger.close()
         self.codes.close()
         return clean
+
+    def _send_away(self, deadline: float) -> int:
+        """Tell all TaskTrackers to leave, in the answers to their heartbeats; how many did not
+        hear it in time. A TEARDOWN ends them, too, but a master may come to know of it much later.
+        """
+        self._thread.post(Closing())
+
+        def deaf() -> int:
+            return sum(not self._mailboxes.all_sent(one) for one in self._core.trackers)
+
+        number = 0
+        with contextlib.suppress(Unavailable, TimeoutError):  # it has failed, or is stuck
+            while number := self._thread.ask(deaf).result(max(0.1, deadline - time.monotonic())):
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(ASK_AGAIN_SECONDS)
+        return number
 
     def remove_leftovers(self) -> None:
         """After `stop()`, once no task runs any more: what jobs wrote that it cut short.

@@ -143,6 +143,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         self._suppressed_roles = list(suppressed_roles)
         self._on_fatal = on_fatal
         self._teardown_wanted = False
+        self.torn_down = False
         self._outcome = threading.local()
 
     # Life.
@@ -156,7 +157,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         """
         if not self.aborted:
             raise RuntimeError("the driver runs already")
-        self._teardown_wanted = False
+        self._teardown_wanted = self.torn_down = False
         super().start()
         if not self.master_uri.startswith("zk://"):
             self.change_master(self.master_uri)
@@ -173,8 +174,9 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     def stop(self, failover: bool = False) -> None:
         """Stop; without `failover` tell the master to end the framework with all its tasks.
 
-        Does not wait: `join()` does. The first of several stops decides. TEARDOWN needs a
-        subscription; without one the master ends the framework after its failover_timeout.
+        Does not wait: `join()` does, after which `torn_down` tells whether the master took it. The
+        first of several stops decides. TEARDOWN needs a subscription; without one the master ends
+        the framework after its failover_timeout.
         """
         with self._lock:
             if self._stopping:
@@ -190,13 +192,13 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     def _shutdown(self) -> None:
         if not self._teardown_wanted:
             return
-        if not self.connected:
-            logger.warning("no subscription, so no TEARDOWN: the failover_timeout must pass")
-            return
         try:
-            self._teardown()
+            self.torn_down = self._sent(self._teardown)
         except MesosError as problem:
-            logger.error("TEARDOWN failed, the failover_timeout must pass: %s", problem)
+            logger.warning("TEARDOWN failed, the failover_timeout must pass: %s", problem)
+            return
+        if not self.torn_down:
+            logger.warning("no subscription, so no TEARDOWN: the failover_timeout must pass")
 
     @property
     def framework(self) -> Json:

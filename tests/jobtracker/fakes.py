@@ -54,6 +54,8 @@ class FakeDriver:
         self.frozen = threading.Event()
         self.thaw = threading.Event()
         self.stopped: bool | None = None
+        self.torn_down = False
+        self.hears_teardown = True
 
     def start(self) -> None:
         self.started.set()
@@ -62,6 +64,7 @@ class FakeDriver:
 
     def stop(self, failover: bool = False) -> None:
         self.stopped = failover
+        self.torn_down = not failover and self.hears_teardown
 
     def join(self, timeout: float | None = None) -> bool:
         return True

@@ -151,6 +151,8 @@ class JobTracker:
                 self._take_id("")
             case ev.MasterHeard():
                 pass  # when it came is all there is to it
+            case ev.Closing():
+                trackers.send_all_away(st)
             case ev.Disconnected():
                 st.connected = False
 

@@ -15,6 +15,9 @@ class MesosDriver(Protocol):
     They raise MesosCallError where the master refused, MesosUnreachable where no answer came.
     """
 
+    torn_down: bool
+    """Whether the master took the TEARDOWN of `stop()`."""
+
     def start(self) -> None: ...
     def stop(self, failover: bool = False) -> None: ...
     def join(self, timeout: float | None = None) -> bool: ...

@@ -1,7 +1,8 @@
 """The service's link to Mesos: a driver, what it hears, and the calls that go out through it.
 
 A framework of an earlier life is taken over. Where Mesos has removed that, as nobody came back
-within its failover timeout, a new one takes its place: its tasks are gone, its jobs are not.
+within its failover timeout, a new one takes its place: its tasks are gone, its jobs are not. So
+it is for a framework of this life that was cut off from its master for that long.
 """
 
 from __future__ import annotations
@@ -16,14 +17,29 @@ from typing import Any
 from mrmesos import conf as settings
 from mrmesos.access.tokens import private_text
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.core.messages.events import Event, FrameworkRemoved, Registered
+from mrmesos.jobtracker.core.messages.events import (
+    Disconnected,
+    Event,
+    FrameworkRemoved,
+    Registered,
+)
 from mrmesos.jobtracker.mesos.calls_out import DriverCalls, DriverCommand
 from mrmesos.jobtracker.mesos.driver import MesosDriver
 from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks, framework_info
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand
 from mrmesos.jobtracker.mesos.topology import Topology
+from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 
 logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 15.0
+"""Between attempts to subscribe; less where Mesos waits for us less than four times as long."""
+ASK_AGAIN_SECONDS = 0.2
+TELL_SECONDS = 1.0
+"""What takes longer is worth a word."""
+TEARDOWN_SECONDS = 2.0
+"""How long a master that has just answered may take for TEARDOWN."""
 
 MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], MesosDriver]
 
@@ -40,6 +56,7 @@ def make_mesos_driver(
 
     `credentials`, a principal and its secret, come before those that settings name.
     """
+    from mrmesos.mesos.event_loop import Backoff
     from mrmesos.mesos.scheduler_driver import SchedulerDriver
 
     principal = conf.get_as(settings.MESOS_PRINCIPAL) or None
@@ -48,8 +65,15 @@ def make_mesos_driver(
     if credentials is not None:
         principal, secret = credentials
         info = {**info, "principal": principal}
+    longest = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, info["failover_timeout"] / 4))
     return SchedulerDriver(
-        callbacks, info, master, principal=principal, secret=secret, on_fatal=callbacks.fatal
+        callbacks,
+        info,
+        master,
+        principal=principal,
+        secret=secret,
+        on_fatal=callbacks.fatal,
+        backoff=Backoff(FIRST_PAUSE_SECONDS, longest),
     )
 
 
@@ -78,12 +102,18 @@ class MesosLink:
         self._post, self._fail = post, fail
         self._lock = threading.Lock()
         self._stopped = False
+        self._framework_id = framework_id
+        self._timeout = 0.0
+        self._away_since: float | None = None
+        self.left = ""
+        """What `stop()` had to leave at Mesos, in words."""
         self._callbacks = FrameworkCallbacks(self._hear, self._failed, Topology.of(conf))
         self._driver = self._new_driver(framework_id)
         self._calls = DriverCalls(self._driver, command, post)
 
     def _new_driver(self, framework_id: str) -> MesosDriver:
         info = framework_info(self._conf, self._url, framework_id, journal=self._journal)
+        self._timeout = float(info["failover_timeout"])
         return self._make_driver(self._callbacks, info, self._conf, self._master)
 
     def start(self) -> None:
@@ -95,30 +125,75 @@ class MesosLink:
         """Make a call after all those before it."""
         self._calls.submit(command)
 
-    def stop(self, *, teardown: bool, deadline: float) -> bool:
+    def stop(
+        self,
+        *,
+        teardown: bool,
+        deadline: float,
+        patience: float = 0.0,
+        tell: Callable[[str], None] = logger.info,
+    ) -> bool:
         """End the framework, or leave it to Mesos' failover timeout; False where `deadline` (of
         time.monotonic) was too soon for the calls that waited.
+
+        TEARDOWN needs a master that leads and answers: for one it waits `patience` seconds, and
+        says so by `tell`. Afterwards `left` has what Mesos could not be told.
         """
         with self._lock:
             self._stopped = True
+        until = time.monotonic() + patience
+        words = f"no Mesos master takes our end; waiting for one for {patience:.0f} s at most"
+        waiting = threading.Timer(TELL_SECONDS, tell, (words,))
+        waiting.daemon = True
+        if teardown and patience:
+            waiting.start()
         clean = self._calls.stop(max(0.5, deadline - time.monotonic()))
+        if teardown and patience:
+            self._wait_for_master(until)
+        waiting.cancel()
         self._driver.stop(failover=not teardown)
-        self._driver.join(max(0.5, deadline - time.monotonic()))
+        least = TEARDOWN_SECONDS if patience else 0.5
+        self._driver.join(max(least, deadline - time.monotonic()))
+        if teardown and self._framework_id and not self._driver.torn_down:
+            self.left = (
+                f"no Mesos master took the end of framework {self._framework_id}: one that has "
+                f"lost us ends it after {self._timeout:g} s, one that comes to lead only now may "
+                "list it until POST /master/teardown names it as frameworkId"
+            )
         return clean
+
+    def _wait_for_master(self, until: float) -> None:
+        """Until one answers a call."""
+        while not self._answered() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(ASK_AGAIN_SECONDS, left))
+
+    def _answered(self) -> bool:
+        try:
+            return self._driver.suppressOffers()  # which is meant, too
+        except MesosUnreachable:
+            return False
+        except MesosCallError as refusal:
+            logger.warning("Mesos refused Suppress: %s", refusal)
+            return True
 
     # In the driver's thread.
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Registered):
-            self._taking_over = ""
+            self._taking_over, self._away_since = "", None
+            self._framework_id = event.framework_id
+        elif isinstance(event, Disconnected):
+            self._away_since = time.monotonic()
         self._post(event)
 
     def _failed(self, problem: str) -> None:
-        if not self._taking_over or "removed" not in problem:
+        away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
+        outlived = bool(self._taking_over) or 0.0 < self._timeout <= away
+        if not outlived or "removed" not in problem:
             self._fail(problem)
             return
         logger.warning("%s; its jobs go on in a new one", problem)
-        self._taking_over = ""
+        self._taking_over, self._away_since = "", None
         threading.Thread(target=self._begin_again, name="mesos-again", daemon=True).start()
 
     def _begin_again(self) -> None:

@@ -161,7 +161,7 @@ def test_framework_info() -> None:
     info = framework_info(Conf({"mesos.role": "mr", "mesos.principal": "p"}), "http://h:1")
     assert info["user"] == getpass.getuser()
     assert (info["roles"], info["principal"], info["webui_url"]) == (["mr"], "p", "http://h:1")
-    assert info["failover_timeout"] == 60.0
+    assert info["failover_timeout"] == 10.0
     assert "role" not in info, "a MULTI_ROLE framework must not set it"
     capabilities = [one["type"] for one in info["capabilities"]]
     assert capabilities == ["MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE"]

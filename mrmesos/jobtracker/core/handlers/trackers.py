@@ -87,6 +87,14 @@ def leave(st: State, tracker: Tracker, reason: str) -> None:
     st.emit(SendActions(tracker.id, (Leave(reason),)))
 
 
+def send_all_away(st: State) -> None:
+    """The JobTracker ends. Mesos ends TaskTrackers too, but may not hear of it for a while."""
+    st.closing = True
+    for tracker in list(st.cluster.trackers.values()):
+        if tracker.state is not TrackerState.LEAVING:
+            leave(st, tracker, "the JobTracker ends")
+
+
 def _leave_agent(st: State, tracker: Tracker) -> None:
     agent = st.cluster.agents.get(tracker.agent_id)
     if agent is not None and agent.tracker is tracker:

@@ -20,7 +20,7 @@ NEED = {"cpus": LEAST_CPUS, "mem": 0}
 def missing(st: State) -> int:
     """How many TaskTrackers are to be started ahead of need; negative where there are more."""
     minimum = st.settings.trackers_minimum
-    if not minimum:
+    if not minimum or st.closing:
         return 0
     known = sum(agent.takes(st.now) for agent in st.cluster.agents.values())
     staying = sum(t.state is not TrackerState.LEAVING for t in st.cluster.trackers.values())

@@ -183,6 +183,10 @@ class HeartbeatReceived(Struct, frozen=True):
     heartbeat: Heartbeat
 
 
+class Closing(Struct, frozen=True):
+    """This JobTracker ends for good, and nobody takes its place: its TaskTrackers are to leave."""
+
+
 class Tick(Struct, frozen=True):
     """Time passed: deadlines, idle trackers, leases. Comes about twice a second."""
 
@@ -208,5 +212,6 @@ Event = (
     | TrackerLost
     | AgentLost
     | HeartbeatReceived
+    | Closing
     | Tick
 )

@@ -78,6 +78,11 @@ class Mailbox:
         while self._waiting and self._waiting[0].number <= done:
             self._waiting.popleft()
 
+    @property
+    def all_sent(self) -> bool:
+        """Whether some answer held each of them."""
+        return not self._waiting or self._waiting[-1].number <= self._sent
+
     def to_send(self) -> list[Numbered]:
         """The first unacknowledged actions, in order; they count as sent from now on."""
         actions = [
@@ -121,6 +126,11 @@ class Mailboxes:
         """The tracker has carried out all actions up to `number`."""
         if (box := self._boxes.get(tracker_id)) is not None:
             box.acknowledge(number)
+
+    def all_sent(self, tracker_id: str) -> bool:
+        """Whether the tracker was told all; one that is unknown has nothing to be told."""
+        box = self._boxes.get(tracker_id)
+        return box is None or box.all_sent
 
     def to_send(self, tracker_id: str) -> list[Numbered] | None:
         """What the tracker is to be told now; None where it is unknown."""

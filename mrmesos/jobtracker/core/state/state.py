@@ -82,6 +82,8 @@ class State:
     suppressed: frozenset[str] = frozenset()
     """Our roles that get no offers."""
     new_work: bool = False
+    closing: bool = False
+    """No TaskTracker is to start any more."""
     revived: float = float("-inf")
     last_offer: float | None = None
     largest_offer: Amounts = field(default_factory=dict)
