@@ -96,6 +96,15 @@ HEARTBEAT_SECONDS = declare(
     minimum=0.05,
     scope="jobtracker",
 )
+TASKTRACKER_SILENCE_SECONDS = declare(
+    "tasktracker.silence.seconds",
+    10.0,
+    "seconds",
+    "A TaskTracker that was not heard for so long is given no new work, and what it runs gets a "
+    "second attempt elsewhere. Several heartbeats, or every late one costs an attempt.",
+    minimum=0.5,
+    scope="jobtracker",
+)
 TASKTRACKER_EXPIRY_SECONDS = declare(
     "tasktracker.expiry.seconds",
     120.0,

@@ -151,6 +151,7 @@ class CoreBackend:
 
         def hear() -> list[Numbered] | None:
             if heartbeat.tracker_id not in self._mailboxes:
+                self._thread.handle(HeartbeatReceived(heartbeat))  # its agent can be heard again
                 return None
             self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
             self._thread.handle(HeartbeatReceived(heartbeat))

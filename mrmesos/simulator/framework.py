@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import process_time
 
+from mrmesos import conf as c
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
@@ -39,7 +40,8 @@ class Framework:
         self._clock = scene.clock
         self._master = scene.master
         self._meter = scene.meter
-        self._core = JobTracker(Conf(as_text(spec.conf)), f"2026112011{number:02d}")
+        conf = {c.TASKTRACKER_SILENCE_SECONDS.name: str(2 * spec.trackers.heartbeat)}
+        self._core = JobTracker(Conf({**conf, **as_text(spec.conf)}), f"2026112011{number:02d}")
         self._executors = Executors(scene, self.account, self.tell, self.jobs)
         self._master_spoke = 0.0
         self._clock.after(0.0, self._register)

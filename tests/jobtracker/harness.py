@@ -27,6 +27,7 @@ from mrmesos.wire.task import (
 
 C = TypeVar("C")
 STAMP = "202611201130"
+SILENCE = "tasktracker.silence.seconds"
 
 
 def scalar(name: str, value: float, **more: Any) -> dict[str, Any]:
@@ -63,7 +64,8 @@ class Hands:
     """See the module. Every method validates the core afterwards and returns its commands."""
 
     def __init__(self, conf: Mapping[str, str] | None = None) -> None:
-        self.core = JobTracker(Conf(conf or {}), STAMP)
+        # Nobody is silent unless a test says so: TaskTrackers speak only when they are told to.
+        self.core = JobTracker(Conf({SILENCE: "3600", **(conf or {})}), STAMP)
         self.now = 1000.0
         self.master_speaks = True  # its HEARTBEAT, as often as may be
         self.offers = 0

@@ -12,10 +12,12 @@ from typing import Any
 
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
+from mrmesos.jobtracker.core.handlers import silence
 from mrmesos.jobtracker.core.handlers.slots import HOLD_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.job import JobSpec, JobState
@@ -204,7 +206,15 @@ class World(TrackerSide):
         assert same == [attempt], "two attempts of a task on one host"
         assert len(attempt.task.running) <= 2
         assert attempt.backup == (len(attempt.task.running) == 2)
-        assert job.backups <= BACKUPS_MAX, "more backups than allowed"
+        state = self.core.state
+        others = [other for other in attempt.task.running if other is not attempt]
+        if others and not any(silence.unheard(state, other) for other in others):
+            assert job.backups <= BACKUPS_MAX, "more backups than allowed"
+        tracker = state.cluster.trackers[attempt.tracker_id]
+        assert not tracker.silent, "started where nobody is heard"
+        ran = [slot.attempt for slot in tracker.slots.values() if slot.attempt is not None]
+        alone = any(a.task.silences >= TRIAL_SILENCES for a in ran if a.start < self.now)
+        assert not alone, "started beside a task that is to run alone"
         assert host not in job.shuns, "started on a host that the job came to avoid"
         faults = self.core.state.faults.get(host)
         assert faults is None or faults.until <= self.now, "started on a host that all avoid"
@@ -328,7 +338,8 @@ class World(TrackerSide):
             self.note(f"{job_id} failed: {status.error}")
             f = self.faults
             may = f.attempt_fails or f.bad_hosts or f.plan_fails or f.commit_fails or f.launch_fails
-            assert may or status.error.kind is ErrorKind.LOST, status.error
+            silent = f.silence or f.heartbeat_lost
+            assert may or status.error.kind is ErrorKind.LOST or silent, status.error
 
     # --- Chaos
 

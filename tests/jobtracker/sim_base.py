@@ -16,9 +16,11 @@ from mrmesos.jobtracker.core.state.mailbox import Mailboxes
 from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
 
 EXPIRY = 20.0
+SILENCE = 4.0
 DRAIN = 5.0
 CONF = {
     "tasktracker.expiry.seconds": str(EXPIRY),
+    "tasktracker.silence.seconds": str(SILENCE),
     "maintenance.drain.seconds": str(DRAIN),
     "jobtracker.tasktracker.maxblacklists": "1",
     "jobtracker.tasktracker.forgive.seconds": "15",

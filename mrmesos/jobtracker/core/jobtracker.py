@@ -28,6 +28,7 @@ from mrmesos.jobtracker.core.messages.journal_records import Record
 from mrmesos.jobtracker.core.model.cluster import SlotState
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
 from mrmesos.jobtracker.core.restore import restore
+from mrmesos.jobtracker.core.scheduling import index_check
 from mrmesos.jobtracker.core.state.journal_changes import JournalChanges
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.core.state.state import State
@@ -284,7 +285,7 @@ class JobTracker:
         """Raise AssertionError where something that must always hold does not."""
         st = self.state
         st.cluster.validate()
-        st.index.validate()
+        index_check.validate(st.index)
         for job in st.jobs.values():
             job.validate()
         running = {a for job in st.jobs.values() for a in job.running}

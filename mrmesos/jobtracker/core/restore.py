@@ -27,6 +27,7 @@ from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker, Trac
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
 from mrmesos.jobtracker.core.restore_failures import cause, fail_job, missing, stand_in
+from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Announce, ForgetJob
 from mrmesos.wire.ids import TaskKind, parse_attempt
@@ -231,6 +232,8 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
         job.failures_on[record.agent] = job.failures_on.get(record.agent, 0) + 1
     task.failures = max(task.failures, record.failures)
     task.losses = max(task.losses, record.losses)
+    task.silences = max(task.silences, record.silences)
+    st.index.trials |= task.silences >= TRIAL_SILENCES
     if record.won:
         task.winner = attempt
     if record.state is AttemptState.RUNNING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from mrmesos.api.context import Counters
-from mrmesos.jobtracker.core.handlers import host_faults, jobs, speculation
+from mrmesos.jobtracker.core.handlers import host_faults, jobs, silence, speculation
 from mrmesos.jobtracker.core.handlers.dispatch import began, came_free, kill_attempt
 from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
@@ -179,6 +179,9 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
 
 
 def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgress) -> None:
+    if (blamed := silence.verdict(task)) is not None:
+        jobs.fail(st, job, blamed)
+        return
     if task.losses <= LOSSES_MAX:
         return
     first = task.first_real_error()

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.handlers import (
     maintenance,
     preemption,
     reconciliation,
+    silence,
     slots,
     speculation,
     trackers,
@@ -18,7 +19,7 @@ from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt, kill_slot
 from mrmesos.jobtracker.core.handlers.quota import Quota
 from mrmesos.jobtracker.core.handlers.warm_trackers import dispensable
 from mrmesos.jobtracker.core.messages.commands import KillSlot, Reconcile, ShutdownTracker
-from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.core.model.fit import Fit
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
@@ -44,7 +45,8 @@ FORGET_AGENT_SECONDS = 3600.0
 
 def tick(st: State) -> None:
     """Look at everything that has a deadline."""
-    heard_since = st.now - st.settings.tracker_expiry
+    silence.wake(st)
+    heard_since = st.now - st.settings.tracker_silence
     idle_since = st.now - st.settings.tracker_idle
     for tracker in list(st.cluster.trackers.values()):
         if tracker.state is TrackerState.LIVE and (tracker.heard or 0.0) >= heard_since:
@@ -56,7 +58,12 @@ def tick(st: State) -> None:
         _watch_tracker(st, tracker)
     trackers.tick(st)
     st.index.tick()
-    _watch_slots(st)
+    out_of_hearing = _watch_slots(st)
+    for tracker in st.cluster.trackers.values():
+        if tracker.silent:
+            out_of_hearing += tracker.slots.values()
+    silence.review(st, out_of_hearing)
+    silence.use_the_last(st)
     reconciliation.tick(st)
     maintenance.tick(st)
     preemption.tick(st)
@@ -74,8 +81,8 @@ def tick(st: State) -> None:
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:
-    last_sign = tracker.launched if tracker.heard is None else tracker.heard
-    if st.now - last_sign > st.settings.tracker_expiry:
+    silence.look(st, tracker)
+    if st.now - silence.last_sign(st, tracker) > silence.expiry(st, tracker):
         trackers.expire(st, tracker)
     elif tracker.state is TrackerState.LEAVING:
         since = tracker.leaving_since
@@ -90,7 +97,9 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
         trackers.leave(st, tracker, "nothing to do")
 
 
-def _watch_slots(st: State) -> None:
+def _watch_slots(st: State) -> list[Slot]:
+    """Those that were launched, and of which nobody spoke for long."""
+    not_spoken_of: list[Slot] = []
     ask: list[tuple[str, str]] = []
     for slot in list(st.cluster.slots.values()):
         if slot.state is SlotState.RUNNING and slot.missing_since is None:
@@ -109,25 +118,34 @@ def _watch_slots(st: State) -> None:
             kill_slot(st, slot)
             if slot.attempt is not None:
                 attempts.lost(st, slot.attempt, "its TaskTracker no longer has the slot")
-        elif slot.state is SlotState.LAUNCHING and st.now - slot.asked >= ASK_AGAIN_SECONDS:
-            slot.asked = st.now
-            ask.append((slot.id, slot.agent_id))
+        elif slot.state is SlotState.LAUNCHING:
+            if silence.not_spoken_of(st, slot):
+                not_spoken_of.append(slot)
+            if st.now - slot.asked >= ASK_AGAIN_SECONDS:
+                slot.asked = st.now
+                ask.append((slot.id, slot.agent_id))
     if ask and st.connected:
         st.emit(Reconcile(tuple(ask)))
     for slot in list(st.held.values()):
         slots.serve(st, slot)
+    return not_spoken_of
 
 
 def _unstick(st: State, job: JobInProgress) -> None:
     """Reduces that wait for maps must not hold what those maps need."""
-    if not job.wants_map or not job.running_reduces or job.running_maps:
+    waits = job.wants_map or job.unheard_maps
+    if not waits or not job.running_reduces or _runs_maps(st, job):
         job.stuck_since = None
         return
     if job.stuck_since is None:
         job.stuck_since = st.now
     elif st.now - job.stuck_since >= STUCK_SECONDS:
         job.stuck_since = st.now
-        alive = [a for a in job.running_reduces.values() if not a.kill_asked]
+        alive = [
+            reduce
+            for reduce in job.running_reduces.values()
+            if not reduce.kill_asked and not silence.unheard(st, reduce)
+        ]
         if not leases.master_there(st):  # a map can have the slot, but nothing that is in pieces
             alive = [a for a in alive if _holds_a_map(st, job, a)]
         if alive:
@@ -136,6 +154,14 @@ def _unstick(st: State, job: JobInProgress) -> None:
             st.index.touch(job)
             youngest = max(alive, key=lambda attempt: attempt.start)
             kill_attempt(st, youngest, "makes room for maps that its job waits for")
+
+
+def _runs_maps(st: State, job: JobInProgress) -> bool:
+    """Whether any map of the job runs, and not just where nobody is heard."""
+    if not job.unheard_maps:
+        return job.running_maps > 0
+    maps = (a for a in job.running.values() if a.task.kind is TaskKind.MAP)
+    return any(not silence.unheard(st, attempt) for attempt in maps)
 
 
 def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:

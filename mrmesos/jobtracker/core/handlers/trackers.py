@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import attempts, host_faults, jobs, warm_trackers
+from mrmesos.jobtracker.core.handlers import attempts, host_faults, jobs, silence, warm_trackers
 from mrmesos.jobtracker.core.handlers.dispatch import began, kill_slot
 from mrmesos.jobtracker.core.handlers.tracker_recovery import adopt
 from mrmesos.jobtracker.core.messages.commands import (
@@ -32,9 +32,12 @@ FAILURES_TO_GIVE_UP = 10
 def heartbeat(st: State, beat: Heartbeat) -> None:
     """A TaskTracker spoke. A late one (by its sequence) is only read for reports."""
     tracker = st.cluster.trackers.get(beat.tracker_id)
+    if tracker is None or tracker.ended is None:
+        silence.spoke(st, beat.agent_id if tracker is None else tracker.agent_id)
     if tracker is None or tracker.ended is not None:
         return
     tracker.heard = st.now
+    silence.heard(st, tracker)
     if tracker.url != beat.url:
         tracker.url = beat.url
         st.changes.tracker(tracker)
@@ -195,8 +198,11 @@ def expire(st: State, tracker: Tracker) -> None:
     """Not heard of for too long: everything on it is taken as lost, and Mesos is to end it."""
     started = tracker.state is not TrackerState.STARTING
     st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
-    words = f"its TaskTracker was not heard of for {st.settings.tracker_expiry:g} s"
+    words = f"its TaskTracker was not heard of for {silence.expiry(st, tracker):g} s"
+    silence.suspect(st, tracker)
     gone(st, tracker, words, by_mesos=False, failed_launch=not started and bool(tracker.slots))
+    if tracker.state is not TrackerState.LEAVING:
+        silence.parole(st, tracker.agent_id)
 
 
 def gone(

@@ -107,7 +107,7 @@ class TallyRecord(msgspec.Struct, frozen=True):
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One try at a task of a job in progress. `won`: its output is the task's. `waited_for`: it
-    runs, but can win no more. `failures` and `losses` are its task's so far.
+    runs, but can win no more. `failures`, `losses` and `silences` are its task's so far.
     """
 
     id: str
@@ -127,6 +127,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     waited_for: bool = False
     failures: int = 0
     losses: int = 0
+    silences: int = 0
 
 
 class EndedRecord(msgspec.Struct, frozen=True):

@@ -103,6 +103,8 @@ class Tracker:
     leaving_since: float | None = None
     ended: Ended | None = None
     """Mesos said that it ended, and may have more to say."""
+    silent: bool = False
+    """Not heard for some time, though Mesos did not say that it ended (silence.py)."""
     takes_slots: bool = True
     """Started by the command that starts TaskTrackers now, without which Mesos refuses more; and
     alive, as far as Mesos has said.
@@ -138,6 +140,9 @@ class Agent:
     """How fast attempts are here, compared with those of the same jobs elsewhere."""
     launch_failures: int = 0
     avoid_until: float = 0.0
+    parole_until: float = 0.0
+    """… of which so long as a TaskTracker here was given up; `silences`: how many in a row."""
+    silences: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
     suits: dict[Constraints, bool] = field(default_factory=dict)
     """Whether its attributes meet these."""
@@ -159,7 +164,8 @@ class Agent:
 
     def takes(self, now: float) -> bool:
         """Whether attempts may be started here."""
-        return self.avoid_until <= now < self.closes
+        silent = self.tracker is not None and self.tracker.silent
+        return self.avoid_until <= now < self.closes and not silent
 
     def has(self, attributes: Mapping[str, str]) -> None:
         """An offer names the agent's attributes; after its restart they may be others."""

@@ -186,10 +186,16 @@ class JobInProgress:
         return (
             self.state is JobState.RUNNING
             and len(self.pending_reduces) > 0
-            and not (self.maps_first and len(self.pending_maps) > 0)
+            and not (self.maps_first and (len(self.pending_maps) > 0 or self.unheard_maps))
             and self.maps_done >= self.maps_for_reduces
             and (not len(self.pending_maps) or self._in_ratio)
         )
+
+    @property
+    def unheard_maps(self) -> bool:
+        """Whether a map runs only where nobody is heard, and another attempt is to (silence.py)."""
+        unheard = self.index.unheard.items()
+        return any(job is self and task.kind is TaskKind.MAP for task, job in unheard)
 
     @property
     def _in_ratio(self) -> bool:
@@ -239,7 +245,7 @@ class JobInProgress:
         """The first success of a task."""
         attempt.task.won(attempt, now)
         self.index.touch(self)
-        self.index.backups.pop(attempt.task, None)
+        self.index.no_backup(attempt.task)
         beyond = add_counters(self.won_counters, attempt.counters)
         self.beyond = self.beyond or beyond
         if attempt.task.kind is TaskKind.MAP:
@@ -258,7 +264,7 @@ class JobInProgress:
             return
         task.lost(attempt, now, why)
         self.index.touch(self)
-        self.index.backups.pop(task, None)
+        self.index.no_backup(task)
         if not task.running:
             self.pending(task.kind).put_back(task)
 
@@ -320,7 +326,7 @@ class JobInProgress:
         self.index.touch(self)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup
-        self.index.backups.pop(attempt.task, None)
+        self.index.no_backup(attempt.task)
         if attempt.task.kind is TaskKind.REDUCE:
             self.running_reduces[attempt.id] = attempt
 

@@ -29,6 +29,7 @@ class Settings:
     tracker: Amounts
     tracker_idle: float
     tracker_expiry: float
+    tracker_silence: float
     slot_lease: float
     refuse_idle: float
     refuse_busy: float
@@ -61,6 +62,10 @@ class Settings:
             },
             tracker_idle=conf.get_as(c.TASKTRACKER_IDLE_SECONDS),
             tracker_expiry=conf.get_as(c.TASKTRACKER_EXPIRY_SECONDS),
+            tracker_silence=min(
+                conf.get_as(c.TASKTRACKER_SILENCE_SECONDS),
+                conf.get_as(c.TASKTRACKER_EXPIRY_SECONDS),
+            ),
             slot_lease=conf.get_as(c.SLOT_LEASE_SECONDS),
             refuse_idle=conf.get_as(c.REFUSE_SECONDS_IDLE),
             refuse_busy=conf.get_as(c.REFUSE_SECONDS_BUSY),

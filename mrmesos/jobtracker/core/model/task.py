@@ -111,6 +111,8 @@ class TaskInProgress:
     next_number: int = 0
     failures: int = 0
     losses: int = 0
+    silences: int = 0
+    """Attempts whose TaskTracker fell silent under them, and was given up (silence.py)."""
     failed_on: set[str] = field(default_factory=set)
     """Names of hosts."""
     pending_since: float = 0.0

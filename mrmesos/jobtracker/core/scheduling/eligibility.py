@@ -13,10 +13,13 @@ from mrmesos.jobtracker.core.model.demand import ANYWHERE, Demand
 from mrmesos.wire.ids import TaskKind
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Agent
+    from mrmesos.jobtracker.core.model.cluster import Agent, Tracker
     from mrmesos.jobtracker.core.model.job import JobInProgress
     from mrmesos.jobtracker.core.model.task import TaskInProgress
     from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
+
+TRIAL_SILENCES = 2
+"""A task under which so many TaskTrackers fell silent has nothing started beside it."""
 
 CAUTION = 2.0
 """An attempt is taken to need so many times what those of its job took on average."""
@@ -101,6 +104,23 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
             if job.place is not None and expected_seconds(job, kind) > left:
                 too_long[kind] |= job.place.bit
     return too_long[TaskKind.MAP], too_long[TaskKind.REDUCE]
+
+
+def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
+    """Whether another attempt of a task that runs where nobody is heard may run on an agent."""
+    return (
+        agent.hostname not in task.failed_on
+        and not (job.absent and task.kind is TaskKind.REDUCE)
+        and all(attempt.agent != agent.hostname for attempt in task.running)
+    )
+
+
+def on_trial(tracker: Tracker) -> bool:
+    """Whether a TaskTracker runs a task that is to run alone (silence.py)."""
+    return any(
+        slot.attempt is not None and slot.attempt.task.silences >= TRIAL_SILENCES
+        for slot in tracker.slots.values()
+    )
 
 
 def may_back_up(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:

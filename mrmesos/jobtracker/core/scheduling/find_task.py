@@ -11,7 +11,12 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import LOOK_AT
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK
-from mrmesos.jobtracker.core.scheduling.eligibility import barred, may_back_up
+from mrmesos.jobtracker.core.scheduling.eligibility import (
+    barred,
+    may_back_up,
+    may_replace,
+    on_trial,
+)
 from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.resources import Amounts
@@ -58,6 +63,8 @@ def find_task(
     Jobs in the order of the index; one that waits for locality lets those behind it pass. Changes
     nothing but what jobs remember of chances they passed over.
     """
+    if index.trials and tracker is not None and on_trial(tracker):
+        return NOTHING
     index.flush()
     if index.only_elsewhere(agent):
         wait_here = (s for s in index.shapes.values() if s.maps & index.maps and fits(s.need))
@@ -102,6 +109,8 @@ class _Search:
             passed = self._passing_over(choice)
             if not passed or not self._index.pass_over(self._those_that_fit(passed)):
                 break
+        if self._index.unheard and (instead := self._unheard(choice)) is not None:
+            return instead
         if choice is not None:
             return choice
         if self._later or self._any_fits(self._waiting):
@@ -253,6 +262,25 @@ class _Search:
         if place.crowded_since is None:
             place.crowded_since = self._index.now
         return self._index.now - place.crowded_since < SPREAD_SECONDS
+
+    def _unheard(self, choice: Found | None) -> Found | None:
+        """Another attempt of a task that runs where nobody is heard, where that goes before what
+        was chosen: its job does, or a reduce of its job would wait for it.
+        """
+        ahead, of, kind = -1, None, None
+        if choice is not None and choice.job.place is not None:
+            ahead = self._index.order.before(choice.job.place.rank)
+            of, kind = choice.job, choice.task.kind
+        for task, job in islice(self._index.unheard.items(), LOOK_AT):
+            place = job.place
+            if place is None or place.bit & self._barred[task.kind is TaskKind.REDUCE]:
+                continue
+            awaited = job is of and task.kind is TaskKind.MAP and kind is TaskKind.REDUCE
+            if not (awaited or place.bit & ahead):
+                continue
+            if self._fits(job.settings.need(task.kind)) and may_replace(job, task, self._agent):
+                return Found(job, task, self._locality(task))
+        return None
 
     def _backup(self) -> Choice:
         """With no fresh task to start: a second attempt of one that is slow."""

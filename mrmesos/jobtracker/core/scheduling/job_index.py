@@ -7,14 +7,14 @@ it starts or puts off for the first time, not at all there are. Jobs say when th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from mrmesos.jobtracker.core.model.cluster import Agent, Cluster
 from mrmesos.jobtracker.core.model.demand import ANYWHERE
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress
-from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, NODE, RACK, Chances, DelayClock
+from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK, Chances, DelayClock
 from mrmesos.jobtracker.core.scheduling.eligibility import Eligibility
 from mrmesos.jobtracker.core.scheduling.job_entry import Deadlines, JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_order import Order, Rank, cost
@@ -38,6 +38,9 @@ class JobIndex:
         self.demands = Eligibility()
         self.backups: dict[TaskInProgress, JobInProgress] = {}
         """Slow tasks that want a backup attempt (speculation.py)."""
+        self.unheard: dict[TaskInProgress, JobInProgress] = {}
+        """Tasks that run only where nobody is heard, and want another attempt (silence.py)."""
+        self.trials = False  # whether any task has to run alone (demands.on_trial)
         self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
         self._touched: dict[str, JobInProgress] = {}
         self._jobs: dict[str, JobInProgress] = {}
@@ -99,6 +102,7 @@ class JobIndex:
         if place is None:
             return
         del self._jobs[job.id]
+        self.unheard = {task: of for task, of in self.unheard.items() if of is not job}
         bit = place.bit
         self._at[bit.bit_length() - 1] = None
         self.maps &= ~bit
@@ -152,6 +156,11 @@ class JobIndex:
         """Something of a job changed."""
         if job.place is not None:
             self._touched[job.id] = job
+
+    def no_backup(self, task: TaskInProgress) -> None:
+        """No further attempt of the task is wanted."""
+        self.backups.pop(task, None)
+        self.unheard.pop(task, None)
 
     def flush(self) -> None:
         """File anew what changed."""
@@ -219,17 +228,22 @@ class JobIndex:
                 place.reduce_cost = cost(job.settings.reduce_need, self._rated)
         self._touched.update(self._jobs)
 
+    @property
+    def jobs(self) -> Collection[JobInProgress]:
+        """All that run."""
+        return self._jobs.values()
+
     # --- What find_task asks
 
     @property
     def hungry(self) -> bool:
         """Whether any task waits that may run now, or wants a backup."""
         self.flush()
-        return bool(self.maps | self.reduces) or bool(self.backups)
+        return bool(self.maps | self.reduces) or bool(self.backups or self.unheard)
 
     def hungry_roles(self, roles: frozenset[str]) -> frozenset[str]:
         """Those of `roles` whose resources some task waits for."""
-        if self.backups:
+        if self.backups or self.unheard:
             return roles
         self.flush()
         return self.demands.roles(self.maps | self.reduces, roles)
@@ -239,7 +253,9 @@ class JobIndex:
         others, of jobs whose wait for those runs. Read after `flush`.
         """
         maps, clocked = self.maps, self.clocked
-        if self.reduces or self.backups or self.stored_on(agent) or maps & clocked != maps:
+        if self.reduces or self.backups or self.unheard:
+            return False
+        if self.stored_on(agent) or maps & clocked != maps:
             return False
         if maps & (self.rack_level | self.loose | self.retries | self.counting):
             return False  # every job of any_level is of rack_level
@@ -363,38 +379,3 @@ class JobIndex:
         self.counting = _put(self.counting, bit, waits and patience.wait.offers > 0)
         self.rack_level = _put(self.rack_level, bit, patience.level >= RACK)
         self.any_level = _put(self.any_level, bit, patience.level == ANY)
-
-    # --- For tests
-
-    def validate(self) -> None:
-        """Raise AssertionError where a set does not say what its jobs say."""
-        self.flush()
-        for job in self._jobs.values():
-            place, pending = job.place, job.pending_maps
-            assert place is not None, job.id
-            bit, patience = place.bit, place.patience
-            assert self.job_of(bit) is job
-            assert bool(self.maps & bit) == job.wants_map, job.id
-            assert bool(self.reduces & bit) == job.wants_reduce, job.id
-            assert bool(self.retries & bit) == (job.wants_map and pending.retries), job.id
-            assert bool(self.loose & bit) == (job.wants_map and pending.loose), job.id
-            assert bool(self.clocked & bit) == (patience.since is not None), job.id
-            assert bool(self.any_level & bit) == (patience.level == ANY), job.id
-            if patience.since is not None:  # a wait that is over keeps no map from its start
-                wait, waited = patience.wait, self.now - patience.since
-                assert not wait.seconds or waited < wait.seconds, (job.id, waited)
-                assert not wait.offers or patience.skipped < wait.offers, (job.id, patience.skipped)
-            assert bool(self.rack_level & bit) == (patience.level != NODE), job.id
-            assert place.map_shape.maps & bit, job.id
-            assert place.reduce_shape.reduces & bit, job.id
-            assert all(self.shunned.get(host, 0) & bit for host in job.shuns), job.id
-            for host in pending.hosts:
-                waits = pending.on_host(host) is not None
-                assert waits == pending.waits_for(host), (job.id, host)
-                assert waits == (self.hosts.get(host, 0) & bit != 0), (job.id, host)
-                if waits:
-                    for agent in self.cluster.hosts.get(host, ()):
-                        rack = self.racks.get(agent.rack, 0)
-                        assert not agent.rack or rack & bit, (job.id, agent)
-        known = sum(job.place.bit for job in self._jobs.values() if job.place is not None)
-        assert not (self.maps | self.reduces | self.clocked | self.any_level) & ~known

@@ -188,6 +188,7 @@ def attempt_record(attempt: TaskAttempt) -> AttemptRecord:
         waited_for=running and attempt not in attempt.task.running,
         failures=attempt.task.failures,
         losses=attempt.task.losses,
+        silences=attempt.task.silences,
     )
 
 

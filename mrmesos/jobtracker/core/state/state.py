@@ -67,6 +67,10 @@ class State:
     """Trackers of earlier lives that have not spoken in this one, and what they were to run."""
     ending: dict[str, Tracker] = field(default_factory=dict)
     """Trackers that have ended, of whose end Mesos may have more to say."""
+    # --- Silence
+    ticked: float = float("-inf")
+    """When the last tick was; `woke`: when the first one came after none for some time."""
+    woke: float = float("-inf")
     starved: dict[str, float] = field(default_factory=dict)
     """Pools below their minimum share whose jobs wait, and since when (preemption.py)."""
     # --- Mesos

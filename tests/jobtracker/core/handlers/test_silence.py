@@ -1,0 +1,321 @@
+"""TaskTrackers that the JobTracker does not hear although Mesos sees their agents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from mrmesos.jobtracker.core.handlers.silence import PAROLE_SECONDS, SILENCES_MAX
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.cluster import SlotState
+from mrmesos.wire.heartbeat import KillAttempt
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import AttemptProgress, AttemptState
+from tests.jobtracker.harness import SILENCE, Hands, launches, long, of, short, started
+
+SILENT = 10.0
+EXPIRY = 120.0
+MOST_LOST = 30.0
+"""What a cut between the JobTracker and one agent may cost."""
+
+
+class Listening(Hands):
+    """Hands whose TaskTrackers speak twice a second, but for those on agents that are cut off.
+
+    Every `allocation` seconds the agents named offer what their slots do not hold.
+    """
+
+    def __init__(self, *agents: str, cpus: int = 1, **conf: str) -> None:
+        conf = {name.replace("_", "."): value for name, value in conf.items()}
+        super().__init__({SILENCE: str(SILENT), **conf})
+        self.agents, self.cpus = agents, cpus
+        self.cut: set[str] = set()
+
+    def later(self, seconds: float) -> list[cmd.Command]:
+        commands: list[cmd.Command] = []
+        end = self.now + seconds
+        while self.now < end:
+            commands += super().later(min(0.5, end - self.now))
+            for tracker in list(self.core.state.cluster.trackers.values()):
+                if tracker.agent_id not in self.cut:
+                    commands += self.beat(tracker.id)
+        return commands
+
+    def free(self, agent: str) -> float:
+        """CPUs that no slot holds."""
+        slots = self.core.state.cluster.slots.values()
+        return self.cpus - sum(slot.agent_id == agent for slot in slots)
+
+    def allocate(self) -> list[cmd.Command]:
+        """Mesos, which sees all agents, ends what it was told to, and each offers what is free."""
+        commands: list[cmd.Command] = []
+        for slot in list(self.core.state.cluster.slots.values()):
+            if slot.state is SlotState.ENDING:
+                commands += self.update(slot.id, "TASK_KILLED")
+        for agent in self.agents:
+            if (cpus := self.free(agent)) > 0:
+                commands += self.offer(agent, cpus=cpus)
+        return commands
+
+    def until_started(self, name: str, most: float) -> float:
+        """Seconds until an attempt begins, with offers every second."""
+        begin = self.now
+        while name not in started([*self.later(1.0), *self.allocate()]):
+            assert self.now - begin < most, f"{name} does not start"
+        return self.now - begin
+
+    def hosts(self, names: Collection[str]) -> set[str]:
+        """Where the attempts named are."""
+        return {a.agent for a in self.core.state.attempts.values() if short(a.id) in names}
+
+
+def two_maps(**conf: Any) -> tuple[Listening, str]:
+    """Two maps on two agents of one slot each, of which `a` is then not heard any more."""
+    hands = Listening("a", "b")
+    job = hands.job(maps=2, **conf)
+    hands.allocate()
+    hands.later(5)
+    assert hands.hosts({"m0"}) == {"a"}
+    hands.cut.add("a")
+    return hands, job
+
+
+def test_what_runs_on_a_silent_tracker_gets_a_second_attempt_in_the_one_slot_elsewhere() -> None:
+    hands, job = two_maps()
+    hands.later(5)
+    hands.end(long(job, "m1"))
+    assert hands.until_started("m0.1", MOST_LOST) <= SILENT
+    assert hands.hosts({"m0.1"}) == {"b"}
+    assert hands.status(job).counters["job"]["SPECULATIVE_MAPS"] == 1
+    hands.end(long(job, "m0.1"))
+    assert hands.status(job).maps.succeeded == 2
+
+
+def test_the_first_one_may_still_win() -> None:
+    hands, job = two_maps()
+    hands.end(long(job, "m1"))
+    hands.until_started("m0.1", MOST_LOST)
+    hands.cut.clear()
+    hands.later(1)
+    kills = of(hands.end(long(job, "m0")), KillAttempt)
+    assert [kill.attempt_id for kill in kills] == [long(job, "m0.1")]
+
+
+def test_a_tracker_that_speaks_again_in_time_has_cost_nothing() -> None:
+    hands, job = two_maps()
+    hands.end(long(job, "m1"))
+    hands.later(SILENT - 1)
+    hands.cut.clear()
+    for _ in range(30):
+        assert started([*hands.later(1), *hands.allocate()]) == []
+    assert "SPECULATIVE_MAPS" not in hands.status(job).counters["job"]
+
+
+def test_code_that_must_not_run_twice_at_a_time_waits_for_the_end_of_its_tracker() -> None:
+    hands, job = two_maps(map_speculative="false")
+    hands.end(long(job, "m1"))
+    assert EXPIRY - 10 < hands.until_started("m0.1", 2 * EXPIRY) < EXPIRY + 10
+
+
+def test_a_launch_that_nobody_spoke_of() -> None:
+    hands = Listening("a", "b")
+    hands.cut.add("a")
+    job = hands.job(maps=1)
+    hands.offer("a")
+    assert hands.until_started("m0.1", MOST_LOST) <= SILENT + 2
+    assert hands.hosts({"m0.1"}) == {"b"}
+    hands.end(long(job, "m0.1"))
+    assert hands.status(job).maps.succeeded == 1
+
+
+def test_a_launch_that_nobody_spoke_of_on_a_tracker_that_is_heard() -> None:
+    hands = Listening("a", "b", cpus=2)
+    job = hands.job(maps=1)
+    hands.offer("a", cpus=1)
+    hands.later(1)
+    hands.job(maps=1)
+    (launch,) = launches(hands.offer("a", cpus=1))
+    hands.slots[launch.tracker_id].remove(launch.slot_id)
+    hands.later(SILENT + 1)
+    assert [launch.first.job_id for launch in launches(hands.offer("b"))] != [job]
+    assert hands.core.state.cluster.slots[launch.slot_id].attempt is not None
+
+
+def test_nothing_new_starts_on_the_agent_of_a_silent_tracker() -> None:
+    hands = Listening("a", cpus=2)
+    hands.job(maps=1)
+    hands.offer("a")
+    hands.later(1)
+    hands.cut.add("a")
+    hands.later(SILENT + 1)
+    hands.job(maps=1)
+    assert launches(hands.allocate()) == []
+    hands.cut.clear()
+    hands.later(1)
+    assert len(launches(hands.allocate())) == 1
+
+
+def test_maps_whose_data_is_on_a_silent_agent_do_not_wait_for_it() -> None:
+    hands = Listening("a", "b")
+    hands.job(("a",), locality_wait_node="600")
+    hands.allocate()
+    hands.later(1)
+    hands.cut.add("a")
+    hands.later(SILENT + 1)
+    hands.job(("a",), locality_wait_node="600")
+    assert {launch.agent_id for launch in launches(hands.allocate())} == {"b"}
+
+
+def test_it_goes_before_the_tasks_of_later_jobs() -> None:
+    hands, job = two_maps()
+    hands.job(maps=50)
+    for _ in range(int(SILENT) + 2):
+        hands.later(1)
+        running = [name for name in hands.running if hands.agent_of[hands.tracker_of[name]] == "b"]
+        hands.end(running[0])
+    assert hands.status(job).maps.succeeded == 2
+
+
+def test_a_reduce_that_waits_for_a_silent_map_makes_room_for_it() -> None:
+    hands = Listening("a", "b")
+    job = hands.job(
+        maps=2, reduces=1, job_reduce_slowstart_completedmaps="0.5", map_reduce_ratio="0"
+    )
+    hands.allocate()
+    hands.later(2)
+    hands.cut.add("a")
+    assert started(hands.end(long(job, "m1"))) == ["r0"], "the one slot elsewhere"
+    begin = hands.now
+    while not (kills := of(hands.later(1), KillAttempt)):
+        assert hands.now - begin < MOST_LOST
+    assert [kill.attempt_id for kill in kills] == [long(job, "r0")]
+    assert started(hands.end(long(job, "r0"), AttemptState.KILLED)) == ["m0.1"]
+    assert hands.now - begin < MOST_LOST
+    assert started(hands.end(long(job, "m0.1"))) == ["r0.1"]
+
+
+def test_a_silent_reduce_gets_a_second_attempt_once_all_maps_are_done() -> None:
+    hands = Listening("a", "b")
+    job = hands.job(maps=2, reduces=1)
+    hands.allocate()
+    hands.later(2)
+    hands.end(long(job, "m0"))
+    hands.end(long(job, "m1"))
+    (host,) = hands.hosts({"r0"})
+    hands.cut.add(host)
+    assert hands.until_started("r0.1", MOST_LOST) <= SILENT + 2
+    assert hands.hosts({"r0.1"}) == {"a", "b"} - {host}
+
+
+def test_an_agent_whose_tracker_expired_is_on_parole_twice_as_long_each_time() -> None:
+    hands, job = two_maps()
+    hands.job(maps=9)
+    hands.end(long(job, "m1"))
+    for time in range(3):
+        while hands.core.state.cluster.trackers_on("a"):
+            hands.later(1)
+        begin = hands.now
+        while not hands.core.state.cluster.trackers_on("a"):
+            hands.later(1)
+            hands.allocate()
+            assert hands.now - begin < 1000
+        assert abs(hands.now - begin - PAROLE_SECONDS * 2**time) < 3
+
+
+def test_parole_ends_when_a_tracker_there_is_heard_be_it_a_forgotten_one() -> None:
+    hands, _ = two_maps()
+    hands.job(maps=9)
+    (old,) = hands.core.state.cluster.trackers_on("a")
+    hands.later(EXPIRY + 1)
+    assert launches(hands.offer("a")) == []
+    hands.beat(old.id)
+    assert len(launches(hands.offer("a"))) == 1
+
+
+def test_the_last_agent_is_not_kept_waiting() -> None:
+    hands, _ = two_maps()
+    hands.job(maps=9)
+    hands.later(EXPIRY + 1)
+    assert launches(hands.offer("a")) == [], "the other one is there"
+    hands.do(ev.AgentLost("b"))
+    hands.later(1)
+    assert len(launches(hands.offer("a"))) == 1
+
+
+def test_a_jobtracker_that_slept_does_not_find_everybody_silent() -> None:
+    hands = Listening("a", "b")
+    job = hands.job(maps=2)
+    hands.allocate()
+    hands.later(5)
+    hands.now += 2 * EXPIRY
+    assert hands.do(ev.Tick()) == []
+    assert hands.status(job).maps.running == 2
+    hands.cut |= {"a", "b"}
+    hands.later(EXPIRY + 1)
+    assert hands.status(job).maps.running == 0
+
+
+# --- A task that stops its TaskTracker -----------------------------------------------------------
+
+
+class Stopping(Listening):
+    """A cluster in which the agent that runs a task of the job `bad` is not heard any more."""
+
+    bad = ""
+
+    def live(self, seconds: float) -> None:
+        """Other attempts take 20 s; what is given up ends at once, and is offered again."""
+        end = self.now + seconds
+        while self.now < end:
+            attempts = list(self.core.state.attempts.values())
+            trackers = self.core.state.cluster.trackers
+            self.cut = {
+                attempt.agent
+                for attempt in attempts
+                if attempt.task.job_id == self.bad and trackers[attempt.tracker_id].heard
+            }
+            for command in [*self.later(1.0), *self.allocate()]:
+                if isinstance(command, cmd.AbortJob):
+                    self.do(ev.JobAborted(command.job_id))
+            for attempt in attempts:
+                tracker = self.core.state.cluster.trackers.get(attempt.tracker_id)
+                known = attempt.id in self.core.state.attempts and tracker is not None
+                if known and attempt.agent not in self.cut and self.now - attempt.start >= 20:
+                    told = AttemptProgress(attempt_id=attempt.id, progress=0.9)
+                    self.beat(attempt.tracker_id, progress=[told])
+                    self.end(attempt.id)
+
+
+def test_a_job_whose_task_stops_its_tracker_fails_and_others_are_served() -> None:
+    """44 minutes, it took once: 20 losses of 120 s, on the one agent that there was."""
+    for agents in (("a",), ("a", "b", "c")):
+        hands = Stopping(*agents, cpus=4)
+        hands.bad = hands.job(maps=1)
+        good = hands.job(maps=12)
+        hands.allocate()
+        hands.later(2)
+        begin = hands.now
+        while hands.status(hands.bad).state is JobState.RUNNING:
+            hands.live(5)
+            assert hands.now - begin < 300
+        status = hands.status(hands.bad)
+        assert status.state is JobState.FAILED
+        assert status.error is not None
+        assert "its TaskTracker stopped answering each time an attempt of" in status.error.message
+        assert f"{hands.bad[4:]}_m_000000" in status.error.message
+        hands.live(150)
+        assert hands.status(good).maps.succeeded == 12
+        task = hands.core.state.jobs[good].maps
+        assert max(one.silences for one in task) < SILENCES_MAX - 1
+
+
+def test_losses_of_other_kinds_do_not_count_as_silence() -> None:
+    hands = Listening("a")
+    job = hands.job(maps=1)
+    for _ in range(2 * SILENCES_MAX):
+        (launch,) = launches(hands.allocate())
+        hands.later(1)
+        hands.update(launch.slot_id, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
+        hands.do(ev.TrackerLost(launch.tracker_id, "a", 9))
+    assert hands.status(job).state is JobState.RUNNING
