@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +15,7 @@ from mrmesos.api.formats import Source
 from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.api.tasks import TotalOrder
 from mrmesos.client.code.inputs import sources_of
-from mrmesos.client.terminal.errors import UsageProblem, one_line
+from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, ConfError
 
 
@@ -74,10 +71,12 @@ def load(
     With TotalOrder, cut points are found in samples of `inputs` first; `cached` then gives the
     files that the mapper may ask for.
     """
-    from mrmesos.client.code.modules import imported_otherwise, needed_beside, zipped
+    from mrmesos.client.code.modules import needed_beside, unreachable, zipped
     from mrmesos.client.code.pickling import pickle_job
+    from mrmesos.client.code.script import ImportedScript, in_script
 
-    module = _import_script(target.script)
+    script = ImportedScript(target.script)
+    module = script.module
     cls = _find_class(module, target)
     try:
         check_job(cls)
@@ -90,14 +89,14 @@ def load(
     try:
         job = cls(args)
     except Exception as problem:
-        raise UsageProblem(_in_script(target.script, problem)) from problem
+        raise UsageProblem(in_script(target.script, problem)) from problem
     sources = sources_of(cls, inputs) if inputs else ()
     _check_formats(target.script, cls, sources)
     if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
         job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources, cached())
     beside = needed_beside(target.script)
-    others = imported_otherwise(module, target.script.parent, beside)
-    code = pickle_job(job, [module, *others])
+    others = unreachable(module, target.script.parent, beside)
+    code = pickle_job(job, script, others)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     return LoadedJob(name, job, conf, num_reducers, code, sources, zipped(beside))
 
@@ -156,44 +155,6 @@ def _find_cut_points(
             error.detail,
         ]
         raise UsageProblem("\n".join(lines).rstrip()) from problem
-
-
-def _import_script(script: Path) -> ModuleType:
-    """Run the script as a module, with its directory first on sys.path, as Python itself does."""
-    name = script.stem
-    if not name.isidentifier() or name in sys.modules or name in sys.stdlib_module_names:
-        name = "mrmesos_job"
-    if str(script.parent) not in sys.path:
-        sys.path.insert(0, str(script.parent))
-    spec = importlib.util.spec_from_file_location(name, script)
-    if spec is None or spec.loader is None:
-        raise UsageProblem(f"{script.name}: not a Python file (its name must end in .py)")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as the import system does; pickling looks it up
-    try:
-        spec.loader.exec_module(module)
-    except SystemExit as problem:
-        raise UsageProblem(
-            f"{script.name}: calls sys.exit({problem.code!r}) when imported; "
-            'keep that under `if __name__ == "__main__":`'
-        ) from problem
-    except Exception as problem:
-        raise UsageProblem(_in_script(script, problem)) from problem
-    return module
-
-
-def _in_script(script: Path, problem: Exception) -> str:
-    """`job.py, line 3: NameError: ...`, with the innermost line of the script itself."""
-    if isinstance(problem, SyntaxError) and problem.filename:
-        where = f"{Path(problem.filename).name}, line {problem.lineno}"
-        return f"{where}: {type(problem).__name__}: {problem.msg}"
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(problem.__traceback__)
-        if Path(frame.filename) == script
-    ]
-    where = f"{script.name}, line {lines[-1]}" if lines else script.name
-    return f"{where}: {one_line(problem)}"
 
 
 def _find_class(module: ModuleType, target: Target) -> type[Job]:

@@ -19,6 +19,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from mrmesos.client.code.script import is_installed
 from mrmesos.client.terminal.errors import UsageProblem
 
 MAX_MODULES_BYTES = 64 << 20
@@ -37,6 +38,8 @@ def needed_beside(script: Path) -> dict[str, Path]:
     while unread:
         for name in sorted(_imported(unread.pop())):
             place = None if name in found else _place(name, directory)
+            if place == script and is_installed(name, directory):
+                continue  # numpy.py, which imports numpy
             if place is not None:
                 found[name] = place
                 unread += _sources(place)
@@ -45,6 +48,8 @@ def needed_beside(script: Path) -> dict[str, Path]:
         place = _place(name, directory)
         if place not in (None, script) and origin in (place, place / "__init__.py"):
             found[name] = place
+    for name, place in _by_other_entries(script, found):
+        found.setdefault(name, place)
     return found
 
 
@@ -71,20 +76,32 @@ def zipped(modules: dict[str, Path]) -> bytes:
     return packed.getvalue()
 
 
-def imported_otherwise(
-    script: ModuleType, directory: Path, taken: dict[str, Path]
-) -> list[ModuleType]:
-    """Imported modules below `directory` that are neither installed nor in what is taken.
+def _by_other_entries(script: Path, taken: dict[str, Path]) -> Iterator[tuple[str, Path]]:
+    """Top-level modules below the script's directory that another entry of `sys.path` led to."""
+    for module in _below(script.parent, taken):
+        origin = origin_of(module)
+        if "." in module.__name__ or origin in (None, script):
+            continue
+        place = origin.parent if origin.name == "__init__.py" else origin
+        if place.stem == module.__name__ and place not in (script.parent, *script.parents):
+            yield module.__name__, place
 
-    They were found through another entry of `sys.path`, such as a directory within it.
+
+def unreachable(script: ModuleType, directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
+    """Imported modules below `directory` that are neither installed nor in what is taken, as
+    nothing says where they would be found.
     """
+    return [each for each in _below(directory, taken) if each is not script]
+
+
+def _below(directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
     installed = {
         Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")
     }
     found = []
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
-        if module is script or getattr(module, "__name__", None) != name:
+        if getattr(module, "__name__", None) != name:
             continue
         if top in taken or top in ("mrmesos", "__main__", "__mp_main__"):
             continue

@@ -1,28 +1,57 @@
-"""Pickling a job: its script by value, as it is known by no name elsewhere; modules by name."""
+"""Pickling a job: by the name of its script's module, which goes along and is installed first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import cloudpickle
 
 from mrmesos.api.job import Job
+from mrmesos.client.code.script import ImportedScript
 from mrmesos.client.terminal.errors import UsageProblem, one_line
 from mrmesos.io.code.code_pickle import dumps
+from mrmesos.io.code.user_script import install
 
 MAX_CODE_BYTES = 64 << 20
 """What a TaskTracker takes."""
 
 
-def pickle_job(job: Job, travelling: Sequence[ModuleType]) -> bytes:
-    """The bytes that workers unpickle, with all that is used of `travelling`, the script's module
-    and others that workers cannot import. Raises UsageProblem, naming what does not pickle.
+@dataclass(frozen=True, slots=True)
+class _Installed:
+    """A script, which is unpickled as its name, and can be imported then."""
+
+    name: str
+    blob: bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return install, (self.name, self.blob)
+
+
+@dataclass(frozen=True, slots=True)
+class _WithScript:
+    """A job, which is unpickled after its script."""
+
+    script: _Installed
+    job: Job
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return itemgetter(1), ((self.script, self.job),)
+
+
+def pickle_job(job: Job, script: ImportedScript, travelling: Sequence[ModuleType]) -> bytes:
+    """The bytes that workers unpickle: the script, and the job. What is used of `travelling`,
+    modules that workers cannot import, is in them by value.
+
+    Raises UsageProblem, naming what does not pickle.
     """
     for one in travelling:
         cloudpickle.register_pickle_by_value(one)
     try:
-        code = dumps(job)
+        code = dumps(_WithScript(_Installed(script.module.__name__, script.pickled()), job))
     except Exception as problem:
         name = type(job).__name__
         culprit = _culprit(job)

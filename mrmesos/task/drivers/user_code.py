@@ -20,6 +20,7 @@ from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
 from mrmesos.bounds import bounded
+from mrmesos.io.code.user_script import ScriptFailed, stubs_in
 from mrmesos.task.drivers.limits import MAX_COUNTERS, excess
 from mrmesos.wire.job import running_python
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -158,8 +159,11 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
                 f"{sha256}",
             )
         )
+    stubs_in(path.parent / "script")
     try:
         job = cloudpickle.loads(code)
+    except ScriptFailed as exc:
+        raise _script_failed(exc, hostname) from exc
     except ModuleNotFoundError as exc:
         raise TaskError(
             AttemptError(
@@ -187,6 +191,22 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
             )
         )
     return job
+
+
+def _script_failed(failed: ScriptFailed, hostname: str) -> TaskError:
+    problem = failed.__cause__ or failed
+    frame = problem.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename != failed.file:
+        frame = frame.tb_next
+    return TaskError(
+        AttemptError(
+            kind=ErrorKind.USER_CODE,
+            message=f"{failed.file} cannot be imported on {hostname}: {one_line(problem)}; workers "
+            "import the script: keep what only the client can do under `if __name__ == "
+            '"__main__":`, or send files with --files',
+            detail=trimmed_traceback(problem.with_traceback(frame)),
+        )
+    )
 
 
 def make_task(cls: type[_T], context: Context) -> _T:

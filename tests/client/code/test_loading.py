@@ -150,10 +150,13 @@ def test_scripts_that_are_none(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
-    lock = "import threading\nLOCK = threading.Lock()\n"
-    used = GOOD.replace("yield line, 1", "LOCK.acquire()\n        yield line, 1")
-    message = refusal(tmp_path, lock + used)
-    assert "`LOCK`, used by M.map" in message
+    made = (
+        "import threading\n\ndef made():\n    lock = threading.Lock()\n    class L(M):\n"
+        "        def map(self, key, line):\n            lock.acquire()\n"
+        "    class J(Job):\n        mapper = L\n    return J\nJ = made()\n"
+    )
+    message = refusal(tmp_path, HEAD + made)
+    assert "`lock`, used by L.map" in message
     attribute = GOOD + "    def __init__(self, args):\n        self.handle = (x for x in [])\n"
     assert "self.handle" in refusal(tmp_path, attribute, name="b.py")
 
@@ -183,7 +186,7 @@ def test_modules_beside_the_script_travel(tmp_path: Path) -> None:
     (tmp_path / "modules.zip").write_bytes(loaded.modules)
     with zipfile.ZipFile(tmp_path / "modules.zip") as archive:
         packed = {"beside.py", "late.py", "pack/__init__.py", "pack/inner.py"}
-        assert set(archive.namelist()) == packed
+        assert set(archive.namelist()) == packed | {"elsewhere.py"}
     for name in ("job.py", "sub/elsewhere.py", *packed):
         (tmp_path / name).unlink()
     code = (

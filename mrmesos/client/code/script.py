@@ -1,0 +1,256 @@
+"""Importing a job's script in the client, and what of it travels (see io/user_script)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import keyword
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import click
+
+from mrmesos.client.terminal.errors import UsageProblem, one_line
+from mrmesos.io.code.code_pickle import dumps
+from mrmesos.io.code.user_script import Script, run, write_stub
+from mrmesos.io.fs.scratch import Scratch
+
+MAX_VALUES_BYTES = 48 << 20
+"""Of what the script's statements computed; what is more is computed again in workers."""
+OTHER_NAME = "mrmesos_job"
+"""The module of a script whose own name is none, or another module's."""
+
+_BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
+_ATOMS = (type(None), bool, int, float, complex, str, bytes)
+
+
+class ImportedScript:
+    """A script that has run as a module here."""
+
+    def __init__(self, file: Path) -> None:
+        """Run it, with its directory first on sys.path, as Python does. Raises UsageProblem."""
+        self.file = file
+        name = _module_name(file)
+        _import_beside(file)
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise UsageProblem(f"{file.name}: not a Python file (its name must end in .py)")
+        self.module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = self.module  # as the import system does; pickling looks it up
+        namespace = vars(self.module)
+        self._script = Script(name, str(file), file.read_bytes(), tuple(sys.argv), {})
+        self._stubs: Scratch | None = None
+        if name != file.stem:
+            self._for_children()
+        values = _Noted(self.module)
+        try:
+            run(self._script, namespace, values)
+        except SystemExit as problem:
+            raise UsageProblem(
+                f"{file.name}: calls sys.exit({problem.code!r}) when imported; "
+                'keep that under `if __name__ == "__main__":`'
+            ) from problem
+        except Exception as problem:
+            raise UsageProblem(in_script(file, problem)) from problem
+        self._values = values.pickles
+        self._before = {
+            (path, each): (value, _fingerprint(value))
+            for path, each, value in _variables(self.module)
+        }
+
+    def _for_children(self) -> None:
+        """Let processes that the script starts here import it by its other name."""
+        self._stubs = Scratch("mrmesos-script-")
+        write_stub(Path(self._stubs.name), OTHER_NAME, pickle.dumps(self._script, 5))
+        sys.path.append(self._stubs.name)
+
+    def pickled(self) -> bytes:
+        """What workers import, with all that was changed since the import."""
+        changes = []
+        for path, name, value in _variables(self.module):
+            was, fingerprint = self._before.get((path, name), (_ABSENT, None))
+            if value is was and fingerprint == _fingerprint(value):
+                continue
+            try:
+                dumps(value)
+            except Exception as problem:  # noqa: BLE001 -- whatever user classes raise
+                click.echo(
+                    f"warning: {self.file.name}: {path and path + '.'}{name} was changed after the "
+                    f"import, and cannot be pickled ({one_line(problem)}): tasks see it as the "
+                    "script makes it",
+                    err=True,
+                )
+                continue
+            changes.append((path, name, value))
+        script = Script(
+            self._script.name,
+            self._script.file,
+            self._script.source,
+            self._script.argv,
+            self._values,
+            dumps(changes) if changes else b"",
+        )
+        return pickle.dumps(script, 5)
+
+
+_ABSENT = object()
+
+
+class _Noted:
+    """Pickles what the script's statements compute, as they do."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.pickles: dict[int, bytes] = {}
+        self._module = module
+        self._left = MAX_VALUES_BYTES
+        self._last: _ValuePickler | None = None
+
+    def recall(self, number: int, names: tuple[str, ...]) -> bool:  # noqa: ARG002
+        return False
+
+    def note(self, number: int, names: tuple[str, ...]) -> None:
+        namespace = vars(self._module)
+        values = [namespace.get(name, _ABSENT) for name in names]
+        # Functions and classes are made again.
+        if any(each is _ABSENT or isinstance(each, _BY_NAME) for each in values):
+            return
+        sink = _Bounded(self._left)
+        pickler = _ValuePickler(sink, self._module.__name__)
+        # One memo for all: an object that two values share is one in workers as well.
+        if self._last is not None:
+            pickler.memo = self._last.memo
+        try:
+            pickler.dump(values)
+        except Exception:  # noqa: BLE001 -- what cannot be pickled is made again in workers
+            return
+        self._last = pickler
+        self.pickles[number] = sink.getvalue()
+        self._left -= len(self.pickles[number])
+
+
+class _ValuePickler(pickle.Pickler):
+    """Refuses what holds functions, classes or objects of the script: these are made again."""
+
+    def __init__(self, sink: io.BytesIO, own: str) -> None:
+        super().__init__(sink, pickle.HIGHEST_PROTOCOL)
+        self._own = own
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Called for all but plain data."""
+        if getattr(obj, "__module__", None) == self._own:
+            raise pickle.PicklingError("of the script itself")
+        return NotImplemented
+
+
+class _Bounded(io.BytesIO):
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._most:
+            raise ValueError(f"over {self._most:,} bytes")
+        return super().write(data)
+
+
+def _variables(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
+    """Variables of a module and of the classes made in it: (qualified class or "", name, value)."""
+    yield from _own_variables("", module)
+    seen: set[type] = set()
+    classes = [each for each in vars(module).values() if isinstance(each, type)]
+    while classes:
+        cls = classes.pop()
+        if cls in seen or cls.__module__ != module.__name__ or "<" in cls.__qualname__:
+            continue
+        seen.add(cls)
+        yield from _own_variables(cls.__qualname__, cls)
+        classes += [each for each in vars(cls).values() if isinstance(each, type)]
+
+
+def _own_variables(path: str, holder: ModuleType | type) -> Iterator[tuple[str, str, Any]]:
+    for name, value in list(vars(holder).items()):
+        hidden = name.startswith(("__", "_abc_", "_mrmesos"))
+        if not hidden and not isinstance(value, ModuleType):
+            yield path, name, value
+
+
+def _fingerprint(value: Any) -> bytes | None:
+    """Tells whether an object was changed in place; None of what has no contents to change."""
+    if isinstance(value, (*_BY_NAME, *_ATOMS)):
+        return None
+    sink = _Bounded(MAX_VALUES_BYTES)
+    try:
+        pickle.Pickler(sink, pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception:  # noqa: BLE001 -- then only another object in its place is noticed
+        return None
+    return hashlib.sha256(sink.getvalue()).digest()
+
+
+def _module_name(file: Path) -> str:
+    """The script's own name, unless that is none or means something else."""
+    name = file.stem
+    taken = (
+        not name.isidentifier()
+        or keyword.iskeyword(name)
+        or name in sys.modules
+        or name in sys.stdlib_module_names
+        or is_installed(name, file.parent)
+    )
+    return OTHER_NAME if taken else name
+
+
+def is_installed(name: str, directory: Path) -> bool:
+    """Whether Python finds the module without looking into the script's directory."""
+    spec = PathFinder.find_spec(name, _others(directory))
+    return spec is not None and spec.has_location
+
+
+def _others(directory: Path) -> list[str]:
+    return [entry for entry in sys.path if os.path.realpath(entry) != str(directory)]
+
+
+class _Beside:
+    """Finds what the script's directory must not hide: the standard library, as we need it here
+    (tasks have it, too), and whatever installed module has the script's own name.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def find_spec(
+        self, name: str, path: Any = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is not None or not (name in sys.stdlib_module_names or name == self._file.stem):
+            return None
+        return PathFinder.find_spec(name, _others(self._file.parent), target)
+
+
+def _import_beside(file: Path) -> None:
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, _Beside)]
+    # After the finders of what is built in, and before the one of `sys.path`.
+    at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0
+    sys.meta_path.insert(at, _Beside(file))
+
+
+def in_script(script: Path, problem: Exception) -> str:
+    """`job.py, line 3: NameError: ...`, with the innermost line of the script itself."""
+    if isinstance(problem, SyntaxError) and problem.filename:
+        where = f"{Path(problem.filename).name}, line {problem.lineno}"
+        return f"{where}: {type(problem).__name__}: {problem.msg}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if Path(frame.filename) == script
+    ]
+    where = f"{script.name}, line {lines[-1]}" if lines else script.name
+    return f"{where}: {one_line(problem)}"

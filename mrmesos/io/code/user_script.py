@@ -1,0 +1,252 @@
+"""The script of a job as a module: in workers, and in the processes that user code starts.
+
+The client sends the script's source with the job (`mrmesos.client.code.script`). A worker puts a stub of
+the script's name on `sys.path`, so that `import`, pickle, and whatever else looks a name up by its
+module find it; processes started by `multiprocessing` take `sys.path` over, and find it as well.
+
+The module is made by running the source again, with two differences. What an assignment outside of
+functions computed in the client (from a file, the clock, `sys.argv`) is not computed again: such a
+value travels, if it can be pickled. And what the client changed after the import (a job's
+`__init__` may set a global, or an attribute of a class) is changed here, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import itertools
+import logging
+import pickle
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Protocol
+
+from mrmesos.io.code.code_pickle import remember_source
+from mrmesos.io.fs.scratch import Scratch
+
+logger = logging.getLogger(__name__)
+
+_HELPER = "__mrmesos_values__"
+_BLOB_SUFFIX = ".script"
+_STUB = '''"""The script {file} of a job, which runs when this is imported."""
+
+from mrmesos.io.code.user_script import enter
+
+enter(__name__, {blob!r})
+'''
+
+
+class ScriptFailed(Exception):
+    """The script raised while it was imported; that is the `__cause__`."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self.file = file
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as it travels. `file` is its path in the client, where `argv` was `sys.argv`.
+
+    `values` are pickles of what assignments outside of functions made there, by their number and
+    in order, with one memo for all;
+    `changes` is a pickle of what was changed after the import: (class or "", name, value) each.
+    """
+
+    name: str
+    file: str
+    source: bytes
+    argv: tuple[str, ...]
+    values: Mapping[int, bytes]
+    changes: bytes = b""
+
+
+class Values(Protocol):
+    """Asked around each statement that computes values."""
+
+    def recall(self, number: int, names: tuple[str, ...]) -> bool:
+        """Set the names to what the statement computed before; whether that was possible."""
+
+    def note(self, number: int, names: tuple[str, ...]) -> None:
+        """The statement has run, and set the names."""
+
+
+def run(script: Script, namespace: dict[str, Any], values: Values) -> None:
+    """Run the script's statements in a module's namespace."""
+    remember_source(script.file, importlib.util.decode_source(script.source))
+    namespace[_HELPER] = values
+    argv, sys.argv = sys.argv, list(script.argv)
+    try:
+        exec(compiled(script.source, script.file), namespace)
+    finally:
+        sys.argv = argv
+        namespace.pop(_HELPER, None)
+
+
+def compiled(source: bytes, file: str) -> CodeType:
+    """The code of a script that asks Values around what computes values. Raises SyntaxError."""
+    tree = ast.parse(source, file)
+    tree.body = _asking(tree.body, itertools.count())
+    return compile(tree, file, "exec", dont_inherit=True)
+
+
+def _asking(body: list[ast.stmt], numbers: Iterator[int]) -> list[ast.stmt]:
+    """The statements of the top level, those in its branches too, in order."""
+    made = []
+    for node in body:
+        names = _computed(node)
+        if names:
+            made.append(_asking_for(next(numbers), names, node))
+            continue
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for part in (node, *getattr(node, "handlers", ())):
+                for field in ("body", "orelse", "finalbody"):
+                    if inner := getattr(part, field, None):
+                        setattr(part, field, _asking(inner, numbers))
+        made.append(node)
+    return made
+
+
+def _computed(node: ast.stmt) -> tuple[str, ...]:
+    """The names that a statement sets to what may be different elsewhere; or none.
+
+    `with open(…) as file:` over such statements is one as well. A constant is the same everywhere,
+    and `_ = …` is there for what it does.
+    """
+    if isinstance(node, ast.With):
+        inner = [_targets(each) for each in node.body]
+        return tuple(name for names in inner for name in names) if all(inner) else ()
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+        return ()
+    names = _targets(node)
+    return () if names == ("_",) else names
+
+
+def _targets(node: ast.stmt) -> tuple[str, ...]:
+    """The names that an assignment sets; none where it is no assignment to names alone."""
+    match node:
+        case ast.Assign(targets=targets):
+            found = list(targets)
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target, value=ast.expr()):
+            found = [target]
+        case _:
+            return ()
+    names = []
+    while found:
+        match found.pop():
+            case ast.Name(id=name):
+                names.append(name)
+            case ast.Tuple(elts=more) | ast.List(elts=more):
+                found += more
+            case _:
+                return ()
+    return tuple(sorted(set(names)))
+
+
+def _asking_for(number: int, names: tuple[str, ...], node: ast.stmt) -> ast.stmt:
+    """`if not values.recall(…): <the statement>; values.note(…)`, all at the statement's line."""
+    asked = f"({number}, {names!r})"
+    around = ast.parse(f"if not {_HELPER}.recall{asked}:\n {_HELPER}.note{asked}").body[0]
+    assert isinstance(around, ast.If)
+    for each in ast.walk(around):
+        ast.copy_location(each, node)
+    around.body.insert(0, node)
+    return around
+
+
+class _Recalled:
+    """The values that came with the script. Objects that several share are shared here."""
+
+    def __init__(self, script: Script, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._values: dict[int, tuple[Any, ...]] = {}
+        # One unpickler for all, and in order: each pickle may name objects of those before.
+        unpickler = pickle.Unpickler(io.BytesIO(b"".join(script.values.values())))  # noqa: S301
+        try:
+            for number in script.values:
+                self._values[number] = unpickler.load()
+        except Exception as problem:  # noqa: BLE001 -- the statements say what is missing here
+            logger.warning("%s: some values are computed anew: %r", script.file, problem)
+
+    def recall(self, number: int, names: tuple[str, ...]) -> bool:
+        if number not in self._values:
+            return False
+        self._namespace.update(zip(names, self._values.pop(number), strict=True))
+        return True
+
+    def note(self, number: int, names: tuple[str, ...]) -> None:
+        """Nothing: that is for the client."""
+
+
+# In a worker.
+
+_stubs: Path | None = None
+_scratch: list[Scratch] = []
+
+
+def stubs_in(directory: Path) -> None:
+    """Scripts that are installed from now on get their stubs here, for this process' children."""
+    global _stubs
+    _stubs = directory
+
+
+def install(name: str, blob: bytes) -> str:
+    """Make a script importable, from its pickle; unpickling a job does this first.
+
+    Raises OSError.
+    """
+    global _stubs
+    if name in sys.modules:  # the client itself
+        return name
+    if _stubs is None:
+        _scratch.append(Scratch("mrmesos-script-"))
+        _stubs = Path(_scratch[-1].name)
+    write_stub(_stubs, name, blob)
+    if str(_stubs) not in sys.path:
+        sys.path.insert(0, str(_stubs))
+    importlib.invalidate_caches()
+    return name
+
+
+def write_stub(directory: Path, name: str, blob: bytes) -> None:
+    """The module that stands for a script, and the script beside it. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}{_BLOB_SUFFIX}"
+    _write(path, blob)
+    stub = _STUB.format(file=ascii(name), blob=str(path.absolute()))
+    _write(directory / f"{name}.py", stub.encode("utf-8", "backslashreplace"))
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: several workers of a job write the same."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+    Path(file.name).replace(path)
+
+
+def enter(name: str, blob: str) -> None:
+    """What a stub does: become the script. Raises ScriptFailed, ModuleNotFoundError."""
+    script: Script = pickle.loads(Path(blob).read_bytes())  # noqa: S301
+    module = sys.modules[name]
+    namespace = vars(module)
+    namespace["__file__"], namespace["__doc__"] = script.file, None
+    try:
+        run(script, namespace, _Recalled(script, namespace))
+        _change(module, script.changes)
+    except ModuleNotFoundError:
+        raise  # whoever imports tells which one is missing
+    except BaseException as problem:
+        raise ScriptFailed(script.file) from problem
+
+
+def _change(module: ModuleType, changes: bytes) -> None:
+    for path, name, value in pickle.loads(changes) if changes else ():  # noqa: S301
+        holder: Any = module
+        for part in path.split(".") if path else ():
+            holder = getattr(holder, part)
+        setattr(holder, name, value)

@@ -1,0 +1,322 @@
+"""The script is a module in another process, elsewhere, which has only what travels of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.client.code.loading import LoadedJob, load, parse_target
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.conf import Conf
+
+ROOT = Path(__file__).parents[3]
+HEAD = """\
+from __future__ import annotations
+import dataclasses, enum, functools, multiprocessing, pickle, sys, typing
+from pathlib import Path
+from mrmesos.api import Job, Mapper
+
+class M(Mapper):
+    limit = 1
+
+class J(Job):
+    mapper = M
+"""
+ELSEWHERE = """\
+import sys
+from pathlib import Path
+from mrmesos.task.drivers.user_code import TaskError, load_job
+
+def main():
+    try:
+        job = load_job(Path(sys.argv[1]), "elsewhere")
+    except TaskError as failed:
+        print("failed:", failed.error.message)
+        print(failed.error.detail)
+        return
+    module = sys.modules[type(job).__module__]
+    print(repr(eval(sys.argv[2], vars(module) | {"job": job, "module": module})))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    yield
+    for name, module in list(sys.modules.items()):
+        if name == "mrmesos_job" or str(getattr(module, "__file__", None)).startswith(
+            str(tmp_path)
+        ):
+            del sys.modules[name]
+
+
+class Place:
+    """A directory with a script, which is gone when its job is looked at elsewhere."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "here"
+        self.directory.mkdir()
+        self.there = directory / "there"
+        self.there.mkdir()
+
+    def load(self, text: str, name: str = "job.py", *args: str) -> LoadedJob:
+        script = self.directory / name
+        script.write_text(HEAD + text)
+        loaded = load(parse_target(f"{script}:J"), Conf(), args)
+        (self.there / "job.pickle").write_bytes(loaded.code)
+        (self.there / "modules.zip").write_bytes(loaded.modules)
+        script.unlink()
+        return loaded
+
+    def elsewhere(self, expression: str) -> str:
+        (self.there / "main.py").write_text(ELSEWHERE)
+        ran = subprocess.run(
+            [sys.executable, "-P", "main.py", "job.pickle", expression],
+            cwd=self.there,
+            env={"PYTHONPATH": f"{ROOT}:{self.there / 'modules.zip'}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+NAMES = """
+import msgspec
+
+@functools.lru_cache(maxsize=7)
+def cached(n):
+    return n + 1
+
+@functools.singledispatch
+def shown(value):
+    return "other"
+
+@shown.register
+def _(value: int):
+    return "int"
+
+class Visit(typing.NamedTuple):
+    site: str
+    day: int
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Point:
+    x: int
+    color: Color | None = None
+
+class Color(enum.Enum):
+    RED = 1
+
+class Row(msgspec.Struct):
+    name: str
+    at: list[Point]
+
+class Outer:
+    class Inner:
+        def __eq__(self, other):
+            return type(other) is type(self)
+
+def same(value):
+    return pickle.loads(pickle.dumps(value)) == value
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("cached(1), cached(1), cached.cache_info().hits", "(2, 2, 1)"),
+        ("shown(1), shown('')", "('int', 'other')"),
+        ("same(Visit('a', 1)), same([Point(1, Color.RED)]), same(Outer.Inner())", "(True,) * 3"),
+        ("pickle.loads(pickle.dumps(Color.RED)) is Color.RED", "True"),
+        ("pickle.loads(pickle.dumps(cached)) is cached", "True"),
+        ("sorted([Point(2), Point(1)])", "[Point(x=1, color=None), Point(x=2, color=None)]"),
+        ("typing.get_type_hints(Point)['color'] == typing.Optional[Color]", "True"),
+        (
+            """msgspec.json.decode(b'{"name":"n","at":[{"x":1}]}', type=Row)""",
+            "Row(name='n', at=[Point(x=1, color=None)])",
+        ),
+        ("module.__name__, __import__('job') is module", "('job', True)"),
+        ("__import__('inspect').getsource(shown).splitlines()[1]", "'def shown(value):'"),
+    ],
+)
+def test_names_are_found_by_their_module(place: Place, expression: str, value: str) -> None:
+    place.load(NAMES)
+    told = place.elsewhere(expression)
+    assert told == (repr(eval(value)) if value.startswith("(True") else value)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("name", ["job.py", "my-job.py"])
+def test_processes_that_user_code_starts_find_them_too(
+    place: Place, method: str, name: str
+) -> None:
+    text = """
+STATE = Path(__file__).read_text()[:4]
+
+class Visit(typing.NamedTuple):
+    day: int
+
+def next_day(visit):
+    return Visit(visit.day + len(STATE))
+
+def days(method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        return pool.map(next_day, [Visit(1), Visit(2)])
+"""
+    place.load(text, name)
+    assert place.elsewhere(f"days({method!r})") == "[Visit(day=5), Visit(day=6)]"
+
+
+def test_pydantic_decodes_the_scripts_models(place: Place) -> None:
+    pytest.importorskip("pydantic")
+    text = """
+import pydantic
+
+class Site(pydantic.BaseModel):
+    host: str
+
+class Visit(pydantic.BaseModel):
+    site: Site
+    next: Visit | None = None
+"""
+    place.load(text)
+    json = '{"site": {"host": "h"}, "next": {"site": {"host": "i"}}}'
+    told = place.elsewhere(f"pickle.loads(pickle.dumps(Visit.model_validate_json('{json}')))")
+    assert told == "Visit(site=Site(host='h'), next=Visit(site=Site(host='i'), next=None))"
+
+
+def test_the_module_is_as_the_client_had_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read, computed and set is not read, computed and lost again."""
+    (place.directory / "stop.txt").write_text("a b")
+    monkeypatch.chdir(place.directory)
+    monkeypatch.setattr(sys, "argv", ["mrmesos", "--fast"])
+    text = """
+import os, time, threading
+FAST = "--fast" in sys.argv
+if FAST:
+    def speed():
+        return "fast"
+STARTED = time.time_ns()
+STOP = set(open("stop.txt").read().split())
+with open("stop.txt") as file:
+    TEXT = file.read()
+try:
+    WORDS = open("stop.txt").read().split()
+except OSError:
+    WORDS = None
+HERE = Path(__file__).parent
+UNSET = object()
+DEFAULTS = dict(a=UNSET)
+ALIAS = DEFAULTS
+LOCK = threading.Lock()
+SEEN = []
+SEEN.append(len(SEEN))
+LIMIT: int = 1
+TOTAL = 0
+TOTAL += 5
+CONFIG = {}
+
+def scaled(n, factor=STARTED):
+    return n * factor
+
+class K(M):
+    started = STARTED
+    table = CONFIG
+
+class J(J):
+    mapper = K
+    def __init__(self, args):
+        super().__init__(args)
+        global LIMIT
+        LIMIT = args.limit
+        K.limit = args.limit + 1
+        CONFIG["limit"] = Visit(args.limit)
+
+    @classmethod
+    def add_arguments(cls, parser):
+        parser.add_argument("--limit", type=int)
+
+class Visit(typing.NamedTuple):
+    day: int
+
+if __name__ == "__main__":
+    os._exit(1)
+"""
+    place.load(text, "job.py", "--limit", "7")
+    (place.directory / "stop.txt").unlink()
+    module = sys.modules["job"]
+    same = "STARTED, K.started, scaled(1), sorted(STOP), TEXT, WORDS, str(HERE), TOTAL, SEEN"
+    assert place.elsewhere(same) == repr(eval(same, vars(module)))
+    assert place.elsewhere("speed(), FAST") == "('fast', True)"
+    assert place.elsewhere("DEFAULTS['a'] is UNSET, ALIAS is DEFAULTS") == "(True, True)"
+    assert place.elsewhere("LIMIT, K.limit, M.limit, CONFIG") == repr((7, 8, 1, module.CONFIG))
+    assert place.elsewhere("LOCK.acquire(), job.mapper is K, SEEN") == "(True, True, [0])"
+
+
+@pytest.mark.parametrize("name", ["my-job.py", "numpy.py", "test.py", "class.py", "queue.py"])
+def test_a_name_that_is_none_or_anothers(place: Place, name: str) -> None:
+    place.load("import numpy\nclass Mine:\n    pass\n", name)
+    told = place.elsewhere("pickle.loads(pickle.dumps(Mine)) is Mine, numpy.arange(2).sum().item()")
+    assert told == "(True, 1)"
+    assert place.elsewhere("module.__name__") == "'mrmesos_job'"
+
+
+def test_what_lies_beside_the_script_hides_no_module_of_python(place: Place) -> None:
+    (place.directory / "fractions.py").write_text("raise ImportError('mine')\n")
+    (place.directory / "beside.py").write_text("import job\nMINE = job.M\n")
+    sys.modules.pop("fractions", None)
+    place.load("import fractions, beside\nHALF = fractions.Fraction(1, 2)\n")
+    assert place.elsewhere("HALF, beside.MINE is M") == "(Fraction(1, 2), True)"
+
+
+def test_what_was_changed_and_cannot_be_pickled_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """
+class J(J):
+    def __init__(self, args):
+        super().__init__(args)
+        M.handle = (x for x in [])
+"""
+    place.load(text)
+    assert "M.handle was changed after the import, and cannot be pickled" in capsys.readouterr().err
+    assert place.elsewhere("hasattr(M, 'handle')") == "False"
+
+
+def test_a_script_that_fails_elsewhere_says_where(place: Place) -> None:
+    text = "for line in open(__file__):\n    pass\n"
+    place.load(text)
+    message, _, detail = place.elsewhere("1").partition("\n")
+    assert "job.py cannot be imported on elsewhere: FileNotFoundError" in message
+    assert "under `if __name__" in message
+    assert "for line in open(__file__):" in detail
+    assert "user_script" not in detail
+
+
+def test_a_module_that_is_absent_elsewhere_is_named(place: Place) -> None:
+    (place.directory / "secret.py").write_text("")
+    place.load("import importlib\nif sys.path: importlib.import_module('sec' + 'ret')\n")
+    (place.there / "modules.zip").write_bytes(b"")
+    assert "the job needs the module 'secret'" in place.elsewhere("1")
+
+
+def test_what_is_wrong_in_the_script_is_told_by_its_line(place: Place) -> None:
+    line = len(HEAD.splitlines()) + 2
+    with pytest.raises(UsageProblem, match=f"job.py, line {line}: ZeroDivisionError"):
+        place.load("A = 1\nB = 1 / 0\n")
