@@ -1,4 +1,4 @@
-"""Importing a job's script in the client, and what of it travels (see io/user_script)."""
+"""Importing a job's script in the client, and what of it travels (see io/code/user_script)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The script of a job as a module: in workers, and in the processes that user code starts.
 
-The client sends the script's source with the job (`mrmesos.client.code.script`). A worker puts a stub of
-the script's name on `sys.path`, so that `import`, pickle, and whatever else looks a name up by its
-module find it; processes started by `multiprocessing` take `sys.path` over, and find it as well.
+The client sends the script's source with the job (`mrmesos.client.code.script`). A worker puts a
+stub of the script's name on `sys.path`, so that `import`, pickle, and whatever else looks a name up
+by its module find it; processes started by `multiprocessing` take `sys.path` over, and find it too.
 
 The module is made by running the source again, with two differences. What an assignment outside of
 functions computed in the client (from a file, the clock, `sys.argv`) is not computed again: such a
@@ -27,7 +27,6 @@ from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from mrmesos.io.code.code_pickle import remember_source
-from mrmesos.io.fs.scratch import Scratch
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +185,7 @@ class _Recalled:
 # In a worker.
 
 _stubs: Path | None = None
-_scratch: list[Scratch] = []
+_scratch: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def stubs_in(directory: Path) -> None:
@@ -204,7 +203,7 @@ def install(name: str, blob: bytes) -> str:
     if name in sys.modules:  # the client itself
         return name
     if _stubs is None:
-        _scratch.append(Scratch("mrmesos-script-"))
+        _scratch.append(tempfile.TemporaryDirectory(prefix="mrmesos-script-"))
         _stubs = Path(_scratch[-1].name)
     write_stub(_stubs, name, blob)
     if str(_stubs) not in sys.path:

@@ -48,7 +48,10 @@ if __name__ == "__main__":
 
 @pytest.fixture(autouse=True)
 def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    # Tests of others leave directories with a job.py on sys.path, and modules of that name.
+    elsewhere = [entry for entry in sys.path if not (Path(entry) / "job.py").exists()]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    monkeypatch.delitem(sys.modules, "job", raising=False)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     yield
     for name, module in list(sys.modules.items()):
