@@ -105,7 +105,7 @@ def test_uris_are_fetched(make_cluster: MakeCluster, tmp_path: Path) -> None:
     assert scheduler.update("good", "TASK_FINISHED", "TASK_FAILED")["state"] == "TASK_FINISHED"
     last = scheduler.update("bad", "TASK_FAILED")
     assert last["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
-    assert "only local files" in last["message"]
+    assert "Failed to fetch all URIs for container" in last["message"]
 
 
 def test_executor_that_never_subscribes(make_cluster: MakeCluster) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from mrmesos.minimesos.agent import starting
+from mrmesos.minimesos.agent.containers import NO_DIRECTORY
 from mrmesos.minimesos.agent.executors import Executor, Runner, State, Why, command_result, duration
 from mrmesos.minimesos.agent.updates import UpdateManager
 from mrmesos.minimesos.model.records import (
@@ -355,13 +356,17 @@ class Agent:
             why = executor.why or Why("REASON_EXECUTOR_TERMINATED", "Executor terminated")
             left = [task["task_id"]["value"] for group in executor.queued for task in group]
             for task_id in [*executor.tasks, *left]:
-                self.own_update(executor, task_id, "TASK_FAILED", why)
+                self.own_update(executor, task_id, why.state, why)
         if not self._of(executor.framework_id):
             self.gone.discard(executor.framework_id)
 
     def failed(self, executor: Executor, message: str) -> None:
         """There never was a process."""
-        executor.why = Why("REASON_CONTAINER_LAUNCH_FAILED", message)
+        if message.startswith(NO_DIRECTORY):  # Mesos never had such an executor
+            state = dropped(executor.framework)
+            executor.why = Why("REASON_EXECUTOR_TERMINATED", message, state)
+        else:
+            executor.why = Why("REASON_CONTAINER_LAUNCH_FAILED", message)
         self.exited(executor, -1)
 
 

@@ -25,6 +25,9 @@ from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)
 
+NO_DIRECTORY = "Failed to create executor directory"
+"""How it begins what Mesos says where not even the sandbox could be made."""
+
 Exited = Callable[[int], None]  # raw wait status
 Failed = Callable[[str], None]  # why nothing was started
 Started = Callable[[int], None]  # process id
@@ -102,19 +105,21 @@ class Containers:
         failed: Failed,
     ) -> None:
         try:
-            container.sandbox.parent.mkdir(parents=True, exist_ok=True)
-            # What tasks print is nobody else's business; Mesos has 750, with the user's group.
-            container.sandbox.mkdir(mode=0o700, exist_ok=True)
-            _point_latest(container.sandbox)
+            _make_sandbox(container.sandbox, user)
+        except OSError as error:
+            self._forget(container)
+            failed(f"{NO_DIRECTORY} '{container.sandbox}': {error}")
+            return
+        try:
             if command.get("uris"):
-                await asyncio.to_thread(fetcher.fetch_all, command["uris"], container.sandbox)
+                await asyncio.to_thread(_fetch, command["uris"], container)
             if container.doomed:
                 self._forget(container)
                 exited(signal.SIGKILL)
                 return
             self._tell(f"+{container.sandbox}")
             container.process = spawn(command, container.sandbox, environment, user)
-        except (OSError, ValueError, fetcher.FetchError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._forget(container)
             failed(f"Failed to launch container: {error}")
             return
@@ -177,6 +182,38 @@ def _remove(sandbox: Path) -> None:
         runs.parent.rmdir()
 
 
+def _make_sandbox(sandbox: Path, user: str | None) -> None:
+    """The directory of a run. Raises OSError with what Mesos says of one that cannot be."""
+    sandbox.parent.mkdir(parents=True, exist_ok=True)
+    # What tasks print is nobody else's business; Mesos has 750, with the user's group.
+    sandbox.mkdir(mode=0o700, exist_ok=True)
+    try:
+        if (ids := _other_user(user)) is not None:
+            os.chown(sandbox, *ids)
+    except KeyError:
+        raise OSError(f"Failed to chown directory to '{user}': No such user '{user}'") from None
+    _point_latest(sandbox)
+
+
+def _other_user(user: str | None) -> tuple[int, int] | None:
+    """The ids to run as, where we are root and that is another. Raises KeyError for no user."""
+    if not user or os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam(user)
+    return (entry.pw_uid, entry.pw_gid) if entry.pw_uid != 0 else None
+
+
+def _fetch(uris: list[Json], container: Container) -> None:
+    """Raises OSError with what Mesos says; why is in the sandbox, as mesos-fetcher writes it."""
+    try:
+        fetcher.fetch_all(uris, container.sandbox)
+    except fetcher.FetchError as error:
+        with (container.sandbox / "stderr").open("a", encoding="utf-8") as log:
+            log.write(f"{error}\n")
+        words = f"Failed to fetch all URIs for container '{container.id}': exited with status 1"
+        raise OSError(words) from error
+
+
 def _point_latest(sandbox: Path) -> None:
     """`runs/latest` names the newest run, as people who look for logs expect."""
     latest = sandbox.parent / "latest"
@@ -211,16 +248,7 @@ def spawn(
         program = str(value)
         if "/" in program and not program.startswith("/"):
             program = str(sandbox / program)
-    uid: int | None = None
-    gid: int | None = None
-    if user and os.geteuid() == 0:
-        try:
-            entry = pwd.getpwnam(user)
-        except KeyError:
-            raise OSError(f"no such user '{user}'") from None
-        if entry.pw_uid != 0:
-            uid, gid = entry.pw_uid, entry.pw_gid
-            os.chown(sandbox, uid, gid)
+    uid, gid = _other_user(user) or (None, None)
     with (sandbox / "stdout").open("ab") as out, (sandbox / "stderr").open("ab") as err:
         return subprocess.Popen(
             arguments,

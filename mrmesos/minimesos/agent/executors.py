@@ -53,6 +53,7 @@ class Why:
 
     reason: str
     message: str
+    state: str = "TASK_FAILED"
 
 
 @dataclass(slots=True)

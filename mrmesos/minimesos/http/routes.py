@@ -13,6 +13,7 @@ from aiohttp import web
 from mrmesos.minimesos.agent.agent import Agent
 from mrmesos.minimesos.agent.executors import State
 from mrmesos.minimesos.http.authentication import principal_of, token_of
+from mrmesos.minimesos.http.files import read_file
 from mrmesos.minimesos.http.streams import Endpoint, EventStream
 from mrmesos.minimesos.master import maintenance, partition, subscription
 from mrmesos.minimesos.master.master import VERSION, Master
@@ -56,6 +57,7 @@ def agent_endpoints(agent: Agent, version: Json) -> dict[str, Endpoint]:
     """An agent's port, by path."""
     endpoints: dict[str, Endpoint] = {
         "/api/v1/executor": _refusing(partial(_executor, agent)),
+        "/files/read": partial(read_file, agent),
         **_facts(version),
     }
     return endpoints | {f"/slave(1){path}": endpoint for path, endpoint in endpoints.items()}
