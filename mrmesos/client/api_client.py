@@ -22,7 +22,7 @@ import tenacity
 from mrmesos.client.diagnosis import diagnosed
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.election.place import SCHEME, Place
-from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, SubmitAnswer
+from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, ServiceStatus, SubmitAnswer
 
 T = TypeVar("T")
 
@@ -122,6 +122,10 @@ class JobTrackerClient:
     def statuses(self) -> list[JobStatus]:
         """All jobs that the JobTracker remembers."""
         return _decode(self._call("GET", "/api/v1/jobs"), list[JobStatus])
+
+    def service_status(self) -> ServiceStatus:
+        """How the JobTracker itself is."""
+        return _decode(self._call("GET", "/api/v1/status"), ServiceStatus)
 
     def report(self, job_id: str) -> JobReport:
         """A job's status and its attempts."""

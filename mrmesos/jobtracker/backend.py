@@ -18,12 +18,12 @@ from mrmesos.jobtracker.core.messages.events import HeartbeatReceived, JobSubmit
 from mrmesos.jobtracker.core.state.mailbox import Mailboxes
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core_thread import CoreThread
-from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, SetAside, Unavailable
 from mrmesos.jobtracker.http.job_validation import check_job
 from mrmesos.jobtracker.mesos.task_info import python_of_trackers
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.heartbeat import Heartbeat, Numbered
-from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
+from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
 MAX_KEYS = 10_000
 """Submissions whose idempotency key is remembered."""
@@ -73,12 +73,21 @@ class CoreBackend:
         codes: CodeStore,
         live: LiveJobs,
         keys: Mapping[str, str],
+        set_aside: Mapping[str, int],
     ) -> None:
-        """`keys` are the idempotency keys of earlier submissions, each with its job's id."""
+        """`keys` are the idempotency keys of earlier submissions, each with its job's id;
+        `set_aside` counts what was (quarantine.py).
+        """
+        self._set_aside = set_aside
         self._conf, self._core, self._thread = conf, core, thread
         self._mailboxes, self.codes, self._live = mailboxes, codes, live
         self._keys: OrderedDict[str, str] = OrderedDict(keys)
+        self._not_heard: OrderedDict[str, None] = OrderedDict()  # their words were set aside
         self._closing = False
+
+    def use(self, core: JobTracker) -> None:
+        """The core has started anew."""
+        self._core = core
 
     def take_no_more(self) -> None:
         """Jobs that are submitted from now on are refused."""
@@ -91,6 +100,17 @@ class CoreBackend:
     def statuses(self) -> Future[list[JobStatus]]:
         """All jobs' statuses."""
         return self._thread.ask(lambda: list(self._core.job_statuses()))
+
+    def service_status(self) -> Future[ServiceStatus]:
+        """How the service is."""
+
+        def read() -> ServiceStatus:
+            st = self._core.state
+            return ServiceStatus(
+                jobs=len(st.jobs), trackers=len(st.cluster.trackers), set_aside={**self._set_aside}
+            )
+
+        return self._thread.ask(read)
 
     def report(self, job_id: str) -> Future[JobReport | None]:
         """One job's report."""
@@ -130,7 +150,13 @@ class CoreBackend:
                 self._keys[key] = job_id
                 while len(self._keys) > MAX_KEYS:
                     self._keys.popitem(last=False)
-            self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16), key))
+            try:
+                self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16), key))
+            except SetAside:
+                self._keys.pop(key, None)
+                self._live.ended(job_id)
+                self.codes.unpin(job_id)
+                raise
             return job_id
 
         return self._thread.ask(take)
@@ -150,11 +176,18 @@ class CoreBackend:
         """Hear a TaskTracker."""
 
         def hear() -> list[Numbered] | None:
-            if heartbeat.tracker_id not in self._mailboxes:
-                self._thread.handle(HeartbeatReceived(heartbeat))  # its agent can be heard again
+            if heartbeat.tracker_id in self._not_heard:
                 return None
             self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
-            self._thread.handle(HeartbeatReceived(heartbeat))
+            try:
+                # Also of one that is not known: its agent can be heard again.
+                self._thread.handle(HeartbeatReceived(heartbeat))
+            except SetAside:
+                # It would say so again until it is heard. What it ran runs elsewhere.
+                self._not_heard[heartbeat.tracker_id] = None
+                while len(self._not_heard) > MAX_KEYS:
+                    self._not_heard.popitem(last=False)
+                return None
             return self._mailboxes.to_send(heartbeat.tracker_id)
 
         return self._thread.ask(hear)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from mrmesos.access.signing import Refusal
 from mrmesos.jobtracker.core.messages.events import Event, Tick
-from mrmesos.jobtracker.http.errors import Unavailable
+from mrmesos.jobtracker.http.errors import SetAside, Unavailable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,7 +46,8 @@ class CoreThread:
 
     After each batch `settle` is called, and only then are the questions of the batch answered.
     What either raises is the end: the core's state is not to be trusted any more. From then on
-    every question is refused with the reason, and events are dropped.
+    every question is refused with the reason, and events are dropped. SetAside is not: `handle`
+    raises it once the core stands as it did before the event.
     """
 
     def __init__(
@@ -126,9 +127,13 @@ class CoreThread:
     # In the core's thread.
 
     def handle(self, event: Event) -> None:
-        """Give the core an event, out of a question's function. Raises Unavailable at its end."""
+        """Give the core an event, out of a question's function. Raises SetAside where it could not
+        be handled, Unavailable at the core's end.
+        """
         try:
             self._give(event)
+        except SetAside:
+            raise
         except Exception as problem:
             logger.exception("the core failed over %r", event)
             self.fail(problem)
@@ -140,7 +145,7 @@ class CoreThread:
             while not self._stopping.is_set():
                 now = time.monotonic()
                 if now >= next_tick:
-                    self.handle(Tick())
+                    self._take(Tick())
                     self._settle()
                     next_tick = now + TICK_SECONDS
                 with contextlib.suppress(queue.Empty):
@@ -168,7 +173,8 @@ class CoreThread:
             self._asked.append(item)
             _run(item)
         elif not self._stopping.is_set():
-            self.handle(item)
+            with contextlib.suppress(SetAside):  # which told of it
+                self.handle(item)
 
     def _drain(self) -> None:
         """Nobody may wait for an answer that will not come."""

@@ -34,19 +34,21 @@ from mrmesos.jobtracker.core.messages.commands import (
     PlanJob,
     SendActions,
 )
-from mrmesos.jobtracker.core.messages.events import Closing, Event, KillAsked
+from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, KillAsked, Registered
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import Authenticator
-from mrmesos.jobtracker.http.errors import Unavailable
+from mrmesos.jobtracker.http.errors import SetAside, Unavailable
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
+from mrmesos.jobtracker.quarantine import Quarantine, answers
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.jobtracker.storage.planner import Planner
+from mrmesos.jobtracker.storage.planners_answer import PlannersWork, to_be_kept
 from mrmesos.jobtracker.storage.pools_file import with_pools_file
 
 logger = logging.getLogger(__name__)
@@ -106,11 +108,13 @@ class JobTrackerService:
         # do they go back from one JobTracker to the next, where a host's clock was set back.
         self._clock_offset = max(time.time(), self._ledger.latest()) - time.monotonic()
         life = self._ledger.life
-        self._core = JobTracker(conf, life.stamp, journal=self._ledger.on)
+        self._core = JobTracker(conf, life.stamp, journal=True)
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
         self._mailboxes = Mailboxes(first_number(life.number))
         self._later: list[Command] = []  # once what led to them is in the journal
+        self._at_work = PlannersWork()
         self._live = LiveJobs()
+        self._quarantine = Quarantine()
         self.backend = CoreBackend(
             conf,
             self._core,
@@ -119,8 +123,9 @@ class JobTrackerService:
             self.codes,
             self._live,
             self._ledger.keys(),
+            self._quarantine.counts,
         )
-        self._planner = Planner(self._thread.post, conf)
+        self._planner = Planner(lambda event: self._thread.post(to_be_kept(event)), conf)
         door = Authenticator(self.token, life.secret)
         self._api = HttpApi(self.backend, self._hold_seconds, door, tls_of_trackers)
         self._server: HttpServer | None = None
@@ -194,8 +199,12 @@ class JobTrackerService:
         same = self._ledger.begin(
             address, f"{command.shell} {environment} {command.package} {command.image}"
         )
+        self._begin_with(same_command=same)
+
+    def _begin_with(self, *, same_command: bool) -> None:
+        """Go on with what was read."""
         life = self._ledger.life.number
-        commands = self._ledger.restore(self._core, self._now(), same_command=same)
+        commands = self._ledger.restore(self._core, self._now(), same_command=same_command)
         if not life:
             return
         for tracker_id in self._core.trackers:
@@ -298,12 +307,41 @@ class JobTrackerService:
         return self._clock_offset + time.monotonic()
 
     def _handle(self, event: Event) -> None:
-        for command in self._core.handle(event, self._now()):
+        self._at_work.ended(event)
+        try:
+            if self._quarantine.knows(event):
+                commands = answers(event)
+            else:
+                commands = self._core.handle(event, self._now())
+        except Exception as problem:  # whoever sent it must not end the service for all
+            self._set_aside(event, problem)
+            raise SetAside from problem
+        for command in commands:
+            self._carry_out(command)
+
+    def _set_aside(self, event: Event, problem: Exception) -> None:
+        """Go on as if the event had never come: with a core built anew from what is written, as
+        the one that raised may be half changed. Raises where that is in vain.
+        """
+        self._quarantine.take(event, problem)
+        self._settle()  # what came before it
+        before, self._later = self._core.state, []
+        life = self._ledger.again()
+        self._core = JobTracker(self._conf, life.stamp, journal=True)
+        self.backend.use(self._core)
+        self._mailboxes.start_again(first_number(life.number))
+        self._begin_with(same_command=True)
+        if before.connected:
+            for command in self._core.handle(Registered(before.framework_id), self._now()):
+                self._carry_out(command)
+        for command in answers(event):
             self._carry_out(command)
 
     def _settle(self) -> None:
         """Have it all in the journal, then do what others see."""
-        self._ledger.settle()
+        while unkept := self._ledger.settle():
+            for job_id, why in unkept.items():
+                self._handle(JobUnkept(job_id, why))
         later, self._later = self._later, []
         for command in later:
             self._carry_out_later(command)
@@ -330,7 +368,8 @@ class JobTrackerService:
     def _carry_out_later(self, command: Command) -> None:
         match command:
             case PlanJob() | CommitJob() | AbortJob():
-                self._planner.submit(command)
+                if self._at_work.begin(command):
+                    self._planner.submit(command)
             case JobEnded(job_id):
                 self._job_ended(job_id)
             case WriteRecords() | SendActions() | ForgetTracker():

@@ -9,13 +9,14 @@ import random
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 from mrmesos.mesos.callbacks import Json, OnFatal
 from mrmesos.mesos.calls import CallChannel, host_and_port
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
+from mrmesos.mesos.events import BadEvent, check_event
 from mrmesos.mesos.pymesos_import import Process
 from mrmesos.mesos.subscription import SubscribeRefused, Subscription
 
@@ -66,6 +67,9 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     _io_thread: threading.Thread | None
     _wakeup_fds: tuple[int, int] | None
 
+    refused_events = 0
+    """How many came that cannot be used."""
+    _known_events: Mapping[str, object]
     _calls: CallChannel
     _backoff_pauses: Backoff
     _on_fatal: OnFatal | None = None
@@ -103,10 +107,32 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     # Events.
 
     def process_event(self, event: Json) -> None:
-        """Hand an event to pymesos' dispatch; nothing it raises goes further."""
+        """Hand an event to pymesos' dispatch, if it is one that makes sense; nothing that is raised
+        goes further.
+        """
         if not self._started:
             return
+        try:
+            if not self._is_known(event):
+                logger.info("an event of a type that is not known: %.200s", ascii(event))
+                return
+        except BadEvent as problem:
+            self.refuse_event(event, str(problem))
+            return
         self._guard(self.on_event, event)
+
+    def _is_known(self, event: Json) -> bool:
+        """Whether to hand an event on. Raises BadEvent for one that cannot be used."""
+        return check_event(event, self._known_events)
+
+    def refuse_event(self, event: object, problem: str) -> None:
+        """One event cannot be used: nothing of it is done, and the stream goes on. Raises
+        MesosError before SUBSCRIBED: who answers so is no Mesos.
+        """
+        if not self._subscribed:
+            raise MesosError(f"the stream begins with what is no event: {problem}")
+        self.refused_events += 1
+        logger.error("an event of Mesos is refused: %s. It was %.2000s", problem, ascii(event))
 
     def _guard(self, function: Callable[..., object], *args: object) -> None:
         try:

@@ -16,6 +16,7 @@ from mrmesos.mesos.callbacks import ExecutorCallbacks, Json, OnFatal
 from mrmesos.mesos.calls import CallChannel
 from mrmesos.mesos.errors import MesosCallError, MesosError
 from mrmesos.mesos.event_loop import Backoff, SubscriptionLoop
+from mrmesos.mesos.events import EXECUTOR
 from mrmesos.mesos.pymesos_import import MesosExecutorDriver
 
 __all__ = ["GRACE_OVER_EXIT_CODE", "ExecutorDriver", "flag", "seconds"]
@@ -86,6 +87,8 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
       `exit_after_grace`, and then this process alone exits;
     - a task launched twice was an error that ended the driver: it is ignored.
     """
+
+    _known_events = EXECUTOR
 
     def __init__(
         self,

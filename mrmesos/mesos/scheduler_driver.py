@@ -7,6 +7,7 @@ import base64
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mrmesos.mesos.adapter import SchedulerAdapter
@@ -14,6 +15,7 @@ from mrmesos.mesos.callbacks import Json, OnFatal, SchedulerCallbacks
 from mrmesos.mesos.calls import CallChannel, host_and_port
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
 from mrmesos.mesos.event_loop import CONNECT_SECONDS, Backoff, SubscriptionLoop
+from mrmesos.mesos.events import SCHEDULER, BadEvent, without_bad
 from mrmesos.mesos.pymesos_import import MesosSchedulerDriver
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = ["SchedulerDriver", "parse_master"]
 logger = logging.getLogger(__name__)
 
 API_PATH = "/api/v1/scheduler"
+REFUSE_SECONDS = 3600.0  # filter of an offer that cannot be used
 
 
 def parse_master(master: str) -> str:
@@ -81,6 +84,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     """
 
     detector: LeaderDetector | None
+    _known_events = SCHEDULER
 
     def __init__(
         self,
@@ -225,6 +229,25 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
                 self._new_master = self.master_uri
 
     # Events (those that pymesos gets wrong).
+
+    def _is_known(self, event: Json) -> bool:
+        """Of offers only the bad ones are refused: the others are to be answered."""
+        try:
+            return super()._is_known(event)
+        except BadEvent:
+            kind = event.get("type") if isinstance(event, dict) else None
+            if kind not in ("OFFERS", "INVERSE_OFFERS"):
+                raise
+            decline = self.declineOffer if kind == "OFFERS" else self.declineInverseOffers
+            without_bad(event, partial(self._refuse_offer, decline))
+            return True
+
+    def _refuse_offer(
+        self, decline: Callable[..., bool], offer: object, offer_id: str, problem: str
+    ) -> None:
+        self.refuse_event(offer, problem)
+        if offer_id:
+            self._guard(decline, [offer_id], {"refuse_seconds": REFUSE_SECONDS})
 
     def on_subscribed(self, info: Json) -> None:
         """SUBSCRIBED: calls may be sent from now on, and the watchdog knows its limit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import socket
@@ -15,6 +14,7 @@ from http_parser.http import HttpParser
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.calls import MAX_ANSWER_BYTES, host_and_port
 from mrmesos.mesos.errors import MesosCallError, MesosError
+from mrmesos.mesos.events import BadEvent, read_event
 from mrmesos.mesos.pymesos_import import Connection
 
 __all__ = ["MAX_RECORD_BYTES", "SubscribeRefused", "Subscriber", "Subscription"]
@@ -43,7 +43,10 @@ class Subscriber(Protocol):
         """The bytes of the SUBSCRIBE request."""
 
     def process_event(self, event: Json) -> None:
-        """One event; must not raise."""
+        """One event. Raises MesosError where the stream is to end."""
+
+    def refuse_event(self, event: object, problem: str) -> None:
+        """One event that cannot be used. Raises MesosError where the stream is to end."""
 
     def on_close(self) -> None:
         """The connection is closed."""
@@ -162,11 +165,12 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
             stop = end + 1 + int(digits)
             if stop > len(records):
                 break
+            at, record = stop, records[end + 1 : stop]
             try:
-                event = json.loads(records[end + 1 : stop])
-            except ValueError as problem:
-                raise MesosError(f"an event is not JSON: {problem}") from problem
-            at = stop
+                event = read_event(record)
+            except BadEvent as problem:
+                self._callback.refuse_event(bytes(record), str(problem))
+                continue
             self._callback.process_event(event)
         del records[:at]
 

@@ -156,6 +156,14 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Annotated[list[AttemptRow], msgspec.Meta(max_length=10_000_000)]
 
 
+class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a JobTracker itself is. `set_aside`: messages that it failed over, by their kind."""
+
+    jobs: Count
+    trackers: Count
+    set_aside: Annotated[dict[Name, Count], msgspec.Meta(max_length=10_000)]
+
+
 class SubmitAnswer(msgspec.Struct, frozen=True):
     """The id of a job that was accepted."""
 

@@ -17,6 +17,7 @@ from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer, derived_key
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient
 from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.events import Event, Tick
 from mrmesos.jobtracker.http.server import AddressError, address_towards, split_address
 from mrmesos.jobtracker.service import JobTrackerService
@@ -297,14 +298,14 @@ def test_stopping_without_teardown_leaves_the_framework(tmp_path: Path) -> None:
 def test_a_core_that_fails_is_seen_by_everybody(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handle = desk.service._core.handle
+    handle = JobTracker.handle
 
-    def broken(event: Event, now: float) -> list[Any]:
+    def broken(core: JobTracker, event: Event, now: float) -> list[Any]:
         if isinstance(event, Tick):
             raise KeyError("a bug")
-        return list(handle(event, now))
+        return list(handle(core, event, now))
 
-    monkeypatch.setattr(desk.service._core, "handle", broken)
+    monkeypatch.setattr(JobTracker, "handle", broken)
     assert desk.service.wait_failed(20)
     assert isinstance(desk.service.failure, KeyError)
     with pytest.raises(ApiProblem, match="a bug") as refusal:

@@ -83,7 +83,10 @@ def make(
 
 
 def offers(*ids: str) -> Json:
-    return {"type": "OFFERS", "offers": {"offers": [{"id": {"value": one}} for one in ids]}}
+    return {
+        "type": "OFFERS",
+        "offers": {"offers": [{"id": {"value": one}, "agent_id": {"value": "a1"}} for one in ids]},
+    }
 
 
 def subscribe_with(*steps: Callable[[Stream], None]) -> Callable[[Stream, int], None]:

@@ -17,6 +17,7 @@ from mrmesos.wire.job import (
     JobReport,
     JobSpec,
     JobStatus,
+    ServiceStatus,
     SubmitAnswer,
 )
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
@@ -33,6 +34,7 @@ MESSAGES = (
     JobReport,
     JobSpec,
     JobStatus,
+    ServiceStatus,
     ShuffleRequest,
     SlotData,
     SubmitAnswer,
@@ -47,8 +49,8 @@ def unbounded(kind: inspect.Type, where: str, seen: set[type]) -> Iterator[str]:
         case inspect.IntType(ge=low, le=high):
             if low is None or high is None or low < -(2**63) or high >= 2**63:
                 yield where
-        case inspect.FloatType(ge=low, le=high):
-            if low is None or high is None:
+        case inspect.FloatType():
+            if kind.ge is kind.gt or kind.le is kind.lt:
                 yield where
         case inspect.StrType(max_length=most, pattern=pattern):
             if most is None and pattern is None:

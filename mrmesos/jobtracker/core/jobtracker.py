@@ -133,6 +133,8 @@ class JobTracker:
                 jobs.aborted(st, event.job_id)
             case ev.StoreSilent():
                 jobs.waits(st, event.job_id, event.words)
+            case ev.JobUnkept():
+                jobs.unkept(st, event.job_id, event.problem)
             case ev.KillAsked():
                 jobs.kill(st, event.job_id, event.by)
             case ev.TrackerLost():

@@ -27,7 +27,15 @@ from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.ids import is_sha256
-from mrmesos.wire.job import ApiError, JobFacts, JobReport, JobSpec, JobStatus, SubmitAnswer
+from mrmesos.wire.job import (
+    ApiError,
+    JobFacts,
+    JobReport,
+    JobSpec,
+    JobStatus,
+    ServiceStatus,
+    SubmitAnswer,
+)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,6 +64,9 @@ class Backend(Protocol):
 
     def statuses(self) -> Future[list[JobStatus]]:
         """All jobs that are remembered."""
+
+    def service_status(self) -> Future[ServiceStatus]:
+        """How the JobTracker itself is."""
 
     def report(self, job_id: str) -> Future[JobReport | None]:
         """None: no such job."""
@@ -119,6 +130,7 @@ class HttpApi:
             [
                 web.get("/health", self._health),
                 web.get("/version", self._version),
+                web.get("/api/v1/status", self._service_status),
                 web.put("/api/v1/code/{sha256}", self._put_code),
                 web.get("/api/v1/code/{sha256}", self._get_code),
                 web.post("/api/v1/jobs", self._submit),
@@ -164,6 +176,10 @@ class HttpApi:
     async def _version(self, _request: web.Request) -> web.Response:
         return _json({"name": "mrmesos JobTracker", "version": mrmesos.__version__})
 
+    async def _service_status(self, _request: web.Request) -> web.Response:
+        status = await asyncio.wrap_future(self._backend.service_status())
+        return _json(status)
+
     async def _put_code(self, request: web.Request) -> web.Response:
         sha256 = request.match_info["sha256"]
         if not is_sha256(sha256):
@@ -189,7 +205,7 @@ class HttpApi:
     async def _submit(self, request: web.Request) -> web.Response:
         spec = _decode(await _body(request, MAX_SPEC_BYTES), JobSpec)
         key = request.headers.get("Idempotency-Key", "")[:100]
-        if not _is_word(key):
+        if not (key.isascii() and key.isprintable()):
             raise BadRequest("Idempotency-Key: expected printable ASCII")
         job_id = await asyncio.wrap_future(self._backend.submit(spec, key))
         return _json(SubmitAnswer(job_id), status=201)
@@ -333,10 +349,6 @@ def _decode(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRequest(f"not a {kind.__name__}: {problem}") from None
-
-
-def _is_word(text: str) -> bool:
-    return text.isascii() and text.isprintable()
 
 
 def _seconds(text: str) -> float:

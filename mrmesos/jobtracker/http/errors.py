@@ -23,6 +23,15 @@ class Forbidden(Refusal):
         super().__init__(403, message)
 
 
+class SetAside(Refusal):
+    """It made the core raise an exception: a fault of ours, after which all stands as before."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            500, "the JobTracker failed over this message and set it aside; its log says why"
+        )
+
+
 class Unavailable(Refusal):
     """The JobTracker cannot answer now: it is full, stopping or has failed."""
 

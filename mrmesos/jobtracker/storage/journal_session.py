@@ -1,7 +1,7 @@
 """What a start of the JobTracker finds of those before it, and what it writes of itself.
 
 A Ledger is a journal with what is to be written there next. Without a directory
-(`jobtracker.state.dir`) it is none: nothing is kept, and everything is new.
+(`jobtracker.state.dir`) it is one in memory: nothing outlives the process, and everything is new.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     SlotRecord,
     TrackerRecord,
     WriteRecords,
+    key_of,
 )
 from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.jobtracker.storage.encodable import PROBLEMS, mended, problem_with
 from mrmesos.jobtracker.storage.journal import CODE, Journal
 from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalLost
 from mrmesos.jobtracker.storage.journal_rows import Found
+from mrmesos.jobtracker.storage.memory_journal import MemoryJournal
 from mrmesos.wire.ids import cluster_stamp
 from mrmesos.wire.job import JobState
 
@@ -74,7 +77,9 @@ class JournalSession:
 
         Raises JournalError.
         """
-        self._journal: Journal | None = None
+        self._journal: Journal | MemoryJournal = MemoryJournal()
+        self.on = bool(directory)
+        """Whether anything outlives the process."""
         found = Found()
         if directory:
             self._journal = Journal(Path(directory), shared=shared, accept_loss=accept_loss)
@@ -113,11 +118,6 @@ class JournalSession:
         if found.damaged:  # the records of others may be gone without a trace
             attempts = (record for record in self.records if isinstance(record, AttemptRecord))
             self.lost.update({attempt.tracker_id for attempt in attempts} - known)
-
-    @property
-    def on(self) -> bool:
-        """Whether there is a journal."""
-        return self._journal is not None
 
     @property
     def framework_id(self) -> str:
@@ -205,26 +205,58 @@ class JournalSession:
 
     def note(self, write: WriteRecords) -> None:
         """To be written."""
-        if self.on:
-            self._writes.append(write)
+        self._writes.append(write)
 
-    def settle(self) -> None:
-        """Write what was noted. Raises JournalError where that cannot be done for long."""
-        if self._journal is None or not self._writes:
-            return
+    def again(self) -> LifeRecord:
+        """Read all that is written, for a core that starts anew in this process and has the next
+        life: what TaskTrackers hear of it has higher numbers than all before. Raises JournalError.
+        """
+        self.settle()
+        self.records = self._journal.read()
+        self.life = next_life(self.records, time.time())
+        self.note(WriteRecords((self.life,), sync=True))
+        self.settle()
+        return self.life
+
+    def settle(self) -> dict[str, str]:
+        """Write what was noted; the jobs of which something had to be mended to be written, with
+        what was wrong. Raises JournalError where nothing can be written for long.
+        """
+        wrong: dict[str, str] = {}
+        if not self._writes:
+            return wrong
         give_up = time.monotonic() + TRY_SECONDS
         while True:
             try:
                 self._journal.write(self._writes)
                 break
+            except PROBLEMS:
+                self._writes = [_mended(write, wrong) for write in self._writes]
             except JournalError as problem:
                 if time.monotonic() >= give_up or isinstance(problem, JournalLost):
                     raise
                 logger.error("%s; trying again", problem)
                 self._sleep(PAUSE_SECONDS)
         self._writes.clear()
+        return wrong
 
     def close(self) -> None:
         """Nothing is written any more."""
-        if self._journal is not None:
-            self._journal.close()
+        self._journal.close()
+
+
+def _mended(write: WriteRecords, wrong: dict[str, str]) -> WriteRecords:
+    """The same, so that it can be encoded; `wrong` gets the jobs concerned."""
+    put: list[Record] = []
+    for record in write.put:
+        if problem := problem_with(record):
+            job_id, kind, name = key_of(record)
+            logger.error("the %s %s of %s cannot be encoded: %s", kind, name, job_id, problem)
+            wrong[job_id] = f"its {kind} {name}".rstrip() + f": {problem}"
+            try:
+                record = mended(record)
+            except msgspec.ValidationError:
+                logger.exception("nor can it be mended: it is left out")
+                continue
+        put.append(record)
+    return WriteRecords(tuple(put), write.drop, write.drop_jobs, write.sync)

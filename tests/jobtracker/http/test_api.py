@@ -31,6 +31,7 @@ from mrmesos.wire.job import (
     JobSpec,
     JobState,
     JobStatus,
+    ServiceStatus,
     SubmitAnswer,
     TaskCounts,
 )
@@ -108,6 +109,9 @@ class FakeBackend:
 
     def statuses(self) -> Future[list[JobStatus]]:
         return self._answer([self.job] if self.job else [])
+
+    def service_status(self) -> Future[ServiceStatus]:
+        return self._answer(ServiceStatus(jobs=1, trackers=2, set_aside={"Tick": 3}))
 
     def report(self, job_id: str) -> Future[JobReport | None]:
         return self._answer(JobReport(status=status(), attempts=[]) if job_id == "job_1" else None)

@@ -95,7 +95,7 @@ def plan_failed(st: State, job_id: str, error: AttemptError) -> None:
         return
     job.planning = False
     if job.state is JobState.ABORTING:
-        end(st, job, JobState.KILLED)
+        end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
         return
     job.error = error
     end(st, job, JobState.FAILED)
@@ -137,6 +137,16 @@ def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
     if job.state not in (JobState.RUNNING, JobState.COMMITTING):
         return
     job.error = job.error or error
+    _abort(st, job, "the job failed")
+
+
+def unkept(st: State, job_id: str, problem: str) -> None:
+    """What is known of the job cannot be written as it is, so a start could not go on with it."""
+    job = st.jobs.get(job_id)
+    if job is None or job.state is JobState.ABORTING:
+        return
+    message = f"what is known of the job cannot be kept in the journal: {problem}"
+    job.error = job.error or AttemptError(kind=ErrorKind.INTERNAL, message=message)
     _abort(st, job, "the job failed")
 
 

@@ -64,6 +64,13 @@ class StoreSilent(Struct, frozen=True):
     words: str
 
 
+class JobUnkept(Struct, frozen=True):
+    """The journal had to mend what it was given of a job, as that could not be encoded."""
+
+    job_id: str
+    problem: str
+
+
 class KillAsked(Struct, frozen=True):
     """A user wants the job ended."""
 
@@ -199,6 +206,7 @@ Event = (
     | JobCommitFailed
     | JobAborted
     | StoreSilent
+    | JobUnkept
     | KillAsked
     | Registered
     | FrameworkRemoved

@@ -103,6 +103,11 @@ class Mailboxes:
         self._first = first
         self._boxes: dict[str, Mailbox] = {}
 
+    def start_again(self, first: int) -> None:
+        """Forget all; numbers of actions go on with `first`."""
+        self._boxes.clear()
+        self._first = first
+
     def __contains__(self, tracker_id: str) -> bool:
         return tracker_id in self._boxes
 
