@@ -137,8 +137,9 @@ class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a running attempt is (0 to 1), and map outputs that it cannot fetch now.
 
     `fetch_failed` names their attempts in every heartbeat for as long as that lasts; one that is
-    not named any more has come, can be had again, or was withdrawn. `fetched`: a reduce has all
-    its segments, and needs no TaskTracker for them any more.
+    not named any more has come, can be had again, or was withdrawn. `fetch_answered` are those of
+    them whose TaskTracker answered the last try: what it has is damaged or gone, and the way to it
+    is good. `fetched`: a reduce has all its segments, and needs no TaskTracker for them any more.
     """
 
     attempt_id: Name
@@ -146,4 +147,5 @@ class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
     status: Text = ""
     counters: Counters = {}
     fetch_failed: FailedFetches = []
+    fetch_answered: FailedFetches = []
     fetched: bool = False

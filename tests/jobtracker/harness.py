@@ -201,6 +201,17 @@ class Hands:
         return status
 
 
+def reducing(reduces: int) -> tuple[Hands, str]:
+    """A job whose one map has run on `m`, and whose reduces run on agents of their own, a, b, …"""
+    hands = Hands()
+    job = hands.job(maps=1, reduces=reduces, reduce_memory_mb="4096")
+    hands.offer("m", mem=2048)
+    hands.end(long(job, "m0"))
+    hands.offer(*"abcdefgh"[:reduces])
+    assert hands.status(job).reduces.running == reduces
+    return hands, job
+
+
 def of(commands: Sequence[object], kind: type[C]) -> list[C]:
     """The commands of one kind; of actions too."""
     found: list[C] = []

@@ -8,6 +8,7 @@ connection to the master come and go; attempts fail. `World.run()` checks the pr
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Any
 
 from mrmesos.api.formats import TextInput, TextOutput
@@ -255,24 +256,8 @@ class World(TrackerSide):
 
     def submit(self) -> None:
         job_id = self.core.next_job_id()
-        maps, reduces = self.rng.choice([0, 1, 3, 8, 20]), self.rng.choice([0, 1, 2, 4, 8])
+        maps, reduces, conf = self.random_job()
         self.specs[job_id] = (maps, reduces)
-        conf = {
-            "map.memory.mb": str(self.rng.choice([128, 512, 1024])),
-            "reduce.memory.mb": str(self.rng.choice([256, 1024])),
-            "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
-            "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
-            "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
-            "job.maxtaskfailures.per.tracker": str(self.rng.choice([1, 2, 3])),
-            "job.speculative.lag": str(self.rng.choice([1.0, 3.0])),
-            "job.speculative.speculative-cap-running-tasks": "0",
-            "job.speculative.minimum-allowed-tasks": str(BACKUPS_MAX),
-            "job.constraints": self.rng.choice(["", "", "disk = ssd"]),
-            "job.pool": self.rng.choice(["a", "b", ""]),
-            "locality.wait.node": self.rng.choice(["0", "1", "3", "2 offers"]),
-            "locality.wait.rack": self.rng.choice(["0", "1", "5 offers"]),
-            "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),
-        }
         if len(self.roles) > 1 and self.rng.random() < 0.5:
             conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
         if conf["job.constraints"]:
@@ -291,6 +276,27 @@ class World(TrackerSide):
         self.tell(ev.JobSubmitted(job_id, spec, "token"))
         if self.chance(self.faults.kill_job):
             self.at(self.rng.uniform(0, 40), lambda: self.kill_job(job_id))
+
+    def random_job(self) -> tuple[int, int, dict[str, str]]:
+        """How many maps and reduces, and its settings."""
+        maps, reduces = self.rng.choice([0, 1, 3, 8, 20]), self.rng.choice([0, 1, 2, 4, 8])
+        conf = {
+            "map.memory.mb": str(self.rng.choice([128, 512, 1024])),
+            "reduce.memory.mb": str(self.rng.choice([256, 1024])),
+            "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
+            "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
+            "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
+            "job.maxtaskfailures.per.tracker": str(self.rng.choice([1, 2, 3])),
+            "job.speculative.lag": str(self.rng.choice([1.0, 3.0])),
+            "job.speculative.speculative-cap-running-tasks": "0",
+            "job.speculative.minimum-allowed-tasks": str(BACKUPS_MAX),
+            "job.constraints": self.rng.choice(["", "", "disk = ssd"]),
+            "job.pool": self.rng.choice(["a", "b", ""]),
+            "locality.wait.node": self.rng.choice(["0", "1", "3", "2 offers"]),
+            "locality.wait.rack": self.rng.choice(["0", "1", "5 offers"]),
+            "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),
+        }
+        return maps, reduces, conf
 
     def kill_job(self, job_id: str) -> None:
         status = self.core.job_status(job_id)
@@ -338,10 +344,20 @@ class World(TrackerSide):
             self.note(f"{job_id} failed: {status.error}")
             f = self.faults
             may = f.attempt_fails or f.bad_hosts or f.plan_fails or f.commit_fails or f.launch_fails
-            silent = f.silence or f.heartbeat_lost
+            silent = f.silence or f.heartbeat_lost or f.unheard
             assert may or status.error.kind is ErrorKind.LOST or silent, status.error
 
     # --- Chaos
+
+    def cut(self, seconds: float) -> None:
+        """Two hosts cease to reach each other for a while, or only one of them the other."""
+        hosts = sorted({agent.hostname for agent in self.agents.values() if agent.alive})
+        if len(hosts) < 2:
+            return
+        one, other = self.rng.sample(hosts, 2)
+        for pair in [(one, other), (other, one)][: self.rng.randint(1, 2)]:
+            self.cuts[pair] = self.now + seconds
+            self.note(f"=== {pair[0]} cannot fetch from {pair[1]} for {seconds} s")
 
     def chaos(self) -> None:
         faults = self.faults
@@ -358,6 +374,10 @@ class World(TrackerSide):
             self.cut_off(self.rng.choice(machines))
         if machines and self.chance(faults.maintenance):
             self.plan_maintenance(self.rng.choice(machines))
+        if machines and self.chance(faults.unheard):
+            self.rng.choice(machines).unheard_until = self.now + self.rng.choice([5.0, 25.0, 60.0])
+        if self.chance(faults.cut):
+            self.cut(self.rng.choice([25.0, math.inf]))
         if self.chance(faults.disconnect):
             self.disconnect()
         self.at(0.5, self.chaos)

@@ -70,6 +70,12 @@ class Faults:
     plan_fails: float = 0.0
     commit_fails: float = 0.0
     fetch_fails: float = 0.0
+    damage: float = 0.0
+    """Of each segment, one partition of one map output."""
+    cut: float = 0.0
+    """Two hosts cease to reach each other, or one of them the other."""
+    unheard: float = 0.0
+    """The JobTracker and an agent's TaskTracker cease to reach each other."""
     partition: float = 0.0
     maintenance: float = 0.0
     straggles: float = 0.0
@@ -97,6 +103,8 @@ class SimAgent:
     alive: bool = True
     cut_off: bool = False
     """The master does not reach it; what runs there runs on."""
+    unheard_until: float = 0.0
+    """Nothing passes between its TaskTrackers and the JobTracker."""
     filtered_until: float = 0.0
     filtered: Amounts = field(default_factory=dict)
 
@@ -131,7 +139,11 @@ class SimTracker:
     lasts: dict[str, float] = field(default_factory=dict)
     """Seconds that an attempt takes, if nothing is missing."""
     fetched: set[str] = field(default_factory=set)
-    """Reduce attempts that have all their input."""
+    """Reduce attempts that said to have all their input."""
+    have: dict[str, set[int]] = field(default_factory=dict)
+    """By reduce attempt: the maps whose output it has."""
+    failing: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By reduce attempt: the map attempts whose output it cannot fetch, and since when."""
     outputs: dict[str, dict[int, MapOutput]] = field(default_factory=dict)
     silent_until: float = 0.0
     answered: float = 0.0
@@ -157,6 +169,9 @@ def random_faults(rng: random.Random) -> Faults:
         plan_fails=some(0.2),
         commit_fails=some(0.2),
         fetch_fails=some(0.02),
+        damage=some(0.05),
+        cut=some(0.02),
+        unheard=some(0.01),
         partition=some(0.02),
         maintenance=some(0.02),
         straggles=some(0.2),
@@ -202,6 +217,9 @@ class Base(ABC):
         self.offers: dict[str, tuple[SimAgent, Amounts]] = {}
         self.slots: dict[str, SimSlot] = {}
         self.trackers: dict[str, SimTracker] = {}
+        self.cuts: dict[tuple[str, str], float] = {}  # (who reads, from whom): until when
+        self.damaged: set[tuple[str, int]] = set()  # (map attempt, partition)
+        self.tells_damage = self.rng.random() < 0.5
         self.unacked: dict[str, ev.SlotUpdated] = {}
         self.launched: set[str] = set()
         self.succeeded: set[str] = set()

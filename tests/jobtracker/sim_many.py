@@ -1,8 +1,9 @@
 """Many worlds of faults: `python -m tests.jobtracker.sim_many --runs 20000`.
 
-Half of the runs are of a core that lives, half of one that is killed now and then and comes back
-from its journal. What fails is told with its seed; that it is alone is a whole history, and
-`--first N --runs 1` replays it.
+A third of the runs are of a core that lives, a third of one that is killed now and then and comes
+back from its journal, and a third of hosts that cease to reach each other (sim_reach.py). What
+fails is told with its seed; that it is alone is a whole history, and `--first N --runs 1` replays
+it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from collections import Counter
 
 from tests.jobtracker.sim import World
 from tests.jobtracker.sim_crash import CrashingWorld
+from tests.jobtracker.sim_reach import ReachWorld
 
 
 def make(number: int) -> World:
-    """Run `number`: its seed is half of that."""
-    seed, crashes = divmod(number, 2)
-    return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1) if crashes else World(seed)
+    """Run `number`: its seed is a third of that."""
+    seed, kind = divmod(number, 3)
+    if kind == 2:
+        return ReachWorld(seed)
+    return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1) if kind else World(seed)
 
 
 def run(number: int) -> tuple[World, str]:

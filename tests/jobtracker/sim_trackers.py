@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.task import (
     Attempt,
     AttemptError,
@@ -11,10 +12,14 @@ from mrmesos.wire.task import (
     AttemptReport,
     AttemptState,
     ErrorKind,
+    MapOutput,
     MapTask,
 )
 from tests.jobtracker.sim_base import EXPIRY, SimSlot, SimTracker
 from tests.jobtracker.sim_mesos import MesosSide
+
+FETCH_SECONDS = 2.0
+"""For so long a reduce tries again to fetch an output before it says so."""
 
 
 class TrackerSide(MesosSide):
@@ -50,11 +55,16 @@ class TrackerSide(MesosSide):
             progress=progress,
             attempts={attempt.slot_id: name for name, (attempt, _) in tracker.running.items()},
         )
-        if self.now < tracker.silent_until or self.chance(self.faults.heartbeat_lost):
+        if self.silent(tracker):
             return
         self.at(self.rng.uniform(0.001, 0.05), lambda: self.hear(tracker, beat))
         if self.chance(self.faults.heartbeat_doubled):
             self.at(self.rng.uniform(0.001, 3.0), lambda: self.hear(tracker, beat))
+
+    def silent(self, tracker: SimTracker) -> bool:
+        """Whether a message to or from a TaskTracker is lost."""
+        until = max(tracker.silent_until, tracker.agent.unheard_until)
+        return self.now < until or self.chance(self.faults.heartbeat_lost)
 
     def hear(self, tracker: SimTracker, beat: hb.Heartbeat) -> None:
         if beat.tracker_id not in self.mailboxes:
@@ -69,7 +79,7 @@ class TrackerSide(MesosSide):
         actions = self.mailboxes.to_send(tracker_id)
         if tracker is None or actions is None:
             return
-        if self.now < tracker.silent_until or self.chance(self.faults.heartbeat_lost):
+        if self.silent(tracker):
             return
         told = [r.attempt_id for r in beat.reports] if beat is not None else []
         self.at(self.rng.uniform(0.001, 0.05), lambda: self.receive(tracker, actions, told))
@@ -120,11 +130,13 @@ class TrackerSide(MesosSide):
         self.launched.add(attempt.attempt_id)
         slot.attempt = attempt.attempt_id
         tracker.running[attempt.attempt_id] = (attempt, self.now)
-        lasts = self.rng.uniform(0.05, 5.0) * tracker.agent.slowness
-        if self.chance(self.faults.straggles):
-            lasts *= 8
-        tracker.lasts[attempt.attempt_id] = lasts
+        lasts = tracker.lasts[attempt.attempt_id] = self.seconds(tracker, attempt)
         self.at(lasts, lambda: self.work(tracker, attempt))
+
+    def seconds(self, tracker: SimTracker, attempt: Attempt) -> float:
+        """How long an attempt takes."""
+        lasts = self.rng.uniform(0.05, 5.0) * tracker.agent.slowness
+        return lasts * 8 if self.chance(self.faults.straggles) else lasts
 
     def progress(self, tracker: SimTracker, attempt: Attempt, since: float) -> AttemptProgress:
         """How far it is; it never goes back behind what it has fetched."""
@@ -137,26 +149,55 @@ class TrackerSide(MesosSide):
             attempt_id=name,
             progress=min(0.99, (self.now - since) / tracker.lasts[name]),
             fetch_failed=bad,
+            fetch_answered=[name for name in bad if self.answers(tracker, attempt, name)],
             fetched=name in tracker.fetched,
         )
 
     def missing(self, tracker: SimTracker, attempt: Attempt) -> tuple[bool, list[str]]:
-        """Whether a reduce still waits for map outputs, and those that it cannot fetch."""
+        """A reduce fetches what it can. Whether it still waits for map outputs, and those that it
+        could not fetch for some time.
+        """
         if isinstance(attempt.task, MapTask):
             return False, []
-        table = tracker.outputs.get(attempt.job_id, {})
-        waits, bad = False, []
-        for index in range(self.specs[attempt.job_id][0]):
+        name, table = attempt.attempt_id, tracker.outputs.get(attempt.job_id, {})
+        have = tracker.have.setdefault(name, set())
+        before = tracker.failing.get(name, {})
+        failing = tracker.failing[name] = {}
+        maps = self.specs[attempt.job_id][0]
+        for index in range(maps):
             output = table.get(index)
-            if output is None or not output.attempt_id:
-                waits = True
+            if index in have or output is None or not output.attempt_id:
                 continue
-            source = self.trackers[output.url.removeprefix("http://")]
-            broken = self.rng.random() < self.faults.fetch_fails if self.faulty else False
-            if source.gone or broken:
-                waits = True
-                bad.append(output.attempt_id)
-        return waits, bad
+            if self.fetches(tracker, output, attempt.task.partition):
+                have.add(index)
+            else:
+                failing[output.attempt_id] = before.get(output.attempt_id, self.now)
+        bad = [bad for bad, since in failing.items() if self.now - since >= FETCH_SECONDS]
+        return len(have) < maps, bad
+
+    def answers(self, tracker: SimTracker, attempt: Attempt, output: str) -> bool:
+        """Whether it is said that an output that cannot be fetched is damaged. Half of the worlds
+        have TaskTrackers that do not tell.
+        """
+        if isinstance(attempt.task, MapTask) or not self.tells_damage:
+            return False
+        table = tracker.outputs[attempt.job_id]
+        index = parse_attempt(output).index
+        reached = self.reaches(tracker, table[index])
+        return reached and (output, attempt.task.partition) in self.damaged
+
+    def reaches(self, tracker: SimTracker, output: MapOutput) -> bool:
+        """Whether the TaskTracker of an output is there and can be reached."""
+        source = self.trackers[output.url.removeprefix("http://")]
+        hosts = tracker.agent.hostname, source.agent.hostname
+        cut = hosts[0] != hosts[1] and self.cuts.get(hosts, 0.0) > self.now
+        return not source.gone and not cut
+
+    def fetches(self, tracker: SimTracker, output: MapOutput, partition: int) -> bool:
+        """Whether a segment can be fetched now."""
+        damaged = (output.attempt_id, partition) in self.damaged
+        good = self.reaches(tracker, output) and not damaged
+        return good and not self.chance(self.faults.fetch_fails)
 
     def work(self, tracker: SimTracker, attempt: Attempt) -> None:
         if tracker.gone or attempt.attempt_id not in tracker.running:
@@ -175,6 +216,10 @@ class TrackerSide(MesosSide):
         slot.attempt = ""
         if state is AttemptState.SUCCEEDED:
             self.succeeded.add(attempt_id)
+            if isinstance(attempt.task, MapTask):
+                for partition in range(self.specs[attempt.job_id][1]):
+                    if self.chance(self.faults.damage):
+                        self.damaged.add((attempt_id, partition))
         failed = state is AttemptState.FAILED
         tracker.reports[attempt_id] = AttemptReport(
             attempt_id=attempt_id,

@@ -18,7 +18,7 @@ from tests.jobtracker.harness import core_module
 from tests.jobtracker.sim import Faults, World
 from tests.jobtracker.sim_many import make
 
-RUNS = 120
+RUNS = 360
 
 Piece = tuple[str, str, str]
 
@@ -79,6 +79,20 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("eligibility.may_back_up", "and job.backups < job.backups_max", ""),
         ("speculation._review", "max(0, room)", "64"),
     ),
+    "a complaint may stand for ever": (
+        ("fetch_failures.tick", "st.now - since >= STANDS_SECONDS", "False"),
+    ),
+    "reduces are started where they cannot fetch": (
+        (
+            "output_placement.is_barred",
+            "outputs_cut_from(cluster, job, agent.hostname, now) > 0",
+            "False",
+        ),
+    ),
+    "maps run again where nobody can fetch": (
+        ("output_placement._map_barred", "< mine", "< (False, False)"),
+    ),
+    "who cannot fetch is not shown": (("fetch_failures.words", "job.failing.items()", "()"),),
     "the cap is none": (
         ("quota.Budget.within", "min(amount, self._left.get(n, amount))", "amount"),
     ),

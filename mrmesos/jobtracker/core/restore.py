@@ -279,8 +279,7 @@ def _outputs(st: State, job: JobInProgress) -> None:
         if (winner := task.winner) is not None:
             tracker = st.cluster.trackers.get(winner.tracker_id)
             url = "" if tracker is None else tracker.url
-            output = MapOutput(map_index=task.index, attempt_id=winner.id, url=url)
-            job.outputs[task.index] = output
+            output = job.add_output(winner, url)
             if tracker is None:
                 job.absent.add(task.index)
             else:

@@ -11,10 +11,9 @@ from mrmesos.jobtracker.core.handlers import host_faults, jobs, silence, specula
 from mrmesos.jobtracker.core.handlers.dispatch import began, came_free, kill_attempt
 from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
-from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.state.reports import log_url
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire import ids
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import (
@@ -23,15 +22,10 @@ from mrmesos.wire.task import (
     AttemptReport,
     AttemptState,
     ErrorKind,
-    MapOutput,
 )
 
 LOSSES_MAX = 20
 """Attempts or outputs of one task that may be lost before the job is given up."""
-COMPLAINTS = 3
-"""Hosts whose reduces must complain of a map output before that map runs again; and hosts of whose
-map outputs one must complain, alone, before its reduces run elsewhere.
-"""
 STATUS_CHARACTERS = 200
 COUNTERS_MAX = 5_000
 """Different counters of a job, over all of its tasks."""
@@ -45,8 +39,6 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
     slot = st.cluster.slots[attempt.slot_id]
     if slot.state is SlotState.LAUNCHING:
         began(st, slot)
-    for map_attempt in report.fetch_failed:
-        complain(st, attempt, map_attempt)
     st.tails.put(attempt.id, report.log_tail)
     error = report.error
     if report.state is AttemptState.FAILED and error is None:
@@ -67,8 +59,6 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
     attempt.status = progress.status[:STATUS_CHARACTERS]
     attempt.counters = progress.counters
     attempt.fetched |= progress.fetched
-    for map_attempt in progress.fetch_failed:
-        complain(st, attempt, map_attempt)
 
 
 def lost(st: State, attempt: TaskAttempt, why: str) -> None:
@@ -128,9 +118,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         kill_attempt(st, other, f"{attempt.id} was first")
     if task.kind is TaskKind.MAP and job.reduces:
         tracker = st.cluster.trackers[attempt.tracker_id]
-        output = MapOutput(map_index=task.index, attempt_id=attempt.id, url=tracker.url)
-        job.outputs[task.index] = output
-        job.news.append(output)
+        job.news.append(job.add_output(attempt, tracker.url))
         tracker.outputs.setdefault(job.id, set()).add(task.index)
         st.news[job.id] = job
         if job.wants_reduce and not reduces_waited:
@@ -223,50 +211,3 @@ def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> N
     st.changes.attempt(winner)
     st.news[job.id] = job
     _give_up_if_lost_too_often(st, job, task)
-
-
-def complain(st: State, reduce: TaskAttempt, map_attempt: str) -> None:
-    """A reduce could not fetch a map's output: that may be the fault of either side.
-
-    The map runs again only when reduces on COMPLAINTS hosts, or on all where they run, say so (as
-    Hadoop's JobInProgress.fetchFailureNotification, which counts reduces). Where that is one host,
-    it is believed once for each map, and for maps of COMPLAINTS - 1 hosts; then the reduce is tried
-    elsewhere.
-    """
-    job = st.jobs.get(reduce.task.job_id)
-    if job is None or not job.needs_map_outputs or reduce.task.kind is not TaskKind.REDUCE:
-        return
-    if reduce.kill_asked:
-        return
-    try:
-        name = ids.parse_attempt(map_attempt)
-    except ValueError:
-        return
-    if name.job_id != job.id or name.kind is not TaskKind.MAP or name.index >= len(job.maps):
-        return
-    task = job.maps[name.index]
-    if task.state is not TaskState.SUCCEEDED or task.winner is None:
-        return
-    if task.winner.id != map_attempt:
-        return  # already replaced, which the reduce will hear
-    hosts = job.complaints.setdefault(map_attempt, set())
-    hosts.add(reduce.agent)
-    others = {attempt.agent for attempt in job.running_reduces.values()} - hosts
-    if others and len(hosts) < COMPLAINTS:
-        return
-    if len(hosts) == 1 and _own_trouble(job, reduce.agent, task.winner):
-        reduce.task.failed_on.add(reduce.agent)
-        kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
-        return
-    withdraw(st, job, task, f"reduces on {', '.join(sorted(hosts))} could not fetch it")
-
-
-def _own_trouble(job: JobInProgress, host: str, output: TaskAttempt) -> bool:
-    """Whether this complaint, after earlier ones, says more of the host than of the output."""
-    blamed = job.blamed.setdefault(host, {})
-    again = output.task.index in blamed
-    blamed[output.task.index] = output.agent
-    if again or len(set(blamed.values()) - {host}) >= COMPLAINTS:
-        del job.blamed[host]
-        return True
-    return False

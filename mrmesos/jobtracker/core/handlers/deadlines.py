@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers import (
     attempts,
+    fetch_failures,
     host_faults,
     jobs,
     leases,
@@ -23,6 +24,7 @@ from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker, Trac
 from mrmesos.jobtracker.core.model.fit import Fit
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.scheduling.output_placement import is_barred
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, describe
 from mrmesos.wire.ids import TaskKind
@@ -71,6 +73,7 @@ def tick(st: State) -> None:
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
             jobs.press(st, job)
         elif job.state is JobState.RUNNING:
+            fetch_failures.tick(st, job)
             _unstick(st, job)
             _say_why_waiting(st, job)
             speculation.review(st, job)
@@ -78,6 +81,7 @@ def tick(st: State) -> None:
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)
     host_faults.tick(st)
+    st.cluster.reach.tick(st.now)
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:
@@ -152,8 +156,15 @@ def _unstick(st: State, job: JobInProgress) -> None:
             # Freed piece by piece, the room must not go to the reduces again before a map fits.
             job.maps_first = True
             st.index.touch(job)
-            youngest = max(alive, key=lambda attempt: attempt.start)
-            kill_attempt(st, youngest, "makes room for maps that its job waits for")
+            victim = max(alive, key=lambda attempt: _may_give_room(st, job, attempt))
+            kill_attempt(st, victim, "makes room for maps that its job waits for")
+
+
+def _may_give_room(st: State, job: JobInProgress, reduce: TaskAttempt) -> tuple[bool, float]:
+    """The youngest reduce goes first, of those on agents where the maps may run."""
+    agent = st.cluster.agents.get(reduce.agent_id)
+    usable = agent is not None and not is_barred(st.cluster, job, TaskKind.MAP, agent, st.now)
+    return usable, reduce.start
 
 
 def _runs_maps(st: State, job: JobInProgress) -> bool:
@@ -172,7 +183,7 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
 
 def _say_why_waiting(st: State, job: JobInProgress) -> None:
     if job.running or not job.hungry:
-        job.idle_since, job.waiting = None, ""
+        job.idle_since, job.waiting = None, fetch_failures.words(st, job)
         return
     if job.idle_since is None:
         job.idle_since = st.now

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import attempts, host_faults, jobs, silence, warm_trackers
+from mrmesos.jobtracker.core.handlers import (
+    attempts,
+    fetch_failures,
+    host_faults,
+    jobs,
+    silence,
+    warm_trackers,
+)
 from mrmesos.jobtracker.core.handlers.dispatch import began, kill_slot
 from mrmesos.jobtracker.core.handlers.tracker_recovery import adopt
 from mrmesos.jobtracker.core.messages.commands import (
@@ -59,11 +66,13 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
                 if slot.state is SlotState.LAUNCHING:
                     began(st, slot)
     for report in beat.reports:
+        fetch_failures.reported(st, report, tracker)
         attempts.reported(st, report, tracker)
     if not fresh:
         return
     for progress in beat.progress:
         attempts.progressed(st, progress, tracker)
+        fetch_failures.progressed(st, progress, tracker)
     listed = set(beat.slots)
     for slot in tracker.slots.values():
         if slot.listed and slot.id not in listed and slot.missing_since is None:

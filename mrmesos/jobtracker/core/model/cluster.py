@@ -12,6 +12,7 @@ from typing import Any
 from mrmesos.jobtracker.core.messages.events import Unavailability
 from mrmesos.jobtracker.core.model.constraints import Constraints
 from mrmesos.jobtracker.core.model.demand import GPUS
+from mrmesos.jobtracker.core.model.reachability import Reachability
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.resources import Amounts, Resource
 
@@ -213,6 +214,7 @@ class Cluster:
     """How often an agent was lost or is avoided."""
     avoiding_until: float = 0.0
     """When none is avoided any more, at the latest."""
+    reach: Reachability = field(default_factory=Reachability)
 
     def see_agent(self, agent_id: str, hostname: str, address: str, rack: str) -> Agent:
         """The agent of an offer, which or whose rack may be new."""

@@ -101,10 +101,18 @@ class JobInProgress:
     # --- Map outputs: what reduces are told, in order; a tracker's cursor points into the news.
     outputs: dict[int, MapOutput] = field(default_factory=dict)
     news: list[MapOutput] = field(default_factory=list)
-    complaints: dict[str, set[str]] = field(default_factory=dict)
-    """Hosts whose reduces could not fetch an output, by map attempt."""
+    outputs_on: dict[str, int] = field(default_factory=dict)
+    """How many of `outputs` each host has."""
+    complaints: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+    """Who could not fetch an output, by map attempt: the reduces, and on which hosts each."""
+    failing: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By running reduce attempt: the map attempts whose output it cannot fetch, and since when."""
     blamed: dict[str, dict[int, str]] = field(default_factory=dict)
-    """Maps that ran again as one host alone could not fetch their output: where they had run."""
+    """By host: the maps that ran again as it alone found their output damaged, and where it was."""
+    made_again: set[int] = field(default_factory=set)
+    """Maps that ran again as one host alone could not fetch their output for long."""
+    moves: dict[int, int] = field(default_factory=dict)
+    """How often a reduce was started elsewhere as it could not fetch (fetch_failures.py)."""
     absent: set[int] = field(default_factory=set)
     """Maps whose output is gone after all reduces had fetched it."""
     # --- Speculation
@@ -283,10 +291,23 @@ class JobInProgress:
             {g: {n: -v for n, v in names.items()} for g, names in winner.counters.items()},
         )
         self.complaints.pop(winner.id, None)
+        for failing in self.failing.values():
+            failing.pop(winner.id, None)
         self.absent.discard(task.index)
         self.pending_maps.put_back(task)
         if self.outputs.pop(task.index, None) is not None:
+            self.outputs_on[winner.agent] -= 1
+            if not self.outputs_on[winner.agent]:
+                del self.outputs_on[winner.agent]
             self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+
+    def add_output(self, winner: TaskAttempt, url: str) -> MapOutput:
+        """A map's output is on its host."""
+        index = winner.task.index
+        output = MapOutput(map_index=index, attempt_id=winner.id, url=url)
+        self.outputs[index] = output
+        self.outputs_on[winner.agent] = self.outputs_on.get(winner.agent, 0) + 1
+        return output
 
     @property
     def writers(self) -> dict[str, TaskAttempt]:
@@ -336,6 +357,7 @@ class JobInProgress:
         self.backups -= attempt.backup
         self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)
+        self.failing.pop(attempt.id, None)
 
     def validate(self) -> None:
         """Check what must always hold."""
@@ -353,6 +375,8 @@ class JobInProgress:
         reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
         assert set(self.running_reduces) == reduces, self.id
         assert self.backups == sum(a.backup for a in self.running.values()), self.id
+        assert self.failing.keys() <= self.running_reduces.keys(), self.id
+        assert sum(self.outputs_on.values()) == len(self.outputs), self.id
         if self.needs_map_outputs:
             assert set(self.outputs) == {
                 t.index for t in self.maps if t.state is TaskState.SUCCEEDED

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.model.cluster import Agent, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import LOOK_AT
 from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.scheduling import output_placement
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK
 from mrmesos.jobtracker.core.scheduling.eligibility import (
     barred,
@@ -135,7 +136,11 @@ class _Search:
         here = index.stored_on(agent)
         if index.rack_level and agent.rack:
             here |= index.rack_level & index.racks.get(agent.rack, 0)
-        maps_barred, reduces_barred = self._barred = barred(index, agent, self._role)
+        maps_barred, reduces_barred = barred(index, agent, self._role)
+        if index.cluster.reach.until > index.now:
+            maps_cut, reduces_cut = output_placement.barred(index, agent)
+            maps_barred, reduces_barred = maps_barred | maps_cut, reduces_barred | reduces_cut
+        self._barred = maps_barred, reduces_barred
         wanting, reduces = index.maps, index.reduces
         if maps_barred | reduces_barred:
             wanting, reduces = wanting & ~maps_barred, reduces & ~reduces_barred
@@ -297,7 +302,13 @@ class _Search:
         """Whether the cluster has agents, beside some hosts, where the job's tasks could run."""
         now = self._index.now
         return lambda than: self._cluster.has_others(
-            than, now, lambda agent: job.fits(kind, agent) and job.suits(agent)
+            than,
+            now,
+            lambda agent: (
+                job.fits(kind, agent)
+                and job.suits(agent)
+                and not output_placement.is_barred(self._cluster, job, kind, agent, now)
+            ),
         )
 
     def _locality(self, task: TaskInProgress) -> Locality:

@@ -6,11 +6,11 @@ import pytest
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.task import BadTransition, TaskInProgress
-from mrmesos.wire.heartbeat import KillAttempt, MapOutputs
+from mrmesos.wire.heartbeat import MapOutputs
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState
-from tests.jobtracker.harness import Hands, launches, long, of, short, started
+from tests.jobtracker.harness import Hands, launches, long, of, reducing, short, started
 
 
 def told(commands: list[object]) -> list[list[str]]:
@@ -59,105 +59,6 @@ def test_a_lost_output_is_withdrawn_and_replaced() -> None:
     assert told([*commands]) == [["-m0"]]
     hands.offer("c")
     assert told([*hands.end(long(job, "m0.1"))]) == [["m0.1"]]
-
-
-def reducing(reduces: int) -> tuple[Hands, str]:
-    """A job whose one map has run on `m`, and whose reduces run on agents of their own."""
-    hands = Hands()
-    job = hands.job(maps=1, reduces=reduces, reduce_memory_mb="4096")
-    hands.offer("m", mem=2048)
-    hands.end(long(job, "m0"))
-    hands.offer(*"abcdefgh"[:reduces])
-    assert hands.status(job).reduces.running == reduces
-    return hands, job
-
-
-def complain(hands: Hands, job: str, index: int) -> None:
-    name = long(job, f"r{index}")
-    progress = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=[long(job, "m0")])
-    hands.beat(hands.tracker_of[name], progress=[progress])
-
-
-def test_one_complaint_of_many_reduces_is_not_enough() -> None:
-    hands, job = reducing(5)
-    for _ in range(9):
-        complain(hands, job, 0)
-    complain(hands, job, 1)
-    assert hands.status(job).maps.succeeded == 1
-    complain(hands, job, 2)
-    assert hands.status(job).maps.succeeded == 0
-    complain(hands, job, 3)
-    hands.offer("x")
-    hands.end(long(job, "m0.1"))
-    complain(hands, job, 4)
-    assert hands.status(job).maps.succeeded == 1, "that was about the old output"
-
-
-def test_complaints_of_all_that_run_are_enough() -> None:
-    hands, job = reducing(2)
-    complain(hands, job, 0)
-    assert hands.status(job).maps.succeeded == 1
-    complain(hands, job, 1)
-    assert hands.status(job).maps.succeeded == 0
-    assert hands.status(job).maps.failed_attempts == 0
-
-
-def test_a_reduce_that_can_fetch_nothing_goes_elsewhere() -> None:
-    hands, job = reducing(1)
-    complain(hands, job, 0)
-    assert hands.status(job).maps.succeeded == 0
-    hands.offer("x")
-    hands.end(long(job, "m0.1"))
-    name = long(job, "r0")
-    again = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=[long(job, "m0.1")])
-    commands = hands.beat(hands.tracker_of[name], progress=[again])
-    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [name]
-    assert hands.status(job).maps.succeeded == 1, "the map is not to blame a second time"
-    assert started(hands.end(name, AttemptState.KILLED)) == [], "not where it could not fetch"
-    assert started(hands.offer("y", mem=8192)) == ["r0.1"]
-
-
-def test_a_map_runs_again_once_however_many_reduces_complain() -> None:
-    hands, job = reducing(8)
-    for index in range(8):
-        complain(hands, job, index)
-    assert hands.status(job).maps.pending == 1
-    hands.offer("x")
-    hands.end(long(job, "m0.1"))
-    for index in range(8):
-        complain(hands, job, index)
-    assert hands.status(job).maps.succeeded == 1
-    assert hands.status(job).counters["job"]["LAUNCHED_MAPS"] == 2
-
-
-def test_reduces_on_one_host_are_one_voice() -> None:
-    hands = Hands()
-    job = hands.job(maps=1, reduces=5)
-    hands.offer("m")
-    hands.end(long(job, "m0"))
-    hands.offer("a", cpus=4)
-    hands.later(1)
-    hands.offer("a", cpus=4)
-    assert hands.status(job).reduces.running == 5, "one is where the map ran"
-    for name in [name for name, tracker in hands.tracker_of.items() if "_r_" in name]:
-        if hands.agent_of[hands.tracker_of[name]] == "a":
-            complain(hands, job, int(name.split("_")[4]))
-    assert hands.status(job).maps.succeeded == 1
-
-
-def test_a_host_that_cannot_fetch_from_others_does_not_condemn_them() -> None:
-    hands = Hands()
-    job = hands.job(maps=8, reduces=1)
-    hands.offer(*"abcdefgh")
-    for index in range(7):
-        hands.end(long(job, f"m{index}"))
-    hands.end(long(job, "m7"))
-    name = long(job, "r0")
-    bad = [long(job, f"m{index}") for index in range(7)]
-    told = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=bad)
-    commands = hands.beat(hands.tracker_of[name], progress=[told])
-    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [name]
-    assert hands.status(job).maps.succeeded == 6, "two of three hosts were believed"
 
 
 def on_lost_tracker(fetched: bool) -> tuple[Hands, str]:
@@ -214,27 +115,6 @@ def test_what_comes_late_from_a_lost_tracker_is_ignored() -> None:
     assert hands.status(job).maps.succeeded == 0, "nor does anybody else speak for it"
     hands.end(long(job, "m0.1"))
     assert hands.status(job).maps.succeeded == 1
-
-
-def test_complaints_about_nothing_change_nothing() -> None:
-    hands, job = reducing(1)
-    name = long(job, "r0")
-    wrong = ["", "attempt_1_0001_m_000000_0", long(job, "m7"), long(job, "r0"), long(job, "m0.9")]
-    progress = AttemptProgress(attempt_id=name, progress=0.1, fetch_failed=wrong)
-    assert hands.beat(hands.tracker_of[name], progress=[progress]) == []
-    assert hands.status(job).maps.succeeded == 1
-
-
-def test_a_map_that_runs_again_as_the_job_commits_is_ended() -> None:
-    hands, job = reducing(1)
-    complain(hands, job, 0)
-    (launch,) = launches(hands.offer("x"))
-    hands.beat(launch.tracker_id)
-    commands = hands.end(long(job, "r0"))
-    assert [kill.attempt_id for kill in of(commands, KillAttempt)] == [long(job, "m0.1")]
-    hands.do(ev.JobCommitted(job))
-    assert not hands.core.state.attempts
-    hands.end(long(job, "m0.1"), AttemptState.KILLED)
 
 
 def test_killed_attempts_do_not_count_as_failures() -> None:

@@ -1,0 +1,287 @@
+"""Map outputs that reduces cannot fetch: whose fault that is, and what is done about it.
+
+A fetch that fails may be the output's fault (it is damaged, or gone) or that of the way to it (two
+hosts do not reach each other). What reduces say is kept by output, reduce and host:
+
+- An output is at fault where a reduce on its own host cannot fetch it, or one reduce on two hosts
+  in turn, or most of the hosts with reduces that may lack it; or where its TaskTracker answered and
+  what came was damaged. Its map runs again at once. (Hadoop's
+  JobInProgress.fetchFailureNotification counts reduces, and all of them.) A host that finds damage
+  in the output of SOURCES_MAX others, or in one output twice, is itself at fault: its reduce moves.
+- A reduce that has an output never speaks of it, so silence proves nothing: a complaint that stands
+  for STANDS_SECONDS leads to a decision. One or two outputs of a host with more are made again. A
+  reduce that lacks more is started elsewhere, where all outputs can be fetched as far as is known
+  (output_placement.py). Where there is no such host, maps run again so that there is one.
+
+Each decision is bounded: a reduce is moved MOVES_MAX times, and an output is lost
+attempts.LOSSES_MAX times before its job is given up with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mrmesos.jobtracker.core.handlers import attempts
+from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt
+from mrmesos.jobtracker.core.model.cluster import Tracker
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
+from mrmesos.jobtracker.core.scheduling.output_placement import (
+    counted_on,
+    outputs_cut_from,
+    reachable_by_all,
+    readers,
+    waiting_reduces,
+)
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire import ids
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.task import AttemptProgress, AttemptReport, AttemptState
+
+STANDS_SECONDS = 10.0
+"""How long a reduce's complaint of a map output may stand until something is done about it."""
+REDO_MAX = 2
+"""So many outputs of one host are made again on the word of one other; for more, that one moves."""
+QUICK_MAX = 3
+"""How often a map runs again as soon as most complain; after that only once that stands."""
+MOVES_MAX = 8
+"""How often a reduce is started elsewhere as it could not fetch; then maps run again instead."""
+SOURCES_MAX = 3
+"""From so many hosts on, it is the one that finds their output damaged that is at fault."""
+NAMED_MAX = 3
+"""Pairs of hosts that a job's status names."""
+
+
+def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
+    """A reduce ended, before that changes anything: what it says of map outputs at its end."""
+    attempt, job = _reduce(st, report.attempt_id, tracker)
+    if attempt is None or job is None:
+        return
+    if report.state is AttemptState.SUCCEEDED:
+        _takes_back(st, job, attempt, set())
+    _complain(st, job, attempt, report.fetch_failed, set())
+
+
+def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
+    """A running reduce names all map outputs that it cannot fetch now; it takes back the others."""
+    attempt, job = _reduce(st, progress.attempt_id, tracker)
+    if attempt is None or job is None:
+        return
+    names = [] if progress.fetched else progress.fetch_failed
+    if attempt.id in job.failing:
+        _takes_back(st, job, attempt, set(names))
+    _complain(st, job, attempt, names, set(progress.fetch_answered))
+
+
+def _reduce(
+    st: State, attempt_id: str, tracker: Tracker
+) -> tuple[TaskAttempt | None, JobInProgress | None]:
+    attempt = st.attempts.get(attempt_id)
+    if attempt is None or attempt.tracker_id != tracker.id:
+        return None, None
+    job = st.jobs.get(attempt.task.job_id)
+    if job is None or not job.needs_map_outputs or attempt.task.kind is not TaskKind.REDUCE:
+        return None, None
+    return (None if attempt.kill_asked or attempt not in attempt.task.running else attempt), job
+
+
+def _output(job: JobInProgress, map_attempt: str) -> TaskInProgress | None:
+    """The map of an output that is announced; None where it was replaced, or never was."""
+    try:
+        name = ids.parse_attempt(map_attempt)
+    except ValueError:
+        return None
+    if name.job_id != job.id or name.kind is not TaskKind.MAP or name.index >= len(job.maps):
+        return None
+    task = job.maps[name.index]
+    return task if task.winner is not None and task.winner.id == map_attempt else None
+
+
+def _source(task: TaskInProgress) -> str:
+    if task.winner is None:
+        raise AssertionError(f"{task.id} has no output")
+    return task.winner.agent
+
+
+def _complain(
+    st: State, job: JobInProgress, reduce: TaskAttempt, names: Sequence[str], answered: set[str]
+) -> None:
+    """A reduce cannot fetch these outputs; the TaskTrackers of those in `answered` did answer."""
+    for source, tasks in _by_source(job, names).items():
+        for task in tasks:
+            if task.winner is None or reduce.kill_asked:
+                continue
+            name = task.winner.id
+            if name in answered:
+                st.cluster.reach.worked(reduce.agent, source)
+            elif not _few(job, source, tasks):
+                st.cluster.reach.failed(reduce.agent, source, st.now)
+            _complains(st, job, reduce, name, answered=name in answered)
+
+
+def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[str, list[TaskInProgress]]:
+    """The maps of those outputs that are announced, by the hosts where these are."""
+    found: dict[str, list[TaskInProgress]] = {}
+    for name in names:
+        if (task := _output(job, name)) is not None:
+            found.setdefault(_source(task), []).append(task)
+    return found
+
+
+def _few(job: JobInProgress, source: str, tasks: list[TaskInProgress]) -> bool:
+    """Whether a host that cannot fetch these could fetch others, as far as is seen: then they may
+    be damaged, which is not believed twice of one map.
+    """
+    few = len(tasks) <= REDO_MAX and len(tasks) < job.outputs_on.get(source, 0)
+    return few and not any(task.index in job.made_again for task in tasks)
+
+
+def _complains(
+    st: State, job: JobInProgress, reduce: TaskAttempt, map_attempt: str, *, answered: bool
+) -> None:
+    task = _output(job, map_attempt)
+    if task is None:
+        return
+    source = _source(task)
+    job.failing.setdefault(reduce.id, {}).setdefault(map_attempt, st.now)
+    said = job.complaints.setdefault(map_attempt, {})
+    said.setdefault(reduce.task.index, set()).add(reduce.agent)
+    if answered and source != reduce.agent and _own_trouble(job, reduce.agent, task.index, source):
+        reduce.task.failed_on.add(reduce.agent)
+        kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
+    elif answered or _at_fault(st, job, task, said):
+        hosts = sorted(set[str]().union(*said.values()))
+        if not answered and source not in hosts:  # it may be the way: the map is to go elsewhere
+            task.failed_on.add(source)
+            for reader in hosts if len(said) > 1 else ():
+                st.cluster.reach.failed(reader, source, st.now)
+        attempts.withdraw(st, job, task, f"reduces on {', '.join(hosts)} could not fetch it")
+
+
+def _at_fault(
+    st: State, job: JobInProgress, task: TaskInProgress, said: dict[int, set[str]]
+) -> bool:
+    """Whether it is the output, and not the way to it; or the way, but from its host alone."""
+    source, hosts = _source(task), set[str]().union(*said.values())
+    if source in hosts:
+        return True
+    if len(hosts) == 1 or task.losses >= QUICK_MAX:
+        return False
+    concerned = hosts | {attempt.agent for attempt in waiting_reduces(job)}
+    most = 2 * len(hosts) > len(concerned) or any(len(of_one) > 1 for of_one in said.values())
+    return most and reachable_by_all(st.cluster, job, st.now, less=source)
+
+
+def _own_trouble(job: JobInProgress, host: str, index: int, source: str) -> bool:
+    """Whether damage that one host finds, after what it found before, tells more of that host."""
+    blamed = job.blamed.setdefault(host, {})
+    again = index in blamed
+    blamed[index] = source
+    if again or len(set(blamed.values())) >= SOURCES_MAX:
+        del job.blamed[host]
+        return True
+    return False
+
+
+def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[str]) -> None:
+    """It could fetch all but these."""
+    failing = job.failing.get(reduce.id, {})
+    sources = set()
+    for name in [name for name in failing if name not in names]:
+        del failing[name]
+        task = _output(job, name)
+        if task is not None:
+            sources.add(_source(task))
+            said = job.complaints.get(name, {})
+            said.get(reduce.task.index, set()).discard(reduce.agent)
+    if not failing:
+        job.failing.pop(reduce.id, None)
+    for source in sources:
+        st.cluster.reach.worked(reduce.agent, source)
+
+
+# --- What stands too long ------------------------------------------------------------------------
+
+
+def tick(st: State, job: JobInProgress) -> None:
+    """Decide about complaints that have stood long enough."""
+    for reduce_id in list(job.failing):
+        reduce, failing = st.attempts.get(reduce_id), job.failing.get(reduce_id, {})
+        if reduce is None or reduce.kill_asked or reduce not in reduce.task.running:
+            continue
+        if reduce.told is None or st.now - reduce.told >= STANDS_SECONDS:
+            continue  # it may have got on; if it is gone, its TaskTracker's silence will tell
+        overdue = [name for name, since in failing.items() if st.now - since >= STANDS_SECONDS]
+        by_source = _by_source(job, overdue)
+        if by_source and job.needs_map_outputs:
+            _decide(st, job, reduce, by_source)
+
+
+def _decide(
+    st: State, job: JobInProgress, reduce: TaskAttempt, by_source: dict[str, list[TaskInProgress]]
+) -> None:
+    """A reduce could not fetch the outputs of these maps, by their hosts, for long."""
+    tasks = [task for some in by_source.values() for task in some]
+    few = all(_few(job, source, some) for source, some in by_source.items())
+    moves = job.moves.get(reduce.task.index, 0)
+    elsewhere = (a for a in readers(st.cluster, job, st.now) if a.hostname != reduce.agent)
+    if few and reachable_by_all(st.cluster, job, st.now):
+        for task in tasks:
+            task.failed_on.add(_source(task))
+            job.made_again.add(task.index)
+        _make_again(st, job, tasks, f"a reduce on {reduce.agent} could not fetch it")
+    elif moves < MOVES_MAX and next(elsewhere, None) is not None:
+        job.moves[reduce.task.index] = moves + 1
+        sources = ", ".join(sorted(by_source)[:NAMED_MAX])
+        kill_attempt(st, reduce, f"{reduce.agent} could not fetch from {sources}; others may")
+    else:
+        _regroup(st, job, tasks)
+
+
+def _make_again(st: State, job: JobInProgress, tasks: list[TaskInProgress], why: str) -> None:
+    for task in tasks:
+        if task.winner is not None and task.index in job.outputs:
+            attempts.withdraw(st, job, task, why)
+
+
+def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None:
+    """No host reaches all map outputs: choose one, and make again what that one cannot fetch."""
+    waiting = [attempt.agent for attempt in waiting_reduces(job)]
+    homes = sorted(
+        (outputs_cut_from(st.cluster, job, host, st.now), -waiting.count(host), host)
+        for host in {
+            agent.hostname
+            for agent in st.cluster.agents.values()
+            if counted_on(job, TaskKind.REDUCE, agent, st.now)
+        }
+    )
+    if not homes or not homes[0][0]:
+        _make_again(st, job, tasks, "no reduce could fetch it")
+        return
+    home = homes[0][2]
+    if not len(job.pending_reduces) and all(host == home for host in waiting):
+        names = {name for failing in job.failing.values() for name in failing}
+        lacked = [task for name in names if (task := _output(job, name)) is not None]
+    else:  # those that come there have to fetch everything
+        lacked = [job.maps[index] for index in job.outputs]
+    cut = set(st.cluster.reach.sources_cut_from(home, st.now))
+    lacked = [task for task in lacked if _source(task) in cut]
+    lacked.sort(key=lambda task: task.index)
+    _make_again(st, job, lacked, f"{home} cannot fetch it, and no host can fetch everything")
+
+
+def words(st: State, job: JobInProgress) -> str:
+    """Who cannot fetch what from where; empty where nobody complains."""
+    lacked: dict[tuple[str, str], set[str]] = {}
+    for reduce_id, failing in job.failing.items():
+        reduce = st.attempts.get(reduce_id)
+        for name in failing if reduce is not None else ():
+            if reduce is not None and (task := _output(job, name)) is not None:
+                lacked.setdefault((reduce.agent, _source(task)), set()).add(name)
+    said = [
+        f"reduces on {reader} cannot fetch {len(names)} map output{'s' if len(names) > 1 else ''} "
+        f"from {source}"
+        for (reader, source), names in sorted(lacked.items())
+    ]
+    more = f"and so on, {len(said)} pairs of hosts in all" if len(said) > NAMED_MAX else ""
+    return "; ".join(filter(None, (*said[:NAMED_MAX], more)))

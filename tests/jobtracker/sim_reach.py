@@ -1,0 +1,136 @@
+"""Worlds in which two hosts cease to reach each other, and hardly anything else goes wrong.
+
+Two, three or five hosts; any pair of them, in one direction or both, for 25 s or for good; in half
+of the worlds segments are damaged as well. Every job that some placement can finish must end within
+END_SECONDS of the cut, and nothing waits without a reason.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import Attempt, AttemptState
+from tests.jobtracker.sim import World
+from tests.jobtracker.sim_base import Faults, SimTracker
+
+END_SECONDS = 60.0
+UNTOLD_SECONDS = 2 * END_SECONDS
+"""The same where TaskTrackers do not tell damage from silence, and segments are damaged as well."""
+REASON_SECONDS = 6.0
+"""A reduce that could not fetch for so long must be known to wait."""
+
+
+class ReachWorld(World):
+    """One seed's history; the first seeds go through the kinds in turn."""
+
+    def __init__(
+        self, seed: int, hosts: int = 0, jobs: int = 2, faults: Faults | None = None
+    ) -> None:
+        damage = 0.02 if seed // 6 % 2 else 0.0
+        super().__init__(
+            seed, faults or Faults(until=25.0, damage=damage), hosts or (2, 3, 5)[seed % 3], jobs
+        )
+        self.cut_at = math.inf
+        self.cut_seconds = (25.0, math.inf)[seed // 3 % 2]
+        told = self.tells_damage or not self.faults.damage
+        self.end_seconds = END_SECONDS if told else UNTOLD_SECONDS
+        self.submitted: dict[str, float] = {}
+        self.took: list[float] = []
+
+    def cut_now(self) -> None:
+        self.cut_at = self.now
+        self.cut(self.cut_seconds)
+
+    def seconds(self, tracker: SimTracker, attempt: Attempt) -> float:
+        return self.rng.uniform(0.05, 1.0)
+
+    def submit(self) -> None:
+        before = set(self.specs)
+        super().submit()
+        if not before:
+            self.at(self.rng.uniform(0.0, 8.0), self.cut_now)
+        for job_id in self.specs.keys() - before:
+            self.submitted[job_id] = self.now
+
+    def check_ended(self, job_id: str) -> None:
+        super().check_ended(job_id)
+        status = self.core.job_status(job_id)
+        assert status is not None
+        assert status.state is JobState.SUCCEEDED, status.error
+        if self.cut_at < math.inf:
+            self.took.append(self.now - max(self.cut_at, self.submitted[job_id]))
+
+    def tick(self) -> None:
+        super().tick()
+        for job in self.core.state.jobs.values():
+            if job.state is JobState.RUNNING and self.cut_at < self.now:
+                since = max(self.cut_at, self.submitted[job.id])
+                assert self.now - since < self.end_seconds, f"{job.id} is not over: {job.waiting}"
+        self.look_for_reasons()
+
+    def look_for_reasons(self) -> None:
+        """Who cannot fetch what is announced is known to wait, and the job says for what."""
+        for reduce in self.core.state.attempts.values():
+            job = self.core.state.jobs[reduce.task.job_id]
+            tracker = self.trackers.get(reduce.tracker_id)
+            if tracker is None or tracker.gone or reduce.kill_asked or not job.needs_map_outputs:
+                continue
+            announced = {output.attempt_id for output in job.outputs.values()}
+            for name, since in tracker.failing.get(reduce.id, {}).items():
+                long = self.now - since > REASON_SECONDS and name in announced
+                assert job.waiting or not long, f"{reduce.id} waits for {name} without a reason"
+
+
+class SmallWorld(ReachWorld):
+    """One job on hosts of one slot each. The cut comes once a reduce runs and some maps are done;
+    `pairs` are numbers of hosts: who cannot fetch, and from whom. `damaged` are segments of the
+    first attempts, (map, partition).
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        hosts: int,
+        *,
+        pairs: tuple[tuple[int, int], ...] = (),
+        lasts: float = math.inf,
+        damaged: tuple[tuple[int, int], ...] = (),
+        maps: int = 4,
+        reduces: int = 2,
+    ) -> None:
+        self.size = maps, reduces
+        self.pairs, self.segments = pairs, damaged
+        super().__init__(seed, hosts, 1, Faults(until=0.0))
+        self.cut_seconds = lasts
+        self.slow = ""
+
+    def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
+        super().add_agent(disk, hostname)
+        agent = list(self.agents.values())[-1]
+        agent.resources.update(cpus=1.0, mem=2048.0)
+        agent.free.update(cpus=1.0, mem=2048.0)
+
+    def random_job(self) -> tuple[int, int, dict[str, str]]:
+        maps, reduces, conf = super().random_job()
+        maps, reduces = self.size
+        more = {"map.cpus": "1", "reduce.cpus": "1", "job.reduce.slowstart.completedmaps": "0.5"}
+        return maps, reduces, {**conf, **more, "job.constraints": "", "map.speculative": "false"}
+
+    def seconds(self, tracker: SimTracker, attempt: Attempt) -> float:
+        """One map is slow, and while it runs the other hosts have begun with the reduces."""
+        if not self.slow or attempt.attempt_id == self.slow:
+            self.slow = attempt.attempt_id
+            return 6.0
+        return super().seconds(tracker, attempt)
+
+    def cut(self, seconds: float) -> None:
+        hosts = [agent.hostname for agent in self.agents.values()]
+        for reader, source in self.pairs:
+            self.cuts[hosts[reader], hosts[source]] = self.now + seconds
+
+    def finish(self, tracker: SimTracker, attempt_id: str, state: AttemptState) -> None:
+        super().finish(tracker, attempt_id, state)
+        for index, partition in self.segments:
+            if attempt_id.endswith(f"_m_{index:06d}_0"):
+                self.damaged.add((attempt_id, partition))
