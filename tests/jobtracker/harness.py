@@ -201,9 +201,9 @@ class Hands:
         return status
 
 
-def reducing(reduces: int) -> tuple[Hands, str]:
+def reducing(reduces: int, conf: Mapping[str, str] | None = None) -> tuple[Hands, str]:
     """A job whose one map has run on `m`, and whose reduces run on agents of their own, a, b, …"""
-    hands = Hands()
+    hands = Hands(conf)
     job = hands.job(maps=1, reduces=reduces, reduce_memory_mb="4096")
     hands.offer("m", mem=2048)
     hands.end(long(job, "m0"))

@@ -255,7 +255,7 @@ def test_two_camps_choose_one_host_and_not_each_its_own() -> None:
 
 
 def test_a_silent_agent_is_nowhere_to_go() -> None:
-    hands, job = reducing(2)
+    hands, job = reducing(2, {"tasktracker.silence.seconds": "10"})
     hands.beat(hands.tracker_of[long(job, "r1")])
     hands.later(60)  # nobody but r0 is heard any more
     commands = keep_on(hands, (job, "r0", ("m0",)))
