@@ -31,6 +31,8 @@ NONCES_MAX = 200_000
 AUTHORIZATION = "Authorization"
 REPLY = "X-Mrmesos-Reply"
 TIME = "X-Mrmesos-Time"
+CLIENT = "client"
+"""Who a client is when it greets; then `client.<life>`, of the JobTracker that answered."""
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _HEADER = re.compile(
@@ -52,6 +54,11 @@ class Refusal(Exception):
 def derived_key(secret: str, who: str) -> str:
     """The key of one peer, which tells nothing of the secret or of others' keys."""
     return _mac(secret, "key", who)
+
+
+def client_key(token: str) -> str:
+    """What clients and JobTracker sign with, who share this token."""
+    return derived_key(token, CLIENT)
 
 
 def same(given: str, wanted: str) -> bool:
@@ -84,8 +91,11 @@ class Signer:
 
     def sign(self, method: str, path: str, body: bytes = b"") -> str:
         """The Authorization of a request; `path` as the request line has it, with the query."""
+        return self.sign_digest(method, path, hashlib.sha256(body).hexdigest())
+
+    def sign_digest(self, method: str, path: str, digest: str) -> str:
+        """The same for a body of which only the SHA-256 is at hand."""
         seconds, nonce = str(max(0, int(self.clock() + self._ahead))), secrets.token_hex(16)
-        digest = hashlib.sha256(body).hexdigest()
         mac = _mac(self.key, "request", method, path, self.who, seconds, nonce, digest)
         return f"Mrmesos {self.who}:{seconds}:{nonce}:{digest}:{mac}"
 

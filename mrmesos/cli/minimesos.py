@@ -171,6 +171,10 @@ def minimesos(
     from mrmesos.minimesos.http.server import MiniMesosConfig
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        credentials = read_credentials(credentials_file) if credentials_file else {}
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -183,7 +187,7 @@ def minimesos(
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
             allowed_hosts=allowed_hosts,
-            credentials=read_credentials(credentials_file) if credentials_file else {},
+            credentials=credentials,
         )
         _run(config, announce, exit_with_stdin)
     except ValueError as error:
@@ -230,7 +234,6 @@ def agent_specs(
 
 def read_credentials(where: str) -> dict[str, str]:
     """Secrets by principal, from a file or an open descriptor, `fd:N`. Raises `ValueError`."""
-    from mrmesos.access.tokens import private_text
     from mrmesos.minimesos.http.authentication import parse_credentials
 
     if where.startswith("fd:"):
@@ -240,6 +243,8 @@ def read_credentials(where: str) -> dict[str, str]:
         except (OSError, ValueError) as error:
             raise ValueError(f"--credentials {where}: {error}") from None
     else:
+        from mrmesos.access.tokens import private_text
+
         text = private_text(Path(where))
     try:
         return parse_credentials(text)

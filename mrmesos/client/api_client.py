@@ -19,8 +19,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import tenacity
 
+from mrmesos.access.signing import AUTHORIZATION
 from mrmesos.client.diagnosis import diagnosed
+from mrmesos.client.proof import Proof, Unproven
 from mrmesos.client.terminal.errors import not_unicode
+from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, ServiceStatus, SubmitAnswer
 
@@ -73,7 +76,7 @@ class JobTrackerClient:
         """
         self._election = Place.parse(url) if url.startswith(SCHEME) else None
         self.url = _base(url) if self._election is None else self._election.url
-        self._token = {"Authorization": f"Bearer {token}"} if token else {}
+        self._proof = Proof(token) if token else None
         self._tls = tls
         self._timeout, self._retry_seconds = timeout, retry_seconds
         self._return_seconds = max(retry_seconds, return_seconds)
@@ -89,7 +92,7 @@ class JobTrackerClient:
     def upload(self, code: bytes) -> str:
         """Store a pickled job; its SHA-256."""
         sha256 = hashlib.sha256(code).hexdigest()
-        self._call("PUT", f"/api/v1/code/{sha256}", code, seconds=60.0)
+        self._call("PUT", f"/api/v1/code/{sha256}", code, seconds=60.0, sha256=sha256)
         return sha256
 
     def upload_file(self, sha256: str, path: Path) -> None:
@@ -99,7 +102,7 @@ class JobTrackerClient:
         except ApiProblem as problem:
             if problem.status != 404:
                 raise
-            self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0)
+            self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0, sha256=sha256)
 
     def submit(self, spec: JobSpec) -> str:
         """Run a job whose code is uploaded; its id. Trying twice runs it once.
@@ -151,8 +154,9 @@ class JobTrackerClient:
         *,
         headers: dict[str, str] | None = None,
         seconds: float | None = None,
+        sha256: str = "",
     ) -> bytes:
-        """Send bytes, or a file's, and return what came back.
+        """Send bytes, or a file's, and return what came back. `sha256` is the body's, if known.
 
         Raises ApiProblem for an answer that is not 2xx, Unreachable where none came.
         """
@@ -165,7 +169,7 @@ class JobTrackerClient:
             reraise=True,
         )
         attempt: Callable[[], bytes] = lambda: self._try(  # noqa: E731
-            method, path, body, headers or {}, seconds or self._timeout
+            method, path, body, headers or {}, seconds or self._timeout, sha256
         )
         try:
             return retrying(attempt)
@@ -182,16 +186,30 @@ class JobTrackerClient:
         body: bytes | Path | None,
         headers: dict[str, str],
         seconds: float,
+        sha256: str,
     ) -> bytes:
-        answered = False
+        answered, signed = False, ""
         try:
             connection = self._connected(seconds)
+            if self._proof is not None:
+                if not sha256:
+                    assert not isinstance(body, Path), "its hash is at hand"
+                    sha256 = hashlib.sha256(body or b"").hexdigest()
+                signed = self._proof.sign(method, path, sha256)
+                headers = headers | {AUTHORIZATION: signed}
             with _opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
                 # It may refuse before all is sent; what it says then is the better message.
-                connection.request(method, path, content, headers | length | self._token)
+                connection.request(method, path, content, headers | length)
             answer = connection.getresponse()
             said = answer.read()
+            if self._proof is not None:
+                self._proof.check(signed, answer, said)
             answered = True
+        except Unproven as problem:
+            refusal = self._unproven(problem)
+            if self._answered or self._election is not None or problem.status == 503:
+                raise _TryAgain(str(refusal)) from refusal  # ours may come back
+            raise refusal from None
         except (OSError, http.client.HTTPException) as problem:
             words, passes = diagnosed(problem, self.url)
             if passes or self._answered or self._election is not None:
@@ -208,6 +226,22 @@ class JobTrackerClient:
             raise _TryAgain(str(refusal)) from refusal
         raise refusal
 
+    def _unproven(self, problem: Unproven) -> ApiProblem | Unreachable:
+        """What answers knows no token of ours: it was told nothing, and is not believed."""
+        try:
+            said = msgspec.json.decode(problem.said, type=ApiError).error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            said = problem.said[:200].decode("utf-8", "replace")
+        said = one_line(" ".join(said.split())[:300])
+        words = (
+            f"what answers at {self.url} does not prove that it knows the token given here, and "
+            "is not believed (MRMESOS_TOKEN_FILE names the token's file); "
+            f"it says: HTTP {problem.status} {said}"
+        )
+        if problem.status == 401:
+            return ApiProblem(401, words)
+        return Unreachable(words)
+
     def _message(self, content: bytes, status: int) -> str:
         try:
             message = msgspec.json.decode(content, type=ApiError).error
@@ -218,12 +252,18 @@ class JobTrackerClient:
         return f"{self.url}: {message}" if status in (401, 403) else message
 
     def _connected(self, seconds: float) -> http.client.HTTPConnection:
+        """With what has proven that it is ours, where there is a token to prove it by."""
         if self._connection is None:
             self._connection = self._connect(self.url if self._election is None else self._find())
-        self._connection.timeout = seconds
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(seconds)
-        return self._connection
+        connection = self._connection
+        if connection.sock is None:  # a new one, or one that the other side has closed
+            connection.timeout = min(seconds, self._timeout)
+            if self._proof is not None:
+                self._proof.greet(connection)
+        connection.timeout = seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
+        return connection
 
     def _connect(self, url: str) -> http.client.HTTPConnection:
         parts = urlsplit(url)

@@ -12,6 +12,14 @@ JOBTRACKER_TOKEN_FILE = declare(
     "owner only. Empty: what MRMESOS_TOKEN_FILE names, else `~/.mrmesos/token`.",
     scope="access",
 )
+BEARER_TOKENS = declare(
+    "jobtracker.bearer.tokens",
+    False,
+    "yes or no",
+    "Requests that show the token itself (`Authorization: Bearer`), as curl makes them, are let in "
+    "beside signed ones. Whoever listens in its place gets to know the token then.",
+    scope="access",
+)
 HTTP_ALLOWED_HOSTS = declare(
     "http.allowed.hosts",
     "",

@@ -126,7 +126,7 @@ class JobTrackerService:
             self._quarantine.counts,
         )
         self._planner = Planner(lambda event: self._thread.post(to_be_kept(event)), conf)
-        door = Authenticator(self.token, life.secret)
+        door = Authenticator(self.token, life.secret, bearer=conf.get_as(settings.BEARER_TOKENS))
         self._api = HttpApi(self.backend, self._hold_seconds, door, tls_of_trackers)
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None

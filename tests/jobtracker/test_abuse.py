@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import http.client
 import time
 from functools import partial
@@ -13,9 +14,10 @@ import msgspec
 import psutil
 import pytest
 
-from mrmesos.access.signing import AUTHORIZATION, Signer
+from mrmesos.access.signing import AUTHORIZATION, CLIENT, Signer, client_key
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient
 from mrmesos.jobtracker.http.api import MAX_HEARTBEAT_BYTES
+from mrmesos.jobtracker.http.authentication import MAX_CLIENT_BYTES
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobState
 from tests.access.abuse import KINDS, Door, Good, play
@@ -94,6 +96,69 @@ def _resources(desk: Desk) -> tuple[int, int]:
     return psutil.Process().num_fds(), len(asyncio.all_tasks(server._loop))
 
 
+def client_door_of(desk: Desk, job_id: str) -> Door:
+    """As a client that has greeted this JobTracker, and as one that has another token."""
+    host, port = desk.service.url.removeprefix("http://").split(":")
+    who, token = f"{CLIENT}.{desk.service._api._door.life}", desk.service.token
+    return Door(
+        address=(host, int(port)),
+        signer=lambda clock: Signer(who, client_key(token), clock),
+        stranger=Signer(who, client_key("another token")),
+        goods=(
+            Good("GET", f"/api/v1/jobs/{job_id}", b"", 0),
+            Good("GET", "/api/v1/jobs", b"", 0),
+            Good("POST", "/api/v1/jobs", b"{}", MAX_CLIENT_BYTES),
+        ),
+        now=time.time(),
+    )
+
+
+def test_a_thousand_requests_of_strangers_to_clients_paths(tmp_path: Path) -> None:
+    desk = Desk({})
+    try:
+        job_id = desk.client.submit(desk.spec(tmp_path))
+        door = client_door_of(desk, job_id)
+        play(door, SEED, 2 * len(KINDS))
+        before = _resources(desk)
+        played = play(door, SEED + 1, COUNT)
+        assert sum(played.values()) == COUNT
+        wait_until(lambda: _fits(_resources(desk), before), f"an end of what was opened: {before}")
+        assert [one.job_id for one in desk.client.statuses()] == [job_id]
+        assert desk.client.status(job_id).state is not JobState.KILLED
+    finally:
+        desk.client.close()
+        desk.service.stop(timeout=0.5)
+
+
+def test_an_upload_is_signed_for_its_name() -> None:
+    """The body is too long to be read before anything of it is kept: its name is its hash."""
+    desk = Desk({})
+    try:
+        signer = client_door_of(desk, "job_1").signer(time.time)
+        path = f"/api/v1/code/{hashlib.sha256(b'one').hexdigest()}"
+        for signed, sent, wanted in ((b"two", b"one", 401), (b"one", b"two", 400)):
+            header = signer.sign("PUT", path, signed)
+            assert _status(desk, "PUT", path, header, sent) == wanted
+        assert _status(desk, "PUT", path, signer.sign("PUT", path, b"one"), b"one") == 201
+    finally:
+        desk.client.close()
+        desk.service.stop(timeout=0.5)
+
+
+def test_the_token_itself_is_taken_only_where_a_setting_says_so(tmp_path: Path) -> None:
+    for conf, status in (({}, 401), ({"jobtracker.bearer.tokens": "true"}, 200)):
+        desk = Desk(conf)
+        try:
+            token = desk.service.token
+            assert _status(desk, "GET", "/api/v1/jobs", f"Bearer {token}") == status
+            assert _status(desk, "GET", "/api/v1/jobs", f"Bearer {token}x") == 401
+            assert _status(desk, "GET", "/api/v1/greeting", f"Bearer {token}") == 401
+            assert desk.client.statuses() == []
+        finally:
+            desk.client.close()
+            desk.service.stop(timeout=0.5)
+
+
 def test_what_clients_may_do_needs_their_token(tmp_path: Path) -> None:
     desk = Desk({})
     try:
@@ -156,9 +221,9 @@ def test_a_tracker_speaks_for_itself_and_asks_of_its_own_jobs(tmp_path: Path) ->
         desk.service.stop(timeout=0.5)
 
 
-def _status(desk: Desk, method: str, path: str, authorization: str) -> int:
+def _status(desk: Desk, method: str, path: str, authorization: str, body: bytes = b"") -> int:
     connection = http.client.HTTPConnection(desk.service.url.removeprefix("http://"))
-    connection.request(method, path, headers={AUTHORIZATION: authorization})
+    connection.request(method, path, body, {AUTHORIZATION: authorization})
     status = connection.getresponse().status
     connection.close()
     return status

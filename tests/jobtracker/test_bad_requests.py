@@ -20,7 +20,7 @@ from tests.jobtracker.test_service import Desk
 
 @contextmanager
 def service() -> Iterator[Desk]:
-    desk = Desk({"tasktracker.heartbeat.seconds": "0.05"})
+    desk = Desk({"tasktracker.heartbeat.seconds": "0.05", "jobtracker.bearer.tokens": "true"})
     try:
         yield desk
     finally:

@@ -32,12 +32,15 @@ CODE = b"a pickled job"
 class Desk:
     """A service, the driver it made, and a client of it."""
 
-    def __init__(self, conf: dict[str, str], election: str = "", accept: bool = False) -> None:
+    def __init__(
+        self, conf: dict[str, str], election: str = "", accept: bool = False, token: str = ""
+    ) -> None:
         self.drivers: list[FakeDriver] = []
         self.service = JobTrackerService(
             Conf(conf),
             "127.0.0.1:5050",
             election=election,
+            token=token,
             accept_journal_loss=accept,
             make_driver=self._make_driver,
         )

@@ -22,9 +22,11 @@ from aiohttp import web
 import mrmesos
 from mrmesos.access.signing import AUTHORIZATION, Refusal, Signer
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
-from mrmesos.jobtracker.http.authentication import Authenticator, refused, signed_by
+from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_body, signed_by
+from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import (
@@ -40,11 +42,9 @@ from mrmesos.wire.job import (
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-MAX_SPEC_BYTES = 8 << 20
 MAX_HEARTBEAT_BYTES = 64 << 20
 MAX_LOG_BYTES = 8 << 20
 MAX_WAIT_SECONDS = 60.0
-BODY_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
@@ -131,6 +131,7 @@ class HttpApi:
                 web.get("/health", self._health),
                 web.get("/version", self._version),
                 web.get("/api/v1/status", self._service_status),
+                web.get(GREETING_PATH, self._greet),
                 web.put("/api/v1/code/{sha256}", self._put_code),
                 web.get("/api/v1/code/{sha256}", self._get_code),
                 web.post("/api/v1/jobs", self._submit),
@@ -180,6 +181,9 @@ class HttpApi:
         status = await asyncio.wrap_future(self._backend.service_status())
         return _json(status)
 
+    async def _greet(self, _request: web.Request) -> web.Response:
+        return _json(Greeting(self._door.life))
+
     async def _put_code(self, request: web.Request) -> web.Response:
         sha256 = request.match_info["sha256"]
         if not is_sha256(sha256):
@@ -203,7 +207,7 @@ class HttpApi:
         return _error(404, "no such code") if path is None else web.FileResponse(path)
 
     async def _submit(self, request: web.Request) -> web.Response:
-        spec = _decode(await _body(request, MAX_SPEC_BYTES), JobSpec)
+        spec = _decode(sent_body(), JobSpec)
         key = request.headers.get("Idempotency-Key", "")[:100]
         if not (key.isascii() and key.isprintable()):
             raise BadRequest("Idempotency-Key: expected printable ASCII")
@@ -288,7 +292,7 @@ class HttpApi:
             return None
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
-        body = await _body(request, MAX_HEARTBEAT_BYTES)
+        body = await read_body(request, MAX_HEARTBEAT_BYTES)
         signed = signed_by()
         signed.check_body(body)
         heartbeat = _decode(body, Heartbeat)
@@ -326,22 +330,6 @@ async def _set_within(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-async def _body(request: web.Request, limit: int) -> bytes:
-    """The whole body. Raises BadRequest where it has more than `limit` bytes."""
-    if (request.content_length or 0) > limit:
-        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
-    parts = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.content.iter_chunked(1 << 20):
-                parts += part
-                if len(parts) > limit:
-                    raise web.HTTPRequestEntityTooLarge(limit, len(parts))
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"not all came in {BODY_SECONDS:g} s") from None
-    return bytes(parts)
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from mrmesos.access.signing import AUTHORIZATION, Signer
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
-from mrmesos.jobtracker.http import api
+from mrmesos.jobtracker.http import authentication
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import Authenticator
 from mrmesos.jobtracker.http.errors import BadRequest, Unavailable
@@ -144,7 +144,7 @@ class Desk:
 
     def __init__(self, hold_seconds: float) -> None:
         self.backend = FakeBackend()
-        self.door = Authenticator(TOKEN, "the secret")
+        self.door = Authenticator(TOKEN, "the secret", bearer=True)
         self.api = HttpApi(self.backend, hold_seconds, self.door)
         self.session: aiohttp.ClientSession
         self.base = ""
@@ -260,7 +260,7 @@ def test_what_goes_wrong_is_json_with_the_right_status() -> None:
 
 
 def test_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MAX_SPEC_BYTES", 100)
+    monkeypatch.setattr(authentication, "MAX_CLIENT_BYTES", 100)
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(10):
