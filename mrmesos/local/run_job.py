@@ -180,6 +180,9 @@ class _LocalSegments:
     def fetch_failed(self) -> tuple[str, ...]:
         return ()
 
+    def fetch_answered(self) -> tuple[str, ...]:
+        return ()
+
 
 class _LocalRun:
     """One job, task after task."""

@@ -56,7 +56,10 @@ class SegmentSource(Protocol):
         """Bytes that have arrived, rising."""
 
     def fetch_failed(self) -> tuple[str, ...]:
-        """Map attempts whose output could not be had so far."""
+        """Map attempts whose output cannot be had now."""
+
+    def fetch_answered(self) -> tuple[str, ...]:
+        """Those of `fetch_failed` whose TaskTracker answered: it has them damaged or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ class _ReduceRun:
             counters=self._context.counters,
             status=self._context.status,
             fetch_failed=self._source.fetch_failed(),
+            fetch_answered=self._source.fetch_answered(),
             fetched=self._copied,
         )
 

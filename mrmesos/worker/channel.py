@@ -82,6 +82,8 @@ def _check_size(message: FromWorker) -> None:
     if len(told.fetch_failed) > limits.MAX_FETCH_FAILED:
         raise FrameError(f"{len(told.fetch_failed):,} map outputs that cannot be had")
     if isinstance(message, WorkerProgress):
+        if len(message.progress.fetch_answered) > limits.MAX_FETCH_FAILED:
+            raise FrameError("more map outputs that are damaged than a message may name")
         if len(message.position) > limits.MAX_POSITION_CHARS:
             raise FrameError("a position that is no position")
         if len(message.progress.status) > limits.MAX_STATUS_CHARS:

@@ -83,6 +83,7 @@ class Reporter:
                 status=unicode_text(str(snapshot.status))[:MAX_STATUS_CHARS],
                 counters=counters,
                 fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]),
+                fetch_answered=list(snapshot.fetch_answered[:MAX_FETCH_FAILED]),
                 fetched=snapshot.fetched,
             ),
             active=active,

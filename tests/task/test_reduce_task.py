@@ -57,6 +57,9 @@ class Runs:
     def fetch_failed(self) -> tuple[str, ...]:
         return ()
 
+    def fetch_answered(self) -> tuple[str, ...]:
+        return ()
+
 
 class Total(Reducer):
     def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:

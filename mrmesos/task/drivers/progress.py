@@ -31,6 +31,7 @@ class Snapshot:
     counters: Counters = field(default_factory=dict)
     status: str = ""
     fetch_failed: tuple[str, ...] = ()
+    fetch_answered: tuple[str, ...] = ()
     fetched: bool = False
     """A reduce has all its segments."""
 

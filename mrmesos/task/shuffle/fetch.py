@@ -135,6 +135,11 @@ class Fetcher:
         with self._state:
             return self._schedule.failing()
 
+    def fetch_answered(self) -> tuple[str, ...]:
+        """See SegmentSource."""
+        with self._state:
+            return self._schedule.answered()
+
     # One thread.
 
     def _copy(self, number: int) -> None:
@@ -193,9 +198,10 @@ class Fetcher:
             try:
                 fetched = self._receiver.receive(response, output, path)
             except Damaged as exc:
-                self._output_failed(output, f"damage: {exc}")
+                self._output_failed(output, f"damage: {exc}", answered=True)
             except NotServed as exc:
-                self._output_failed(output, f"its TaskTracker says: {exc}", at_once=True)
+                why = f"its TaskTracker says: {exc}"
+                self._output_failed(output, why, answered=True, at_once=True)
             except _BROKEN as exc:
                 if not (isinstance(exc, OSError) and exc.filename is not None):
                     at_once = isinstance(exc, TimeoutError)
@@ -209,11 +215,15 @@ class Fetcher:
                         self._receiver.drop(fetched)
                     self._state.notify_all()
 
-    def _output_failed(self, output: MapOutput, why: str, *, at_once: bool = False) -> None:
+    def _output_failed(
+        self, output: MapOutput, why: str, *, answered: bool = False, at_once: bool = False
+    ) -> None:
         if self._closed.is_set():
             return
         with self._state:
-            failures = self._schedule.output_failed(output, time.monotonic(), at_once=at_once)
+            failures = self._schedule.output_failed(
+                output, time.monotonic(), answered=answered, at_once=at_once
+            )
         _tell(failures, f"map output of {output.attempt_id} at {output.url}: {why}")
 
 

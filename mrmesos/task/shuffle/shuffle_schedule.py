@@ -49,6 +49,8 @@ class _Wanted:
 
     output: MapOutput
     failed: _Failures = field(default_factory=_Failures)
+    answered: bool = False
+    """Its TaskTracker answered the last try, and had it damaged or not at all."""
 
 
 @dataclass(slots=True)
@@ -151,14 +153,16 @@ class ShuffleSchedule:
         self._here.add(output.map_index)
         return True
 
-    def output_failed(self, output: MapOutput, now: float, *, at_once: bool = False) -> int:
-        """One came damaged, was not there, or an answer broke off at it; its failures in a row.
-
-        `at_once`: it is failing without further tries.
+    def output_failed(
+        self, output: MapOutput, now: float, *, answered: bool, at_once: bool = False
+    ) -> int:
+        """One came damaged or was not there, which is an answer, or an answer broke off at it; its
+        failures in a row. `at_once`: it is failing without further tries.
         """
         wanted = self._entry(output)
         if wanted is None:
             return 0
+        wanted.answered = answered
         return self._failed(wanted.failed, self._backoff.output, now, at_once)
 
     def host_failed(self, url: str, now: float, *, at_once: bool = False) -> int:
@@ -174,6 +178,16 @@ class ShuffleSchedule:
             self._wanted[index].output.attempt_id
             for index in sorted(self._wanted)
             if self._is_failing(self._wanted[index])
+        )
+
+    def answered(self) -> tuple[str, ...]:
+        """Those among `failing` that a host had damaged or not at all, which itself can be read."""
+        return tuple(
+            wanted.output.attempt_id
+            for _, wanted in sorted(self._wanted.items())
+            if wanted.answered
+            and wanted.failed.count >= self._tries
+            and not self._host(wanted.output.url).failed.count
         )
 
     def _is_failing(self, wanted: _Wanted) -> bool:

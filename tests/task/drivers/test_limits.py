@@ -49,6 +49,7 @@ def test_progress_has_a_size() -> None:
             counters={"mine": {str(n): 1 for n in range(100_000)}},
             status="s" * far,
             fetch_failed=("a",) * far,
+            fetch_answered=("a",) * far,
         )
     )
     assert len(msgspec.msgpack.encode(message)) < 10_000
@@ -69,6 +70,7 @@ def progress(**more: object) -> WorkerProgress:
         progress(counters=LONG),
         progress(status="s" * 1000),
         progress(fetch_failed=["a"] * 2000),
+        progress(fetch_answered=["a"] * 2000),
         WorkerProgress(
             progress=AttemptProgress(attempt_id="a", progress=0.1), active=True, position="p" * 3000
         ),

@@ -61,7 +61,7 @@ def test_whatever_fails_all_comes_once_hosts_are_whole(seed: int) -> None:
             else:
                 for each in outputs:
                     if each.attempt_id in damaged and now < WHOLE_AFTER:
-                        plan.output_failed(each, now)
+                        plan.output_failed(each, now, answered=True)
                     else:
                         assert plan.came(each) == (numbers[each.map_index] in _number(each))
                         assert each.attempt_id not in plan.failing()
@@ -99,7 +99,7 @@ def test_what_is_told_anew_is_tried_at_once() -> None:
     plan = schedule(random.Random(1))
     one = output(0, 0, 0)
     plan.announce([one])
-    plan.output_failed(one, 0.0, at_once=True)
+    plan.output_failed(one, 0.0, answered=True, at_once=True)
     assert plan.take(0.0) is None
     assert plan.failing() == (one.attempt_id,)
     plan.announce([one])
@@ -126,3 +126,18 @@ def test_maps_out_of_range_and_those_that_are_here_are_not_asked_for() -> None:
     plan.announce([one])
     assert plan.complete
     assert plan.take(0.0) is None
+
+
+def test_only_what_a_host_answers_is_told_apart() -> None:
+    plan = schedule(random.Random(1))
+    one, two, three = output(0, 0, 0), output(1, 0, 0), output(2, 0, 1)
+    plan.announce([one, two, three])
+    for _ in range(TRIES):
+        plan.output_failed(one, 0.0, answered=True)
+        plan.output_failed(two, 0.0, answered=False)  # the answer broke off at it
+        plan.output_failed(three, 0.0, answered=True)
+    plan.host_failed(three.url, 0.0, at_once=True)
+    assert plan.failing() == (one.attempt_id, two.attempt_id, three.attempt_id)
+    assert plan.answered() == (one.attempt_id,), "the last host is away by now"
+    assert plan.came(one)
+    assert plan.answered() == ()
