@@ -5,6 +5,7 @@ Nothing here touches files, processes or the network (but `api.testing`, which r
 
 from mrmesos.api.aggregates import Aggregate, Count, CountDistinct, Max, Mean, Min, Sum, TopK
 from mrmesos.api.context import Context, Counters, TaskFacts
+from mrmesos.api.custom_formats import FileSplit, RecordReader, RecordWriter, installed_format
 from mrmesos.api.formats import (
     ArrowInput,
     ArrowOutput,
@@ -51,6 +52,7 @@ __all__ = [
     "CsvInput",
     "CsvOutput",
     "FileSlice",
+    "FileSplit",
     "FixedWidthInput",
     "HashPartitioner",
     "Input",
@@ -68,6 +70,8 @@ __all__ = [
     "ParquetInput",
     "ParquetOutput",
     "Partitioner",
+    "RecordReader",
+    "RecordWriter",
     "Reducer",
     "Split",
     "Sum",
@@ -77,6 +81,7 @@ __all__ = [
     "TopK",
     "TotalOrder",
     "WholeFileInput",
+    "installed_format",
     "pairs",
     "words",
 ]

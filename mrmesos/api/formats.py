@@ -10,6 +10,9 @@ BatchMapper batches with the columns of the file. Parquet, Arrow and ORC files w
 `types` are names of Arrow types by column, such as `{"amount": "double", "at": "timestamp[us]"}`.
 `on_error="skip"` leaves rows out that cannot be read, and counts them (MAP_SKIPPED_RECORDS);
 `"fail"` fails the attempt with the file and the offset of the first of them.
+
+A RecordReader or RecordWriter of the author's own stands in their place; `input_data` and
+`output_data` say what a JobTracker is told of it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Annotated
 
 import msgspec
 
+from mrmesos.api.custom_formats import RecordReader, RecordWriter
 from mrmesos.bounds import Count, Finite, Int64, Name, Text
 
 Columns = Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)]
@@ -144,6 +148,13 @@ class WholeFileInput(msgspec.Struct, frozen=True, tag="file"):
     max_bytes: Count = 1 << 30
 
 
+class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
+    """What a JobTracker knows of a RecordReader: its class's name, and whether it cuts files."""
+
+    name: Name
+    splittable: bool = False
+
+
 class TextOutput(msgspec.Struct, frozen=True, tag="text"):
     """`key TAB value` lines, as Hadoop's TextOutputFormat; a key or value of None is left out.
 
@@ -209,6 +220,14 @@ class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
     compression: Name = "none"
 
 
+class CustomOutput(msgspec.Struct, frozen=True, tag="custom"):
+    """What a JobTracker knows of a RecordWriter: its class's name, and how its files end."""
+
+    name: Name
+    extension: Name = ""
+    compression: Name = "none"
+
+
 InputFormat = (
     TextInput
     | KeyValueTextInput
@@ -219,10 +238,32 @@ InputFormat = (
     | OrcInput
     | FixedWidthInput
     | WholeFileInput
+    | CustomInput
 )
 OutputFormat = (
-    TextOutput | JsonLinesOutput | CsvOutput | ArrowOutput | ParquetOutput | OrcOutput | BytesOutput
+    TextOutput
+    | JsonLinesOutput
+    | CsvOutput
+    | ArrowOutput
+    | ParquetOutput
+    | OrcOutput
+    | BytesOutput
+    | CustomOutput
 )
+
+
+def input_data(fmt: InputFormat | RecordReader) -> InputFormat:
+    """The input format as a JobTracker is told of it."""
+    if isinstance(fmt, RecordReader):
+        return CustomInput(type(fmt).__name__, fmt.splittable)
+    return fmt
+
+
+def output_data(fmt: OutputFormat | RecordWriter) -> OutputFormat:
+    """The output format as a JobTracker is told of it."""
+    if isinstance(fmt, RecordWriter):
+        return CustomOutput(type(fmt).__name__, fmt.extension, fmt.compression)
+    return fmt
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -231,3 +272,8 @@ class Source(msgspec.Struct, frozen=True):
     name: Name
     uris: Annotated[tuple[Text, ...], msgspec.Meta(max_length=1_000_000)]
     format: InputFormat
+
+
+def is_separator(text: str) -> bool:
+    """Whether a text can stand between fields: one ASCII character that ends no line."""
+    return len(text) == 1 and text.isascii() and text not in "\r\n"

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, get_args
 
 from mrmesos.api.aggregates import Aggregate
-from mrmesos.api.formats import InputFormat, OutputFormat, TextInput, TextOutput
+from mrmesos.api.custom_formats import RecordReader, RecordWriter
+from mrmesos.api.formats import (
+    CustomInput,
+    CustomOutput,
+    InputFormat,
+    OutputFormat,
+    TextInput,
+    TextOutput,
+)
 from mrmesos.api.tasks import (
     BatchMapper,
     BatchReducer,
@@ -34,7 +42,7 @@ class JobError(Exception):
 class Input:
     """One of several inputs of a job: its format, and its mapper (None: that of the job)."""
 
-    format: InputFormat
+    format: InputFormat | RecordReader
     mapper: AnyMapper | None = None
 
 
@@ -63,10 +71,10 @@ class Job:
     sort_values: ClassVar[bool] = False
     grouping_fields: ClassVar[int | None] = None
     num_reducers: ClassVar[int | None] = None
-    input_format: ClassVar[InputFormat] = TextInput()
+    input_format: ClassVar[InputFormat | RecordReader] = TextInput()
     inputs: ClassVar[Mapping[str, Input]] = {}
-    output_format: ClassVar[OutputFormat] = TextOutput()
-    outputs: ClassVar[Mapping[str, OutputFormat]] = {}
+    output_format: ClassVar[OutputFormat | RecordWriter] = TextOutput()
+    outputs: ClassVar[Mapping[str, OutputFormat | RecordWriter]] = {}
     map_output_types: ClassVar[tuple[pa.DataType, pa.DataType] | None] = None
     conf: ClassVar[Mapping[str, str | int | float | bool]] = {}
 
@@ -93,8 +101,8 @@ _ROLES: Mapping[str, _Role] = {
     "partitioner": ((Partitioner,), False, "Partitioner"),
 }
 _FORMATS: Mapping[str, tuple[type, ...]] = {
-    "input_format": get_args(InputFormat),
-    "output_format": get_args(OutputFormat),
+    "input_format": (*(k for k in get_args(InputFormat) if k is not CustomInput), RecordReader),
+    "output_format": (*(k for k in get_args(OutputFormat) if k is not CustomOutput), RecordWriter),
 }
 
 
@@ -104,7 +112,12 @@ def mapper_of(job: Job | type[Job], source: str) -> AnyMapper:
     return own or job.mapper
 
 
-def named_output(job: type[Job], name: str) -> OutputFormat:
+def input_format_of(job: Job | type[Job], source: str) -> InputFormat | RecordReader:
+    """The format of the input of this name; empty where a job has one kind of input."""
+    return job.inputs[source].format if source else job.input_format
+
+
+def named_output(job: type[Job], name: str) -> OutputFormat | RecordWriter:
     """The format of the further output of this name. Raises JobError."""
     if name not in job.outputs:
         known = ", ".join(job.outputs) or "none"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mrmesos.api.formats import input_data, output_data
 from mrmesos.client.access import open_client, trusted
 from mrmesos.client.api_client import (
     RETRY_SECONDS,
@@ -370,8 +371,8 @@ def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -
         user=current_user(),
         inputs=tuple(uri for source in loaded.sources for uri in source.uris),
         output=options.output,
-        input_format=loaded.job.input_format,
-        output_format=loaded.job.output_format,
+        input_format=input_data(loaded.job.input_format),
+        output_format=output_data(loaded.job.output_format),
         num_reducers=loaded.num_reducers,
         conf=dict(loaded.conf),
         code=hashlib.sha256(loaded.code).hexdigest(),

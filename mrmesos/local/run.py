@@ -28,7 +28,7 @@ import msgspec
 import pyarrow as pa
 
 from mrmesos.api.context import Counters
-from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat
+from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat, output_data
 from mrmesos.api.job import Job, check_job, named_output
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.columns.encode import decode_batch
@@ -290,7 +290,7 @@ class Result:
         )
 
     def _format(self, output: str) -> OutputFormat:
-        return named_output(self._job, output) if output else self._job.output_format
+        return output_data(named_output(self._job, output) if output else self._job.output_format)
 
     def _uri(self, output: str) -> str:
         return f"{self.uri.rstrip('/')}/{output}" if output else self.uri

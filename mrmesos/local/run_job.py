@@ -24,7 +24,7 @@ import cloudpickle
 import pyarrow as pa
 
 from mrmesos.api.context import Counters, add_counters
-from mrmesos.api.formats import Source
+from mrmesos.api.formats import Source, input_data, output_data
 from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.api.split import Split
 from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
@@ -203,8 +203,8 @@ class _LocalRun:
             user="test",
             inputs=tuple(uri for source in sources for uri in source.uris),
             output=str(scratch / "output"),
-            input_format=job.input_format,
-            output_format=job.output_format,
+            input_format=input_data(job.input_format),
+            output_format=output_data(job.output_format),
             num_reducers=conf.get_as(JOB_REDUCES),
             conf=dict(conf),
             code="",
@@ -249,8 +249,8 @@ class _LocalRun:
         (self._scratch / name).mkdir()
         return Attempt(attempt_id=name, job_id=_JOB_ID, slot_id="", task=task)
 
-    def _open(self, attempt: Attempt, facts: JobFacts) -> Writer:
-        kept = _Kept(open_part(attempt, facts))
+    def _open(self, attempt: Attempt, facts: JobFacts, job: Job) -> Writer:
+        kept = _Kept(open_part(attempt, facts, job))
         self._parts.append(kept)
         return kept
 
@@ -294,13 +294,15 @@ def _sources(job: Job, inputs: Inputs | Mapping[str, Inputs], directory: Path) -
     """The job's inputs as files; of a job with several, `inputs` are by name."""
     if not job.inputs:
         only = cast(Inputs, inputs)
-        return [Source("", tuple(_materialise(only, directory)), job.input_format)]
+        return [Source("", tuple(_materialise(only, directory)), input_data(job.input_format))]
     if not isinstance(inputs, Mapping) or set(inputs) != set(job.inputs):
         raise JobError(f"give the inputs of {type(job).__name__} by name: {', '.join(job.inputs)}")
     directory.mkdir()
     return [
         Source(
-            name, tuple(_materialise(cast(Inputs, inputs[name]), directory / name)), given.format
+            name,
+            tuple(_materialise(cast(Inputs, inputs[name]), directory / name)),
+            input_data(given.format),
         )
         for name, given in job.inputs.items()
     ]

@@ -12,15 +12,15 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from mrmesos.api.context import Counters, TaskFacts, add_counters
-from mrmesos.api.job import Job, mapper_of
+from mrmesos.api.job import Job, input_format_of, mapper_of
 from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import VALUE
-from mrmesos.io.input.formats.registry import read_split
 from mrmesos.task.collect.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.task.drivers.bad_records import bad_records
+from mrmesos.task.drivers.custom_input import read_input
 from mrmesos.task.drivers.map_driver import MapDriver
 from mrmesos.task.drivers.named_outputs import NamedOutputs
 from mrmesos.task.drivers.progress import ResourceUsage, Snapshot, Watch, spilled_bytes
@@ -93,8 +93,8 @@ def run_map(
     if watch is not None:
         watch.follow(run.snapshot)
     try:
-        fmt = facts.spec.format_of(split.source)
-        run.over(read_split(split, fmt, records=isinstance(mapper, Mapper)))
+        fmt, declared = facts.spec.format_of(split.source), input_format_of(job, split.source)
+        run.over(read_input(split, fmt, declared, records=isinstance(mapper, Mapper)))
         written = sink.finish()
         own = {**run.counters(), **written, "MAP_OUTPUT_RECORDS": run.pairs}
         own |= outputs.close()

@@ -96,7 +96,7 @@ def run_reduce(
     if watch is not None:
         watch.follow(run.snapshot)
     batches = run.merged([each for each in source.runs() if each.rows], conf, work_dir)
-    writer = open_output(attempt, facts)
+    writer = open_output(attempt, facts, job)
     try:
         run.over(batches, writer)
         records, nbytes = writer.close()

@@ -20,17 +20,17 @@ import pyarrow as pa
 
 from mrmesos.api.context import TaskFacts
 from mrmesos.api.formats import Source
-from mrmesos.api.job import Job, JobError, mapper_of
+from mrmesos.api.job import Job, JobError, input_format_of, mapper_of
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.api.tasks import Mapper, TotalOrder
 from mrmesos.conf import Conf
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import RecordTypeError
-from mrmesos.io.input.formats.planning import in_container, splits_files
-from mrmesos.io.input.formats.registry import read_split
+from mrmesos.io.input.formats.registry import in_container, splits_files
 from mrmesos.io.input.splits import expand_inputs
 from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.range_partition import check_cuts, choose_cuts
+from mrmesos.task.drivers.custom_input import read_input
 from mrmesos.task.drivers.map_driver import MapDriver, make_driver
 from mrmesos.task.drivers.record_feed import Groups, Pair, RecordContext
 from mrmesos.task.drivers.user_code import make_task
@@ -78,7 +78,10 @@ def find_cut_points(
         context.input_name = source.name
         driver, records = drivers[source.name]
         split = Split((stretch,), stretch.length, source=source.name)
-        for given in read_split(split, source.format, batch_bytes=_BATCH_BYTES, records=records):
+        declared = input_format_of(job, source.name)
+        for given in read_input(
+            split, source.format, declared, batch_bytes=_BATCH_BYTES, records=records
+        ):
             some = given.head(share * done - rows)  # with what stretches before this left over
             driver.map(some)
             rows += some.batch.num_rows

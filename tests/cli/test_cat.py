@@ -26,7 +26,8 @@ from mrmesos.api.formats import (
 )
 from mrmesos.cli import main
 from mrmesos.io.columns.encode import encode_pairs
-from mrmesos.io.output.writer import file_name, open_writer
+from mrmesos.io.output.registry import file_name
+from mrmesos.io.output.writer import open_writer
 
 
 def cat(*args: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mrmesos.api import FileSlice, Job, Split
-from mrmesos.api.formats import OutputFormat, TextOutput
+from mrmesos.api.formats import OutputFormat, TextOutput, input_data
 from mrmesos.api.job import class_settings
 from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.wire.ids import TaskKind, attempt_id
@@ -46,7 +46,7 @@ def facts_for(
         user="test",
         inputs=(),
         output=str(output),
-        input_format=job.input_format,
+        input_format=input_data(job.input_format),
         output_format=output_format or TextOutput(),
         num_reducers=num_reducers,
         conf={**class_settings(job), **(conf or {})},

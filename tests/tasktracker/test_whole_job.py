@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 
 from mrmesos.api import BatchMapper, Job, Mapper, Reducer, pairs
-from mrmesos.api.formats import TextOutput
+from mrmesos.api.formats import TextOutput, input_data
 from mrmesos.api.job import class_settings
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.code.code_pickle import dumps
@@ -114,7 +114,7 @@ def job_facts(output: Path, code: bytes, **conf: str) -> JobFacts:
         user="test",
         inputs=(),
         output=str(output),
-        input_format=WordCount.input_format,
+        input_format=input_data(WordCount.input_format),
         output_format=TextOutput(),
         num_reducers=2,
         conf={**class_settings(WordCount), **conf},

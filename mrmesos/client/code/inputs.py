@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from mrmesos.api.formats import Source
+from mrmesos.api.formats import Source, input_data
 from mrmesos.api.job import Job
 from mrmesos.client.terminal.errors import UsageProblem
 
@@ -21,7 +21,7 @@ def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
     Names belong to jobs that have several inputs: elsewhere `year=2026/*` is a path.
     """
     if not job.inputs:
-        return (Source("", tuple(map(absolute_uri, inputs)), job.input_format),)
+        return (Source("", tuple(map(absolute_uri, inputs)), input_data(job.input_format)),)
     found: dict[str, list[str]] = {name: [] for name in job.inputs}
     names = ", ".join(found)
     for given in inputs:
@@ -34,4 +34,7 @@ def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
         found[name].append(absolute_uri(uri))
     if missing := [name for name, uris in found.items() if not uris]:
         raise UsageProblem(f"{job.__name__} needs --input {missing[0]}=URI as well")
-    return tuple(Source(name, tuple(uris), job.inputs[name].format) for name, uris in found.items())
+    return tuple(
+        Source(name, tuple(uris), input_data(job.inputs[name].format))
+        for name, uris in found.items()
+    )

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from mrmesos import conf as settings
-from mrmesos.api.formats import Source
+from mrmesos.api.formats import Source, output_data
 from mrmesos.api.job import Job, JobError, check_job, class_settings
 from mrmesos.api.tasks import TotalOrder
 from mrmesos.client.code.inputs import sources_of
@@ -113,13 +113,14 @@ def _check_outputs(cls: type[Job], conf: Conf) -> None:
 
 def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> None:
     from mrmesos.io.fs.filesystem import InputError, OutputError
-    from mrmesos.io.input.formats.planning import check_input, check_output
+    from mrmesos.io.input.formats.registry import check_input
+    from mrmesos.io.output.registry import check_output
 
     try:
         for source in sources:
             check_input(source.format)
         for fmt in (cls.output_format, *cls.outputs.values()):
-            check_output(fmt)
+            check_output(output_data(fmt))
     except (InputError, OutputError) as problem:
         raise UsageProblem(f"{script.name}: {cls.__name__}: {problem}") from None
 

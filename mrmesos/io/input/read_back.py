@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from mrmesos.api.formats import (
     ArrowInput,
@@ -11,6 +12,7 @@ from mrmesos.api.formats import (
     BytesOutput,
     CsvInput,
     CsvOutput,
+    CustomOutput,
     InputFormat,
     JsonLinesInput,
     JsonLinesOutput,
@@ -21,6 +23,7 @@ from mrmesos.api.formats import (
     ParquetInput,
     ParquetOutput,
     TextOutput,
+    is_separator,
 )
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
@@ -56,26 +59,38 @@ def output_files(uri: str) -> list[FileInfo]:
 
 def input_of(fmt: OutputFormat) -> InputFormat:
     """The input format that reads what this one writes. Raises InputError where there is none."""
-    match fmt:
-        case ParquetOutput():
-            return ParquetInput()
-        case ArrowOutput():
-            return ArrowInput()
-        case OrcOutput():
-            return OrcInput()
-        case CsvOutput(header=True):
-            return CsvInput(separator=fmt.separator)
-        case JsonLinesOutput():
-            return JsonLinesInput()
-        case TextOutput() if len(fmt.separator) == 1 and fmt.separator.isascii():
-            return KeyValueTextInput(separator=fmt.separator)
-        case CsvOutput() if not fmt.records:
-            return CsvInput(separator=fmt.separator, header=False, names=("key", "value"))
-        case CsvOutput() | TextOutput() | BytesOutput():
-            raise InputError(
-                f"what {type(fmt).__name__} writes does not say where a record or column ends; "
-                "write another format, such as ParquetOutput"
-            )
+    found = _READS_BACK[type(fmt)](fmt)
+    if found is None:
+        raise InputError(
+            f"what {type(fmt).__name__} writes does not say where a record or column ends; "
+            "write another format, such as ParquetOutput"
+        )
+    return found
+
+
+def _csv_back(fmt: CsvOutput) -> InputFormat | None:
+    if fmt.header:
+        return CsvInput(separator=fmt.separator)
+    if fmt.records:
+        return None
+    return CsvInput(separator=fmt.separator, header=False, names=("key", "value"))
+
+
+def _text_back(fmt: TextOutput) -> InputFormat | None:
+    separates = is_separator(fmt.separator)
+    return KeyValueTextInput(separator=fmt.separator) if separates else None
+
+
+_READS_BACK: dict[type, Callable[[Any], InputFormat | None]] = {
+    ParquetOutput: lambda _: ParquetInput(),
+    ArrowOutput: lambda _: ArrowInput(),
+    OrcOutput: lambda _: OrcInput(),
+    JsonLinesOutput: lambda _: JsonLinesInput(),
+    CsvOutput: _csv_back,
+    TextOutput: _text_back,
+    BytesOutput: lambda _: None,
+    CustomOutput: lambda _: None,
+}
 
 
 def columns_of(uri: str) -> InputFormat | None:

@@ -20,7 +20,7 @@ from mrmesos.io.fs.block_locations import Blocks, locate
 from mrmesos.io.fs.filesystem import InputError, codec_of, open_filesystem, reason, uri_of
 from mrmesos.io.fs.retry import retrying
 from mrmesos.io.fs.store_calls import GivenUp, answered, caller
-from mrmesos.io.input.formats.planning import check_input, splits_files
+from mrmesos.io.input.formats.registry import check_input, splits_files
 from mrmesos.io.input.host_packing import pack_by_host, pieces
 from mrmesos.io.output.output_dir import PLAN, SUCCESS
 

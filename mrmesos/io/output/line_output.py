@@ -7,7 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from mrmesos.api.formats import BytesOutput, CsvOutput, JsonLinesOutput, TextOutput
+from mrmesos.api.formats import (
+    BytesOutput,
+    CsvOutput,
+    JsonLinesOutput,
+    OutputFormat,
+    TextOutput,
+)
 from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
 from mrmesos.io.fs.filesystem import OutputError, reason
 from mrmesos.io.output.output_file import CountedFile, close_quietly, compressed, unwritable
@@ -21,23 +27,15 @@ from mrmesos.io.output.render_rows import (
     rows_of,
 )
 
-LineFormat = TextOutput | JsonLinesOutput | CsvOutput | BytesOutput
 Render = Callable[[pa.RecordBatch], Iterator[Any]]
+"""What a file holds of each batch; the first may bring a header along."""
 
 _ROWS_AT_ONCE = 1 << 16
 
 
-def render_of(fmt: LineFormat) -> Render:
-    """What a file of this format holds of each batch; the first may bring a header along."""
-    match fmt:
-        case TextOutput():
-            return lambda batch: iter((text_lines(batch, fmt.separator),))
-        case JsonLinesOutput():
-            return lambda batch: iter((json_lines(batch, records=fmt.records),))
-        case CsvOutput():
-            return _Csv(fmt)
-        case BytesOutput():
-            return lambda batch: iter((plain_bytes(batch),))
+def render_of(fmt: OutputFormat) -> Render:
+    """The rendering of a format of lines or bytes."""
+    return _RENDERS[type(fmt)](fmt)
 
 
 class _Csv:
@@ -59,14 +57,30 @@ class _Csv:
         yield csv_lines(rows, self._fmt.separator)
 
 
-class LineWriter:
-    """A Writer of lines."""
+_RENDERS: dict[type, Callable[[Any], Render]] = {
+    TextOutput: lambda fmt: lambda batch: iter((text_lines(batch, fmt.separator),)),
+    JsonLinesOutput: lambda fmt: lambda batch: iter((json_lines(batch, records=fmt.records),)),
+    CsvOutput: _Csv,
+    BytesOutput: lambda _: lambda batch: iter((plain_bytes(batch),)),
+}
 
-    def __init__(self, uri: str, file: CountedFile, fmt: LineFormat) -> None:
-        self._uri, self._file = uri, compressed(file, fmt.compression)
+
+class LineWriter:
+    """A Writer of lines or bytes. `name` is the format's; `footer` makes what a file ends with."""
+
+    def __init__(
+        self,
+        uri: str,
+        file: CountedFile,
+        name: str,
+        render: Render,
+        compression: str,
+        footer: Callable[[], bytes] = bytes,
+    ) -> None:
+        self._uri, self._file = uri, compressed(file, compression)
         self._counted, self._records = file, 0
-        self._render = render_of(fmt)
-        self._as = type(fmt).__name__
+        self._render, self._footer = render, footer
+        self._as = name
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See Writer."""
@@ -88,6 +102,7 @@ class LineWriter:
     def close(self) -> tuple[int, int]:
         """See Writer."""
         try:
+            self._file.write(self._footer())
             self._file.close()
         except OSError as exc:
             raise unwritable(self._uri, exc) from exc

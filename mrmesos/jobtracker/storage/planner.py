@@ -154,8 +154,8 @@ def _import_io() -> None:
 
 def plan(command: PlanJob) -> Event:
     """Find the splits, refuse an output that exists, make its `_temporary`."""
-    from mrmesos.io.input.formats.planning import check_output
     from mrmesos.io.input.splits import plan_sources
+    from mrmesos.io.output.registry import check_output
 
     spec, owner = command.spec, command.job_id
     try:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import HashPartitioner, Partitioner, TotalOrder
 from mrmesos.conf import Conf
@@ -21,7 +22,7 @@ from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, MAX_KERNEL_BYTES
 from mrmesos.io.columns.sortkey import with_sort_column
 from mrmesos.io.output.commit import OutputCommitter
-from mrmesos.io.output.writer import Writer, file_name, open_writer
+from mrmesos.io.output.writer import Writer
 from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.hash_partition import hash_partition
 from mrmesos.io.shuffle.range_partition import range_partition
@@ -29,6 +30,7 @@ from mrmesos.io.shuffle.sortbuffer import MapOutputWriter
 from mrmesos.task.collect.combine import Combiner, make_combiner
 from mrmesos.task.collect.hash_aggregate import AggregateSink, hashed_aggregate
 from mrmesos.task.collect.map_output import Partition, in_place, remove_output
+from mrmesos.task.drivers.part_files import open_part_file, part_name
 from mrmesos.task.drivers.progress import resident_bytes
 from mrmesos.task.drivers.record_feed import (
     MAX_PAIRS,
@@ -43,7 +45,7 @@ from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
 
-OpenOutput = Callable[[Attempt, JobFacts], Writer]
+OpenOutput = Callable[[Attempt, JobFacts, Job], Writer]
 """Opens an attempt's part file; `open_part` does."""
 
 
@@ -70,7 +72,7 @@ def make_sink(
 ) -> MapSink:
     """The sink the job asks for: a map-only job has no reduces."""
     if facts.spec.num_reducers == 0:
-        return OutputSink(open_output(attempt, facts), encoder)
+        return OutputSink(open_output(attempt, facts, job), encoder)
     grouping = Grouping.of(job)
     partition = make_partition(job, context, grouping, facts.spec.num_reducers)
     aggregate = hashed_aggregate(job)
@@ -306,10 +308,11 @@ class OutputSink:
         self._writer.abort()
 
 
-def open_part(attempt: Attempt, facts: JobFacts) -> Writer:
+def open_part(attempt: Attempt, facts: JobFacts, job: Job) -> Writer:
     """The attempt's own part file, where the committer looks for it. Raises OutputError."""
     name = parse_attempt(attempt.attempt_id)
     committer = OutputCommitter(facts.spec.output)
-    part = file_name(facts.spec.output_format, name.kind.letter, name.index)
-    path = f"{committer.attempt_dir(attempt.attempt_id)}/{part}"
-    return open_writer(facts.spec.output_format, committer.writing, path)
+    own = job.output_format
+    fmt = own if isinstance(own, RecordWriter) else facts.spec.output_format
+    path = f"{committer.attempt_dir(attempt.attempt_id)}/{part_name(fmt, name)}"
+    return open_part_file(fmt, committer.writing, path, name)

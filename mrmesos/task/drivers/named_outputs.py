@@ -8,12 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.formats import OutputFormat
 from mrmesos.api.job import Job, JobError, named_output
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.output.commit import OutputCommitter
-from mrmesos.io.output.writer import Writer, file_name, open_writer
+from mrmesos.io.output.writer import Writer
+from mrmesos.task.drivers.part_files import open_part_file, part_name
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
@@ -52,15 +54,15 @@ class NamedOutputs:
         """Whether writing to any of them has failed."""
         return any(output.fault is not None for output in self._open.values())
 
-    def create(self, name: str, fmt: OutputFormat, suffix: str = "") -> Writer:
+    def create(self, name: str, fmt: OutputFormat | RecordWriter, suffix: str = "") -> Writer:
         """The attempt's part file of this output. Raises OutputError."""
         attempt = parse_attempt(self._attempt.attempt_id)
         committer = OutputCommitter(self._facts.spec.output)
         directory = committer.attempt_dir(self._attempt.attempt_id)
         with contextlib.suppress(OSError):  # it is there, or cannot be: then the next step says so
             committer.writing.mkdir(directory, create_parents=False)
-        part = file_name(fmt, attempt.kind.letter, attempt.index) + suffix
-        return open_writer(fmt, committer.writing, f"{directory}/{name}/{part}")
+        path = f"{directory}/{name}/{part_name(fmt, attempt)}{suffix}"
+        return open_part_file(fmt, committer.writing, path, attempt)
 
     def close(self) -> dict[str, int]:
         """Finish the files; counters of the group `task`. Raises OutputError, RecordTypeError."""
@@ -86,7 +88,7 @@ class NamedOutputs:
 class _Output:
     """See NamedOutput."""
 
-    def __init__(self, outputs: NamedOutputs, name: str, fmt: OutputFormat) -> None:
+    def __init__(self, outputs: NamedOutputs, name: str, fmt: OutputFormat | RecordWriter) -> None:
         self._outputs, self._name, self._format = outputs, name, fmt
         self._writer: Writer | None = None
         self.fault: OutputError | None = None

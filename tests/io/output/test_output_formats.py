@@ -38,8 +38,8 @@ from mrmesos.api.formats import (
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.encode import encode_pairs
 from mrmesos.io.fs.filesystem import OutputError
-from mrmesos.io.input.formats.planning import check_output
-from mrmesos.io.output.writer import file_name, open_writer
+from mrmesos.io.output.registry import check_output, file_name
+from mrmesos.io.output.writer import open_writer
 from tests.io.input.formats.cutting import read, read_rows, whole
 
 FS = LocalFileSystem()

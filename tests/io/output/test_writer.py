@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from mrmesos.api.formats import ArrowOutput, OutputFormat, ParquetOutput, TextOutput
 from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.output.registry import file_name
 from mrmesos.io.output.render import render, text_lines
-from mrmesos.io.output.writer import file_name, open_writer
+from mrmesos.io.output.writer import open_writer
 
 PICKLED = {b"mrmesos.encoding": b"pickle"}
 LOCAL = LocalFileSystem()

@@ -25,7 +25,7 @@ from mrmesos.io.input.formats.lines import (
     line_spans,
     too_long,
 )
-from mrmesos.io.input.formats.planning import splits_files
+from mrmesos.io.input.formats.registry import splits_files
 from mrmesos.io.input.formats.rows import BadRows, ParsedLines, Parsing, arrow_says, tables
 from mrmesos.io.input.formats.types import types_of
 

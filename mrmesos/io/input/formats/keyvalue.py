@@ -14,7 +14,7 @@ from mrmesos.io.columns.byte_words import bytes_column
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.input.formats.lines import LineBlock, Positions, line_blocks, line_spans
-from mrmesos.io.input.formats.planning import check_input
+from mrmesos.io.input.formats.planning import check_text
 from mrmesos.io.input.formats.text import text_batch
 
 
@@ -23,7 +23,7 @@ def read_key_values(
 ) -> Iterator[InputBatch]:
     """The lines of the split in order, cut at their first separator. Raises InputError."""
     text = TextInput(fmt.encoding, fmt.errors, fmt.max_line_bytes)
-    check_input(text)
+    check_text(text)
     for piece in split.slices:
         for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
             starts, lengths, _ = line_spans(block)

@@ -16,7 +16,14 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.rows import arrow_says
-from mrmesos.io.input.formats.tables import BATCH_ROWS, as_input, check_columns, holds, opened
+from mrmesos.io.input.formats.tables import (
+    BATCH_ROWS,
+    as_input,
+    check_columns,
+    for_records,
+    holds,
+    opened,
+)
 
 _PLACE = "__place"
 _BUFFER = 1 << 20
@@ -24,11 +31,16 @@ _LOOK_ROWS = 256
 _BATCH_BYTES = 8 << 20
 
 
-def read_parquet(split: Split, fmt: ParquetInput) -> Iterator[InputBatch]:
+def read_parquet(split: Split, fmt: ParquetInput, *, records: bool = False) -> Iterator[InputBatch]:
     """The rows of the split's row groups in order. Raises InputError.
 
     Pages are read as they are needed, and batches are of about 8 MiB, whatever a row group's size.
     """
+    batches = _row_groups(split, fmt)
+    return for_records(batches) if records else batches
+
+
+def _row_groups(split: Split, fmt: ParquetInput) -> Iterator[InputBatch]:
     for piece in split.slices:
         with opened(piece.uri, "Parquet") as file:
             # Without pre-buffering and with a buffer size, column chunks are not read whole.

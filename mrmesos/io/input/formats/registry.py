@@ -1,12 +1,21 @@
-"""The reader of each input format."""
+"""Every input format in one table: how it is checked, cut and read. Imports no pyarrow.
+
+A JobTracker plans with the first two; the third names the function that a worker reads with, which
+is imported when it is used: a map of text lines need not load Parquet and ORC.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from mrmesos.api.formats import (
     ArrowInput,
     CsvInput,
+    CustomInput,
     FixedWidthInput,
     InputFormat,
     JsonLinesInput,
@@ -17,8 +26,81 @@ from mrmesos.api.formats import (
     WholeFileInput,
 )
 from mrmesos.api.split import Split
-from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.input.formats.text import read_text
+from mrmesos.io.input.formats import planning
+
+if TYPE_CHECKING:
+    from mrmesos.io.columns.input_batch import InputBatch
+
+
+def _anything(_: Any) -> None:
+    """For formats with nothing to check."""
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class FormatEntry:
+    """What is known of an input format.
+
+    `read` is "module:function" in this folder: a function of the split, the format and, by name,
+    what `takes` lists; it yields InputBatches. `check` raises InputError. `splits`: whether a file
+    may be cut anywhere and be read by several maps. `container`: whether files are their own
+    containers, never compressed as a whole and read by large units.
+    """
+
+    read: str
+    takes: tuple[str, ...] = ()
+    check: Callable[[Any], None] = _anything
+    splits: Callable[[Any], bool] = _always
+    container: bool = False
+
+
+_BATCH_BYTES, _RECORDS = ("batch_bytes",), ("records",)
+_BOTH = _BATCH_BYTES + _RECORDS
+
+_FORMATS: dict[type, FormatEntry] = {
+    TextInput: FormatEntry("text:read_text", _BOTH, planning.check_text),
+    KeyValueTextInput: FormatEntry(
+        "keyvalue:read_key_values", _BATCH_BYTES, planning.check_key_values
+    ),
+    JsonLinesInput: FormatEntry("jsonl:read_json_lines", _BOTH, planning.check_json_lines),
+    CsvInput: FormatEntry(
+        "delimited:read_csv",
+        _BATCH_BYTES,
+        planning.check_csv,
+        splits=lambda fmt: not (fmt.quote and fmt.newlines_in_fields),
+    ),
+    ParquetInput: FormatEntry(
+        "parquet:read_parquet", _RECORDS, planning.check_parquet, container=True
+    ),
+    ArrowInput: FormatEntry("tables:read_arrow", _RECORDS, container=True),
+    OrcInput: FormatEntry("tables:read_orc", _RECORDS, container=True),
+    FixedWidthInput: FormatEntry(
+        "fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width
+    ),
+    WholeFileInput: FormatEntry(
+        "fixed:read_whole_files", check=planning.check_whole_files, splits=lambda _: False
+    ),
+    # Read by the job's own RecordReader (task/drivers/custom_input.py), not from here.
+    CustomInput: FormatEntry("", splits=lambda fmt: fmt.splittable),
+}
+
+
+def check_input(fmt: InputFormat) -> None:
+    """Raise InputError, naming the field, where a format cannot be read with."""
+    _FORMATS[type(fmt)].check(fmt)
+
+
+def splits_files(fmt: InputFormat) -> bool:
+    """Whether a file of this format may be cut anywhere and be read by several maps."""
+    return _FORMATS[type(fmt)].splits(fmt)
+
+
+def in_container(fmt: InputFormat) -> bool:
+    """Whether files are their own containers: never compressed as a whole, read by large units."""
+    return _FORMATS[type(fmt)].container
 
 
 def read_split(
@@ -29,46 +111,15 @@ def read_split(
     `records` is for mappers that see one record at a time: batches may then hold several small
     files, and values that no column holds. Raises InputError naming the file and what to do.
     """
-    # Imported as they are used: a map of text lines need not load Parquet and ORC.
-    match fmt:
-        case TextInput():
-            return read_text(split, fmt, batch_bytes=batch_bytes, share=records)
-        case KeyValueTextInput():
-            from mrmesos.io.input.formats.keyvalue import read_key_values
-
-            return read_key_values(split, fmt, batch_bytes=batch_bytes)
-        case JsonLinesInput():
-            from mrmesos.io.input.formats.jsonl import read_json_lines
-
-            return read_json_lines(split, fmt, batch_bytes=batch_bytes, records=records)
-        case CsvInput():
-            from mrmesos.io.input.formats.delimited import read_csv
-
-            return read_csv(split, fmt, batch_bytes=batch_bytes)
-        case ParquetInput() | ArrowInput() | OrcInput():
-            from mrmesos.io.input.formats.tables import for_records
-
-            tables = _read_tables(split, fmt)
-            return for_records(tables) if records else tables
-        case FixedWidthInput():
-            from mrmesos.io.input.formats.fixed import read_fixed_width
-
-            return read_fixed_width(split, fmt, batch_bytes=batch_bytes)
-        case WholeFileInput():
-            from mrmesos.io.input.formats.fixed import read_whole_files
-
-            return read_whole_files(split, fmt)
+    entry, given = _FORMATS[type(fmt)], {"batch_bytes": batch_bytes, "records": records}
+    batches: Iterator[InputBatch] = _reader(entry.read)(
+        split, fmt, **{name: given[name] for name in entry.takes}
+    )
+    return batches
 
 
-def _read_tables(split: Split, fmt: ParquetInput | ArrowInput | OrcInput) -> Iterator[InputBatch]:
-    from mrmesos.io.input.formats.tables import read_arrow, read_orc
-
-    match fmt:
-        case ParquetInput():
-            from mrmesos.io.input.formats.parquet import read_parquet
-
-            return read_parquet(split, fmt)
-        case ArrowInput():
-            return read_arrow(split, fmt)
-        case OrcInput():
-            return read_orc(split, fmt)
+@cache
+def _reader(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    read: Callable[..., Any] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    return read

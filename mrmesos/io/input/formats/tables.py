@@ -126,8 +126,13 @@ def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -
     return InputBatch(uri, batch, table=True, stored=stored, unit="row")
 
 
-def read_arrow(split: Split, fmt: ArrowInput) -> Iterator[InputBatch]:
+def read_arrow(split: Split, fmt: ArrowInput, *, records: bool = False) -> Iterator[InputBatch]:
     """The record batches of the split in order, in slices of at most BATCH_ROWS rows."""
+    batches = _record_batches(split, fmt)
+    return for_records(batches) if records else batches
+
+
+def _record_batches(split: Split, fmt: ArrowInput) -> Iterator[InputBatch]:
     for piece in split.slices:
         with opened(piece.uri, "Arrow IPC") as file:
             size = file.size()
@@ -167,8 +172,13 @@ def _picked(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
     return batch.select(list(columns)) if columns else batch
 
 
-def read_orc(split: Split, fmt: OrcInput) -> Iterator[InputBatch]:
+def read_orc(split: Split, fmt: OrcInput, *, records: bool = False) -> Iterator[InputBatch]:
     """The stripes of the split in order, in slices of at most BATCH_ROWS rows."""
+    batches = _stripes(split, fmt)
+    return for_records(batches) if records else batches
+
+
+def _stripes(split: Split, fmt: OrcInput) -> Iterator[InputBatch]:
     for piece in split.slices:
         with opened(piece.uri, "ORC") as file:
             size = file.size()

@@ -30,7 +30,7 @@ from mrmesos.io.input.formats.lines import (
     line_blocks,
     line_spans,
 )
-from mrmesos.io.input.formats.planning import check_input
+from mrmesos.io.input.formats.planning import check_text
 
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
 _SHARING_MAX = 4096  # files
@@ -40,11 +40,11 @@ _SINGLE_BYTE = re.compile(r"ascii|iso8859-\d+|cp125\d|koi8-[rtu]")
 
 
 def read_text(
-    split: Split, fmt: TextInput, *, batch_bytes: int = 1 << 20, share: bool = False
+    split: Split, fmt: TextInput, *, batch_bytes: int = 1 << 20, records: bool = False
 ) -> Iterator[InputBatch]:
     """The lines of the split in order, in batches of about `batch_bytes` bytes (at most 512 MiB).
 
-    A batch grows beyond that only for a single longer line. With `share` it may hold the lines of
+    A batch grows beyond that only for a single longer line. With `records` it may hold the lines of
     several small files: thousands of them then cost little more than one. Offsets in a compressed
     file count decompressed bytes. Raises InputError naming the file and, where there is one, the
     offset: for files that cannot be read, that became shorter since the splits were planned,
@@ -52,8 +52,8 @@ def read_text(
     """
     if not 1 <= batch_bytes <= 1 << 29:
         raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
-    check_input(fmt)
-    for pieces in _gathered(split.slices, batch_bytes) if share else zip(split.slices):
+    check_text(fmt)
+    for pieces in _gathered(split.slices, batch_bytes) if records else zip(split.slices):
         together = _together(pieces, fmt) if len(pieces) > 1 else None
         if together is not None:
             yield together

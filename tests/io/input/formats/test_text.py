@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.planning import check_input
+from mrmesos.io.input.formats.registry import check_input
 from mrmesos.io.input.formats.text import read_text
 
 RAW = TextInput(encoding="")
@@ -149,10 +149,10 @@ def test_a_split_of_several_files_keeps_their_batches_apart(tmp_path: Path) -> N
 Placed = list[tuple[str, int, object]]
 
 
-def by_file(split: Split, fmt: TextInput, batch: int, *, share: bool) -> tuple[Placed, int]:
+def by_file(split: Split, fmt: TextInput, batch: int, *, records: bool) -> tuple[Placed, int]:
     """File, offset and text of every line, and the number of batches."""
     found: Placed = []
-    items = list(read_text(split, fmt, batch_bytes=batch, share=share))
+    items = list(read_text(split, fmt, batch_bytes=batch, records=records))
     for item in items:
         files = [(0, item.uri), *item.further]
         item.batch.validate(full=True)
@@ -173,7 +173,9 @@ def test_files_that_share_batches_are_told_apart(
         (tmp_path / f"{number}").write_bytes(data)
         slices.append(FileSlice(str(tmp_path / f"{number}"), 0, len(data)))
     split, fmt = Split(tuple(slices), sum(map(len, files))), TextInput() if text else RAW
-    assert by_file(split, fmt, batch, share=True)[0] == by_file(split, fmt, batch, share=False)[0]
+    assert (
+        by_file(split, fmt, batch, records=True)[0] == by_file(split, fmt, batch, records=False)[0]
+    )
 
 
 def test_thousands_of_small_files_are_a_few_batches(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_thousands_of_small_files_are_a_few_batches(tmp_path: Path) -> None:
         (tmp_path / f"{number:04d}").write_bytes(data)
         slices.append(FileSlice(str(tmp_path / f"{number:04d}"), 0, len(data)))
         wanted += [(f"{number:04d}", 0, "one"), (f"{number:04d}", 4, f"two {number}")]
-    found, batches = by_file(Split(tuple(slices), 30_000), TextInput(), 1 << 20, share=True)
+    found, batches = by_file(Split(tuple(slices), 30_000), TextInput(), 1 << 20, records=True)
     assert found == wanted
     assert batches == 1
 
@@ -209,7 +211,7 @@ def test_trouble_in_a_shared_batch_names_file_and_offset(
     good = FileSlice(str(tmp_path / "good"), 0, 2)
     split = Split((good, FileSlice(str(tmp_path / "bad"), 0, length), good), 0)
     with pytest.raises(InputError, match=says):
-        list(read_text(split, fmt, share=True))
+        list(read_text(split, fmt, records=True))
 
 
 @pytest.mark.parametrize("batch", [1, 4, 1 << 20])

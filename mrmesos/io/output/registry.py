@@ -1,0 +1,80 @@
+"""Every output format in one table: how it is checked, named and written. Imports no pyarrow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mrmesos.api.formats import (
+    ArrowOutput,
+    BytesOutput,
+    CsvOutput,
+    CustomOutput,
+    JsonLinesOutput,
+    OrcOutput,
+    OutputFormat,
+    ParquetOutput,
+    TextOutput,
+    is_separator,
+)
+from mrmesos.io.fs.filesystem import SUFFIXES, OutputError
+
+_WHOLE_FILE = ("none", *SUFFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class FormatEntry:
+    """What is known of an output format.
+
+    `codecs` are its compressions. `container`: whether files have columns and are compressed
+    within, by the format itself; others are lines or bytes, compressed as a whole.
+    """
+
+    extension: str = ""
+    codecs: tuple[str, ...] = _WHOLE_FILE
+    container: bool = False
+
+
+_FORMATS: dict[type, FormatEntry] = {
+    TextOutput: FormatEntry(),
+    JsonLinesOutput: FormatEntry(".jsonl"),
+    CsvOutput: FormatEntry(".csv"),
+    BytesOutput: FormatEntry(".bin"),
+    ArrowOutput: FormatEntry(".arrow", ("none", "lz4", "zstd"), container=True),
+    ParquetOutput: FormatEntry(
+        ".parquet", ("none", "snappy", "gzip", "brotli", "lz4", "zstd"), container=True
+    ),
+    OrcOutput: FormatEntry(".orc", ("none", "snappy", "gzip", "lz4", "zstd"), container=True),
+    CustomOutput: FormatEntry(),
+}
+
+
+def has_columns(fmt: OutputFormat) -> bool:
+    """Whether files of this format have columns: Arrow, Parquet and ORC."""
+    return _FORMATS[type(fmt)].container
+
+
+def check_output(fmt: OutputFormat) -> None:
+    """Raise OutputError, naming the field, where a format cannot be written with."""
+    known = _FORMATS[type(fmt)].codecs
+    if fmt.compression not in known:
+        raise OutputError(
+            f"{_name(fmt)}(compression={fmt.compression!r}): write one of {', '.join(known)}"
+        )
+    if isinstance(fmt, CsvOutput) and not is_separator(fmt.separator):
+        raise OutputError(f"CsvOutput(separator={fmt.separator!r}): write one ASCII character")
+    if isinstance(fmt, CustomOutput) and "/" in fmt.extension:
+        raise OutputError(f"{fmt.name}.extension={fmt.extension!r}: write the end of a file's name")
+
+
+def file_name(fmt: OutputFormat, kind_letter: str, index: int) -> str:
+    """`part-r-00000` of reduce 0, `part-m-00012.parquet` of map 12."""
+    entry = _FORMATS[type(fmt)]
+    extension = fmt.extension if isinstance(fmt, CustomOutput) else entry.extension
+    packed = fmt.compression != "none" and not entry.container
+    suffix = SUFFIXES[fmt.compression] if packed else ""
+    return f"part-{kind_letter}-{index:05d}{extension}{suffix}"
+
+
+def _name(fmt: Any) -> str:
+    return fmt.name if isinstance(fmt, CustomOutput) else type(fmt).__name__
