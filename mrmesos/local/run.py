@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import msgspec
@@ -115,14 +115,38 @@ def _text(value: object) -> str:
 
 def _script(job: type[Job], scratch: Path) -> list[str]:
     """The script that holds the job: its own, or one that unpickles it."""
-    module = sys.modules.get(job.__module__)
-    file = getattr(module, "__file__", None)
-    if file and job.__module__ != "__main__" and getattr(module, job.__qualname__, None) is job:
-        return [file, "--class", job.__name__]
+    module = _module(job)
+    if module is not None and module.__file__:
+        return [module.__file__, "--class", job.__name__]
     (scratch / "job.pickle").write_bytes(dumps(job))
     script = scratch / "job.py"
     script.write_text(_SCRIPT, encoding="utf-8")
     return [str(script)]
+
+
+def _module(job: type[Job]) -> ModuleType | None:
+    """The module of a file that holds the job, which is the script then; None where none does."""
+    module = sys.modules.get(job.__module__)
+    if job.__module__ == "__main__" or not getattr(module, "__file__", None):
+        return None
+    return module if getattr(module, job.__qualname__, None) is job else None
+
+
+@contextlib.contextmanager
+def _known_to_workers(job: type[Job]) -> Iterator[None]:
+    """Let what workers pickled be unpickled: they know the job's module by its file's name."""
+    module = _module(job)
+    names = ("mrmesos_job", Path(module.__file__ or "").stem) if module is not None else ()
+    others = [
+        each for each in names if each not in sys.modules and each not in sys.stdlib_module_names
+    ]
+    for each in others:
+        sys.modules[each] = sys.modules[job.__module__]
+    try:
+        yield
+    finally:
+        for each in others:
+            del sys.modules[each]
 
 
 _running: set[SubmitRun] = set()
@@ -249,7 +273,8 @@ class Result:
         fmt = self._format(output)
         for info in output_files(self._uri(output)):
             for given in read_file(info, input_of(fmt), records=True):
-                keys, values = decode_batch(given.batch)
+                with _known_to_workers(self._job):
+                    keys, values = decode_batch(given.batch)
                 values = values if given.objects is None else given.objects
                 if isinstance(fmt, JsonLinesOutput | CsvOutput) and not fmt.records:
                     yield from ((row[KEY], row[VALUE]) for row in values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing.process
 import os
 import queue
 import resource
@@ -187,6 +188,7 @@ class Worker:
         if self._job is None or self._code != task.facts.spec.code:
             code, spec = Path(task.code_path), task.facts.spec
             import_from(code.parent, spec.files)
+            _place_sockets(code.parent)
             self._job = load_job(code, task.hostname, python=spec.python, sha256=spec.code)
             self._code = task.facts.spec.code
         return self._job
@@ -212,6 +214,17 @@ class Worker:
         with self._shuffle:
             self._fetcher, self._fetching = None, ""
         fetcher.close()
+
+
+def _place_sockets(job_dir: Path) -> None:
+    """Where `multiprocessing` binds its sockets (managers, forkserver): a path has 107 bytes at
+    most, those of sandboxes are longer; and a forkserver stays on after the attempt it began in.
+    """
+    directory = job_dir / "sockets"
+    directory.mkdir(exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # held for good
+    config = getattr(multiprocessing.process.current_process(), "_config", {})
+    config["tempdir"] = f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
 def _remove_all_but_logs(task: RunTask) -> None:

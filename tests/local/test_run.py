@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -186,3 +188,70 @@ def test_jobs_that_cannot_run_say_so_at_once() -> None:
         run(Bad, "x")
     with pytest.raises(ValueError, match="name an output"):
         run(WordCount, "x", master="http://m:5050")
+
+
+AS_MAIN = """\
+from __future__ import annotations
+import dataclasses, functools, io, multiprocessing, sys, typing
+from mrmesos.api import Job, Mapper, ParquetOutput, Reducer
+from mrmesos.local.run import run
+
+class Word(typing.NamedTuple):
+    text: str
+
+@dataclasses.dataclass
+class Seen:
+    times: int
+
+@functools.lru_cache
+def lower(text):
+    return text.lower()
+
+def word(text):
+    return Word(lower(text))
+
+class Words(Mapper):
+    def map(self, key, line):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            for each in pool.map(word, line.split()):
+                yield each, Seen(1)
+
+class Total(Reducer):
+    def reduce(self, word, seen):
+        yield word.text, Seen(sum(each.times for each in seen))
+
+class Count(Job):
+    mapper, reducer = Words, Total
+    output_format = ParquetOutput()
+
+def count(path):
+    return dict(run(Count, path, progress=io.StringIO()).result(120).records())
+
+if __name__ == "__main__":
+    assert count(sys.argv[1]) == {"a": Seen(2), "is": Seen(1), "rose": Seen(2)}
+"""
+AS_MODULE = """\
+import sys
+from pack import as_main
+assert as_main.count(sys.argv[1]) == {"a": as_main.Seen(2), "is": as_main.Seen(1),
+                                      "rose": as_main.Seen(2)}
+assert "as_main" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["as_main.py", "as_module.py"])
+def test_objects_of_the_scripts_classes_come_back_as_such(tmp_path: Path, script: str) -> None:
+    """As keys, as values, from processes of a worker, and in who ran the job."""
+    (tmp_path / "as_main.py").write_text(AS_MAIN)
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "as_main.py").write_text(AS_MAIN)
+    (tmp_path / "as_module.py").write_text(AS_MODULE)
+    ran = subprocess.run(
+        [sys.executable, str(tmp_path / script), str(text(tmp_path))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert ran.returncode == 0, ran.stderr

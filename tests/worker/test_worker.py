@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -144,6 +146,12 @@ def jobs() -> dict[str, type[Job]]:
             time.sleep(1000)
             yield key, line
 
+    class Managing(Mapper):
+        def map(self, key, line):  # type: ignore[no-untyped-def]
+            method = multiprocessing.get_context("forkserver")
+            with method.Manager() as manager, method.Pool(1) as pool:
+                yield line, sum(pool.map(len, manager.list(["a", "bc"])))
+
     class Total(Reducer):
         def reduce(self, word, counts):  # type: ignore[no-untyped-def]
             yield word, sum(counts)
@@ -151,7 +159,7 @@ def jobs() -> dict[str, type[Job]]:
     def job(name: str, mapper: type[Mapper]) -> type[Job]:
         return type(name, (Job,), {"mapper": mapper, "reducer": Total})
 
-    mappers = (Tokenize, Noisy, Closing, Exiting, Surrogate, Dying, Greedy, Endless)
+    mappers = (Tokenize, Noisy, Closing, Exiting, Surrogate, Dying, Greedy, Endless, Managing)
     return {mapper.__name__: job(mapper.__name__, mapper) for mapper in mappers}
 
 
@@ -199,6 +207,20 @@ def test_a_job_may_close_stdout(worker: RunningWorker, text: Path, tmp_path: Pat
     attempt = map_attempt(text, number=1)
     assert worker.run(noisy(), attempt, facts).state is AttemptState.SUCCEEDED
     assert b"hello from setup" in (tmp_path / attempt.attempt_id / "stdout").read_bytes()
+
+
+def test_sockets_of_multiprocessing_have_short_paths_that_outlast_an_attempt(
+    worker: RunningWorker, text: Path, tmp_path: Path
+) -> None:
+    """A forkserver that one attempt started serves the next one, whose directory is another."""
+    worker.directory /= "deep" * 30
+    worker.directory.mkdir()
+    job = jobs()["Managing"]
+    for number in range(2):
+        facts = facts_for(job, tmp_path / "out")
+        done = worker.run(job(), map_attempt(text, number=number), facts)
+        assert done.state is AttemptState.SUCCEEDED, done.error
+        shutil.rmtree(worker.directory / done.attempt_id)
 
 
 def test_sys_exit_is_an_error_of_user_code(

@@ -20,7 +20,8 @@ import click
 
 from mrmesos.client.terminal.errors import UsageProblem, one_line
 from mrmesos.io.code.code_pickle import dumps
-from mrmesos.io.code.user_script import Script, run, write_stub
+from mrmesos.io.code.stubs import write_stub
+from mrmesos.io.code.user_script import Script, run, stub_of
 from mrmesos.io.fs.scratch import Scratch
 
 MAX_VALUES_BYTES = 48 << 20
@@ -69,7 +70,8 @@ class ImportedScript:
     def _for_children(self) -> None:
         """Let processes that the script starts here import it by its other name."""
         self._stubs = Scratch("mrmesos-script-")
-        write_stub(Path(self._stubs.name), OTHER_NAME, pickle.dumps(self._script, 5))
+        blob = pickle.dumps(self._script, 5)
+        write_stub(Path(self._stubs.name), OTHER_NAME, stub_of(blob), blob)
         sys.path.append(self._stubs.name)
 
     def pickled(self) -> bytes:

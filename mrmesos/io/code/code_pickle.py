@@ -18,18 +18,26 @@ from typing import Any
 
 import cloudpickle
 
+from mrmesos.io.code.main_module import Names, WithNames, names_of, reduced
+
 MAX_SOURCE_CHARS = 2 << 20
 """The source of a longer file stays behind; its name and line numbers travel all the same."""
 
 
 def dumps(value: object, *, sources: bool = True) -> bytes:
-    """What cloudpickle makes of a value, with file names; without `sources` only these.
+    """What cloudpickle makes of a value, with file names, sources and the names of `__main__` that
+    are used; without `sources` only file names.
 
     Records are pickled without: a source with each would be more than the record.
     """
-    sink = io.BytesIO()
-    _Pickler(sink, sources=sources).dump(value)
-    return sink.getvalue()
+    names: Names = {}
+    while True:
+        sink = io.BytesIO()
+        pickler = _Pickler(sink, sources=sources)
+        pickler.dump(WithNames(names, value) if names else value)
+        if pickler.names.keys() <= names.keys():
+            return sink.getvalue()
+        names |= pickler.names
 
 
 def remember_source(file_name: str, text: str) -> str:
@@ -44,12 +52,21 @@ def remember_source(file_name: str, text: str) -> str:
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     def __init__(self, file: io.BytesIO, *, sources: bool) -> None:
         self._sources = sources
+        self.names: Names = {}
         self._files: dict[str, _File] = {}
         table = cloudpickle.Pickler.dispatch_table
         self._reduce: Callable[[CodeType], tuple[Any, ...]] = table[CodeType]
         # Before `__init__`, where the pickler of C looks for it.
         self.dispatch_table = ChainMap({CodeType: self._reduce_code}, table)
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Called for all but plain data, before any other way to pickle it."""
+        if self._sources:
+            self.names.update(names_of(obj))
+            if (ours := reduced(obj)) is not None:
+                return ours
+        return super().reducer_override(obj)
 
     def _reduce_code(self, code: CodeType) -> tuple[Any, ...]:
         name = code.co_filename

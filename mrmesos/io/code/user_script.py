@@ -19,7 +19,6 @@ import itertools
 import logging
 import pickle
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +26,16 @@ from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from mrmesos.io.code.code_pickle import remember_source
+from mrmesos.io.code.stubs import add_stub
 
 logger = logging.getLogger(__name__)
 
 _HELPER = "__mrmesos_values__"
-_BLOB_SUFFIX = ".script"
 _STUB = '''"""The script {file} of a job, which runs when this is imported."""
 
 from mrmesos.io.code.user_script import enter
 
-enter(__name__, {blob!r})
+enter(__name__, __file__)
 '''
 
 
@@ -184,53 +183,26 @@ class _Recalled:
 
 # In a worker.
 
-_stubs: Path | None = None
-_scratch: list[tempfile.TemporaryDirectory[str]] = []
-
-
-def stubs_in(directory: Path) -> None:
-    """Scripts that are installed from now on get their stubs here, for this process' children."""
-    global _stubs
-    _stubs = directory
-
 
 def install(name: str, blob: bytes) -> str:
     """Make a script importable, from its pickle; unpickling a job does this first.
 
     Raises OSError.
     """
-    global _stubs
-    if name in sys.modules:  # the client itself
-        return name
-    if _stubs is None:
-        _scratch.append(tempfile.TemporaryDirectory(prefix="mrmesos-script-"))
-        _stubs = Path(_scratch[-1].name)
-    write_stub(_stubs, name, blob)
-    if str(_stubs) not in sys.path:
-        sys.path.insert(0, str(_stubs))
-    importlib.invalidate_caches()
+    if name not in sys.modules:  # where it is, this is the client itself
+        add_stub(name, stub_of(blob), blob)
     return name
 
 
-def write_stub(directory: Path, name: str, blob: bytes) -> None:
-    """The module that stands for a script, and the script beside it. Raises OSError."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name}{_BLOB_SUFFIX}"
-    _write(path, blob)
-    stub = _STUB.format(file=ascii(name), blob=str(path.absolute()))
-    _write(directory / f"{name}.py", stub.encode("utf-8", "backslashreplace"))
+def stub_of(blob: bytes) -> str:
+    """The module that stands for a script, whose pickle lies beside it."""
+    script: Script = pickle.loads(blob)  # noqa: S301
+    return _STUB.format(file=ascii(script.file)[1:-1])
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: several workers of a job write the same."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)
-
-
-def enter(name: str, blob: str) -> None:
+def enter(name: str, file: str) -> None:
     """What a stub does: become the script. Raises ScriptFailed, ModuleNotFoundError."""
-    script: Script = pickle.loads(Path(blob).read_bytes())  # noqa: S301
+    script: Script = pickle.loads(Path(file).with_suffix(".data").read_bytes())  # noqa: S301
     module = sys.modules[name]
     namespace = vars(module)
     namespace["__file__"], namespace["__doc__"] = script.file, None

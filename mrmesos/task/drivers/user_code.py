@@ -20,7 +20,8 @@ from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
 from mrmesos.bounds import bounded
-from mrmesos.io.code.user_script import ScriptFailed, stubs_in
+from mrmesos.io.code.stubs import stubs_in
+from mrmesos.io.code.user_script import ScriptFailed
 from mrmesos.task.drivers.limits import MAX_COUNTERS, excess
 from mrmesos.wire.job import running_python
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -159,7 +160,7 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
                 f"{sha256}",
             )
         )
-    stubs_in(path.parent / "script")
+    stubs_in(path.parent / "script", path)
     try:
         job = cloudpickle.loads(code)
     except ScriptFailed as exc:

@@ -1,0 +1,155 @@
+"""Code that travels by value because no module holds it elsewhere: that of `__main__`.
+
+A notebook is the module `__main__`, and so is a script that was started as `python script.py`.
+cloudpickle takes its functions and classes along, but not their module: where they come to, a name
+that is looked up in `__main__` is not there. So the names go along, and `__main__` holds them: in
+workers, and, by a stub that `multiprocessing` imports, in the processes that these start.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import FunctionType, MappingProxyType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from mrmesos.io.code.stubs import add_stub, pickled
+
+MAIN = "__main__"
+STUB_NAME = "mrmesos_main"
+STUB = '''"""What `__main__` is in processes that user code starts."""
+
+from mrmesos.io.code.main_module import names_in
+
+globals().update(names_in({pickle!r}))
+'''
+
+Names = dict[str, Any]
+
+_CACHED = type(functools.lru_cache(lambda: None))
+_REGISTRY = MappingProxyType
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+class WithNames:
+    """A value, and the names of `__main__` that are to be there where it is unpickled."""
+
+    def __init__(self, names: Names, value: object) -> None:
+        self._names, self._value = names, value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _place, (self._names, self._value)
+
+
+def names_of(obj: object) -> Iterator[tuple[str, Any]]:
+    """What to hold in `__main__` where this function or class goes by value: itself, and what its
+    annotations name as text.
+    """
+    if getattr(obj, "__module__", None) != MAIN:
+        return
+    main = vars(sys.modules[MAIN])
+    name = getattr(obj, "__qualname__", "")
+    if main.get(name) is obj:
+        yield name, obj
+    functions = [obj, *vars(obj).values()] if isinstance(obj, type) else [obj]
+    for each in functions:
+        for text in getattr(each, "__annotations__", {}).values():
+            for word in _WORD.findall(text) if isinstance(text, str) else ():
+                value = main.get(word)
+                if isinstance(value, type | ModuleType) or type(value).__module__ == "typing":
+                    yield word, value
+
+
+def reduced(obj: object) -> tuple[Any, ...] | None:
+    """How to pickle what the standard library pickles by a name that is in no other process:
+    functions with a cache, and generic functions. None for all else.
+    """
+    if isinstance(obj, _CACHED):
+        if _has_a_module(obj):
+            return None
+        wrapped = obj.__wrapped__
+        return _make_cached, (obj.cache_parameters(),), wrapped, None, None, _fill_cached
+    if isinstance(obj, FunctionType) and isinstance(getattr(obj, "registry", None), _REGISTRY):
+        if _has_a_module(obj) or not hasattr(obj, "dispatch"):
+            return None
+        registry = dict(vars(obj)["registry"])
+        return _make_generic, (), registry, None, None, _fill_generic
+    return None
+
+
+def _has_a_module(obj: Any) -> bool:
+    """Whether other processes find it by its module."""
+    if obj.__module__ == MAIN or obj.__module__ in cloudpickle.list_registry_pickle_by_value():
+        return False
+    found: Any = sys.modules.get(obj.__module__)
+    for part in obj.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is obj
+
+
+class _Late:
+    """Calls a function that is known later: it may itself use what is made of it now."""
+
+    __name__ = "late"
+
+    def __init__(self) -> None:
+        self.target: Callable[..., Any] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        assert self.target is not None
+        return self.target(*args, **kwargs)
+
+
+def _make_cached(parameters: Mapping[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(_Late())
+
+
+def _fill_cached(cached: Any, wrapped: Callable[..., Any]) -> None:
+    cached.__wrapped__.target = wrapped
+    functools.update_wrapper(cached, wrapped)
+
+
+def _make_generic() -> Any:
+    return functools.singledispatch(_Late())
+
+
+def _fill_generic(generic: Any, registry: dict[type, Callable[..., Any]]) -> None:
+    base = registry.pop(object)
+    generic.registry[object].target = base
+    for cls, function in registry.items():
+        generic.register(cls, function)
+    functools.update_wrapper(generic, base)
+
+
+# Where it is unpickled.
+
+_placed: Names = {}
+_replaced: list[ModuleType] = []
+
+
+def names_in(file: str) -> Names:
+    """What a stub holds."""
+    cloudpickle.loads(Path(file).read_bytes())
+    return _placed
+
+
+def _place(names: Names, value: object) -> object:
+    """Let `__main__` have the names, unless it is where they came from; returns the value."""
+    _placed.update(names)
+    main = sys.modules[MAIN]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name.partition(".")[0] == "mrmesos":
+        _replaced.append(main)  # whose code goes on
+        main = sys.modules[MAIN] = ModuleType(MAIN)
+        if (file := pickled()) is not None:
+            add_stub(STUB_NAME, STUB.format(pickle=str(file)))
+            main.__spec__ = ModuleSpec(STUB_NAME, None)
+    for name, each in names.items():
+        vars(main).setdefault(name, each)
+    return value
