@@ -275,7 +275,10 @@ class JobTracker:
                 return None
             tracker = st.cluster.trackers.get(tracker_id)
             url = tracker.url if tracker is not None else ""
-            return AttemptLogs(url, st.tails.get(attempt_id), job.id, job.token)
+            agent = st.cluster.agents.get(tracker.agent_id) if tracker is not None else None
+            hosts = agent.hosts if agent is not None else ()
+            kept = st.tails.get(attempt_id)
+            return AttemptLogs(url, kept, job.id, job.token, tracker_id, hosts)
         report = st.ended.get(name.job_id)
         if report is None or all(row.id != attempt_id for row in report.attempts):
             return None

@@ -15,16 +15,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
 import mrmesos
-from mrmesos.access.signing import AUTHORIZATION, Refusal, Signer
+from mrmesos.access.signing import Refusal
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_body, signed_by
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.http.live_logs import LiveLogs
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
 from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
@@ -43,11 +43,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_HEARTBEAT_BYTES = 64 << 20
-MAX_LOG_BYTES = 8 << 20
 MAX_WAIT_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
-LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 _STREAMS = ("stdout", "stderr")
 
 
@@ -114,12 +112,11 @@ class HttpApi:
         says who may ask; `tls` is for requests to TaskTrackers that speak HTTPS.
         """
         self._backend = backend
-        self._door, self._tls = door, tls
+        self._door, self._live_logs = door, LiveLogs(tls)
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._closing = False
-        self._session: aiohttp.ClientSession | None = None
 
     def application(self) -> web.Application:
         """The aiohttp application, for one event loop."""
@@ -264,7 +261,7 @@ class HttpApi:
         logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
         if logs is None:
             return _error(404, f"no attempt {attempt_id}")
-        text = await self._live_log(logs, attempt_id, stream) if logs.url else None
+        text = await self._live_logs.fetch(logs, attempt_id, stream) if logs.url else None
         source = "TaskTracker"
         if text is None:
             text, source = logs.kept.encode("utf-8", "replace"), "kept"
@@ -274,23 +271,6 @@ class HttpApi:
         headers["X-Content-Type-Options"] = "nosniff"  # what a task prints is no page
         return web.Response(body=text, headers=headers)
 
-    async def _live_log(self, logs: AttemptLogs, attempt_id: str, stream: str) -> bytes | None:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._tls or True)
-            self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT, connector=connector)
-        path = f"/attempts/{attempt_id}/logs?stream={stream}"
-        signed = Signer(logs.job_id, logs.token).sign("GET", path)
-        try:
-            async with self._session.get(
-                logs.url + path, headers={AUTHORIZATION: signed}, allow_redirects=False
-            ) as answer:
-                if answer.status != 200:
-                    return None
-                return await answer.content.read(MAX_LOG_BYTES)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
-            logger.info("no log from %s: %s", logs.url, problem)
-            return None
-
     async def _heartbeat(self, request: web.Request) -> web.Response:
         body = await read_body(request, MAX_HEARTBEAT_BYTES)
         signed = signed_by()
@@ -299,6 +279,7 @@ class HttpApi:
         tracker_id = heartbeat.tracker_id
         if tracker_id != signed.who:
             raise Forbidden(f"{signed.who} cannot speak for another")
+        self._live_logs.heard(tracker_id, request.remote or "")
         before = self._held.get(tracker_id)
         late = before is not None and before.sequence >= heartbeat.sequence
         held = _Held(heartbeat.sequence, asyncio.Event())
@@ -320,8 +301,7 @@ class HttpApi:
         return _json(HeartbeatAnswer(actions))
 
     async def _clean_up(self, _app: web.Application) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._live_logs.close()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -362,7 +362,8 @@ def test_logs_come_from_the_tracker_or_from_what_was_kept() -> None:
         async with serving() as desk, TestServer(tracker) as server:
             path = "/api/v1/attempts/a1/logs"
             assert (await desk.ask("GET", path))[0] == 404
-            desk.backend.log = AttemptLogs(str(server.make_url("")).rstrip("/"), "kept")
+            url = str(server.make_url("")).rstrip("/")
+            desk.backend.log = AttemptLogs(url, "kept", hosts=("127.0.0.1",))
             assert await desk.ask("GET", f"{path}?stream=stdout") == (200, b"a1 stdout")
             desk.backend.log = AttemptLogs("http://127.0.0.1:1", "kept")
             assert await desk.ask("GET", path) == (200, b"kept")

@@ -25,13 +25,16 @@ class AttemptLogs(NamedTuple):
     """Where an attempt's output is: the base URL of its TaskTracker, while that lives and its job
     has not ended, else "", and what was kept of it, else "".
 
-    `token` is that of the job, which requests to the TaskTracker are signed with.
+    `token` is that of the job, which requests to the TaskTracker are signed with; `hosts` are the
+    name and the address of its agent, as Mesos tells them.
     """
 
     url: str
     kept: str
     job_id: str = ""
     token: str = ""
+    tracker_id: str = ""
+    hosts: tuple[str, ...] = ()
 
 
 class LogTails:

@@ -1,0 +1,89 @@
+"""A TaskTracker's URL leads to itself, or nobody is asked."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from mrmesos.jobtracker.core.state.reports import AttemptLogs
+from mrmesos.jobtracker.http.live_logs import SOURCES_MAX, LiveLogs, leads_to
+
+HOSTS = ("node-1.example", "10.0.0.7", "2001:db8::7")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://10.0.0.7:31000", "https://10.0.0.7:1", "http://Node-1.Example:31000"),
+        *("http://[2001:db8::7]:31000", "http://[2001:DB8:0::7]:31000", "http://node-1.example.:1"),
+        "http://[::ffff:10.0.0.7]:31000",
+    ],
+)
+def test_its_own_places(url: str) -> None:
+    assert leads_to(url, HOSTS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "http://", "http://10.0.0.7", "http://10.0.0.7:0", "http://10.0.0.7:99999", "u"),
+        *("ftp://10.0.0.7:21", "file:///etc/passwd", "gopher://10.0.0.7:1", "//10.0.0.7:1"),
+        *("http://10.0.0.8:31000", "http://169.254.169.254:80", "http://127.0.0.1:31000"),
+        *("http://10.0.0.7:1@10.0.0.8:1", "http://10.0.0.8:1#10.0.0.7:1", "http://10.0.0.8\\@10.0.0.7:1"),
+        *("http://10.0.0.7:31000/x", "http://10.0.0.7:31000?x", "http://10.0.0.7:31000/../.."),
+        *("http://10.0.0.7.example:1", "http://node-1.example.evil:1", "http://167772167:1"),
+        *("http://10.0.0.7:31000\r\nX: y", "http://10.0.0.7 :31000", "http://node-1.ex\u0430mple:1"),
+        *("http://[10.0.0.7]:1", "http://[::1", "http://:31000", "http://10.0.0.7:port"),
+    ],
+)  # fmt: skip
+def test_places_of_others(url: str) -> None:
+    assert not leads_to(url, HOSTS)
+    assert not leads_to(url, ())
+
+
+def test_on_one_machine_a_loopback_address_is_as_good_as_another() -> None:
+    assert leads_to("http://127.0.0.2:31000", ["127.0.0.1"])
+    assert leads_to("http://[::1]:31000", ["", "127.0.0.3"])
+    assert not leads_to("http://127.0.0.2:31000", ["10.0.0.7"])
+
+
+def test_where_heartbeats_come_from_is_good_and_others_are_not_asked() -> None:
+    asked: list[str] = []
+
+    async def log(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        if request.match_info["a"] == "moved":
+            raise web.HTTPFound("/attempts/here/logs")
+        return web.Response(text="secrets of others")
+
+    async def scenario() -> None:
+        app = web.Application()
+        app.router.add_get("/attempts/{a}/logs", log)
+        logs = LiveLogs()
+        async with TestServer(app) as server:
+            url = str(server.make_url("")).rstrip("/")
+            told = AttemptLogs(url, "", "job_1", "token", "t1", ("10.0.0.7",))
+            assert await logs.fetch(told, "a1", "stdout") is None
+            logs.heard("t2", "127.0.0.1")
+            assert await logs.fetch(told, "a1", "stdout") is None
+            assert asked == []
+            logs.heard("t1", "127.0.0.1")
+            assert await logs.fetch(told, "a1", "stdout") == b"secrets of others"
+            assert await logs.fetch(told, "moved", "stdout") is None
+            assert asked == ["/attempts/a1/logs", "/attempts/moved/logs"], "no redirect is followed"
+        await logs.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    logs = LiveLogs()
+    for number in range(SOURCES_MAX + 10):
+        logs.heard(f"t{number}", "10.0.0.1")
+    logs.heard("t20", "10.0.0.2")
+    assert len(logs._sources) == SOURCES_MAX
+    assert logs._sources["t20"] == "10.0.0.2"
+    assert "t1" not in logs._sources
