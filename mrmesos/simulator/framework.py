@@ -96,6 +96,8 @@ class Framework:
                 self._executors.shut_down(command.tracker_id)
             case cmd.Reconcile():
                 self._executors.reconcile(command.slots)
+            case cmd.ReadSandbox():
+                pass  # there are no files here
             case cmd.Acknowledge() | cmd.ForgetTracker():
                 pass  # updates are never lost here, and no TaskTracker outlives being forgotten
             case _:

@@ -200,6 +200,8 @@ class MesosSide(Base):
                 tracker = self.trackers.get(command.tracker_id)
                 if tracker is not None and tracker.up and not tracker.agent.cut_off:
                     self.at(self.latency(), lambda: self.executor_gone(tracker))
+            case cmd.ReadSandbox():
+                pass
             case _:
                 raise AssertionError(command)
 

@@ -139,6 +139,8 @@ class JobTracker:
                 jobs.kill(st, event.job_id, event.by)
             case ev.TrackerLost():
                 trackers.lost(st, event.tracker_id, event.status)
+            case ev.SandboxRead():
+                st.last_stderr = f"stderr of a TaskTracker on {event.hostname}:\n{event.text}"
             case ev.AgentLost():
                 trackers.agent_lost(st, event.agent_id)
             case ev.InverseOffersReceived():

@@ -146,11 +146,15 @@ class FrameworkCallbacks:
         post: Callable[[Event], None],
         fail: Callable[[str], None],
         topology: Topology | None = None,
+        on_offers: Callable[[list[Json]], None] = lambda _: None,
     ) -> None:
-        """`post` takes events; `fail` is told when the framework cannot go on."""
+        """`post` takes events; `fail` is told when the framework cannot go on. `on_offers` sees
+        offers as they stand.
+        """
         self._post = post
         self._fail = fail
         self._topology = topology or Topology()
+        self._on_offers = on_offers
 
     def registered(self, framework_id: str, master_info: Json) -> None:
         """Subscribed for the first time."""
@@ -164,6 +168,7 @@ class FrameworkCallbacks:
 
     def offers(self, offers: list[Json]) -> None:
         """Resource offers."""
+        self._on_offers(offers)
         topology = self._topology
         topology.learn([offer.get("hostname", "") for offer in offers])
         made = tuple(parse_offer(offer, topology.rack_of(offer)) for offer in offers)

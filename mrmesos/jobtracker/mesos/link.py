@@ -17,6 +17,7 @@ from typing import Any
 from mrmesos import conf as settings
 from mrmesos.access.tokens import private_text
 from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.messages.commands import ReadSandbox
 from mrmesos.jobtracker.core.messages.events import (
     Disconnected,
     Event,
@@ -26,6 +27,7 @@ from mrmesos.jobtracker.core.messages.events import (
 from mrmesos.jobtracker.mesos.calls_out import DriverCalls, DriverCommand
 from mrmesos.jobtracker.mesos.driver import MesosDriver
 from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks, framework_info
+from mrmesos.jobtracker.mesos.sandboxes import SandboxReader
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand
 from mrmesos.jobtracker.mesos.topology import Topology
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
@@ -107,7 +109,10 @@ class MesosLink:
         self._away_since: float | None = None
         self.left = ""
         """What `stop()` had to leave at Mesos, in words."""
-        self._callbacks = FrameworkCallbacks(self._hear, self._failed, Topology.of(conf))
+        self._sandboxes = SandboxReader(post)
+        self._callbacks = FrameworkCallbacks(
+            self._hear, self._failed, Topology.of(conf), self._sandboxes.learn
+        )
         self._driver = self._new_driver(framework_id)
         self._calls = DriverCalls(self._driver, command, post)
 
@@ -119,11 +124,15 @@ class MesosLink:
     def start(self) -> None:
         """Subscribe."""
         self._calls.start()
+        self._sandboxes.start()
         self._driver.start()
 
-    def submit(self, command: DriverCommand) -> None:
-        """Make a call after all those before it."""
-        self._calls.submit(command)
+    def submit(self, command: DriverCommand | ReadSandbox) -> None:
+        """Make a call after all those before it, or read a file beside them."""
+        if isinstance(command, ReadSandbox):
+            self._sandboxes.submit(command, self._framework_id)
+        else:
+            self._calls.submit(command)
 
     def stop(
         self,
@@ -141,6 +150,7 @@ class MesosLink:
         """
         with self._lock:
             self._stopped = True
+        self._sandboxes.stop()
         until = time.monotonic() + patience
         words = f"no Mesos master takes our end; waiting for one for {patience:.0f} s at most"
         waiting = threading.Timer(TELL_SECONDS, tell, (words,))

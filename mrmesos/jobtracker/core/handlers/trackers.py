@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.handlers.tracker_recovery import adopt
 from mrmesos.jobtracker.core.messages.commands import (
     ForgetTracker,
     KillSlot,
+    ReadSandbox,
     SendActions,
     ShutdownTracker,
 )
@@ -51,7 +52,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     agent = st.cluster.agents.get(tracker.agent_id)
     if tracker.state is TrackerState.STARTING:
         tracker.state = TrackerState.LIVE
-        st.failed_launches = 0
+        st.failed_launches, st.last_stderr = 0, ""
         if agent is not None:
             host_faults.came_up(st, agent)
     takes_slots = tracker.takes_slots and tracker.state is TrackerState.LIVE
@@ -243,6 +244,7 @@ def gone(
         if job is not None:
             attempts.outputs_lost(st, job, indexes, f"{tracker.hostname}: {words}")
     if failed_launch:
+        st.emit(ReadSandbox(tracker.id, tracker.agent_id, tracker.hostname))
         launch_failed(st, tracker.agent_id, words)
 
 
@@ -269,6 +271,6 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
     message = f"no TaskTracker comes up ({st.failed_launches} failed in a row): {words}"
     where = agent.hostname if agent is not None else ""
     st.failed_launches = 0
-    error = AttemptError(kind=ErrorKind.LOST, message=message, agent=where)
+    error = AttemptError(kind=ErrorKind.LOST, message=message, agent=where, detail=st.last_stderr)
     for job in [j for j in st.jobs.values() if j.state is JobState.RUNNING]:
         jobs.fail(st, job, error)

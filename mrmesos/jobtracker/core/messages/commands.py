@@ -119,6 +119,16 @@ class ShutdownTracker(Struct, frozen=True):
     agent_id: str
 
 
+class ReadSandbox(Struct, frozen=True):
+    """Read the last words of a tracker that did not come up; answer SandboxRead where they can be
+    had.
+    """
+
+    tracker_id: str
+    agent_id: str
+    hostname: str
+
+
 class KillSlot(Struct, frozen=True):
     """KILL the Mesos task."""
 
@@ -169,6 +179,7 @@ Command = (
     | SendActions
     | ForgetTracker
     | ShutdownTracker
+    | ReadSandbox
     | KillSlot
     | Acknowledge
     | Reconcile

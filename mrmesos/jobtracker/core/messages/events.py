@@ -178,6 +178,14 @@ class TrackerLost(Struct, frozen=True):
     status: int | None = None
 
 
+class SandboxRead(Struct, frozen=True):
+    """The end of what a TaskTracker wrote to its stderr before it ended (ReadSandbox)."""
+
+    tracker_id: str
+    hostname: str
+    text: str
+
+
 class AgentLost(Struct, frozen=True):
     """Mesos says that an agent is gone, with everything on it."""
 
@@ -219,6 +227,7 @@ Event = (
     | SlotUpdated
     | TrackerLost
     | AgentLost
+    | SandboxRead
     | HeartbeatReceived
     | Closing
     | Tick

@@ -94,6 +94,8 @@ class State:
     """The largest offer of any agent so far."""
     failed_launches: int = 0
     """TaskTrackers in a row that never came up, anywhere."""
+    last_stderr: str = ""
+    """What one of them had to say, as far as it could be read."""
     # --- Names
     numbers: dict[str, int] = field(default_factory=dict)
 

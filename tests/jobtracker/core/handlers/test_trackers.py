@@ -262,6 +262,24 @@ def test_where_no_tracker_ever_starts_jobs_fail_with_the_reason() -> None:
     assert status.error is not None
     assert "no TaskTracker comes up" in status.error.message
     assert "REASON_EXECUTOR_TERMINATED: words" in status.error.message
+    assert status.error.detail == ""
+
+
+def test_jobs_that_fail_as_no_tracker_starts_show_what_one_had_to_say() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    for number in range(10):
+        (launch,) = launches(hands.offer("a"))
+        commands = hands.update(launch.slot_id, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
+        (read,) = of(commands, cmd.ReadSandbox)
+        assert read == cmd.ReadSandbox(launch.tracker_id, "a", "a")
+        if number < 9:
+            hands.do(ev.SandboxRead(launch.tracker_id, "a", f"not found, {number}"))
+        hands.now += 3
+    hands.do(ev.JobAborted(job))
+    error = hands.status(job).error
+    assert error is not None
+    assert error.detail == "stderr of a TaskTracker on a:\nnot found, 8"
 
 
 def test_reduces_make_room_for_maps_that_must_run_again() -> None:
