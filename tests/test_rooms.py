@@ -87,7 +87,7 @@ NEVER = {
     ),
 }
 """Beyond the order: a TaskTracker and a JobTracker meet only in `wire`. minimesos stands for a real
-Mesos: of ours it imports only `access`, the rules of who gets in.
+Mesos: of ours it imports only `access`, the rules of who gets in, and `bounds.py`.
 """
 KNOW_MINIMESOS = ("minimesos", "client", "local", "cli")
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import http.client
 import json
 import random
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrmesos.minimesos.agent.agent import Agent
 from mrmesos.minimesos.agent.executors import Runner
-from mrmesos.minimesos.master import subscription
+from mrmesos.minimesos.http.server import AgentSpec
+from mrmesos.minimesos.master import launching, subscription
 from mrmesos.minimesos.master.allocator import Allocator
 from mrmesos.minimesos.master.master import Master
 from mrmesos.minimesos.model.calls import (
@@ -24,9 +27,10 @@ from mrmesos.minimesos.model.calls import (
 )
 from mrmesos.minimesos.model.records import AgentPort, MasterPort
 from mrmesos.minimesos.model.resources import Json, parse
-from tests.minimesos.cluster import command_task, scalar
+from tests.minimesos.cluster import Cluster, Scheduler, command_task, scalar, wait_for
 from tests.minimesos.fakes import FakeAgent, FakeClock, FakeStream
 
+TOTAL_OF_ONE = {"cpus": 4.0, "mem": 4096.0}
 TOTAL = parse("cpus:4;mem:4096;cpus(a):1;ports:[1-9]")
 STRANGE: tuple[Any, ...] = (
     None, "", "*", "a/b", 0, -1, 1.5, 1e30, 2**70, True, [], {}, [None], {"value": "x"},
@@ -182,3 +186,50 @@ def test_strange_calls_break_nothing(data: st.DataObject) -> None:
     for one in list(master.frameworks.values()):
         master.remove_framework(one)
     assert master.allocator.available(agent_id) == TOTAL
+
+
+def test_a_call_that_raises_takes_its_framework_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    cluster = Cluster(tmp_path, AgentSpec(resources="cpus:4;mem:4096"))
+    try:
+        first = Scheduler(cluster.address).start()
+        second = Scheduler(cluster.address).start()
+        offers = first.offers()
+        monkeypatch.setattr(launching, "_perform", fail)
+        accept = {"offer_ids": [offers[0]["id"]], "operations": [{"type": "LAUNCH"}]}
+        assert first.call("ACCEPT", accept=accept)[0] == 500
+        wait_for(lambda: first.closed)
+        [offer] = second.offers()
+        assert {r["name"]: r["scalar"]["value"] for r in offer["resources"]} == TOTAL_OF_ONE
+        state = cluster.state()
+        assert [one["id"] for one in state["frameworks"]] == [second.id]
+        assert cluster.mesos.master.set_aside == 1
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": {}}}}',
+        b'{"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": []}}}',
+        b'{"type": "MARK_AGENT_GONE", "mark_agent_gone": 5}',
+        b'{"type": "MARK_AGENT_GONE"}',
+        b'{"type": "\xff"}',
+    ],
+    ids=range(6),
+)
+def test_operators_are_refused_in_words(tmp_path: Path, body: bytes) -> None:
+    cluster = Cluster(tmp_path)
+    try:
+        connection = http.client.HTTPConnection(cluster.address, timeout=30)
+        connection.request("POST", "/api/v1", body, {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 400
+        connection.close()
+    finally:
+        cluster.stop()

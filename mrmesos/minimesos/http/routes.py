@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,7 +25,10 @@ from mrmesos.minimesos.model.calls import (
     check_scheduler_call,
     parse_body,
 )
+from mrmesos.minimesos.model.messages import OperatorCall
 from mrmesos.minimesos.model.resources import Json
+
+log = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json"
 PROTOBUF_TYPE = "application/x-protobuf"
@@ -42,7 +46,9 @@ def master_endpoints(
     """The master's port, by path; `secrets` are those of principals, where they are asked for."""
     state = _get(lambda: _json(master_state(master)))
     endpoints: dict[str, Endpoint] = {
-        "/api/v1/scheduler": _refusing(partial(_scheduler, master, secrets or {})),
+        "/api/v1/scheduler": _refusing(
+            partial(_scheduler, master, secrets or {}), partial(_give_up_framework, master)
+        ),
         "/api/v1": _refusing(partial(_operator, master)),
         "/maintenance/schedule": partial(_schedule, master),
         "/maintenance/status": _get(lambda: _json(maintenance.status_json(master))),
@@ -56,7 +62,7 @@ def master_endpoints(
 def agent_endpoints(agent: Agent, version: Json) -> dict[str, Endpoint]:
     """An agent's port, by path."""
     endpoints: dict[str, Endpoint] = {
-        "/api/v1/executor": _refusing(partial(_executor, agent)),
+        "/api/v1/executor": _refusing(partial(_executor, agent), partial(_give_up_executor, agent)),
         "/files/read": partial(read_file, agent),
         **_facts(version),
     }
@@ -75,18 +81,50 @@ def _get(answer: Callable[[], web.Response]) -> Endpoint:
     return lambda _request, _body: answer()
 
 
-def _refusing(call: Callable[[web.Request, Json], web.Response | EventStream]) -> Endpoint:
-    """A call in JSON, and what is said to one that cannot be had."""
+def _refusing(
+    call: Callable[[web.Request, Json], web.Response | EventStream],
+    give_up: Callable[[Json], None] = lambda _: None,
+) -> Endpoint:
+    """A call in JSON, and what is said to one that cannot be had. A call that raises an exception
+    may be half done: then `give_up` takes back all of who made it, and the others go on.
+    """
 
     def endpoint(request: web.Request, body: bytes) -> web.Response | EventStream:
+        said: Json = {}
         try:
-            return call(request, _call(request, body))
+            said = _call(request, body)
+            return call(request, said)
         except _Refused as error:
-            return web.Response(status=error.status, text=str(error))
+            return _text(error.status, str(error))
         except BadCall as error:
-            return web.Response(status=400, text=str(error))
+            return _text(400, str(error))
+        except Exception:
+            log.exception("a call could not be handled; its sender is given up: %.2000s", said)
+            give_up(said)
+            return _text(500, "minimesos failed over this call; its log says why")
 
     return endpoint
+
+
+def _text(status: int, text: str) -> web.Response:
+    """`text` may quote what was sent, in whatever bytes."""
+    return web.Response(status=status, text=text.encode("utf-8", "replace").decode())
+
+
+def _give_up_framework(master: Master, body: Json) -> None:
+    """As by TEARDOWN: whatever it holds is free again."""
+    framework = master.frameworks.get(_id_in(body, "framework_id"))
+    if framework is not None:
+        master.give_up(framework)
+
+
+def _give_up_executor(agent: Agent, body: Json) -> None:
+    agent.shutdown_executor(_id_in(body, "framework_id"), _id_in(body, "executor_id"))
+
+
+def _id_in(body: Json, name: str) -> str:
+    """Of a call that was checked; empty where it names none."""
+    return str((body.get(name) or {}).get("value", ""))
 
 
 def _json(value: object) -> web.Response:
@@ -123,9 +161,9 @@ def _schedule(master: Master, request: web.Request, body: bytes) -> web.Response
     try:
         maintenance.post(master, _call(request, body))
     except _Refused as error:  # a page of others can send anything but JSON without asking first
-        return web.Response(status=error.status, text=str(error))
+        return _text(error.status, str(error))
     except (BadCall, maintenance.BadSchedule) as error:
-        return web.Response(status=400, text=str(error))
+        return _text(400, str(error))
     return web.Response(status=200)
 
 
@@ -145,10 +183,12 @@ def _operator(master: Master, _request: web.Request, body: Json) -> web.Response
             status=400, text="Failed to validate master::Call: Expecting 'type' to be present"
         )
     try:
-        agent_id = body["mark_agent_gone"]["agent_id"]["value"]
-    except (KeyError, TypeError):
-        text = "Failed to validate master::Call: Expecting 'mark_agent_gone' to be present"
-        return web.Response(status=400, text=text)
+        call = msgspec.convert(body, OperatorCall)
+    except msgspec.ValidationError as error:
+        raise BadCall(f"Failed to convert JSON into Call protobuf: {error}") from None
+    if call.mark_agent_gone is None:
+        raise BadCall("Failed to validate master::Call: Expecting 'mark_agent_gone' to be present")
+    agent_id = call.mark_agent_gone.agent_id.value
     record = partition.lost(master, agent_id, by_operator=True)
     if record is None:
         return web.Response(status=200 if agent_id in master.gone else 404)

@@ -180,6 +180,8 @@ class HttpServer:
                 body = await request.read()
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
+        except web.RequestPayloadError:
+            raise web.HTTPBadRequest(text="the body is not as its headers say") from None
         answer = endpoint(request, body)
         if isinstance(answer, EventStream):
             return await answer.serve()

@@ -217,6 +217,19 @@ class Allocator:
         for role in resources.roles():
             self._charge(name, role, agent, resources.filter(_held_by(role)), +1)
 
+    def recount(self, held: Iterable[tuple[str, str, Resources]]) -> None:
+        """Begin the books anew with all that is held, each by a framework on an agent."""
+        self._given = {agent: Resources() for agent in self._given}
+        shares = [share for one in self._frameworks.values() for share in one.shares.values()]
+        shares += self._roles.values()
+        times = [share.times for share in shares]
+        for share in shares:
+            share.held.clear()
+        for framework, agent, resources in held:
+            self.occupy(framework, agent, resources)
+        for share, before in zip(shares, times, strict=True):
+            share.times = before
+
     def _charge(self, name: str, role: str, agent: str, resources: Resources, sign: int) -> None:
         bare = resources.unallocate()
         if agent in self._given:

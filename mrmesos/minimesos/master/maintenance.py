@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from mrmesos.bounds import LIST_MAX, Int64, Name
 from mrmesos.minimesos.master.allocator import DEFAULT_REFUSE_SECONDS, MAX_REFUSE_SECONDS
 from mrmesos.minimesos.model.records import AgentRecord, Framework
 from mrmesos.minimesos.model.resources import Json
@@ -28,14 +29,14 @@ class BadSchedule(ValueError):
 class MachineId(msgspec.Struct, frozen=True):
     """v1 MachineID. Host names are compared without case."""
 
-    hostname: str = ""
-    ip: str = ""
+    hostname: Name = ""
+    ip: Name = ""
 
 
 class Nanoseconds(msgspec.Struct):
     """v1 TimeInfo and DurationInfo."""
 
-    nanoseconds: int
+    nanoseconds: Int64
 
 
 class Unavailability(msgspec.Struct):
@@ -49,13 +50,13 @@ class Window(msgspec.Struct):
     """v1 maintenance Window."""
 
     unavailability: Unavailability
-    machine_ids: list[MachineId] = []
+    machine_ids: Annotated[list[MachineId], msgspec.Meta(max_length=LIST_MAX)] = []
 
 
 class Schedule(msgspec.Struct):
     """v1 maintenance Schedule."""
 
-    windows: list[Window] = []
+    windows: Annotated[list[Window], msgspec.Meta(max_length=LIST_MAX)] = []
 
 
 @dataclass(slots=True)

@@ -56,6 +56,7 @@ class Master:
     gone: OrderedDict[str, float] = field(default_factory=OrderedDict)
     offers: dict[str, Offer] = field(default_factory=dict)
     started: float = 0.0
+    set_aside: int = 0  # calls that could not be handled, each with its framework
     _offer_count: int = 0
     _framework_count: int = 0
     _agent_count: int = 0
@@ -336,6 +337,30 @@ class Master:
             self.completed.popitem(last=False)
         if stream is not None:
             stream.close()
+
+    def give_up(self, framework: Framework) -> None:
+        """A call of the framework could not be handled and may be half done: it is removed, and
+        what is held is counted anew.
+        """
+        self.set_aside += 1
+        self.remove_framework(framework)
+        self.allocator.recount(
+            [
+                *((o.framework_id, o.agent_id, o.resources) for o in self.offers.values()),
+                *(
+                    (task.framework_id, task.agent_id, task.resources)
+                    for one in self.frameworks.values()
+                    for task in one.tasks.values()
+                    if not task.terminal
+                ),
+                *(
+                    (owner, agent.id, from_json(info.get("resources", [])))
+                    for agent in self.agents.values()
+                    for (owner, _), info in agent.executors.items()
+                ),
+            ]
+        )
+        self.offer()
 
 
 def _roles_of(part: Json | None) -> Iterable[str]:

@@ -74,6 +74,8 @@ def parse_body(body: bytes) -> Json:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadCall("Failed to parse body into JSON: " + _syntax_error(body)) from None
+    except RecursionError:
+        raise BadCall("Failed to parse body into JSON: too deep") from None
     if not isinstance(value, dict):
         raise BadCall("Failed to convert JSON into Call protobuf: Expecting a JSON object")
     return dict(_without_nulls(value))
@@ -93,6 +95,8 @@ def _syntax_error(body: bytes) -> str:
     text = body.decode("utf-8", errors="replace")
     try:
         json.loads(text)
+    except RecursionError:
+        return "syntax error: too deep"
     except json.JSONDecodeError as error:
         near = text[error.pos :].split("\n", 1)[0].rstrip()
         return f"syntax error at line {error.lineno} near: {near.rstrip('}')}"

@@ -6,86 +6,94 @@ Unknown fields are ignored, as protobuf does with JSON.
 # ruff: noqa: D101 (the structs are Mesos' own messages under their own names)
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from mrmesos.bounds import LIST_MAX, Count, Finite, Int64, Name, Text
 from mrmesos.minimesos.model.resources import Json
+
+Most = msgspec.Meta(max_length=LIST_MAX)
+Texts = Annotated[list[Text], Most]
+Base64 = Annotated[str, msgspec.Meta(max_length=64 << 20)]
+"""Base64 that only travels through."""
 
 
 class Id(msgspec.Struct):
     """FrameworkID, AgentID, OfferID, TaskID, ExecutorID."""
 
-    value: str
+    value: Name
 
 
 class Number(msgspec.Struct):
-    value: float
+    value: Finite
 
 
 class Range(msgspec.Struct):
-    begin: int
-    end: int
+    begin: Count
+    end: Count
 
 
 class Ranges(msgspec.Struct):
-    range: list[Range] = []
+    range: Annotated[list[Range], Most] = []
 
 
 class Items(msgspec.Struct):
-    item: list[str] = []
+    item: Texts = []
 
 
 class Role(msgspec.Struct):
-    role: str = "*"
+    role: Text = "*"
 
 
 class Resource(msgspec.Struct):
-    name: str
-    type: str
+    name: Text
+    type: Text
     scalar: Number | None = None
     ranges: Ranges | None = None
     set: Items | None = None
-    role: str = "*"
-    reservations: list[Role] = []
+    role: Text = "*"
+    reservations: Annotated[list[Role], Most] = []
     allocation_info: Role | None = None
 
 
 class Variable(msgspec.Struct):
-    name: str
-    value: str | None = None
+    name: Text
+    value: Text | None = None
 
 
 class Environment(msgspec.Struct):
-    variables: list[Variable] = []
+    variables: Annotated[list[Variable], Most] = []
 
 
 class Uri(msgspec.Struct):
-    value: str
+    value: Text
     executable: bool = False
     extract: bool = True
-    output_file: str | None = None
+    output_file: Text | None = None
 
 
 class Command(msgspec.Struct):
-    value: str | None = None
+    value: Text | None = None
     shell: bool = True
-    arguments: list[str] = []
-    uris: list[Uri] = []
+    arguments: Texts = []
+    uris: Annotated[list[Uri], Most] = []
     environment: Environment | None = None
-    user: str | None = None
+    user: Text | None = None
 
 
 class Nanoseconds(msgspec.Struct):
-    nanoseconds: int
+    nanoseconds: Int64
 
 
 class Executor(msgspec.Struct):
     executor_id: Id
     command: Command | None = None
     framework_id: Id | None = None
-    resources: list[Resource] = []
-    name: str | None = None
-    type: str | None = None
-    data: str | None = None
+    resources: Annotated[list[Resource], Most] = []
+    name: Text | None = None
+    type: Text | None = None
+    data: Base64 | None = None
     shutdown_grace_period: Nanoseconds | None = None
 
 
@@ -94,22 +102,22 @@ class KillPolicy(msgspec.Struct):
 
 
 class Task(msgspec.Struct):
-    name: str
+    name: Text
     task_id: Id
     agent_id: Id
-    resources: list[Resource] = []
+    resources: Annotated[list[Resource], Most] = []
     executor: Executor | None = None
     command: Command | None = None
-    data: str | None = None
+    data: Base64 | None = None
     kill_policy: KillPolicy | None = None
 
 
 class Launch(msgspec.Struct):
-    task_infos: list[Task] = []
+    task_infos: Annotated[list[Task], Most] = []
 
 
 class TaskGroup(msgspec.Struct):
-    tasks: list[Task] = []
+    tasks: Annotated[list[Task], Most] = []
 
 
 class LaunchGroup(msgspec.Struct):
@@ -118,34 +126,34 @@ class LaunchGroup(msgspec.Struct):
 
 
 class Operation(msgspec.Struct):
-    type: str | None = None
+    type: Text | None = None
     launch: Launch | None = None
     launch_group: LaunchGroup | None = None
 
 
 class Filters(msgspec.Struct):
-    refuse_seconds: float = 5.0
+    refuse_seconds: Finite = 5.0
 
 
 class Accept(msgspec.Struct):
-    offer_ids: list[Id] = []
-    operations: list[Operation] = []
+    offer_ids: Annotated[list[Id], Most] = []
+    operations: Annotated[list[Operation], Most] = []
     filters: Filters | None = None
 
 
 class Decline(msgspec.Struct):
-    offer_ids: list[Id] = []
+    offer_ids: Annotated[list[Id], Most] = []
     filters: Filters | None = None
 
 
 class AnswerInverse(msgspec.Struct):
-    inverse_offer_ids: list[Id] = []
+    inverse_offer_ids: Annotated[list[Id], Most] = []
     filters: Filters | None = None
 
 
 class RolesOf(msgspec.Struct):
-    roles: list[str] = []
-    role: str | None = None
+    roles: Texts = []
+    role: Text | None = None
 
 
 class Kill(msgspec.Struct):
@@ -162,7 +170,7 @@ class Shutdown(msgspec.Struct):
 class Acknowledge(msgspec.Struct):
     agent_id: Id
     task_id: Id
-    uuid: str
+    uuid: Text
 
 
 class ReconciledTask(msgspec.Struct):
@@ -171,40 +179,40 @@ class ReconciledTask(msgspec.Struct):
 
 
 class Reconcile(msgspec.Struct):
-    tasks: list[ReconciledTask] = []
+    tasks: Annotated[list[ReconciledTask], Most] = []
 
 
 class ToExecutor(msgspec.Struct):
     agent_id: Id
     executor_id: Id
-    data: str
+    data: Base64
 
 
 class Capability(msgspec.Struct):
-    type: str | None = None
+    type: Text | None = None
 
 
 class FrameworkInfo(msgspec.Struct):
-    user: str
-    name: str
+    user: Text
+    name: Text
     id: Id | None = None
-    failover_timeout: float = 0.0
+    failover_timeout: Finite = 0.0
     checkpoint: bool = False
-    role: str = "*"
-    roles: list[str] = []
-    hostname: str | None = None
-    webui_url: str | None = None
-    principal: str | None = None
-    capabilities: list[Capability] = []
+    role: Text = "*"
+    roles: Texts = []
+    hostname: Text | None = None
+    webui_url: Text | None = None
+    principal: Text | None = None
+    capabilities: Annotated[list[Capability], Most] = []
 
 
 class Subscribe(msgspec.Struct):
     framework_info: FrameworkInfo
-    suppressed_roles: list[str] = []
+    suppressed_roles: Texts = []
 
 
 class SchedulerCall(msgspec.Struct):
-    type: str | None = None
+    type: Text | None = None
     framework_id: Id | None = None
     subscribe: Subscribe | None = None
     accept: Accept | None = None
@@ -226,13 +234,13 @@ class SchedulerCall(msgspec.Struct):
 
 class Status(msgspec.Struct):
     task_id: Id
-    state: str
-    uuid: str | None = None
-    source: str | None = None
+    state: Text
+    uuid: Text | None = None
+    source: Text | None = None
     executor_id: Id | None = None
-    timestamp: float | None = None
-    message: str | None = None
-    data: str | None = None
+    timestamp: Finite | None = None
+    message: Text | None = None
+    data: Base64 | None = None
     container_status: Json | None = None
 
 
@@ -241,16 +249,27 @@ class Update(msgspec.Struct):
 
 
 class ExecutorSubscribe(msgspec.Struct):
-    unacknowledged_tasks: list[Task] = []
-    unacknowledged_updates: list[Update] = []
+    unacknowledged_tasks: Annotated[list[Task], Most] = []
+    unacknowledged_updates: Annotated[list[Update], Most] = []
 
 
 class Data(msgspec.Struct):
-    data: str
+    data: Base64
+
+
+class AgentGone(msgspec.Struct):
+    agent_id: Id
+
+
+class OperatorCall(msgspec.Struct):
+    """What we know of master::Call."""
+
+    type: Text
+    mark_agent_gone: AgentGone | None = None
 
 
 class ExecutorCall(msgspec.Struct):
-    type: str | None = None
+    type: Text | None = None
     framework_id: Id | None = None
     executor_id: Id | None = None
     subscribe: ExecutorSubscribe | None = None
