@@ -26,6 +26,7 @@ from mrmesos.client.code.loading import LoadedJob, Target, load
 from mrmesos.client.terminal.errors import UsageProblem, reason
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, OUTPUT_OVERWRITE, SETTINGS, Conf
+from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, running_python
 
@@ -114,7 +115,7 @@ class Submission:
             options.inputs,
             cached=files.cached,
         )
-        files.add_modules(f"{options.target.script.stem}.modules.zip", loaded.modules)
+        files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
         check_files(
             [uri for source in loaded.sources for uri in source.uris],
             options.output,

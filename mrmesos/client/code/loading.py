@@ -96,7 +96,7 @@ def load(
         job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources, cached())
     beside = needed_beside(target.script)
     others = unreachable(module, target.script.parent, beside)
-    code = pickle_job(job, script, others)
+    code = pickle_job(job, script, others, beside.values())
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     return LoadedJob(name, job, conf, num_reducers, code, sources, zipped(beside))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -42,16 +43,22 @@ class _WithScript:
         return itemgetter(1), ((self.script, self.job),)
 
 
-def pickle_job(job: Job, script: ImportedScript, travelling: Sequence[ModuleType]) -> bytes:
+def pickle_job(
+    job: Job,
+    script: ImportedScript,
+    travelling: Sequence[ModuleType],
+    beside: Iterable[Path] = (),
+) -> bytes:
     """The bytes that workers unpickle: the script, and the job. What is used of `travelling`,
-    modules that workers cannot import, is in them by value.
+    modules that workers cannot import, is in them by value; `beside` are the paths of those that go
+    along as files.
 
     Raises UsageProblem, naming what does not pickle.
     """
     for one in travelling:
         cloudpickle.register_pickle_by_value(one)
     try:
-        code = dumps(_WithScript(_Installed(script.module.__name__, script.pickled()), job))
+        code = dumps(_WithScript(_Installed(script.module.__name__, script.pickled(beside)), job))
     except Exception as problem:
         name = type(job).__name__
         culprit = _culprit(job)

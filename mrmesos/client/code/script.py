@@ -10,7 +10,8 @@ import os
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -71,10 +72,10 @@ class ImportedScript:
         """Let processes that the script starts here import it by its other name."""
         self._stubs = Scratch("mrmesos-script-")
         blob = pickle.dumps(self._script, 5)
-        write_stub(Path(self._stubs.name), OTHER_NAME, stub_of(blob), blob)
+        write_stub(Path(self._stubs.name), OTHER_NAME, stub_of(self._script), blob)
         sys.path.append(self._stubs.name)
 
-    def pickled(self) -> bytes:
+    def pickled(self, beside: Iterable[Path] = ()) -> bytes:
         """What workers import, with all that was changed since the import."""
         changes = []
         for path, name, value in _variables(self.module):
@@ -92,13 +93,11 @@ class ImportedScript:
                 )
                 continue
             changes.append((path, name, value))
-        script = Script(
-            self._script.name,
-            self._script.file,
-            self._script.source,
-            self._script.argv,
-            self._values,
-            dumps(changes) if changes else b"",
+        script = replace(
+            self._script,
+            values=self._values,
+            changes=dumps(changes) if changes else b"",
+            beside={place.name: str(place) for place in beside},
         )
         return pickle.dumps(script, 5)
 

@@ -20,12 +20,13 @@ import logging
 import pickle
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from mrmesos.io.code.code_pickle import remember_source
+from mrmesos.io.code.origins import came_from
 from mrmesos.io.code.stubs import add_stub
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Script:
     `values` are pickles of what assignments outside of functions made there, by their number and
     in order, with one memo for all;
     `changes` is a pickle of what was changed after the import: (class or "", name, value) each.
+    `beside` has the paths of modules that lay beside it, by file name.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Script:
     argv: tuple[str, ...]
     values: Mapping[int, bytes]
     changes: bytes = b""
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 class Values(Protocol):
@@ -190,13 +193,14 @@ def install(name: str, blob: bytes) -> str:
     Raises OSError.
     """
     if name not in sys.modules:  # where it is, this is the client itself
-        add_stub(name, stub_of(blob), blob)
+        script: Script = pickle.loads(blob)  # noqa: S301
+        came_from(script.beside)
+        add_stub(name, stub_of(script), blob)
     return name
 
 
-def stub_of(blob: bytes) -> str:
+def stub_of(script: Script) -> str:
     """The module that stands for a script, whose pickle lies beside it."""
-    script: Script = pickle.loads(blob)  # noqa: S301
     return _STUB.format(file=ascii(script.file)[1:-1])
 
 

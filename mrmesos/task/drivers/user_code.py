@@ -20,6 +20,7 @@ from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
 from mrmesos.bounds import bounded
+from mrmesos.io.code.origins import as_submitted, modules_in
 from mrmesos.io.code.stubs import stubs_in
 from mrmesos.io.code.user_script import ScriptFailed
 from mrmesos.task.drivers.limits import MAX_COUNTERS, excess
@@ -80,6 +81,7 @@ def trimmed_traceback(exc: BaseException) -> str:
     """The traceback as Python prints it, without our own frames, at most MAX_DETAIL_CHARS long."""
     try:
         text = "".join(traceback.format_exception(type(exc), exc, user_frames(exc)))
+        text = as_submitted(text)
     except BaseException as problem:  # noqa: BLE001 -- formatting calls into the user's classes
         text = f"{one_line(exc)}\n(its traceback cannot be shown: {type(problem).__name__})\n"
     if len(text) > MAX_DETAIL_CHARS:
@@ -161,6 +163,7 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
             )
         )
     stubs_in(path.parent / "script", path)
+    modules_in(path.parent / "python")
     try:
         job = cloudpickle.loads(code)
     except ScriptFailed as exc:

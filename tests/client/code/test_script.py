@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +32,7 @@ class J(Job):
 ELSEWHERE = """\
 import sys
 from pathlib import Path
-from mrmesos.task.drivers.user_code import TaskError, load_job
+from mrmesos.task.drivers.user_code import TaskError, load_job, trimmed_traceback
 
 def main():
     try:
@@ -39,7 +42,10 @@ def main():
         print(failed.error.detail)
         return
     module = sys.modules[type(job).__module__]
-    print(repr(eval(sys.argv[2], vars(module) | {"job": job, "module": module})))
+    try:
+        print(repr(eval(sys.argv[2], vars(module) | {"job": job, "module": module})))
+    except Exception as problem:
+        print(trimmed_traceback(problem))
 
 if __name__ == "__main__":
     main()
@@ -69,13 +75,16 @@ class Place:
         self.directory.mkdir()
         self.there = directory / "there"
         self.there.mkdir()
+        self.modules = self.there / "python" / "job.modules.zip"
 
     def load(self, text: str, name: str = "job.py", *args: str) -> LoadedJob:
         script = self.directory / name
         script.write_text(HEAD + text)
         loaded = load(parse_target(f"{script}:J"), Conf(), args)
         (self.there / "job.pickle").write_bytes(loaded.code)
-        (self.there / "modules.zip").write_bytes(loaded.modules)
+        self.modules.mkdir(parents=True, exist_ok=True)
+        if loaded.modules:
+            zipfile.ZipFile(io.BytesIO(loaded.modules)).extractall(self.modules)
         script.unlink()
         return loaded
 
@@ -84,7 +93,7 @@ class Place:
         ran = subprocess.run(
             [sys.executable, "-P", "main.py", "job.pickle", expression],
             cwd=self.there,
-            env={"PYTHONPATH": f"{ROOT}:{self.there / 'modules.zip'}"},
+            env={"PYTHONPATH": f"{ROOT}:{self.modules}"},
             capture_output=True,
             text=True,
             check=False,
@@ -312,10 +321,35 @@ def test_a_script_that_fails_elsewhere_says_where(place: Place) -> None:
     assert "user_script" not in detail
 
 
+def test_tracebacks_name_files_as_they_were_here(place: Place) -> None:
+    """The script, a module and a package beside it, one by sys.path, and a file of --py-files."""
+    files = ("beside.py", "pack/__init__.py", "pack/inner.py", "sub/further.py")
+    for name in files:
+        file = place.directory / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("def call(function, *more):\n    return function(*more)\n")
+    (place.there / "python").mkdir()
+    (place.there / "python" / "sent.py").write_text("def fail():\n    return 1 / 0\n")
+    text = """
+sys.path.append(str(Path(__file__).with_name("sub")))
+import beside, further, pack.inner
+
+def fail():
+    beside.call(pack.call, pack.inner.call, further.call, __import__("sent").fail)
+"""
+    place.load(text)
+    told = place.elsewhere("sys.path.insert(0, str(Path('python').absolute())) or fail()")
+    for name in ("beside.py", "pack/__init__.py", "pack/inner.py", "sub/further.py"):
+        assert f'File "{place.directory / name}", line 2, in call' in told
+    assert f'File "{place.directory / "job.py"}", line' in told
+    assert 'File "sent.py", line 2, in fail' in told
+    assert told.count("return function(*more)") == 4
+
+
 def test_a_module_that_is_absent_elsewhere_is_named(place: Place) -> None:
     (place.directory / "secret.py").write_text("")
     place.load("import importlib\nif sys.path: importlib.import_module('sec' + 'ret')\n")
-    (place.there / "modules.zip").write_bytes(b"")
+    shutil.rmtree(place.modules)
     assert "the job needs the module 'secret'" in place.elsewhere("1")
 
 
