@@ -117,6 +117,13 @@ def parse_weights(text: str) -> dict[str, float]:
     help="Directory for sandboxes.  [default: a temporary one, removed at the end]",
 )
 @click.option(
+    "--keep-failed",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Copy stdout and stderr of executors that fail to a directory there, 20 of them at most.",
+)
+@click.option(
     "--credentials",
     "credentials_file",
     default=None,
@@ -155,6 +162,7 @@ def minimesos(
     allocation_interval: float,
     weights: str,
     work_dir: Path | None,
+    keep_failed: Path | None,
     credentials_file: str | None,
     allowed_hosts: tuple[str, ...],
     announce: str | None,
@@ -186,6 +194,7 @@ def minimesos(
             allocation_interval=allocation_interval,
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
+            keep_failed=keep_failed,
             allowed_hosts=allowed_hosts,
             credentials=credentials,
         )

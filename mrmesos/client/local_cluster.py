@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,8 @@ class LocalCluster:
         """Start it; `wait_ready()` tells when it serves."""
         self._started = time.monotonic()
         self.secret = secrets.token_urlsafe(32)
+        self.failed = Path(tempfile.gettempdir()) / f"mrmesos-failed-{secrets.token_hex(8)}"
+        """What TaskTrackers that failed had printed; there is none before one has."""
         announce, announced = os.pipe()
         credentials = _readable(f"{PRINCIPAL} {self.secret}\n")
         self._announce: int | None = announce
@@ -80,6 +83,7 @@ class LocalCluster:
             *(sys.executable, "-m", "mrmesos", "minimesos", "--port", "0"),
             *("--agents", str(agents), "--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
+            *("--keep-failed", str(self.failed)),
             *("--credentials", f"fd:{credentials}"),  # no argument and no variable tells it
         ]
         if agents > 1:  # the number as in Mesos' ids of agents, …-S0: reports tell them apart
@@ -140,6 +144,16 @@ class LocalCluster:
             os.close(self._announce)
             self._announce = None
         return gone
+
+    def last_stderr(self) -> str:
+        """The end of what the last TaskTracker that failed had to say."""
+        kept = sorted(self.failed.glob("*/stderr"), key=lambda path: path.stat().st_mtime)
+        text = kept[-1].read_bytes()[-MAX_ERROR_BYTES:] if kept else b""
+        return text.decode("utf-8", "replace").strip()
+
+    def forget_failed(self) -> None:
+        """Keep nothing of what failed."""
+        shutil.rmtree(self.failed, ignore_errors=True)
 
     def _ended_within(self, seconds: float) -> bool:
         try:

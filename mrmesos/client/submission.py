@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from mrmesos.api.formats import input_data, output_data
 from mrmesos.client.access import open_client, trusted
@@ -29,6 +30,7 @@ from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, OUTPUT_OVERWRITE, SETTINGS, Con
 from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, running_python
+from mrmesos.wire.task import AttemptError, ErrorKind
 
 if TYPE_CHECKING:
     from mrmesos.client.local_cluster import LocalCluster
@@ -74,6 +76,7 @@ class Submission:
         self._client: JobTrackerClient | None = None
         self._files: JobFiles | None = None
         self._job_id = ""
+        self._keeps_failed = False
 
     def run(self) -> int:
         """The exit code."""
@@ -212,14 +215,25 @@ class Submission:
         if not self._write_report():
             code = 1
         if status.error is not None and status.state is not JobState.SUCCEEDED:
-            log = self._log_of(status.error.attempt_id)
-            click.echo(format_error(status.error, log), err=True)
+            error = self._with_last_words(status.error)
+            log = self._log_of(error.attempt_id)
+            click.echo(format_error(error, log), err=True)
         click.echo(format_end(status))
         if status.counters:
             click.echo(format_counters(status.counters))
         if status.state is JobState.SUCCEEDED and self._options.preview:
             return self._preview() or code
         return code
+
+    def _with_last_words(self, error: AttemptError) -> AttemptError:
+        """With what a TaskTracker of our own cluster had printed, and where that is kept."""
+        if self._cluster is None or error.kind is not ErrorKind.LOST:
+            return error
+        if not (words := self._cluster.last_stderr()):
+            return error
+        self._keeps_failed = True
+        detail = error.detail or f"stderr of a TaskTracker:\n{words}"
+        return replace(error, detail=detail, log=error.log or str(self._cluster.failed))
 
     def _preview(self) -> int:
         """Show the first records of the output; 1 where it cannot be read from here."""
@@ -312,6 +326,8 @@ class Submission:
                 click.echo(f"warning: {self._service.left_behind}", err=True)
         if self._cluster is not None:
             self._cluster.stop(self._interrupts.wait_for)
+            if not self._keeps_failed:
+                self._cluster.forget_failed()
         if self._service is not None:
             self._service.remove_leftovers()
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mrmesos.minimesos.agent import fetcher, reaper
+from mrmesos.minimesos.agent import fetcher, keepsake, reaper
 from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,9 @@ class Container:
 class Containers:
     """Starts, watches and ends the containers of all agents of this process."""
 
-    def __init__(self, max_sandboxes: int = 200) -> None:
+    def __init__(self, max_sandboxes: int = 200, keep_failed: Path | None = None) -> None:
+        """`keep_failed` is where the output of what fails goes, beside its sandbox."""
+        self._keep_failed = keep_failed
         self._live: dict[str, Container] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._warden: subprocess.Popen[str] | None = None
@@ -120,14 +122,21 @@ class Containers:
             self._tell(f"+{container.sandbox}")
             container.process = spawn(command, container.sandbox, environment, user)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
+            await self._keep(container)
             self._forget(container)
             failed(f"Failed to launch container: {error}")
             return
         started(container.process.pid)
         status = await _wait(container.process)
         await asyncio.to_thread(reaper.kill_all, {str(container.sandbox)})
+        if status and not container.doomed:
+            await self._keep(container)
         self._forget(container)
         exited(status)
+
+    async def _keep(self, container: Container) -> None:
+        if self._keep_failed is not None:
+            await asyncio.to_thread(keepsake.keep, container.sandbox, self._keep_failed)
 
     def _forget(self, container: Container) -> None:
         self._tell(f"-{container.sandbox}")

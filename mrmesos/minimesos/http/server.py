@@ -59,6 +59,7 @@ class MiniMesosConfig:
     max_completed_tasks: int = 1000
     max_sandboxes: int = 200
     remove_work_dir: bool = False  # at the end, however it comes
+    keep_failed: Path | None = None  # where the output of what failed stays
     zk: str = ""  # zk://host:port,…/path: masters stand for election there
     zk_session_timeout: float = 10.0
     standbys: int = 0  # masters beside the first, with zk
@@ -105,7 +106,7 @@ class MiniMesos:
             config.credentials,
         )
         self.master = self.masters.first  # leads, or led last
-        self.containers = Containers(config.max_sandboxes)
+        self.containers = Containers(config.max_sandboxes, config.keep_failed)
         self.agents: list[Agent] = []
         self.url = ""
         self._agent_servers: dict[str, HttpServer] = {}
