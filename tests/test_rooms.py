@@ -131,15 +131,7 @@ def file_of(name: str) -> Path:
     raise AssertionError(f"{name} is in no file")
 
 
-def cases() -> list[object]:
-    turn = pytest.mark.xfail(strict=True, reason="the job still knows its index")
-    return [
-        pytest.param(path, marks=turn if str(path) == "jobtracker/core/model/job.py" else ())
-        for path in modules()
-    ]
-
-
-@pytest.mark.parametrize("path", cases(), ids=str)
+@pytest.mark.parametrize("path", modules(), ids=str)
 def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
     own = room_of(path)
     below = ROOMS[: ROOMS.index(own) + 1]

@@ -38,10 +38,10 @@ def tick(st: State) -> None:
 def _wanted(st: State, jobs: int) -> int:
     """What all waiting tasks of these jobs would count for, in thousandths of a CPU."""
     wanted = 0
-    for job in st.index.jobs_of(jobs):
-        if (place := job.place) is not None:
-            wanted += place.map_cost * len(job.pending_maps)
-            wanted += place.reduce_cost * len(job.pending_reduces) * job.wants_reduce
+    for entry in st.index.entries_of(jobs):
+        job = entry.job
+        wanted += entry.map_cost * len(job.pending_maps)
+        wanted += entry.reduce_cost * len(job.pending_reduces) * job.wants_reduce
     return wanted
 
 
@@ -59,11 +59,11 @@ def _take_back(st: State, order: Fair, due: int) -> None:
         st.attempts.values(), key=lambda a: (bool(a.kill_asked), a.start, a.id), reverse=True
     )
     for attempt in ending_first_then_youngest:
-        place = st.jobs[attempt.task.job_id].place
-        if due <= 0 or place is None:
+        entry = st.index.entries.get(attempt.task.job_id)
+        if due <= 0 or entry is None:
             continue
-        cost = place.map_cost if attempt.task.kind is TaskKind.MAP else place.reduce_cost
-        pool = place.rank.pool
+        cost = entry.map_cost if attempt.task.kind is TaskKind.MAP else entry.reduce_cost
+        pool = entry.rank.pool
         if attempt.kill_asked or above[pool] >= cost:
             above[pool] -= cost
             due -= cost

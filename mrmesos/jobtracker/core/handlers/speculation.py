@@ -77,7 +77,7 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
     slow.sort(key=lambda entry: (-entry[0], entry[1].id))
     wanting = [a for _, a in slow if len(a.task.running) == 1 and not a.kill_asked]
     for attempt in wanting[: max(0, room)]:
-        job.index.backups[attempt.task] = job
+        job.index.want_backup(attempt.task, job)
         pace.candidates.append(attempt.task)
 
 

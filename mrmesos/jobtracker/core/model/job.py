@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.split import Split
 from mrmesos.bounds import bounded
+from mrmesos.jobtracker.core.model.job_listener import JobListener
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
@@ -19,8 +20,6 @@ from mrmesos.wire.task import AttemptError, MapOutput
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.cluster import Agent
-    from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry
-    from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 
 JOB_COUNTERS = "job"
 """The group of the counters that the JobTracker keeps itself."""
@@ -71,11 +70,9 @@ class JobInProgress:
     token: str
     settings: JobSettings
     submitted: float
-    index: JobIndex
+    index: JobListener
     key: str = ""
     """By which its client may submit it again."""
-    place: JobEntry | None = None
-    """Where the index files it, while it runs."""
     state: JobState = JobState.PREP
     started: float | None = None
     ended: float | None = None
@@ -202,8 +199,7 @@ class JobInProgress:
     @property
     def unheard_maps(self) -> bool:
         """Whether a map runs only where nobody is heard, and another attempt is to (silence.py)."""
-        unheard = self.index.unheard.items()
-        return any(job is self and task.kind is TaskKind.MAP for task, job in unheard)
+        return self.index.has_unheard_maps(self)
 
     @property
     def _in_ratio(self) -> bool:
@@ -339,7 +335,7 @@ class JobInProgress:
         """Nothing is known to be slow."""
         pace = self.pace(kind)
         for task in pace.candidates:
-            self.index.backups.pop(task, None)
+            self.index.drop_backup(task)
         pace.candidates.clear()
 
     def add_running(self, attempt: TaskAttempt) -> None:

@@ -99,10 +99,10 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
         return EVERY_JOB, EVERY_JOB
     left = agent.away.start - index.now
     too_long = {TaskKind.MAP: by_demand, TaskKind.REDUCE: by_demand}
-    for job in index.jobs_of(index.maps | index.reduces):
+    for entry in index.entries_of(index.maps | index.reduces):
         for kind in TaskKind:
-            if job.place is not None and expected_seconds(job, kind) > left:
-                too_long[kind] |= job.place.bit
+            if expected_seconds(entry.job, kind) > left:
+                too_long[kind] |= entry.bit
     return too_long[TaskKind.MAP], too_long[TaskKind.REDUCE]
 
 

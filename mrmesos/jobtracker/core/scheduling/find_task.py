@@ -125,9 +125,9 @@ class _Search:
         index = self._index
         wait = index.clocked ^ index.counting if index.counting else index.clocked
         passing = self._waiting & ~wait
-        if not passing or choice is None or choice.job.place is None:
+        if not passing or choice is None:
             return passing
-        return passing & index.order.before(choice.job.place.rank)
+        return passing & index.order.before(index.entries[choice.job.id].rank)
 
     def _choose(self) -> Found | None:
         """What to start."""
@@ -151,20 +151,17 @@ class _Search:
         self._waiting = wanting ^ maps
         while candidates := (maps | reduces if reduces else maps):
             bit = index.order.first(candidates)
-            job = index.job_of(bit)
-            place = job.place
-            if place is None:
-                raise AssertionError(f"{job.id} is in line and in no place")
+            entry = index.entry_of(bit)
             wants_map, wants_reduce = maps & bit != 0, reduces & bit != 0
-            if wants_map and not self._has_room(place.map_shape):
-                maps &= ~place.map_shape.maps
+            if wants_map and not self._has_room(entry.map_shape):
+                maps &= ~entry.map_shape.maps
                 wants_map = False
-            if wants_reduce and not self._has_room(place.reduce_shape):
-                reduces &= ~place.reduce_shape.reduces
+            if wants_reduce and not self._has_room(entry.reduce_shape):
+                reduces &= ~entry.reduce_shape.reduces
                 wants_reduce = False
             if not wants_map and not wants_reduce:
                 continue
-            found = self._of_job(job, place, wants_map, wants_reduce)
+            found = self._of_job(entry, wants_map, wants_reduce)
             if found is not None:
                 return found
             if wants_map:
@@ -190,13 +187,11 @@ class _Search:
                 fit |= shape.maps
         return jobs & fit
 
-    def _of_job(
-        self, job: JobInProgress, place: JobEntry, wants_map: bool, wants_reduce: bool
-    ) -> Found | None:
-        if wants_map and wants_reduce and self._turn_of_reduces(job):
-            return self._reduce(job, place) or self._map(job, place)
-        found = self._map(job, place) if wants_map else None
-        return self._reduce(job, place) if found is None and wants_reduce else found
+    def _of_job(self, entry: JobEntry, wants_map: bool, wants_reduce: bool) -> Found | None:
+        if wants_map and wants_reduce and self._turn_of_reduces(entry.job):
+            return self._reduce(entry) or self._map(entry)
+        found = self._map(entry) if wants_map else None
+        return self._reduce(entry) if found is None and wants_reduce else found
 
     def _turn_of_reduces(self, job: JobInProgress) -> bool:
         """By the map/reduce ratio of what runs on this TaskTracker."""
@@ -209,13 +204,9 @@ class _Search:
                     reduces += 1
         return (reduces + 1) * job.settings.ratio <= maps
 
-    def _map(self, job: JobInProgress, place: JobEntry) -> Found | None:
-        index, agent, pending, level = (
-            self._index,
-            self._agent,
-            job.pending_maps,
-            place.patience.level,
-        )
+    def _map(self, entry: JobEntry) -> Found | None:
+        index, agent, job = self._index, self._agent, entry.job
+        pending, level = job.pending_maps, entry.clock.level
         if pending.retries:
             task = pending.retry_for(agent.hostname, self._others(job, TaskKind.MAP), index.now)
             if task is not None:
@@ -224,7 +215,7 @@ class _Search:
         for host in agent.hosts:
             if (task := pending.on_host(host)) is not None:
                 return Found(job, task, Locality.NODE_LOCAL)
-        if index.loose & place.bit:
+        if index.loose & entry.bit:
             task = pending.without_preference(index.usable(job))
             if task is not None:
                 return Found(job, task, Locality.ANY)
@@ -237,10 +228,11 @@ class _Search:
             return Found(job, task, self._locality(task))
         return None
 
-    def _reduce(self, job: JobInProgress, place: JobEntry) -> Found | None:
-        if self._crowded(job, place):
+    def _reduce(self, entry: JobEntry) -> Found | None:
+        if self._crowded(entry):
             self._later = True
             return None
+        job = entry.job
         pending = job.pending_reduces
         task = None
         if pending.retries:
@@ -252,9 +244,9 @@ class _Search:
             task = pending.first()
         return None if task is None else Found(job, task, Locality.ANY)
 
-    def _crowded(self, job: JobInProgress, place: JobEntry) -> bool:
+    def _crowded(self, entry: JobEntry) -> bool:
         """Whether this agent runs its part of the job's reduces, and others may have room."""
-        agents = len(self._cluster.agents)
+        job, agents = entry.job, len(self._cluster.agents)
         if self._tracker is None or agents < 2 or len(job.reduces) < 2:
             return False
         mine = job.running_reduces
@@ -264,24 +256,24 @@ class _Search:
         )
         if here * agents < len(job.reduces):
             return False
-        if place.crowded_since is None:
-            place.crowded_since = self._index.now
-        return self._index.now - place.crowded_since < SPREAD_SECONDS
+        if entry.crowded_since is None:
+            entry.crowded_since = self._index.now
+        return self._index.now - entry.crowded_since < SPREAD_SECONDS
 
     def _unheard(self, choice: Found | None) -> Found | None:
         """Another attempt of a task that runs where nobody is heard, where that goes before what
         was chosen: its job does, or a reduce of its job would wait for it.
         """
         ahead, of, kind = -1, None, None
-        if choice is not None and choice.job.place is not None:
-            ahead = self._index.order.before(choice.job.place.rank)
+        if choice is not None:
+            ahead = self._index.order.before(self._index.entries[choice.job.id].rank)
             of, kind = choice.job, choice.task.kind
         for task, job in islice(self._index.unheard.items(), LOOK_AT):
-            place = job.place
-            if place is None or place.bit & self._barred[task.kind is TaskKind.REDUCE]:
+            entry = self._index.entries.get(job.id)
+            if entry is None or entry.bit & self._barred[task.kind is TaskKind.REDUCE]:
                 continue
             awaited = job is of and task.kind is TaskKind.MAP and kind is TaskKind.REDUCE
-            if not (awaited or place.bit & ahead):
+            if not (awaited or entry.bit & ahead):
                 continue
             if self._fits(job.settings.need(task.kind)) and may_replace(job, task, self._agent):
                 return Found(job, task, self._locality(task))
@@ -290,8 +282,8 @@ class _Search:
     def _backup(self) -> Choice:
         """With no fresh task to start: a second attempt of one that is slow."""
         for task, job in islice(self._index.backups.items(), LOOK_AT):
-            place = job.place
-            if place is None or place.bit & self._barred[task.kind is TaskKind.REDUCE]:
+            entry = self._index.entries.get(job.id)
+            if entry is None or entry.bit & self._barred[task.kind is TaskKind.REDUCE]:
                 continue
             fits = self._fits(job.settings.need(task.kind))
             if fits and may_back_up(job, task, self._agent):

@@ -7,7 +7,7 @@ it starts or puts off for the first time, not at all there are. Jobs say when th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 from mrmesos.jobtracker.core.model.cluster import Agent, Cluster
 from mrmesos.jobtracker.core.model.demand import ANYWHERE
@@ -16,9 +16,10 @@ from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK, Chances, DelayClock
 from mrmesos.jobtracker.core.scheduling.eligibility import Eligibility
-from mrmesos.jobtracker.core.scheduling.job_entry import Deadlines, JobEntry, Shape
+from mrmesos.jobtracker.core.scheduling.job_entry import NOTHING_WAITS, Deadlines, JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_order import Order, Rank, cost
 from mrmesos.resources import Amounts
+from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Locality
 
 
@@ -43,8 +44,9 @@ class JobIndex:
         self.trials = False  # whether any task has to run alone (demands.on_trial)
         self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
         self._touched: dict[str, JobInProgress] = {}
-        self._jobs: dict[str, JobInProgress] = {}
-        self._at: list[JobInProgress | None] = []
+        self.entries: dict[str, JobEntry] = {}
+        """The jobs that run, by id."""
+        self._at: list[JobEntry | None] = []
         self._deadlines = Deadlines()
         self._clear()
 
@@ -67,29 +69,37 @@ class JobIndex:
 
     def add(self, job: JobInProgress) -> None:
         """A job was planned, and may run."""
-        self._jobs[job.id] = job
-        if len(self._at) > 4 * len(self._jobs) + 1024:
+        if len(self._at) > 4 * len(self.entries) + 1024:
             self._renumber()
-        self._enter(job, DelayClock(job.settings.wait_node, job.settings.wait_rack))
-
-    def _enter(self, job: JobInProgress, patience: DelayClock) -> None:
-        bit = 1 << len(self._at)
-        self._at.append(job)
         settings = job.settings
+        clock = DelayClock(settings.wait_node, settings.wait_rack)
         shapes = self._shape(settings.map_need), self._shape(settings.reduce_need)
-        shapes[0].maps |= bit
-        shapes[1].reduces |= bit
-        self.demands.add(settings.demand, bit)
-        rank = Rank(bit, settings.priority, settings.pool)
         costs = cost(settings.map_need, self._rated), cost(settings.reduce_need, self._rated)
-        job.place = JobEntry(bit, rank, patience, *shapes, *costs)
+        rank = Rank(0, settings.priority, settings.pool)
+        entry = self.entries[job.id] = JobEntry(job, 0, rank, clock, *shapes, *costs)
+        self._enter(entry)
+
+    def _enter(self, entry: JobEntry) -> None:
+        """Give the entry the next bit, and file it under that."""
+        job, settings = entry.job, entry.job.settings
+        bit = entry.bit = 1 << len(self._at)
+        self._at.append(entry)
+        entry.map_shape, entry.reduce_shape = (
+            self._shape(settings.map_need),
+            self._shape(settings.reduce_need),
+        )
+        entry.map_shape.maps |= bit
+        entry.reduce_shape.reduces |= bit
+        self.demands.add(settings.demand, bit)
+        entry.rank = Rank(bit, settings.priority, settings.pool)
+        entry.waits = NOTHING_WAITS
         for host in job.shuns:
             self.shunned[host] = self.shunned.get(host, 0) | bit
         pending = job.pending_maps
         pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
         pending.done_hosts = []
-        self.order.add(rank)
-        self._file_patience(job.place)
+        self.order.add(entry.rank)
+        self._file_clock(entry)
         self._touched[job.id] = job
 
     def _shape(self, need: Amounts) -> Shape:
@@ -98,12 +108,12 @@ class JobIndex:
     def remove(self, job: JobInProgress) -> None:
         """A job runs no more."""
         self._touched.pop(job.id, None)
-        place, job.place = job.place, None
-        if place is None:
+        entry = self.entries.pop(job.id, None)
+        if entry is None:
             return
-        del self._jobs[job.id]
+        entry.left = True
         self.unheard = {task: of for task, of in self.unheard.items() if of is not job}
-        bit = place.bit
+        bit = entry.bit
         self._at[bit.bit_length() - 1] = None
         self.maps &= ~bit
         self.reduces &= ~bit
@@ -119,14 +129,14 @@ class JobIndex:
             self._drop(self.hosts, host, bit)
             for agent in self.cluster.hosts.get(host, ()):
                 self._drop(self.racks, agent.rack, bit)
-        place.map_shape.maps &= ~bit
-        place.reduce_shape.reduces &= ~bit
-        for shape in (place.map_shape, place.reduce_shape):
+        entry.map_shape.maps &= ~bit
+        entry.reduce_shape.reduces &= ~bit
+        for shape in (entry.map_shape, entry.reduce_shape):
             if not shape.maps | shape.reduces:
                 self.shapes.pop(tuple(sorted(shape.need.items())), None)
-        self.order.discard(place.rank)
+        self.order.discard(entry.rank)
         self.demands.discard(job.settings.demand, bit)
-        if not self._jobs:
+        if not self.entries:
             self._at.clear()
             self._deadlines.clear()
             self._clear()
@@ -141,21 +151,31 @@ class JobIndex:
 
     def _renumber(self) -> None:
         """Give the lowest bits to the jobs there are, in their order: many have ended."""
-        entered = [(job, job.place) for job in self._at if job is not None]
+        entered = [entry for entry in self._at if entry is not None]
         self._at.clear()
         self._clear()
         self.shapes.clear()
-        for _, place in entered:
-            if place is not None:
-                self.order.discard(place.rank)
-        for job, place in entered:
-            if place is not None:
-                self._enter(job, place.patience)
+        for entry in entered:
+            self.order.discard(entry.rank)
+        for entry in entered:
+            self._enter(entry)
 
     def touch(self, job: JobInProgress) -> None:
         """Something of a job changed."""
-        if job.place is not None:
+        if job.id in self.entries:
             self._touched[job.id] = job
+
+    def want_backup(self, task: TaskInProgress, job: JobInProgress) -> None:
+        """See JobListener."""
+        self.backups[task] = job
+
+    def drop_backup(self, task: TaskInProgress) -> None:
+        """See JobListener."""
+        self.backups.pop(task, None)
+
+    def has_unheard_maps(self, job: JobInProgress) -> bool:
+        """See JobListener."""
+        return any(of is job and task.kind is TaskKind.MAP for task, of in self.unheard.items())
 
     def no_backup(self, task: TaskInProgress) -> None:
         """No further attempt of the task is wanted."""
@@ -168,14 +188,14 @@ class JobIndex:
             self._refresh(self._touched.popitem()[1])
 
     def _refresh(self, job: JobInProgress) -> None:
-        place = job.place
-        if place is None:
+        entry = self.entries.get(job.id)
+        if entry is None:
             return
-        bit, pending = place.bit, job.pending_maps
+        bit, pending = entry.bit, job.pending_maps
         wants = len(pending) > 0
         waits = (wants, job.wants_reduce, wants and pending.retries, wants and pending.loose)
-        if waits != place.waits:
-            place.waits = waits
+        if waits != entry.waits:
+            entry.waits = waits
             self.maps = _put(self.maps, bit, waits[0])
             self.reduces = _put(self.reduces, bit, waits[1])
             self.retries = _put(self.retries, bit, waits[2])
@@ -187,13 +207,13 @@ class JobIndex:
             for host in pending.done_hosts:
                 hosts[host] ^= bit
             pending.done_hosts.clear()
-        if not wants and place.patience.forget():
-            self._file_patience(place)
+        if not wants and entry.clock.forget():
+            self._file_clock(entry)
         if not len(job.pending_reduces):
-            place.crowded_since = None
+            entry.crowded_since = None
         reduces = len(job.running_reduces)
         maps = len(job.running) - reduces
-        self.order.use(place.rank, maps * place.map_cost + reduces * place.reduce_cost)
+        self.order.use(entry.rank, maps * entry.map_cost + reduces * entry.reduce_cost)
 
     def _file_hosts(self, bit: int, pending: PendingTasks) -> None:
         for host in pending.new_hosts:
@@ -222,16 +242,11 @@ class JobIndex:
         ):
             return
         self._rated = {"cpus": 0, **size}
-        for job in self._jobs.values():
-            if (place := job.place) is not None:
-                place.map_cost = cost(job.settings.map_need, self._rated)
-                place.reduce_cost = cost(job.settings.reduce_need, self._rated)
-        self._touched.update(self._jobs)
-
-    @property
-    def jobs(self) -> Collection[JobInProgress]:
-        """All that run."""
-        return self._jobs.values()
+        for entry in self.entries.values():
+            settings = entry.job.settings
+            entry.map_cost = cost(settings.map_need, self._rated)
+            entry.reduce_cost = cost(settings.reduce_need, self._rated)
+            self._touched[entry.job.id] = entry.job
 
     # --- What find_task asks
 
@@ -274,19 +289,19 @@ class JobIndex:
             jobs |= self.hosts.get(host, 0)
         return jobs
 
-    def job_of(self, bit: int) -> JobInProgress:
-        """The job that has this bit."""
-        job = self._at[bit.bit_length() - 1]
-        if job is None:
+    def entry_of(self, bit: int) -> JobEntry:
+        """The entry of the job that has this bit."""
+        entry = self._at[bit.bit_length() - 1]
+        if entry is None:
             raise AssertionError("no job has this bit")
-        return job
+        return entry
 
-    def jobs_of(self, mask: int) -> Iterator[JobInProgress]:
-        """The jobs of a set, the oldest first."""
-        while mask:
-            low = mask & -mask
-            yield self.job_of(low)
-            mask ^= low
+    def entries_of(self, jobs: int) -> Iterator[JobEntry]:
+        """The entries of a set of jobs, the oldest first."""
+        while jobs:
+            low = jobs & -jobs
+            yield self.entry_of(low)
+            jobs ^= low
 
     # --- Waiting for locality
 
@@ -298,31 +313,30 @@ class JobIndex:
     def advance(self, now: float) -> None:
         """Time went on: end the waits that are over."""
         self.now = now
-        for place, job in self._deadlines.due(now):
-            self._over(place, job)
+        for entry in self._deadlines.due(now):
+            self._over(entry)
 
     def pass_over(self, mask: int) -> bool:
         """These jobs, whose maps would fit, pass over a chance. Whether one of them need not have,
         so that the choice is to be made again.
         """
         again = False
-        for job in self.jobs_of(mask & ~self.clocked & ~self.any_level):
-            place = job.place
-            if place is None or not job.pending_maps.fresh:
+        for entry in self.entries_of(mask & ~self.clocked & ~self.any_level):
+            if not entry.job.pending_maps.fresh:
                 continue
-            if self.find_homeless(job):
+            if self.find_homeless(entry.job):
                 again = True
                 continue
-            patience = place.patience
-            patience.start(self.now, self.chances)
-            self._file_patience(place)
-            if patience.wait.seconds and patience.since is not None:
-                deadline = patience.since + patience.wait.seconds
-                self._deadlines.add(deadline, job, len(self._jobs))
+            clock = entry.clock
+            clock.start(self.now, self.chances)
+            self._file_clock(entry)
+            if clock.wait.seconds and clock.since is not None:
+                deadline = clock.since + clock.wait.seconds
+                self._deadlines.add(deadline, entry, len(self.entries))
                 again |= deadline <= self.now
-        for job in self.jobs_of(mask & self.counting):
-            if job.place is not None and job.place.patience.skip():
-                self._over(job.place, job)
+        for entry in self.entries_of(mask & self.counting):
+            if entry.clock.skip():
+                self._over(entry)
         if again:
             self.advance(self.now)
         return again
@@ -338,14 +352,14 @@ class JobIndex:
         """The job starts nothing more on a host; maps whose data is only there look elsewhere."""
         job.shuns[host] = None
         self.cluster.losses += 1
-        if job.place is not None:
-            self.shunned[host] = self.shunned.get(host, 0) | job.place.bit
+        if (entry := self.entries.get(job.id)) is not None:
+            self.shunned[host] = self.shunned.get(host, 0) | entry.bit
 
     def forgive(self, job: JobInProgress, host: str) -> None:
         """The job may use a host again that it shunned."""
         del job.shuns[host]
-        if job.place is not None:
-            self._drop(self.shunned, host, job.place.bit)
+        if (entry := self.entries.get(job.id)) is not None:
+            self._drop(self.shunned, host, entry.bit)
 
     def find_homeless(self, job: JobInProgress) -> bool:
         """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
@@ -356,26 +370,26 @@ class JobIndex:
 
     def started(self, job: JobInProgress, locality: Locality) -> None:
         """A map of the job was started."""
-        place = job.place
-        if place is not None and place.patience.started(locality, self.now, self.chances):
-            self._file_patience(place)
+        entry = self.entries.get(job.id)
+        if entry is not None and entry.clock.started(locality, self.now, self.chances):
+            self._file_clock(entry)
 
     def tick(self) -> None:
         """Jobs that wait long may wait for hosts that are gone."""
-        for job in self.jobs_of(self.clocked & self.maps):
-            self.find_homeless(job)
+        for entry in self.entries_of(self.clocked & self.maps):
+            self.find_homeless(entry.job)
 
-    def _over(self, place: JobEntry, job: JobInProgress) -> None:
+    def _over(self, entry: JobEntry) -> None:
         racks = bool(self.cluster.racks)
-        deadline = place.patience.over(self.now, self.chances, racks=racks)
-        self._file_patience(place)
+        deadline = entry.clock.over(self.now, self.chances, racks=racks)
+        self._file_clock(entry)
         if deadline is not None:
-            self._deadlines.add(deadline, job, len(self._jobs))
+            self._deadlines.add(deadline, entry, len(self.entries))
 
-    def _file_patience(self, place: JobEntry) -> None:
-        bit, patience = place.bit, place.patience
-        waits = patience.since is not None
+    def _file_clock(self, entry: JobEntry) -> None:
+        bit, clock = entry.bit, entry.clock
+        waits = clock.since is not None
         self.clocked = _put(self.clocked, bit, waits)
-        self.counting = _put(self.counting, bit, waits and patience.wait.offers > 0)
-        self.rack_level = _put(self.rack_level, bit, patience.level >= RACK)
-        self.any_level = _put(self.any_level, bit, patience.level == ANY)
+        self.counting = _put(self.counting, bit, waits and clock.wait.offers > 0)
+        self.rack_level = _put(self.rack_level, bit, clock.level >= RACK)
+        self.any_level = _put(self.any_level, bit, clock.level == ANY)

@@ -65,13 +65,13 @@ def barred(index: JobIndex, agent: Agent) -> tuple[int, int]:
     maps = reduces = 0
     if unread or blind:
         backups = (*index.backups.values(), *index.unheard.values())
-        jobs = {job.id: job for job in (*index.jobs_of(index.maps | index.reduces), *backups)}
-        for job in jobs.values():
-            if job.place is not None:
-                if unread and is_barred(cluster, job, TaskKind.MAP, agent, now):
-                    maps |= job.place.bit
-                if blind and is_barred(cluster, job, TaskKind.REDUCE, agent, now):
-                    reduces |= job.place.bit
+        waiting = {entry.job.id for entry in index.entries_of(index.maps | index.reduces)}
+        for job_id in waiting | {job.id for job in backups}:
+            if (entry := index.entries.get(job_id)) is not None:
+                if unread and is_barred(cluster, entry.job, TaskKind.MAP, agent, now):
+                    maps |= entry.bit
+                if blind and is_barred(cluster, entry.job, TaskKind.REDUCE, agent, now):
+                    reduces |= entry.bit
     return maps, reduces
 
 

@@ -64,6 +64,29 @@ def test_where_no_rack_is_known_only_the_node_is_waited_for() -> None:
     assert started(hands.offer("b")) == ["m1"]
 
 
+def test_a_thousand_jobs_later_a_wait_ends_in_time_all_the_same() -> None:
+    """The jobs that are left have other bits by then (JobIndex._renumber)."""
+    hands = Hands()
+
+    def go(job: str) -> None:
+        hands.do(ev.KillAsked(job, "a test"))
+        hands.do(ev.JobAborted(job))
+
+    first = hands.job(("z",))
+    stays = hands.job(*[("a",)] * 2, locality_wait_node="3", locality_wait_rack="0")
+    assert started(hands.offer("a", "b")) == ["m0"]
+    entry = hands.core.state.index.entries[stays]
+    before = entry.bit
+    go(first)
+    for _ in range(1100):
+        go(hands.job(("z",)))
+    assert entry.bit < before
+    hands.now += 2.9
+    assert started(hands.offer("b")) == []
+    hands.now += 0.1
+    assert started(hands.offer("b")) == ["m1"]
+
+
 def test_a_wait_may_be_a_number_of_chances() -> None:
     hands = Hands()
     hands.job(*[("a",)] * 5, locality_wait_node="3 offers")
