@@ -1,7 +1,8 @@
 """Many worlds of faults: `python -m tests.jobtracker.sim_many --runs 20000`.
 
-A third of the runs are of a core that lives, a third of one that is killed now and then and comes
-back from its journal, and a third of hosts that cease to reach each other (sim_reach.py). What
+A quarter of the runs are of a core that lives, a quarter of one that is killed now and then and
+comes back from its journal, a quarter of hosts that cease to reach each other, and one of a
+JobTracker that ceases to reach an agent (sim_reach.py). What
 fails is told with its seed; that it is alone is a whole history, and `--first N --runs 1` replays
 it.
 """
@@ -15,14 +16,14 @@ from collections import Counter
 
 from tests.jobtracker.sim import World
 from tests.jobtracker.sim_crash import CrashingWorld
-from tests.jobtracker.sim_reach import ReachWorld
+from tests.jobtracker.sim_reach import ReachWorld, UnheardWorld
 
 
 def make(number: int) -> World:
-    """Run `number`: its seed is a third of that."""
-    seed, kind = divmod(number, 3)
-    if kind == 2:
-        return ReachWorld(seed)
+    """Run `number`: its seed is a quarter of that."""
+    seed, kind = divmod(number, 4)
+    if kind >= 2:
+        return ReachWorld(seed) if kind == 2 else UnheardWorld(seed)
     return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1) if kind else World(seed)
 
 

@@ -82,6 +82,24 @@ class ReachWorld(World):
                 assert job.waiting or not long, f"{reduce.id} waits for {name} without a reason"
 
 
+class UnheardWorld(ReachWorld):
+    """It is the JobTracker and one agent's TaskTrackers that do not reach each other, while Mesos
+    sees the agent. All else is as above.
+    """
+
+    def random_job(self) -> tuple[int, int, dict[str, str]]:
+        maps, reduces, conf = super().random_job()
+        return maps, reduces, {**conf, "job.constraints": ""}  # else it may have nowhere to go
+
+    def cut(self, seconds: float) -> None:
+        agent = self.rng.choice(list(self.agents.values()))
+        agent.unheard_until = self.now + seconds
+        self.note(f"=== {agent.hostname} is not heard for {seconds} s")
+
+    def look_for_reasons(self) -> None:
+        pass  # the JobTracker cannot know what reduces there cannot fetch
+
+
 class SmallWorld(ReachWorld):
     """One job on hosts of one slot each. The cut comes once a reduce runs and some maps are done;
     `pairs` are numbers of hosts: who cannot fetch, and from whom. `damaged` are segments of the

@@ -10,22 +10,28 @@ import math
 
 import pytest
 
-from tests.jobtracker.sim_reach import ReachWorld, SmallWorld
+from tests.jobtracker.sim_reach import ReachWorld, SmallWorld, UnheardWorld
 
 CHUNK = 60
 
 
-@pytest.mark.parametrize("first", range(0, 240, CHUNK))
+@pytest.mark.parametrize("first", range(0, 120, CHUNK))
 def test_every_job_ends_within_a_minute_of_a_cut(first: int) -> None:
     for seed in range(first, first + CHUNK):
         ReachWorld(seed).run()
 
 
+def test_every_job_ends_within_a_minute_of_an_agents_silence() -> None:
+    for seed in range(60):
+        UnheardWorld(seed).run()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(240, 6_000, CHUNK * 4))
+@pytest.mark.parametrize("first", range(120, 6_120, CHUNK * 4))
 def test_every_job_ends_within_a_minute_of_many_cuts(first: int) -> None:
     for seed in range(first, first + CHUNK * 4):
         ReachWorld(seed).run()
+        UnheardWorld(seed).run()
 
 
 @pytest.mark.parametrize("hosts", [2, 3, 5])

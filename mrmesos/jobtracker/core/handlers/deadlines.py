@@ -244,4 +244,5 @@ def _why(st: State, job: JobInProgress) -> str:
     if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
         return "no offers received from Mesos"
     why = "the offers received are too small, or of agents where its tasks failed"
-    return "; ".join(filter(None, (why, host_faults.words(st, job))))
+    cuts = fetch_failures.words_of_cuts(st, job)
+    return "; ".join(filter(None, (why, host_faults.words(st, job), cuts)))

@@ -278,10 +278,26 @@ def words(st: State, job: JobInProgress) -> str:
         for name in failing if reduce is not None else ():
             if reduce is not None and (task := _output(job, name)) is not None:
                 lacked.setdefault((reduce.agent, _source(task)), set()).add(name)
-    said = [
+    return _some(
         f"reduces on {reader} cannot fetch {len(names)} map output{'s' if len(names) > 1 else ''} "
         f"from {source}"
         for (reader, source), names in sorted(lacked.items())
-    ]
+    )
+
+
+def words_of_cuts(st: State, job: JobInProgress) -> str:
+    """Which hosts are avoided as they cannot fetch the job's map output; empty where none is."""
+    if not job.needs_map_outputs:
+        return ""
+    return _some(
+        f"{agent.hostname} cannot fetch map output from {source}"
+        for agent in st.cluster.agents.values()
+        for source in st.cluster.reach.sources_cut_from(agent.hostname, st.now)
+        if source in job.outputs_on
+    )
+
+
+def _some(words: Iterable[str]) -> str:
+    said = list(words)
     more = f"and so on, {len(said)} pairs of hosts in all" if len(said) > NAMED_MAX else ""
     return "; ".join(filter(None, (*said[:NAMED_MAX], more)))

@@ -68,7 +68,8 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
         next_at = min(next_at, max(since + lag, min(since + attempt.progress / bound, may_stall)))
         stalled = attempt.told is not None and attempt.told > may_stall
         if (rate < bound or stalled) and st.now - since >= lag:
-            _note_pace(st, attempt, rate / mean)
+            if attempt.id not in job.failing:  # else it is not its agent that is slow
+                _note_pace(st, attempt, rate / mean)
             left = math.inf if stalled else _seconds_left(attempt, rate, st.now)
             if left > typical:
                 slow.append((left, attempt))

@@ -185,6 +185,23 @@ def test_the_job_says_who_cannot_fetch_from_where() -> None:
     assert hands.status(job).waiting == "", "it was taken back"
 
 
+def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
+    hands = Hands()
+    job = hands.job(maps=1, reduces=1, reduce_memory_mb="4096")
+    hands.offer("m", mem=2048)
+    hands.end(long(job, "m0"))
+    hands.offer("a")
+    hands.offer("b", mem=100)
+    hands.core.state.cluster.agents["b"].size["mem"] = 8_192_000  # it was free once
+    keep_on(hands, (job, "r0", ("m0",)))
+    hands.end(long(job, "r0"), AttemptState.KILLED)
+    assert started(hands.offer("a")) == []
+    for _ in range(10):
+        hands.later(1)
+        hands.offer("a")
+    assert hands.status(job).waiting.endswith("; a cannot fetch map output from m")
+
+
 @pytest.mark.parametrize("fetched", [True, False])
 def test_what_is_taken_back_leads_to_nothing(fetched: bool) -> None:
     hands, job = reducing(3)
