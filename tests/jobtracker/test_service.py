@@ -356,3 +356,16 @@ def test_the_address_towards_a_master_here(master: str) -> None:
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(AddressError):
         split_address(text)
+
+
+def test_a_master_that_asks_who_we_are_is_told_with_what_to_set() -> None:
+    desk = Desk({})
+    try:
+        assert desk.driver.callbacks is not None
+        desk.driver.callbacks.error("SUBSCRIBE was refused: HTTP 401")
+        assert desk.service.wait_failed(10)
+        words = "HTTP 401; the master asks who we are: set mesos.principal and mesos.secret.file"
+        assert words in str(desk.service.failure)
+    finally:
+        desk.client.close()
+        desk.service.stop(timeout=0.5)

@@ -200,6 +200,9 @@ class MesosLink:
         away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
         outlived = bool(self._taking_over) or 0.0 < self._timeout <= away
         if not outlived or "removed" not in problem:
+            if "HTTP 401" in problem:
+                names = f"{settings.MESOS_PRINCIPAL.name} and {settings.MESOS_SECRET_FILE.name}"
+                problem = f"{problem}; the master asks who we are: set {names}"
             self._fail(problem)
             return
         logger.warning("%s; its jobs go on in a new one", problem)
