@@ -1,12 +1,14 @@
 """Logs of running attempts, asked of their TaskTrackers for a client. In the server's event loop.
 
-Where a TaskTracker listens it says itself, in its heartbeats, and user code can speak in its place.
-So its URL is asked only where it leads to its own agent, as Mesos knows that, or to where its
-heartbeats come from: it cannot have us ask others in its name.
+What answers proves that it knows the job's token. Where a TaskTracker listens it says itself, in
+its heartbeats, and user code can speak in its place. So its URL is asked only where it leads to its
+own agent, as Mesos knows that, or to where its heartbeats come from: it cannot have us ask others
+in its name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import logging
 import ssl
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from mrmesos.access.signing import AUTHORIZATION, Signer
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 
 logger = logging.getLogger(__name__)
@@ -57,14 +59,20 @@ class LiveLogs:
             connector = aiohttp.TCPConnector(ssl=self._tls or True)
             self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT, connector=connector)
         path = f"/attempts/{attempt_id}/logs?stream={stream}"
-        signed = Signer(logs.job_id, logs.token).sign("GET", path)
+        signer = Signer(logs.job_id, logs.token)
+        signed = signer.sign("GET", path)
         try:
             async with self._session.get(
                 logs.url + path, headers={AUTHORIZATION: signed}, allow_redirects=False
             ) as answer:
                 if answer.status != 200:
                     return None
-                return await answer.content.read(MAX_LOG_BYTES)
+                body = await _at_most(answer, MAX_LOG_BYTES)
+                proof = answer.headers.get(REPLY, "")
+                if not signer.proves(signed, proof, hashlib.sha256(body).hexdigest()):
+                    logger.warning("what answers at %s is not %s", logs.url, logs.tracker_id)
+                    return None
+                return body
         except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
             logger.info("no log from %s: %s", logs.url, problem)
             return None
@@ -73,6 +81,16 @@ class LiveLogs:
         """Drop all connections."""
         if self._session is not None:
             await self._session.close()
+
+
+async def _at_most(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, to its end. A longer one is cut off, and so proves nothing."""
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > limit:
+            break
+    return bytes(body)
 
 
 def leads_to(url: str, hosts: Collection[str]) -> bool:

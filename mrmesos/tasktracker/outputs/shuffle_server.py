@@ -14,6 +14,7 @@ describes both.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import ssl
@@ -281,7 +282,7 @@ class ShuffleServer:
     # Logs.
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
-        _, job = self._signed(request)
+        signed, job = self._signed(request)
         attempt_id, stream = request.match_info["attempt_id"], request.query.get("stream", "stderr")
         if stream not in ("stdout", "stderr"):
             return _error(400, "stream must be stdout or stderr")
@@ -291,6 +292,7 @@ class ShuffleServer:
         body = await asyncio.to_thread(logs.tail, path, LOG_BYTES_MAX)
         response = web.Response(body=body, content_type="text/plain", charset="utf-8")
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers[REPLY] = signed.reply(hashlib.sha256(body).hexdigest())
         return response
 
 

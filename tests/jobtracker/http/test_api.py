@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from mrmesos.access.signing import AUTHORIZATION, Signer
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer, Verifier
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.http import authentication
@@ -354,7 +354,11 @@ def test_a_newer_heartbeat_releases_the_held_one_and_a_late_one_does_not() -> No
 
 def test_logs_come_from_the_tracker_or_from_what_was_kept() -> None:
     async def log(request: web.Request) -> web.Response:
-        return web.Response(text=f"{request.match_info['a']} {request.query['stream']}")
+        body = f"{request.match_info['a']} {request.query['stream']}".encode()
+        shown = request.headers[AUTHORIZATION]
+        verified = Verifier(lambda _: "token").verify("GET", request.raw_path, shown)
+        reply = verified.reply(hashlib.sha256(body).hexdigest())
+        return web.Response(body=body, headers={REPLY: reply})
 
     async def scenario() -> None:
         tracker = web.Application()
@@ -363,7 +367,7 @@ def test_logs_come_from_the_tracker_or_from_what_was_kept() -> None:
             path = "/api/v1/attempts/a1/logs"
             assert (await desk.ask("GET", path))[0] == 404
             url = str(server.make_url("")).rstrip("/")
-            desk.backend.log = AttemptLogs(url, "kept", hosts=("127.0.0.1",))
+            desk.backend.log = AttemptLogs(url, "kept", "job_1", "token", hosts=("127.0.0.1",))
             assert await desk.ask("GET", f"{path}?stream=stdout") == (200, b"a1 stdout")
             desk.backend.log = AttemptLogs("http://127.0.0.1:1", "kept")
             assert await desk.ask("GET", path) == (200, b"kept")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from mrmesos.access.signing import AUTHORIZATION, REPLY, Verified, Verifier
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.http.live_logs import SOURCES_MAX, LiveLogs, leads_to
 
@@ -50,6 +52,42 @@ def test_on_one_machine_a_loopback_address_is_as_good_as_another() -> None:
     assert not leads_to("http://127.0.0.2:31000", ["10.0.0.7"])
 
 
+def signed(request: web.Request, body: bytes, token: str = "token") -> web.Response:
+    """An answer as a TaskTracker makes it, to a request signed with the job's token."""
+    verifier = Verifier(lambda _: "token")
+    verified = verifier.verify(request.method, request.raw_path, request.headers[AUTHORIZATION])
+    if token != "token":
+        verified = Verified(verified.who, verified.body_sha256, token, verified._mac)
+    reply = verified.reply(hashlib.sha256(body).hexdigest())
+    return web.Response(body=body, headers={REPLY: reply})
+
+
+def test_who_took_over_its_port_is_not_believed() -> None:
+    answers = [
+        lambda request: web.Response(body=b"a lie"),
+        lambda request: signed(request, b"a lie", "another token"),
+        lambda request: web.Response(body=b"a lie", headers=signed(request, b"true").headers),
+        lambda request: signed(request, b"true"),
+    ]
+
+    async def log(request: web.Request) -> web.Response:
+        return answers[int(request.match_info["a"])](request)
+
+    async def scenario() -> None:
+        app = web.Application()
+        app.router.add_get("/attempts/{a}/logs", log)
+        logs = LiveLogs()
+        async with TestServer(app) as server:
+            url = str(server.make_url("")).rstrip("/")
+            told = AttemptLogs(url, "", "job_1", "token", "t1", ("127.0.0.1",))
+            for number in range(3):
+                assert await logs.fetch(told, str(number), "stdout") is None
+            assert await logs.fetch(told, "3", "stdout") == b"true"
+        await logs.close()
+
+    asyncio.run(scenario())
+
+
 def test_where_heartbeats_come_from_is_good_and_others_are_not_asked() -> None:
     asked: list[str] = []
 
@@ -57,7 +95,7 @@ def test_where_heartbeats_come_from_is_good_and_others_are_not_asked() -> None:
         asked.append(request.path)
         if request.match_info["a"] == "moved":
             raise web.HTTPFound("/attempts/here/logs")
-        return web.Response(text="secrets of others")
+        return signed(request, b"secrets of others")
 
     async def scenario() -> None:
         app = web.Application()
