@@ -76,11 +76,10 @@ def test_a_killed_submit_holds_its_resources_for_seconds_only(house: House) -> N
     (house.directory / "in.txt").write_text(TEXT * 50)
     process = house.submit("--master", master, "-D", "pause=1", "-D", "job.maps=1")
     wait_until(house.mapping, "an attempt")
+    (framework,) = state(master)["frameworks"]
+    assert framework["failover_timeout"] == 10.0
     process.kill()
-    killed = time.monotonic()
     wait_until(lambda: state(master)["frameworks"] == [], "the end of its framework")
-    took = time.monotonic() - killed
-    assert 9.0 < took < 20.0, f"it took {took:.0f} s"
     wait_until(lambda: not trackers(house), "the end of its TaskTrackers")
 
 

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,17 +30,18 @@ WINDOW = 40  # samples, a tenth of a second apart
 class Shared:
     """The cluster, a directory to submit from, and what each framework's tasks hold."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *agents: AgentSpec, **config: Any) -> None:
         (directory / "house").mkdir()
         self.house = House(directory / "house")
-        self.cluster = Cluster(self.house.directory / "tmp" / "work", *AGENTS)
+        work = self.house.directory / "tmp" / "work"
+        self.cluster = Cluster(work, *(agents or AGENTS), **config)
 
-    def jobtracker(self) -> tuple[str, str]:
+    def jobtracker(self, lease: float = 2.0, role: str = "*") -> tuple[str, str]:
         """Start one: its URL, and the id of its framework."""
         before = set(self.cluster.mesos.master.frameworks)
         service = self.house.start(
             *("jobtracker", "--master", self.cluster.url, "--port", "0"),
-            *("-D", "slot.lease.seconds=2"),
+            *("-D", f"slot.lease.seconds={lease}", "-D", f"mesos.role={role}"),
         )
         assert service.stdout is not None
         url = service.stdout.readline().split()[-1]
@@ -78,6 +80,14 @@ class Shared:
         """CPUs of the framework's tasks, in the master's books."""
         tasks = list(self.cluster.mesos.master.frameworks[framework_id].tasks.values())
         return sum(t.resources.scalars().get("cpus", 0) for t in tasks if not t.terminal) / 1000
+
+    def window(self, frameworks: list[str]) -> list[float]:
+        """What each held on average over the next ten seconds."""
+        rows, end = [], time.monotonic() + 10.0
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            rows.append([self.held(one) for one in frameworks])
+        return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
     def means(self, frameworks: list[str], good: Callable[[list[float]], bool]) -> None:
         """Wait until what they held on average, over the last seconds, is good."""
@@ -128,3 +138,33 @@ def test_shares_follow_drf_and_come_back_when_a_job_ends(shared: Shared) -> None
     assert took <= 2.0, f"resources came back {took:.1f} s after the job's end"
     shared.means(frameworks[1:], lambda means: all(abs(mean - 1.5 * SHARE) < 1.0 for mean in means))
     asked.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 1.0)])
+def test_shares_of_one_agent_are_by_weight_within_a_task(
+    tmp_path: Path, weights: tuple[float, ...]
+) -> None:
+    """Of four CPUs, in every window of ten seconds once the first leases are over."""
+    roles = ("heavy", "light")
+    shared = Shared(
+        tmp_path,
+        AgentSpec("host", "cpus:4;mem:8192"),
+        weights=dict(zip(roles, weights, strict=True)),
+    )
+    try:
+        (shared.house.directory / "in.txt").write_text(TEXT * 400)
+        started = [shared.jobtracker(6.0, role) for role in roles]
+        for number, (url, _) in enumerate(started):
+            shared.submit(url, f"out{number}")
+        frameworks = [framework for _, framework in started]
+        due = [4.0 * weight / sum(weights) for weight in weights]
+        shared.means(
+            frameworks, lambda had: all(abs(a - b) < 0.5 for a, b in zip(had, due, strict=True))
+        )
+        windows = [shared.window(frameworks) for _ in range(4)]
+        for had in windows:
+            held = [4.0 * part / sum(had) for part in had]
+            off = [abs(a - b) for a, b in zip(held, due, strict=True)]
+            assert max(off) <= 1.1, f"{windows} instead of {due}"
+    finally:
+        shared.close()
