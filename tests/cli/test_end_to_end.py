@@ -153,6 +153,66 @@ def test_a_failing_job_shows_its_first_error(house: House) -> None:
     assert "about to fail" in (Path(kept[1]) / "stderr").read_text()
 
 
+MODULE = """
+import dataclasses, functools, multiprocessing, typing
+from mrmesos.api import Job, Mapper, Reducer
+
+class Word(typing.NamedTuple):
+    text: str
+    length: int
+
+@dataclasses.dataclass
+class Seen:
+    times: int
+
+@functools.lru_cache
+def word(text):
+    return Word(text, len(text))
+
+@functools.singledispatch
+def one(text):
+    return Seen(1)
+
+class Words(Mapper):
+    def map(self, key, line):
+        with multiprocessing.get_context("forkserver").Pool(2) as pool:
+            for each in pool.map(word, line.split()):
+                yield each, one(each)
+
+class Total(Reducer):
+    def reduce(self, word, seen):
+        assert type(word) is Word and word.length == len(word.text)
+        yield word.text, sum(each.times for each in seen)
+
+class Count(Job):
+    mapper, reducer = Words, Total
+"""
+
+
+@pytest.mark.parametrize("name", ["words.py", "my-words.py", "random.py"])
+def test_whatever_looks_names_of_the_script_up_finds_them(house: House, name: str) -> None:
+    (house.directory / name).write_text(MODULE)
+    files = ("--input", "in.txt", "--output", "out", "-D", "job.reduces=2")
+    (house.directory / "in.txt").write_text("a rose\nis a rose\n")
+    process = house.start("submit", f"./{name}", *files)
+    _, stderr = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, stderr
+    assert house.counts() == Counter(["a", "rose", "is", "a", "rose"])
+    assert house.is_clean(), house.processes()
+
+
+def test_texts_that_are_no_unicode_come_through(house: House) -> None:
+    script = WORDCOUNT.replace('"a poisoned word"', '"caf\\udce9"')
+    script = script.replace(
+        "yield word, 1", "self.context.count('names', 'caf\\udce9'); yield word, 1"
+    )
+    (house.directory / "wc.py").write_text(script)
+    stdout, stderr = house.submit().communicate(timeout=DEADLINE)
+    assert re.search(r"^ +caf\\udce9 +200$", stdout, re.MULTILINE), stdout + stderr
+    _, stderr = house.submit("-D", "poison=lazy", output="more").communicate(timeout=DEADLINE)
+    assert "error: ValueError: caf\\udce9" in stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_kills_the_job_and_leaves_nothing(house: House, number: signal.Signals) -> None:
     process = house.submit("-D", "pause=60")

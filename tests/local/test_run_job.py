@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,3 +270,40 @@ def test_counters_that_are_no_unicode_are_told_as_on_a_cluster() -> None:
         mapper = Counts
 
     assert run_job(Counting, ["a", "b"]).counters["names"] == {"caf\\udce9": 4}
+
+
+AS_MAIN = """\
+import functools, typing
+from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.api.testing import run_job
+
+class Word(typing.NamedTuple):
+    text: str
+
+@functools.cache
+def word(text):
+    return Word(text)
+
+class Words(Mapper):
+    def map(self, key, line):
+        yield word(line), [word(line)]
+
+class First(Reducer):
+    def reduce(self, key, values):
+        yield key, list(values)
+
+class J(Job):
+    mapper, reducer = Words, First
+
+if __name__ == "__main__":
+    records = sorted(run_job(J, ["a", "b"]).records)
+    assert records == [(Word("a"), [[Word("a")]]), (Word("b"), [[Word("b")]])], records
+    assert all(type(key) is Word for key, _ in records)
+"""
+
+
+def test_a_script_that_tests_its_own_job(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(AS_MAIN)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
