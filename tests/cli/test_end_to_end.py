@@ -191,10 +191,12 @@ class Count(Job):
 
 @pytest.mark.parametrize("name", ["words.py", "my-words.py", "random.py"])
 def test_whatever_looks_names_of_the_script_up_finds_them(house: House, name: str) -> None:
-    (house.directory / name).write_text(MODULE)
+    script = house.directory / "scripts" / name
+    script.parent.mkdir()
+    script.write_text(MODULE)
     files = ("--input", "in.txt", "--output", "out", "-D", "job.reduces=2")
     (house.directory / "in.txt").write_text("a rose\nis a rose\n")
-    process = house.start("submit", f"./{name}", *files)
+    process = house.start("submit", str(script), *files)
     _, stderr = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, stderr
     assert house.counts() == Counter(["a", "rose", "is", "a", "rose"])
@@ -203,12 +205,11 @@ def test_whatever_looks_names_of_the_script_up_finds_them(house: House, name: st
 
 def test_texts_that_are_no_unicode_come_through(house: House) -> None:
     script = WORDCOUNT.replace('"a poisoned word"', '"caf\\udce9"')
-    script = script.replace(
-        "yield word, 1", "self.context.count('names', 'caf\\udce9'); yield word, 1"
-    )
+    counting = "self.context.count('names', 'caf\\udce9'); yield word, 1"
+    script = script.replace("yield word, 1", counting)
     (house.directory / "wc.py").write_text(script)
     stdout, stderr = house.submit().communicate(timeout=DEADLINE)
-    assert re.search(r"^ +caf\\udce9 +200$", stdout, re.MULTILINE), stdout + stderr
+    assert re.search(r"^ +caf\\udce9 +220$", stdout, re.MULTILINE), stdout + stderr
     _, stderr = house.submit("-D", "poison=lazy", output="more").communicate(timeout=DEADLINE)
     assert "error: ValueError: caf\\udce9" in stderr
 
