@@ -114,7 +114,7 @@ class Injector:
     def _spoil(self, spoil: Callable[[Path, random.Random], str], name: str) -> str:
         # os.walk passes over directories that go away meanwhile.
         places = [Path(place) for place, _, names in os.walk(self.directory) if name in names]
-        candidates = sorted(path for place in places if _recent(path := place / name))
+        candidates = sorted(path for place in places if recent(path := place / name))
         if not candidates:
             return ""
         path = self.rng.choice(candidates)
@@ -125,7 +125,8 @@ class Injector:
         return f"{path.parent.name}/{path.name}: {done}" if done else ""
 
 
-def _recent(path: Path) -> bool:
+def recent(path: Path) -> bool:
+    """Whether somebody may still read the file."""
     try:
         return time.time() - path.stat().st_mtime < RECENT_SECONDS
     except OSError:

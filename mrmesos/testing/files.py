@@ -6,13 +6,16 @@ import random
 from pathlib import Path
 
 
-def flip(path: Path, rng: random.Random) -> str:
-    """Flip one bit; what was done, or nothing where the file is empty. Raises OSError."""
+def flip(path: Path, rng: random.Random, begin: int = 0, length: int | None = None) -> str:
+    """Flip one bit, of `length` bytes from `begin` on; what was done, or nothing where there are
+    none. Raises OSError.
+    """
     with path.open("r+b", buffering=0) as file:
         size = file.seek(0, 2)
-        if not size:
+        end = size if length is None else min(size, begin + length)
+        if begin >= end:
             return ""
-        at, bit = rng.randrange(size), rng.randrange(8)
+        at, bit = rng.randrange(begin, end), rng.randrange(8)
         file.seek(at)
         byte = file.read(1)
         file.seek(at)

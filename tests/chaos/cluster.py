@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from mrmesos.cli.client import JobTrackerClient
 from mrmesos.testing.processes import processes_of, send_signal
 from tests.chaos.jobs import WORKLOADS, write_inputs
 
@@ -45,13 +46,15 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 class Cluster:
     """Everything is started in `directory`, and names it in its environment."""
 
-    def __init__(self, directory: Path, rng: random.Random, zk: str = "") -> None:
+    def __init__(
+        self, directory: Path, rng: random.Random, zk: str = "", agents: int = AGENTS
+    ) -> None:
         """With `zk` (zk://…) the masters are elected there, and may fail over.
 
         `meanwhile` is called while an answer is waited for: whoever stops processes lets them run
         on there, as the one that is to answer may be stopped.
         """
-        self.directory, self.rng = directory, rng
+        self.directory, self.rng, self.agents = directory, rng, agents
         self.lives = 0
         self.url = ""
         self.meanwhile: Callable[[], None] = lambda: None
@@ -69,7 +72,7 @@ class Cluster:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         work_dir = str(directory / "mesos")
-        arguments = ("-m", "tests.chaos.mesos_process", work_dir, str(AGENTS), RESOURCES, zk)
+        arguments = ("-m", "tests.chaos.mesos_process", work_dir, str(agents), RESOURCES, zk)
         self.mesos = self.start(*arguments, stdin=subprocess.PIPE, log="mesos.log")
         url = self.line_of(self.mesos, "mesos.log")
         self.master, self.elected = zk or url, bool(zk)
@@ -88,7 +91,13 @@ class Cluster:
             )
 
     def line_of(self, process: _Process, log: str) -> str:
-        """The next line that it prints; AssertionError where it ends or is silent instead.
+        """The next line that it prints; AssertionError where it ends or is silent instead."""
+        line = self.line_or_end(process, log)
+        assert line, f"it ended: {self.tail(log)}"
+        return line
+
+    def line_or_end(self, process: _Process, log: str) -> str:
+        """The next line that it prints, empty where it ends instead.
 
         Each line is asked for and read before the next one is, so that none waits in a buffer.
         """
@@ -97,9 +106,7 @@ class Cluster:
         while not select.select([process.stdout], [], [], 0.05)[0]:
             assert time.monotonic() < end, f"no word of it: {self.tail(log)}"
             self.meanwhile()
-        line = process.stdout.readline().strip()
-        assert line, f"it ended: {self.tail(log)}"
-        return line
+        return process.stdout.readline().strip()
 
     def tail(self, log: str) -> str:
         """The last words in a log."""
@@ -109,32 +116,56 @@ class Cluster:
 
     def start_jobtracker(self) -> None:
         """Start one on the journal; not before it listens."""
+        assert self.try_jobtracker(), f"it ended: {self.log_tail()}"
+
+    def try_jobtracker(self) -> bool:
+        """Start one; whether it listens, or has ended instead."""
         flags = [word for name, value in SETTINGS.items() for word in ("-D", f"{name}={value}")]
         command = ("-m", "mrmesos", "jobtracker", "--master", self.master, "--port", "0")
         self.jobtracker = self.start(*command, "--state-dir", "state", *flags, log="jobtracker.log")
         self.lives += 1
-        url = self.line_of(self.jobtracker, "jobtracker.log").split()[-1]
+        line = self.line_or_end(self.jobtracker, "jobtracker.log")
+        if not line:
+            self.jobtracker.communicate()
+            return False
+        url = line.split()[-1]
         assert self.url in ("", url)
         self.url = url
+        return True
+
+    def end_jobtracker(self) -> int:
+        """`kill -9`; the process id that it had."""
+        assert self.jobtracker is not None
+        self.jobtracker.send_signal(signal.SIGKILL)
+        self.jobtracker.communicate()
+        return self.jobtracker.pid
 
     def kill_jobtracker(self) -> str:
         """`kill -9`, and the next one at once."""
-        assert self.jobtracker is not None
-        pid = self.jobtracker.pid
-        self.jobtracker.send_signal(signal.SIGKILL)
-        self.jobtracker.communicate()
+        pid = self.end_jobtracker()
         self.start_jobtracker()
+        assert self.jobtracker is not None
         return f"jobtracker {pid}, followed by {self.jobtracker.pid}"
+
+    def client(self) -> JobTrackerClient:
+        """To ask the JobTracker with, once and not for long."""
+        token = (self.directory / "token").read_text().strip()
+        return JobTrackerClient(self.url, token=token, timeout=2.0, retry_seconds=0.0)
 
     def log_tail(self) -> str:
         """The last words of the JobTracker."""
         return self.tail("jobtracker.log")
 
+    @property
+    def port(self) -> int:
+        """Where the JobTracker listens, in each of its lives."""
+        return int(self.url.rpartition(":")[2])
+
     # --- Agents
 
     def agent(self, verb: str) -> str:
         """Let an agent be lost, restart, or be out of the master's sight."""
-        number = self.rng.randrange(AGENTS)
+        number = self.rng.randrange(self.agents)
         line = f"{verb} {number}"
         if verb != "lose":
             line += f" {self.rng.choice([1.0, 4.0, 25.0]):.1f}"
@@ -189,7 +220,7 @@ class Cluster:
             if isinstance(amount, int | float) and amount
         ]
         running = [task["id"] for framework in state["frameworks"] for task in framework["tasks"]]
-        missing = [f"{len(state['slaves'])} agents"] * (len(state["slaves"]) != AGENTS)
+        missing = [f"{len(state['slaves'])} agents"] * (len(state["slaves"]) != self.agents)
         return held + running + missing
 
     def stop(self) -> None:

@@ -77,9 +77,14 @@ class Agents:
         self.busy.discard(index)
 
 
+def agent_address(number: int) -> str:
+    """Each agent's own, as hosts have."""
+    return f"127.0.0.{2 + number}"
+
+
 async def main(work_dir: Path, agents: int, resources: str, zk: str) -> None:
     """Serve until standard input ends."""
-    specs = tuple(AgentSpec(f"chaos-{n}", resources) for n in range(agents))
+    specs = tuple(AgentSpec(f"chaos-{n}", resources, host=agent_address(n)) for n in range(agents))
     config = MiniMesosConfig(
         work_dir,
         port=0,

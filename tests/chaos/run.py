@@ -1,22 +1,30 @@
 """A chaos run: jobs and faults side by side for a while, then calm, and all is looked at.
 
-Every job must succeed and leave the bytes that it leaves undisturbed; at the end nothing is left
-over: no process, no file, no resource. What fails is an AssertionError that names the seed.
+Every job must succeed and leave the bytes that it leaves undisturbed, but those that the JobTracker
+says it has lost to damage of its own files. A job that makes no progress says what it waits for. At
+the end nothing is left over: no process, no file, no resource. What fails is an AssertionError that
+names the seed.
 """
 
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from mrmesos.testing.faults import Injector
-from tests.chaos.cluster import ROLES, Cluster, Parts, _Process, wait_until
+from mrmesos.testing.network import PacketFilter
+from tests.chaos.cluster import AGENTS, ROLES, Cluster, Parts, _Process, wait_until
+from tests.chaos.cuts import Cuts
+from tests.chaos.damage import LOST, StateDamage, flip_two_segments
 from tests.chaos.jobs import WORKLOADS
+from tests.chaos.mesos_process import agent_address
+from tests.chaos.waiting import Waiting
 
 JOBS_AT_ONCE = 3
 JOB_SECONDS = 900.0
@@ -47,7 +55,12 @@ KINDS: dict[str, float] = {  # and how often each, relative to the others
     "truncate file.out": 2,
     "remove file.out": 1,
     "flip file.out.index": 1,
+    "flip two segments": 2,
+    "flip journal": 1,
+    "flip code": 0.5,
 }
+CUTS = {"cut hosts": 2.5, "cut host from jobtracker": 1}
+"""Where packets can be dropped."""
 ELECTED = {"fail over": 1.5}
 ALONE = {"stop mesos": 0.5}
 """Not where masters are elected: they would lose their sessions, and Mesos' would end then."""
@@ -60,6 +73,11 @@ class Outcome:
     seed: int
     faults: dict[str, int]
     jobs: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """Jobs that the JobTracker could not bring back from a damaged journal, and said so."""
+    refused: int = 0
+    """Starts on a damaged journal that were refused."""
+    waited: dict[str, int] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     job_seconds: list[float] = field(default_factory=list)
     calm_seconds: dict[str, float] = field(default_factory=dict)
@@ -81,8 +99,10 @@ class Outcome:
                 "",
                 f"seed {self.seed}, {self.seconds:.0f} s; jobs: {dict(self.jobs)}, all of the "
                 f"bytes that they have undisturbed; attempts: {dict(self.attempts)}; "
-                f"JobTrackers: {self.lives}; a job took {seconds[len(seconds) // 2]:.0f} s "
+                f"JobTrackers: {self.lives}, {self.refused} starts refused for a damaged journal, "
+                f"{self.lost} jobs lost with it; a job took {seconds[len(seconds) // 2]:.0f} s "
                 f"(median; at most {seconds[-1]:.0f} s), undisturbed and alone {calm:.0f} s",
+                *(f"waited ({times} looks): {why}" for why, times in self.waited.items()),
             ]
         )
 
@@ -98,15 +118,23 @@ class Running:
 
 
 def chaos(
-    directory: Path, seed: int, seconds: float, say: Callable[[str], None], *, zk: str = ""
+    directory: Path,
+    seed: int,
+    seconds: float,
+    say: Callable[[str], None],
+    *,
+    zk: str = "",
+    packets: PacketFilter | None = None,
+    without: Sequence[str] = (),
 ) -> Outcome:
     """Run it in an empty directory. `seconds` is the time in which there are faults; with `zk`
-    (zk://host:port/path) masters are elected there.
+    (zk://host:port/path) masters are elected there. Without `packets` no hosts are cut from each
+    other. `without` names kinds of faults that are left out.
     """
     rng = random.Random(seed)
     cluster = Cluster(directory, rng, zk)
     try:
-        return _Chaos(cluster, rng, seed, say).run(seconds)
+        return _Chaos(cluster, rng, seed, say, packets, without).run(seconds)
     except BaseException:
         say(f"seed {seed} FAILED\n{cluster.log_tail() if cluster.url else ''}")
         raise
@@ -116,16 +144,38 @@ def chaos(
 
 class _Chaos:
     def __init__(
-        self, cluster: Cluster, rng: random.Random, seed: int, say: Callable[[str], None]
+        self,
+        cluster: Cluster,
+        rng: random.Random,
+        seed: int,
+        say: Callable[[str], None],
+        packets: PacketFilter | None,
+        without: Sequence[str],
     ) -> None:
         self.cluster, self.rng, self.say = cluster, rng, say
+        self.damage = StateDamage(cluster, rng, say)
         more: dict[str, Callable[[], str]] = {
             f"{verb} agent": partial(cluster.agent, verb) for verb in ("lose", "restart", "part")
         }
-        more |= {"kill jobtracker": cluster.kill_jobtracker, "fail over": cluster.fail_over}
-        self.kinds = KINDS | (ELECTED if cluster.elected else ALONE)
+        more |= {
+            "kill jobtracker": cluster.kill_jobtracker,
+            "fail over": cluster.fail_over,
+            "flip two segments": partial(flip_two_segments, cluster.directory, rng),
+            "flip journal": self.damage.flip_journal,
+            "flip code": self.damage.flip_code,
+        }
+        kinds = KINDS | (ELECTED if cluster.elected else ALONE)
+        self.cuts: Cuts | None = None
+        if packets is not None:
+            hosts = [agent_address(number) for number in range(AGENTS)]
+            self.cuts = cuts = Cuts(packets, rng, hosts, self.under_way, time.monotonic)
+            more["cut hosts"] = cuts.cut_hosts
+            more["cut host from jobtracker"] = lambda: cuts.cut_jobtracker(cluster.port)
+            kinds |= CUTS
+        self.kinds = {kind: often for kind, often in kinds.items() if kind not in without}
         self.injector = Injector(cluster.directory, rng, ROLES, more)
         cluster.meanwhile = self.resume_due
+        self.waiting = Waiting(cluster.client)
         self.expected: dict[str, Parts] = {}
         self.running: list[Running] = []
         self.number = 0
@@ -144,13 +194,20 @@ class _Chaos:
             self.say("interrupted: no more faults, and no more jobs")
         finally:
             self.injector.resume_all()
+            if self.cuts is not None:
+                self.cuts.mend_all()
         self.outcome.seconds = time.monotonic() - begin
         self.wait_for_jobs()
         wait_until(lambda: not self.cluster.resources_held(), "all resources to be given back")
         self.cluster.stop()
         self.outcome.faults = self.injector.by_kind()
         self.outcome.lives = self.cluster.lives
+        self.outcome.refused = self.damage.refused
+        self.outcome.waited = self.waiting.reasons
         return self.outcome
+
+    def under_way(self) -> list[str]:
+        return [job.output for job in self.running]
 
     def fail_until(self, end: float) -> None:
         """Keep jobs running, and let a fault happen every few seconds."""
@@ -183,6 +240,8 @@ class _Chaos:
 
     def resume_due(self) -> None:
         self.injector.resume_due(time.monotonic())
+        for name in self.cuts.look() if self.cuts is not None else []:
+            self.say(f"         {name} is whole again")
 
     def look(self) -> None:
         """Let the stopped run on, see that the JobTracker lives, and judge jobs that ended."""
@@ -190,6 +249,7 @@ class _Chaos:
         jobtracker = self.cluster.jobtracker
         assert jobtracker is not None
         assert jobtracker.poll() is None, f"the JobTracker ended: {self.cluster.log_tail()}"
+        self.waiting.look()
         for job in list(self.running):
             lasts = time.monotonic() - job.since
             assert lasts < JOB_SECONDS, f"{job.output} does not end"
@@ -204,6 +264,9 @@ class _Chaos:
             # A JobTracker that never answered is not waited for as long as one that did.
             self.say(f"         {job.output} is submitted again")
             self.submit(job.name)
+            return
+        if job.client.returncode and LOST in log:
+            self.lose(job)
             return
         assert job.client.returncode == 0, f"{job.output}: {words}\n{log}"
         parts = self.cluster.parts(job.output)
@@ -223,3 +286,12 @@ class _Chaos:
         self.outcome.job_seconds.append(lasts)
         self.outcome.attempts.update(self.cluster.attempts(job.output))
         self.say(f"         {job.output} is right, after {lasts:.1f} s")
+
+    def lose(self, job: Running) -> None:
+        """The JobTracker's files were damaged, and it said that this job was lost with them."""
+        lost = [fault for fault in self.injector.log if fault.kind in ("flip journal", "flip code")]
+        assert lost, f"{job.output} was lost, and nothing was damaged"
+        self.say(f"         {job.output} was lost to damage, as it said")
+        self.outcome.lost += 1
+        # Where the job's own record was hit, nobody but its operator knows where its output is.
+        shutil.rmtree(self.cluster.directory / "out" / job.output / "_temporary", True)

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
+import subprocess
+import sys
 
 import pytest
 
-from tests.chaos.run import chaos
-from tests.zookeeper import zookeeper
+from tests.chaos.cluster import TREE
+from tests.zookeeper import classpath
 
-SECONDS = 180.0
+MINUTES = 3
 SEED = int(os.environ.get("MRMESOS_CHAOS_SEED", "3"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_everything_fails_and_every_job_is_right(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with zookeeper(tmp_path / "zk") as address:
-        outcome = chaos(tmp_path / "run", SEED, SECONDS, print, zk=f"zk://{address}/mesos")
-    print(outcome.table())
-    assert sum(outcome.faults.values()) >= 20
-    assert sum(outcome.jobs.values()) >= 3
+def test_everything_fails_and_every_job_is_right() -> None:
+    classpath()  # skips where there is no ZooKeeper
+    command = [sys.executable, "-m", "tests.chaos", "--zookeeper"]
+    run = subprocess.run(
+        [*command, "--minutes", str(MINUTES), "--seed", str(SEED)],
+        cwd=TREE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(run.stdout)
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-6000:]
+    faults = re.search(r"^\| all \| (\d+) \|$", run.stdout, re.MULTILINE)
+    assert faults
+    assert int(faults[1]) >= 20
+    assert len(re.findall(r" is right, after ", run.stdout)) >= 3

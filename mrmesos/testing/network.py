@@ -1,0 +1,126 @@
+"""Hosts that cannot reach each other: packets between loopback addresses are dropped, by nftables.
+
+    command = [*own_network(), sys.executable, "-m", "what.runs.there"]   # () where there is none
+
+In that process: `open_loopback()`, then a `PacketFilter`. Its network is its own, and its
+children's: nobody else's packets are dropped, and nothing is left once they have ended. That takes
+`unshare` and `nft`, and root or a kernel that lets users make namespaces.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+from dataclasses import dataclass
+
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_IFREQ = struct.Struct("16sH14x")
+_SECONDS = 30.0
+
+_TABLE = "table ip mrmesos_testing"
+_RULES = """
+table ip mrmesos_testing {
+  set cut { type ipv4_addr . ipv4_addr; }
+  set closed { type ipv4_addr . ipv4_addr; }
+  set to_port { type ipv4_addr . inet_service; }
+  set from_port { type ipv4_addr . inet_service; }
+  chain output {
+    type filter hook output priority 0; policy accept;
+    ip saddr . ip daddr @cut drop;
+    ip saddr . ip daddr @closed tcp flags & (syn | ack) == syn drop;
+    ip saddr . tcp dport @to_port drop;
+    ip daddr . tcp sport @from_port drop;
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is dropped, as elements of nftables' sets."""
+
+    elements: tuple[tuple[str, str], ...]
+
+    def __or__(self, other: Cut) -> Cut:
+        return Cut(self.elements + other.elements)
+
+
+def dropped(sender: str, receiver: str) -> Cut:
+    """All packets of one address to another. That alone ends TCP in both directions."""
+    return Cut((("cut", f"{sender} . {receiver}"),))
+
+
+def closed(client: str, server: str) -> Cut:
+    """Connections that one address begins to another. Those that stand, and the other way, go on:
+    as a firewall that was set up in between.
+    """
+    return Cut((("closed", f"{client} . {server}"),))
+
+
+def port_dropped(client: str, port: int) -> Cut:
+    """All packets between an address and a server's port, whatever the server's address."""
+    return Cut((("to_port", f"{client} . {port}"), ("from_port", f"{client} . {port}")))
+
+
+class PacketFilter:
+    """In a process that `own_network` started. Elements of several cuts must differ."""
+
+    def __init__(self) -> None:
+        """Raises OSError."""
+        _nft(_RULES)
+
+    def drop(self, cut: Cut) -> None:
+        """From now on. Raises OSError."""
+        _nft("".join(f"add element {_name(each)}\n" for each in cut.elements))
+
+    def mend(self, cut: Cut) -> None:
+        """No more. Raises OSError."""
+        _nft("".join(f"delete element {_name(each)}\n" for each in cut.elements))
+
+
+def own_network() -> tuple[str, ...]:
+    """What to put before a command that it may have a network of its own; () where nobody may."""
+    if not (shutil.which("unshare") and shutil.which("nft")):
+        return ()
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    command = ("unshare", *user, "--net", "--")
+    try:
+        tried = subprocess.run(
+            [*command, "nft", "-f", "-"],
+            input=_RULES.encode(),
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return command if tried.returncode == 0 else ()
+
+
+def open_loopback() -> None:
+    """A new network's loopback is down. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, _IFREQ.pack(b"lo", 0) + bytes(8))
+        _, flags = _IFREQ.unpack_from(answer)
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, _IFREQ.pack(b"lo", flags | _IFF_UP) + bytes(8))
+
+
+def _name(element: tuple[str, str]) -> str:
+    name, text = element
+    return f"{_TABLE.removeprefix('table ')} {name} {{ {text} }}"
+
+
+def _nft(script: str) -> None:
+    done = subprocess.run(
+        ["nft", "-f", "-"],
+        input=script.encode(),
+        capture_output=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise OSError(f"nft: {done.stderr.decode(errors='replace').strip()}")

@@ -1,0 +1,98 @@
+"""Two hosts that are cut from each other in the midst of a job: it ends, with the same bytes.
+
+`python -m tests.chaos.cut_pair DIRECTORY HOW [SECONDS]`, in a network of its own. HOW is `forth`,
+`back`, `both` or `new`: packets of the first host to the second, the other way, both, or only
+connections that the first begins. Without SECONDS the cut is for good.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from mrmesos.cli.client import ApiProblem, Unreachable
+from mrmesos.testing.network import Cut, PacketFilter, closed, dropped, open_loopback
+from mrmesos.wire.job import JobStatus
+from tests.chaos.cluster import Cluster, Parts, wait_until
+from tests.chaos.mesos_process import agent_address
+
+ONE, OTHER = agent_address(0), agent_address(1)
+HOW = {
+    "forth": dropped(ONE, OTHER),
+    "back": dropped(OTHER, ONE),
+    "both": dropped(ONE, OTHER) | dropped(OTHER, ONE),
+    "new": closed(ONE, OTHER),
+}
+MAPS_DONE = 6
+"""Of twelve: both hosts have some by then."""
+END_SECONDS = 240.0
+"""On however busy a machine; for good means that it would never end."""
+
+
+def main(directory: Path, cut: Cut, seconds: float) -> None:
+    """Raises AssertionError."""
+    open_loopback()
+    packets = PacketFilter()
+    cluster = Cluster(directory, random.Random(1), agents=2)
+    try:
+        cluster.start_jobtracker()
+        calm = run(cluster, "calm", None, cut, 0.0)
+        assert "_SUCCESS" in calm
+        assert run(cluster, "cut", packets, cut, seconds) == calm
+        wait_until(lambda: not cluster.resources_held(), "all resources to be given back")
+        cluster.stop()
+    except BaseException:
+        print(cluster.log_tail() if cluster.url else "", flush=True)
+        raise
+    finally:
+        cluster.kill_all()
+
+
+def run(
+    cluster: Cluster, output: str, packets: PacketFilter | None, cut: Cut, seconds: float
+) -> Parts:
+    """One job, and its output; the hosts are cut when half of its maps are done."""
+    client = cluster.submit("sort", output)
+    try:
+        if packets is not None:
+            wait_until(lambda: _maps_done(cluster, output) >= MAPS_DONE, "some maps")
+            packets.drop(cut)
+            began, whole = time.monotonic(), False
+            while client.poll() is None:
+                lasts = time.monotonic() - began
+                assert lasts < END_SECONDS, f"it waits: {_status(cluster, output)}"
+                if seconds and lasts > seconds and not whole:
+                    packets.mend(cut)
+                    whole = True
+                time.sleep(0.1)
+            if not whole:
+                packets.mend(cut)
+            print(f"ended {time.monotonic() - began:.1f} s after the cut", flush=True)
+        words = client.communicate()[0]
+    finally:
+        client.kill()
+    log = (cluster.directory / "reports" / f"{output}.log").read_text()
+    assert client.returncode == 0, f"{words}\n{log}"
+    return cluster.parts(output)
+
+
+def _status(cluster: Cluster, output: str) -> JobStatus | None:
+    client = cluster.client()
+    try:
+        found = [each for each in client.statuses() if each.output.endswith(f"/{output}")]
+    except (ApiProblem, Unreachable):
+        return None
+    finally:
+        client.close()
+    return found[0] if found else None
+
+
+def _maps_done(cluster: Cluster, output: str) -> int:
+    status = _status(cluster, output)
+    return status.maps.succeeded if status is not None else 0
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), HOW[sys.argv[2]], float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
