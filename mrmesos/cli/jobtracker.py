@@ -71,7 +71,7 @@ def jobtracker(
     leads, and another takes its place. Where it listens is printed on standard output. Exit code 1:
     it could not go on.
     """
-    from mrmesos.cli.standby import Standby
+    from mrmesos.cli.standby import LOOK_SECONDS, Standby
     from mrmesos.election.candidate import ElectionError
     from mrmesos.election.place import Place
     from mrmesos.jobtracker.http.server import AddressError, allow_connections
@@ -88,7 +88,7 @@ def jobtracker(
         parse_master(master)
         if zk and not conf.get_as(JOBTRACKER_STATE_DIR):
             raise UsageProblem("--zk needs a --state-dir that all candidates share")
-        standby = Standby(Place.parse(zk), conf) if zk else None
+        standby = Standby(Place.parse(zk), conf, master) if zk else None
     except (ConfError, ValueError) as problem:
         raise UsageProblem(str(problem)) from None
     for warning in warnings:
@@ -131,7 +131,9 @@ def jobtracker(
             click.echo(f"clients show the token in {path}", err=True)
             sys.stdout.flush()
             while not failed:
-                failed = service.wait_failed(3600.0)
+                failed = service.wait_failed(3600.0 if standby is None else LOOK_SECONDS)
+                if standby is not None and not failed:
+                    standby.look(service.backend.connected)
             if standby is not None:
                 standby.failed(service.failure)
         except (AddressError, JournalError, ValueError, OSError) as problem:

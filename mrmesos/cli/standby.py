@@ -15,33 +15,52 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mrmesos.conf import JOBTRACKER_STATE_DIR, JOBTRACKER_ZK_SESSION_SECONDS, Conf
+from mrmesos.conf import (
+    JOBTRACKER_MASTER_AWAY_SECONDS,
+    JOBTRACKER_STATE_DIR,
+    JOBTRACKER_ZK_SESSION_SECONDS,
+    Conf,
+)
 from mrmesos.election.candidate import Candidate, ElectionError
 from mrmesos.election.place import Place
 from mrmesos.jobtracker.service import JobTrackerService
 from mrmesos.jobtracker.storage.journal_errors import JournalInUse
+from mrmesos.mesos.reach import MasterProbe
 
 logger = logging.getLogger(__name__)
 
 NAME = "directory-name"
 """The file that tells the directory which candidates share from any other."""
 PAUSE_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 
 class Standby:
     """This process as a candidate, from `stand()` to `withdraw()`."""
 
-    def __init__(self, place: Place, conf: Conf) -> None:
+    def __init__(
+        self,
+        place: Place,
+        conf: Conf,
+        master: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises ValueError for what is no Mesos master."""
         self.url = place.url
         self._directory = Path(conf.get_as(JOBTRACKER_STATE_DIR))
         session = conf.get_as(JOBTRACKER_ZK_SESSION_SECONDS)
-        self._candidate = Candidate(place, session, self._deposed)
+        self._probe = MasterProbe(master)
+        self._candidate = Candidate(place, session, self._deposed, able=self._probe.reachable)
+        self._away_max = conf.get_as(JOBTRACKER_MASTER_AWAY_SECONDS)
+        self._clock = clock
+        self._away_since: float | None = None
         self._ending = False
 
     def stand(self) -> None:
         """Return once elected. Raises ElectionError, OSError."""
         self._candidate.stand(directory_name(self._directory))
         self._candidate.wait()
+        self._probe.close()
 
     def open(self, make: Callable[[], JobTrackerService]) -> JobTrackerService:
         """The JobTracker of who was elected; raises what `make` does. The leader before may have
@@ -68,6 +87,22 @@ class Standby:
         """Stand by again where the reason of a failure may be that another leads."""
         if not self._candidate.leads():
             self._deposed(str(problem))
+
+    def look(self, connected: bool) -> None:
+        """While leading, about once a second; `connected`: a Mesos master has us. Without one we
+        are of no use: give way where another could be.
+        """
+        now = self._clock()
+        if connected:
+            self._away_since = None
+            return
+        if self._away_since is None:
+            self._away_since = now
+        away = now - self._away_since
+        if self._away_max and away > self._away_max and self._candidate.others_stand():
+            self._candidate.give_way(
+                f"no Mesos master for {away:.0f} s, and a standby can reach one"
+            )
 
     def end(self) -> None:
         """What comes now is meant: nothing of it makes us stand again."""

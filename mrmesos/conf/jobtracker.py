@@ -29,6 +29,15 @@ JOBTRACKER_ZK_SESSION_SECONDS = declare(
     minimum=1.0,
     scope="jobtracker",
 )
+JOBTRACKER_MASTER_AWAY_SECONDS = declare(
+    "jobtracker.master.away.seconds",
+    30.0,
+    "seconds",
+    "With `--zk`: a leading JobTracker that has had no Mesos master for so long gives way to a "
+    "standby that can connect to one; 0: never.",
+    minimum=0.0,
+    scope="jobtracker",
+)
 JOBTRACKER_RETIRED_MAX = declare(
     "jobtracker.retired.jobs.max",
     100,

@@ -4,10 +4,14 @@ A leader that hears nothing of ZooKeeper steps down *before* its session expires
 is elected: kazoo notices a dead connection after at most two thirds of the session's time, and one
 third is left to come back. A process that was stopped meanwhile cannot act in time: a clock tells
 it that it was before it does much, and the journal, which knows its owner, holds it off.
+
+Whoever leads may be cut off from what it needs for its work. Those that stand by say by a node of
+theirs that they are not; then the leader may give way, and who is cut off lets the others go first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,10 +19,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kazoo.client import KazooClient, KazooState
-from kazoo.exceptions import KazooException, NodeExistsError
+from kazoo.exceptions import KazooException, NodeExistsError, NoNodeError
 from kazoo.security import make_acl, make_digest_acl
 
-from mrmesos.election.place import DIRECTORY, LEADER, Place
+from mrmesos.election.place import DIRECTORY, LEADER, STANDBYS, Place
 
 logger = logging.getLogger(__name__)
 _kazoos = logging.getLogger(f"{__name__}.kazoo")
@@ -44,12 +48,17 @@ class Candidate:
         session_seconds: float,
         deposed: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        able: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`deposed` is called, in some thread, once a leader must act no more; it says why."""
+        """`deposed` is called, in some thread, once a leader must act no more; it says why.
+        `able` says whether this process could do a leader's work; it may take some seconds.
+        """
         self._place = place
         self._deposed = deposed
         self._grace = session_seconds / 3
         self._clock = clock
+        self._able = able
+        self._shown = ""
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._leading = False
@@ -72,6 +81,7 @@ class Candidate:
         try:
             client.start(CONNECT_SECONDS)
             client.ensure_path(self._place.path, acl=self._acl)
+            client.ensure_path(self._place.node(STANDBYS), acl=self._acl)
             try:
                 client.create(node, directory.encode(), acl=self._acl)
             except NodeExistsError:
@@ -92,18 +102,57 @@ class Candidate:
             gone = threading.Event()
             pause = PAUSE_SECONDS
             try:
-                if self._try(gone):
+                if not self._goes_first():
+                    if not told:
+                        logger.info("cut off at %s; others go first", self._place.url)
+                    told, pause = True, LOOK_SECONDS
+                elif self._try(gone):
                     logger.info("elected at %s", self._place.url)
+                    self._show(False)
                     watch = threading.Thread(target=self._watch, name="election", daemon=True)
                     watch.start()
                     return
-                if not told:
-                    logger.info("another JobTracker leads at %s; standing by", self._place.url)
-                told, pause = True, LOOK_SECONDS
+                else:
+                    if not told:
+                        logger.info("another JobTracker leads at %s; standing by", self._place.url)
+                    told, pause = True, LOOK_SECONDS
             except (KazooException, self._client.handler.timeout_exception) as problem:
                 logger.warning("ZooKeeper: %s; trying again", str(problem) or type(problem))
             self._leading = False
             gone.wait(pause)
+
+    def _goes_first(self) -> bool:
+        """Whether to try: not while cut off, where somebody else is not."""
+        able = self._able()
+        self._show(able)
+        return able or not self.others_stand()
+
+    def _show(self, able: bool) -> None:
+        """By a node of ours, which ends with our session."""
+        client = self._client
+        if self._shown and (not able or client.exists(self._shown) is None):
+            with contextlib.suppress(NoNodeError):
+                client.delete(self._shown)
+            self._shown = ""
+        if able and not self._shown:
+            node = f"{self._place.node(STANDBYS)}/able-"
+            self._shown = client.create(node, b"", ephemeral=True, sequence=True, acl=self._acl)
+
+    def others_stand(self) -> bool:
+        """Whether another JobTracker stands by that could do a leader's work."""
+        try:
+            asked = self._client.get_children_async(self._place.node(STANDBYS))
+            names = asked.get(timeout=ANSWER_SECONDS)
+        except (KazooException, self._client.handler.timeout_exception) as problem:
+            logger.warning("ZooKeeper: %s", str(problem) or type(problem).__name__)
+            return False
+        return any(name != self._shown.rpartition("/")[2] for name in names)
+
+    def give_way(self, why: str) -> None:
+        """Lead no more, and let another at once; `deposed` hears why."""
+        if self._leading:
+            self.withdraw()
+            self._deposed(why)
 
     def _try(self, gone: threading.Event) -> bool:
         """Whether we lead; `gone` is set once who does instead is gone."""

@@ -10,6 +10,9 @@ LEADER = "leader"
 DIRECTORY = "directory"
 """A lasting node that names the directory which all candidates share."""
 
+STANDBYS = "standbys"
+"""The directory of ephemeral nodes of those that stand by and could do what the leader does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

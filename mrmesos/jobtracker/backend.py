@@ -89,6 +89,11 @@ class CoreBackend:
         """The core has started anew."""
         self._core = core
 
+    @property
+    def connected(self) -> bool:
+        """Whether a Mesos master has us; read from any thread."""
+        return self._core.state.connected
+
     def take_no_more(self) -> None:
         """Jobs that are submitted from now on are refused."""
         self._closing = True

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from mrmesos.cli.client import JobTrackerClient
+from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.testing.processes import processes_of, send_signal
 from tests.chaos.jobs import WORKLOADS, write_inputs
 

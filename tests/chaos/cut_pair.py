@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from mrmesos.cli.client import ApiProblem, Unreachable
+from mrmesos.client.api_client import ApiProblem, Unreachable
 from mrmesos.testing.network import Cut, PacketFilter, closed, dropped, open_loopback
 from mrmesos.wire.job import JobStatus
 from tests.chaos.cluster import Cluster, Parts, wait_until

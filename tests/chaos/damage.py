@@ -13,7 +13,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, CorruptIndexError, MapOutputIndex, Segment
+from mrmesos.io.shuffle.index import (
+    INDEX_FILE,
+    OUTPUT_FILE,
+    CorruptIndexError,
+    MapOutputIndex,
+    Segment,
+)
 from mrmesos.testing import files
 from mrmesos.testing.faults import recent
 from tests.chaos.cluster import Cluster

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.io.index import INDEX_FILE, OUTPUT_FILE, MapOutputIndex, Segment
+from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE, MapOutputIndex, Segment
 from tests.chaos.damage import flip_two_segments
 
 LENGTH = 100

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mrmesos.cli.client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.wire.job import JobState, JobStatus
 
 LOOK_SECONDS = 5.0

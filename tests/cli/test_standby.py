@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +47,20 @@ class Candidates:
         self.cluster.url = self.zk = zk
         self._started = 0
 
-    def start(self) -> Candidate:
+    def start(self, master: str = "") -> Candidate:
         self._started += 1
         log = self.cluster.house.directory / f"jobtracker-{self._started}.log"
-        flags = ("--port", "0", "--state-dir", "state", "--zk", self.zk)
-        settings = ("-D", "tasktracker.cpus=0.05", "-D", "jobtracker.zk.session.seconds=2")
-        command = (sys.executable, "-m", "mrmesos", "jobtracker", "--master", self.cluster.master)
+        words = ("--port", "0", "--state-dir", "state", "--zk", self.zk)
+        settings = {
+            "tasktracker.cpus": "0.05",
+            "jobtracker.zk.session.seconds": "2",
+            "jobtracker.master.away.seconds": "2",
+        }
+        flags = [word for name, text in settings.items() for word in ("-D", f"{name}={text}")]
+        command = (sys.executable, "-m", "mrmesos", "jobtracker", *words, *flags)
         with log.open("w") as file:
             process = subprocess.Popen(
-                [*command, *flags, *settings],
+                [*command, "--master", master or self.cluster.master],
                 cwd=self.cluster.house.directory,
                 env=self.cluster.house.environment,
                 stdout=subprocess.PIPE,
@@ -130,6 +138,58 @@ def test_a_leader_that_was_stopped_comes_back_as_a_standby(candidates: Candidate
     first.leads()
     assert second.process.wait(DEADLINE) == 0
     candidates.finish(job, "out")
+
+
+class Forwarder:
+    """A way to the master that can be cut: what connects is cut off, and nothing connects."""
+
+    def __init__(self, target: str) -> None:
+        host, _, port = target.removeprefix("http://").rpartition(":")
+        self._target = host, int(port)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        for end in (self._server, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                there = socket.create_connection(self._target)
+                self._ends += [client, there]
+                for a, b in ((client, there), (there, client)):
+                    threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+def test_a_leader_without_a_master_gives_way_to_who_has_one(candidates: Candidates) -> None:
+    way = Forwarder(candidates.cluster.master)
+    try:
+        first = candidates.start(way.url)
+        url = first.leads()
+        candidates.finish(candidates.cluster.submit("calm", 0.1), "calm")
+        job = candidates.cluster.submit("out", 1.0)
+        candidates.cluster.wait_for(lambda job: job.maps.succeeded in range(8, MAPS), "some maps")
+        way.cut()
+        wait_until(lambda: first.says("next try in"), "that it has noticed")
+        second = candidates.start_standby()
+        assert second.leads() != url
+        assert first.says("a standby can reach one")
+        candidates.finish(job, "out")
+        wait_until(lambda: first.says("standing by"), "that it stands by, cut off as it is")
+    finally:
+        way.cut()
 
 
 def test_a_standby_is_ended_by_a_signal_and_needs_the_shared_directory(

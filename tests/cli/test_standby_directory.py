@@ -30,7 +30,7 @@ def test_a_journal_in_use_is_waited_for_and_a_damaged_one_is_not(
 ) -> None:
     monkeypatch.setattr(standby, "PAUSE_SECONDS", 0.0)
     conf = Conf({JOBTRACKER_STATE_DIR.name: str(tmp_path)})
-    candidate = Standby(Place.parse("zk://us:er@127.0.0.1:1/x"), conf)
+    candidate = Standby(Place.parse("zk://us:er@127.0.0.1:1/x"), conf, "127.0.0.1:1")
     assert candidate.url == "zk://127.0.0.1:1/x"
     problems = [JournalInUse("used"), JournalInUse("used"), JournalError("damaged")]
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,11 +37,12 @@ def place(server: ZooKeeper, request: pytest.FixtureRequest) -> Place:
 class Standing:
     """A candidate, and the thread that waits for its election."""
 
-    def __init__(self, place: Place, directory: str = "d") -> None:
+    def __init__(self, place: Place, directory: str = "d", able: bool = True) -> None:
         self.asleep = 0.0
+        self.able = able
         self.elected, self.deposed = threading.Event(), threading.Event()
         self.why = ""
-        self.candidate = Candidate(place, SESSION, self._depose, self._clock)
+        self.candidate = Candidate(place, SESSION, self._depose, self._clock, lambda: self.able)
         self.candidate.stand(directory)
         threading.Thread(target=self._wait, daemon=True).start()
 
@@ -58,8 +59,8 @@ class Standing:
 
 
 @contextmanager
-def standing(place: Place) -> Iterator[Standing]:
-    one = Standing(place)
+def standing(place: Place, able: bool = True) -> Iterator[Standing]:
+    one = Standing(place, able=able)
     try:
         yield one
     finally:
@@ -86,6 +87,46 @@ def test_one_leads_and_another_follows(place: Place) -> None:
         assert not first.deposed.is_set(), "who goes by itself was not deposed"
     with pytest.raises(NoLeader, match="no JobTracker leads"):
         find_leader(place)
+
+
+def test_a_leader_gives_way_to_those_only_that_could_do_its_work(place: Place) -> None:
+    with standing(place) as first:
+        assert first.elected.wait(DEADLINE)
+        assert not first.candidate.others_stand()
+        with standing(place, able=False) as cut_off:
+            assert not first.candidate.others_stand()
+            with standing(place) as second:
+                _until(first.candidate.others_stand)
+                first.candidate.give_way("no master")
+                assert first.deposed.is_set()
+                assert first.why == "no master"
+                assert second.elected.wait(DEADLINE)
+                assert not second.candidate.others_stand()
+                assert not cut_off.elected.is_set()
+            assert cut_off.elected.wait(DEADLINE), "where nobody can, somebody leads all the same"
+
+
+def test_who_is_cut_off_lets_others_go_first(place: Place) -> None:
+    """Also where it asks first: a leader that gave way begins anew at once."""
+    with standing(place) as leader:
+        assert leader.elected.wait(DEADLINE)
+        with standing(place) as second, standing(place, able=False) as cut_off:
+            _until(_shown(second))
+            assert not cut_off.candidate._goes_first()
+            assert second.candidate._goes_first()
+            cut_off.able = True
+            assert cut_off.candidate._goes_first()
+
+
+def _shown(one: Standing) -> Callable[[], bool]:
+    return lambda: bool(one.candidate._shown)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_all_candidates_share_a_directory(place: Place) -> None:
