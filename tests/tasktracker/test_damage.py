@@ -14,9 +14,7 @@ from mrmesos.io.shuffle.segments import CorruptSegmentError
 from mrmesos.task.map_task import run_map
 from mrmesos.task.shuffle.fetch import Closed, Fetcher
 from mrmesos.wire.task import MapOutput
-from tests.tasktracker import harness, support
-from tests.tasktracker.outputs.test_shuffle_server import Served, play
-from tests.tasktracker.shuffle_peers import (
+from tests.task.shuffle.shuffle_peers import (
     SOON,
     Waiting,
     attempt,
@@ -28,6 +26,8 @@ from tests.tasktracker.shuffle_peers import (
     tracker,
     until,
 )
+from tests.tasktracker import harness, support
+from tests.tasktracker.outputs.test_shuffle_server import Served, play
 
 Records = list[tuple[list[object], list[object]]]
 

@@ -15,9 +15,7 @@ from mrmesos.task.map_task import run_map
 from mrmesos.task.reduce_task import run_reduce
 from mrmesos.tasktracker.outputs.disk import trouble
 from mrmesos.wire.task import ErrorKind
-from tests.task.test_reduce_task import Runs
-from tests.tasktracker.harness import facts_for, map_attempt, reduce_attempt
-from tests.tasktracker.shuffle_peers import (
+from tests.task.shuffle.shuffle_peers import (
     Waiting,
     attempt,
     facts,
@@ -27,6 +25,8 @@ from tests.tasktracker.shuffle_peers import (
     tracker,
     until,
 )
+from tests.task.test_reduce_task import Runs
+from tests.tasktracker.harness import facts_for, map_attempt, reduce_attempt
 
 ROOM = 256 << 10
 

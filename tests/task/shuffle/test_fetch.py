@@ -13,7 +13,7 @@ import pytest
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Verifier
 from mrmesos.task.shuffle.fetch import Closed, Fetcher
 from mrmesos.wire.task import MapOutput
-from tests.tasktracker.shuffle_peers import (
+from tests.task.shuffle.shuffle_peers import (
     Served,
     Waiting,
     attempt,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mrmesos.task.shuffle.fetch import Fetcher
-from tests.tasktracker.shuffle_peers import (
+from tests.task.shuffle.shuffle_peers import (
     Forever,
     Served,
     Waiting,
