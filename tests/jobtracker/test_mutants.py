@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import textwrap
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from tests.jobtracker.harness import core_module
 from tests.jobtracker.sim import Faults, World
 from tests.jobtracker.sim_many import make
+from tests.jobtracker.sim_unheard import UnheardWorld
 
 RUNS = 360
 """Of each kind; most mutants are caught by the first few dozen, two by one of some hundred."""
@@ -101,6 +103,16 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "agents are given back with map output on them": (
         ("maintenance._ends_in_time", "not _is_fetched_from(st, agent)", "True"),
     ),
+    "silence is no reason for a second attempt": (
+        ("silence._wants_another", "task.running == (attempt,)", "False"),
+    ),
+    "work is started where nobody is heard": (("cluster.Agent.takes", "and not silent", ""),),
+    "reduces hold what a silent map needs": (
+        ("deadlines._unstick", "job.wants_map or job.unheard_maps", "job.wants_map"),
+    ),
+    "a TaskTracker that speaks again is silent still": (
+        ("silence.heard", "tracker.silent = False", "pass"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),
@@ -111,6 +123,9 @@ def rough(seed: int) -> World:
     """A world in which attempts, TaskTrackers and agents fail all the time."""
     faults = Faults(attempt_fails=0.3, executor_dies=0.1, agent_dies=0.03, straggles=0.3)
     return World(seed, faults, agents=5, jobs=3)
+
+
+KINDS: tuple[Callable[[int], World], ...] = (make, rough, UnheardWorld)
 
 
 def guard(where: str) -> FunctionType:
@@ -141,7 +156,7 @@ def test_a_broken_guard_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) ->
         function = guard(where)
         # Its code, as others may have imported the function itself.
         monkeypatch.setattr(function, "__code__", mutant(function, piece, instead))
-    for number, kind in itertools.product(range(RUNS), (make, rough)):
+    for number, kind in itertools.product(range(RUNS), KINDS):
         try:
             kind(number).run()
         except Exception:  # noqa: BLE001 - whatever it broke

@@ -81,6 +81,24 @@ def two_maps(**conf: Any) -> tuple[Listening, str]:
     return hands, job
 
 
+def test_a_job_says_whom_it_does_not_hear() -> None:
+    hands = Listening("a", "b")
+    hands.job(maps=1)
+    hands.offer("a")
+    hands.offer("b", cpus=0.1)
+    hands.later(1)
+    hands.cut.add("a")
+    hands.later(SILENT + 1)
+    job = hands.job(maps=1)
+    hands.allocate()
+    hands.do(ev.AgentLost("b"))
+    hands.later(1)
+    other = hands.job(maps=1)
+    hands.later(6)
+    assert job != other
+    assert "not heard for 10 s: a" in hands.status(other).waiting, hands.status(other).waiting
+
+
 def test_what_runs_on_a_silent_tracker_gets_a_second_attempt_in_the_one_slot_elsewhere() -> None:
     hands, job = two_maps()
     hands.later(5)
@@ -193,6 +211,18 @@ def test_a_reduce_that_waits_for_a_silent_map_makes_room_for_it() -> None:
     assert started(hands.end(long(job, "r0"), AttemptState.KILLED)) == ["m0.1"]
     assert hands.now - begin < MOST_LOST
     assert started(hands.end(long(job, "m0.1"))) == ["r0.1"]
+
+
+def test_a_silent_map_goes_before_a_reduce_that_would_wait_for_it() -> None:
+    hands = Listening("a", "b")
+    job = hands.job(
+        maps=2, reduces=1, job_reduce_slowstart_completedmaps="0.5", map_reduce_ratio="0"
+    )
+    hands.allocate()
+    hands.cut.add("a")
+    hands.later(SILENT + 1)
+    assert started(hands.end(long(job, "m1"))) == ["m0.1"]
+    assert started(hands.end(long(job, "m0.1"))) == ["r0"]
 
 
 def test_a_silent_reduce_gets_a_second_attempt_once_all_maps_are_done() -> None:

@@ -1,0 +1,88 @@
+"""A world with one agent that Mesos sees and the JobTracker does not hear."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState
+from tests.jobtracker.sim import World
+from tests.jobtracker.sim_base import Faults, SimAgent, SimTracker
+
+MOST_LOST = 30.0
+EXPIRY = 120.0
+
+
+class UnheardWorld(World):
+    """In peace but for one agent, which is not heard from a time on, for some time or for good.
+
+    Every agent is large enough for every task, so whatever runs there can run on another.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, Faults(), agents=2 + seed % 3, jobs=1 + seed % 2)
+        conf = {"scheduler": self.rng.choice(["fifo", "fair"])}
+        self.core = JobTracker(Conf(conf), self.core.state.stamp)  # silence and expiry by default
+        self.roles, self.spares = ("*",), 0
+        self.cut: SimAgent | None = None
+        self.cut_at = math.inf
+        self.waits: dict[str, float] = {}  # tasks that run out of hearing only, since when
+        for agent in self.agents.values():
+            agent.resources = {"cpus": 2.0, "mem": 4096.0}
+            agent.free, agent.disk = dict(agent.resources), "ssd"
+        self.at(self.rng.uniform(1, 40), self.cut_one)
+
+    def cut_one(self) -> None:
+        self.cut = self.rng.choice([a for a in self.agents.values() if a.alive])
+        self.cut_at = self.now
+        self.note(f"=== {self.cut.id} is not heard any more")
+        for tracker in self.trackers.values():
+            self.silence(tracker)
+        if self.rng.random() < 0.3:
+            self.at(self.rng.uniform(2, 200), self.heal)
+
+    def heal(self) -> None:
+        self.note("=== all is well")
+        self.cut = None
+        for tracker in self.trackers.values():
+            tracker.silent_until = 0.0
+
+    def silence(self, tracker: SimTracker) -> None:
+        if tracker.agent is self.cut:
+            tracker.silent_until = math.inf
+
+    def executor_up(self, tracker: SimTracker) -> None:
+        self.silence(tracker)
+        super().executor_up(tracker)
+
+    def beat(self, tracker: SimTracker) -> None:
+        if not tracker.gone and self.now - tracker.answered <= EXPIRY:
+            self.heartbeat(tracker)
+            self.at(1.0, partial(self.beat, tracker))
+        elif not tracker.gone:
+            self.executor_gone(tracker)
+
+    def tick(self) -> None:
+        super().tick()
+        waits = dict[str, float]()
+        heard = [a.start for a in self.core.state.attempts.values() if not self.unheard(a)]
+        turn = max(heard, default=0.0)  # while others get on it may be their turn
+        for job in self.core.state.jobs.values():
+            for task in (*job.maps, *job.reduces) if job.state is JobState.RUNNING else ():
+                mapped = task.kind is TaskKind.MAP or job.maps_over is not None
+                if task.running and mapped and all(map(self.unheard, task.running)):
+                    waits[task.id] = max(turn, self.waits.get(task.id, self.now))
+        self.waits = waits
+        for name, since in waits.items():
+            assert self.now - since <= MOST_LOST, f"{name} waits for one that nobody hears"
+
+    def unheard(self, attempt: TaskAttempt) -> bool:
+        return self.cut is not None and attempt.agent_id == self.cut.id
+
+    def run(self) -> None:
+        super().run()
+        assert len(self.committed) == self.jobs_wanted

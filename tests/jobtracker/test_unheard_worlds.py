@@ -1,0 +1,32 @@
+"""One agent that Mesos sees and the JobTracker does not hear: a job loses 30 s by it at most."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.jobtracker.sim_unheard import UnheardWorld
+
+FAST, SLOW, CHUNK = 60, 1_500, 20
+
+
+def run_seed(seed: int) -> UnheardWorld:
+    world = UnheardWorld(seed)
+    try:
+        world.run()
+    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
+        story = "\n".join(world.history[-60:])
+        pytest.fail(f"seed {seed}\n{story}\n{problem!r}")
+    return world
+
+
+@pytest.mark.parametrize("first", range(0, FAST, CHUNK))
+def test_worlds_with_one_agent_unheard(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        run_seed(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(FAST, SLOW, CHUNK * 4))
+def test_many_worlds_with_one_agent_unheard(first: int) -> None:
+    for seed in range(first, first + CHUNK * 4):
+        run_seed(seed)
