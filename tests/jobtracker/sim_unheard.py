@@ -28,8 +28,7 @@ class UnheardWorld(World):
         conf = {"scheduler": self.rng.choice(["fifo", "fair"])}
         self.core = JobTracker(Conf(conf), self.core.state.stamp)  # silence and expiry by default
         self.roles, self.spares = ("*",), 0
-        self.cut: SimAgent | None = None
-        self.cut_at = math.inf
+        self.lost: SimAgent | None = None
         self.waits: dict[str, float] = {}  # tasks that run out of hearing only, since when
         for agent in self.agents.values():
             agent.resources = {"cpus": 2.0, "mem": 4096.0}
@@ -37,27 +36,15 @@ class UnheardWorld(World):
         self.at(self.rng.uniform(1, 40), self.cut_one)
 
     def cut_one(self) -> None:
-        self.cut = self.rng.choice([a for a in self.agents.values() if a.alive])
-        self.cut_at = self.now
-        self.note(f"=== {self.cut.id} is not heard any more")
-        for tracker in self.trackers.values():
-            self.silence(tracker)
+        self.lost = self.rng.choice([agent for agent in self.agents.values() if agent.alive])
+        self.lost.unheard_until = math.inf
+        self.note(f"=== {self.lost.id} is not heard any more")
         if self.rng.random() < 0.3:
-            self.at(self.rng.uniform(2, 200), self.heal)
+            self.at(self.rng.uniform(2, 200), partial(self.heal, self.lost))
 
-    def heal(self) -> None:
+    def heal(self, agent: SimAgent) -> None:
         self.note("=== all is well")
-        self.cut = None
-        for tracker in self.trackers.values():
-            tracker.silent_until = 0.0
-
-    def silence(self, tracker: SimTracker) -> None:
-        if tracker.agent is self.cut:
-            tracker.silent_until = math.inf
-
-    def executor_up(self, tracker: SimTracker) -> None:
-        self.silence(tracker)
-        super().executor_up(tracker)
+        self.lost, agent.unheard_until = None, 0.0
 
     def beat(self, tracker: SimTracker) -> None:
         if not tracker.gone and self.now - tracker.answered <= EXPIRY:
@@ -81,7 +68,7 @@ class UnheardWorld(World):
             assert self.now - since <= MOST_LOST, f"{name} waits for one that nobody hears"
 
     def unheard(self, attempt: TaskAttempt) -> bool:
-        return self.cut is not None and attempt.agent_id == self.cut.id
+        return self.lost is not None and attempt.agent_id == self.lost.id
 
     def run(self) -> None:
         super().run()

@@ -183,12 +183,13 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
 
 def _say_why_waiting(st: State, job: JobInProgress) -> None:
     if job.running or not job.hungry:
-        job.idle_since, job.waiting = None, fetch_failures.words(st, job)
+        words = fetch_failures.words(st, job), silence.words(st, job)
+        job.idle_since, job.waiting = None, "; ".join(filter(None, words))
         return
     if job.idle_since is None:
         job.idle_since = st.now
     if st.now - job.idle_since >= WAITING_SECONDS:
-        job.waiting = _why(st, job)
+        job.waiting = "; ".join(filter(None, (_why(st, job), silence.words(st))))
 
 
 def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:

@@ -4,8 +4,9 @@ A fetch that fails may be the output's fault (it is damaged, or gone) or that of
 hosts do not reach each other). What reduces say is kept by output, reduce and host:
 
 - An output is at fault where a reduce on its own host cannot fetch it, or one reduce on two hosts
-  in turn, or most of the hosts with reduces that may lack it; or where its TaskTracker answered and
-  what came was damaged. Its map runs again at once. (Hadoop's
+  in turn, or most of the hosts with reduces that may lack it; where its TaskTracker answered and
+  what came was damaged; or where we do not hear that TaskTracker either (silence.py). Its map runs
+  again at once. (Hadoop's
   JobInProgress.fetchFailureNotification counts reduces, and all of them.) A host that finds damage
   in the output of SOURCES_MAX others, or in one output twice, is itself at fault: its reduce moves.
 - A reduce that has an output never speaks of it, so silence proves nothing: a complaint that stands
@@ -163,13 +164,20 @@ def _at_fault(
 ) -> bool:
     """Whether it is the output, and not the way to it; or the way, but from its host alone."""
     source, hosts = _source(task), set[str]().union(*said.values())
-    if source in hosts:
+    if source in hosts or _silent(st, task):
         return True
     if len(hosts) == 1 or task.losses >= QUICK_MAX:
         return False
     concerned = hosts | {attempt.agent for attempt in waiting_reduces(job)}
     most = 2 * len(hosts) > len(concerned) or any(len(of_one) > 1 for of_one in said.values())
     return most and reachable_by_all(st.cluster, job, st.now, less=source)
+
+
+def _silent(st: State, task: TaskInProgress) -> bool:
+    """Whether we do not hear the TaskTracker of an output either: it, or its host, is at fault."""
+    winner = task.winner
+    tracker = None if winner is None else st.cluster.trackers.get(winner.tracker_id)
+    return tracker is not None and tracker.silent
 
 
 def _own_trouble(job: JobInProgress, host: str, index: int, source: str) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker
+from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state.state import State
@@ -32,6 +33,7 @@ SUSPECT_PART = 0.25
 """Of tasktracker.expiry.seconds, where a task runs under which another one fell silent."""
 PAROLE_SECONDS = 30.0
 PAROLE_MAX_SECONDS = 480.0
+HOSTS_NAMED = 5
 SLEPT_SECONDS = 5.0
 """A pause between two ticks after which it is we who were not there, and not the others."""
 
@@ -107,6 +109,20 @@ def _wants_another(st: State, attempt: TaskAttempt) -> bool:
         and job.state is JobState.RUNNING
         and job.settings.speculative(task.kind)
     )
+
+
+def words(st: State, job: JobInProgress | None = None) -> str:
+    """Which TaskTrackers are silent, of those that worked for a job, or of all."""
+    hosts = {
+        tracker.hostname
+        for tracker in st.cluster.trackers.values()
+        if tracker.silent and (job is None or tracker.id in job.trackers)
+    }
+    if not hosts:
+        return ""
+    named = ", ".join(sorted(hosts)[:HOSTS_NAMED])
+    more = f" and {len(hosts) - HOSTS_NAMED} more" if len(hosts) > HOSTS_NAMED else ""
+    return f"TaskTrackers not heard for {st.settings.tracker_silence:g} s: {named}{more}"
 
 
 # --- Given up ------------------------------------------------------------------------------------

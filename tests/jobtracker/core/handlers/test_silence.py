@@ -81,22 +81,24 @@ def two_maps(**conf: Any) -> tuple[Listening, str]:
     return hands, job
 
 
-def test_a_job_says_whom_it_does_not_hear() -> None:
-    hands = Listening("a", "b")
-    hands.job(maps=1)
+def test_jobs_say_whom_the_jobtracker_does_not_hear() -> None:
+    hands = Listening("a", cpus=2)
+    job = hands.job(maps=1)
     hands.offer("a")
-    hands.offer("b", cpus=0.1)
     hands.later(1)
     hands.cut.add("a")
     hands.later(SILENT + 1)
-    job = hands.job(maps=1)
-    hands.allocate()
-    hands.do(ev.AgentLost("b"))
+    assert hands.status(job).waiting == "TaskTrackers not heard for 10 s: a"
+    other = hands.job(maps=1, job_priority="HIGH")
+    for _ in range(7):
+        hands.later(1)
+        hands.allocate()
+    assert "TaskTrackers not heard for 10 s: a" in hands.status(other).waiting
+    hands.cut.clear()
     hands.later(1)
-    other = hands.job(maps=1)
-    hands.later(6)
-    assert job != other
-    assert "not heard for 10 s: a" in hands.status(other).waiting, hands.status(other).waiting
+    hands.allocate()
+    assert not hands.status(job).waiting
+    assert not hands.status(other).waiting
 
 
 def test_what_runs_on_a_silent_tracker_gets_a_second_attempt_in_the_one_slot_elsewhere() -> None:
@@ -236,6 +238,31 @@ def test_a_silent_reduce_gets_a_second_attempt_once_all_maps_are_done() -> None:
     hands.cut.add(host)
     assert hands.until_started("r0.1", MOST_LOST) <= SILENT + 2
     assert hands.hosts({"r0.1"}) == {"a", "b"} - {host}
+
+
+def test_map_output_on_a_silent_agent_is_made_again_once_a_reduce_cannot_fetch_it() -> None:
+    """Nobody else need say so: the JobTracker does not reach that host either."""
+    hands = Listening("a", "b", "c")
+    job = hands.job(maps=2, reduces=2)
+    hands.offer("a")
+    hands.offer("b")
+    hands.later(2)
+    hands.end(long(job, "m0"))
+    hands.end(long(job, "m1"))
+    hands.allocate()
+    hands.later(1)
+    assert hands.hosts({"r0", "r1"}) == {"a", "b"}
+    (reduce,) = (a for a in hands.core.state.attempts.values() if a.agent == "b")
+    lacked = long(job, "m0")
+    hands.cut.add("a")
+    hands.later(SILENT / 2)
+    told = AttemptProgress(attempt_id=reduce.id, progress=0.1, fetch_failed=[lacked])
+    hands.beat(reduce.tracker_id, progress=[told])
+    assert hands.status(job).maps.succeeded == 2, "the way from there may be at fault"
+    hands.later(SILENT)
+    hands.beat(reduce.tracker_id, progress=[told])
+    assert hands.status(job).maps.pending == 1
+    assert "m0.1" in started(hands.allocate())
 
 
 def test_an_agent_whose_tracker_expired_is_on_parole_twice_as_long_each_time() -> None:
