@@ -42,6 +42,7 @@ class World(TrackerSide):
     ) -> None:
         super().__init__(seed, faults)
         self.strays: dict[str, float] = {}
+        self.urgent: set[str] = set()  # attempts begun as nobody heard the one before
         for number in range(agents or self.rng.randint(1, 5)):
             self.add_agent("ssd" if not number else self.rng.choice(["ssd", "hdd"]))
         self.at(0.0, self.register)
@@ -86,6 +87,7 @@ class World(TrackerSide):
                 self.away |= {offer.agent_id: offer.unavailability for offer in event.offers}
         commands = self.core.handle(event, self.now)
         self.core.validate()
+        self.check_backups()
         answered: list[str] = []
         for command in commands:
             self.note(f"   <- {command}")
@@ -100,6 +102,20 @@ class World(TrackerSide):
             assert sorted(answered) == sorted(o.offer_id for o in event.offers), "offers unanswered"
         else:
             assert not answered, "answered offers that were not there"
+
+    def check_backups(self) -> None:
+        """Slow tasks have few backups; those of tasks that nobody hears are not counted."""
+        state = self.core.state
+        for job in state.jobs.values():
+            backups = [attempt for attempt in job.running.values() if attempt.backup]
+            new = [attempt for attempt in backups if attempt.start == self.now]
+            for attempt in new:
+                others = (other for other in attempt.task.running if other is not attempt)
+                if any(silence.unheard(state, other) for other in others):
+                    self.urgent.add(attempt.id)
+            counted = [attempt.id for attempt in backups if attempt.id not in self.urgent]
+            many = len(counted) > BACKUPS_MAX and any(attempt.id in counted for attempt in new)
+            assert not many, "more backups than allowed"
 
     def check_outputs(self, commands: list[cmd.Command]) -> None:
         """Map outputs that are gone come again where a reduce has yet to fetch them, else not."""
@@ -208,9 +224,6 @@ class World(TrackerSide):
         assert len(attempt.task.running) <= 2
         assert attempt.backup == (len(attempt.task.running) == 2)
         state = self.core.state
-        others = [other for other in attempt.task.running if other is not attempt]
-        if others and not any(silence.unheard(state, other) for other in others):
-            assert job.backups <= BACKUPS_MAX, "more backups than allowed"
         tracker = state.cluster.trackers[attempt.tracker_id]
         assert not tracker.silent, "started where nobody is heard"
         ran = [slot.attempt for slot in tracker.slots.values() if slot.attempt is not None]
