@@ -12,6 +12,7 @@ from mrmesos import conf as c
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.resources import total
 from mrmesos.simulator.attempts import Attempts
 from mrmesos.simulator.machines import SimJob, SimSlot, SimTracker
@@ -96,7 +97,7 @@ class Executors(Attempts):
         slot.up = True
         if slot.first is not None:
             self.begin(slot, slot.first)
-        self.tell(ev.SlotUpdated(slot.id, slot.tracker.agent.id, "TASK_RUNNING", uuid="u"))
+        self.tell(slot_updated(slot.id, slot.tracker.agent.id, "TASK_RUNNING", uuid="u"))
 
     def _slot_over(self, slot: SimSlot) -> None:
         """Its resources are free again; what ran in it is void."""
@@ -125,7 +126,7 @@ class Executors(Attempts):
     def _end_slot(self, slot: SimSlot, state: str) -> None:
         if not slot.over:
             self._slot_over(slot)
-            self.tell(ev.SlotUpdated(slot.id, slot.tracker.agent.id, state, uuid="u"))
+            self.tell(slot_updated(slot.id, slot.tracker.agent.id, state, uuid="u"))
 
     def kill_slot(self, slot_id: str, agent_id: str) -> None:
         """KILL: what runs there is ended."""
@@ -146,7 +147,7 @@ class Executors(Attempts):
                 self._say(slot_id, agent_id, "TASK_RUNNING" if slot.up else "TASK_STAGING")
 
     def _say(self, slot_id: str, agent_id: str, state: str) -> None:
-        update = ev.SlotUpdated(slot_id, agent_id, state, "REASON_RECONCILIATION")
+        update = slot_updated(slot_id, agent_id, state, "REASON_RECONCILIATION")
         self.clock.after(self._delay, self.tell, update)
 
     # --- Actions ---------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ class Executors(Attempts):
         self._tracker_gone(tracker)
         for slot_id in slots:
             self.tell(
-                ev.SlotUpdated(
+                slot_updated(
                     slot_id, agent_id, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED", uuid="u"
                 )
             )

@@ -79,7 +79,7 @@ class MesosExecutor:
 
     def _send_all(self) -> None:
         while (status := self._statuses.get()) is not None:
-            update: Json = {"task_id": {"value": status.slot_id}, "state": status.state}
+            update: Json = {"task_id": {"value": status.slot_id}, "state": f"TASK_{status.state}"}
             if status.message:
                 update["message"] = status.message
             try:

@@ -14,6 +14,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobSpec, JobStatus
 from mrmesos.wire.task import (
@@ -192,7 +193,7 @@ class Hands:
     ) -> list[cmd.Command]:
         """A status update of Mesos."""
         agent = next((self.agent_of[t] for t, s in self.slots.items() if slot_id in s), "")
-        return self.do(ev.SlotUpdated(slot_id, agent, state, reason, "words", "", uuid))
+        return self.do(slot_updated(slot_id, agent, state, reason, "words", uuid))
 
     def status(self, job_id: str) -> JobStatus:
         """A job's status."""

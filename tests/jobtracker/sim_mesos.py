@@ -7,6 +7,7 @@ from functools import partial
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.task import Attempt, AttemptState
 from tests.jobtracker.sim_base import (
     Amounts,
@@ -80,7 +81,7 @@ class MesosSide(Base):
     def update(self, slot: SimSlot, state: str, reason: str = "", acked: bool = True) -> None:
         self.counter += 1
         uuid = f"u{self.counter}" if acked else ""
-        update = ev.SlotUpdated(slot.id, slot.agent.id, state, reason, "", "", uuid)
+        update = slot_updated(slot.id, slot.agent.id, state, reason, "", uuid)
         if uuid:
             self.unacked[uuid] = update
             self.at(10.0, lambda: self.again(uuid))
@@ -358,7 +359,7 @@ class MesosSide(Base):
             return
         if slot is None:
             if self.connected:
-                self.event(ev.SlotUpdated(slot_id, agent_id, "TASK_LOST", "REASON_RECONCILIATION"))
+                self.event(slot_updated(slot_id, agent_id, "TASK_LOST", "REASON_RECONCILIATION"))
             return
         tracker = self.trackers[slot.tracker_id]
         if tracker.up and slot.attempt:
@@ -372,4 +373,4 @@ class MesosSide(Base):
         for slot_id, agent_id in asked:
             slot = self.slots.get(slot_id)
             state = slot.state if slot is not None else "TASK_LOST"
-            self.event(ev.SlotUpdated(slot_id, agent_id, state, "REASON_RECONCILIATION"))
+            self.event(slot_updated(slot_id, agent_id, state, "REASON_RECONCILIATION"))

@@ -59,14 +59,18 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("trackers.gone", "attempts.outputs_lost(", "(lambda *_: None)("),
     ),
     "slots that nobody knows live on": (
-        ("slots.updated", "event.state in _ALIVE", "False"),
+        ("slots.updated", "event.status in _ALIVE", "False"),
         ("trackers._end_strays", "st.now - since >= STRAY_SECONDS", "False"),
     ),
     "updates of unknown slots are not acknowledged": (
         ("slots.updated", "if event.uuid:", "if slot and event.uuid:"),
     ),
     "lost slots are waited for": (
-        ("slots.updated", "event.state in _OVER", "event.state in _OVER - {'TASK_LOST'}"),
+        (
+            "slots.updated",
+            "event.status is SlotStatus.ENDED",
+            "event.status is SlotStatus.ENDED and 'TASK_LOST' not in event.words",
+        ),
     ),
     "free slots are kept": (("slots.serve", "< HOLD_SECONDS", "< 60.0"),),
     "a third of the hosts is no limit": (

@@ -21,10 +21,10 @@ from mrmesos.jobtracker.core.messages.events import (
     JobUnkept,
     Offer,
     OffersReceived,
-    SlotUpdated,
     Tick,
 )
 from mrmesos.jobtracker.core.messages.journal_records import AttemptRecord, WriteRecords
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.jobtracker.quarantine import OWN_FAULT_SECONDS, Quarantine, answers, shortened
 from mrmesos.jobtracker.storage import planner
 from mrmesos.jobtracker.storage.journal_session import JournalSession
@@ -279,11 +279,11 @@ def test_mesos_is_answered() -> None:
     [decline] = answers(OffersReceived((offer,)))
     assert isinstance(decline, DeclineOffers)
     assert decline.offer_ids == ("o",)
-    assert answers(SlotUpdated("s", "a", "TASK_LOST", uuid="u")) == [Acknowledge("s", "a", "u")]
-    assert answers(SlotUpdated("s", "a", "TASK_LOST")) == answers(Tick()) == []
+    assert answers(slot_updated("s", "a", "TASK_LOST", uuid="u")) == [Acknowledge("s", "a", "u")]
+    assert answers(slot_updated("s", "a", "TASK_LOST")) == answers(Tick()) == []
 
 
 def test_a_story_is_short_and_in_ascii() -> None:
-    update = SlotUpdated("s", "a", "\ud800\n" * 10_000)
+    update = slot_updated("s", "a", "\ud800\n" * 10_000)
     assert len(shortened(update)) < 3_000
     assert shortened(update).isascii()

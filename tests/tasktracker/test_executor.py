@@ -155,12 +155,16 @@ def test_events_are_handed_on_in_order(
 def test_status_updates_keep_their_order_and_are_sent_before_it_stops(
     agent: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sent = [(f"slot_{n}", state) for n in range(20) for state in ("TASK_RUNNING", "TASK_FINISHED")]
+    sent = [
+        (f"slot_{n}", state)
+        for n in range(20)
+        for state in (cmd.SlotReport.RUNNING, cmd.SlotReport.FINISHED)
+    ]
     with executor(agent, monkeypatch, tmp_path) as (made, _, registered):
         wait_for(lambda: registered)
         for slot_id, state in sent:
             made.send_status(cmd.SendStatus(slot_id, state, "why"))
-    assert states(agent) == sent
+    assert states(agent) == [(slot_id, f"TASK_{state}") for slot_id, state in sent]
     assert agent.calls("UPDATE")[0]["update"]["status"]["message"] == "why"
 
 

@@ -37,7 +37,7 @@ from mrmesos.worker.messages import Done, WorkerProgress
 from tests.tasktracker.support import facts, map_attempt, reduce_attempt
 
 JOBS = [job_id("202611201130", number) for number in (1, 2, 3)]
-ENDS = {"TASK_FINISHED", "TASK_KILLED", "TASK_FAILED"}
+ENDS = {cmd.SlotReport.FINISHED, cmd.SlotReport.KILLED, cmd.SlotReport.FAILED}
 
 
 class World:
@@ -66,6 +66,7 @@ class World:
         self.held: list[Heartbeat] = []
         self.last_sequence = 0
         self.next_index = 0
+        self.next_slot = 0
         self.slots: list[str] = []
         self.announced: dict[str, dict[int, str]] = {}
 
@@ -143,7 +144,8 @@ class World:
 
     def may_launch(self) -> None:
         if len(self.slots) < 6:
-            slot = f"slot_{len(self.statuses) + len(self.slots) + self.next_index}"
+            self.next_slot += 1  # Mesos never launches two tasks of one id
+            slot = f"slot_{self.next_slot}"
             self.slots.append(slot)
             self.send(ev.SlotLaunched(slot, self.new_attempt(slot)))
 
@@ -298,7 +300,10 @@ class World:
         for slot, states in self.statuses.items():
             ends = [state for state in states if state in ENDS]
             assert len(ends) == (0 if slot in tracker.slots else 1), (slot, states)
-            assert slot.startswith("bad") or states.count("TASK_RUNNING") == 1, (slot, states)
+            assert slot.startswith("bad") or states.count(cmd.SlotReport.RUNNING) == 1, (
+                slot,
+                states,
+            )
         for name, count in self.ran.items():
             skips = self.given[name].job_id == JOBS[0]
             assert count <= (1 + 8 * 3 if skips else 1), (name, count)

@@ -26,8 +26,9 @@ from mrmesos.jobtracker.core.messages.commands import (
     ShutdownTracker,
     Suppress,
 )
-from mrmesos.jobtracker.core.messages.events import Event, SlotUpdated
+from mrmesos.jobtracker.core.messages.events import Event
 from mrmesos.jobtracker.mesos.driver import MesosDriver
+from mrmesos.jobtracker.mesos.slot_updates import DISCONNECTED, slot_updated
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, task_info
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 
@@ -172,19 +173,12 @@ class DriverCalls:
             self._ask_at = time.monotonic() + 1.0
             return
         if not sent:
-            self._lost(command, "REASON_MASTER_DISCONNECTED", "not subscribed")
+            self._lost(command, DISCONNECTED, "not subscribed")
 
     def _lost(self, command: AcceptOffers, reason: str, message: str) -> None:
         for launch in command.tasks:
             self._post(
-                SlotUpdated(
-                    launch.slot_id,
-                    launch.agent_id,
-                    "TASK_DROPPED",
-                    reason,
-                    message,
-                    "SOURCE_MASTER",
-                )
+                slot_updated(launch.slot_id, launch.agent_id, "TASK_DROPPED", reason, message)
             )
 
     def _ask_about_doubtful(self) -> None:

@@ -24,11 +24,11 @@ from mrmesos.jobtracker.core.messages.events import (
     OfferRescinded,
     OffersReceived,
     Registered,
-    SlotUpdated,
     TrackerLost,
     Unavailability,
 )
 from mrmesos.jobtracker.core.model.settings import roles_of
+from mrmesos.jobtracker.mesos.slot_updates import parse_status
 from mrmesos.jobtracker.mesos.topology import Topology
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.mesos.callbacks import Json
@@ -123,19 +123,6 @@ def _attribute_text(attribute: Json) -> str:
         ranges = attribute["ranges"].get("range", ())
         return "[" + ",".join(f"{one['begin']}-{one['end']}" for one in ranges) + "]"
     return "{" + ",".join(attribute.get("set", {}).get("item", ())) + "}"
-
-
-def parse_status(status: Json) -> SlotUpdated:
-    """A TaskStatus as Mesos sends it."""
-    return SlotUpdated(
-        slot_id=status["task_id"]["value"],
-        agent_id=status.get("agent_id", {}).get("value", ""),
-        state=status["state"],
-        reason=status.get("reason", ""),
-        message=status.get("message", ""),
-        source=status.get("source", ""),
-        uuid=status.get("uuid", ""),
-    )
 
 
 class FrameworkCallbacks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from mrmesos.task.drivers.record_spans import Redo
@@ -65,11 +67,20 @@ class DropJob(Struct, frozen=True):
     job_id: str
 
 
+class SlotReport(StrEnum):
+    """How a slot stands, for Mesos."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    KILLED = "KILLED"
+    FAILED = "FAILED"
+
+
 class SendStatus(Struct, frozen=True):
-    """Send a Mesos status update of a slot; `state` is Mesos' name of it."""
+    """Tell Mesos how a slot stands."""
 
     slot_id: str
-    state: str
+    state: SlotReport
     message: str = ""
 
 

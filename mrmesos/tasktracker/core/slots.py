@@ -113,8 +113,8 @@ class Slots:
         if not any(isinstance(command, cmd.HeartbeatNow) for command in self._out):
             self._out.append(cmd.HeartbeatNow())
 
-    def end(self, slot_id: str, state: str, message: str, now: float) -> None:
-        """End a slot with this state of Mesos', once what runs in it is over."""
+    def end(self, slot_id: str, state: cmd.SlotReport, message: str, now: float) -> None:
+        """End a slot and report this of it, once what runs in it is over."""
         slot = self.slots.get(slot_id)
         if slot is None:
             return

@@ -14,6 +14,7 @@ from mrmesos.conf import (
     Conf,
 )
 from mrmesos.tasktracker.core.bad_record_bisection import Bisection
+from mrmesos.tasktracker.core.commands import SlotReport
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import (
     Attempt,
@@ -51,12 +52,12 @@ class WorkerProcess:
 
 @dataclass(slots=True)
 class HeldSlot:
-    """One Mesos task. `ending` is the state to end it with once its attempt is over."""
+    """One Mesos task. `ending` is what to report of it once its attempt is over."""
 
     slot_id: str
     ports: tuple[int, ...] = ()
     attempt_id: str = ""
-    ending: str = ""
+    ending: SlotReport | None = None
     message: str = ""
 
 

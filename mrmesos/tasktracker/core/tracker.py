@@ -5,7 +5,7 @@ happened and returns what is to be done. One thread owns it. Safety, held by the
 
 - each attempt that was given to it is reported exactly once, with the report repeated in every
   heartbeat until one that held it was answered;
-- each slot gets TASK_RUNNING once and exactly one last status, after its attempt is over;
+- each slot is reported as RUNNING once and exactly one last status, after its attempt is over;
 - a worker runs one attempt at a time, all of one job; a killed attempt is reported only when its
   worker's processes are gone; no worker is left when it says Exit.
 """
@@ -91,9 +91,11 @@ class TaskTracker:
             case ev.SlotLaunched():
                 self._launch(event, now)
             case ev.BadSlotLaunched():
-                self._out.append(cmd.SendStatus(event.slot_id, "TASK_FAILED", event.message))
+                self._out.append(
+                    cmd.SendStatus(event.slot_id, cmd.SlotReport.FAILED, event.message)
+                )
             case ev.SlotKilled():
-                self._held.end(event.slot_id, "TASK_KILLED", "killed through Mesos", now)
+                self._held.end(event.slot_id, cmd.SlotReport.KILLED, "killed through Mesos", now)
             case ev.HeartbeatAnswered():
                 self._answered(event.answer, event.reported, now)
             case ev.JobFetched():
@@ -117,7 +119,7 @@ class TaskTracker:
         if slot.slot_id in self.slots:
             return
         self.slots[slot.slot_id] = HeldSlot(slot.slot_id, slot.ports)
-        self._out.append(cmd.SendStatus(slot.slot_id, "TASK_RUNNING"))
+        self._out.append(cmd.SendStatus(slot.slot_id, cmd.SlotReport.RUNNING))
         if slot.attempt is not None:
             self._begin(slot.attempt, now)
 
@@ -158,7 +160,7 @@ class TaskTracker:
                 if run is not None:
                     self._held.stop(run, verdicts.killed(action.reason), now)
             case EndSlot():
-                self._held.end(action.slot_id, "TASK_FINISHED", "", now)
+                self._held.end(action.slot_id, cmd.SlotReport.FINISHED, "", now)
             case MapOutputs():
                 self._map_outputs(action)
             case ForgetJob():
@@ -387,6 +389,6 @@ class TaskTracker:
         if self.workers or self._exited:
             return
         for slot_id in list(self.slots):
-            self._held.end(slot_id, "TASK_KILLED", self.leaving, now)
+            self._held.end(slot_id, cmd.SlotReport.KILLED, self.leaving, now)
         self._exited = True
         self._out.append(cmd.Exit(self.leaving))

@@ -30,6 +30,7 @@ from mrmesos.jobtracker.core.messages.commands import (
 from mrmesos.jobtracker.core.messages.events import (
     AgentLost,
     Disconnected,
+    EndCause,
     Event,
     InverseOffer,
     InverseOfferRescinded,
@@ -37,6 +38,7 @@ from mrmesos.jobtracker.core.messages.events import (
     OfferRescinded,
     OffersReceived,
     Registered,
+    SlotStatus,
     SlotUpdated,
     TrackerLost,
     Unavailability,
@@ -47,9 +49,9 @@ from mrmesos.jobtracker.mesos.framework import (
     framework_info,
     parse_inverse_offer,
     parse_offer,
-    parse_status,
 )
 from mrmesos.jobtracker.mesos.link import make_mesos_driver
+from mrmesos.jobtracker.mesos.slot_updates import DISCONNECTED, parse_status, slot_updated
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, task_info
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
@@ -114,7 +116,7 @@ def test_every_callback_becomes_its_event() -> None:
         OfferRescinded("o"),
         InverseOffersReceived((InverseOffer("i", "a", None),)),
         InverseOfferRescinded("i"),
-        SlotUpdated("s", "", "TASK_RUNNING"),
+        slot_updated("s", "", "TASK_RUNNING"),
         TrackerLost("t", "a", 256),
         AgentLost("a"),
         Disconnected(),
@@ -152,8 +154,9 @@ def test_a_status_with_and_without_what_mesos_may_leave_out() -> None:
         "source": "SOURCE_MASTER",
         "uuid": "dQ==",
     }
+    words = "TASK_LOST: REASON_INVALID_OFFERS: m"
     assert parse_status(full) == SlotUpdated(
-        "s", "a", "TASK_LOST", "REASON_INVALID_OFFERS", "m", "SOURCE_MASTER", "dQ=="
+        "s", "a", SlotStatus.ENDED, EndCause.VOID, words, explained=True, uuid="dQ=="
     )
 
 
@@ -269,8 +272,10 @@ def test_a_launch_that_was_not_made_is_lost(
     desk.calls.submit(ACCEPT)
     lost = desk.events.get(timeout=10)
     assert isinstance(lost, SlotUpdated)
-    assert (lost.slot_id, lost.agent_id, lost.state) == ("slot_1", "agent-S0", "TASK_DROPPED")
-    assert (lost.reason, lost.uuid) == (reason, "")
+    assert (lost.slot_id, lost.agent_id, lost.status) == ("slot_1", "agent-S0", SlotStatus.ENDED)
+    assert (lost.cause, lost.uuid) == (EndCause.VOID, "")
+    assert lost.words.startswith(f"TASK_DROPPED: {reason}")
+    assert lost.from_master == (reason != DISCONNECTED)
 
 
 def test_a_launch_without_an_answer_is_never_repeated_but_asked_about(desk: Calls) -> None:

@@ -155,7 +155,9 @@ def test_a_slot_that_ends_ends_an_attempt_that_would_start_again() -> None:
     core.running(attempt, conf=SKIPPING)
     core.tell(ev.WorkerExited(1, 3, at=Span(7, 1)))
     commands = core.tell(ev.SlotKilled(attempt.slot_id))
-    assert cmd.SendStatus(attempt.slot_id, "TASK_KILLED", "killed through Mesos") in commands
+    assert (
+        cmd.SendStatus(attempt.slot_id, cmd.SlotReport.KILLED, "killed through Mesos") in commands
+    )
     assert core.report(attempt).state is AttemptState.KILLED
 
 

@@ -127,7 +127,7 @@ def test_attempts_are_told_the_ports_of_their_slot_one_after_another() -> None:
 def test_one_attempt_from_launch_to_the_end_of_its_slot() -> None:
     core, attempt = Core(), map_attempt()
     commands = core.tell(ev.SlotLaunched("slot_1", attempt))
-    assert commands == [cmd.SendStatus("slot_1", "TASK_RUNNING"), cmd.FetchJob(JOB)]
+    assert commands == [cmd.SendStatus("slot_1", cmd.SlotReport.RUNNING), cmd.FetchJob(JOB)]
     assert core.tell(ev.WorkerReady(1)) == []
     job = facts(conf={"map.memory.mb": "512", "task.userlog.limit.kb": "7"})
     [run] = core.tell(ev.JobFetched(job, "/code"))
@@ -141,7 +141,7 @@ def test_one_attempt_from_launch_to_the_end_of_its_slot() -> None:
     # Repeated until it was answered.
     assert core.tracker.heartbeat().reports == [report]
     commands = core.answer(EndSlot("slot_1"), reported=(attempt.attempt_id,))
-    assert cmd.SendStatus("slot_1", "TASK_FINISHED") in commands
+    assert cmd.SendStatus("slot_1", cmd.SlotReport.FINISHED) in commands
     assert core.tracker.heartbeat().reports == []
     assert core.tracker.heartbeat().acknowledged == 1
     assert core.tracker.heartbeat().slots == []
@@ -240,7 +240,7 @@ def test_a_slot_killed_by_mesos_ends_after_its_attempt() -> None:
     core.running(attempt)
     assert core.tell(ev.SlotKilled("slot_1")) == [cmd.KillWorker(1)]
     commands = core.tell(ev.WorkerExited(1, -9))
-    assert cmd.SendStatus("slot_1", "TASK_KILLED", "killed through Mesos") in commands
+    assert cmd.SendStatus("slot_1", cmd.SlotReport.KILLED, "killed through Mesos") in commands
     assert core.report(attempt).state is AttemptState.KILLED
     assert core.tell(ev.SlotKilled("slot_1")) == []
 
@@ -416,7 +416,7 @@ def test_leaving_kills_all_then_ends_slots_then_exits() -> None:
     assert core.tell(ev.TrackerTick(), after=100) == []
     commands = core.tell(ev.WorkerExited(1, -9))
     assert kinds(commands)[-2:] == ["SendStatus", "Exit"]
-    assert cmd.SendStatus("slot_1", "TASK_KILLED", "SIGTERM") in commands
+    assert cmd.SendStatus("slot_1", cmd.SlotReport.KILLED, "SIGTERM") in commands
 
 
 def test_a_jobtracker_that_does_not_know_us_ends_us() -> None:
@@ -515,8 +515,8 @@ def test_a_jobtracker_that_started_anew_hears_at_once_what_runs_here() -> None:
 def test_a_slot_without_an_attempt_runs_until_it_is_ended_or_gets_one() -> None:
     tracker = TaskTracker(tracker_id="t", agent_id="a", hostname="h", now=0.0)
     started = tracker.handle(ev.SlotLaunched("slot_1", None), 0.0)
-    assert cmd.SendStatus("slot_1", "TASK_RUNNING") in started
+    assert cmd.SendStatus("slot_1", cmd.SlotReport.RUNNING) in started
     assert tracker.heartbeat().slots == ["slot_1"]
     answer = HeartbeatAnswer(actions=[Numbered(1, EndSlot("slot_1"))])
     ended = tracker.handle(ev.HeartbeatAnswered(answer), 1.0)
-    assert [c.state for c in ended if isinstance(c, cmd.SendStatus)] == ["TASK_FINISHED"]
+    assert [c.state for c in ended if isinstance(c, cmd.SendStatus)] == [cmd.SlotReport.FINISHED]

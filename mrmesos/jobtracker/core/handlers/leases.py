@@ -41,14 +41,12 @@ _FROM_MASTER = (
     SlotUpdated,
     TrackerLost,
 )
-_OWN_WORDS = "REASON_MASTER_DISCONNECTED"
-"""Of an update that our shell made, as no master took the launch."""
 
 
 def hear(st: State, event: Event) -> None:
     """Note when the master last said anything."""
     if isinstance(event, _FROM_MASTER):
-        if isinstance(event, SlotUpdated) and event.reason == _OWN_WORDS:
+        if isinstance(event, SlotUpdated) and not event.from_master:
             return
         st.master_heard = st.now
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrmesos.jobtracker.core.handlers import attempts, leases, trackers
 from mrmesos.jobtracker.core.handlers.dispatch import began, end_slot, run_next
 from mrmesos.jobtracker.core.messages.commands import Acknowledge, KillSlot
-from mrmesos.jobtracker.core.messages.events import SlotUpdated
+from mrmesos.jobtracker.core.messages.events import EndCause, SlotStatus, SlotUpdated
 from mrmesos.jobtracker.core.model.cluster import Agent, Slot, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.core.model.fit import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import Found, NotYet, find_task
@@ -24,44 +24,7 @@ HOLD_SECONDS = 2.0
 nobody else wants it.
 """
 
-# What ran in a slot is given up in every state of _OVER. In some it may run on: UNREACHABLE and
-# LOST (the agent is out of the master's sight), GONE_BY_OPERATOR (the operator may err), UNKNOWN
-# (the master forgot). When such an agent returns, Mesos says that the slot runs, and as it is
-# known no more it is killed. DROPPED (it never started) and GONE are final.
-_ALIVE = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING"})
-_OVER = frozenset(
-    {
-        "TASK_FINISHED",
-        "TASK_FAILED",
-        "TASK_KILLED",
-        "TASK_ERROR",
-        "TASK_LOST",
-        "TASK_DROPPED",
-        "TASK_UNREACHABLE",
-        "TASK_GONE",
-        "TASK_GONE_BY_OPERATOR",
-        "TASK_UNKNOWN",
-    }
-)
-# Reasons by which Mesos says that the executor itself is gone (mesos.proto, TaskStatus.Reason).
-_TRACKER_DEAD = (
-    "REASON_EXECUTOR_TERMINATED",
-    "REASON_EXECUTOR_REGISTRATION_TIMEOUT",
-    "REASON_EXECUTOR_REREGISTRATION_TIMEOUT",
-    "REASON_EXECUTOR_UNREGISTERED",
-    "REASON_CONTAINER_",
-)
-_NO_WORDS = ("", "Executor terminated")
-"""Messages of Mesos that say no more than the reason."""
-# Why a launch may be void without anybody's failure: the offer or the connection was gone, or the
-# agent.
-_NOBODYS_FAULT = (
-    "REASON_INVALID_OFFERS",
-    "REASON_MASTER_DISCONNECTED",
-    "REASON_RECONCILIATION",
-    "REASON_AGENT_",
-)
-_NOT_RUN = _OVER - {"TASK_FINISHED", "TASK_KILLED"}
+_ALIVE = frozenset({SlotStatus.STAGING, SlotStatus.RUNNING})
 
 
 def updated(st: State, event: SlotUpdated) -> None:
@@ -70,12 +33,12 @@ def updated(st: State, event: SlotUpdated) -> None:
     if slot is not None:
         slot.told = st.now
     if slot is None:
-        if event.state in _ALIVE:
+        if event.status in _ALIVE:
             st.emit(KillSlot(event.slot_id, event.agent_id))
-    elif event.state in ("TASK_STARTING", "TASK_RUNNING"):
+    elif event.status is SlotStatus.RUNNING:
         if slot.state is SlotState.LAUNCHING:
             began(st, slot)
-    elif event.state in _OVER:
+    elif event.status is SlotStatus.ENDED:
         _over(st, slot, event)
     if event.uuid:
         agent_id = event.agent_id or (slot.agent_id if slot is not None else "")
@@ -83,23 +46,21 @@ def updated(st: State, event: SlotUpdated) -> None:
 
 
 def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
-    words = ": ".join(filter(None, (event.state, event.reason, event.message)))
+    words, cause = event.words, event.cause
     tracker = st.cluster.trackers.get(slot.tracker_id)
     unwanted = slot.state is SlotState.ENDING
-    blameless = unwanted or event.reason.startswith(_NOBODYS_FAULT)
-    if tracker is not None and event.reason.startswith(_TRACKER_DEAD):
-        enough = event.message not in _NO_WORDS
-        trackers.ended_by_update(st, tracker, words, enough=enough, blameless=blameless)
+    if tracker is not None and cause is EndCause.TRACKER_ENDED:
+        trackers.ended_by_update(st, tracker, words, enough=event.explained, blameless=unwanted)
         return
     drop(st, slot, words)
     if tracker is None:
         return
-    if event.state in _NOT_RUN and tracker.state is TrackerState.STARTING:
-        if not blameless:
+    if cause is not EndCause.AS_ASKED and tracker.state is TrackerState.STARTING:
+        if not unwanted and cause is not EndCause.VOID:
             trackers.gone(st, tracker, words, by_mesos=False, failed_launch=True)
         elif not tracker.slots:
             trackers.gone(st, tracker, words, by_mesos=False)
-    elif event.state == "TASK_ERROR" and not unwanted:
+    elif cause is EndCause.REFUSED and not unwanted:
         trackers.launch_failed(st, tracker.agent_id, words)
     elif unwanted and not tracker.slots:
         trackers.vacated(st, tracker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
@@ -154,19 +155,45 @@ class InverseOfferRescinded(Struct, frozen=True):
     offer_id: str
 
 
-class SlotUpdated(Struct, frozen=True):
-    """A Mesos status update of a slot (a Mesos task of ours).
+class SlotStatus(StrEnum):
+    """What Mesos says of a slot. ENDING: it runs, and is being ended."""
 
-    `state`, `reason` and `source` are Mesos' names; `uuid` is empty where Mesos wants no
-    acknowledgement.
+    STAGING = "STAGING"
+    RUNNING = "RUNNING"
+    ENDING = "ENDING"
+    ENDED = "ENDED"
+
+
+class EndCause(StrEnum):
+    """Why a slot ended."""
+
+    AS_ASKED = "AS_ASKED"
+    """The TaskTracker gave it back, or somebody killed it."""
+    FAILED = "FAILED"
+    """It failed, or is lost."""
+    REFUSED = "REFUSED"
+    """Mesos takes no such task."""
+    VOID = "VOID"
+    """It never came about, by nobody's fault: the offer, the agent or the master was gone."""
+    TRACKER_ENDED = "TRACKER_ENDED"
+    """Its TaskTracker has ended, with everything in it."""
+
+
+class SlotUpdated(Struct, frozen=True):
+    """A status update of a slot. `cause` goes with the status ENDED.
+
+    `words` say all that Mesos says; `explained`: they say more than what the cause says anyway.
+    `from_master`: Mesos said so; else our shell, as it could not launch the slot. `uuid` is empty
+    where Mesos wants no acknowledgement.
     """
 
     slot_id: str
     agent_id: str
-    state: str
-    reason: str = ""
-    message: str = ""
-    source: str = ""
+    status: SlotStatus
+    cause: EndCause = EndCause.AS_ASKED
+    words: str = ""
+    explained: bool = False
+    from_master: bool = True
     uuid: str = ""
 
 

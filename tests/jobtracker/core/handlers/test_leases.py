@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
@@ -55,7 +56,7 @@ def test_a_launch_that_no_master_took_is_no_word_of_a_master() -> None:
     job, slot = begin(hands)
     hands.master_speaks = False
     hands.now += 60
-    hands.do(ev.SlotUpdated("slot_x", "b", "TASK_DROPPED", "REASON_MASTER_DISCONNECTED"))
+    hands.do(slot_updated("slot_x", "b", "TASK_DROPPED", "REASON_MASTER_DISCONNECTED"))
     assert started(hands.end(long(job, "m0"))) == ["m1"]
     assert slot in hands.core.state.cluster.slots
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mrmesos.jobtracker.core.handlers.slots import lease_seconds
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
@@ -81,11 +82,11 @@ def test_leases_that_are_over_at_once_end_one_at_a_time() -> None:
 
 def test_an_unknown_slot_that_runs_is_killed_and_acknowledged() -> None:
     hands = Hands()
-    commands = hands.do(ev.SlotUpdated("slot_x", "a", "TASK_RUNNING", uuid="u"))
+    commands = hands.do(slot_updated("slot_x", "a", "TASK_RUNNING", uuid="u"))
     assert commands == [cmd.KillSlot("slot_x", "a"), cmd.Acknowledge("slot_x", "a", "u")]
-    commands = hands.do(ev.SlotUpdated("slot_x", "a", "TASK_KILLED", uuid="v"))
+    commands = hands.do(slot_updated("slot_x", "a", "TASK_KILLED", uuid="v"))
     assert commands == [cmd.Acknowledge("slot_x", "a", "v")]
-    assert hands.do(ev.SlotUpdated("slot_x", "a", "TASK_LOST")) == []
+    assert hands.do(slot_updated("slot_x", "a", "TASK_LOST")) == []
 
 
 def test_an_attempt_is_lost_with_its_slot_and_runs_again() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState
@@ -183,7 +184,7 @@ def test_exit_status_and_words_of_an_executors_end_are_put_together(
         hands.beat(one.tracker_id)
     failure = ev.TrackerLost(one.tracker_id, "a", 256)
     updates = [
-        ev.SlotUpdated(slot.slot_id, "a", "TASK_FAILED", "REASON_EXECUTOR_TERMINATED", message)
+        slot_updated(slot.slot_id, "a", "TASK_FAILED", "REASON_EXECUTOR_TERMINATED", message)
         for slot in (one, two)
     ]
     enough = message != "Executor terminated"
@@ -209,7 +210,7 @@ def test_the_other_half_of_what_mesos_says_is_waited_for_only_so_long(half: str)
     (launch,) = launches(hands.offer("a"))
     hands.beat(launch.tracker_id)
     reason = "REASON_EXECUTOR_TERMINATED"
-    update = ev.SlotUpdated(launch.slot_id, "a", "TASK_FAILED", reason, "Executor terminated")
+    update = slot_updated(launch.slot_id, "a", "TASK_FAILED", reason, "Executor terminated")
     hands.do(ev.TrackerLost(launch.tracker_id, "a", 9) if half == "failure" else update)
     (again,) = launches(hands.offer("a"))
     assert again.tracker_id != launch.tracker_id, "the agent may get a new one at once"
