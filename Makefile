@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check bench bench-small bench-peers chaos sim-faults clean
+.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check bench bench-small bench-peers chaos sim-faults fuzz clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -59,6 +59,9 @@ SEED    ?= 1
 
 chaos: setup     ## jobs while everything fails, for MINUTES=30 with SEED=1 (docs/chaos.md)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --zookeeper
+
+fuzz: setup      ## MESSAGES=100000 random messages to every process, with SEED=1 (docs/security.md)
+	$(BIN)/python -m tests.fuzz --seed $(SEED) --messages $(or $(MESSAGES),100000)
 
 sim-faults: setup  ## 20,000 random histories of the core with faults; RUNS=n for fewer
 	$(BIN)/python -m tests.jobtracker.sim_many --runs $(or $(RUNS),20000)

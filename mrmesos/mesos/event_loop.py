@@ -141,6 +141,13 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             logger.exception("a callback raised; the driver goes on")
             self._report(problem)
 
+    def _try(self, call: Callable[..., object], *args: object) -> None:
+        """Make a call that need not succeed."""
+        try:
+            call(*args)
+        except MesosError as problem:
+            logger.warning("%s", problem)
+
     def _report(self, problem: BaseException) -> None:
         if self._on_fatal is None:
             return

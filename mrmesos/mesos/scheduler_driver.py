@@ -247,7 +247,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     ) -> None:
         self.refuse_event(offer, problem)
         if offer_id:
-            self._guard(decline, [offer_id], {"refuse_seconds": REFUSE_SECONDS})
+            self._try(decline, [offer_id], {"refuse_seconds": REFUSE_SECONDS})
 
     def on_subscribed(self, info: Json) -> None:
         """SUBSCRIBED: calls may be sent from now on, and the watchdog knows its limit."""

@@ -37,7 +37,11 @@ def ask(desk: Desk, method: str, path: str, body: bytes = b"", **headers: str) -
     answer = connection.getresponse()
     content = answer.read()
     connection.close()
-    if answer.status < 400 or answer.headers["Content-Type"] != "application/json":
+    if (
+        answer.status < 400
+        or method == "HEAD"
+        or answer.headers["Content-Type"] != "application/json"
+    ):
         return answer.status, ""
     return answer.status, msgspec.json.decode(content, type=ApiError).error
 
@@ -110,6 +114,7 @@ def test_headers_and_queries_are_looked_at(tmp_path: Path) -> None:
         assert ask(desk, "GET", f"/api/v1/jobs/{job_id}?wait=-inf")[0] == 200
         for by in ("%0a", "%ff%0d", "%e2%80%a8"):
             assert ask(desk, "POST", f"/api/v1/jobs/{job_id}/kill?by={by}")[0] == 400
+        assert ask(desk, "HEAD", f"/api/v1/jobs/{job_id}/facts")[0] == 405
         for name in ("%ff", "%ed%a0%80", "%00", "x" * 3000):
             assert ask(desk, "GET", f"/api/v1/jobs/{name}")[0] == 404
             assert ask(desk, "GET", f"/api/v1/attempts/{name}/logs")[0] == 404

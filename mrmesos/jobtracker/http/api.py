@@ -134,7 +134,7 @@ class HttpApi:
                 web.post("/api/v1/jobs", self._submit),
                 web.get("/api/v1/jobs", self._list),
                 web.get("/api/v1/jobs/{job_id}", self._status),
-                web.get("/api/v1/jobs/{job_id}/facts", self._facts),
+                web.get("/api/v1/jobs/{job_id}/facts", self._facts, allow_head=False),
                 web.get("/api/v1/jobs/{job_id}/report", self._report),
                 web.post("/api/v1/jobs/{job_id}/kill", self._kill),
                 web.get("/api/v1/attempts/{attempt_id}/logs", self._logs),
