@@ -39,7 +39,7 @@ _KNOWN_MAX = 1000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Guard:
+class RequestGuard:
     """The outermost middleware of one server."""
 
     def __init__(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from mrmesos.access.guard import Guard, quiet
+from mrmesos.access.guard import RequestGuard, quiet
 
 SWEEP_SECONDS = 1.0
 
@@ -55,11 +55,11 @@ class Listener:
         limits: ListenerLimits,
         tls: ssl.SSLContext | None = None,
         *,
-        guard: Guard | None = None,
+        guard: RequestGuard | None = None,
         shutdown_seconds: float = 1.0,
     ) -> None:
         """`guard` knows the names of this server; by default those that any server here has."""
-        (guard or Guard()).stand_before(app)
+        (guard or RequestGuard()).stand_before(app)
         app.middlewares.insert(0, self._note)
         self._limits, self._tls = limits, tls
         self._watched: dict[web.RequestHandler, _Watch] = {}

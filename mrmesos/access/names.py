@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mrmesos.access.guard import Guard
+from mrmesos.access.guard import RequestGuard
 from mrmesos.conf import HTTP_ALLOWED_HOSTS, Conf
 
 
-def known_as(conf: Conf, *names: str) -> Guard:
+def known_as(conf: Conf, *names: str) -> RequestGuard:
     """A guard of a server that listens on, or is announced as, these names or addresses."""
-    return Guard(names, conf.get_as(HTTP_ALLOWED_HOSTS).split(","), HTTP_ALLOWED_HOSTS.name)
+    return RequestGuard(names, conf.get_as(HTTP_ALLOWED_HOSTS).split(","), HTTP_ALLOWED_HOSTS.name)

@@ -106,12 +106,12 @@ class Nanoseconds(msgspec.Struct, frozen=True):
     nanoseconds: Int64
 
 
-class Unavailability(msgspec.Struct, frozen=True):
+class UnavailabilityMessage(msgspec.Struct, frozen=True):
     start: Nanoseconds
     duration: Nanoseconds | msgspec.UnsetType = msgspec.UNSET
 
 
-class Offer(msgspec.Struct, frozen=True):
+class OfferMessage(msgspec.Struct, frozen=True):
     id: Id
     agent_id: Id
     hostname: Name = ""
@@ -120,14 +120,14 @@ class Offer(msgspec.Struct, frozen=True):
     attributes: Annotated[list[Attribute], msgspec.Meta(max_length=10_000)] = []
     executor_ids: Annotated[list[Id], msgspec.Meta(max_length=100_000)] = []
     allocation_info: Role = Role()
-    unavailability: Unavailability | msgspec.UnsetType = msgspec.UNSET
+    unavailability: UnavailabilityMessage | msgspec.UnsetType = msgspec.UNSET
     domain: Domain = Domain()
 
 
-class InverseOffer(msgspec.Struct, frozen=True):
+class InverseOfferMessage(msgspec.Struct, frozen=True):
     id: Id
     agent_id: Id | msgspec.UnsetType = msgspec.UNSET
-    unavailability: Unavailability | msgspec.UnsetType = msgspec.UNSET
+    unavailability: UnavailabilityMessage | msgspec.UnsetType = msgspec.UNSET
 
 
 class OfferId(msgspec.Struct, frozen=True):
@@ -135,11 +135,11 @@ class OfferId(msgspec.Struct, frozen=True):
 
 
 class Offers(msgspec.Struct, frozen=True):
-    offers: Annotated[list[Offer], msgspec.Meta(max_length=LIST_MAX)] = []
+    offers: Annotated[list[OfferMessage], msgspec.Meta(max_length=LIST_MAX)] = []
 
 
 class InverseOffers(msgspec.Struct, frozen=True):
-    inverse_offers: Annotated[list[InverseOffer], msgspec.Meta(max_length=LIST_MAX)] = []
+    inverse_offers: Annotated[list[InverseOfferMessage], msgspec.Meta(max_length=LIST_MAX)] = []
 
 
 class Rescind(msgspec.Struct, frozen=True):
@@ -164,7 +164,7 @@ class Update(msgspec.Struct, frozen=True):
     status: Status
 
 
-class Failure(msgspec.Struct, frozen=True):
+class FailureMessage(msgspec.Struct, frozen=True):
     agent_id: Id
     executor_id: Id | msgspec.UnsetType = msgspec.UNSET
     status: Int64 | None = None
@@ -234,7 +234,7 @@ class Kill(msgspec.Struct, frozen=True):
     task_id: Id
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
+class AcknowledgedMessage(msgspec.Struct, frozen=True):
     task_id: Id
     uuid: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]{22}==\Z")]
 
@@ -247,7 +247,7 @@ SCHEDULER: Mapping[str, Any] = {
     "RESCIND_INVERSE_OFFER": RescindInverseOffer,
     "UPDATE": Update,
     "MESSAGE": Message,
-    "FAILURE": Failure,
+    "FAILURE": FailureMessage,
     "ERROR": Error,
     "HEARTBEAT": None,
 }
@@ -257,13 +257,16 @@ EXECUTOR: Mapping[str, Any] = {
     "LAUNCH": Launch,
     "LAUNCH_GROUP": LaunchGroup,
     "KILL": Kill,
-    "ACKNOWLEDGED": Acknowledged,
+    "ACKNOWLEDGED": AcknowledgedMessage,
     "MESSAGE": Base64,
     "ERROR": Error,
     "SHUTDOWN": None,
     "HEARTBEAT": None,
 }
-_LISTS = {"OFFERS": ("offers", Offer), "INVERSE_OFFERS": ("inverse_offers", InverseOffer)}
+_LISTS = {
+    "OFFERS": ("offers", OfferMessage),
+    "INVERSE_OFFERS": ("inverse_offers", InverseOfferMessage),
+}
 
 
 class BadEvent(ValueError):

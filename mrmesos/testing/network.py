@@ -40,30 +40,30 @@ table ip mrmesos_testing {
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class NetworkCut:
     """What is dropped, as elements of nftables' sets."""
 
     elements: tuple[tuple[str, str], ...]
 
-    def __or__(self, other: Cut) -> Cut:
-        return Cut(self.elements + other.elements)
+    def __or__(self, other: NetworkCut) -> NetworkCut:
+        return NetworkCut(self.elements + other.elements)
 
 
-def dropped(sender: str, receiver: str) -> Cut:
+def dropped(sender: str, receiver: str) -> NetworkCut:
     """All packets of one address to another. That alone ends TCP in both directions."""
-    return Cut((("cut", f"{sender} . {receiver}"),))
+    return NetworkCut((("cut", f"{sender} . {receiver}"),))
 
 
-def closed(client: str, server: str) -> Cut:
+def closed(client: str, server: str) -> NetworkCut:
     """Connections that one address begins to another. Those that stand, and the other way, go on:
     as a firewall that was set up in between.
     """
-    return Cut((("closed", f"{client} . {server}"),))
+    return NetworkCut((("closed", f"{client} . {server}"),))
 
 
-def port_dropped(client: str, port: int) -> Cut:
+def port_dropped(client: str, port: int) -> NetworkCut:
     """All packets between an address and a server's port, whatever the server's address."""
-    return Cut((("to_port", f"{client} . {port}"), ("from_port", f"{client} . {port}")))
+    return NetworkCut((("to_port", f"{client} . {port}"), ("from_port", f"{client} . {port}")))
 
 
 class PacketFilter:
@@ -73,11 +73,11 @@ class PacketFilter:
         """Raises OSError."""
         _nft(_RULES)
 
-    def drop(self, cut: Cut) -> None:
+    def drop(self, cut: NetworkCut) -> None:
         """From now on. Raises OSError."""
         _nft("".join(f"add element {_name(each)}\n" for each in cut.elements))
 
-    def mend(self, cut: Cut) -> None:
+    def mend(self, cut: NetworkCut) -> None:
         """No more. Raises OSError."""
         _nft("".join(f"delete element {_name(each)}\n" for each in cut.elements))
 

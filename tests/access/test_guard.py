@@ -10,7 +10,7 @@ import socket
 import pytest
 from aiohttp import web
 
-from mrmesos.access.guard import Guard, host_of
+from mrmesos.access.guard import RequestGuard, host_of
 from mrmesos.access.listener import Listener, ListenerLimits
 from mrmesos.access.names import known_as
 from mrmesos.conf import Conf
@@ -18,7 +18,9 @@ from mrmesos.conf import Conf
 HERE = os.uname().nodename
 
 
-def ask(guard: Guard | None, *heads: str, listen: str = "127.0.0.1") -> list[tuple[int, str]]:
+def ask(
+    guard: RequestGuard | None, *heads: str, listen: str = "127.0.0.1"
+) -> list[tuple[int, str]]:
     """The status of each answer, and all of it; a head is what follows the request line."""
     seen: list[str] = []
 
@@ -63,12 +65,12 @@ def full_name(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_names_by_which_it_is_reached(host: str) -> None:
-    guard = Guard(("known.example", "10.1.2.3"), ("proxy.example",))
+    guard = RequestGuard(("known.example", "10.1.2.3"), ("proxy.example",))
     assert ask(guard, f"Host: {host}\r\n")[0][0] == 200
 
 
 def test_the_address_that_the_connection_came_to() -> None:
-    [own] = ask(Guard(), "Host: 127.0.0.2:PORT\r\n", listen="127.0.0.2")
+    [own] = ask(RequestGuard(), "Host: 127.0.0.2:PORT\r\n", listen="127.0.0.2")
     assert own[0] == 200
     assert ask(None, "X: no browser\r\n")[0][0] in (200, 400)
 
@@ -83,7 +85,7 @@ def test_the_address_that_the_connection_came_to() -> None:
     ],
 )
 def test_names_of_others(host: str) -> None:
-    guard = Guard(("known.example",), (), "http.allowed.hosts")
+    guard = RequestGuard(("known.example",), (), "http.allowed.hosts")
     [(status, said)] = ask(guard, f"Host: {host}\r\n")
     assert status in (400, 403)
     assert "secret" not in said
@@ -113,7 +115,7 @@ def test_names_of_others(host: str) -> None:
     ],
 )
 def test_where_a_request_comes_from(header: str, status: int) -> None:
-    guard = Guard((), ("proxy.example",))
+    guard = RequestGuard((), ("proxy.example",))
     [(given, said)] = ask(guard, f"Host: 127.0.0.1:PORT\r\n{header}\r\n")
     assert given in (status, 400 if status == 403 else status)
     assert ("secret" in said) == (status == 200)
@@ -139,7 +141,7 @@ def test_a_name_server_that_is_slow_or_lies_lets_nobody_in(monkeypatch: pytest.M
 
     monkeypatch.setattr(socket, "getfqdn", getfqdn)
     hosts = [f"Host: evil{number}.example\r\n" for number in range(20)]
-    assert {status for status, _ in ask(Guard(), *hosts)} == {403}
+    assert {status for status, _ in ask(RequestGuard(), *hosts)} == {403}
     assert asked == [1]  # whoever asks how often
 
 
@@ -148,7 +150,9 @@ def test_names_at_random_are_let_in_only_if_they_are_known() -> None:
     letters = "known.example127localhost-:[]"
     names = ["".join(dice.choices(letters, k=dice.randrange(1, 20))) for _ in range(300)]
     for name, (status, _) in zip(
-        names, ask(Guard(("known.example",)), *(f"Host: {name}\r\n" for name in names)), strict=True
+        names,
+        ask(RequestGuard(("known.example",)), *(f"Host: {name}\r\n" for name in names)),
+        strict=True,
     ):
         assert status in (400, 403) or name.partition(":")[0] in known, name
 

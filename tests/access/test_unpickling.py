@@ -24,7 +24,7 @@ from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, PICKLE, VALUE
 from mrmesos.io.shuffle.segments import write_segment
 from mrmesos.task.shuffle.fetch import Closed, Fetcher
-from mrmesos.task.shuffle.shuffle_schedule import Backoff
+from mrmesos.task.shuffle.shuffle_schedule import FetchBackoff
 from mrmesos.tasktracker.jobtracker.client import NoAnswer
 from mrmesos.tasktracker.jobtracker.heartbeats import Heartbeats, JobTrackerAway
 from mrmesos.tasktracker.outputs.job_cache import JobCache, JobFetchError
@@ -131,7 +131,7 @@ def tasktracker(
 def fetcher(directory: Path, url: str) -> Fetcher:
     made = facts_for(Job, directory / "out", num_maps=1)
     assert made.token == TOKEN
-    fetcher = Fetcher(made, 0, directory, backoff=Backoff(0.001, 0.01, 0.05))
+    fetcher = Fetcher(made, 0, directory, backoff=FetchBackoff(0.001, 0.01, 0.05))
     fetcher.announce([MapOutput(map_index=0, attempt_id=MAP, url=url)])
     return fetcher
 

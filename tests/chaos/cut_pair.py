@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from mrmesos.client.api_client import ApiProblem, Unreachable
-from mrmesos.testing.network import Cut, PacketFilter, closed, dropped, open_loopback
+from mrmesos.testing.network import NetworkCut, PacketFilter, closed, dropped, open_loopback
 from mrmesos.wire.job import JobStatus
 from tests.chaos.cluster import Cluster, Parts, wait_until
 from tests.chaos.mesos_process import agent_address
@@ -31,7 +31,7 @@ END_SECONDS = 240.0
 """On however busy a machine; for good means that it would never end."""
 
 
-def main(directory: Path, cut: Cut, seconds: float) -> None:
+def main(directory: Path, cut: NetworkCut, seconds: float) -> None:
     """Raises AssertionError."""
     open_loopback()
     packets = PacketFilter()
@@ -51,7 +51,7 @@ def main(directory: Path, cut: Cut, seconds: float) -> None:
 
 
 def run(
-    cluster: Cluster, output: str, packets: PacketFilter | None, cut: Cut, seconds: float
+    cluster: Cluster, output: str, packets: PacketFilter | None, cut: NetworkCut, seconds: float
 ) -> Parts:
     """One job, and its output; the hosts are cut when half of its maps are done."""
     client = cluster.submit("sort", output)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
 
-from mrmesos.testing.network import Cut, PacketFilter, closed, dropped, port_dropped
+from mrmesos.testing.network import NetworkCut, PacketFilter, closed, dropped, port_dropped
 
 SECONDS = 25.0
 FOR_GOOD_SHARE = 0.3
@@ -26,7 +26,7 @@ Only one of them is for good.
 class _Lasting:
     """A cut, and its end: at a time, or when these jobs are over."""
 
-    cut: Cut
+    cut: NetworkCut
     until: float
     jobs: frozenset[str] = frozenset()
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from mrmesos.testing.network import Cut, PacketFilter
+from mrmesos.testing.network import NetworkCut, PacketFilter
 from tests.chaos.cuts import HOSTS_AT_ONCE, SECONDS, Cuts
 
 HOSTS = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]
@@ -19,11 +19,11 @@ class Packets:
     def __init__(self) -> None:
         self.elements: set[tuple[str, str]] = set()
 
-    def drop(self, cut: Cut) -> None:
+    def drop(self, cut: NetworkCut) -> None:
         assert not self.elements & set(cut.elements)
         self.elements |= set(cut.elements)
 
-    def mend(self, cut: Cut) -> None:
+    def mend(self, cut: NetworkCut) -> None:
         assert set(cut.elements) <= self.elements
         self.elements -= set(cut.elements)
 

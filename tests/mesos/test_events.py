@@ -145,4 +145,4 @@ def test_a_stream_goes_on_behind_what_is_refused(server: Server, running: Start)
 
 
 def test_the_shapes_take_what_minimesos_makes() -> None:
-    assert msgspec.convert(OFFER, events.Offer).hostname == "h"
+    assert msgspec.convert(OFFER, events.OfferMessage).hostname == "h"

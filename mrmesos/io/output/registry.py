@@ -23,7 +23,7 @@ _WHOLE_FILE = ("none", *SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
-class FormatEntry:
+class OutputEntry:
     """What is known of an output format.
 
     `codecs` are its compressions. `container`: whether files have columns and are compressed
@@ -35,17 +35,17 @@ class FormatEntry:
     container: bool = False
 
 
-_FORMATS: dict[type, FormatEntry] = {
-    TextOutput: FormatEntry(),
-    JsonLinesOutput: FormatEntry(".jsonl"),
-    CsvOutput: FormatEntry(".csv"),
-    BytesOutput: FormatEntry(".bin"),
-    ArrowOutput: FormatEntry(".arrow", ("none", "lz4", "zstd"), container=True),
-    ParquetOutput: FormatEntry(
+_FORMATS: dict[type, OutputEntry] = {
+    TextOutput: OutputEntry(),
+    JsonLinesOutput: OutputEntry(".jsonl"),
+    CsvOutput: OutputEntry(".csv"),
+    BytesOutput: OutputEntry(".bin"),
+    ArrowOutput: OutputEntry(".arrow", ("none", "lz4", "zstd"), container=True),
+    ParquetOutput: OutputEntry(
         ".parquet", ("none", "snappy", "gzip", "brotli", "lz4", "zstd"), container=True
     ),
-    OrcOutput: FormatEntry(".orc", ("none", "snappy", "gzip", "lz4", "zstd"), container=True),
-    CustomOutput: FormatEntry(),
+    OrcOutput: OutputEntry(".orc", ("none", "snappy", "gzip", "lz4", "zstd"), container=True),
+    CustomOutput: OutputEntry(),
 }
 
 

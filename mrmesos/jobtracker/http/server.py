@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from mrmesos.access.guard import Guard
+from mrmesos.access.guard import RequestGuard
 from mrmesos.access.listener import Listener, ListenerLimits
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class HttpServer:
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
-        guard: Guard | None = None,
+        guard: RequestGuard | None = None,
     ) -> None:
         """`application` is called in the server's thread, where the event loop is; `guard` knows
         the names of this server.

@@ -38,7 +38,7 @@ from mrmesos.jobtracker.storage.journal_errors import (
     JournalInUse,
     JournalLost,
 )
-from mrmesos.jobtracker.storage.journal_rows import COPIED, COPY, Found, checksum, read_rows
+from mrmesos.jobtracker.storage.journal_rows import COPIED, COPY, FoundRows, checksum, read_rows
 from mrmesos.wire.ids import is_sha256
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Journal:
         With `accept_loss` a damaged one is set aside, and what can be read of it goes on.
         """
         self.path = directory / FILE
-        self.found = Found()
+        self.found = FoundRows()
         """What was there; whoever uses it empties it."""
         self._directory, self._shared = directory, shared
         self._token = secrets.token_bytes(16)

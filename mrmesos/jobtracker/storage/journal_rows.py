@@ -21,7 +21,7 @@ _DECODERS = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in KINDS.items
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedRows:
     """A row that is not to be believed, and why."""
 
     key: Key
@@ -29,11 +29,11 @@ class Damaged:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundRows:
     """What a start reads: records to believe, rows not to believe, and rows to write anew."""
 
     records: list[Record] = field(default_factory=list)
-    damaged: list[Damaged] = field(default_factory=list)
+    damaged: list[DamagedRows] = field(default_factory=list)
     repaired: list[tuple[Key, Record]] = field(default_factory=list)
     """Records whose row is wrong, by the key of that row."""
 
@@ -43,15 +43,15 @@ def checksum(job: str, kind: str, name: str, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(f"{job}\0{kind}\0{name}".encode()))
 
 
-def read_rows(rows: Iterable[Row]) -> Found:
+def read_rows(rows: Iterable[Row]) -> FoundRows:
     """Take the rows apart: each is a record, damaged, or repaired."""
-    found, copies = Found(), dict[str, Record]()
+    found, copies = FoundRows(), dict[str, Record]()
     for job, kind, name, body, check in rows:
         key = Key(job, kind, name)
         record = _believed(key, body, check)
         if record is None:
             found.damaged.append(
-                Damaged(key, f"the record {_named(key)} is damaged, or of another release")
+                DamagedRows(key, f"the record {_named(key)} is damaged, or of another release")
             )
         elif kind in COPIED and name == COPY:
             copies[kind] = record
@@ -63,7 +63,7 @@ def read_rows(rows: Iterable[Row]) -> Found:
     return found
 
 
-def _use_copies(found: Found, copies: dict[str, Record]) -> None:
+def _use_copies(found: FoundRows, copies: dict[str, Record]) -> None:
     kinds = {key_of(record).kind for record in found.records}
     for kind, record in copies.items():
         if kind not in kinds:

@@ -21,7 +21,14 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     key_of,
 )
 from mrmesos.jobtracker.storage.commit_number import FILE as NUMBER_FILE
-from mrmesos.jobtracker.storage.journal_rows import COPIED, Damaged, Found, Row, checksum, read_rows
+from mrmesos.jobtracker.storage.journal_rows import (
+    COPIED,
+    DamagedRows,
+    FoundRows,
+    Row,
+    checksum,
+    read_rows,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +38,7 @@ _PARTS = (FILE, _LOG, f"{_LOG}.refused", f"{FILE}-shm", f"{FILE}-journal", NUMBE
 _OF_JOBS = frozenset({"job", "plan", "tally", "attempt", "ended"})
 
 
-def unusable(found: Found) -> str | None:
+def unusable(found: FoundRows) -> str | None:
     """Why no start may go on by itself with these rows; None where one may.
 
     A damaged row of a job costs that job, and one of a slot or a TaskTracker what ran there.
@@ -55,13 +62,13 @@ def keep_log(directory: Path) -> None:
         kept.hardlink_to(directory / _LOG)
 
 
-def set_aside(directory: Path) -> tuple[Found, str]:
+def set_aside(directory: Path) -> tuple[FoundRows, str]:
     """Read what can be read, and rename the files; what was read, and the new name."""
     found = read_rows(_rows(directory / FILE))
     _disown(directory / FILE)
     if not any(isinstance(record, LifeRecord) for record in found.records):
         # Names, numbers and keys of all that runs hang on it.
-        found = Found()
+        found = FoundRows()
     _drop_lost(found)
     number = next(n for n in range(1, 10_000) if not (directory / f"{FILE}.lost-{n}").exists())
     for part in _PARTS:
@@ -84,7 +91,7 @@ def _disown(path: Path) -> None:
             database.execute("DELETE FROM owner")
 
 
-def _drop_lost(found: Found) -> None:
+def _drop_lost(found: FoundRows) -> None:
     """Without the framework's id its slots are lost; records of jobs that are gone say so."""
     if not any(isinstance(record, FrameworkRecord) for record in found.records):
         found.records = [r for r in found.records if not isinstance(r, TrackerRecord | SlotRecord)]
@@ -92,7 +99,9 @@ def _drop_lost(found: Found) -> None:
     parts = {key_of(record).job for record in found.records} - whole - {""}
     damaged = {one.key.job for one in found.damaged}
     for job_id in sorted(parts - damaged):
-        found.damaged.append(Damaged(Key(job_id, "job", ""), f"the record job {job_id} is gone"))
+        found.damaged.append(
+            DamagedRows(Key(job_id, "job", ""), f"the record job {job_id} is gone")
+        )
     found.records = [record for record in found.records if _is_whole(record, parts)]
 
 

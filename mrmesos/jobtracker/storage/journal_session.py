@@ -33,7 +33,7 @@ from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.encodable import PROBLEMS, mended, problem_with
 from mrmesos.jobtracker.storage.journal import CODE, Journal
 from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalLost
-from mrmesos.jobtracker.storage.journal_rows import Found
+from mrmesos.jobtracker.storage.journal_rows import FoundRows
 from mrmesos.jobtracker.storage.memory_journal import MemoryJournal
 from mrmesos.wire.ids import cluster_stamp
 from mrmesos.wire.job import JobState
@@ -80,7 +80,7 @@ class JournalSession:
         self._journal: Journal | MemoryJournal = MemoryJournal()
         self.on = bool(directory)
         """Whether anything outlives the process."""
-        found = Found()
+        found = FoundRows()
         if directory:
             self._journal = Journal(Path(directory), shared=shared, accept_loss=accept_loss)
             found, self._journal.found = self._journal.found, found
@@ -99,7 +99,7 @@ class JournalSession:
         self.code_directory = Path(directory) / CODE if directory else None
         """Where code and files of jobs are kept, synced before a job that needs them is."""
 
-    def _judge(self, found: Found) -> None:
+    def _judge(self, found: FoundRows) -> None:
         """What damaged rows cost."""
         for key, record in found.repaired:
             logger.warning("the record %s was damaged, and could be repaired", " ".join(key))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from mrmesos.access.guard import Guard
+from mrmesos.access.guard import RequestGuard
 from mrmesos.minimesos.http.authentication import OPEN_TO_ALL, master_door
 from mrmesos.minimesos.http.routes import master_endpoints
 from mrmesos.minimesos.http.streams import Endpoint, EventStream, HttpServer
@@ -56,7 +56,7 @@ class Masters:
         zk: str,
         led_by: Callable[[Master], None],
         session_seconds: float = 10.0,
-        guard: Guard | None = None,
+        guard: RequestGuard | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> None:
         """`led_by` is told who leads, at first and whenever another is elected; `guard` knows the

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mrmesos.access.guard import Guard
+from mrmesos.access.guard import RequestGuard
 from mrmesos.minimesos.agent.agent import Agent, Grace
 from mrmesos.minimesos.agent.containers import Containers
 from mrmesos.minimesos.http.authentication import agent_door
@@ -91,7 +91,7 @@ class MiniMesos:
     def __init__(self, config: MiniMesosConfig) -> None:
         self.config = config
         self.clock = LoopClock()
-        self._guard = Guard(
+        self._guard = RequestGuard(
             (config.host, *(spec.host for spec in config.agents)),
             config.allowed_hosts,
             "--allow-host",

@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
-from mrmesos.access.guard import Guard, quiet
+from mrmesos.access.guard import RequestGuard, quiet
 from mrmesos.minimesos.http.authentication import OPEN_TO_ALL, Door
 from mrmesos.minimesos.model.resources import Json
 
@@ -102,7 +102,7 @@ class HttpServer:
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
-        guard: Guard | None = None,
+        guard: RequestGuard | None = None,
         door: Door | None = None,
     ) -> None:
         """`endpoints` by path; as in libprocess each answers also for what is below its path.
@@ -117,7 +117,7 @@ class HttpServer:
             app.router.add_route("*", path + "{below:(/.*)?}", serve)
         nothing = partial(self._serve, _nothing, None, "")
         app.router.add_route("*", "/{anything:.*}", nothing)
-        (guard or Guard()).stand_before(app)
+        (guard or RequestGuard()).stand_before(app)
         self._runner = web.AppRunner(
             app,
             access_log=None,

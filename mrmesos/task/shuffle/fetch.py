@@ -33,8 +33,14 @@ from mrmesos.conf import (
 )
 from mrmesos.task.collect.sorted_runs import SortedRun
 from mrmesos.task.shuffle.peers import FetchError, Peers
-from mrmesos.task.shuffle.segment_receiver import Closed, Damaged, Fetched, NotServed, Receiver
-from mrmesos.task.shuffle.shuffle_schedule import Backoff, ShuffleSchedule
+from mrmesos.task.shuffle.segment_receiver import (
+    Closed,
+    DamagedSegment,
+    Fetched,
+    NotServed,
+    Receiver,
+)
+from mrmesos.task.shuffle.shuffle_schedule import FetchBackoff, ShuffleSchedule
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.shuffle import ShuffleRequest
 from mrmesos.wire.task import MapOutput
@@ -58,7 +64,7 @@ class Fetcher:
         partition: int,
         work_dir: Path,
         *,
-        backoff: Backoff | None = None,
+        backoff: FetchBackoff | None = None,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         source: str = "",
     ) -> None:
@@ -78,7 +84,7 @@ class Fetcher:
             facts.num_maps,
             conf.get_as(SHUFFLE_FETCH_RETRIES),
             max(1, self._copies - 1),
-            backoff or Backoff(),
+            backoff or FetchBackoff(),
             random.Random().random,  # not the module's, which user code may have seeded
         )
         self._have: dict[int, Fetched] = {}
@@ -197,7 +203,7 @@ class Fetcher:
         for output in outputs:
             try:
                 fetched = self._receiver.receive(response, output, path)
-            except Damaged as exc:
+            except DamagedSegment as exc:
                 self._output_failed(output, f"damage: {exc}", answered=True)
             except NotServed as exc:
                 why = f"its TaskTracker says: {exc}"

@@ -34,7 +34,7 @@ class Closed(Exception):
     """The fetch was given up while it waited."""
 
 
-class Damaged(Exception):
+class DamagedSegment(Exception):
     """A segment came whole, but is not what was written; what follows it can be read."""
 
 
@@ -139,7 +139,7 @@ class Receiver:
                 self.bytes += len(chunk)
             yield chunk
         if found != crc32:
-            raise Damaged("its checksum does not match")
+            raise DamagedSegment("its checksum does not match")
 
 
 def _append(path: Path, chunks: Iterator[bytes]) -> int:

@@ -25,7 +25,7 @@ _DOUBLINGS_MAX = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class FetchBackoff:
     """Seconds. `host`: longest pause after a host could not be reached or broke off. `output`:
     longest after an output came damaged or was not there, which only its map can mend.
     """
@@ -71,7 +71,7 @@ class ShuffleSchedule:
         num_maps: int,
         tries: int,
         suspects_max: int,
-        backoff: Backoff,
+        backoff: FetchBackoff,
         random: Callable[[], float],
     ) -> None:
         """At most `suspects_max` requests at a time go to hosts whose last one failed, so that

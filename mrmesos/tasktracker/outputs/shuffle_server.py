@@ -27,7 +27,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from mrmesos.access.guard import Guard
+from mrmesos.access.guard import RequestGuard
 from mrmesos.access.listener import Listener, ListenerLimits
 from mrmesos.access.signing import AUTHORIZATION, NONCES_MAX, REPLY, Refusal, Verified, Verifier
 from mrmesos.io.shuffle.index import (
@@ -85,7 +85,7 @@ class ShuffleServer:
         jobs: JobCache,
         limits: ServerLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        guard: Guard | None = None,
+        guard: RequestGuard | None = None,
     ) -> None:
         """With `tls` it speaks HTTPS; `guard` knows its names."""
         self._jobs = jobs

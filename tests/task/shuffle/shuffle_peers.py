@@ -22,14 +22,14 @@ from mrmesos.io.columns.encode import decode_batch
 from mrmesos.io.shuffle.segments import write_segment
 from mrmesos.task.collect.sorted_runs import SortedRun
 from mrmesos.task.shuffle.fetch import Fetcher
-from mrmesos.task.shuffle.shuffle_schedule import Backoff
+from mrmesos.task.shuffle.shuffle_schedule import FetchBackoff
 from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import MapOutput
 from tests.tasktracker.harness import JOB_ID, facts_for
 
 DEADLINE = 30.0
-SOON = Backoff(first=0.001, host=0.01, output=0.05)
+SOON = FetchBackoff(first=0.001, host=0.01, output=0.05)
 
 
 def attempt(index: int, number: int = 0) -> str:

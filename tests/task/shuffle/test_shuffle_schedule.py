@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from mrmesos.task.shuffle.shuffle_schedule import Backoff, ShuffleSchedule
+from mrmesos.task.shuffle.shuffle_schedule import FetchBackoff, ShuffleSchedule
 from mrmesos.wire.task import MapOutput
 
 MAPS, HOSTS, TRIES, SUSPECTS = 12, 4, 3, 2
-BACKOFF = Backoff(first=0.1, host=5.0, output=60.0)
+BACKOFF = FetchBackoff(first=0.1, host=5.0, output=60.0)
 WHOLE_AFTER = 300.0
 
 

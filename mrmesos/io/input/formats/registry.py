@@ -41,7 +41,7 @@ def _always(_: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class FormatEntry:
+class InputEntry:
     """What is known of an input format.
 
     `read` is "module:function" in this folder: a function of the split, the format and, by name,
@@ -60,31 +60,29 @@ class FormatEntry:
 _BATCH_BYTES, _RECORDS = ("batch_bytes",), ("records",)
 _BOTH = _BATCH_BYTES + _RECORDS
 
-_FORMATS: dict[type, FormatEntry] = {
-    TextInput: FormatEntry("text:read_text", _BOTH, planning.check_text),
-    KeyValueTextInput: FormatEntry(
+_FORMATS: dict[type, InputEntry] = {
+    TextInput: InputEntry("text:read_text", _BOTH, planning.check_text),
+    KeyValueTextInput: InputEntry(
         "keyvalue:read_key_values", _BATCH_BYTES, planning.check_key_values
     ),
-    JsonLinesInput: FormatEntry("jsonl:read_json_lines", _BOTH, planning.check_json_lines),
-    CsvInput: FormatEntry(
+    JsonLinesInput: InputEntry("jsonl:read_json_lines", _BOTH, planning.check_json_lines),
+    CsvInput: InputEntry(
         "delimited:read_csv",
         _BATCH_BYTES,
         planning.check_csv,
         splits=lambda fmt: not (fmt.quote and fmt.newlines_in_fields),
     ),
-    ParquetInput: FormatEntry(
+    ParquetInput: InputEntry(
         "parquet:read_parquet", _RECORDS, planning.check_parquet, container=True
     ),
-    ArrowInput: FormatEntry("tables:read_arrow", _RECORDS, container=True),
-    OrcInput: FormatEntry("tables:read_orc", _RECORDS, container=True),
-    FixedWidthInput: FormatEntry(
-        "fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width
-    ),
-    WholeFileInput: FormatEntry(
+    ArrowInput: InputEntry("tables:read_arrow", _RECORDS, container=True),
+    OrcInput: InputEntry("tables:read_orc", _RECORDS, container=True),
+    FixedWidthInput: InputEntry("fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width),
+    WholeFileInput: InputEntry(
         "fixed:read_whole_files", check=planning.check_whole_files, splits=lambda _: False
     ),
     # Read by the job's own RecordReader (task/drivers/custom_input.py), not from here.
-    CustomInput: FormatEntry("", splits=lambda fmt: fmt.splittable),
+    CustomInput: InputEntry("", splits=lambda fmt: fmt.splittable),
 }
 
 

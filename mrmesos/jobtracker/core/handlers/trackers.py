@@ -19,7 +19,7 @@ from mrmesos.jobtracker.core.messages.commands import (
     SendActions,
     ShutdownTracker,
 )
-from mrmesos.jobtracker.core.model.cluster import Ended, SlotState, Tracker, TrackerState
+from mrmesos.jobtracker.core.model.cluster import ExecutorEnd, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.core.model.exit_words import exit_words
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave
@@ -154,18 +154,18 @@ def _wanted(tracker: Tracker) -> bool:
     return any(slot.state is not SlotState.ENDING for slot in tracker.slots.values())
 
 
-def _begin_end(st: State, tracker: Tracker, *, failed_launch: bool) -> Ended:
+def _begin_end(st: State, tracker: Tracker, *, failed_launch: bool) -> ExecutorEnd:
     """The tracker gets nothing more, and its agent may get a new one."""
     if tracker.ended is None:
         never_up = tracker.state is TrackerState.STARTING
-        tracker.ended = Ended(st.now, failed_launch=failed_launch and never_up)
+        tracker.ended = ExecutorEnd(st.now, failed_launch=failed_launch and never_up)
         tracker.takes_slots = False
         _leave_agent(st, tracker)
         st.ending[tracker.id] = tracker
     return tracker.ended
 
 
-def _conclude(st: State, tracker: Tracker, ended: Ended) -> None:
+def _conclude(st: State, tracker: Tracker, ended: ExecutorEnd) -> None:
     how = exit_words(ended.status)
     parts = (f"its TaskTracker {how}" if how else "", f"Mesos says {ended.words}")
     words = "; ".join(filter(None, parts)) if ended.words else parts[0]

@@ -66,7 +66,7 @@ class Slot:
 
 
 @dataclass(slots=True, eq=False)
-class Ended:
+class ExecutorEnd:
     """What Mesos has said of an executor's end since `since`: in a FAILURE event, which has the
     wait status of its process, and in updates of its tasks, which have reasons and words. Either
     may come first, and either may never come (trackers.py).
@@ -102,7 +102,7 @@ class Tracker:
     """Slots that it lists and we do not know, and since when."""
     idle_since: float | None = None
     leaving_since: float | None = None
-    ended: Ended | None = None
+    ended: ExecutorEnd | None = None
     """Mesos said that it ended, and may have more to say."""
     silent: bool = False
     """Not heard for some time, though Mesos did not say that it ended (silence.py)."""
