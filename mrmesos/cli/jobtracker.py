@@ -149,6 +149,8 @@ def jobtracker(
                 standby.end()
             stop = partial(service.stop, teardown=ends, timeout=STOP_SECONDS)
             interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
+            if service.left_behind:
+                click.echo(f"warning: {service.left_behind}", err=True)
             service.remove_leftovers()
     if failed:
         click.echo(f"error: the JobTracker could not go on: {service.failure}", err=True)

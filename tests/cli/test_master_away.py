@@ -71,6 +71,20 @@ def test_what_is_left_is_said_where_no_master_comes(house: House) -> None:
     wait_until(lambda: state(master)["frameworks"] == [], "the end of its failover timeout")
 
 
+def test_a_stopped_jobtracker_says_what_it_leaves_and_waits_for_nobody(house: House) -> None:
+    mesos, master = start_mesos(house)
+    jobtracker = house.start("jobtracker", "--master", master, "--port", "0")
+    assert jobtracker.stdout is not None
+    assert "listens on" in jobtracker.stdout.readline()
+    wait_until(lambda: len(state(master)["frameworks"]) == 1, "its framework")
+    mesos.send_signal(signal.SIGSTOP)
+    jobtracker.send_signal(signal.SIGTERM)
+    _, stderr = jobtracker.communicate(timeout=DEADLINE)
+    assert "warning: no Mesos master took the end of framework" in stderr
+    assert "waiting for one" not in stderr
+    mesos.send_signal(signal.SIGCONT)
+
+
 def test_a_killed_submit_holds_its_resources_for_seconds_only(house: House) -> None:
     _, master = start_mesos(house)
     (house.directory / "in.txt").write_text(TEXT * 50)

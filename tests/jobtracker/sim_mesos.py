@@ -39,6 +39,8 @@ class MesosSide(Base):
     def register(self) -> None:
         self.connected, self.suppressed = True, set()
         self.epoch += 1
+        for offer_id in list(self.offers):  # of a subscription before, which nobody will answer
+            self.take_back(offer_id)
         self.from_mesos = self.now
         self.tell(ev.Registered("framework"))
         for update in list(self.unacked.values()):
