@@ -117,6 +117,9 @@ class _Noted:
     def recall(self, number: int, names: tuple[str, ...]) -> bool:  # noqa: ARG002
         return False
 
+    def absent(self, names: tuple[str, ...], problem: ModuleNotFoundError) -> None:  # noqa: ARG002
+        raise problem
+
     def note(self, number: int, names: tuple[str, ...]) -> None:
         namespace = vars(self._module)
         values = [namespace.get(name, _ABSENT) for name in names]

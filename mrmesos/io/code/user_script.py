@@ -32,6 +32,7 @@ from mrmesos.io.code.stubs import add_stub
 logger = logging.getLogger(__name__)
 
 _HELPER = "__mrmesos_values__"
+_PROBLEM = "__mrmesos_problem__"
 _STUB = '''"""The script {file} of a job, which runs when this is imported."""
 
 from mrmesos.io.code.user_script import enter
@@ -76,6 +77,9 @@ class Values(Protocol):
     def note(self, number: int, names: tuple[str, ...]) -> None:
         """The statement has run, and set the names."""
 
+    def absent(self, names: tuple[str, ...], problem: ModuleNotFoundError) -> None:
+        """An import of these names has failed. Raises it where that matters now."""
+
 
 def run(script: Script, namespace: dict[str, Any], values: Values) -> None:
     """Run the script's statements in a module's namespace."""
@@ -92,8 +96,38 @@ def run(script: Script, namespace: dict[str, Any], values: Values) -> None:
 def compiled(source: bytes, file: str) -> CodeType:
     """The code of a script that asks Values around what computes values. Raises SyntaxError."""
     tree = ast.parse(source, file)
-    tree.body = _asking(tree.body, itertools.count())
+    body = _asking(tree.body, itertools.count())
+    tree.body = [_importing(each) for node in body for each in _one_by_one(node)]
     return compile(tree, file, "exec", dont_inherit=True)
+
+
+def _one_by_one(node: ast.stmt) -> list[ast.stmt]:
+    """`import a, b` as two statements; each other one as it is."""
+    if not isinstance(node, ast.Import):
+        return [node]
+    return [ast.copy_location(ast.Import([alias]), node) for alias in node.names]
+
+
+def _importing(node: ast.stmt) -> ast.stmt:
+    """An import of the top level, which may fail until what it names is used."""
+    match node:
+        case ast.Import(names=aliases):
+            names = tuple(each.asname or each.name.partition(".")[0] for each in aliases)
+        case ast.ImportFrom(names=aliases, level=0) if node.module != "__future__":
+            names = tuple(each.asname or each.name for each in aliases)
+        case _:
+            return node
+    if "*" in names:
+        return node
+    around = ast.parse(
+        f"try:\n pass\nexcept ModuleNotFoundError as {_PROBLEM}:\n"
+        f" {_HELPER}.absent({names!r}, {_PROBLEM})"
+    ).body[0]
+    assert isinstance(around, ast.Try)
+    for each in ast.walk(around):
+        ast.copy_location(each, node)
+    around.body = [node]
+    return around
 
 
 def _asking(body: list[ast.stmt], numbers: Iterator[int]) -> list[ast.stmt]:
@@ -182,6 +216,36 @@ class _Recalled:
 
     def note(self, number: int, names: tuple[str, ...]) -> None:
         """Nothing: that is for the client."""
+
+    def absent(self, names: tuple[str, ...], problem: ModuleNotFoundError) -> None:
+        """Tasks may do without what only the client needs, so it is an error where it is used."""
+        self._namespace.update((name, _Absent(problem)) for name in names)
+
+
+class _Absent:
+    """Stands for a module, or what is imported from it, that is not on this host."""
+
+    def __init__(self, problem: ModuleNotFoundError) -> None:
+        self.__problem = problem
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what others ask of any object
+            raise AttributeError(name)
+        raise self.__told()
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise self.__told()
+
+    def __mro_entries__(self, _: tuple[Any, ...]) -> tuple[type, ...]:
+        raise self.__told()
+
+    def __told(self) -> ModuleNotFoundError:
+        missing = self.__problem
+        return ModuleNotFoundError(
+            f"{missing} on this host: install it here (or `mrmesos pack` it), or send it along "
+            "with --py-files",
+            name=missing.name,
+        )
 
 
 # In a worker.

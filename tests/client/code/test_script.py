@@ -353,6 +353,31 @@ def test_a_module_that_is_absent_elsewhere_is_named(place: Place) -> None:
     assert "the job needs the module 'secret'" in place.elsewhere("1")
 
 
+def test_a_module_that_only_the_client_needs_may_be_absent(place: Place) -> None:
+    for name in ("plots", "charts", "bases"):
+        (place.directory / f"{name}.py").write_text("class Base:\n    pass\n")
+    text = """
+import plots, charts as c
+from charts import Base as B
+
+def plot():
+    return plots.draw()
+
+def made():
+    return B()
+"""
+    place.load(text)
+    shutil.rmtree(place.modules)
+    assert place.elsewhere("J.mapper is M") == "True"
+    for use, name in (("plot()", "plots"), ("made()", "charts"), ("c.draw", "charts")):
+        told = place.elsewhere(use)
+        assert f"ModuleNotFoundError: No module named '{name}' on this host: install" in told
+    sys.modules.pop("job")
+    place.load("import bases\nclass D(bases.Base):\n    pass\n")
+    shutil.rmtree(place.modules)
+    assert "failed: the job needs the module 'bases'" in place.elsewhere("1")
+
+
 def test_what_is_wrong_in_the_script_is_told_by_its_line(place: Place) -> None:
     line = len(HEAD.splitlines()) + 2
     with pytest.raises(UsageProblem, match=f"job.py, line {line}: ZeroDivisionError"):
