@@ -233,3 +233,17 @@ def test_operators_are_refused_in_words(tmp_path: Path, body: bytes) -> None:
         connection.close()
     finally:
         cluster.stop()
+
+
+def test_encoded_bodies_are_refused_at_once(tmp_path: Path) -> None:
+    """One that is no such encoding was waited for, for a minute, on connections that are kept."""
+    cluster = Cluster(tmp_path)
+    try:
+        for path in ("/api/v1", "/nothing", "/version"):
+            connection = http.client.HTTPConnection(cluster.address, timeout=30)
+            connection.request("POST", path, b"{}", {"Content-Encoding": "deflate"})
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["Connection"]) == (415, "close")
+            connection.close()
+    finally:
+        cluster.stop()

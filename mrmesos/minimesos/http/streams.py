@@ -172,6 +172,8 @@ class HttpServer:
             timer.cancel()
         if door is not None and (refusal := door(request, path)) is not None:
             return refusal
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return _closing(415, "no body is taken with a Content-Encoding")
         length = request.content_length
         if length is not None and length > MAX_BODY:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY, length)
@@ -181,7 +183,7 @@ class HttpServer:
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except web.RequestPayloadError:
-            raise web.HTTPBadRequest(text="the body is not as its headers say") from None
+            return _closing(400, "the body is not as its headers say")
         answer = endpoint(request, body)
         if isinstance(answer, EventStream):
             return await answer.serve()
@@ -193,6 +195,13 @@ class HttpServer:
             log.debug("nobody reads the answer to %s %s", request.method, request.path)
             _abort(request)
         return answer
+
+
+def _closing(status: int, text: str) -> web.Response:
+    """Where the body ends is not known, so the connection ends with this."""
+    refusal = web.Response(status=status, text=text)
+    refusal.force_close()
+    return refusal
 
 
 class _Refused(asyncio.Protocol):
