@@ -78,7 +78,7 @@ class JobTrackerFuzz:
         self.desk = FuzzDesk(
             {
                 "tasktracker.heartbeat.seconds": "0.05",
-                "jobtracker.jobs.max": "40",
+                "jobtracker.jobs.max": "1000",
                 "jobtracker.bearer.tokens": "true",  # so that it costs less to ask
             }
         )
