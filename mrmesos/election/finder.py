@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
+from urllib.parse import urlsplit
 
 from mrmesos.election.place import LEADER, Place
 
 FIND_SECONDS = 5.0
+URL_BYTES_MAX = 500
+_PLAIN = re.compile(r"[A-Za-z0-9:/.\-_\[\]%]+")
 _kazoos = logging.getLogger(f"{__name__}.kazoo")
 _kazoos.setLevel(logging.ERROR)  # NoLeader says it all
 
@@ -35,9 +39,27 @@ def find_leader(place: Place, timeout: float = FIND_SECONDS) -> str:
     finally:
         client.stop()
         client.close()
-    url = bytes(data).decode("utf-8", "replace")
+    url = bytes(data[: URL_BYTES_MAX + 1]).decode("utf-8", "replace")
     if not url:
         raise NoLeader(f"the JobTracker elected at {place.url} does not listen yet")
-    if not url.startswith(("http://", "https://")):
+    if not is_address(url):
         raise NoLeader(f"{url[:100]!r} at {place.url} is no address of a JobTracker")
     return url
+
+
+def is_address(url: str) -> bool:
+    """Whether it is `http://host:port`, or `https:`, and nothing more."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        len(url) <= URL_BYTES_MAX
+        and _PLAIN.fullmatch(url) is not None
+        and parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and port is not None
+        and "@" not in url
+        and parts.path in ("", "/")
+    )

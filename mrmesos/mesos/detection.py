@@ -7,10 +7,11 @@ levels of kazoo's loggers were set for the whole process, yet each attempt of it
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
+from typing import Annotated
 
+import msgspec
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.recipe.watchers import ChildrenWatch
@@ -24,6 +25,27 @@ _kazoos = logging.getLogger(f"{__name__}.kazoo")
 _kazoos.setLevel(logging.ERROR)  # what its warnings are about is said here, once
 
 LABEL = "json.info_"
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Of MasterInfo; `ip` in whatever notation."""
+
+    ip: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.:\-]{1,255}\Z")]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+
+
+class MasterNode(msgspec.Struct, frozen=True):
+    """What we read of a master's node: its MasterInfo."""
+
+    address: Address
+
+
+def read_master(data: bytes) -> str:
+    """`host:port` of a master. Raises what msgspec's decoder raises."""
+    address = msgspec.json.decode(data, type=MasterNode).address
+    return f"{address.ip}:{address.port}"
+
+
 """Of the nodes by which masters stand for election; the lowest leads (Mesos' `contender`)."""
 SESSION_SECONDS = 10.0
 CONNECT_SECONDS = 15.0
@@ -91,11 +113,10 @@ class LeaderDetector:
         for name in sorted(child for child in children if child.startswith(LABEL)):
             try:
                 data, _ = self._zk.retry(self._zk.get, f"{self._path}/{name}")
-                address = json.loads(data)["address"]
-                return f"{address['ip']}:{address['port']}"
+                return read_master(data)
             except NoNodeError:
                 continue  # it has gone since; of the next listing we hear as well
-            except (ValueError, KeyError, TypeError) as problem:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
                 logger.warning("%s: %s is no master's: %r", self.url, name, problem)
         return None
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import kazoo.client
+import msgspec
 import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, NoNodeError
 
-from mrmesos.mesos.detection import LeaderDetector
+from mrmesos.mesos.detection import LeaderDetector, read_master
 from mrmesos.mesos.errors import MesosUnreachable
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
 from tests.mesos.recorder import FRAMEWORK, Recorder, Start
@@ -143,3 +144,28 @@ def test_a_driver_follows_the_election(
     finally:
         masters.stop()
         masters.close()
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"address": {"ip": "1.2.3.4"}}',
+        b'{"address": {"ip": "1.2.3.4", "port": 0}}',
+        b'{"address": {"ip": "1.2.3.4", "port": 1180591620717411303424}}',
+        b'{"address": {"ip": "1.2.3.4\\n", "port": 5050}}',
+        b'{"address": {"ip": "x/y", "port": 5050}}',
+        b"[" * 100_000,
+    ],
+    ids=range(10),
+)
+def test_a_node_that_is_no_masters(node: bytes) -> None:
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
+        read_master(node)
+
+
+def test_a_masters_node() -> None:
+    assert read_master(b'{"address": {"ip": "1.2.3.4", "port": 5050, "x": 1}}') == "1.2.3.4:5050"
