@@ -130,7 +130,7 @@ def measure(size: Size, conf: dict[str, str], *, strangers: bool, waves: int) ->
             begin = time.thread_time_ns()
             core.handle(event, 1000.0 + wave * 0.01)
             took = time.thread_time_ns() - begin
-        now_running = len(core.state.attempts)
+        now_running = len(core.st.attempts)
         if not timing:
             event_ns += took
             event_decisions += now_running - started + size.agents

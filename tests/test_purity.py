@@ -37,6 +37,7 @@ PURE = (
     "mrmesos.bounds",
     "mrmesos.conf",
     "mrmesos.resources",
+    "mrmesos.transitions",
     "mrmesos.wire",
     # What a TaskTracker's core hears of its workers.
     "mrmesos.worker.messages",

@@ -22,6 +22,7 @@ ROOMS = (
     "garbage.py",
     "bounds.py",
     "resources.py",
+    "transitions.py",
     "conf",
     "election",
     "testing",

@@ -92,7 +92,7 @@ class CoreBackend:
     @property
     def connected(self) -> bool:
         """Whether a Mesos master has us; read from any thread."""
-        return self._core.state.connected
+        return self._core.st.connected
 
     def take_no_more(self) -> None:
         """Jobs that are submitted from now on are refused."""
@@ -110,7 +110,7 @@ class CoreBackend:
         """How the service is."""
 
         def read() -> ServiceStatus:
-            st = self._core.state
+            st = self._core.st
             return ServiceStatus(
                 jobs=len(st.jobs), trackers=len(st.cluster.trackers), set_aside={**self._set_aside}
             )

@@ -209,7 +209,7 @@ class JobTrackerService:
             return
         for tracker_id in self._core.trackers:
             self._mailboxes.open(tracker_id)
-        self._live.add(self._core.state.jobs)
+        self._live.add(self._core.st.jobs)
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
         for one in commands:
@@ -325,7 +325,7 @@ class JobTrackerService:
         """
         self._quarantine.take(event, problem)
         self._settle()  # what came before it
-        before, self._later = self._core.state, []
+        before, self._later = self._core.st, []
         life = self._ledger.again()
         self._core = JobTracker(self._conf, life.stamp, journal=True)
         self.backend.use(self._core)

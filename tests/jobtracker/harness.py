@@ -80,7 +80,7 @@ class Hands:
     def do(self, event: ev.Event) -> list[cmd.Command]:
         """Handle an event."""
         if self.master_speaks:
-            self.core.state.master_heard = self.now
+            self.core.st.master_heard = self.now
         commands = self.core.handle(event, self.now)
         self.core.validate()
         for command in commands:

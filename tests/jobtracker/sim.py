@@ -70,7 +70,7 @@ class World(TrackerSide):
         assert len(left) <= self.spares, "trackers are left"
         assert self.suppressed == set(self.roles) or self.spares, "offers still flow"
         assert self.core.idle or left
-        assert not self.core.state.attempts
+        assert not self.core.st.attempts
 
     def unfinished(self) -> list[Any]:
         return [status for status in self.core.job_statuses() if not status.state.ended]
@@ -105,7 +105,7 @@ class World(TrackerSide):
 
     def check_backups(self) -> None:
         """Slow tasks have few backups; those of tasks that nobody hears are not counted."""
-        state = self.core.state
+        state = self.core.st
         for job in state.jobs.values():
             backups = [attempt for attempt in job.running.values() if attempt.backup]
             new = [attempt for attempt in backups if attempt.start == self.now]
@@ -119,7 +119,7 @@ class World(TrackerSide):
 
     def check_outputs(self, commands: list[cmd.Command]) -> None:
         """Map outputs that are gone come again where a reduce has yet to fetch them, else not."""
-        jobs = self.core.state.jobs
+        jobs = self.core.st.jobs
         for job in jobs.values():
             # After a restart it is not known at first how far running reduces are.
             wanting = len(job.pending_reduces) > 0 or any(
@@ -142,7 +142,7 @@ class World(TrackerSide):
     ) -> None:
         """No agent is given back that has map output which a reduce has yet to fetch."""
         agents = {offer.offer_id: offer.agent_id for offer in asked.offers}
-        state = self.core.state
+        state = self.core.st
         for command in commands:
             for offer_id in (
                 command.offer_ids if isinstance(command, cmd.AcceptInverseOffers) else ()
@@ -162,7 +162,7 @@ class World(TrackerSide):
             assert len(roles) == 1, "roles are mixed"
             self.role_of |= dict.fromkeys([task.slot_id for task in command.tasks], *roles)
         elif isinstance(command, cmd.SendActions):
-            tracker = self.core.state.cluster.trackers.get(command.tracker_id)
+            tracker = self.core.st.cluster.trackers.get(command.tracker_id)
             attempts = [
                 (action.attempt, tracker.agent_id)
                 for action in command.actions
@@ -177,9 +177,9 @@ class World(TrackerSide):
             away = self.away.get(agent_id)
             free = away is None or self.now < away.start - DRAIN or self.now >= away.end
             assert free, "started on an agent that is soon to be away"
-        if attempts and (cap := self.core.state.settings.cap):
+        if attempts and (cap := self.core.st.settings.cap):
             held = dict.fromkeys(cap, 0)
-            for slot in self.core.state.cluster.slots.values():
+            for slot in self.core.st.cluster.slots.values():
                 held = {name: held[name] + slot.taken.get(name, 0) for name in cap}
             assert all(held[name] <= cap[name] for name in cap), "more held than the cap"
 
@@ -215,7 +215,7 @@ class World(TrackerSide):
         """Not beside another attempt of its task, not a backup too many, and not where its job, or
         all, start nothing any more.
         """
-        job = self.core.state.jobs[parse_attempt(attempt_id).job_id]
+        job = self.core.st.jobs[parse_attempt(attempt_id).job_id]
         attempt = job.running[attempt_id]
         most = job.settings.maxattempts(attempt.task.kind)
         assert attempt.task.failures < most, "it failed too often to be tried again"
@@ -223,21 +223,21 @@ class World(TrackerSide):
         assert same == [attempt], "two attempts of a task on one host"
         assert len(attempt.task.running) <= 2
         assert attempt.backup == (len(attempt.task.running) == 2)
-        state = self.core.state
+        state = self.core.st
         tracker = state.cluster.trackers[attempt.tracker_id]
         assert not tracker.silent, "started where nobody is heard"
         ran = [slot.attempt for slot in tracker.slots.values() if slot.attempt is not None]
         alone = any(a.task.silences >= TRIAL_SILENCES for a in ran if a.start < self.now)
         assert not alone, "started beside a task that is to run alone"
         assert host not in job.shuns, "started on a host that the job came to avoid"
-        faults = self.core.state.faults.get(host)
+        faults = self.core.st.faults.get(host)
         assert faults is None or faults.until <= self.now, "started on a host that all avoid"
 
     def tick(self) -> None:
         self.tell(ev.Tick())
-        for slot in self.core.state.held.values():
+        for slot in self.core.st.held.values():
             assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
-        for job in self.core.state.jobs.values():
+        for job in self.core.st.jobs.values():
             if job.state is JobState.RUNNING and job.shuns:
                 usable = self.hosts_for(job)
                 assert 3 * len(usable & set(job.shuns)) <= len(usable), "too many hosts are avoided"
@@ -246,7 +246,7 @@ class World(TrackerSide):
 
     def look_for_strays(self) -> None:
         """Nothing is held for long that the JobTracker does not know, in peace."""
-        known = self.core.state.cluster.slots
+        known = self.core.st.cluster.slots
         strays = {
             slot_id
             for tracker in self.trackers.values()
@@ -262,7 +262,7 @@ class World(TrackerSide):
         """The hosts that could run all tasks of a job."""
         return {
             agent.hostname
-            for agent in self.core.state.cluster.agents.values()
+            for agent in self.core.st.cluster.agents.values()
             if job.settings.demand.suits(agent)
             and all(job.fits(kind, agent) for kind in TaskKind if job.tasks(kind))
         }
@@ -345,7 +345,7 @@ class World(TrackerSide):
         assert [n.index for n in names] == list(range(reduces or maps)), "not one winner a task"
         assert all(n.kind == kind and n.job_id == command.job_id for n in names)
         assert set(command.winners) <= self.succeeded
-        assert not self.core.state.jobs[command.job_id].writers, "committed beside who still writes"
+        assert not self.core.st.jobs[command.job_id].writers, "committed beside who still writes"
 
     def check_ended(self, job_id: str) -> None:
         status = self.core.job_status(job_id)

@@ -50,7 +50,7 @@ class CrashingWorld(World):
         jobs: int = 0,
     ) -> None:
         super().__init__(seed, faults, jobs=jobs)
-        self.core = JobTracker(self.conf, self.core.state.stamp, journal=True)
+        self.core = JobTracker(self.conf, self.core.st.stamp, journal=True)
         self.crash, self.power, self.removed = crash, power, removed
         self.life = 0
         self.down = False
@@ -122,7 +122,7 @@ class CrashingWorld(World):
             self.unacked.clear()
             self.framework = f"framework {self.life}"
             self.tell(ev.FrameworkRemoved())
-            assert not self.core.state.cluster.slots
+            assert not self.core.st.cluster.slots
         self.register()
 
     # --- What dies with it, and what it finds
@@ -215,7 +215,7 @@ def reread(journal: dict[Key, Record]) -> list[Record]:
 def picture(core: JobTracker) -> list[object]:
     """All that a restored core must know as well as the one before it did."""
     jobs: list[object] = []
-    st = core.state
+    st = core.st
     for job in st.jobs.values():
         tasks = [
             (task.id, task.state, task.winner and task.winner.id, [a.id for a in task.running])

@@ -63,7 +63,7 @@ class ReachWorld(World):
 
     def tick(self) -> None:
         super().tick()
-        for job in self.core.state.jobs.values():
+        for job in self.core.st.jobs.values():
             if job.state is JobState.RUNNING and self.cut_at < self.now:
                 since = max(self.cut_at, self.submitted[job.id])
                 assert self.now - since < self.end_seconds, f"{job.id} is not over: {job.waiting}"
@@ -71,8 +71,8 @@ class ReachWorld(World):
 
     def look_for_reasons(self) -> None:
         """Who cannot fetch what is announced is known to wait, and the job says for what."""
-        for reduce in self.core.state.attempts.values():
-            job = self.core.state.jobs[reduce.task.job_id]
+        for reduce in self.core.st.attempts.values():
+            job = self.core.st.jobs[reduce.task.job_id]
             tracker = self.trackers.get(reduce.tracker_id)
             if tracker is None or tracker.gone or reduce.kill_asked or not job.needs_map_outputs:
                 continue

@@ -120,7 +120,7 @@ class TrackerSide(MesosSide):
                 self.heartbeat(tracker)
             case hb.Leave():
                 # Slots that Mesos declared lost before, and that live on, go with it.
-                assert not tracker.slots.keys() & self.core.state.cluster.slots.keys()
+                assert not tracker.slots.keys() & self.core.st.cluster.slots.keys()
                 self.executor_gone(tracker)
 
     def begin(self, tracker: SimTracker, slot: SimSlot, attempt: Attempt) -> None:

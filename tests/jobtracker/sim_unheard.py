@@ -26,7 +26,7 @@ class UnheardWorld(World):
     def __init__(self, seed: int) -> None:
         super().__init__(seed, Faults(), agents=2 + seed % 3, jobs=1 + seed % 2)
         conf = {"scheduler": self.rng.choice(["fifo", "fair"])}
-        self.core = JobTracker(Conf(conf), self.core.state.stamp)  # silence and expiry by default
+        self.core = JobTracker(Conf(conf), self.core.st.stamp)  # silence and expiry by default
         self.roles, self.spares = ("*",), 0
         self.lost: SimAgent | None = None
         self.waits: dict[str, float] = {}  # tasks that run out of hearing only, since when
@@ -56,9 +56,9 @@ class UnheardWorld(World):
     def tick(self) -> None:
         super().tick()
         waits = dict[str, float]()
-        heard = [a.start for a in self.core.state.attempts.values() if not self.unheard(a)]
+        heard = [a.start for a in self.core.st.attempts.values() if not self.unheard(a)]
         turn = max(heard, default=0.0)  # while others get on it may be their turn
-        for job in self.core.state.jobs.values():
+        for job in self.core.st.jobs.values():
             for task in (*job.maps, *job.reduces) if job.state is JobState.RUNNING else ():
                 mapped = task.kind is TaskKind.MAP or job.maps_over is not None
                 if task.running and mapped and all(map(self.unheard, task.running)):

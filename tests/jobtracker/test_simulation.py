@@ -63,7 +63,7 @@ def test_in_peace_every_job_succeeds_at_once() -> None:
         assert len(world.committed) == 3
         for status in world.core.job_statuses():
             job = status.counters["job"]
-            preempted = world.core.state.settings.preempt_after > 0
+            preempted = world.core.st.settings.preempt_after > 0
             again = job.get("KILLED_MAPS" if preempted else "SPECULATIVE_MAPS", 0)
             first = job.get("LAUNCHED_MAPS", 0) - again
             assert first == status.maps.total, "a map ran twice, and was not slow"

@@ -29,7 +29,7 @@ from mrmesos.jobtracker.core.model.cluster import SlotState
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
-from mrmesos.jobtracker.core.state.journal_changes import JournalChanges
+from mrmesos.jobtracker.core.state.changes import Changes
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire import ids
@@ -54,7 +54,7 @@ class JobTracker:
 
     def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
         """With `journal` the commands of an event begin with what is to be written there."""
-        self.state = State(Settings.of(conf), stamp=stamp, changes=JournalChanges(journal))
+        self.st = State(Settings.of(conf), stamp=stamp, changes=Changes(journal))
         self._last_job = 0
 
     def restore(
@@ -73,28 +73,28 @@ class JobTracker:
         `lost` are given up. The mailboxes of `trackers` are to be open before the commands are
         carried out.
         """
-        blank, bad = self.state, dict(damaged or {})
+        blank, bad = self.st, dict(damaged or {})
         while True:
             # A restore that raised has left half a job behind: the next begins with nothing.
-            st = State(blank.settings, blank.stamp, JournalChanges(blank.changes.on))
+            st = State(blank.settings, blank.stamp, Changes(blank.changes.on))
             st.now, st.life = now, life
             more = restore(st, records, same_command=same_command, damaged=bad, lost=lost)
             if not more:
                 break
             bad |= more
-        self.state = st
+        self.st = st
         return self._commands()
 
     @property
     def trackers(self) -> list[str]:
         """The ids of all TaskTrackers that are known."""
-        return list(self.state.cluster.trackers)
+        return list(self.st.cluster.trackers)
 
     # --- Events ----------------------------------------------------------------------------------
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done, in order, now that `event` happened."""
-        st = self.state
+        st = self.st
         st.now = max(now, st.now)
         st.out, st.last = [], []
         st.index.advance(st.now)
@@ -104,12 +104,12 @@ class JobTracker:
         return self._commands()
 
     def _commands(self) -> list[Command]:
-        st = self.state
+        st = self.st
         written = st.changes.take(st)
         return ([written] if written is not None else []) + st.out + st.last
 
     def _dispatch(self, event: ev.Event) -> None:
-        st = self.state
+        st = self.st
         match event:
             case ev.HeartbeatReceived():
                 trackers.heartbeat(st, event.heartbeat)
@@ -163,31 +163,31 @@ class JobTracker:
 
     def _registered(self, framework_id: str) -> None:
         """A subscription starts with offers flowing, and knows nothing of what we sent before."""
-        st = self.state
+        st = self.st
         self._take_id(framework_id)
         st.connected, st.subscribed, st.suppressed = True, st.now, frozenset()
         st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
         reconciliation.begin(st)
 
     def _take_id(self, framework_id: str) -> None:
-        if framework_id != self.state.framework_id:
-            self.state.framework_id = framework_id
-            self.state.changes.framework(framework_id)
+        if framework_id != self.st.framework_id:
+            self.st.framework_id = framework_id
+            self.st.changes.framework(framework_id)
 
     def _settle(self) -> None:
         """What follows from the changes: free slots, news for reduces, more or fewer offers."""
-        st = self.state
+        st = self.st
         slots.serve_free(st)
-        for job in st.news.values():
+        for job in st.changes.news.values():
             tell_outputs(st, job)
-        st.news.clear()
+        st.changes.news.clear()
         if not st.connected:
             return
         self._want_offers()
 
     def _want_offers(self) -> None:
         """Suppress the roles that no task waits for, and revive those that one does."""
-        st = self.state
+        st = self.st
         roles = st.settings.roles
         wanted = warm_trackers.wanted_roles(st)
         unwanted = roles - wanted - st.suppressed
@@ -208,7 +208,7 @@ class JobTracker:
     def next_job_id(self) -> str:
         """A new job's id."""
         self._last_job += 1
-        return ids.job_id(self.state.stamp, self._last_job)
+        return ids.job_id(self.st.stamp, self._last_job)
 
     @staticmethod
     def check_spec(spec: JobSpec) -> None:
@@ -218,44 +218,44 @@ class JobTracker:
     @property
     def full(self) -> bool:
         """Whether new jobs are to be refused (jobtracker.jobs.max)."""
-        return len(self.state.jobs) >= self.state.settings.jobs_max
+        return len(self.st.jobs) >= self.st.settings.jobs_max
 
     @property
     def idle(self) -> bool:
         """No job in progress, no slot, and no TaskTracker that was not sent away."""
-        cluster = self.state.cluster
+        cluster = self.st.cluster
         live = any(t.leaving_since is None for t in cluster.trackers.values())
-        return not self.state.jobs and not cluster.slots and not live
+        return not self.st.jobs and not cluster.slots and not live
 
     def job_status(self, job_id: str) -> JobStatus | None:
         """A job's status; None where it is unknown, or forgotten."""
-        job = self.state.jobs.get(job_id)
+        job = self.st.jobs.get(job_id)
         if job is not None:
             return status_of(job)
-        ended = self.state.ended.get(job_id)
+        ended = self.st.ended.get(job_id)
         return None if ended is None else ended.status
 
     def job_statuses(self) -> list[JobStatus]:
         """Ended jobs that are remembered and jobs in progress, each in order."""
-        return self.state.ended.statuses() + [status_of(job) for job in self.state.jobs.values()]
+        return self.st.ended.statuses() + [status_of(job) for job in self.st.jobs.values()]
 
     def job_report(self, job_id: str) -> JobReport | None:
         """A job's status and attempts; None where it is unknown, or forgotten."""
-        job = self.state.jobs.get(job_id)
+        job = self.st.jobs.get(job_id)
         if job is not None:
-            return report_of(job, self.state.cluster.trackers)
-        return self.state.ended.get(job_id)
+            return report_of(job, self.st.cluster.trackers)
+        return self.st.ended.get(job_id)
 
     def job_facts(self, job_id: str) -> JobFacts | None:
         """What TaskTrackers fetch of a job in progress; None of any other."""
-        job = self.state.jobs.get(job_id)
+        job = self.st.jobs.get(job_id)
         if job is None:
             return None
         return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps))
 
     def works_for(self, tracker_id: str, job_id: str) -> bool:
         """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""
-        tracker = self.state.cluster.trackers.get(tracker_id)
+        tracker = self.st.cluster.trackers.get(tracker_id)
         if tracker is None:
             return False
         attempts = (slot.attempt for slot in tracker.slots.values() if slot.attempt is not None)
@@ -267,7 +267,7 @@ class JobTracker:
             name = ids.parse_attempt(attempt_id)
         except ValueError:
             return None
-        st = self.state
+        st = self.st
         job = st.jobs.get(name.job_id)
         if job is not None:
             tasks = job.tasks(name.kind)
@@ -290,7 +290,7 @@ class JobTracker:
 
     def validate(self) -> None:
         """Raise AssertionError where something that must always hold does not."""
-        st = self.state
+        st = self.st
         st.cluster.validate()
         index_check.validate(st.index)
         for job in st.jobs.values():

@@ -132,12 +132,13 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
         record.resources,
         launched=record.launched,
         takes_slots=same_command,
+        notes=st.changes,
     )
     tracker.url, tracker.heard = record.url, st.now  # it has as long again to be heard
     if record.leaving:
-        tracker.state, tracker.leaving_since = TrackerState.LEAVING, st.now
+        tracker.transition(TrackerState.LEAVING, st.now)
     elif record.url:
-        tracker.state = TrackerState.LIVE
+        tracker.transition(TrackerState.LIVE, st.now)
         if tracker.takes_slots:
             agent.tracker = tracker
     # One never heard gets no further slots until it is: its launch may not have left this process,
@@ -157,10 +158,12 @@ def _slot(st: State, record: SlotRecord) -> None:
         role=record.role,
         taken=record.taken,
         asked=st.now,
+        notes=st.changes,
     )
     tracker = st.cluster.trackers.get(record.tracker_id)
     if record.ending or tracker is None:
-        slot.state, slot.ending_since, slot.kill_sent = SlotState.ENDING, st.now, float("-inf")
+        slot.transition(SlotState.ENDING, st.now)
+        slot.kill_sent = float("-inf")
     st.cluster.slots[slot.id] = slot
     if tracker is not None:
         tracker.slots[slot.id] = slot
@@ -175,7 +178,14 @@ def _job(
 ) -> None:
     settings, problem = jobs.settings_of(record.spec)
     job = JobInProgress(
-        record.id, record.spec, record.token, settings, record.submitted, st.index, key=record.key
+        record.id,
+        record.spec,
+        record.token,
+        settings,
+        record.submitted,
+        st.index,
+        notes=st.changes,
+        key=record.key,
     )
     starts = [attempt.start for attempt in attempts]
     job.started = min(starts, default=record.started)
@@ -195,9 +205,9 @@ def _job(
         for task in (*job.maps, *job.reduces):
             _task(st, job, task)
         job.maps_over = st.now if job.maps_done == len(job.maps) else None
-        job.to(JobState.RUNNING)
+        job.transition(JobState.RUNNING)
     if record.state is not JobState.RUNNING:
-        job.to(record.state)
+        job.transition(record.state)
     else:
         _outputs(st, job)
     if problem is not None and job.state is JobState.RUNNING:  # as another release judges it
@@ -257,17 +267,18 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
     for attempt in task.attempts:
         if attempt.state is AttemptState.RUNNING:
             job.add_running(attempt)
+    if task.running or task.winner is not None:
+        task.transition(TaskState.RUNNING, st.now, "as the journal tells")
     if (winner := task.winner) is not None:
-        task.state, task.running = TaskState.SUCCEEDED, ()
+        task.transition(TaskState.SUCCEEDED, st.now, winner.id)
+        task.running = ()
         add_counters(job.won_counters, winner.counters)
         job.pace(task.kind).add(max(0.001, (winner.end or winner.start) - winner.start))
         if task.kind is TaskKind.MAP:
             job.maps_done += 1
         else:
             job.reduces_done += 1
-    elif task.running:
-        task.state = TaskState.RUNNING
-    elif task.failed_on:
+    elif not task.running and task.failed_on:
         pending.put_back(task)
 
 
@@ -289,7 +300,7 @@ def _outputs(st: State, job: JobInProgress) -> None:
             job.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
     for attempt in job.running_reduces.values():
         st.cluster.trackers[attempt.tracker_id].cursors[job.id] = 0
-        st.news[job.id] = job
+        st.changes.outputs(job)
 
 
 def _say_what_may_be_missed(st: State) -> None:

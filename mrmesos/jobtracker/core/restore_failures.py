@@ -49,6 +49,7 @@ def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None
         JobSettings.of(replace(spec, conf={})),
         st.now if record is None else record.submitted,
         st.index,
+        notes=st.changes,
         key="" if record is None else record.key,
     )
     job.planning, job.ending_since = False, st.now
@@ -60,9 +61,8 @@ def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None
     if record is None:
         jobs.end(st, job, JobState.FAILED)
         return
-    job.to(JobState.ABORTING)
+    job.transition(JobState.ABORTING)
     job.ending_output = True
-    st.changes.job(job)
     # Not `planned`: an abort then removes only what the job's own `_temporary/_job` says is its.
     st.emit(AbortJob(job.id, job.spec, planned=False))
 

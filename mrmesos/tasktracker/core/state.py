@@ -15,6 +15,7 @@ from mrmesos.conf import (
 )
 from mrmesos.tasktracker.core.bad_record_bisection import Bisection
 from mrmesos.tasktracker.core.commands import SlotReport
+from mrmesos.transitions import Transitions
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import (
     Attempt,
@@ -35,6 +36,16 @@ class WorkerState(StrEnum):
     DYING = "DYING"
 
 
+WORKER_TRANSITIONS = Transitions(
+    "worker",
+    {
+        WorkerState.STARTING: (WorkerState.IDLE, WorkerState.DYING),
+        WorkerState.IDLE: (WorkerState.BUSY, WorkerState.DYING),
+        WorkerState.BUSY: (WorkerState.IDLE, WorkerState.DYING),
+    },
+)
+
+
 @dataclass(slots=True)
 class WorkerProcess:
     """One worker process. `job_id` is empty as long as it has run nothing (a blank one).
@@ -48,6 +59,11 @@ class WorkerProcess:
     job_id: str = ""
     attempt_id: str = ""
     overdue: bool = False
+
+    def transition(self, state: WorkerState) -> None:
+        """Go on to `state`. Raises BadTransition where that cannot be."""
+        WORKER_TRANSITIONS.check(f"worker {self.number}", self.state, state)
+        self.state = state
 
 
 @dataclass(slots=True)

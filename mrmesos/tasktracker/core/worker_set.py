@@ -53,7 +53,7 @@ class WorkerSet:
     def kill(self, worker: WorkerProcess) -> None:
         """Kill a worker, once."""
         if worker.state is not WorkerState.DYING:
-            worker.state = WorkerState.DYING
+            worker.transition(WorkerState.DYING)
             self._out.append(cmd.KillWorker(worker.number))
 
     def kill_all(self) -> None:
@@ -66,18 +66,21 @@ class WorkerSet:
         worker = self.workers.get(number)
         if worker is not None and worker.state is WorkerState.STARTING:
             self._failures = 0
-            worker.state, worker.since = WorkerState.IDLE, now
+            worker.transition(WorkerState.IDLE)
+            worker.since = now
 
     def occupy(self, worker: WorkerProcess, job_id: str, attempt_id: str, now: float) -> None:
         """An idle worker runs an attempt from now on."""
         if not worker.job_id:
             self._last_fresh = now
             self._awaiting_slots -= 1
-        worker.state, worker.job_id, worker.attempt_id = WorkerState.BUSY, job_id, attempt_id
+        worker.transition(WorkerState.BUSY)
+        worker.job_id, worker.attempt_id = job_id, attempt_id
 
     def release(self, worker: WorkerProcess, now: float) -> None:
         """A worker's attempt is over; the worker stays warm."""
-        worker.state, worker.since, worker.attempt_id = WorkerState.IDLE, now, ""
+        worker.transition(WorkerState.IDLE)
+        worker.since, worker.attempt_id = now, ""
 
     def gone(self, worker: WorkerProcess) -> bool:
         """A worker's process has ended. True when too many in a row did not start."""

@@ -81,7 +81,7 @@ def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: b
         leaving=False,
     )
     core.restore([launched], 1010.0, life=1, same_command=same_command)
-    agent = core.state.cluster.agents["S1"]
+    agent = core.st.cluster.agents["S1"]
     assert agent.tracker is None, "its launch may never have left the JobTracker"
     beat = Heartbeat(
         tracker_id=launched.id,
@@ -93,7 +93,7 @@ def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: b
         slots=[],
     )
     core.handle(HeartbeatReceived(beat), 1011.0)
-    tracker = core.state.cluster.trackers[launched.id]
+    tracker = core.st.cluster.trackers[launched.id]
     assert agent.tracker is (tracker if same_command else None)
 
 
@@ -102,7 +102,7 @@ BROKEN: dict[str, tuple[str, object]] = {
     "numbers of attempts are given twice": ("restore.ATTEMPTS_OF_A_LIFE", 0),
     "nobody is adopted": ("trackers.adopt", lambda *_: None),
     "what nobody knows runs on": ("tracker_recovery.kill_slot", lambda *_: None),
-    "slots are not journaled": ("journal_changes.JournalChanges.slot", lambda *_: None),
+    "slots are not journaled": ("changes.Changes.slot", lambda *_: None),
 }
 
 

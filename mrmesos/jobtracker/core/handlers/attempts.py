@@ -88,11 +88,8 @@ def _settle(
     """The one place where a running attempt ends while its job lives."""
     task = attempt.task
     job = st.jobs[task.job_id]
-    if state is AttemptState.RUNNING:
-        raise AssertionError(f"{attempt.id} was reported as ended, and RUNNING")
-    attempt.state, attempt.end, attempt.error, attempt.counters = state, st.now, error, counters
+    attempt.transition(state, st.now, error, counters)
     del st.attempts[attempt.id]
-    st.changes.attempt(attempt)
     job.drop_running(attempt)
     slot = st.cluster.slots.get(attempt.slot_id)
     if slot is not None and slot.attempt is attempt:
@@ -114,13 +111,12 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     speculation.won(st, job, attempt)
     job.task_won(attempt, st.now)
     for other in others:
-        st.changes.attempt(other)
         kill_attempt(st, other, f"{attempt.id} was first")
     if task.kind is TaskKind.MAP and job.reduces:
         tracker = st.cluster.trackers[attempt.tracker_id]
         job.news.append(job.add_output(attempt, tracker.url))
         tracker.outputs.setdefault(job.id, set()).add(task.index)
-        st.news[job.id] = job
+        st.changes.outputs(job)
         if job.wants_reduce and not reduces_waited:
             st.new_work = True
     _fail_with_bad_counters(st, job, attempt)
@@ -208,6 +204,4 @@ def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> N
     if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
         tracker.outputs.get(job.id, set()).discard(task.index)
     job.withdraw_map(task, st.now, why)
-    st.changes.attempt(winner)
-    st.news[job.id] = job
     _give_up_if_lost_too_often(st, job, task)

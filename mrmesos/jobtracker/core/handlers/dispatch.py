@@ -30,7 +30,6 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         job.pending(task.kind).remove(task)
     job.add_running(attempt)
     st.attempts[attempt.id] = attempt
-    st.changes.attempt(attempt)
     job.trackers.add(tracker.id)
     job.started = job.started or st.now
     job.idle_since, job.waiting = None, ""
@@ -48,13 +47,13 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         job.count(_LOCAL_COUNTER[found.locality])
     else:
         job.count("LAUNCHED_REDUCES")
-        st.news[job.id] = job
+        st.changes.outputs(job)
     return task.wire(attempt)
 
 
 def began(st: State, slot: Slot) -> None:
     """The slot runs. A spare's has no attempt yet, nor has one left free by an earlier life."""
-    slot.state = SlotState.RUNNING
+    slot.transition(SlotState.RUNNING, st.now)
     if slot.attempt is None:
         came_free(st, slot)
 
@@ -87,12 +86,9 @@ def kill_attempt(st: State, attempt: TaskAttempt, reason: str) -> None:
 
 def kill_slot(st: State, slot: Slot) -> None:
     """Have Mesos end the slot, with what runs in it. Sent again until Mesos says that it ended."""
-    slot.state = SlotState.ENDING
-    slot.free_since = None
-    slot.ending_since = slot.ending_since if slot.ending_since is not None else st.now
+    slot.transition(SlotState.ENDING, st.now)
     slot.kill_sent = st.now
     st.held.pop(slot.id, None)
-    st.changes.slot(slot)
     st.emit(KillSlot(slot.id, slot.agent_id))
 
 
@@ -101,9 +97,8 @@ def end_slot(st: State, slot: Slot) -> None:
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} still runs {slot.attempt.id}")
     leases.give_back(st, slot)
-    slot.state, slot.ending_since, slot.free_since = SlotState.ENDING, st.now, None
+    slot.transition(SlotState.ENDING, st.now)
     st.held.pop(slot.id, None)
-    st.changes.slot(slot)
     st.emit(SendActions(slot.tracker_id, (EndSlot(slot.id),)))
 
 

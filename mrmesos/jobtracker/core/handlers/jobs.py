@@ -41,7 +41,14 @@ def submit(st: State, event: JobSubmitted) -> None:
         return
     settings, problem = settings_of(event.spec)
     job = JobInProgress(
-        event.job_id, event.spec, event.token, settings, st.now, st.index, key=event.key
+        event.job_id,
+        event.spec,
+        event.token,
+        settings,
+        st.now,
+        st.index,
+        notes=st.changes,
+        key=event.key,
     )
     st.jobs[job.id] = job
     st.changes.job(job)
@@ -75,8 +82,7 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
     st.changes.planned(job)
     for task in (*job.maps, *job.reduces):
         task.pending_since = st.now
-    job.to(JobState.RUNNING)
-    st.changes.job(job)
+    job.transition(JobState.RUNNING)
     st.new_work = True
     advance(st, job)
 
@@ -151,8 +157,7 @@ def unkept(st: State, job_id: str, problem: str) -> None:
 
 
 def _abort(st: State, job: JobInProgress, reason: str) -> None:
-    job.to(JobState.ABORTING)
-    st.changes.job(job)
+    job.transition(JobState.ABORTING)
     job.ending_since, job.ending_output = st.now, False
     _outputs_unneeded(st, job)
     for attempt in list(job.running.values()):
@@ -163,8 +168,7 @@ def _abort(st: State, job: JobInProgress, reason: str) -> None:
 def advance(st: State, job: JobInProgress) -> None:
     """Take the job's next step if it is due."""
     if job.state is JobState.RUNNING and job.complete:
-        job.to(JobState.COMMITTING)
-        st.changes.job(job)
+        job.transition(JobState.COMMITTING)
         job.started, job.waiting = job.started or st.now, ""
         job.ending_since = st.now
         _outputs_unneeded(st, job)
@@ -198,8 +202,7 @@ def press(st: State, job: JobInProgress) -> None:
 
 def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) -> None:
     """Wait no longer for the end of an attempt. Its slot is being killed and gets no other."""
-    attempt.state, attempt.end = AttemptState.KILLED, st.now
-    st.changes.attempt(attempt)
+    attempt.transition(AttemptState.KILLED, st.now)
     st.cluster.slots[attempt.slot_id].attempt = None
     job.count(f"KILLED_{attempt.task.kind.plural}")
     job.task_back(attempt, st.now, why)
@@ -215,7 +218,7 @@ def _outputs_unneeded(st: State, job: JobInProgress) -> None:
 
 def end(st: State, job: JobInProgress, state: JobState) -> None:
     """The job is over: trackers forget it, and only its report stays."""
-    job.to(state)
+    job.transition(state)
     job.ended, job.waiting = st.now, ""
     for attempt in list(job.running.values()):
         # Maps that ran again when the last reduce won. They were told to end, and write no output.
@@ -228,6 +231,6 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
             tracker.cursors.pop(job.id, None)
             st.emit(SendActions(tracker_id, (ForgetJob(job.id),)))
     del st.jobs[job.id]
-    st.news.pop(job.id, None)
+    st.changes.news.pop(job.id, None)
     st.changes.ended(job, st.ended.add(report_of(job, st.cluster.trackers)))
     st.emit(JobEnded(job.id))

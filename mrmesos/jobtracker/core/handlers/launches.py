@@ -10,9 +10,16 @@ from mrmesos.resources import Amounts, Pool
 def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
     """The agent's TaskTracker from now on, with its share of what is offered there."""
     resources = pool.take(st.settings.tracker)
-    tracker = Tracker(st.name("tracker"), agent.id, agent.hostname, resources, launched=st.now)
-    st.cluster.trackers[tracker.id] = agent.tracker = tracker
-    st.changes.tracker(tracker)
+    tracker = Tracker(
+        st.name("tracker"),
+        agent.id,
+        agent.hostname,
+        resources,
+        launched=st.now,
+        notes=st.changes,
+    )
+    agent.tracker = tracker
+    st.cluster.add_tracker(tracker)
     return tracker
 
 
@@ -27,7 +34,7 @@ def new_slot(st: State, tracker: Tracker, role: str, capacity: Amounts, taken: A
         role=role,
         taken=taken,
         asked=st.now,
+        notes=st.changes,
     )
     st.cluster.add_slot(slot)
-    st.changes.slot(slot)
     return slot

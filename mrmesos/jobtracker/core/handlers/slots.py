@@ -71,7 +71,6 @@ def drop(st: State, slot: Slot, words: str) -> None:
     attempt = slot.attempt
     st.held.pop(slot.id, None)
     st.cluster.drop_slot(slot)
-    st.changes.slot(slot)
     if attempt is not None and attempt.id in st.attempts:
         attempts.lost(st, attempt, f"its slot on {attempt.agent} ended: {words}")
 

@@ -51,7 +51,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
         st.changes.tracker(tracker)
     agent = st.cluster.agents.get(tracker.agent_id)
     if tracker.state is TrackerState.STARTING:
-        tracker.state = TrackerState.LIVE
+        tracker.transition(TrackerState.LIVE, st.now)
         st.failed_launches, st.last_stderr = 0, ""
         if agent is not None:
             host_faults.came_up(st, agent)
@@ -94,9 +94,8 @@ def _end_strays(st: State, tracker: Tracker, listed: set[str]) -> None:
 
 def leave(st: State, tracker: Tracker, reason: str) -> None:
     """Send a tracker away; its agent may get a new one at once."""
-    tracker.state, tracker.leaving_since = TrackerState.LEAVING, st.now
+    tracker.transition(TrackerState.LEAVING, st.now)
     _leave_agent(st, tracker)
-    st.changes.tracker(tracker)
     st.emit(SendActions(tracker.id, (Leave(reason),)))
 
 
@@ -191,7 +190,6 @@ def agent_lost(st: State, agent_id: str) -> None:
         gone(st, tracker, "its agent was lost", by_mesos=True)
     for slot in [s for s in st.cluster.slots.values() if s.agent_id == agent_id]:
         st.cluster.drop_slot(slot)
-        st.changes.slot(slot)
     st.cluster.forget_agent(agent_id)
 
 
@@ -201,7 +199,6 @@ def all_gone(st: State, words: str) -> None:
         gone(st, tracker, words, by_mesos=True)
     for slot in list(st.cluster.slots.values()):
         st.cluster.drop_slot(slot)
-        st.changes.slot(slot)
 
 
 def expire(st: State, tracker: Tracker) -> None:
@@ -222,10 +219,9 @@ def gone(
 
     `by_mesos`: Mesos said that it ended, so its slots have too; else they are to be killed.
     """
-    del st.cluster.trackers[tracker.id]
+    st.cluster.drop_tracker(tracker)
     st.unheard.pop(tracker.id, None)
     st.ending.pop(tracker.id, None)
-    st.changes.tracker(tracker)
     _leave_agent(st, tracker)
     st.emit(ForgetTracker(tracker.id))
     for slot in list(tracker.slots.values()):
@@ -233,7 +229,6 @@ def gone(
         attempt = slot.attempt
         if by_mesos:
             st.cluster.drop_slot(slot)
-            st.changes.slot(slot)
             del tracker.slots[slot.id]
         elif slot.kill_sent is None:
             kill_slot(st, slot)

@@ -10,11 +10,13 @@ from sys import intern
 from typing import Any
 
 from mrmesos.jobtracker.core.messages.events import Unavailability
+from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.constraints import Constraints
 from mrmesos.jobtracker.core.model.demand import GPUS
 from mrmesos.jobtracker.core.model.reachability import Reachability
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.resources import Amounts, Resource
+from mrmesos.transitions import Transitions
 
 
 class TrackerState(StrEnum):
@@ -34,6 +36,23 @@ class SlotState(StrEnum):
     LAUNCHING = "LAUNCHING"
     RUNNING = "RUNNING"
     ENDING = "ENDING"
+
+
+TRACKER_TRANSITIONS = Transitions(
+    "tracker",
+    {
+        TrackerState.STARTING: (TrackerState.LIVE, TrackerState.LEAVING),
+        TrackerState.LIVE: (TrackerState.LEAVING,),
+    },
+)
+SLOT_TRANSITIONS = Transitions(
+    "slot",
+    {
+        SlotState.LAUNCHING: (SlotState.RUNNING, SlotState.ENDING),
+        SlotState.RUNNING: (SlotState.ENDING,),
+        SlotState.ENDING: (SlotState.ENDING,),  # given back, and then killed after all
+    },
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +82,16 @@ class Slot:
     """When Mesos was last asked for its state."""
     told: float = 0.0
     """When Mesos last spoke of it."""
+    notes: ChangeListener = NOBODY
+
+    def transition(self, state: SlotState, now: float) -> None:
+        """Go on to `state`. Raises BadTransition where that cannot be."""
+        SLOT_TRANSITIONS.check(self.id, self.state, state)
+        self.state = state
+        if state is SlotState.ENDING:  # the journal does not tell LAUNCHING from RUNNING
+            self.free_since = None
+            self.ending_since = now if self.ending_since is None else self.ending_since
+            self.notes.slot(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +139,16 @@ class Tracker:
     """Started by the command that starts TaskTrackers now, without which Mesos refuses more; and
     alive, as far as Mesos has said.
     """
+
+    notes: ChangeListener = NOBODY
+
+    def transition(self, state: TrackerState, now: float) -> None:
+        """Go on to `state`. Raises BadTransition where that cannot be."""
+        TRACKER_TRANSITIONS.check(self.id, self.state, state)
+        self.state = state
+        if state is TrackerState.LEAVING:
+            self.leaving_since = now
+        self.notes.tracker(self)
 
     @property
     def holds_output(self) -> bool:
@@ -215,6 +254,7 @@ class Cluster:
     avoiding_until: float = 0.0
     """When none is avoided any more, at the latest."""
     reach: Reachability = field(default_factory=Reachability)
+    notes: ChangeListener = NOBODY
 
     def see_agent(self, agent_id: str, hostname: str, address: str, rack: str) -> Agent:
         """The agent of an offer, which or whose rack may be new."""
@@ -303,10 +343,21 @@ class Cluster:
         """All TaskTrackers of an agent, those that leave included."""
         return [tracker for tracker in self.trackers.values() if tracker.agent_id == agent_id]
 
+    def add_tracker(self, tracker: Tracker) -> None:
+        """A TaskTracker is to be launched."""
+        self.trackers[tracker.id] = tracker
+        self.notes.tracker(tracker)
+
+    def drop_tracker(self, tracker: Tracker) -> None:
+        """A TaskTracker is forgotten."""
+        del self.trackers[tracker.id]
+        self.notes.tracker(tracker)
+
     def add_slot(self, slot: Slot) -> None:
         """A slot was accepted."""
         self.slots[slot.id] = slot
         self.trackers[slot.tracker_id].slots[slot.id] = slot
+        self.notes.slot(slot)
 
     def drop_slot(self, slot: Slot) -> None:
         """A slot has ended."""
@@ -314,6 +365,7 @@ class Cluster:
         tracker = self.trackers.get(slot.tracker_id)
         if tracker is not None:
             tracker.slots.pop(slot.id, None)
+        self.notes.slot(slot)
 
     def validate(self) -> None:
         """Check what must always hold."""

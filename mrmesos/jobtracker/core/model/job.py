@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.split import Split
 from mrmesos.bounds import bounded
+from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.job_listener import JobListener
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.transitions import Transitions
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, MapOutput
@@ -24,18 +26,14 @@ if TYPE_CHECKING:
 JOB_COUNTERS = "job"
 """The group of the counters that the JobTracker keeps itself."""
 
-_ALLOWED = frozenset(
+JOB_TRANSITIONS = Transitions(
+    "job",
     {
-        (JobState.PREP, JobState.RUNNING),
-        (JobState.PREP, JobState.ABORTING),
-        (JobState.PREP, JobState.FAILED),
-        (JobState.RUNNING, JobState.COMMITTING),
-        (JobState.RUNNING, JobState.ABORTING),
-        (JobState.COMMITTING, JobState.ABORTING),
-        (JobState.COMMITTING, JobState.SUCCEEDED),
-        (JobState.ABORTING, JobState.FAILED),
-        (JobState.ABORTING, JobState.KILLED),
-    }
+        JobState.PREP: (JobState.RUNNING, JobState.ABORTING, JobState.FAILED),
+        JobState.RUNNING: (JobState.COMMITTING, JobState.ABORTING),
+        JobState.COMMITTING: (JobState.ABORTING, JobState.SUCCEEDED),
+        JobState.ABORTING: (JobState.FAILED, JobState.KILLED),
+    },
 )
 
 
@@ -71,6 +69,7 @@ class JobInProgress:
     settings: JobSettings
     submitted: float
     index: JobListener
+    notes: ChangeListener = NOBODY
     key: str = ""
     """By which its client may submit it again."""
     state: JobState = JobState.PREP
@@ -137,10 +136,9 @@ class JobInProgress:
     """CommitJob or AbortJob is out."""
     trackers: set[str] = field(default_factory=set)
 
-    def to(self, state: JobState) -> None:
-        """Change the state. Raises AssertionError where that cannot be."""
-        if (self.state, state) not in _ALLOWED:
-            raise AssertionError(f"{self.id} cannot go from {self.state} to {state}")
+    def transition(self, state: JobState) -> None:
+        """Go on to `state`. Raises BadTransition where that cannot be."""
+        JOB_TRANSITIONS.check(self.id, self.state, state)
         self.state = state
         if state is JobState.RUNNING:
             self.index.add(self)
@@ -148,15 +146,20 @@ class JobInProgress:
             self.index.remove(self)
             for kind in TaskKind:
                 self.drop_candidates(kind)
+        self.notes.job(self)
 
     def plan(self, splits: Sequence[Split]) -> None:
         """The tasks are known."""
         self.maps = [
-            TaskInProgress(self.id, TaskKind.MAP, i, split, pending_since=self.submitted)
+            TaskInProgress(
+                self.id, TaskKind.MAP, i, split, pending_since=self.submitted, notes=self.notes
+            )
             for i, split in enumerate(splits)
         ]
         self.reduces = [
-            TaskInProgress(self.id, TaskKind.REDUCE, i, pending_since=self.submitted)
+            TaskInProgress(
+                self.id, TaskKind.REDUCE, i, pending_since=self.submitted, notes=self.notes
+            )
             for i in range(self.spec.num_reducers)
         ]
         self.pending_maps = PendingTasks(self.maps)
@@ -296,6 +299,7 @@ class JobInProgress:
             if not self.outputs_on[winner.agent]:
                 del self.outputs_on[winner.agent]
             self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+        self.notes.outputs(self)
 
     def add_output(self, winner: TaskAttempt, url: str) -> MapOutput:
         """A map's output is on its host."""

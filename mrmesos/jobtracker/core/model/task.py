@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
+from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
+from mrmesos.transitions import STORY_LINES, Transitions
 from mrmesos.wire import ids
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import (
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.cluster import Tracker
     from mrmesos.jobtracker.core.model.pending_tasks import HostTasks
 
-STORY_LINES = 20
 ATTEMPTS_KEPT = 64
 
 _NOISE = frozenset({ErrorKind.FETCH, ErrorKind.LOST, ErrorKind.INTERNAL})
@@ -39,19 +40,25 @@ class TaskState(StrEnum):
     SUCCEEDED = "SUCCEEDED"
 
 
-_ALLOWED = frozenset(
+TASK_TRANSITIONS = Transitions(
+    "task",
     {
-        (TaskState.PENDING, TaskState.RUNNING),
-        (TaskState.RUNNING, TaskState.RUNNING),  # a backup began, or one of two attempts ended
-        (TaskState.RUNNING, TaskState.PENDING),
-        (TaskState.RUNNING, TaskState.SUCCEEDED),
-        (TaskState.SUCCEEDED, TaskState.PENDING),
-    }
+        # A backup begins, or one of two attempts ends: it stays RUNNING.
+        TaskState.PENDING: (TaskState.RUNNING,),
+        TaskState.RUNNING: (TaskState.RUNNING, TaskState.PENDING, TaskState.SUCCEEDED),
+        TaskState.SUCCEEDED: (TaskState.PENDING,),
+    },
 )
-
-
-class BadTransition(AssertionError):
-    """A change of state that cannot be; the message ends with the task's story."""
+ATTEMPT_TRANSITIONS = Transitions(
+    "attempt",
+    {
+        AttemptState.RUNNING: (
+            AttemptState.SUCCEEDED,
+            AttemptState.FAILED,
+            AttemptState.KILLED,
+        )
+    },
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +90,21 @@ class TaskAttempt:
     """Why it is being killed; empty while nobody wants that."""
     fetched: bool = False
     """A reduce that has all map outputs it needs."""
+
+    def transition(
+        self,
+        state: AttemptState,
+        now: float,
+        error: AttemptError | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        """It ends. Raises BadTransition where it has ended before."""
+        ATTEMPT_TRANSITIONS.check(self.id, self.state, state, self.task.story)
+        self.state, self.end = state, now
+        self.error = error or self.error
+        if counters is not None:
+            self.counters = counters
+        self.task.notes.attempt(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -117,6 +139,7 @@ class TaskInProgress:
     """Names of hosts."""
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
+    notes: ChangeListener = NOBODY
 
     def __post_init__(self) -> None:
         hosts = () if self.split is None else self.split.hosts
@@ -142,26 +165,33 @@ class TaskInProgress:
             start=now,
             backup=bool(self.running),
         )
-        self._to(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
+        self.transition(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
         self.attempts.append(attempt)
         del self.attempts[:-ATTEMPTS_KEPT]
         self.running = (*self.running, attempt)
+        self.notes.attempt(attempt)
         return attempt
 
     def won(self, attempt: TaskAttempt, now: float) -> None:
         """A running attempt succeeded, the first of them."""
-        self._to(TaskState.SUCCEEDED, now, attempt.id)
+        self.transition(TaskState.SUCCEEDED, now, attempt.id)
+        for each in self.running:  # the others are only waited for
+            self.notes.attempt(each)
         self.running, self.winner = (), attempt
 
     def lost(self, attempt: TaskAttempt, now: float, why: str) -> None:
         """A running attempt ended without success: the task waits again, if it was the only one."""
         others = tuple(a for a in self.running if a is not attempt)
-        self._to(TaskState.RUNNING if others else TaskState.PENDING, now, f"{attempt.id}: {why}")
+        self.transition(
+            TaskState.RUNNING if others else TaskState.PENDING, now, f"{attempt.id}: {why}"
+        )
         self.running, self.pending_since = others, now
 
     def withdraw(self, now: float, why: str) -> None:
         """The winner's output is gone: the task waits again."""
-        self._to(TaskState.PENDING, now, f"output withdrawn: {why}")
+        self.transition(TaskState.PENDING, now, f"output withdrawn: {why}")
+        if self.winner is not None:
+            self.notes.attempt(self.winner)
         self.winner, self.pending_since = None, now
 
     def wire(self, attempt: TaskAttempt) -> Attempt:
@@ -177,9 +207,9 @@ class TaskInProgress:
         failed.sort(key=lambda a: (a.error is not None and a.error.kind in _NOISE, a.end or 0.0))
         return failed[0].error if failed else None
 
-    def _to(self, state: TaskState, now: float, why: str) -> None:
+    def transition(self, state: TaskState, now: float, why: str) -> None:
+        """Go on to `state`. Raises BadTransition where that cannot be."""
         self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
         del self.story[:-STORY_LINES]
-        if (self.state, state) not in _ALLOWED:
-            raise BadTransition("\n".join([f"{self.id} cannot do this:", *self.story]))
+        TASK_TRANSITIONS.check(self.id, self.state, state, self.story)
         self.state = state

@@ -12,7 +12,7 @@ from mrmesos.jobtracker.core.model.settings import Settings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
-from mrmesos.jobtracker.core.state.journal_changes import JournalChanges
+from mrmesos.jobtracker.core.state.changes import Changes
 from mrmesos.jobtracker.core.state.reports import EndedJobs, LogTails
 from mrmesos.resources import Amounts
 
@@ -35,7 +35,7 @@ class State:
 
     settings: Settings
     stamp: str
-    changes: JournalChanges
+    changes: Changes
     now: float = 0.0
     out: list[Command] = field(default_factory=list)
     last: list[Command] = field(default_factory=list)
@@ -52,8 +52,6 @@ class State:
     """Slots whose attempt ended in this event."""
     held: dict[str, Slot] = field(default_factory=dict)
     """Slots kept for a moment, as a task waits for an agent that suits it better."""
-    news: dict[str, JobInProgress] = field(default_factory=dict)
-    """Jobs whose reduces are to hear of map outputs."""
     faults: dict[str, Faults] = field(default_factory=dict)
     """Hosts on which jobs fared badly (blacklist.py)."""
     faults_checked: int = 0
@@ -100,6 +98,7 @@ class State:
     numbers: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.cluster.notes = self.changes
         self.ended = EndedJobs(self.settings.retired_max)
         order = Fair(self.settings.pools) if self.settings.fair else Fifo()
         self.index = JobIndex(self.cluster, order)

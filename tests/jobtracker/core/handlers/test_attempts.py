@@ -5,7 +5,8 @@ import pytest
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.model.task import BadTransition, TaskInProgress
+from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.transitions import BadTransition
 from mrmesos.wire.heartbeat import MapOutputs
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState

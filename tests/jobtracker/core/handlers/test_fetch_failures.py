@@ -192,7 +192,7 @@ def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
     hands.end(long(job, "m0"))
     hands.offer("a")
     hands.offer("b", mem=100)
-    hands.core.state.cluster.agents["b"].size["mem"] = 8_192_000  # it was free once
+    hands.core.st.cluster.agents["b"].size["mem"] = 8_192_000  # it was free once
     keep_on(hands, (job, "r0", ("m0",)))
     hands.end(long(job, "r0"), AttemptState.KILLED)
     assert started(hands.offer("a")) == []
@@ -253,7 +253,7 @@ def test_where_no_host_can_fetch_all_maps_run_again_where_one_can() -> None:
     )
     again = hands.status(job).maps.pending
     assert again == 3, "the outputs of one host alone"
-    home = next(host for host in "ab" if hands.core.state.jobs[job].outputs_on.keys() == {host})
+    home = next(host for host in "ab" if hands.core.st.jobs[job].outputs_on.keys() == {host})
     other = "ab".replace(home, "")
     assert started(hands.offer(other)) == [], "whose outputs those of the other could not fetch"
     assert len(started(hands.offer(home, cpus=3))) == 3
@@ -278,7 +278,7 @@ def test_a_silent_agent_is_nowhere_to_go() -> None:
     commands = keep_on(hands, (job, "r0", ("m0",)))
     assert not any("could not fetch" in kill.reason for kill in of(commands, KillAttempt))
     assert hands.status(job).maps.pending == 1, "made again where it can be fetched"
-    assert hands.core.state.jobs[job].moves == {}
+    assert hands.core.st.jobs[job].moves == {}
 
 
 def test_a_reduce_is_not_moved_for_ever() -> None:
@@ -302,7 +302,7 @@ def test_a_reduce_is_not_moved_for_ever() -> None:
             hands.end(name)
             number = int(name.rsplit("_", 1)[1])
             output = f"m0.{number}"
-        if hands.core.job_status(job) is None or not hands.core.state.jobs:
+        if hands.core.job_status(job) is None or not hands.core.st.jobs:
             break
     assert number > 3, "the map ran again"
 
@@ -328,5 +328,5 @@ def test_a_map_that_runs_again_as_the_job_commits_is_ended() -> None:
     commands = hands.end(long(job, "r0"))
     assert killed(commands) == [long(job, "m0.1")]
     hands.do(ev.JobCommitted(job))
-    assert not hands.core.state.attempts
+    assert not hands.core.st.attempts
     hands.end(long(job, "m0.1"), AttemptState.KILLED)

@@ -58,7 +58,7 @@ def test_a_launch_that_no_master_took_is_no_word_of_a_master() -> None:
     hands.now += 60
     hands.do(slot_updated("slot_x", "b", "TASK_DROPPED", "REASON_MASTER_DISCONNECTED"))
     assert started(hands.end(long(job, "m0"))) == ["m1"]
-    assert slot in hands.core.state.cluster.slots
+    assert slot in hands.core.st.cluster.slots
 
 
 def test_after_a_masters_restart_a_lease_ends_once_it_knows_the_slot_and_offers_flow() -> None:
@@ -100,7 +100,7 @@ def test_while_a_slot_given_back_is_not_taken_no_other_is_given_back() -> None:
     assert len(of(hands.end(long(job, "m3")), EndSlot)) == 1
     hands.later(40)
     assert len(of(hands.end(long(job, "m2")), EndSlot)) == 1, "it is tried again in time"
-    assert {two.slot_id, three.slot_id} <= hands.core.state.cluster.slots.keys()
+    assert {two.slot_id, three.slot_id} <= hands.core.st.cluster.slots.keys()
 
 
 def waiting_reduces(hands: Hands, **conf: str) -> tuple[str, str]:

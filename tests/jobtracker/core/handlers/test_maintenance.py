@@ -61,7 +61,7 @@ def test_a_plan_that_is_withdrawn() -> None:
 def test_a_job_whose_attempts_take_long_stays_off_earlier() -> None:
     hands = Planned()
     job = hands.job(maps=8)
-    hands.core.state.jobs[job].map_pace.add(500.0)
+    hands.core.st.jobs[job].map_pace.add(500.0)
     assert not launches(hands.offer_away("a", hands.now + 990))
     assert launches(hands.offer_away("b", hands.now + 1010)), "twice the average are left"
     other = hands.job(maps=8)
@@ -86,7 +86,7 @@ def test_what_cannot_end_in_time_is_said() -> None:
     job = hands.job(maps=8)
     launch = launches(hands.offer_away("a", None, cpus=1.0))[0]
     hands.beat(launch.tracker_id)
-    hands.core.state.jobs[job].map_pace.add(500.0)
+    hands.core.st.jobs[job].map_pace.add(500.0)
     answers = hands.ask_back(hands.now + 400, "a")
     assert of(answers, cmd.DeclineInverseOffers) == [cmd.DeclineInverseOffers(("i1",), 30.0)]
     answers = hands.ask_back(hands.now + 1001)
@@ -121,14 +121,14 @@ def test_when_the_time_has_come_what_is_left_is_ended_and_runs_elsewhere() -> No
     hands.ask_back(hands.now + 60, "a", hands.now + 120)
     hands.end(one.first.attempt_id)
     hands.later(59)
-    assert one.tracker_id in hands.core.state.cluster.trackers, "its output may be needed"
+    assert one.tracker_id in hands.core.st.cluster.trackers, "its output may be needed"
     commands = hands.later(2)
     assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(one.tracker_id, "a")]
     assert two.slot_id in {kill.slot_id for kill in of(commands, cmd.KillSlot)}
-    assert not hands.core.state.attempts
+    assert not hands.core.st.attempts
     assert sorted(started(hands.offer("b", cpus=4.0))) == ["m0.1", "m1.1", "m2"]
     hands.later(60)
-    assert hands.core.state.cluster.agents["a"].takes(hands.now), "it is over"
+    assert hands.core.st.cluster.agents["a"].takes(hands.now), "it is over"
 
 
 def test_maps_whose_data_is_on_an_agent_that_closes_do_not_wait_for_it() -> None:

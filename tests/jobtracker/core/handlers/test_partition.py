@@ -33,10 +33,10 @@ def test_the_attempt_runs_elsewhere_and_nobody_is_blamed(state: str, reason: str
         hands.update(launch.slot_id, "TASK_RUNNING")
         hands.beat(launch.tracker_id)
     hands.update(launch.slot_id, state, reason)
-    assert launch.slot_id not in hands.core.state.cluster.slots
+    assert launch.slot_id not in hands.core.st.cluster.slots
     assert hands.status(job).maps.pending == 1
     assert started(hands.offer("b")) == ["m0.1"]
-    assert hands.core.state.failed_launches == 0
+    assert hands.core.st.failed_launches == 0
     assert hands.status(job).counters["job"].get("FAILED_MAPS", 0) == 0
     if state in ("TASK_GONE", "TASK_DROPPED"):
         return
@@ -52,7 +52,7 @@ def test_an_agent_cut_off_with_all_it_ran_and_its_return() -> None:
     one, two = launches(hands.offer("a", cpus=2.0))
     hands.beat(one.tracker_id)
     hands.end(one.first.attempt_id)
-    for slot in list(hands.core.state.cluster.slots):
+    for slot in list(hands.core.st.cluster.slots):
         hands.update(slot, "TASK_UNREACHABLE", "REASON_AGENT_REMOVED")
     hands.do(ev.OfferRescinded("o9"))
     hands.do(ev.AgentLost("a"))
@@ -83,6 +83,6 @@ def test_a_launch_that_no_master_heard_of_is_no_failure_of_the_agent() -> None:
     for _ in range(12):
         launch = launches(hands.offer("a"))[0]
         hands.update(launch.slot_id, "TASK_DROPPED", "REASON_MASTER_DISCONNECTED")
-    assert hands.core.state.failed_launches == 0
-    assert not hands.core.state.cluster.trackers
+    assert hands.core.st.failed_launches == 0
+    assert not hands.core.st.cluster.trackers
     assert hands.status(job).maps.pending == 1

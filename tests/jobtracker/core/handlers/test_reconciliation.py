@@ -67,4 +67,4 @@ def test_slots_launched_since_need_not_be_asked_for() -> None:
         hands.update(launch.slot_id, "TASK_RUNNING")
     (new,) = launches(hands.offer("c"))
     assert of(hands.later(20), cmd.Reconcile) == []
-    assert new.slot_id in hands.core.state.cluster.slots
+    assert new.slot_id in hands.core.st.cluster.slots

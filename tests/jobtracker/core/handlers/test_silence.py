@@ -37,20 +37,20 @@ class Listening(Hands):
         end = self.now + seconds
         while self.now < end:
             commands += super().later(min(0.5, end - self.now))
-            for tracker in list(self.core.state.cluster.trackers.values()):
+            for tracker in list(self.core.st.cluster.trackers.values()):
                 if tracker.agent_id not in self.cut:
                     commands += self.beat(tracker.id)
         return commands
 
     def free(self, agent: str) -> float:
         """CPUs that no slot holds."""
-        slots = self.core.state.cluster.slots.values()
+        slots = self.core.st.cluster.slots.values()
         return self.cpus - sum(slot.agent_id == agent for slot in slots)
 
     def allocate(self) -> list[cmd.Command]:
         """Mesos, which sees all agents, ends what it was told to, and each offers what is free."""
         commands: list[cmd.Command] = []
-        for slot in list(self.core.state.cluster.slots.values()):
+        for slot in list(self.core.st.cluster.slots.values()):
             if slot.state is SlotState.ENDING:
                 commands += self.update(slot.id, "TASK_KILLED")
         for agent in self.agents:
@@ -67,7 +67,7 @@ class Listening(Hands):
 
     def hosts(self, names: Collection[str]) -> set[str]:
         """Where the attempts named are."""
-        return {a.agent for a in self.core.state.attempts.values() if short(a.id) in names}
+        return {a.agent for a in self.core.st.attempts.values() if short(a.id) in names}
 
 
 def two_maps(**conf: Any) -> tuple[Listening, str]:
@@ -159,7 +159,7 @@ def test_a_launch_that_nobody_spoke_of_on_a_tracker_that_is_heard() -> None:
     hands.slots[launch.tracker_id].remove(launch.slot_id)
     hands.later(SILENT + 1)
     assert [launch.first.job_id for launch in launches(hands.offer("b"))] != [job]
-    assert hands.core.state.cluster.slots[launch.slot_id].attempt is not None
+    assert hands.core.st.cluster.slots[launch.slot_id].attempt is not None
 
 
 def test_nothing_new_starts_on_the_agent_of_a_silent_tracker() -> None:
@@ -252,7 +252,7 @@ def test_map_output_on_a_silent_agent_is_made_again_once_a_reduce_cannot_fetch_i
     hands.allocate()
     hands.later(1)
     assert hands.hosts({"r0", "r1"}) == {"a", "b"}
-    (reduce,) = (a for a in hands.core.state.attempts.values() if a.agent == "b")
+    (reduce,) = (a for a in hands.core.st.attempts.values() if a.agent == "b")
     lacked = long(job, "m0")
     hands.cut.add("a")
     hands.later(SILENT / 2)
@@ -270,10 +270,10 @@ def test_an_agent_whose_tracker_expired_is_on_parole_twice_as_long_each_time() -
     hands.job(maps=9)
     hands.end(long(job, "m1"))
     for time in range(3):
-        while hands.core.state.cluster.trackers_on("a"):
+        while hands.core.st.cluster.trackers_on("a"):
             hands.later(1)
         begin = hands.now
-        while not hands.core.state.cluster.trackers_on("a"):
+        while not hands.core.st.cluster.trackers_on("a"):
             hands.later(1)
             hands.allocate()
             assert hands.now - begin < 1000
@@ -283,7 +283,7 @@ def test_an_agent_whose_tracker_expired_is_on_parole_twice_as_long_each_time() -
 def test_parole_ends_when_a_tracker_there_is_heard_be_it_a_forgotten_one() -> None:
     hands, _ = two_maps()
     hands.job(maps=9)
-    (old,) = hands.core.state.cluster.trackers_on("a")
+    (old,) = hands.core.st.cluster.trackers_on("a")
     hands.later(EXPIRY + 1)
     assert launches(hands.offer("a")) == []
     hands.beat(old.id)
@@ -325,8 +325,8 @@ class Stopping(Listening):
         """Other attempts take 20 s; what is given up ends at once, and is offered again."""
         end = self.now + seconds
         while self.now < end:
-            attempts = list(self.core.state.attempts.values())
-            trackers = self.core.state.cluster.trackers
+            attempts = list(self.core.st.attempts.values())
+            trackers = self.core.st.cluster.trackers
             self.cut = {
                 attempt.agent
                 for attempt in attempts
@@ -336,8 +336,8 @@ class Stopping(Listening):
                 if isinstance(command, cmd.AbortJob):
                     self.do(ev.JobAborted(command.job_id))
             for attempt in attempts:
-                tracker = self.core.state.cluster.trackers.get(attempt.tracker_id)
-                known = attempt.id in self.core.state.attempts and tracker is not None
+                tracker = self.core.st.cluster.trackers.get(attempt.tracker_id)
+                known = attempt.id in self.core.st.attempts and tracker is not None
                 if known and attempt.agent not in self.cut and self.now - attempt.start >= 20:
                     told = AttemptProgress(attempt_id=attempt.id, progress=0.9)
                     self.beat(attempt.tracker_id, progress=[told])
@@ -363,7 +363,7 @@ def test_a_job_whose_task_stops_its_tracker_fails_and_others_are_served() -> Non
         assert f"{hands.bad[4:]}_m_000000" in status.error.message
         hands.live(150)
         assert hands.status(good).maps.succeeded == 12
-        task = hands.core.state.jobs[good].maps
+        task = hands.core.st.jobs[good].maps
         assert max(one.silences for one in task) < SILENCES_MAX - 1
 
 

@@ -23,7 +23,7 @@ def test_a_slot_runs_one_attempt_after_another_then_ends() -> None:
     assert end.slot_id == launch.slot_id
     commands = hands.update(launch.slot_id, "TASK_FINISHED", uuid="u")
     assert of(commands, cmd.Acknowledge) == [cmd.Acknowledge(launch.slot_id, "a", "u")]
-    assert not hands.core.state.cluster.slots
+    assert not hands.core.st.cluster.slots
 
 
 def test_a_slot_serves_the_next_job() -> None:

@@ -190,7 +190,7 @@ def test_at_most_so_many_at_once() -> None:
 
 def test_none_on_a_slow_agent() -> None:
     hands, job = slow_map()
-    agents = hands.core.state.cluster.agents
+    agents = hands.core.st.cluster.agents
     assert agents["d"].pace < SLOW_AGENT < agents["c"].pace
     other = hands.job(maps=1)
     hands.offer("z")

@@ -119,7 +119,7 @@ def test_an_agent_is_lost_with_all_its_slots() -> None:
     assert sorted(running(hands, job)) == sorted(
         short(one.first.attempt_id) for one in launched if one.agent_id == "b"
     )
-    assert {slot.agent_id for slot in hands.core.state.cluster.slots.values()} == {"b"}
+    assert {slot.agent_id for slot in hands.core.st.cluster.slots.values()} == {"b"}
 
 
 def test_a_success_reported_after_the_loss_is_ignored() -> None:
@@ -192,13 +192,13 @@ def test_exit_status_and_words_of_an_executors_end_are_put_together(
     assert (why_lost(hands, job) == "") == (failure_first or not enough)
     for event in updates if failure_first else (failure, updates[1]):
         hands.do(event)
-    assert not hands.core.state.ending
-    assert not hands.core.state.cluster.slots
+    assert not hands.core.st.ending
+    assert not hands.core.st.cluster.slots
     if failure_first or not enough:
         assert f"{SAYS}: {message}" in why_lost(hands, job)
     else:
         assert message in why_lost(hands, job)
-    assert hands.core.state.failed_launches == (0 if up else 1), "once, and only if it was not up"
+    assert hands.core.st.failed_launches == (0 if up else 1), "once, and only if it was not up"
     assert hands.status(job).maps.pending == 2
     assert hands.status(job).maps.killed_attempts == 2
 

@@ -76,7 +76,7 @@ def test_a_thousand_jobs_later_a_wait_ends_in_time_all_the_same() -> None:
     stays = hands.job(*[("a",)] * 2, locality_wait_node="3", locality_wait_rack="0")
     go(first)
     assert started(hands.offer("a", "b")) == ["m0"]
-    entry = hands.core.state.index.entries[stays]
+    entry = hands.core.st.index.entries[stays]
     before = entry.bit
     for _ in range(1100):
         go(hands.job(("z",)))
@@ -157,7 +157,7 @@ def test_hosts_that_are_avoided_or_lost_are_not_waited_for() -> None:
     job = hands.job(*[("a",)] * 3, locality_wait_node="60")
     hands.job(maps=3)
     assert started(hands.offer("a", "b")) == ["m0", "m0"]
-    cluster = hands.core.state.cluster
+    cluster = hands.core.st.cluster
     cluster.avoid(cluster.agents["a"], hands.now + 60)
     hands.later(0.5)
     assert launches(hands.offer("c"))[0].first.job_id == job
@@ -180,7 +180,7 @@ def test_declines_while_waiting_let_the_agent_come_back_soon() -> None:
     (decline,) = of(hands.offer("a", "b"), cmd.DeclineOffers)
     assert decline.offer_ids == ("o2",)
     assert decline.refuse_seconds == 0.5
-    assert not hands.core.state.suppressed
+    assert not hands.core.st.suppressed
 
 
 @given(number=st.integers(0, 10**6))
@@ -220,7 +220,7 @@ class OneSlotAgents:
             elif hands.now == next_offers:
                 next_offers += 1.0
                 names = [name for name, until in self.free.items() if until <= hands.now]
-                if names and not hands.core.state.suppressed:
+                if names and not hands.core.st.suppressed:
                     self.carry_out(hands.offer(*names))
             else:
                 next_tick += 0.5

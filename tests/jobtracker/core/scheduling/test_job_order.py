@@ -128,7 +128,7 @@ def test_a_pool_below_its_minimum_share_goes_first() -> None:
 def test_the_pool_is_the_user_if_none_is_named() -> None:
     hands = Hands(FAIR)
     mine, other = hands.job(maps=10), hands.job(maps=10, job_pool="me")
-    assert {hands.core.state.jobs[job].settings.pool for job in (mine, other)} == {"me"}
+    assert {hands.core.st.jobs[job].settings.pool for job in (mine, other)} == {"me"}
 
 
 def test_memory_counts_where_it_is_dominant() -> None:

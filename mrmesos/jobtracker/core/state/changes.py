@@ -1,7 +1,7 @@
-"""What changed while one event was handled, and the records of it for the journal.
+"""What changed while one event was handled: records for the journal, and news for reduces.
 
-Whoever changes a thing that must outlive the process notes it here; the records are made once, at
-the event's end, from what the things then are.
+A thing's own `transition()` tells it (model/change_listener.py). The records are made once, at the
+event's end, from what the things then are.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.state.state import State
 
 
-class JournalChanges:
-    """Notes nothing where `on` is False: there is no journal."""
+class Changes:
+    """A ChangeListener. Where `on` is False there is no journal, and nothing is noted for it.
+
+    `news`: jobs whose reduces are to hear of map outputs.
+    """
 
     __slots__ = (
         "_attempts",
@@ -49,11 +52,13 @@ class JournalChanges:
         "_retired",
         "_slots",
         "_trackers",
+        "news",
         "on",
     )
 
     def __init__(self, on: bool) -> None:
         self.on = on
+        self.news: dict[str, JobInProgress] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -101,6 +106,10 @@ class JournalChanges:
         """It is new, or was heard for the first time, or leaves, or is gone."""
         if self.on:
             self._trackers[tracker.id] = tracker
+
+    def outputs(self, job: JobInProgress) -> None:
+        """There is news of map outputs for its reduces."""
+        self.news[job.id] = job
 
     def take(self, st: State) -> WriteRecords | None:
         """What the journal must have, now that the event is handled; None where that is nothing."""
