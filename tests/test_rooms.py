@@ -20,6 +20,7 @@ ROOT = Path(mrmesos.__file__).parent
 ROOMS = (
     "__init__.py",
     "garbage.py",
+    "ending.py",
     "bounds.py",
     "resources.py",
     "transitions.py",

@@ -147,11 +147,12 @@ def jobtracker(
             interrupts.begin_cleanup()
             if standby is not None:
                 standby.end()
-            stop = partial(service.stop, teardown=ends, timeout=STOP_SECONDS)
-            interrupts.wait_for_call(stop, STOP_SECONDS + 5.0)
+            seconds = interrupts.last_call.left(STOP_SECONDS, keep=2.5)
+            stop = partial(service.stop, teardown=ends, timeout=seconds)
+            interrupts.wait_for_call(stop, STOP_SECONDS + 5.0, keep=0.5)
             if service.left_behind:
                 click.echo(f"warning: {service.left_behind}", err=True)
-            service.remove_leftovers()
+            interrupts.wait_for_call(service.remove_leftovers, STOP_SECONDS, keep=0.2)
     if failed:
         click.echo(f"error: the JobTracker could not go on: {service.failure}", err=True)
         sys.exit(1)

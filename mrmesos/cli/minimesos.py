@@ -284,6 +284,7 @@ def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -
     """Serve until the end. Raises `OSError` when the port cannot be had."""
     import asyncio
 
+    from mrmesos.ending import LastCall
     from mrmesos.minimesos.http.server import serve
 
     def ready(url: str) -> None:
@@ -311,7 +312,7 @@ def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -
                 loop.add_reader(sys.stdin.fileno(), read_stdin)
             except OSError:  # a file, or /dev/null
                 raise ValueError("--exit-with-stdin needs a pipe as standard input") from None
-        await serve(config, ready, stop)
+        await serve(config, ready, stop, LastCall().signalled)
 
     asyncio.run(run())
 

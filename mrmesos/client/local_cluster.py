@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import select
@@ -135,7 +136,7 @@ class LocalCluster:
             process.send_signal(signal.SIGTERM)
             gone = wait_for(self._ended_within, STOP_SECONDS)
         if not gone:
-            os.killpg(process.pid, signal.SIGKILL)
+            self.kill()
             process.wait()
         if process.stdin is not None:
             process.stdin.close()
@@ -154,6 +155,11 @@ class LocalCluster:
     def forget_failed(self) -> None:
         """Keep nothing of what failed."""
         shutil.rmtree(self.failed, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End it at once. Its warden ends the executors, and removes their directories."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _ended_within(self, seconds: float) -> bool:
         try:

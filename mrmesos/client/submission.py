@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,8 @@ from mrmesos.client.api_client import (
 )
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.loading import LoadedJob, Target, load
-from mrmesos.client.terminal.errors import UsageProblem, reason
+from mrmesos.client.preflight import check_files, check_master
+from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, OUTPUT_OVERWRITE, SETTINGS, Conf
 from mrmesos.io.code.origins import MODULES_SUFFIX
@@ -41,6 +41,11 @@ POLL_SECONDS = 0.5
 KILL_SECONDS = 30.0
 """How long a killed job may take to clean up."""
 STOP_SECONDS = 10.0
+ASK_SECONDS = 10.0
+"""How long a JobTracker may take to answer that it kills a job."""
+TAKE_DOWN_SECONDS = 3.0
+"""Of what a signal leaves us: for the end of our own JobTracker and cluster."""
+LEFTOVER_SECONDS = 30.0
 MAX_LOG_BYTES = 1 << 20
 
 
@@ -110,6 +115,7 @@ class Submission:
 
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
+            self._interrupts.last_call.before_end(self._cluster.kill)
         files = self._gather()
         loaded = load(
             options.target,
@@ -286,6 +292,9 @@ class Submission:
         """Kill the job and wait for its clean-up, unless hurried."""
         assert self._client is not None
         client = self._client
+        client.be_quick(
+            max(0.5, self._interrupts.last_call.left(ASK_SECONDS, self._take_down_time))
+        )
         try:
             client.kill(self._job_id, self._who())
         except (ApiProblem, Unreachable) as problem:
@@ -296,13 +305,17 @@ class Submission:
             return client.status(self._job_id, wait=seconds).state.ended
 
         try:
-            if self._interrupts.wait_for(ended, KILL_SECONDS):
+            if self._interrupts.wait_for(ended, KILL_SECONDS, self._take_down_time):
                 click.echo(f"{self._job_id} was killed", err=True)
                 self._write_report()
             else:
                 click.echo(f"{self._job_id} is still being cleaned up", err=True)
         except (ApiProblem, Unreachable) as problem:
             click.echo(f"error: {problem}", err=True)
+
+    @property
+    def _take_down_time(self) -> float:
+        return TAKE_DOWN_SECONDS if self._service is not None else 0.3
 
     def _who(self) -> str:
         return f"{current_user()} ({self._interrupts.signal_name})"
@@ -314,14 +327,15 @@ class Submission:
         if self._client is not None:
             self._client.close()
         if self._service is not None:
+            left = self._interrupts.last_call.left
             patience = self._patience()
             stop = partial(
                 self._service.stop,
-                timeout=STOP_SECONDS,
+                timeout=left(STOP_SECONDS, TAKE_DOWN_SECONDS),
                 patience=patience,
                 tell=partial(click.echo, err=True),
             )
-            self._interrupts.wait_for_call(stop, STOP_SECONDS + patience + 5.0)
+            self._interrupts.wait_for_call(stop, STOP_SECONDS + patience + 5.0, keep=1.5)
             if self._service.left_behind and self._cluster is None:
                 click.echo(f"warning: {self._service.left_behind}", err=True)
         if self._cluster is not None:
@@ -329,7 +343,12 @@ class Submission:
             if not self._keeps_failed:
                 self._cluster.forget_failed()
         if self._service is not None:
-            self._service.remove_leftovers()
+            remove = self._service.remove_leftovers
+            if not self._interrupts.wait_for_call(remove, LEFTOVER_SECONDS, keep=0.1):
+                click.echo(
+                    f"error: {self._options.output}: `_temporary` may be left there; remove it",
+                    err=True,
+                )
 
     def _patience(self) -> float:
         """How long a master may be waited for that takes the framework's end."""
@@ -342,41 +361,6 @@ class Submission:
 def _is_ours(problem: Unreachable | ApiProblem) -> bool:
     """Whether it is no fault of what was asked for."""
     return isinstance(problem, ApiProblem) and problem.status >= 500
-
-
-def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) -> None:
-    """Raise UsageProblem where an input is missing, or the output exists or cannot be written."""
-    from mrmesos.io.fs.filesystem import InputError, OutputError
-    from mrmesos.io.input.splits import expand_inputs
-    from mrmesos.io.output.commit import OutputCommitter
-
-    try:
-        expand_inputs(inputs)
-        OutputCommitter(output, overwrite=overwrite).check_absent()
-    except (InputError, OutputError) as problem:
-        raise UsageProblem(str(problem)) from problem
-
-
-def check_master(master: str) -> None:
-    """Raise UsageProblem where nothing answers there; one found by ZooKeeper is not checked."""
-    if master.startswith("zk://"):
-        return
-    import http.client
-
-    from mrmesos.mesos.scheduler_driver import parse_master
-
-    try:
-        connection = http.client.HTTPConnection(parse_master(master), timeout=5.0)
-        connection.request("GET", "/version")
-        said = connection.getresponse().read(4096)
-        connection.close()
-    except ValueError as problem:
-        raise UsageProblem(f"--master: {problem}") from None
-    except (OSError, http.client.HTTPException) as problem:
-        why = reason(problem)
-        raise UsageProblem(f"--master {master}: no Mesos master answers there: {why}") from None
-    if b"mrmesos JobTracker" in said:
-        raise UsageProblem(f"--master {master} is a JobTracker; name it with --jobtracker")
 
 
 def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:

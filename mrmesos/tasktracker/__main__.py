@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mrmesos.conf import ConfError
+from mrmesos.ending import LastCall
 from mrmesos.garbage import look_seldom
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
 from mrmesos.tasktracker.workers.processes import become_subreaper
@@ -74,9 +75,14 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
 
     shell = Shell(settings, executor, first_workers=workers, adopt_orphans=adopt_orphans)
     shells.append(shell)
+    last_call = LastCall()
+
+    def leave(number: signal.Signals) -> None:
+        last_call.signalled(number)
+        shell.handle(ev.LeaveAsked(number.name))
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        name = number.name
-        loop.add_signal_handler(number, shell.handle, ev.LeaveAsked(name))
+        loop.add_signal_handler(number, leave, number)
     try:
         reason = await shell.run()
     except Exception:

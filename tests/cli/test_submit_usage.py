@@ -190,7 +190,8 @@ def test_help_is_fast_and_imports_no_verb() -> None:
 def test_the_command_keeps_pyarrow_out_of_its_process(tmp_path: Path) -> None:
     place = Place(tmp_path)
     code = (
-        "import json, sys\nimport mrmesos.client.submission as s, mrmesos.jobtracker.service\n"
+        "import json, sys\nimport mrmesos.client.submission, mrmesos.jobtracker.service\n"
+        "import mrmesos.client.preflight as s\n"
         "from mrmesos.client.code.loading import load, parse_target\n"
         "from mrmesos.conf import Conf\n"
         "load(parse_target(sys.argv[1]), Conf(), ())\n"

@@ -16,7 +16,7 @@ import pytest
 from mrmesos.access.tls import server_context
 from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
-from mrmesos.client.submission import check_master
+from mrmesos.client.preflight import check_master
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
 from mrmesos.election import finder

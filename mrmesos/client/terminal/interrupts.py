@@ -1,15 +1,21 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first ends the work in order, the second hurries that."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first ends the work in order, the second at once."""
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from mrmesos.ending import LastCall
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HURRY_SECONDS = 0.5
+"""After the second signal, for killing what is a process of ours, and removing files."""
 
 
 class Interrupted(BaseException):
@@ -20,17 +26,26 @@ class Interrupts:
     """While entered, the first signal raises Interrupted where the main thread is.
 
     After `begin_cleanup()` nothing is raised any more: a further signal sets `hurry`, which those
-    who clean up wait on. Where SIGHUP is ignored (nohup), it stays so.
+    who clean up wait on. Where SIGHUP is ignored (nohup), it stays so. The main thread may be in a
+    call that takes no signals (a store's driver), so a thread of its own hears of them as well,
+    and ends the process when an end in order takes too long (ending.py).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, end: Callable[[int], object] = os._exit) -> None:
         self.hurry = threading.Event()
         self.signal_name = ""
+        self.last_call = LastCall(end, HURRY_SECONDS)
         self._cleaning = False
         self._count = 0
         self._before: dict[int, Any] = {}
+        self._woken: tuple[socket.socket, socket.socket] | None = None
+        self._fd_before = -1
 
     def __enter__(self) -> Interrupts:
+        self._woken = hears, wakes = socket.socketpair()
+        wakes.setblocking(False)
+        self._fd_before = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, args=(hears,), name="signals", daemon=True).start()
         for number in SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
@@ -45,23 +60,33 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._fd_before, warn_on_full_buffer=False)
+        if self._woken is not None:
+            self._woken[1].close()  # the listening thread ends; its clock, if it runs, goes on
 
     def begin_cleanup(self) -> None:
         """From now on signals only hurry what is being cleaned up."""
         self._cleaning = True
 
-    def wait_for(self, condition: Callable[[float], bool], seconds: float) -> bool:
-        """Call `condition(timeout)` until it holds, `seconds` have passed, or a signal hurries."""
+    def wait_for(
+        self, condition: Callable[[float], bool], seconds: float, keep: float = 0.3
+    ) -> bool:
+        """Call `condition(timeout)` until it holds, `seconds` have passed, or a signal hurries.
+
+        Where a signal gave us little time, `keep` of that is left for what comes after.
+        """
         deadline = time.monotonic() + seconds
         while not self.hurry.is_set():
-            left = deadline - time.monotonic()
+            left = self.last_call.left(deadline - time.monotonic(), keep)
             if left <= 0:
                 return False
             if condition(min(left, 0.25)):
                 return True
         return False
 
-    def wait_for_call(self, function: Callable[[], object], seconds: float) -> bool:
+    def wait_for_call(
+        self, function: Callable[[], object], seconds: float, keep: float = 0.3
+    ) -> bool:
         """Run a function in a thread and wait for its end as `wait_for` does."""
         thread = threading.Thread(target=function, name="clean-up", daemon=True)
         thread.start()
@@ -70,7 +95,15 @@ class Interrupts:
             thread.join(timeout)
             return not thread.is_alive()
 
-        return self.wait_for(ended, seconds)
+        return self.wait_for(ended, seconds, keep)
+
+    def _listen(self, hears: socket.socket) -> None:
+        """Python writes a byte for each signal, also where the main thread is busy elsewhere."""
+        with hears:
+            while numbers := hears.recv(64):
+                for number in numbers:
+                    if number in self._before:
+                        self.last_call.signalled(number)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._count += 1

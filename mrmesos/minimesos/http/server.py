@@ -29,6 +29,9 @@ from mrmesos.minimesos.model.resources import Json, parse, parse_attributes
 
 log = logging.getLogger(__name__)
 
+STOP_GRACE_SECONDS = 2.5
+"""What executors have at most when all of minimesos ends: whoever sent SIGTERM waits for 5 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
@@ -254,7 +257,9 @@ class MiniMesos:
         """End all executors, with their grace, then the rest. Leaves no process behind."""
         for agent in self.agents:
             agent.shut_down()
-        await self.containers.close(self.config.executor_shutdown_grace_period)
+        await self.containers.close(
+            min(self.config.executor_shutdown_grace_period, STOP_GRACE_SECONDS)
+        )
         await self.masters.stop()
         for server in self._agent_servers.values():
             await server.close()
@@ -273,13 +278,22 @@ async def serve(
     config: MiniMesosConfig,
     ready: Callable[[str], None],
     stop: asyncio.Event | None = None,
+    signalled: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all listen."""
+    """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all listen.
+
+    `signalled` hears of each signal, and may end the process.
+    """
     stop = stop or asyncio.Event()
+
+    def end(number: int) -> None:
+        stop.set()
+        signalled(number)
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: no signals
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end, number)
     minimesos = MiniMesos(config)
     try:
         ready(await minimesos.start())

@@ -13,6 +13,10 @@ import pytest
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 
 
+def no_end(code: int) -> None:
+    """A test's process goes on."""
+
+
 def send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
@@ -41,7 +45,7 @@ def heeded(number: signal.Signals) -> Iterator[Handler]:
 def test_the_first_signal_interrupts_and_the_second_hurries(
     number: signal.Signals, heeded: Handler
 ) -> None:
-    with Interrupts() as interrupts:
+    with Interrupts(end=no_end) as interrupts:
         with pytest.raises(Interrupted, match=number.name):
             send_and_wait(number)
         assert interrupts.signal_name == number.name
@@ -52,7 +56,7 @@ def test_the_first_signal_interrupts_and_the_second_hurries(
 
 
 def test_the_end_is_not_interrupted() -> None:
-    with Interrupts() as interrupts:
+    with Interrupts(end=no_end) as interrupts:
         interrupts.begin_cleanup()
         send(signal.SIGINT)
         assert not interrupts.wait_for(lambda _: False, 0.05)
@@ -72,7 +76,7 @@ def test_waiting_ends_with_the_condition_the_time_or_a_signal() -> None:
 def test_what_nohup_ignores_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Interrupts():
+        with Interrupts(end=no_end):
             send(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
