@@ -32,6 +32,7 @@ class FakeJobTracker:
         self.jobs: dict[str, JobFacts] = {}
         self.code = CODE
         self.requests: list[str] = []
+        self.sources: set[str | None] = set()
         self.heartbeats: list[Heartbeat] = []
         self.actions: list[Numbered] = []
         self.hold_seconds = 0.5
@@ -63,6 +64,7 @@ class FakeJobTracker:
     @web.middleware
     async def _scripted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
+        self.sources.add(request.remote)
         try:
             signed = self.verifier.verify(
                 request.method, request.raw_path, request.headers.get(AUTHORIZATION, "")
@@ -113,9 +115,11 @@ class FakeJobTracker:
 
 
 @asynccontextmanager
-async def link_to(fake: FakeJobTracker, key: str = KEY) -> AsyncIterator[JobTrackerLink]:
+async def link_to(
+    fake: FakeJobTracker, key: str = KEY, source: str = ""
+) -> AsyncIterator[JobTrackerLink]:
     """What a TaskTracker asks it through."""
-    link = JobTrackerLink(fake.url, "tracker_1")
+    link = JobTrackerLink(fake.url, "tracker_1", source=source)
     await link.open()
     link.use_key(key)
     try:

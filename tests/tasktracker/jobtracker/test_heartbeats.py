@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+import aiohttp
 import pytest
 
 from mrmesos.tasktracker.jobtracker.heartbeats import Heartbeats, JobTrackerAway
@@ -168,3 +169,14 @@ def test_a_jobtracker_without_patience_is_not_flooded() -> None:
         assert 0 < len(jobtracker.heartbeats) <= 55
 
     play(scenario)
+
+
+@pytest.mark.parametrize("source", ["", "127.0.0.2"])
+def test_requests_come_from_the_agents_address(source: str) -> None:
+    async def body() -> None:
+        async with fake_jobtracker() as jobtracker, link_to(jobtracker, source=source) as link:
+            patience = aiohttp.ClientTimeout(total=20.0)
+            await link.exchange("GET", "/api/v1/jobs/j/facts", patience=patience)
+            assert jobtracker.sources == {source or "127.0.0.1"}
+
+    asyncio.run(body())
