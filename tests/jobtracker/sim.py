@@ -223,6 +223,8 @@ class World(TrackerSide):
         assert same == [attempt], "two attempts of a task on one host"
         assert len(attempt.task.running) <= 2
         assert attempt.backup == (len(attempt.task.running) == 2)
+        blind = attempt.backup and attempt.task.kind is TaskKind.REDUCE and job.absent
+        assert not blind, "a backup begins without map output that is gone"
         state = self.core.st
         tracker = state.cluster.trackers[attempt.tracker_id]
         assert not tracker.silent, "started where nobody is heard"

@@ -129,7 +129,12 @@ def rough(seed: int) -> World:
     return World(seed, faults, agents=5, jobs=3)
 
 
-KINDS: tuple[Callable[[int], World], ...] = (make, rough, UnheardWorld)
+def out_of_sight(seed: int) -> World:
+    """A world in which the master loses agents from sight, and half of what it says is lost."""
+    return World(seed, Faults(partition=0.05, event_lost=0.5), agents=3, jobs=3)
+
+
+KINDS: tuple[Callable[[int], World], ...] = (make, rough, out_of_sight, UnheardWorld)
 
 
 def guard(where: str) -> FunctionType:
