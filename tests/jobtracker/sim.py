@@ -290,7 +290,9 @@ class World(TrackerSide):
         )
         self.tell(ev.JobSubmitted(job_id, spec, "token"))
         if self.chance(self.faults.kill_job):
-            self.at(self.rng.uniform(0, 40), lambda: self.kill_job(job_id))
+            when = self.rng.uniform(0, 40)
+            # One in ten while its splits are still being planned.
+            self.at(when if when > 4 else when / 8, lambda: self.kill_job(job_id))
 
     def random_job(self) -> tuple[int, int, dict[str, str]]:
         """How many maps and reduces, and its settings."""

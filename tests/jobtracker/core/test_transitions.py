@@ -1,0 +1,82 @@
+"""Only `transition()` assigns a state, and random histories take every transition there is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+import mrmesos
+from mrmesos.jobtracker.core.model.cluster import SLOT_TRANSITIONS, TRACKER_TRANSITIONS
+from mrmesos.jobtracker.core.model.job import JOB_TRANSITIONS
+from mrmesos.jobtracker.core.model.task import ATTEMPT_TRANSITIONS, TASK_TRANSITIONS
+from mrmesos.transitions import BadTransition, Transitions
+from tests.jobtracker import sim_many
+
+TABLES = (
+    JOB_TRANSITIONS,
+    TASK_TRANSITIONS,
+    ATTEMPT_TRANSITIONS,
+    SLOT_TRANSITIONS,
+    TRACKER_TRANSITIONS,
+)
+HISTORIES = 150
+
+
+def assignments(path: Path) -> Iterator[tuple[str, int]]:
+    """Functions that assign to an attribute `state`, with the line."""
+    for function in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            targets = node.targets if isinstance(node, ast.Assign) else ()
+            for target in targets:
+                for one in ast.walk(target):
+                    if isinstance(one, ast.Attribute) and one.attr == "state":
+                        yield function.name, one.lineno
+
+
+@pytest.mark.parametrize("core", ["jobtracker/core", "tasktracker/core"])
+def test_only_transition_assigns_a_state(core: str) -> None:
+    root = Path(mrmesos.__file__).parent / core
+    found = [
+        f"{path.relative_to(root)}:{line}"
+        for path in root.rglob("*.py")
+        for name, line in assignments(path)
+        if name != "transition"
+    ]
+    assert not found
+
+
+def test_random_histories_take_every_transition(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: set[tuple[str, StrEnum, StrEnum]] = set()
+    check = Transitions.check
+
+    def noting(
+        self: Transitions, what: str, old: StrEnum, new: StrEnum, story: Sequence[str] = ()
+    ) -> None:
+        taken.add((self.kind, old, new))
+        check(self, what, old, new, story)
+
+    monkeypatch.setattr(Transitions, "check", noting)
+    known = {(table.kind, old, new) for table in TABLES for old, new in table.allowed}
+    for seed in range(HISTORIES):
+        sim_many.make(seed).run()
+        if taken == known:
+            break
+    never = sorted(f"{kind}: {old} -> {new}" for kind, old, new in known - taken)
+    assert not never, f"{HISTORIES} histories never took these; test them, or take them out"
+
+
+def test_a_wrong_step_tells_the_story() -> None:
+    class State(StrEnum):
+        OPEN = "OPEN"
+        SHUT = "SHUT"
+
+    table = Transitions("door", {State.OPEN: (State.SHUT,)})
+    table.check("door 1", State.OPEN, State.SHUT)
+    with pytest.raises(BadTransition, match=r"door 1 cannot go from SHUT to OPEN:\nit was shut"):
+        table.check("door 1", State.SHUT, State.OPEN, ["it was shut"])
