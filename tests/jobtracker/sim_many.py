@@ -16,14 +16,14 @@ from collections import Counter
 
 from tests.jobtracker.sim import World
 from tests.jobtracker.sim_crash import CrashingWorld
-from tests.jobtracker.sim_reach import ReachWorld, UnheardWorld
+from tests.jobtracker.sim_reach import ReachWorld, SilentWorld
 
 
 def make(number: int) -> World:
     """Run `number`: its seed is a quarter of that."""
     seed, kind = divmod(number, 4)
     if kind >= 2:
-        return ReachWorld(seed) if kind == 2 else UnheardWorld(seed)
+        return ReachWorld(seed) if kind == 2 else SilentWorld(seed)
     return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1) if kind else World(seed)
 
 

@@ -82,7 +82,7 @@ class ReachWorld(World):
                 assert job.waiting or not long, f"{reduce.id} waits for {name} without a reason"
 
 
-class UnheardWorld(ReachWorld):
+class SilentWorld(ReachWorld):
     """It is the JobTracker and one agent's TaskTrackers that do not reach each other, while Mesos
     sees the agent. All else is as above.
     """

@@ -10,7 +10,7 @@ import math
 
 import pytest
 
-from tests.jobtracker.sim_reach import ReachWorld, SmallWorld, UnheardWorld
+from tests.jobtracker.sim_reach import ReachWorld, SilentWorld, SmallWorld
 
 CHUNK = 60
 
@@ -23,7 +23,7 @@ def test_every_job_ends_within_a_minute_of_a_cut(first: int) -> None:
 
 def test_every_job_ends_within_a_minute_of_an_agents_silence() -> None:
     for seed in range(60):
-        UnheardWorld(seed).run()
+        SilentWorld(seed).run()
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_every_job_ends_within_a_minute_of_an_agents_silence() -> None:
 def test_every_job_ends_within_a_minute_of_many_cuts(first: int) -> None:
     for seed in range(first, first + CHUNK * 4):
         ReachWorld(seed).run()
-        UnheardWorld(seed).run()
+        SilentWorld(seed).run()
 
 
 @pytest.mark.parametrize("hosts", [2, 3, 5])

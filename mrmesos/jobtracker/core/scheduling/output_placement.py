@@ -92,10 +92,10 @@ def is_barred(
 def _map_barred(cluster: Cluster, job: JobInProgress, agent: Agent, now: float) -> bool:
     if not any(True for _ in cluster.reach.readers_cut_from(agent.hostname, now)):
         return False
-    waiting = {attempt.agent for attempt in waiting_reduces(job)}
-    mine = _trouble(cluster, job, agent.hostname, waiting, now)
-    return any(
-        _trouble(cluster, job, other.hostname, waiting, now) < mine
+    trouble = _Trouble(cluster, job, now)
+    mine = trouble.of(agent.hostname)
+    return mine > trouble.least and any(
+        trouble.of(other.hostname) < mine
         for other in cluster.agents.values()
         if other.hostname != agent.hostname and counted_on(job, TaskKind.MAP, other, now)
     )
@@ -105,20 +105,32 @@ def reachable_by_all(cluster: Cluster, job: JobInProgress, now: float, less: str
     """Whether a map that runs again could leave its output where all that wait reach it, and that
     of others, were there none on the host `less`.
     """
-    waiting = {attempt.agent for attempt in waiting_reduces(job)}
-    return any(
-        _trouble(cluster, job, agent.hostname, waiting, now, less) == (False, False)
+    trouble = _Trouble(cluster, job, now, less)
+    return trouble.least == (False, False) and any(
+        trouble.of(agent.hostname) == trouble.least
         for agent in cluster.agents.values()
         if counted_on(job, TaskKind.MAP, agent, now)
     )
 
 
-def _trouble(
-    cluster: Cluster, job: JobInProgress, host: str, waiting: set[str], now: float, less: str = ""
-) -> tuple[bool, bool]:
-    """Of map output on a host: whether no agent would reach all outputs then, which is the worse;
-    and whether a reduce that waits would not reach it.
+class _Trouble:
+    """What map output on a host would bring: whether no agent would reach all outputs then, which
+    is the worse; and whether a reduce that waits would not reach it. `least`: where nobody is cut
+    from the host, which is known without a look at other agents.
     """
-    nobody = not any(True for _ in readers(cluster, job, now, host, less))
-    cut = cluster.reach.readers_cut_from(host, now)
-    return nobody, any(reader in waiting for reader in cut)
+
+    def __init__(self, cluster: Cluster, job: JobInProgress, now: float, less: str = "") -> None:
+        self._cluster, self._job, self._now, self._less = cluster, job, now, less
+        self._waiting = {attempt.agent for attempt in waiting_reduces(job)}
+        self.least = (not self._read(""), False)
+
+    def of(self, host: str) -> tuple[bool, bool]:
+        cut = list(self._cluster.reach.readers_cut_from(host, self._now))
+        if not cut:
+            return self.least
+        nobody = self.least[0] or not self._read(host)
+        return nobody, any(reader in self._waiting for reader in cut)
+
+    def _read(self, more: str) -> bool:
+        found = readers(self._cluster, self._job, self._now, more, self._less)
+        return next(found, None) is not None

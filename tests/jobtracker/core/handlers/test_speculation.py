@@ -8,7 +8,7 @@ from mrmesos.jobtracker.core.scheduling.eligibility import SLOW_AGENT
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState
-from tests.jobtracker.harness import Hands, error, launches, long, of, short, started
+from tests.jobtracker.harness import Hands, error, launches, long, of, reducing, short, started
 
 
 def tell(hands: Hands, job: str, **progress: float) -> list[cmd.Command]:
@@ -228,3 +228,24 @@ def test_reduces_are_not_slow_while_they_wait_for_maps() -> None:
     hands.end(long(job, "r2.1"))
     (commit,) = of(hands.end(long(job, "r2"), AttemptState.KILLED), cmd.CommitJob)
     assert [short(name) for name in commit.winners] == ["r0", "r1", "r2.1"]
+
+
+def test_none_of_a_reduce_whose_map_outputs_are_gone() -> None:
+    """They are made again only once somebody has to fetch them, and a backup would have to."""
+    for gone in (True, False):
+        hands, job = reducing(4)
+        for index in range(4):
+            name = long(job, f"r{index}")
+            told = AttemptProgress(attempt_id=name, progress=0.1, fetched=True)
+            hands.beat(hands.tracker_of[name], progress=[told])
+        hands.later(10)
+        for index in range(3):
+            hands.end(long(job, f"r{index}"))
+        hands.later(10)
+        name = long(job, "r3")
+        told = AttemptProgress(attempt_id=name, progress=0.15, fetched=True)
+        hands.beat(hands.tracker_of[name], progress=[told])
+        hands.later(1.5)
+        if gone:
+            hands.do(ev.TrackerLost(hands.tracker_of[long(job, "m0")], "m", 9))
+        assert started(hands.offer("x")) == ([] if gone else ["r3.1"])
