@@ -1,4 +1,4 @@
 """Bytes and Arrow: filesystems, formats and splits, map-output files, merge, output commit.
 
-Nothing here knows of jobs in progress, Mesos or the network between trackers.
+This package knows nothing about running jobs, Mesos or the network between trackers.
 """

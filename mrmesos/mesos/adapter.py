@@ -1,5 +1,5 @@
 """What pymesos' scheduler driver dispatches by itself, for our `SchedulerCallbacks`."""
-# ruff: noqa: N802, D102  (methods that pymesos calls have its names, and it says what they are)
+# ruff: noqa: N802  (methods that pymesos calls have its names, and it says what they are)
 
 from __future__ import annotations
 

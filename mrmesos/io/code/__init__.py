@@ -1,5 +1,5 @@
-"""How user code travels: pickled with its file names and sources, and loaded again in workers.
+"""Pickling of user code with its file names and sources, and loading it in workers.
 
-Comes in: a job and the modules it stands in. Goes out: bytes; the job again.
+Input: a job and the modules that define it. Output: bytes; in the worker, the job again.
 Thread: the client's, then the worker's main thread.
 """

@@ -1,9 +1,9 @@
-"""Pickles of user code that keep where it was written: file name, lines, and the source itself.
+"""Pickles of user code that keep the file name, the line numbers and the source.
 
-cloudpickle rebuilds functions and classes from code objects, and since 3.1.3 it leaves out the name
-of the file that these came from. Here the name travels beside each code object, and the file's
-source once per pickle. Where it is unpickled the source goes to `linecache`, which tracebacks and
-`inspect` read, as the file itself may be on no other host.
+cloudpickle rebuilds functions and classes from code objects. Since 3.1.3 it leaves out the file
+name of a code object. This module pickles the file name with each code object, and the source of
+each file once per pickle. Unpickling puts the source into `linecache`, because the file itself may
+not exist on that host. Tracebacks and `inspect` read `linecache`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import cloudpickle
 from mrmesos.io.code.main_module import Names, WithNames, names_of, reduced
 
 MAX_SOURCE_CHARS = 2 << 20
-"""The source of a longer file stays behind; its name and line numbers travel all the same."""
+"""Longer sources are not pickled; the file name and the line numbers still are."""
 
 
 def dumps(value: object, *, sources: bool = True) -> bytes:
-    """What cloudpickle makes of a value, with file names, sources and the names of `__main__` that
-    are used; without `sources` only file names.
+    """Pickle a value with cloudpickle, and add file names, sources and the used `__main__` names.
 
-    Records are pickled without: a source with each would be more than the record.
+    With `sources=False`, add only the file names. Records are pickled this way: a source would be
+    larger than the record.
     """
     names: Names = {}
     while True:
@@ -41,10 +41,10 @@ def dumps(value: object, *, sources: bool = True) -> bytes:
 
 
 def remember_source(file_name: str, text: str) -> str:
-    """Let tracebacks show lines of a file that may not be here; returns its name."""
+    """Let tracebacks show lines of a file that may not exist on this host. Returns its name."""
     lines = text.splitlines(keepends=True)
     if lines and linecache.getlines(file_name) != lines:
-        # Without a time of modification `linecache` never asks the disk again.
+        # An entry without a modification time makes `linecache` never check the disk.
         linecache.cache[file_name] = (len(text), None, lines, file_name)
     return file_name
 
@@ -56,12 +56,12 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         self._files: dict[str, _File] = {}
         table = cloudpickle.Pickler.dispatch_table
         self._reduce: Callable[[CodeType], tuple[Any, ...]] = table[CodeType]
-        # Before `__init__`, where the pickler of C looks for it.
+        # Set before `__init__`, because the C pickler reads it there.
         self.dispatch_table = ChainMap({CodeType: self._reduce_code}, table)
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
 
     def reducer_override(self, obj: Any) -> Any:
-        """Called for all but plain data, before any other way to pickle it."""
+        """The pickler calls this first, for every object that is not plain data."""
         if self._sources:
             self.names.update(names_of(obj))
             if (ours := reduced(obj)) is not None:
@@ -76,7 +76,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
 
 
 class _File:
-    """A file of source; it is unpickled as its name, and its lines are remembered."""
+    """A source file. Unpickling returns its name and stores its lines in `linecache`."""
 
     def __init__(self, name: str, *, sources: bool) -> None:
         self._name, self._sources = name, sources

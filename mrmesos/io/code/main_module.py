@@ -1,9 +1,10 @@
-"""Code that travels by value because no module holds it elsewhere: that of `__main__`.
+"""Pickling the code of `__main__` by value, because other processes cannot import it.
 
-A notebook is the module `__main__`, and so is a script that was started as `python script.py`.
-cloudpickle takes its functions and classes along, but not their module: where they come to, a name
-that is looked up in `__main__` is not there. So the names go along, and `__main__` holds them: in
-workers, and, by a stub that `multiprocessing` imports, in the processes that these start.
+A notebook runs as the module `__main__`, and so does a script started with `python script.py`.
+cloudpickle pickles the functions and classes of `__main__`, but not the module itself. A worker
+that looks up a name in its own `__main__` would not find it. So the pickle carries these names, and
+the worker puts them into its `__main__`. Processes that the worker starts get them from a stub that
+`multiprocessing` imports.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from mrmesos.io.code.stubs import add_stub, pickled
 
 MAIN = "__main__"
 STUB_NAME = "mrmesos_main"
-STUB = '''"""What `__main__` is in processes that user code starts."""
+STUB = '''"""The module `__main__` in processes that user code starts."""
 
 from mrmesos.io.code.main_module import names_in
 
@@ -38,7 +39,7 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 
 class WithNames:
-    """A value, and the names of `__main__` that are to be there where it is unpickled."""
+    """A value, and the names that `__main__` needs in the process that unpickles the value."""
 
     def __init__(self, names: Names, value: object) -> None:
         self._names, self._value = names, value
@@ -48,8 +49,9 @@ class WithNames:
 
 
 def names_of(obj: object) -> Iterator[tuple[str, Any]]:
-    """What to hold in `__main__` where this function or class goes by value: itself, and what its
-    annotations name as text.
+    """The names that `__main__` needs for a function or class pickled by value.
+
+    These are the object itself, and the types that its annotations name as text.
     """
     if getattr(obj, "__module__", None) != MAIN:
         return
@@ -67,8 +69,10 @@ def names_of(obj: object) -> Iterator[tuple[str, Any]]:
 
 
 def reduced(obj: object) -> tuple[Any, ...] | None:
-    """How to pickle what the standard library pickles by a name that is in no other process:
-    functions with a cache, and generic functions. None for all else.
+    """How to pickle functions with a cache and generic functions of `__main__`, by value.
+
+    The standard library pickles them by name, and other processes do not have that name. Returns
+    None for all other objects.
     """
     if isinstance(obj, _CACHED):
         if _has_a_module(obj):
@@ -84,7 +88,7 @@ def reduced(obj: object) -> tuple[Any, ...] | None:
 
 
 def _has_a_module(obj: Any) -> bool:
-    """Whether other processes find it by its module."""
+    """Whether other processes can import `obj` from its module."""
     if obj.__module__ == MAIN or obj.__module__ in cloudpickle.list_registry_pickle_by_value():
         return False
     found: Any = sys.modules.get(obj.__module__)
@@ -94,7 +98,11 @@ def _has_a_module(obj: Any) -> bool:
 
 
 class _Late:
-    """Calls a function that is known later: it may itself use what is made of it now."""
+    """A placeholder that calls a function set later.
+
+    A cached or generic function is made first and filled afterwards, because the wrapped function
+    may refer to it.
+    """
 
     __name__ = "late"
 
@@ -127,25 +135,25 @@ def _fill_generic(generic: Any, registry: dict[type, Callable[..., Any]]) -> Non
     functools.update_wrapper(generic, base)
 
 
-# Where it is unpickled.
+# In the process that unpickles.
 
 _placed: Names = {}
 _replaced: list[ModuleType] = []
 
 
 def names_in(file: str) -> Names:
-    """What a stub holds."""
+    """The names that a stub puts into its module, read from the pickle `file`."""
     cloudpickle.loads(Path(file).read_bytes())
     return _placed
 
 
 def _place(names: Names, value: object) -> object:
-    """Let `__main__` have the names, unless it is where they came from; returns the value."""
+    """Put missing names into `__main__`, and return the value."""
     _placed.update(names)
     main = sys.modules[MAIN]
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name.partition(".")[0] == "mrmesos":
-        _replaced.append(main)  # whose code goes on
+        _replaced.append(main)  # keep it alive: its code is still running
         main = sys.modules[MAIN] = ModuleType(MAIN)
         if (file := pickled()) is not None:
             add_stub(STUB_NAME, STUB.format(pickle=str(file)))

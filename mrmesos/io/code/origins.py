@@ -1,7 +1,7 @@
-"""File names in tracebacks as they were where the job was submitted.
+"""File names in tracebacks, rewritten to the paths on the client's host.
 
-Modules that came with a job lie in its directory on an agent, which is gone with the job, and whose
-path says nothing to the user.
+On an agent, the modules of a job are in the job's directory. That directory is deleted with the
+job, and its path tells the user nothing.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 MODULES_SUFFIX = ".modules.zip"
-"""Of the archive of modules that lay beside the script."""
+"""Suffix of the archive of the modules that were in the script's directory."""
 
 _origins: dict[str, str] = {}
 _roots: list[Path] = []
 
 
 def modules_in(root: Path) -> None:
-    """From now on, modules of the job lie below this directory, in it and in archives."""
+    """Set the directory that holds the job's modules and their archives in this process."""
     _roots[:] = [root.absolute()]
     _origins.clear()
 
 
 def came_from(origins: Mapping[str, str]) -> None:
-    """The paths of modules and packages beside the script in the client, by file name."""
+    """Add the client's paths of modules and packages in the script's directory, by file name."""
     _origins.update(origins)
 
 
 def as_submitted(text: str) -> str:
-    """A traceback with the user's own file names."""
+    """The traceback with the client's file names."""
     if not _roots:
         return text
     return re.sub(rf'(?<=File "){re.escape(str(_roots[0]))}/([^"\\n]+)', _origin, text)

@@ -1,7 +1,7 @@
-"""Modules that stand for user code on `sys.path`, for this process and those that it starts.
+"""Stub modules on `sys.path` that stand for user code, in this process and its child processes.
 
-`multiprocessing` hands `sys.path` on, whatever its start method; so what is found there is found in
-its processes, unlike what is in `sys.modules` alone.
+`multiprocessing` passes `sys.path` to its processes with every start method, but not
+`sys.modules`. So child processes can import a stub, but not a module that exists only in memory.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _scratch: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def stubs_in(directory: Path, pickled: Path) -> None:
-    """Stubs are made in this directory from now on, for what is unpickled from this file."""
+    """Write later stubs to this directory. `pickled` is the file that this process unpickles."""
     _directories[:] = [directory]
     _pickles[:] = [pickled.absolute()]
 
 
 def pickled() -> Path | None:
-    """The file that is unpickled here, where that is known."""
+    """The file that this process unpickles, if it is known."""
     return _pickles[0] if _pickles else None
 
 
 def add_stub(name: str, text: str, blob: bytes = b"") -> None:
-    """Make a module of this text importable. Raises OSError."""
+    """Make a module with this source importable. Raises OSError."""
     if not _directories:
         _scratch.append(tempfile.TemporaryDirectory(prefix="mrmesos-script-"))
         _directories.append(Path(_scratch[-1].name))
@@ -40,7 +40,7 @@ def add_stub(name: str, text: str, blob: bytes = b"") -> None:
 
 
 def write_stub(directory: Path, name: str, text: str, blob: bytes = b"") -> None:
-    """The module, and what it reads, in `<name>.data` beside it. Raises OSError."""
+    """Write the module, and its data to `<name>.data` in the same directory. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     if blob:
         _write(directory / f"{name}.data", blob)
@@ -48,7 +48,7 @@ def write_stub(directory: Path, name: str, text: str, blob: bytes = b"") -> None
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: several workers of a job write the same."""
+    """Write the whole file at once: several workers of a job write the same file."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(data)
     Path(file.name).replace(path)

@@ -1,13 +1,15 @@
-"""The script of a job as a module: in workers, and in the processes that user code starts.
+"""The job's script as a module, in workers and in the processes that user code starts.
 
 The client sends the script's source with the job (`mrmesos.client.code.script`). A worker puts a
-stub of the script's name on `sys.path`, so that `import`, pickle, and whatever else looks a name up
-by its module find it; processes started by `multiprocessing` take `sys.path` over, and find it too.
+stub with the script's name on `sys.path`. `import`, pickle and other lookups by module name find
+the stub there. Processes started by `multiprocessing` inherit `sys.path`, so they find it too.
 
-The module is made by running the source again, with two differences. What an assignment outside of
-functions computed in the client (from a file, the clock, `sys.argv`) is not computed again: such a
-value travels, if it can be pickled. And what the client changed after the import (a job's
-`__init__` may set a global, or an attribute of a class) is changed here, too.
+Importing the stub runs the source again, with two differences:
+
+- Values that top-level assignments computed in the client (from a file, the clock, `sys.argv`) are
+  not computed again. They travel with the script if they can be pickled.
+- Changes that the client made after the import are repeated. For example, a job's `__init__` may
+  set a global or a class attribute.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 _HELPER = "__mrmesos_values__"
 _PROBLEM = "__mrmesos_problem__"
-_STUB = '''"""The script {file} of a job, which runs when this is imported."""
+_STUB = '''"""Importing this module runs {file}, the script of a job."""
 
 from mrmesos.io.code.user_script import enter
 
@@ -42,7 +44,7 @@ enter(__name__, __file__)
 
 
 class ScriptFailed(Exception):
-    """The script raised while it was imported; that is the `__cause__`."""
+    """The script raised an exception during its import; `__cause__` is that exception."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
@@ -51,12 +53,12 @@ class ScriptFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script as it travels. `file` is its path in the client, where `argv` was `sys.argv`.
+    """A script as the client sends it.
 
-    `values` are pickles of what assignments outside of functions made there, by their number and
-    in order, with one memo for all;
-    `changes` is a pickle of what was changed after the import: (class or "", name, value) each.
-    `beside` has the paths of modules that lay beside it, by file name.
+    `file` is its path on the client's host, `argv` the client's `sys.argv`.
+    `values` holds one pickle per top-level assignment, by its number, in order. They share a memo.
+    `changes` is a pickle of the changes after the import: (class or "", name, value) each.
+    `beside` holds the paths of the modules in the script's directory, by file name.
     """
 
     name: str
@@ -69,16 +71,16 @@ class Script:
 
 
 class Values(Protocol):
-    """Asked around each statement that computes values."""
+    """The script calls this before and after each statement that computes values."""
 
     def recall(self, number: int, names: tuple[str, ...]) -> bool:
-        """Set the names to what the statement computed before; whether that was possible."""
+        """Set the names to the values that the statement computed before. False: unknown."""
 
     def note(self, number: int, names: tuple[str, ...]) -> None:
-        """The statement has run, and set the names."""
+        """Called after the statement has run and set the names."""
 
     def absent(self, names: tuple[str, ...], problem: ModuleNotFoundError) -> None:
-        """An import of these names has failed. Raises it where that matters now."""
+        """Called after an import of these names failed. Raises `problem` if it matters now."""
 
 
 def run(script: Script, namespace: dict[str, Any], values: Values) -> None:
@@ -94,7 +96,7 @@ def run(script: Script, namespace: dict[str, Any], values: Values) -> None:
 
 
 def compiled(source: bytes, file: str) -> CodeType:
-    """The code of a script that asks Values around what computes values. Raises SyntaxError."""
+    """The script's code, with calls to Values around computing statements. Raises SyntaxError."""
     tree = ast.parse(source, file)
     body = _asking(tree.body, itertools.count())
     tree.body = [_importing(each) for node in body for each in _one_by_one(node)]
@@ -102,14 +104,14 @@ def compiled(source: bytes, file: str) -> CodeType:
 
 
 def _one_by_one(node: ast.stmt) -> list[ast.stmt]:
-    """`import a, b` as two statements; each other one as it is."""
+    """`import a, b` as two statements; any other statement unchanged."""
     if not isinstance(node, ast.Import):
         return [node]
     return [ast.copy_location(ast.Import([alias]), node) for alias in node.names]
 
 
 def _importing(node: ast.stmt) -> ast.stmt:
-    """An import of the top level, which may fail until what it names is used."""
+    """A top-level import. A missing module then raises only where the script uses it."""
     match node:
         case ast.Import(names=aliases):
             names = tuple(each.asname or each.name.partition(".")[0] for each in aliases)
@@ -131,7 +133,7 @@ def _importing(node: ast.stmt) -> ast.stmt:
 
 
 def _asking(body: list[ast.stmt], numbers: Iterator[int]) -> list[ast.stmt]:
-    """The statements of the top level, those in its branches too, in order."""
+    """Wrap the top-level statements that compute values, including those in branches."""
     made = []
     for node in body:
         names = _computed(node)
@@ -148,10 +150,10 @@ def _asking(body: list[ast.stmt], numbers: Iterator[int]) -> list[ast.stmt]:
 
 
 def _computed(node: ast.stmt) -> tuple[str, ...]:
-    """The names that a statement sets to what may be different elsewhere; or none.
+    """The names that a statement sets to values that may differ on another host.
 
-    `with open(…) as file:` over such statements is one as well. A constant is the same everywhere,
-    and `_ = …` is there for what it does.
+    A `with open(…) as file:` block of such statements counts as one statement. Constants are the
+    same everywhere. `_ = …` always runs, because scripts write it for its side effect.
     """
     if isinstance(node, ast.With):
         inner = [_targets(each) for each in node.body]
@@ -163,7 +165,7 @@ def _computed(node: ast.stmt) -> tuple[str, ...]:
 
 
 def _targets(node: ast.stmt) -> tuple[str, ...]:
-    """The names that an assignment sets; none where it is no assignment to names alone."""
+    """The names that an assignment sets; empty if it is not an assignment to plain names."""
     match node:
         case ast.Assign(targets=targets):
             found = list(targets)
@@ -184,7 +186,7 @@ def _targets(node: ast.stmt) -> tuple[str, ...]:
 
 
 def _asking_for(number: int, names: tuple[str, ...], node: ast.stmt) -> ast.stmt:
-    """`if not values.recall(…): <the statement>; values.note(…)`, all at the statement's line."""
+    """`if not values.recall(…): <the statement>; values.note(…)`, on the statement's line."""
     asked = f"({number}, {names!r})"
     around = ast.parse(f"if not {_HELPER}.recall{asked}:\n {_HELPER}.note{asked}").body[0]
     assert isinstance(around, ast.If)
@@ -195,18 +197,18 @@ def _asking_for(number: int, names: tuple[str, ...], node: ast.stmt) -> ast.stmt
 
 
 class _Recalled:
-    """The values that came with the script. Objects that several share are shared here."""
+    """The values that came with the script. Values that shared an object still share it."""
 
     def __init__(self, script: Script, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
         self._values: dict[int, tuple[Any, ...]] = {}
-        # One unpickler for all, and in order: each pickle may name objects of those before.
+        # One unpickler reads all pickles in order: a pickle may refer to objects of earlier ones.
         unpickler = pickle.Unpickler(io.BytesIO(b"".join(script.values.values())))  # noqa: S301
         try:
             for number in script.values:
                 self._values[number] = unpickler.load()
-        except Exception as problem:  # noqa: BLE001 -- the statements say what is missing here
-            logger.warning("%s: some values are computed anew: %r", script.file, problem)
+        except Exception as problem:  # noqa: BLE001 -- the script's own statements then fail
+            logger.warning("%s: some values are computed again: %r", script.file, problem)
 
     def recall(self, number: int, names: tuple[str, ...]) -> bool:
         if number not in self._values:
@@ -215,21 +217,21 @@ class _Recalled:
         return True
 
     def note(self, number: int, names: tuple[str, ...]) -> None:
-        """Nothing: that is for the client."""
+        """Does nothing here; the client's class uses it."""
 
     def absent(self, names: tuple[str, ...], problem: ModuleNotFoundError) -> None:
-        """Tasks may do without what only the client needs, so it is an error where it is used."""
+        """Tasks may not need a module that the client needs, so it fails only where it is used."""
         self._namespace.update((name, _Absent(problem)) for name in names)
 
 
 class _Absent:
-    """Stands for a module, or what is imported from it, that is not on this host."""
+    """Stands for a module that is missing on this host, or for a name imported from it."""
 
     def __init__(self, problem: ModuleNotFoundError) -> None:
         self.__problem = problem
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what others ask of any object
+        if name.startswith("__"):  # pickle, copy and others ask every object for these
             raise AttributeError(name)
         raise self.__told()
 
@@ -252,11 +254,8 @@ class _Absent:
 
 
 def install(name: str, blob: bytes) -> str:
-    """Make a script importable, from its pickle; unpickling a job does this first.
-
-    Raises OSError.
-    """
-    if name not in sys.modules:  # where it is, this is the client itself
+    """Make a pickled script importable. Unpickling a job calls this first. Raises OSError."""
+    if name not in sys.modules:  # otherwise this process is the client
         script: Script = pickle.loads(blob)  # noqa: S301
         came_from(script.beside)
         add_stub(name, stub_of(script), blob)
@@ -264,12 +263,12 @@ def install(name: str, blob: bytes) -> str:
 
 
 def stub_of(script: Script) -> str:
-    """The module that stands for a script, whose pickle lies beside it."""
+    """The source of the stub module; the script's pickle is in a file next to it."""
     return _STUB.format(file=ascii(script.file)[1:-1])
 
 
 def enter(name: str, file: str) -> None:
-    """What a stub does: become the script. Raises ScriptFailed, ModuleNotFoundError."""
+    """Run the script in the stub's namespace. Raises ScriptFailed, ModuleNotFoundError."""
     script: Script = pickle.loads(Path(file).with_suffix(".data").read_bytes())  # noqa: S301
     module = sys.modules[name]
     namespace = vars(module)
@@ -278,7 +277,7 @@ def enter(name: str, file: str) -> None:
         run(script, namespace, _Recalled(script, namespace))
         _change(module, script.changes)
     except ModuleNotFoundError:
-        raise  # whoever imports tells which one is missing
+        raise  # the importer reports the missing module
     except BaseException as problem:
         raise ScriptFailed(script.file) from problem
 

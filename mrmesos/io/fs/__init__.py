@@ -1,5 +1,5 @@
-"""Filesystems: where URIs lead, HDFS, block locations, reading ahead, retries, scratch directories.
+"""Filesystems: opening URIs, HDFS, block locations, read-ahead, retries, scratch directories.
 
-Comes in: a URI. Goes out: fsspec filesystems, open files, lists of hosts.
+Input: a URI. Output: fsspec filesystems, open files, lists of hosts.
 Thread: any; a file belongs to the thread that opened it.
 """

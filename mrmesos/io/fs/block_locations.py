@@ -1,7 +1,7 @@
-"""Which hosts store which bytes of a file, where a filesystem tells: HDFS does, over WebHDFS.
+"""The hosts that store each block of a file. Only HDFS tells them, over WebHDFS.
 
-hdfs-native has no call for it. `GETFILEBLOCKLOCATIONS` is Hadoop's public one (HDFS-11156, 3.x);
-older NameNodes know only the internal `GET_BLOCK_LOCATIONS`.
+hdfs-native has no call for block locations. `GETFILEBLOCKLOCATIONS` is Hadoop's public call
+(HDFS-11156, 3.x). Older NameNodes know only the internal `GET_BLOCK_LOCATIONS`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 THREADS = 8
 REQUEST_SECONDS = 5.0
 LOCATE_SECONDS = 30.0
-"""For all files of a job; those whose turn does not come are read from wherever they are."""
+"""Time for all files of a job. The planner ignores the locations of the remaining files."""
 MAX_ANSWER = 256 << 20
 
 _AUTHORITY = re.compile(r"(hdfs|webhdfs)://([^/]*)", re.IGNORECASE)
@@ -39,7 +39,7 @@ _HTTP_PORT, _HTTPS_PORT = 9870, 9871
 
 @dataclass(frozen=True, slots=True)
 class BlockLocation:
-    """Bytes `[start, start + length)` of a file and who stores them, by name and by address."""
+    """Bytes `[start, start + length)` of a file; `hosts` has names and addresses of its hosts."""
 
     start: int
     length: int
@@ -47,25 +47,25 @@ class BlockLocation:
 
 
 Blocks = Mapping[str, Sequence[BlockLocation]]
-"""The blocks of files by URI, in order; files that nothing is known of are not in it."""
+"""The blocks of each file by URI, in order; files with unknown blocks are missing."""
 
 
 class Locator(Protocol):
-    """Asks one filesystem. Safe for use by several threads."""
+    """Reads block locations of one filesystem. Several threads may use it at once."""
 
     def blocks(self, path: str, size: int) -> list[BlockLocation]:
         """The blocks of a file of `size` bytes. Raises LocationError."""
 
 
 class LocationError(Exception):
-    """The filesystem did not tell; one line."""
+    """The filesystem did not return block locations; the message is one line."""
 
 
 def locate(files: Sequence[tuple[str, int]], conf: Conf) -> Blocks:
-    """The blocks of these files (URI and size), as far as they can be had in 30 s.
+    """The blocks of these files (URI and size) that filesystems report within 30 s.
 
-    Never raises for what a filesystem does not tell: a job runs without it, only less near its
-    data, and the log says why.
+    A failure of a filesystem is logged, not raised: the job can run without block locations, only
+    with less locality.
     """
     by_filesystem: dict[str, list[tuple[str, int]]] = {}
     for uri, size in files:
@@ -87,7 +87,7 @@ def locate(files: Sequence[tuple[str, int]], conf: Conf) -> Blocks:
 def _ask(
     locator: Locator, authority: str, files: Sequence[tuple[str, int]], deadline: float
 ) -> dict[str, Sequence[BlockLocation]]:
-    """Stops at the first trouble, which the next file would only meet again."""
+    """Stops at the first failure, because the next file would fail the same way."""
     found: dict[str, Sequence[BlockLocation]] = {}
     stop = threading.Event()
 
@@ -97,7 +97,7 @@ def _ask(
             return
         try:
             if time.monotonic() > deadline:
-                raise LocationError(f"{LOCATE_SECONDS:g} s were not enough for all files")
+                raise LocationError(f"not all files were located within {LOCATE_SECONDS:g} s")
             found[uri] = locator.blocks(uri[len(authority) :], size)
         except LocationError as problem:
             if not stop.is_set():
@@ -110,10 +110,10 @@ def _ask(
 
 
 def name_node_addresses(authority: str, conf: Conf) -> list[str]:
-    """`http://host:port` of the NameNodes behind `hdfs://name`; a name service may have several.
+    """`http://host:port` of each NameNode of `hdfs://name`; a name service may have several.
 
-    From `dfs.namenode.http-address` of the job, else of Hadoop's configuration, else Hadoop's
-    default port of the host. Raises LocationError where there is no host.
+    The address comes from the job's `dfs.namenode.http-address`, else from Hadoop's configuration,
+    else it is the host with Hadoop's default port. Raises LocationError if no host is known.
     """
     match = _AUTHORITY.match(authority)
     name = match[2] if match is not None else ""
@@ -137,8 +137,8 @@ def name_node_addresses(authority: str, conf: Conf) -> list[str]:
     if not found and host:
         found = [f"{host}:{port}"]
     if not found:
-        raise LocationError("no NameNode is named; set dfs.namenode.http-address")
-    # A NameNode that listens everywhere is configured as 0.0.0.0.
+        raise LocationError("no NameNode is configured; set dfs.namenode.http-address")
+    # A NameNode that listens on all interfaces is configured as 0.0.0.0.
     return [f"{scheme}://{each.replace('0.0.0.0', host or 'localhost', 1)}" for each in found]
 
 
@@ -147,7 +147,7 @@ def _with_scheme(address: str) -> str:
 
 
 class WebHdfs:
-    """Block locations by WebHDFS, from whichever of the NameNodes is active."""
+    """Block locations over WebHDFS, from the active NameNode."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = list(addresses)
@@ -155,7 +155,6 @@ class WebHdfs:
         self._local = threading.local()
 
     def blocks(self, path: str, size: int) -> list[BlockLocation]:
-        """See Locator."""
         problems = []
         for address in list(self._addresses):
             try:
@@ -197,7 +196,8 @@ class WebHdfs:
             self._local.__dict__.pop(address, None)
             if kept is None:
                 raise
-            return self._get(address, path, operation, size)  # it was kept for too long
+            # The server closed the kept connection in the meantime.
+            return self._get(address, path, operation, size)
         return answer.status, body
 
 
@@ -227,7 +227,7 @@ def _refusal(address: str, status: int, body: bytes) -> Exception:
     if kind == "StandbyException":
         return _Standby(message)
     if status == 401:
-        message = "it wants Kerberos, which is not spoken here"
+        message = "it requires Kerberos, which mrmesos does not support for WebHDFS"
     return LocationError(f"{address}: {message}")
 
 
@@ -235,7 +235,7 @@ def _parsed(parse: Any, body: bytes) -> list[BlockLocation]:
     try:
         blocks: list[BlockLocation] = parse(msgspec.json.decode(body))
     except (msgspec.DecodeError, LookupError, TypeError, ValueError) as problem:
-        raise LocationError(f"WebHDFS gave an answer of another shape: {problem!r}") from problem
+        raise LocationError(f"unexpected answer from WebHDFS: {problem!r}") from problem
     return sorted(blocks, key=lambda block: block.start)
 
 
@@ -276,7 +276,7 @@ def _internal_blocks(answer: Any) -> list[BlockLocation]:
 
 
 def _hosts(nodes: Any) -> tuple[str, ...]:
-    """Names and addresses, but for loopback ones: every machine has those."""
+    """Names and addresses, without loopback ones: every machine has those."""
     return tuple(dict.fromkeys(host for node in nodes for host in node if not _is_loopback(host)))
 
 

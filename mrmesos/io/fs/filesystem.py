@@ -1,7 +1,7 @@
-"""Where URIs lead: fsspec filesystems by scheme, the local one for plain paths and `file://`.
+"""Opening URIs: the fsspec filesystem of a scheme, or the local one for paths and `file://`.
 
-A local file is named by its absolute path everywhere (it needs no quoting, whatever characters it
-holds); every other by `scheme://...` as the user wrote it.
+mrmesos names a local file by its absolute path everywhere, because a path needs no quoting. It
+names every other file by `scheme://...` as the user wrote it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mrmesos.io.fs.read_ahead import open_remote
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4", "xz": ".xz"}
-"""What a file's name ends in, by the compression of all of it."""
+"""File name suffix by compression of the whole file."""
 _CODECS = {suffix: codec for codec, suffix in SUFFIXES.items()}
 
 _EXTRAS = {
@@ -31,16 +31,16 @@ _EXTRAS = {
     "gs": "gs",
     "gcs": "gs",
 }
-"""The extra of mrmesos that brings the driver of a scheme."""
+"""The extra of mrmesos that installs the driver of a scheme."""
 _UNLISTED = frozenset({"s3", "s3a", "gs", "gcs"})
 
 
 class InputError(Exception):
-    """An input cannot be read as asked: one line that names the URI and what to do."""
+    """An input cannot be read. The message is one line with the URI and what to do."""
 
 
 class OutputError(Exception):
-    """An output cannot be written as asked: one line that names the URI and what to do."""
+    """An output cannot be written. The message is one line with the URI and what to do."""
 
 
 def open_filesystem(
@@ -48,7 +48,7 @@ def open_filesystem(
 ) -> tuple[Any, str]:
     """The fsspec filesystem of `uri` and the path in it; a local path comes back absolute.
 
-    Raises `error` where the scheme is unknown or its driver is not installed or refuses.
+    Raises `error` if the scheme is unknown, or its driver is not installed or fails.
     """
     scheme = _SCHEME.match(uri)
     if scheme is None or scheme[1] == "file":
@@ -59,12 +59,12 @@ def open_filesystem(
             from mrmesos.io.fs.hdfs import open_hdfs
 
             return open_hdfs(uri)
-        # Listings that object stores' drivers keep are not what is there, with several processes.
+        # Drivers of object stores cache listings. Other processes write, so the cache is wrong.
         options = {"use_listings_cache": False} if name in _UNLISTED else {}
         fs, path = fsspec.core.url_to_fs(uri, **options)
     except ImportError as exc:
         raise error(f"{uri}: {_what_to_install(name, exc)}") from exc
-    except Exception as exc:  # drivers raise what they like while they connect
+    except Exception as exc:  # drivers raise any type while they connect
         hint = "" if name in fsspec.available_protocols() else " (schemes come from fsspec)"
         why = reason(exc) if isinstance(exc, OSError) else _one_line(exc)
         raise error(f"{uri}: cannot open this filesystem: {why}{hint}") from exc
@@ -83,7 +83,7 @@ def _what_to_install(scheme: str, exc: ImportError) -> str:
 
 @functools.cache
 def _local() -> LocalFileSystem:
-    """fsspec looks for one it has as well, but takes longer than to open a file."""
+    """Cached here, because fsspec's own instance cache takes longer than opening a file."""
     return LocalFileSystem()
 
 
@@ -99,37 +99,36 @@ def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:
 
 
 def uri_of(fs: Any, path: str) -> str:
-    """The URI that `open_filesystem` takes back to `path` of `fs`."""
+    """The URI for which `open_filesystem` returns `fs` and `path`."""
     if isinstance(fs, LocalFileSystem):
         return path
-    if type(fs).__name__ == "WebHDFS":  # whose own URIs lack the host
+    if type(fs).__name__ == "WebHDFS":  # its own URIs lack the host
         return f"webhdfs://{urlsplit(fs.url).netloc}{path}"
     return str(fs.unstrip_protocol(path))
 
 
 def codec_of(uri: str) -> str | None:
-    """The compression a file's name tells: "gzip", "bz2", "zstd", "lz4", "xz", or None."""
+    """The compression by file name: "gzip", "bz2", "zstd", "lz4", "xz", or None."""
     return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)
 
 
 def open_input(uri: str, until: int = -1) -> Any:
-    """The file at `uri` for reading bytes, seekable; a remote one in large pieces, one ahead.
+    """Open `uri` as a seekable binary file. Remote files are read in large pieces, one ahead.
 
-    `until` is the offset near which the caller means to stop; nothing far beyond it is fetched
-    before it is asked for. Network and server trouble is tried again. Raises InputError naming the
-    URI.
+    `until` is the offset where the caller plans to stop reading; read-ahead stops near it. Network
+    and server failures are retried. Raises InputError with the URI.
     """
     fs, path = open_filesystem(uri)
     try:
         if isinstance(fs, LocalFileSystem):
             return open(path, "rb", buffering=0)  # noqa: PTH123
         return open_remote(fs, path, until)
-    except Exception as exc:  # remote drivers raise what they like
+    except Exception as exc:  # remote drivers raise any type
         raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
 
 
 def reason(exc: BaseException) -> str:
-    """What went wrong in one short line, without Python's `[Errno 2]` and the path again."""
+    """The failure in one short line, without Python's `[Errno 2]` and without the path."""
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
     if isinstance(exc, FileNotFoundError):

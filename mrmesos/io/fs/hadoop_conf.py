@@ -1,4 +1,4 @@
-"""Hadoop's own configuration files, where HADOOP_CONF_DIR or HADOOP_HOME names them."""
+"""Hadoop's own configuration files, found through HADOOP_CONF_DIR or HADOOP_HOME."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def site_configuration() -> dict[str, str]:
-    """core-site.xml and hdfs-site.xml together; empty without them.
+    """The properties of core-site.xml and hdfs-site.xml; empty if the files do not exist.
 
-    Raises OSError and ValueError where they are there and cannot be read.
+    Raises OSError or ValueError if a file exists but cannot be read.
     """
     directory = os.environ.get("HADOOP_CONF_DIR")
     if not directory and (home := os.environ.get("HADOOP_HOME")):

@@ -1,13 +1,13 @@
-"""`hdfs://` and `viewfs://`: hdfs-native's fsspec filesystems, with what they lack mended.
+"""`hdfs://` and `viewfs://`: the fsspec filesystems of hdfs-native, with fixes.
 
-Name services, HA and Kerberos are hdfs-native's own affair: it reads core-site.xml and
-hdfs-site.xml where HADOOP_CONF_DIR (or HADOOP_HOME) says. Mended here, as of its 0.14:
+hdfs-native itself handles name services, HA and Kerberos. It reads core-site.xml and hdfs-site.xml
+through HADOOP_CONF_DIR or HADOOP_HOME. This module fixes, as of hdfs-native 0.14:
 
-- names that hold `?`, `#` or capitals of a name service, which it takes for parts of a URL;
-- errors: RuntimeErrors with Java's stack traces become OSErrors of one line;
-- files: a seek beyond the end panics, which no `except Exception` catches, and one opened with
-  `block_size` cannot be read;
-- a NameNode that does not answer is given up after some 15 s, not minutes, unless configured.
+- Names: hdfs-native parses `?`, `#` and capitals of a name service as parts of a URL.
+- Errors: it raises RuntimeErrors with Java stack traces; here they become OSErrors of one line.
+- Files: a seek beyond the end panics, and `except Exception` does not catch a panic. A file opened
+  with `block_size` cannot be read.
+- Time: it waits minutes for a NameNode that does not answer; here about 15 s unless configured.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from mrmesos.io.fs.retry import is_transient, retrying_for
 logger = logging.getLogger(__name__)
 
 HELD_IN_MEMORY, HELD_BYTES = 4 << 20, 256 << 20
-"""Most of a file being written that is held in memory, and at all, to be written again."""
+"""Limits of the copy of an open file that allows a rewrite: in memory, and in total."""
 WRITE_AGAIN_SECONDS = 60.0
-"""A NameNode that avoids stale DataNodes (dfs.namenode.stale.datanode.interval) does so in 30."""
+"""A NameNode avoids stale DataNodes after 30 s (dfs.namenode.stale.datanode.interval)."""
 
 _URL = re.compile(r"(hdfs|viewfs)://([^/]*)", re.IGNORECASE)
 _PATIENCE = {
@@ -43,7 +43,7 @@ _PATIENCE = {
     "dfs.client.failover.sleep.max.millis": "4000",
 }
 _NO_NAME_NODE = "No NameNode hosts found"
-# By the Java class that hdfs-native names in its message.
+# The errno for each Java class that hdfs-native names in its messages.
 _ERRNO = {
     "AccessControlException": errno.EACCES,
     "AuthorizationException": errno.EACCES,
@@ -60,7 +60,7 @@ _ERRNO = {
 
 
 def open_hdfs(uri: str) -> tuple[Any, str]:
-    """The filesystem of `hdfs://authority/path` or `viewfs://…`, and the path."""
+    """The filesystem and the path of `hdfs://authority/path` or `viewfs://…`."""
     match = _URL.match(uri)
     if match is None:
         raise ValueError(f"{uri}: write hdfs://namenode:port/path or hdfs://nameservice/path")
@@ -72,14 +72,14 @@ def open_hdfs(uri: str) -> tuple[Any, str]:
 
 
 def _path_of(uri: str) -> str:
-    """The path in it, taken as it is written."""
+    """The path in the URI, exactly as written."""
     match = _URL.match(uri)
     return (uri[match.end() :] if match else uri).rstrip("/") or "/"
 
 
 @contextlib.contextmanager
 def _told(path: str) -> Iterator[None]:
-    """What hdfs-native raises, as OSErrors of one line."""
+    """Turn the exceptions of hdfs-native into OSErrors of one line."""
     try:
         yield
     except OSError as exc:
@@ -93,18 +93,18 @@ def _told(path: str) -> Iterator[None]:
 
 
 def _first_line(exc: BaseException) -> str:
-    """Without Java's stack trace, and without the Rust that a RuntimeError's message is."""
+    """The message without Java's stack trace and without the Rust syntax of RuntimeErrors."""
     text = re.split(r"\n|\\n", str(exc), maxsplit=1)[0].strip()
     if rpc := re.match(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "(.*)', text):
         text = f"{rpc[2]} ({rpc[1]})"
     if _NO_NAME_NODE in text:
-        text = f"{_NO_NAME_NODE}; write hdfs://host:port/path, or let HADOOP_CONF_DIR name Hadoop's"
-        text += " configuration"
+        text = f"{_NO_NAME_NODE}; write hdfs://host:port/path, or set HADOOP_CONF_DIR to the "
+        text += "directory of Hadoop's configuration"
     return text or type(exc).__name__
 
 
 class _Mended:
-    """What both filesystems share; mixed in before hdfs-native's class."""
+    """The fixes of both filesystems; a mixin that stands before hdfs-native's class."""
 
     client: Client
 
@@ -113,13 +113,11 @@ class _Mended:
         return _path_of(os.fspath(path))
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """See fsspec."""
         path = self._strip_protocol(path)
         with _told(path):
             return self._described(self.client.get_file_info(path))
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        """See fsspec."""
         path = self._strip_protocol(path)
         with _told(path):
             found = [self._described(status) for status in self.client.list_status(path, False)]
@@ -135,18 +133,17 @@ class _Mended:
         }
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
-        """See fsspec."""
         path = self._strip_protocol(path)
         with _told(path):
             self.client.mkdirs(path, 0o755, create_parents)
 
     def mv(self, path1: str, path2: str, **_: Any) -> None:
-        """Rename, in one step of the NameNode's; raises FileExistsError where `path2` exists."""
+        """Rename in one atomic NameNode call. Raises FileExistsError if `path2` exists."""
         with _told(path1):
             self.client.rename(self._strip_protocol(path1), self._strip_protocol(path2), False)
 
     def rm(self, path: str, recursive: bool = False, **_: Any) -> None:
-        """See fsspec; what is not there raises FileNotFoundError."""
+        """Delete. Raises FileNotFoundError if `path` does not exist."""
         path = self._strip_protocol(path)
         with _told(path):
             if not self.client.delete(path, recursive):
@@ -161,7 +158,7 @@ class _Mended:
         return _Writer(path, self.client)
 
     def open_ranges(self, path: str) -> tuple[Fetch, int]:
-        """What reads any piece of the file, in any thread, and the file's size."""
+        """A function that reads any range of the file in any thread, and the file's size."""
         path = self._strip_protocol(path)
         with _told(path):
             first = self.client.read(path)
@@ -169,7 +166,7 @@ class _Mended:
 
         def fetch(start: int, end: int) -> bytes:
             with _told(path):
-                if not readers:  # it knew hosts that are no more: ask the NameNode again
+                if not readers:  # the last one failed: its hosts may be gone, ask the NameNode
                     readers.append(self.client.read(path))
                 try:
                     return readers[0].read_range(start, end - start)
@@ -189,11 +186,11 @@ class Viewfs(_Mended, ViewfsFileSystem):  # type: ignore[misc]  # fsspec has no 
 
 
 class _Writer(io.RawIOBase):
-    """hdfs-native's writer, whose errors become OSErrors, and which may be closed twice.
+    """hdfs-native's writer. Errors become OSErrors, and `close` may be called twice.
 
-    It cannot have a block placed elsewhere that the NameNode placed on a DataNode which is dead but
-    not yet known to be. So the first 256 MiB are held in a local file too, and where that is all
-    that was written, the file is written again from there.
+    The NameNode may place a block on a DataNode that died a moment ago. hdfs-native cannot ask for
+    another DataNode then. So this class also keeps the first 256 MiB in a local file. If the file
+    is not longer than that, it is written again from the local copy.
     """
 
     def __init__(self, path: str, client: Client) -> None:
@@ -246,7 +243,7 @@ class _Writer(io.RawIOBase):
     def _write_again(self, problem: OSError, close: bool) -> None:
         if self._held is None or not is_transient(problem):
             raise problem
-        logger.warning("%s: is written again: %s", self._path, problem.strerror or problem)
+        logger.warning("%s: writing it again: %s", self._path, problem.strerror or problem)
 
         def again() -> None:
             self._held.seek(0)

@@ -1,7 +1,7 @@
-"""Remote files as seekable ones: read in large pieces, one ahead, again where that may help.
+"""Remote files as seekable Python files: large requests, one read ahead, with retries.
 
-fsspec's own buffered files read ahead only when asked for what is missing, copy once more than
-this, and give up at the first lost connection.
+fsspec's own buffered files fetch only when the reader already waits, copy the data once more, and
+fail at the first lost connection.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 from mrmesos.io.fs.retry import retrying
 
 FIRST_PIECE = 256 << 10
-"""Bytes of the first request at a new place: footers and small files are not worth more."""
+"""Bytes of the first request after a seek; enough for footers and small files."""
 PIECE = 4 << 20
 """Bytes of one request while a file is read in order."""
 PAST_END = 64 << 10
-"""Bytes requested beyond where the reader means to stop: the rest of its last record."""
+"""Bytes requested past the planned end, for the rest of the last record."""
 
 Fetch = Callable[[int, int], bytes]
-"""`fetch(start, end)`: the bytes of a file from `start` to before `end`, which it has."""
+"""`fetch(start, end)`: bytes `[start, end)` of a file that has at least `end` bytes."""
 
 
 class RemoteFile(io.RawIOBase):
-    """A file of `size` bytes that `fetch` reads pieces of.
+    """A file of `size` bytes, read through `fetch`.
 
-    `until` is where the reader means to stop, and so where reading ahead does; -1: at the end.
-    `ahead` says that `fetch` may be called in another thread.
+    The reader plans to stop at `until` (-1: at the end), so read-ahead stops there. If `ahead` is
+    set, `fetch` may be called in another thread.
     """
 
     def __init__(self, fetch: Fetch, size: int, *, until: int = -1, ahead: bool = False) -> None:
@@ -37,25 +37,21 @@ class RemoteFile(io.RawIOBase):
         self._fetch, self.size, self._ahead = fetch, size, ahead
         self._until = size if until < 0 else min(size, until + PAST_END)
         self._position = 0
-        self._start, self._piece = 0, b""  # the bytes at hand, and where they begin
+        self._start, self._piece = 0, b""  # the bytes in memory, and their offset
         self._length = FIRST_PIECE
         self._thread: ThreadPoolExecutor | None = None
         self._next: tuple[int, Future[bytes]] | None = None
 
     def readable(self) -> bool:
-        """See io.IOBase."""
         return True
 
     def seekable(self) -> bool:
-        """See io.IOBase."""
         return True
 
     def tell(self) -> int:
-        """See io.IOBase."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """See io.IOBase."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise ValueError(f"negative seek position {base + offset}")
@@ -63,7 +59,7 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readinto(self, space: Any) -> int:
-        """Fill `space`; less only at the end, where it is 0. Raises what drivers raise."""
+        """Fill `space` and return the bytes read, fewer only at the end. Raises driver errors."""
         view = memoryview(space).cast("B")
         filled = 0
         while filled < len(view) and self._position < self.size:
@@ -77,7 +73,7 @@ class RemoteFile(io.RawIOBase):
         return filled
 
     def close(self) -> None:
-        """Forget what was read ahead."""
+        """Drop the read-ahead data."""
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = None
@@ -85,7 +81,7 @@ class RemoteFile(io.RawIOBase):
         super().close()
 
     def _load(self, wanted: int) -> None:
-        """The piece at the position becomes the one at hand, and the next one is requested."""
+        """Load the piece at the position into memory, and request the next one."""
         start = self._position
         in_order = bool(self._piece) and start == self._start + len(self._piece)
         self._length = min(PIECE, 4 * self._length) if in_order else FIRST_PIECE
@@ -93,7 +89,7 @@ class RemoteFile(io.RawIOBase):
         if self._next is not None and self._next[0] == start:
             self._piece = self._next[1].result()
         else:
-            self._piece = b""  # before another takes its memory
+            self._piece = b""  # free the memory before the next fetch
             self._piece = self._get(start, self._end(start, wanted))
         self._next = None
         following = start + len(self._piece)
@@ -104,25 +100,25 @@ class RemoteFile(io.RawIOBase):
             self._next = (following, self._thread.submit(self._get, following, end))
 
     def _end(self, start: int, wanted: int) -> int:
-        """Where a piece from `start` on ends: it has what is wanted, and else stops in time."""
+        """The end of the piece at `start`: covers `wanted` bytes, else stops at `until`."""
         stop = self._until if start < self._until else self.size
         return min(self.size, max(start + wanted, min(start + self._length, stop)))
 
     def _get(self, start: int, end: int) -> bytes:
         data = retrying()(self._fetch, start, end)
         if not data:
-            raise EOFError(f"the file ends at byte {start}, but had {self.size} when opened")
+            raise EOFError(f"the file ends at byte {start}, but it had {self.size} when opened")
         return data
 
 
 def open_remote(fs: Any, path: str, until: int = -1) -> Any:
-    """The file at `path` of any filesystem but the local one. Raises what drivers raise."""
+    """Open `path` on any filesystem except the local one. Raises driver errors."""
     own = getattr(fs, "open_ranges", None)  # our own hdfs://
     if own is not None:
-        fetch, size = own(path)  # hdfs-native has tried again
+        fetch, size = own(path)  # hdfs-native retries by itself
         return RemoteFile(fetch, size, until=until, ahead=True)
     size = retrying()(fs.info, path).get("size")
-    if size is None:  # a web server that does not tell
+    if size is None:  # some web servers send no size
         return fs.open(path, "rb", block_size=PIECE)
     if getattr(fs, "async_impl", False):
 
@@ -134,7 +130,7 @@ def open_remote(fs: Any, path: str, until: int = -1) -> Any:
 
 
 class _Reopened:
-    """A file of a driver of which nothing is known: opened again after any trouble."""
+    """A file of an unknown driver; it is opened again after every failure."""
 
     def __init__(self, fs: Any, path: str) -> None:
         self._fs, self._path = fs, path

@@ -1,4 +1,4 @@
-"""Which troubles of filesystems may pass by themselves, and how often calls are tried again."""
+"""Retries of filesystem calls: which errors may be temporary, and how often to try."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PERMANENT = frozenset(
         errno.EXDEV,
     }
 )
-# What drivers raise mostly without an errno. (FSTimeoutError and requests' errors are OSErrors.)
+# Drivers mostly raise these without an errno. (FSTimeoutError and requests' errors are OSErrors.)
 _CERTAIN = (
     FileNotFoundError,
     FileExistsError,
@@ -40,7 +40,7 @@ _CERTAIN = (
 
 
 def is_transient(exc: BaseException) -> bool:
-    """Whether trying again may help: network and server trouble, but not a full disk."""
+    """Whether a retry may help: yes for network and server errors, no for a full disk."""
     if not isinstance(exc, OSError) or isinstance(exc, _CERTAIN):
         return False
     status = getattr(getattr(exc, "response", None), "status_code", 0)  # requests.HTTPError
@@ -50,7 +50,7 @@ def is_transient(exc: BaseException) -> bool:
 
 
 def retrying(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
-    """Calls what it is given up to 5 times, waiting up to 4 s in between, while that may help."""
+    """A retrier: up to 5 tries of a call with waits up to 4 s, for temporary errors only."""
     return tenacity.Retrying(
         stop=tenacity.stop_after_attempt(TRIES),
         wait=tenacity.wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT_SECONDS),
@@ -61,7 +61,7 @@ def retrying(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
 
 
 def retrying_for(seconds: float) -> tenacity.Retrying:
-    """Calls what it is given every few seconds while that may help, for so long in all."""
+    """A retrier: a try every few seconds for `seconds` in total, for temporary errors only."""
     return tenacity.Retrying(
         stop=tenacity.stop_after_delay(seconds),
         wait=tenacity.wait_random(1.0, LONGEST_WAIT_SECONDS),

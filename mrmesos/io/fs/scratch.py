@@ -1,8 +1,8 @@
-"""Temporary directories that do not outlive their process for long, however it ends.
+"""Temporary directories that are removed even if their process is killed.
 
-Each is locked by the process that has it. What was left by one that was killed is locked by nobody,
-and removed when the next of its kind is made. A lock, unlike a process id, means the same to
-processes in different containers that share the directory, and is never reused.
+Each process locks its directory. A killed process leaves a directory without a lock, and the next
+directory with the same prefix removes it. A lock works across containers that share /tmp, and is
+never reused. A process id has neither property.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ import weakref
 from pathlib import Path
 
 SETTLED_SECONDS = 60.0
-"""A directory that is younger may have been made and not locked yet."""
+"""A younger directory may exist but not be locked yet."""
 
 
 class Scratch(tempfile.TemporaryDirectory[str]):
-    """A temporary directory at `name`, until `cleanup()` or the end of the process."""
+    """A temporary directory at `name`, until `cleanup()` or the end of the process.
+
+    First removes abandoned directories with the same prefix.
+    """
 
     def __init__(self, prefix: str) -> None:
-        """Made after those with this prefix that nobody has any more were removed."""
         remove_abandoned(prefix)
         super().__init__(prefix=prefix)
         lock = os.open(self.name, os.O_RDONLY | os.O_DIRECTORY)
         self._unlock = weakref.finalize(self, os.close, lock)
-        with contextlib.suppress(OSError):  # a filesystem without locks: then nobody removes any
+        with contextlib.suppress(OSError):  # no locks on this filesystem: nothing gets removed
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def cleanup(self) -> None:
-        """Remove it."""
+        """Remove the directory and release its lock."""
         super().cleanup()
         self._unlock()
 
@@ -42,7 +44,7 @@ class Scratch(tempfile.TemporaryDirectory[str]):
 def remove_abandoned(prefix: str) -> None:
     """Remove this user's temporary directories with this prefix that no process has locked."""
     for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with contextlib.suppress(OSError):  # another process was first, or has it
+        with contextlib.suppress(OSError):  # another process removed it, or has locked it
             status = path.lstat()
             young = time.time() - status.st_ctime < SETTLED_SECONDS
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or young:

@@ -1,9 +1,9 @@
-"""Which store a piece of work is waiting for, since when, and whether anybody still wants it.
+"""Watching calls to stores: which store a piece of work waits for, since when, and giving it up.
 
-A call of a filesystem driver that hangs cannot be ended from outside. So whoever works for others
-(the JobTracker's planner) enters a StoreWork, and what calls stores says before each call
-which one it is about to call. The planner's other thread reads that; once it gives the work up, the
-next call raises GivenUp instead of doing what nobody waits for any more.
+Nothing can end a hanging call of a filesystem driver from outside. So the JobTracker's planner
+enters a StoreWork for each piece of work, and the code that calls a store notes the store's name
+there before each call. Another thread of the planner reads it. After that thread gives the work up,
+the next call raises GivenUp, because nobody waits for the result.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _MOUNTS = Path("/proc/self/mounts")
 
 
 class GivenUp(Exception):
-    """This work was given up: nothing more is to be done for it."""
+    """The planner gave this work up; do nothing more for it."""
 
 
 class StoreWork:
-    """One piece of work. Written by its thread (and those it starts), read by another."""
+    """One piece of work. Its thread and that thread's children write it; the planner reads it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.since = clock()
-        """When it was last answered, or last began to wait for an answer."""
+        """Time of the last call or the last answer."""
         self.store = ""
-        """The store that was called last; empty before the first call."""
+        """The store of the last call; empty before the first call."""
         self.given_up = False
 
     def calls(self, uri: str) -> None:
-        """The next call goes to the store of `uri`; the one before was answered."""
+        """Note that the next call goes to the store of `uri`. Raises GivenUp."""
         if self.given_up:
-            raise GivenUp("it was given up")
+            raise GivenUp("the planner gave this work up")
         self.store, self.since = store_of(uri), self._clock()
 
 
@@ -45,7 +45,7 @@ _current: ContextVar[StoreWork | None] = ContextVar("store work", default=None)
 
 @contextlib.contextmanager
 def working(work: StoreWork) -> Iterator[None]:
-    """All calls of this thread are of this work."""
+    """All store calls of this thread belong to this work."""
     token = _current.set(work)
     try:
         yield
@@ -54,23 +54,23 @@ def working(work: StoreWork) -> Iterator[None]:
 
 
 def answered() -> None:
-    """No store is waited for now: what takes time is our own work."""
+    """Note that no store is waited for now; our own code is working."""
     if (work := _current.get()) is not None:
         work.store = ""
 
 
 def caller(uri: str) -> Callable[[], None]:
-    """What to call before each call to the store of `uri`, from any thread. Raises GivenUp."""
+    """A function to call before each call to the store of `uri`; any thread. Raises GivenUp."""
     work = _current.get()
-    return _nothing if work is None else lambda: work.calls(uri)
+    return _unwatched if work is None else lambda: work.calls(uri)
 
 
-def _nothing() -> None:
-    """Nobody watches."""
+def _unwatched() -> None:
+    pass
 
 
 def store_of(uri: str) -> str:
-    """The store behind a URI, which answers or hangs as one: `hdfs://host:port`, or a mount."""
+    """The store of a URI: `hdfs://host:port`, or a mount. All of a store hangs together."""
     parts = urlsplit(uri)
     if "://" in uri and parts.scheme != "file":
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -79,10 +79,10 @@ def store_of(uri: str) -> str:
 
 
 def mount_of(path: str) -> str:
-    """Where the filesystem of a local path is mounted, without asking it: it may hang."""
+    """The mount point of a local path, without a call to the filesystem, which may hang."""
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:  # not Linux, or no /proc here: all local files count as one store
+    except OSError:  # not Linux, or no /proc: all local files count as one store
         return "/"
     found = "/"
     for line in lines:

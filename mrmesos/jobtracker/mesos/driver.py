@@ -1,5 +1,5 @@
 """What the JobTracker uses of `mrmesos.mesos.SchedulerDriver`; a test may stand in for it."""
-# ruff: noqa: N802, D102  (the names are pymesos'; what they do is written at the driver)
+# ruff: noqa: N802  (the names are pymesos'; what they do is written at the driver)
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User code that was pickled by value keeps its file name, lines and source on another host."""
+"""User code pickled by value keeps its file name, line numbers and source on another host."""
 
 from __future__ import annotations
 
@@ -144,4 +144,4 @@ def test_a_file_that_is_here_unchanged_is_read_from_here(module: ModuleType) -> 
     pickle.loads(dumps(module.CALLS))
     entry = linecache.cache[str(module.__file__)]
     assert len(entry) == 4
-    assert entry[1] is not None  # so a change of it is seen
+    assert entry[1] is not None  # with a modification time, so `linecache` sees later changes

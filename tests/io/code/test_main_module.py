@@ -1,4 +1,4 @@
-"""What `python script.py` or a notebook pickles finds its names where it is unpickled."""
+"""Objects pickled by `python script.py` or a notebook find their names after unpickling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Block locations over HTTP: both operations, NameNodes standby or dead, Hadoop's configuration."""
+"""Block locations over HTTP: both calls, standby and dead NameNodes, Hadoop's configuration."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ INTERNAL = {
 
 
 class NameNode(ThreadingHTTPServer):
-    """Answers as it is told to; `asked` are the operations and paths."""
+    """Sends the answers that a test sets; `asked` records the operations and paths."""
 
     daemon_threads = True
 
@@ -172,8 +172,8 @@ def test_the_active_name_node_is_found_and_remembered(node: NameNode) -> None:
         (404, remote("FileNotFoundException", "File does not exist: /x"), "does not exist"),
         (401, b"<html>", "Kerberos"),
         (500, b"<html>", "status 500"),
-        (200, b"<html>", "another shape"),
-        (200, {"BlockLocations": {"BlockLocation": [{"offset": 0}]}}, "another shape"),
+        (200, b"<html>", "unexpected answer"),
+        (200, {"BlockLocations": {"BlockLocation": [{"offset": 0}]}}, "unexpected answer"),
     ],
 )
 def test_what_is_not_told_is_a_warning_and_no_error(
@@ -249,5 +249,5 @@ def test_a_broken_configuration_is_a_warning(
         assert locate([("hdfs://nn/x", 10)], Conf({})) == {}
     assert "core-site.xml" in caplog.text
     monkeypatch.delenv("HADOOP_CONF_DIR")
-    with pytest.raises(LocationError, match="no NameNode is named"):
+    with pytest.raises(LocationError, match="no NameNode is configured"):
         name_node_addresses("hdfs://", Conf({}))

@@ -1,4 +1,4 @@
-"""URIs: plain paths and file:// are local, the rest is fsspec's, and errors name the URI."""
+"""URIs: paths and file:// are local, fsspec opens all other schemes, and errors name the URI."""
 
 import errno
 import subprocess
@@ -70,7 +70,7 @@ def test_errors_name_the_uri_in_one_line(
     ],
 )
 def test_missing_drivers_say_what_to_install(scheme: str, driver: str, extra: str) -> None:
-    code = (  # in a process of its own, as fsspec remembers what it has imported
+    code = (  # in its own process, because fsspec caches its imports
         f"import sys; sys.modules[{driver!r}] = None\n"
         "from mrmesos.io.fs.filesystem import InputError, open_filesystem\n"
         f"try: open_filesystem('{scheme}://bucket/x')\n"
@@ -88,7 +88,7 @@ def test_hdfs_without_a_name_node_says_how_to_name_one(monkeypatch: pytest.Monke
     with pytest.raises(InputError) as caught:
         open_filesystem("hdfs://nowhere/x")
     assert "[Errno" not in str(caught.value)
-    assert "write hdfs://host:port/path, or let HADOOP_CONF_DIR" in str(caught.value)
+    assert "write hdfs://host:port/path, or set HADOOP_CONF_DIR" in str(caught.value)
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:

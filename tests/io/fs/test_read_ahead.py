@@ -1,4 +1,4 @@
-"""Remote files read as local ones do, whatever is asked for, and ask their servers for little."""
+"""Remote files return the same bytes as local files, with few requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATA = os.urandom(1 << 16) * 200  # 12.5 MiB
 
 
 class Server:
-    """Holds DATA and what was asked of it."""
+    """Serves DATA and records the requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""What is tried again, and what is not."""
+"""Which errors are retried, and which are not."""
 
 import errno
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from mrmesos.io.fs.retry import TRIES, is_transient, retrying
 
 
 class Refused(OSError):
-    """As requests.HTTPError."""
+    """Has a response with a status code, as requests.HTTPError does."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"status {status}")

@@ -1,4 +1,4 @@
-"""Directories of processes that were killed go; those of processes that live do not."""
+"""Directories of killed processes are removed; directories of running processes are not."""
 
 from __future__ import annotations
 
