@@ -1,4 +1,4 @@
-"""Keys of every supported type for the tests of the data path, and their order in plain Python."""
+"""Keys of every supported type for the tests of the data path, and their order in Python."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def order(key: Any) -> Any:
 
 
 def canonical(key: Any) -> Any:
-    """Equal exactly for keys that are one key, and hashable."""
+    """A hashable value that is equal for two keys exactly if a job groups them together."""
     return repr(order(key)).replace("-0.0", "0.0")
 
 
 def key_lists(max_size: int = 60) -> st.SearchStrategy[list[Any]]:
-    """Lists of keys of one type, with repetitions and None among them."""
+    """Lists of keys of one type, including repeated keys and None."""
 
     def of(keys: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
         few = st.lists(keys, min_size=1, max_size=8)
@@ -72,5 +72,5 @@ def key_lists(max_size: int = 60) -> st.SearchStrategy[list[Any]]:
 
 
 def numbered(keys: list[Any], first: int = 0) -> pa.RecordBatch:
-    """A batch of these keys, whose values number them, with its sort column."""
+    """A batch of these keys with its sort column; the values number the rows."""
     return with_sort_column(encode_pairs(keys, list(range(first, first + len(keys)))))

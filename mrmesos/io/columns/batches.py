@@ -1,4 +1,4 @@
-"""Cutting, joining and reordering record batches, each kernel call far below 2 GiB."""
+"""Cutting, joining and reordering record batches. Each kernel call stays far below 2 GiB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
 def cut(
     batch: pa.RecordBatch, max_rows: int, max_bytes: int = MAX_KERNEL_BYTES
 ) -> Iterator[pa.RecordBatch]:
-    """Slices of at most so many rows and bytes, without copying; one row is never cut."""
+    """Slices of at most `max_rows` rows and `max_bytes` bytes, without copying.
+
+    A single row may be larger, because a row is never cut.
+    """
     rows = batch.num_rows
     if rows == 0:
         return
@@ -27,17 +30,17 @@ def cut(
 
 
 def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """One batch of several of the same schema; the caller keeps them below MAX_KERNEL_BYTES."""
+    """Join batches of one schema; the caller keeps their sum below MAX_KERNEL_BYTES."""
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def take(batch: pa.RecordBatch, indices: np.ndarray) -> pa.RecordBatch:
-    """Rows of `batch` in the order of `indices`; one so short stays below MAX_KERNEL_BYTES."""
+    """Rows of `batch` in the order of `indices`; the caller keeps them below MAX_KERNEL_BYTES."""
     return Taker(batch)(indices)
 
 
 class Taker:
-    """Takes rows from one batch, again and again."""
+    """Takes rows from one batch, many times."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
@@ -54,7 +57,7 @@ class Taker:
 
 
 def _gathered(kind: pa.DataType, rows: np.ndarray, indices: np.ndarray) -> pa.Array:
-    """Rows of one length are a matrix: numpy gathers them several times faster than Arrow."""
+    """Take values of one length with numpy, which is several times faster than Arrow here."""
     width = rows.dtype.itemsize
     starts = np.arange(0, (len(indices) + 1) * width, width, dtype=np.int32)
     buffers = [None, pa.py_buffer(starts), pa.py_buffer(rows[indices])]
@@ -62,9 +65,9 @@ def _gathered(kind: pa.DataType, rows: np.ndarray, indices: np.ndarray) -> pa.Ar
 
 
 def fixed_width_rows(column: pa.Array) -> np.ndarray | None:
-    """The values of a text or bytes column as they lie there, where all are of one length.
+    """The values of a text or bytes column as a numpy view, if all have the same length.
 
-    None where they are not, where one is null, and for lengths below 4 and above 4096.
+    None if the lengths differ, a value is null, or the length is below 4 or above 4096.
     """
     if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
         return None

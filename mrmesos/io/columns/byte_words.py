@@ -1,4 +1,4 @@
-"""Text and bytes of a column as 64-bit words, for sorting and hashing by numpy."""
+"""Text and bytes columns as 64-bit words, for sorting and hashing with numpy."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 import pyarrow as pa
 
 _WORD = 8
-# Keeps the first n bytes of a big-endian word.
+# Mask at index n: keeps the first n bytes of a big-endian word.
 _KEEP = np.array([((1 << 64) - 1) ^ ((1 << (64 - 8 * n)) - 1) for n in range(9)], np.uint64)
 
 
 def bytes_column(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bytes of a `string` or `binary` column and some behind them; starts; lengths.
+    """The data buffer of a `string` or `binary` column, and the start and length of each value.
 
-    At least eight bytes. They are the column's own where it has so many, and not to be written to.
-    Nulls have whatever start and length they have.
+    The buffer has at least eight bytes and may extend past the values. It is usually the column's
+    own memory, so callers must not write to it. Nulls have arbitrary starts and lengths.
     """
     rows = len(column)
     if rows == 0:
@@ -32,7 +32,7 @@ def bytes_column(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) -> np.ndarray:
-    """The `index`-th eight bytes of every value as a big-endian number, zeros past its end."""
+    """Word `index` (eight bytes) of every value as a big-endian number, padded with zeros."""
     if not len(starts):
         return np.empty(0, np.uint64)
     most = len(data) - _WORD
@@ -42,7 +42,7 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) 
     left = None if whole else np.clip(lengths - _WORD * index, 0, _WORD)
     if left is not None and index:
         here = np.where(left > 0, here, 0)
-    behind = np.flatnonzero(here > most)  # the last few, behind which there are not eight bytes
+    behind = np.flatnonzero(here > most)  # fewer than eight bytes follow these starts
     if len(behind):
         over = np.minimum(here[behind] - most, _WORD)
         here = np.minimum(here, most)
@@ -56,9 +56,9 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) 
 
 
 def first_words(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """`word(..., 0)` of rows that lie one after another, as those of a column do.
+    """`word(..., 0)` for values that are adjacent in memory, as in a column.
 
-    Where all have one length there is nothing to gather.
+    Faster for values of one length: a strided view replaces the gather.
     """
     width = int(lengths[0]) if len(lengths) else 0
     if width < _WORD or not bool((lengths == width).all()):

@@ -1,4 +1,4 @@
-"""Arrow columns to Python objects, a whole column at a time: the inverse of `columns`."""
+"""Arrow columns to Python objects, a whole column at a time: the inverse of `encode`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def decode_batch(batch: pa.RecordBatch) -> tuple[list[Any], list[Any]]:
 
 
 def decode_column(array: pa.Array, field: pa.Field | None = None) -> list[Any]:
-    """Python objects of an array; `field` tells a column of pickled objects from one of bytes.
+    """Python objects of an array. `field` says whether a bytes column holds pickled objects.
 
-    A struct whose fields are `_0`, `_1`, … is a tuple, any other a dict. Unpickling runs code of
-    the job's own making: columns come only from the job's own attempts.
+    A struct with the fields `_0`, `_1`, … becomes a tuple, any other struct a dict. Unpickling runs
+    code, so pickled columns may come only from attempts of the same job.
     """
     if field is not None and is_pickled(field):
-        # Pickled by an attempt of the same job, whose code runs in this process anyway.
+        # An attempt of the same job pickled this. The job's code runs in this process anyway.
         return [
             None if each is None else pickle.loads(each)  # noqa: S301
             for each in array.to_pylist()
@@ -57,7 +57,7 @@ def _decode_struct(array: pa.Array) -> list[Any]:
     elif names == [f"_{index}" for index in range(len(names))]:
         rows = list(zip(*columns, strict=True))
     else:
-        # A copied dict has its keys already: a third of the time that making each by zip takes.
+        # Copying a dict with all keys takes a third of the time of building each dict with zip.
         template = dict.fromkeys(names)
         rows = [template.copy() for _ in range(len(array))]
         for name, column in zip(names, columns, strict=True):

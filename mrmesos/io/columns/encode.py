@@ -1,15 +1,15 @@
-"""Python objects to Arrow columns and back: what goes in comes out equal, and of the same types.
+"""Python objects to Arrow columns. Decoding returns equal objects of the same types.
 
-Arrow's own inference is not used, for it changes what it sees (bytes among text become text, a
-dict grows the keys of its neighbours). Instead the exact Python types of a column choose the Arrow
-type, level by level, so that a column costs one pass of `map(type, …)` and one `pa.array`.
+Arrow's own type inference changes data: bytes among text become text, and a dict gets the keys of
+other dicts. So this module chooses the Arrow type from the exact Python types of a column, level by
+level. A column costs one pass of `map(type, …)` and one `pa.array`.
 
-These coercions exist, and no others:
+Only these values change their type:
 
-* integers beside floats in one column, at any depth, become floats (where a float holds them);
-* numpy's booleans, integers, floats, `str_` and `bytes_` become Python's own;
-* datetimes with a zone, as keys, become the same instant in UTC; `fold` is not kept where it
-  makes no difference to equality (no zone, or UTC).
+* Integers in a column with floats, at any depth, become floats, if a float can hold them.
+* numpy's booleans, integers, floats, `str_` and `bytes_` become Python's own types.
+* Keys that are datetimes with a zone become the same instant in UTC. `fold` is lost where it does
+  not change equality (no zone, or UTC).
 """
 
 from __future__ import annotations
@@ -66,18 +66,18 @@ _NONE = type(None)
 
 
 class _NoColumn(Exception):
-    """These objects are no Arrow column of one type. `reason` is for people."""
+    """These objects do not fit one Arrow type; the message says why."""
 
 
 class _TooLarge(RecordTypeError):
-    """More bytes than one batch may hold; ColumnEncoder makes several of them."""
+    """The objects need more bytes than one batch may hold; ColumnEncoder then makes several."""
 
     def __init__(self) -> None:
-        super().__init__("records of more than one batch may hold; hand over fewer at once")
+        super().__init__("the records are larger than one batch may be; pass fewer at once")
 
 
 class ColumnEncoder:
-    """Turns an attempt's pairs into batches, of one type for the whole attempt where possible."""
+    """Turns an attempt's pairs into batches, with one schema for the whole attempt if possible."""
 
     def __init__(self, types: Types | None = None, max_bytes: int = MAX_KERNEL_BYTES) -> None:
         """`types` are a job's declared `map_output_types`; `max_bytes` bounds a batch."""
@@ -87,8 +87,10 @@ class ColumnEncoder:
         self._example: Any = None
 
     def encode(self, keys: list[Any], values: list[Any]) -> Iterator[pa.RecordBatch]:
-        """The pairs as one batch (several where they are larger than `max_bytes`), columns `key`
-        and `value`. Raises RecordTypeError for keys that do not go with those seen before.
+        """The pairs as one batch with the columns `key` and `value`.
+
+        Yields several batches if one would exceed `max_bytes`. Raises RecordTypeError if these keys
+        cannot be sorted with earlier keys.
         """
         if not keys:
             return
@@ -119,7 +121,7 @@ class ColumnEncoder:
             try:
                 batch = conform(batch, self._schema)
             except UnfaithfulCast:
-                self._schema = batch.schema  # whoever joins the batches decides
+                self._schema = batch.schema  # the merge of the batches decides later
         if self._example is None:
             self._example = _some(keys)
         return batch
@@ -134,10 +136,12 @@ def encode_pairs(
 ) -> pa.RecordBatch:
     """A batch with the columns `key` and `value`. Raises RecordTypeError.
 
-    Exact types become columns of their own (None is null; a tuple a struct of `_0`, `_1`, …; dicts
-    of the same keys in the same order a struct). Values that fit no column are pickled, all of a
-    batch together. Keys of one class that fits no column are pickled one by one; keys of differing
-    types, and keys whose equal values may pickle differently, are refused.
+    None becomes null. A tuple becomes a struct with the fields `_0`, `_1`, …. Dicts with the same
+    keys in the same order become a struct.
+
+    If some values do not fit one Arrow type, all values of the batch are pickled. Keys of one class
+    without an Arrow type are pickled one by one. Keys of different types raise RecordTypeError, and
+    so do keys that may be equal but pickle to different bytes.
     """
     key_field, key = encode_keys(keys, types[0] if types else None)
     value_field, value = encode_values(values, types[1] if types else None)
@@ -191,20 +195,20 @@ def _array(objects: list[Any], kind: pa.DataType) -> pa.Array:
         raise _NoColumn("text with lone surrogates is not Unicode") from None
     except (OverflowError, pa.ArrowInvalid) as error:
         raise _NoColumn(str(error)) from None
-    if isinstance(array, pa.ChunkedArray):  # what Arrow does where 32-bit offsets end
+    if isinstance(array, pa.ChunkedArray):  # Arrow returns chunks when 32-bit offsets overflow
         raise _TooLarge
     return array
 
 
 def _kinds(objects: list[Any]) -> set[type]:
-    """The exact types of the objects. The usual case of only one costs no hashing."""
+    """The exact types of the objects. The usual case of a single type needs no hashing."""
     if objects and countOf(map(type, objects), type(objects[0])) == len(objects):
         return {type(objects[0])}
     return set(map(type, objects))
 
 
 def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
-    """One Arrow array that decodes to exactly these objects, or _NoColumn."""
+    """An Arrow array that decodes to exactly these objects. Raises _NoColumn."""
     kinds = _kinds(objects)
     missing = _NONE in kinds
     kinds.discard(_NONE)
@@ -229,7 +233,7 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
     elif kinds == {int, float}:
         return _array(objects, pa.float64())
     if any(issubclass(kind, _NUMPY) for kind in kinds):
-        # .item() of these gives Python's own type, so this recurses once.
+        # `.item()` returns Python's own type, so this recurses only once.
         plain = [each.item() if isinstance(each, _NUMPY) else each for each in objects]
         return _encode(plain, is_key=is_key)
     names = " and ".join(sorted(kind.__name__ for kind in kinds))
@@ -244,7 +248,7 @@ def _numbers(objects: list[Any], kind: type) -> pa.Array:
 
 
 def _present(objects: list[Any], missing: bool) -> tuple[list[Any], np.ndarray | None]:
-    """The objects that are not None, and a mask that is true where one is (None: nowhere)."""
+    """The objects that are not None, and a mask of the Nones; no mask if there are none."""
     if not missing:
         return objects, None
     mask = np.fromiter((each is None for each in objects), np.bool_, len(objects))
@@ -269,7 +273,7 @@ def _encode_dicts(present: list[Any], mask: np.ndarray | None) -> pa.Array:
         raise _NoColumn("dicts of differing keys")
     (names,) = shapes
     if not names or set(map(type, names)) != {str} or names[0] == "_0":
-        raise _NoColumn("dicts without text keys")  # "_0" would come back as a tuple
+        raise _NoColumn("dicts without text keys")  # a dict with "_0" would decode as a tuple
     try:
         "".join(names).encode()
     except UnicodeEncodeError:
@@ -279,10 +283,10 @@ def _encode_dicts(present: list[Any], mask: np.ndarray | None) -> pa.Array:
 
 
 def _struct(arrays: list[pa.Array], names: list[str], mask: np.ndarray | None) -> pa.Array:
-    """A struct array of the children of its present rows; null where the mask is true."""
+    """A struct array from the fields of its non-null rows; rows in the mask are null."""
     if mask is None:
         return pa.StructArray.from_arrays(arrays, names=names)
-    rows = pa.array(np.cumsum(~mask) - 1, mask=mask)  # a null row's children are null as well
+    rows = pa.array(np.cumsum(~mask) - 1, mask=mask)  # the fields of a null row are null too
     spread = [array.take(rows) for array in arrays]
     return pa.StructArray.from_arrays(spread, names=names, mask=pa.array(mask))
 
@@ -315,7 +319,7 @@ def _pickle_value(value: Any) -> bytes:
     try:
         return pickle.dumps(value, 5)
     except (pickle.PicklingError, AttributeError, TypeError):
-        pass  # a class of the job's own script, or a lambda: by value, then
+        pass  # a class of the job's script or a lambda: cloudpickle pickles it by value
     try:
         return dumps(value, sources=False)
     except Exception as error:
@@ -338,14 +342,14 @@ def _pickled_keys(keys: list[Any], problem: str) -> pa.Array:
         raise RecordTypeError(f"keys cannot be {problem} (seen: {_shown(example)})")
     if issubclass(kind, _REFUSED_KEYS):
         raise RecordTypeError(
-            f"{kind.__name__} cannot be a key, as equal ones may look different "
-            f"(seen: {_shown(example)}); yield a tuple, text or a number made of it"
+            f"{kind.__name__} cannot be a key, because equal keys may have different bytes "
+            f"(seen: {_shown(example)}); yield a tuple, text or a number made from it"
         )
     return _array([None if key is None else _pickle_key(key) for key in keys], pa.binary())
 
 
 def _pickle_key(key: Any) -> bytes:
-    """Pickled without memo: whether two parts are one object must not show in a key's bytes."""
+    """Pickle without a memo: equal keys must have equal bytes even if their parts are shared."""
     sink = io.BytesIO()
     pickler = pickle.Pickler(sink, 5)
     pickler.fast = True
@@ -354,7 +358,7 @@ def _pickle_key(key: Any) -> bytes:
     except Exception as error:
         raise RecordTypeError(
             f"a key of type {type(key).__name__} can be neither an Arrow column nor pickled: "
-            f"{error}; yield a tuple, text or a number made of it"
+            f"{error}; yield a tuple, text or a number made from it"
         ) from error
     return sink.getvalue()
 

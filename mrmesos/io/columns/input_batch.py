@@ -1,4 +1,4 @@
-"""What every reader of input yields: records of one file as a batch, and what it is worth."""
+"""InputBatch: the records that every input reader yields, with their file and positions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
 
 @dataclass(frozen=True, slots=True)
 class InputBatch:
-    """Records of one file. Columns: `key` and `value`, as the mapper sees them.
+    """Records of one file, or of several small files. Columns: `key` and `value`.
 
-    Or of several small ones: then `further` has the first row and the URI of each but the first.
-    `positions` (int64) say where in the file each record is, where the keys do not.
+    With several files, `further` has the first row and the URI of each file after the first.
+    `positions` (int64) says where each record is in its file, if the keys do not.
     """
 
     uri: str
@@ -23,27 +23,27 @@ class InputBatch:
     further: tuple[tuple[int, str], ...] = ()
     positions: pa.Array | None = None
     objects: list[Any] | None = None
-    """The values as Python objects, where no column holds them: `value` is then their source."""
+    """The values as Python objects, if no column can hold them; `value` then has their source."""
     table: bool = False
-    """Whether a BatchMapper is given the fields of the struct `value` as columns."""
+    """Whether a BatchMapper gets the fields of the struct `value` as columns."""
     stored: int = -1
-    """Bytes of the input that these records are; -1: those of the lines `value`."""
+    """Bytes of the input that these records take; -1: the bytes of the lines in `value`."""
     unit: str = "offset"
-    """What places count: bytes ("offset") or rows ("row"), for messages."""
+    """The unit of `places`, for messages: bytes ("offset") or rows ("row")."""
     skipped: int = 0
-    """Bad records that were left out beside these."""
+    """Number of bad records that the reader skipped since the last batch."""
 
     @property
     def places(self) -> pa.Array:
-        """Where in its file each record is."""
+        """The position of each record in its file."""
         return self.batch.column(KEY) if self.positions is None else self.positions
 
     @property
     def columns(self) -> pa.RecordBatch:
-        """The batch that a BatchMapper is given.
+        """The batch for a BatchMapper.
 
-        Where a file says that a column is pickled, it is one of bytes all the same: nothing is
-        unpickled that this job's own attempts have not made.
+        A file may mark a column as pickled. This property removes the mark, so the column stays
+        bytes: a job unpickles only data from its own attempts.
         """
         given = self.batch
         if self.table:
@@ -56,7 +56,7 @@ class InputBatch:
         return pa.RecordBatch.from_arrays(given.columns, schema=pa.schema(plain))
 
     def head(self, rows: int) -> InputBatch:
-        """The first records, at most so many, of a batch of one file."""
+        """The first `rows` records, or fewer. Only for a batch of one file."""
         return replace(
             self,
             batch=self.batch.slice(0, rows),

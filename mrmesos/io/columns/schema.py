@@ -1,7 +1,7 @@
-"""The shape of a shuffled record batch: its columns, and how a field says that it is pickled.
+"""The schema of a shuffled record batch: its columns, and the mark of a pickled field.
 
-A batch has the columns `key` and `value`, and `__sort` where keys of that type cannot be compared
-by kernels (see `sortkey`).
+A batch has the columns `key` and `value`. It also has `__sort` if kernels cannot compare keys of
+that type (see `sortkey`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ PICKLE = {ENCODING: b"pickle"}
 """Metadata of a binary field whose values are pickled Python objects."""
 
 MAX_KERNEL_BYTES = 1 << 30
-"""Most bytes handed to one kernel call: half of where 32-bit offsets of Arrow strings end."""
+"""Most bytes in one kernel call: half of the limit of Arrow's 32-bit string offsets."""
 
 
 class RecordTypeError(TypeError):
-    """Keys or values are of types that cannot travel together; the message says which and why."""
+    """The types of keys or values do not go together; the message says which and why."""
 
 
 class UnfaithfulCast(Exception):
-    """A column cannot take the wanted type without changing what it says (internal)."""
+    """Casting a column to the wanted type would change its values (internal)."""
 
 
 def is_pickled(field: pa.Field) -> bool:
@@ -49,7 +49,7 @@ def is_bytes(kind: pa.DataType) -> bool:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether `kind` is an Arrow list of any layout but views."""
+    """Whether `kind` is an Arrow list of any layout except views."""
     return bool(
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )

@@ -1,4 +1,4 @@
-"""Comparing and sorting rows of a sort column (see `sortkey`), by numpy where that is faster."""
+"""Comparing and sorting rows of a sort column (see `sortkey`), with numpy where it is faster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EQUAL_WORDS = 32
 
 
 def ordered_bits(doubles: np.ndarray) -> np.ndarray:
-    """Unsigned integers in the order of the doubles; -0.0 as 0.0, every NaN as the last."""
+    """Unsigned integers in the order of the doubles; -0.0 counts as 0.0, every NaN comes last."""
     bits = (doubles + 0.0).view(np.uint64)
     ordered = np.where(bits & _SIGN, ~bits, bits | _SIGN)
     return np.where(np.isnan(doubles), _NAN, ordered)
@@ -32,7 +32,7 @@ def integers(array: pa.Array) -> np.ndarray:
 
 
 def as_integers(array: pa.Array) -> np.ndarray:
-    """A sort column of fixed width as 64-bit integers in the same order, nulls as anything."""
+    """A fixed-width sort column as 64-bit integers in the same order; nulls get any number."""
     kind, types = array.type, pa.types
     if types.is_floating(kind):
         numbers = array.cast(pa.float64())
@@ -53,7 +53,7 @@ def is_binary_like(array: pa.Array) -> bool:
 
 
 class Ranks:
-    """A sort column as a sequence of things that Python compares, for bisection."""
+    """A sort column as a sequence of values that Python can compare, for bisection."""
 
     __slots__ = ("_column", "_numbers")
 
@@ -91,9 +91,9 @@ def changes(column: pa.Array) -> np.ndarray:
 
 
 def _differs_from_previous(column: pa.Array) -> np.ndarray:
-    """Which rows but the first differ from the row before them; of nulls, anything."""
+    """For each row after the first: does it differ from the row before? Undefined for nulls."""
     if is_binary_like(column):
-        # Where most begin in different ways, few are to be compared in full.
+        # If most values differ in their first word, few need a full comparison.
         firsts = word(*bytes_column(column), 0)
         differs: np.ndarray = firsts[1:] != firsts[:-1]
         rows = np.flatnonzero(~differs)
@@ -109,7 +109,7 @@ def _differs_from_previous(column: pa.Array) -> np.ndarray:
 
 
 def is_sorted(column: pa.Array) -> bool:
-    """Whether a sort column is in the order that `argsort` gives."""
+    """Whether a sort column is already in the order of `argsort`."""
     rows, nulls = len(column), column.null_count
     if pa.types.is_null(column.type) or rows < 2:
         return True
@@ -139,10 +139,10 @@ def argsort(column: pa.Array) -> np.ndarray:
 
 
 def stable_order(numbers: np.ndarray) -> np.ndarray:
-    """`np.argsort(numbers, kind="stable")`, by whichever of two ways is faster.
+    """`np.argsort(numbers, kind="stable")` by the faster of two methods.
 
-    numpy's stable sort is the faster where long stretches are in order already or most numbers are
-    the same. Elsewhere its vectorised unstable one is, even with the ties put in order after it.
+    numpy's stable sort is faster if long runs are already in order or most numbers repeat.
+    Otherwise its vectorised unstable sort is faster, even with a second sort that orders ties.
     """
     rows = len(numbers)
     descents = int(np.count_nonzero(numbers[1:] < numbers[:-1]))
@@ -162,19 +162,19 @@ def stable_order(numbers: np.ndarray) -> np.ndarray:
 
 
 def _repeats(numbers: np.ndarray) -> bool:
-    """Whether most of a sample are ties, as with the words of a text."""
+    """Whether most numbers of a sample repeat, like the words of a text."""
     sample = numbers[:: len(numbers) // 512]
     return len(np.unique(sample)) * 2 < len(sample)
 
 
 def _argsort_bytes(column: pa.Array) -> np.ndarray:
-    """By the first eight bytes as one number, then by the next eight where those are the same."""
+    """Sort by the first eight bytes as one number, then sort ties by the next eight bytes."""
     data, starts, lengths = bytes_column(column)
     longest = int(lengths.max())
     index = 0
     first = word(data, starts, lengths, 0)
     while 8 * (index + 1) < longest and first.min() == first.max():
-        index += 1  # all begin alike, as URLs do
+        index += 1  # all values share this prefix, like URLs
         first = word(data, starts, lengths, index)
     order = stable_order(first)
     group = np.zeros(len(order), np.int64)
@@ -191,7 +191,7 @@ def _argsort_bytes(column: pa.Array) -> np.ndarray:
             break
         here = word(data, starts[rows], lengths[rows], index)
         if int(lengths[rows].max()) <= 8 * index:
-            # Alike but for zero bytes at their ends: the shorter comes first.
+            # They differ only in trailing zero bytes: the shorter value comes first.
             order[spots] = rows[np.lexsort((lengths[rows], tied))]
             break
         within = np.lexsort((here, tied))
@@ -211,10 +211,10 @@ def _not_alike(
     tied: np.ndarray,
     index: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`spots` and `tied` without the groups that are one value throughout, from word `index` on.
+    """`spots` and `tied` without the groups of equal values; compares from word `index` on.
 
-    Repeated values are in order as they are: to see that costs a fraction of sorting by word after
-    word. Given up where many differ.
+    Equal values are already in order. Finding them costs a fraction of sorting word by word.
+    Returns the input unchanged if many values differ.
     """
     length, start = lengths[rows], starts[rows]
     together = tied[1:] == tied[:-1]
@@ -233,10 +233,10 @@ def _not_alike(
 def _tied(
     group: np.ndarray, words: np.ndarray, lengths: np.ndarray, compared: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where rows sorted by (group, word) are not yet told apart, and the finer group of each.
+    """Positions of rows that are still tied after sorting by (group, word), and their new groups.
 
-    `compared` is how many bytes of each row have been looked at. Rows of one length that ends
-    within them are equal.
+    `compared` is the number of bytes compared so far. Tied rows of one length are equal if that
+    length is within `compared`.
     """
     same = (group[1:] == group[:-1]) & (words[1:] == words[:-1])
     unsettled = same & ((lengths[1:] != lengths[:-1]) | (lengths[1:] > compared))

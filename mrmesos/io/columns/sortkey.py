@@ -1,18 +1,18 @@
-"""Order of keys: the column that kernels sort by.
+"""The order of keys, and the column that kernels sort by.
 
-The order is Python's own where Python has one: numbers by size, text by code point (which is the
-order of its UTF-8 bytes), bytes, tuples and lists field by field. Added to it: None comes first,
-NaN last and is one key, -0.0 is 0.0.
+Keys have Python's own order where Python has one: numbers by size, text by code point (the order of
+its UTF-8 bytes), bytes by byte, tuples and lists item by item. In addition, None comes first, all
+NaNs are one key and come last, and -0.0 equals 0.0.
 
-Text, bytes, integers, floats, bools, dates, times and decimals are sorted as they are. Tuples,
-structs and lists get a binary column `__sort` beside them, whose bytes compare as the keys do:
+Kernels sort text, bytes, integers, floats, bools, dates, times and decimals directly. Tuples,
+structs and lists need a second column `__sort`. It is binary, and its bytes compare as the keys do:
 
-* null is `00`, anything else `01` and its own code;
-* a number is the order-preserving bits of its nearest double, big-endian, and two bytes of what
-  the double lacks, so that 3 and 3.0 have one code and 2**53 + 1 its own place;
-* text and bytes have `00` written as `00 ff` and end with `00 00`;
-* dates and times are 64-bit integers; a struct is its fields in turn; a list is `01` and a code for
-  each item, then `00`.
+* Null is `00`. Any other value is `01` followed by its code.
+* A number is its nearest double as big-endian, order-preserving bits, then two bytes for the
+  difference. So 3 and 3.0 have the same code, and 2**53 + 1 differs from 2**53.
+* Text and bytes escape `00` as `00 ff` and end with `00 00`.
+* Dates and times are 64-bit integers. A struct is the codes of its fields. A list is `01` and a
+  code for each item, then `00`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from mrmesos.io.columns.sorting import as_integers, integers, ordered_bits
 
 
 def with_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch as the shuffle wants it: keys of plain layout, `__sort` where they need it.
+    """The batch in the shuffle's form: keys in plain layout, plus `__sort` if they need it.
 
-    Raises RecordTypeError for keys that have no order (maps, unions, …) and for missing columns.
+    Raises RecordTypeError for keys without an order (maps, unions, …) and for missing columns.
     """
     if SORT in batch.schema.names:
         return batch
@@ -68,7 +68,7 @@ def sort_column(batch: pa.RecordBatch) -> pa.Array:
 
 
 def drop_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with the columns `key` and `value` alone, as users see it."""
+    """The batch with only the columns `key` and `value`, as users see it."""
     return batch.select([KEY, "value"]) if SORT in batch.schema.names else batch
 
 
@@ -128,7 +128,7 @@ def sort_code(array: pa.Array) -> pa.Array:
 
 
 def _code(array: pa.Array) -> list[_Part]:
-    """The code in parts to be joined: one join of many parts costs less than many of few."""
+    """The parts of the code. One join of many parts costs less than many joins of few parts."""
     if pa.types.is_null(array.type):
         return [_NULL_CODE]
     parts = [_PRESENT, *_code_of_present(plain(array))]
@@ -138,7 +138,7 @@ def _code(array: pa.Array) -> list[_Part]:
 
 
 def _code_of_present(array: pa.Array) -> list[_Part]:
-    """Codes of an array's elements; those of nulls are some bytes or other."""
+    """Codes of an array's elements; nulls get arbitrary bytes."""
     kind, types = array.type, pa.types
     if types.is_boolean(kind):
         return [_fixed(array.cast(pa.uint8()).fill_null(0).to_numpy().reshape(-1, 1))]
@@ -156,7 +156,7 @@ def _code_of_present(array: pa.Array) -> list[_Part]:
     if is_direct(kind) and not types.is_decimal128(kind):
         wide = as_integers(array) ^ np.int64(-(1 << 63))
         return [_fixed(wide.astype(">i8").view(np.uint8).reshape(-1, 8))]
-    raise RecordTypeError(f"{kind} cannot be (part of) a key, as it has no order here")
+    raise RecordTypeError(f"{kind} cannot be a key or part of a key, because it has no order")
 
 
 def _list_code(array: pa.Array) -> pa.Array:
@@ -183,10 +183,10 @@ def _number_code(array: pa.Array) -> np.ndarray:
 
 
 def _double_and_rest(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest doubles, and the integers minus them (which is at most 1024 either way)."""
+    """The nearest doubles, and the integers minus the doubles (between -1024 and 1024)."""
     doubles = numbers.astype(np.float64)
     top = 2.0**64 if numbers.dtype == np.uint64 else 2.0**63
-    # The topmost integers round up to a double that is one more than the type holds.
+    # The largest integers round up to a double that is one above the type's maximum.
     high = doubles >= top
     back = np.where(high, 0.0, doubles).astype(numbers.dtype)
     with np.errstate(over="ignore"):

@@ -1,7 +1,7 @@
-"""Bringing batches of differing types together.
+"""One schema for batches of different types.
 
-Attempts infer types from the data they see, so two maps of one job may differ (`int64` here,
-`double` or nothing but nulls there): `unify` says what both become, `conform` makes it so.
+Attempts infer types from their data, so two maps of a job may differ: one has `int64`, the other
+`double` or only nulls. `unify` finds the common schema; `conform` casts a batch to it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from mrmesos.io.columns.schema import (
 
 
 def unify(first: pa.Schema, second: pa.Schema) -> pa.Schema:
-    """The schema both can be cast to, or RecordTypeError.
+    """The common schema of both. Raises RecordTypeError.
 
-    null with x is x; integers of differing widths are int64; integers with floats are double; text
-    with text of another layout is `string`, likewise bytes; lists and structs by their children;
-    pickled values with any other values are pickled values. Keys do not mix otherwise.
+    Null and x give x. Integers of different widths give int64. Integers and floats give double.
+    Text of different layouts gives `string`, and bytes give `binary`. Lists and structs unify their
+    children. Other values are pickled; other keys raise RecordTypeError.
     """
     if first.equals(second, check_metadata=True):
         return first
@@ -58,7 +58,7 @@ def unify(first: pa.Schema, second: pa.Schema) -> pa.Schema:
 
 
 def unify_types(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
-    """The type both can be cast to, or None where there is none that keeps both as they are."""
+    """The type to which both cast without changing values; None if there is none."""
     if a.equals(b):
         return a
     for one, other in ((a, b), (b, a)):
@@ -95,9 +95,9 @@ def _unify_structs(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """`batch` in `schema` (one that `unify` gave for it). Raises UnfaithfulCast.
+    """Cast `batch` to `schema`, a result of `unify` for it. Raises UnfaithfulCast.
 
-    Where the schema has `__sort` and the batch has not, its keys are all null.
+    If the schema has `__sort` and the batch has not, all keys of the batch are null.
     """
     if batch.schema.equals(schema, check_metadata=True):
         return batch
@@ -122,7 +122,7 @@ def _pickled(column: pa.Array) -> pa.Array:
 
 
 def cast_faithfully(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """`array.cast(kind)` where every value keeps its meaning. Raises UnfaithfulCast."""
+    """`array.cast(kind)` without changing values. Raises UnfaithfulCast."""
     if array.type.equals(kind):
         return array
     if pa.types.is_null(array.type):
@@ -142,7 +142,7 @@ def cast_faithfully(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def unify_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """The batches, all in one schema. Raises RecordTypeError where their keys do not mix."""
+    """All batches in one schema. Raises RecordTypeError if their keys do not go together."""
     if not batches:
         return []
     schema = batches[0].schema

@@ -83,8 +83,10 @@ SHAPES = [
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal, and of the same types at every depth; NaN is NaN; an integer may have become a float
-    (only where floats stand beside it, which the caller knows)."""
+    """Whether both are equal and have the same types at every depth. NaN equals NaN.
+
+    An integer may have become a float. Callers allow that only in columns with floats.
+    """
     if isinstance(one, int) and type(other) is float and type(one) is int:
         return float(one) == other
     if type(one) is not type(other):
