@@ -137,7 +137,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Name
     kind: Name
-    agent: Name
+    hostname: Name = msgspec.field(name="agent")
     locality: Locality
     start: Seconds
     end: Seconds | None

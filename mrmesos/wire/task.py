@@ -50,8 +50,8 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     """The first real error of an attempt.
 
     `message` is one line; `detail` the traceback of user code; `where` names the input file and
-    offset or the reduce key; `record` is a shortened repr of it; `agent` and `log` say where it ran
-    and where its output is.
+    offset or the reduce key; `record` is a shortened repr of it; `hostname` and `log` say where it
+    ran and where its output is.
     """
 
     kind: ErrorKind
@@ -60,7 +60,7 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     where: Text = ""
     record: Text = ""
     attempt_id: Name = ""
-    agent: Name = ""
+    hostname: Name = msgspec.field(default="", name="agent")
     log: Text = ""
 
 

@@ -219,7 +219,7 @@ class World(TrackerSide):
         attempt = job.running[attempt_id]
         most = job.settings.maxattempts(attempt.task.kind)
         assert attempt.task.failures < most, "it failed too often to be tried again"
-        same = [other for other in attempt.task.running if other.agent == host]
+        same = [other for other in attempt.task.running if other.hostname == host]
         assert same == [attempt], "two attempts of a task on one host"
         assert len(attempt.task.running) <= 2
         assert attempt.backup == (len(attempt.task.running) == 2)

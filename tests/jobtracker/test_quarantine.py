@@ -238,7 +238,7 @@ def test_a_record_that_cannot_be_encoded_is_mended_and_its_job_fails(tmp_path: P
             slot_id="s",
             tracker_id="t",
             agent_id="a",
-            agent="h",
+            hostname="h",
             locality=Locality.ANY,
             start=1.0,
             counters={"g": {"n": amount}},

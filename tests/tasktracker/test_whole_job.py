@@ -180,7 +180,7 @@ def test_misbehaving_user_code_is_named(
                 report = next(r for h in fake.heartbeats for r in h.reports)
                 assert report.state is AttemptState.FAILED
                 assert report.error is not None
-                assert (report.error.kind, report.error.agent) == (kind, "agent.example")
+                assert (report.error.kind, report.error.hostname) == (kind, "agent.example")
                 assert re.search(words, report.error.message), report.error.message
                 await until(lambda: "sleep" not in names_below(popen.pid), "the end of children")
                 # The TaskTracker is as good as new.
@@ -221,7 +221,7 @@ def test_a_tasktracker_whose_directory_is_lost_says_so_and_leaves(
                 fake.act(RunAttempt(attempt(TaskKind.MAP, 1, "slot_0", split)))
                 await until(lambda: len(fake.reports) == 2, "the second report")
                 error = next(r.error for h in fake.heartbeats for r in h.reports if r.error)
-                assert (error.kind, error.agent) == (ErrorKind.LOST, "agent.example")
+                assert (error.kind, error.hostname) == (ErrorKind.LOST, "agent.example")
                 assert error.message.startswith("no place to work in:"), error.message
                 await ended(popen, sandbox)
         assert states(agents[0]) == [("slot_0", "TASK_RUNNING"), ("slot_0", "TASK_KILLED")]

@@ -54,7 +54,7 @@ def format_error(error: AttemptError, log: str = "") -> str:
         ("where", error.where),
         ("record", error.record),
         ("attempt", error.attempt_id),
-        ("agent", error.agent),
+        ("agent", error.hostname),
         ("log", log or error.log),
     )
     lines += [f"  {name + ':':<9}{text}" for name, text in facts if text]

@@ -225,7 +225,7 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
         slot_id=record.slot_id,
         tracker_id=record.tracker_id,
         agent_id=record.agent_id,
-        agent=record.agent,
+        hostname=record.hostname,
         locality=record.locality,
         start=record.start,
         backup=record.backup,
@@ -238,8 +238,8 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
     if record.tracker_id in st.cluster.trackers:
         job.trackers.add(record.tracker_id)
     if record.state is AttemptState.FAILED:
-        task.failed_on.add(record.agent)
-        job.failures_on[record.agent] = job.failures_on.get(record.agent, 0) + 1
+        task.failed_on.add(record.hostname)
+        job.failures_on[record.hostname] = job.failures_on.get(record.hostname, 0) + 1
     task.failures = max(task.failures, record.failures)
     task.losses = max(task.losses, record.losses)
     task.silences = max(task.silences, record.silences)

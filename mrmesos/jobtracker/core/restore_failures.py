@@ -109,7 +109,7 @@ def stand_in(attempt: AttemptRecord) -> TrackerRecord:
     return TrackerRecord(
         id=attempt.tracker_id,
         agent_id=attempt.agent_id,
-        hostname=attempt.agent,
+        hostname=attempt.hostname,
         agent_address="",
         rack="",
         resources=(),

@@ -113,7 +113,7 @@ def report(
             where=error.where[:_WHERE_CHARS],
             record=error.record[:_RECORD_CHARS],
             attempt_id=attempt.attempt_id,
-            agent=error.agent or hostname,
+            hostname=error.hostname or hostname,
             log=error.log or log_url,
         )
     return AttemptReport(

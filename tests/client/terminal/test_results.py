@@ -37,7 +37,7 @@ REPORT = JobReport(
         AttemptRow(
             id="attempt_1",
             kind="map",
-            agent="h",
+            hostname="h",
             locality=Locality.ANY,
             start=1.0,
             end=2.0,
@@ -69,7 +69,7 @@ def test_an_error_tells_everything_once() -> None:
         where="file:///in.txt offset 12",
         record="'x'",
         attempt_id="attempt_1",
-        agent="h",
+        hostname="h",
         log="/sandbox/stderr",
     )
     text = format_error(error, log="/tmp/kept")

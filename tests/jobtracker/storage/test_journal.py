@@ -43,7 +43,7 @@ def attempt(name: str, job: str = "job_1_1", won: bool = False) -> AttemptRecord
         slot_id="slot_1_1",
         tracker_id="tracker_1_1",
         agent_id="S1",
-        agent="host",
+        hostname="host",
         locality=Locality.ANY,
         start=1.5,
         won=won,

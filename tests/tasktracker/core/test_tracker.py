@@ -273,7 +273,7 @@ def test_a_crash_in_words(status: int | None, words: str) -> None:
     report = core.report(attempt)
     assert (report.state, report.log_tail) == (AttemptState.FAILED, "last words")
     assert report.error is not None
-    assert report.error.agent == "here"
+    assert report.error.hostname == "here"
     assert report.error.log.endswith(f"/attempts/{attempt.attempt_id}/logs")
 
 

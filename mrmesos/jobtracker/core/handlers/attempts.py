@@ -64,7 +64,7 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
 def lost(st: State, attempt: TaskAttempt, why: str) -> None:
     """The attempt is gone with its slot or tracker: KILLED, not counted against the task."""
     error = AttemptError(
-        kind=ErrorKind.LOST, message=why, attempt_id=attempt.id, agent=attempt.agent
+        kind=ErrorKind.LOST, message=why, attempt_id=attempt.id, hostname=attempt.hostname
     )
     _settle(st, attempt, AttemptState.KILLED, error, attempt.counters)
 
@@ -73,7 +73,7 @@ def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> 
     return replace(
         error,
         attempt_id=error.attempt_id or attempt.id,
-        agent=error.agent or attempt.agent,
+        hostname=error.hostname or attempt.hostname,
         log=error.log or log_url(tracker.url, attempt.id),
     )
 
@@ -136,7 +136,7 @@ def _fail_with_bad_counters(st: State, job: JobInProgress, attempt: TaskAttempt)
     else:
         return
     error = AttemptError(
-        kind=ErrorKind.USER_CODE, message=message, attempt_id=attempt.id, agent=attempt.agent
+        kind=ErrorKind.USER_CODE, message=message, attempt_id=attempt.id, hostname=attempt.hostname
     )
     jobs.fail(st, job, error)
 
@@ -147,7 +147,7 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     counts = job.state is JobState.RUNNING and attempt in task.running
     if attempt.state is AttemptState.FAILED and counts:
         task.failures += 1
-        task.failed_on.add(attempt.agent)
+        task.failed_on.add(attempt.hostname)
         host_faults.failed(st, job, attempt)
         job.count(f"FAILED_{task.kind.plural}")
     else:
@@ -176,7 +176,9 @@ def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgre
     jobs.fail(
         st,
         job,
-        AttemptError(kind=ErrorKind.LOST, message=message, attempt_id=last.id, agent=last.agent),
+        AttemptError(
+            kind=ErrorKind.LOST, message=message, attempt_id=last.id, hostname=last.hostname
+        ),
     )
 
 

@@ -101,7 +101,7 @@ def _output(job: JobInProgress, map_attempt: str) -> TaskInProgress | None:
 def _source(task: TaskInProgress) -> str:
     if task.winner is None:
         raise AssertionError(f"{task.id} has no output")
-    return task.winner.agent
+    return task.winner.hostname
 
 
 def _complain(
@@ -114,9 +114,9 @@ def _complain(
                 continue
             name = task.winner.id
             if name in answered:
-                st.cluster.reach.worked(reduce.agent, source)
+                st.cluster.reach.worked(reduce.hostname, source)
             elif not _few(job, source, tasks):
-                st.cluster.reach.failed(reduce.agent, source, st.now)
+                st.cluster.reach.failed(reduce.hostname, source, st.now)
             _complains(st, job, reduce, name, answered=name in answered)
 
 
@@ -146,9 +146,13 @@ def _complains(
     source = _source(task)
     job.failing.setdefault(reduce.id, {}).setdefault(map_attempt, st.now)
     said = job.complaints.setdefault(map_attempt, {})
-    said.setdefault(reduce.task.index, set()).add(reduce.agent)
-    if answered and source != reduce.agent and _own_trouble(job, reduce.agent, task.index, source):
-        reduce.task.failed_on.add(reduce.agent)
+    said.setdefault(reduce.task.index, set()).add(reduce.hostname)
+    if (
+        answered
+        and source != reduce.hostname
+        and _own_trouble(job, reduce.hostname, task.index, source)
+    ):
+        reduce.task.failed_on.add(reduce.hostname)
         kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
     elif answered or _at_fault(st, job, task, said):
         hosts = sorted(set[str]().union(*said.values()))
@@ -168,7 +172,7 @@ def _at_fault(
         return True
     if len(hosts) == 1 or task.losses >= QUICK_MAX:
         return False
-    concerned = hosts | {attempt.agent for attempt in waiting_reduces(job)}
+    concerned = hosts | {attempt.hostname for attempt in waiting_reduces(job)}
     most = 2 * len(hosts) > len(concerned) or any(len(of_one) > 1 for of_one in said.values())
     return most and reachable_by_all(st.cluster, job, st.now, less=source)
 
@@ -201,11 +205,11 @@ def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[s
         if task is not None:
             sources.add(_source(task))
             said = job.complaints.get(name, {})
-            said.get(reduce.task.index, set()).discard(reduce.agent)
+            said.get(reduce.task.index, set()).discard(reduce.hostname)
     if not failing:
         job.failing.pop(reduce.id, None)
     for source in sources:
-        st.cluster.reach.worked(reduce.agent, source)
+        st.cluster.reach.worked(reduce.hostname, source)
 
 
 # --- What stands too long ------------------------------------------------------------------------
@@ -232,16 +236,16 @@ def _decide(
     tasks = [task for some in by_source.values() for task in some]
     few = all(_few(job, source, some) for source, some in by_source.items())
     moves = job.moves.get(reduce.task.index, 0)
-    elsewhere = (a for a in readers(st.cluster, job, st.now) if a.hostname != reduce.agent)
+    elsewhere = (a for a in readers(st.cluster, job, st.now) if a.hostname != reduce.hostname)
     if few and reachable_by_all(st.cluster, job, st.now):
         for task in tasks:
             task.failed_on.add(_source(task))
             job.made_again.add(task.index)
-        _make_again(st, job, tasks, f"a reduce on {reduce.agent} could not fetch it")
+        _make_again(st, job, tasks, f"a reduce on {reduce.hostname} could not fetch it")
     elif moves < MOVES_MAX and next(elsewhere, None) is not None:
         job.moves[reduce.task.index] = moves + 1
         sources = ", ".join(sorted(by_source)[:NAMED_MAX])
-        kill_attempt(st, reduce, f"{reduce.agent} could not fetch from {sources}; others may")
+        kill_attempt(st, reduce, f"{reduce.hostname} could not fetch from {sources}; others may")
     else:
         _regroup(st, job, tasks)
 
@@ -254,7 +258,7 @@ def _make_again(st: State, job: JobInProgress, tasks: list[TaskInProgress], why:
 
 def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None:
     """No host reaches all map outputs: choose one, and make again what that one cannot fetch."""
-    waiting = [attempt.agent for attempt in waiting_reduces(job)]
+    waiting = [attempt.hostname for attempt in waiting_reduces(job)]
     homes = sorted(
         (outputs_cut_from(st.cluster, job, host, st.now), -waiting.count(host), host)
         for host in {
@@ -285,7 +289,7 @@ def words(st: State, job: JobInProgress) -> str:
         reduce = st.attempts.get(reduce_id)
         for name in failing if reduce is not None else ():
             if reduce is not None and (task := _output(job, name)) is not None:
-                lacked.setdefault((reduce.agent, _source(task)), set()).add(name)
+                lacked.setdefault((reduce.hostname, _source(task)), set()).add(name)
     return _some(
         f"reduces on {reader} cannot fetch {len(names)} map output{'s' if len(names) > 1 else ''} "
         f"from {source}"

@@ -44,7 +44,7 @@ def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
 
 def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     """An attempt failed: where that goes on, its job starts nothing there any more."""
-    host = attempt.agent
+    host = attempt.hostname
     count = job.failures_on[host] = job.failures_on.get(host, 0) + 1
     if count < job.settings.failures_per_host or host in job.shuns:
         return

@@ -153,13 +153,15 @@ def verdict(task: TaskInProgress) -> AttemptError | None:
     if task.silences < SILENCES_MAX:
         return None
     last = task.attempts[-1]
-    hosts = ", ".join(dict.fromkeys(a.agent for a in task.attempts[-SILENCES_MAX:]))
+    hosts = ", ".join(dict.fromkeys(a.hostname for a in task.attempts[-SILENCES_MAX:]))
     message = (
         f"its TaskTracker stopped answering each time an attempt of {task.id} ran "
         f"({task.silences} times, last on {hosts}): look for what its code does to the processes "
         "around it, such as stopping or starving them"
     )
-    return AttemptError(kind=ErrorKind.CRASH, message=message, attempt_id=last.id, agent=last.agent)
+    return AttemptError(
+        kind=ErrorKind.CRASH, message=message, attempt_id=last.id, hostname=last.hostname
+    )
 
 
 def parole(st: State, agent_id: str) -> None:

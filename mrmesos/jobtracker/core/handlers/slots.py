@@ -72,7 +72,7 @@ def drop(st: State, slot: Slot, words: str) -> None:
     st.held.pop(slot.id, None)
     st.cluster.drop_slot(slot)
     if attempt is not None and attempt.id in st.attempts:
-        attempts.lost(st, attempt, f"its slot on {attempt.agent} ended: {words}")
+        attempts.lost(st, attempt, f"its slot on {attempt.hostname} ended: {words}")
 
 
 def serve_free(st: State) -> None:

@@ -266,6 +266,8 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
     message = f"no TaskTracker comes up ({st.failed_launches} failed in a row): {words}"
     where = agent.hostname if agent is not None else ""
     st.failed_launches = 0
-    error = AttemptError(kind=ErrorKind.LOST, message=message, agent=where, detail=st.last_stderr)
+    error = AttemptError(
+        kind=ErrorKind.LOST, message=message, hostname=where, detail=st.last_stderr
+    )
     for job in [j for j in st.jobs.values() if j.state is JobState.RUNNING]:
         jobs.fail(st, job, error)

@@ -115,7 +115,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     slot_id: str
     tracker_id: str
     agent_id: str
-    agent: str
+    hostname: str = msgspec.field(name="agent")  # the name in journals of old
     locality: Locality
     start: float
     backup: bool = False

@@ -295,9 +295,9 @@ class JobInProgress:
         self.absent.discard(task.index)
         self.pending_maps.put_back(task)
         if self.outputs.pop(task.index, None) is not None:
-            self.outputs_on[winner.agent] -= 1
-            if not self.outputs_on[winner.agent]:
-                del self.outputs_on[winner.agent]
+            self.outputs_on[winner.hostname] -= 1
+            if not self.outputs_on[winner.hostname]:
+                del self.outputs_on[winner.hostname]
             self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
         self.notes.outputs(self)
 
@@ -306,7 +306,7 @@ class JobInProgress:
         index = winner.task.index
         output = MapOutput(map_index=index, attempt_id=winner.id, url=url)
         self.outputs[index] = output
-        self.outputs_on[winner.agent] = self.outputs_on.get(winner.agent, 0) + 1
+        self.outputs_on[winner.hostname] = self.outputs_on.get(winner.hostname, 0) + 1
         return output
 
     @property
@@ -369,7 +369,7 @@ class JobInProgress:
                 assert (task in pending) == (task.state is TaskState.PENDING), task.story
                 assert (task.winner is not None) == (task.state is TaskState.SUCCEEDED), task.story
                 assert bool(task.running) == (task.state is TaskState.RUNNING), task.story
-                assert len({a.agent for a in task.running}) == len(task.running), task.story
+                assert len({a.hostname for a in task.running}) == len(task.running), task.story
                 for attempt in task.running:
                     assert self.running.get(attempt.id) is attempt, task.story
         reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}

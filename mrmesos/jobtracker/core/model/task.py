@@ -63,14 +63,14 @@ ATTEMPT_TRANSITIONS = Transitions(
 
 @dataclass(slots=True, eq=False)
 class TaskAttempt:
-    """One try at a task. Times are Unix seconds; `agent` is the host name of `agent_id`."""
+    """One try at a task. Times are Unix seconds; `hostname` is that of `agent_id`."""
 
     id: str
     task: TaskInProgress
     slot_id: str
     tracker_id: str
     agent_id: str
-    agent: str
+    hostname: str
     locality: Locality
     start: float
     backup: bool = False
@@ -160,7 +160,7 @@ class TaskInProgress:
             slot_id=slot_id,
             tracker_id=tracker.id,
             agent_id=tracker.agent_id,
-            agent=tracker.hostname,
+            hostname=tracker.hostname,
             locality=locality,
             start=now,
             backup=bool(self.running),

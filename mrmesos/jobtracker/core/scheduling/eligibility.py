@@ -111,7 +111,7 @@ def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
     return (
         agent.hostname not in task.failed_on
         and not (job.absent and task.kind is TaskKind.REDUCE)
-        and all(attempt.agent != agent.hostname for attempt in task.running)
+        and all(attempt.hostname != agent.hostname for attempt in task.running)
     )
 
 
@@ -130,5 +130,5 @@ def may_back_up(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
         and not (job.absent and task.kind is TaskKind.REDUCE)
         and job.backups < job.backups_max
         and agent.hostname not in task.failed_on
-        and all(attempt.agent != agent.hostname for attempt in task.running)
+        and all(attempt.hostname != agent.hostname for attempt in task.running)
     )

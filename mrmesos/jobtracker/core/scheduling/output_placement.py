@@ -43,7 +43,7 @@ def readers(
     and none on the host `less`.
     """
     # Before any output is there, those that run decide where the others are to be.
-    outputs = job.outputs_on.keys() or {a.agent for a in job.running.values() if more}
+    outputs = job.outputs_on.keys() or {a.hostname for a in job.running.values() if more}
     for agent in cluster.agents.values():
         if counted_on(job, TaskKind.REDUCE, agent, now) and not any(
             source == more or (source in outputs and source != less)
@@ -121,7 +121,7 @@ class _Trouble:
 
     def __init__(self, cluster: Cluster, job: JobInProgress, now: float, less: str = "") -> None:
         self._cluster, self._job, self._now, self._less = cluster, job, now, less
-        self._waiting = {attempt.agent for attempt in waiting_reduces(job)}
+        self._waiting = {attempt.hostname for attempt in waiting_reduces(job)}
         self.least = (not self._read(""), False)
 
     def of(self, host: str) -> tuple[bool, bool]:

@@ -185,7 +185,7 @@ def attempt_record(attempt: TaskAttempt) -> AttemptRecord:
         slot_id=attempt.slot_id,
         tracker_id=attempt.tracker_id,
         agent_id=attempt.agent_id,
-        agent=attempt.agent,
+        hostname=attempt.hostname,
         locality=attempt.locality,
         start=attempt.start,
         backup=attempt.backup,

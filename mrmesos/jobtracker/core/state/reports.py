@@ -165,7 +165,7 @@ def _row(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
     return AttemptRow(
         id=attempt.id,
         kind=attempt.task.kind.value,
-        agent=attempt.agent,
+        hostname=attempt.hostname,
         locality=attempt.locality,
         start=attempt.start,
         end=attempt.end,

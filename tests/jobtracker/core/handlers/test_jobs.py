@@ -98,7 +98,7 @@ def test_a_task_that_fails_too_often_fails_the_job_with_its_first_real_error() -
     assert status.error is not None
     assert status.error.message == "ValueError: bad record"
     assert status.error.attempt_id == long(job, "m0.1")
-    assert status.error.agent == "a"
+    assert status.error.hostname == "a"
     assert status.error.log
     commands = hands.end(long(job, "m1"), AttemptState.KILLED)
     assert len(of(commands, cmd.AbortJob)) == 1

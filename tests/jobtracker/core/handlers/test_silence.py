@@ -67,7 +67,7 @@ class Listening(Hands):
 
     def hosts(self, names: Collection[str]) -> set[str]:
         """Where the attempts named are."""
-        return {a.agent for a in self.core.st.attempts.values() if short(a.id) in names}
+        return {a.hostname for a in self.core.st.attempts.values() if short(a.id) in names}
 
 
 def two_maps(**conf: Any) -> tuple[Listening, str]:
@@ -252,7 +252,7 @@ def test_map_output_on_a_silent_agent_is_made_again_once_a_reduce_cannot_fetch_i
     hands.allocate()
     hands.later(1)
     assert hands.hosts({"r0", "r1"}) == {"a", "b"}
-    (reduce,) = (a for a in hands.core.st.attempts.values() if a.agent == "b")
+    (reduce,) = (a for a in hands.core.st.attempts.values() if a.hostname == "b")
     lacked = long(job, "m0")
     hands.cut.add("a")
     hands.later(SILENT / 2)
@@ -328,7 +328,7 @@ class Stopping(Listening):
             attempts = list(self.core.st.attempts.values())
             trackers = self.core.st.cluster.trackers
             self.cut = {
-                attempt.agent
+                attempt.hostname
                 for attempt in attempts
                 if attempt.task.job_id == self.bad and trackers[attempt.tracker_id].heard
             }
@@ -338,7 +338,7 @@ class Stopping(Listening):
             for attempt in attempts:
                 tracker = self.core.st.cluster.trackers.get(attempt.tracker_id)
                 known = attempt.id in self.core.st.attempts and tracker is not None
-                if known and attempt.agent not in self.cut and self.now - attempt.start >= 20:
+                if known and attempt.hostname not in self.cut and self.now - attempt.start >= 20:
                     told = AttemptProgress(attempt_id=attempt.id, progress=0.9)
                     self.beat(attempt.tracker_id, progress=[told])
                     self.end(attempt.id)

@@ -44,7 +44,7 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     hands.do(ev.JobCommitted(job))
     report = hands.core.job_report(job)
     assert report is not None
-    rows = [(short(row.id), row.kind, row.agent, row.state) for row in report.attempts]
+    rows = [(short(row.id), row.kind, row.hostname, row.state) for row in report.attempts]
     assert rows == [("m0", "map", "a", "FAILED"), ("m0.1", "map", "a", "SUCCEEDED")]
     assert report.attempts[0].error is not None
     assert report.attempts[1].end is not None
