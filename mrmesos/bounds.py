@@ -37,4 +37,6 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 def bounded(total: int) -> int:
     """The total, or the end of 64 bits that is next to it."""
-    return min(max(total, INT64_MIN), INT64_MAX)
+    if INT64_MIN <= total <= INT64_MAX:
+        return total
+    return INT64_MIN if total < 0 else INT64_MAX

@@ -60,9 +60,14 @@ class WorkerProcess:
     attempt_id: str = ""
     overdue: bool = False
 
+    @property
+    def id(self) -> str:
+        """What it is called in messages."""
+        return f"worker {self.number}"
+
     def transition(self, state: WorkerState) -> None:
         """Go on to `state`. Raises BadTransition where that cannot be."""
-        WORKER_TRANSITIONS.check(f"worker {self.number}", self.state, state)
+        WORKER_TRANSITIONS.check(self, self.state, state)
         self.state = state
 
 

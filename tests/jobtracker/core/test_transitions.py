@@ -13,7 +13,7 @@ import mrmesos
 from mrmesos.jobtracker.core.model.cluster import SLOT_TRANSITIONS, TRACKER_TRANSITIONS
 from mrmesos.jobtracker.core.model.job import JOB_TRANSITIONS
 from mrmesos.jobtracker.core.model.task import ATTEMPT_TRANSITIONS, TASK_TRANSITIONS
-from mrmesos.transitions import BadTransition, Transitions
+from mrmesos.transitions import BadTransition, Named, Transitions
 from tests.jobtracker import sim_many
 
 TABLES = (
@@ -56,10 +56,10 @@ def test_random_histories_take_every_transition(monkeypatch: pytest.MonkeyPatch)
     check = Transitions.check
 
     def noting(
-        self: Transitions, what: str, old: StrEnum, new: StrEnum, story: Sequence[str] = ()
+        self: Transitions, thing: Named, old: StrEnum, new: StrEnum, story: Sequence[str] = ()
     ) -> None:
         taken.add((self.kind, old, new))
-        check(self, what, old, new, story)
+        check(self, thing, old, new, story)
 
     monkeypatch.setattr(Transitions, "check", noting)
     known = {(table.kind, old, new) for table in TABLES for old, new in table.allowed}
@@ -77,6 +77,10 @@ def test_a_wrong_step_tells_the_story() -> None:
         SHUT = "SHUT"
 
     table = Transitions("door", {State.OPEN: (State.SHUT,)})
-    table.check("door 1", State.OPEN, State.SHUT)
+
+    class Door:
+        id = "door 1"
+
+    table.check(Door(), State.OPEN, State.SHUT)
     with pytest.raises(BadTransition, match=r"door 1 cannot go from SHUT to OPEN:\nit was shut"):
-        table.check("door 1", State.SHUT, State.OPEN, ["it was shut"])
+        table.check(Door(), State.SHUT, State.OPEN, ["it was shut"])

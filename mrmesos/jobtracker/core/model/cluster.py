@@ -86,7 +86,7 @@ class Slot:
 
     def transition(self, state: SlotState, now: float) -> None:
         """Go on to `state`. Raises BadTransition where that cannot be."""
-        SLOT_TRANSITIONS.check(self.id, self.state, state)
+        SLOT_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is SlotState.ENDING:  # the journal does not tell LAUNCHING from RUNNING
             self.free_since = None
@@ -144,7 +144,7 @@ class Tracker:
 
     def transition(self, state: TrackerState, now: float) -> None:
         """Go on to `state`. Raises BadTransition where that cannot be."""
-        TRACKER_TRANSITIONS.check(self.id, self.state, state)
+        TRACKER_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is TrackerState.LEAVING:
             self.leaving_since = now

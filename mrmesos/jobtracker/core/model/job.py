@@ -138,7 +138,7 @@ class JobInProgress:
 
     def transition(self, state: JobState) -> None:
         """Go on to `state`. Raises BadTransition where that cannot be."""
-        JOB_TRANSITIONS.check(self.id, self.state, state)
+        JOB_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is JobState.RUNNING:
             self.index.add(self)

@@ -99,7 +99,7 @@ class TaskAttempt:
         counters: Counters | None = None,
     ) -> None:
         """It ends. Raises BadTransition where it has ended before."""
-        ATTEMPT_TRANSITIONS.check(self.id, self.state, state, self.task.story)
+        ATTEMPT_TRANSITIONS.check(self, self.state, state, self.task.story)
         self.state, self.end = state, now
         self.error = error or self.error
         if counters is not None:
@@ -211,5 +211,5 @@ class TaskInProgress:
         """Go on to `state`. Raises BadTransition where that cannot be."""
         self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
         del self.story[:-STORY_LINES]
-        TASK_TRANSITIONS.check(self.id, self.state, state, self.story)
+        TASK_TRANSITIONS.check(self, self.state, state, self.story)
         self.state = state
