@@ -1,5 +1,5 @@
-"""From input URIs to the splits of a job, and a finished output read back.
+"""Planning the splits of a job from input URIs, and reading finished outputs.
 
-Comes in: URIs and formats. Goes out: splits with the hosts that store them.
+Input: URIs and formats. Output: splits with the hosts that store them.
 Thread: a planning thread of the JobTracker, or the caller's.
 """

@@ -1,4 +1,4 @@
-"""Splits that follow the blocks of a filesystem: cut at them, packed by who stores them."""
+"""Splits that follow the blocks of a filesystem: cut at blocks, packed by host."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.fs.block_locations import BlockLocation, Blocks
 
 MAX_HOSTS = 12
-"""Most hosts of a split: three replicas or so, by name and by address."""
+"""Most hosts of a split: about three replicas, each by name and by address."""
 
 Sized = tuple[FileSlice, int]
-"""A slice and its bytes, which it does not tell itself where it is a whole file."""
+"""A slice and its size in bytes; the slice itself has no size if it is a whole file."""
 Pack = Callable[[Iterable[Sized]], Iterable[Split]]
 
 
 def pieces(size: int, goal: int, blocks: Sequence[BlockLocation]) -> Iterator[tuple[int, int]]:
-    """Start and length of slices of at most `goal` bytes, of which none lies in two blocks.
+    """Start and length of slices of at most `goal` bytes, each within one block.
 
-    They are all bytes of the file, once, whatever was told of its blocks.
+    The slices cover every byte of the file once, even if `blocks` is wrong or incomplete.
     """
     starts = sorted({0, *(block.start for block in blocks if 0 < block.start < size)})
     for start, end in pairwise([*starts, size]):
@@ -32,11 +32,11 @@ def pieces(size: int, goal: int, blocks: Sequence[BlockLocation]) -> Iterator[tu
 
 
 def pack_by_host(slices: Sequence[Sized], goal: int, blocks: Blocks, pack: Pack) -> list[Split]:
-    """Small slices together that one host stores, about `goal` bytes each; then `pack` the rest.
+    """Pack small slices of one host into splits of about `goal` bytes, then `pack` the rest.
 
-    A slice of more than half of that is a split by itself. Hosts take turns, so that none gets all
-    (Hadoop's CombineFileInputFormat). Splits are in the order of their first slices, and so are
-    the slices in each.
+    A slice of more than half of `goal` is its own split. Hosts take turns, so that no host gets
+    everything (as in Hadoop's CombineFileInputFormat). The splits are ordered by their first slice,
+    and the slices within a split keep their order.
     """
     place = {piece: index for index, (piece, _) in enumerate(slices)}
     groups, rest = _grouped(slices, goal, blocks)
@@ -49,7 +49,7 @@ def pack_by_host(slices: Sequence[Sized], goal: int, blocks: Blocks, pack: Pack)
 def _grouped(
     slices: Sequence[Sized], goal: int, blocks: Blocks
 ) -> tuple[list[list[int]], list[int]]:
-    """Indexes of slices that make a split, and of those that found no company."""
+    """The groups of slice indexes that form splits, and the indexes of the remaining slices."""
     groups: list[list[int]] = []
     left: set[int] = set()
     waiting: dict[str, deque[int]] = {}
@@ -90,7 +90,7 @@ def _grouped(
 
 
 def hosts_of(slices: Iterable[FileSlice], blocks: Blocks) -> tuple[str, ...]:
-    """Who stores most of these bytes, best first: at least half as much as the best does."""
+    """The hosts that store these bytes, most first. Each stores at least half of the best."""
     stored: dict[str, int] = {}
     for piece in slices:
         end = sys.maxsize if piece.length < 0 else piece.start + piece.length
@@ -100,6 +100,6 @@ def hosts_of(slices: Iterable[FileSlice], blocks: Blocks) -> tuple[str, ...]:
                 stored[host] = stored.get(host, 0) + common
     best = max(stored.values(), default=0)
     good = [host for host, count in stored.items() if 2 * count >= best]
-    # A stable sort: the NameNode's order, not the alphabet's, says who comes first among equals.
+    # The sort is stable: hosts with equal bytes keep the NameNode's order.
     good.sort(key=lambda host: -stored[host])
     return tuple(good[:MAX_HOSTS])

@@ -1,4 +1,4 @@
-"""What a job has written, read back: part files in order, and as what."""
+"""Reading a job's output: its part files in order, and the input format that reads them."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ _BY_NAME: dict[str, InputFormat] = {
 
 
 def output_files(uri: str) -> list[FileInfo]:
-    """The part files of the output at `uri`, or whatever files it names otherwise, in order.
+    """The part files of the output at `uri` in order; if it is no output, the files it names.
 
-    Directories in an output are its named outputs, and not part of it. Raises InputError.
+    Directories in an output are its named outputs; they are not included. Raises InputError.
     """
     fs, path = open_filesystem(uri)
     try:
         has_parts = fs.isdir(path) and fs.glob(f"{path.rstrip('/')}/part-*")
-    except Exception as exc:  # remote drivers raise what they like
+    except Exception as exc:  # remote drivers raise any type
         raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
     return expand_inputs([f"{uri.rstrip('/')}/part-*" if has_parts else uri])
 
 
 def input_of(fmt: OutputFormat) -> InputFormat:
-    """The input format that reads what this one writes. Raises InputError where there is none."""
+    """The input format that reads this output format. Raises InputError if there is none."""
     found = _READS_BACK[type(fmt)](fmt)
     if found is None:
         raise InputError(
-            f"what {type(fmt).__name__} writes does not say where a record or column ends; "
+            f"{type(fmt).__name__} does not mark where a record or column ends; "
             "write another format, such as ParquetOutput"
         )
     return found
@@ -94,7 +94,7 @@ _READS_BACK: dict[type, Callable[[Any], InputFormat | None]] = {
 
 
 def columns_of(uri: str) -> InputFormat | None:
-    """The format of a file with columns, told by its name or its first bytes; None for others."""
+    """The format of a file with columns, by its name or its first bytes; None for other files."""
     by_name = _BY_NAME.get(posixpath.splitext(uri)[1].lower())
     if by_name is not None:
         return by_name

@@ -1,6 +1,7 @@
-"""From input URIs to the splits of a job's maps (Hadoop's FileInputFormat and CombineFile...).
+"""Planning splits from input URIs, like Hadoop's FileInputFormat and CombineFileInputFormat.
 
-Directories are read one level deep, as Hadoop does by default; `**` in a pattern goes deeper.
+Input: URIs, formats and settings. Output: splits. Directories are read one level deep, as Hadoop
+does by default; `**` in a pattern goes deeper. Thread: a planning thread of the JobTracker.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _MAGIC = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One input file. `size` in bytes as stored, -1 where the filesystem does not tell."""
+    """One input file. `size` is in bytes as stored, -1 if the filesystem does not tell it."""
 
     uri: str
     size: int
@@ -37,13 +38,15 @@ class FileInfo:
 
 
 def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
-    """The files that `uris` (files, directories, patterns) stand for, sorted by URI.
+    """The files of `uris` (files, directories, patterns), sorted by URI.
 
-    A path that exists is taken literally, whatever characters it holds; otherwise `*`, `?`,
-    `[...]` and `**` are a pattern. Files and directories whose name begins with `_` or `.` are
-    ignored unless named. A file that is named twice is read twice, as Hadoop does. An empty
-    directory is an empty input. Raises InputError for what does not exist, what matches nothing,
-    and for directories within an input directory.
+    A path that exists is taken literally, even if it contains pattern characters. Otherwise `*`,
+    `?`, `[...]` and `**` form a pattern. Files and directories whose name begins with `_` or `.`
+    are ignored unless the URI names them. A file that is named twice is read twice, as in Hadoop.
+    An empty directory is an empty input.
+
+    Raises InputError if a path does not exist, a pattern matches nothing, or an input directory
+    contains a directory.
     """
     found = [info for uri in uris for info in _expand(uri)]
     found.sort(key=lambda info: info.uri)
@@ -56,15 +59,15 @@ def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> l
 
 
 def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
-    """The splits of all maps over a job's inputs, one input after another; none without bytes.
+    """The splits of all maps over a job's inputs, one input after another. No split is empty.
 
-    Their size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`: files are cut at it
-    and what is smaller is put together, in order, about up to it. Compressed files stay whole, and
-    those of formats that cannot be cut. Where a cut lies does not matter to readers. Where it is
-    known who stores which block, files are cut at blocks too, and what is smaller is put together
-    with what the same host stores.
-    Raises InputError as `expand_inputs` and `check_input` do, and for more than
-    `job.maps.max` splits.
+    The target size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`. Larger files are
+    cut, and smaller ones are packed together in order. Compressed files and files of formats that
+    cannot be cut stay whole. Readers work with any cut. If block locations are known, files are
+    also cut at blocks, and small slices are packed by host.
+
+    Raises InputError like `expand_inputs` and `check_input`, and for more than `job.maps.max`
+    splits.
     """
     for source in sources:
         check_input(source.format)
@@ -95,7 +98,7 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
 def _cut(
     files: Iterable[FileInfo], goal: int, fmt: InputFormat, blocks: Blocks
 ) -> Iterator[tuple[FileSlice, int]]:
-    """Slices of at most `goal` bytes (but for files that stay whole), each with its bytes."""
+    """Slices of at most `goal` bytes, except files that stay whole, each with its size."""
     whole = not splits_files(fmt)
     for info in files:
         if whole or not info.splittable or info.size < 0:
@@ -109,7 +112,7 @@ def _cut(
 def _packed(
     slices: Iterable[tuple[FileSlice, int]], goal: int, most: int, source: str, blocks: Blocks
 ) -> Iterable[Split]:
-    """Slices together, near to each other if it is known where they are."""
+    """Pack slices into splits, by host if block locations are known."""
     pack = partial(_pack, goal=goal, most=most, source=source)
     return pack_by_host(list(slices), goal, blocks, pack) if blocks else pack(slices)
 
@@ -117,10 +120,10 @@ def _packed(
 def _pack(
     slices: Iterable[tuple[FileSlice, int]], goal: int, most: int, source: str
 ) -> Iterator[Split]:
-    """Slices together, cut where the bytes so far come nearest to a multiple of `goal`.
+    """Pack slices in order. A split ends where the total is nearest to a multiple of `goal`.
 
-    So 1,800 small files and eight maps make eight splits of like size: filling each up to the goal
-    instead would leave a ninth with the odds and ends. No split of several slices exceeds `most`.
+    So 1,800 small files and eight maps give eight splits of similar size. Filling each split up to
+    the goal would leave a small ninth. A split of several slices never exceeds `most`.
     """
     together: list[FileSlice] = []
     size, passed, boundary = 0, 0, goal
@@ -140,7 +143,7 @@ def _pack(
 
 def _expand(uri: str) -> list[FileInfo]:
     calls = caller(uri)
-    calls()  # opening may already speak to it
+    calls()  # opening the filesystem may already call the store
     fs, path = open_filesystem(uri)
 
     def listed() -> list[FileInfo]:
@@ -148,17 +151,17 @@ def _expand(uri: str) -> list[FileInfo]:
         return _listed(fs, path, uri)
 
     try:
-        if hasattr(fs, "open_ranges"):  # our hdfs://, whose driver tries again itself
+        if hasattr(fs, "open_ranges"):  # our hdfs://: its driver retries by itself
             return listed()
         return retrying()(listed)
     except (InputError, GivenUp):
         raise
-    except Exception as exc:  # remote drivers raise what they like
+    except Exception as exc:  # remote drivers raise any type
         raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
 
 
 def _listed(fs: Any, path: str, uri: str) -> list[FileInfo]:
-    # A JobTracker runs for weeks: a listing that fsspec cached yesterday is not the input.
+    # A JobTracker runs for weeks, so listings that fsspec has cached may be old.
     fs.invalidate_cache()
     info = _info(fs, path)
     if info is not None:
@@ -168,7 +171,7 @@ def _listed(fs: Any, path: str, uri: str) -> list[FileInfo]:
     matches = [
         _resolved(fs, found, uri) for found in _glob(fs, path) if _visible(path, found["name"])
     ]
-    if "**" in path:  # the pattern itself says how deep: directories it passes are no input
+    if "**" in path:  # `**` also matches directories on the way; they are not inputs
         matches = [found for found in matches if found["type"] != "directory"]
     if not matches:
         raise InputError(f"{uri}: no file matches this pattern")
@@ -189,7 +192,7 @@ def _glob(fs: Any, pattern: str) -> list[dict[str, Any]]:
 
 
 def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
-    """The file that `info` is, or the files of the directory that it is."""
+    """The file of `info`, or the files in the directory of `info`."""
     info = _resolved(fs, info, uri)
     if info["type"] != "directory":
         return [_file(fs, info, uri)]
@@ -199,21 +202,21 @@ def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
     _check_committed(uri, {posixpath.basename(raw["name"].rstrip("/")) for raw in listed})
     for raw in listed:
         name = raw["name"].rstrip("/")
-        # Object stores list a directory's own marker (and an empty one nothing else) among it.
+        # Object stores list the marker of the directory itself among its files.
         if name == directory or _hidden(posixpath.basename(name)):
             continue
         entry = _resolved(fs, raw, uri)
         if entry["type"] == "directory":
             raise InputError(
-                f"{uri}: holds the directory {uri_of(fs, name)}; to read deeper, give the pattern "
-                f"{uri_of(fs, directory)}/**"
+                f"{uri}: contains the directory {uri_of(fs, name)}; to read it too, use the "
+                f"pattern {uri_of(fs, directory)}/**"
             )
         files.append(_file(fs, entry, uri))
     return files
 
 
 def _check_committed(uri: str, names: Set[str]) -> None:
-    """Refuse what may be half an output: its job died while it was moving files there."""
+    """Refuse a directory that may be half an output: its job died during the commit."""
     if PLAN in names and SUCCESS not in names:
         raise InputError(
             f"{uri}: is an output whose commit has not ended; wait for its job, or run it again"
@@ -221,7 +224,7 @@ def _check_committed(uri: str, names: Set[str]) -> None:
 
 
 def _resolved(fs: Any, info: dict[str, Any], uri: str) -> dict[str, Any]:
-    """Listings of local directories do not follow links; a plain `info` of the name does."""
+    """Follow a link: listings of local directories do not follow links, but `fs.info` does."""
     if not info.get("islink"):
         return info
     target = _info(fs, info["name"])
@@ -247,7 +250,7 @@ def _hidden(name: str) -> bool:
 
 
 def _visible(pattern: str, name: str) -> bool:
-    """Whether no part of `name` that the pattern did not spell out is hidden."""
+    """False if a wildcard of the pattern matched a hidden file or directory."""
     wanted, parts = pattern.strip("/").split("/"), name.strip("/").split("/")
     if len(wanted) != len(parts) or "**" in pattern:
         fixed = next((i for i, part in enumerate(wanted) if _MAGIC & set(part)), len(wanted))

@@ -1,4 +1,4 @@
-"""Splits that follow blocks: every byte once, whatever is told of blocks, and near who has it."""
+"""Splits that follow blocks: they cover every byte once for any block list, and keep locality."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_pieces_are_all_bytes_once_and_in_one_block_each(
 
 
 def pack(slices: Iterable[tuple[FileSlice, int]], goal: int) -> list[Split]:
-    """As a planner's: in order, about up to the goal."""
+    """Like the planner's packing: in order, up to about the goal."""
     splits: list[Split] = []
     held: list[FileSlice] = []
     size = 0
@@ -84,7 +84,7 @@ def test_small_files_go_together_by_host_and_hosts_take_turns() -> None:
     files, blocks = small_files(60, 10, [("a", "b"), ("b", "c"), ("c", "a")])
     splits = pack_by_host(files, 100, blocks, partial(pack, goal=100))
     assert {split.hosts[0] for split in splits} == {"a", "b", "c"}
-    assert sum(split.length < 50 for split in splits) <= 1  # what is left over
+    assert sum(split.length < 50 for split in splits) <= 1  # the remaining slices
 
 
 def test_hosts_that_store_most_come_first_and_those_with_little_not_at_all() -> None:

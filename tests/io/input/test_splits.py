@@ -1,4 +1,4 @@
-"""Inputs and splits: which files, cut where, put together how."""
+"""Inputs and splits: which files a URI names, where they are cut, how they are packed."""
 
 import os
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_expansion(here: Path, uris: list[str], wanted: list[str]) -> None:
 
 def test_directories_in_directories_are_named_with_the_remedy(here: Path) -> None:
     (here / "in" / "sub").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"in: holds the directory .*in/sub; .* pattern .*in/\*\*"):
+    with pytest.raises(InputError, match=r"in: contains .*in/sub; .* pattern .*in/\*\*"):
         names(here, "in")
     with pytest.raises(InputError, match="in/sub"):
         names(here, "i*")
@@ -92,7 +92,7 @@ def test_links_are_followed_and_special_files_refused(here: Path) -> None:
         names(here, "in")
     (here / "in" / "dangling").unlink()
     (here / "in" / "linkdir").symlink_to(here / "void")
-    with pytest.raises(InputError, match=r"holds the directory .*linkdir"):
+    with pytest.raises(InputError, match=r"contains the directory .*linkdir"):
         names(here, "in")
 
 

@@ -1,7 +1,8 @@
-"""Input formats, a file each: what of a split they read, and as what batches.
+"""Input formats, one file each.
 
-`planning` says what can be read and cut, without pyarrow; `registry` finds the reader.
-A unit of a file (line, row group, record batch, stripe, record) is read by exactly one split.
+Input: a split. Output: the batches of the split's records.
+`planning` checks formats without pyarrow; `registry` finds the reader of a format.
+Exactly one split reads each unit of a file (line, row group, record batch, stripe, record).
 
 Thread: the worker's main thread.
 """

@@ -1,4 +1,7 @@
-"""CSV and its kin: blocks of whole rows, parsed by Arrow; where a row ends is told by quotes."""
+"""CSV and similar formats: Arrow parses blocks of whole rows.
+
+If a field may contain newlines, the quotes decide where a row ends.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def _blocks(piece: FileSlice, fmt: CsvInput, batch_bytes: int) -> Iterator[LineB
 
 
 def _quoted_blocks(uri: str, quote: int, batch_bytes: int, max_row: int) -> Iterator[LineBlock]:
-    """A whole file in blocks of whole rows: a newline ends one if the quotes before it are even."""
+    """Blocks of whole rows. A newline ends a row if the number of quotes before it is even."""
     with LineSource(uri, 0) as source:
         tail, first = np.empty(0, np.uint8), 0
         while not source.ended:
@@ -82,7 +85,7 @@ def _quoted_blocks(uri: str, quote: int, batch_bytes: int, max_row: int) -> Iter
 
 
 def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
-    """What the block's first row, the header, calls the columns."""
+    """The column names in the header, which is the first row of the block."""
     if fmt.names:
         return list(fmt.names)
     _, lengths, _ = line_spans(block)
@@ -95,8 +98,8 @@ def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
     if not names or len(set(names)) < len(names):
         wrong = "is empty" if not names else "names a column twice"
         raise InputError(
-            f"{block.uri}: its header {wrong}; name the columns by CsvInput(names=...), with "
-            "header=False if the first row is none"
+            f"{block.uri}: its header {wrong}; name the columns with CsvInput(names=...), and set "
+            "header=False if the first row is not a header"
         )
     return names
 
@@ -141,10 +144,9 @@ class _Parser:
         )
 
     def parse(self, lines: ParsedLines, first: int, last: int) -> pa.RecordBatch:
-        """See Parsing."""
         data = lines.data(first, last)
         if self.quote and _some_open(data, lines.bounds(first, last), ord(self.quote)):
-            raise BadRows('it holds a quote that nothing closes; quote="" gives quotes no meaning')
+            raise BadRows('it has an unclosed quote; set quote="" if quotes have no meaning')
         read = pacsv.ReadOptions(
             use_threads=False, block_size=len(data) + 1, column_names=self.names
         )
@@ -153,11 +155,11 @@ class _Parser:
         except pa.ArrowException as exc:
             raise BadRows(arrow_says(exc)) from None
         if table.num_rows != last - first:
-            raise BadRows(f"it is one row by its quotes, but Arrow finds {table.num_rows}")
+            raise BadRows(f"its quotes make it one row, but Arrow finds {table.num_rows} rows")
         return table.combine_chunks().to_batches()[0]
 
 
 def _some_open(data: memoryview, bounds: Positions, quote: int) -> bool:
-    """Whether some row has an odd number of quotes. Two of these could pass for one row."""
+    """Whether a row has an odd number of quotes. Arrow could read two such rows as one."""
     quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == quote)
     return bool(len(quotes)) and bool((np.diff(np.searchsorted(quotes, bounds)) % 2).any())

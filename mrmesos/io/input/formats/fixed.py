@@ -1,4 +1,4 @@
-"""Binary records of one length, by arithmetic; and whole files as one record each."""
+"""Binary records of a fixed length, and whole files as one record each."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def _records(piece: FileSlice, fmt: FixedWidthInput, at_once: int) -> Iterator[I
             if rest and fmt.on_error == "fail":
                 raise InputError(
                     f"{piece.uri}: the record at offset {position + whole * width} has {rest} "
-                    f"bytes, not {width}; mend the file, name another "
-                    'FixedWidthInput(record_bytes=...), or leave it out with on_error="skip"'
+                    f"bytes, not {width}; fix the file, set another "
+                    'FixedWidthInput(record_bytes=...), or skip the record with on_error="skip"'
                 )
             if whole or rest:
                 batch, positions = _batch(data[: whole * width], position, fmt)
@@ -79,8 +79,8 @@ def read_whole_files(split: Split, fmt: WholeFileInput) -> Iterator[InputBatch]:
                 data = source.read_behind(data, max(1 << 16, len(data)))
                 if len(data) > fmt.max_bytes:
                     raise InputError(
-                        f"{piece.uri}: is larger than {fmt.max_bytes} bytes, the most that "
-                        "WholeFileInput(max_bytes=...) of the job allows"
+                        f"{piece.uri}: is larger than {fmt.max_bytes} bytes, the limit that "
+                        "WholeFileInput(max_bytes=...) of the job sets"
                     )
         yield InputBatch(
             piece.uri,
@@ -103,5 +103,5 @@ def _content(uri: str, data: Bytes, fmt: WholeFileInput) -> pa.Array:
     except UnicodeDecodeError as exc:
         raise InputError(
             f"{uri}: is not {exc.encoding} at offset {exc.start}: {exc.reason}; use another "
-            "WholeFileInput(encoding=...), or none for bytes"
+            'WholeFileInput(encoding=...), or encoding="" for bytes'
         ) from exc

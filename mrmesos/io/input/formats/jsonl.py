@@ -1,4 +1,4 @@
-"""JSON lines: exact Python objects for a Mapper, columns parsed by Arrow for a BatchMapper."""
+"""JSON lines: exact Python objects for a Mapper, Arrow columns for a BatchMapper."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def read_json_lines(
 ) -> Iterator[InputBatch]:
     """The rows of the split in order. Raises InputError.
 
-    With `records` and without types, the values are the objects that `msgspec.json` makes of the
-    lines, and the column `value` holds the lines.
+    With `records` and without types, the values are the objects that `msgspec.json` decodes from
+    the lines, and the column `value` holds the lines.
     """
     if records and not fmt.types:
         yield from _objects(split, fmt, batch_bytes)
@@ -67,7 +67,7 @@ def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[In
 
 
 def _line_column(lines: ParsedLines, first: int, last: int) -> pa.Array:
-    """The lines themselves, with their ends: to be shown where a mapper fails."""
+    """The lines with their line ends. The error message of a failed mapper shows the line."""
     offsets = pa.py_buffer(lines.bounds(first, last).astype("int32"))
     return pa.Array.from_buffers(
         pa.binary(), last - first, [None, offsets, pa.py_buffer(lines.data(first, last))]
@@ -88,7 +88,7 @@ def _columns(lines: ParsedLines, first: int, last: int, schema: pa.Schema | None
     data = lines.data(first, last)
     if last - first == 1:
         data = memoryview(data.tobytes().lstrip(b" \t"))
-    # Arrow takes `null` for an object among others, and crashes where it is the first.
+    # Arrow reads a `null` between objects as an object, and crashes if the first line is `null`.
     if not (
         bytes(data[:1]) == b"{" and (last - first == 1 or lines.all_begin_with(b"{", first, last))
     ):
@@ -100,8 +100,8 @@ def _columns(lines: ParsedLines, first: int, last: int, schema: pa.Schema | None
     )
     try:
         table = pajson.read_json(pa.BufferReader(data), read, parse)
-        table.validate(full=True)  # text may be no UTF-8
-    except (pa.ArrowException, UnicodeDecodeError) as exc:  # the latter for names of columns
+        table.validate(full=True)  # finds text that is not UTF-8
+    except (pa.ArrowException, UnicodeDecodeError) as exc:  # the latter comes from column names
         raise BadRows(arrow_says(exc)) from None
     if table.num_rows != last - first:
         raise BadRows("it is not one JSON object")

@@ -1,4 +1,4 @@
-"""`key TAB value` lines as two columns of text, without a Python object per line."""
+"""`key TAB value` lines as two text columns, without a Python object per line."""
 
 from __future__ import annotations
 
@@ -41,9 +41,11 @@ def read_key_values(
 def _cut_where_they_lie(
     block: LineBlock, starts: Positions, ends: Positions, fmt: KeyValueTextInput
 ) -> tuple[pa.Array, pa.Array] | None:
-    """Keys and values of a block that needs no decoding and has one separator a line, else None.
+    """Keys and values of a block, without copying it line by line.
 
-    Key, separator, value and line end in turn are one column, of which Arrow picks two of four.
+    Returns None if the block needs decoding, or if a line has not exactly one separator. The block
+    is treated as one column of key, separator, value, line end, and so on; Arrow takes the keys and
+    the values.
     """
     data, count = block.data, len(starts)
     found = np.flatnonzero(data == ord(fmt.separator))
@@ -66,10 +68,10 @@ def _between(starts: Positions, found: Positions, ends: Positions) -> bool:
 
 
 def cut_at_first(lines: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
-    """What stands before the first `separator` (an ASCII character) of each line, and behind it.
+    """The text of each line before and after its first `separator` (an ASCII character).
 
-    `lines` are `string` or `binary` without nulls, and so are both answers; a line without a
-    separator has nothing behind it.
+    `lines` and both results are `string` or `binary` without nulls. A line without a separator has
+    an empty second part.
     """
     if not len(lines):
         return lines, lines

@@ -1,7 +1,7 @@
-"""Files as bytes in order, decompressed, and as blocks of whole lines.
+"""Reading files in order: as decompressed bytes, and as blocks of whole lines.
 
-A line belongs to the slice that its first byte lies in: a slice skips the line it begins in and
-reads its last line to the end.
+A line belongs to the slice that contains its first byte. So a slice that begins inside a line skips
+the rest of that line, and reads its last line to the end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class LineBlock:
-    """Whole lines: their bytes, where the newlines are in it, and where it begins in the file.
+    """Whole lines: their bytes, the positions of the newlines, and the block's file offset.
 
     Only the last line of a file may lack its newline.
     """
@@ -45,7 +45,7 @@ class LineBlock:
 class LineSource:
     """A file's bytes in order, decompressed. `position` is the offset of the next byte.
 
-    `until` is where the caller means to stop, for who reads ahead; -1: at the end.
+    The caller plans to stop at `until` (-1: at the end), so read-ahead stops there.
     """
 
     def __init__(self, uri: str, start: int, until: int = -1) -> None:
@@ -61,12 +61,12 @@ class LineSource:
                 if codec is None:
                     file.seek(start)
                 elif codec == "bz2":
-                    # Arrow's stumbles over an empty stream among several ("wrong sequence").
+                    # Arrow's bz2 fails on an empty stream among several ("wrong sequence").
                     file = closing.enter_context(bz2.BZ2File(file))
                 elif codec == "xz":
                     file = closing.enter_context(lzma.LZMAFile(file))
                 else:
-                    # Goes on with the next member or frame, and fails on a truncated one.
+                    # Arrow continues with the next member or frame, and fails on a truncated one.
                     file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
                     closing.enter_context(file)
             except Exception as exc:
@@ -81,14 +81,14 @@ class LineSource:
         self._closing.close()
 
     def read_behind(self, tail: Bytes, want: int) -> Bytes:
-        """`tail` and the next `want` bytes in one new array; fewer where the file has `ended`."""
+        """A new array with `tail` and the next `want` bytes; fewer at the end of the file."""
         data = np.empty(len(tail) + want, np.uint8)
         data[: len(tail)] = tail
         filled = len(tail)
         while filled < len(data):
             try:
                 count = self._read_into(data[filled:])
-            except Exception as exc:  # decompressors and remote drivers raise what they like
+            except Exception as exc:  # decompressors and remote drivers raise any type
                 raise InputError(
                     f"{self.uri}: cannot be read at offset {self.position}: {reason(exc)}"
                 ) from exc
@@ -108,9 +108,9 @@ class LineSource:
 
 
 def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[LineBlock]:
-    """The lines of the slice in blocks of about `batch_bytes`, more only for one longer line.
+    """The lines of the slice in blocks of about `batch_bytes`. A longer line is a larger block.
 
-    Raises InputError naming the file and, where there is one, the offset.
+    Raises InputError with the file and, if known, the offset.
     """
     end = sys.maxsize if piece.length < 0 else piece.start + piece.length
     # The byte before the slice tells whether a line begins at its first byte.
@@ -118,15 +118,15 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[L
     until = -1 if piece.length < 0 else end
     with LineSource(piece.uri, piece.start - skipping, until) as source:
         first = source.position  # of the first byte not yielded yet
-        held = bytearray()  # one long line so far, without a newline; it grows without copying
-        tail = np.empty(0, np.uint8)  # what stood behind the last newline of the last chunk
+        held = bytearray()  # the beginning of a long line without its newline; grows in place
+        tail = np.empty(0, np.uint8)  # the bytes after the last newline of the last chunk
         done = False
         while not done:
             left = end - source.position
             if left <= 0 and (skipping or not (held or len(tail))):
                 return
             want = batch_bytes
-            if left <= batch_bytes:  # the last chunk; it brings the end of its last line along
+            if left <= batch_bytes:  # the last chunk; read on for the end of its last line
                 want = max(left, 0) + min(_PAST_END, batch_bytes)
             data = source.read_behind(tail, want)
             newlines = np.flatnonzero(data[len(tail) :] == NEWLINE) + len(tail)
@@ -140,7 +140,7 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[L
                     return
                 if skipping:
                     continue
-            # The first newline at or behind the slice's last byte ends its last line.
+            # The last line of the slice ends at the first newline at or after its last byte.
             last = int(np.searchsorted(newlines, end - 1 - (source.position - len(data))))
             newlines = newlines[: last + 1]
             done = source.ended or last < len(newlines)
@@ -150,7 +150,7 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[L
                 _check_begun(piece.uri, first, held, max_line)
                 continue
             cut = int(newlines[-1]) + 1 if last < len(newlines) or not done else len(data)
-            if held:  # the long line by itself: a block of one line is not copied again
+            if held:  # the long line gets its own block, because that needs no further copy
                 drop = int(newlines[0]) + 1 if len(newlines) else cut
                 held += data[:drop].data
                 line, held = np.frombuffer(held, np.uint8), bytearray()
@@ -165,9 +165,9 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[L
 
 
 def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:
-    r"""Where in the block each line begins, its length without its end, and which end in ``\r\n``.
+    r"""The start of each line, its length without line end, and whether it ends in ``\r\n``.
 
-    Raises InputError for a line longer than the block allows.
+    Raises InputError if a line is longer than `max_line`.
     """
     data, newlines = block.data, block.newlines
     closed = len(newlines) > 0 and int(newlines[-1]) == len(data) - 1
@@ -176,7 +176,7 @@ def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:
     starts[1:] = newlines[: len(ends) - 1] + 1
     returns = data[newlines - 1] == RETURN
     if len(newlines) and newlines[0] == 0:
-        returns[0] = False  # nothing stands before it; index -1 was the last byte
+        returns[0] = False  # no byte precedes this newline; index -1 read the block's last byte
     lengths = ends - starts
     lengths[: len(newlines)] -= returns
     if int(lengths.max()) > block.max_line:
@@ -186,22 +186,22 @@ def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:
 
 
 def _check_begun(uri: str, offset: int, held: bytearray, max_line: int) -> None:
-    """Refuse a line before it is read whole; its last byte so far may be part of its end."""
+    r"""Refuse a long line before it is read completely. Its last byte may be a ``\r``."""
     if len(held) > max_line + 1:
         raise too_long(uri, offset, max_line)
 
 
 def shorter(uri: str, size: int, planned: int) -> InputError:
-    """The error of a file that ends before its slice does."""
+    """The error for a file that ends before its slice does."""
     return InputError(
-        f"{uri}: ends at byte {size} but had at least {planned} when the job was planned; do not "
-        "change inputs while a job runs"
+        f"{uri}: ends at byte {size} but had at least {planned} when the job was planned; "
+        "do not change inputs while a job runs"
     )
 
 
 def too_long(uri: str, offset: int, max_line: int) -> InputError:
-    """The error of a line that is longer than its format allows."""
+    """The error for a line that is longer than its format allows."""
     return InputError(
-        f"{uri}: the line at offset {offset} is longer than {max_line} bytes, the most that "
-        "max_line_bytes=... of the job's input format allows"
+        f"{uri}: the line at offset {offset} is longer than {max_line} bytes, the limit that "
+        "max_line_bytes=... of the job's input format sets"
     )

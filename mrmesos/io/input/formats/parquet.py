@@ -1,4 +1,4 @@
-"""Parquet by row groups: those of a split that statistics do not rule out, a few rows at a time."""
+"""Parquet, read by row groups in small batches. Statistics exclude row groups for filters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BATCH_BYTES = 8 << 20
 def read_parquet(split: Split, fmt: ParquetInput, *, records: bool = False) -> Iterator[InputBatch]:
     """The rows of the split's row groups in order. Raises InputError.
 
-    Pages are read as they are needed, and batches are of about 8 MiB, whatever a row group's size.
+    Pages are read when they are needed. Batches have about 8 MiB, even of large row groups.
     """
     batches = _row_groups(split, fmt)
     return for_records(batches) if records else batches
@@ -43,7 +43,7 @@ def read_parquet(split: Split, fmt: ParquetInput, *, records: bool = False) -> I
 def _row_groups(split: Split, fmt: ParquetInput) -> Iterator[InputBatch]:
     for piece in split.slices:
         with opened(piece.uri, "Parquet") as file:
-            # Without pre-buffering and with a buffer size, column chunks are not read whole.
+            # A buffer size without pre-buffering keeps Arrow from reading whole column chunks.
             reader = pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
             yield from _rows(piece, file, reader, fmt)
 
@@ -80,10 +80,10 @@ def _rows(piece: FileSlice, file: Any, reader: Any, fmt: ParquetInput) -> Iterat
 
 
 def _group_sizes(metadata: Any, file_size: int) -> npt.NDArray[np.float64]:
-    """The bytes of the file that each row group is, reckoned from their sizes before compression.
+    """Estimated bytes of each row group in the file, from its size before compression.
 
-    The offsets of column chunks would tell it exactly. But there are many in a wide file, and
-    looking at a damaged one ends the process.
+    The offsets of column chunks would give exact sizes. But a wide file has many of them, and
+    pyarrow aborts the process at a damaged one.
     """
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     sizes = np.array([max(1, group.total_byte_size) for group in groups], np.float64)
@@ -92,7 +92,7 @@ def _group_sizes(metadata: Any, file_size: int) -> npt.NDArray[np.float64]:
 
 
 def _batches(reader: Any, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a row group, as many at a time as the first few let hope to be _BATCH_BYTES."""
+    """The rows of a row group in batches of about _BATCH_BYTES, estimated from the first rows."""
 
     def batches(rows: int) -> Iterator[pa.RecordBatch]:
         given: Iterator[pa.RecordBatch] = reader.iter_batches(
@@ -107,7 +107,7 @@ def _batches(reader: Any, group: int, columns: list[str]) -> Iterator[pa.RecordB
 
 
 def _condition(uri: str, schema: pa.Schema, filters: Sequence[Filter]) -> Any:
-    """All filters as one expression of Arrow's; None where there are none."""
+    """All filters as one Arrow expression; None without filters."""
     condition = None
     for name, operator, value in filters:
         kind = schema.field(name).type
@@ -116,7 +116,7 @@ def _condition(uri: str, schema: pa.Schema, filters: Sequence[Filter]) -> Any:
         except (pa.ArrowException, TypeError, ValueError) as exc:
             raise InputError(
                 f"{uri}: the column {name!r} is {kind} and cannot be compared with {value!r:.80}: "
-                f"{arrow_says(exc)}; mend ParquetInput(filters=...)"
+                f"{arrow_says(exc)}; correct ParquetInput(filters=...)"
             ) from exc
         condition = one if condition is None else condition & one
     return condition
@@ -142,7 +142,7 @@ def _compared(field: Any, operator: str, value: Any, kind: pa.DataType) -> Any:
 
 
 def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
-    """`value` in the type of the column: text stands for dates, times and decimals as well."""
+    """`value` cast to the column's type: users may write dates, times and decimals as text."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.scalar(value).cast(kind)
@@ -159,7 +159,7 @@ def _not_ruled_out(file: Any, groups: list[int], condition: Any, schema: pa.Sche
 def _passing(
     batch: pa.RecordBatch, places: pa.Array, condition: Any
 ) -> tuple[pa.RecordBatch, pa.Array]:
-    """The rows that pass, and their places."""
+    """The rows that pass the filter, and their positions."""
     numbered = batch.append_column(_PLACE, places)
     passing = numbered.filter(condition)
     return passing, passing.column(_PLACE)

@@ -1,4 +1,7 @@
-"""What can be wrong with the fields of an input format, told before anything is read."""
+"""Checks of the fields of input formats, before any file is read.
+
+Every check raises InputError with the field and what to write.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in")
 
 
 def check_text(fmt: TextInput) -> None:
-    """Raises InputError, as all of these do."""
+    """Raises InputError."""
     _check_lines(fmt, fmt.encoding, fmt.errors)
     _check_longest(fmt, fmt.max_line_bytes)
 
@@ -44,9 +47,9 @@ def check_csv(fmt: CsvInput) -> None:
     if fmt.quote:
         _check_character(fmt, "quote", fmt.quote)
     if not fmt.header and not fmt.names:
-        raise InputError("CsvInput(header=False): give the names of the columns as names=")
+        raise InputError("CsvInput(header=False): set the names of the columns with names=")
     if len(set(fmt.names)) != len(fmt.names):
-        raise InputError(f"CsvInput(names={fmt.names!r}): a name comes twice")
+        raise InputError(f"CsvInput(names={fmt.names!r}): a name appears twice")
     _check_on_error(fmt, fmt.on_error)
     _check_longest(fmt, fmt.max_line_bytes)
 
@@ -70,7 +73,7 @@ def check_parquet(fmt: ParquetInput) -> None:
         if len(each) != 3 or each[1] not in _OPERATORS:
             raise InputError(
                 f"ParquetInput(filters=...): {each!r:.80} is not (column, operator, value) "
-                f"with an operator of {' '.join(_OPERATORS)}"
+                f"with one of the operators {' '.join(_OPERATORS)}"
             )
 
 
@@ -89,11 +92,11 @@ def _check_lines(fmt: InputFormat, encoding: str, errors: str) -> None:
     if not encoding:
         return
     _check_encoding(fmt, encoding)
-    # After any byte order mark.
+    # `endswith`, because some encodings begin with a byte order mark.
     if not "\r\n\taZ09".encode(encoding).endswith(b"\r\n\taZ09"):
         raise InputError(
-            f"{_name(fmt)}(encoding={encoding!r}): lines can be told apart only in encodings that "
-            "contain ASCII; convert the files to UTF-8"
+            f"{_name(fmt)}(encoding={encoding!r}): reading lines needs an encoding that contains "
+            "ASCII; convert the files to UTF-8"
         )
 
 
@@ -101,7 +104,9 @@ def _check_encoding(fmt: InputFormat, encoding: str) -> None:
     try:
         "aZ09".encode(encoding or "utf-8")
     except (LookupError, UnicodeError):
-        raise InputError(f"{_name(fmt)}(encoding={encoding!r}): Python knows no such") from None
+        raise InputError(
+            f"{_name(fmt)}(encoding={encoding!r}): Python does not know this encoding"
+        ) from None
 
 
 def _check_character(fmt: InputFormat, field: str, text: str) -> None:

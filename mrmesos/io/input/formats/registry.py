@@ -1,7 +1,7 @@
-"""Every input format in one table: how it is checked, cut and read. Imports no pyarrow.
+"""The table of input formats: how to check, cut and read each. Imports no pyarrow.
 
-A JobTracker plans with the first two; the third names the function that a worker reads with, which
-is imported when it is used: a map of text lines need not load Parquet and ORC.
+A JobTracker uses the table to check formats and to cut files. A worker uses it to find the reader,
+and imports the reader's module only then, so a map of text lines does not load Parquet and ORC.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def _always(_: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class InputEntry:
-    """What is known of an input format.
+    """How to handle one input format.
 
-    `read` is "module:function" in this folder: a function of the split, the format and, by name,
-    what `takes` lists; it yields InputBatches. `check` raises InputError. `splits`: whether a file
-    may be cut anywhere and be read by several maps. `container`: whether files are their own
-    containers, never compressed as a whole and read by large units.
+    `read` is "module:function" in this folder. The function takes the split, the format, and the
+    keyword arguments that `takes` lists; it yields InputBatches.
+    `check` raises InputError.
+    `splits` says whether a file may be cut anywhere, so that several maps read it.
+    `container` says whether a file consists of large units and is never compressed as a whole.
     """
 
     read: str
@@ -81,33 +82,33 @@ _FORMATS: dict[type, InputEntry] = {
     WholeFileInput: InputEntry(
         "fixed:read_whole_files", check=planning.check_whole_files, splits=lambda _: False
     ),
-    # Read by the job's own RecordReader (task/drivers/custom_input.py), not from here.
+    # The job's own RecordReader reads it (task/drivers/custom_input.py), so `read` is empty.
     CustomInput: InputEntry("", splits=lambda fmt: fmt.splittable),
 }
 
 
 def check_input(fmt: InputFormat) -> None:
-    """Raise InputError, naming the field, where a format cannot be read with."""
+    """Raise InputError with the field's name if a field of the format is wrong."""
     _FORMATS[type(fmt)].check(fmt)
 
 
 def splits_files(fmt: InputFormat) -> bool:
-    """Whether a file of this format may be cut anywhere and be read by several maps."""
+    """Whether a file of this format may be cut anywhere, so that several maps read it."""
     return _FORMATS[type(fmt)].splits(fmt)
 
 
 def in_container(fmt: InputFormat) -> bool:
-    """Whether files are their own containers: never compressed as a whole, read by large units."""
+    """Whether a file consists of large units and is never compressed as a whole."""
     return _FORMATS[type(fmt)].container
 
 
 def read_split(
     split: Split, fmt: InputFormat, *, batch_bytes: int = 1 << 20, records: bool = True
 ) -> Iterator[InputBatch]:
-    """The records of the split in order, a batch at a time; of `batch_bytes`, where these count.
+    """The records of the split in order, as batches of about `batch_bytes` if the format uses it.
 
-    `records` is for mappers that see one record at a time: batches may then hold several small
-    files, and values that no column holds. Raises InputError naming the file and what to do.
+    `records` is for mappers that see one record at a time. A batch may then contain several small
+    files, and values that fit no column. Raises InputError with the file and what to do.
     """
     entry, given = _FORMATS[type(fmt)], {"batch_bytes": batch_bytes, "records": records}
     batches: Iterator[InputBatch] = _reader(entry.read)(

@@ -1,7 +1,7 @@
-"""Lines that a parser takes many of at once: which of them it refuses, and what is done then.
+"""Parsing blocks of lines at once, and finding the bad lines in a block.
 
-Parsers for whole blocks say that something is wrong, not where. So a block that is refused is
-parsed in halves, these in halves, and so on: a bad line costs some twenty calls.
+A parser of whole blocks says that something is wrong, but not in which line. So the block is parsed
+again in halves, then in quarters, and so on. A bad line costs about twenty calls.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SPACES = np.frombuffer(b" \t", np.uint8)
 
 
 class BadRows(Exception):
-    """These lines hold something that cannot be read; the message says what."""
+    """The parser cannot read these lines; the message says why."""
 
 
 class ParsedLines:
-    """The lines of a block, without those that are empty, or with `strip` hold only spaces."""
+    """The lines of a block without empty lines; with `strip`, also without blank lines."""
 
     def __init__(self, block: LineBlock, *, strip: bool = False) -> None:
         starts, lengths, _ = line_spans(block)
@@ -50,32 +50,32 @@ class ParsedLines:
         return len(self._bounds) - 1
 
     def places(self, first: int, last: int) -> Positions:
-        """Offsets in the file of the lines from `first` to before `last`."""
+        """File offsets of the lines `[first, last)`."""
         return self._bounds[first:last] + self.offset
 
     def bounds(self, first: int, last: int) -> Positions:
-        """Where in `data` each line begins, and the last one ends."""
+        """The start of each line within `data`, and the end of the last line."""
         bounds: Positions = self._bounds[first : last + 1] - self._bounds[first]
         return bounds
 
     def data(self, first: int, last: int) -> memoryview:
-        """The bytes of these lines with their ends (and of empty lines behind them)."""
+        """The bytes of these lines with line ends, including empty lines between them."""
         return self._data[int(self._bounds[first]) : int(self._bounds[last])].data
 
     def stored(self, first: int, last: int) -> int:
-        """How many bytes these are."""
+        """The number of bytes of these lines."""
         return int(self._bounds[last] - self._bounds[first])
 
     def all_begin_with(self, character: bytes, first: int, last: int) -> bool:
-        """Whether this is the first byte of each."""
+        """Whether each of these lines begins with `character`."""
         return bool((self._data[self._bounds[first:last]] == ord(character)).all())
 
 
 @dataclass(slots=True)
 class Parsing(Generic[T]):
-    """A parser over blocks of lines. `skipped` counts the lines left out and not yet told of.
+    """A parser over blocks of lines. `skipped` counts skipped lines that are not yet reported.
 
-    `parse` takes lines, the first to parse and the one after the last, and raises BadRows.
+    `parse(lines, first, last)` parses the lines `[first, last)` and raises BadRows.
     """
 
     parse: Callable[[ParsedLines, int, int], T]
@@ -83,9 +83,9 @@ class Parsing(Generic[T]):
     skipped: int = field(default=0, init=False)
 
     def over(self, lines: ParsedLines) -> Iterator[tuple[int, int, T]]:
-        """What `parse` gives for runs of good lines, each with its first line and the one after.
+        """Yields `(first, last, result of parse)` for runs of good lines.
 
-        Raises InputError with file and offset at the first bad line, unless these are skipped.
+        Raises InputError with file and offset at the first bad line, unless `on_error` is "skip".
         """
         waiting = [(0, len(lines))] if len(lines) else []
         while waiting:
@@ -102,7 +102,7 @@ class Parsing(Generic[T]):
             yield first, last, parsed
 
     def take_skipped(self) -> int:
-        """How many lines were left out since the last call."""
+        """The number of lines skipped since the last call."""
         taken, self.skipped = self.skipped, 0
         return taken
 
@@ -112,15 +112,15 @@ class Parsing(Generic[T]):
             return
         place = int(lines.places(line, line + 1)[0])
         raise InputError(
-            f"{lines.uri}: the row at offset {place} cannot be read: {exc}; mend it, or leave such "
-            'rows out with on_error="skip" of the input format'
+            f"{lines.uri}: the row at offset {place} cannot be read: {exc}; fix it, or skip bad "
+            'rows with on_error="skip" in the input format'
         )
 
 
 def tables(
     uri: str, blocks: Iterable[LineBlock], parsing: Parsing[pa.RecordBatch], *, strip: bool = False
 ) -> Iterator[InputBatch]:
-    """The good rows of a file's blocks as a struct column. Raises InputError, as `Parsing.over`."""
+    """The good rows of a file's blocks as a struct column. Raises InputError like Parsing.over."""
     for block in blocks:
         lines = ParsedLines(block, strip=strip)
         for first, last, columns in parsing.over(lines):
@@ -136,13 +136,13 @@ def tables(
 
 
 def left_out(uri: str, parsing: Parsing[Any]) -> Iterator[InputBatch]:
-    """An empty batch that tells of bad rows after the last good one, if there are any."""
+    """An empty batch that reports bad rows after the last good row, if there are any."""
     if skipped := parsing.take_skipped():
         nothing = pa.RecordBatch.from_arrays([pa.array([], pa.int64()), pa.nulls(0)], [KEY, VALUE])
         yield InputBatch(uri, nothing, stored=0, skipped=skipped)
 
 
 def arrow_says(exc: Exception) -> str:
-    """What Arrow complains of, in one line."""
+    """Arrow's error message in one line."""
     text = " ".join(str(exc).split())
     return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"

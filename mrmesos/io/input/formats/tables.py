@@ -1,9 +1,9 @@
-"""Parquet, Arrow IPC and ORC files: which of their units a split reads, and these as batches.
+"""Arrow IPC and ORC readers, and the code they share with Parquet.
 
-A unit (row group, record batch, stripe) belongs to the slice that its middle lies in, as parquet-mr
-has it: so cuts at equal distances give equal units to equal slices. Where it lies is reckoned: row
-groups are as long as their sizes before compression say, and record batches and stripes, of which
-Arrow tells nothing, are all of one size.
+A unit (row group, record batch, stripe) belongs to the slice that contains its middle, as in
+parquet-mr. So cuts at equal distances give each slice about the same number of units. The middle is
+an estimate. It uses the sizes of row groups before compression. Arrow does not tell the sizes of
+record batches and stripes, so all of a file count as equal.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _UNIT_BITS = 32
 
 @contextlib.contextmanager
 def opened(uri: str, kind: str) -> Iterator[Any]:
-    """The file for Arrow to read. What Arrow and the filesystem raise inside becomes InputError."""
+    """Open a file for Arrow. Exceptions in the body become InputError."""
     with open_input(uri) as raw:
         try:
             with pa.PythonFile(raw, mode="r") as file:
                 yield file
         except InputError:
             raise
-        except Exception as exc:  # remote drivers raise what they like
+        except Exception as exc:  # remote drivers raise any type
             raise InputError(
-                f"{uri}: cannot be read as {kind}: {arrow_says(exc)}; the file is damaged or cut "
-                "short, or of another format: replace it, or name another input format"
+                f"{uri}: cannot be read as {kind}: {arrow_says(exc)}; the file is damaged, "
+                "truncated or of another format: replace it, or use another input format"
             ) from exc
 
 
 def holds(piece: FileSlice, position: float) -> bool:
-    """Whether the slice holds a unit whose middle is there."""
+    """Whether a unit with its middle at `position` belongs to the slice."""
     if piece.length < 0:
         return True
     return piece.start <= position < piece.start + piece.length
@@ -52,7 +52,7 @@ def holds(piece: FileSlice, position: float) -> bool:
 
 @contextlib.contextmanager
 def _unit(name: str, index: int, count: int) -> Iterator[None]:
-    """What is raised inside says in which unit of the file; `opened` makes it an InputError."""
+    """Add the number of the unit to exceptions of the body; `opened` makes them InputErrors."""
     try:
         yield
     except InputError:
@@ -63,13 +63,14 @@ def _unit(name: str, index: int, count: int) -> Iterator[None]:
 
 
 def check_columns(uri: str, schema: pa.Schema, wanted: Sequence[str]) -> None:
-    """Raise InputError where a column that a format names is not in the file, and ValueError for
-    a name that is no text, also deep in a column, where only making rows of it would show that.
+    """Raise InputError if the file lacks a wanted column, ValueError if a column name is not text.
+
+    Names of nested fields are checked too: otherwise they would fail later, when rows are decoded.
     """
     try:
         _check_names(schema)
     except UnicodeDecodeError as exc:
-        raise ValueError(f"the name of a column is no UTF-8 ({exc.object[:50]!r})") from exc
+        raise ValueError(f"a column name is not UTF-8 ({exc.object[:50]!r})") from exc
     for name in wanted:
         if name not in schema.names:
             raise InputError(f"{uri}: has no column {name!r}, but {', '.join(schema.names)}")
@@ -77,13 +78,13 @@ def check_columns(uri: str, schema: pa.Schema, wanted: Sequence[str]) -> None:
 
 def _check_names(fields: Iterable[pa.Field]) -> None:
     for field in fields:
-        _ = field.name  # decoded now
+        _ = field.name  # this decodes the name, and raises if it is not UTF-8
         kind = field.type
         _check_names(kind.field(index) for index in range(kind.num_fields))
 
 
 def for_records(batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
-    """The batches with times that Python can hold: of microseconds, where they are finer."""
+    """The batches with nanosecond times cut to microseconds, which Python's datetime can hold."""
     for given in batches:
         if not any(_is_fine(kind) for kind in _kinds(given.batch.schema)):
             yield given
@@ -115,9 +116,10 @@ def _is_fine(kind: pa.DataType) -> bool:
 
 
 def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -> InputBatch:
-    """Columns of a file as what the mapper sees; `key` and `value` alone are just these.
+    """The columns of a file as the mapper sees them.
 
-    They are checked: text that is no UTF-8, or wrong offsets, would crash something later.
+    If the columns are just `key` and `value`, the mapper gets them; else the value is a struct of
+    all columns. This validates the columns, because invalid UTF-8 or wrong offsets crash later.
     """
     columns.validate(full=True)
     if columns.schema.names == [KEY, VALUE]:

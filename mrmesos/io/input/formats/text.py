@@ -1,8 +1,7 @@
 r"""Lines of text files as record batches: key = byte offset of the line, value = the line.
 
-Hadoop's LineRecordReader without an object per line: a chunk is read, numpy finds the newlines,
-and their positions become an Arrow array's offsets. A line belongs to the slice that its first
-byte lies in, so a slice skips the line it begins in and reads its last line to the end.
+Like Hadoop's LineRecordReader, but without an object per line: numpy finds the newlines of a chunk,
+and their positions become the offsets of an Arrow array. `lines` says which slice reads a line.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from mrmesos.io.input.formats.planning import check_text
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
 _SHARING_MAX = 4096  # files
 
-# Encodings in which every byte is one character, whatever stands before it.
+# Encodings in which every byte is one character.
 _SINGLE_BYTE = re.compile(r"ascii|iso8859-\d+|cp125\d|koi8-[rtu]")
 
 
@@ -44,11 +43,13 @@ def read_text(
 ) -> Iterator[InputBatch]:
     """The lines of the split in order, in batches of about `batch_bytes` bytes (at most 512 MiB).
 
-    A batch grows beyond that only for a single longer line. With `records` it may hold the lines of
-    several small files: thousands of them then cost little more than one. Offsets in a compressed
-    file count decompressed bytes. Raises InputError naming the file and, where there is one, the
-    offset: for files that cannot be read, that became shorter since the splits were planned,
-    damaged compression, too long lines, and with `errors="strict"` text that does not decode.
+    A batch is larger only for a single longer line. With `records`, a batch may contain the lines
+    of several small files, so thousands of files cost little more than one. Offsets in a compressed
+    file count decompressed bytes.
+
+    Raises InputError with the file and, if known, the offset: if the file cannot be read, became
+    shorter after planning, is damaged, or has a line that is too long. With `errors="strict"` also
+    if text does not decode.
     """
     if not 1 <= batch_bytes <= 1 << 29:
         raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
@@ -64,7 +65,7 @@ def read_text(
 
 
 def _gathered(slices: Sequence[FileSlice], batch_bytes: int) -> Iterator[Sequence[FileSlice]]:
-    """Neighbours that may share a batch: small, from their files' beginnings, not compressed."""
+    """Group adjacent slices that may share a batch: small, uncompressed, from offset 0."""
     small: list[FileSlice] = []
     size = 0
     for piece in slices:
@@ -82,16 +83,16 @@ def _gathered(slices: Sequence[FileSlice], batch_bytes: int) -> Iterator[Sequenc
 
 
 def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
-    """One batch of whole small files; None where that is not the way.
+    """One batch of several small files; None if anything is unusual.
 
-    That is so for anything out of the ordinary. Reading them one by one, slower, then says what.
+    The caller then reads the files one by one, which is slower but reports the error.
     """
     parts = []
     for piece in pieces:
         with open_input(piece.uri) as file:
             try:
                 data = file.read(piece.length + 1)
-            except Exception:  # noqa: BLE001 -- remote drivers raise what they like; read again
+            except Exception:  # noqa: BLE001 -- remote drivers raise any type; read again
                 return None
         if not data or len(data) != piece.length or data.endswith(b"\r"):
             return None
@@ -133,8 +134,8 @@ def _values(
         return array
     codec = codecs.lookup(fmt.encoding).name
     if codec == "utf-8":
-        # Line by line: bytes that are invalid apart may be valid together.
-        with contextlib.suppress(pa.ArrowInvalid):  # rare, and treated below
+        # Cast per line: two invalid lines may be valid UTF-8 when joined.
+        with contextlib.suppress(pa.ArrowInvalid):  # rare; handled below
             return array.view(pa.string()) if raw and raw.isascii() else array.cast(pa.string())
     if codec == "utf-8" or _SINGLE_BYTE.fullmatch(codec):
         return _decoded_whole(block, fmt, starts, raw or block.data.tobytes())
@@ -142,7 +143,7 @@ def _values(
 
 
 def _decoded_whole(block: LineBlock, fmt: TextInput, starts: Positions, raw: bytes) -> pa.Array:
-    """All lines decoded at once: none of these decoders lets a newline be part of a character."""
+    """Decode all lines at once. In these encodings a newline byte is never part of a character."""
     try:
         text = raw.decode(fmt.encoding, fmt.errors).encode()
     except UnicodeDecodeError as exc:
@@ -183,20 +184,20 @@ def _undecodable(block: LineBlock, start: int, exc: UnicodeDecodeError) -> Input
 
 
 def _rows_of_one_length(data: Bytes, lengths: Positions) -> npt.NDArray[np.void] | None:
-    """The lines without their ends, at one copy; None where they are of several lengths."""
+    """The lines without line ends, in one copy; None if the lengths differ."""
     width = int(lengths[0])
     if width == 0 or data[-1] != NEWLINE or len(data) != len(lengths) * (width + 1):
         return None
     if int(lengths.min()) != width:
         return None
-    # All have an end, and none is shorter: so many bytes are enough only for ends of one byte.
+    # Every line has a line end, and none is shorter. So the size leaves one byte per line end.
     return np.ndarray((len(lengths),), f"V{width}", data, strides=(width + 1,)).copy()
 
 
 def _without_ends(raw: bytes, returns: int) -> bytes:
-    r"""`raw` without its line ends, `returns` of which are ``\r\n`` and the others ``\n``.
+    r"""`raw` without its line ends: `returns` of them are ``\r\n``, the others ``\n``.
 
-    Replacing in C is 4 times as fast as a numpy mask, and single bytes faster than pairs.
+    `bytes.replace` is 4 times as fast as a numpy mask, and single bytes are faster than pairs.
     """
     if returns:
         plain = returns == raw.count(b"\r")

@@ -1,4 +1,4 @@
-"""Arrow types by their names, as formats write them: `int64`, `timestamp[us]`, `list<string>`."""
+"""Parsing names of Arrow types in formats: `int64`, `timestamp[us]`, `list<string>`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DECIMAL = re.compile(r"decimal(?:128)?\((\d+), ?(-?\d+)\)")
 
 
 def types_of(format_name: str, types: Mapping[str, str]) -> dict[str, pa.DataType]:
-    """The Arrow types that `types` names. Raises InputError naming the column."""
+    """The Arrow types named in `types`. Raises InputError with the column."""
     found = {}
     for column, name in types.items():
         try:
@@ -41,7 +41,7 @@ def type_of(name: str) -> pa.DataType:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """`text` cut at its commas, but not at those within brackets."""
+    """`text` split at its commas, except commas within brackets."""
     depth = begin = 0
     for index, character in enumerate(text):
         depth += (character in "<(") - (character in ">)")

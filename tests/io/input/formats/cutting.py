@@ -1,4 +1,4 @@
-"""Reading a file by slices of any size, as maps do."""
+"""Helpers that read a file by slices of any size, as maps do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def slices(path: Path, size: int) -> list[Split]:
 
 
 def whole(path: Path) -> list[Split]:
-    """The file as one split of unknown length, as files are that are not cut."""
+    """The file as one split of unknown length, as for files that are not cut."""
     return [Split((FileSlice(str(path), 0, -1),), path.stat().st_size)]
 
 

@@ -1,4 +1,4 @@
-"""Formats of lines: key-value text, JSON lines, CSV, fixed-width records, wherever they are cut."""
+"""Key-value text, JSON lines, CSV and fixed-width records, cut at any position."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def every_cut(
     rows: bool = False,
     whole_too: bool = True,
 ) -> None:
-    """Whatever the size of the slices and of batches, each record is read once and in order."""
+    """Check that slices and batches of any size read each record once and in order."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "data")
         path.write_bytes(data)

@@ -43,8 +43,8 @@ def write_stream(table: pa.Table, path: Path, unit: int) -> None:
 
 
 def write_orc(table: pa.Table, path: Path, unit: int) -> None:
-    # A stripe ends at the first hundred rows that are over its size. Arrow forgets nulls among
-    # structs of slices, so these are copied.
+    # A stripe ends after the first hundred rows that exceed its size. Arrow's ORC writer loses
+    # nulls of structs in sliced tables, so the rows are copied.
     options: dict[str, Any] = {"stripe_size": 1, "row_index_stride": 100, "batch_size": 100}
     with orc.ORCWriter(path, **options) as writer:
         for start in range(0, max(1, table.num_rows), unit):

@@ -1,4 +1,4 @@
-"""Lines: whatever the bytes, slices and batches, the same lines as a plain reading gives."""
+"""Text lines: any bytes, slices and batch sizes give the same lines as a simple reader."""
 
 import bz2
 import gzip
@@ -26,7 +26,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
     ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
 }
-# Bytes that are likely to meet in awkward places: ends, halves of characters, invalid ones.
+# Bytes that make difficult cases: line ends, halves of characters, invalid bytes.
 TEXT = st.lists(
     st.sampled_from(
         [b"\n", b"\r", b"\r\n", b"a", b"bc", b"\xc3", b"\xa9", b"\xe4\xb8", b"\xad", b"\xff", b"\0"]
@@ -83,7 +83,7 @@ def test_slices_of_any_size_give_every_line_once(
     path.write_bytes(data)
     splits = cuts(str(path), len(data), piece)
     assert records(splits, batch_bytes=batch) == reference(data)
-    # And each line in the slice its first byte lies in.
+    # Each line also belongs to the slice that contains its first byte.
     for split in splits:
         start, length = split.slices[0].start, split.slices[0].length
         assert all(start <= key < start + length for key, _ in records([split], RAW, batch))
@@ -267,7 +267,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         records(cuts(str(tmp_path / "gone"), 3, 3))
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    holder = os.open(pipe, os.O_RDWR)  # or opening it would wait for a writer
+    holder = os.open(pipe, os.O_RDWR)  # otherwise opening the pipe would wait for a writer
     with pytest.raises(InputError, match=r"pipe: cannot be read: Illegal seek"):
         records(cuts(str(pipe), 3, 3))
     os.close(holder)
