@@ -1,6 +1,7 @@
-"""A map attempt: its split's records through the user's mapper into sorted, partitioned output.
+"""A map attempt: it reads a split, calls the user's mapper, and writes sorted, partitioned output.
 
-A plain function of explicit inputs: no process, channel or network is needed to run or test it.
+Comes in: an attempt, the job's facts and code, a directory. Goes out: map output, counters.
+`run_map` is a plain function: to run or test it, no process, channel or network is needed.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from mrmesos.wire.task import Attempt, MapTask
 
 @dataclass(frozen=True, slots=True)
 class MapResult:
-    """A finished map, whose output is in place."""
+    """A finished map. Its output is in place."""
 
     counters: Counters
 
 
 def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path) -> TaskFacts:
-    """What user code may know about an attempt, which has its directory in that of its job."""
+    """What user code may know about an attempt. `work_dir` lies inside the job's directory."""
     name = parse_attempt(attempt.attempt_id)
     return TaskFacts(
         job_id=attempt.job_id,
@@ -71,10 +72,10 @@ def run_map(
 ) -> MapResult:
     """Run a map attempt to its end; `work_dir` then holds its output (index.OUTPUT_FILE).
 
-    `redo`: what it has to do otherwise than when it was started before.
+    `redo` names the records to skip when this attempt was started before and its worker died.
 
-    Raises TaskError for what user code does, InputError, OutputError, MemoryError, OSError; it then
-    leaves no output behind.
+    Raises TaskError if user code fails; InputError, OutputError, MemoryError, OSError. After an
+    error no output is left behind.
     """
     assert isinstance(attempt.task, MapTask)
     usage = ResourceUsage()
@@ -112,7 +113,7 @@ def run_map(
 
 
 class _MapRun:
-    """One attempt under way. `snapshot` is called from another thread and only reads."""
+    """One running attempt. Another thread calls `snapshot`, which only reads."""
 
     def __init__(
         self, driver: MapDriver, context: RecordContext, length: int, work_dir: Path
@@ -121,14 +122,14 @@ class _MapRun:
         self._context = context
         self._length = length
         self._work_dir = work_dir
-        self._phase = ""  # before the first batch the TaskTracker knows a better word
+        self._phase = ""  # until the first batch, the TaskTracker's own word for the phase is used
         self._bytes = 0
         self._batch_bytes = self._batch_rows = 0
         self._rows = self._skipped = 0
 
     @property
     def pairs(self) -> int:
-        """Pairs the mapper has yielded."""
+        """How many pairs the mapper has yielded."""
         return self._driver.pairs
 
     def over(self, batches: Iterable[InputBatch]) -> None:
@@ -147,12 +148,12 @@ class _MapRun:
         self._phase = "sorting the output of"
 
     def counters(self) -> dict[str, int]:
-        """What has been read."""
+        """Counters of the input read so far."""
         counters = {"MAP_INPUT_RECORDS": self._rows, "MAP_INPUT_BYTES": self._bytes}
         return counters | ({"MAP_SKIPPED_RECORDS": self._skipped} if self._skipped else {})
 
     def snapshot(self) -> Snapshot:
-        """How far the map is, from how far the iterator over its records is."""
+        """The map's progress now. Within a batch it is the position of the record iterator."""
         context, rows = self._context, self._batch_rows
         consumed = min(context.consumed(), rows)
         within = self._batch_bytes * consumed // rows if rows else 0
@@ -167,6 +168,6 @@ class _MapRun:
 
 
 def _text_bytes(given: InputBatch) -> int:
-    r"""Bytes of the lines with one newline each: the input's, but for every ``\r`` before one."""
+    r"""Bytes of the lines, counting one newline each. A ``\r`` before a newline is not counted."""
     text = pc.sum(pc.binary_length(given.batch.column(VALUE))).as_py()
     return int(text or 0) + int(given.batch.num_rows)

@@ -1,6 +1,7 @@
-"""A reduce attempt: its partition of every map's output, merged, through the user's reducer.
+"""A reduce attempt: it merges its partition of all map outputs and calls the user's reducer.
 
-A plain function of explicit inputs, as the map's: where segments come from is the caller's affair.
+Comes in: an attempt, the job's facts and code, a source of segments. Goes out: a part file,
+counters. `run_reduce` is a plain function, as `run_map` is; the caller chooses the source.
 """
 
 from __future__ import annotations
@@ -44,27 +45,30 @@ from mrmesos.wire.task import Attempt
 
 
 class SegmentSource(Protocol):
-    """Where a reduce's segments come from. All but `runs` may be called from another thread."""
+    """Where a reduce gets its segments. Every method but `runs` may be called from any thread."""
 
     def runs(self) -> Sequence[SortedRun]:
-        """One run for each map, in map order; waits until all are there. Raises what failed."""
+        """One run for each map, in map order. Waits until all have arrived.
+
+        Raises the error that made the fetch fail.
+        """
 
     def fraction(self) -> float:
-        """How much of that is done, 0 to 1."""
+        """The part of the maps whose segments have arrived, 0 to 1."""
 
     def fetched_bytes(self) -> int:
-        """Bytes that have arrived, rising."""
+        """How many bytes have arrived. The number never falls."""
 
     def fetch_failed(self) -> tuple[str, ...]:
-        """Map attempts whose output cannot be had now."""
+        """Map attempts whose output cannot be fetched now."""
 
     def fetch_answered(self) -> tuple[str, ...]:
-        """Those of `fetch_failed` whose TaskTracker answered: it has them damaged or not at all."""
+        """The part of `fetch_failed` whose TaskTracker answers, but lost or damaged the output."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReduceResult:
-    """A finished reduce; its part file is where the committer looks for it."""
+    """A finished reduce. Its part file lies where the committer looks for it."""
 
     counters: Counters
 
@@ -83,8 +87,8 @@ def run_reduce(
 ) -> ReduceResult:
     """Run a reduce attempt to its end. `redo` is as in `run_map`.
 
-    Raises TaskError for what user code does, OutputError, CorruptSegmentError, MemoryError, OSError
-    and what `source` raises.
+    Raises TaskError if user code fails; OutputError, CorruptSegmentError, MemoryError, OSError, and
+    every error of `source`.
     """
     usage = ResourceUsage()
     conf = Conf(facts.spec.conf)
@@ -116,9 +120,10 @@ def run_reduce(
 
 
 class _ReduceRun:
-    """One attempt under way. `snapshot` is called from another thread and only reads.
+    """One running attempt. Another thread calls `snapshot`, which only reads.
 
-    A third of its progress each is copying, merging to `io.sort.factor` runs, reducing (Hadoop's).
+    Fetching, merging to `io.sort.factor` runs, and reducing each count for a third of the progress,
+    as in Hadoop.
     """
 
     def __init__(
@@ -137,7 +142,10 @@ class _ReduceRun:
     def merged(
         self, runs: Sequence[SortedRun], conf: Conf, work_dir: Path
     ) -> Iterator[pa.RecordBatch]:
-        """All is fetched: its records by key; those of an aggregate one to a key, or nearly."""
+        """The records of all fetched runs, sorted by key.
+
+        For an aggregate, hashing folds most keys to one record before the merge.
+        """
         self._copied = True
         self._phase = "merging map output"
         self._total = sum(each.rows for each in runs)
@@ -165,7 +173,7 @@ class _ReduceRun:
             yield batch
 
     def counters(self) -> dict[str, int]:
-        """What has been read."""
+        """Counters of the input read so far."""
         return {
             "REDUCE_INPUT_GROUPS": self._folder.groups,
             "REDUCE_INPUT_RECORDS": self._total,
@@ -173,10 +181,10 @@ class _ReduceRun:
         }
 
     def snapshot(self) -> Snapshot:
-        """How far the reduce is."""
+        """The reduce's progress now."""
         if not self._copied:
-            # It waits for maps to run, perhaps again, and for TaskTrackers, with deadlines: user
-            # code, which task.timeout is for, has not begun.
+            # The reduce waits for maps and TaskTrackers, and these waits have their own deadlines.
+            # task.timeout is for user code, which has not begun: so the pulse changes every time.
             self._waited += 1
             progress = self._source.fraction() / 3
         elif not self._reduced:
@@ -204,7 +212,7 @@ class _ReduceRun:
 
 
 def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Folder:
-    """What turns sorted batches into output: the job's reducer, whichever kind it is of."""
+    """The folder for the job's kind of reducer: it turns sorted batches into output."""
     reducer = job.reducer
     if reducer is None:
         raise JobError("a job without a reducer has no reduce tasks")

@@ -1,11 +1,12 @@
-"""Cut points for TotalOrder: a job's mapper over samples from all over the input, as a map runs it.
+"""Cut points for TotalOrder: runs the job's mapper over samples from the whole input.
 
-Who submits a job calls this (Hadoop's InputSampler does the same in its client): the job's code is
-loaded there anyway, and a JobTracker never runs any. The cut points travel within the pickled job,
-so that every attempt of every map, however often it is run, has the same.
+Comes in: a job and its inputs. Goes out: the keys that separate the partitions.
+Thread: the submitting client's, as with Hadoop's InputSampler. The client has loaded the job's code
+anyway, and a JobTracker never runs user code. The cut points travel inside the pickled job, so
+every attempt of every map has the same ones.
 
-Samples are stretches of records at places that a seed chooses, one in each of as many equal parts
-of the input: input that is sorted, or has other kinds of records in each file, is met everywhere.
+The input is divided into equal parts, and one stretch of records is read in each, at a place that a
+seed chooses. So the sample is fair for sorted input, and for files with different kinds of records.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _BATCH_BYTES = 64 << 10
 
 
 def needs_cut_points(job: Job, num_reducers: int) -> bool:
-    """Whether `find_cut_points` is to be called for the job before it is submitted."""
+    """Whether the client must call `find_cut_points` before it submits the job."""
     return num_reducers > 1 and issubclass(job.partitioner, TotalOrder)
 
 
@@ -51,12 +52,12 @@ def find_cut_points(
     num_reducers: int,
     files: Mapping[str, Path] | None = None,
 ) -> pa.Array | None:
-    """What `job.cut_points` should be. None where the mapper yields nothing for the samples.
+    """The value for `job.cut_points`; None if the mapper yields nothing for the samples.
 
-    `files` are what `context.cached` gives the mapper.
+    `files` is what the mapper sees as `context.cached`.
 
-    Raises JobError for cut points of the job's own that are wrong, TaskError for what the mapper
-    does, InputError.
+    Raises JobError if the job names wrong cut points itself, TaskError if the mapper fails, and
+    InputError.
     """
     partitioner = job.partitioner
     assert issubclass(partitioner, TotalOrder)
@@ -82,7 +83,7 @@ def find_cut_points(
         for given in read_input(
             split, source.format, declared, batch_bytes=_BATCH_BYTES, records=records
         ):
-            some = given.head(share * done - rows)  # with what stretches before this left over
+            some = given.head(share * done - rows)  # earlier stretches may have left some over
             driver.map(some)
             rows += some.batch.num_rows
             taken += some.batch.nbytes
@@ -111,9 +112,9 @@ def _named_by(job: Job, keys: list[Any], grouping: Grouping, num_reducers: int) 
 def _stretches(
     sources: Sequence[Source], nbytes: int, seed: int
 ) -> tuple[list[tuple[Source, FileSlice]], int]:
-    """Places to read, in the order of the input, and how many bytes at each.
+    """Places to read, in the order of the input, and how many bytes to read at each.
 
-    Where only whole units can be read (row groups), a place is all of its part of the input.
+    Some formats can be read only in whole units (row groups): then a place is its whole part.
     """
     files = [
         (source, info) for source in sources for info in expand_inputs(source.uris) if info.size
@@ -140,14 +141,14 @@ def _stretches(
             else:
                 piece = FileSlice(info.uri, at, min(length, info.size - at))
             places.append((source, piece))
-        elif info.uri not in whole:  # can only be read from its beginning
+        elif info.uri not in whole:  # this file can be read only from its beginning
             whole.add(info.uri)
             places.append((source, FileSlice(info.uri, 0, -1)))
     return places, length
 
 
 class _Sample:
-    """A MapSink that keeps what decides the partition of each pair."""
+    """A MapSink that keeps only the columns that decide the partition of each pair."""
 
     def __init__(self, encoder: ColumnEncoder, grouping: Grouping) -> None:
         self._encoder = encoder

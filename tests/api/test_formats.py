@@ -239,7 +239,7 @@ def test_outputs_that_cannot_be_written_say_so() -> None:
     class Reduced(SortedOut):
         reducer = Reducer
 
-    with pytest.raises(JobError, match="only reducers may, and mappers of jobs without reduces"):
+    with pytest.raises(JobError, match="only its reducer may write to named outputs"):
         run_job(Reduced, ["x"])
 
     class Wrong(SortedOut):

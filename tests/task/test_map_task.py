@@ -180,7 +180,7 @@ def test_returning_one_pair_instead_of_yielding_it_is_explained(tmp_path: Path) 
             return line, 1
 
     error = failure(tmp_path, job(Returns), "word\n").error
-    assert "does map() return one pair, where it should yield it?" in error.message
+    assert "does map() return one pair instead of yielding it?" in error.message
 
 
 def test_returning_what_cannot_be_iterated_is_explained(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_partition_out_of_range_is_refused(tmp_path: Path, given: Any) -> None
             return given if key == "b" else 0
 
     error = failure(tmp_path, job(Tokenize, partitioner=Off), "a b\n").error
-    assert f"Off.partition() gave {given!r}; it must give an int from 0 to 1" in error.message
+    assert f"Off.partition() returned {given!r}; it must return an int from 0 to 1" in error.message
     assert error.where == "partitioner Off, key 'b'"
 
 
@@ -370,7 +370,7 @@ def test_a_batch_mapper_sees_and_yields_batches(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "complaint"),
     [
-        ("x", "yielded 'x', which is no pyarrow.RecordBatch"),
+        ("x", "yielded 'x', which is not a pyarrow.RecordBatch"),
         (pa.record_batch({"word": ["a"], "n": [1]}), r"with the columns ['word', 'n']"),
     ],
 )
@@ -464,7 +464,7 @@ def test_aggregates_add_up(tmp_path: Path, reducer: type[Aggregate], value: floa
 
 
 def test_sums_of_keys_that_differ_are_folded_at_last(tmp_path: Path) -> None:
-    """Where folding a batch by itself does not pay, records wait for more."""
+    """If folding one batch alone does not pay, its records wait for more batches."""
 
     class Many(BatchMapper):
         def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -34,7 +34,7 @@ Records = Sequence[tuple[Any, Any]]
 
 
 class Runs:
-    """Segments at hand: one list of sorted records for each map."""
+    """A source with ready segments: one list of sorted records for each map."""
 
     def __init__(self, *maps: Records, batch_rows: int = 1000) -> None:
         self._maps = maps
@@ -100,7 +100,7 @@ def test_maps_are_merged_and_grouped(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_map_output_is_not_idle(tmp_path: Path) -> None:
-    """Maps may have to run again, and take longer than task.timeout."""
+    """Maps may run again, and may take longer than task.timeout."""
     watch, pulses = Watch(), []
 
     class Late(Runs):

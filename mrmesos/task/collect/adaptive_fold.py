@@ -1,4 +1,4 @@
-"""Whether folding records as they come pays: tried, and tried less often where it does not."""
+"""Decides whether folding records early pays: it tries, and tries less often when it does not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ _PAUSE_MAX = 64
 
 
 class AdaptiveFold:
-    """Whether folding chunks pays: pauses, longer each time, where it does not."""
+    """Decides for each chunk whether to fold it. After chunks that did not pay, it skips some.
+
+    Each failure doubles the pause, up to _PAUSE_MAX chunks. `worthwhile` is the largest part of the
+    records that may be left for folding to pay. `taken` and `given` are counted by the owner.
+    """
 
     def __init__(self, worthwhile: float) -> None:
         self.taken = self.given = 0
@@ -15,18 +19,18 @@ class AdaptiveFold:
 
     @property
     def paused(self) -> bool:
-        """Whether `wanted` would say no."""
+        """Whether the next chunk falls into a pause. Does not shorten the pause."""
         return self._pause > 0
 
     def wanted(self) -> bool:
-        """Whether the next chunk should be tried."""
+        """Whether to try the next chunk. Each call shortens a pause by one chunk."""
         if self._pause:
             self._pause -= 1
             return False
         return True
 
     def pays(self, rows: int, distinct: int) -> bool:
-        """Learn that `rows` records have `distinct` keys; whether to fold them."""
+        """Whether to fold `rows` records with `distinct` keys. If not, a pause begins."""
         if distinct <= self._worthwhile * rows:
             self._next_pause = 0
             return True

@@ -1,8 +1,8 @@
-"""Folding a map's output by key: each chunk as it leaves the mapper, and sorted runs as they spill.
+"""Combines a map's output by key: each chunk after the mapper, and sorted runs as they spill.
 
-Sorting costs several times what hashing costs, and words repeat within a chunk far more often than
-sorting can make use of. So a chunk's equal keys are brought together by Arrow's dictionary encoding
-and combined before they are sorted at all; the sort buffer combines what is left.
+Sorting costs several times as much as hashing, and in text most keys repeat within a chunk. So
+Arrow's dictionary encoding first brings a chunk's equal keys together, and the combiner runs on
+them before anything is sorted. The sort buffer combines the rest.
 """
 
 from __future__ import annotations
@@ -40,46 +40,46 @@ from mrmesos.task.drivers.user_code import make_task, wrong_use
 
 Batches = Iterator[pa.RecordBatch]
 
-# What is left of the records where folding them pays: numbering keys in Arrow costs 60 ns a record,
-# sorting, writing, merging and reading one that is left 250 ns.
+# Folding pays if it leaves at most this part of the records. Numbering keys in Arrow costs 60 ns a
+# record; to sort, write, merge and read a record that is left costs 250 ns.
 _WORTHWHILE = 0.75
-# Finding the key's list in a dict saves that, and making a column; but it calls for every key.
+# Grouping in a dict saves the numbering and the column, but calls the combiner for every key.
 _GROUPS_WORTHWHILE = 0.2
 _DISTINCT_WORTHWHILE = 0.35
 
 
 class Combiner(Protocol):
-    """What a map task folds its output with. Batches have the columns `key` and `value`.
+    """Folds the output of a map task. Batches have the columns `key` and `value`.
 
-    Those that derive from it take no groups of Python objects and need no closing by default.
+    By default, a subclass takes no groups of Python objects, and `close` does nothing.
     """
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """A batch of the mapper's, in any order: folded where that pays, or must be."""
+        """Take one batch from the mapper, in any order. Fold it if that pays or is required."""
 
     def wants_groups(self) -> bool:
-        """Whether `fold_groups` is the way now, for pairs that are Python objects."""
+        """Whether pairs of Python objects should come by `fold_groups` now."""
         return False
 
     def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
-        """`rows` pairs by key, folded; None where that does not pay."""
+        """Fold `rows` pairs that are grouped by key; None if that does not pay."""
         del groups, rows
         return None
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """Batches sorted by key, some folded before, folded again; sorted as well."""
+        """Fold batches that are sorted by key, some of them folded before. Keeps the order."""
 
     def close(self) -> None:
-        """No more calls come. Raises TaskError where the user's `close()` fails or yields."""
+        """End the combiner. Raises TaskError if the user's `close()` fails or yields records."""
         return
 
     @property
     def records(self) -> tuple[int, int]:
-        """Records taken and given by `fold_batch`."""
+        """How many records went into the folds of batches and groups, and how many came out."""
 
 
 def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combiner | None:
-    """The job's combiner, or an aggregate's own first half, or None."""
+    """The job's combiner, or the first half of its aggregate, or None."""
     reducer = job.reducer
     if reducer is not None and issubclass(reducer, Aggregate):
         return DistinctCombiner() if reducer.distinct else AggregateCombiner(reducer)
@@ -92,7 +92,7 @@ def make_combiner(job: Job, context: Context, encoder: ColumnEncoder) -> Combine
 
 
 def _encoded(batch: pa.RecordBatch) -> pa.DictionaryArray | None:
-    """The sort column with equal keys numbered alike; None where there is nothing to tell apart."""
+    """The sort column with a number for each distinct key; None if there are no keys to compare."""
     column = sort_column(batch)
     if pa.types.is_null(column.type) or not len(column):
         return None
@@ -126,7 +126,7 @@ class ReducerCombiner(Combiner):
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         """See Combiner."""
-        self._groups_adviser.wanted()  # the pause goes on
+        self._groups_adviser.wanted()  # shortens the pause by this batch
         if not self._adviser.wanted():
             return iter((batch,))
         batch = with_sort_column(batch)
@@ -141,7 +141,7 @@ class ReducerCombiner(Combiner):
         return chain((without(batch, groups.rows),), made)
 
     def _reduced(self, batch: pa.RecordBatch, groups: LargeGroups) -> Batches:
-        """What the reducer makes of these groups."""
+        """Call the reducer on these groups."""
         keys = decode_column(
             batch.column(KEY).take(pa.array(groups.firsts)), batch.schema.field(KEY)
         )
@@ -159,7 +159,7 @@ class ReducerCombiner(Combiner):
             yield batch
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """See Combiner. A key's records in two batches are folded apart."""
+        """See Combiner. If a key has records in two batches, they are folded separately."""
         for batch in batches:
             groups = by_span(group_spans(batch), enough(batch))
             if len(groups):
@@ -173,7 +173,7 @@ class ReducerCombiner(Combiner):
 
 
 class BatchCombiner(Combiner):
-    """A BatchReducer as combiner: over sorted batches only."""
+    """A BatchReducer as combiner. It sees sorted batches only."""
 
     def __init__(self, combiner: BatchReducer) -> None:
         self._combiner = combiner
@@ -198,9 +198,9 @@ class BatchCombiner(Combiner):
 
 
 class AggregateCombiner(Combiner):
-    """An aggregate over keys that are grouped by their first fields, and so have to be sorted.
+    """An aggregate over keys that are grouped by their first fields: these must be sorted.
 
-    `initial` on every batch of the mapper, `merge` ever after.
+    It calls `initial` on every batch from the mapper, and `merge` from then on.
     """
 
     def __init__(self, aggregate: type[Aggregate]) -> None:
@@ -213,7 +213,7 @@ class AggregateCombiner(Combiner):
         return 0, 0
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner. What the sort brings together is merged there."""
+        """See Combiner. Equal keys are merged later, after the sort."""
         yield each_alone(batch, self._aggregate.initial, self._aggregate.n)
 
     def fold_sorted(self, batches: Batches) -> Batches:
@@ -222,9 +222,9 @@ class AggregateCombiner(Combiner):
 
 
 class DistinctCombiner(Combiner):
-    """For an aggregate of distinct values: drops pairs that were there already.
+    """For an aggregate of distinct values: drops repeated pairs.
 
-    Sorted ones are keys with their values, as `io.grouping` composes them.
+    In sorted batches, each key holds its value too, as `io.grouping` composes them.
     """
 
     def __init__(self) -> None:
@@ -259,7 +259,7 @@ def _nothing(batches: Batches, combiner: Reducer | BatchReducer) -> None:
     for _ in batches:
         name = type(combiner).__name__
         raise wrong_use(
-            f"{name}.close() yields records, which a combiner cannot: it is called between any "
-            "two spills; name a class without that as combiner",
+            f"{name}.close() yields records, which a combiner cannot do, as it may run any number "
+            "of times; use a combiner whose close() yields nothing",
             where=f"combiner {name}.close()",
         )

@@ -1,4 +1,4 @@
-"""A map's pairs folded by an aggregate and written unsorted; its reduces fold by hash as well."""
+"""Folds a map's pairs with an aggregate and writes them unsorted. The reduces fold by hash too."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mrmesos.task.drivers.record_feed import Groups, Pair
 
 
 def hashed_aggregate(job: Job) -> type[Aggregate] | None:
-    """The job's aggregate, if its keys need no order before the reduce writes them.
+    """The job's aggregate if hashing is enough: its keys need no order before the reduce writes.
 
-    Those of distinct values, and of keys grouped by their first fields, have to be sorted.
+    None for distinct values and for keys grouped by their first fields: these must be sorted.
     """
     reducer = job.reducer
     if reducer is None or not issubclass(reducer, Aggregate) or Grouping.of(job) != Grouping():
@@ -32,7 +32,7 @@ def hashed_aggregate(job: Job) -> type[Aggregate] | None:
 
 
 class AggregateSink:
-    """Folds pairs by key in at most `io.sort.mb`, and writes a run whenever that is not enough."""
+    """Folds pairs by key in at most `io.sort.mb` of memory. Writes a run whenever that is full."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class AggregateSink:
         aggregate: type[Aggregate],
         partition: Partition | None,
     ) -> None:
-        """Partitions are those of the keys' hashes if `partition` is None."""
+        """If `partition` is None, the hash of a key chooses its partition."""
         self._num_partitions = num_partitions
         self._partition = partition
         self._encoder = encoder

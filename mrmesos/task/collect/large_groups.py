@@ -1,8 +1,8 @@
-"""Which groups of equal keys are worth a combiner's call, and where what it made of them goes.
+"""Chooses the groups of equal keys that are worth a combiner call, and puts the results back.
 
-A combiner may be called for any part of a key's values, or not at all, as in Hadoop. A call costs
-as much as carrying several small records to the reduce does, and in text half of all words occur
-once: so only groups that are worth it are folded, and the records of the others stay as they are.
+As in Hadoop, a combiner may see any part of a key's values, or none. A call costs as much as
+carrying several small records to the reduce, and in text half of all words occur once. So only
+large groups are folded; the records of small groups stay as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class LargeGroups:
-    """Groups to fold: their rows one group after another, and where each begins (and the end)."""
+    """Groups to fold: their rows, one group after another, and the start of each group.
+
+    `starts` also has the end of the last group.
+    """
 
     rows: Rows
     starts: Rows
@@ -43,16 +46,16 @@ class LargeGroups:
 
 
 def enough(batch: pa.RecordBatch) -> int:
-    """The least number of records that are worth folding into one.
+    """The least number of records that are worth a fold into one.
 
-    In little data nothing is left out, so that a combiner that changes results shows at once.
+    In small data every group is folded, so a combiner that wrongly changes results shows at once.
     """
     rows = batch.num_rows
     return 2 if rows < _LITTLE or batch.nbytes > _LARGE_RECORD * rows else _ENOUGH
 
 
 def by_code(codes: npt.NDArray[np.int32], distinct: int, least: int) -> LargeGroups:
-    """The large groups of rows whose keys are numbered, in order of these numbers."""
+    """The large groups among rows whose keys are numbered, in the order of these numbers."""
     counts = np.bincount(codes, minlength=distinct)
     large = counts >= least
     rows = np.flatnonzero(large[codes])
@@ -62,7 +65,7 @@ def by_code(codes: npt.NDArray[np.int32], distinct: int, least: int) -> LargeGro
 
 
 def by_span(spans: Rows, least: int) -> LargeGroups:
-    """The large groups of rows that are sorted, from where each group begins (and the end)."""
+    """The large groups among sorted rows. `spans` has the start of each group, and the end."""
     counts = np.diff(spans)
     large = counts >= least
     groups = counts[large]
@@ -78,7 +81,7 @@ def _starts(counts: Rows) -> Rows:
 
 
 def radix_order(codes: npt.NDArray[np.int32], distinct: int) -> Rows:
-    """A stable argsort. numpy sorts 16-bit integers by radix, several times faster than others."""
+    """A stable argsort. numpy uses radix sort for 16-bit integers, several times faster."""
     order = np.argsort(codes.astype(np.uint16), kind="stable")
     if distinct > 1 << 16:
         high = (codes >> 16).astype(np.uint16)
@@ -87,7 +90,7 @@ def radix_order(codes: npt.NDArray[np.int32], distinct: int) -> Rows:
 
 
 def without(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
-    """The other rows, in their order."""
+    """The batch without `rows`; the other rows keep their order."""
     if not len(rows):
         return batch
     stay = np.ones(batch.num_rows, np.bool_)
@@ -98,7 +101,7 @@ def without(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
 def put_back(
     batch: pa.RecordBatch, groups: LargeGroups, folded: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """A sorted batch with what was made of its groups in their place, sorted as well."""
+    """A sorted batch, in which folded records replace the groups. It stays sorted."""
     made = [with_sort_column(each) for each in folded if each.num_rows]
     if _one_for_each(batch, groups, made):
         firsts = groups.firsts
@@ -118,7 +121,7 @@ def put_back(
 
 
 def _one_for_each(batch: pa.RecordBatch, groups: LargeGroups, made: list[pa.RecordBatch]) -> bool:
-    """Whether there is one record for each group, under its key and of the same type."""
+    """Whether each group became one record with the same key and the same type."""
     kind = batch.schema.field(VALUE)
     if not made or pa.types.is_nested(kind.type):
         return False

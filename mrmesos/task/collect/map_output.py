@@ -1,4 +1,4 @@
-"""What every sink of a map's pairs leaves behind for the reduces."""
+"""The files that every sink leaves behind for the reduces."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.io.shuffle.sortbuffer import MapOutputFiles
 
 Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
-"""The partition of each record of a batch that has its sort column."""
+"""Returns the partition of each record of a batch. The batch must have its sort column."""
 
 
 def in_place(output: MapOutputFiles, work_dir: Path) -> dict[str, int]:
-    """The output's files get the names by which they are served; its counters, of group `task`."""
+    """Give the output's files the names under which they are served.
+
+    Returns the output's counters, of group `task`.
+    """
     output.data_path.replace(work_dir / OUTPUT_FILE)
     output.index_path.replace(work_dir / INDEX_FILE)
     return dict(output.counters)
 
 
 def remove_output(work_dir: Path) -> None:
-    """Undo `in_place`, whether it was done or not."""
+    """Undo `in_place`. It need not have been called."""
     for name in (OUTPUT_FILE, INDEX_FILE):
         (work_dir / name).unlink(missing_ok=True)

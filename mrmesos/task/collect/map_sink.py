@@ -1,4 +1,7 @@
-"""Where a map's pairs go: sorted and partitioned for the reduces, or straight to the output."""
+"""Sinks for a map's pairs: one sorts and partitions for the reduces, one writes the job's output.
+
+Comes in: pairs and batches from a driver. Goes out: the map-output file, or a part file.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +49,15 @@ from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt
 
 OpenOutput = Callable[[Attempt, JobFacts, Job], Writer]
-"""Opens an attempt's part file; `open_part` does."""
-
+"""Opens an attempt's part file, as `open_part` does."""
 
 _FOLD_ROWS = 1 << 20
 _FOLD_BYTES = 32 << 20
-# With nothing to fold, batches of this size are not worth another copy.
+# Without a combiner, batches of this size go on as they are: joining them would only copy.
 _LARGE_BYTES = 256 << 10
 _GROUPS_ROWS = 1 << 20
 _GROUPS_BYTES = 64 << 20
-# After so many pairs it shows whether keys repeat enough for groups to pay.
+# After this many pairs we check once whether keys repeat enough for groups to pay.
 _LOOK_ROWS = 1 << 15
 _LOOK_DISTINCT = 0.2
 
@@ -70,7 +72,7 @@ def make_sink(
     encoder: ColumnEncoder,
     open_output: OpenOutput,
 ) -> MapSink:
-    """The sink the job asks for: a map-only job has no reduces."""
+    """The sink for this job: a map-only job, an aggregate, or any other job with reduces."""
     if facts.spec.num_reducers == 0:
         return OutputSink(open_output(attempt, facts, job), encoder)
     grouping = Grouping.of(job)
@@ -93,7 +95,7 @@ def make_sink(
 
 
 def make_partition(job: Job, context: RecordContext, grouping: Grouping, count: int) -> Partition:
-    """The job's partitioner, over whole batches."""
+    """The job's partitioner as a function of whole batches."""
     if job.partitioner is HashPartitioner:
         return lambda batch: hash_partition(grouping.partition_column(batch), count)
     if issubclass(job.partitioner, TotalOrder):
@@ -109,7 +111,7 @@ def make_partition(job: Job, context: RecordContext, grouping: Grouping, count: 
 
 
 class ShuffleSink:
-    """Combines, partitions and sorts. Small batches wait until there is enough to fold at once."""
+    """Combines, partitions and sorts. Small batches wait until there are enough to fold at once."""
 
     def __init__(
         self,
@@ -172,7 +174,7 @@ class ShuffleSink:
         return grown
 
     def _flush_groups(self) -> None:
-        """Fold the groups, or make pairs of them again where that is not the way."""
+        """Fold the groups. If that does not pay, turn them back into pairs."""
         if not self._groups:
             return
         groups, rows = self._groups, self._grouped_rows
@@ -211,7 +213,7 @@ class ShuffleSink:
             self._flush()
 
     def _flush(self) -> None:
-        """Fold what waits, and hand it to the sort buffer with its partitions."""
+        """Fold the waiting batches and hand them to the sort buffer with their partitions."""
         if not self._waiting:
             return
         if self._waiting_bytes < MAX_KERNEL_BYTES:
@@ -250,7 +252,7 @@ class ShuffleSink:
 def _user_partitions(
     partitioner: Partitioner, keys: list[Any], num_partitions: int
 ) -> npt.NDArray[np.int32]:
-    """The user's partition of each key, checked. Raises TaskError."""
+    """The partition of each key, from the user's partitioner, checked. Raises TaskError."""
     name = type(partitioner).__name__
     found: list[Any] = []
     try:
@@ -267,8 +269,8 @@ def _user_partitions(
             found[index] = partition = int(partition)
         if not isinstance(partition, int) or not 0 <= partition < num_partitions:
             raise wrong_use(
-                f"{name}.partition() gave {shorten(partition)}; it must give an int from 0 to "
-                f"{num_partitions - 1} ({num_partitions} partitions)",
+                f"{name}.partition() returned {shorten(partition)}; it must return an int from 0 "
+                f"to {num_partitions - 1} ({num_partitions} partitions)",
                 where=f"partitioner {name}, key {shorten(keys[index])}",
             )
     return np.array(found, np.int32)

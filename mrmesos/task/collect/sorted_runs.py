@@ -1,4 +1,4 @@
-"""What a reduce has fetched, brought down to sorted runs that can be merged at once."""
+"""Turns the segments of a reduce into few enough sorted runs for one merge."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from mrmesos.io.shuffle.segments import SEGMENT_BATCH_BYTES, codec_of, read_segm
 
 @dataclass(frozen=True, slots=True)
 class SortedRun:
-    """Records of this partition: `length` bytes as stored. `open` may be called once.
+    """Sorted records of one partition: `length` bytes as stored. `open` may be called once.
 
-    They are sorted, but for what `folded_runs` takes.
+    Only the runs that `folded_runs` takes may be unsorted.
     """
 
     rows: int
@@ -41,9 +41,9 @@ def folded_runs(
     work_dir: Path,
     progress: Callable[[int], None],
 ) -> list[SortedRun]:
-    """Sorted runs, each with one row for each key, of runs in any order; folded in their order.
+    """Fold unsorted runs, in their order, into sorted runs with one row for each key.
 
-    One, held in memory, where the partial results of all keys fit `reduce.shuffle.buffer.mb`.
+    If the partial results of all keys fit `reduce.shuffle.buffer.mb`, it is one run in memory.
     """
     most = min(conf.get_as(SHUFFLE_BUFFER_MB) << 20, MAX_KERNEL_BYTES)
     fold = HashFold(aggregate, aggregate.merge, most)
@@ -63,13 +63,13 @@ def folded_runs(
 
 
 def _taken(fold: HashFold) -> pa.RecordBatch | None:
-    """All that is in it, as one batch; its parts are not kept beside that."""
+    """Empty the fold into one batch. Its parts are not kept, as memory would hold both."""
     folded = fold.take()
     return concat(unify_batches([each.batch for each in folded])) if folded else None
 
 
 def _in_order(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Its records by key, moved just before they are used."""
+    """The batch's records sorted by key. Each piece is copied just before it is used."""
     order = argsort(sort_column(batch))
     taker = Taker(batch)
     rows = max(1, SEGMENT_BATCH_BYTES * batch.num_rows // max(1, batch.nbytes))
@@ -80,9 +80,9 @@ def _in_order(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 def merge_to_factor(
     runs: Sequence[SortedRun], conf: Conf, work_dir: Path, progress: Callable[[int], None]
 ) -> list[SortedRun]:
-    """At most `io.sort.factor` runs with the same records in the same order.
+    """Merge runs until at most `io.sort.factor` are left.
 
-    Neighbours are merged, so that equal keys stay in the order of the maps.
+    Only neighbours are merged, so that records with equal keys stay in the order of the maps.
     """
     factor = conf.get_as(IO_SORT_FACTOR)
     codec = codec_of(conf)

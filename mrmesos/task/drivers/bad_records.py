@@ -1,10 +1,12 @@
-"""Records that user code fails at: left out, up to `skip.records.max` of a task, and kept aside.
+"""Skips records at which user code fails, up to `skip.records.max` a task, and keeps them aside.
 
-As Hadoop's SkipBadRecords, with two differences. What raises is left out at once, within the
-attempt. What ends the worker (a crash, too much memory, an endless loop) is known from a note in a
-shared page, so that no search over attempts is needed: the TaskTracker starts the attempt again
-without it (see `suspects`). A record is known by its number in its split; for reduces, it is a key
-with all its values, known by the number of that key. Reading is deterministic, and so are these.
+This is Hadoop's SkipBadRecords, with two differences. A record whose call raises is skipped at
+once, within the attempt. A record that ends the worker (a crash, too much memory, an endless loop)
+stands in a note in a shared page, so no search over several attempts is needed: the TaskTracker
+starts the attempt again without it (`tasktracker.core.bad_record_bisection`).
+
+A record is identified by its number in its split. In a reduce, a record is a key with all its
+values, and the number is that of the key. Reading is deterministic, so the numbers are stable.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 
 SKIPPED_DIR = "_skipped"
 KEPT_CHARS = 1 << 20
-"""Most that is kept of one record's key, value or traceback; of a key with its values, of all."""
+"""Most characters kept of a key, a value or a traceback. All values of a group share one limit."""
 KEPT_VALUES = 100
-"""Values of a group that are kept."""
+"""Most values kept of a group."""
 _NOT_USERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 
 class BadRecords:
-    """The bad records of one attempt: counted, limited, and written to a file of its output."""
+    """The bad records of one attempt: counts and limits them, and writes them to an output file."""
 
     def __init__(self, limit: int, redo: Redo, work_dir: Path, outputs: NamedOutputs) -> None:
         """Raises OSError."""
@@ -53,21 +55,21 @@ class BadRecords:
         self._writer: Writer | None = None
 
     def spans(self, first: int, count: int) -> Iterator[tuple[int, int]]:
-        """These records cut as they have to be: first (relative) and end of each piece."""
+        """Cut these records where `redo` says. Yields each piece's first and end, from `first`."""
         bounds = [0, *(cut - first for cut in self._cuts if first < cut < first + count), count]
         return pairwise(bounds)
 
     def is_users(self, exc: BaseException) -> bool:
-        """Whether what user code raised is for its record, rather than for the output it writes to.
+        """Whether the record is to blame for `exc`, and not the output that user code writes to.
 
-        A full or broken disk shows in user code as well, if only as it prints.
+        User code also meets a full or broken disk, for example when it prints.
         """
         if isinstance(exc, OutputError) or self._outputs.faulty:
             return False
         return not (isinstance(exc, OSError) and exc.errno in _NOT_USERS)
 
     def leave_out(self, error: AttemptError, *, key: Any, value: Any) -> None:
-        """One more. Raises TaskError where it is one too many, OutputError."""
+        """Skip one more record. Raises TaskError if that is one too many, and OutputError."""
         self.note.clear()
         self.count += 1
         if self._first is None:
@@ -82,7 +84,7 @@ class BadRecords:
         )
 
     def leave_out_known(self, number: int, where: str, *, key: Any, value: Any) -> None:
-        """Leave out a record that an earlier start of this attempt has died at. Raises as above."""
+        """Skip a record at which an earlier start of this attempt died. Raises as above."""
         error = AttemptError(
             kind=ErrorKind.CRASH,
             message=self.skip[number],
@@ -92,7 +94,7 @@ class BadRecords:
         self.leave_out(error, key=key, value=value)
 
     def close(self, name: str) -> dict[str, int]:
-        """Finish the file; the counter `name` where there were any. Raises OutputError."""
+        """Finish the file. Returns the counter `name` if it is not 0. Raises OutputError."""
         self.note.clear()
         if self._writer is not None:
             self._writer.close()
@@ -107,13 +109,13 @@ class BadRecords:
 def bad_records(
     conf: Conf, redo: Redo | None, work_dir: Path, outputs: NamedOutputs
 ) -> BadRecords | None:
-    """None where none may be left out, which then costs nothing. Raises ConfError, OSError."""
+    """None if no record may be skipped: then skipping costs nothing. Raises ConfError, OSError."""
     limit = conf.get_as(SKIP_RECORDS_MAX)
     return BadRecords(limit, redo or Redo(), work_dir, outputs) if limit else None
 
 
 def too_many(first: AttemptError, count: int, limit: int) -> AttemptError:
-    """The error of a task with more bad records than it may have: that of the first of them."""
+    """The error of a task with too many bad records: the error of the first one."""
     return msgspec.structs.replace(
         first,
         message=f"{count:,} bad records, more than {SKIP_RECORDS_MAX.name}={limit}; the first: "
@@ -122,18 +124,18 @@ def too_many(first: AttemptError, count: int, limit: int) -> AttemptError:
 
 
 def copied(counters: Counters) -> Counters:
-    """Counters as they are now."""
+    """A copy of the counters."""
     return {group: dict(names) for group, names in counters.items()}
 
 
 def put_back(counters: Counters, before: Counters) -> None:
-    """Undo what was counted since, in place: what failed is tried again in smaller pieces."""
+    """Reset the counters in place to `before`, as a failed batch is tried again in pieces."""
     counters.clear()
     counters.update(before)
 
 
 def _line(error: AttemptError, key: Any, value: Any) -> str:
-    """A bad record in one line of JSON, of bounded length."""
+    """A bad record as one line of JSON of bounded length."""
     return json.dumps(
         {
             "where": error.where,
@@ -146,14 +148,14 @@ def _line(error: AttemptError, key: Any, value: Any) -> str:
 
 
 def _plain_each(value: Any) -> Any:
-    """Of a few values, as a key of a reduce has them, each by itself."""
+    """Render a short list of values, as a reduce's key has them, value by value."""
     if type(value) is list and 0 < len(value) <= KEPT_VALUES:
         return [_plain(each, KEPT_CHARS // len(value)) for each in value]
     return _plain(value)
 
 
 def _plain(value: Any, chars: int = KEPT_CHARS) -> Any:
-    """A record as JSON: text and numbers as they are, bytes as base64, others as their repr."""
+    """Render a value as JSON: text and numbers as they are, bytes as base64, the rest by repr."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, str):
@@ -168,7 +170,7 @@ def _plain(value: Any, chars: int = KEPT_CHARS) -> Any:
 
 
 def _fits(value: Any, chars: int) -> bool:
-    """Whether it is JSON, and no more of it than this; what would be too much is not rendered."""
+    """Whether `value` is JSON of at most `chars` characters. Renders no more than that."""
     try:
         for part in json.JSONEncoder().iterencode(value):
             chars -= len(part)

@@ -1,6 +1,7 @@
-"""Input read by the job's own RecordReader: its records as the batches that mappers are driven by.
+"""Reads input with the job's own RecordReader, and makes batches of its records for the drivers.
 
-What the reader raises is the user's error, with the file, the number of the record and a traceback.
+If the reader raises, it is the user's error: the report has the file, the number of records read
+so far, and a traceback.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ def read_input(
     batch_bytes: int = 1 << 20,
     records: bool = True,
 ) -> Iterator[InputBatch]:
-    """The split's records in batches, by the job's own reader where `declared` is one.
+    """The split's records in batches. If `declared` is the job's own reader, it reads them.
 
-    `fmt` is what the JobTracker planned with. Raises InputError, and TaskError for what the reader
-    raises.
+    `fmt` is the format that the JobTracker planned with. Raises InputError, and TaskError if the
+    job's own reader fails.
     """
     if not isinstance(declared, RecordReader):
         return read_split(split, fmt, batch_bytes=batch_bytes, records=records)
@@ -54,7 +55,7 @@ def _read_own(split: Split, reader: RecordReader, records: bool) -> Iterator[Inp
 
 
 class _Reading:
-    """One piece of a file on its way through the reader."""
+    """One call of the reader, for one piece of a file."""
 
     def __init__(self, piece: FileSlice, reader: RecordReader, records: bool) -> None:
         self._piece, self._reader, self._records = piece, reader, records
@@ -99,7 +100,7 @@ class _Reading:
             raise TaskError(describe(problem, where=self._where(), kind="map")) from problem
 
     def _stored(self) -> int:
-        """Bytes of the file that were read since the last batch, for progress."""
+        """Bytes of the file read since the last batch. Progress counts them."""
         if self._source is None:
             return 0
         last, self._seen = self._seen, max(self._seen, self._source.position)
@@ -109,7 +110,7 @@ class _Reading:
         if batch.schema.names != [KEY, VALUE]:
             raise wrong_use(
                 f"{self._name}.read() yields a RecordBatch of {', '.join(batch.schema.names)}; "
-                "its columns are to be key and value",
+                "its columns must be key and value",
                 where=self._where(),
             )
         table = pa.types.is_struct(batch.schema.field(VALUE).type)
@@ -139,8 +140,8 @@ class _Reading:
         if len(batches) > 1 or any(is_pickled(field) for field in batch.schema):
             raise wrong_use(
                 f"{self._name}.read() yields keys such as {shorten(keys[0])} and values such as "
-                f"{shorten(values[0])}, which have no one Arrow type; a Mapper takes values of any "
-                "type, but keys are to be text, bytes, numbers or None",
+                f"{shorten(values[0])}, which share no Arrow type; a Mapper takes values of any "
+                "type, but keys must be text, bytes, numbers or None",
                 where=self._where(),
             )
         return batch

@@ -1,4 +1,4 @@
-"""From the exception an attempt ended with to the error that is reported: one place decides."""
+"""Turns the exception that ended an attempt into the error to report. Only this module decides."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def error_of(exc: BaseException, kind: str) -> AttemptError:
         case OSError() if exc.errno in _DISK_FULL:
             return AttemptError(
                 kind=ErrorKind.INTERNAL,
-                message=f"the agent's disk is full: {one_line(exc)}; make room where Mesos keeps "
-                "its sandboxes",
+                message=f"the agent's disk is full: {one_line(exc)}; free space on the disk of "
+                "Mesos' sandboxes",
             )
         case _:
             detail = "".join(traceback.format_exception(exc))

@@ -1,7 +1,7 @@
-"""Limits on what user code and the workers that run it can make grow, far beyond honest use.
+"""Limits on everything that user code and its workers can make grow. Honest use stays far below.
 
-A TaskTracker holds them against its workers as well: user code runs in these, and could speak in
-their name.
+A TaskTracker checks its workers' messages against them too: user code runs inside a worker, and
+could send messages in its name.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Mapping
 MAX_COUNTERS = 1_000
 """Counters of one attempt."""
 MAX_NAME_CHARS = 128
-"""Of the name of a counter, or of its group (as Hadoop's mapreduce.job.counters.group.name.max)."""
+"""For a counter's name and its group's (Hadoop's mapreduce.job.counters.group.name.max)."""
 MAX_STATUS_CHARS = 200
 MAX_POSITION_CHARS = 2_000
 MAX_FETCH_FAILED = 1_000
-"""Map outputs that one message names as not to be had; more come once these are dealt with."""
+"""Failed map outputs that one message names. Later messages name the others."""
 REPORTS_PER_HEARTBEAT = 50
-"""The others follow with the next heartbeat, which goes out when this one was answered."""
+"""More reports follow with the next heartbeat, which goes out after the answer to this one."""
 
-_OWN_COUNTERS = 100  # the engine's, beside the user's
+_OWN_COUNTERS = 100  # counters of the engine itself
 
 
 def excess(counters: Mapping[str, Mapping[str, int]]) -> str:
-    """What is too much about an attempt's counters, in words; empty if nothing is."""
+    """How an attempt's counters break the limits, in words; empty if they do not."""
     if sum(map(len, counters.values())) + len(counters) > 2 * MAX_COUNTERS + _OWN_COUNTERS:
         return f"more than {MAX_COUNTERS:,} counters"
     names = [name for group in counters.values() for name in group]

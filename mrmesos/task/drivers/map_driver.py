@@ -1,4 +1,4 @@
-"""Driving a mapper, per-record or vectorised, over batches of records; saying where it failed."""
+"""Drives a mapper, per-record or vectorised, over batches. Errors name the record that failed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_u
 
 
 class MapDriver(Protocol):
-    """A mapper at work. `pairs` counts what it has yielded."""
+    """Runs one mapper. `pairs` counts the pairs it has yielded."""
 
     pairs: int
 
@@ -33,7 +33,7 @@ class MapDriver(Protocol):
         """Map one batch of records into the sink. Raises TaskError."""
 
     def close(self) -> None:
-        """Close the mapper; what it yields goes into the sink as well. Raises TaskError."""
+        """Close the mapper; pairs that it yields then also go into the sink. Raises TaskError."""
 
 
 def make_driver(mapper: Mapper | BatchMapper, context: RecordContext, sink: MapSink) -> MapDriver:
@@ -44,7 +44,7 @@ def make_driver(mapper: Mapper | BatchMapper, context: RecordContext, sink: MapS
 
 
 class RecordDriver:
-    """Drives a Mapper: all its generators of a batch as one stream of pairs, read in chunks."""
+    """Drives a Mapper: chains its generators of a batch into one stream, and reads it in chunks."""
 
     def __init__(self, mapper: Mapper, context: RecordContext, sink: MapSink) -> None:
         self._mapper = mapper
@@ -64,7 +64,7 @@ class RecordDriver:
         self._drain(flatten(function, map(function, keys, values)))
 
     def _feed(self, given: InputBatch) -> tuple[Iterator[Any], list[Any]]:
-        """Begin a batch: its keys, by whose consumption the current record is known, and values."""
+        """Begin a batch. Returns an iterator over its keys, which tells the record, and values."""
         self._given = given
         offsets = decode_column(given.places)
         keys = offsets if given.positions is None else decode_column(given.batch.column(KEY))
@@ -110,7 +110,7 @@ class RecordDriver:
             self.pairs += len(keys) + count + (odd is not None)
 
     def _where(self) -> tuple[str, str]:
-        """Where the record being mapped is, and a repr of it."""
+        """The place of the current record, and its repr."""
         if self._given is None:
             return f"{type(self._mapper).__name__}.close()", ""
         index = self._context.consumed() - 1
@@ -128,7 +128,7 @@ def _closing(mapper: Mapper) -> Iterator[Any]:
 
 
 class BatchDriver:
-    """Drives a BatchMapper, which sees the batches as they were read."""
+    """Drives a BatchMapper. It sees each batch as it was read."""
 
     def __init__(self, mapper: BatchMapper, context: RecordContext, sink: MapSink) -> None:
         self._mapper = mapper

@@ -1,4 +1,4 @@
-"""Further outputs of an attempt: `context.output(name)`, committed with the part it writes."""
+"""Named outputs of an attempt (`context.output(name)`), committed together with its part file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BYTES_AT_ONCE = 4 << 20
 
 
 class NamedOutputs:
-    """All named outputs of one attempt. Files are made when something is written to them."""
+    """All named outputs of one attempt. The first write to an output creates its file."""
 
     def __init__(self, attempt: Attempt, facts: JobFacts, job: Job) -> None:
         self._attempt = attempt
@@ -42,8 +42,8 @@ class NamedOutputs:
         kind = parse_attempt(self._attempt.attempt_id).kind
         if kind is TaskKind.MAP and self._facts.spec.num_reducers:
             raise JobError(
-                f"the mapper of {job.__name__} writes to the output {name!r}, but only "
-                "reducers may, and mappers of jobs without reduces: what other maps write is none"
+                f"the mapper of {job.__name__} writes to the output {name!r}, but this job has "
+                "reduces: only its reducer may write to named outputs"
             )
         output = _Output(self, name, fmt)
         self._open[name] = output
@@ -51,7 +51,7 @@ class NamedOutputs:
 
     @property
     def faulty(self) -> bool:
-        """Whether writing to any of them has failed."""
+        """Whether a write to any of them has failed."""
         return any(output.fault is not None for output in self._open.values())
 
     def create(self, name: str, fmt: OutputFormat | RecordWriter, suffix: str = "") -> Writer:
@@ -59,13 +59,13 @@ class NamedOutputs:
         attempt = parse_attempt(self._attempt.attempt_id)
         committer = OutputCommitter(self._facts.spec.output)
         directory = committer.attempt_dir(self._attempt.attempt_id)
-        with contextlib.suppress(OSError):  # it is there, or cannot be: then the next step says so
+        with contextlib.suppress(OSError):  # it exists already, or opening the file fails next
             committer.writing.mkdir(directory, create_parents=False)
         path = f"{directory}/{name}/{part_name(fmt, attempt)}{suffix}"
         return open_part_file(fmt, committer.writing, path, attempt)
 
     def close(self) -> dict[str, int]:
-        """Finish the files; counters of the group `task`. Raises OutputError, RecordTypeError."""
+        """Finish the files. Returns `task` counters. Raises OutputError, RecordTypeError."""
         if not self._open:
             return {}
         sizes = [output.close() for output in self._open.values()]
@@ -75,8 +75,8 @@ class NamedOutputs:
     def abort(self) -> None:
         """Close without finishing.
 
-        Raises what went wrong here, if anything has: it came out through the user's code, and is
-        not its fault.
+        If a write failed, raises its error: that error went through user code, which is not to
+        blame for it.
         """
         for output in self._open.values():
             output.abort()
@@ -126,7 +126,7 @@ class _Output:
             raise
 
     def close(self) -> tuple[int, int]:
-        """Records and bytes of the file; none where nothing was written."""
+        """Finish the file. Returns its records and bytes, 0 if nothing was written."""
         self._flush()
         return (0, 0) if self._writer is None else self._writer.close()
 

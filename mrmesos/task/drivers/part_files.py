@@ -1,4 +1,4 @@
-"""An attempt's part files, also those that the job's own RecordWriter renders."""
+"""Opens an attempt's part files. The job's own RecordWriter may render them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def part_name(fmt: OutputFormat | RecordWriter, attempt: AttemptName) -> str:
 def open_part_file(
     fmt: OutputFormat | RecordWriter, fs: Any, path: str, attempt: AttemptName
 ) -> Writer:
-    """Create the part file. Raises OutputError; for what a RecordWriter raises, TaskError."""
+    """Create the part file. Raises OutputError, and TaskError if a RecordWriter fails."""
     if not isinstance(fmt, RecordWriter):
         return open_writer(fmt, fs, path)
     uri, file = create(fs, path)
@@ -35,7 +35,7 @@ def open_part_file(
 
 
 class _Rendering:
-    """A RecordWriter at work on one file."""
+    """Renders one file with a RecordWriter."""
 
     def __init__(self, writer: RecordWriter, uri: str, kind: str) -> None:
         self.name = type(writer).__name__
@@ -43,7 +43,7 @@ class _Rendering:
         self._begun = False
 
     def render(self, batch: pa.RecordBatch) -> Iterator[bytes]:
-        """The bytes of a batch; of the first one with the header before them."""
+        """The bytes of a batch. The header comes before the first batch."""
         keys, values = decode_batch(batch)
         with self._blamed("record"):
             rendered = [*map(self._writer.record, keys, values)]
@@ -57,7 +57,7 @@ class _Rendering:
         yield self._header() + b"".join(rendered)
 
     def footer(self) -> bytes:
-        """What the file ends with; the header, too, where there were no records."""
+        """The end of the file. Without records, the header comes first."""
         with self._blamed("footer"):
             return self._header() + self._writer.footer()
 

@@ -1,4 +1,4 @@
-"""How far a running attempt is: written by its own thread, read by the worker's reporter thread."""
+"""Progress of a running attempt. The attempt's thread writes it, the reporter thread reads it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from mrmesos.api.context import Counters
 
 RUN_SUFFIX = ".data"
-"""How the names of files end that hold sorted runs, fetched ones included."""
+"""Suffix of files with sorted runs and with fetched segments."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An attempt at one moment.
+    """The state of an attempt at one moment.
 
     `progress` is 0 to 1. `position` fits after "while" ("reading file:///x near offset 12").
-    `pulse` changes whenever the attempt reads or writes anything: that is what `task.timeout`
-    watches, together with counters and status.
+    `pulse` changes whenever the attempt reads or writes anything. `task.timeout` watches `pulse`,
+    the counters and the status.
     """
 
     progress: float
@@ -33,33 +33,33 @@ class Snapshot:
     fetch_failed: tuple[str, ...] = ()
     fetch_answered: tuple[str, ...] = ()
     fetched: bool = False
-    """A reduce has all its segments."""
+    """Whether a reduce has all its segments."""
 
 
 class Watch:
-    """Where a running task can be watched. The task calls `follow` once with a cheap probe."""
+    """Lets another thread watch a running task. The task calls `follow` once with a cheap probe."""
 
     def __init__(self) -> None:
         self._probe: Callable[[], Snapshot] | None = None
 
     def follow(self, probe: Callable[[], Snapshot]) -> None:
-        """From now on `snapshot` asks `probe`, from another thread."""
+        """Let `snapshot` call `probe` from now on. The call comes from another thread."""
         self._probe = probe
 
     def snapshot(self) -> Snapshot | None:
-        """The attempt now; None before it has begun."""
+        """The attempt's state now; None before it has begun."""
         return self._probe() if self._probe is not None else None
 
 
 class ResourceUsage:
-    """CPU time and peak memory between its making and `counters()`."""
+    """Measures CPU time and peak memory from its creation until `counters()`."""
 
     def __init__(self) -> None:
         self._cpu = _cpu_milliseconds()
         _reset_peak_memory()
 
     def counters(self) -> dict[str, int]:
-        """CPU_MILLISECONDS (with waited-for children) and PHYSICAL_MEMORY_BYTES (peak RSS)."""
+        """CPU_MILLISECONDS (with reaped child processes) and PHYSICAL_MEMORY_BYTES (peak RSS)."""
         return {
             "CPU_MILLISECONDS": _cpu_milliseconds() - self._cpu,
             "PHYSICAL_MEMORY_BYTES": _peak_memory_bytes(),
@@ -75,11 +75,11 @@ def _cpu_milliseconds() -> int:
 
 
 def _reset_peak_memory() -> None:
-    """Set VmHWM back to what is resident now (proc(5), clear_refs): workers run many attempts."""
+    """Reset VmHWM to the current RSS (proc(5), clear_refs), as a worker runs many attempts."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        return  # some containers forbid it; the peak is then the worker's, not the attempt's
+        return  # some containers forbid it: then the peak is that of the whole worker
 
 
 def _peak_memory_bytes() -> int:
@@ -90,12 +90,12 @@ def _peak_memory_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """What of this process is in memory now; takes some 10 microseconds."""
+    """The process's resident memory (RSS) now. A call takes about 10 microseconds."""
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE
 
 
 def spilled_bytes(work_dir: Path) -> int:
-    """Size of the runs in an attempt's directory: it changes while they are sorted and merged."""
+    """Size of the runs in an attempt's directory. It changes during sorts and merges."""
     total = 0
     with os.scandir(work_dir) as entries:
         for entry in entries:
@@ -103,5 +103,5 @@ def spilled_bytes(work_dir: Path) -> int:
                 try:
                     total += entry.stat(follow_symlinks=False).st_size
                 except FileNotFoundError:
-                    continue  # merged and removed meanwhile
+                    continue  # a merge has removed it meanwhile
     return total

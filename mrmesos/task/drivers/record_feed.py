@@ -1,8 +1,8 @@
-"""Feeding records to per-record classes and draining their pairs, without a call of ours for each.
+"""Feeds records to per-record classes and drains their pairs, without calling our code per record.
 
-A mapper's generators are chained by `itertools` and read in chunks of many pairs: the interpreter
-runs the user's code and nothing of ours between two records. Which record is being mapped is read
-from how far the iterator over the offsets is, so that costs nothing either.
+`itertools` chains a mapper's generators, and we read them in chunks of many pairs. So between two
+records the interpreter runs only the user's code. The position of the iterator over the offsets
+tells which record is being mapped; that costs nothing either.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from mrmesos.api.context import Context, TaskFacts
 Pair = tuple[Any, Any]
 
 MAX_PAIRS = 1 << 13
-"""Most pairs that are Python objects at once: Arrow finds them in the processor's caches."""
+"""Most pairs that exist as Python objects at once: so many stay in the processor's caches."""
 
 TARGET_BYTES = 4 << 20
-"""Size of a chunk of pairs to aim at, where records are large."""
+"""Target size of a chunk of pairs when records are large."""
 
 _FIRST_PAIRS = 256
 _SAMPLE = 64
 
 
 class NotAPair(Exception):
-    """User code yielded `item`, which is no pair."""
+    """User code yielded `item`, which is not a pair."""
 
     def __init__(self, item: object) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ class RecordContext(Context):
         further: Iterable[tuple[int, str]] = (),
         keys: list[Any] | None = None,
     ) -> Iterator[Any]:
-        """Begin a batch of records; the iterator over their keys is to be consumed in step.
+        """Begin a batch of records. Returns an iterator over their keys.
 
-        The keys are the offsets where none are given. `further` has the first row and the URI of
-        each file after the first.
+        The caller must take each key just before it maps the record. Without `keys`, the offsets
+        are the keys. `further` has the first row and the URI of each file after the first.
         """
         self._files = [(0, uri), *further]
         self._position = iter(offsets if keys is None else keys)
@@ -71,16 +71,16 @@ class RecordContext(Context):
         return self._position
 
     def stand_at(self, uri: str, offset: int) -> None:
-        """Begin a batch of one record, and be at it."""
+        """Begin a batch of one record and make it the current one."""
         next(self.feed(uri, [offset]))
 
     def consumed(self) -> int:
-        """How many records of the batch have been handed out, the current one included."""
+        """How many records of the batch have been taken, including the current one."""
         return len(self._offsets) - operator.length_hint(self._position)
 
     @property
     def input_uri(self) -> str:
-        """The file of the record being mapped; empty before the first."""
+        """The file of the current record; empty before the first."""
         files = self._files
         if len(files) == 1:
             return files[0][1]
@@ -89,36 +89,36 @@ class RecordContext(Context):
 
     @input_uri.setter
     def input_uri(self, uri: str) -> None:
-        """Set by the base class once, to its default."""
+        """Only the base class sets it, once, to its default."""
 
     @property
     def input_offset(self) -> int:
-        """Offset of the record being mapped; -1 before the first."""
+        """Offset of the current record; -1 before the first."""
         done = self.consumed()
         return self._offsets[done - 1] if done else -1
 
     @input_offset.setter
     def input_offset(self, offset: int) -> None:
-        """Set by the base class once, to its default."""
+        """Only the base class sets it, once, to its default."""
 
 
 def flatten(function: Callable[..., Any], results: Iterable[Any]) -> Iterator[Pair]:
-    """All that the calls of `function` yielded, lazily and in order; None is no pairs."""
+    """All pairs that the calls of `function` yield, lazily and in order. None means no pairs."""
     if not inspect.isgeneratorfunction(function):
         results = filter(partial(operator.is_not, None), results)
     return chain.from_iterable(results)
 
 
 def drain(items: Iterator[Any], count: int) -> tuple[list[Any], list[Any]]:
-    """Keys and values of the next `count` pairs, fewer at the end, none after it.
+    """Keys and values of the next `count` pairs. Fewer mean that `items` is at its end.
 
-    Raises NotAPair at the first item that is none, and what user code raises.
+    Raises NotAPair at the first item that is not a pair, and every error of the user's code.
     """
     keys: list[Any] = []
     values: list[Any] = []
     add_key, add_value = keys.append, values.append
-    # The loop's own cost is some 40 ns a pair. Each pair is let go of at once, so that Python's
-    # next one takes its place: lists of pairs, unpacked later, cost more.
+    # The loop itself costs about 40 ns a pair. It releases each pair at once, so Python reuses the
+    # memory for the next one. Lists of pairs that are unpacked later cost more.
     for item in islice(items, count):
         if type(item) is not tuple and not isinstance(item, tuple | list):
             raise NotAPair(item)
@@ -132,15 +132,15 @@ def drain(items: Iterator[Any], count: int) -> tuple[list[Any], list[Any]]:
 
 
 Groups = dict[Any, list[Any]]
-"""The values of each key, in the order they came."""
+"""The values of each key, in the order of arrival."""
 
 
 def drain_grouped(items: Iterator[Any], count: int, groups: Groups) -> tuple[int, Pair | None]:
-    """Put the next `count` pairs into `groups`, a defaultdict; how many there were.
+    """Put the next `count` pairs into `groups`, a defaultdict. Returns how many pairs that were.
 
-    As `drain`, for pairs that a combiner folds next: where words repeat, most strings are let go
-    of at once and never become a column. A pair whose key has no hash is given back; it comes
-    after those that were counted.
+    Like `drain`, for pairs that a combiner folds next: if keys repeat, most key strings are
+    released at once and never become a column. A pair whose key cannot be hashed is returned; it
+    comes after the counted pairs.
     """
     done = 0
     for done, item in enumerate(islice(items, count), 1):
@@ -152,7 +152,7 @@ def drain_grouped(items: Iterator[Any], count: int, groups: Groups) -> tuple[int
             raise NotAPair(item) from None
         try:
             groups[key].append(value)
-        except Exception:  # noqa: BLE001 -- whatever a __hash__ or __eq__ raises
+        except Exception:  # noqa: BLE001 -- a user's __hash__ or __eq__ may raise anything
             return done - 1, (key, value)
     return done, None
 
@@ -161,7 +161,7 @@ _SIMPLE = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 def told_apart_by_value(groups: Groups) -> bool:
-    """Whether Python's equality of these keys is that of the sort: so for plain data only."""
+    """Whether Python and the sort agree on which of these keys are equal: true for plain data."""
     kinds = set(map(type, groups))
     if kinds <= _SIMPLE:
         return True
@@ -169,7 +169,7 @@ def told_apart_by_value(groups: Groups) -> bool:
 
 
 class ChunkSize:
-    """How many pairs to drain at once: what caches hold, or less where pairs are large."""
+    """How many pairs to drain at once: as many as the caches hold, fewer if pairs are large."""
 
     __slots__ = ("pairs",)
 
@@ -177,12 +177,12 @@ class ChunkSize:
         self.pairs = _FIRST_PAIRS
 
     def learn(self, keys: list[Any], values: list[Any]) -> None:
-        """A chunk held these."""
+        """Learn from the last chunk's pairs."""
         sample = keys[::_SAMPLE] + values[::_SAMPLE]
         held = sum(map(getsizeof, sample)) * len(keys) // -(-len(keys) // _SAMPLE)
         self.learn_size(len(keys), held)
 
     def learn_size(self, count: int, nbytes: int) -> None:
-        """A chunk of so many pairs held so many bytes."""
+        """Learn that the last chunk had `count` pairs in `nbytes` bytes."""
         fitting = TARGET_BYTES * count // max(1, nbytes)
         self.pairs = max(1, min(MAX_PAIRS, 2 * self.pairs, fitting))

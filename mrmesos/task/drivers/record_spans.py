@@ -1,6 +1,6 @@
-"""Records by their numbers: which are to be left out, and which user code has in hand.
+"""Numbers of records: those to skip, and those that user code works on now.
 
-Imports no pyarrow: the TaskTracker's own process reads notes, too.
+This module does not import pyarrow, because the TaskTracker's own process reads notes too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from mrmesos.bounds import LIST_MAX, Count, Text
 
 NOTE_FILE = "running.record"
-"""Where a worker notes what user code has in hand, inside its `work_dir`."""
+"""File in `work_dir` in which a worker notes the records that user code works on."""
 
 _NOTE = struct.Struct("<qq")
 
@@ -28,9 +28,9 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Redo(msgspec.Struct, frozen=True):
-    """What an attempt that starts again is to do otherwise.
+    """Changes for an attempt that starts again.
 
-    `skip`: records to leave out, and why. `cuts`: records that a batch has to begin with.
+    `skip`: records to skip, each with the reason. `cuts`: a batch must begin at these records.
     """
 
     skip: Annotated[dict[Count, Text], msgspec.Meta(max_length=LIST_MAX)] = {}
@@ -38,37 +38,37 @@ class Redo(msgspec.Struct, frozen=True):
 
 
 class Note:
-    """The records that user code has in hand, where they can be read once the process is gone."""
+    """The records that user code works on now. The note survives the end of the process."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
-        path.write_bytes(bytes(_NOTE.size))  # written, not just sized: a full disk shows here
+        path.write_bytes(bytes(_NOTE.size))  # real bytes, so that a full disk is noticed here
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), _NOTE.size)
         self.words = memoryview(self._page).cast("q")
-        """The first record and how many; written one after the other, as user code runs later."""
+        """The first record, and how many. No user code runs between the writes of the two words."""
 
     def begin(self, first: int, count: int = 1) -> None:
-        """User code is given these next."""
+        """Note these records: user code gets them next."""
         self.words[0] = first
         self.words[1] = count
 
     def clear(self) -> None:
-        """User code has none."""
+        """Note that user code works on no record."""
         self.words[1] = 0
 
     def span(self) -> Span | None:
-        """What it says now."""
+        """The noted records; None if there are none."""
         return Span(*self.words) if self.words[1] > 0 else None
 
     def close(self) -> None:
-        """Nothing more is written; what was stays readable."""
+        """End writing. The last note stays readable."""
         self.words.release()
         self._page.close()
 
     @staticmethod
     def read(path: Path) -> Span | None:
-        """What a process that is gone had in hand; None where it had nothing, or told nothing."""
+        """The last note of a process that has ended; None if it was empty or is missing."""
         try:
             data = path.read_bytes()
         except OSError:

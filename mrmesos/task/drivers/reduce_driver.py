@@ -1,4 +1,4 @@
-"""Handing groups to Reducers and whole groups in batches to BatchReducers, combiners included."""
+"""Drives reducers and combiners: a Reducer gets groups, a BatchReducer batches of whole groups."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from mrmesos.task.drivers.record_feed import ChunkSize, NotAPair, drain, flatten
 from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_use
 
 WHOLE_GROUPS_BYTES = 64 << 20
-"""Most bytes of a batch that a BatchReducer is given, and so of one key's records."""
+"""Most bytes of a batch for a BatchReducer. So one key's records may not be larger either."""
 _BATCH_BYTES = 32 << 20
-"""What a vectorised class yields is cut to, so that no kernel after it sees too much."""
+"""Batches that a vectorised class yields are cut to this size, for the kernels that follow."""
 
 
 class Guard:
-    """Passes batches on and remembers what reading them raised.
+    """Passes batches on, and remembers an error of reading them.
 
-    A Reducer reads values, and so disks and other machines, from within the user's code. What
-    fails there comes out through that code, which may even swallow it, and is not its fault.
+    User code pulls a reducer's values, and so reads disks and the network from inside itself. An
+    error of such a read passes through user code, which may even swallow it; the user is not to
+    blame for it.
     """
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -47,31 +48,31 @@ class Guard:
             raise
 
     def check(self) -> None:
-        """Raise what went wrong below the user's code, if anything has."""
+        """If a read failed below the user's code, raise its error."""
         if self.fault is not None:
             raise self.fault
 
 
 class Folder(Protocol):
-    """Makes output of sorted batches."""
+    """Turns sorted batches into output."""
 
     name: str
 
     @property
     def groups(self) -> int:
-        """Keys so far."""
+        """Number of keys so far."""
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What the user's class makes of sorted batches, group after group, lazily."""
+        """Call the user's class for each group of the sorted batches, lazily. Yields its output."""
 
     def close(self) -> Iterator[pa.RecordBatch]:
-        """What it yields at the end."""
+        """Close the user's class. Yields its last output."""
 
 
 class GroupReducer:
-    """One Reducer of an attempt, as reducer or as combiner. `groups` counts the keys it was given.
+    """Drives one Reducer, as reducer or as combiner. `groups` counts the keys it has received.
 
-    `role` ("reducer" or "combiner") and `kind` ("map" or "reduce") are for messages.
+    `role` ("reducer" or "combiner") and `kind` ("map" or "reduce") appear in messages.
     """
 
     def __init__(self, reducer: Reducer, encoder: ColumnEncoder, role: str, kind: str) -> None:
@@ -84,7 +85,7 @@ class GroupReducer:
         )
         self._role = role
         self._kind = kind
-        self._keys: list[Any] = []  # of the groups being reduced; how far is what is left to come
+        self._keys: list[Any] = []  # of the current groups; `_position` iterates over them
         self._position: Iterator[Any] = iter(())
         self.name = type(reducer).__name__
         self._done = 0
@@ -101,7 +102,7 @@ class GroupReducer:
     def over_groups(
         self, keys: list[Any], values: Iterable[Iterator[Any]]
     ) -> Iterator[pa.RecordBatch]:
-        """What the reducer makes of these groups, in batches; as many keys as iterators."""
+        """Call the reducer for these groups; `values` has one iterator for each key."""
         reduce = self._reducer.reduce
         yield from self._drain(flatten(reduce, map(reduce, self._begun(keys), values)), None)
 
@@ -115,11 +116,11 @@ class GroupReducer:
 
     @property
     def groups(self) -> int:
-        """How many keys the reducer was given, told from how far the iterator over them is."""
+        """How many keys the reducer has received, from the position of the keys' iterator."""
         return self._done + len(self._keys) - length_hint(self._position)
 
     def _begun(self, keys: list[Any]) -> Iterator[Any]:
-        """Keys to be reduced next, all before them having been."""
+        """Begin the next keys. All earlier keys are done."""
         self._done += len(self._keys)
         self._keys, self._position = keys, iter(keys)
         return self._position
@@ -152,7 +153,7 @@ class GroupReducer:
 
 
 class BatchGroupReducer:
-    """One BatchReducer of an attempt, as reducer or as combiner."""
+    """Drives one BatchReducer, as reducer or as combiner."""
 
     def __init__(self, reducer: BatchReducer, role: str, kind: str) -> None:
         self._reducer = reducer
@@ -176,7 +177,7 @@ class BatchGroupReducer:
 
 
 class IdentityFolder:
-    """Reducer and BatchReducer as they are: what is sorted is the output, and nothing runs."""
+    """For Reducer and BatchReducer themselves: sorted records go to the output unchanged."""
 
     def __init__(self, reducer: Reducer | BatchReducer) -> None:
         self.name = type(reducer).__name__
@@ -200,14 +201,14 @@ class IdentityFolder:
 
 
 def is_identity(reducer: Reducer | BatchReducer) -> bool:
-    """Whether it yields what it is given and does nothing else."""
+    """Whether the reducer only passes its records on."""
     base = Reducer if isinstance(reducer, Reducer) else BatchReducer
     methods = ("reduce", "reduce_batch", "close")
     return all(getattr(type(reducer), name, None) is getattr(base, name, None) for name in methods)
 
 
 class AggregateFolder:
-    """An aggregate's last step, over partial results that the maps have made."""
+    """The last step of an aggregate: merges the partial results of the maps."""
 
     def __init__(self, aggregate: type[Aggregate]) -> None:
         self._aggregate = aggregate
@@ -229,7 +230,7 @@ class AggregateFolder:
 def user_batches(
     task: BatchMapper | BatchReducer, call: Any, args: tuple[Any, ...], where: str, kind: str
 ) -> Iterator[pa.RecordBatch]:
-    """The checked batches of one call into a vectorised class. Raises TaskError."""
+    """Call a method of a vectorised class and check the batches it yields. Raises TaskError."""
     batches: Iterator[Any] | None = None
     while True:
         try:
@@ -256,7 +257,7 @@ def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch
         pieces = [batch]
     else:
         raise wrong_use(
-            f"{name} yielded {shorten(batch)}, which is no pyarrow.RecordBatch; "
+            f"{name} yielded {shorten(batch)}, which is not a pyarrow.RecordBatch; "
             "make one with mrmesos.api.pairs(key, value)",
             where=where,
         )
@@ -271,20 +272,20 @@ def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch
 
 
 def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Plain batches that no kernel stumbles over, however large the one is that user code made."""
+    """Cut a batch of any size into plain batches that every Arrow kernel can handle."""
     rows = batch.num_rows
     fitting = max(1, rows)
     for column in batch.columns:
         kind = column.type
         if pa.types.is_dictionary(kind) and (is_text(kind.value_type) or is_bytes(kind.value_type)):
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 1
-            fitting = min(fitting, max(1, _BATCH_BYTES // longest))  # they become text again
+            fitting = min(fitting, max(1, _BATCH_BYTES // longest))  # decoding expands each entry
     for start in range(0, rows, fitting):
         yield from cut(_plain(batch.slice(start, fitting)), fitting, _BATCH_BYTES)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Columns `key`, `value`, without dictionaries and views, which do not travel."""
+    """Columns `key` and `value`. Dictionaries and views are decoded, as segments hold neither."""
     columns, fields = [], []
     for name in (KEY, VALUE):
         column, field = batch.column(name), batch.schema.field(name)
@@ -301,14 +302,14 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def not_a_pair(task: Mapper | Reducer, item: object, *, where: str, record: str = "") -> TaskError:
-    """The error of a class that yielded something else than pairs."""
+    """The error of a class that yielded something other than a pair."""
     name = type(task).__name__
     method = "map" if isinstance(task, Mapper) else "reduce"
     hint = ""
     if isinstance(item, tuple):
         hint = f" of {len(item)}"
     elif not isinstance(item, list):
-        hint = f"; does {method}() return one pair, where it should yield it?"
+        hint = f"; does {method}() return one pair instead of yielding it?"
     return wrong_use(
         f"{name}.{method}() yielded {shorten(item)}, which is not a (key, value) pair"
         f"{' but a tuple' if isinstance(item, tuple) else ''}{hint}",

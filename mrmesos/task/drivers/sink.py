@@ -1,4 +1,4 @@
-"""What drivers of mappers write to; who makes one decides where the pairs go."""
+"""The interface to which drivers of mappers write. The sink decides where the pairs go."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from mrmesos.task.drivers.record_feed import Groups, Pair
 
 
 class MapSink(Protocol):
-    """Takes what a mapper yields."""
+    """Takes the output of a mapper."""
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
         """Take pairs of Python objects. Raises RecordTypeError."""
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Take a batch of `key` and `value`. Raises RecordTypeError."""
+        """Take a batch with the columns `key` and `value`. Raises RecordTypeError."""
 
     def groups(self) -> Groups | None:
-        """Where to put pairs by key, if that is the way now; `grouped` is to be called after."""
+        """A dict for the next pairs, by key; None if they should come by `write_pairs`.
+
+        After filling it, the driver must call `grouped`.
+        """
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        """So many pairs were put there, and this one could not; the bytes that memory grew by.
+        """Learn that `rows` pairs were put into `groups()`. Returns the growth of memory in bytes.
 
-        Raises RecordTypeError.
+        `odd` is a pair that could not be put there. Raises RecordTypeError.
         """
 
     def finish(self) -> dict[str, int]:
-        """Sort, merge, close what is to be closed; counters of the group `task`."""
+        """Sort, merge and close the output. Returns counters of the group `task`."""
 
     def abort(self) -> None:
-        """Remove what was written."""
+        """Remove everything that was written."""

@@ -1,4 +1,4 @@
-"""The mapper's drivers where bad records may be left out; `mapping` has those where none may."""
+"""Drivers for mappers whose bad records may be skipped. `map_driver` has the ones without."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def make_skipping_driver(
 
 
 class SkippingRecordDriver(RecordDriver):
-    """Takes what a Mapper makes of a record only once the record is done.
+    """Takes a record's pairs only after the Mapper is done with the record.
 
-    One that yields more than MAX_PAIRS pairs is the exception: it goes on its way before. If it
-    fails then, the attempt does, and starts again without it.
+    A record with more than MAX_PAIRS pairs is the exception: its first pairs are passed on earlier.
+    If such a record fails later, the attempt fails, and starts again without this record.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SkippingRecordDriver(RecordDriver):
         return TaskError(describe(exc, where=where, record=record, kind="map", usage=self._usage))
 
     def _rest(self, items: Any) -> None:
-        """The other pairs of a record that yields many; it cannot be taken back any more."""
+        """Take the other pairs of a record that yields many. It can no longer be undone."""
         number, full = self._bad.note.words[0], True
         while full:
             self._flush()
@@ -117,9 +117,9 @@ class SkippingRecordDriver(RecordDriver):
 
 
 class SkippingBatchDriver(BatchDriver):
-    """Halves a batch that a BatchMapper fails at until it has the records that make it fail.
+    """When a BatchMapper fails at a batch, halves the batch until it finds the bad records.
 
-    What a call yields is taken once it is over, and what a failed one counted is forgotten.
+    It takes the output of a call after the call has ended. Counts of a failed call are undone.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Folders for reducers whose bad keys may be left out; `reducing` has those where none may."""
+"""Folders for reducers whose bad keys may be skipped. `reduce_driver` has the ones without."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_u
 
 
 class SkippingGroupReducer(GroupReducer):
-    """Takes what a Reducer makes of a key only once it is done with it.
+    """Takes a key's output only after the Reducer is done with the key.
 
     A key with more than MAX_PAIRS pairs is the exception, as in SkippingRecordDriver.
     """
@@ -44,7 +44,7 @@ class SkippingGroupReducer(GroupReducer):
         guard = Guard(batches)
         number = 0
         for keys, groups in grouped_batches(iter(guard)):
-            # In this order: a key counts as begun only once there are values for it.
+            # This order matters: a key counts as begun only when there are values for it.
             for values, key in zip(groups, self._begun(keys), strict=True):
                 yield from self._reduced(number, key, values, guard)
                 number += 1
@@ -86,7 +86,7 @@ class SkippingGroupReducer(GroupReducer):
             yield from self._flushed()
 
     def _error(self, exc: BaseException, guard: Guard) -> TaskError:
-        """What the record is blamed for. Raises what it is not to blame for."""
+        """The error for which the record is to blame. Raises an error with another cause."""
         if guard.fault is not None or not self._bad.is_users(exc):
             self._bad.note.clear()
             guard.check()
@@ -109,7 +109,7 @@ class SkippingGroupReducer(GroupReducer):
 
 
 class SkippingBatchReducer(BatchGroupReducer):
-    """Halves a batch that a BatchReducer fails at until it has the keys that make it fail."""
+    """When a BatchReducer fails at a batch, halves the batch until it finds the bad keys."""
 
     def __init__(self, reducer: BatchReducer, context: Context, bad: BadRecords) -> None:
         super().__init__(reducer, "reducer", "reduce")
@@ -130,7 +130,7 @@ class SkippingBatchReducer(BatchGroupReducer):
     def _reduced(
         self, batch: pa.RecordBatch, bounds: list[int], number: int
     ) -> Iterator[pa.RecordBatch]:
-        """The groups between these rows, the first of which is the `number`-th."""
+        """Reduce the groups between these rows. The first group has the number `number`."""
         count = len(bounds) - 1
         piece = batch.slice(bounds[0], bounds[-1] - bounds[0])
         where = self._where

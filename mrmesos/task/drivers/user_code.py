@@ -1,4 +1,4 @@
-"""Loading a job, making its tasks, and turning what goes wrong in them into an AttemptError."""
+"""Loads a job, creates its mappers and reducers, and turns their errors into an AttemptError."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _repr.maxstring = _repr.maxother = _repr.maxlong = MAX_RECORD_CHARS
 
 
 class TaskError(Exception):
-    """An attempt fails with `error`. Its `__cause__` is the exception that was met, if any."""
+    """An attempt fails with `error`. Its `__cause__` is the original exception, if any."""
 
     def __init__(self, error: AttemptError) -> None:
         super().__init__(error.message)
@@ -48,8 +48,8 @@ class TaskError(Exception):
 
 
 def shorten(value: object) -> str:
-    """A repr of at most MAX_RECORD_CHARS characters, cheap also for a line of a gigabyte."""
-    if isinstance(value, bytes | bytearray):  # reprlib would render all of it first
+    """A repr of at most MAX_RECORD_CHARS characters. It is cheap even for a line of a gigabyte."""
+    if isinstance(value, bytes | bytearray):  # reprlib would first render all of it
         value = value[:MAX_RECORD_CHARS]
     try:
         text = _repr.repr(value)
@@ -59,7 +59,7 @@ def shorten(value: object) -> str:
 
 
 def one_line(exc: BaseException) -> str:
-    """`ValueError: bad record`, on one line, also where `str(exc)` raises."""
+    """The exception as `ValueError: bad record`, on one line, even if `str(exc)` raises."""
     try:
         text = str(exc)
     except BaseException as problem:  # noqa: BLE001 -- a user's __str__ may raise anything
@@ -70,7 +70,7 @@ def one_line(exc: BaseException) -> str:
 
 
 def user_frames(exc: BaseException) -> TracebackType | None:
-    """The traceback from the first frame outside this package on; None where there is none."""
+    """The traceback from the first frame outside this package on; None if there is none."""
     frame = exc.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.tb_next
@@ -91,7 +91,7 @@ def trimmed_traceback(exc: BaseException) -> str:
 
 
 def memory_error(setting: str, where: str = "") -> AttemptError:
-    """A failed allocation, with the setting that gives more."""
+    """The error of a failed allocation. It names the setting that gives more memory."""
     return AttemptError(
         kind=ErrorKind.MEMORY,
         message=f"MemoryError: not enough memory for this attempt; raise {setting}",
@@ -102,15 +102,15 @@ def memory_error(setting: str, where: str = "") -> AttemptError:
 def describe(
     exc: BaseException, *, where: str = "", record: str = "", kind: str, usage: str = ""
 ) -> AttemptError:
-    """What user code raised, as an error of the attempt. `kind` is "map" or "reduce".
+    """Turn an exception of user code into the attempt's error. `kind` is "map" or "reduce".
 
-    `usage` says how the method that was called is meant, for where it has another signature.
+    `usage` says how the called method must look. It helps when the user's has another signature.
     """
     if isinstance(exc, MemoryError):
         return memory_error(f"{kind}.memory.mb", where)
     message = one_line(exc)
     if usage and isinstance(exc, TypeError) and user_frames(exc) is None:
-        # Raised by calling the user's method, or by going through what it returned.
+        # The call itself raised, or the iteration over its result: no user frame is involved.
         message = f"{message}; {usage}"
     return AttemptError(
         kind=ErrorKind.USER_CODE,
@@ -122,7 +122,7 @@ def describe(
 
 
 def wrong_use(message: str, *, where: str = "", record: str = "") -> TaskError:
-    """User code broke a rule of the API that raises nothing by itself."""
+    """The error of user code that breaks a rule of the API but raises nothing itself."""
     return TaskError(
         AttemptError(kind=ErrorKind.USER_CODE, message=message, where=where, record=record)
     )
@@ -130,7 +130,7 @@ def wrong_use(message: str, *, where: str = "", record: str = "") -> TaskError:
 
 @contextmanager
 def blamed_on_user(where: str, kind: str) -> Iterator[None]:
-    """What is raised inside, SystemExit and KeyboardInterrupt included, is the user's error."""
+    """Report everything raised inside as the user's error, even SystemExit."""
     try:
         yield
     except TaskError:
@@ -140,11 +140,10 @@ def blamed_on_user(where: str, kind: str) -> Iterator[None]:
 
 
 def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> Job:
-    """The job whose pickle is at `path`, made by this version of `python` where that is known.
+    """Load the job from its pickle at `path`. `python` is the version that wrote it, if known.
 
-    With its `sha256` it is checked; what is damaged is removed, so that nobody tries it again.
-
-    Raises TaskError with what to do where it cannot load.
+    If `sha256` is given, the file is checked; a damaged file is removed, so that the next attempt
+    fetches it again. Raises TaskError if the job does not load; the message says what to do.
     """
     if python and python != running_python():
         raise wrong_use(
@@ -158,7 +157,7 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
         raise TaskError(
             AttemptError(
                 kind=ErrorKind.INTERNAL,
-                message=f"the job's code on {hostname} is damaged: {path} has not the hash "
+                message=f"the job's code on {hostname} is damaged: {path} does not have the hash "
                 f"{sha256}",
             )
         )
@@ -214,7 +213,7 @@ def _script_failed(failed: ScriptFailed, hostname: str) -> TaskError:
 
 
 def make_task(cls: type[_T], context: Context) -> _T:
-    """An instance of the user's class with its context, after `setup()`. Raises TaskError."""
+    """Create the user's class, set its context, and call `setup()`. Raises TaskError."""
     with blamed_on_user(f"{cls.__name__}()", context.facts.kind):
         task = cls()
         task.context = context
@@ -224,7 +223,7 @@ def make_task(cls: type[_T], context: Context) -> _T:
 
 
 def checked_counters(counters: Counters) -> Counters:
-    """The user's counters as Unicode strings and ints. Raises TaskError where they are not."""
+    """The user's counters with Unicode names and int values. Raises TaskError for other values."""
     checked: Counters = {}
     total = 0
     for group, names in list(counters.items()):

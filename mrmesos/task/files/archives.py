@@ -1,7 +1,7 @@
-"""Archives that travel with jobs: what they are, how large they become, and unpacking them.
+"""Archives that travel with jobs: measures and unpacks zip and tar files, compressed or not.
 
-Recognised by their bytes and not by their names: zip files (wheels are such) and tar files,
-compressed or not. What they may hold says `mrmesos.access.unpacking`.
+A file's bytes decide what it is, not its name (a wheel is a zip file). The rules for the contents
+are in `mrmesos.access.unpacking`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mrmesos.access.unpacking import UnsafeArchive, check_tar, check_zip
 
 MAX_MEMBERS = 200_000
 
-_BLOCK = 4096  # what a small file takes of a disk
+_BLOCK = 4096  # bytes that even a small file takes on a disk
 
 _PROBLEMS = (
     *(OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError),
@@ -27,11 +27,11 @@ _PROBLEMS = (
 
 
 class BadArchive(ValueError):
-    """It cannot be unpacked; the message names it and says why."""
+    """The archive cannot be unpacked. The message names it and says why."""
 
 
 def unpacked_bytes(archive: Path) -> int:
-    """The room that it takes when unpacked. Raises BadArchive."""
+    """How many bytes the archive takes when unpacked. Raises BadArchive."""
     somewhere = archive.with_name(f"{archive.name}.unpacked")
     sizes: list[int] = []
     try:
@@ -47,7 +47,7 @@ def unpacked_bytes(archive: Path) -> int:
                 if len(sizes) <= MAX_MEMBERS:
                     check_tar(members, somewhere)
         else:
-            raise BadArchive(f"{archive.name} is no zip or tar archive")
+            raise BadArchive(f"{archive.name} is not a zip or tar archive")
     except _PROBLEMS as problem:
         raise BadArchive(f"{archive.name} cannot be unpacked: {problem}") from problem
     if len(sizes) > MAX_MEMBERS:
@@ -56,9 +56,9 @@ def unpacked_bytes(archive: Path) -> int:
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpack it into a new directory; files become read-only, as every attempt sees the same.
+    """Unpack the archive into a new directory. Files become read-only, as all attempts share them.
 
-    Nothing is written outside of `into`. Raises BadArchive.
+    Nothing is written outside `into`. Raises BadArchive.
     """
     into.mkdir(parents=True)
     try:
@@ -85,4 +85,4 @@ def _unzip(archive: Path, into: Path) -> None:
         for member in members:
             path = Path(packed.extract(member, into))
             if not member.is_dir() and member.external_attr >> 16 & 0o111:
-                path.chmod(0o755)  # which `extract` leaves out
+                path.chmod(0o755)  # `extract` does not set the mode

@@ -1,5 +1,7 @@
-"""Files of jobs on a TaskTracker, by the hash of their bytes: fetched once for all jobs (Hadoop's
-distributed cache). Read-only, and bounded: those of no job that is here go when room is needed.
+"""A TaskTracker's cache of job files, by the hash of their bytes (Hadoop's distributed cache).
+
+Each file is fetched once for all jobs, and is read-only. The cache is bounded: when it needs room,
+it deletes files that no job on this TaskTracker uses.
 """
 
 from __future__ import annotations
@@ -20,15 +22,15 @@ from mrmesos.wire.job import FileKind, JobFile
 logger = logging.getLogger(__name__)
 
 Download = Callable[[JobFile, Path], Awaitable[None]]
-"""Brings the bytes of a file, checked against its hash, to a path."""
+"""Downloads a file to a path, and checks its bytes against its hash."""
 
 
 class CacheFull(Exception):
-    """Files of jobs that are here leave no room; the message names the setting."""
+    """Files in use leave no room for another one. The message names the setting."""
 
 
 def is_unpacked(file: JobFile) -> bool:
-    """Whether tasks see the directory that was in it, and not the file."""
+    """Whether tasks see the unpacked directory instead of the file itself."""
     if file.kind is FileKind.PYTHON:
         return not file.name.endswith(".py")
     return file.kind is FileKind.ARCHIVE
@@ -36,7 +38,7 @@ def is_unpacked(file: JobFile) -> bool:
 
 @dataclass(slots=True)
 class _Entry:
-    """A file, or the directory that an archive became."""
+    """A cached file, or the directory of an unpacked archive."""
 
     path: Path
     here: bool = False
@@ -52,21 +54,21 @@ class FileCache:
         self._root = root
         self._download = download
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[tuple[str, bool], _Entry] = OrderedDict()  # least used first
+        self._entries: OrderedDict[tuple[str, bool], _Entry] = OrderedDict()  # longest unused first
         self._numbers = count()
         self.used_bytes = 0
 
     async def hold(self, job_id: str, file: JobFile) -> Path:
-        """Where the file is, until the job is released.
+        """The file's path. The file stays there until the job is released.
 
-        Raises CacheFull, BadArchive, OSError and what the download raises.
+        Raises CacheFull, BadArchive, OSError, and every error of the download.
         """
         key = (file.sha256, is_unpacked(file))
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry(self._path(*key))
         self._entries.move_to_end(key)
-        entry.users.add(job_id)  # from now on: what is being waited for does not go
+        entry.users.add(job_id)  # before the wait, so that nobody deletes the file meanwhile
         async with entry.lock:
             if not entry.here:
                 entry.size = await self._bring(file, entry.path, unpacked=key[1])
@@ -77,7 +79,7 @@ class FileCache:
         return self._root / (f"{sha256}.unpacked" if unpacked else sha256)
 
     async def _bring(self, file: JobFile, path: Path, *, unpacked: bool) -> int:
-        """Fetch the file, and unpack it; the bytes that it takes then."""
+        """Fetch the file, and unpack it if it is an archive. Returns the bytes it takes on disk."""
         part = Path(f"{path}.part")
         taken = 0
         try:
@@ -91,7 +93,7 @@ class FileCache:
                 kept = await self._take(await asyncio.to_thread(unpacked_bytes, part), file.name)
                 taken += kept
                 fresh = Path(f"{path}.fresh")
-                await asyncio.to_thread(delete, fresh)  # of a try that failed
+                await asyncio.to_thread(delete, fresh)  # left by a try that failed
                 await asyncio.to_thread(unpack, part, fresh)
                 await asyncio.to_thread(fresh.rename, path)
         except BaseException:
@@ -103,15 +105,15 @@ class FileCache:
         return kept
 
     async def _take(self, wanted: int, name: str) -> int:
-        """Room for so many bytes, where there is or can be any. Raises CacheFull."""
+        """Reserve `wanted` bytes, and delete unused files if needed. Raises CacheFull."""
         for key, entry in list(self._entries.items()):
             if self.used_bytes + wanted <= self._max_bytes:
                 break
-            # Others may have made room while this waited for a disk.
+            # Another call may have removed this entry while this one waited for the disk.
             if entry.here and not entry.users and self._entries.get(key) is entry:
                 del self._entries[key]
                 self.used_bytes -= entry.size
-                # Out of the way at once: it may be wanted again before it is deleted.
+                # Rename first: a job may need this path again before the deletion ends.
                 gone = entry.path.rename(f"{entry.path}.gone{next(self._numbers)}")
                 await asyncio.to_thread(delete, gone)
         if self.used_bytes + wanted > self._max_bytes:
@@ -123,14 +125,14 @@ class FileCache:
         return wanted
 
     def release(self, job_id: str) -> None:
-        """The job needs its files no more."""
+        """The job no longer needs its files."""
         for key, entry in list(self._entries.items()):
             entry.users.discard(job_id)
             if not entry.users and not entry.here and not entry.lock.locked():
-                del self._entries[key]  # it never came
+                del self._entries[key]  # its download failed
 
     def remove_all(self) -> None:
-        """Delete everything. May be called in another thread once nothing is held any more."""
+        """Delete everything. Any thread may call it once no job holds a file."""
         self._entries.clear()
         self.used_bytes = 0
         delete(self._root)
@@ -142,7 +144,7 @@ def _seal(part: Path, path: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a file or a tree. What cannot be deleted is logged; Mesos deletes sandboxes later."""
+    """Delete a file or a tree. Logs failures; Mesos deletes the whole sandbox later."""
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,7 +1,7 @@
-"""How the files of a job look from its attempts: links in the job's directory.
+"""How attempts see the files of their job: as links in the job's directory.
 
-`jobs/<job_id>/files/<name>` is what `context.cached(name)` gives, and `jobs/<job_id>/python` holds
-the modules: it is on `sys.path`, and so is each archive of modules in it.
+`context.cached(name)` returns `jobs/<job_id>/files/<name>`. Modules lie in `jobs/<job_id>/python`.
+This directory is on `sys.path`, and so is each unpacked archive of modules in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FILES, _PYTHON = "files", "python"
 
 
 def link(job_dir: Path, file: JobFile, target: Path) -> None:
-    """Let the job's attempts find a file that lies at `target`. Raises OSError."""
+    """Link the file at `target` into the job's directory. Raises OSError."""
     place = job_dir / (_PYTHON if file.kind is FileKind.PYTHON else _FILES) / file.name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.unlink(missing_ok=True)
@@ -25,7 +25,7 @@ def link(job_dir: Path, file: JobFile, target: Path) -> None:
 
 
 def cached(job_dir: Path, files: Iterable[JobFile]) -> Mapping[str, Path]:
-    """What `context.cached` gives, by name."""
+    """The paths that `context.cached` returns, by name."""
     named = (file.name for file in files if file.kind is not FileKind.PYTHON)
     return {name: job_dir / _FILES / name for name in named}
 

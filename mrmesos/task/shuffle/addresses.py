@@ -1,4 +1,4 @@
-"""Which address of an agent its processes are at, and which one they connect from."""
+"""The address of an agent, and the address from which its processes connect."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 
 def source_address(environ: Mapping[str, str]) -> str:
-    """Where this agent's processes connect from; empty for what the kernel chooses.
+    """The address from which this agent's processes connect; empty lets the kernel choose.
 
-    Agents of one machine have loopback addresses as hosts have their own, 127.0.0.2 and on: from
-    those, as the kernel would connect from 127.0.0.1 for all of them. Elsewhere its routes know
-    better than we which address reaches whom.
+    Several agents on one machine each have their own loopback address, from 127.0.0.2 on. Their
+    processes must connect from it, because the kernel would choose 127.0.0.1 for all of them. On a
+    real network, the kernel's routes choose best.
     """
     address = agent_address(environ.get("MESOS_AGENT_ENDPOINT", ""))
     return address if address.startswith("127.") and address != "127.0.0.1" else ""

@@ -1,13 +1,13 @@
-"""The reduce's half of the shuffle: its segment of every map, over HTTP from the TaskTrackers.
+"""The reduce's half of the shuffle: fetches its segment of every map over HTTP from TaskTrackers.
 
-One request asks one TaskTracker for many maps, so connections are few, however many maps there
-are; each of `reduce.shuffle.parallelcopies` threads has one under way, and never two go to the same
-tracker. Segments stay compressed and are checked against their CRC-32 as they stream in; they are
-held in memory up to `reduce.shuffle.buffer.mb` and go to files beyond that.
+One request asks one TaskTracker for many maps, so a reduce needs few connections. Each of the
+`reduce.shuffle.parallelcopies` threads sends one request at a time, and no two threads read from
+the same tracker. Segments stay compressed; their CRC-32 is checked as they stream in. Up to
+`reduce.shuffle.buffer.mb` of them stay in memory, and the others go to files.
 
-What a tracker cannot give, after some tries, is reported as failing, and tried again with pauses
-for as long as the JobTracker announces it: it may name another attempt's output meanwhile, and a
-network that was cut may be whole again. `shuffle_schedule` decides what is tried when.
+After some failed tries, the reduce reports an output as failing. It tries failed fetches again,
+with pauses, as long as the JobTracker announces the output: the JobTracker may meanwhile name
+another attempt's output, or a broken network may work again. `shuffle_schedule` decides the order.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ __all__ = ["Closed", "Fetcher"]
 _WAIT_MAX = 10.0
 
 _BROKEN = (FetchError, OSError, http.client.HTTPException, ValueError)
-"""What a request breaks off with. Errors of JSON and of UTF-8 are ValueErrors."""
+"""Errors that break off a request. Errors of JSON and of UTF-8 are ValueErrors."""
 
 logger = logging.getLogger(__name__)
 
 
 class Fetcher:
-    """Fetches one partition of all maps. A SegmentSource; `announce` may come from any thread."""
+    """Fetches one partition of all maps. A SegmentSource; any thread may call `announce`."""
 
     def __init__(
         self,
@@ -91,13 +91,13 @@ class Fetcher:
         self._fault: BaseException | None = None
 
     def announce(self, outputs: Sequence[MapOutput]) -> None:
-        """Learn where map outputs are; a later word on the same map replaces the earlier."""
+        """Learn the places of map outputs. The latest announcement of a map counts."""
         with self._state:
             self._schedule.announce(outputs)
             self._state.notify_all()
 
     def close(self) -> None:
-        """Let `runs` raise Closed and the threads end: soon, also where a tracker is silent."""
+        """Make `runs` raise Closed, and end the threads soon, even if a tracker is silent."""
         self._closed.set()
         self._peers.close()
         with self._state:
@@ -106,7 +106,7 @@ class Fetcher:
     # SegmentSource.
 
     def runs(self) -> list[SortedRun]:
-        """See SegmentSource. Raises OSError where the disk is full, and Closed."""
+        """See SegmentSource. Raises OSError if the disk is full, and Closed."""
         threads = [
             threading.Thread(target=self._copy, args=(number,), name=f"fetch-{number}", daemon=True)
             for number in range(self._copies)
@@ -137,7 +137,7 @@ class Fetcher:
         return self._receiver.bytes
 
     def fetch_failed(self) -> tuple[str, ...]:
-        """See SegmentSource. What comes later is not among them any more."""
+        """See SegmentSource. An output that arrives after all leaves the list."""
         with self._state:
             return self._schedule.failing()
 
@@ -146,7 +146,7 @@ class Fetcher:
         with self._state:
             return self._schedule.answered()
 
-    # One thread.
+    # Each fetching thread.
 
     def _copy(self, number: int) -> None:
         path = self._work_dir / f"fetched-{number:03d}.data"
@@ -166,7 +166,7 @@ class Fetcher:
                 self._state.notify_all()
 
     def _next(self) -> tuple[str, list[MapOutput]] | None:
-        """A tracker nobody reads from and what is wanted from it; None when all is done."""
+        """The next tracker to ask, and the outputs to ask for; None when the fetch is over."""
         with self._state:
             while not self._closed.is_set() and not self._schedule.complete:
                 now = time.monotonic()
@@ -177,7 +177,7 @@ class Fetcher:
             return None
 
     def _fetch(self, url: str, outputs: list[MapOutput], path: Path) -> None:
-        """One request. Raises OSError naming a file where our own disk fails, and Closed."""
+        """Send one request. Raises OSError with a file name if our own disk fails, and Closed."""
         body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in outputs]))
         try:
             with self._peers.post(url, self._path, body) as response:
@@ -190,15 +190,15 @@ class Fetcher:
             silent = isinstance(exc, TimeoutError)
             with self._state:
                 failures = self._schedule.host_failed(url, time.monotonic(), at_once=silent)
-            _tell(failures, f"network: {url} could not be read from: {exc or type(exc).__name__}")
+            _tell(failures, f"network: cannot read from {url}: {exc or type(exc).__name__}")
 
     def _read(
         self, response: http.client.HTTPResponse, outputs: list[MapOutput], path: Path
     ) -> None:
-        """The frames of an answer, in the order asked. Raises one of _BROKEN where it breaks off.
+        """Read the frames of an answer, in the order of the request.
 
-        A silence speaks for itself, and so does a tracker that has no such output: neither needs
-        further tries to be told of (as Hadoop's notify.readerror).
+        Raises one of _BROKEN if the answer breaks off. Two failures are reported at once, without
+        further tries (as Hadoop's notify.readerror): a silent tracker, and a missing output.
         """
         for output in outputs:
             try:
@@ -217,7 +217,7 @@ class Fetcher:
                 with self._state:
                     if self._schedule.came(output):
                         self._have[output.map_index] = fetched
-                    else:  # withdrawn or replaced meanwhile
+                    else:  # the JobTracker has withdrawn or replaced it meanwhile
                         self._receiver.drop(fetched)
                     self._state.notify_all()
 
@@ -234,6 +234,6 @@ class Fetcher:
 
 
 def _tell(failures: int, what: str) -> None:
-    """Log the first, second, fourth, eighth … in a row: a cut may last for hours."""
+    """Log failures 1, 2, 4, 8 … in a row only, as a broken network may last for hours."""
     if failures and failures & (failures - 1) == 0:
         logger.warning("%s; failed %d times in a row, trying again", what, failures)

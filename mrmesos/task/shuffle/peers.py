@@ -1,4 +1,4 @@
-"""What a reduce asks of the TaskTrackers that hold map outputs: signed, and so are the answers."""
+"""Signed requests of a reduce to the TaskTrackers that hold map outputs. Answers are signed too."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mrmesos.access.signing import AUTHORIZATION, REPLY, TIME, Signer
 
 
 class FetchError(Exception):
-    """Map output did not come; the message names the tracker. Trying again may help."""
+    """A fetch of map output failed. The message names the tracker. Another try may succeed."""
 
 
 class Peers:
-    """Signs with a job's token. Safe to use from several threads."""
+    """Sends requests signed with a job's token. Several threads may use it at once."""
 
     def __init__(
         self,
@@ -29,9 +29,10 @@ class Peers:
         tls: Callable[[], ssl.SSLContext],
         source: str = "",
     ) -> None:
-        """`connecting` is how long a connection may take to come about, `silence` the longest
-        silence on it, in seconds; `tls` is for trackers that speak HTTPS; `source` is the address
-        to connect from, any where it is empty.
+        """`connecting` limits the time to connect, `silence` the time without data, in seconds.
+
+        `tls` is for trackers that speak HTTPS. `source` is the address to connect from; if it is
+        empty, the kernel chooses.
         """
         self._job_id, self._token = job_id, token
         self._connecting, self._silence = connecting, silence
@@ -39,17 +40,17 @@ class Peers:
         self._source = (source, 0) if source else None
         self._tls: ssl.SSLContext | None = None
         self._signers: dict[str, Signer] = {}
-        """One a tracker, as each may have a clock of its own."""
+        """One for each tracker, as each has its own clock."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
 
     @contextlib.contextmanager
     def post(self, url: str, path: str, body: bytes) -> Iterator[http.client.HTTPResponse]:
-        """The answer of the tracker at `url`, to be read within.
+        """The answer of the tracker at `url`. The caller must read it inside the `with` block.
 
-        Raises FetchError where it cannot be reached, is refused or not proven to be a tracker's of
-        ours, OSError (TimeoutError: only for its silence) and HTTPException.
+        Raises FetchError if the tracker is unreachable, refuses, or does not prove that it is one
+        of our TaskTrackers; OSError (TimeoutError only if it is silent) and HTTPException.
         """
         parts = urlsplit(url)
         target = parts.path.rstrip("/") + path
@@ -64,16 +65,16 @@ class Peers:
                 said = response.read(500).decode("utf-8", "replace")
                 raise FetchError(f"status {response.status}: {said}")
             if not signer.proves(signed, response.getheader(REPLY, "")):
-                # Whoever it is, what it sends is not to be unpickled.
-                raise FetchError("what answers there is no TaskTracker of ours")
+                # Data from an unknown sender must never be unpickled.
+                raise FetchError("the answer is not signed by one of our TaskTrackers")
             yield response
 
     def close(self) -> None:
-        """End what is under way: who reads from a silent tracker would wait for long."""
+        """End all open requests. Otherwise a read from a silent tracker would wait for long."""
         with self._lock:
             self._closed = True
             for sock in self._open:
-                with contextlib.suppress(OSError):  # it is over
+                with contextlib.suppress(OSError):  # it is closed already
                     sock.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
@@ -92,7 +93,7 @@ class Peers:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._keep(plain)
             if secure:
-                sock = self._secured(plain, host)  # which takes its place
+                sock = self._secured(plain, host)  # this takes over the plain socket
                 self._keep(sock)
             connection.sock = sock
             yield connection

@@ -1,7 +1,7 @@
-"""Segments as they come in: their bytes are counted, checked and kept, in memory or in a file.
+"""Receives segments: counts and checks their bytes, and keeps them in memory or in a file.
 
-Comes in: the answer of a TaskTracker (docs/protocol.md), from any of a reduce's fetching threads.
-Goes out: a `Fetched` a segment, that the merge reads.
+Comes in: the answer of a TaskTracker (docs/protocol.md). Goes out: a `Fetched` for each segment,
+for the merge. Threads: all fetching threads of a reduce.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from mrmesos.wire.task import MapOutput
 _CHUNK = 1 << 20
 _HEADER_MAX = 64 << 10
 _PATIENCE = 4
-"""A MiB, or what is left of a segment, may take so many times the longest silence."""
+"""Each MiB (or the rest of a segment) may take this many times the longest allowed silence."""
 
 
 class Closed(Exception):
-    """The fetch was given up while it waited."""
+    """The fetch was closed while it waited."""
 
 
 class DamagedSegment(Exception):
-    """A segment came whole, but is not what was written; what follows it can be read."""
+    """A segment arrived whole, but its checksum is wrong. The next segment can be read."""
 
 
 class NotServed(Exception):
-    """The tracker says that it has no such output, or that its index is damaged."""
+    """The tracker answered that the output is missing or its index is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One map's segment: its bytes, or where they are in a file."""
+    """One map's segment: its bytes, or the file that holds them."""
 
     attempt_id: str
     source: bytes | Path
     segment: Segment
 
     def run(self) -> SortedRun:
-        """As the merge reads it."""
+        """The segment as a run for the merge."""
         return SortedRun(self.segment.rows, self.segment.length, self._read)
 
     def _read(self) -> Iterator[pa.RecordBatch]:
@@ -59,23 +59,23 @@ class Fetched:
 
 
 class Receiver:
-    """Keeps up to `budget` bytes in memory. Safe to use from several threads."""
+    """Keeps up to `budget` bytes in memory. Several threads may use it at once."""
 
     def __init__(self, budget: int, silence: float, closed: threading.Event) -> None:
-        """`silence` is the longest one of a tracker, in seconds; `closed` ends all."""
+        """`silence` is the longest allowed silence of a tracker, in seconds. `closed` ends all."""
         self._budget = budget
         self._silence = silence
         self._closed = closed
         self._lock = threading.Lock()
         self.bytes = 0
-        """That have arrived, rising."""
+        """Bytes that have arrived. The number never falls."""
 
     def receive(self, response: http.client.HTTPResponse, output: MapOutput, path: Path) -> Fetched:
-        """The next frame of an answer, in memory or at the end of the file `path`.
+        """Read the next frame of an answer, into memory or to the end of the file `path`.
 
-        Raises Damaged and NotServed, after which the next one can be read; FetchError, ValueError,
-        HTTPException and OSError where nothing can follow, OSError with a file name where our own
-        disk is to blame; Closed.
+        Raises DamagedSegment and NotServed: then the next frame can still be read. Raises
+        FetchError, ValueError, HTTPException and OSError: then the answer is over. An OSError with
+        a file name means that our own disk failed. Raises Closed.
         """
         line = response.readline(_HEADER_MAX)
         header = msgspec.json.decode(line, type=FrameHeader)
@@ -102,7 +102,7 @@ class Receiver:
         return Fetched(output.attempt_id, source, segment)
 
     def drop(self, fetched: Fetched) -> None:
-        """Nobody wants it any more."""
+        """Free a segment that is no longer wanted."""
         if isinstance(fetched.source, bytes):
             self._give_back(fetched.segment.length)
 
@@ -126,7 +126,7 @@ class Receiver:
         while left:
             if self._closed.is_set():
                 raise Closed("the fetch of map output was given up")
-            if left <= due:  # the next stretch
+            if left <= due:  # the next MiB begins
                 due, deadline = left - _CHUNK, time.monotonic() + _PATIENCE * self._silence
             elif time.monotonic() > deadline:
                 raise FetchError(f"less than 1 MiB in {_PATIENCE * self._silence:g} s")
@@ -143,8 +143,10 @@ class Receiver:
 
 
 def _append(path: Path, chunks: Iterator[bytes]) -> int:
-    """Append the segment to a thread's file; its offset there. Nothing of it stays where it does
-    not come whole: it may be tried many times. Raises OSError naming the file.
+    """Append the segment to a thread's file. Returns its offset there.
+
+    If the segment does not arrive whole, the file is cut back, as it may be tried many times.
+    Raises OSError that names the file.
     """
     with path.open("ab", buffering=0) as file:
         offset = file.seek(0, io.SEEK_END)

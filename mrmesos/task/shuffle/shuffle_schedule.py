@@ -1,13 +1,13 @@
-"""What a reduce fetches next and from which host, and which map outputs it reports as failing.
+"""Decides what a reduce fetches next, from which host, and which outputs it reports as failing.
 
-Comes in: map outputs as they are announced, and how each request ended. Goes out: a host and what
-to ask it for. Pure: no clock, no sockets; `now` (any clock's seconds) comes with each call. Whoever
-owns it holds a lock around it.
+Comes in: announced map outputs, and how each request ended. Goes out: a host, and the outputs to
+ask it for. Pure: it has no clock and no sockets; `now` (any clock's seconds) comes with each call.
+The owner holds a lock around all calls.
 
-A failed fetch is tried again for as long as the output is announced, after a pause that doubles and
-has an end (Hadoop's ShuffleSchedulerImpl penalises hosts the same way). An output is *failing* from
-`tries` failures in a row on, of its own or of its host's, until it or something else of the host
-has come.
+A failed fetch is tried again as long as the output is announced. The pause before it doubles up to
+a limit (Hadoop's ShuffleSchedulerImpl penalises hosts the same way). An output is *failing* after
+`tries` failures in a row, its own or its host's. It is failing until it arrives, or, if the host
+was to blame, until the host delivers any output.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from dataclasses import dataclass, field
 from mrmesos.wire.task import MapOutput
 
 MAPS_PER_REQUEST = 1_000
-"""Few enough that a broken connection repeats little and that threads share a tracker's maps."""
+"""Few enough that a broken connection repeats little, and threads can share a tracker's maps."""
 
 _DOUBLINGS_MAX = 30
-"""2.0 ** 1024 is an OverflowError, and failures go on for as long as a network is cut."""
+"""2.0 ** 1024 raises OverflowError, and a broken network can cause any number of failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchBackoff:
-    """Seconds. `host`: longest pause after a host could not be reached or broke off. `output`:
-    longest after an output came damaged or was not there, which only its map can mend.
+    """Pauses in seconds. `first`: after the first failure.
+
+    `host`: the longest after an unreachable host or a broken answer. `output`: the longest after a
+    damaged or missing output, which only a new run of its map can repair.
     """
 
     first: float = 0.1
@@ -37,7 +39,7 @@ class FetchBackoff:
 
 @dataclass(slots=True)
 class _Failures:
-    """In a row, of a host or of an output. `due`: not tried again before."""
+    """Failures in a row of a host or of an output. `due`: the time of the next try."""
 
     count: int = 0
     due: float = 0.0
@@ -45,21 +47,21 @@ class _Failures:
 
 @dataclass(slots=True)
 class _Wanted:
-    """A map output that is announced and not here."""
+    """A map output that is announced and has not arrived."""
 
     output: MapOutput
     failed: _Failures = field(default_factory=_Failures)
     answered: bool = False
-    """Its TaskTracker answered the last try, and had it damaged or not at all."""
+    """The TaskTracker answered the last try, but the output was damaged or missing."""
 
 
 @dataclass(slots=True)
 class _Host:
-    """A TaskTracker, by its URL. `busy`: a request is under way, and never two are."""
+    """A TaskTracker. `busy`: a request is under way; there are never two at once."""
 
     busy: bool = False
     brought: bool = False
-    """Whether anything has come since it was last asked."""
+    """Whether anything has arrived since the last request began."""
     failed: _Failures = field(default_factory=_Failures)
 
 
@@ -74,8 +76,9 @@ class ShuffleSchedule:
         backoff: FetchBackoff,
         random: Callable[[], float],
     ) -> None:
-        """At most `suspects_max` requests at a time go to hosts whose last one failed, so that
-        hosts that are away never keep all threads from the others. `random` is in [0, 1).
+        """At most `suspects_max` requests at a time go to hosts whose last request failed.
+
+        So unreachable hosts never keep all threads from the others. `random` is in [0, 1).
         """
         self._num_maps = num_maps
         self._tries = tries
@@ -88,11 +91,11 @@ class ShuffleSchedule:
 
     @property
     def complete(self) -> bool:
-        """Whether all maps' segments are here."""
+        """Whether the segments of all maps have arrived."""
         return len(self._here) == self._num_maps
 
     def announce(self, outputs: Iterable[MapOutput]) -> None:
-        """Where outputs are; a later word on a map replaces the earlier. See MapOutput."""
+        """Learn the places of outputs; the latest announcement of a map counts. See MapOutput."""
         for output in outputs:
             index = output.map_index
             if not 0 <= index < self._num_maps or index in self._here:
@@ -103,10 +106,10 @@ class ShuffleSchedule:
             elif known is None or known.output != output:
                 self._wanted[index] = _Wanted(output)
             else:
-                known.failed.due = 0.0  # told anew: the JobTracker thinks that it can be had
+                known.failed.due = 0.0  # announced again: the JobTracker expects a try to succeed
 
     def take(self, now: float) -> tuple[str, list[MapOutput]] | None:
-        """A host to ask, and for what; None where nothing is due. `release` it afterwards."""
+        """A host and the outputs to ask it for; None if nothing is due. Call `release` later."""
         due: dict[str, list[MapOutput]] = {}
         for wanted in self._due(now):
             due.setdefault(wanted.output.url, []).append(wanted.output)
@@ -122,11 +125,11 @@ class ShuffleSchedule:
         return url, self.still_wanted(due[url])[:MAPS_PER_REQUEST]
 
     def release(self, url: str) -> None:
-        """The request is over."""
+        """End the request to this host."""
         self._host(url).busy = False
 
     def wait_seconds(self, now: float) -> float | None:
-        """Until something may be due; None where only news can make it so."""
+        """Seconds until something may be due; None if that needs an announcement or a release."""
         no_more_suspects = self._busy_suspects() >= self._suspects_max
         times = [
             max(wanted.failed.due, host.failed.due)
@@ -137,14 +140,15 @@ class ShuffleSchedule:
         return max(0.0, min(times) - now) if times else None
 
     def still_wanted(self, outputs: Sequence[MapOutput]) -> list[MapOutput]:
-        """Those of them that are, the ones that failed least first: one bad block of a disk costs
-        one map.
+        """The outputs that are still wanted; those with the fewest failures come first.
+
+        So one bad disk block delays only one map.
         """
         known = [each for output in outputs if (each := self._entry(output)) is not None]
         return [each.output for each in sorted(known, key=lambda each: each.failed.count)]
 
     def came(self, output: MapOutput) -> bool:
-        """A segment is here; whether it is still wanted. Its host is sound."""
+        """Learn that a segment has arrived, so its host works. Returns whether it is wanted."""
         host = self._host(output.url)
         host.failed, host.brought = _Failures(), True
         if self._entry(output) is None:
@@ -156,8 +160,10 @@ class ShuffleSchedule:
     def output_failed(
         self, output: MapOutput, now: float, *, answered: bool, at_once: bool = False
     ) -> int:
-        """One came damaged or was not there, which is an answer, or an answer broke off at it; its
-        failures in a row. `at_once`: it is failing without further tries.
+        """Learn that the fetch of one output failed. Returns its failures in a row.
+
+        `answered`: the tracker answered that the output is missing, or sent it damaged; otherwise
+        the answer broke off at it. `at_once`: it counts as failing without further tries.
         """
         wanted = self._entry(output)
         if wanted is None:
@@ -166,14 +172,15 @@ class ShuffleSchedule:
         return self._failed(wanted.failed, self._backoff.output, now, at_once)
 
     def host_failed(self, url: str, now: float, *, at_once: bool = False) -> int:
-        """A request broke off; the host's failures in a row. `at_once` as above, where it brought
-        nothing at all.
+        """Learn that a request broke off. Returns the host's failures in a row.
+
+        `at_once` is as above, but counts only if the request brought nothing at all.
         """
         host = self._host(url)
         return self._failed(host.failed, self._backoff.host, now, at_once and not host.brought)
 
     def failing(self) -> tuple[str, ...]:
-        """The attempts whose outputs cannot be had now, in the order of their maps."""
+        """The attempts whose outputs cannot be fetched now, in the order of their maps."""
         return tuple(
             self._wanted[index].output.attempt_id
             for index in sorted(self._wanted)
@@ -181,7 +188,7 @@ class ShuffleSchedule:
         )
 
     def answered(self) -> tuple[str, ...]:
-        """Those among `failing` that a host had damaged or not at all, which itself can be read."""
+        """The part of `failing` that is damaged or missing on hosts that otherwise work."""
         return tuple(
             wanted.output.attempt_id
             for _, wanted in sorted(self._wanted.items())

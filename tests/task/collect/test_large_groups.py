@@ -1,4 +1,4 @@
-"""Folding only the groups that are worth it: nothing is lost and the order stays."""
+"""Only groups worth a fold are folded: no record is lost, and the order stays."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -32,7 +32,7 @@ def stretches(groups: LargeGroups) -> list[list[int]]:
 
 
 def rows_of(keys: list[int], least: int) -> list[list[int]]:
-    """The rows of each key that has enough, by the key's first appearance."""
+    """The rows of each key with enough rows, in the order of the keys' first rows."""
     found: dict[int, list[int]] = {}
     for row, key in enumerate(keys):
         found.setdefault(key, []).append(row)

@@ -38,7 +38,7 @@ Pairs = Iterator[tuple[Any, Any]]
 
 
 class Twice(Mapper):
-    """Fails after its first pair at lines with an x."""
+    """At lines with an x, yields one pair and fails."""
 
     def map(self, key: int, line: str) -> Pairs:
         self.context.count("mine", "begun")
@@ -119,7 +119,7 @@ def test_what_makes_a_mapper_fail_is_left_out_and_kept(
     assert aside[1]["key"] == offset
     assert aside[1]["error"]
     if mapper is Columns:
-        assert done.counters["mine"]["rows"] == 1000  # not those of calls that were repeated
+        assert done.counters["mine"]["rows"] == 1000  # repeated calls do not count twice
     if mapper is Twice:
         assert done.counters["mine"]["begun"] == 1000
         assert "cannot use 'x17'" in aside[1]["traceback"]
@@ -172,7 +172,7 @@ def test_without_the_setting_the_first_one_fails_the_attempt(tmp_path: Path) -> 
 
 
 class Endless(Mapper):
-    """Yields more of a record than can be held back, then fails."""
+    """Yields more pairs of one record than the driver holds back, then fails."""
 
     def map(self, key: int, line: str) -> Pairs:
         for number in range(3 * record_feed.MAX_PAIRS if "x" in line else 3):
@@ -287,7 +287,7 @@ def test_a_line_is_kept_of_anything_and_is_not_too_long(value: object) -> None:
 
 
 class Picky(Reducer):
-    """Fails after its first pair at keys with an x, having read only one value."""
+    """At keys with an x, reads one value, yields one pair, and fails."""
 
     def reduce(self, key: str, values: Iterator[int]) -> Pairs:
         yield key, next(values)

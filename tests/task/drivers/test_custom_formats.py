@@ -1,4 +1,4 @@
-"""Formats of a job's own: a RecordReader and a RecordWriter in its script."""
+"""A job's own formats: a RecordReader and a RecordWriter in the job's script."""
 
 from __future__ import annotations
 

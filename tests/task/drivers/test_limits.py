@@ -1,4 +1,4 @@
-"""What user code makes grow, and what a worker says that is not one of ours."""
+"""Limits on what user code can make grow, and on messages that no worker of ours would send."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_worker_that_says_too_much_is_none_of_ours(message: WorkerProgress | D
 
 
 def test_the_largest_heartbeat_is_one_that_a_jobtracker_takes() -> None:
-    """All reports as large as they can be; what does not fit comes with the next ones."""
+    """All reports have their largest size. Reports that do not fit come with later heartbeats."""
     core, attempts = Core(prestarted=70), [map_attempt(n, f"slot_{n}") for n in range(70)]
     error = AttemptError(
         kind=ErrorKind.USER_CODE,

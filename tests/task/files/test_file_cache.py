@@ -1,4 +1,4 @@
-"""Files of jobs are fetched once, bounded, read-only, and go when no job needs them."""
+"""Job files are fetched once, bounded and read-only; unused files are deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mrmesos.wire.job import FileKind, JobFile
 
 
 class Source:
-    """Files by hash, in place of a JobTracker."""
+    """Serves files by hash, in place of a JobTracker."""
 
     def __init__(self) -> None:
         self.bytes: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""HTTP servers that serve map output as a TaskTracker does, and worse; a fetcher beside them."""
+"""HTTP servers that serve map output like a TaskTracker, with faults on request; and a fetcher."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def attempt(index: int, number: int = 0) -> str:
 
 @dataclass
 class Served:
-    """One map's segment as this server has it; `flaws` are used up one a request."""
+    """One map's segment on this server. Each request uses up one of `flaws`."""
 
     data: bytes
     rows: int
@@ -46,7 +46,7 @@ class Served:
 
 
 class Forever(list[str]):
-    """A flaw that each request meets, until it is healed."""
+    """A flaw that hits every request until the test heals it."""
 
     def __init__(self, flaw: str, healed: threading.Event | None = None) -> None:
         super().__init__([flaw])
@@ -58,14 +58,14 @@ class Forever(list[str]):
 
 @contextmanager
 def deaf() -> Iterator[str]:
-    """A host that connects, as its kernel does, and says nothing."""
+    """A host whose kernel accepts connections, but that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @contextmanager
 def unreachable() -> Iterator[str]:
-    """A host to which no connection comes about: its queue is full, and the kernel drops more."""
+    """A host that cannot be connected to: its queue is full, so its kernel drops connections."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
@@ -88,7 +88,7 @@ class Tracker:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Connections end before a word is said."""
+        """Close connections before any answer."""
         self.refusing = True
         yield
         self.refusing = False
@@ -146,7 +146,7 @@ def tracker(token: str = "secret") -> Iterator[Tracker]:
                     self.send_error(503)
                     return
                 if flaw == "silent":
-                    self.rfile.read(1)  # its end, by whoever waits no longer
+                    self.rfile.read(1)  # until the client closes the connection
                     return
                 data = served.data
                 header = {
@@ -216,7 +216,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Waiting:
-    """A fetch under way in another thread."""
+    """A fetch that runs in another thread."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self.runs: list[SortedRun] = []

@@ -1,4 +1,4 @@
-"""The fetcher against HTTP servers that behave as a TaskTracker does, and worse."""
+"""The fetcher against HTTP servers that behave like a TaskTracker, or worse."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_transient_trouble_is_tried_again(tmp_path: Path, flaw: str) -> None:
         assert records(fetcher.runs()) == [(["k"], [i]) for i in range(3)]
         assert fetcher.fetch_failed() == ()
         assert len(one.requests) == 3
-        if flaw != "503":  # what came before the flaw is not fetched twice
+        if flaw != "503":  # segments that arrived before the flaw are not fetched twice
             assert attempt(0) not in one.requests[1]
 
 
@@ -207,7 +207,7 @@ def test_a_full_disk_fails_the_attempt_rather_than_the_map(tmp_path: Path) -> No
         data = bytes(3 << 20)
         one.segments[attempt(0)] = Served(data, 1)
         fetcher = fetcher_for(facts(tmp_path, 1, reduce_shuffle_buffer_mb=1), tmp_path)
-        (tmp_path / "work").rmdir()  # as unwritable as a full disk, also for root
+        (tmp_path / "work").rmdir()  # like a full disk, nothing can be written, even by root
         fetcher.announce(outputs(one.url, [0]))
         with pytest.raises(OSError, match="fetched-"):
             fetcher.runs()

@@ -1,4 +1,4 @@
-"""What failed to come is tried again, for as long as it is announced, and delays nothing else."""
+"""Failed fetches are tried again as long as they are announced, and delay no other fetch."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_hosts_that_are_away_do_not_delay_the_others(tmp_path: Path, copies: int
             fetcher.announce(outputs(url, [20 + number]))
         lost = tuple(attempt(20 + number) for number in range(4))
         until(lambda: fetcher.fetch_failed() == lost)
-        for index in range(20):  # one after another, each while silent hosts are tried
+        for index in range(20):  # one after another; silent hosts are tried all the time
             fetcher.announce(outputs(one.url, [index]))
             until(partial(more_than, fetcher, index))
         assert fetcher.fetch_failed() == lost

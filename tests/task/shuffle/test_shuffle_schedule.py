@@ -1,4 +1,4 @@
-"""What a reduce fetches next: random histories on a clock of numbers."""
+"""The choice of the next fetch, over random histories with a simulated clock."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_whatever_fails_all_comes_once_hosts_are_whole(seed: int) -> None:
                         assert each.attempt_id not in plan.failing()
                         suspects.discard(url)
             plan.release(url)
-        if rng.random() < 0.05:  # another attempt of a map, elsewhere; or none for now
+        if rng.random() < 0.05:  # another attempt of a map on another host, or none for now
             index = rng.randrange(MAPS)
             numbers[index] += 1
             if rng.random() < 0.5:
@@ -134,7 +134,7 @@ def test_only_what_a_host_answers_is_told_apart() -> None:
     plan.announce([one, two, three])
     for _ in range(TRIES):
         plan.output_failed(one, 0.0, answered=True)
-        plan.output_failed(two, 0.0, answered=False)  # the answer broke off at it
+        plan.output_failed(two, 0.0, answered=False)  # the answer broke off at this output
         plan.output_failed(three, 0.0, answered=True)
     plan.host_failed(three.url, 0.0, at_once=True)
     assert plan.failing() == (one.attempt_id, two.attempt_id, three.attempt_id)
