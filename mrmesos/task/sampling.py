@@ -156,24 +156,19 @@ class _Sample:
         self.columns: list[pa.Array] = []
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
-        """See MapSink."""
         for batch in self._encoder.encode(keys, values):
             self.write_batch(batch)
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """See MapSink."""
         self.columns.append(self._grouping.partition_column(batch))
 
     def groups(self) -> Groups | None:
-        """See MapSink."""
         return None
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        """See MapSink."""
         raise NotImplementedError("samples are not grouped")
 
     def finish(self) -> dict[str, int]:
-        """See MapSink."""
         return {}
 
     def abort(self) -> None:

@@ -110,22 +110,18 @@ class ReducerCombiner(Combiner):
 
     @property
     def records(self) -> tuple[int, int]:
-        """See Combiner."""
         return self._adviser.taken, self._adviser.given
 
     def wants_groups(self) -> bool:
-        """See Combiner."""
         return not self._groups_adviser.paused
 
     def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
-        """See Combiner."""
         if not self._groups_adviser.pays(rows, len(groups)):
             return None
         made = self._reducer.over_groups(list(groups), map(iter, groups.values()))
         return self._counted(made, rows)
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner."""
         self._groups_adviser.wanted()  # shortens the pause by this batch
         if not self._adviser.wanted():
             return iter((batch,))
@@ -168,7 +164,6 @@ class ReducerCombiner(Combiner):
                 yield batch
 
     def close(self) -> None:
-        """See Combiner."""
         _nothing(self._reducer.close(), self._combiner)
 
 
@@ -181,19 +176,15 @@ class BatchCombiner(Combiner):
 
     @property
     def records(self) -> tuple[int, int]:
-        """See Combiner."""
         return 0, 0
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner."""
         return iter((batch,))
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """See Combiner."""
         return self._reducer.over_sorted(batches)
 
     def close(self) -> None:
-        """See Combiner."""
         _nothing(self._reducer.close(), self._combiner)
 
 
@@ -209,7 +200,6 @@ class AggregateCombiner(Combiner):
 
     @property
     def records(self) -> tuple[int, int]:
-        """See Combiner."""
         return 0, 0
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
@@ -217,7 +207,6 @@ class AggregateCombiner(Combiner):
         yield each_alone(batch, self._aggregate.initial, self._aggregate.n)
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """See Combiner."""
         return self._merge(batches)
 
 
@@ -232,11 +221,9 @@ class DistinctCombiner(Combiner):
 
     @property
     def records(self) -> tuple[int, int]:
-        """See Combiner."""
         return self._adviser.taken, self._adviser.given
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        """See Combiner."""
         kinds = [field.type for field in batch.schema]
         if any(map(pa.types.is_nested, kinds)) or not self._adviser.wanted():
             yield batch
@@ -251,7 +238,6 @@ class DistinctCombiner(Combiner):
         yield from unique.select([KEY, VALUE]).cast(batch.schema).to_batches()
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """See Combiner."""
         return without_repeats(batches)
 
 

@@ -54,12 +54,10 @@ class AggregateSink:
         self._taken = self._taken_bytes = self._given = 0
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
-        """See MapSink."""
         for batch in self._encoder.encode(keys, values):
             self.write_batch(batch)
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """See MapSink."""
         if not self._fold.has_room(batch):
             self._write_run()
         self._fold.add(batch)
@@ -67,11 +65,9 @@ class AggregateSink:
         self._taken_bytes += batch.nbytes
 
     def groups(self) -> Groups | None:
-        """See MapSink."""
         return None
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        """See MapSink."""
         raise NotImplementedError("an aggregate is folded from batches")
 
     def _write_run(self) -> None:
@@ -86,7 +82,6 @@ class AggregateSink:
         return self._partition(folded.batch)
 
     def finish(self) -> dict[str, int]:
-        """See MapSink."""
         self._write_run()
         return in_place(self._writer.finish(), self._work_dir) | {
             "MAP_OUTPUT_BYTES": self._taken_bytes,
@@ -95,6 +90,5 @@ class AggregateSink:
         }
 
     def abort(self) -> None:
-        """See MapSink."""
         self._writer.abort()
         remove_output(self._work_dir)

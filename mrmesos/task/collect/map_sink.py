@@ -143,7 +143,6 @@ class ShuffleSink:
         )
 
     def groups(self) -> Groups | None:
-        """See MapSink."""
         if self._combiner is None or not self._by_value or not self._combiner.wants_groups():
             return None
         if not self._groups:
@@ -153,7 +152,6 @@ class ShuffleSink:
         return self._groups
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        """See MapSink."""
         first = not self._grouped_rows
         self._grouped_rows += rows
         resident = resident_bytes()
@@ -192,12 +190,10 @@ class ShuffleSink:
                 self.write_batch(batch)
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
-        """See MapSink."""
         for batch in self._encoder.encode(keys, values):
             self.write_batch(batch)
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """See MapSink."""
         self._flush_groups()
         if self._combiner is None and batch.nbytes >= _LARGE_BYTES:
             self._flush()
@@ -231,7 +227,6 @@ class ShuffleSink:
             self._writer.write(self._grouping.composed(prepared), self._partition(prepared))
 
     def finish(self) -> dict[str, int]:
-        """See MapSink."""
         self._flush_groups()
         self._flush()
         counters = in_place(self._writer.finish(), self._work_dir)
@@ -244,7 +239,6 @@ class ShuffleSink:
         return counters
 
     def abort(self) -> None:
-        """See MapSink."""
         self._writer.abort()
         remove_output(self._work_dir)
 
@@ -284,29 +278,23 @@ class OutputSink:
         self._writer = writer
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
-        """See MapSink."""
         for batch in self._encoder.encode(keys, values):
             self._writer.write(batch)
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """See MapSink."""
         self._writer.write(batch)
 
     def groups(self) -> Groups | None:
-        """See MapSink."""
         return None
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        """See MapSink."""
         raise NotImplementedError("a map-only job does not group")
 
     def finish(self) -> dict[str, int]:
-        """See MapSink."""
         _, nbytes = self._writer.close()
         return {"BYTES_WRITTEN": nbytes}
 
     def abort(self) -> None:
-        """See MapSink."""
         self._writer.abort()
 
 

@@ -65,7 +65,6 @@ class _Reading:
         self._seen = piece.start
 
     def batches(self) -> Iterator[InputBatch]:
-        """See read_input."""
         piece = self._piece
         given = FileSplit(piece.uri, piece.start, piece.length, self._open)
         try:
@@ -159,15 +158,12 @@ class _Bytes(io.RawIOBase):
         self._source = source
 
     def readable(self) -> bool:
-        """See RawIOBase."""
         return True
 
     def tell(self) -> int:
-        """See RawIOBase."""
         return self._source.position
 
     def readinto(self, space: Any) -> int:
-        """See RawIOBase."""
         data = self._source.read_behind(_NOTHING, len(space))
         space[: len(data)] = data.data
         return len(data)

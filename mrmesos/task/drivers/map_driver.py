@@ -58,7 +58,6 @@ class RecordDriver:
         self.pairs = 0
 
     def map(self, given: InputBatch) -> None:
-        """See Driver."""
         keys, values = self._feed(given)
         function = self._mapper.map
         self._drain(flatten(function, map(function, keys, values)))
@@ -74,7 +73,6 @@ class RecordDriver:
         return self._context.feed(given.uri, offsets, given.further, keys), values
 
     def close(self) -> None:
-        """See Driver."""
         self._given = None
         self._drain(_closing(self._mapper))
 
@@ -137,7 +135,6 @@ class BatchDriver:
         self.pairs = 0
 
     def map(self, given: InputBatch) -> None:
-        """See Driver."""
         rows = given.batch.num_rows
         if not rows:
             return
@@ -149,7 +146,6 @@ class BatchDriver:
             self._write(batch, where)
 
     def close(self) -> None:
-        """See Driver."""
         mapper = self._mapper
         where = f"{type(mapper).__name__}.close()"
         for batch in user_batches(mapper, mapper.close, (), where, "map"):

@@ -98,7 +98,6 @@ class _Output:
         self._bytes = 0
 
     def write(self, key: Any, value: Any) -> None:
-        """See NamedOutput."""
         self._keys.append(key)
         self._values.append(value)
         self._bytes += getsizeof(key) + getsizeof(value)
@@ -106,7 +105,6 @@ class _Output:
             self._flush()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """See NamedOutput."""
         self._flush()
         self._put(batch)
 

@@ -91,7 +91,6 @@ class GroupReducer:
         self._done = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         guard = Guard(batches)
         reduce = self._reducer.reduce
         calls = (
@@ -107,7 +106,6 @@ class GroupReducer:
         yield from self._drain(flatten(reduce, map(reduce, self._begun(keys), values)), None)
 
     def close(self) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         self._begun([])
         yield from self._drain(self._closing(), None)
 
@@ -163,7 +161,6 @@ class BatchGroupReducer:
         self.groups = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         reducer = self._reducer
         for whole in whole_groups(batches, WHOLE_GROUPS_BYTES):
             self.groups += len(group_spans(whole)) - 1
@@ -171,7 +168,6 @@ class BatchGroupReducer:
             yield from user_batches(reducer, reducer.reduce_batch, given, self._where, self._kind)
 
     def close(self) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         where = f"{self._where}.close()"
         return user_batches(self._reducer, self._reducer.close, (), where, self._kind)
 
@@ -184,7 +180,6 @@ class IdentityFolder:
         self.groups = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         last: pa.RecordBatch | None = None
         for batch in batches:
             if not batch.num_rows:
@@ -196,7 +191,6 @@ class IdentityFolder:
             yield drop_sort_column(ready)
 
     def close(self) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         return iter(())
 
 
@@ -216,14 +210,12 @@ class AggregateFolder:
         self.groups = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         stage: Stage = "whole" if self._aggregate.distinct else "final"
         for batch in combine_with(self._aggregate, stage)(batches):
             self.groups += batch.num_rows
             yield batch
 
     def close(self) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         return iter(())
 
 

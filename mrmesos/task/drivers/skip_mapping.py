@@ -47,7 +47,6 @@ class SkippingRecordDriver(RecordDriver):
         self._values: list[Any] = []
 
     def map(self, given: InputBatch) -> None:
-        """See Driver."""
         keys, values = self._feed(given)
         skip, note, function = self._bad.skip, self._bad.note.words, self._mapper.map
         for number, key, value in zip(
@@ -130,7 +129,6 @@ class SkippingBatchDriver(BatchDriver):
         self._next = 0
 
     def map(self, given: InputBatch) -> None:
-        """See Driver."""
         for start, end in self._bad.spans(self._next, given.batch.num_rows):
             if end > start:
                 self._map(given, start, end)

@@ -40,7 +40,6 @@ class SkippingGroupReducer(GroupReducer):
         self._ready: tuple[list[Any], list[Any]] = ([], [])
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         guard = Guard(batches)
         number = 0
         for keys, groups in grouped_batches(iter(guard)):
@@ -117,7 +116,6 @@ class SkippingBatchReducer(BatchGroupReducer):
         self._bad = bad
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """See Folder."""
         for whole in whole_groups(batches, WHOLE_GROUPS_BYTES):
             bounds = group_spans(whole).tolist()
             first, count = self.groups, len(bounds) - 1

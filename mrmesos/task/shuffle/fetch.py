@@ -129,11 +129,9 @@ class Fetcher:
         return [self._have[index].run() for index in range(self._num_maps)]
 
     def fraction(self) -> float:
-        """See SegmentSource."""
         return len(self._have) / max(1, self._num_maps)
 
     def fetched_bytes(self) -> int:
-        """See SegmentSource."""
         return self._receiver.bytes
 
     def fetch_failed(self) -> tuple[str, ...]:
@@ -142,7 +140,6 @@ class Fetcher:
             return self._schedule.failing()
 
     def fetch_answered(self) -> tuple[str, ...]:
-        """See SegmentSource."""
         with self._state:
             return self._schedule.answered()
 
