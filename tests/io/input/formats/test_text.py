@@ -287,7 +287,7 @@ def test_a_file_that_became_shorter_is_an_error_not_a_loss(tmp_path: Path) -> No
     ("fmt", "says"),
     [
         (TextInput("utf-16"), "ASCII"),
-        (TextInput("klingon"), "no such"),
+        (TextInput("klingon"), "does not know"),
         (TextInput(errors="ignore"), "strict"),
         (TextInput(max_line_bytes=1 << 40), "max_line_bytes"),
         (TextInput(max_line_bytes=0), "max_line_bytes"),
