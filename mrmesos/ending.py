@@ -1,9 +1,9 @@
-"""How our processes end by signals: in order, for a few seconds; then whatever still hangs.
+"""How our processes end after a signal: an orderly end has a few seconds, then it is forced.
 
-SIGTERM is how supervisors, Mesos and machines that shut down ask for an end, and most of them send
-SIGKILL soon after. So an end in order has SECONDS, and what cannot be waited for (a store or a
-master that does not answer) is left to those who clean up after a dead process anyway. The exit
-code is then 128 + the signal's number, as shells have it.
+Supervisors, Mesos and machines that shut down send SIGTERM, and most of them send SIGKILL soon
+after. So an orderly end has SECONDS. It does not wait longer for a store or a master that does not
+answer: the code that cleans up after a killed process cleans up here, too. The exit code of a
+forced end is 128 + the signal's number, as in shells.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import time
 from collections.abc import Callable
 
 SECONDS = 4.0
-"""For SIGTERM and SIGHUP: 5 s, less what a busy machine takes for it."""
+"""After SIGTERM or SIGHUP: 5 s, minus the delay that a busy machine adds."""
 PATIENT_SECONDS = 60.0
-"""For SIGINT: somebody sits there, and may press Ctrl-C again."""
+"""After SIGINT: a person is there, who can press Ctrl-C again."""
 
 
 class LastCall:
-    """Tell it of each signal, from any thread: the first starts the clock, the second is enough."""
+    """The deadline of a process that got a signal. A second signal ends the process at once.
+
+    All methods may be called from any thread.
+    """
 
     def __init__(self, end: Callable[[int], object] = os._exit, hurry_seconds: float = 0.0) -> None:
-        """`end` gets the exit code. After the second signal it is called `hurry_seconds` later."""
+        """`end` gets the exit code. It is called `hurry_seconds` after the second signal."""
         self._end, self._hurry_seconds = end, hurry_seconds
         self._lock = threading.Lock()
         self._first: int | None = None
@@ -32,17 +35,16 @@ class LastCall:
         self._before_end: list[Callable[[], None]] = []
 
     def before_end(self, action: Callable[[], None]) -> None:
-        """Called, in some thread, before an end by force. It must be short, and not raise."""
+        """Add a function to call before a forced end. It must be short and not raise."""
         self._before_end.append(action)
 
     def left(self, seconds: float, keep: float = 0.0) -> float:
-        """How many of these `seconds` there are, with `keep` for what comes after."""
+        """How many of these `seconds` remain if later steps need `keep` seconds."""
         if self._deadline is None:
             return seconds
         return max(0.0, min(seconds, self._deadline - keep - time.monotonic()))
 
     def signalled(self, number: int) -> None:
-        """A signal came."""
         with self._lock:
             first, self._first = self._first is None, self._first or number
             if first:
