@@ -258,7 +258,7 @@ def test_credentials_that_cannot_be_used(tmp_path: Path) -> None:
     bad.chmod(0o600)
     for where, words in (
         (str(open_to_all), "has mode 640"),
-        (str(bad), "in each line"),
+        (str(bad), "each line needs"),
         (str(tmp_path / "none"), "No such file"),
         ("fd:77", "Bad file descriptor"),
         ("fd:x", "fd:x"),
@@ -270,6 +270,6 @@ def test_credentials_that_cannot_be_used(tmp_path: Path) -> None:
         assert ended.returncode == 2
         assert words in ended.stderr
         assert "Traceback" not in ended.stderr
-        assert "secret" not in ended.stderr.replace("needs one secret", "").replace(
+        assert "secret" not in ended.stderr.replace("needs exactly one secret", "").replace(
             "principal and its secret", ""
         )

@@ -1,5 +1,5 @@
 """An agent of minimesos: starts executors and commands as processes, and ends them.
 
-Comes in: tasks of the master. Goes out: status updates.
+In: tasks from the master. Out: status updates.
 Thread: minimesos' event loop.
 """

@@ -1,6 +1,8 @@
-"""An agent: runs executors and commands, and carries their updates to the master.
+"""An agent: runs executors and commands, and forwards their status updates to the master.
 
-No sockets and no processes of its own: `Runner` starts those, executors' streams come in.
+In: launches and kills from the master; calls from executors; ends of processes.
+Out: events to executors, and status updates to the master.
+It opens no sockets and starts no processes: `Runner` does. Thread: minimesos' event loop.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)
 
-REREGISTRATION = 2.0  # seconds for executors to come back to an agent that has restarted
-HEARTBEAT = 1800.0  # seconds, as real agents do for executors
+REREGISTRATION = 2.0  # seconds that executors have to subscribe again after an agent restart
+HEARTBEAT = 1800.0  # seconds between heartbeats to executors, as in Mesos
 KILL_GRACE = 3.0  # seconds between SIGTERM and SIGKILL of a command task
 
 
 @dataclass(slots=True)
 class Grace:
-    """How long executors may take, in seconds."""
+    """Time limits for executors, in seconds."""
 
     registration: float = 60.0
     shutdown: float = 5.0
@@ -44,7 +46,7 @@ class Grace:
 
 @dataclass(slots=True)
 class Agent:
-    """See the module. `address` is ip:port of this agent's executor API."""
+    """One agent. `address` is the ip:port of its executor API."""
 
     id: str
     info: Json  # v1 AgentInfo, as executors see it
@@ -57,27 +59,27 @@ class Agent:
     executors: dict[tuple[str, str], Executor] = field(default_factory=dict)
     updates: UpdateManager = field(init=False)
     gone: set[str] = field(default_factory=set)  # frameworks that were shut down
-    authenticates: bool = False  # executors have to show the tokens that they were given
+    authenticates: bool = False  # whether executors must authenticate with their tokens
 
     def __post_init__(self) -> None:
         self.updates = UpdateManager(self.clock, self._forward)
 
     def _forward(self, framework_id: str, status: Json, latest: str) -> None:
-        """To the master that leads by now."""
+        """Send to the master that leads now."""
         self.master.agent_update(self.id, framework_id, status, latest)
 
-    # -- what the master asks -----------------------------------------------------------------
+    # -- calls from the master ----------------------------------------------------------------
 
     def launch(self, framework: Json, task: Json, executor: Json | None) -> None:
-        """Run a task, in its executor or, without one, as a command."""
+        """Run a task in its executor, or as a command when it has none."""
         starting.launch(self, framework, [task], executor, task["task_id"]["value"])
 
     def launch_group(self, framework: Json, tasks: list[Json], executor: Json) -> None:
-        """Run tasks that live and die together."""
+        """Run a task group: tasks that start and end together."""
         starting.launch(self, framework, tasks, executor, "")
 
     def kill(self, framework_id: str, task_id: str, policy: Json | None) -> None:
-        """Ask the executor to end a task; one that it never got ends here."""
+        """Ask the executor to end a task. A task that it has not received yet ends here."""
         for executor in self._of(framework_id):
             group = executor.unqueue(task_id) if executor.info is not None else []
             if group:
@@ -100,23 +102,22 @@ class Agent:
                 return
 
     def acknowledge(self, framework_id: str, task_id: str, uuid: str) -> None:
-        """The framework has an update."""
         self.updates.acknowledge(framework_id, task_id, uuid)
 
     def message(self, framework_id: str, executor_id: str, data: str) -> None:
-        """A scheduler's message; lost when the executor is not subscribed."""
+        """Pass on a scheduler's message. It is lost when the executor is not subscribed."""
         executor = self.executors.get((framework_id, executor_id))
         if executor is not None and executor.state is State.RUNNING:
             _send(executor, {"type": "MESSAGE", "message": {"data": data}})
 
     def shutdown_executor(self, framework_id: str, executor_id: str) -> None:
-        """SHUTDOWN, and a kill after the grace period."""
+        """Send SHUTDOWN, and kill the executor after the grace period."""
         executor = self.executors.get((framework_id, executor_id))
         if executor is not None:
             self._shut(executor)
 
     def shutdown_framework(self, framework_id: str) -> None:
-        """The framework is gone: its executors end and nobody hears of it."""
+        """The framework is gone: end its executors without status updates."""
         self.updates.forget(framework_id)
         for executor in self._of(framework_id):
             self.gone.add(framework_id)
@@ -129,11 +130,13 @@ class Agent:
         self.updates.resume(framework["id"]["value"])
 
     def tokens(self) -> list[str]:
-        """Those of the executors here."""
+        """Return the tokens of the executors on this agent."""
         return [e.token.decode() for e in self.executors.values() if e.token]
 
     def report(self) -> tuple[set[tuple[str, str]], dict[tuple[str, str], str]]:
-        """What lives here, and the newest state of what runs or whose end nobody acknowledged."""
+        """Return the live executors, and the newest state of each task that runs or whose last
+        update is not acknowledged.
+        """
         alive = {key for key, e in self.executors.items() if e.info is not None}
         states = {
             (executor.framework_id, task_id): state
@@ -143,13 +146,13 @@ class Agent:
         return alive, states | self.updates.newest()
 
     def stopped(self) -> None:
-        """This agent's process ends, and with it what is not checkpointed."""
+        """The agent's process ends: frameworks without checkpointing lose their executors."""
         for executor in list(self.executors.values()):
             if not executor.framework.get("checkpoint"):
                 self.shutdown_framework(executor.framework_id)
 
     def shut_down(self) -> None:
-        """End everything here: by asking what can be asked, at once what cannot."""
+        """End all executors: ask the subscribed ones, kill the others at once."""
         self.updates.close()
         for executor in list(self.executors.values()):
             self.gone.add(executor.framework_id)
@@ -162,10 +165,10 @@ class Agent:
     def _of(self, framework_id: str) -> list[Executor]:
         return [e for (owner, _), e in self.executors.items() if owner == framework_id]
 
-    # -- what executors say -------------------------------------------------------------------
+    # -- calls from executors -----------------------------------------------------------------
 
     def subscribe(self, executor: Executor, call: Json, stream: Stream) -> None:
-        """An executor opens its stream, or opens it again."""
+        """An executor subscribes, for the first time or again."""
         old, executor.stream = executor.stream, stream
         if old is not None:
             old.close()
@@ -194,7 +197,7 @@ class Agent:
         self._beat(executor, stream)
 
     def _drop_unknown(self, executor: Executor, known: list[Json]) -> None:
-        """Tasks sent into a stream that broke before the executor saw them."""
+        """Drop tasks that the executor never received because its stream broke."""
         seen = {task["task_id"]["value"] for task in known}
         for task_id in [t for t, s in executor.states.items() if s == "TASK_STAGING"]:
             if task_id not in seen:
@@ -202,8 +205,8 @@ class Agent:
                 self.own_update(executor, task_id, dropped(executor.framework), why)
 
     def restarted(self, recovered: Callable[[], None]) -> None:
-        """This agent's port is open again: its executors have a moment to come back before it
-        speaks to the master.
+        """The agent has restarted and its port is open. Its executors have REREGISTRATION seconds
+        to subscribe again. Then `recovered` is called, and the agent registers with the master.
         """
 
         def late() -> None:
@@ -229,12 +232,12 @@ class Agent:
             self._beat(executor, stream)
 
     def disconnected(self, executor: Executor, stream: Stream) -> None:
-        """The stream broke. The process may subscribe again; its end is another matter."""
+        """The stream broke. The process may still live and subscribe again."""
         if executor.stream is stream:
             executor.stream = None
 
     def update(self, executor: Executor, sent: Json) -> bool:
-        """An executor's status; False when too many of the task's wait for acknowledgement."""
+        """Take a status update of an executor. False: the task has too many unacknowledged ones."""
         status = {
             **sent,
             "agent_id": {"value": self.id},
@@ -254,13 +257,12 @@ class Agent:
         return True
 
     def executor_message(self, executor: Executor, data: str) -> None:
-        """A message for the scheduler."""
         self.master.executor_message(self.id, executor.framework_id, executor.id, data)
 
-    # -- inside, and for `starting` -----------------------------------------------------------
+    # -- internal, and for `starting` ---------------------------------------------------------
 
     def send_queued(self, executor: Executor) -> None:
-        """What waits for the executor goes to it."""
+        """Send the executor the tasks that were queued for it."""
         groups, executor.queued = executor.queued, []
         for group in groups:
             for task in group:
@@ -276,7 +278,9 @@ class Agent:
     def own_update(
         self, executor: Executor, task_id: str, state: str, why: Why | None, message: str = ""
     ) -> None:
-        """An update by the agent, or by a command task's stand-in (`why` is None)."""
+        """Send a status update of the agent itself. `why` is None for a command task, whose update
+        looks as if an executor had sent it.
+        """
         executor.note(task_id, state)
         if executor.framework_id in self.gone:
             return
@@ -296,7 +300,7 @@ class Agent:
         self.updates.add(executor.framework_id, status)
 
     def registration_timeout(self, executor: Executor) -> None:
-        """The executor had its time to subscribe."""
+        """End the executor if it has not subscribed."""
         if executor.state is State.REGISTERING:
             late = f"Executor did not register within {duration(self.grace.registration)}"
             executor.why = Why("REASON_EXECUTOR_REGISTRATION_TIMEOUT", late)
@@ -332,7 +336,6 @@ class Agent:
         executor.timers.append(self.clock.after(grace, late))
 
     def started(self, executor: Executor, pid: int) -> None:
-        """The process runs."""
         executor.pid = pid
         if executor.info is None:
             executor.state = State.RUNNING
@@ -342,7 +345,7 @@ class Agent:
             self.own_update(executor, executor.id, "TASK_RUNNING", None)
 
     def exited(self, executor: Executor, status: int) -> None:
-        """The process is over; what it was doing failed with it."""
+        """The process has ended: its unfinished tasks fail."""
         executor.stop_timers()
         del self.executors[executor.framework_id, executor.id]
         if executor.stream is not None:
@@ -361,8 +364,8 @@ class Agent:
             self.gone.discard(executor.framework_id)
 
     def failed(self, executor: Executor, message: str) -> None:
-        """There never was a process."""
-        if message.startswith(NO_DIRECTORY):  # Mesos never had such an executor
+        """No process could be started."""
+        if message.startswith(NO_DIRECTORY):  # no executor existed, as Mesos sees it
             state = dropped(executor.framework)
             executor.why = Why("REASON_EXECUTOR_TERMINATED", message, state)
         else:

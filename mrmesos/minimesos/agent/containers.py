@@ -1,7 +1,7 @@
-"""Executors and commands as processes: sandbox, environment, output files, the end of all of them.
+"""Executors and commands as processes: sandbox, environment, output files, and their end.
 
-A container is a process, its session, and whatever descends from it. It is over when its first
-process ends; the others are killed then, as Mesos' posix launcher does.
+A container is a process, its session and all its descendants. It ends when its first process ends;
+the other processes are then killed, as in Mesos' posix launcher.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mrmesos.minimesos.model.resources import Json
 log = logging.getLogger(__name__)
 
 NO_DIRECTORY = "Failed to create executor directory"
-"""How it begins what Mesos says where not even the sandbox could be made."""
+"""First words of Mesos' message when the sandbox cannot be created."""
 
 Exited = Callable[[int], None]  # raw wait status
 Failed = Callable[[str], None]  # why nothing was started
@@ -40,7 +40,7 @@ class Container:
     id: str
     sandbox: Path
     process: subprocess.Popen[bytes] | None = None
-    doomed: bool = False  # to be killed as soon as it lives
+    doomed: bool = False  # killed by us, or to be killed as soon as it has started
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -48,17 +48,17 @@ class Containers:
     """Starts, watches and ends the containers of all agents of this process."""
 
     def __init__(self, max_sandboxes: int = 200, keep_failed: Path | None = None) -> None:
-        """`keep_failed` is where the output of what fails goes, beside its sandbox."""
+        """`keep_failed` is a directory for copies of the output of failed containers."""
         self._keep_failed = keep_failed
         self._live: dict[str, Container] = {}
         self._jobs: set[asyncio.Task[None]] = set()
-        self._warden: subprocess.Popen[str] | None = None
+        self._reaper: subprocess.Popen[str] | None = None
         self._ended: deque[Path] = deque()
         self._max_sandboxes = max_sandboxes
 
     def open(self, scratch: Path | None = None) -> None:
-        """Start the warden. `scratch` is removed when this process ends, however it ends."""
-        self._warden = subprocess.Popen(
+        """Start the reaper. It removes `scratch` when this process ends, even by SIGKILL."""
+        self._reaper = subprocess.Popen(
             [sys.executable, "-I", "-S", reaper.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -69,13 +69,13 @@ class Containers:
             self._tell(f"!{scratch}")
 
     def _tell(self, line: str) -> None:
-        if self._warden is None or self._warden.stdin is None:
+        if self._reaper is None or self._reaper.stdin is None:
             return
         try:
-            self._warden.stdin.write(line + "\n")
-            self._warden.stdin.flush()
+            self._reaper.stdin.write(line + "\n")
+            self._reaper.stdin.flush()
         except OSError as error:
-            log.error("the warden is gone (%s): a SIGKILL here may leave executors behind", error)
+            log.error("the reaper is gone (%s): a SIGKILL here may leave executors behind", error)
 
     def start(
         self,
@@ -88,7 +88,7 @@ class Containers:
         exited: Exited,
         failed: Failed,
     ) -> None:
-        """Prepare the sandbox and run the command there; then one of `exited`, `failed`."""
+        """Prepare the sandbox and run the command there. Then call either `exited` or `failed`."""
         self._live[container.id] = container
         job = asyncio.get_running_loop().create_task(
             self._run(container, command, environment, user, started, exited, failed)
@@ -150,19 +150,19 @@ class Containers:
             job.add_done_callback(self._jobs.discard)
 
     def destroy(self, container: Container) -> None:
-        """Kill the container's first process; the rest follows when that is gone."""
+        """Kill the container's first process. The others are killed when it has ended."""
         container.doomed = True
         if container.process is not None and container.process.returncode is None:
             container.process.kill()
 
     def terminate(self, container: Container) -> None:
-        """SIGTERM to the container's session."""
+        """Send SIGTERM to the container's process group."""
         if container.process is not None and container.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(container.process.pid, signal.SIGTERM)
 
     async def close(self, grace: float) -> None:
-        """Give what lives `grace` seconds to end, then kill it, and end the warden."""
+        """Wait `grace` seconds for live containers, kill the rest, and end the reaper."""
         live = list(self._live.values())
         if live:
             waits = [asyncio.create_task(container.over.wait()) for container in live]
@@ -174,14 +174,14 @@ class Containers:
                 wait.cancel()
         if self._jobs:
             await asyncio.wait(set(self._jobs), timeout=5.0)
-        if self._warden is not None and self._warden.stdin is not None:
+        if self._reaper is not None and self._reaper.stdin is not None:
             with contextlib.suppress(OSError):
-                self._warden.stdin.close()
-            await asyncio.to_thread(self._warden.wait)
+                self._reaper.stdin.close()
+            await asyncio.to_thread(self._reaper.wait)
 
 
 def _remove(sandbox: Path) -> None:
-    """A sandbox that nobody needs any more, and what is empty without it."""
+    """Remove an old sandbox and its parents if they are then empty."""
     shutil.rmtree(sandbox, ignore_errors=True)
     runs = sandbox.parent
     with contextlib.suppress(OSError):
@@ -192,9 +192,9 @@ def _remove(sandbox: Path) -> None:
 
 
 def _make_sandbox(sandbox: Path, user: str | None) -> None:
-    """The directory of a run. Raises OSError with what Mesos says of one that cannot be."""
+    """Create the directory of a run. Raises OSError with Mesos' words."""
     sandbox.parent.mkdir(parents=True, exist_ok=True)
-    # What tasks print is nobody else's business; Mesos has 750, with the user's group.
+    # Other users must not read what tasks print. Mesos has 0750, with the user's group.
     sandbox.mkdir(mode=0o700, exist_ok=True)
     try:
         if (ids := _other_user(user)) is not None:
@@ -205,7 +205,10 @@ def _make_sandbox(sandbox: Path, user: str | None) -> None:
 
 
 def _other_user(user: str | None) -> tuple[int, int] | None:
-    """The ids to run as, where we are root and that is another. Raises KeyError for no user."""
+    """User and group id to switch to; None when we are not root, or when `user` is root.
+
+    Raises KeyError for an unknown user.
+    """
     if not user or os.geteuid() != 0:
         return None
     entry = pwd.getpwnam(user)
@@ -213,7 +216,10 @@ def _other_user(user: str | None) -> tuple[int, int] | None:
 
 
 def _fetch(uris: list[Json], container: Container) -> None:
-    """Raises OSError with what Mesos says; why is in the sandbox, as mesos-fetcher writes it."""
+    """Fetch into the sandbox. Raises OSError with Mesos' words.
+
+    The cause is written to `stderr` in the sandbox, as mesos-fetcher does.
+    """
     try:
         fetcher.fetch_all(uris, container.sandbox)
     except fetcher.FetchError as error:
@@ -224,7 +230,7 @@ def _fetch(uris: list[Json], container: Container) -> None:
 
 
 def _point_latest(sandbox: Path) -> None:
-    """`runs/latest` names the newest run, as people who look for logs expect."""
+    """Make `runs/latest` a link to the newest run: people look for logs there."""
     latest = sandbox.parent / "latest"
     with contextlib.suppress(FileNotFoundError):
         latest.unlink()
@@ -232,7 +238,7 @@ def _point_latest(sandbox: Path) -> None:
 
 
 def base_environment() -> dict[str, str]:
-    """What an executor inherits: this process' environment without Mesos' own variables."""
+    """The environment that executors inherit: that of this process, without Mesos' variables."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("MESOS_", "LIBPROCESS_"))}
 
 
@@ -245,9 +251,9 @@ def command_variables(command: Json) -> dict[str, str]:
 def spawn(
     command: Json, sandbox: Path, environment: dict[str, str], user: str | None
 ) -> subprocess.Popen[bytes]:
-    """Run a CommandInfo in its sandbox, in its own session, output to files `stdout`, `stderr`.
+    """Run a CommandInfo in its sandbox and its own session; output goes to `stdout` and `stderr`.
 
-    Only root can run it as another user; otherwise it runs as this process' user.
+    It runs as this process' user, unless this process is root and `user` names another.
     """
     value = command.get("value")
     if command.get("shell", True):
@@ -275,7 +281,7 @@ def spawn(
 
 
 async def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The raw wait status of a child, without a thread: Linux' pidfd becomes readable."""
+    """Wait for a child without a thread (by a pidfd) and return its raw wait status."""
     loop = asyncio.get_running_loop()
     fd = os.pidfd_open(process.pid)
     done: asyncio.Event = asyncio.Event()
@@ -289,10 +295,10 @@ async def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def _reap(process: subprocess.Popen[bytes]) -> int:
-    """The raw wait status of a child that has ended."""
+    """Return the raw wait status of a child that has ended."""
     try:
         _, status = os.waitpid(process.pid, 0)
-    except ChildProcessError:  # somebody's poll() took it
+    except ChildProcessError:  # a poll() elsewhere has already reaped it
         code = process.returncode or 0
         return -code if code < 0 else code << 8
     process.returncode = os.waitstatus_to_exitcode(status)

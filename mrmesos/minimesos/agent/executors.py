@@ -1,4 +1,4 @@
-"""What an agent remembers of an executor, and the messages about it. Pure."""
+"""An agent's record of an executor, and the environment and texts made from it. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mrmesos.minimesos.model.resources import Json
 
 
 class State(Enum):
-    """As in Mesos' agent: not yet subscribed, subscribed, told to shut down."""
+    """As in Mesos' agent: not subscribed yet, subscribed, or told to shut down."""
 
     REGISTERING = 1
     RUNNING = 2
@@ -25,7 +25,7 @@ class State(Enum):
 
 
 class Runner(Protocol):
-    """What an agent needs of `containers.Containers`."""
+    """The part of `containers.Containers` that an agent uses."""
 
     def start(
         self,
@@ -38,18 +38,18 @@ class Runner(Protocol):
         exited: Callable[[int], None],
         failed: Callable[[str], None],
     ) -> None:
-        """Prepare the sandbox and run; then exactly one of `exited`, `failed`."""
+        """Prepare the sandbox and run. Then call exactly one of `exited` and `failed`."""
 
     def destroy(self, container: Container) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
 
     def terminate(self, container: Container) -> None:
-        """SIGTERM."""
+        """Send SIGTERM."""
 
 
 @dataclass(slots=True)
 class Why:
-    """The agent's own reason for the end of an executor, for its tasks' last updates."""
+    """Why the agent says that an executor ended; its tasks' last updates carry it."""
 
     reason: str
     message: str
@@ -58,7 +58,7 @@ class Why:
 
 @dataclass(slots=True)
 class Executor:
-    """An executor, or a command task's stand-in (`info` is None), on one agent."""
+    """An executor on one agent. For a command task, which has no executor, `info` is None."""
 
     framework: Json
     id: str
@@ -67,28 +67,26 @@ class Executor:
     state: State = State.REGISTERING
     stream: Stream | None = None
     pid: int | None = None
-    queued: list[list[Json]] = field(default_factory=list)  # groups; most are of one task
-    tasks: dict[str, Json] = field(default_factory=dict)  # sent to the executor, not over
-    states: dict[str, str] = field(default_factory=dict)  # of the tasks sent
+    queued: list[list[Json]] = field(default_factory=list)  # task groups; most hold one task
+    tasks: dict[str, Json] = field(default_factory=dict)  # sent to the executor and not ended
+    states: dict[str, str] = field(default_factory=dict)  # newest state of the tasks sent
     ever_sent: bool = False
-    killed: bool = False  # a command task that was asked to end
+    killed: bool = False  # a command task that a kill was asked for
     timers: list[Timer] = field(default_factory=list)
     why: Why | None = None
-    token: bytes = field(default=b"", repr=False)  # what it shows to its agent, if anything
+    token: bytes = field(default=b"", repr=False)  # authenticates it to its agent; may be empty
 
     @property
     def framework_id(self) -> str:
-        """Whose executor it is."""
         return str(self.framework["id"]["value"])
 
     def stop_timers(self) -> None:
-        """Forget what was to happen to it."""
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
 
     def note(self, task_id: str, state: str) -> None:
-        """The newest state of a task; one that is over needs nothing more."""
+        """Record the newest state of a task, and forget a task that has ended."""
         if state in TERMINAL:
             self.tasks.pop(task_id, None)
             self.states.pop(task_id, None)
@@ -96,12 +94,12 @@ class Executor:
             self.states[task_id] = state
 
     def all_states(self) -> dict[str, str]:
-        """The newest state of each task that is not over."""
+        """Return the newest state of each task that has not ended."""
         queued = [task["task_id"]["value"] for group in self.queued for task in group]
         return {t: self.states.get(t, "TASK_STAGING") for t in [*queued, *self.tasks]}
 
     def unqueue(self, task_id: str) -> list[Json]:
-        """Take the queued group of a task out of the queue."""
+        """Remove the group of this task from the queue and return it; empty if it is not queued."""
         for group in self.queued:
             if any(task["task_id"]["value"] == task_id for task in group):
                 self.queued.remove(group)
@@ -125,7 +123,7 @@ class Executor:
 
 
 def duration(seconds: float) -> str:
-    """As Mesos writes durations: `5secs`, `1mins`, `500ms`."""
+    """Format a duration as Mesos does: `5secs`, `1mins`, `500ms`."""
     for unit, size in (("weeks", 604800), ("days", 86400), ("hrs", 3600), ("mins", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds // size:.0f}{unit}"
@@ -135,7 +133,7 @@ def duration(seconds: float) -> str:
 
 
 def describe_exit(status: int) -> str:
-    """What became of a command, from its raw wait status, in Mesos' words."""
+    """Describe a raw wait status in Mesos' words."""
     if os.WIFSIGNALED(status):
         core = " (core dumped)" if os.WCOREDUMP(status) else ""
         return f"terminated with signal {signal.strsignal(os.WTERMSIG(status))}{core}"
@@ -143,7 +141,7 @@ def describe_exit(status: int) -> str:
 
 
 def command_result(status: int, killed: bool) -> tuple[str, str]:
-    """(state, message) of a command task that ended."""
+    """State and message of a command task that has ended."""
     message = f"Command {describe_exit(status)}"
     if killed:
         return "TASK_KILLED", message
@@ -153,7 +151,7 @@ def command_result(status: int, killed: bool) -> tuple[str, str]:
 def executor_environment(
     executor: Executor, *, agent_id: str, address: str, sandbox: Path, grace: float
 ) -> dict[str, str]:
-    """The variables that Mesos' agent gives an executor; `address` is the agent's ip:port."""
+    """The environment variables that Mesos' agent sets; `address` is the agent's ip:port."""
     variables = {
         "LIBPROCESS_IP": address.partition(":")[0],
         "LIBPROCESS_PORT": "0",

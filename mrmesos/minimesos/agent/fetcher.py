@@ -1,6 +1,6 @@
-"""A CommandInfo's URIs into the sandbox: files of this machine, archives unpacked.
+"""Copies the URIs of a CommandInfo into the sandbox, and unpacks archives.
 
-As Mesos' fetcher does for plain paths and `file://`; it fetches nothing over a network.
+It does what Mesos' fetcher does for plain paths and `file://`. It fetches nothing over a network.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 
 class FetchError(Exception):
-    """A URI that cannot be had."""
+    """A URI that cannot be fetched."""
 
 
 def local_path(uri: str) -> Path:
-    """The file that a URI names. Raises `FetchError`."""
+    """Return the path of a URI's file. Raises `FetchError`."""
     parts = urlsplit(uri)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):
@@ -40,7 +40,7 @@ def fetch_all(uris: list[Json], sandbox: Path) -> None:
 
 
 def fetch(uri: Json, sandbox: Path) -> None:
-    """One URI: unpacked when it is an archive and `extract`, else copied, executable if asked."""
+    """Copy one URI. `executable` sets the mode; otherwise an archive is unpacked if `extract`."""
     source = local_path(uri["value"])
     name = uri.get("output_file") or source.name
     target = sandbox / PurePosixPath(name)
@@ -58,8 +58,8 @@ def fetch(uri: Json, sandbox: Path) -> None:
 
 
 def _extract(archive: Path, sandbox: Path) -> None:
-    """Unpack what is an archive by its name, beside it. Raises `FetchError`, `OSError`."""
-    import lzma  # here, because most executors fetch nothing and start-up counts
+    """Unpack a file if its name is that of an archive. Raises `FetchError`, `OSError`."""
+    import lzma  # imported here: most executors fetch nothing, and start-up time counts
     import tarfile
     import zipfile
     import zlib

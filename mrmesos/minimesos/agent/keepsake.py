@@ -1,4 +1,4 @@
-"""What executors and commands that failed had printed, kept when their sandboxes go."""
+"""Keeps the output of failed executors and commands when their sandboxes are removed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ log = logging.getLogger(__name__)
 
 MAX_KEPT = 20
 MAX_BYTES = 1 << 20
-"""Of each file, its end."""
+"""Only this last part of each file is kept."""
 
 
 def keep(sandbox: Path, directory: Path) -> None:
-    """Copy the ends of `stdout` and `stderr` to a directory of the executor's name. It makes
-    `directory` first, and keeps no more than MAX_KEPT.
+    """Copy the ends of `stdout` and `stderr` to `directory`/(executor id).
+
+    Creates `directory` if needed. Keeps at most MAX_KEPT executors.
     """
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -28,4 +29,4 @@ def keep(sandbox: Path, directory: Path) -> None:
                     file.seek(max(0, file.seek(0, 2) - MAX_BYTES))
                     (place / name).write_bytes(file.read(MAX_BYTES))
     except OSError as problem:
-        log.warning("what failed in %s is not kept: %s", sandbox, problem)
+        log.warning("cannot keep the output of the failed executor in %s: %s", sandbox, problem)

@@ -1,11 +1,11 @@
-"""Finding and ending all processes of a sandbox, also when their parent was killed.
+"""Finds and kills all processes of a sandbox, even after their parent was killed.
 
-Run as a program it is the warden: it learns on stdin which sandboxes have processes, and when
-stdin closes, because its parent is gone however that happened, it ends those processes. Only the
-standard library, so that it starts in milliseconds.
+As a program it reads on stdin which sandboxes have processes. Stdin closes when the parent ends,
+even by SIGKILL; the reaper then kills those processes. It imports only the standard library, so
+that it starts in milliseconds.
 
-A process belongs to a sandbox when its environment says MESOS_SANDBOX=<it>, when it descends from
-such a process, or when it shares the session of one. So children that left the session are found.
+A process belongs to a sandbox if its environment has MESOS_SANDBOX=<sandbox>, if it descends from
+such a process, or if it is in the session of one. So children that left the session are found.
 """
 
 # ruff: noqa: PTH123, PTH208 (pathlib costs start-up time)
@@ -17,7 +17,7 @@ import sys
 import time
 
 _ENV = b"MESOS_SANDBOX="
-PASSES = 200  # a fork that is under way during one pass is seen by a later one
+PASSES = 200  # a later pass finds a process that was just forking
 PAUSE = 0.02  # seconds between passes
 
 
@@ -44,7 +44,7 @@ def _sandbox(pid: int) -> bytes:
 
 
 def processes_of(sandboxes: set[str]) -> set[int]:
-    """The living processes (zombies are not) that belong to any of these sandboxes."""
+    """The live processes, without zombies, that belong to any of these sandboxes."""
     wanted = {os.fsencode(one) for one in sandboxes}
     own = os.getsid(0)
     stats: dict[int, tuple[int, int, bytes]] = {}
@@ -73,7 +73,7 @@ def processes_of(sandboxes: set[str]) -> set[int]:
 
 
 def kill_all(sandboxes: set[str], passes: int = PASSES) -> bool:
-    """SIGKILL what belongs to the sandboxes until nothing does; False if that does not help."""
+    """Send SIGKILL until the sandboxes have no process; False if some remain."""
     for _ in range(passes):
         pids = processes_of(sandboxes)
         if not pids:
@@ -102,7 +102,7 @@ def main() -> None:
         elif what == "!":
             remove.append(path)
     if watched:
-        time.sleep(PAUSE)  # a fork of the parent that was about to become an executor
+        time.sleep(PAUSE)  # the parent may have forked and not yet called exec
         kill_all(watched)
     for path in remove:
         shutil.rmtree(path, ignore_errors=True)

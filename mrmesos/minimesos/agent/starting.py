@@ -1,4 +1,4 @@
-"""Tasks that come to an agent: they go to their executor, which the first of them starts."""
+"""Gives the tasks that an agent receives to their executor, and starts it for the first one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def launch(
     agent: Agent, framework: Json, tasks: list[Json], info: Json | None, task_id: str
 ) -> None:
-    """Run tasks in the executor of `info`; without it, the one task of `task_id` as a command."""
+    """Run tasks in the executor of `info`. Without `info`, run the task `task_id` as a command."""
     executor_id = info["executor_id"]["value"] if info is not None else task_id
     executor = agent.executors.get((framework["id"]["value"], executor_id))
     if executor is None:
@@ -78,7 +78,7 @@ def _start(
 
 
 def _unsupported(holder: Json) -> str | None:
-    """Why this machine cannot contain it, in the words of an agent that has no images; or None."""
+    """Why the container is unsupported, in the words of a Mesos agent without images; or None."""
     container = holder.get("container") or {}
     if container.get("type") == "DOCKER":
         return (

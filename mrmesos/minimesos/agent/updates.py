@@ -1,5 +1,7 @@
-"""Status updates on their way from an agent to a framework: in order, one at a time, until
-acknowledged (`src/slave/task_status_update_manager.cpp`)."""
+"""Sends an agent's status updates to frameworks, in order and one at a time for each task.
+
+An update is repeated until it is acknowledged (`src/slave/task_status_update_manager.cpp`).
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,13 @@ Forward = Callable[[str, Json, str], None]  # framework id, status, newest state
 
 @dataclass(slots=True)
 class UpdateQueue:
-    """The updates of one task that the framework has not acknowledged, oldest first."""
+    """The unacknowledged updates of one task, oldest first."""
 
     pending: deque[Json] = field(default_factory=deque)
     seen: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_PENDING))
     timer: Timer | None = None
 
     def stop(self) -> None:
-        """No repetition any more."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -43,7 +44,7 @@ class UpdateManager:
         self._queues: dict[tuple[str, str], UpdateQueue] = {}
 
     def add(self, framework_id: str, status: Json) -> bool:
-        """Queue an update, once; False when its task has too many waiting already."""
+        """Queue an update unless it is known. False: its task has too many unacknowledged ones."""
         key = (framework_id, str(status["task_id"]["value"]))
         queue = self._queues.setdefault(key, UpdateQueue())
         if status["uuid"] in queue.seen:
@@ -57,7 +58,7 @@ class UpdateManager:
         return True
 
     def acknowledge(self, framework_id: str, task_id: str, uuid: str) -> None:
-        """Drop the acknowledged update and send the next; others than the first are ignored."""
+        """Drop the acknowledged update, which must be the oldest one, and send the next."""
         key = (framework_id, task_id)
         queue = self._queues.get(key)
         if queue is None or not queue.pending or queue.pending[0]["uuid"] != uuid:
@@ -70,22 +71,22 @@ class UpdateManager:
             del self._queues[key]
 
     def newest(self) -> dict[tuple[str, str], str]:
-        """The newest state of each task with an update under way, by framework and task."""
+        """Newest state, by framework and task, of the tasks that have unacknowledged updates."""
         return {k: str(q.pending[-1]["state"]) for k, q in self._queues.items() if q.pending}
 
     def resume(self, framework_id: str) -> None:
-        """The framework has a new scheduler, which shall not wait for the next repetition."""
+        """The framework has a new scheduler: send again at once, without waiting for the retry."""
         for key, queue in self._queues.items():
             if key[0] == framework_id and queue.pending:
                 self._send(key, FIRST_RETRY)
 
     def forget(self, framework_id: str) -> None:
-        """The framework is gone."""
+        """Drop the queues of a framework that is gone."""
         for key in [key for key in self._queues if key[0] == framework_id]:
             self._queues.pop(key).stop()
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Drop all queues."""
         for queue in self._queues.values():
             queue.stop()
         self._queues.clear()

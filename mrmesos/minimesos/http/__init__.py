@@ -1,5 +1,5 @@
-"""minimesos on the network: routes, event streams, the process that holds it all.
+"""minimesos on the network: routes, event streams, and the server of all masters and agents.
 
-Comes in: HTTP requests. Goes out: Mesos' v1 events and JSON.
+In: HTTP requests. Out: Mesos' v1 events and JSON.
 Thread: minimesos' event loop.
 """

@@ -1,9 +1,9 @@
-"""Who may speak to a master and to agents, where that is asked for: as Mesos' own HTTP does it.
+"""Authentication of requests to masters and agents, as in Mesos. It is off by default.
 
-Frameworks and operators show a principal and its secret (HTTP Basic; a master's
+Frameworks and operators send a principal and its secret (HTTP Basic; a master's
 `--authenticate_http_frameworks`, `--authenticate_http_readwrite`, `--authenticate_http_readonly`
-and `--credentials`). An executor shows the token that its agent put into its environment
-(`--authenticate_http_executors`). `/version` and `/health` are open to all, as they are there.
+and `--credentials`). An executor sends the token that its agent put into its environment
+(`--authenticate_http_executors`). `/version` and `/health` are open to all, as in Mesos.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCHEDULER_PATH = "/api/v1/scheduler"
 _READ_ONLY = frozenset({"/state", "/state.json", "/maintenance/status"})
 
 Door = Callable[[web.Request, str], web.Response | None]
-"""Whether a request to a path of ours is let in: None, or what it is told."""
+"""Checks a request to a path: None lets it in, a response refuses it."""
 
 
 class _Credential(msgspec.Struct):
@@ -34,9 +34,9 @@ class _Credentials(msgspec.Struct):
 
 
 def parse_credentials(text: str) -> dict[str, str]:
-    """Secrets by principal, from what Mesos' `--credentials` takes: JSON, or a pair a line.
+    """Read a file for Mesos' `--credentials` (JSON, or one pair a line): secrets by principal.
 
-    Raises ValueError, which does not say what the text holds.
+    Raises ValueError, whose text quotes no secret.
     """
     if text.lstrip().startswith("{"):
         try:
@@ -49,18 +49,18 @@ def parse_credentials(text: str) -> dict[str, str]:
     else:
         words = [line.split() for line in text.splitlines() if line.strip()]
         if any(len(one) != 2 for one in words):
-            raise ValueError("not a principal and its secret in each line")
+            raise ValueError("each line needs a principal and its secret")
         pairs = [(one[0], one[1]) for one in words]
     secrets = dict(pairs)
     if not secrets or len(secrets) != len(pairs) or not all(p and s for p, s in pairs):
-        raise ValueError("it needs one secret, which is not empty, for each principal")
+        raise ValueError("each principal needs exactly one secret, and it must not be empty")
     if any(":" in principal for principal in secrets):
-        raise ValueError("a principal with a colon cannot be shown by HTTP")
+        raise ValueError("a principal must not contain a colon: HTTP Basic cannot carry it")
     return secrets
 
 
 def principal_of(secrets: Mapping[str, str], request: web.Request) -> str | None:
-    """Who shows one of these secrets; None where nobody does."""
+    """The principal that a request proves with its secret; None if it proves none."""
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -76,7 +76,7 @@ def principal_of(secrets: Mapping[str, str], request: web.Request) -> str | None
 
 
 def master_door(secrets: Mapping[str, str]) -> Door | None:
-    """For a master that has these credentials; without any it is open."""
+    """The check of a master with these credentials; None if it has none and is open."""
     if not secrets:
         return None
 
@@ -92,7 +92,7 @@ def master_door(secrets: Mapping[str, str]) -> Door | None:
 
 
 def agent_door(tokens: Callable[[], Iterable[str]]) -> Door:
-    """For an agent whose executors that live have these tokens."""
+    """The check of an agent; `tokens` returns those of its live executors."""
 
     def door(request: web.Request, _path: str) -> web.Response | None:
         shown = token_of(request)
@@ -105,7 +105,7 @@ def agent_door(tokens: Callable[[], Iterable[str]]) -> Door:
 
 
 def token_of(request: web.Request) -> str:
-    """What an executor shows; empty where nothing."""
+    """The token that an executor sent, or an empty string."""
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else ""
 

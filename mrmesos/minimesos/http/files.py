@@ -1,4 +1,4 @@
-"""`/files/read` of an agent: a piece of a file in a sandbox, as Mesos' file endpoint gives it."""
+"""`/files/read` of an agent: returns a piece of a file in a sandbox, as in Mesos."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aiohttp import web
 from mrmesos.minimesos.agent.agent import Agent
 
 MAX_PIECE = 64 * 1024
-"""Bytes. Mesos gives 16 pages of memory, too."""
+"""Bytes. Mesos' limit is the same: 16 pages of memory."""
 
 
 def read_file(agent: Agent, request: web.Request, _body: bytes) -> web.Response:
-    """`path` is absolute, or below `/frameworks`, which stands for the agent's own. An `offset` of
-    -1, or none, asks for the size.
+    """Answer one request. `path` is absolute, or begins with `/frameworks`: the agent's own folder
+    of that name. Without an `offset`, or with -1, the answer is the size.
     """
     query = request.query
     if "path" not in query:
@@ -39,7 +39,7 @@ def read_file(agent: Agent, request: web.Request, _body: bytes) -> web.Response:
 
 
 def _inside(agent: Agent, named: str) -> Path | None:
-    """The file meant, if it is in a sandbox of this agent; links in sandboxes lead nowhere else."""
+    """Return the named file if it is in a sandbox of this agent, after all links are resolved."""
     own = agent.work_dir / "slaves" / agent.id
     path = own / named.lstrip("/") if named.startswith("/frameworks/") else Path(named)
     try:

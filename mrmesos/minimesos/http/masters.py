@@ -1,7 +1,8 @@
-"""The masters of one minimesos: the one that leads, and standbys that send callers to it.
+"""The masters of one minimesos: the leader, and standbys that redirect callers to it.
 
-A master that led and leads no more ends, and its supervisor starts it again, knowing nothing; one
-that did not lead stands again (`Master::detected`, `Master::lostCandidacy`).
+A real master that loses the leadership exits, and its supervisor starts it again without memory.
+A standby that loses its candidacy becomes a candidate again (`Master::detected`,
+`Master::lostCandidacy`). Here `Masters` does both. Thread: minimesos' event loop.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_ELECTION_SECONDS = 30.0
-"""Until one of ours leads: others, of before, may have to expire."""
+"""How long to wait until one of our masters leads: old sessions may have to expire first."""
 PAUSE_SECONDS = 1.0
-"""Before a master that cannot listen or stand for election tries again."""
+"""Pause before a master that could not listen, or could not become a candidate, tries again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,12 +43,12 @@ class Seat:
     server: HttpServer | None = None
     contender: Contender | None = None
     led: bool = False
-    over: asyncio.Event = field(default_factory=asyncio.Event)  # this candidacy
+    over: asyncio.Event = field(default_factory=asyncio.Event)  # set when this candidacy ends
     life: asyncio.Task[None] | None = None
 
 
 class Masters:
-    """See the module. Without ZooKeeper there is one master, and it leads."""
+    """All masters of one minimesos. Without ZooKeeper there is one master, and it leads."""
 
     def __init__(
         self,
@@ -59,13 +60,13 @@ class Masters:
         guard: RequestGuard | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> None:
-        """`led_by` is told who leads, at first and whenever another is elected; `guard` knows the
-        names of their servers, and `secrets` of principals are asked for, where there are any.
+        """`led_by` is called with the leader after each election. `guard` checks the host names in
+        requests. If `secrets` has entries, callers must authenticate.
 
-        Raises ValueError where several have no ZooKeeper to be elected by.
+        Raises ValueError for several masters without a ZooKeeper.
         """
         if standbys and not zk:
-            raise ValueError("standby masters need a ZooKeeper to be elected by")
+            raise ValueError("standby masters need a ZooKeeper for their election")
         self._new_master = new_master
         self._zk = zk
         self._session_seconds = session_seconds
@@ -78,14 +79,14 @@ class Masters:
 
     @property
     def first(self) -> Master:
-        """The one that stands first."""
+        """The first candidate."""
         return self._seats[0].master
 
     async def start(self, host: str, port: int, ip: str, version: Json) -> int:
-        """Listen, and stand for election one after another; the first master's port.
+        """Open all ports, make the masters candidates, and return the first master's port.
 
-        Returns once one of them leads. Raises OSError where ZooKeeper does not answer, or others
-        lead there.
+        Returns once one of them leads. Raises OSError if ZooKeeper does not answer, or if a master
+        of another process leads.
         """
         self._host, self._version = host, version
         for seat in self._seats:
@@ -114,7 +115,7 @@ class Masters:
 
     async def _stand(self, seat: Seat) -> None:
         from mrmesos.minimesos.master.election import (
-            Contender,  # kazoo: only those who need it wait
+            Contender,  # imports kazoo, which is slow: only if needed
         )
 
         seat.over.clear()
@@ -132,7 +133,7 @@ class Masters:
             raise
 
     def _seen(self, seat: Seat, leader: Json | None) -> None:
-        """One of the masters sees who leads. Each acts for itself only."""
+        """One of the masters sees a new leader. Only this master reacts."""
         if seat not in self._seats:
             return
         if leader is not None and leader.get("id") == seat.master.id:
@@ -154,7 +155,7 @@ class Masters:
         seat.over.set()
 
     async def _live(self, seat: Seat) -> None:
-        """One candidacy after another."""
+        """Become a candidate again whenever a candidacy ends."""
         while True:
             await seat.over.wait()
             if seat.contender is not None:
@@ -170,7 +171,7 @@ class Masters:
                     await asyncio.sleep(PAUSE_SECONDS)
 
     async def _restart(self, seat: Seat) -> None:
-        """Another master on the same port: what the old one knew may be true no more."""
+        """Replace the master by a new one on the same port: its knowledge may be outdated."""
         await self._end(seat)
         address = seat.master.address
         seat.master = self._new_master()
@@ -184,12 +185,12 @@ class Masters:
         seat.master.stop()
         if seat.server is not None:
             await seat.server.close()
-        seat.master.stop()  # its schedulers are gone: they would be waited for
+        seat.master.stop()  # once more: the closed streams have started failover timers
 
-    # -- what others see ----------------------------------------------------------------------
+    # -- requests, and the end ----------------------------------------------------------------
 
     def _guard(self, master: Master, path: str, endpoint: Endpoint) -> Endpoint:
-        """Redirect what only a leader answers (`Master::Http::redirect`)."""
+        """Redirect requests that only the leader answers (`Master::Http::redirect`)."""
 
         def guarded(request: web.Request, body: bytes) -> web.Response | EventStream:
             if self._leader is master or path.removeprefix("/master") in OPEN_TO_ALL:
@@ -204,11 +205,11 @@ class Masters:
 
     @property
     def server(self) -> HttpServer | None:
-        """The leader's."""
+        """The leader's server."""
         return next((one.server for one in self._seats if one.master is self._leader), None)
 
     async def kill_leader(self) -> bool:
-        """The leader's port and session end at once, for good. False while nobody leads."""
+        """Close the leader's port and session at once and for ever. False if nobody leads."""
         seat = next((seat for seat in self._seats if seat.master is self._leader), None)
         if seat is None:
             return False
@@ -225,7 +226,7 @@ class Masters:
             await seat.contender.stop()
 
     async def stop(self) -> None:
-        """End all of them."""
+        """End all masters."""
         seats, self._seats = self._seats, []
         for seat in seats:
             await self._leave(seat)

@@ -1,4 +1,4 @@
-"""Which path answers what, on the master's port and on an agent's."""
+"""The paths of the master's port and of an agent's port, and their handlers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Refused(Exception):
 def master_endpoints(
     master: Master, version: Json, secrets: Mapping[str, str] | None = None
 ) -> dict[str, Endpoint]:
-    """The master's port, by path; `secrets` are those of principals, where they are asked for."""
+    """The master's handlers by path. `secrets` by principal; empty without authentication."""
     state = _get(lambda: _json(master_state(master)))
     endpoints: dict[str, Endpoint] = {
         "/api/v1/scheduler": _refusing(
@@ -60,7 +60,7 @@ def master_endpoints(
 
 
 def agent_endpoints(agent: Agent, version: Json) -> dict[str, Endpoint]:
-    """An agent's port, by path."""
+    """An agent's handlers by path."""
     endpoints: dict[str, Endpoint] = {
         "/api/v1/executor": _refusing(partial(_executor, agent), partial(_give_up_executor, agent)),
         "/files/read": partial(read_file, agent),
@@ -77,7 +77,7 @@ def _facts(version: Json) -> dict[str, Endpoint]:
 
 
 def _get(answer: Callable[[], web.Response]) -> Endpoint:
-    """What is the same whatever was asked."""
+    """A handler that ignores the request."""
     return lambda _request, _body: answer()
 
 
@@ -85,8 +85,10 @@ def _refusing(
     call: Callable[[web.Request, Json], web.Response | EventStream],
     give_up: Callable[[Json], None] = lambda _: None,
 ) -> Endpoint:
-    """A call in JSON, and what is said to one that cannot be had. A call that raises an exception
-    may be half done: then `give_up` takes back all of who made it, and the others go on.
+    """A handler of calls in JSON that answers a bad call with its error.
+
+    A call that raises an unexpected exception may be half done. `give_up` then removes its sender
+    with all that it holds, and other senders are not disturbed.
     """
 
     def endpoint(request: web.Request, body: bytes) -> web.Response | EventStream:
@@ -99,20 +101,20 @@ def _refusing(
         except BadCall as error:
             return _text(400, str(error))
         except Exception:
-            log.exception("a call could not be handled; its sender is given up: %.2000s", said)
+            log.exception("cannot handle a call; its sender is removed: %.2000s", said)
             give_up(said)
-            return _text(500, "minimesos failed over this call; its log says why")
+            return _text(500, "minimesos failed on this call; its log says why")
 
     return endpoint
 
 
 def _text(status: int, text: str) -> web.Response:
-    """`text` may quote what was sent, in whatever bytes."""
+    """An error as a response. `text` may quote bytes of the request that are not UTF-8."""
     return web.Response(status=status, text=text.encode("utf-8", "replace").decode())
 
 
 def _give_up_framework(master: Master, body: Json) -> None:
-    """As by TEARDOWN: whatever it holds is free again."""
+    """Free all that the framework holds, as TEARDOWN does."""
     framework = master.frameworks.get(_id_in(body, "framework_id"))
     if framework is not None:
         master.give_up(framework)
@@ -123,7 +125,7 @@ def _give_up_executor(agent: Agent, body: Json) -> None:
 
 
 def _id_in(body: Json, name: str) -> str:
-    """Of a call that was checked; empty where it names none."""
+    """The id in a checked call, or an empty string."""
     return str((body.get(name) or {}).get("value", ""))
 
 
@@ -132,7 +134,7 @@ def _json(value: object) -> web.Response:
 
 
 def _call(request: web.Request, body: bytes) -> Json:
-    """The JSON of a call. Raises `_Refused`, `BadCall`."""
+    """Decode a call. Raises `_Refused`, `BadCall`."""
     if request.method != "POST":
         raise _Refused(405, f"Expecting one of {{ 'POST' }}, but received '{request.method}'")
     if "Content-Type" not in request.headers:
@@ -152,7 +154,7 @@ def _accepts_json(request: web.Request) -> None:
 
 
 def _schedule(master: Master, request: web.Request, body: bytes) -> web.Response:
-    """Read or replace the schedule of maintenances."""
+    """Read or replace the maintenance schedule."""
     if request.method == "GET":
         return _json(maintenance.schedule_json(master))
     if request.method != "POST":
@@ -160,7 +162,7 @@ def _schedule(master: Master, request: web.Request, body: bytes) -> web.Response
         return web.Response(status=405, text=text)
     try:
         maintenance.post(master, _call(request, body))
-    except _Refused as error:  # a page of others can send anything but JSON without asking first
+    except _Refused as error:  # browsers let foreign pages send any type but JSON
         return _text(error.status, str(error))
     except (BadCall, maintenance.BadSchedule) as error:
         return _text(400, str(error))
@@ -168,7 +170,7 @@ def _schedule(master: Master, request: web.Request, body: bytes) -> web.Response
 
 
 def _operator(master: Master, _request: web.Request, body: Json) -> web.Response:
-    """Of the operator's API only MARK_AGENT_GONE, which is how an agent is taken away."""
+    """The operator API: only GET_VERSION and MARK_AGENT_GONE, which takes an agent away."""
     if not isinstance(body.get("type"), str):
         return web.Response(
             status=400, text="Failed to validate master::Call: Expecting 'type' to be present"
@@ -238,7 +240,7 @@ def _scheduler(
 
 
 def _check_principal(secrets: Mapping[str, str], request: web.Request, info: Json) -> None:
-    """A framework may leave its principal out, but not name another. Raises `_Refused`."""
+    """A framework may omit its principal but not name another. Raises `_Refused`."""
     named, shown = info.get("principal"), principal_of(secrets, request)
     if named is not None and shown is not None and named != shown:
         raise _Refused(

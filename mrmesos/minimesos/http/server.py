@@ -1,4 +1,4 @@
-"""minimesos as a process: one event loop with the master, its agents, and their ports."""
+"""minimesos as a process: one event loop runs the masters, the agents and all their ports."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ from mrmesos.minimesos.model.resources import Json, parse, parse_attributes
 log = logging.getLogger(__name__)
 
 STOP_GRACE_SECONDS = 2.5
-"""What executors have at most when all of minimesos ends: whoever sent SIGTERM waits for 5 s."""
+"""Most time for executors to end when minimesos ends: senders of SIGTERM wait 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """One agent. `resources` and `attributes` as for Mesos' flags of these names; `host` as its
-    `--ip`, the master's where it is empty.
+    """One agent. `resources` and `attributes` have the syntax of Mesos' flags of these names.
+
+    `host` is the address to listen on, as Mesos' `--ip`; empty: the master's address.
     """
 
     hostname: str = "localhost"
@@ -47,7 +48,7 @@ class AgentSpec:
 
 @dataclass(frozen=True, slots=True)
 class MiniMesosConfig:
-    """Everything that can be said to a minimesos. Times are in seconds; port 0 means any."""
+    """All settings of a minimesos. Times are in seconds. Port 0 means any free port."""
 
     work_dir: Path
     host: str = "127.0.0.1"
@@ -61,20 +62,22 @@ class MiniMesosConfig:
     max_completed_frameworks: int = 50
     max_completed_tasks: int = 1000
     max_sandboxes: int = 200
-    remove_work_dir: bool = False  # at the end, however it comes
-    keep_failed: Path | None = None  # where the output of what failed stays
-    zk: str = ""  # zk://host:port,…/path: masters stand for election there
+    remove_work_dir: bool = False  # at the end, even after SIGKILL
+    keep_failed: Path | None = None  # directory for the output of failed executors
+    zk: str = ""  # zk://host:port,…/path of the election of masters
     zk_session_timeout: float = 10.0
-    standbys: int = 0  # masters beside the first, with zk
-    agent_reregister_seconds: float = 0.5  # until agents find a new leader
-    agent_reregister_timeout: float = 600.0  # then an agent that has not come back is given up
-    allowed_hosts: tuple[str, ...] = ()  # further names by which it is reached
+    standbys: int = 0  # additional masters; they need zk
+    agent_reregister_seconds: float = 0.5  # delay until agents register with a new leader
+    agent_reregister_timeout: float = 600.0  # then a missing agent counts as unreachable
+    allowed_hosts: tuple[str, ...] = ()  # more host names by which clients reach it
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Secrets by principal: asked of frameworks and operators, and tokens of executors then."""
+    """Secrets by principal. If set, frameworks and operators must authenticate, and executors must
+    send their tokens.
+    """
 
 
 class LoopClock:
-    """Time as the event loop has it: filters and timeouts do not jump with the host's clock."""
+    """A monotonic clock, so that filters and timeouts ignore jumps of the system clock."""
 
     def __init__(self) -> None:
         self._epoch = time.time() - time.monotonic()
@@ -84,7 +87,7 @@ class LoopClock:
         return self._epoch + time.monotonic()
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Call once, later, from the running loop."""
+        """Call once, later, in the running loop."""
         return asyncio.get_running_loop().call_later(seconds, call)
 
 
@@ -108,17 +111,17 @@ class MiniMesos:
             self._guard,
             config.credentials,
         )
-        self.master = self.masters.first  # leads, or led last
+        self.master = self.masters.first  # the current or the last leader
         self.containers = Containers(config.max_sandboxes, config.keep_failed)
         self.agents: list[Agent] = []
         self.url = ""
         self._agent_servers: dict[str, HttpServer] = {}
-        self._agent_hosts: dict[str, str] = {}  # where each listens
-        self._silent: set[str] = set()  # agents that are stopped or out of the masters' sight
+        self._agent_hosts: dict[str, str] = {}  # the address that each listens on
+        self._silent: set[str] = set()  # agents that are stopped or cut off from the masters
         self._version: Json = {"version": VERSION, "build_user": "", "git_sha": ""}
 
     async def start(self) -> str:
-        """Listen; returns the master's URL."""
+        """Open all ports and return the master's URL."""
         config = self.config
         config.work_dir.mkdir(parents=True, exist_ok=True)
         self.containers.open(config.work_dir if config.remove_work_dir else None)
@@ -130,7 +133,7 @@ class MiniMesos:
         return self.url
 
     async def add_agent(self, spec: AgentSpec) -> Agent:
-        """Bring up one more agent on a port of its own. Raises OSError."""
+        """Start one more agent on its own port. Raises OSError."""
         config = self.config
         ip = _ip(spec.host) if spec.host else self.master.address.ip
         resources, attributes = parse(spec.resources), parse_attributes(spec.attributes)
@@ -171,7 +174,7 @@ class MiniMesos:
         return agent
 
     async def lose_agent(self, agent_id: str) -> None:
-        """Let an agent vanish as if its process, which it has not, had been killed."""
+        """Remove an agent as if its process had been killed."""
         agent = self._agent(agent_id)
         partition.lost(self.master, agent_id)
         self.agents.remove(agent)
@@ -180,23 +183,23 @@ class MiniMesos:
         agent.shut_down()
 
     async def cut_off(self, agent_id: str) -> None:
-        """Let the master lose sight of an agent, which runs on."""
+        """Cut an agent off from the master. The agent continues to run."""
         self._silent.add(agent_id)
         partition.cut_off(self.master, agent_id)
 
     async def restore(self, agent_id: str) -> None:
-        """Let the master that leads by now see a cut-off agent again."""
+        """Connect a cut-off agent to the current leader again."""
         self._speaks_again(self._agent(agent_id))
 
     async def stop_agent(self, agent_id: str) -> None:
-        """End an agent's process, which it has not: only those see it who speak to it."""
+        """Stop an agent as if its process had ended. (Agents have no process of their own.)"""
         self._silent.add(agent_id)
         await self._close_port(agent_id)
         partition.down(self.master, agent_id)
         self._agent(agent_id).stopped()
 
     async def start_agent(self, agent_id: str) -> None:
-        """Start a stopped agent again, on its work directory and port."""
+        """Start a stopped agent again with the same work directory and port."""
         agent = self._agent(agent_id)
         server = self._server_of(agent)
         port = int(agent.address.rpartition(":")[2])
@@ -220,14 +223,14 @@ class MiniMesos:
         self._join(agent)
 
     def _join(self, agent: Agent) -> None:
-        """Those that cannot be heard now come later, to whoever leads then."""
+        """Register an agent with the leader. A silent agent does this later, when it is back."""
         if agent in self.agents and agent.id not in self._silent:
             failover.join(self.master, agent)
 
     async def kill_master(self) -> bool:
-        """End the leading master, as if its process had been killed; a standby takes over.
+        """End the leader as if its process had been killed; a standby takes over.
 
-        False, and nothing, while none leads.
+        Does nothing and returns False if no master leads.
         """
         return await self.masters.kill_leader()
 
@@ -245,7 +248,7 @@ class MiniMesos:
         )
 
     def _led_by(self, master: Master) -> None:
-        """A master was elected: the agents of the one before find it after a moment."""
+        """A master was elected: the old leader's agents register with it after a delay."""
         old, self.master = self.master, master
         if old is not master:
             failover.recover(master, old)
@@ -254,7 +257,7 @@ class MiniMesos:
             self.clock.after(self.config.agent_reregister_seconds, partial(self._join, agent))
 
     async def stop(self) -> None:
-        """End all executors, with their grace, then the rest. Leaves no process behind."""
+        """End the executors within their grace period, then all else. No process remains."""
         for agent in self.agents:
             agent.shut_down()
         await self.containers.close(
@@ -268,8 +271,8 @@ class MiniMesos:
 
 
 def _ip(host: str) -> str:
-    """The address that others shall use for what listens on `host`."""
-    if host in ("", "0.0.0.0"):  # the user asked for it
+    """The address to advertise for a server that listens on `host`."""
+    if host in ("", "0.0.0.0"):  # all addresses, as the user asked
         return socket.gethostbyname(socket.gethostname())
     return socket.gethostbyname(host)
 
@@ -280,9 +283,9 @@ async def serve(
     stop: asyncio.Event | None = None,
     signalled: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all listen.
+    """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all ports are open.
 
-    `signalled` hears of each signal, and may end the process.
+    `signalled` is called with each signal, and may end the process.
     """
     stop = stop or asyncio.Event()
 

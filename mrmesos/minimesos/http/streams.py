@@ -1,4 +1,7 @@
-"""HTTP by aiohttp: calls with their limits, and event streams in RecordIO chunks."""
+"""The HTTP server: calls with their limits, and event streams as RecordIO chunks.
+
+In: requests, read whole. Out: answers, or streams of events. Thread: minimesos' event loop.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,21 @@ from mrmesos.minimesos.model.resources import Json
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024 * 1024
-MAX_QUEUE = 64 * 1024 * 1024  # bytes that a subscriber may leave unread
-MAX_CONNECTIONS = 4096  # a port
-REQUEST_DEADLINE = 60.0  # seconds for a first head; for a body; for somebody to read an answer
-LAST_WORDS = 5.0  # seconds for a subscriber to read the end of its stream
-IDLE = 30 * 24 * 3600.0  # seconds; a master leaves a scheduler's idle connection alone
-CLOSE_DEADLINE = 1.0  # seconds for requests under way when the server closes
+MAX_QUEUE = 64 * 1024 * 1024  # bytes; a subscriber with more unread events is disconnected
+MAX_CONNECTIONS = 4096  # per port
+REQUEST_DEADLINE = 60.0  # seconds, each: for the first request, a body, an answer
+LAST_WORDS = 5.0  # seconds that a subscriber has to read the rest of a closed stream
+IDLE = 30 * 24 * 3600.0  # seconds; Mesos' master does not close a scheduler's idle connection
+CLOSE_DEADLINE = 1.0  # seconds that running requests have when the server closes
 
 
 class EventStream:
-    """An answer that brings events, each as a chunk of its own, until one side closes it."""
+    """A response that sends each event as one chunk, until one side closes it."""
 
     def __init__(
         self, request: web.Request, stream_id: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """The answer to `request`, with these headers besides the usual ones."""
+        """Prepare the response to `request`; `headers` are added to the usual ones."""
         self.stream_id = stream_id
         self.on_close: Callable[[], None] | None = None
         self._request = request
@@ -42,11 +45,11 @@ class EventStream:
         self._records: deque[bytes] = deque()
         self._unread = 0  # bytes in _records
         self._closed = False
-        self._changed = asyncio.Event()  # something to write, or the end
-        self._deadline: asyncio.Timeout | None = None  # while it is served
+        self._changed = asyncio.Event()  # set when there is something to write, and at the end
+        self._deadline: asyncio.Timeout | None = None  # set while `serve` runs
 
     def send(self, event: Json) -> None:
-        """Queue one event; a subscriber that leaves too much unread is cut off."""
+        """Queue one event. A subscriber with too many unread bytes is disconnected."""
         if self._closed:
             return
         data = msgspec.json.encode(event)
@@ -54,14 +57,14 @@ class EventStream:
         self._records.append(record)
         self._unread += len(record)
         if self._unread > MAX_QUEUE:
-            log.warning("a subscriber does not read its events and is cut off")
+            log.warning("a subscriber does not read its events and is disconnected")
             self._closed = True
             self._records.clear()
             _abort(self._request)
         self._changed.set()
 
     def close(self) -> None:
-        """End the answer after what is queued."""
+        """End the stream after the queued events."""
         if not self._closed:
             self._closed = True
             self._changed.set()
@@ -69,11 +72,11 @@ class EventStream:
                 self._deadline.reschedule(asyncio.get_running_loop().time() + LAST_WORDS)
 
     async def serve(self) -> web.StreamResponse:
-        """Write what is sent until the end; cancelled when the subscriber goes."""
+        """Write queued events until the end. Cancelled when the subscriber disconnects."""
         try:
             async with asyncio.timeout(LAST_WORDS if self._closed else None) as self._deadline:
                 await self._response.prepare(self._request)
-                # The connection ends with the stream. Said before `prepare` it would be a header.
+                # Close the connection after the stream. Before `prepare` this would add a header.
                 self._response.force_close()
                 while self._records or not self._closed:
                     if not self._records:
@@ -97,7 +100,7 @@ Endpoint = Callable[[web.Request, bytes], web.Response | EventStream]  # with th
 
 
 class HttpServer:
-    """Listens on one port and hands whole requests to endpoints."""
+    """Listens on one port and passes whole requests to endpoints."""
 
     def __init__(
         self,
@@ -105,10 +108,10 @@ class HttpServer:
         guard: RequestGuard | None = None,
         door: Door | None = None,
     ) -> None:
-        """`endpoints` by path; as in libprocess each answers also for what is below its path.
+        """`endpoints` by path. As in libprocess, each also answers the paths below its own.
 
-        `guard` knows the names of this server; by default those that any server here has. `door`
-        is asked before anything of a body is read, but for what is open to all.
+        `guard` checks the host names in requests. `door` checks a request before its body is
+        read, except on paths that are open to all.
         """
         app = web.Application(client_max_size=MAX_BODY)
         for path, endpoint in endpoints.items():
@@ -121,16 +124,18 @@ class HttpServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
-            handler_cancellation=True,  # how a stream learns that its subscriber has gone
+            handler_cancellation=True,  # so a stream notices that its subscriber has gone
             keepalive_timeout=IDLE,
             lingering_time=1.0,
             shutdown_timeout=CLOSE_DEADLINE,
         )
         self._server: asyncio.Server | None = None
-        self._silent: dict[int, asyncio.TimerHandle] = {}  # by id: handlers have no weak references
+        self._silent: dict[
+            int, asyncio.TimerHandle
+        ] = {}  # by id(): handlers cannot be weakly referenced
 
     async def listen(self, host: str, port: int) -> int:
-        """Begin to listen; returns the port, chosen by the system when `port` is 0."""
+        """Open the port and return its number. The system chooses it if `port` is 0."""
         await self._runner.setup()
         self._server = await asyncio.get_running_loop().create_server(
             self._connection, host, port, backlog=512
@@ -138,13 +143,13 @@ class HttpServer:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and cut all connections."""
+        """Close the port and all connections."""
         if self._server is not None:
             self._server.close()
         if self._runner.server is not None:
             for handler in self._runner.server.connections:
                 if handler.transport is not None:
-                    handler.transport.close()  # cancels its request once all is written
+                    handler.transport.close()  # cancels the request when its output is written
         await self._runner.cleanup()
         for timer in self._silent.values():
             timer.cancel()
@@ -160,7 +165,7 @@ class HttpServer:
         return handler
 
     def _end_silent(self, handler: web.RequestHandler) -> None:
-        """End a connection that has not brought its first request in time."""
+        """Close a connection that sent no request in time."""
         del self._silent[id(handler)]
         if handler.transport is not None:
             handler.transport.abort()
@@ -173,7 +178,7 @@ class HttpServer:
         if door is not None and (refusal := door(request, path)) is not None:
             return refusal
         if request.headers.get("Content-Encoding", "identity") != "identity":
-            return _closing(415, "no body is taken with a Content-Encoding")
+            return _closing(415, "a body with a Content-Encoding is not accepted")
         length = request.content_length
         if length is not None and length > MAX_BODY:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY, length)
@@ -183,7 +188,7 @@ class HttpServer:
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except web.RequestPayloadError:
-            return _closing(400, "the body is not as its headers say")
+            return _closing(400, "the body does not match its headers")
         answer = endpoint(request, body)
         if isinstance(answer, EventStream):
             return await answer.serve()
@@ -192,27 +197,27 @@ class HttpServer:
                 await answer.prepare(request)
                 await answer.write_eof()
         except TimeoutError:
-            log.debug("nobody reads the answer to %s %s", request.method, request.path)
+            log.debug("the client does not read the answer to %s %s", request.method, request.path)
             _abort(request)
         return answer
 
 
 def _closing(status: int, text: str) -> web.Response:
-    """Where the body ends is not known, so the connection ends with this."""
+    """An error after which the connection closes: the end of the request's body is unknown."""
     refusal = web.Response(status=status, text=text)
     refusal.force_close()
     return refusal
 
 
 class _Refused(asyncio.Protocol):
-    """One connection too many."""
+    """Closes a connection above the limit at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
 
 
 def _is_open(path: str) -> bool:
-    """Also below `/master` and `/slave(1)`."""
+    """Whether a path needs no authentication, also under `/master` and `/slave(1)`."""
     return path.removeprefix("/master").removeprefix("/slave(1)") in OPEN_TO_ALL
 
 

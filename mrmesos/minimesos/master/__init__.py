@@ -1,5 +1,5 @@
 """The master of minimesos: frameworks, offers, tasks, maintenance, election.
 
-Comes in: calls of frameworks. Goes out: events on their streams, tasks to agents.
+In: calls of frameworks. Out: events on their streams, tasks for agents.
 Thread: minimesos' event loop.
 """

@@ -1,7 +1,8 @@
-"""Who is offered what: DRF over roles, then over the frameworks of a role.
+"""Decides which framework gets which offer: DRF over roles, then over the frameworks of a role.
 
-The decisions of Mesos' hierarchical allocator (`src/master/allocator/mesos/hierarchical.cpp`)
-without quota, nested roles' sharing and maintenance. Pure: the clock and the shuffle come in.
+It follows Mesos' hierarchical allocator (`src/master/allocator/mesos/hierarchical.cpp`), without
+quota, sharing between nested roles, and maintenance. Pure: callers pass the time and the random
+generator.
 """
 
 from __future__ import annotations
@@ -15,32 +16,32 @@ from mrmesos.minimesos.model.resources import SCALAR, Bucket, Resources
 
 DEFAULT_REFUSE_SECONDS = 5.0
 MAX_REFUSE_SECONDS = 365 * 86400.0
-MIN_CPUS = 10  # thousandths: an offer needs this much cpus ...
+MIN_CPUS = 10  # thousandths: an offer needs at least this much cpus ...
 MIN_MEM = 32 * 1000  # ... or this many thousandths of a megabyte
 MAX_FILTERS = 64  # per framework, role and agent; the oldest go first
 
 
 @dataclass(slots=True)
 class Share:
-    """What a role or a framework holds in all, offered or used, and how often it was given any."""
+    """What a role or framework holds, offered or used, and how many allocations it got."""
 
     held: dict[str, int] = field(default_factory=dict)
     times: int = 0
 
     def change(self, resources: Resources, sign: int) -> None:
-        """Count resources in (`sign` 1) or out (-1)."""
+        """Add resources (`sign` 1) or subtract them (-1)."""
         for name, amount in resources.scalars().items():
             self.held[name] = self.held.get(name, 0) + sign * amount
 
     def dominant(self, total: dict[str, int]) -> float:
-        """The largest fraction of the cluster held of any one resource."""
+        """The dominant share: the largest fraction of the cluster held of any resource."""
         parts = (held / total[name] for name, held in self.held.items() if total.get(name))
         return max(parts, default=0.0)
 
 
 @dataclass(slots=True)
 class Refusal:
-    """A framework's wish not to be offered these resources of one agent again until `until`."""
+    """A filter: do not offer these resources of one agent again before `until`."""
 
     resources: Resources
     until: float
@@ -48,7 +49,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class Candidate:
-    """A framework as the allocator knows it."""
+    """The allocator's record of a framework."""
 
     roles: tuple[str, ...]
     suppressed: set[str] = field(default_factory=set)
@@ -57,13 +58,13 @@ class Candidate:
     refusals: dict[tuple[str, str], list[Refusal]] = field(default_factory=dict)  # (role, agent)
 
     def share(self, role: str) -> Share:
-        """What the framework holds as `role`."""
+        """What the framework holds in `role`."""
         return self.shares.setdefault(role, Share())
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Resources that one framework shall be offered on one agent, held by `role`."""
+    """Resources to offer: on one agent, to one framework, for `role`."""
 
     framework: str
     role: str
@@ -72,13 +73,13 @@ class Allocation:
 
 
 def allocatable(resources: Resources) -> bool:
-    """Whether it is worth an offer at all (Mesos' `min_allocatable_resources`)."""
+    """Whether this is enough for an offer (Mesos' `min_allocatable_resources`)."""
     sums = resources.scalars()
     return sums.get("cpus", 0) >= MIN_CPUS or sums.get("mem", 0) >= MIN_MEM
 
 
 def usable_by(role: str, bucket: Bucket) -> bool:
-    """Unreserved resources are anybody's, reserved ones their role's and its sub-roles'."""
+    """All roles may use unreserved resources; a role and its sub-roles use reserved ones."""
     owner = bucket.reserved_for
     return owner is None or owner == role or role.startswith(owner + "/")
 
@@ -88,7 +89,7 @@ def _held_by(role: str) -> Callable[[Bucket], bool]:
 
 
 def offer_order(resources: Resources) -> Resources:
-    """Reserved first, then ranges and sets, then scalars: the order in which Mesos lists offers."""
+    """Sort as Mesos lists an offer: reserved resources, then ranges and sets, then scalars."""
     reserved = resources.filter(lambda b: bool(b.reservations))
     discrete = resources.filter(lambda b: not b.reservations and b.kind != SCALAR)
     scalars = resources.filter(lambda b: not b.reservations and b.kind == SCALAR)
@@ -96,7 +97,7 @@ def offer_order(resources: Resources) -> Resources:
 
 
 class Allocator:
-    """Keeps what is given to whom, and decides what to offer next. Times are in seconds."""
+    """Records all allocations and decides what to offer next. Times are in seconds."""
 
     def __init__(
         self,
@@ -115,13 +116,13 @@ class Allocator:
         self._cluster: dict[str, int] = {}
 
     def add_agent(self, agent: str, total: Resources) -> None:
-        """An agent with all its resources free."""
+        """Add an agent whose resources are all free."""
         self._totals[agent] = total
         self._given[agent] = Resources()
         self._sum_cluster()
 
     def remove_agent(self, agent: str) -> None:
-        """The agent's resources must have been recovered before."""
+        """Remove an agent. The caller has recovered its resources before."""
         self._totals.pop(agent, None)
         self._given.pop(agent, None)
         self._paused.discard(agent)
@@ -131,11 +132,11 @@ class Allocator:
         self._sum_cluster()
 
     def pause(self, agent: str) -> None:
-        """Offer nothing of an agent for now; filters stay."""
+        """Stop offers of an agent for now. Its filters stay."""
         self._paused.add(agent)
 
     def resume(self, agent: str) -> None:
-        """Offer its resources again."""
+        """Offer the agent's resources again."""
         self._paused.discard(agent)
 
     def _sum_cluster(self) -> None:
@@ -147,7 +148,7 @@ class Allocator:
     def add_framework(
         self, name: str, roles: Iterable[str], suppressed: Iterable[str] = ()
     ) -> None:
-        """A framework, or new roles and suppressions of a known one."""
+        """Add a framework, or change the roles and suppressed roles of a known one."""
         known = self._frameworks.get(name)
         if known is None:
             self._frameworks[name] = Candidate(tuple(roles), set(suppressed))
@@ -156,27 +157,27 @@ class Allocator:
             known.suppressed = set(suppressed)
 
     def remove_framework(self, name: str) -> None:
-        """The framework's resources must have been recovered before."""
+        """Remove a framework. The caller has recovered its resources before."""
         self._frameworks.pop(name, None)
 
     def activate(self, name: str) -> None:
-        """Offer to the framework again."""
+        """Make offers to the framework again."""
         self._frameworks[name].active = True
 
     def deactivate(self, name: str) -> None:
-        """A disconnected framework gets no offers; its filters and suppressions are forgotten."""
+        """Stop offers to a disconnected framework; drop its filters and suppressions."""
         framework = self._frameworks[name]
         framework.active = False
         framework.refusals.clear()
         framework.suppressed.clear()
 
     def suppress(self, name: str, roles: Iterable[str] = ()) -> None:
-        """No offers for these roles (all of the framework's when none is named)."""
+        """Stop offers for these roles. No roles means all roles of the framework."""
         framework = self._frameworks[name]
         framework.suppressed |= set(roles) or set(framework.roles)
 
     def revive(self, name: str, roles: Iterable[str] = ()) -> None:
-        """Also forgets the filters of these roles (all of the framework's when none is named)."""
+        """Resume offers for these roles and drop their filters. No roles means all roles."""
         framework = self._frameworks[name]
         revived = set(roles) or set(framework.roles)
         framework.suppressed -= revived
@@ -184,7 +185,7 @@ class Allocator:
             del framework.refusals[key]
 
     def available(self, agent: str) -> Resources:
-        """What nobody has been offered or uses."""
+        """What is neither offered nor used."""
         return self._totals[agent] - self._given[agent]
 
     def recover(
@@ -195,9 +196,9 @@ class Allocator:
         refuse_seconds: float | None = None,
         now: float = 0.0,
     ) -> None:
-        """Take back allocated resources; `refuse_seconds` above 0 leaves a filter for them.
+        """Take back allocated resources. With `refuse_seconds` above 0, add a filter for them.
 
-        As in Mesos a filter lives at least one allocation interval.
+        As in Mesos, a filter lasts at least one allocation interval.
         """
         for role in resources.roles():
             part = resources.filter(_held_by(role))
@@ -205,7 +206,7 @@ class Allocator:
             framework = self._frameworks.get(name)
             if refuse_seconds is None or refuse_seconds == 0 or framework is None:
                 continue
-            if refuse_seconds < 0:  # Mesos takes its default for a nonsensical wish
+            if refuse_seconds < 0:  # invalid: Mesos then uses its default
                 refuse_seconds = DEFAULT_REFUSE_SECONDS
             lasts = max(min(refuse_seconds, MAX_REFUSE_SECONDS), self.interval)
             filters = framework.refusals.setdefault((role, agent), [])
@@ -213,12 +214,12 @@ class Allocator:
             del filters[:-MAX_FILTERS]
 
     def occupy(self, name: str, agent: str, resources: Resources) -> None:
-        """An agent comes back with what a framework uses there."""
+        """Record what a framework uses on an agent that has returned."""
         for role in resources.roles():
             self._charge(name, role, agent, resources.filter(_held_by(role)), +1)
 
     def recount(self, held: Iterable[tuple[str, str, Resources]]) -> None:
-        """Begin the books anew with all that is held, each by a framework on an agent."""
+        """Count all allocations again from `held`: (framework, agent, resources)."""
         self._given = {agent: Resources() for agent in self._given}
         shares = [share for one in self._frameworks.values() for share in one.shares.values()]
         shares += self._roles.values()
@@ -243,7 +244,7 @@ class Allocator:
             share.times += sign > 0
 
     def allocate(self, now: float) -> list[Allocation]:
-        """Give what is free, agent by agent, to whoever holds the smallest share and wants it."""
+        """Allocate what is free, agent by agent, to the smallest share that does not refuse it."""
         made: list[Allocation] = []
         agents = [agent for agent in self._totals if agent not in self._paused]
         self._rng.shuffle(agents)
@@ -290,7 +291,7 @@ class Allocator:
 
     @staticmethod
     def _refused(framework: Candidate, role: str, agent: str, offer: Resources, now: float) -> bool:
-        """Whether the framework refused these resources, or more, of this agent before."""
+        """Whether a filter of the framework covers these resources of this agent."""
         filters = framework.refusals.get((role, agent))
         if not filters:
             return False

@@ -1,5 +1,7 @@
-"""A master's candidacy in ZooKeeper, in Mesos' own layout: sequence nodes `json.info_…` that hold
-a MasterInfo; the lowest leads (`src/zookeeper/group.cpp`, `src/master/contender`).
+"""A master's candidacy in ZooKeeper, with Mesos' own layout.
+
+Each candidate has a sequence node `json.info_…` that holds its MasterInfo. The lowest number leads
+(`src/zookeeper/group.cpp`, `src/master/contender`).
 """
 
 from __future__ import annotations
@@ -19,23 +21,24 @@ from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)
 _kazoos = logging.getLogger(f"{__name__}.kazoo")
-_kazoos.setLevel(logging.ERROR)  # what its warnings are about is said here, once
+_kazoos.setLevel(logging.ERROR)  # this module logs the same problems once itself
 
 LABEL = "json.info_"
 CONNECT_SECONDS = 15.0
 
 
 def parse_zk(url: str) -> tuple[str, str]:
-    """`zk://h1:p1,h2:p2/path` as (hosts, /path). Raises ValueError."""
+    """Split `zk://h1:p1,h2:p2/path` into (hosts, /path). Raises ValueError."""
     hosts, slash, path = url.removeprefix("zk://").partition("/")
     if not url.startswith("zk://") or not hosts or not slash or not path:
-        raise ValueError(f"ZooKeeper is zk://host:port,…/path, not {url!r}")
+        raise ValueError(f"a ZooKeeper URL is zk://host:port,…/path, not {url!r}")
     return hosts, "/" + path
 
 
 class Contender:
-    """Stands for election once, from `stand` to `stop`; kazoo's threads hand their news to the
-    loop. After an end of its session another must stand instead.
+    """One candidacy, from `stand` to `stop`. After its session has ended, a new one is needed.
+
+    kazoo calls back in its own threads; the callbacks given here run in the event loop.
     """
 
     def __init__(
@@ -46,8 +49,9 @@ class Contender:
         lost: Callable[[str], None],
         session_seconds: float,
     ) -> None:
-        """`changed` hears of each new leader's MasterInfo, and None where there is none; `lost`,
-        once the candidacy is over, hears why.
+        """`changed` gets the MasterInfo of each new leader, or None if there is no leader.
+
+        `lost` gets the reason when the candidacy has ended.
         """
         self._hosts, self._path = parse_zk(url)
         self._info = info
@@ -58,13 +62,13 @@ class Contender:
         self._silence: asyncio.TimerHandle | None = None
 
     async def stand(self) -> None:
-        """Join the election. Raises OSError where ZooKeeper does not answer."""
+        """Join the election. Raises OSError if ZooKeeper does not answer."""
         loop = asyncio.get_running_loop()
         client = KazooClient(hosts=self._hosts, timeout=self._session_seconds, logger=_kazoos)
         self._client = client
 
         def tell(hear: Callable[[Any], None], news: Any) -> None:
-            """In a thread of kazoo's."""
+            """Runs in a thread of kazoo."""
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._told, client, hear, news)
 
@@ -74,8 +78,8 @@ class Contender:
                 return
             try:
                 tell(self._changed, self._leader(client, children))
-            except KazooException as problem:  # the session is over, which is told as such
-                log.debug("who leads cannot be read: %r", problem)
+            except KazooException as problem:  # the session has ended; `_state` reports that
+                log.debug("cannot read the leader: %r", problem)
 
         def join() -> None:
             client.add_listener(partial(tell, self._state))
@@ -92,12 +96,12 @@ class Contender:
             raise OSError(f"ZooKeeper at {self._hosts}: {words}") from problem
 
     def _told(self, client: KazooClient, hear: Callable[[Any], None], news: Any) -> None:
-        if client is self._client:  # not stopped meanwhile
+        if client is self._client:  # unless it was stopped meanwhile
             hear(news)
 
     def _state(self, state: str) -> None:
-        """A session that ZooKeeper has let expire is over, and so is, for us, one that cannot be
-        renewed for as long as it may last (`GroupProcess::timedout`).
+        """End the candidacy when the session has expired, or when ZooKeeper was not reachable for
+        the session's timeout (`GroupProcess::timedout`).
         """
         if self._silence is not None:
             self._silence.cancel()
@@ -109,7 +113,7 @@ class Contender:
             self._silence = later(self._session_seconds, self._lost, away)
 
     def _leader(self, client: KazooClient, children: list[str]) -> Json | None:
-        """In a thread of kazoo's. Raises KazooException where it cannot be known."""
+        """Read the leader's MasterInfo, in a thread of kazoo. Raises KazooException."""
         for name in sorted(child for child in children if child.startswith(LABEL)):
             try:
                 data, _ = client.retry(client.get, f"{self._path}/{name}")
@@ -117,11 +121,11 @@ class Contender:
             except NoNodeError:
                 log.debug("%s is gone", name)
             except (ValueError, TypeError) as problem:
-                log.warning("%s makes no sense: %s", name, problem)
+                log.warning("cannot read the MasterInfo in %s: %s", name, problem)
         return None
 
     async def stop(self) -> None:
-        """End the session, and so the candidacy."""
+        """End the session and with it the candidacy."""
         client, self._client = self._client, None
         if self._silence is not None:
             self._silence.cancel()
@@ -133,5 +137,5 @@ def _close(client: KazooClient) -> None:
     try:
         client.stop()
         client.close()
-    except KazooException as problem:  # the session ends by itself, later
-        log.warning("leaving ZooKeeper: %s", str(problem) or type(problem).__name__)
+    except KazooException as problem:  # the session will expire by itself
+        log.warning("cannot leave ZooKeeper in order: %s", str(problem) or type(problem).__name__)

@@ -1,5 +1,7 @@
-"""A master that takes over from another: it knows the agents' names from the registry, and all else
-from the agents and frameworks as they come back (`Master::recover`, `Master::__reregisterSlave`).
+"""A master takes over from another one (`Master::recover`, `Master::__reregisterSlave`).
+
+From the registry it knows only the names of the agents. It learns all else from the agents and
+frameworks when they register again.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from mrmesos.minimesos.model.resources import Json, from_json
 
 
 def recover(master: Master, old: Master) -> None:
-    """What the registry remembers of the old master's agents, wherever these are by now.
+    """Give the new master what the registry has about the old master's agents.
 
-    The old master speaks to none of them any more.
+    The old master forgets them.
     """
     old.stop()
     now = master.clock.now()
@@ -37,7 +39,7 @@ def _facts(record: AgentRecord, now: float) -> AgentRecord:
 
 
 def join(master: Master, agent: Agent) -> None:
-    """An agent that runs and is in sight speaks to the master, in whatever way that knows it."""
+    """Register a running agent with the master, which may know it in one of several states."""
     if agent.id in master.gone:
         agent.shut_down()
     elif agent.id in master.restarting:
@@ -52,7 +54,7 @@ def join(master: Master, agent: Agent) -> None:
 
 
 def _reregister(master: Master, agent: Agent, known: AgentRecord) -> None:
-    """An agent comes to a new master, with all that it runs."""
+    """Register an agent, and all that runs there, with a new master."""
     record = replace(known, executors={}, inherited=False, unreachable_since=None)
     master.agents[agent.id] = record
     master.allocator.add_agent(agent.id, known.resources)
@@ -90,7 +92,7 @@ def _add(master: Master, record: AgentRecord, executor: Executor) -> None:
 
 
 def _framework(master: Master, info: Json) -> Framework:
-    """One that has not come back yet; it has its failover timeout for that."""
+    """Record a framework that has not subscribed again yet; it has its failover timeout."""
     framework = Framework(info["id"]["value"], info)
     framework.registered = master.clock.now()
     master.frameworks[framework.id] = framework

@@ -1,4 +1,4 @@
-"""ACCEPT: which offers are good, which tasks are launched, and what comes back."""
+"""ACCEPT: checks the offers and the tasks, launches the good tasks, and takes back the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def refuse_seconds(call: Json) -> float:
-    """The filter that comes with an ACCEPT or a DECLINE."""
+    """The seconds of the filter in an ACCEPT or DECLINE."""
     filters = call.get("filters") or {}
     return float(filters.get("refuse_seconds", DEFAULT_REFUSE_SECONDS))
 
@@ -57,7 +57,7 @@ def invalid_offers(master: Master, framework: Framework, ids: list[str]) -> str 
 
 
 def accept(master: Master, framework: Framework, call: Json) -> None:
-    """Launch what can be launched; the rest of the offers comes back under the call's filter."""
+    """Launch the valid tasks, and take back the rest of the offers with the call's filter."""
     ids = [one["value"] for one in call.get("offer_ids", [])]
     operations = call.get("operations", [])
     error = invalid_offers(master, framework, ids)
@@ -114,7 +114,7 @@ def _perform(
     operation: Json,
     left: Resources,
 ) -> Resources:
-    """Carry out one operation; returns what it leaves of the offers."""
+    """Carry out one operation and return what remains of the offers."""
     kind, tasks = operation.get("type"), _all_tasks([operation])
     executor = (operation.get("launch_group") or {}).get("executor")
     if executor is not None:
@@ -141,7 +141,7 @@ def _perform(
         )
         if reason is not None:
             _refuse(master, framework, task, "TASK_ERROR", "REASON_TASK_INVALID", reason)
-            if kind == "LAUNCH_GROUP":  # all of a group or nothing
+            if kind == "LAUNCH_GROUP":  # a group is launched as a whole or not at all
                 left = _undo(master, framework, good, left)
                 good = []
                 break
@@ -157,7 +157,7 @@ def _perform(
 
 
 def _say_values(task: Json) -> None:
-    """Write defaults out, as Mesos does when it passes a task on."""
+    """Fill in default values, as Mesos does when it passes a task on."""
     for holder in (task, task.get("executor") or {}):
         command = holder.get("command")
         if command is not None:
@@ -169,7 +169,7 @@ def _say_values(task: Json) -> None:
 
 
 def _admit(framework: Framework, agent: AgentRecord, task: Json) -> Resources:
-    """Write the task into the books; returns what it and a new executor take."""
+    """Record the task and return what it uses, with its executor if that is new."""
     uses = from_json(task["resources"])
     executor = task.get("executor")
     executor_id: str | None = None
@@ -187,7 +187,7 @@ def _admit(framework: Framework, agent: AgentRecord, task: Json) -> Resources:
 
 
 def _undo(master: Master, framework: Framework, tasks: list[Json], left: Resources) -> Resources:
-    """Take the admitted part of a refused group out of the books again."""
+    """Remove the records of a refused group's tasks that were already admitted."""
     for task in tasks:
         record = framework.tasks.pop(task["task_id"]["value"])
         left += record.resources

@@ -1,6 +1,6 @@
 """Maintenance schedules, unavailability, and inverse offers (`src/master/maintenance.cpp`).
 
-Machines drain and come up again by schedule; there is no `/machine/down`.
+Machines only drain and come up again by schedule: `/machine/down` is not implemented.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MAX_MACHINES = 100_000
 
 
 class BadSchedule(ValueError):
-    """A schedule that is refused; the text is Mesos' own."""
+    """A refused schedule; the text is Mesos' own."""
 
 
 class MachineId(msgspec.Struct, frozen=True):
-    """v1 MachineID. Host names are compared without case."""
+    """v1 MachineID. Comparisons ignore the case of host names."""
 
     hostname: Name = ""
     ip: Name = ""
@@ -61,7 +61,7 @@ class Schedule(msgspec.Struct):
 
 @dataclass(slots=True)
 class InverseOffer:
-    """What a framework was asked and has not answered."""
+    """An inverse offer that its framework has not answered."""
 
     id: str
     framework_id: str
@@ -70,18 +70,20 @@ class InverseOffer:
 
 @dataclass(slots=True)
 class Maintenance:
-    """The schedule, and how frameworks answered."""
+    """The schedule, the open inverse offers, and the answers of frameworks."""
 
-    machines: dict[MachineId, Json] = field(default_factory=dict)  # when they are to be away
+    machines: dict[MachineId, Json] = field(default_factory=dict)  # unavailability
     schedule: Schedule = field(default_factory=Schedule)
     outstanding: dict[str, InverseOffer] = field(default_factory=dict)
     answers: dict[tuple[str, str], Json] = field(default_factory=dict)  # by agent and framework
-    filters: dict[tuple[str, str], float] = field(default_factory=dict)  # … until when
+    filters: dict[tuple[str, str], float] = field(
+        default_factory=dict
+    )  # … time when the filter ends
     count: int = 0
 
 
 def unavailability(master: Master, agent: AgentRecord) -> Json | None:
-    """When the agent's machine is to be away, by the schedule."""
+    """The scheduled unavailability of the agent's machine."""
     return master.maintenance.machines.get(_machine(agent))
 
 
@@ -90,7 +92,7 @@ def _machine(agent: AgentRecord) -> MachineId:
 
 
 def post(master: Master, body: Json) -> None:
-    """Replace the schedule, and tell all whom that concerns. Raises BadSchedule."""
+    """Replace the schedule and make new offers for the changed agents. Raises BadSchedule."""
     try:
         schedule = msgspec.convert(body, Schedule)
     except msgspec.ValidationError as error:
@@ -132,13 +134,13 @@ def _machines(schedule: Schedule) -> dict[MachineId, Json]:
 
 
 def _plain(value: object) -> Json:
-    """As JSON has it, without what is not set."""
+    """Convert to JSON values without the fields that are not set."""
     built = msgspec.to_builtins(value)
     return {name: one for name, one in built.items() if one is not None}
 
 
 def _changed(master: Master, agent: AgentRecord) -> None:
-    """`Master::updateUnavailability`: offers are made anew, and all are asked again."""
+    """Rescind all offers and drop all answers of an agent, as `Master::updateUnavailability`."""
     master.rescind_of(agent.id)
     maintenance = master.maintenance
     for inverse in [o for o in maintenance.outstanding.values() if o.agent_id == agent.id]:
@@ -156,7 +158,7 @@ def _rescind(master: Master, inverse: InverseOffer) -> None:
 
 
 def forget(master: Master, *, agent_id: str = "", framework_id: str = "") -> None:
-    """An agent or a framework is away: what it was asked is void."""
+    """Withdraw the open inverse offers of an agent or a framework that is away."""
     for inverse in list(master.maintenance.outstanding.values()):
         if agent_id == inverse.agent_id:
             _rescind(master, inverse)
@@ -165,7 +167,7 @@ def forget(master: Master, *, agent_id: str = "", framework_id: str = "") -> Non
 
 
 def ask(master: Master) -> None:
-    """Ask the frameworks that have, or are offered, something on agents to be away."""
+    """Send inverse offers to frameworks that use, or are offered, draining agents."""
     if not master.maintenance.machines:
         return
     asked: dict[str, list[Json]] = {}
@@ -181,7 +183,7 @@ def ask(master: Master) -> None:
 
 
 def _concerned(master: Master, agent: AgentRecord) -> list[Framework]:
-    """Those with anything there that were not asked, or refused to be asked again so soon."""
+    """The frameworks with anything there that have no open inverse offer and no filter."""
     maintenance, now = master.maintenance, master.clock.now()
     holders = {offer.framework_id for offer in master.offers.values() if offer.agent_id == agent.id}
     holders |= {framework_id for framework_id, _ in agent.executors}
@@ -216,7 +218,7 @@ def _ask(master: Master, framework: Framework, agent: AgentRecord, away: Json) -
 
 
 def answered(master: Master, framework: Framework, status: str, body: Json) -> None:
-    """ACCEPT_INVERSE_OFFERS or DECLINE_INVERSE_OFFERS (`status` is ACCEPT or DECLINE)."""
+    """Record ACCEPT_INVERSE_OFFERS or DECLINE_INVERSE_OFFERS; `status` is ACCEPT or DECLINE."""
     maintenance, now = master.maintenance, master.clock.now()
     filters = body.get("filters") or {}
     refuse = float(filters.get("refuse_seconds", DEFAULT_REFUSE_SECONDS))
@@ -236,7 +238,7 @@ def answered(master: Master, framework: Framework, status: str, body: Json) -> N
 
 
 def schedule_json(master: Master) -> Json:
-    """`/maintenance/schedule`."""
+    """The answer of `/maintenance/schedule`."""
     windows = master.maintenance.schedule.windows
     return {
         "windows": [
@@ -250,7 +252,7 @@ def schedule_json(master: Master) -> Json:
 
 
 def status_json(master: Master) -> Json:
-    """`/maintenance/status`: v1 maintenance ClusterStatus."""
+    """The answer of `/maintenance/status`: v1 maintenance ClusterStatus."""
     by_machine: dict[MachineId, list[Json]] = {}
     for agent in master.agents.values():
         machine = _machine(agent)

@@ -1,7 +1,7 @@
-"""The master: frameworks, agents, offers, tasks, and what goes to whose stream.
+"""The master: its frameworks, agents, offers and tasks, and the events that it sends.
 
-No sockets and no processes: calls come in as checked dicts, events go out to `Stream`s, agents
-are `AgentPort`s, and time comes from a `Clock`. One event loop calls everything.
+In: checked calls (dicts), reports of agents, time from a `Clock`. Out: events to `Stream`s, and
+calls of `AgentPort`s. It opens no sockets. Thread: minimesos' event loop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CAPABILITIES = ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
 
 @dataclass(slots=True)
 class Master:
-    """See the module. `start` begins the allocations."""
+    """One master. It makes offers after `start`."""
 
     clock: Clock
     allocator: Allocator
@@ -49,28 +49,30 @@ class Master:
     frameworks: dict[str, Framework] = field(default_factory=dict)
     completed: OrderedDict[str, Framework] = field(default_factory=OrderedDict)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
-    recovered: dict[str, AgentRecord] = field(default_factory=dict)  # of the master before this
+    recovered: dict[str, AgentRecord] = field(
+        default_factory=dict
+    )  # the previous master's agents that have not registered yet
     restarting: dict[str, AgentRecord] = field(default_factory=dict)
     unreachable: dict[str, AgentRecord] = field(default_factory=dict)
     maintenance: Maintenance = field(default_factory=Maintenance)
     gone: OrderedDict[str, float] = field(default_factory=OrderedDict)
     offers: dict[str, Offer] = field(default_factory=dict)
     started: float = 0.0
-    set_aside: int = 0  # calls that could not be handled, each with its framework
+    set_aside: int = 0  # frameworks removed because a call of theirs raised an exception
     _offer_count: int = 0
     _framework_count: int = 0
     _agent_count: int = 0
     _next_batch: Timer | None = None
 
-    # -- life ---------------------------------------------------------------------------------
+    # -- start and stop -----------------------------------------------------------------------
 
     def start(self) -> None:
-        """Offer what is free every `allocation_interval` from now on."""
+        """From now on, offer what is free in every `allocation_interval`."""
         self.started = self.clock.now()
         self._next_batch = self.clock.after(self.allocator.interval, self._batch)
 
     def stop(self) -> None:
-        """Nothing happens here any more: another master leads."""
+        """Cancel all timers: another master leads."""
         timers = [self._next_batch]
         for framework in self.frameworks.values():
             timers += [framework.heartbeat, framework.failover]
@@ -100,7 +102,7 @@ class Master:
     # -- agents -------------------------------------------------------------------------------
 
     def next_agent_id(self) -> str:
-        """An id that no agent had."""
+        """Return an id that no agent has had."""
         self._agent_count += 1
         return f"{self.id}-S{self._agent_count - 1}"
 
@@ -122,10 +124,10 @@ class Master:
         self.offer()
         return record
 
-    # -- what agents report -------------------------------------------------------------------
+    # -- reports of agents --------------------------------------------------------------------
 
     def agent_update(self, agent_id: str, framework_id: str, status: Json, latest: str) -> None:
-        """Forward an update; `latest` is the newest state that the agent knows of the task."""
+        """Forward an update. `latest` is the newest state of the task on the agent."""
         framework = self.frameworks.get(framework_id)
         if framework is None or agent_id not in self.agents:
             return
@@ -136,14 +138,14 @@ class Master:
         framework.send_update(status)
 
     def note(self, task: Task, status: Json) -> None:
-        """Remember what the framework is told of a task."""
+        """Record an update that is sent to the framework."""
         task.sent_state, task.sent_uuid = status["state"], status.get("uuid")
         task.container_status = status.get("container_status", task.container_status)
         task.statuses.append({k: status[k] for k in ("state", "timestamp") if k in status})
         del task.statuses[: -self.limits.statuses_per_task]
 
     def set_state(self, task: Task, state: str) -> None:
-        """The resources of a task come back with its first terminal state."""
+        """Set the state of a task. Its first terminal state frees its resources."""
         if task.terminal:
             return
         task.state = state
@@ -151,7 +153,7 @@ class Master:
             self.recover(task.framework_id, task.agent_id, task.resources)
 
     def executor_message(self, agent_id: str, framework_id: str, executor: str, data: str) -> None:
-        """A message of an executor for its scheduler; lost when that is away."""
+        """Pass on an executor's message. It is lost when the scheduler is not connected."""
         if (framework := self.frameworks.get(framework_id)) is not None:
             message = {
                 "agent_id": {"value": agent_id},
@@ -161,7 +163,7 @@ class Master:
             framework.send({"type": "MESSAGE", "message": message})
 
     def executor_exited(self, agent_id: str, framework_id: str, executor: str, status: int) -> None:
-        """An executor is over. `status` is the raw wait status: exit code 7 is 1792."""
+        """An executor has ended. `status` is the raw wait status: exit code 7 is 1792."""
         record = self.agents.get(agent_id)
         if record is None:
             return
@@ -180,7 +182,7 @@ class Master:
     # -- offers -------------------------------------------------------------------------------
 
     def offer(self) -> None:
-        """Offer what is free; the offers of one framework go in one event."""
+        """Offer what is free. All offers for one framework go in one event."""
         made: dict[str, list[Offer]] = {}
         for one in self.allocator.allocate(self.clock.now()):
             offer_id = f"{self.id}-O{self._offer_count}"
@@ -219,31 +221,31 @@ class Master:
         return out
 
     def rescind(self, offer: Offer) -> None:
-        """Take back an offer that its framework may still think of using."""
+        """Take back an offer that its framework has not answered, and tell the framework."""
         self.discard(offer)
         if (framework := self.frameworks.get(offer.framework_id)) is not None:
             framework.send({"type": "RESCIND", "rescind": {"offer_id": {"value": offer.id}}})
 
     def rescind_of(self, agent_id: str) -> None:
-        """Take back what is offered of an agent."""
+        """Take back all offers of an agent."""
         for offer in [o for o in self.offers.values() if o.agent_id == agent_id]:
             self.rescind(offer)
 
     def discard(self, offer: Offer, refuse_seconds: float | None = None) -> None:
-        """Take back an offer that was answered or that nobody can answer any more."""
+        """Remove an offer that is answered or cannot be answered any more."""
         del self.offers[offer.id]
         self.recover(offer.framework_id, offer.agent_id, offer.resources, refuse_seconds)
 
     def recover(
         self, framework: str, agent: str, resources: Resources, refuse: float | None = None
     ) -> None:
-        """Take back what a framework was given; `refuse` seconds leave a filter."""
+        """Take back resources of a framework. `refuse` seconds set a filter."""
         self.allocator.recover(framework, agent, resources, refuse, self.clock.now())
 
     # -- calls of a scheduler -----------------------------------------------------------------
 
     def call(self, framework: Framework, kind: str, body: Json) -> None:
-        """A checked call of a connected framework, other than SUBSCRIBE."""
+        """Handle a checked call, other than SUBSCRIBE, of a connected framework."""
         if kind == "ACCEPT":
             launching.accept(self, framework, body["accept"])
         elif kind == "DECLINE":
@@ -270,7 +272,7 @@ class Master:
                 agent.agent.shutdown_executor(framework.id, shutdown["executor_id"]["value"])
         elif kind in ("ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS"):
             maintenance.answered(self, framework, kind.partition("_")[0], body[kind.lower()])
-        else:  # operations and REQUEST: nothing here ever asks for them
+        else:  # operations and REQUEST are not implemented
             log.info("ignoring %s of framework %s", kind, framework.id)
 
     def _decline(self, framework: Framework, decline: Json) -> None:
@@ -289,7 +291,7 @@ class Master:
         agent.agent.acknowledge(framework.id, ack["task_id"]["value"], ack["uuid"])
 
     def complete(self, framework: Framework, task: Task) -> None:
-        """The task is over for the master."""
+        """Move a task to the completed ones."""
         framework.tasks.pop(task.id, None)
         framework.completed[task.id] = task
         while len(framework.completed) > self.limits.completed_tasks:
@@ -297,7 +299,7 @@ class Master:
 
     def _kill(self, framework: Framework, kill: Json) -> None:
         task = framework.tasks.get(kill["task_id"]["value"])
-        if task is None:  # Mesos answers as if reconciliation had been asked for
+        if task is None:  # Mesos answers as it answers RECONCILE
             reconcile.answer(self, framework, [kill])
         elif (agent := self.agents.get(task.agent_id)) is not None:
             agent.agent.kill(framework.id, task.id, kill.get("kill_policy"))
@@ -305,7 +307,7 @@ class Master:
     # -- frameworks come and go ---------------------------------------------------------------
 
     def next_framework_id(self) -> str:
-        """An id that no framework had."""
+        """Return an id that no framework has had."""
         while True:
             framework_id = f"{self.id}-{self._framework_count:04d}"
             self._framework_count += 1
@@ -313,7 +315,7 @@ class Master:
                 return framework_id
 
     def remove_framework(self, framework: Framework) -> None:
-        """TEARDOWN, or nobody came back in time: everything of the framework goes."""
+        """Remove all of a framework, after TEARDOWN or its failover timeout."""
         for timer in (framework.heartbeat, framework.failover):
             if timer is not None:
                 timer.cancel()
@@ -339,8 +341,9 @@ class Master:
             stream.close()
 
     def give_up(self, framework: Framework) -> None:
-        """A call of the framework could not be handled and may be half done: it is removed, and
-        what is held is counted anew.
+        """Remove a framework whose call raised an exception and may be half done.
+
+        All allocations are then counted again.
         """
         self.set_aside += 1
         self.remove_framework(framework)

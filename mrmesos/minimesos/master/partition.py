@@ -1,5 +1,7 @@
-"""Agents that go, for a while or for good, and their return
-(`Master::__removeSlave`, `Master::exited`, `Master::markGone`, `Master::reregisterSlave`).
+"""Agents that leave, for a while or for ever, and agents that return.
+
+It follows `Master::__removeSlave`, `Master::exited`, `Master::markGone` and
+`Master::reregisterSlave`.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ if TYPE_CHECKING:
     from mrmesos.minimesos.master.master import Master
 
 
-# -- for good ---------------------------------------------------------------------------------
+# -- gone for ever ----------------------------------------------------------------------------
 
 
 def lost(master: Master, agent_id: str, *, by_operator: bool = False) -> AgentRecord | None:
-    """An agent is gone for good with all that ran there; None where the master knows none.
+    """Remove an agent for ever with all that ran there; None if the master does not know it.
 
-    As when its process dies without checkpointing; `by_operator` as for MARK_AGENT_GONE.
+    This is what happens when its process dies without checkpointing. `by_operator`: it was marked
+    gone by MARK_AGENT_GONE.
     """
     if (record := master.unreachable.pop(agent_id, None)) is None:
         if (record := _take(master, agent_id)) is None:
@@ -38,7 +41,7 @@ def lost(master: Master, agent_id: str, *, by_operator: bool = False) -> AgentRe
 
 
 def _take(master: Master, agent_id: str) -> AgentRecord | None:
-    """An agent that is registered, or may yet be again, is so no more."""
+    """Remove the record of an agent that is registered or may register again."""
     for known in (master.agents, master.restarting, master.recovered):
         if (record := known.pop(agent_id, None)) is not None:
             return record
@@ -48,7 +51,7 @@ def _take(master: Master, agent_id: str) -> AgentRecord | None:
 def _take_tasks(
     master: Master, agent_id: str, frameworks: Iterable[Framework]
 ) -> Iterator[tuple[Framework, Task]]:
-    """All tasks there are complete; those that had not ended are first given to be ended."""
+    """Complete all tasks of an agent. A task that has not ended is first yielded to be ended."""
     for framework in frameworks:
         for task in [t for t in framework.tasks.values() if t.agent_id == agent_id]:
             if not task.terminal:
@@ -57,7 +60,7 @@ def _take_tasks(
 
 
 def _withdraw(master: Master, record: AgentRecord) -> None:
-    """After the ends of its tasks: an agent is offered no more, and all hear of its failure."""
+    """Stop offers of an agent and send FAILURE to all frameworks, after its tasks have ended."""
     for (framework_id, _), info in record.executors.items():
         master.recover(framework_id, record.id, from_json(info.get("resources", [])))
     master.rescind_of(record.id)
@@ -70,7 +73,7 @@ def _withdraw(master: Master, record: AgentRecord) -> None:
 def _lose(
     master: Master, framework: Framework, task: Task, record: AgentRecord, by_operator: bool
 ) -> None:
-    """A task is lost with its agent."""
+    """Tell a framework that its task is lost with the agent."""
     state, reason = "TASK_LOST", "REASON_AGENT_DISCONNECTED"
     message = f"Agent {record.hostname} disconnected"
     if by_operator:
@@ -92,11 +95,11 @@ def _lose(
     framework.send_update(status)
 
 
-# -- out of sight -----------------------------------------------------------------------------
+# -- unreachable ------------------------------------------------------------------------------
 
 
 def cut_off(master: Master, agent_id: str, why: str = "health check timed out") -> None:
-    """The master gives up on an agent that does not answer. What runs there runs on."""
+    """Mark an agent that does not answer as unreachable. Its tasks continue to run."""
     if (record := _take(master, agent_id)) is None:
         return
     record.unreachable_since = master.clock.now()
@@ -107,7 +110,7 @@ def cut_off(master: Master, agent_id: str, why: str = "health check timed out") 
 
 
 def give_up_overdue(master: Master) -> None:
-    """Agents that were to register again and did not (`Master::agentReregisterTimeout`)."""
+    """Mark agents unreachable that did not register again (`Master::agentReregisterTimeout`)."""
     limit, now = master.limits.agent_reregister_timeout, master.clock.now()
     awaited = ((master.restarting, "disconnecting"), (master.recovered, "master failover"))
     for known, what in awaited:
@@ -138,7 +141,7 @@ def _unreachable(
 
 
 def restore(master: Master, agent_id: str) -> None:
-    """The agent is in sight again, with what it still runs and what has ended there meanwhile."""
+    """Take an unreachable agent back, with its live and its meanwhile ended tasks."""
     record = master.unreachable.pop(agent_id)
     record.unreachable_since = None
     master.agents[agent_id] = record
@@ -170,7 +173,7 @@ def _back(master: Master, framework: Framework, task: Task, state: str) -> None:
 
 
 def tell_of_return(master: Master, framework: Framework, task: Task) -> None:
-    """A task on an agent that was unreachable is known of again."""
+    """Tell a framework the state of a task whose agent was unreachable and is back."""
     status = status_update(
         task.id,
         task.state,
@@ -190,11 +193,13 @@ def tell_of_return(master: Master, framework: Framework, task: Task) -> None:
 
 
 def down(master: Master, agent_id: str) -> None:
-    """The agent's process ends. What frameworks that checkpoint run there lives on, and the agent
-    may start again; all else is lost with it (`Master::exited`, `Master::disconnect`).
+    """The agent's process has ended and may start again.
+
+    Tasks of frameworks with checkpointing continue; all others are lost (`Master::exited`,
+    `Master::disconnect`).
     """
     if (record := master.agents.pop(agent_id, None)) is None:
-        return  # this master has not seen it
+        return  # not registered with this master
     record.away_since = master.clock.now()
     master.restarting[agent_id] = record
     master.rescind_of(agent_id)
@@ -209,7 +214,7 @@ def down(master: Master, agent_id: str) -> None:
 
 
 def up(master: Master, agent_id: str) -> None:
-    """The agent has started again, on its work directory."""
+    """The agent has started again with the same work directory."""
     record = master.restarting.pop(agent_id)
     master.agents[agent_id] = record
     alive, _ = record.agent.report()

@@ -1,4 +1,4 @@
-"""What the master answers when a scheduler asks how its tasks stand."""
+"""The master's answers to RECONCILE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def answer(master: Master, framework: Framework, asked: list[Json]) -> None:
-    """Send a status for each task asked for; for all of the framework's when none is named."""
+    """Send the status of each task in `asked`. An empty list means all tasks of the framework."""
     if not asked:
         for task in list(framework.tasks.values()):
             framework.send_update(_known(master, task))
@@ -26,7 +26,7 @@ def answer(master: Master, framework: Framework, asked: list[Json]) -> None:
 
 
 def _may_return(master: Master, asked: Json) -> bool:
-    """Whether the task may be on an agent that this master knows by name only."""
+    """Whether the task may run on an agent that has not registered with this master yet."""
     agent_id = (asked.get("agent_id") or {}).get("value")
     return agent_id in master.recovered if agent_id else bool(master.recovered)
 

@@ -1,4 +1,4 @@
-"""How a scheduler comes, comes back, is replaced, and is given up."""
+"""Schedulers subscribe, subscribe again, replace each other, and disconnect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_FRAMEWORKS = 1000
 
 
 def subscribe(master: Master, subscribe_call: Json, stream: Stream) -> Framework | None:
-    """Answer a SUBSCRIBE on its freshly opened stream; None when the framework is refused."""
+    """Answer a SUBSCRIBE on its new stream. Returns None if the framework is refused."""
     info = with_defaults(subscribe_call["framework_info"])
     suppressed = subscribe_call.get("suppressed_roles", [])
     framework_id = (info.get("id") or {}).get("value", "")
@@ -36,20 +36,20 @@ def subscribe(master: Master, subscribe_call: Json, stream: Stream) -> Framework
 
 
 def refuse(stream: Stream, message: str) -> None:
-    """Tell why, and hang up."""
+    """Send an ERROR and close the stream."""
     stream.send({"type": "ERROR", "error": {"message": message}})
     stream.close()
 
 
 def with_defaults(info: Json) -> Json:
-    """The FrameworkInfo as Mesos passes it on: with the defaults that protobuf fills in."""
+    """Fill in protobuf's default values, as Mesos does when it passes a FrameworkInfo on."""
     said = {name: value for name, value in info.items() if value not in (None, [])}
     timeout = float(said.pop("failover_timeout", 0.0))
     return {"checkpoint": False, **said, "failover_timeout": timeout}
 
 
 def invalid_info(info: Json, suppressed: list[str]) -> str | None:
-    """Why Mesos would not have such a framework, or None."""
+    """Why Mesos refuses such a framework, or None."""
     several = capable(info, "MULTI_ROLE")
     roles = info.get("roles", [])
     if several and "role" in info:
@@ -72,7 +72,7 @@ def invalid_info(info: Json, suppressed: list[str]) -> str | None:
 def _first(
     master: Master, info: Json, suppressed: list[str], stream: Stream, framework_id: str
 ) -> Framework:
-    # An id that this master never gave is that of a framework which outlived another master.
+    # This master did not assign the id: the framework was registered with another master.
     framework_id = framework_id or master.next_framework_id()
     framework = Framework(framework_id, {**info, "id": {"value": framework_id}})
     framework.registered = master.clock.now()
@@ -126,7 +126,7 @@ def _beat(master: Master, framework: Framework) -> None:
 
 
 def disconnected(master: Master, framework_id: str, stream: Stream) -> None:
-    """A scheduler's stream broke: it may come back within its failover timeout."""
+    """A scheduler's stream broke: its framework has its failover timeout to subscribe again."""
     framework = master.frameworks.get(framework_id)
     if framework is None or framework.stream is not stream:
         return
@@ -144,7 +144,7 @@ def disconnected(master: Master, framework_id: str, stream: Stream) -> None:
 
 
 def update_framework(master: Master, framework: Framework, call: Json) -> str | None:
-    """UPDATE_FRAMEWORK: change the info in place, or say what is wrong with it."""
+    """UPDATE_FRAMEWORK: replace the FrameworkInfo, or return why it is invalid."""
     info = with_defaults(call["framework_info"])
     suppressed = call.get("suppressed_roles", [])
     error = invalid_info(info, suppressed)

@@ -1,4 +1,4 @@
-"""What a master says of a task before it launches it (`src/master/validation.cpp`). Pure."""
+"""The master's checks of a task before its launch (`src/master/validation.cpp`). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RULE = "-" * 60
 
 
 def invalid_id(text: str) -> str | None:
-    """Task and executor ids become directory names, so they must be able to."""
+    """Why a task or executor id cannot be a directory name, or None."""
     if not text:
         return "ID must not be empty"
     if len(text) > MAX_ID_LENGTH:
@@ -25,7 +25,7 @@ def invalid_id(text: str) -> str | None:
 
 
 def resources_of_launch(tasks: Iterable[Json]) -> str | None:
-    """The first resource of a whole LAUNCH that is none, in Mesos' words."""
+    """The error, in Mesos' words, of the first invalid resource in a LAUNCH; or None."""
     try:
         for task in tasks:
             from_json(task.get("resources", []))
@@ -36,7 +36,7 @@ def resources_of_launch(tasks: Iterable[Json]) -> str | None:
 
 
 def give_role(task: Json, role: str) -> None:
-    """Put the offers' role where a task and its executor name none."""
+    """Set the offers' role on resources of a task and its executor that have no role."""
     for holder in (task, task.get("executor") or {}):
         for resource in holder.get("resources", []):
             if not resource.get("allocation_info"):
@@ -91,7 +91,7 @@ def _invalid_task(task: Json, known: Callable[[str], bool], agent_id: str) -> st
 
 
 def same_executor(one: Json, other: Json) -> bool:
-    """Whether two ExecutorInfos say the same, whatever was left to defaults."""
+    """Whether two ExecutorInfos are equal after defaults are filled in."""
     return _plain(one) == _plain(other)
 
 
@@ -147,8 +147,8 @@ def validate_task(
 ) -> str | None:
     """Why the master refuses the task (TASK_ERROR, REASON_TASK_INVALID), or None.
 
-    `known`: whether the framework has a task of this id that is not over. `existing`: the
-    ExecutorInfo of the same id that lives on the agent. `offered`: what is left of the offers.
+    `known`: whether the framework has a live task of this id. `existing`: the ExecutorInfo of the
+    executor with the same id on the agent. `offered`: what remains of the offers.
     """
     if (error := _invalid_task(task, known, agent_id)) is not None:
         return error

@@ -14,7 +14,7 @@ def _plain(value: Value) -> float | str:
 
 
 def resources_json(resources: Resources) -> Json:
-    """`{"cpus": 2.0, "mem": 512.0, "ports": "[1-2]", …}` over all roles."""
+    """Sum over all roles: `{"cpus": 2.0, "mem": 512.0, "ports": "[1-2]", …}`."""
     merged = Resources()
     for bucket, value in resources:
         bare = bucket._replace(reservations=(), allocation=None)
@@ -81,7 +81,7 @@ def _executors(master: Master, framework_id: str) -> list[Json]:
 
 
 def _held(master: Master, *, framework: str | None = None, agent: str | None = None) -> Resources:
-    """What tasks and executors use."""
+    """What the tasks and executors of a framework, or on an agent, use."""
     parts = [
         task.resources
         for one in master.frameworks.values()
@@ -164,7 +164,7 @@ def _agent(master: Master, agent: AgentRecord) -> Json:
 
 
 def master_state(master: Master) -> Json:
-    """All that the master knows."""
+    """The answer of `/state`."""
     return {
         "version": VERSION,
         "id": master.id,

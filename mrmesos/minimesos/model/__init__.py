@@ -1,4 +1,4 @@
-"""What minimesos knows, and the shapes of Mesos' messages.
+"""The records of minimesos, and the types of Mesos' messages.
 
 Plain data and checks: records, resources, calls, protobuf's text format.
 Thread: minimesos' event loop.

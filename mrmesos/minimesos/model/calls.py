@@ -1,7 +1,7 @@
-"""Which calls schedulers and executors may make, and what is wrong with others.
+"""Checks the calls of schedulers and executors.
 
-Bodies are checked against the structs of `messages` and then used as plain dicts, because most of
-a TaskInfo only travels through.
+A body is checked against the structs of `messages` and then used as a plain dict, because most
+fields of a TaskInfo are only passed on. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from mrmesos.minimesos.model.messages import ExecutorCall, SchedulerCall
 from mrmesos.minimesos.model.resources import Json
 
-# The field that a call of this type must carry; None where it needs none.
+# The field that a call of this type must have; None if it needs no field.
 SCHEDULER_CALLS: dict[str, str | None] = {
     "SUBSCRIBE": "subscribe",
     "TEARDOWN": None,
@@ -65,11 +65,11 @@ TASK_STATES = TERMINAL | {
 
 
 class BadCall(ValueError):
-    """A call that is answered with 400; the text is the answer's body."""
+    """A call to answer with status 400; the text is the body."""
 
 
 def parse_body(body: bytes) -> Json:
-    """The JSON object of a body. Raises `BadCall` with Mesos' words."""
+    """Decode a body that is a JSON object. Raises `BadCall` with Mesos' words."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -82,7 +82,7 @@ def parse_body(body: bytes) -> Json:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Protobuf takes a null for a field that is not set."""
+    """Drop nulls: for protobuf a null is a field that is not set."""
     if isinstance(value, dict):
         return {name: _without_nulls(one) for name, one in value.items() if one is not None}
     if isinstance(value, list):
@@ -91,7 +91,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _syntax_error(body: bytes) -> str:
-    """Where the JSON breaks, as Mesos' parser says it."""
+    """Describe the place of a syntax error, in the words of Mesos' parser."""
     text = body.decode("utf-8", errors="replace")
     try:
         json.loads(text)
@@ -109,7 +109,7 @@ def _check(body: Json, shape: Any, known: dict[str, str | None], what: str) -> s
     except msgspec.ValidationError as error:
         raise BadCall(f"Failed to convert JSON into Call protobuf: {error}") from None
     kind = body.get("type")
-    if kind not in known:  # protobuf drops an enum value that it does not know
+    if kind not in known:  # protobuf drops unknown enum values
         raise BadCall(f"Failed to validate {what}: Expecting 'type' to be present")
     return str(kind)
 
@@ -129,7 +129,7 @@ def _check_uuid(text: Any, what: str) -> None:
 
 
 def check_scheduler_call(body: Json) -> str:
-    """The type of a scheduler's call that is worth looking at. Raises `BadCall`."""
+    """Check a scheduler's call and return its type. Raises `BadCall`."""
     what = "scheduler::Call"
     kind = _check(body, SchedulerCall, SCHEDULER_CALLS, what)
     if kind == "SUBSCRIBE":
@@ -149,7 +149,7 @@ def check_scheduler_call(body: Json) -> str:
 
 
 def check_executor_call(body: Json) -> str:
-    """The type of an executor's call that is worth looking at. Raises `BadCall`."""
+    """Check an executor's call and return its type. Raises `BadCall`."""
     what = "Executor::Call"
     kind = _check(body, ExecutorCall, EXECUTOR_CALLS, what)
     _expect(body, "executor_id", what)
@@ -164,7 +164,7 @@ def check_executor_call(body: Json) -> str:
 
 
 def check_status(status: Json, body: Json, what: str) -> None:
-    """A status that an executor may send. Raises `BadCall`."""
+    """Check a status that an executor sends. Raises `BadCall`."""
     _expect(status, "uuid", what)
     _check_uuid(status["uuid"], what)
     executor, framework = body["executor_id"]["value"], body["framework_id"]["value"]

@@ -1,6 +1,6 @@
-"""The shapes of Mesos' v1 messages, as far as their types are checked.
+"""The types of the fields of Mesos' v1 messages that minimesos checks.
 
-Unknown fields are ignored, as protobuf does with JSON.
+Unknown fields are ignored, as in protobuf's JSON.
 """
 
 # ruff: noqa: D101 (the structs are Mesos' own messages under their own names)
@@ -16,7 +16,7 @@ from mrmesos.minimesos.model.resources import Json
 Most = msgspec.Meta(max_length=LIST_MAX)
 Texts = Annotated[list[Text], Most]
 Base64 = Annotated[str, msgspec.Meta(max_length=64 << 20)]
-"""Base64 that only travels through."""
+"""Base64 that is passed on without decoding."""
 
 
 class Id(msgspec.Struct):
@@ -262,7 +262,7 @@ class AgentGone(msgspec.Struct):
 
 
 class OperatorCall(msgspec.Struct):
-    """What we know of master::Call."""
+    """The part of master::Call that is implemented."""
 
     type: Text
     mark_agent_gone: AgentGone | None = None

@@ -1,4 +1,4 @@
-"""What the master remembers: frameworks, agents, offers, tasks."""
+"""The master's records: frameworks, agents, offers, tasks. Also the interfaces around it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Stream(Protocol):
     stream_id: str
 
     def send(self, event: Json) -> None:
-        """Queue one event; a subscriber that does not read is cut off."""
+        """Queue one event. A subscriber that does not read is disconnected."""
 
     def close(self) -> None:
-        """End the stream after what is queued."""
+        """End the stream after the queued events."""
 
 
 class Timer(Protocol):
     """A pending call."""
 
     def cancel(self) -> None:
-        """Forget the call."""
+        """Drop the call."""
 
 
 class Clock(Protocol):
-    """Wall time in seconds, and calls to come."""
+    """Wall-clock time in seconds, and delayed calls."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -42,57 +42,57 @@ class Clock(Protocol):
 
 
 class MasterPort(Protocol):
-    """What an agent tells its master."""
+    """The calls of an agent to its master."""
 
     def agent_update(self, agent_id: str, framework_id: str, status: Json, latest: str) -> None:
-        """A status of a task, and the newest state that the agent knows of it."""
+        """Report a status of a task, and the task's newest state on the agent."""
 
     def executor_message(self, agent_id: str, framework_id: str, executor: str, data: str) -> None:
-        """Data of an executor for its scheduler."""
+        """Pass on an executor's message for its scheduler."""
 
     def executor_exited(self, agent_id: str, framework_id: str, executor: str, status: int) -> None:
-        """The end of an executor, with its raw wait status."""
+        """Report that an executor has ended, with its raw wait status."""
 
 
 class AgentPort(Protocol):
-    """What the master asks of an agent."""
+    """The calls of the master to an agent."""
 
     def launch(self, framework: Json, task: Json, executor: Json | None) -> None:
-        """Run a task, in its executor or, without one, as a command."""
+        """Run a task in its executor, or as a command when it has none."""
 
     def launch_group(self, framework: Json, tasks: list[Json], executor: Json) -> None:
-        """Run tasks that live and die together."""
+        """Run a task group: tasks that start and end together."""
 
     def kill(self, framework_id: str, task_id: str, policy: Json | None) -> None:
         """End a task; `policy` is a v1 KillPolicy."""
 
     def acknowledge(self, framework_id: str, task_id: str, uuid: str) -> None:
-        """The framework has the update of this uuid."""
+        """The framework has received the update with this uuid."""
 
     def message(self, framework_id: str, executor_id: str, data: str) -> None:
-        """Data of a scheduler for its executor."""
+        """Pass on a scheduler's message for its executor."""
 
     def shutdown_executor(self, framework_id: str, executor_id: str) -> None:
-        """End an executor, with its grace."""
+        """End an executor within its grace period."""
 
     def shutdown_framework(self, framework_id: str) -> None:
-        """End all of a framework's executors and tell nobody."""
+        """End all executors of a framework without status updates."""
 
     def framework_updated(self, framework: Json) -> None:
-        """New facts about a framework, or a new scheduler."""
+        """The framework has a new FrameworkInfo or a new scheduler."""
 
     def shut_down(self) -> None:
         """End everything."""
 
     def report(self) -> tuple[set[tuple[str, str]], dict[tuple[str, str], str]]:
-        """The executors that live, and the newest state of every task that runs or whose end was
-        not acknowledged; both by framework and own id.
+        """Return the live executors, and the newest state of each task that runs or whose last
+        update is not acknowledged. Keys are (framework id, executor or task id).
         """
 
 
 @dataclass(slots=True)
 class Limits:
-    """What the master remembers of what is over, and how long it waits (Mesos' own defaults)."""
+    """How much history the master keeps, and how long it waits (Mesos' own defaults)."""
 
     completed_frameworks: int = 50
     completed_tasks: int = 1000
@@ -103,7 +103,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Address:
-    """Where the master is reached."""
+    """The address of the master."""
 
     hostname: str = "localhost"
     ip: str = "127.0.0.1"
@@ -117,15 +117,15 @@ class Address:
 
 @dataclass(slots=True)
 class Task:
-    """A task that the master launched; `resources` are held until its latest state is terminal."""
+    """A launched task. It holds `resources` until its newest state is terminal."""
 
     info: Json
     framework_id: str
     agent_id: str
     executor_id: str | None
     resources: Resources
-    state: str = "TASK_STAGING"  # the newest that the agent knows of
-    sent_state: str | None = None  # the newest that went to the framework
+    state: str = "TASK_STAGING"  # the newest on the agent
+    sent_state: str | None = None  # the newest that the framework was sent
     sent_uuid: str | None = None
     container_status: Json | None = None
     statuses: list[Json] = field(default_factory=list)
@@ -137,7 +137,7 @@ class Task:
 
     @property
     def terminal(self) -> bool:
-        """Whether the task is over for the agent."""
+        """Whether the task has ended on the agent."""
         return self.state in TERMINAL
 
 
@@ -154,7 +154,7 @@ class Offer:
 
 @dataclass(slots=True)
 class AgentRecord:
-    """A registered agent. `executors` are those of frameworks, by (framework id, executor id)."""
+    """A registered agent. `executors` have the key (framework id, executor id)."""
 
     id: str
     hostname: str
@@ -165,9 +165,9 @@ class AgentRecord:
     agent: AgentPort
     executors: dict[tuple[str, str], Json] = field(default_factory=dict)
     registered: float = field(default_factory=time.time)
-    away_since: float = 0.0  # its process ended, or another master took over
+    away_since: float = 0.0  # when its process ended, or another master took over
     unreachable_since: float | None = None
-    inherited: bool = False  # from another master, by way of the registry
+    inherited: bool = False  # read from the registry of another master
 
     @property
     def address(self) -> str:
@@ -177,7 +177,7 @@ class AgentRecord:
 
 @dataclass(slots=True)
 class Framework:
-    """A subscribed framework, or one that is given time to subscribe again."""
+    """A framework that is subscribed or may subscribe again."""
 
     id: str
     info: Json
@@ -190,43 +190,43 @@ class Framework:
     unregistered: float = 0.0
 
     def capable(self, name: str) -> bool:
-        """Whether the framework said that it has a capability."""
+        """Whether the framework has a capability."""
         return capable(self.info, name)
 
     @property
     def checkpoint(self) -> bool:
-        """Whether its executors outlive their agent's process."""
+        """Whether its executors survive a restart of their agent."""
         return bool(self.info.get("checkpoint", False))
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles under which it gets offers."""
+        """The roles in which it gets offers."""
         if self.capable("MULTI_ROLE"):
             return tuple(self.info.get("roles", []))
         return (str(self.info.get("role", ANY_ROLE)),)
 
     @property
     def failover_timeout(self) -> float:
-        """Seconds that it may be away."""
+        """Seconds that it may be disconnected before it is removed."""
         return float(self.info.get("failover_timeout", 0.0))
 
     def send(self, event: Json) -> None:
-        """An event for a scheduler that is away is lost, as in Mesos."""
+        """Send an event. It is lost when the scheduler is disconnected, as in Mesos."""
         if self.stream is not None:
             self.stream.send(event)
 
     def send_update(self, status: Json) -> None:
-        """UPDATE: how one of its tasks stands."""
+        """Send the status of a task as an UPDATE event."""
         self.send({"type": "UPDATE", "update": {"status": status}})
 
 
 def capable(framework: Json, name: str) -> bool:
-    """Whether a v1 FrameworkInfo names a capability."""
+    """Whether a v1 FrameworkInfo lists a capability."""
     return any(one.get("type") == name for one in framework.get("capabilities", []))
 
 
 def dropped(framework: Json) -> str:
-    """The last state of a task that never began, as the framework knows states."""
+    """The state of a task that never started. It depends on the framework's capabilities."""
     return "TASK_DROPPED" if capable(framework, "PARTITION_AWARE") else "TASK_LOST"
 
 
@@ -244,7 +244,7 @@ def status_update(
     uuid: str | None = None,
     unreachable_since: float | None = None,
 ) -> Json:
-    """A v1 TaskStatus; only an update that wants an acknowledgement has a uuid."""
+    """Build a v1 TaskStatus. Only an update that must be acknowledged has a uuid."""
     status: Json = {"task_id": {"value": task_id}, "state": state}
     if message is not None:
         status["message"] = message

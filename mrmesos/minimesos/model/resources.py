@@ -17,15 +17,15 @@ Value = int | Ranges | frozenset[str]
 
 SCALAR, RANGES, SET = "SCALAR", "RANGES", "SET"
 ANY_ROLE = "*"
-MAX_SCALAR = 10**12  # in units, so that no sum comes near a float's 2**53
+MAX_SCALAR = 10**12  # in units: sums stay far below a float's 2**53
 
 
 class ResourceError(ValueError):
-    """A resource that Mesos would not take; the text is what Mesos says about it."""
+    """A resource that Mesos refuses; the text is Mesos' own, or says how to write the flag."""
 
 
 class Bucket(NamedTuple):
-    """What makes two resources addable: the name, the kind, whose they are and who holds them."""
+    """The key of a resource: name, kind, reservations, allocation. Equal keys are summed."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class Bucket(NamedTuple):
 
 
 def normal_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """Sorted, without overlaps, neighbours joined."""
+    """Sort ranges, and join those that overlap or touch."""
     merged: list[tuple[int, int]] = []
     for begin, end in sorted(ranges):
         if merged and begin <= merged[-1][1] + 1:
@@ -98,14 +98,14 @@ def _contains(left: Value, right: Value) -> bool:
 
 
 def format_scalar(thousandths: int) -> str:
-    """As Mesos prints scalars: three decimals at most, no trailing zeros."""
+    """Format a scalar as Mesos does: at most three decimals, no trailing zeros."""
     sign, rest = ("-", -thousandths) if thousandths < 0 else ("", thousandths)
     text = f"{rest // 1000}.{rest % 1000:03d}".rstrip("0").rstrip(".")
     return sign + text
 
 
 def format_value(value: Value) -> str:
-    """As Mesos prints values: `4`, `[1-2, 5-6]`, `{a, b}`."""
+    """Format a value as Mesos does: `4`, `[1-2, 5-6]`, `{a, b}`."""
     if isinstance(value, int):
         return format_scalar(value)
     if isinstance(value, frozenset):
@@ -157,15 +157,15 @@ class Resources:
         )
 
     def filter(self, keep: Callable[[Bucket], bool]) -> Resources:
-        """The buckets that `keep` wants."""
+        """Return the buckets for which `keep` is true."""
         return Resources({bucket: value for bucket, value in self if keep(bucket)})
 
     def allocate(self, role: str) -> Resources:
-        """The same resources, held by `role`."""
+        """Return the same resources, allocated to `role`."""
         return self._with_allocation(role)
 
     def unallocate(self) -> Resources:
-        """The same resources, held by nobody."""
+        """Return the same resources without an allocation."""
         return self._with_allocation(None)
 
     def _with_allocation(self, role: str | None) -> Resources:
@@ -176,7 +176,7 @@ class Resources:
         return Resources(items)
 
     def scalars(self) -> dict[str, int]:
-        """Thousandths by name, over all buckets."""
+        """Sum the scalars of all buckets: thousandths by name."""
         sums: dict[str, int] = {}
         for bucket, value in self:
             if isinstance(value, int):
@@ -184,17 +184,17 @@ class Resources:
         return sums
 
     def roles(self) -> list[str]:
-        """The roles that hold anything here, in order of appearance."""
+        """The roles that these resources are allocated to, in order of appearance."""
         return list(dict.fromkeys(b.allocation for b, _ in self if b.allocation is not None))
 
     def __str__(self) -> str:
         return "; ".join(f"{_bucket_text(bucket)}:{format_value(value)}" for bucket, value in self)
 
     def to_json(self, *, refined: bool, allocated: bool) -> list[Json]:
-        """The v1 API's list.
+        """Return the list of the v1 API.
 
-        `refined`: reservations as RESERVATION_REFINEMENT frameworks see them, else the older
-        `role` field. `allocated`: with `allocation_info`, as MULTI_ROLE frameworks see them.
+        `refined`: with `reservations`, for frameworks with RESERVATION_REFINEMENT; otherwise with
+        the older `role`. `allocated`: with `allocation_info`, for frameworks with MULTI_ROLE.
         """
         return [_to_json(bucket, value, refined, allocated) for bucket, value in self]
 
@@ -260,7 +260,7 @@ def _value_from_json(item: Json) -> Value:
 
 
 def from_json(items: Iterable[Json]) -> Resources:
-    """Read the v1 API's list, with either way of writing reservations."""
+    """Read the list of the v1 API, with the old or the new form of reservations."""
     total: dict[Bucket, Value] = {}
     for item in items:
         value = _value_from_json(item)
@@ -283,7 +283,7 @@ _TEXT = re.compile(
 
 
 def parse_value(text: str) -> tuple[str, Value]:
-    """`2.5`, `[1-2,7-9]` or `{a,b}` as (kind, value)."""
+    """Read `2.5`, `[1-2,7-9]` or `{a,b}` and return (kind, value)."""
     if text.startswith("[") and text.endswith("]"):
         pairs: list[tuple[int, int]] = []
         for part in text[1:-1].split(","):
@@ -312,7 +312,7 @@ def parse(text: str, default_role: str = ANY_ROLE) -> Resources:
             listed = json.loads(text)
             return from_json(listed)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ResourceError(f"resources are no valid JSON list: {error}") from None
+            raise ResourceError(f"the resources are not a valid JSON list: {error}") from None
     total: dict[Bucket, Value] = {}
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
         match = _TEXT.fullmatch(part)

@@ -1,4 +1,4 @@
-"""Protobuf's text format for ExecutorInfo, because Mesos quotes it when two of them differ."""
+"""Protobuf's text format of ExecutorInfo: Mesos quotes it in an error when two of them differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 from mrmesos.minimesos.model.resources import Json, format_scalar
 
-# Fields in the order of their numbers in mesos.proto; others follow by name.
+# Fields in the order of their numbers in mesos.proto. Other fields follow by name.
 _NAMES = (
     "executor_id",
     "data",
@@ -70,5 +70,5 @@ def _lines(value: Json, depth: int, skip: frozenset[tuple[str, object]]) -> list
 
 
 def executor_text(info: Json) -> str:
-    """`ExecutorInfo.DebugString()`."""
+    """Return what `ExecutorInfo.DebugString()` returns."""
     return "\n".join(_lines(info, 0, frozenset({("type", "VALUE")}))) + "\n"
