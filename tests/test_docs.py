@@ -1,0 +1,29 @@
+"""Pages tell of files that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("mrmesos", "tests", "examples", "benchmarks", "packages")
+OF_USERS = {"my-job.py", "numpy.py", "queue.py", "job.py", "random.py", "json.py", "wordcount.py"}
+"""Scripts that pages speak of, and that nobody ships."""
+
+_FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)(?:::\w+)?`")
+
+
+def shipped() -> set[str]:
+    return {f"/{p.relative_to(ROOT)}" for f in FOLDERS for p in (ROOT / f).rglob("*.py")}
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=str
+)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    there = shipped()
+    named = set(_FILE.findall(page.read_text())) - OF_USERS
+    missing = {name for name in named if not any(file.endswith(f"/{name}") for file in there)}
+    assert not missing
