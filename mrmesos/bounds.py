@@ -1,9 +1,11 @@
-"""What a value in a message may be: bounds as types, which msgspec holds on decoding.
+"""Bounds of values in messages, as types that msgspec checks when it decodes.
 
-JSON has integers of any size, and msgspec reads them; MessagePack, Arrow and SQLite take 64 bits.
-So whatever is read from a peer has a bound in its type, or the core could be given what it cannot
-hand out or keep. The bounds lie far beyond honest use. Lone surrogates and infinite numbers do not
-pass msgspec's JSON decoder; what was read by another (pymesos) is decoded again by that one.
+JSON has integers of any size, and msgspec decodes them. MessagePack, Arrow and SQLite take only 64
+bits. So every value from a peer has a bound in its type. Without it, the core could get a value
+that it cannot send or store. The bounds are far above honest use.
+
+msgspec's JSON decoder rejects lone surrogates and infinite numbers. Messages that pymesos decoded
+are therefore decoded again with msgspec.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from msgspec import Meta
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 LIST_MAX = 1_000_000
-"""Entries of a list or mapping; the limit of the whole message is mostly reached before."""
+"""Entries of a list or mapping; the size limit of the whole message is usually reached first."""
 
 Int64 = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
 Count = Annotated[int, Meta(ge=0, le=INT64_MAX)]
@@ -30,13 +32,13 @@ Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
 Name = Annotated[str, Meta(max_length=1_024)]
 """An id, the name of a thing, a host, an address."""
 Text = Annotated[str, Meta(max_length=1 << 20)]
-"""Words for people, URIs, values of settings."""
+"""Text for people, URIs, values of settings."""
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-"""In hex digits, as code and files are known by."""
+"""A hash in hex digits; code and files are identified by it."""
 
 
 def bounded(total: int) -> int:
-    """The total, or the end of 64 bits that is next to it."""
+    """The total, limited to the range of 64-bit integers."""
     if INT64_MIN <= total <= INT64_MAX:
         return total
     return INT64_MIN if total < 0 else INT64_MAX

@@ -1,13 +1,13 @@
 """The arithmetic of Mesos resources: amounts by name, in whole thousandths.
 
-Mesos computes scalars in thousandths (sums and comparisons of `Value::Scalar` go through a
-fixed-point long, see its document "Mesos attributes and resources"), so 0.1 + 0.2 is 0.3 there;
-integers of thousandths say the same and are quick. Names are open: besides `cpus`, `mem` and `disk`
-(both in MiB) and `gpus` an operator may define any, such as `db_connections`. Of ranges, such as
-`ports`, an amount is a number of values, which are never cut.
+Mesos computes scalars in thousandths: sums and comparisons of `Value::Scalar` use a fixed-point
+long (see its document "Mesos attributes and resources"), so 0.1 + 0.2 is 0.3 there. Integers of
+thousandths give the same results and are fast. Besides `cpus`, `mem` and `disk` (both in MiB) and
+`gpus`, an operator may define any name, such as `db_connections`. The amount of a range, such as
+`ports`, is the number of its values; a single value is never cut.
 
-Everything here is pure. Resource objects that come in are never changed, and may be shared with
-those that go out: treat both as read-only.
+Everything here is pure. Functions never change the Resource objects they get, and results may share
+them. Treat both as read-only.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ Amounts = Mapping[str, int]
 """Thousandths by resource name."""
 
 Resource = Mapping[str, Any]
-"""A Resource object as Mesos' JSON has it."""
+"""A Resource object in Mesos' JSON form."""
 
 
 class NotEnough(ValueError):
-    """The resources do not hold what should be taken from them."""
+    """There are not enough resources for the request."""
 
 
 def milli(value: float) -> int:
-    """A scalar in thousandths, halves up, as Mesos rounds it.
+    """A scalar in thousandths, with halves rounded up, as in Mesos.
 
-    Raises:
-        ValueError: negative, or not a number.
+    Raises ValueError for negative values and NaN.
     """
     if not 0.0 <= value < 1e15:
         raise ValueError(f"not an amount of a resource: {value!r}")
@@ -38,10 +37,9 @@ def milli(value: float) -> int:
 
 
 def parse_scalars(text: str) -> dict[str, int]:
-    """Mesos' notation, `"cpus:1;db_connections:2"`, in thousandths.
+    """Parse Mesos' notation, `"cpus:1;db_connections:2"`, to thousandths.
 
-    Raises:
-        ValueError: a name twice or none, or no amount.
+    Raises ValueError if a name is missing or appears twice, or an amount is missing.
     """
     amounts: dict[str, int] = {}
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
@@ -56,7 +54,7 @@ def parse_scalars(text: str) -> dict[str, int]:
 
 
 def total(resources: Iterable[Resource]) -> dict[str, int]:
-    """What `take` could take from these, summed over roles and reservations."""
+    """The amounts that `take` can take from these, summed over roles and reservations."""
     sums: dict[str, int] = {}
     for resource in resources:
         if (amount := _amount(resource)) is not None:
@@ -70,18 +68,19 @@ def take(
 ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
     """Take `need` out of the Resource objects of one agent's offers: (taken, rest).
 
-    Taken and rest together are exactly what was offered. Raises NotEnough: `need` is not there.
+    Taken and rest together are exactly the offered resources. Raises NotEnough.
     """
     pool = Pool(offered)
     return pool.take(need), pool.rest()
 
 
 class Pool:
-    """The Resource objects of one agent's offers, summed once, to be taken from again and again.
+    """The Resource objects of one agent's offers, for many calls of `take`.
 
-    `free` is what can be taken. Reserved objects go first, as nobody else can use them, and of
-    those the most refined; otherwise the offer's order holds. All but the amount (role,
-    reservations, allocation_info, …) is as it was offered, which is what a master checks.
+    `free` holds the amounts that can still be taken. `take` uses reserved objects first, because no
+    other framework can use them, and the most refined reservation before others. Otherwise it keeps
+    the offer's order. Taken objects keep all fields except the amount (role, reservations,
+    allocation_info, …), because a master checks them.
     """
 
     __slots__ = ("_left", "_offered", "_places", "free")
@@ -89,8 +88,8 @@ class Pool:
     def __init__(self, offered: Sequence[Resource]) -> None:
         self.free: dict[str, int] = {}
         self._offered = offered
-        self._left: dict[int, int] = {}  # by place in `offered`, of those that may be cut
-        self._places: dict[str, list[int]] = {}  # by name, in the order of taking
+        self._left: dict[int, int] = {}  # amount by index in `offered`, if `take` may cut it
+        self._places: dict[str, list[int]] = {}  # indexes by name, in the order of `take`
         for place in _reserved_first(offered):
             resource = offered[place]
             if (amount := _amount(resource)) is not None:
@@ -100,7 +99,7 @@ class Pool:
                 self._places.setdefault(name, []).append(place)
 
     def take(self, need: Amounts) -> tuple[Resource, ...]:
-        """Take `need` out. Raises NotEnough, and then has taken nothing."""
+        """Take `need` out. Raises NotEnough; then it has taken nothing."""
         free = self.free
         missing = {n: amount / 1000 for n, amount in need.items() if amount > free.get(n, 0)}
         if missing:
@@ -122,7 +121,7 @@ class Pool:
         return tuple(taken)
 
     def rest(self) -> tuple[Resource, ...]:
-        """What is left, whole objects as they were."""
+        """The remaining resources. Objects that were not cut are returned unchanged."""
         rest: list[Resource] = []
         for place, resource in enumerate(self._offered):
             left = self._left.get(place)
@@ -152,11 +151,10 @@ def describe(amounts: Amounts) -> str:
 
 
 def _amount(resource: Resource) -> int | None:
-    """How much of this tasks may use up by pieces; None where they may not.
+    """The amount of this resource that tasks may use in parts; None if they may not.
 
-    Not so for volumes and special disks (`disk`: they go whole or not at all, and are no sandbox
-    space), resources of a provider, shared ones (always volumes), those that are only lent
-    (revocable), and sets.
+    None for volumes and special disks (field `disk`: only usable as a whole, and not sandbox
+    space), resources of a provider, shared resources (always volumes), revocable ones, and sets.
     """
     if (
         "disk" in resource
@@ -178,8 +176,10 @@ def _ranges(resource: Resource) -> list[tuple[int, int]]:
 
 
 def _reserved_first(offered: Sequence[Resource]) -> Sequence[int]:
-    """Places in `offered`. Reservations are `reservations` (since Mesos 1.4), each a refinement of
-    the one before, or a `role`.
+    """Indexes in `offered`, most refined reservation first.
+
+    A reservation is a list `reservations` (since Mesos 1.4), where each entry refines the one
+    before, or a `role`.
     """
 
     def depth(resource: Resource) -> int:
@@ -193,7 +193,7 @@ def _reserved_first(offered: Sequence[Resource]) -> Sequence[int]:
 
 
 def _cut(resource: Resource, left: int, amount: int) -> Resource:
-    """The first `amount` of what is `left` of a resource: of a range, its last values are left."""
+    """Cut `amount` from the `left` part of a resource. That part is the end of its ranges."""
     if "scalar" in resource:
         return {**resource, "scalar": {"value": amount / 1000}}
     skip = sum(end - begin + 1 for begin, end in _ranges(resource)) - left // 1000

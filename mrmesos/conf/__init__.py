@@ -1,14 +1,15 @@
-"""Every setting of mrmesos, once: name, type, unit, default and a line of documentation.
+"""Every setting of mrmesos: name, type, unit, default and a line of documentation.
 
-Names are Hadoop's without the `mapreduce.` prefix where Hadoop has one, so that people who know
-Hadoop find `io.sort.mb` or `map.maxattempts` where they expect them. A job's settings come from
-`-D name=value`; those of the JobTracker from `mrmesos jobtracker -D name=value`.
-`docs/settings.md` is written from this table.
+A setting has Hadoop's name without the `mapreduce.` prefix, if Hadoop has that setting. So people
+who know Hadoop find `io.sort.mb` or `map.maxattempts`. Users set a job's settings with
+`-D name=value`, and those of the JobTracker with `mrmesos jobtracker -D name=value`.
+`python -m mrmesos.conf` writes `docs/settings.md` from this table.
 
-A setting stands in the module of those who read it, and is used as `conf.JOB_NAME` all the same.
+Each module has the settings of one part of mrmesos. Callers import them all from here, as
+`conf.JOB_NAME`.
 """
 
-# ruff: noqa: F403  (all of them, so that a new setting is written in one place)
+# ruff: noqa: F403  (star imports, so that a new setting is written in only one place)
 
 from mrmesos.conf.access import *
 from mrmesos.conf.declaring import ConfError as ConfError

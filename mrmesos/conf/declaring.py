@@ -1,4 +1,4 @@
-"""What a setting is."""
+"""The class of settings, and parsing their values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", 
 
 
 NUMBER_MAX = 2.0**63
-"""No setting is larger, nor infinite."""
+"""Largest number of a setting; infinity is not allowed."""
 
 
 class ConfError(ValueError):
-    """A setting's value cannot be used; the message names the setting, the value and the remedy."""
+    """A setting's value is wrong; the message has the setting, the value and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Setting(Generic[T]):
     scope: str = "job"
 
     def parse(self, text: str) -> T:
-        """The typed value of `text`. Raises ConfError where it is not one."""
+        """The typed value of `text`. Raises ConfError if the text has another type."""
         try:
             value = self._convert(text.strip())
         except ValueError:
@@ -65,5 +65,5 @@ def declare(
     minimum: float | None = None,
     scope: str = "job",
 ) -> Setting[T]:
-    """A setting whose type is that of its default."""
+    """A setting; its type is the type of the default."""
     return Setting(name, type(default), default, unit, doc, minimum, scope)

@@ -13,7 +13,7 @@ IO_SORT_MB = declare(
     minimum=1,
 )
 IO_SORT_FACTOR = declare(
-    "io.sort.factor", 64, "runs", "Most sorted runs merged at once.", minimum=2
+    "io.sort.factor", 64, "runs", "Most sorted runs that one merge reads.", minimum=2
 )
 MAP_OUTPUT_CODEC = declare(
     "map.output.compress.codec", "lz4", "lz4|zstd|none", "Compression of map output."
@@ -22,37 +22,37 @@ SHUFFLE_PARALLELCOPIES = declare(
     "reduce.shuffle.parallelcopies",
     4,
     "connections",
-    "Fetches one reduce has under way.",
+    "Parallel fetches of one reduce.",
     minimum=1,
 )
 SHUFFLE_BUFFER_MB = declare(
     "reduce.shuffle.buffer.mb",
     128,
     "MiB",
-    "Fetched map output a reduce holds in memory, and so much again of what an aggregate folds; "
-    "beyond it, they go to disk.",
+    "Memory of a reduce for fetched map output. An aggregate uses as much again for its fold. Data "
+    "beyond it goes to disk.",
     minimum=1,
 )
 SHUFFLE_FETCH_RETRIES = declare(
     "reduce.shuffle.fetch.retries",
     4,
     "tries",
-    "Tries in a row at one TaskTracker's map output before it is reported as not to be had. It is "
-    "tried on for as long as the JobTracker names it.",
+    "Failed tries in a row at one TaskTracker before a reduce reports its map output as lost. The "
+    "reduce keeps trying as long as the JobTracker names this TaskTracker.",
     minimum=1,
 )
 SHUFFLE_CONNECT_TIMEOUT = declare(
     "reduce.shuffle.connect.timeout",
     3.0,
     "seconds",
-    "Longest wait for a connection to a TaskTracker that map output is read from.",
+    "Longest wait for a connection to a TaskTracker during the shuffle.",
     minimum=0.1,
 )
 SHUFFLE_TIMEOUT = declare(
     "reduce.shuffle.read.timeout",
     30.0,
     "seconds",
-    "Longest silence of a TaskTracker that map output is read from; after it, what it should have "
-    "sent is reported at once.",
+    "Longest silence of a TaskTracker during a fetch. After it, the reduce reports the map output "
+    "at once.",
     minimum=0.1,
 )

@@ -1,4 +1,4 @@
-"""Settings of a job: what it is, what its tasks need and may do."""
+"""Settings of a job: its tasks, their resources and their limits."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ JOB_REDUCES = declare(
     "job.reduces",
     1,
     "tasks",
-    "Reduce tasks, and so output files; 0 makes a map-only job.",
+    "Number of reduce tasks, and of output files; 0 makes a map-only job.",
     minimum=0,
 )
 JOB_MAPS = declare(
     "job.maps",
     2,
     "tasks",
-    "Least number of map tasks to aim at; a hint, as splits are cut at file and size limits.",
+    "Target for the least number of map tasks. This is a hint, because file sizes and size limits "
+    "also decide where splits are cut.",
     minimum=1,
 )
 JOB_MAPS_MAX = declare(
-    "job.maps.max", 1_000_000, "tasks", "A job with more splits than this is refused.", minimum=1
+    "job.maps.max",
+    1_000_000,
+    "tasks",
+    "Most splits of a job; a job with more is refused.",
+    minimum=1,
 )
 JOB_OUTPUTS_MAX = declare(
     "job.outputs.max",
     100,
     "outputs",
-    "A job with more named outputs (`Job.outputs`) is refused: a task holds a file and a few MiB "
-    "for each that it writes to.",
+    "Most named outputs (`Job.outputs`) of a job; a job with more is refused. A task holds an open "
+    "file and a few MiB for each output that it writes to.",
     minimum=0,
 )
 SPLIT_MAXSIZE = declare(
@@ -37,31 +42,32 @@ OUTPUT_OVERWRITE = declare(
     "output.overwrite",
     False,
     "boolean",
-    "Replace a finished output that is there, once all tasks have succeeded (`--overwrite`).",
+    "Replace an existing finished output after all tasks have succeeded (`--overwrite`).",
 )
 NAMENODE_HTTP_ADDRESS = declare(
     "dfs.namenode.http-address",
     "",
     "host:port,...",
-    "Where the NameNodes of `hdfs://` inputs tell which hosts store which block (WebHDFS). Empty: "
-    "as Hadoop's configuration says, else port 9870 of the NameNode.",
+    "WebHDFS addresses of the NameNodes of `hdfs://` inputs, for block locations. Empty: the "
+    "addresses in Hadoop's configuration, else port 9870 of the NameNode.",
 )
 JOB_PRIORITY = declare(
     "job.priority",
     "NORMAL",
     "VERY_HIGH|HIGH|NORMAL|LOW|VERY_LOW",
-    "First in line (`fifo`), or with twice the due within the pool for each step (`fair`).",
+    "Priority of the job. `fifo`: higher priorities go first. `fair`: each step up doubles the "
+    "job's share within its pool.",
 )
 JOB_POOL = declare(
-    "job.pool", "", "name", "The pool whose share the job has part in; the user's name if empty."
+    "job.pool", "", "name", "The pool whose share the job uses; the user's name if empty."
 )
 JOB_CONSTRAINTS = declare(
     "job.constraints",
     "",
     "constraints",
-    "Agents to run on, by attributes: `rack in r1,r2; disk = ssd; gpu exists`. Further: `!=`, "
-    "`not in`, `like` and `unlike` (patterns such as `node-1*`), `not exists`, `<` `<=` `>` `>=`; "
-    "`hostname` is the agent's name.",
+    "Conditions on the attributes of agents: `rack in r1,r2; disk = ssd; gpu exists`. Other "
+    "operators: `!=`, `not in`, `like` and `unlike` (patterns such as `node-1*`), `not exists`, "
+    "`<` `<=` `>` `>=`. `hostname` is the agent's host name.",
 )
 JOB_ROLE = declare(
     "job.role",
@@ -70,13 +76,17 @@ JOB_ROLE = declare(
     "Mesos role whose resources the job uses; any of the JobTracker's roles if empty.",
 )
 MAP_MAXATTEMPTS = declare(
-    "map.maxattempts", 4, "attempts", "Failed attempts of one map that fail the job.", minimum=1
+    "map.maxattempts",
+    4,
+    "attempts",
+    "The job fails after this many failed attempts of one map.",
+    minimum=1,
 )
 REDUCE_MAXATTEMPTS = declare(
     "reduce.maxattempts",
     4,
     "attempts",
-    "Failed attempts of one reduce that fail the job.",
+    "The job fails after this many failed attempts of one reduce.",
     minimum=1,
 )
 MAP_CPUS = declare("map.cpus", 1.0, "CPUs", "CPUs of one running map attempt.", minimum=0.01)
@@ -91,8 +101,8 @@ MAP_RESOURCES = declare(
     "map.resources",
     "",
     "Mesos resources",
-    "What else one map attempt needs: any scalar, as in `db_connections:2;disk:512;gpus:1`, and "
-    "`ports`, a number of them.",
+    "Other resources of one map attempt: any scalars, as in `db_connections:2;disk:512;gpus:1`, "
+    "and the number of `ports`.",
 )
 REDUCE_CPUS = declare("reduce.cpus", 1.0, "CPUs", "CPUs of one reduce attempt.", minimum=0.01)
 REDUCE_MEMORY_MB = declare(
@@ -106,85 +116,88 @@ REDUCE_RESOURCES = declare(
     "reduce.resources",
     "",
     "Mesos resources",
-    "What else one reduce attempt needs: any scalar, as in `db_connections:2;disk:512;gpus:1`, and "
-    "`ports`, a number of them.",
+    "Other resources of one reduce attempt: any scalars, as in `db_connections:2;disk:512;gpus:1`, "
+    "and the number of `ports`.",
 )
 SLOWSTART = declare(
     "job.reduce.slowstart.completedmaps",
     1.0,
     "fraction",
-    "Share of the maps that must be done before reduces start.",
+    "Fraction of the maps that must be done before reduces start.",
     minimum=0.0,
 )
 MAP_REDUCE_RATIO = declare(
     "map.reduce.ratio",
     2.0,
     "maps per reduce",
-    "Where both kinds wait, a TaskTracker starts a reduce once it runs this many maps for each.",
+    "If both kinds wait, a TaskTracker starts a reduce once it runs this many maps per reduce.",
     minimum=0.0,
 )
 JOB_MAXTASKFAILURES = declare(
     "job.maxtaskfailures.per.tracker",
     3,
     "attempts",
-    "Failed attempts of the job on one host after which it starts no more there; on at most "
-    "a third of the hosts.",
+    "The job avoids a host after this many failed attempts there. It avoids at most a third of the "
+    "hosts.",
     minimum=1,
 )
 MAP_SPECULATIVE = declare(
-    "map.speculative", True, "boolean", "A map that is slow gets a second attempt elsewhere."
+    "map.speculative", True, "boolean", "Start a second attempt of a slow map on another agent."
 )
 REDUCE_SPECULATIVE = declare(
-    "reduce.speculative", True, "boolean", "A reduce that is slow gets a second attempt elsewhere."
+    "reduce.speculative",
+    True,
+    "boolean",
+    "Start a second attempt of a slow reduce on another agent.",
 )
 SPECULATIVE_CAP = declare(
     "job.speculative.speculative-cap-running-tasks",
     0.1,
     "fraction",
-    "Most second attempts of a job at once, as a share of its running attempts.",
+    "Most second attempts of a job at once, as a fraction of its running attempts.",
     minimum=0.0,
 )
 SPECULATIVE_MINIMUM = declare(
     "job.speculative.minimum-allowed-tasks",
     10,
     "attempts",
-    "So many second attempts are allowed at once, however few run.",
+    "This many second attempts are always allowed at once, even if few attempts run.",
     minimum=0,
 )
 SPECULATIVE_LAG = declare(
     "job.speculative.lag",
     10.0,
     "seconds",
-    "An attempt that has run for less is not called slow.",
+    "An attempt that has run for less time never counts as slow.",
     minimum=0.0,
 )
 SLOWTASK_THRESHOLD = declare(
     "job.speculative.slowtaskthreshold",
     1.0,
     "standard deviations",
-    "An attempt is slow whose rate of progress is so far below the mean of its job's maps or "
-    "reduces (but always below 0.4 of it, never above 0.67).",
+    "An attempt is slow if its rate of progress is this far below the mean of the job's maps or "
+    "reduces. It is always slow below 0.4 of the mean, and never above 0.67.",
     minimum=0.0,
 )
 TASK_TIMEOUT = declare(
     "task.timeout",
     600.0,
     "seconds",
-    "An attempt that neither reads, writes nor reports for so long is killed; 0 waits for ever.",
+    "Kill an attempt that does not read, write or report for this long; 0: never.",
     minimum=0.0,
 )
 SKIP_RECORDS_MAX = declare(
     "skip.records.max",
     0,
     "records",
-    "Most records of one map, or keys of one reduce, that are left out because user code fails at "
-    "them; they are kept in `_skipped` of the output. 0: the first one fails the attempt.",
+    "Most records of one map, or keys of one reduce, to skip because user code fails at them. The "
+    "output keeps them in `_skipped`. 0: the first one fails the attempt.",
     minimum=0,
 )
 TASK_USERLOG_LIMIT_KB = declare(
     "task.userlog.limit.kb",
     1024,
     "KiB",
-    "Most kept of what an attempt prints, for stdout and stderr each.",
+    "Size limit of an attempt's log, for stdout and stderr each.",
     minimum=1,
 )

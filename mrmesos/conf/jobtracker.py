@@ -1,4 +1,4 @@
-"""Settings of a JobTracker: where it is, what it remembers, which job goes first."""
+"""Settings of a JobTracker: its address, its memory of jobs, its scheduler."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ JOBTRACKER_ADDRESS = declare(
     "jobtracker.http.address",
     "",
     "host:port",
-    "Where the JobTracker listens. Empty: the address of this host that reaches the Mesos master, "
-    "any free port.",
+    "Address that the JobTracker listens on. Empty: the address of this host that reaches the "
+    "Mesos master, with any free port.",
     scope="jobtracker",
 )
 JOBTRACKER_STATE_DIR = declare(
     "jobtracker.state.dir",
     "",
     "directory",
-    "Where the JobTracker keeps its journal, from which the next one goes on with its jobs. Empty: "
-    "nowhere, and jobs end with it.",
+    "Directory of the JobTracker's journal. The next JobTracker continues the jobs in it. Empty: "
+    "no journal, and jobs end with the JobTracker.",
     scope="jobtracker",
 )
 JOBTRACKER_ZK_SESSION_SECONDS = declare(
     "jobtracker.zk.session.seconds",
     10.0,
     "seconds",
-    "With `--zk`: a leading JobTracker that ZooKeeper has not heard of for so long is succeeded by "
-    "another. Within what ZooKeeper's servers allow: 4 to 40 s, unless they are told otherwise.",
+    "With `--zk`: a standby replaces the leading JobTracker if ZooKeeper has not heard from it for "
+    "this long. ZooKeeper's servers limit the value, by default to 4 to 40 s.",
     minimum=1.0,
     scope="jobtracker",
 )
@@ -33,8 +33,8 @@ JOBTRACKER_MASTER_AWAY_SECONDS = declare(
     "jobtracker.master.away.seconds",
     30.0,
     "seconds",
-    "With `--zk`: a leading JobTracker that has had no Mesos master for so long gives way to a "
-    "standby that can connect to one; 0: never.",
+    "With `--zk`: a leading JobTracker without a Mesos master for this long gives up leadership to "
+    "a standby that can connect to one; 0: never.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -42,7 +42,7 @@ JOBTRACKER_RETIRED_MAX = declare(
     "jobtracker.retired.jobs.max",
     100,
     "jobs",
-    "Ended jobs the JobTracker remembers.",
+    "Number of ended jobs that the JobTracker keeps in memory.",
     minimum=1,
     scope="jobtracker",
 )
@@ -50,7 +50,7 @@ JOBTRACKER_JOBS_MAX = declare(
     "jobtracker.jobs.max",
     10_000,
     "jobs",
-    "Jobs in progress beyond which new ones are refused.",
+    "Most jobs in progress; further jobs are refused.",
     minimum=1,
     scope="jobtracker",
 )
@@ -58,8 +58,8 @@ BLACKLIST_MAX = declare(
     "jobtracker.tasktracker.maxblacklists",
     4,
     "jobs",
-    "All jobs avoid a host once so many that succeeded had come to; never more than a third of the "
-    "hosts.",
+    "All jobs avoid a host after this many successful jobs had avoided it. They avoid at most a "
+    "third of the hosts.",
     minimum=1,
     scope="jobtracker",
 )
@@ -67,7 +67,7 @@ BLACKLIST_FORGIVE = declare(
     "jobtracker.tasktracker.forgive.seconds",
     900.0,
     "seconds",
-    "After so long, one of those jobs is forgotten, and after as long the next.",
+    "After each such period, one of those jobs no longer counts against the host.",
     minimum=1.0,
     scope="jobtracker",
 )
@@ -75,15 +75,15 @@ SCHEDULER = declare(
     "scheduler",
     "fifo",
     "fifo|fair",
-    "Which job goes first: by priority and age, or whose pool, then who in it, has least of its "
-    "due.",
+    "Which job goes first. `fifo`: by priority and age. `fair`: the pool furthest below its share, "
+    "then the job furthest below its share in that pool.",
     scope="jobtracker",
 )
 POOLS = declare(
     "pools",
     "",
     "pools",
-    "Weights (1 if not given) and minimum shares in CPUs (0) of pools, such as "
+    "Weights (default 1) and minimum shares in CPUs (default 0) of pools, such as "
     "`etl:weight=2,min=4;adhoc:weight=1`.",
     scope="jobtracker",
 )
@@ -91,16 +91,16 @@ POOLS_FILE = declare(
     "pools.file",
     "",
     "path",
-    "TOML file with a table a pool, such as `[etl]` with `weight = 2` and `min = 4`; `pools` goes "
-    "before it.",
+    "TOML file with a table for each pool, such as `[etl]` with `weight = 2` and `min = 4`. "
+    "`pools` overrides it.",
     scope="jobtracker",
 )
 PREEMPTION_TIMEOUT = declare(
     "fairscheduler.preemption.timeout",
     0.0,
     "seconds",
-    "A pool that waits so long for its minimum share gets it from pools above theirs, whose "
-    "youngest attempts are killed; 0: never.",
+    "If a pool waits this long for its minimum share, the JobTracker kills the youngest attempts "
+    "of pools above their share; 0: never.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -108,7 +108,7 @@ STORE_TIMEOUT = declare(
     "jobtracker.store.timeout.seconds",
     600.0,
     "seconds",
-    "Longest silence of a filesystem that a job is planned or committed on; then the job fails.",
+    "Longest silence of a filesystem while a job is planned or committed; after it, the job fails.",
     minimum=1.0,
     scope="jobtracker",
 )
@@ -116,8 +116,8 @@ STORE_THREADS = declare(
     "jobtracker.store.threads",
     4,
     "threads",
-    "Jobs that are planned or committed at once on one filesystem (a host of `hdfs://`, a bucket, "
-    "a mount).",
+    "Most jobs planned or committed at once on one filesystem (a host of `hdfs://`, a bucket, a "
+    "mount).",
     minimum=1,
     scope="jobtracker",
 )

@@ -1,4 +1,4 @@
-"""Settings of the framework: what it takes of Mesos, and how it answers offers."""
+"""Settings of the framework: its share of Mesos' resources, and its answers to offers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MESOS_CPUS_MAX = declare(
     "mesos.cpus.max",
     0.0,
     "CPUs",
-    "Most that the framework holds at once; 0 for no limit.",
+    "Most CPUs that the framework holds at once; 0: no limit.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -23,7 +23,7 @@ MESOS_MEM_MAX_MB = declare(
     "mesos.mem.max.mb",
     0,
     "MiB",
-    "Most memory that the framework holds at once; 0 for no limit.",
+    "Most memory that the framework holds at once; 0: no limit.",
     minimum=0,
     scope="jobtracker",
 )
@@ -31,8 +31,8 @@ MESOS_GPUS_MAX = declare(
     "mesos.gpus.max",
     0,
     "GPUs",
-    "Most GPUs that the framework holds at once. With 0 agents that have any are not offered to "
-    "it; else only jobs that ask for GPUs run on them.",
+    "Most GPUs that the framework holds at once. With 0, Mesos does not offer agents with GPUs. "
+    "Otherwise only jobs that need GPUs run on such agents.",
     minimum=0,
     scope="jobtracker",
 )
@@ -40,8 +40,8 @@ MAINTENANCE_DRAIN_SECONDS = declare(
     "maintenance.drain.seconds",
     300.0,
     "seconds",
-    "How long before its maintenance an agent gets no new attempts; earlier, if a job's take "
-    "longer.",
+    "An agent gets no new attempts from this long before its maintenance on. For a job whose "
+    "attempts take longer, this begins earlier.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -49,7 +49,7 @@ TRACKERS_MINIMUM = declare(
     "trackers.minimum",
     0,
     "TaskTrackers",
-    "So many are kept alive ahead of need, each on an agent of its own.",
+    "Number of TaskTrackers kept alive before they are needed, each on its own agent.",
     minimum=0,
     scope="jobtracker",
 )
@@ -57,7 +57,7 @@ MESOS_USER = declare(
     "mesos.user",
     "",
     "user name",
-    "User that TaskTrackers run as; the one who runs the JobTracker if empty.",
+    "User that TaskTrackers run as; the JobTracker's user if empty.",
     scope="jobtracker",
 )
 MESOS_FRAMEWORK_NAME = declare(
@@ -67,9 +67,9 @@ MESOS_FAILOVER_TIMEOUT = declare(
     "mesos.failover.timeout",
     10.0,
     "seconds",
-    "How long Mesos keeps the tasks of a JobTracker that lost its connection. The default is what "
-    "a reconnect takes, as nobody takes over from a JobTracker without a journal. With a journal "
-    "the default is a day.",
+    "How long Mesos keeps the tasks of a JobTracker that lost its connection. The default is "
+    "enough for a reconnect, because no other JobTracker can continue without a journal. With a "
+    "journal the default is a day.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -77,8 +77,8 @@ MESOS_TEARDOWN_TIMEOUT = declare(
     "mesos.teardown.timeout",
     30.0,
     "seconds",
-    "How long a JobTracker that has nothing more to do waits for a Mesos master that takes its "
-    "end. It does not wait where it was told to end by a signal.",
+    "How long a JobTracker with nothing left to do waits for a Mesos master that accepts its "
+    "TEARDOWN. It does not wait if a signal stops it.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -86,8 +86,8 @@ MESOS_CHECKPOINT = declare(
     "mesos.checkpoint",
     False,
     "yes or no",
-    "TaskTrackers live on while their agent restarts. A dead host is then noticed later: when "
-    "Mesos' pings to it have failed (75 s), not as soon as its connection breaks.",
+    "TaskTrackers survive a restart of their agent. Mesos then detects a dead host later: after "
+    "its pings have failed (75 s), not when the connection breaks.",
     scope="jobtracker",
 )
 MESOS_PRINCIPAL = declare(
@@ -104,7 +104,7 @@ REFUSE_SECONDS_IDLE = declare(
     "offer.refuse.seconds.idle",
     300.0,
     "seconds",
-    "Filter of an offer declined because no work waits; new work revives offers at once.",
+    "Filter for an offer declined because no work waits. New work revives offers at once.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -112,7 +112,7 @@ REFUSE_SECONDS_BUSY = declare(
     "offer.refuse.seconds.busy",
     5.0,
     "seconds",
-    "Filter of an offer, or what is left of it, that is too small for the work that waits.",
+    "Filter for an offer, or the rest of one, that is too small for the waiting work.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -120,35 +120,36 @@ LOCALITY_WAIT_NODE = declare(
     "locality.wait.node",
     "1",
     "seconds, or `N offers`",
-    "How long, or how often, a job passes over agents that do not hold its data; 0: never.",
+    "How long a job waits for agents that store its data, or how many other offers it passes over; "
+    "0: it does not wait.",
 )
 LOCALITY_WAIT_RACK = declare(
     "locality.wait.rack",
     "1",
     "seconds, or `N offers`",
-    "How much longer it passes over agents on other racks than its data, where racks are known.",
+    "How much longer the job waits for agents in the racks of its data, if racks are known.",
 )
 TOPOLOGY_TABLE = declare(
     "net.topology.table.file.name",
     "",
     "path",
-    "File of two columns, host (name or address) and rack. For hosts not in it: the script, the "
-    "agent's attribute `rack`, its fault domain.",
+    "File with two columns: host (name or address) and rack. The rack of other hosts comes from "
+    "the script, the agent's attribute `rack`, or its fault domain.",
     scope="jobtracker",
 )
 TOPOLOGY_SCRIPT = declare(
     "net.topology.script.file.name",
     "",
     "path",
-    "Program that is given up to 100 hosts as arguments and prints the rack of each.",
+    "Program that gets up to 100 hosts as arguments and prints the rack of each.",
     scope="jobtracker",
 )
 SLOT_LEASE_SECONDS = declare(
     "slot.lease.seconds",
     60.0,
     "seconds",
-    "Age at which a slot is given back to Mesos instead of taking another attempt, at the latest; "
-    "leases are spread from half of this on.",
+    "Greatest age at which a slot takes another attempt; an older slot goes back to Mesos. The "
+    "leases of slots vary between half of this value and all of it.",
     minimum=0.0,
     scope="jobtracker",
 )

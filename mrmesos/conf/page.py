@@ -1,4 +1,4 @@
-"""docs/settings.md."""
+"""Writing docs/settings.md."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from mrmesos.conf.values import SETTINGS
 
 
 def settings_page() -> str:
-    """The text of docs/settings.md: one table a scope."""
+    """The text of docs/settings.md: one table for each scope."""
     titles = {
         "job": "Settings of a job, given by `mrmesos submit -D name=value` or `Job.conf`",
         "jobtracker": "Settings of a JobTracker, given by `mrmesos jobtracker -D name=value`, "
-        "or by `submit` where it brings up its own",
-        "access": "Settings of access, given to `mrmesos jobtracker` and `submit` alike",
+        "or by `submit` if it starts its own",
+        "access": "Settings of access, given to both `mrmesos jobtracker` and `submit`",
     }
     lines = ["# Settings", "", "Written from `mrmesos/conf/` by `python -m mrmesos.conf`."]
     for scope, title in titles.items():

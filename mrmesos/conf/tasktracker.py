@@ -1,4 +1,4 @@
-"""Settings of TaskTrackers: how they start, what they hold, when they go."""
+"""Settings of TaskTrackers: how they start, what they keep, when they end."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ TASKTRACKER_COMMAND = declare(
     "tasktracker.command",
     "",
     "shell command",
-    "Starts a TaskTracker on an agent. Empty: what is in the package or image, if there is one, "
-    "else this Python with `-P -m mrmesos.tasktracker`.",
+    "Command that starts a TaskTracker on an agent. Empty: the TaskTracker in the package or "
+    "image, if there is one, else this Python with `-P -m mrmesos.tasktracker`.",
     scope="jobtracker",
 )
 TASKTRACKER_PACKAGE = declare(
     "tasktracker.package",
     "",
     "URI",
-    "What `mrmesos pack` made, where Mesos' fetcher finds it from agents: `http(s)://`, `hdfs://`, "
-    "or a path that is on every agent. Of mrmesos, agents then need nothing but a Python of the "
-    "same version.",
+    "URI of the package from `mrmesos pack`, for Mesos' fetcher on agents: `http(s)://`, "
+    "`hdfs://`, or a path that exists on every agent. Agents then need only a Python of the same "
+    "version.",
     scope="jobtracker",
 )
 TASKTRACKER_IMAGE = declare(
     "tasktracker.container.image",
     "",
     "image",
-    "Docker image that TaskTrackers run in (Mesos containerizer), with mrmesos and a `python3` "
-    "that runs it.",
+    "Docker image in which TaskTrackers run (Mesos containerizer). It needs mrmesos and a "
+    "`python3` that can run it.",
     scope="jobtracker",
 )
 TASKTRACKER_CACHE_MB = declare(
     "tasktracker.cache.mb",
     4096,
     "MiB",
-    "Disk of a TaskTracker for files of jobs (`--files`, `--archives`, `--py-files`), unpacked. "
-    "Those of no job in progress stay while there is room.",
+    "Disk space of a TaskTracker for unpacked files of jobs (`--files`, `--archives`, "
+    "`--py-files`). Files of ended jobs stay while there is space.",
     minimum=1,
     scope="jobtracker",
 )
@@ -42,8 +42,8 @@ JOBTRACKER_CACHE_MB = declare(
     "jobtracker.cache.mb",
     4096,
     "MiB",
-    "Disk of a JobTracker for code and files of jobs. Those of no job in progress stay while there "
-    "is room.",
+    "Disk space of a JobTracker for code and files of jobs. Files of ended jobs stay while there "
+    "is space.",
     minimum=1,
     scope="jobtracker",
 )
@@ -51,7 +51,7 @@ JOB_CACHE_SINGLE_MAX_MB = declare(
     "job.cache.limit.max-single-resource-mb",
     1024,
     "MiB",
-    "A larger file is not taken.",
+    "Largest file of a job; larger ones are refused.",
     minimum=1,
     scope="jobtracker",
 )
@@ -59,16 +59,16 @@ TASKTRACKER_ENVIRONMENT = declare(
     "tasktracker.environment",
     "HADOOP_CONF_DIR,HADOOP_USER_NAME,AWS_ENDPOINT_URL,AWS_DEFAULT_REGION,AWS_PROFILE",
     "names,...",
-    "Environment variables that TaskTrackers get from the JobTracker where it has them. Mesos "
-    "shows their values to all who may see its tasks: name no secrets.",
+    "Environment variables that TaskTrackers get from the JobTracker, if it has them. Everybody "
+    "who may see Mesos tasks can read the values, so do not name secrets.",
     scope="jobtracker",
 )
 TASKTRACKER_CPUS = declare(
     "tasktracker.cpus",
     0.02,
     "CPUs",
-    "The TaskTracker's own share. Each slot asks for so much less than its attempt needs, so an "
-    "agent of two CPUs runs two one-CPU attempts, also of two frameworks.",
+    "CPUs of the TaskTracker itself. Each slot asks for this much less than its attempt needs. So "
+    "an agent with two CPUs runs two one-CPU attempts, even of two frameworks.",
     minimum=0.01,
     scope="jobtracker",
 )
@@ -76,7 +76,7 @@ TASKTRACKER_MEMORY_MB = declare(
     "tasktracker.memory.mb",
     128,
     "MiB",
-    "The TaskTracker's own memory, beside that of its slots.",
+    "Memory of the TaskTracker itself, in addition to its slots.",
     minimum=32,
     scope="jobtracker",
 )
@@ -84,7 +84,7 @@ TASKTRACKER_IDLE_SECONDS = declare(
     "tasktracker.idle.seconds",
     5.0,
     "seconds",
-    "A TaskTracker without attempts, whose map output nobody needs, goes away after so long.",
+    "A TaskTracker ends after this long without attempts, if nobody needs its map output.",
     minimum=0.0,
     scope="jobtracker",
 )
@@ -92,7 +92,7 @@ HEARTBEAT_SECONDS = declare(
     "tasktracker.heartbeat.seconds",
     1.0,
     "seconds",
-    "Longest time between two heartbeats; ended attempts are reported at once.",
+    "Longest time between two heartbeats. Ended attempts are reported at once.",
     minimum=0.05,
     scope="jobtracker",
 )
@@ -100,8 +100,8 @@ TASKTRACKER_SILENCE_SECONDS = declare(
     "tasktracker.silence.seconds",
     10.0,
     "seconds",
-    "A TaskTracker that was not heard for so long is given no new work, and what it runs gets a "
-    "second attempt elsewhere. Several heartbeats, or every late one costs an attempt.",
+    "A TaskTracker without a heartbeat for this long gets no new work, and its attempts get second "
+    "attempts elsewhere. Use several heartbeats, or each late one costs an attempt.",
     minimum=0.5,
     scope="jobtracker",
 )
@@ -109,8 +109,8 @@ TASKTRACKER_EXPIRY_SECONDS = declare(
     "tasktracker.expiry.seconds",
     120.0,
     "seconds",
-    "A TaskTracker that cannot reach the JobTracker for so long ends itself; one never "
-    "heard of for so long after its launch is shut down.",
+    "A TaskTracker ends if it cannot reach the JobTracker for this long. The JobTracker shuts down "
+    "a TaskTracker that has not reported for this long after its launch.",
     minimum=1.0,
     scope="jobtracker",
 )

@@ -1,4 +1,4 @@
-"""Settings as users gave them, and the table of all there are."""
+"""The table of all settings, and the values that users gave."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SETTINGS: Mapping[str, AnySetting] = {
     for setting in vars(module).values()
     if isinstance(setting, Setting)
 }
-"""By name, in the order of docs/settings.md."""
+"""All settings by name, in the order of docs/settings.md."""
 
 
 class Conf(Mapping[str, str]):
-    """An immutable set of `name -> text` as users gave it, read by `get_as(SETTING)` with its type.
+    """An immutable mapping of setting names to text. `get_as(SETTING)` returns the typed value.
 
-    Names that are no setting of ours are the job's own parameters and pass through untouched.
+    Names that are not settings of mrmesos are the job's own parameters and stay unchanged.
     """
 
     __slots__ = ("_values",)
@@ -44,7 +44,7 @@ class Conf(Mapping[str, str]):
         return setting.default if text is None else setting.parse(text)
 
     def merged(self, other: Mapping[str, str]) -> Conf:
-        """These settings with `other`'s on top."""
+        """These settings, overridden by those of `other`."""
         return Conf({**self._values, **other})
 
     def check(self) -> list[str]:
@@ -55,12 +55,12 @@ class Conf(Mapping[str, str]):
             if setting is not None:
                 setting.parse(text)
             elif close := difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.85):
-                warnings.append(f"-D {name} is no setting of mrmesos; did you mean {close[0]}?")
+                warnings.append(f"-D {name} is not a setting of mrmesos; did you mean {close[0]}?")
         return warnings
 
 
 def parse_assignments(assignments: tuple[str, ...] | list[str]) -> dict[str, str]:
-    """`["a=1", "b=x=y"]` to `{"a": "1", "b": "x=y"}`. Raises ConfError where there is no `=`."""
+    """`["a=1", "b=x=y"]` to `{"a": "1", "b": "x=y"}`. Raises ConfError if there is no `=`."""
     values = {}
     for text in assignments:
         name, equals, value = text.partition("=")
@@ -71,12 +71,12 @@ def parse_assignments(assignments: tuple[str, ...] | list[str]) -> dict[str, str
 
 
 def conf_from_environment(environ: Mapping[str, str]) -> Conf:
-    """What a JobTracker set for its TaskTrackers and their workers, from the variable MRMESOS_CONF.
+    """The settings from the variable MRMESOS_CONF, which a JobTracker sets for TaskTrackers.
 
-    Raises ConfError where that is no JSON object.
+    Raises ConfError if the variable is not a JSON object.
     """
     try:
         values = json.loads(environ.get("MRMESOS_CONF") or "{}")
         return Conf({str(name): str(text) for name, text in values.items()})
     except (json.JSONDecodeError, AttributeError) as problem:
-        raise ConfError(f"MRMESOS_CONF is no JSON object: {problem}") from problem
+        raise ConfError(f"MRMESOS_CONF is not a JSON object: {problem}") from problem
