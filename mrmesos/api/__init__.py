@@ -1,6 +1,7 @@
-"""What a job's author imports: Job, Mapper, Reducer, their batch twins, aggregates, formats.
+"""The names that authors of jobs import: Job, Mapper, Reducer, batch versions, aggregates, formats.
 
-Nothing here touches files, processes or the network (but `api.testing`, which runs a whole job).
+Nothing here uses files, processes or the network, except `api.testing` and `api.running`, which run
+jobs.
 """
 
 from mrmesos.api.aggregates import Aggregate, Count, CountDistinct, Max, Mean, Min, Sum, TopK

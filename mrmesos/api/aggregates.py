@@ -1,8 +1,8 @@
-"""Ready-made reducers that run as Arrow kernels, on the map side and on the reduce side.
+"""Ready-made reducers that run as Arrow kernels, in the map and in the reduce.
 
-`reducer = Sum` is all a job needs: the engine folds a map's output by key as it comes (`initial`),
-folds partial results whenever there are many of them (`merge`) and turns the last partial results
-into values (`final`). A combiner beside an aggregate is refused as meaningless.
+A job needs only `reducer = Sum`. The engine folds the output of a map by key as it arrives
+(`initial`), folds partial results when there are many (`merge`), and turns the last partial results
+into values (`final`). A job with an aggregate cannot have a combiner, because it needs none.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Fold = str | Mapping[str, str]
-"""How values become one: the name of a function, or one for each column of the partial result.
+"""How to fold values: the name of a function, or one name for each column of the partial result.
 
-Functions are `sum`, `count_all`, `count` (None left out), `min`, `max`, `largest` (the `n` largest,
-as a list), `largest_of` (the same from such lists), and others of `pyarrow.Table.group_by`.
+Functions are `sum`, `count_all`, `count` (without None), `min`, `max`, `largest` (a list of the `n`
+largest), `largest_of` (the same from such lists), and others of `pyarrow.Table.group_by`.
 """
 
 
 class Aggregate:
     """One fold over the values of a key.
 
-    `initial` makes a partial result of values, `merge` one of several. Where they name several
-    columns, a partial result is a struct of these; each column of `merge` is folded by itself.
-    With `distinct`, every value of a key counts once: maps then send distinct pairs of key and
-    value, and the fold is over these, in the reduce. However many they are, memory holds few.
+    `initial` folds values to a partial result, and `merge` folds several partial results to one. If
+    they name several columns, a partial result is a struct of these columns, and `merge` folds each
+    column separately.
+
+    With `distinct`, every value of a key counts once. Maps then send distinct pairs of key and
+    value, and the reduce folds these. Memory stays bounded for any number of values.
     """
 
     initial: ClassVar[Fold]
@@ -37,12 +39,12 @@ class Aggregate:
 
     @staticmethod
     def final(value: pa.Array) -> pa.Array:
-        """The reduce's values from the merged partial results, elementwise."""
+        """The final values of an array of merged partial results, elementwise."""
         return value
 
 
 class Sum(Aggregate):
-    """Sum of the values: integers stay 64-bit integers and fail on overflow, floats are doubles."""
+    """Sum of the values: 64-bit integers, which fail on overflow, or doubles."""
 
     initial = "sum"
     merge = "sum"
@@ -78,7 +80,7 @@ class Max(Aggregate):
 
 
 class Mean(Aggregate):
-    """Arithmetic mean as a double, of an exact sum for integers; null where all values are."""
+    """Arithmetic mean as a double. Integers are summed exactly. Null if all values are null."""
 
     initial: ClassVar[Fold] = {"sum": "sum", "count": "count"}
     merge: ClassVar[Fold] = {"sum": "sum", "count": "sum"}
@@ -94,10 +96,10 @@ class Mean(Aggregate):
 
 
 class TopK(Aggregate):
-    """The `n` largest values as a list, largest first; equal values are listed as often as met.
+    """The `n` largest values as a list, largest first. Repeated values appear repeatedly.
 
-    `reducer = TopK.of(3)`, or a class derived with `n = 3`. Order is that of keys: numbers by
-    size and NaN above them, text by code points, tuples field by field.
+    Use `reducer = TopK.of(3)`, or derive a class with `n = 3`. Values have the order of keys:
+    numbers by size with NaN above them, text by code points, tuples field by field.
     """
 
     initial = "largest"

@@ -1,4 +1,4 @@
-"""What a running task knows and may say: counters, status, parameters, facts about itself."""
+"""The context of a running task: counters, status, parameters, named outputs, its ids."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ Counters = Annotated[dict[Name, _Group], Meta(max_length=100_000)]
 
 
 def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> str:
-    """Add `more` into `total`, in place. A sum beyond 64 bits stays at their end: the name of the
-    last such counter as `group: name`, else nothing.
+    """Add `more` to `total`, in place. Sums are limited to 64 bits.
+
+    Returns the last counter that reached the limit as `group: name`, else an empty string.
     """
     beyond = ""
     for group, names in more.items():
@@ -37,10 +38,11 @@ def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """Who this attempt is. `kind` is "map" or "reduce"; `index` its map number or partition.
+    """Ids and facts of this attempt.
 
-    `files` are those of the job, by name (see `Context.cached`). `ports` of this host are the
-    attempt's own to listen on while it runs (`map.resources=ports:1`).
+    `kind` is "map" or "reduce"; `index` is the number of the map or the partition of the reduce.
+    `files` has the job's files by name (see `Context.cached`). The attempt may listen on `ports` of
+    this host while it runs (`map.resources=ports:1`).
     """
 
     job_id: str
@@ -56,7 +58,7 @@ class TaskFacts:
 
 
 class NamedOutput(Protocol):
-    """One of `Job.outputs`, as one attempt writes it: what loses or dies leaves nothing there."""
+    """One of `Job.outputs` in one attempt. Only the winning attempt's files are committed."""
 
     def write(self, key: Any, value: Any) -> None:
         """Write a pair."""
@@ -71,11 +73,11 @@ def _no_outputs(name: str) -> NamedOutput:
 
 @dataclass(slots=True)
 class Context:
-    """Given to every Mapper, Reducer and Partitioner as `self.context` before `setup()`.
+    """The `self.context` of every Mapper, Reducer and Partitioner; set before `setup()`.
 
-    `params` are the job's `-D name=value` and `args` its parsed command-line arguments.
-    `input_uri` and `input_offset` say where the record being mapped came from (`input_name` from
-    which of `Job.inputs`).
+    `params` has the job's `-D name=value`, and `args` its parsed command-line arguments.
+    `input_uri` and `input_offset` are the file and the offset of the current record in a map;
+    `input_name` is its input in `Job.inputs`.
     """
 
     facts: TaskFacts
@@ -89,7 +91,7 @@ class Context:
     open_output: Callable[[str], NamedOutput] = _no_outputs
 
     def count(self, group: str, name: str, amount: int = 1) -> None:
-        """Add to a counter of the job; totals of the winning attempts are reported with it."""
+        """Add to a counter of the job. The job reports the totals of its winning attempts."""
         names = self.counters.setdefault(group, {})
         total = names.get(name, 0) + amount
         if not INT64_MIN <= total <= INT64_MAX:
@@ -97,12 +99,13 @@ class Context:
         names[name] = total
 
     def set_status(self, text: str) -> None:
-        """A word on what the attempt is doing, shown with its progress (first 200 characters)."""
+        """Set a text that is shown with the attempt's progress (first 200 characters)."""
         self.status = text[:200]
 
     def cached(self, name: str) -> Path:
-        """A file that came with the job by `--files`, or the directory that was in an archive of
-        `--archives`, on the disk where this runs. Read-only. Raises LookupError.
+        """The local path of a file of `--files`, or of the unpacked directory of `--archives`.
+
+        Read-only. Raises LookupError.
         """
         if name not in self.facts.files:
             known = ", ".join(sorted(self.facts.files)) or "none"
@@ -110,8 +113,8 @@ class Context:
         return self.facts.files[name]
 
     def output(self, name: str) -> NamedOutput:
-        """One of `Job.outputs` to write to, committed with the job as `<output>/<name>/part-…`.
+        """One of `Job.outputs`. The job commits its files as `<output>/<name>/part-…`.
 
-        For reducers, and for mappers of jobs without reduces. Raises JobError otherwise.
+        For reducers, and for mappers of jobs without reduces; others get a JobError.
         """
         return self.open_output(name)

@@ -1,7 +1,8 @@
-"""Formats of one's own: a class in the job's script, or in an installed package (docs/formats.md).
+"""Custom formats: a class in the job's script, or in an installed package (docs/formats.md).
 
-A RecordReader is Hadoop's InputFormat and RecordReader in one; a RecordWriter is its OutputFormat
-and RecordWriter. They run in workers. A JobTracker plans with what they say of themselves as data.
+A RecordReader combines Hadoop's InputFormat and RecordReader; a RecordWriter combines its
+OutputFormat and RecordWriter. They run in workers. A JobTracker plans with their class attributes
+and never runs their code.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
 ENTRY_POINTS = "mrmesos.formats"
-"""The group of entry points in which packages name their readers and writers."""
+"""The group of entry points for readers and writers of packages."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSplit:
-    """A file, or the stretch of one, that a RecordReader reads. `length` -1: to its end."""
+    """A file, or a part of one, for a RecordReader. `length` -1 means to the end of the file."""
 
     uri: str
     start: int
@@ -26,31 +27,32 @@ class FileSplit:
 
     @property
     def end(self) -> int:
-        """Offset (bytes) behind the stretch; very large where it reaches to the end of the file."""
+        """Offset (bytes) after the part; a very large number if it goes to the end of the file."""
         return sys.maxsize if self.length < 0 else self.start + self.length
 
     def open(self, back: int = 0) -> BinaryIO:
-        """The file as bytes to its end, decompressed by its name, from `back` bytes before `start`.
+        """Open the file for reading bytes, from `back` bytes before `start` to the file's end.
 
-        A reader of lines takes `back=1` and drops the first line: whether a line begins at `start`
-        is told by the byte before. `tell()` gives the offset in the file.
+        The file name decides the decompression. `tell()` gives the offset in the file. A reader of
+        lines uses `back=1` and drops the first line, because the byte before `start` says whether a
+        line begins there.
         """
         return self.opener(max(0, self.start - back))
 
 
 class RecordReader:
-    """An input format of one's own: make one the job's `input_format`, or that of an Input.
+    """A custom input format. Use an instance as the job's `input_format`, or in an Input.
 
-    `splittable` says whether a file may be cut anywhere and be read by several maps. A record then
-    belongs to the stretch that its first byte lies in: `read` looks for the first record that
-    begins at or behind `split.start`, and reads the last one beyond `split.end` to its own end.
-    Compressed files are never cut.
+    `splittable` says whether a file may be cut anywhere, so that several maps read it. A record
+    then belongs to the part that contains its first byte. `read` must begin with the first record
+    that starts at or after `split.start`, and must read the last record to its end, even past
+    `split.end`. Compressed files are never cut.
     """
 
     splittable: ClassVar[bool] = False
 
     def read(self, split: FileSplit) -> Iterable[Any]:
-        """The records in order: `(key, value)` pairs, or pyarrow RecordBatches of both columns.
+        """The records in order: `(key, value)` pairs, or RecordBatches with these two columns.
 
         Keys are text, bytes, numbers or None; values may be any Python object.
         """
@@ -58,17 +60,17 @@ class RecordReader:
 
 
 class RecordWriter:
-    """An output format of one's own: make one the job's `output_format`, or one of its `outputs`.
+    """A custom output format. Use an instance as the job's `output_format`, or in its `outputs`.
 
-    Every part file has a writer of its own, a copy of the job's. `extension` such as ".vcf" ends
-    the names of files. `compression` is none, gzip, bz2, zstd, lz4 or xz.
+    Every part file gets its own copy of the writer. `extension` is the end of file names, such as
+    ".vcf". `compression` is none, gzip, bz2, zstd, lz4 or xz.
     """
 
     extension: ClassVar[str] = ""
     compression: str = "none"
 
     def header(self) -> bytes:
-        """What a file begins with."""
+        """The first bytes of a file."""
         return b""
 
     def record(self, key: Any, value: Any) -> bytes:
@@ -76,15 +78,15 @@ class RecordWriter:
         raise NotImplementedError(f"{type(self).__name__} has no record()")
 
     def footer(self) -> bytes:
-        """What a file ends with."""
+        """The last bytes of a file."""
         return b""
 
 
 def installed_format(name: str, **options: Any) -> Any:
-    """The reader or writer that an installed package calls `name`, made with `options`.
+    """Make the reader or writer with this name from an installed package, with `options`.
 
-    A package names its classes as entry points of the group `mrmesos.formats`. It has to be
-    installed wherever the job runs. Raises LookupError with the names that there are.
+    Packages declare their classes as entry points of the group `mrmesos.formats`. The package must
+    be installed on every host where the job runs. Raises LookupError with the known names.
     """
     from importlib.metadata import entry_points
 

@@ -1,18 +1,18 @@
-"""Input and output formats as data: a JobTracker plans with them without loading a job's code.
+"""Input and output formats as data, so that a JobTracker can plan without loading a job's code.
 
-They are declared on the job class (`input_format = CsvInput()`); `mrmesos.io` reads and writes
-them. Keys and values are what the mapper sees, or what the reducer yields.
+A job class declares its formats (`input_format = CsvInput()`); `mrmesos.io` reads and writes them.
+Below, key and value are the arguments of the mapper, or the results of the reducer.
 
-Formats of rows (JSON lines, CSV, Parquet, Arrow, ORC) give a Mapper each row as a dict, and a
-BatchMapper batches with the columns of the file. Parquet, Arrow and ORC files whose columns are
-`key` and `value`, as jobs write them, give just these.
+Formats of rows (JSON lines, CSV, Parquet, Arrow, ORC) give a Mapper each row as a dict, and give a
+BatchMapper batches with the columns of the file. If the columns of a Parquet, Arrow or ORC file are
+`key` and `value`, as jobs write them, the mapper gets these as key and value.
 
-`types` are names of Arrow types by column, such as `{"amount": "double", "at": "timestamp[us]"}`.
-`on_error="skip"` leaves rows out that cannot be read, and counts them (MAP_SKIPPED_RECORDS);
-`"fail"` fails the attempt with the file and the offset of the first of them.
+`types` has names of Arrow types by column, such as `{"amount": "double", "at": "timestamp[us]"}`.
+`on_error="skip"` skips rows that cannot be read, and counts them (MAP_SKIPPED_RECORDS). `"fail"`
+fails the attempt with the file and the offset of the first such row.
 
-A RecordReader or RecordWriter of the author's own stands in their place; `input_data` and
-`output_data` say what a JobTracker is told of it.
+A custom RecordReader or RecordWriter can take the place of a format. `input_data` and `output_data`
+then make the data for the JobTracker.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ Filter = tuple[Name, Name, Scalar | Annotated[Sequence[Scalar], msgspec.Meta(max
 class TextInput(msgspec.Struct, frozen=True, tag="text"):
     r"""Lines, as Hadoop's TextInputFormat: key = byte offset of the line, value = the line.
 
-    A line ends with ``\n`` or ``\r\n``, neither of which is part of the value. `encoding` empty
-    gives `bytes`; otherwise `str`, where bytes that do not decode are treated as `errors` says
-    (``replace``: U+FFFD, as Hadoop's Text; ``strict``: the attempt fails, naming file and offset).
-    Files that end in .gz, .bz2, .zst, .lz4 or .xz are decompressed and not split.
+    A line ends with ``\n`` or ``\r\n``; the value does not include the line end. An empty
+    `encoding` gives `bytes`, otherwise the value is `str`. `errors` says what to do with bytes that
+    do not decode: ``replace`` puts U+FFFD, as Hadoop's Text does; ``strict`` fails the attempt with
+    file and offset. Files that end in .gz, .bz2, .zst, .lz4 or .xz are decompressed and not split.
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
     """
 
@@ -48,10 +48,10 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
-    """Lines of `key SEPARATOR value`, as Hadoop's KeyValueTextInputFormat: both are text.
+    """Lines of `key SEPARATOR value`, as Hadoop's KeyValueTextInputFormat; both are text.
 
-    A line without the separator is all key, with an empty value. The separator is one ASCII
-    character; the other fields are TextInput's.
+    A line without a separator is the key, with an empty value. The separator is one ASCII
+    character. The other fields are those of TextInput.
     """
 
     separator: Name = "\t"
@@ -61,11 +61,11 @@ class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
 
 
 class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
-    """One JSON value a line: key = byte offset of the line, value = what the line holds.
+    """One JSON value per line: key = byte offset of the line, value = the JSON value.
 
-    Without `types`, a Mapper sees each line exactly as JSON has it, and a BatchMapper sees columns
-    whose types are inferred from a few thousand lines at a time. With `types` both see these
-    columns and no others; what a line lacks is None. Blank lines are ignored.
+    Without `types`, a Mapper gets exactly the JSON values, and a BatchMapper gets columns with
+    types inferred from a few thousand lines at a time. With `types`, both get exactly these
+    columns; missing values are None. Blank lines are ignored.
     """
 
     types: Types = {}
@@ -76,13 +76,14 @@ class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
 class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     """Rows of separated fields in UTF-8 (RFC 4180): key = byte offset of the row, value = the row.
 
-    Columns are named by `names`, else by the first row of every file (`header`). They are text,
-    but for those that `types` names: nothing is guessed, so that types do not depend on where a
-    file is cut. `columns` picks some of them. Empty fields of typed columns are None.
+    The names of the columns come from `names`, else from the first row of every file (`header`).
+    Columns are text unless `types` names another type. No type is guessed, because a guess would
+    depend on where a file is cut. `columns` selects some columns. Empty fields of typed columns are
+    None.
 
-    Where a quoted field may hold newlines, a file is read whole by one map: say
-    `newlines_in_fields=False` if none does, and files are split. `quote=""` gives quotes no
-    meaning (and splits). TSV is `CsvInput(separator="\\t", quote="")`.
+    If quoted fields may contain newlines, one map reads the whole file. Set
+    `newlines_in_fields=False` if no field does; then files are split. `quote=""` gives quotes no
+    meaning, and files are split too. TSV is `CsvInput(separator="\\t", quote="")`.
     """
 
     separator: Name = ","
@@ -99,10 +100,9 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
 class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
     """Rows of Parquet files: key = number of the row in its file, value = the row.
 
-    A file is split by row groups. Only `columns` are read (all where it is empty), and only rows
-    that pass all `filters`, such as `(("year", ">=", 2024), ("country", "in", ("NO", "SE")))`:
-    row groups whose statistics rule them out are not read at all. Dates and times in filters are
-    written in ISO 8601.
+    A file is split by row groups. A map reads only `columns` (empty: all), and only rows that pass
+    all `filters`, such as `(("year", ">=", 2024), ("country", "in", ("NO", "SE")))`. It does not
+    read row groups that their statistics exclude. Write dates and times in filters in ISO 8601.
     """
 
     columns: Columns = ()
@@ -110,20 +110,20 @@ class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
 
 
 class ArrowInput(msgspec.Struct, frozen=True, tag="arrow"):
-    """Rows of Arrow IPC files (Feather V2), split by record batches, and of IPC streams, not split.
+    """Rows of Arrow IPC files (Feather V2) and of Arrow IPC streams.
 
-    Key = number of the record batch in its file x 2^32 + row in it; value = the row. Only `columns`
-    are read (all where it is empty).
+    Files are split by record batches; streams are not split. Key = number of the record batch in
+    its file x 2^32 + row in the batch; value = the row. Only `columns` are read (empty: all).
     """
 
     columns: Columns = ()
 
 
 class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
-    """Rows of ORC files, split by stripes, each of which must fit in memory.
+    """Rows of ORC files, split by stripes. Each stripe must fit in memory.
 
-    Key = number of the stripe in its file x 2^32 + row in it; value = the row. Only `columns` are
-    read (all where it is empty).
+    Key = number of the stripe in its file x 2^32 + row in the stripe; value = the row. Only
+    `columns` are read (empty: all).
     """
 
     columns: Columns = ()
@@ -132,8 +132,8 @@ class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
 class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
     """Binary records of `record_bytes` each: key = offset of the record, value = its bytes.
 
-    With `key_bytes`, the key is that many bytes at the beginning of the record and the value is the
-    rest. An incomplete record at the end of a file is treated as `on_error` says.
+    With `key_bytes`, the key is the first `key_bytes` bytes of the record, and the value is the
+    rest. `on_error` applies to an incomplete record at the end of a file.
     """
 
     record_bytes: Count
@@ -142,14 +142,14 @@ class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
 
 
 class WholeFileInput(msgspec.Struct, frozen=True, tag="file"):
-    """One record a file: key = its URI, value = its bytes (decompressed), or text by `encoding`."""
+    """One record per file: key = its URI, value = its decompressed bytes, or text in `encoding`."""
 
     encoding: Name = ""
     max_bytes: Count = 1 << 30
 
 
 class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
-    """What a JobTracker knows of a RecordReader: its class's name, and whether it cuts files."""
+    """A RecordReader as the JobTracker sees it: its class name, and whether files may be cut."""
 
     name: Name
     splittable: bool = False
@@ -158,7 +158,7 @@ class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
 class TextOutput(msgspec.Struct, frozen=True, tag="text"):
     """`key TAB value` lines, as Hadoop's TextOutputFormat; a key or value of None is left out.
 
-    Text and bytes are written as they are, numbers as Python writes them, booleans as true/false,
+    Text and bytes are written unchanged, numbers as Python prints them, booleans as true/false,
     timestamps in ISO 8601, lists and structs as JSON. `compression` is none, gzip, bz2, zstd, lz4
     or xz.
     """
@@ -168,10 +168,10 @@ class TextOutput(msgspec.Struct, frozen=True, tag="text"):
 
 
 class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
-    """`{"key": …, "value": …}` a line, or with `records` just the value. Files end in `.jsonl`.
+    """Lines of `{"key": …, "value": …}`, or with `records` only the value. Files end in `.jsonl`.
 
-    `records=True`, here and below: values are dicts, their items are the columns of the file, and
-    the key is left out.
+    `records=True`, here and below: values are dicts, and their items are the columns of the file.
+    The key is not written.
     """
 
     records: bool = False
@@ -179,7 +179,7 @@ class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
 
 
 class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
-    """Rows of separated fields, quoted where they have to be. Files end in `.csv`.
+    """Rows of separated fields, quoted if needed. Files end in `.csv`.
 
     Fields are text as TextOutput writes it. None is an empty field, and empty text is `""`.
     """
@@ -212,7 +212,7 @@ class OrcOutput(msgspec.Struct, frozen=True, tag="orc"):
 
 
 class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
-    """The bytes of key and value one after another, and nothing between: FixedWidthInput's twin.
+    """The bytes of key and value without separators; FixedWidthInput reads such files.
 
     Keys and values are bytes, text (written as UTF-8) or None. Files end in `.bin`.
     """
@@ -221,7 +221,7 @@ class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
 
 
 class CustomOutput(msgspec.Struct, frozen=True, tag="custom"):
-    """What a JobTracker knows of a RecordWriter: its class's name, and how its files end."""
+    """A RecordWriter as the JobTracker sees it: its class name, and the end of file names."""
 
     name: Name
     extension: Name = ""
@@ -253,21 +253,21 @@ OutputFormat = (
 
 
 def input_data(fmt: InputFormat | RecordReader) -> InputFormat:
-    """The input format as a JobTracker is told of it."""
+    """The input format as data for a JobTracker."""
     if isinstance(fmt, RecordReader):
         return CustomInput(type(fmt).__name__, fmt.splittable)
     return fmt
 
 
 def output_data(fmt: OutputFormat | RecordWriter) -> OutputFormat:
-    """The output format as a JobTracker is told of it."""
+    """The output format as data for a JobTracker."""
     if isinstance(fmt, RecordWriter):
         return CustomOutput(type(fmt).__name__, fmt.extension, fmt.compression)
     return fmt
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One of a job's inputs: its name in `Job.inputs`, where it is, and how it is read."""
+    """One of a job's inputs: its name in `Job.inputs`, its URIs and its format."""
 
     name: Name
     uris: Annotated[tuple[Text, ...], msgspec.Meta(max_length=1_000_000)]
@@ -275,5 +275,5 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def is_separator(text: str) -> bool:
-    """Whether a text can stand between fields: one ASCII character that ends no line."""
+    """Whether a text can separate fields: one ASCII character that is not a line end."""
     return len(text) == 1 and text.isascii() and text not in "\r\n"

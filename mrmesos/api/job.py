@@ -1,4 +1,4 @@
-"""The Job class: which mapper, combiner and reducer, with what input, output and resources."""
+"""The Job class, which names mapper, combiner, reducer, formats and settings; and its checks."""
 
 from __future__ import annotations
 
@@ -35,33 +35,34 @@ AnyReducer = type[Reducer] | type[BatchReducer] | type[Aggregate]
 
 
 class JobError(Exception):
-    """The job class cannot be run as it is; the message says what to change."""
+    """The job class cannot run; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One of several inputs of a job: its format, and its mapper (None: that of the job)."""
+    """One of several inputs of a job: its format, and its mapper (None: the job's mapper)."""
 
     format: InputFormat | RecordReader
     mapper: AnyMapper | None = None
 
 
 class Job:
-    """Derive from it, name the classes, and `mrmesos submit` the file.
+    """A job. Derive a class from it, name mapper and reducer, and `mrmesos submit` the file.
 
-    `conf` holds the job's own defaults of settings (`{"map.memory.mb": 2048}`); `-D` overrides
-    them. `num_reducers` is a default of `job.reduces` in the same way. `map_output_types` fixes
-    the Arrow types of the mapper's keys and values where they should not be inferred from data.
+    `conf` has the job's own defaults of settings (`{"map.memory.mb": 2048}`); `-D` overrides them.
+    `num_reducers` is likewise the default of `job.reduces`. `map_output_types` sets the Arrow types
+    of the mapper's keys and values, if they should not be inferred from data.
 
-    `sort_values` lets the values of a key come to the reducer in order (of values as of keys: they
-    must be of one type that has one). `grouping_fields = n` is for keys that are tuples: pairs
-    whose keys agree in the first n fields go to one reduce and into one call of its reducer, with
-    the first of their keys and their values in the order of the whole key (what Hadoop's grouping
-    comparator and a partitioner to match it do).
+    With `sort_values`, the reducer gets the values of a key in order. The values must have one
+    type, and the type must have an order.
+
+    `grouping_fields = n` is for keys that are tuples. Pairs whose keys have the same first n fields
+    go to one call of the reducer. The call gets the first of these keys, and the values in the
+    order of the whole keys (like Hadoop's grouping comparator with a matching partitioner).
 
     A job with several kinds of input names them in `inputs`, each with its format and mapper
-    (Hadoop's MultipleInputs), and is submitted with `--input NAME=URI`. `outputs` names further
-    outputs beside the main one (MultipleOutputs): what a task writes by `context.output(name)`.
+    (Hadoop's MultipleInputs). Submit it with `--input NAME=URI`. `outputs` names additional outputs
+    (MultipleOutputs); a task writes to them with `context.output(name)`.
     """
 
     mapper: ClassVar[AnyMapper] = Mapper
@@ -79,14 +80,14 @@ class Job:
     conf: ClassVar[Mapping[str, str | int | float | bool]] = {}
 
     cut_points: pa.Array | None = None
-    """Where to cut the keys of a job with TotalOrder; the client sets it."""
+    """The cut points of a job with TotalOrder; the client sets them."""
 
     def __init__(self, args: argparse.Namespace | None = None) -> None:
         self.args = args if args is not None else argparse.Namespace()
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Declare the job's own command-line arguments; tasks read them as `context.args`."""
+        """Declare the job's command-line arguments; tasks read them as `context.args`."""
 
 
 _Role = tuple[tuple[type, ...], bool, str]
@@ -107,18 +108,18 @@ _FORMATS: Mapping[str, tuple[type, ...]] = {
 
 
 def mapper_of(job: Job | type[Job], source: str) -> AnyMapper:
-    """The mapper of the input of this name; empty where a job has one kind of input."""
+    """The mapper of the input `source`; empty if the job has only one kind of input."""
     own = job.inputs[source].mapper if source else None
     return own or job.mapper
 
 
 def input_format_of(job: Job | type[Job], source: str) -> InputFormat | RecordReader:
-    """The format of the input of this name; empty where a job has one kind of input."""
+    """The format of the input `source`; empty if the job has only one kind of input."""
     return job.inputs[source].format if source else job.input_format
 
 
 def named_output(job: type[Job], name: str) -> OutputFormat | RecordWriter:
-    """The format of the further output of this name. Raises JobError."""
+    """The format of the named output. Raises JobError."""
     if name not in job.outputs:
         known = ", ".join(job.outputs) or "none"
         raise JobError(f"{job.__name__} has no output {name!r} in `outputs` (it has {known})")
@@ -126,7 +127,7 @@ def named_output(job: type[Job], name: str) -> OutputFormat | RecordWriter:
 
 
 def check_job(cls: type[Job]) -> None:
-    """Raise JobError at the first thing that would keep the job from running as it is declared."""
+    """Raise JobError at the first mistake in the job class."""
     if not (inspect.isclass(cls) and issubclass(cls, Job)):
         raise JobError(f"{cls!r:.80} is not a subclass of mrmesos.api.Job")
     name = cls.__name__
@@ -146,8 +147,8 @@ def check_job(cls: type[Job]) -> None:
         raise JobError(f"{name} has a combiner but no reducer")
     if cls.combiner is not None and cls.reducer is not None and issubclass(cls.reducer, Aggregate):
         raise JobError(
-            f"{name} has a combiner beside the aggregate {cls.reducer.__name__}, which combines "
-            "by itself; leave the combiner out"
+            f"{name} has a combiner and the aggregate {cls.reducer.__name__}, which combines by "
+            "itself; remove the combiner"
         )
     if cls.reducer is Aggregate:
         raise JobError(f"{name}.reducer is Aggregate itself; name one, such as Sum")
@@ -162,7 +163,7 @@ def _check_format(what: str, value: object, kinds: tuple[type, ...]) -> None:
 
 
 def _check_names(cls: type[Job]) -> None:
-    """Inputs and outputs that have names."""
+    """Check named inputs and outputs."""
     for attribute in ("inputs", "outputs"):
         named = getattr(cls, attribute)
         if not isinstance(named, Mapping):
@@ -170,8 +171,8 @@ def _check_names(cls: type[Job]) -> None:
         for name in named:
             if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
                 raise JobError(
-                    f"{cls.__name__}.{attribute} has the name {name!r}; names are of letters and "
-                    "digits"
+                    f"{cls.__name__}.{attribute} has the name {name!r}; names consist of letters "
+                    "and digits"
                 )
     for name, given in cls.inputs.items():
         what = f"{cls.__name__}.inputs[{name!r}]"
@@ -202,15 +203,15 @@ def _check_order(cls: type[Job]) -> None:
         raise JobError(f"{aggregate.__name__}.n is {aggregate.n!r:.80}, not a number of values")
     if aggregate is not None and aggregate.distinct and fields:
         raise JobError(
-            f"{name} groups by the first fields of keys, but {aggregate.__name__} tells values "
-            "apart by whole keys; yield keys of these fields alone"
+            f"{name} groups by the first fields of keys, but {aggregate.__name__} counts distinct "
+            "values by whole keys; yield keys of these fields only"
         )
     if not cls.sort_values:
         return
     if cls.combiner is not None:
         raise JobError(
-            f"{name} sorts values and has a combiner, whose values would have no order; leave one "
-            "of both out"
+            f"{name} sorts values and has a combiner, but the combiner would get unsorted values; "
+            "remove one of them"
         )
     if aggregate is not None:
         raise JobError(f"{name} sorts values for {aggregate.__name__}, which needs no order")
@@ -242,7 +243,7 @@ def _check_settings(cls: type[Job]) -> None:
 
 
 def class_settings(cls: type[Job]) -> dict[str, str]:
-    """The settings that the job class itself gives, as text; `-D` goes on top of them."""
+    """The settings of the job class, as text; `-D` overrides them."""
     values = {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in cls.conf.items()

@@ -1,4 +1,4 @@
-"""The public names of runs from scripts and notebooks; they stand in `mrmesos.local.run`."""
+"""Public names for running jobs from scripts and notebooks, defined in `mrmesos.local.run`."""
 
 from mrmesos.local.run import JobFailed, Result, run
 

@@ -10,9 +10,11 @@ from mrmesos.bounds import INT64_MAX, LIST_MAX, Count, Name, Text
 
 
 class FileSlice(msgspec.Struct, frozen=True):
-    """Bytes `[start, start + length)` of the file at `uri`; `length` -1 means to the end of a
-    file that cannot be split (compressed). A line belongs to the slice its first byte lies in, a
-    unit of a columnar file (row group, record batch, stripe) to that of its middle.
+    """Bytes `[start, start + length)` of the file at `uri`.
+
+    `length` -1 means to the end of a file that cannot be split, such as a compressed file. A line
+    belongs to the slice that contains its first byte. A unit of a columnar file (row group, record
+    batch, stripe) belongs to the slice that contains its middle.
     """
 
     uri: Text
@@ -21,11 +23,11 @@ class FileSlice(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
-    """One map's input: one slice of a large file, or several small files together.
+    """The input of one map: one slice of a large file, or several small files.
 
-    `hosts` store (most of) its bytes, best first; empty where the filesystem does not tell.
+    `hosts` store most of its bytes, best first; empty if the filesystem does not tell.
     `length` is the number of input bytes.
-    `source` is the name of the input in `Job.inputs`, empty where there is only one.
+    `source` is the name of the input in `Job.inputs`; empty if there is only one input.
     """
 
     slices: Annotated[tuple[FileSlice, ...], msgspec.Meta(max_length=LIST_MAX)]

@@ -1,4 +1,4 @@
-"""The classes an author derives from: Mapper, Reducer, their vectorised twins, Partitioner."""
+"""The base classes for authors: Mapper, Reducer, their vectorised versions, Partitioner."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mrmesos.api.context import Context
 
-if TYPE_CHECKING:  # authors of per-record jobs, and the JobTracker, need not pay for pyarrow
+if TYPE_CHECKING:  # per-record jobs and the JobTracker run without importing pyarrow
     import pyarrow as pa
 
 
 class _Task:
-    """What all of them share: a context, and a moment before and after the records."""
+    """The common base: a context, and methods called before and after the records."""
 
     context: Context
 
@@ -24,7 +24,7 @@ class Mapper(_Task):
     """Turns each input record into any number of `(key, value)` pairs."""
 
     def map(self, key: Any, value: Any) -> Iterable[tuple[Any, Any]] | None:
-        """Yield the pairs for one record. By default the record itself (Hadoop's Mapper)."""
+        """Yield the pairs for one record. The default yields the record (like Hadoop's Mapper)."""
         return ((key, value),)
 
     def close(self) -> Iterable[tuple[Any, Any]] | None:
@@ -35,13 +35,13 @@ class Mapper(_Task):
 class Reducer(_Task):
     """Turns each key and all of its values into any number of `(key, value)` pairs.
 
-    `values` is an iterator to be read once; it may be longer than memory. Keys come in order
-    (text and bytes by bytes, numbers by size). The same class may serve as the combiner when it
-    yields what it takes.
+    `values` is an iterator that can be read only once; the values may exceed memory. Keys come in
+    order (text and bytes by bytes, numbers by size). The same class can be the combiner if it
+    yields pairs of the types that it reads.
     """
 
     def reduce(self, key: Any, values: Iterator[Any]) -> Iterable[tuple[Any, Any]] | None:
-        """Yield the pairs for one key. By default every pair as it is (Hadoop's Reducer)."""
+        """Yield the pairs for one key. The default yields every pair (like Hadoop's Reducer)."""
         return ((key, value) for value in values)
 
     def close(self) -> Iterable[tuple[Any, Any]] | None:
@@ -50,7 +50,7 @@ class Reducer(_Task):
 
 
 class BatchMapper(_Task):
-    """A Mapper over whole `pyarrow.RecordBatch`es: columns `key` and `value` in and out."""
+    """A Mapper over `pyarrow.RecordBatch`es. It yields batches with columns `key` and `value`."""
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterable[pa.RecordBatch] | None:
         """Yield batches with the columns `key` and `value` (see `pairs`)."""
@@ -64,9 +64,9 @@ class BatchMapper(_Task):
 class BatchReducer(_Task):
     """A Reducer over whole batches.
 
-    Every call sees all the records of each of its keys, sorted by key, in the columns `key` and
-    `value`; a batch holds many keys. One key's records must fit in memory: use a Reducer or an
-    aggregate where they may not.
+    A batch has many keys and all records of each of them, sorted by key, in the columns `key` and
+    `value`. The records of one key must fit in memory. If they may not, use a Reducer or an
+    aggregate.
     """
 
     def reduce_batch(self, batch: pa.RecordBatch) -> Iterable[pa.RecordBatch] | None:
@@ -79,7 +79,7 @@ class BatchReducer(_Task):
 
 
 class Partitioner(_Task):
-    """Says which reduce a key goes to. The default, HashPartitioner, is vectorised and stable."""
+    """Chooses the reduce of a key. The default, HashPartitioner, is vectorised and stable."""
 
     def partition(self, key: Any, num_partitions: int) -> int:
         """A number in `[0, num_partitions)`, the same for equal keys in every process."""
@@ -87,21 +87,23 @@ class Partitioner(_Task):
 
 
 class HashPartitioner(Partitioner):
-    """By a hash of the key's bytes that is the same on every machine and Python version.
+    """Partitions by a hash of the key, which is the same on every host and Python version.
 
-    The engine computes it over whole columns (`mrmesos.io`); `partition` is never called.
+    The engine hashes whole columns (`mrmesos.io`) and never calls `partition`.
     """
 
 
 class TotalOrder(Partitioner):
-    """By ranges of keys: every key of reduce i comes before every key of reduce i + 1.
+    """Partitions by ranges: every key of reduce i comes before every key of reduce i + 1.
 
-    So the part files, one after another, are one sorted whole (Hadoop's TotalOrderPartitioner with
-    its InputSampler). Where the ranges are cut is found by `mrmesos submit`, which runs the mapper
-    over `samples` records from all over the input, the same ones for the same `seed`; reading ends
-    after `sample_bytes`, and mapping after `sample_seconds`. A class derived from this one may set
-    these, or name the cut points itself: the first key of each reduce but the first, ascending.
-    The engine assigns whole columns (`mrmesos.io`); `partition` is never called.
+    So the part files in order form one sorted output (like Hadoop's TotalOrderPartitioner with its
+    InputSampler). `mrmesos submit` finds the cut points: it runs the mapper over `samples` records
+    from all parts of the input. The same `seed` gives the same records. Reading stops after
+    `sample_bytes`, and mapping after `sample_seconds`.
+
+    A derived class may set these, or set `cut_points` itself: the first key of every reduce except
+    the first, ascending. The engine partitions whole columns (`mrmesos.io`) and never calls
+    `partition`.
     """
 
     samples: ClassVar[int] = 100_000
@@ -112,7 +114,7 @@ class TotalOrder(Partitioner):
 
 
 def pairs(key: pa.Array, value: pa.Array) -> pa.RecordBatch:
-    """A record batch of the two columns `key` and `value`, as batch mappers and reducers yield."""
+    """A record batch with the columns `key` and `value`, as batch mappers and reducers yield it."""
     import pyarrow as pa
 
     return pa.RecordBatch.from_arrays([key, value], names=["key", "value"])

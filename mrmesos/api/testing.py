@@ -1,4 +1,4 @@
-"""The public name of `run_job`, for unit tests of jobs; it stands in `mrmesos.local.run_job`."""
+"""The public name of `run_job` for unit tests of jobs, defined in `mrmesos.local.run_job`."""
 
 from mrmesos.local.run_job import run_job
 

@@ -1,4 +1,4 @@
-"""Text by whole columns, for vectorised mappers: no Python object per word."""
+"""Splitting whole text columns into words for vectorised mappers, without an object per word."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     _Bytes = npt.NDArray[np.uint8]
     _Mask = npt.NDArray[np.bool_]
 
-_JOINED_MAX = 1 << 30  # bytes of text and offsets: joined, they are fewer than a kernel's 2 GiB
+_JOINED_MAX = 1 << 30  # bytes of text and offsets; joined, they stay below a kernel's 2 GiB
 
-# White space beyond ASCII as `str.isspace` has it, in UTF-8: by its first bytes, the last ones.
+# Non-ASCII white space of `str.isspace` in UTF-8: the possible last bytes, by the first bytes.
 _WIDE_SPACES: dict[bytes, tuple[int, ...]] = {
     b"\xc2": (0x85, 0xA0),
     b"\xe1\x9a": (0x80,),
@@ -25,10 +25,10 @@ _WIDE_SPACES: dict[bytes, tuple[int, ...]] = {
 
 
 def words(column: pa.Array) -> pa.Array:
-    """The words of all texts of a column, one after another; None has none.
+    """The words of all texts of a column in one array; None has no words.
 
-    What white space is between words is what it is to `str.split` where the column is text, and to
-    `bytes.split` where it is bytes. Of the words of a gigabyte, each costs some 25 ns.
+    Words are separated as by `str.split` in a text column, and as by `bytes.split` in a bytes
+    column. A word costs about 25 ns.
     """
     import numpy as np
     import pyarrow as pa
@@ -42,7 +42,7 @@ def words(column: pa.Array) -> pa.Array:
     if column.nbytes >= _JOINED_MAX and len(column) > 1:
         half = len(column) // 2
         return pa.concat_arrays([words(column.slice(0, half)), words(column.slice(half))])
-    # With a newline between texts no word reaches from one into the next.
+    # A newline between texts keeps their words apart.
     if len(column) > 1:
         every = pa.ListArray.from_arrays(pa.array([0, len(column)], pa.int32()), column)
         column = pc.binary_join(every, pa.scalar(b"\n").cast(kind))
@@ -51,11 +51,11 @@ def words(column: pa.Array) -> pa.Array:
         return column.slice(0, 0)
     data = np.frombuffer(column.buffers()[2], np.uint8, end - first, first)
     space = _white_space(data, is_text)
-    edges = np.empty(len(data) + 1, np.bool_)  # where a word begins or has ended, in turn
+    edges = np.empty(len(data) + 1, np.bool_)  # true where a word begins or ends
     edges[0], edges[-1] = not space[0], not space[-1]
     np.not_equal(space[1:], space[:-1], out=edges[1:-1])
     found = np.flatnonzero(edges)
-    # Words and what is between them, in turn: Arrow picks the words in one pass over the text.
+    # The pieces alternate: word, white space, word. Arrow takes the words in one pass.
     bounds = np.empty(len(found) + 1, np.int32)
     bounds[:-1], bounds[-1] = found, len(data)
     buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
@@ -64,10 +64,10 @@ def words(column: pa.Array) -> pa.Array:
 
 
 def _white_space(data: _Bytes, is_text: bool) -> _Mask:
-    """Which bytes are (part of) white space."""
+    """A mask of the bytes that are white space."""
     import numpy as np
 
-    # Bytes wrap around: what is below the first of a range is above its last.
+    # Unsigned bytes wrap around, so one comparison checks both ends of a range.
     space: _Mask = data - np.uint8(9) <= 4
     if not is_text:
         space |= data == 32
@@ -81,7 +81,7 @@ def _white_space(data: _Bytes, is_text: bool) -> _Mask:
 
 
 def _mark(space: _Mask, data: _Bytes, lead: bytes, lasts: tuple[int, ...]) -> None:
-    """Mark the characters of UTF-8 that begin with `lead` and end with one byte of `lasts`."""
+    """Mark the UTF-8 characters that begin with `lead` and end with one of the bytes `lasts`."""
     import numpy as np
 
     size = len(lead) + 1

@@ -62,7 +62,7 @@ def test_jobs_that_can_run(attributes: dict[str, Any]) -> None:
         ({"reducer": Own}, "not a subclass of Reducer, BatchReducer or an aggregate such as Sum"),
         ({"reducer": Aggregate}, "name one, such as Sum"),
         ({"combiner": Sum, "reducer": Reducer}, "Mine.combiner is Sum, not"),
-        ({"combiner": Reducer, "reducer": Sum}, "which combines by itself; leave the combiner"),
+        ({"combiner": Reducer, "reducer": Sum}, "which combines by itself; remove the combiner"),
         ({"combiner": Reducer}, "Mine has a combiner but no reducer"),
         ({"partitioner": Own}, "not a subclass of Partitioner"),
         ({"partitioner": HashPartitioner()}, "name the class"),

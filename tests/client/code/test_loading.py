@@ -117,7 +117,7 @@ def test_arguments_of_the_job(tmp_path: Path) -> None:
         (HEAD + "class J(Job):\n    mapper = R\n", "J.mapper is R, not a subclass of Mapper"),
         (HEAD + "class J(Job):\n    reducer = M\n", "J.reducer is M"),
         (HEAD + "class J(Job):\n    combiner = R\n", "combiner but no reducer"),
-        (HEAD + "class J(Job):\n    combiner, reducer = R, Sum\n", "beside the aggregate Sum"),
+        (HEAD + "class J(Job):\n    combiner, reducer = R, Sum\n", "and the aggregate Sum"),
         (HEAD + "class J(Job):\n    partitioner = M\n", "J.partitioner is M"),
         (HEAD + "class J(Job):\n    input_format = 'text'\n", "J.input_format is 'text'"),
         (HEAD + "class J(Job):\n    output_format = TextOutput\n", "J.output_format"),
