@@ -8,11 +8,21 @@ from collections.abc import Sequence
 from mrmesos.api.formats import Source, input_data
 from mrmesos.api.job import Job
 from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.io.input.patterns import comma_list, uri_list
 
 
 def absolute_uri(uri: str) -> str:
     """A path becomes a file URI that means the same everywhere on a shared or local filesystem."""
     return uri if "://" in uri else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)
+
+
+def _given(text: str) -> list[str]:
+    """The URIs of one `--input`: a local path that does not exist may be a list with commas."""
+    found: list[str] = []
+    for uri in uri_list(text):
+        literal = "://" in uri or os.path.lexists(uri)
+        found += map(absolute_uri, [uri] if literal else comma_list(uri))
+    return found
 
 
 def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
@@ -21,7 +31,8 @@ def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
     Names belong to jobs that have several inputs: elsewhere `year=2026/*` is a path.
     """
     if not job.inputs:
-        return (Source("", tuple(map(absolute_uri, inputs)), input_data(job.input_format)),)
+        uris = tuple(uri for given in inputs for uri in _given(given))
+        return (Source("", uris, input_data(job.input_format)),)
     found: dict[str, list[str]] = {name: [] for name in job.inputs}
     names = ", ".join(found)
     for given in inputs:
@@ -31,7 +42,7 @@ def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
                 f"--input {given}: {job.__name__} has the inputs {names}; "
                 f"write --input {next(iter(found))}=URI"
             )
-        found[name].append(absolute_uri(uri))
+        found[name] += _given(uri)
     if missing := [name for name, uris in found.items() if not uris]:
         raise UsageProblem(f"{job.__name__} needs --input {missing[0]}=URI as well")
     return tuple(

@@ -27,9 +27,9 @@ from mrmesos.api.formats import (
 )
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.fs.filesystem import InputError, open_filesystem, open_input, reason
+from mrmesos.io.fs.filesystem import InputError, open_input
 from mrmesos.io.input.formats.registry import read_split
-from mrmesos.io.input.splits import FileInfo, expand_inputs
+from mrmesos.io.input.splits import FileInfo, expand_inputs, part_files
 
 _MAGIC: dict[bytes, InputFormat] = {
     b"PAR1": ParquetInput(),
@@ -49,12 +49,7 @@ def output_files(uri: str) -> list[FileInfo]:
 
     Directories in an output are its named outputs; they are not included. Raises InputError.
     """
-    fs, path = open_filesystem(uri)
-    try:
-        has_parts = fs.isdir(path) and fs.glob(f"{path.rstrip('/')}/part-*")
-    except Exception as exc:  # remote drivers raise any type
-        raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
-    return expand_inputs([f"{uri.rstrip('/')}/part-*" if has_parts else uri])
+    return part_files(uri) or expand_inputs([uri])
 
 
 def input_of(fmt: OutputFormat) -> InputFormat:

@@ -6,7 +6,6 @@ does by default; `**` in a pattern goes deeper. Thread: a planning thread of the
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +17,22 @@ from mrmesos.api.formats import InputFormat, Source
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.io.fs.block_locations import Blocks, locate
-from mrmesos.io.fs.filesystem import InputError, codec_of, open_filesystem, reason, uri_of
-from mrmesos.io.fs.retry import retrying
-from mrmesos.io.fs.store_calls import GivenUp, answered, caller
+from mrmesos.io.fs.filesystem import InputError, codec_of, open_filesystem, uri_of
+from mrmesos.io.fs.store_calls import answered, caller
 from mrmesos.io.input.formats.registry import check_input, splits_files
 from mrmesos.io.input.host_packing import pack_by_host, pieces
+from mrmesos.io.input.listing import Listing
+from mrmesos.io.input.patterns import (
+    Info,
+    TooMany,
+    braces,
+    comma_list,
+    has_magic,
+    is_hidden,
+    matches,
+    uri_list,
+)
 from mrmesos.io.output.output_dir import PLAN, SUCCESS
-
-_MAGIC = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +47,27 @@ class FileInfo:
 def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
     """The files of `uris` (files, directories, patterns), sorted by URI.
 
-    A path that exists is taken literally, even if it contains pattern characters. Otherwise `*`,
-    `?`, `[...]` and `**` form a pattern. Files and directories whose name begins with `_` or `.`
-    are ignored unless the URI names them. A file that is named twice is read twice, as in Hadoop.
-    An empty directory is an empty input.
+    A path that exists is taken literally, even if it contains pattern characters. Otherwise commas
+    separate inputs, and `*`, `?`, `[...]`, `**` and `{a,b}` form a pattern. Files and directories
+    whose name begins with `_` or `.` are ignored unless the URI names them. A file that is named
+    twice is read twice, as in Hadoop. An empty directory is an empty input.
 
-    Raises InputError if a path does not exist, a pattern matches nothing, or an input directory
-    contains a directory.
+    Raises InputError if a path does not exist, a pattern matches nothing, a directory cannot be
+    listed, or an input directory contains a directory.
     """
     found = [info for uri in uris for info in _expand(uri)]
     found.sort(key=lambda info: info.uri)
     return found
+
+
+def part_files(uri: str) -> list[FileInfo]:
+    """The files `part-*` in the directory `uri`, taken literally; none where it is none."""
+    fs, path = open_filesystem(uri)
+    fs.invalidate_cache()
+    listing = Listing(fs, uri)
+    infos = [_resolved(listing, info, uri) for info in matches(path, "part-*", listing)]
+    files = [_file(fs, info, uri) for info in infos if info["type"] != "directory"]
+    return sorted(files, key=lambda file: file.uri)
 
 
 def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> list[Split]:
@@ -142,76 +159,98 @@ def _pack(
 
 
 def _expand(uri: str) -> list[FileInfo]:
-    calls = caller(uri)
-    calls()  # opening the filesystem may already call the store
+    """The files of one input, or of each of a list with commas."""
+    uris = uri_list(uri)
+    if len(uris) > 1:
+        return [info for each in uris for info in _expand(each)]
+    caller(uri)()  # opening the filesystem may already call the store
     fs, path = open_filesystem(uri)
-
-    def listed() -> list[FileInfo]:
-        calls()
-        return _listed(fs, path, uri)
-
-    try:
-        if hasattr(fs, "open_ranges"):  # our hdfs://: its driver retries by itself
-            return listed()
-        return retrying()(listed)
-    except (InputError, GivenUp):
-        raise
-    except Exception as exc:  # remote drivers raise any type
-        raise InputError(f"{uri}: cannot be listed: {reason(exc)}") from exc
-
-
-def _listed(fs: Any, path: str, uri: str) -> list[FileInfo]:
     # A JobTracker runs for weeks, so listings that fsspec has cached may be old.
     fs.invalidate_cache()
-    info = _info(fs, path)
+    listing = Listing(fs, uri)
+    info = _literal(listing, path)
     if info is not None:
-        return _files_of(fs, info, uri)
-    if not _MAGIC & set(path):
-        raise InputError(f"{uri}: input does not exist")
-    matches = [
-        _resolved(fs, found, uri) for found in _glob(fs, path) if _visible(path, found["name"])
-    ]
-    if "**" in path:  # `**` also matches directories on the way; they are not inputs
-        matches = [found for found in matches if found["type"] != "directory"]
-    if not matches:
-        raise InputError(f"{uri}: no file matches this pattern")
-    return [file for found in matches for file in _files_of(fs, found, uri)]
+        return _files_of(listing, info, uri)
+    parts = comma_list(uri)
+    if len(parts) > 1:
+        return [info for each in parts for info in _expand(_checked_part(each, uri))]
+    return _matching(listing, path, uri)
 
 
-def _info(fs: Any, path: str) -> dict[str, Any] | None:
+def _literal(listing: Listing, path: str) -> Info | None:
     try:
-        info: dict[str, Any] = fs.info(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return info
+        return listing.lookup(path)
+    except InputError as exc:
+        if isinstance(exc.__cause__, PermissionError) and has_magic(path):
+            return None  # the pattern's own listing names the directory
+        raise
 
 
-def _glob(fs: Any, pattern: str) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = fs.glob(pattern, detail=True)
-    return list(found.values())
+def _checked_part(part: str, whole: str) -> str:
+    if "://" in whole and "://" not in part and not part.startswith("/"):
+        raise InputError(f"{whole}: does not exist, and in the list {part} has no scheme://")
+    return part
 
 
-def _files_of(fs: Any, info: dict[str, Any], uri: str) -> list[FileInfo]:
-    """The file of `info`, or the files in the directory of `info`."""
-    info = _resolved(fs, info, uri)
+def _matching(listing: Listing, path: str, uri: str) -> list[FileInfo]:
+    """The files that a pattern stands for."""
+    try:
+        patterns = braces(path)
+    except TooMany as exc:
+        raise InputError(f"{uri}: {exc}; give several inputs") from exc
+    if patterns == [path] and not has_magic(path):
+        raise InputError(f"{uri}: input does not exist")
+    found: dict[tuple[str, str], Info] = {}
+    for pattern in patterns:
+        infos = _matches(listing, pattern)
+        if not infos and not has_magic(pattern):
+            raise InputError(f"{uri}: {uri_of(listing.fs, pattern)} does not exist")
+        found |= {(info["name"], info["type"]): info for info in infos}
+    if not found:
+        raise InputError(f"{uri}: no file matches this pattern")
+    resolved = [_resolved(listing, info, uri) for info in found.values()]
+    passed = {info["name"] for info in resolved} if "**" in path.split("/") else set()
+    files = [file for info in resolved for file in _files_of(listing, info, uri, passed)]
+    if not passed:
+        return files
+    # `**/*` matches a directory, and what is in it as well.
+    return list({file.uri: file for file in files}.values())
+
+
+def _matches(listing: Listing, pattern: str) -> list[Info]:
+    """What a pattern matches; the directories before its first wildcard are not listed."""
+    parts = pattern.split("/")
+    fixed = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts) - 1)
+    root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else "")
+    return matches(root, "/".join(parts[fixed:]), listing)
+
+
+def _files_of(
+    listing: Listing, info: Info, uri: str, passed: Set[str] = frozenset()
+) -> list[FileInfo]:
+    """The file of `info`, or the files in the directory of `info`.
+
+    A directory in it is an error, unless it is one of `passed`, which are inputs themselves.
+    """
+    info = _resolved(listing, info, uri)
     if info["type"] != "directory":
-        return [_file(fs, info, uri)]
+        return [_file(listing.fs, info, uri)]
     files = []
-    directory = info["name"].rstrip("/")
-    listed = fs.ls(info["name"], detail=True)
-    _check_committed(uri, {posixpath.basename(raw["name"].rstrip("/")) for raw in listed})
-    for raw in listed:
-        name = raw["name"].rstrip("/")
-        # Object stores list the marker of the directory itself among its files.
-        if name == directory or _hidden(posixpath.basename(name)):
+    [entries] = listing.children([info["name"]])
+    _check_committed(uri, {name for name, _ in entries})
+    for name, raw in entries:
+        if is_hidden(name):
             continue
-        entry = _resolved(fs, raw, uri)
-        if entry["type"] == "directory":
+        entry = _resolved(listing, raw, uri)
+        if entry["type"] != "directory":
+            files.append(_file(listing.fs, entry, uri))
+        elif entry["name"] not in passed:
+            directory = uri_of(listing.fs, info["name"].rstrip("/"))
+            within = uri_of(listing.fs, entry["name"].rstrip("/"))
             raise InputError(
-                f"{uri}: contains the directory {uri_of(fs, name)}; to read it too, use the "
-                f"pattern {uri_of(fs, directory)}/**"
+                f"{uri}: contains the directory {within}; to read it too, use the pattern "
+                f"{directory}/**"
             )
-        files.append(_file(fs, entry, uri))
     return files
 
 
@@ -223,17 +262,14 @@ def _check_committed(uri: str, names: Set[str]) -> None:
         )
 
 
-def _resolved(fs: Any, info: dict[str, Any], uri: str) -> dict[str, Any]:
-    """Follow a link: listings of local directories do not follow links, but `fs.info` does."""
-    if not info.get("islink"):
-        return info
-    target = _info(fs, info["name"])
+def _resolved(listing: Listing, info: Info, uri: str) -> Info:
+    target = listing.resolved(info)
     if target is None:
         raise InputError(f"{uri}: {info['name']} is a link to a file that does not exist")
     return target
 
 
-def _file(fs: Any, info: dict[str, Any], uri: str) -> FileInfo:
+def _file(fs: Any, info: Info, uri: str) -> FileInfo:
     name = uri_of(fs, info["name"])
     if info["type"] != "file":
         raise InputError(f"{uri}: {name} is neither a file nor a directory")
@@ -243,17 +279,3 @@ def _file(fs: Any, info: dict[str, Any], uri: str) -> FileInfo:
         raise InputError(f"{uri}: the file name {name!r} is not UTF-8; rename the file") from None
     size = info.get("size")
     return FileInfo(name, -1 if size is None else int(size), codec_of(name) is None)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(("_", "."))
-
-
-def _visible(pattern: str, name: str) -> bool:
-    """False if a wildcard of the pattern matched a hidden file or directory."""
-    wanted, parts = pattern.strip("/").split("/"), name.strip("/").split("/")
-    if len(wanted) != len(parts) or "**" in pattern:
-        fixed = next((i for i, part in enumerate(wanted) if _MAGIC & set(part)), len(wanted))
-        wanted = wanted[:fixed] + [""] * (len(parts) - fixed)
-    pairs = zip(wanted, parts, strict=True)
-    return not any(_hidden(part) and not _hidden(want) for want, part in pairs)

@@ -1,0 +1,121 @@
+"""Listing directories of any store for the expansion of inputs: once each, and never in part.
+
+Input: an fsspec filesystem. Output: entries by name. A temporary failure is tried again; any other
+is an InputError that names the directory. Thread: the caller's, and for stores that answer
+several calls at once, a pool.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from fsspec.implementations.local import LocalFileSystem
+
+from mrmesos.io.fs.filesystem import InputError, reason, uri_of
+from mrmesos.io.fs.retry import retrying
+from mrmesos.io.fs.store_calls import GivenUp, caller
+from mrmesos.io.input.patterns import Info
+
+THREADS = 16
+_NOTHING = (FileNotFoundError, NotADirectoryError)
+# No such path, too: a name that is longer than any name can be, and a link to itself.
+_NOTHING_ERRNO = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+T = TypeVar("T")
+
+
+class Listing:
+    """The directories of one filesystem, as one expansion of `uri` sees them.
+
+    A `patterns.Directories`. It remembers what it has listed; so it lives as long as the expansion.
+    """
+
+    def __init__(self, fs: Any, uri: str) -> None:
+        self.fs = fs
+        self._uri = uri
+        self._calls = caller(uri)
+        self._listed: dict[str, list[tuple[str, Info]]] = {}
+        self._identities: dict[str, Hashable] = {}
+        self._retries_itself = hasattr(fs, "open_ranges")  # our hdfs://
+        several = self._retries_itself or getattr(fs, "async_impl", False)
+        self._threads = THREADS if several else 1
+
+    def children(self, paths: Sequence[str]) -> list[list[tuple[str, Info]]]:
+        """The entries of each directory with their names; none of what is no directory."""
+        new = [path for path in dict.fromkeys(paths) if path not in self._listed]
+        if self._threads == 1 or len(new) < 2:
+            listings = list(map(self._list, new))
+        else:
+            with ThreadPoolExecutor(min(self._threads, len(new)), "list") as pool:
+                listings = list(pool.map(self._list, new))
+        self._listed |= zip(new, listings, strict=True)
+        return [self._listed[path] for path in paths]
+
+    def lookup(self, path: str) -> Info | None:
+        """What is there, links followed; None if there is nothing."""
+        known = self._listed.get(posixpath.dirname(path))
+        if known is not None:
+            found = [info for name, info in known if name == posixpath.basename(path)]
+            if not found or not found[0].get("islink"):
+                return found[0] if found else None
+        return self._call(lambda: self._info(path), path)
+
+    def resolved(self, info: Info) -> Info | None:
+        """What a link leads to, None if to nothing: listings of local directories tell of links."""
+        return self.lookup(info["name"]) if info.get("islink") else info
+
+    def identity(self, path: str) -> Hashable:
+        """Equal for two paths of one directory. Only the local filesystem has links."""
+        if not isinstance(self.fs, LocalFileSystem):
+            return path
+        if path not in self._identities:
+            self._identities[path] = self._call(lambda: _inode(path), path)
+        return self._identities[path]
+
+    def _list(self, path: str) -> list[tuple[str, Info]]:
+        listed = self._call(lambda: self._ls(path), path, "the directory ")
+        own = path.rstrip("/")
+        # Object stores list a directory's own marker, and every store lists a file as itself.
+        names = [(raw["name"].rstrip("/"), raw) for raw in listed]
+        return [(posixpath.basename(name), raw) for name, raw in names if name != own]
+
+    def _ls(self, path: str) -> list[Info]:
+        try:
+            listed: list[Info] = self.fs.ls(path, detail=True)
+        except _NOTHING:
+            return []
+        return listed
+
+    def _info(self, path: str) -> Info | None:
+        try:
+            info: Info = self.fs.info(path)
+        except _NOTHING:
+            return None
+        except OSError as exc:
+            if exc.errno in _NOTHING_ERRNO:
+                return None
+            raise
+        return info
+
+    def _call(self, call: Callable[[], T], path: str, what: str = "") -> T:
+        def watched() -> T:
+            self._calls()
+            return call()
+
+        try:
+            return watched() if self._retries_itself else retrying()(watched)
+        except (InputError, GivenUp):
+            raise
+        except Exception as exc:  # remote drivers raise what they like
+            name = uri_of(self.fs, path)
+            where = f"{self._uri}: " if name != self._uri else ""
+            raise InputError(f"{where}{what}{name} cannot be listed: {reason(exc)}") from exc
+
+
+def _inode(path: str) -> tuple[int, int]:
+    told = os.stat(path)  # noqa: PTH116 (pathlib would make an object of each)
+    return told.st_dev, told.st_ino
