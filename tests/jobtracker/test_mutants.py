@@ -1,8 +1,8 @@
-"""Guards of the core, broken one at a time: the worlds of faults must come to grief.
+"""Breaks the guards of the core one at a time, and expects that a world of faults then fails.
 
-A mutant is a function with a piece of its source replaced; where two guards stand for one
-another, both are broken. Where such a piece is not there any
-more the test says so: then the guard has moved, and its mutant is to move with it.
+A mutant is a function with one piece of its source replaced. Where one guard can stand in for
+another, the mutant breaks both. If the piece is no longer in the source, the test says so: the
+guard has moved, and its mutant must move with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Piece = tuple[str, str, str]
 MUTANTS: dict[str, tuple[Piece, ...]] = {
     "one that lost wins as well": (
         (
-            "attempts._settle",
+            "attempts._finish_attempt",
             "job.state is JobState.RUNNING and attempt in task.running",
             "True",
         ),
@@ -77,7 +77,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "backups run on the same host": (
         (
             "eligibility.may_back_up",
-            "and all(attempt.agent != agent.hostname for attempt in task.running)",
+            "and all(attempt.hostname != agent.hostname for attempt in task.running)",
             "",
         ),
     ),
@@ -100,7 +100,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "who cannot fetch is not shown": (("fetch_failures.words", "job.failing.items()", "()"),),
     "the cap is none": (
-        ("quota.Budget.within", "min(amount, self._left.get(n, amount))", "amount"),
+        ("quota.Quota.within", "min(amount, self._left.get(n, amount))", "amount"),
     ),
     "agents are given back with map output on them": (
         ("maintenance._ends_in_time", "not _is_fetched_from(st, agent)", "True"),

@@ -1,4 +1,8 @@
-"""How attempts end, and what follows: winners, retries, failed jobs, map outputs that are gone."""
+"""How attempts end, and what follows: winners, retries, failed jobs, lost map outputs.
+
+Comes in: reports of TaskTrackers, and losses that other handlers found. Goes out: changed tasks and
+jobs, and kills of attempts that are no longer needed.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +29,14 @@ from mrmesos.wire.task import (
 )
 
 LOSSES_MAX = 20
-"""Attempts or outputs of one task that may be lost before the job is given up."""
+"""The job fails when a task has lost more than this many attempts or outputs."""
 STATUS_CHARACTERS = 200
 COUNTERS_MAX = 5_000
-"""Different counters of a job, over all of its tasks."""
+"""Most distinct counters of one job, over all its tasks."""
 
 
 def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
-    """A tracker says how an attempt ended. A report of an attempt that is over changes nothing."""
+    """A tracker reports the end of an attempt. A repeated report changes nothing."""
     attempt = st.attempts.get(report.attempt_id)
     if attempt is None or attempt.tracker_id != tracker.id:
         return
@@ -45,11 +49,11 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="failed without saying why")
     if error is not None:
         error = _with_place(error, attempt, tracker)
-    _settle(st, attempt, report.state, error, report.counters)
+    _finish_attempt(st, attempt, report.state, error, report.counters)
 
 
 def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
-    """A tracker says how far an attempt is."""
+    """A tracker reports the progress of a running attempt."""
     attempt = st.attempts.get(progress.attempt_id)
     if attempt is None or attempt.tracker_id != tracker.id:
         return
@@ -62,11 +66,11 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
 
 
 def lost(st: State, attempt: TaskAttempt, why: str) -> None:
-    """The attempt is gone with its slot or tracker: KILLED, not counted against the task."""
+    """The attempt is gone with its slot or tracker. It is KILLED: the task has no failure more."""
     error = AttemptError(
         kind=ErrorKind.LOST, message=why, attempt_id=attempt.id, hostname=attempt.hostname
     )
-    _settle(st, attempt, AttemptState.KILLED, error, attempt.counters)
+    _finish_attempt(st, attempt, AttemptState.KILLED, error, attempt.counters)
 
 
 def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> AttemptError:
@@ -78,14 +82,14 @@ def _with_place(error: AttemptError, attempt: TaskAttempt, tracker: Tracker) -> 
     )
 
 
-def _settle(
+def _finish_attempt(
     st: State,
     attempt: TaskAttempt,
     state: AttemptState,
     error: AttemptError | None,
     counters: Counters,
 ) -> None:
-    """The one place where a running attempt ends while its job lives."""
+    """End a running attempt. While a job lives, its attempts end only here."""
     task = attempt.task
     job = st.jobs[task.job_id]
     attempt.transition(state, st.now, error, counters)
@@ -123,16 +127,16 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
 
 
 def _fail_with_bad_counters(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
-    """Names that differ from task to task (Hadoop's LimitExceededException), or a total that fits
-    no message: its job fails, and nothing else.
+    """Fail the job if it has too many counters (Hadoop's LimitExceededException), or if the total
+    of one counter does not fit into a message. No other job is affected.
     """
     if job.beyond:
         message = (
-            f"the total of the counter {job.beyond!r} is over 64 bits; count less, or yield as "
-            "data what is to be added up"
+            f"the total of the counter {job.beyond!r} is over 64 bits; count less, or yield the "
+            "numbers as records and add them up in a reducer"
         )
     elif sum(map(len, job.won_counters.values())) > COUNTERS_MAX:
-        message = f"more than {COUNTERS_MAX:,} different counters; yield as data what is data"
+        message = f"more than {COUNTERS_MAX:,} different counters; yield them as records instead"
     else:
         return
     error = AttemptError(
@@ -186,8 +190,10 @@ def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgre
 
 
 def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str) -> None:
-    """Map outputs are gone with their tracker: the maps run again, where a reduce has yet to fetch
-    them; else only once one has to, as it failed.
+    """Map outputs are gone with their tracker.
+
+    The maps run again now if a reduce still has to fetch the outputs. Otherwise they run again
+    only if a reduce fails and has to fetch the outputs once more.
     """
     if not job.needs_map_outputs:
         return
@@ -199,7 +205,7 @@ def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str
 
 
 def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:
-    """A map's output is gone: tell the reduces, and run the map again."""
+    """A map's output is gone. Tell the reduces, and run the map again."""
     winner = task.winner
     if winner is None or not job.needs_map_outputs:
         return

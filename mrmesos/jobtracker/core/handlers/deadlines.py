@@ -1,4 +1,7 @@
-"""What time brings: deadlines, idle trackers, orders sent again, reduces that wait for ever."""
+"""What a tick does: deadlines, idle trackers, repeated commands, reduces that block their maps.
+
+Comes in: the time. Goes out: kills, shutdowns, reconciliation, and each job's waiting text.
+"""
 
 from __future__ import annotations
 
@@ -31,22 +34,22 @@ from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 
 STUCK_SECONDS = 5.0
-"""How long a job's reduces may hold slots while its maps wait and none runs."""
+"""How long a job's reduces may hold slots while its maps wait and no map runs."""
 WAITING_SECONDS = 5.0
 KILL_AGAIN_SECONDS = 10.0
 END_SLOT_SECONDS = 30.0
-"""How long a tracker has to give back a slot before Mesos is asked to end it."""
+"""A tracker has this long to end a slot. After that, we ask Mesos to end it."""
 MISSING_SECONDS = 10.0
 """How long a slot may be missing from heartbeats before it counts as lost."""
 ASK_AGAIN_SECONDS = 30.0
 LEAVE_SECONDS = 10.0
-"""How long a tracker has to leave before it is shut down by a message."""
+"""A tracker has this long to leave. After that, we send it a message to shut down."""
 FORGET_SLOT_SECONDS = 600.0
 FORGET_AGENT_SECONDS = 3600.0
 
 
 def tick(st: State) -> None:
-    """Look at everything that has a deadline."""
+    """Check everything that has a deadline."""
     silence.wake(st)
     heard_since = st.now - st.settings.tracker_silence
     idle_since = st.now - st.settings.tracker_idle
@@ -102,12 +105,12 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
 
 
 def _watch_slots(st: State) -> list[Slot]:
-    """Those that were launched, and of which nobody spoke for long."""
+    """Check the slots' deadlines. Return launched slots that nobody has reported for long."""
     not_spoken_of: list[Slot] = []
     ask: list[tuple[str, str]] = []
     for slot in list(st.cluster.slots.values()):
         if slot.state is SlotState.RUNNING and slot.missing_since is None:
-            continue  # as with most
+            continue  # most slots are in this state
         if slot.state is SlotState.ENDING:
             since = st.now if slot.ending_since is None else slot.ending_since
             if st.now - since >= FORGET_SLOT_SECONDS:
@@ -136,7 +139,7 @@ def _watch_slots(st: State) -> list[Slot]:
 
 
 def _unstick(st: State, job: JobInProgress) -> None:
-    """Reduces that wait for maps must not hold what those maps need."""
+    """Kill a reduce if the job's reduces hold the resources that its waiting maps need."""
     waits = job.wants_map or job.unheard_maps
     if not waits or not job.running_reduces or _runs_maps(st, job):
         job.stuck_since = None
@@ -150,10 +153,11 @@ def _unstick(st: State, job: JobInProgress) -> None:
             for reduce in job.running_reduces.values()
             if not reduce.kill_asked and not silence.unheard(st, reduce)
         ]
-        if not leases.master_there(st):  # a map can have the slot, but nothing that is in pieces
+        if not leases.master_there(st):
+            # Nobody can join freed slots into larger ones. The map must fit into the reduce's slot.
             alive = [a for a in alive if _holds_a_map(st, job, a)]
         if alive:
-            # Freed piece by piece, the room must not go to the reduces again before a map fits.
+            # A map may need several freed slots. Until it fits, reduces must not take them back.
             job.maps_first = True
             st.index.touch(job)
             victim = max(alive, key=lambda attempt: _may_give_room(st, job, attempt))
@@ -161,14 +165,14 @@ def _unstick(st: State, job: JobInProgress) -> None:
 
 
 def _may_give_room(st: State, job: JobInProgress, reduce: TaskAttempt) -> tuple[bool, float]:
-    """The youngest reduce goes first, of those on agents where the maps may run."""
+    """The order of victims: reduces on agents where the maps may run, the youngest first."""
     agent = st.cluster.agents.get(reduce.agent_id)
     usable = agent is not None and not is_barred(st.cluster, job, TaskKind.MAP, agent, st.now)
     return usable, reduce.start
 
 
 def _runs_maps(st: State, job: JobInProgress) -> bool:
-    """Whether any map of the job runs, and not just where nobody is heard."""
+    """Whether a map of the job runs on a TaskTracker that we hear."""
     if not job.unheard_maps:
         return job.running_maps > 0
     maps = (a for a in job.running.values() if a.task.kind is TaskKind.MAP)
@@ -193,7 +197,7 @@ def _say_why_waiting(st: State, job: JobInProgress) -> None:
 
 
 def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
-    """A job that runs or may, and whose turn is before this one's."""
+    """Another job that runs or wants to run, and whose turn comes before this job's."""
     older = True
     for other in st.jobs.values():
         if other is job:
@@ -207,7 +211,7 @@ def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
 
 
 def _what_it_asks(st: State, job: JobInProgress) -> str:
-    """Why no agent that we know of will do; empty where one does, or none is known."""
+    """Why no known agent suits the job. Empty if an agent suits it, or if no agent is known."""
     demand, agents = job.settings.demand, st.cluster.agents.values()
     if demand.role and demand.role not in st.settings.roles:
         return f"wants resources of role {demand.role}, which this JobTracker does not have"
@@ -218,7 +222,10 @@ def _what_it_asks(st: State, job: JobInProgress) -> str:
 
 
 def _fits_somewhere(st: State, need: Amounts) -> bool:
-    """In the largest offer, or else, as that may lack what few agents have, in any agent's."""
+    """Whether the largest offer has room for `need`, or any agent has.
+
+    The largest offer may lack a resource that only few agents have, such as GPUs.
+    """
     own = st.settings.tracker
     if Fit(st.largest_offer, own, own["cpus"]).fits(need):
         return True

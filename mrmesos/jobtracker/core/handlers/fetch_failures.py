@@ -1,21 +1,29 @@
-"""Map outputs that reduces cannot fetch: whose fault that is, and what is done about it.
+"""Map outputs that reduces cannot fetch: whose fault it is, and what we do about it.
 
-A fetch that fails may be the output's fault (it is damaged, or gone) or that of the way to it (two
-hosts do not reach each other). What reduces say is kept by output, reduce and host:
+Comes in: the complaints in reduces' reports and heartbeats. Goes out: maps that run again, and
+reduces that move to another host.
 
-- An output is at fault where a reduce on its own host cannot fetch it, or one reduce on two hosts
-  in turn, or most of the hosts with reduces that may lack it; where its TaskTracker answered and
-  what came was damaged; or where we do not hear that TaskTracker either (silence.py). Its map runs
-  again at once. (Hadoop's
-  JobInProgress.fetchFailureNotification counts reduces, and all of them.) A host that finds damage
-  in the output of SOURCES_MAX others, or in one output twice, is itself at fault: its reduce moves.
-- A reduce that has an output never speaks of it, so silence proves nothing: a complaint that stands
-  for STANDS_SECONDS leads to a decision. One or two outputs of a host with more are made again. A
-  reduce that lacks more is started elsewhere, where all outputs can be fetched as far as is known
-  (output_placement.py). Where there is no such host, maps run again so that there is one.
+A fetch can fail because the output is damaged or gone, or because two hosts do not reach each
+other. Complaints are kept by output, reduce and host.
 
-Each decision is bounded: a reduce is moved MOVES_MAX times, and an output is lost
-attempts.LOSSES_MAX times before its job is given up with the reason.
+- An output is at fault in each of these cases:
+  a reduce on the output's own host cannot fetch it;
+  the same reduce could not fetch it from two hosts in turn;
+  most hosts with reduces that may still need it cannot fetch it;
+  its TaskTracker answered, and the data was damaged;
+  we do not hear its TaskTracker either (silence.py).
+  Then the map runs again at once. (Hadoop's JobInProgress.fetchFailureNotification counts
+  complaining reduces against all running reduces, whatever their hosts.)
+- A host that finds damage in the outputs of SOURCES_MAX other hosts, or twice in the output of
+  one map, is itself at fault. Its reduce moves.
+- A reduce that has fetched an output does not report that, so the absence of complaints proves
+  nothing. A complaint that stands for STANDS_SECONDS leads to a decision. If a host has more
+  outputs than the one or two that a reduce lacks, those maps run again. A reduce that lacks more
+  moves to a host that can fetch all outputs as far as we know (output_placement.py). If there is
+  no such host, maps run again so that there is one.
+
+Each decision is bounded. A reduce moves MOVES_MAX times at most. If a map's output is lost more
+than attempts.LOSSES_MAX times, its job fails with the reason.
 """
 
 from __future__ import annotations
@@ -40,21 +48,25 @@ from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import AttemptProgress, AttemptReport, AttemptState
 
 STANDS_SECONDS = 10.0
-"""How long a reduce's complaint of a map output may stand until something is done about it."""
+"""A reduce's complaint about a map output leads to a decision after this long."""
 REDO_MAX = 2
-"""So many outputs of one host are made again on the word of one other; for more, that one moves."""
+"""If one host cannot fetch up to this many outputs of another, their maps run again. If it cannot
+fetch more, its reduce moves.
+"""
 QUICK_MAX = 3
-"""How often a map runs again as soon as most complain; after that only once that stands."""
+"""This many times a map runs again as soon as most hosts complain. After that, it runs again only
+when the complaints have stood for STANDS_SECONDS.
+"""
 MOVES_MAX = 8
-"""How often a reduce is started elsewhere as it could not fetch; then maps run again instead."""
+"""Most moves of one reduce that could not fetch map output. After that, maps run again instead."""
 SOURCES_MAX = 3
-"""From so many hosts on, it is the one that finds their output damaged that is at fault."""
+"""A host that finds damaged output of this many other hosts is itself at fault."""
 NAMED_MAX = 3
-"""Pairs of hosts that a job's status names."""
+"""Most pairs of hosts that a job's status names."""
 
 
 def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
-    """A reduce ended, before that changes anything: what it says of map outputs at its end."""
+    """Note a reduce's last complaints. Called before its report changes the attempt."""
     attempt, job = _reduce(st, report.attempt_id, tracker)
     if attempt is None or job is None:
         return
@@ -64,7 +76,9 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
 
 
 def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
-    """A running reduce names all map outputs that it cannot fetch now; it takes back the others."""
+    """Note a running reduce's complaints. It names all map outputs that it cannot fetch now, so
+    its complaints about any others no longer hold.
+    """
     attempt, job = _reduce(st, progress.attempt_id, tracker)
     if attempt is None or job is None:
         return
@@ -87,7 +101,9 @@ def _reduce(
 
 
 def _output(job: JobInProgress, map_attempt: str) -> TaskInProgress | None:
-    """The map of an output that is announced; None where it was replaced, or never was."""
+    """The map whose current output this attempt made. None if the output was replaced, or if there
+    never was one.
+    """
     try:
         name = ids.parse_attempt(map_attempt)
     except ValueError:
@@ -107,7 +123,7 @@ def _source(task: TaskInProgress) -> str:
 def _complain(
     st: State, job: JobInProgress, reduce: TaskAttempt, names: Sequence[str], answered: set[str]
 ) -> None:
-    """A reduce cannot fetch these outputs; the TaskTrackers of those in `answered` did answer."""
+    """A reduce cannot fetch these outputs. For those in `answered`, the TaskTracker answered."""
     for source, tasks in _by_source(job, names).items():
         for task in tasks:
             if task.winner is None or reduce.kill_asked:
@@ -121,7 +137,7 @@ def _complain(
 
 
 def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[str, list[TaskInProgress]]:
-    """The maps of those outputs that are announced, by the hosts where these are."""
+    """The maps of the outputs that are current, grouped by the host that has them."""
     found: dict[str, list[TaskInProgress]] = {}
     for name in names:
         if (task := _output(job, name)) is not None:
@@ -130,8 +146,8 @@ def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[str, list[TaskI
 
 
 def _few(job: JobInProgress, source: str, tasks: list[TaskInProgress]) -> bool:
-    """Whether a host that cannot fetch these could fetch others, as far as is seen: then they may
-    be damaged, which is not believed twice of one map.
+    """Whether these outputs may be damaged: they are few, and their host has others that can be
+    fetched as far as we see. This is not assumed twice for the same map.
     """
     few = len(tasks) <= REDO_MAX and len(tasks) < job.outputs_on.get(source, 0)
     return few and not any(task.index in job.made_again for task in tasks)
@@ -156,7 +172,8 @@ def _complains(
         kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
     elif answered or _at_fault(st, job, task, said):
         hosts = sorted(set[str]().union(*said.values()))
-        if not answered and source not in hosts:  # it may be the way: the map is to go elsewhere
+        if not answered and source not in hosts:
+            # The network may be at fault, so the map must run on another host.
             task.failed_on.add(source)
             for reader in hosts if len(said) > 1 else ():
                 st.cluster.reach.failed(reader, source, st.now)
@@ -166,7 +183,7 @@ def _complains(
 def _at_fault(
     st: State, job: JobInProgress, task: TaskInProgress, said: dict[int, set[str]]
 ) -> bool:
-    """Whether it is the output, and not the way to it; or the way, but from its host alone."""
+    """Whether to run the map again: its output is at fault, or the network of its host alone."""
     source, hosts = _source(task), set[str]().union(*said.values())
     if source in hosts or _silent(st, task):
         return True
@@ -178,14 +195,14 @@ def _at_fault(
 
 
 def _silent(st: State, task: TaskInProgress) -> bool:
-    """Whether we do not hear the TaskTracker of an output either: it, or its host, is at fault."""
+    """Whether we do not hear the output's TaskTracker either. Then it, or its host, is at fault."""
     winner = task.winner
     tracker = None if winner is None else st.cluster.trackers.get(winner.tracker_id)
     return tracker is not None and tracker.silent
 
 
 def _own_trouble(job: JobInProgress, host: str, index: int, source: str) -> bool:
-    """Whether damage that one host finds, after what it found before, tells more of that host."""
+    """Whether a host has found so much damage that the host itself is probably at fault."""
     blamed = job.blamed.setdefault(host, {})
     again = index in blamed
     blamed[index] = source
@@ -196,7 +213,7 @@ def _own_trouble(job: JobInProgress, host: str, index: int, source: str) -> bool
 
 
 def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[str]) -> None:
-    """It could fetch all but these."""
+    """The reduce could fetch all outputs but these."""
     failing = job.failing.get(reduce.id, {})
     sources = set()
     for name in [name for name in failing if name not in names]:
@@ -222,7 +239,9 @@ def tick(st: State, job: JobInProgress) -> None:
         if reduce is None or reduce.kill_asked or reduce not in reduce.task.running:
             continue
         if reduce.told is None or st.now - reduce.told >= STANDS_SECONDS:
-            continue  # it may have got on; if it is gone, its TaskTracker's silence will tell
+            # No fresh report: the reduce may have fetched the outputs since. If it is gone,
+            # silence.py finds out by its TaskTracker.
+            continue
         overdue = [name for name, since in failing.items() if st.now - since >= STANDS_SECONDS]
         by_source = _by_source(job, overdue)
         if by_source and job.needs_map_outputs:
@@ -232,7 +251,7 @@ def tick(st: State, job: JobInProgress) -> None:
 def _decide(
     st: State, job: JobInProgress, reduce: TaskAttempt, by_source: dict[str, list[TaskInProgress]]
 ) -> None:
-    """A reduce could not fetch the outputs of these maps, by their hosts, for long."""
+    """Decide what to do: a reduce could not fetch these maps' outputs (by host) for long."""
     tasks = [task for some in by_source.values() for task in some]
     few = all(_few(job, source, some) for source, some in by_source.items())
     moves = job.moves.get(reduce.task.index, 0)
@@ -257,7 +276,7 @@ def _make_again(st: State, job: JobInProgress, tasks: list[TaskInProgress], why:
 
 
 def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None:
-    """No host reaches all map outputs: choose one, and make again what that one cannot fetch."""
+    """No host reaches all map outputs. Choose one, and run the maps again whose output it lacks."""
     waiting = [attempt.hostname for attempt in waiting_reduces(job)]
     homes = sorted(
         (outputs_cut_from(st.cluster, job, host, st.now), -waiting.count(host), host)
@@ -274,7 +293,7 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
     if not len(job.pending_reduces) and all(host == home for host in waiting):
         names = {name for failing in job.failing.values() for name in failing}
         lacked = [task for name in names if (task := _output(job, name)) is not None]
-    else:  # those that come there have to fetch everything
+    else:  # reduces that will start on this host have to fetch every output
         lacked = [job.maps[index] for index in job.outputs]
     cut = set(st.cluster.reach.sources_cut_from(home, st.now))
     lacked = [task for task in lacked if _source(task) in cut]
@@ -283,7 +302,7 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
 
 
 def words(st: State, job: JobInProgress) -> str:
-    """Who cannot fetch what from where; empty where nobody complains."""
+    """A text: which hosts cannot fetch map outputs from which. Empty if nobody complains."""
     lacked: dict[tuple[str, str], set[str]] = {}
     for reduce_id, failing in job.failing.items():
         reduce = st.attempts.get(reduce_id)
@@ -298,7 +317,7 @@ def words(st: State, job: JobInProgress) -> str:
 
 
 def words_of_cuts(st: State, job: JobInProgress) -> str:
-    """Which hosts are avoided as they cannot fetch the job's map output; empty where none is."""
+    """A text: the hosts that are avoided because they cannot fetch the job's map output."""
     if not job.needs_map_outputs:
         return ""
     return _some(

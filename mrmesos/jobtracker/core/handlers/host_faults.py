@@ -1,13 +1,15 @@
-"""Hosts that are kept off: by one job where its attempts fail, by all where many jobs fared so.
+"""Hosts that are avoided: by one job whose attempts fail there, or by all jobs.
 
-After Hadoop's JobInProgress.addTrackerTaskFailure and JobTracker.FaultyTrackersInfo. A host that a
-job avoided counts as faulty only once that job has succeeded, so a job whose own code is bad
-condemns nobody. Faults are forgiven one by one. Neither way is more than a third of the hosts
-given up that would do: where everything fails, it is not the hosts.
+This follows Hadoop's JobInProgress.addTrackerTaskFailure and JobTracker.FaultyTrackersInfo. A job
+avoids a host where several of its attempts failed. If that job succeeds in the end, the host gets a
+fault. So a job with bad code does not make any host faulty. After several faults, all jobs avoid
+the host. Faults are forgiven one by one. Neither list holds more than a third of the suitable
+hosts: if everything fails, the hosts are not the cause.
 
-Mesos tells of agents that are lost, but to a framework that is there to hear it, and lists none. So
-who waits for long goes by what is in sight: while work waits every agent with room is offered again
-within seconds, and one that was not all that time is gone or full, and helps as little either way.
+Mesos reports a lost agent only to a framework that is connected at that moment, and it has no list
+of agents. So a job that waits for long counts only the agents in sight. While work waits, Mesos
+offers every agent with free resources again within seconds. An agent that was not offered is gone
+or full, and helps in neither case.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def _in_sight(agent: Agent, since: float) -> bool:
 
 
 def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
-    """The hosts in sight that could run all its tasks, were it not for failures."""
+    """The hosts in sight that could run all tasks of the job, ignoring failures there."""
     agents, demand = st.cluster.agents.values(), job.settings.demand
     kinds = [kind for kind in TaskKind if job.tasks(kind)]
     return {
@@ -43,7 +45,7 @@ def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
 
 
 def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
-    """An attempt failed: where that goes on, its job starts nothing there any more."""
+    """An attempt failed. After several failures on one host, its job starts nothing there."""
     host = attempt.hostname
     count = job.failures_on[host] = job.failures_on.get(host, 0) + 1
     if count < job.settings.failures_per_host or host in job.shuns:
@@ -54,7 +56,7 @@ def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
 
 
 def succeeded(st: State, job: JobInProgress) -> None:
-    """A job succeeded in spite of the hosts it came to avoid."""
+    """A job succeeded. Each host that it avoided gets a fault."""
     for host in job.shuns:
         faults = st.faults.setdefault(host, Faults(0, st.now))
         faults.count += 1
@@ -74,17 +76,17 @@ def seen(st: State, agent: Agent) -> None:
     if faults is not None and faults.until > max(st.now, agent.avoid_until):
         st.cluster.avoid(agent, faults.until)
     if faults is not None or host in st.index.shunned:
-        st.faults_checked = -1  # one that is avoided is back: it may be one too many
+        st.faults_checked = -1  # an avoided host is back, so more than a third may be avoided now
 
 
 def came_up(st: State, agent: Agent) -> None:
-    """A TaskTracker started: past failures to start are forgotten, its host's faults are not."""
+    """A TaskTracker started. Forget earlier failures to start, but keep its host's faults."""
     agent.launch_failures, agent.avoid_until = 0, 0.0
     seen(st, agent)
 
 
 def tick(st: State) -> None:
-    """Faults are forgiven; where the cluster has shrunk, what is left of it is used again."""
+    """Forgive faults by time. If the cluster has shrunk, use some avoided hosts again."""
     for host, faults in list(st.faults.items()):
         while faults.count and st.now - faults.since >= st.settings.forgive:
             faults.count -= 1
@@ -101,12 +103,12 @@ def tick(st: State) -> None:
 
 
 def _waits_long(st: State, job: JobInProgress) -> bool:
-    """As long as a task waits for a host where it has not failed yet."""
+    """Whether a job waits as long as a task does for a host where it has not failed."""
     return job.idle_since is not None and st.now - job.idle_since >= AVOID_SECONDS
 
 
 def _use_again(st: State, waiting: list[JobInProgress]) -> None:
-    """The hosts that are too many to be avoided."""
+    """Use hosts again, so that no more than a third is avoided."""
     since = st.now - AVOID_SECONDS
     avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
     missed = any(not _hosts_of(st, job, since).isdisjoint(avoided) for job in waiting)
@@ -124,13 +126,13 @@ def _use_again(st: State, waiting: list[JobInProgress]) -> None:
 
 
 def _too_many(hosts: list[str], known: set[str]) -> list[str]:
-    """Those given up first, where more than a third of the cluster is."""
+    """The hosts to use again if more than a third of `known` is avoided: the oldest first."""
     here = [host for host in hosts if host in known]
     return here[: max(0, len(here) - len(known) // 3)]
 
 
 def words(st: State, job: JobInProgress) -> str:
-    """Which hosts the job cannot use, and why; empty where there are none."""
+    """A text: the hosts that the job cannot use, and why. Empty if there are none."""
     known = st.cluster.hostnames()
     mine = [host for host in job.shuns if host in known]
     avoided = [h for h, faults in st.faults.items() if faults.until > st.now and h in known]

@@ -1,4 +1,8 @@
-"""The life of a job: PREP, RUNNING, COMMITTING or ABORTING, and its end."""
+"""The life of a job: PREP, RUNNING, COMMITTING or ABORTING, and its end.
+
+Comes in: what users ask, and answers to the commands PlanJob, CommitJob and AbortJob. Goes out:
+those commands, kills of attempts, and JobEnded.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +32,15 @@ from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
 
 KILL_BY_MESOS_SECONDS = 3.0
-"""How long attempts have to end themselves before Mesos is asked to end their slots."""
+"""Attempts have this long to end by themselves. After that, we ask Mesos to end their slots."""
 GIVE_UP_SECONDS = 8.0
-"""How long a commit or abort waits for attempts; then their output is removed under them."""
+"""A commit or abort waits this long for attempts. After that, it removes their output anyway."""
 PLAN_SECONDS = 60.0
 """How long an abort waits for the answer to PlanJob, which may be making directories."""
 
 
 def submit(st: State, event: JobSubmitted) -> None:
-    """A new job; one with a bad setting fails at once. A second time changes nothing."""
+    """Add a new job. A job with a bad setting fails at once. A known job id changes nothing."""
     if event.job_id in st.jobs or event.job_id in st.ended:
         return
     settings, problem = settings_of(event.spec)
@@ -60,7 +64,7 @@ def submit(st: State, event: JobSubmitted) -> None:
 
 
 def settings_of(spec: JobSpec) -> tuple[JobSettings, AttemptError | None]:
-    """A job's settings; the defaults and what is wrong where they cannot be used."""
+    """A job's settings. If they cannot be used: the default settings, and the error."""
     try:
         return JobSettings.of(spec), None
     except ConfError as bad:
@@ -88,14 +92,19 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
 
 
 def waits(st: State, job_id: str, words: str) -> None:
-    """A store does not answer, or does so again. What a running job waits for watch.py says."""
+    """Show that a store does not answer, or (no words) that it answers again.
+
+    For a running job, deadlines.py writes the waiting text.
+    """
     job = st.jobs.get(job_id)
     if job is not None and job.state is not JobState.RUNNING:
         job.waiting = words
 
 
 def plan_failed(st: State, job_id: str, error: AttemptError) -> None:
-    """Nothing was made yet, so there is nothing to remove (the output may be somebody else's)."""
+    """Planning failed. Nothing was written yet, so nothing is removed: the output directory may
+    belong to somebody else.
+    """
     job = st.jobs.get(job_id)
     if job is None or not job.planning:
         return
@@ -123,14 +132,14 @@ def commit_failed(st: State, job_id: str, error: AttemptError) -> None:
 
 
 def aborted(st: State, job_id: str) -> None:
-    """What the job wrote is removed."""
+    """The job's output has been removed."""
     job = st.jobs.get(job_id)
     if job is not None and job.state is JobState.ABORTING and job.ending_output:
         end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
 
 
 def kill(st: State, job_id: str, by: str) -> None:
-    """End a job for a user. Too late once it commits: then it succeeds or fails by itself."""
+    """Kill a job for a user. A job that commits already is not killed: it succeeds or fails."""
     job = st.jobs.get(job_id)
     if job is None or job.state not in (JobState.PREP, JobState.RUNNING):
         return
@@ -139,7 +148,7 @@ def kill(st: State, job_id: str, by: str) -> None:
 
 
 def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
-    """The job cannot succeed. The first reason stays."""
+    """The job cannot succeed. Abort it, and keep the first error."""
     if job.state not in (JobState.RUNNING, JobState.COMMITTING):
         return
     job.error = job.error or error
@@ -147,7 +156,9 @@ def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
 
 
 def unkept(st: State, job_id: str, problem: str) -> None:
-    """What is known of the job cannot be written as it is, so a start could not go on with it."""
+    """A record of the job cannot be written to the journal. Abort the job, because a restarted
+    JobTracker could not go on with it.
+    """
     job = st.jobs.get(job_id)
     if job is None or job.state is JobState.ABORTING:
         return
@@ -166,7 +177,7 @@ def _abort(st: State, job: JobInProgress, reason: str) -> None:
 
 
 def advance(st: State, job: JobInProgress) -> None:
-    """Take the job's next step if it is due."""
+    """Take the job's next step: commit, or abort, if all that it waits for is done."""
     if job.state is JobState.RUNNING and job.complete:
         job.transition(JobState.COMMITTING)
         job.started, job.waiting = job.started or st.now, ""
@@ -188,7 +199,7 @@ def advance(st: State, job: JobInProgress) -> None:
 
 
 def press(st: State, job: JobInProgress) -> None:
-    """See to it that a commit or abort gets on, whatever the job's attempts do."""
+    """End attempts that delay a commit or abort for too long."""
     waited = st.now - job.ending_since
     if waited >= KILL_BY_MESOS_SECONDS and not job.ending_output:
         for attempt in list(job.running.values()):
@@ -201,7 +212,7 @@ def press(st: State, job: JobInProgress) -> None:
 
 
 def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) -> None:
-    """Wait no longer for the end of an attempt. Its slot is being killed and gets no other."""
+    """Stop waiting for the end of an attempt. Its slot is being killed and gets no other one."""
     attempt.transition(AttemptState.KILLED, st.now)
     st.cluster.slots[attempt.slot_id].attempt = None
     job.count(f"KILLED_{attempt.task.kind.plural}")
@@ -217,11 +228,11 @@ def _outputs_unneeded(st: State, job: JobInProgress) -> None:
 
 
 def end(st: State, job: JobInProgress, state: JobState) -> None:
-    """The job is over: trackers forget it, and only its report stays."""
+    """The job is over. Trackers forget it, and only its report is kept."""
     job.transition(state)
     job.ended, job.waiting = st.now, ""
     for attempt in list(job.running.values()):
-        # Maps that ran again when the last reduce won. They were told to end, and write no output.
+        # Maps can run again while the last reduce wins. They were told to end, and write no output.
         slot = st.cluster.slots[attempt.slot_id]
         _write_off(st, job, attempt, "the job has ended")
         if slot.kill_sent is None:

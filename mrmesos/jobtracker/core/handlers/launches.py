@@ -1,4 +1,4 @@
-"""A slot, and the TaskTracker that it may bring up, from the moment their offer is accepted."""
+"""New records for an accepted offer: a slot, and the TaskTracker that Mesos may start with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mrmesos.resources import Amounts, Pool
 
 
 def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
-    """The agent's TaskTracker from now on, with its share of what is offered there."""
+    """A new TaskTracker for the agent. It takes its own resources from the offered ones."""
     resources = pool.take(st.settings.tracker)
     tracker = Tracker(
         st.name("tracker"),
@@ -24,7 +24,7 @@ def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
 
 
 def new_slot(st: State, tracker: Tracker, role: str, capacity: Amounts, taken: Amounts) -> Slot:
-    """A slot on the tracker's agent, of resources that were offered to `role`."""
+    """A new slot on the tracker's agent, made of resources that were offered to `role`."""
     slot = Slot(
         id=st.name("slot"),
         agent_id=tracker.agent_id,

@@ -1,7 +1,7 @@
-"""When a slot's lease may end: only while a Mesos master is there to give its resources on.
+"""When a slot's lease may end: only while a Mesos master can offer its resources again.
 
-A slot past its lease goes back to Mesos so that Mesos' DRF can act. While no master can act, all
-that this does is to leave the resources idle.
+A slot past its lease goes back to Mesos, so that Mesos' DRF can give its resources to another
+framework. While no master can do that, ending the slot would only leave the resources idle.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from mrmesos.jobtracker.core.state.state import State
 MASTER_SILENT_SECONDS = 20.0
 """A master sends something at least every 15 s: HEARTBEAT (Mesos' DEFAULT_HEARTBEAT_INTERVAL)."""
 FIRST_OFFERS_SECONDS = 30.0
-"""How long a new subscription is given to bring offers. There may be none, where all is taken."""
+"""A new subscription has this long to bring offers. On a full cluster there may be none."""
 TAKEN_SECONDS = 3.0
-"""How long Mesos may take to say that a slot has ended, where it is there."""
+"""A working Mesos confirms the end of a slot within this time."""
 TRY_AGAIN_SECONDS = 30.0
-"""How long one slot that Mesos does not speak of keeps others from being given back."""
+"""If Mesos does not confirm the end of one slot, other slots stay for this long."""
 
 _FROM_MASTER = (
     AgentLost,
@@ -62,7 +62,9 @@ def may_end(st: State, slot: Slot) -> bool:
         return False
     since = st.subscribed
     if max(slot.told, slot.launched) < since:
-        return False  # a new master, whose agent is not back yet: it could not offer what is free
+        # A new master, and the slot's agent has not registered with it yet. So the master could
+        # not offer the freed resources.
+        return False
     offered = st.last_offer is not None and st.last_offer >= since
     if not offered and st.now - since < FIRST_OFFERS_SECONDS:
         return False
@@ -70,7 +72,7 @@ def may_end(st: State, slot: Slot) -> bool:
 
 
 def _taken(st: State) -> bool:
-    """Whether Mesos takes what is given back: the last slot before, if that was not just now."""
+    """Whether Mesos confirmed the end of the slot given back before, or still has time to."""
     before = st.cluster.slots.get(st.given_back)
     if before is None or before.ending_since is None:
         return True
@@ -79,7 +81,7 @@ def _taken(st: State) -> bool:
 
 
 def give_back(st: State, slot: Slot) -> None:
-    """A slot is being given back: Mesos is to say that it ended."""
+    """A slot is being given back. Remember it, to see whether Mesos confirms its end."""
     before = st.cluster.slots.get(st.given_back)
     if before is None or st.now - (before.ending_since or 0.0) > TRY_AGAIN_SECONDS:
         st.given_back = slot.id

@@ -1,8 +1,10 @@
-"""Agents that are to be away: drained before, ended when the time has come.
+"""Agents with planned maintenance: we drain them before it, and leave them when it begins.
 
-Mesos tells by the unavailability of offers and by inverse offers (its document "Maintenance
-Primitives"). No attempt starts that would not end before (`demands.barred`); what runs is left
-to end, and so is a TaskTracker whose map output is needed, until the window begins.
+Comes in: the `unavailability` of offers, and inverse offers (Mesos' document "Maintenance
+Primitives"). Goes out: answers to inverse offers, and shutdowns of TaskTrackers.
+
+No attempt starts that would not end before the maintenance (`eligibility.barred`). Running attempts
+may end by themselves until it begins. A TaskTracker whose map output is needed stays until then.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from mrmesos.jobtracker.core.scheduling.eligibility import expected_seconds
 from mrmesos.jobtracker.core.state.state import State
 
 REFUSE_SECONDS_ACCEPTED = 3600.0
-"""Filter of an accepted inverse offer. Mesos drops it when the plan changes."""
+"""Filter of an accepted inverse offer. Mesos drops the filter when the schedule changes."""
 REFUSE_SECONDS_DECLINED = 30.0
-"""After so long Mesos shall ask again: attempts that would not end in time may have ended."""
+"""Mesos asks again after this long. Attempts that were too long may have ended by then."""
 
 
 def learn(st: State, agent: Agent, away: Unavailability | None) -> None:
-    """Mesos says when an agent is to be away, or that nothing is planned."""
+    """Note when an agent will be away, as Mesos says, or that no maintenance is planned."""
     if away is not None and away.end <= st.now:
         away = None
     if away == agent.away:
@@ -45,8 +47,8 @@ def learn(st: State, agent: Agent, away: Unavailability | None) -> None:
 
 
 def asked_back(st: State, offers: Sequence[InverseOffer]) -> None:
-    """Inverse offers: accepted where all that runs there will have ended, as far as we can tell,
-    and nobody has yet to fetch map output from there.
+    """Answer inverse offers. Accept one if, as far as we can tell, all attempts on the agent end
+    in time, and no reduce still has to fetch map output from it.
     """
     accepted: list[str] = []
     declined: list[str] = []
@@ -79,8 +81,8 @@ def _ends_in_time(st: State, agent: Agent) -> bool:
 
 
 def _is_fetched_from(st: State, agent: Agent) -> bool:
-    """Whether a reduce has yet to fetch map output that is there. When it will have, nobody knows:
-    maps may be waiting that it waits for.
+    """Whether a reduce still has to fetch map output from the agent. We cannot tell when it will
+    be done, because it may wait for maps that have not run yet.
     """
     return any(
         indexes
@@ -93,7 +95,7 @@ def _is_fetched_from(st: State, agent: Agent) -> bool:
 
 
 def tick(st: State) -> None:
-    """Windows begin, and end."""
+    """Act on maintenance that begins or ends now."""
     for agent in list(st.cluster.closing.values()):
         if agent.away is None or st.now >= agent.away.end:
             learn(st, agent, None)

@@ -1,4 +1,7 @@
-"""Rounds over offers: every offer is answered at once, accepted with slots or declined."""
+"""Answers to offers. Every offer is answered at once: accepted with slots, or declined.
+
+Comes in: all offers of one message. Goes out: AcceptOffers and DeclineOffers, each with a filter.
+"""
 
 from __future__ import annotations
 
@@ -24,35 +27,38 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool, Resource
 
 REFUSE_SECONDS_LOCALITY = 0.5
-"""Filter of an offer passed over while a task waits for a better agent. Mesos' allocator keeps a
-filter for an allocation interval (1 s) at least, so that others are offered the agent in between.
+"""Filter of an offer that we decline because each task waits for a better agent. Mesos' allocator
+keeps a filter for at least an allocation interval (1 s). In between, it can offer the agent to
+other frameworks.
 """
 COME_BACK_SECONDS = 2.0
-"""An agent that is offered again so soon after all passed it over stood idle in between."""
+"""If all our tasks passed an agent over, and it is offered again this soon, it stood idle."""
 
 
 @dataclass(slots=True, eq=False)
 class _Offered:
-    """What one agent offers to one role of ours; several such offers are one."""
+    """What one agent offers to one of our roles, joined over all such offers."""
 
     agent: Agent
     role: str
     offers: list[Offer]
     resources: Sequence[Resource]
     free: Amounts
-    """What can be taken of them; read after `_read`."""
+    """The amounts that we can take of `resources`. Valid after `_read`."""
     idle: bool
-    """All passed it over not long ago."""
+    """All our tasks passed the agent over within COME_BACK_SECONDS."""
     pool: Pool | None = None
-    """Takes it; made for the first task that is found."""
+    """Takes resources out of the offers. Made when the first task is found."""
     launches: list[SlotLaunch] = field(default_factory=list)
     spare: SpareLaunch | None = None
     choice: Choice = NOTHING
 
 
 def receive(st: State, offers: Sequence[Offer]) -> None:
-    """Answer offers: in rounds, each agent takes one more task until none takes another, so that
-    work spreads; then one accept or decline for each.
+    """Answer all offers of one message.
+
+    In each round, every agent takes one more task, so that work spreads. The rounds end when no
+    agent takes another task. Then each offer is accepted or declined.
     """
     st.last_offer = st.now
     offered = _by_agent(st, offers)
@@ -95,8 +101,8 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
 
 
 def _read(st: State, offered: Iterable[_Offered]) -> None:
-    """Sum up what is offered. An agent with room mostly offers just what it offered last, and to
-    see that costs a fraction of summing.
+    """Sum up the offered resources. Most agents offer exactly what they offered last time, and the
+    comparison costs a fraction of the sum.
     """
     grown = False
     for entry in offered:
@@ -117,11 +123,13 @@ def _remember_size(st: State, here: Amounts) -> None:
 
 
 def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
-    """Chances that came back idle were counted before the choice, and those taken now are not."""
+    """Note which agents all tasks passed over. `receive` counted the idle ones before the choice,
+    so those that are used now are subtracted again.
+    """
     taken = 0
     for entry in offered:
         passed = isinstance(entry.choice, NotYet)
-        if not passed and not entry.idle:  # as with most, where few tasks wait
+        if not passed and not entry.idle:  # most agents, if few tasks wait
             entry.agent.passed = None
             continue
         unused = entry.idle and not entry.launches
@@ -132,8 +140,8 @@ def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
 
 
 def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
-    """First the agents with data of maps that wait: a job has nothing to wait for, nor to take
-    from afar, while its own agents are among those offered.
+    """Put agents that store data of waiting maps first. A job whose data is on an offered agent
+    then neither waits nor reads over the network.
     """
     st.index.flush()
     stored_on = st.index.stored_on
@@ -145,7 +153,7 @@ def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
 
 
 def _place(st: State, taking: list[_Offered]) -> None:
-    """Rounds, until no agent takes another task, or no task waits."""
+    """Go round the agents until no agent takes another task, or no task waits."""
     budget = Quota(st) if taking and st.settings.cap else None
     while taking:
         again = []

@@ -1,8 +1,8 @@
-"""Minimum shares enforced: a pool that waits for its own in vain gets it from pools above theirs.
+"""Preemption: a pool that waits too long below its minimum share takes from pools above theirs.
 
-As Hadoop's fair scheduler does (FairScheduler.preemptTasksIfNecessary): by killing attempts, the
-youngest first, as they have least to lose. What is killed counts as no failure and runs again. Off
-unless `fairscheduler.preemption.timeout` is set.
+As in Hadoop's fair scheduler (FairScheduler.preemptTasksIfNecessary), attempts are killed, the
+youngest first, because they lose the least work. A killed attempt is not a failure, and its task
+runs again. Preemption is off unless `fairscheduler.preemption.timeout` is set.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mrmesos.wire.ids import TaskKind
 
 
 def tick(st: State) -> None:
-    """See which pools have waited too long below their minimum share."""
+    """Find pools that have waited too long below their minimum share, and preempt for them."""
     order, patience = st.index.order, st.settings.preempt_after
     if not patience or not isinstance(order, Fair):
         return
@@ -36,7 +36,7 @@ def tick(st: State) -> None:
 
 
 def _wanted(st: State, jobs: int) -> int:
-    """What all waiting tasks of these jobs would count for, in thousandths of a CPU."""
+    """The cost of all waiting tasks of these jobs, in thousandths of a CPU."""
     wanted = 0
     for entry in st.index.entries_of(jobs):
         job = entry.job
@@ -46,8 +46,8 @@ def _wanted(st: State, jobs: int) -> int:
 
 
 def _take_back(st: State, order: Fair, due: int) -> None:
-    """Kill attempts that count for `due`, with those that are being killed, but bring no pool below
-    its own share by that.
+    """Kill attempts until their cost reaches `due`. Attempts that are being killed already count.
+    No pool falls below its own share by this.
     """
     pools = order.pools()
     cpus, weights = st.cluster.size.get("cpus", 0), sum(pool.share.weight for pool in pools)

@@ -1,4 +1,4 @@
-"""The cap on what the framework holds (`mesos.cpus.max` and its like)."""
+"""The limit on what the framework holds (`mesos.cpus.max` and similar settings)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mrmesos.resources import Amounts
 
 
 class Quota:
-    """What the framework may still take, of those resources that have a limit."""
+    """How much the framework may still take of each resource that has a limit."""
 
     __slots__ = ("_left",)
 
@@ -19,15 +19,15 @@ class Quota:
             self.spend(st.settings.tracker)
 
     def within(self, free: Amounts) -> Amounts:
-        """As much of `free` as may be taken."""
+        """The part of `free` that may be taken."""
         return {n: min(amount, self._left.get(n, amount)) for n, amount in free.items()}
 
     def allows(self, need: Amounts) -> bool:
-        """Whether so much may be taken."""
+        """Whether `need` may be taken."""
         return all(need.get(name, 0) <= left for name, left in self._left.items())
 
     def spend(self, *taken: Amounts) -> None:
-        """Something was taken."""
+        """Subtract what was taken."""
         for amounts in taken:
             for name in self._left:
                 self._left[name] -= amounts.get(name, 0)

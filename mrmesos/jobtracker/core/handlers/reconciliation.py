@@ -1,8 +1,9 @@
-"""Asking Mesos how our slots stand, as its document "Task Reconciliation" demands.
+"""Asks Mesos for the state of our slots, as its document "Task Reconciliation" demands.
 
-After each subscription, and now and then, explicitly until there was an update of every slot (a new
-master does not answer for agents that it does not know yet), and once implicitly: what Mesos has of
-ours that we do not know is then killed.
+This happens after each subscription, and every EVERY_SECONDS. Explicit reconciliation repeats until
+every slot had an update, because a new master does not answer for agents that it does not know yet.
+Implicit reconciliation is sent once: Mesos then reports all our tasks, and those that we do not
+know are killed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 
 def begin(st: State) -> None:
-    """A subscription knows nothing of what we sent before."""
+    """Start reconciliation. A new subscription does not carry over what we asked before."""
     asking = st.asking
     asking.since, asking.pause = st.now, FIRST_PAUSE_SECONDS
     asking.next = st.now + asking.pause
@@ -29,7 +30,7 @@ def begin(st: State) -> None:
 
 
 def tick(st: State) -> None:
-    """Ask again for slots that nothing was heard of since."""
+    """Ask again for slots that had no update since the reconciliation began."""
     asking = st.asking
     if not st.connected or st.now < asking.next:
         return

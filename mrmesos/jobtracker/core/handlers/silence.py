@@ -1,17 +1,18 @@
-"""TaskTrackers that are not heard although Mesos sees their agents, and who is to blame for it.
+"""TaskTrackers that send no heartbeats although Mesos sees their agents, and tasks that cause it.
 
-A heartbeat that does not come is a hint: the way may be cut, in one direction or both, or the
-TaskTracker may be stopped. What follows grows with the time:
+A missing heartbeat is only a hint. The network may be cut, in one direction or both, or the
+TaskTracker may be stopped. The longer it is silent, the more we do:
 
-- After `tasktracker.silence.seconds` nothing new starts on its agent, and what runs there gets a
-  second attempt elsewhere, as does an attempt whose launch nobody spoke of. It goes before the
-  tasks of later jobs, and before reduces of its own job: those would wait for it.
-- After `tasktracker.expiry.seconds` the TaskTracker is given up and Mesos is told to end it. Its
-  agent is on parole: it is avoided for PAROLE_SECONDS, and each time twice as long, until a
-  TaskTracker there is heard. It is used all the same where it is the only one.
-- A task that runs on each TaskTracker that falls silent is to blame: it may stop its TaskTracker.
-  Once is chance. From then on its TaskTracker expires sooner; from TRIAL_SILENCES on nothing is
-  started beside it, so that nobody else is blamed; and after SILENCES_MAX times its job fails.
+- After `tasktracker.silence.seconds`, nothing new starts on its agent. Its running tasks get a
+  second attempt on another agent, and so does a task whose launch nobody reported. Such a task goes
+  before the tasks of later jobs, and before reduces of its own job, which would wait for it.
+- After `tasktracker.expiry.seconds`, we give the TaskTracker up and tell Mesos to end it. Its agent
+  is on parole: we avoid it for PAROLE_SECONDS, and twice as long each further time, until we hear a
+  TaskTracker there. If no other agent takes work, we use it nevertheless.
+- A task may itself stop its TaskTracker. So each task that ran on a TaskTracker we gave up is a
+  suspect. Once is chance. From then on, a TaskTracker that runs this task expires sooner. After
+  TRIAL_SILENCES times, nothing starts beside the task, so that no other task becomes a suspect.
+  After SILENCES_MAX times, its job fails.
 """
 
 from __future__ import annotations
@@ -28,25 +29,25 @@ from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 SILENCES_MAX = 4
-"""TaskTrackers that may fall silent under attempts of one task before its job fails."""
+"""A job fails when this many TaskTrackers fell silent while they ran the same task."""
 SUSPECT_PART = 0.25
-"""Of tasktracker.expiry.seconds, where a task runs under which another one fell silent."""
+"""A TaskTracker that runs a suspect expires after this part of `tasktracker.expiry.seconds`."""
 PAROLE_SECONDS = 30.0
 PAROLE_MAX_SECONDS = 480.0
 HOSTS_NAMED = 5
 SLEPT_SECONDS = 5.0
-"""A pause between two ticks after which it is we who were not there, and not the others."""
+"""If two ticks are further apart, this process did not run, and TaskTrackers are not to blame."""
 
 
 def wake(st: State) -> None:
-    """A tick: where the last one is long ago, nobody could be heard in between."""
+    """Note a tick. If the last tick is long ago, we could not hear anybody in between."""
     if st.now - st.ticked > SLEPT_SECONDS:
         st.woke = st.now
     st.ticked = st.now
 
 
 def last_sign(st: State, tracker: Tracker) -> float:
-    """Since when a TaskTracker has been silent."""
+    """The last time we heard a TaskTracker, or the time from which we could have heard it."""
     return max(tracker.launched if tracker.heard is None else tracker.heard, st.woke)
 
 
@@ -57,12 +58,12 @@ def look(st: State, tracker: Tracker) -> None:
         return
     if not tracker.silent:
         tracker.silent = True
-        st.cluster.losses += 1  # maps whose data is there look elsewhere
+        st.cluster.losses += 1  # maps with data on this agent stop waiting for it
     st.cluster.avoiding_until = max(st.cluster.avoiding_until, st.now + 1.0)
 
 
 def heard(st: State, tracker: Tracker) -> None:
-    """A TaskTracker speaks: what it runs needs no second attempt."""
+    """A TaskTracker is heard again, so its tasks need no second attempt."""
     if not tracker.silent:
         return
     tracker.silent = False
@@ -74,19 +75,19 @@ def heard(st: State, tracker: Tracker) -> None:
 
 
 def unheard(st: State, attempt: TaskAttempt) -> bool:
-    """Whether an attempt runs out of our hearing, if it runs at all."""
+    """Whether we hear nothing of an attempt: its TaskTracker is silent, or nobody reported it."""
     slot, tracker = st.cluster.slots[attempt.slot_id], st.cluster.trackers.get(attempt.tracker_id)
     return tracker is None or tracker.silent or not_spoken_of(st, slot)
 
 
 def not_spoken_of(st: State, slot: Slot) -> bool:
-    """Whether a slot was launched, and for long neither Mesos nor its TaskTracker spoke of it."""
+    """Whether a slot was launched long ago, and neither Mesos nor its TaskTracker reported it."""
     launching = slot.state is SlotState.LAUNCHING
     return launching and st.now - max(slot.launched, st.woke) > st.settings.tracker_silence
 
 
 def review(st: State, slots: Sequence[Slot]) -> None:
-    """Tell the index which tasks want a second attempt, as theirs runs in one of these slots."""
+    """Tell the index which tasks want a second attempt, because we hear nothing of these slots."""
     before = st.index.unheard
     if not slots and not before:
         return
@@ -98,7 +99,9 @@ def review(st: State, slots: Sequence[Slot]) -> None:
 
 
 def _wants_another(st: State, attempt: TaskAttempt) -> bool:
-    """It is the only one of its task, may run twice, and is not suspected of silencing others."""
+    """Whether the task needs a second attempt: it has only this one, may run twice, and is not
+    suspected of stopping its TaskTracker.
+    """
     task = attempt.task
     job = st.jobs[task.job_id]
     all_there = task.kind is TaskKind.MAP or (job.maps_over is not None and not job.absent)
@@ -112,7 +115,7 @@ def _wants_another(st: State, attempt: TaskAttempt) -> bool:
 
 
 def words(st: State, job: JobInProgress | None = None) -> str:
-    """Which TaskTrackers are silent, of those that worked for a job, or of all."""
+    """A text: the silent TaskTrackers, of those that worked for `job`, or of all."""
     hosts = {
         tracker.hostname
         for tracker in st.cluster.trackers.values()
@@ -129,7 +132,7 @@ def words(st: State, job: JobInProgress | None = None) -> str:
 
 
 def expiry(st: State, tracker: Tracker) -> float:
-    """How long a TaskTracker may be silent."""
+    """How long a TaskTracker may be silent before we give it up."""
     settings, slots = st.settings, tracker.slots.values()
     if not any(slot.attempt is not None and slot.attempt.task.silences for slot in slots):
         return settings.tracker_expiry
@@ -138,7 +141,9 @@ def expiry(st: State, tracker: Tracker) -> float:
 
 
 def suspect(st: State, tracker: Tracker) -> None:
-    """A TaskTracker is given up: what ran there may be why. One never heard never ran anything."""
+    """A TaskTracker is given up, and the tasks that ran there may be the cause. A TaskTracker that
+    we never heard has run nothing.
+    """
     if tracker.heard is None:
         return
     for slot in tracker.slots.values():
@@ -149,7 +154,9 @@ def suspect(st: State, tracker: Tracker) -> None:
 
 
 def verdict(task: TaskInProgress) -> AttemptError | None:
-    """Why a task's job is to fail, where TaskTrackers fell silent under it too often."""
+    """The error that fails the job, if too many TaskTrackers fell silent while they ran the task.
+    None if not.
+    """
     if task.silences < SILENCES_MAX:
         return None
     last = task.attempts[-1]
@@ -165,7 +172,7 @@ def verdict(task: TaskInProgress) -> AttemptError | None:
 
 
 def parole(st: State, agent_id: str) -> None:
-    """An agent's TaskTracker was given up while Mesos saw the agent."""
+    """Avoid an agent for a while. We gave its TaskTracker up, but Mesos still sees the agent."""
     agent = st.cluster.agents.get(agent_id)
     if agent is None:
         return
@@ -178,7 +185,7 @@ def parole(st: State, agent_id: str) -> None:
 
 
 def spoke(st: State, agent_id: str) -> None:
-    """A TaskTracker on the agent is heard, be it one that we gave up."""
+    """A TaskTracker on the agent is heard, perhaps one that we gave up. End the parole."""
     agent = st.cluster.agents.get(agent_id)
     if agent is not None and agent.silences:
         agent.silences = 0
@@ -193,7 +200,7 @@ def _end_parole(st: State, agent_id: str) -> None:
 
 
 def use_the_last(st: State) -> None:
-    """No agent is left that takes work: those on parole are tried before their time."""
+    """End every parole early if no agent takes work."""
     if st.now >= st.cluster.avoiding_until or not st.hungry():
         return
     agents = st.cluster.agents.values()

@@ -1,4 +1,8 @@
-"""The life of slots: what Mesos says of them, and the next attempt for one that came free."""
+"""The life of slots: status updates of Mesos, and the next attempt for a free slot.
+
+Comes in: SlotUpdated events, and slots whose attempt ended. Goes out: acknowledgements, and for
+each free slot its next attempt or its end.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +18,24 @@ from mrmesos.jobtracker.core.state.state import State
 LEASE_LEAST = 0.5
 """Shortest lease, as a share of `slot.lease.seconds`, which is the longest."""
 _GOLDEN = 0.6180339887498949
-"""Its multiples without their whole part, any number of them in a row, lie evenly in 0 to 1."""
+"""The golden ratio's fraction. The fractional parts of its multiples spread evenly over 0 to 1."""
 LEASE_GAP_SECONDS = 1.5
-"""Least time between two ends of leases on one agent: longer than Mesos' allocation interval, so
-that what they give back comes in two offers, which may go to two frameworks.
+"""Least time between the ends of two leases on one agent. It is longer than Mesos' allocation
+interval (1 s). So Mesos offers the two slots' resources separately, and may offer them to two
+frameworks.
 """
 HOLD_SECONDS = 2.0
-"""Longest time that a slot is kept without work, for a task that waits for a better agent, where
-nobody else wants it.
+"""A slot without work stays this long at most, while a task waits for a better agent and no other
+framework wants the slot's resources.
 """
 
 _ALIVE = frozenset({SlotStatus.STAGING, SlotStatus.RUNNING})
 
 
 def updated(st: State, event: SlotUpdated) -> None:
-    """A status update of Mesos. Every one that wants it is acknowledged, also of unknown slots."""
+    """Handle a status update of Mesos. An update with a uuid is acknowledged, even if we do not
+    know the slot.
+    """
     slot = st.cluster.slots.get(event.slot_id)
     if slot is not None:
         slot.told = st.now
@@ -67,7 +74,7 @@ def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
 
 
 def drop(st: State, slot: Slot, words: str) -> None:
-    """The slot is over, and what ran in it is lost."""
+    """Forget a slot that has ended. Its running attempt is lost."""
     attempt = slot.attempt
     st.held.pop(slot.id, None)
     st.cluster.drop_slot(slot)
@@ -76,29 +83,29 @@ def drop(st: State, slot: Slot, words: str) -> None:
 
 
 def serve_free(st: State) -> None:
-    """Give each slot whose attempt just ended the next one, or end it."""
+    """Give the next attempt to each slot whose attempt just ended, or end the slot."""
     while st.free:
         serve(st, st.free.pop())
 
 
 def lease_seconds(slot_id: str, longest: float) -> float:
-    """How old a slot may become: between LEASE_LEAST and all of `longest`, by its number.
+    """How old a slot may become: from LEASE_LEAST of `longest` to all of it, by the slot's number.
 
-    Slots that are launched together so end one after another. If all slots of an agent ended at
-    once, Mesos would offer the whole agent to one framework, and to the other the next time.
+    So slots that are launched together end one after another. If all slots of an agent ended at
+    once, Mesos would offer the whole agent to one framework, and next time to another one.
     """
     spread = int(slot_id.rpartition("_")[2]) * _GOLDEN % 1.0
     return longest * (LEASE_LEAST + (1.0 - LEASE_LEAST) * spread)
 
 
 def _lease_over(st: State, slot: Slot, tracker: Tracker, agent: Agent) -> bool:
-    """Whether a slot is due to go back to Mesos. Of several that are due, one goes at a time."""
+    """Whether a slot must go back to Mesos now. If several are due, they go one at a time."""
     longest = st.settings.slot_lease
     if st.now - slot.launched < lease_seconds(slot.id, longest):
         return False
     if not leases.may_end(st, slot):
         return False
-    # An agent of many slots may not be held for longer than a lease by this.
+    # On an agent with many slots the gap is shorter, so that no slot outlives its lease by far.
     gap = min(LEASE_GAP_SECONDS, longest * LEASE_LEAST / len(tracker.slots))
     if st.now - agent.lease_ended < gap:
         return False
@@ -107,17 +114,18 @@ def _lease_over(st: State, slot: Slot, tracker: Tracker, agent: Agent) -> bool:
 
 
 def serve(st: State, slot: Slot) -> None:
-    """The next attempt for a slot without one, as for an offer of its size.
+    """Start the next attempt in a free slot, chosen as for an offer of the slot's size.
 
-    Nothing fits, or its lease is over: it ends, so that Mesos can offer its resources to whoever
-    they are due to. So it does where a task would fit but waits for a better agent: another
-    framework may have data here, and what is due to us comes as an offer of another agent. Only
-    where nobody wants what we pass over is it kept for HOLD_SECONDS.
+    The slot ends if no task fits, or if its lease is over. Mesos then offers its resources to the
+    framework that is due. The slot also ends if a task fits but waits for a better agent: another
+    framework may have data here, and we get an offer of another agent instead. But if no other
+    framework wants what we pass over, the slot stays for up to HOLD_SECONDS.
     """
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return
     if slot.id not in st.cluster.slots or slot.tracker_id in st.unheard:
-        return  # adoption.py sees to a slot whose tracker has yet to tell what it runs
+        # The tracker has not told yet what it runs. tracker_recovery.py handles the slot then.
+        return
     tracker = st.cluster.trackers.get(slot.tracker_id)
     agent = st.cluster.agents.get(slot.agent_id)
     free_since = st.now if slot.free_since is None else slot.free_since

@@ -1,10 +1,11 @@
-"""Backup attempts of slow tasks: which tasks want one, and which agents suit it.
+"""Backup attempts of slow tasks: which tasks want one.
 
-LATE (Zaharia et al., OSDI 2008) in Hadoop's form (JobInProgress.findSpeculativeTask): an attempt is
-slow by its progress rate, the slow one that would end last goes first, few run at a time, none on a
-slow agent. Beyond both, a backup must be likely to end first: what is left of the attempt takes
-longer than a whole attempt typically does. One that for so long made no progress at all is taken
-for hanging: progress is told by batches of records, and of the last one too early.
+This is LATE (Zaharia et al., OSDI 2008) in Hadoop's form (JobInProgress.findSpeculativeTask). An
+attempt is slow if its progress rate is low. The slow attempt that would end last gets its backup
+first. Few backups run at a time, and none on a slow agent. Beyond both, we start a backup only if
+it is likely to end first: the rest of the slow attempt takes longer than a typical whole attempt.
+An attempt without progress for as long as a typical attempt counts as hung. Progress arrives per
+batch of records, and the last batch is reported when it is read, not when it is done.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from mrmesos.wire.ids import TaskKind
 REVIEW_SECONDS = 1.0
 """Least time between two looks at the attempts of a job."""
 ALWAYS_SLOW, NEVER_SLOW = 0.4, 1 / 1.5
-"""Parts of the mean rate: below the first an attempt is slow, above the second it is not, however
-much the rates vary.
+"""Parts of the mean rate. Below the first, an attempt is always slow. Above the second, it is
+never slow. This holds however much the rates vary.
 """
 _WEIGHT = 0.4
-"""Of the latest attempt, in what is known of its agent's pace."""
+"""The weight of the latest attempt in the moving average of its agent's pace."""
 
 
 def review(st: State, job: JobInProgress) -> None:
-    """Look for slow attempts of a running job, where that is due and no task waits that may run."""
+    """Look for slow attempts of a running job, if a look is due and no task could run instead."""
     for kind in TaskKind:
         due = st.now >= job.pace(kind).review_at
         if due and job.settings.speculative(kind):
@@ -41,7 +42,7 @@ def review(st: State, job: JobInProgress) -> None:
 def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
     pace, lag = job.pace(kind), job.settings.speculative_lag
     running = job.running if kind is TaskKind.MAP else job.running_reduces
-    rates = {  # none can be so fast that it would have ended by now
+    rates = {  # a running attempt's rate cannot be so high that it would have ended by now
         attempt: min(attempt.progress / seconds, 1 / (st.now - began(job, attempt)))
         for attempt in running.values()
         if attempt.task.kind is kind
@@ -68,7 +69,7 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
         next_at = min(next_at, max(since + lag, min(since + attempt.progress / bound, may_stall)))
         stalled = attempt.told is not None and attempt.told > may_stall
         if (rate < bound or stalled) and st.now - since >= lag:
-            if attempt.id not in job.failing:  # else it is not its agent that is slow
+            if attempt.id not in job.failing:  # a failing fetch does not make the agent slow
                 _note_pace(st, attempt, rate / mean)
             left = math.inf if stalled else _seconds_left(attempt, rate, st.now)
             if left > typical:
@@ -83,7 +84,7 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
 
 
 def began(job: JobInProgress, attempt: TaskAttempt) -> float:
-    """Since when an attempt could get on by itself: a reduce, once all maps have run."""
+    """From when an attempt could make progress by itself. A reduce waits for the last map."""
     if attempt.task.kind is TaskKind.MAP or job.maps_over is None:
         return attempt.start
     return max(attempt.start, job.maps_over)
@@ -96,7 +97,7 @@ def _seconds_left(attempt: TaskAttempt, rate: float, now: float) -> float:
 
 
 def _note_pace(st: State, attempt: TaskAttempt, pace: float) -> None:
-    """An attempt was found to be slow: once, that tells of its agent, too."""
+    """An attempt was found to be slow. The first time, this lowers the pace of its agent."""
     agent = st.cluster.agents.get(attempt.agent_id)
     if agent is not None and not attempt.slow:
         attempt.slow = True
@@ -104,7 +105,7 @@ def _note_pace(st: State, attempt: TaskAttempt, pace: float) -> None:
 
 
 def won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
-    """An attempt won: its time tells what is typical, and how fast its agent is."""
+    """An attempt won. Its time enters the typical time, and the pace of its agent."""
     seconds = max(0.001, st.now - began(job, attempt))
     pace = job.pace(attempt.task.kind)
     agent = st.cluster.agents.get(attempt.agent_id)

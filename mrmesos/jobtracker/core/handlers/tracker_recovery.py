@@ -1,8 +1,8 @@
-"""The first words of TaskTrackers that an earlier JobTracker left behind.
+"""The first heartbeats of TaskTrackers that an earlier JobTracker process started.
 
-Numbers of actions grow from one life of the JobTracker to the next. A heartbeat that acknowledges
-one of this life was made by a TaskTracker that will carry out nothing of what the earlier ones said
-and it had not heard; so what it lists then is all that there is.
+The numbers of actions grow from one life of the JobTracker to the next. Suppose that a heartbeat
+acknowledges an action of this life. Then its TaskTracker will not carry out any older action that
+it had not received. So the attempts in that heartbeat are all that it runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mrmesos.wire.job import JobState
 
 
 def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
-    """Hold what a tracker runs against what we thought it ran, once, when it tells."""
+    """Compare, once, what a tracker runs with what the journal says that it runs."""
     if tracker.id not in st.unheard or beat.acknowledged < first_number(st.life):
         return
     expected = st.unheard.pop(tracker.id)
@@ -26,7 +26,7 @@ def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
         if slot is None or slot.state is SlotState.ENDING:
             continue
         if attempt_id not in st.attempts:
-            kill_slot(st, slot)  # a start that was not journaled in time, or that we gave up
+            kill_slot(st, slot)  # its start was not journaled in time, or we gave the attempt up
     for attempt_id in sorted(expected):
         attempt = st.attempts.get(attempt_id)
         if attempt is None:

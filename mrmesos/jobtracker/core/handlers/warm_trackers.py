@@ -1,7 +1,7 @@
-"""Hot spares: TaskTrackers kept alive ahead of need (`trackers.minimum`).
+"""Warm TaskTrackers, started before they are needed (`trackers.minimum`). Also called spares.
 
-Mesos starts an executor with a task only. So a spare begins with a slot that has no attempt and
-next to no resources, which ends as soon as it runs if no task waits by then.
+Mesos starts an executor only together with a task. So a spare starts with a slot that has no
+attempt and almost no resources. That slot ends as soon as it runs, unless a task waits by then.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
 
 NEED = {"cpus": LEAST_CPUS, "mem": 0}
-"""Of the slot: Mesos has no tasks without resources."""
+"""The resources of a spare's first slot. Mesos does not launch a task without resources."""
 
 
 def missing(st: State) -> int:
-    """How many TaskTrackers are to be started ahead of need; negative where there are more."""
+    """How many TaskTrackers to start before they are needed. Negative if there are too many."""
     minimum = st.settings.trackers_minimum
     if not minimum or st.closing:
         return 0
@@ -28,7 +28,7 @@ def missing(st: State) -> int:
 
 
 def wanted_roles(st: State) -> frozenset[str]:
-    """Our roles whose resources some task waits for, or a spare."""
+    """Our roles that want offers, because a task or a spare waits for their resources."""
     roles = st.settings.roles
     return roles if missing(st) > 0 else st.index.hungry_roles(roles)
 
@@ -42,7 +42,7 @@ def dispensable(st: State, tracker: Tracker) -> bool:
 
 
 def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> SpareLaunch | None:
-    """Start a spare on an agent without a TaskTracker, where `free` of `pool` may be taken."""
+    """Start a spare from `pool`, if the agent has no TaskTracker and the spare fits into `free`."""
     if agent.tracker is not None or not Fit(free, st.settings.tracker).fits(NEED):
         return None
     tracker = new_tracker(st, agent, pool)

@@ -15,7 +15,7 @@ from tests.jobtracker.harness import Hands, launches, long, of, reducing, short,
 
 
 def told(commands: list[object]) -> list[list[str]]:
-    """The map outputs in some commands, `-m1` for one withdrawn."""
+    """The map outputs that some commands announce; `-m1` if map 1's is withdrawn."""
     return [
         [short(o.attempt_id) if o.attempt_id else f"-m{o.map_index}" for o in news.outputs]
         for news in of(commands, MapOutputs)
@@ -63,7 +63,7 @@ def test_a_lost_output_is_withdrawn_and_replaced() -> None:
 
 
 def on_lost_tracker(fetched: bool) -> tuple[Hands, str]:
-    """The tracker of the only map is lost while two reduces run, which had `fetched` or not."""
+    """The tracker of the only map is lost while two reduces run. They had `fetched` it or not."""
     hands, job = reducing(2)
     for name in ("r0", "r1"):
         attempt = long(job, name)
@@ -108,7 +108,7 @@ def test_what_comes_late_from_a_lost_tracker_is_ignored() -> None:
     report = hands.report(long(job, "m0"))
     hands.do(ev.TrackerLost(launch.tracker_id, "a", 9))
     assert hands.beat(launch.tracker_id, [report]) == []
-    hands.later(2.5)  # Mesos may have had more to say of its end
+    hands.later(2.5)  # for anything more that Mesos might say about its end
     assert hands.status(job).maps.succeeded == 0
     (again,) = launches(hands.offer("a"))
     assert again.tracker_id != launch.tracker_id, "its name is not used again"
@@ -173,7 +173,7 @@ def test_a_total_over_64_bits_fails_its_job_and_nothing_else(amount: int) -> Non
     assert status.error is not None
     assert "the total of the counter 'mine: sum' is over 64 bits" in status.error.message
     assert status.state is JobState.ABORTING
-    msgspec.msgpack.encode(status)  # as the journal will have it
+    msgspec.msgpack.encode(status)  # as it will stand in the journal
     hands.end(long(other, "m0"))
     assert hands.status(other).error is None
 

@@ -1,4 +1,4 @@
-"""What the core does about map outputs that reduces cannot fetch, by small histories."""
+"""What the core does about map outputs that reduces cannot fetch, shown by small histories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = STANDS_SECONDS + 1
 def complain(
     hands: Hands, job: str, index: int, *maps: str, answered: bool = False, attempt: str = ""
 ) -> list[cmd.Command]:
-    """A reduce cannot fetch these outputs, `m0` if none is named; with `answered`, damaged ones."""
+    """A reduce cannot fetch these outputs (`m0` by default). With `answered`, they are damaged."""
     name = long(job, attempt or f"r{index}")
     failed = [long(job, each) for each in maps or ("m0",)]
     progress = AttemptProgress(
@@ -30,7 +30,7 @@ def complain(
 
 
 def keep_on(hands: Hands, *complaints: tuple[str, str, tuple[str, ...]]) -> list[cmd.Command]:
-    """Reduces complain for long, again and again: (job, attempt, maps)."""
+    """Reduces complain for a long time: (job, attempt, maps)."""
     commands: list[cmd.Command] = []
     for _ in range(int(LONG)):
         for job, attempt, maps in complaints:
@@ -157,11 +157,11 @@ def test_a_host_that_finds_damage_everywhere_does_not_condemn_the_others() -> No
     assert hands.status(job).maps.succeeded == 6, "two of three hosts were believed"
 
 
-# --- What stands too long
+# --- Complaints that stand too long
 
 
 def test_two_damaged_segments_of_two_reduces_end_the_wait() -> None:
-    """Each reduce has what the other lacks, and so never speaks of it."""
+    """Each reduce has fetched what the other lacks, and never reports that it has."""
     hands = Hands()
     job = hands.job(maps=6, reduces=2, reduce_memory_mb="4096")
     hands.offer("m", "n", mem=2048)
@@ -192,7 +192,7 @@ def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
     hands.end(long(job, "m0"))
     hands.offer("a")
     hands.offer("b", mem=100)
-    hands.core.st.cluster.agents["b"].size["mem"] = 8_192_000  # it was free once
+    hands.core.st.cluster.agents["b"].size["mem"] = 8_192_000  # an earlier offer had this much
     keep_on(hands, (job, "r0", ("m0",)))
     hands.end(long(job, "r0"), AttemptState.KILLED)
     assert started(hands.offer("a")) == []
@@ -274,7 +274,7 @@ def test_two_camps_choose_one_host_and_not_each_its_own() -> None:
 def test_a_silent_agent_is_nowhere_to_go() -> None:
     hands, job = reducing(2, {"tasktracker.silence.seconds": "10"})
     hands.beat(hands.tracker_of[long(job, "r1")])
-    hands.later(60)  # nobody but r0 is heard any more
+    hands.later(60)  # only r0 is still heard
     commands = keep_on(hands, (job, "r0", ("m0",)))
     assert not any("could not fetch" in kill.reason for kill in of(commands, KillAttempt))
     assert hands.status(job).maps.pending == 1, "made again where it can be fetched"
@@ -307,7 +307,7 @@ def test_a_reduce_is_not_moved_for_ever() -> None:
     assert number > 3, "the map ran again"
 
 
-# --- What is said of nothing
+# --- Complaints about outputs that do not exist
 
 
 def test_complaints_about_nothing_change_nothing() -> None:

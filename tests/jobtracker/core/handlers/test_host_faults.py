@@ -37,7 +37,7 @@ def test_it_does_go_back_where_the_others_are_too_small_or_gone() -> None:
     job = hands.job(maps=1)
     hands.offer("a")
     assert started(hands.fail(long(job, "m0"))) == ["m0.1"]
-    hands.offer("c", cpus=1, mem=1024)  # large enough, but for a TaskTracker beside it
+    hands.offer("c", cpus=1, mem=1024)  # enough for the task, but not for a TaskTracker beside it
     hands.fail(long(job, "m0.1"))
     assert started(hands.offer("a")) == []
     hands.do(ev.AgentLost("c"))
@@ -106,7 +106,7 @@ def test_hosts_are_used_again_where_the_others_are_gone() -> None:
 
 
 def test_hosts_whose_loss_was_never_told_are_waited_for_no_longer_than_others_by_a_task() -> None:
-    """Where Mesos lost them while we were not connected."""
+    """Mesos lost the agents while we were not connected."""
     hands, job = failing_on_a()
     for name in ("m3", "m4"):
         assert started(hands.end(long(job, name))) == []

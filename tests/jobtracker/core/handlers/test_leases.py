@@ -1,4 +1,4 @@
-"""A lease ends, and a reduce makes room, only while a master is there to give something better."""
+"""A lease ends, and a reduce makes room, only while a master can offer the freed resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Leased(Hands):
 
 
 def begin(hands: Hands, maps: int = 5) -> tuple[str, str]:
-    """A job and its slot, whose first attempt runs."""
+    """A job and its slot. The first attempt runs."""
     job = hands.job(maps=maps)
     (launch,) = launches(hands.offer("a"))
     hands.update(launch.slot_id, "TASK_RUNNING")
@@ -62,7 +62,9 @@ def test_a_launch_that_no_master_took_is_no_word_of_a_master() -> None:
 
 
 def test_after_a_masters_restart_a_lease_ends_once_it_knows_the_slot_and_offers_flow() -> None:
-    """It knows of no slot until the agent is back, and until then cannot offer what is given up."""
+    """A new master knows no slot until the agent is back. Until then it cannot offer the slot's
+    resources.
+    """
     hands = Leased()
     job, slot = begin(hands, maps=8)
     hands.now += LEASE
@@ -88,7 +90,9 @@ def test_after_a_masters_restart_offers_are_waited_for_but_not_for_ever() -> Non
 
 
 def test_while_a_slot_given_back_is_not_taken_no_other_is_given_back() -> None:
-    """A master that is gone without a word is not missed for 20 s, but by what it does not say."""
+    """A master can vanish without a message. We notice after 20 s, or earlier, because it does not
+    confirm the end of a slot.
+    """
     hands = Leased()
     job = hands.job(maps=8)
     one, two, three = launches(hands.offer("a", cpus=3.0))
@@ -104,14 +108,14 @@ def test_while_a_slot_given_back_is_not_taken_no_other_is_given_back() -> None:
 
 
 def waiting_reduces(hands: Hands, **conf: str) -> tuple[str, str]:
-    """A job whose reduces hold all there is, while a map has to run again."""
+    """A job whose reduces hold all resources while a map has to run again."""
     job = hands.job(maps=1, reduces=2, **conf)
     (first,) = launches(hands.offer("a"))
     hands.end(long(job, "m0"))
     (second,) = launches(hands.offer("b", cpus=2.0))[:1]
     hands.beat(second.tracker_id)
     hands.do(ev.TrackerLost(first.tracker_id, "a", 9))
-    hands.later(2)  # for what Mesos may say of its end
+    hands.later(2)  # for anything more that Mesos might say about its end
     return job, first.tracker_id
 
 

@@ -1,4 +1,4 @@
-"""Agents that are to be away are drained before, and left when the time has come."""
+"""Agents with planned maintenance are drained before it, and left when it begins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DRAIN = 300.0
 
 
 class Planned(Hands):
-    """Hands with agents that are to be away from a time on."""
+    """Hands with agents that will be in maintenance from a given time on."""
 
     def offer_away(
         self, agent: str, start: float | None, end: float = math.inf, cpus: float = 2.0
@@ -94,7 +94,7 @@ def test_what_cannot_end_in_time_is_said() -> None:
 
 
 def test_an_agent_with_map_output_that_a_reduce_has_yet_to_fetch_is_not_given_back() -> None:
-    """Its slots are over, and still four maps of a real cluster had to run a second time."""
+    """The agent's slots had ended, but on a real cluster four maps had to run a second time."""
     hands = Planned()
     job = hands.job(maps=2, reduces=1, reduce_memory_mb="4096")
     for launch in launches(hands.offer("a", cpus=2.0, mem=4096)):

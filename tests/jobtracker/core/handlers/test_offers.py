@@ -34,7 +34,7 @@ def test_an_agent_of_two_cpus_runs_two_attempts_of_one() -> None:
     assert got[0].tracker_resources is got[1].tracker_resources
     assert total(got[0].tracker_resources) == {"cpus": 20, "mem": 128_000}
     assert total(got[0].resources)["mem"] == 1_024_000
-    # Both run one-CPU attempts on.
+    # Both slots go on with attempts of one CPU.
     assert started(hands.end(long(job, "m0"))) == ["m2"]
     assert started(hands.end(long(job, "m1"))) == ["m3"]
 

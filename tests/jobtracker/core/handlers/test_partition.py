@@ -1,6 +1,6 @@
-"""What Mesos says of slots on agents out of its sight, state by state, and agents that return.
+"""Status updates for slots on agents that Mesos cannot reach, and agents that return.
 
-The messages are those that a Mesos 1.12 master sent when an agent was stopped and went on.
+A Mesos 1.12 master sent these messages when an agent was stopped and continued later.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def test_the_attempt_runs_elsewhere_and_nobody_is_blamed(state: str, reason: str
     assert hands.status(job).counters["job"].get("FAILED_MAPS", 0) == 0
     if state in ("TASK_GONE", "TASK_DROPPED"):
         return
-    # The agent was only out of sight: what ran there runs still, and is ended.
+    # The agent was only unreachable. Its slots still run, and we end them.
     back = hands.update(launch.slot_id, "TASK_RUNNING", "REASON_AGENT_REREGISTERED")
     assert [kill.slot_id for kill in of(back, cmd.KillSlot)] == [launch.slot_id]
 
 
 def test_an_agent_cut_off_with_all_it_ran_and_its_return() -> None:
-    """UPDATE, RESCIND and FAILURE, as recorded; later RUNNING, and offers that name executors."""
+    """UPDATE, RESCIND and FAILURE as recorded. Later RUNNING, and offers that name executors."""
     hands = Hands()
     job = hands.job(maps=2, reduces=1)
     one, two = launches(hands.offer("a", cpus=2.0))

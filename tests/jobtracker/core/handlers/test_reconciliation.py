@@ -1,4 +1,6 @@
-"""Mesos is asked how slots stand until it has spoken of each (its document on reconciliation)."""
+"""We ask Mesos for the state of slots until it has sent an update of each (as its document "Task
+Reconciliation" says).
+"""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ from tests.jobtracker.harness import SILENCE, Hands, launches, long, of, short, 
 SILENT = 10.0
 EXPIRY = 120.0
 MOST_LOST = 30.0
-"""What a cut between the JobTracker and one agent may cost."""
+"""The most that a cut between the JobTracker and one agent may cost a job, in seconds."""
 
 
 class Listening(Hands):
-    """Hands whose TaskTrackers speak twice a second, but for those on agents that are cut off.
+    """Hands whose TaskTrackers send two heartbeats a second, except on agents that are cut off.
 
-    Every `allocation` seconds the agents named offer what their slots do not hold.
+    Every `allocation` seconds, the named agents offer what their slots do not hold.
     """
 
     def __init__(self, *agents: str, cpus: int = 1, **conf: str) -> None:
@@ -48,7 +48,7 @@ class Listening(Hands):
         return self.cpus - sum(slot.agent_id == agent for slot in slots)
 
     def allocate(self) -> list[cmd.Command]:
-        """Mesos, which sees all agents, ends what it was told to, and each offers what is free."""
+        """Mesos sees all agents. It ends the slots it was told to end, and offers what is free."""
         commands: list[cmd.Command] = []
         for slot in list(self.core.st.cluster.slots.values()):
             if slot.state is SlotState.ENDING:
@@ -59,19 +59,19 @@ class Listening(Hands):
         return commands
 
     def until_started(self, name: str, most: float) -> float:
-        """Seconds until an attempt begins, with offers every second."""
+        """How many seconds pass until an attempt begins, with offers every second."""
         begin = self.now
         while name not in started([*self.later(1.0), *self.allocate()]):
             assert self.now - begin < most, f"{name} does not start"
         return self.now - begin
 
     def hosts(self, names: Collection[str]) -> set[str]:
-        """Where the attempts named are."""
+        """The hosts of the named attempts."""
         return {a.hostname for a in self.core.st.attempts.values() if short(a.id) in names}
 
 
 def two_maps(**conf: Any) -> tuple[Listening, str]:
-    """Two maps on two agents of one slot each, of which `a` is then not heard any more."""
+    """Two maps on two agents of one slot each. Then agent `a` is no longer heard."""
     hands = Listening("a", "b")
     job = hands.job(maps=2, **conf)
     hands.allocate()
@@ -241,7 +241,7 @@ def test_a_silent_reduce_gets_a_second_attempt_once_all_maps_are_done() -> None:
 
 
 def test_map_output_on_a_silent_agent_is_made_again_once_a_reduce_cannot_fetch_it() -> None:
-    """Nobody else need say so: the JobTracker does not reach that host either."""
+    """One complaint is enough, because the JobTracker does not hear that host either."""
     hands = Listening("a", "b", "c")
     job = hands.job(maps=2, reduces=2)
     hands.offer("a")
@@ -317,12 +317,12 @@ def test_a_jobtracker_that_slept_does_not_find_everybody_silent() -> None:
 
 
 class Stopping(Listening):
-    """A cluster in which the agent that runs a task of the job `bad` is not heard any more."""
+    """A cluster in which an agent falls silent once it runs a task of the job `bad`."""
 
     bad = ""
 
     def live(self, seconds: float) -> None:
-        """Other attempts take 20 s; what is given up ends at once, and is offered again."""
+        """Other attempts take 20 s. What we give up ends at once, and is offered again."""
         end = self.now + seconds
         while self.now < end:
             attempts = list(self.core.st.attempts.values())
@@ -345,7 +345,7 @@ class Stopping(Listening):
 
 
 def test_a_job_whose_task_stops_its_tracker_fails_and_others_are_served() -> None:
-    """44 minutes, it took once: 20 losses of 120 s, on the one agent that there was."""
+    """This once took 44 minutes: 20 losses of 120 s each, on the only agent."""
     for agents in (("a",), ("a", "b", "c")):
         hands = Stopping(*agents, cpus=4)
         hands.bad = hands.job(maps=1)

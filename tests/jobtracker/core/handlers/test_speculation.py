@@ -12,7 +12,7 @@ from tests.jobtracker.harness import Hands, error, launches, long, of, reducing,
 
 
 def tell(hands: Hands, job: str, **progress: float) -> list[cmd.Command]:
-    """Trackers say how far their attempts are: `m3=0.5`, `m3_1=0.1` for its second attempt."""
+    """Trackers report their attempts' progress: `m3=0.5`, `m3_1=0.1` for its second attempt."""
     commands: list[cmd.Command] = []
     for name, part in progress.items():
         attempt = long(job, name.replace("_", "."))
@@ -22,7 +22,7 @@ def tell(hands: Hands, job: str, **progress: float) -> list[cmd.Command]:
 
 
 def slow_map(reduces: int = 0, **conf: str) -> tuple[Hands, str]:
-    """Four maps on agents of their own: three have run for 10 s, one is at a tenth after 20 s."""
+    """Four maps, each on its own agent. Three took 10 s, and one is at a tenth after 20 s."""
     hands = Hands()
     job = hands.job(maps=4, reduces=reduces, **conf)
     hands.offer("a", "b", "c", "d")
@@ -231,7 +231,7 @@ def test_reduces_are_not_slow_while_they_wait_for_maps() -> None:
 
 
 def test_none_of_a_reduce_whose_map_outputs_are_gone() -> None:
-    """They are made again only once somebody has to fetch them, and a backup would have to."""
+    """Lost outputs are made again only when a reduce has to fetch them. A backup would have to."""
     for gone in (True, False):
         hands, job = reducing(4)
         for index in range(4):

@@ -70,10 +70,10 @@ def test_a_tracker_stays_while_reduces_may_need_its_map_outputs() -> None:
 
 
 def given_back(hands: Hands, *hosts: tuple[str, ...], reduces: int = 0) -> list[cmd.Command]:
-    """A job ran its one map on agent `a`, and its slot there is over."""
+    """A job ran its only map on agent `a`, and its slot there has ended."""
     job = hands.job(("a",), *hosts, reduces=reduces, locality_wait_node="60")
     (launch,) = launches(hands.offer("a"))
-    hands.offer("b", cpus=0.5)  # known, and too small
+    hands.offer("b", cpus=0.5)  # a known agent that is too small
     assert len(of(hands.end(long(job, "m0")), EndSlot)) == 1
     return hands.update(launch.slot_id, "TASK_FINISHED")
 
@@ -161,7 +161,7 @@ def fail_launch(hands: Hands, agent: str) -> None:
 
 
 def why_lost(hands: Hands, job: str) -> str:
-    """The error of the job's first attempt, once it is lost; empty before."""
+    """The error of the job's first attempt. Empty until the attempt is lost."""
     report = hands.core.job_report(job)
     assert report is not None
     error = report.attempts[0].error

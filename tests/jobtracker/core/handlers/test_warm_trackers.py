@@ -1,4 +1,4 @@
-"""TaskTrackers kept alive ahead of need."""
+"""TaskTrackers that are started before they are needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def hands_with(minimum: int, **conf: str) -> Hands:
 
 
 def up(hands: Hands, spare: cmd.SpareLaunch) -> list[cmd.Command]:
-    """The spare's executor comes up, and its slot ends."""
+    """The spare's executor starts, and its slot ends."""
     hands.agent_of[spare.tracker_id] = spare.agent_id
     hands.slots[spare.tracker_id] = [spare.slot_id]
     commands = hands.update(spare.slot_id, "TASK_RUNNING")
