@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that plays a Mesos master or agent as a test tells it to."""
+"""A small HTTP server on loopback: it plays a Mesos master or agent, as the test scripts it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Server:
         stream.accept()
         stream.event(subscribed())
 
-    # What tests ask.
+    # For tests.
 
     @property
     def subscriptions(self) -> list[Request]:
@@ -136,7 +136,7 @@ class Server:
             thread.join(PATIENCE)
             assert not thread.is_alive()
 
-    # Plumbing.
+    # Internals of the server.
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)

@@ -1,4 +1,4 @@
-"""Who leads by ZooKeeper, what is told of it, and what is said."""
+"""The detector finds the leader in ZooKeeper, reports changes, and logs each of them once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def master_info(port: int) -> bytes:
 
 
 class Nodes:
-    """What a client of ZooKeeper reads."""
+    """Fake data of a ZooKeeper node, as a client reads it."""
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}

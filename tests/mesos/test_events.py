@@ -1,4 +1,4 @@
-"""Events of Mesos that cannot be used are refused one by one; what a real master says passes."""
+"""The check refuses bad events of Mesos one by one, and passes all events of a real master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What importing pymesos leaves behind, in fresh processes: nothing."""
+"""In a fresh process, our import of pymesos leaves no effects behind."""
 
 from __future__ import annotations
 
