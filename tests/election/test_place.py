@@ -1,4 +1,4 @@
-"""Where an election is held."""
+"""zk:// URLs of elections."""
 
 from __future__ import annotations
 
