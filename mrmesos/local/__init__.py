@@ -1,5 +1,5 @@
-"""Jobs from Python: `run_job` in this very process for unit tests, `run` by a submit of its own.
+"""Running jobs from Python: `run_job` in this process for unit tests, `run` in a child process.
 
-Comes in: a job class and inputs. Goes out: records, or a result to read.
+Input: a job class and its inputs. Output: records, or a Result.
 Thread: the caller's.
 """

@@ -1,12 +1,12 @@
-"""Runs a job from a script or a notebook, and brings its output as a table.
+"""Runs a job from a script or a notebook, and returns its output as a table.
 
     from mrmesos.local.run import run
 
     result = run(WordCount, "logs/*.txt").result()
     result.to_pandas()
 
-What runs is `mrmesos submit` in a process of its own, so nothing of it (threads, signal handlers)
-stays behind here, and a job is the same as from the command line.
+`run` starts `mrmesos submit` in a child process. So no threads or signal handlers stay in this
+process, and the job runs exactly as from the command line.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SubmittedJob = cloudpickle.loads(Path(__file__).with_name("job.pickle").read_byt
 
 
 class JobFailed(Exception):
-    """The job did not succeed; the message is what `mrmesos submit` said."""
+    """The job did not succeed; the message is the output of `mrmesos submit`."""
 
 
 def run(
@@ -74,11 +74,11 @@ def run(
 ) -> SubmitRun:
     """Start `job` over `inputs`: URIs, or URIs by name for a job with several inputs.
 
-    It runs on this machine unless `master` or `jobtracker` says where. `output` may be left out
-    for jobs on this machine: it then is a directory that goes with the Result. `conf` is what `-D`
-    gives, `py_files`, `files` and `archives` are as for `mrmesos submit`, `progress` is where lines
-    of progress go (`sys.stderr`; `io.StringIO()` for nowhere).
-    Raises JobError for a job that cannot be run as it is.
+    The job runs on this host unless `master` or `jobtracker` names a cluster. Jobs on this host
+    need no `output`: the output is then a temporary directory that lives as long as the Result.
+    `conf` has the settings of `-D`. `py_files`, `files` and `archives` are those of `mrmesos
+    submit`. Progress lines go to `progress` (default `sys.stderr`; `io.StringIO()` hides them).
+    Raises JobError if the job class cannot run.
     """
     check_job(job)
     if output is None and (master or jobtracker):
@@ -114,7 +114,7 @@ def _text(value: object) -> str:
 
 
 def _script(job: type[Job], scratch: Path) -> list[str]:
-    """The script that holds the job: its own, or one that unpickles it."""
+    """The script with the job: its own file, or a new script that unpickles it."""
     module = _module(job)
     if module is not None and module.__file__:
         return [module.__file__, "--class", job.__name__]
@@ -125,7 +125,7 @@ def _script(job: type[Job], scratch: Path) -> list[str]:
 
 
 def _module(job: type[Job]) -> ModuleType | None:
-    """The module of a file that holds the job, which is the script then; None where none does."""
+    """The module of the job if it has a file, which can be the script; else None."""
     module = sys.modules.get(job.__module__)
     if job.__module__ == "__main__" or not getattr(module, "__file__", None):
         return None
@@ -134,7 +134,7 @@ def _module(job: type[Job]) -> ModuleType | None:
 
 @contextlib.contextmanager
 def _known_to_workers(job: type[Job]) -> Iterator[None]:
-    """Let what workers pickled be unpickled: they know the job's module by its file's name."""
+    """Make unpickling workers' objects work: workers name the job's module by its file name."""
     module = _module(job)
     names = ("mrmesos_job", Path(module.__file__ or "").stem) if module is not None else ()
     others = [
@@ -159,7 +159,7 @@ def _kill_all() -> None:
 
 
 class SubmitRun:
-    """A job that runs. It is killed where an error leaves its `with`, or Python ends."""
+    """A running job. It is killed if an error leaves its `with` block, or Python ends."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class SubmitRun:
     ) -> None:
         self._job, self._output, self._scratch = job, output, scratch
         self._said: deque[str] = deque(maxlen=_LINES_KEPT)
-        # A process group of its own: an interrupt at the terminal reaches it through `result`.
+        # Its own process group: an interrupt at the terminal must reach it through `result` only.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -190,15 +190,15 @@ class SubmitRun:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self._said.append(line)
-            with contextlib.suppress(OSError, ValueError):  # closed: the job goes on
+            with contextlib.suppress(OSError, ValueError):  # closed; the job continues
                 progress.write(line)
         self._process.stderr.close()
 
     def result(self, timeout: float | None = None) -> Result:
-        """Wait for the job's end, and return what it made.
+        """Wait for the job's end, and return its Result.
 
-        Raises JobFailed, TimeoutError (the job goes on then) after `timeout` seconds, and
-        KeyboardInterrupt, after the job has been killed.
+        Raises JobFailed; TimeoutError after `timeout` seconds, and the job continues;
+        KeyboardInterrupt, after killing the job.
         """
         try:
             code = self._process.wait(timeout)
@@ -216,7 +216,7 @@ class SubmitRun:
         return Result(self._job, report.job_id, self._output, report.counters, self._scratch)
 
     def kill(self) -> None:
-        """Kill the job and wait until nothing of it is left."""
+        """Kill the job and wait until all its processes have ended."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         try:
@@ -241,16 +241,16 @@ class SubmitRun:
 
 
 class _Status(msgspec.Struct):
-    """What of a report is looked at."""
+    """The fields of a report that `Result` uses."""
 
     job_id: str
     counters: Counters
 
 
 class Result:
-    """What a job made. Without an output of its own name, its files go when this object goes.
+    """The output of a job. A temporary output is deleted together with this object.
 
-    `output` names one of `Job.outputs`; JobError where the job has no such.
+    In all methods, `output` names one of `Job.outputs`; an unknown name raises JobError.
     """
 
     def __init__(
@@ -265,10 +265,10 @@ class Result:
         self._job, self._scratch = job, scratch
 
     def records(self, output: str = "") -> Iterator[tuple[Any, Any]]:
-        """Keys and values as Python objects, of the job's output or of a named one.
+        """Keys and values of the main output, or of a named one, as Python objects.
 
-        With `records=True` in the output format, keys are where each row is in its file. Pickled
-        values are unpickled: the job that has just been run wrote them. Raises InputError.
+        With `records=True` in the output format, keys are the positions of rows in their file. This
+        method unpickles pickled values, because this job wrote them. Raises InputError.
         """
         fmt = self._format(output)
         for info in output_files(self._uri(output)):
@@ -282,9 +282,9 @@ class Result:
                     yield from zip(keys, values, strict=True)
 
     def table(self, output: str = "") -> pa.Table:
-        """All records in memory: the columns `key` and `value`, or those of the records.
+        """All records in memory: the columns `key` and `value`, or the columns of the records.
 
-        Text has columns of text. Raises InputError, ArrowInvalid where parts differ in type.
+        Text output gives text columns. Raises InputError; ArrowInvalid if types of parts differ.
         """
         fmt = input_of(self._format(output))
         batches = [
@@ -296,11 +296,11 @@ class Result:
         return pa.concat_tables(batches, promote_options="permissive") if batches else pa.table({})
 
     def to_pandas(self, output: str = "") -> Any:
-        """The table as a pandas.DataFrame; pandas has to be installed."""
+        """The table as a pandas.DataFrame; needs pandas."""
         return self.table(output).to_pandas()
 
     def dataset(self, output: str = "") -> ds.Dataset:
-        """The files as a dataset that is read as it is asked; Parquet, Arrow and ORC only."""
+        """The files as a lazy dataset; only for Parquet, Arrow and ORC."""
         import pyarrow.dataset as ds
 
         from mrmesos.io.fs.filesystem import open_filesystem

@@ -6,9 +6,9 @@
         result = run_job(WordCount, ["a rose", "is a rose"])
         assert dict(result.records) == {"a": 2, "is": 1, "rose": 2}
 
-Maps, sort, shuffle files, merge, reduces and commit are those of a TaskTracker's workers; what is
-left out are processes and the network. There are several splits and two reduces unless the job
-says otherwise, so that a job that counts on seeing all records in one place shows it here.
+It uses the same maps, sort, shuffle files, merge, reduces and commit as workers on a cluster, but
+no processes and no network. By default it makes several splits and two reduces. So a job fails
+here if it needs all records in one task.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ _SPLITS, _REDUCES = 3, 2
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a job made.
+    """The output of a job.
 
-    `records` are the pairs of all part files in order, as Python objects; `files` the committed
-    files by name, `_SUCCESS` left out; `counters` those of all tasks together.
+    `records` are the pairs of all part files in order, as Python objects. `files` has the committed
+    files by name, without `_SUCCESS`. `counters` are the totals of all tasks.
     """
 
     records: list[tuple[Any, Any]]
@@ -75,23 +75,23 @@ def run_job(
     num_reducers: int | None = None,
     files: Mapping[str, str | bytes | Path] | None = None,
 ) -> JobResult:
-    """Run `job_class` over `inputs` and return what it made.
+    """Run `job_class` over `inputs` and return its output.
 
-    Text is given as text: a list of lines, one text, or `{file name: text or bytes}`. `Path`s are
-    files. For a job with several inputs, any of these by name. `args` are the job's own arguments,
-    `conf` is what `-D` would give; `splits` and `num_reducers` are short for its `job.maps` and
-    `job.reduces`. `files` are what `context.cached` gives by name: a text, bytes, or the file or
-    directory of a Path.
+    `inputs` is text (a list of lines, one text, or `{file name: text or bytes}`) or `Path`s of
+    files. A job with several inputs needs a dict of these. `args` are the job's command-line
+    arguments; `conf` has the settings of `-D`. `splits` and `num_reducers` set `job.maps` and
+    `job.reduces`. `files` has the files for `context.cached` by name: text, bytes, or the Path of a
+    file or directory.
 
-    Raises what the user's code raised, with a note that names file, offset and record; JobError
-    for other wrong uses of the API; InputError, ConfError and so on as a real run would report.
+    Raises the exception of the user's code, with a note that names file, offset and record. Raises
+    JobError for wrong uses of the API; InputError, ConfError and so on as in a real run.
     """
     check_job(job_class)
     settings = _settings(job_class, conf or {}, splits, num_reducers)
     settings.check()
     parser = argparse.ArgumentParser(prog=job_class.__name__)
     job_class.add_arguments(parser)
-    # As on a cluster, tasks see a copy that was pickled.
+    # Tasks get a pickled copy of the job, as on a cluster.
     job: Job = cloudpickle.loads(dumps(job_class(parser.parse_args(list(args)))))
     reduces = settings.get_as(JOB_REDUCES)
     with tempfile.TemporaryDirectory(prefix="mrmesos-test-") as scratch:
@@ -127,7 +127,7 @@ def _settings(
 
 
 def _users_own(failed: TaskError) -> Exception:
-    """The exception of the user's own code, with a note where; JobError where there is none."""
+    """The exception of the user's code with a note of its place; JobError if there is none."""
     error = failed.error
     cause = failed.__cause__
     exc = cause if isinstance(cause, Exception) else JobError(error.message)
@@ -137,7 +137,7 @@ def _users_own(failed: TaskError) -> Exception:
 
 
 class _Kept:
-    """A part file that is written as always, and whose records are kept as well."""
+    """Writes a part file as usual, and also keeps its records in memory."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -155,7 +155,7 @@ class _Kept:
 
 
 class _LocalSegments:
-    """One partition of map outputs that lie in this machine's files."""
+    """One partition of map outputs in local files."""
 
     def __init__(self, directories: Sequence[Path], partition: int) -> None:
         self._directories = directories
@@ -185,7 +185,7 @@ class _LocalSegments:
 
 
 class _LocalRun:
-    """One job, task after task."""
+    """Runs one job, one task after another."""
 
     def __init__(
         self,
@@ -277,7 +277,7 @@ class _LocalRun:
 
 
 def _cached_files(given: Mapping[str, str | bytes | Path], scratch: Path) -> tuple[JobFile, ...]:
-    """The files laid out as a TaskTracker does in a job's directory, which `scratch` is."""
+    """Put the files into `scratch` as a TaskTracker puts them into a job's directory."""
     files = []
     for name, content in given.items():
         file = JobFile(name=name, sha256="", size=0, kind=FileKind.FILE)
@@ -291,7 +291,7 @@ def _cached_files(given: Mapping[str, str | bytes | Path], scratch: Path) -> tup
 
 
 def _sources(job: Job, inputs: Inputs | Mapping[str, Inputs], directory: Path) -> list[Source]:
-    """The job's inputs as files; of a job with several, `inputs` are by name."""
+    """The job's inputs as files; for a job with several inputs, `inputs` has them by name."""
     if not job.inputs:
         only = cast(Inputs, inputs)
         return [Source("", tuple(_materialise(only, directory)), input_data(job.input_format))]
@@ -309,7 +309,7 @@ def _sources(job: Job, inputs: Inputs | Mapping[str, Inputs], directory: Path) -
 
 
 def _materialise(inputs: Inputs, directory: Path) -> list[str]:
-    """The URIs of the inputs; text is written to files in `directory` first."""
+    """The URIs of the inputs. Text is first written to files in `directory`."""
     if isinstance(inputs, Path):
         return [str(inputs)]
     if not isinstance(inputs, str | Mapping) and all(isinstance(each, Path) for each in inputs):

@@ -1,9 +1,10 @@
 """The heartbeat: TaskTracker to JobTracker by HTTP POST; the answer brings actions.
 
-A tracker always has one heartbeat under way: the JobTracker holds its answer until there is an
-action or `tasktracker.heartbeat.seconds` have passed. A tracker with something to report posts at
-once, which answers the one that was held. Actions carry numbers and are sent again until the
-tracker has acknowledged them, so a lost answer loses nothing; it ignores numbers it has seen.
+A tracker always has one open heartbeat. The JobTracker delays the answer until it has an action, or
+until `tasktracker.heartbeat.seconds` have passed. If a tracker has something to report, it posts at
+once, and the JobTracker then answers the open heartbeat. Actions have numbers. The JobTracker
+repeats them until the tracker has acknowledged them, so a lost answer loses nothing. The tracker
+ignores numbers that it has seen.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from mrmesos.bounds import LIST_MAX, Count, Name, Text
 from mrmesos.wire.task import Attempt, AttemptProgress, AttemptReport, MapOutput
 
 THINGS_MAX = 100_000
-"""Slots of a TaskTracker, and what one heartbeat says of them."""
+"""Most slots of a TaskTracker, and most reports of each kind in one heartbeat."""
 
 
 class RunAttempt(msgspec.Struct, frozen=True, tag="run"):
-    """Run this attempt in its slot, which has none now."""
+    """Run this attempt in its slot, which is free."""
 
     attempt: Attempt
 
@@ -33,13 +34,13 @@ class KillAttempt(msgspec.Struct, frozen=True, tag="kill"):
 
 
 class EndSlot(msgspec.Struct, frozen=True, tag="end_slot"):
-    """The slot gets no more work: send TASK_FINISHED for it, so that Mesos has it back."""
+    """The slot gets no more work: send TASK_FINISHED, which gives its resources back to Mesos."""
 
     slot_id: Name
 
 
 class MapOutputs(msgspec.Struct, frozen=True, tag="map_outputs"):
-    """News of a job's finished maps for the reduces running here, in order of completion."""
+    """Newly finished maps of a job, for the reduces on this tracker, in order of completion."""
 
     job_id: Name
     outputs: Annotated[list[MapOutput], msgspec.Meta(max_length=LIST_MAX)]
@@ -52,16 +53,16 @@ class ForgetJob(msgspec.Struct, frozen=True, tag="forget_job"):
 
 
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
-    """End yourself: no slot will come to this TaskTracker any more."""
+    """The TaskTracker must end, because it gets no more slots."""
 
     reason: Text
 
 
 class Announce(msgspec.Struct, frozen=True, tag="announce"):
-    """The JobTracker has started anew from its journal: tell it at once what runs here.
+    """The JobTracker has restarted from its journal. The tracker must report its attempts at once.
 
-    A heartbeat that acknowledges this was made after it: whatever an earlier JobTracker said, and
-    had not been heard by then, has a lower number and will never be carried out.
+    A heartbeat that acknowledges this is newer than the restart. An action of an earlier JobTracker
+    that has not arrived by then has a lower number, so the tracker will never carry it out.
     """
 
 
@@ -69,8 +70,9 @@ Action = RunAttempt | KillAttempt | EndSlot | MapOutputs | ForgetJob | Leave | A
 
 
 class Numbered(msgspec.Struct, frozen=True):
-    """An action and its number. Numbers of one tracker grow; a JobTracker that has started anew
-    goes on far above those of the one before.
+    """An action and its number. The numbers for one tracker increase.
+
+    A restarted JobTracker continues far above the numbers of its predecessor.
     """
 
     number: Count
@@ -78,13 +80,14 @@ class Numbered(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
-    """What a TaskTracker says.
+    """The message of a TaskTracker.
 
-    `tracker_id` names this one executor process, never reused. `url` is where it serves map output
-    and logs. `acknowledged` is the highest action number it has carried out. `reports` are
-    repeated until a heartbeat that held them was answered. `slots` are the Mesos tasks it holds,
-    `attempts` names those that run now by their slots.
-    `sequence` grows by one with each heartbeat, so that a late one is recognised.
+    `tracker_id` names this executor process and is never reused.
+    `url` serves map output and logs.
+    `acknowledged` is the highest action number that the tracker has carried out.
+    `reports` are repeated until the JobTracker has answered a heartbeat with them.
+    `slots` are the Mesos tasks of the tracker; `attempts` has the running attempts by slot.
+    `sequence` grows by one with each heartbeat, so that late heartbeats are recognised.
     """
 
     tracker_id: Name
@@ -100,8 +103,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True):
-    """The actions not yet acknowledged, in order. `unknown` tells a tracker that this JobTracker
-    does not know it: it ends itself.
+    """The actions that are not yet acknowledged, in order.
+
+    `unknown` says that this JobTracker does not know the tracker; the tracker then ends.
     """
 
     actions: Annotated[list[Numbered], msgspec.Meta(max_length=LIST_MAX)]

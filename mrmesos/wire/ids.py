@@ -35,7 +35,7 @@ class TaskKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptName:
-    """An attempt id taken apart."""
+    """The parts of an attempt id."""
 
     job_id: str
     kind: TaskKind
@@ -44,12 +44,12 @@ class AttemptName:
 
     @property
     def task_id(self) -> str:
-        """The id of the task this is an attempt at."""
+        """The id of the attempt's task."""
         return task_id(self.job_id, self.kind, self.index)
 
 
 def cluster_stamp(now: float) -> str:
-    """The part of job ids that tells JobTrackers' runs apart: UTC to the minute."""
+    """The part of job ids that differs between runs of JobTrackers: UTC to the minute."""
     return time.strftime("%Y%m%d%H%M", time.gmtime(now))
 
 
@@ -69,7 +69,7 @@ def attempt_id(job: str, kind: TaskKind, index: int, number: int) -> str:
 
 
 def parse_attempt(text: str) -> AttemptName:
-    """Take an attempt id apart. Raises ValueError where it is none."""
+    """Parse an attempt id. Raises ValueError."""
     match = _ATTEMPT.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -81,5 +81,5 @@ def parse_attempt(text: str) -> AttemptName:
 
 
 def is_sha256(text: str) -> bool:
-    """Whether `text` is written as the SHA-256 by which code and files are known, in hex digits."""
+    """Whether `text` is a SHA-256 in hex digits, which identifies code and files."""
     return _SHA256.fullmatch(text) is not None

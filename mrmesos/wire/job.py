@@ -1,4 +1,4 @@
-"""What a client sends to run a job, and what it is told about one."""
+"""Messages between clients and a JobTracker: submitting a job, and its status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mrmesos.wire.task import AttemptError, Locality
 
 
 class JobState(StrEnum):
-    """The life of a job: PREP (planning splits), RUNNING, COMMITTING or KILLING, and an end."""
+    """The states of a job: PREP (planning splits), RUNNING, COMMITTING or ABORTING, and an end."""
 
     PREP = "PREP"
     RUNNING = "RUNNING"
@@ -27,17 +27,17 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the state is final."""
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.KILLED)
 
 
 def running_python() -> str:
-    """The version of Python that runs here, as far as pickled code depends on it: `3.12`."""
+    """The version of this Python, as far as pickled code depends on it: `3.12`."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class FileKind(StrEnum):
-    """What a job's file is for: `context.cached(name)`, the same but unpacked, or `sys.path`."""
+    """The use of a job's file: `context.cached(name)`, the same but unpacked, or `sys.path`."""
 
     FILE = "file"
     ARCHIVE = "archive"
@@ -45,7 +45,7 @@ class FileKind(StrEnum):
 
 
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that a job's tasks find where they run; its bytes are uploaded beforehand.
+    """A file for a job's tasks. The client uploads its bytes before it submits the job.
 
     `name` is the last part of a path. PYTHON is a module (`.py`), or an archive of modules.
     """
@@ -57,13 +57,14 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as submitted. `code` is the SHA-256 (hex) of the pickled job, uploaded beforehand.
+    """A job as submitted.
 
-    The JobTracker never loads that code: everything it plans with is here, as data. `conf` holds
-    the settings and parameters after merging the job class's defaults with `-D`. A job with inputs
-    of several kinds has them in `sources`; `inputs` are then the URIs of all. `python` is the
-    version (`3.12`) that pickled the code: no other can run it. `files` come to every TaskTracker
-    of the job.
+    `code` is the SHA-256 (hex) of the pickled job, which the client uploads first. The JobTracker
+    never loads this code, because it plans with the data here.
+    `conf` has the settings and parameters: the job class's defaults, overridden by `-D`.
+    `sources` has the inputs of a job with several kinds; `inputs` are then the URIs of all.
+    `python` is the version (`3.12`) that pickled the code. Other versions cannot run it.
+    Every TaskTracker of the job gets the `files`.
     """
 
     name: Name
@@ -80,20 +81,20 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     files: Annotated[tuple[JobFile, ...], msgspec.Meta(max_length=10_000)] = ()
 
     def uploads(self) -> tuple[str, ...]:
-        """The hashes of all that has to be uploaded before the job."""
+        """The hashes of all uploads that the job needs."""
         return (self.code, *(file.sha256 for file in self.files))
 
     def all_sources(self) -> tuple[Source, ...]:
-        """What there is to read; one source without a name where the job has one kind of input."""
+        """All sources of the job; a single one without a name if there is one kind of input."""
         return self.sources or (Source("", self.inputs, self.input_format),)
 
     def format_of(self, source: str) -> InputFormat:
-        """How the input of this name is read."""
+        """The format of the input with this name."""
         return next(each.format for each in self.all_sources() if each.name == source)
 
 
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a TaskTracker fetches once per job. `token` signs its shuffle requests."""
+    """The facts of a job that a TaskTracker fetches once. `token` signs its shuffle requests."""
 
     job_id: Name
     spec: JobSpec
@@ -102,7 +103,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskCounts(msgspec.Struct, frozen=True):
-    """How far the maps or the reduces of a job are; `progress` is 0 to 1 over all of them."""
+    """Counts of a job's maps or reduces by state; `progress` is 0 to 1 over all of them."""
 
     total: Count
     pending: Count
@@ -114,7 +115,7 @@ class TaskCounts(msgspec.Struct, frozen=True):
 
 
 class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as lists and progress bars show it. Times are Unix seconds."""
+    """The status of a job, for lists and progress bars. Times are Unix seconds."""
 
     job_id: Name
     name: Name
@@ -129,7 +130,7 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     output: Text
     error: AttemptError | None = None
     waiting: Text = ""
-    """Why nothing of the job runs, in words, where that has lasted; else empty."""
+    """Why no attempt of the job has run for a while; empty otherwise."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,14 +151,14 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--report` writes: the status and a row for every attempt."""
+    """The report that `--report` writes: the status and a row for every attempt."""
 
     status: JobStatus
     attempts: Annotated[list[AttemptRow], msgspec.Meta(max_length=10_000_000)]
 
 
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a JobTracker itself is. `set_aside`: messages that it failed over, by their kind."""
+    """The status of a JobTracker. `set_aside` counts messages whose handling failed, by kind."""
 
     jobs: Count
     trackers: Count
@@ -165,12 +166,12 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubmitAnswer(msgspec.Struct, frozen=True):
-    """The id of a job that was accepted."""
+    """The id of an accepted job."""
 
     job_id: Name
 
 
 class ApiError(msgspec.Struct, frozen=True):
-    """The body of every answer that is not 2xx: one line that says what is wrong."""
+    """The body of every answer with an error status: one line that says what is wrong."""
 
     error: Text

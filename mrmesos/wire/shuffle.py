@@ -1,4 +1,4 @@
-"""The shuffle between TaskTrackers: what a reduce asks for, and the line before each segment."""
+"""The shuffle between TaskTrackers: the request of a reduce, and the header of each segment."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mrmesos.bounds import LIST_MAX, Count, Name
 
 
 class ShuffleRequest(msgspec.Struct, frozen=True):
-    """The body of POST /shuffle/{job_id}/{partition}: the map attempts whose output is wanted."""
+    """The body of POST /shuffle/{job_id}/{partition}: the map attempts to fetch from."""
 
     maps: Annotated[list[Name], msgspec.Meta(max_length=LIST_MAX)]
 
 
 class FrameHeader(msgspec.Struct, frozen=True):
-    """One line of JSON before a segment's bytes, of which there are `length`.
+    """One line of JSON before the `length` bytes of a segment.
 
-    `length` is 0 where `status` is not "ok".
+    `length` is 0 if `status` is not "ok".
     """
 
     attempt_id: Name

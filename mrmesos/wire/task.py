@@ -1,4 +1,4 @@
-"""Attempts: what a TaskTracker is asked to run, and what it reports."""
+"""Messages about attempts: requests to TaskTrackers, and their reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Locality(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """The life of an attempt. KILLED is the engine's doing and never counts against the job."""
+    """The states of an attempt. KILLED never counts as a failure of the job."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
@@ -33,7 +33,7 @@ class AttemptState(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """What made an attempt fail; decides which error a job shows and who is to blame."""
+    """The cause of a failed attempt. It decides which error a job shows, and what gets blamed."""
 
     USER_CODE = "user code"
     INPUT = "input"
@@ -65,21 +65,21 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapTask(msgspec.Struct, frozen=True, tag="map"):
-    """A map attempt's own facts."""
+    """The part of a map attempt."""
 
     split: Split
 
 
 class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
-    """A reduce attempt's own facts; `partition` is its index."""
+    """The part of a reduce attempt; `partition` is its index."""
 
     partition: Index
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to run in a slot. The job's facts are fetched by `job_id`, once per tracker.
+    """One attempt to run in a slot. A tracker fetches the job's facts once, by `job_id`.
 
-    `ports` are those of the slot; its TaskTracker, which Mesos tells of them, writes them here.
+    `ports` are the slot's ports. Mesos tells them to the TaskTracker, which sets them here.
     """
 
     attempt_id: Name
@@ -90,9 +90,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SlotData(msgspec.Struct, frozen=True, kw_only=True):
-    """The data of the Mesos task that is a slot. `key` is what its TaskTracker signs requests to
-    the JobTracker with: of what a framework says of tasks and executors, Mesos' endpoints show all
-    but a task's data. `first` is the first attempt; None where the TaskTracker is ahead of need.
+    """The `data` of the Mesos task of a slot.
+
+    The TaskTracker signs its requests to the JobTracker with `key`. The key is here because Mesos'
+    endpoints show all other fields of tasks and executors. `first` is the first attempt, or None if
+    the TaskTracker was started before it is needed.
     """
 
     key: Name
@@ -100,9 +102,9 @@ class SlotData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished map's output, for reduces: attempt, and base URL of the tracker that serves it.
+    """A finished map's output, for reduces: its attempt, and the base URL of its tracker.
 
-    `attempt_id` empty means: the output that was announced for this map is gone, await another.
+    If `attempt_id` is empty, the announced output of this map is lost; wait for another.
     """
 
     map_index: Index
@@ -111,11 +113,10 @@ class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of an attempt. Sent until answered; the first one for an attempt id counts.
-    `state` is any but RUNNING.
+    """The end of an attempt. A tracker repeats it until it is answered; only the first one counts.
 
-    `fetch_failed` lists the map attempts whose output a reduce could not get. `log_tail` is the
-    end of what it printed.
+    `state` is not RUNNING. `fetch_failed` lists the map attempts whose output a reduce could not
+    fetch. `log_tail` is the end of the attempt's log.
     """
 
     attempt_id: Name
@@ -130,16 +131,19 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.state is AttemptState.RUNNING:
-            raise ValueError(f"the report of an end says RUNNING of {self.attempt_id[:100]!r}")
+            raise ValueError(
+                f"the report of an ended attempt is RUNNING: {self.attempt_id[:100]!r}"
+            )
 
 
 class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a running attempt is (0 to 1), and map outputs that it cannot fetch now.
+    """The progress of a running attempt (0 to 1), and the map outputs that it cannot fetch now.
 
-    `fetch_failed` names their attempts in every heartbeat for as long as that lasts; one that is
-    not named any more has come, can be had again, or was withdrawn. `fetch_answered` are those of
-    them whose TaskTracker answered the last try: what it has is damaged or gone, and the way to it
-    is good. `fetched`: a reduce has all its segments, and needs no TaskTracker for them any more.
+    `fetch_failed` names their attempts in every heartbeat while the failure lasts. An attempt that
+    is no longer named has been fetched, can be reached again, or was withdrawn.
+    `fetch_answered` lists those whose TaskTracker answered the last try: the connection works, but
+    the output is damaged or missing.
+    `fetched` says that a reduce has all its segments and needs no other TaskTracker.
     """
 
     attempt_id: Name

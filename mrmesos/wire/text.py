@@ -1,7 +1,7 @@
-"""Text of users on its way into our messages, which are Unicode.
+"""Converting text of users to valid Unicode for messages.
 
-A `str` of Python may hold lone surrogates: `os.fsdecode` makes them of file names that are no
-UTF-8, `json.loads` of "\\ud800". No encoding of JSON, MessagePack or Arrow takes them.
+A Python `str` may contain lone surrogates: `os.fsdecode` makes them from file names that are not
+UTF-8, and `json.loads` from "\\ud800". JSON, MessagePack and Arrow cannot encode them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def unicode_text(text: str) -> str:
-    """The text with each lone surrogate as an escape: `caf\\udce9`."""
+    """The text with lone surrogates replaced by escapes: `caf\\udce9`."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -19,7 +19,7 @@ def unicode_text(text: str) -> str:
 
 
 def unicode_only(value: Any) -> Any:
-    """A message as `msgspec.to_builtins` makes it, with unicode_text for each of its texts."""
+    """A result of `msgspec.to_builtins` with `unicode_text` applied to all its texts."""
     match value:
         case str():
             return unicode_text(value)
