@@ -1,5 +1,5 @@
 """Part files of every output format, and the commit that makes them visible together.
 
-Comes in: record batches of one attempt. Goes out: files under `_temporary`, then the output.
+Input: record batches of one attempt. Output: files under `_temporary`, then the job's output.
 Thread: the worker's main thread; the commit runs in a planning thread of the JobTracker.
 """

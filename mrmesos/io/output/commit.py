@@ -1,9 +1,11 @@
-"""Winners-only output: `_temporary/<attempt>` while the job runs, moved at its end, `_SUCCESS`.
+"""The commit of a job's output. Only files of winning attempts become visible.
 
-Hadoop's FileOutputCommitter, version 1 of its algorithm; on S3, where nothing can be renamed,
-uploads that only the commit completes (s3_uploads.py). The commit may die at any point and be
-repeated: before the first move it writes what it will move to `_commit.json`, and from there on
-only carries that list out.
+Attempts write to `_temporary/<attempt>`. The commit moves the winners' files to the output and then
+writes `_SUCCESS` (version 1 of the algorithm of Hadoop's FileOutputCommitter). S3 has no rename, so
+there the commit completes uploads instead (s3_uploads.py).
+
+The commit may die at any point and run again. Before the first move it writes the list of moves to
+`_commit.json`, and after that it only carries out this list.
 """
 
 from __future__ import annotations
@@ -35,18 +37,18 @@ class _Move(msgspec.Struct, frozen=True):
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """What a commit does. `replaced` are the entries of the output that go."""
+    """The list of a commit's moves. `replaced` has the old entries of the output to delete."""
 
     moves: list[_Move]
     replaced: list[str] = []
 
 
 class OutputCommitter:
-    """The life of one job's output directory. Every method may be called again after a crash.
+    """Sets up, commits and aborts one job's output. Every method may run again after a crash.
 
-    `writing` is the filesystem for those who write into `attempt_dir`. With `overwrite` a finished
-    output that is there stays as it is until all tasks have succeeded, and is replaced then.
-    Raises OutputError as OutputDirectory does.
+    Attempts write to `attempt_dir` through the filesystem `writing`. With `overwrite`, an existing
+    finished output stays until all tasks have succeeded; then the commit replaces it.
+    Raises OutputError like OutputDirectory.
     """
 
     def __init__(
@@ -66,9 +68,9 @@ class OutputCommitter:
         self.writing: Any = self._uploads or self.fs
 
     def check_absent(self) -> None:
-        """Raise OutputError where the output exists, be it empty, or cannot be created.
+        """Raise OutputError if the output exists, even empty, or cannot be created.
 
-        With `overwrite` it may be there, empty or the finished output of a job.
+        With `overwrite`, it may exist if it is empty or the finished output of a job.
         """
         found = self._dir.info()
         if found is not None and self._overwrite and found["type"] == "directory":
@@ -92,13 +94,16 @@ class OutputCommitter:
             )
 
     def setup_job(self, owner: str = "") -> None:
-        """Create the output directory and `_temporary` in it, signed by `owner` if it has one."""
+        """Create the output directory and `_temporary` in it, with the name of `owner` if given."""
         self._make_temporary()
         if owner:
             self._dir.write(_OWNER, owner.encode(), "created")
 
     def belongs_to(self, owner: str) -> bool:
-        """Whether `owner` has set the job up, or may have died doing so: nobody signed yet."""
+        """Whether `owner` set up this output. Also true if no owner is written yet.
+
+        The owner may have died before it wrote its name.
+        """
         if self._dir.exists(_OWNER):
             return self._dir.read(_OWNER, "looked at") == owner.encode()
         if not self._dir.exists(TEMPORARY):
@@ -110,30 +115,30 @@ class OutputCommitter:
             self._dir.trying("created", self._uploads.begin)
             return
         self._dir.make(TEMPORARY)
-        if not self._dir.exists(TEMPORARY):  # an object store, where directories are names
+        if not self._dir.exists(TEMPORARY):  # an object store without directories
             self._dir.write(_OWNER, b"", "created")
 
     def attempt_dir(self, attempt_id: str) -> str:
-        """Where an attempt writes its files, as a path of `fs`."""
+        """The directory for an attempt's files, as a path of `fs`."""
         return self._dir.at(f"{TEMPORARY}/{attempt_id}")
 
     def commit_job(self, winning_attempt_ids: Sequence[str]) -> None:
-        """Move the winners' files to the output, drop all else, then write `_SUCCESS`.
+        """Move the winners' files to the output, delete all others, then write `_SUCCESS`.
 
-        Where a commit began before, its winners count, not these.
-        Each winner must have written at least one file (an empty one will do). Raises OutputError
-        where a winner's file is lost or two winners wrote the same name; then nothing was moved.
+        If an earlier commit has begun, its winners count, not these. Each winner must have written
+        at least one file, which may be empty. Raises OutputError if a winner's file is lost, or if
+        two winners wrote the same name; then nothing was moved.
         """
         if not self._is_committed():
             plan = self._plan(winning_attempt_ids)
             self._set_aside(plan)
             self._dir.each(self._carry_out, plan.moves)
             self._finish(plan)
-        # Only now: until `_SUCCESS` stands, an abort has to know what was moved.
+        # Last, because an abort needs the list of moves until `_SUCCESS` exists.
         self._dir.remove(PLAN)
 
     def _finish(self, plan: _Plan) -> None:
-        """All winners' files are in place."""
+        """Clean up and write `_SUCCESS`, after all winners' files are in place."""
         if self._uploads is not None:
             self._drop_replaced(plan)
             self._dir.trying("cleaned up", self._uploads.abort_all)
@@ -142,16 +147,16 @@ class OutputCommitter:
         self._dir.write(SUCCESS, b"", "finished")
 
     def abort_job(self) -> None:
-        """Remove all that the job wrote, and the output directory if nothing else is in it.
+        """Remove all files of the job, and the output directory if it is empty then.
 
-        A committed output stays, and what was to be overwritten comes back, but for what a commit
-        on an object store had replaced already.
+        A committed output stays. An output that was to be overwritten is restored, except for files
+        that a commit on an object store has already replaced.
         """
         if not self._dir.exists() or self._is_committed():
             return
         plan = self._read_plan()
         if plan is not None and plan.replaced and self._is_in_place(plan):
-            self._finish(plan)  # what was replaced may be half gone: the new output is what is left
+            self._finish(plan)  # the old output may be half deleted, but the new one is complete
             self._dir.remove(PLAN)
             return
         if plan is not None:
@@ -160,11 +165,14 @@ class OutputCommitter:
             self._dir.trying("cleaned up", self._uploads.abort_all)
         self._dir.remove(TEMPORARY)
         self._dir.remove(PLAN)
-        if self._dir.exists() and not self._dir.names():  # object stores have no empty ones
+        if self._dir.exists() and not self._dir.names():  # object stores have no empty directories
             self._dir.remove("")
 
     def _is_committed(self) -> bool:
-        """`_SUCCESS` comes after the end of `_temporary`: with both, it is the old output's."""
+        """A commit writes `_SUCCESS` after it removes `_temporary`.
+
+        If both exist, `_SUCCESS` belongs to the old output.
+        """
         if not self._dir.exists(SUCCESS):
             return False
         marker = TEMPORARY if self._uploads is None else _OWNER
@@ -191,7 +199,7 @@ class OutputCommitter:
         return plan
 
     def _moves_of(self, attempt: str) -> list[_Move]:
-        """What becomes of the files of a winner."""
+        """The moves of a winner's files."""
         moves = []
         for name, size in self._dir.sizes(f"{TEMPORARY}/{attempt}").items():
             source, upload = f"{TEMPORARY}/{attempt}/{name}", None
@@ -203,18 +211,21 @@ class OutputCommitter:
         return moves
 
     def _read_plan(self) -> _Plan | None:
-        """The list of a commit that began; None if it has not, also where it is cut short."""
+        """The list of a commit that has begun; None if there is none or it is incomplete."""
         if not self._dir.exists(PLAN):
             return None
         try:
             return msgspec.json.decode(self._dir.read(PLAN, "committed"), type=_Plan)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return None  # it died while writing it, so before the first move
+            return None  # the commit died while writing the list, before the first move
 
     def _set_aside(self, plan: _Plan) -> None:
-        """What is replaced ends to be an output, and can come back where it can be renamed."""
+        """Move the old output aside, so that an abort can restore it.
+
+        An object store cannot rename, so there this only deletes `_SUCCESS`.
+        """
         if not plan.replaced or self._is_in_place(plan):
-            return  # what is there now is the new output
+            return  # the files in the output are the new ones
         if self._uploads is not None:
             self._dir.remove(SUCCESS)
             return
@@ -225,16 +236,16 @@ class OutputCommitter:
                 self._dir.rename(name, kept, "committed")
 
     def _drop_replaced(self, plan: _Plan) -> None:
-        """What could not be set aside, and no new file took the place of."""
+        """Delete old files that were not set aside and not replaced by a new file."""
         for name in set(plan.replaced) - {move.target.split("/")[0] for move in plan.moves}:
             self._dir.remove(name)
 
     def _is_in_place(self, plan: _Plan) -> bool:
-        """Whether all was renamed. Of uploads that is not known: tickets stay."""
+        """Whether all files were renamed. Always false for uploads, because their tickets stay."""
         return not any(self._dir.exists(move.source) for move in plan.moves)
 
     def _undo(self, plan: _Plan) -> None:
-        """As if the commit had not begun, but for what an object store has replaced."""
+        """Undo a commit that has begun, except for files that an object store has replaced."""
         for move in plan.moves:
             if self._was_placed(move):
                 self._dir.remove(move.target)
@@ -259,7 +270,7 @@ class OutputCommitter:
             if moved is None or moved["size"] != move.size:
                 raise OutputError(f"{self.uri}: {move.source} is lost; was the output removed?")
             return
-        if self._dir.exists(move.target):  # half a copy, on filesystems that cannot rename
+        if self._dir.exists(move.target):  # an incomplete copy, on filesystems that cannot rename
             self._dir.remove(move.target)
         if "/" in move.target:
             self._dir.make(posixpath.dirname(move.target))

@@ -1,4 +1,4 @@
-"""Part files of lines, and of plain bytes: a rendering of each batch, one after another."""
+"""Part files of lines and of plain bytes. Each batch is rendered and appended."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from mrmesos.io.output.render_rows import (
 )
 
 Render = Callable[[pa.RecordBatch], Iterator[Any]]
-"""What a file holds of each batch; the first may bring a header along."""
+"""Renders a batch to bytes for the file; the first batch may add a header."""
 
 _ROWS_AT_ONCE = 1 << 16
 
 
 def render_of(fmt: OutputFormat) -> Render:
-    """The rendering of a format of lines or bytes."""
+    """The render function of a format of lines or bytes."""
     return _RENDERS[type(fmt)](fmt)
 
 
@@ -66,7 +66,7 @@ _RENDERS: dict[type, Callable[[Any], Render]] = {
 
 
 class LineWriter:
-    """A Writer of lines or bytes. `name` is the format's; `footer` makes what a file ends with."""
+    """A Writer of lines or bytes. `name` is the format's name; `footer` makes the file's end."""
 
     def __init__(
         self,
@@ -83,7 +83,6 @@ class LineWriter:
         self._as = name
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """See Writer."""
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
             try:
                 for data in self._render(batch.slice(start, _ROWS_AT_ONCE)):
@@ -100,7 +99,6 @@ class LineWriter:
         self._records += batch.num_rows
 
     def close(self) -> tuple[int, int]:
-        """See Writer."""
         try:
             self._file.write(self._footer())
             self._file.close()
@@ -109,7 +107,6 @@ class LineWriter:
         return self._records, self._counted.bytes
 
     def abort(self) -> None:
-        """See Writer."""
         self._counted.given_up = True
         close_quietly(self._file)
 

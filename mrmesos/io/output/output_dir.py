@@ -1,4 +1,4 @@
-"""An output's directory on any filesystem: what a commit does there, again where that may help."""
+"""An output directory on any filesystem: the operations that a commit needs, with retries."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mrmesos.io.fs.retry import retrying
 from mrmesos.io.fs.store_calls import GivenUp, caller
 
 TEMPORARY = "_temporary"
-"""Below it attempts write, a directory each; it goes when the job ends."""
+"""Directory with one subdirectory for each attempt; removed when the job ends."""
 PLAN = "_commit.json"
-"""What a commit has begun to move."""
+"""The list of files that a commit moves."""
 SUCCESS = "_SUCCESS"
-"""Says that the output is complete."""
+"""Marks a complete output."""
 
 _THREADS, _MANY = 16, 32
 
@@ -31,17 +31,17 @@ T = TypeVar("T")
 
 
 class OutputDirectory:
-    """The directory at `uri`; `name`s are paths in it, empty for itself.
+    """The directory at `uri`. A `name` is a path in it; an empty name is the directory itself.
 
-    Trouble that may pass (network, servers) is tried again up to 5 times, waiting up to 4 s in
-    between; anything else raises OutputError naming the output at once.
+    Temporary failures (network, servers) are retried up to 5 times, with waits up to 4 s. All
+    others raise OutputError with the output at once.
     """
 
     def __init__(
         self, uri: str, *, fs: Any = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.uri = uri
-        caller(uri)()  # opening may already speak to it
+        caller(uri)()  # opening the filesystem may already call the store
         opened, path = open_filesystem(uri, error=OutputError)
         self.fs = opened if fs is None else fs
         self.path = path.rstrip("/") or path
@@ -50,15 +50,15 @@ class OutputDirectory:
 
     @property
     def is_local(self) -> bool:
-        """Whether these are local files."""
+        """Whether this is the local filesystem."""
         return isinstance(self.fs, LocalFileSystem)
 
     def at(self, name: str) -> str:
-        """The path of a name, as one of `fs`."""
+        """The path of `name` in `fs`."""
         return posixpath.join(self.path, name) if name else self.path
 
     def trying(self, what: str, action: Callable[[], T]) -> T:
-        """Do it, again where that may help. `what` says in an error what the output cannot be."""
+        """Call `action` with retries. Errors say that the output cannot be `what` ("created")."""
 
         def once() -> T:
             self._calls()
@@ -68,17 +68,17 @@ class OutputDirectory:
             return self._retrying(once)
         except (OutputError, GivenUp):
             raise
-        except Exception as exc:  # remote drivers raise what they like
+        except Exception as exc:  # remote drivers raise any type
             raise OutputError(
                 f"{self.uri}: output cannot be {what}: {reason(exc)}; check the path and its "
                 "permissions, or name another output"
             ) from exc
 
     def each(self, action: Callable[[A], T], items: Sequence[A]) -> list[T]:
-        """Do it with all, in any order; many at a time where the filesystem bears it.
+        """Call `action` for all items in any order, in threads if the driver is thread-safe.
 
-        Each is a round trip or waits for a disk, and a job may have thousands of files. Other
-        drivers than these (`open_ranges` is our hdfs://) do not say whether they bear it.
+        Each call is a round trip or waits for a disk, and a job may have thousands of files. Only
+        the drivers checked here are known to be thread-safe (`open_ranges` is our hdfs://).
         """
         bears_it = type(self.fs) is LocalFileSystem or getattr(self.fs, "async_impl", False)
         bears_it = bears_it or hasattr(self.fs, "open_ranges")
@@ -87,10 +87,13 @@ class OutputDirectory:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="commit") as pool:
             return list(pool.map(action, items))
 
-    # --- What is there
+    # --- Reading
 
     def info(self, name: str = "") -> dict[str, Any] | None:
-        """See fsspec. None only where it is certain that there is nothing (`fs.exists` is not)."""
+        """fsspec's `info`; None only if the path certainly does not exist.
+
+        `fs.exists` also returns false after other errors.
+        """
         return self._info(self.at(name))
 
     def _info(self, path: str) -> dict[str, Any] | None:
@@ -104,7 +107,7 @@ class OutputDirectory:
         return self.trying("looked at", info)
 
     def exists(self, name: str = "") -> bool:
-        """Whether there is anything."""
+        """Whether a file or directory exists there."""
         return self.info(name) is not None
 
     def names(self, name: str = "") -> set[str]:
@@ -119,7 +122,7 @@ class OutputDirectory:
         return self.trying("listed", listing)
 
     def sizes(self, name: str) -> dict[str, int]:
-        """The bytes of all files below a directory, by their paths in it."""
+        """The sizes of all files below a directory, by their paths in it."""
         top = self.at(name)
 
         def find() -> dict[str, dict[str, Any]]:
@@ -131,11 +134,11 @@ class OutputDirectory:
         return {posixpath.relpath(path, top): info["size"] for path, info in found.items()}
 
     def check_creatable(self) -> None:
-        """Raise OutputError where what is above it does not let it be made."""
+        """Raise OutputError if a parent directory makes it impossible to create the output."""
         above = self._parent(self.path)
         while (found := self._info(above)) is None:
             if above == self._parent(above):
-                return  # an object store: there is nothing above a new name
+                return  # an object store: a new name has no existing parent
             above = self._parent(above)
         if found["type"] != "directory":
             raise OutputError(f"{self.uri}: {above} is no directory; name another output")
@@ -147,18 +150,18 @@ class OutputDirectory:
     def _parent(self, path: str) -> str:
         return str(self.fs._parent(path))
 
-    # --- What is changed
+    # --- Writing
 
     def make(self, name: str, what: str = "created") -> None:
-        """Make a directory and all above, where they are missing."""
+        """Make a directory and its missing parents."""
         self.trying(what, lambda: self.fs.makedirs(self.at(name), exist_ok=True))
 
     def read(self, name: str, what: str) -> bytes:
-        """All of a small file."""
+        """Read a small file."""
         return bytes(self.trying(what, lambda: self.fs.cat_file(self.at(name))))
 
     def write(self, name: str, data: bytes, what: str) -> None:
-        """A small file."""
+        """Write a small file."""
 
         def write() -> None:
             with self.fs.open(self.at(name), "wb") as file:
@@ -167,7 +170,7 @@ class OutputDirectory:
         self.trying(what, write)
 
     def rename(self, source: str, target: str, what: str) -> None:
-        """Move a file or a directory. The try before this one may have done it."""
+        """Move a file or a directory. An earlier try may have moved it already."""
 
         def rename() -> None:
             with contextlib.suppress(FileNotFoundError):
@@ -177,14 +180,14 @@ class OutputDirectory:
         self.trying(what, rename)
 
     def move(self, source: str, target: str, size: int) -> None:
-        """Move a file of `size` bytes. Raises OutputError where that is not what is there then."""
+        """Move a file of `size` bytes. Raises OutputError if the moved file has another size."""
         path = self.at(target)
 
         def move() -> None:
-            # The try before this one may have moved it and lost only the answer.
+            # An earlier try may have moved the file and lost only the answer.
             with contextlib.suppress(FileNotFoundError):
                 self.fs.mv(self.at(source), path)
-            # Some filesystems answer "false" to a rename that they did not do; fsspec drops that.
+            # Some filesystems return "false" for a failed rename, and fsspec ignores the result.
             moved = self.fs.info(path)
             if moved["type"] != "file" or moved["size"] != size:
                 raise OutputError(f"{self.uri}: {path} is not the file that was moved there")
@@ -192,19 +195,19 @@ class OutputDirectory:
         self.trying("committed", move)
 
     def remove(self, name: str) -> None:
-        """A file, or a directory with all in it, be it there or not."""
+        """Remove a file, or a directory with its contents, if it exists."""
         path = self.at(name)
 
         def remove() -> None:
             try:
                 self.fs.rm(path, recursive=True)
             except FileNotFoundError:
-                if self.fs.exists(path):  # somebody else removes it, too: see to the rest
-                    raise BlockingIOError(errno.EBUSY, "Somebody else is removing it") from None
+                if self.fs.exists(path):  # another process removes it too; retry for the rest
+                    raise BlockingIOError(errno.EBUSY, "Another process removes it too") from None
             except OSError as exc:
                 if exc.errno != errno.ENOTEMPTY:
                     raise
-                # An attempt that has been told to stop still wrote a file.
-                raise BlockingIOError(errno.EBUSY, "Somebody still writes to it") from exc
+                # An attempt that was told to stop has still written a file.
+                raise BlockingIOError(errno.EBUSY, "Another process still writes to it") from exc
 
         self.trying("cleaned up", remove)

@@ -1,4 +1,4 @@
-"""The file under a part file: counted, compressed if asked for, given up without trouble."""
+"""The file of a Writer: counts bytes, compresses, and can be abandoned without errors."""
 
 from __future__ import annotations
 
@@ -22,27 +22,24 @@ class CountedFile(io.RawIOBase):
         self.given_up = False
 
     def writable(self) -> bool:
-        """See RawIOBase."""
         return True
 
     def write(self, data: Any) -> int:
-        """See RawIOBase."""
         view = memoryview(data).cast("B")
         if self.given_up:
-            return len(view)  # ParquetWriter finishes its file even as it is destroyed
+            return len(view)  # the destructor of ParquetWriter still writes
         self.file.write(view)
         self.bytes += len(view)
         return len(view)
 
     def close(self) -> None:
-        """See RawIOBase."""
         if not self.closed:
             super().close()
             self.file.close()
 
 
 class _Packed(io.RawIOBase):
-    """Bytes that a compressor writes to a file."""
+    """A file that compresses the bytes written to it."""
 
     def __init__(self, file: CountedFile, codec: str) -> None:
         self._file = file
@@ -54,17 +51,14 @@ class _Packed(io.RawIOBase):
         )
 
     def writable(self) -> bool:
-        """See RawIOBase."""
         return True
 
     def write(self, data: Any) -> int:
-        """See RawIOBase."""
         view = memoryview(data).cast("B")
         self._packer.write(view)
         return len(view)
 
     def close(self) -> None:
-        """See RawIOBase."""
         if not self.closed:
             super().close()
             self._packer.close()
@@ -72,19 +66,19 @@ class _Packed(io.RawIOBase):
 
 
 def compressed(file: CountedFile, compression: str) -> io.BufferedWriter:
-    """The file to write plain bytes to; closing it closes `file`."""
+    """A file for uncompressed bytes that writes to `file`; closing it closes `file`."""
     raw = file if compression == "none" else _Packed(file, compression)
     return io.BufferedWriter(raw, _BUFFER)
 
 
 def unwritable(uri: str, exc: OSError) -> OutputError:
-    """The error of a file that takes no more."""
+    """The error for a file that cannot be written."""
     return OutputError(f"{uri}: cannot be written: {reason(exc)}")
 
 
 def close_quietly(file: io.IOBase) -> None:
-    """Close what is of no use any more."""
+    """Close a file that is no longer needed, and ignore errors."""
     try:
         file.close()
-    except (OSError, ValueError):  # the attempt failed already, and its error is the one to show
+    except (OSError, ValueError):  # the attempt has already failed with the error to show
         return

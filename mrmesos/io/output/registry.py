@@ -1,4 +1,4 @@
-"""Every output format in one table: how it is checked, named and written. Imports no pyarrow."""
+"""The table of output formats: compressions, file names, kinds. Imports no pyarrow."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WHOLE_FILE = ("none", *SUFFIXES)
 
 @dataclass(frozen=True, slots=True)
 class OutputEntry:
-    """What is known of an output format.
+    """How to write one output format.
 
-    `codecs` are its compressions. `container`: whether files have columns and are compressed
-    within, by the format itself; others are lines or bytes, compressed as a whole.
+    `codecs` are its compressions. `container` says that files have columns and that the format
+    compresses them internally. Other formats are lines or bytes, and the whole file is compressed.
     """
 
     extension: str = ""
@@ -55,7 +55,7 @@ def has_columns(fmt: OutputFormat) -> bool:
 
 
 def check_output(fmt: OutputFormat) -> None:
-    """Raise OutputError, naming the field, where a format cannot be written with."""
+    """Raise OutputError with the field's name if a field of the format is wrong."""
     known = _FORMATS[type(fmt)].codecs
     if fmt.compression not in known:
         raise OutputError(

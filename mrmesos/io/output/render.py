@@ -1,7 +1,7 @@
-"""How TextOutput writes keys and values: whole columns by kernels where that gives the same text.
+"""The text of keys and values in TextOutput, by kernels over whole columns where possible.
 
-Rendering depends on the value alone, never on how a column happens to be encoded: `render` is the
-definition, and every kernel here is one that agrees with it.
+The text depends only on the value, never on the encoding of its column. `render` is the definition,
+and every kernel here gives the same text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _PLAIN_YEARS = (datetime.datetime(1000, 1, 1), datetime.datetime(9999, 1, 1))  #
 def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
     """The batch's columns `key` and `value` as lines, each with its newline.
 
-    A key or value of None is left out with the separator; a record of two is no line at all.
+    If the key or the value is None, neither it nor the separator is written. If both are None,
+    there is no line.
     """
     if batch.nbytes > _BYTES_AT_ONCE and batch.num_rows > 1:
         half = batch.num_rows // 2
@@ -55,13 +56,13 @@ def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
 
 
 def content(texts: pa.Array) -> pa.Buffer:
-    """The bytes of a large_binary array that a kernel has made, one value after another."""
+    """The concatenated values of a large_binary array from a kernel."""
     start, end = np.frombuffer(texts.buffers()[1], np.int64)[[texts.offset, -1]]
     return texts.buffers()[2].slice(int(start), int(end - start))
 
 
 def _lines_of_one_length(column: pa.Array, field: pa.Field) -> pa.Buffer | None:
-    """Text or bytes that are all of one length, each with its newline, at the cost of one copy."""
+    """Text or bytes of one length as lines, in one copy; None for other columns."""
     if is_pickled(field) or not (is_text(column.type) or is_bytes(column.type)):
         return None
     rows = fixed_width_rows(column)
@@ -74,10 +75,10 @@ def _lines_of_one_length(column: pa.Array, field: pa.Field) -> pa.Buffer | None:
 
 
 def render(value: Any) -> bytes | None:
-    """One key or value as text; None where nothing is to be written.
+    """One key or value as text; None if nothing should be written.
 
-    Text and bytes as they are, booleans as true/false, dates and times in ISO 8601, lists, tuples
-    and dicts as JSON, and everything else (numbers, Decimals, any object) as `str` gives it.
+    Text and bytes stay unchanged, booleans become true/false, dates and times ISO 8601, and lists,
+    tuples and dicts JSON. All others (numbers, Decimals, any object) are converted with `str`.
     """
     if value is None or isinstance(value, bytes):
         return value
@@ -97,7 +98,7 @@ def _text(value: Any) -> str:
 
 
 def jsonable(value: Any) -> Any:
-    """`value` in what JSON knows: numbers, text, booleans and None stay, others become text."""
+    """`value` in JSON types: numbers, text, booleans and None stay, others become text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -109,7 +110,7 @@ def jsonable(value: Any) -> Any:
     return _text(value)
 
 
-_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one a call
+_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder per call
 
 
 def _json_key(name: Any) -> str:
@@ -117,10 +118,10 @@ def _json_key(name: Any) -> str:
 
 
 def rendered(column: pa.Array, field: pa.Field) -> pa.Array:
-    """A large_binary array of what `render` gives for each element."""
+    """A large_binary array of `render(element)` for each element."""
     kind = column.type
     if is_pickled(field):
-        # Written by this job's own tasks, which run its author's code anyway.
+        # Tasks of this job pickled them, and these run the author's code anyway.
         return _each(None if raw is None else pickle.loads(raw) for raw in column.to_pylist())  # noqa: S301
     if pa.types.is_dictionary(kind):
         return rendered(column.dictionary_decode(), field)
@@ -151,8 +152,10 @@ def _binary(column: pa.Array) -> pa.Array:
 
 
 def _floats(column: pa.Array) -> pa.Array:
-    """Python's `repr`. Arrow writes the same shortest digits, but with other ideas of exponents
-    and without `.0`: it is asked only where both write plain decimals (0.0001 to ten digits).
+    """Floats as Python's `repr`.
+
+    Arrow writes the same shortest digits, but other exponents and no `.0`. So Arrow renders only
+    numbers that both write as plain decimals (0.0001 to ten digits).
     """
     numbers = column.fill_null(0.0).to_numpy(zero_copy_only=False)
     sizes = np.abs(numbers)
@@ -192,7 +195,7 @@ def _timestamps(column: pa.Array) -> pa.Array:
 
 
 def _nanoseconds(column: pa.Array) -> list[str | None]:
-    """ISO 8601 with nine digits where Python's microseconds do not hold the time."""
+    """ISO 8601, with nine digits for times that do not fit Python's microseconds."""
     whole = pc.floor_temporal(column, unit="microsecond").cast(pa.timestamp("us", column.type.tz))
     rest = pc.subtract(column.cast(pa.int64()), whole.cast(column.type).cast(pa.int64()))
     texts: list[str | None] = []
@@ -207,7 +210,7 @@ def _nanoseconds(column: pa.Array) -> list[str | None]:
 
 
 def _is_json(kind: pa.DataType) -> bool:
-    """Whether Python objects of this type are JSON as they are."""
+    """Whether Python objects of this type need no conversion for JSON."""
     types = pa.types
     if _is_list(kind):
         return _is_json(kind.value_type)
@@ -228,7 +231,7 @@ def _is_tuple(kind: pa.DataType) -> bool:
 
 
 def _plain(value: Any, kind: pa.DataType) -> Any:
-    """`value` as JSON has it: tuples' structs as lists, maps as dicts, the rest as `jsonable`."""
+    """`value` for JSON: structs of tuples as lists, maps as dicts, the rest as by `jsonable`."""
     if value is None:
         return None
     if pa.types.is_struct(kind):
@@ -246,5 +249,5 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    """Views too, which only files of others hold."""
+    """Also list views, which occur only in files from other programs."""
     return is_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)

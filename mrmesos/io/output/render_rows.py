@@ -1,4 +1,4 @@
-"""Records as JSON lines, CSV and plain bytes: what the formats beside TextOutput write."""
+"""Rendering records as JSON lines, CSV and plain bytes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class NotRows(Exception):
-    """Values are no dicts of one kind; the message says what they are."""
+    """The values are not dicts with the same keys; the message says what they are."""
 
 
 def row_schema(schema: pa.Schema) -> pa.Schema:
-    """The columns that the items of the dicts in `value` are. Raises NotRows."""
+    """The schema of the dicts in `value`, with a column per item. Raises NotRows."""
     field = schema.field(VALUE)
     names = [item.name for item in field.type] if pa.types.is_struct(field.type) else []
-    if not names or names[0] == "_0":  # the latter is a tuple
+    if not names or names[0] == "_0":  # "_0" means a tuple
         shown = "Python objects" if is_pickled(field) else str(field.type)
         raise NotRows(
             f"values are {shown}, but records=True needs dicts that have the same keys in the same "
@@ -42,7 +42,7 @@ def rows_of(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def json_lines(batch: pa.RecordBatch, *, records: bool) -> bytes:
-    """One line a record: the value, or an object of key and value."""
+    """One line per record: the value, or an object with key and value."""
     keys, values = decode_batch(batch)
     if records:
         lines = [_json(value) for value in values]
@@ -57,7 +57,7 @@ def _json(value: Any) -> str:
     plain = jsonable(value)
     try:
         return _encode(plain)
-    except ValueError:  # floats that JSON has no word for
+    except ValueError:  # NaN or infinity, which JSON does not have
         return _encode(_finite(plain))
 
 
@@ -72,7 +72,7 @@ def _finite(value: Any) -> Any:
 
 
 def csv_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer:
-    """The columns as fields, each as TextOutput writes it, in quotes where it needs them."""
+    """The columns as CSV fields, written as by TextOutput and quoted if needed."""
     fields: list[Any] = []
     for index, column in enumerate(batch.columns):
         fields += [
@@ -105,7 +105,7 @@ def _quoted(texts: pa.Array, separator: str) -> pa.Array:
 
 
 def plain_bytes(batch: pa.RecordBatch) -> pa.Buffer | bytes:
-    """Keys and values one after another. Raises NotRows for what is neither bytes nor text."""
+    """The concatenated keys and values. Raises NotRows if they are not bytes or text."""
     columns = []
     for name in (KEY, VALUE):
         field = batch.schema.field(name)

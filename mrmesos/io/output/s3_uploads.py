@@ -1,9 +1,9 @@
-"""Part files on S3: uploaded by attempts, made visible by the job's commit, never renamed.
+"""Part files on S3: attempts upload them, and the job's commit makes them visible.
 
 S3 has no rename, and a copy moves every byte again. So an attempt uploads its file in parts under
-its final name, but does not complete the upload: until somebody does, nothing is to be seen. It
-leaves a small ticket below `_temporary` with what completing takes. The job's commit completes the
-winners' uploads, and aborts all others. (The idea is that of Hadoop's S3A committers.)
+its final name, but does not complete the upload; the file stays invisible. The attempt writes a
+small ticket below `_temporary` with the data that completing needs. The job's commit completes the
+winners' uploads and aborts all others. (Hadoop's S3A committers use the same idea.)
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from mrmesos.io.output.output_dir import TEMPORARY
 
 SCHEMES = frozenset({"s3", "s3a"})
 PART_BYTES = 16 << 20
-"""S3 wants at least 5 MiB of all parts but the last."""
+"""S3 requires at least 5 MiB for all parts except the last."""
 PARTS_MAX = 10_000
 LARGE_AFTER, LARGE_PART_BYTES = 1000, 64 << 20
-"""Later parts are larger: 10,000 parts are the most, and so some 590 GB."""
+"""Later parts are larger: S3 allows 10,000 parts, so a file may have about 590 GB."""
 MARKER = "_job"
-"""Below `_temporary`: a job is at work here. It holds the name of that job, if it has one."""
+"""File in `_temporary` that marks a running job; it contains the job's name, if there is one."""
 
 
 class MultipartUpload(msgspec.Struct, frozen=True):
-    """A ticket: an upload that only has to be completed. `parts` are ETags in order."""
+    """A ticket for an upload that only needs completing. `parts` are ETags in order."""
 
     id: str
     parts: tuple[str, ...]
@@ -36,9 +36,9 @@ class MultipartUpload(msgspec.Struct, frozen=True):
 
 
 class Uploads:
-    """The uploads of one output directory, `output` as a path of `fs`, an s3fs filesystem.
+    """The uploads of one output directory; `output` is a path of the s3fs filesystem `fs`.
 
-    All methods may be called by several threads, and raise what s3fs raises.
+    Several threads may call all methods. They raise the exceptions of s3fs.
     """
 
     def __init__(self, fs: Any, output: str) -> None:
@@ -46,7 +46,7 @@ class Uploads:
         self.marker = posixpath.join(output, TEMPORARY, MARKER)
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
-        """A file of an attempt, `<output>/_temporary/<attempt>/<name>`, for writing."""
+        """Open a file of an attempt, `<output>/_temporary/<attempt>/<name>`, for writing."""
         inside = posixpath.relpath(path, posixpath.join(self.output, TEMPORARY))
         name = inside.partition("/")[2]
         if mode != "wb" or inside.startswith("..") or not name:
@@ -54,26 +54,25 @@ class Uploads:
         return _Writer(self, path, posixpath.join(self.output, name))
 
     def mkdir(self, path: str, create_parents: bool = True) -> None:
-        """Directories are only names, but a job that has ended takes no more files."""
+        """Makes no directory, because S3 has none, but refuses files of an ended job."""
         if not create_parents and not self._fs.exists(self.marker):
             raise FileNotFoundError(f"{path}: the job has ended")
 
     def unstrip_protocol(self, path: str) -> str:
-        """See fsspec."""
         return str(self._fs.unstrip_protocol(path))
 
     def begin(self) -> None:
-        """A job is at work from now on, until `_temporary` is removed."""
+        """Mark the output as belonging to a running job, until `_temporary` is removed."""
         self._fs.pipe_file(self.marker, b"")
 
     def ticket(self, path: str) -> MultipartUpload:
-        """What an attempt left at `path`."""
+        """Read the ticket that an attempt wrote to `path`."""
         return msgspec.json.decode(self._fs.cat_file(path), type=MultipartUpload)
 
     def complete(self, target: str, upload: MultipartUpload) -> None:
-        """Make the file visible, all of it at once. May be repeated.
+        """Make the whole file visible at once. May be repeated.
 
-        Raises FileNotFoundError where the upload is lost.
+        Raises FileNotFoundError if the upload is lost.
         """
         parts = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(upload.parts, 1)]
         try:
@@ -84,13 +83,13 @@ class Uploads:
                 MultipartUpload={"Parts": parts},
             )
         except FileNotFoundError:
-            # The try before this one may have done it and lost only the answer.
+            # An earlier try may have completed it and lost only the answer.
             self._fs.invalidate_cache()
             if self._fs.info(target)["size"] != upload.size:
                 raise
 
     def abort(self, target: str, upload_id: str) -> bool:
-        """Give the parts back. False where it was completed or aborted before."""
+        """Abort the upload and delete its parts. False if it was completed or aborted before."""
         try:
             self._call("abort_multipart_upload", target, UploadId=upload_id)
         except FileNotFoundError:
@@ -98,7 +97,7 @@ class Uploads:
         return True
 
     def abort_all(self) -> None:
-        """Abort all uploads below the output that are not completed: those of losing attempts."""
+        """Abort all incomplete uploads below the output, which belong to losing attempts."""
         bucket, prefix, _ = self._fs.split_path(self.output)
         more: dict[str, str] = {}
         while True:
@@ -115,11 +114,11 @@ class Uploads:
             }
 
     def start(self, target: str) -> str:
-        """The id of a new upload."""
+        """Start an upload and return its id."""
         return str(self._call("create_multipart_upload", target)["UploadId"])
 
     def add(self, target: str, upload_id: str, number: int, data: bytes) -> str:
-        """The ETag of a part; tried again where that may help."""
+        """Upload a part with retries and return its ETag."""
         answer = retrying()(
             self._call, "upload_part", target, UploadId=upload_id, PartNumber=number, Body=data
         )
@@ -135,7 +134,7 @@ class Uploads:
 
 
 class _Writer(io.RawIOBase):
-    """One part file under way; `close()` leaves its ticket."""
+    """Uploads one part file; `close()` writes its ticket."""
 
     def __init__(self, uploads: Uploads, path: str, target: str) -> None:
         super().__init__()
@@ -171,6 +170,6 @@ class _Writer(io.RawIOBase):
 
     def _send(self, data: bytes) -> None:
         if len(self._parts) == PARTS_MAX:
-            raise OSError(f"larger than {PARTS_MAX} parts; take more reduces")
+            raise OSError(f"larger than {PARTS_MAX} parts; use more reduces")
         number = len(self._parts) + 1
         self._parts.append(self._uploads.add(self._target, self._id, number, data))

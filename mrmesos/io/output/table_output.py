@@ -1,4 +1,4 @@
-"""Part files with columns: Arrow IPC, Parquet, ORC. The first batches tell a file's schema."""
+"""Part files with columns: Arrow IPC, Parquet, ORC. The first batches decide a file's schema."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ORC_CODECS = {"none": "uncompressed", "gzip": "zlib"}
 
 
 class TableWriter:
-    """A Writer of columns: `key` and `value`, or with `records` those of the dicts in `value`."""
+    """A Writer of columns: `key` and `value`, or with `records` the items of the value dicts."""
 
     def __init__(
         self, uri: str, file: CountedFile, fmt: TableFormat, schema: pa.Schema | None
@@ -45,12 +45,11 @@ class TableWriter:
         self._records = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """See Writer."""
         if not batch.num_rows:
             return
         self._records += batch.num_rows
         batch = batch.select([KEY, VALUE])
-        if self._fmt.records:  # keys are not written, so they may be of any types
+        if self._fmt.records:  # keys are not written, so they may have any types
             columns = [pa.nulls(batch.num_rows), batch.column(VALUE)]
             fields = [pa.field(KEY, pa.null()), batch.schema.field(VALUE)]
             batch = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
@@ -58,7 +57,7 @@ class TableWriter:
         self._pending_bytes += batch.nbytes
         if isinstance(self._fmt, ParquetOutput):
             full = self._pending_bytes >= _ROW_GROUP_BYTES
-        else:  # nothing but nulls so far: wait for a type
+        else:  # a column with only nulls so far has no type yet: wait
             untyped = any(_has_null(field.type) for field in self._columns(batch.schema))
             full = self._writer is not None or not untyped
             full = full or self._pending_bytes >= _PENDING_BYTES
@@ -109,13 +108,13 @@ class TableWriter:
                 wider = unify(schema, batch.schema)
             except RecordTypeError as exc:
                 raise self._mixed(schema, batch.schema) from exc
-            if _pickled(wider) != _pickled(schema):  # pickles do not belong among readable values
+            if _pickled(wider) != _pickled(schema):  # never mix pickled and readable
                 raise self._mixed(schema, batch.schema)
             schema = wider
         return schema
 
     def _columns(self, schema: pa.Schema) -> pa.Schema:
-        """The columns of the file, from those of key and value; none where no records told any."""
+        """The file's columns, from the schema of key and value; none without records."""
         if not self._fmt.records:
             return schema
         if not self._records:
@@ -130,7 +129,7 @@ class TableWriter:
             rows = [rows_of(batch) for batch in table.to_batches() if batch.num_rows]
             table = pa.Table.from_batches(rows, self._columns(table.schema))
         if isinstance(self._fmt, OrcOutput):
-            # It has no type for nothing, and forgets nulls among structs of slices.
+            # ORC has no null type, and Arrow's ORC writer loses nulls of structs in slices.
             schema = pa.schema([field.with_type(_typed(field.type)) for field in table.schema])
             table = table.cast(schema).take(pa.array(range(table.num_rows), pa.int64()))
             self._writer.write(table)
@@ -138,7 +137,7 @@ class TableWriter:
         self._writer.write_table(table)
 
     def _table(self) -> pa.Table:
-        """What is pending, as the file's types."""
+        """The pending batches in the file's schema."""
         schema = self._schema
         assert schema is not None
         batches = []
@@ -161,7 +160,6 @@ class TableWriter:
         )
 
     def close(self) -> tuple[int, int]:
-        """See Writer."""
         self._flush()
         try:
             self._writer.close()
@@ -171,7 +169,6 @@ class TableWriter:
         return self._records, self._file.bytes
 
     def abort(self) -> None:
-        """See Writer."""
         self._file.given_up = True
         close_quietly(self._file)
 
@@ -189,7 +186,7 @@ def _has_null(kind: pa.DataType) -> bool:
 
 
 def _typed(kind: pa.DataType) -> pa.DataType:
-    """The type with text where it says nothing."""
+    """The type with null types replaced by text."""
     if pa.types.is_null(kind):
         return pa.string()
     if is_list(kind):

@@ -1,4 +1,4 @@
-"""Part files: lines and bytes of several kinds, Arrow IPC files, Parquet and ORC files."""
+"""Opening the Writer of a part file for any output format."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from mrmesos.io.output.registry import has_columns
 
 
 class Writer(Protocol):
-    """One part file being written. Batches have the columns `key` and `value`; others are left."""
+    """Writes one part file. Batches have the columns `key` and `value`; others are ignored."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Append the records. Raises OutputError naming the file."""
+        """Append the records. Raises OutputError with the file."""
 
     def close(self) -> tuple[int, int]:
-        """Finish the file; the numbers of its records and bytes. Raises OutputError."""
+        """Finish the file; returns the number of its records and bytes. Raises OutputError."""
 
     def abort(self) -> None:
-        """Close without finishing; what the file holds then is of no use. Never raises."""
+        """Close without finishing; the file is then useless. Never raises."""
 
 
 def open_writer(
     fmt: OutputFormat, fs: Any, path: str, *, schema: pa.Schema | None = None
 ) -> Writer:
-    """Create the file, and the directory that it is in, but none above.
+    """Create the file and its directory, but no parent directory.
 
-    So an attempt that starts after its job ended, and `_temporary` is gone, leaves nothing behind.
-    `schema` fixes the types of Arrow, Parquet and ORC files; without it those of the first batches
-    are taken, and an empty file has columns of type null. Raises OutputError naming the file.
+    So an attempt that starts after its job has ended and `_temporary` is deleted creates nothing.
+    `schema` sets the types of Arrow, Parquet and ORC files. Without it, the first batches decide,
+    and an empty file has columns of type null. Raises OutputError with the file.
     """
     uri, file = create(fs, path)
     if has_columns(fmt):
-        # Imported where it is used: Parquet and ORC take a while.
+        # Imported here, because loading Parquet and ORC takes time.
         from mrmesos.io.output.table_output import TableFormat, TableWriter
 
         return TableWriter(uri, file, cast(TableFormat, fmt), schema)
@@ -47,14 +47,14 @@ def open_writer(
 
 
 def create(fs: Any, path: str) -> tuple[str, CountedFile]:
-    """The URI of a new part file, and the file; its directory is made, but none above.
+    """Create a part file and its directory, but no parent directory; returns its URI and the file.
 
-    Raises OutputError naming the file.
+    Raises OutputError with the file.
     """
     uri = uri_of(fs, path)
     try:
         with contextlib.suppress(FileExistsError):
             fs.mkdir(posixpath.dirname(path), create_parents=False)
         return uri, CountedFile(fs.open(path, "wb"))
-    except Exception as exc:  # remote drivers raise what they like
+    except Exception as exc:  # remote drivers raise any type
         raise OutputError(f"{uri}: cannot be created: {reason(exc)}") from exc
