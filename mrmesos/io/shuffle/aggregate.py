@@ -1,8 +1,8 @@
-"""Aggregates as kernels over sorted batches: groups are stretches of rows, folded all at once.
+"""Aggregates as kernels over sorted batches. A group is a range of rows; all are folded at once.
 
-Integers are summed exactly: as 32-bit halves where 64 bits might overflow, and an overflow of the
-result is an error rather than a wrong number. Nulls (None) are passed over, but for Count.
-Partial results of several columns are structs, those of several values lists.
+Integer sums are exact: they use 32-bit halves if 64 bits might overflow, and an overflow of the
+result is an error. Nulls (None) are ignored, except by Count. Partial results of several columns
+are structs, and those of several values are lists.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class AggregateOverflowError(Exception):
 def combine_with(aggregate: type[Aggregate], stage: Stage) -> Combine:
     """A fold of sorted batches into one row for each key, as batches in the same order.
 
-    `initial` folds a mapper's values to partial results, `merge` partial results to partial
-    results, `final` partial results to the aggregate's values, `whole` values to its values. Raises
-    RecordTypeError where the values cannot be folded so, AggregateOverflowError where a sum does
-    not fit 64 bits.
+    The stage `initial` folds a mapper's values to partial results, and `merge` folds partial
+    results to partial results. `final` makes final values from partial results, and `whole` makes
+    them from a mapper's values. Raises RecordTypeError if the aggregate cannot fold the values,
+    AggregateOverflowError if a sum does not fit 64 bits.
     """
     first = aggregate.initial if stage in ("initial", "whole") else aggregate.merge
     finish = stage in ("final", "whole")
@@ -53,7 +53,7 @@ def combine_with(aggregate: type[Aggregate], stage: Stage) -> Combine:
 def _folded(
     batches: Iterable[pa.RecordBatch], first: Fold, merge: Fold, n: int
 ) -> Iterator[pa.RecordBatch]:
-    held: pa.RecordBatch | None = None  # the last group, which may go on
+    held: pa.RecordBatch | None = None  # the last group, which may continue in the next batch
     for batch in batches:
         if batch.num_rows == 0:
             continue
@@ -85,9 +85,9 @@ def each_alone(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
 def fold_groups(
     batch: pa.RecordBatch, order: np.ndarray | None, spans: np.ndarray, how: Fold, n: int = 1
 ) -> pa.RecordBatch:
-    """As `fold`, for groups that stand together in this order of the rows, or as they are.
+    """Like `fold`, for groups that are adjacent in the given order of rows, or in the batch.
 
-    `spans` is where each group begins in it, and the number of rows.
+    `spans` has the start of each group in that order, and then the number of rows.
     """
     if is_pickled(batch.schema.field(VALUE)) and how not in ("count_all", "count"):
         raise RecordTypeError(f"values that are Python objects cannot be folded by {how}")
@@ -123,7 +123,7 @@ def _in_columns(like: pa.RecordBatch, keys: pa.RecordBatch, values: pa.Array) ->
 def _fold_columns(
     values: pa.Array, spans: np.ndarray, how: Mapping[str, str], n: int
 ) -> pa.StructArray:
-    """Several folds side by side: of a partial result's own columns, or all of the same values."""
+    """Several folds: each of its own column of a partial result, or all of the same values."""
     names = list(how)
     partial = pa.types.is_struct(values.type) and [field.name for field in values.type] == names
     columns = values.flatten() if partial else [values] * len(names)
@@ -165,7 +165,7 @@ def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int) -> 
 
 
 def _largest(values: pa.Array, spans: np.ndarray, n: int) -> pa.ListArray:
-    """The `n` largest values between each two spans, largest first, nulls left out."""
+    """The `n` largest values of each group, largest first, without nulls."""
     if values.null_count:
         valid = values.is_valid().to_numpy(zero_copy_only=False)
         spans = np.concatenate([[0], np.cumsum(valid)])[spans]

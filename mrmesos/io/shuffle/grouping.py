@@ -1,9 +1,10 @@
-"""Secondary sort: what is sorted by more than what it is grouped by.
+"""Secondary sort: records are sorted by more fields than they are grouped by.
 
-Where values are to be sorted too, a record travels as the key `(key, value)` with no value: the
-shuffle then sorts and merges it like any tuple, and the value is stored once. The reduce takes
-such records apart again. Where keys are grouped by their first fields, the reduce puts the code of
-these in the place of the whole key's sort column, and everything that walks over groups follows it.
+If a job sorts values, the shuffle gets each record as the key `(key, value)` without a value. It
+sorts and merges such keys like any tuple, and stores the value once. The reduce splits them again.
+
+If a job groups by the first fields of keys, the reduce replaces the sort column of the whole key by
+the code of these fields. All code that iterates over groups then uses it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _PAIR = ("_0", "_1")
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """How records of a job are sorted and grouped, if not both by the whole key."""
+    """How a job sorts and groups its records: by the whole key, or by more or fewer fields."""
 
     sort_values: bool = False
     fields: int | None = None
@@ -35,23 +36,23 @@ class Grouping:
 
     @classmethod
     def of(cls, job: Job) -> Grouping:
-        """The job's. Distinct values are told from others by sorting them."""
+        """The grouping of a job. Distinct values are found by sorting them."""
         reducer = job.reducer
         distinct = reducer is not None and issubclass(reducer, Aggregate) and reducer.distinct
         return cls(job.sort_values or distinct, job.grouping_fields, distinct)
 
     def partition_column(self, batch: pa.RecordBatch) -> pa.Array:
-        """The sort column of what decides a record's reduce; `batch` is not composed yet."""
+        """The sort column that decides the reduce of each record; `batch` is not composed yet."""
         if self.fields is None:
             return sort_column(batch)
         return first_fields(batch.column(KEY), self.fields)
 
     def composed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch as it is to be sorted, with its sort column."""
+        """The batch in the form in which it is sorted, with its sort column."""
         return composed(batch) if self.sort_values else with_sort_column(batch)
 
     def regrouped(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Sorted batches of `composed` ones, as keys and values, with the column to group by."""
+        """Keys and values from sorted, composed batches, with the column to group by."""
         for batch in without_repeats(batches) if self.distinct else batches:
             if self.sort_values:
                 batch = taken_apart(batch)
@@ -78,14 +79,14 @@ def composed(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _code_of_pair(key_code: pa.Array, columns: list[pa.Array]) -> pa.Array:
-    """The code of the pair; a nested key has its own already, whose end is told by itself."""
+    """The code of the pair. A nested key already has a code, and that code marks its own end."""
     key, value = columns
     first = sort_code(key) if is_direct(key.type) else key_code
     return pc.binary_join_element_wise(first, sort_code(value), b"")
 
 
 def taken_apart(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The inverse of `composed`, with the sort column of the key alone."""
+    """The inverse of `composed`, with the sort column of only the key."""
     key, value = batch.column(KEY).flatten()
     fields = [
         pa.field(KEY, key.type, metadata=batch.schema.field(KEY).metadata),
@@ -103,7 +104,7 @@ def first_fields(key: pa.Array, count: int) -> pa.Array:
             f"keys of the type {key.type} have no {count} first fields; with "
             f"grouping_fields = {count} keys are tuples of at least {count}"
         )
-    # A single field's own column would do, but not beside that of a batch where it is null.
+    # Even a single field gets a code: in another batch the field may have the type null.
     columns = [plain(column) for column in key.flatten()[:count]]
     names = [f"_{index}" for index in range(count)]
     return sort_code(pa.StructArray.from_arrays(columns, names=names))
@@ -116,7 +117,7 @@ def _sorted_by(batch: pa.RecordBatch, column: pa.Array) -> pa.RecordBatch:
 
 
 def without_repeats(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The first of each stretch of equal keys of sorted batches."""
+    """The first record of each run of equal keys in sorted batches."""
     last: pa.RecordBatch | None = None
     for batch in batches:
         if not batch.num_rows:

@@ -1,9 +1,9 @@
-"""Folding records by key in the order of their hashes: what an aggregate does instead of a sort.
+"""Folding records by key in the order of their hashes, which an aggregate uses instead of a sort.
 
-numpy sorts 64-bit integers by vector instructions, ten times faster than keys are sorted or looked
-up in a table that the caches do not hold. So a record is brought to those with its key by its
-hash. Keys need no order until the reduce has one row of each, and as partitions are ranges of
-hashes, a map's rows are then in the order of its partitions too.
+numpy sorts 64-bit integers with vector instructions. This is ten times faster than sorting keys, or
+looking them up in a table larger than the caches. So records with equal keys are brought together
+by their hash. Keys need no order until the reduce has one row of each. Partitions are ranges of
+hashes, so a map's rows are then also in the order of partitions.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _AT_ONCE = 1 << 16
 _ENOUGH_ROWS = 1 << 17
 _ENOUGH_BYTES = 4 << 20
 _MENDED_MAX = 256
-_INJECTIVE = 8  # the hash tells texts of one length up to this one apart
+_INJECTIVE = 8  # different texts of one length up to this have different hashes
 
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """One row for each key, in the order of their hashes, with the sort column keys may need."""
+    """One row for each key in the order of hashes, with a sort column if keys need one."""
 
     batch: pa.RecordBatch
     hashes: Hashes
 
     @property
     def nbytes(self) -> int:
-        """Memory of both."""
+        """Memory (bytes) of the batch and the hashes."""
         return int(self.batch.nbytes) + self.hashes.nbytes
 
     def between(self, first: int, end: int) -> Hashed:
-        """The rows whose hashes are of this range (in `2**64 / 2**_RANGE_BITS`), not copied."""
+        """The rows with hashes in this range (unit `2**64 / 2**_RANGE_BITS`), without copying."""
         bounds = np.array([first, end - 1], np.uint64) << np.uint64(64 - _RANGE_BITS)
         bounds[1] |= np.uint64((1 << (64 - _RANGE_BITS)) - 1)
         start = int(np.searchsorted(self.hashes, bounds[0], "left"))
@@ -58,9 +58,9 @@ class Hashed:
 class HashFold:
     """Partial results of an aggregate by key, within `max_bytes`. For one thread.
 
-    What goes in is folded by `first` (partial results: by `merge`) a little at a time, within the
-    processor's caches. So is what there is of it when it becomes too much: what is in the order of
-    hashes can be folded by ranges of hashes. Raises RecordTypeError and what folds raise.
+    New records are folded by `first` (partial results by `merge`) in small pieces that fit the
+    processor's caches. When the results grow too large, they are folded again, by ranges of hashes,
+    which also fit the caches. Raises RecordTypeError and the errors of folds.
     """
 
     def __init__(self, aggregate: type[Aggregate], first: Fold, max_bytes: int) -> None:
@@ -73,7 +73,7 @@ class HashFold:
         self._is_folded = True
 
     def has_room(self, batch: pa.RecordBatch) -> bool:
-        """Whether to `add` the batch now; if not, `take` comes first."""
+        """Whether the batch still fits; if not, call `take` before `add`."""
         most = self._max_bytes - _bytes_of(batch)
         if self._held_bytes + self._waiting_bytes <= most:
             return True
@@ -81,7 +81,7 @@ class HashFold:
         return self._held_bytes <= min(most, self._max_bytes // 2)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take records."""
+        """Add records."""
         if not batch.num_rows:
             return
         waiting = self._waiting
@@ -94,7 +94,7 @@ class HashFold:
             self._absorb()
 
     def take(self) -> list[Hashed]:
-        """All there is, taken out: one row for each key, hashes ascending from one to the next."""
+        """Remove and return all results: one row for each key, with ascending hashes."""
         self._fold()
         held, self._held, self._held_bytes = self._held, [], 0
         return held
@@ -130,22 +130,22 @@ class HashFold:
 
 
 def _bytes_of(batch: pa.RecordBatch) -> int:
-    """With the hashes that will be there."""
+    """The size of the batch with its hashes."""
     return int(batch.nbytes) + 8 * int(batch.num_rows)
 
 
 def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
-    if bool((hashes[1:] > hashes[:-1]).all()):  # as another fold has left them: a row to a key
+    if bool((hashes[1:] > hashes[:-1]).all()):  # the result of another fold: one row per key
         return Hashed(each_alone(batch, how, n), hashes)
     order, starts = group_by_hash(sort_column(batch), hashes)
     return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
 
 
 def group_by_hash(column: pa.Array, hashes: Hashes) -> tuple[Rows, Rows]:
-    """The rows of a sort column in the order of their hashes, equal keys together and stable.
+    """The rows of a sort column in the order of their hashes, with equal keys together; stable.
 
-    With them, where each key's rows begin among these (and the end). Keys that differ are kept
-    apart though their hashes be the same.
+    Also returns the start of each key in that order, and the end. Different keys with the same hash
+    stay separate.
     """
     order, found = _in_hash_order(hashes)
     differs = found[1:] != found[:-1]
@@ -158,8 +158,8 @@ def group_by_hash(column: pa.Array, hashes: Hashes) -> tuple[Rows, Rows]:
 def _in_hash_order(hashes: Hashes) -> tuple[Rows, Hashes]:
     """A stable argsort, and the hashes in that order.
 
-    What is sorted is as much of each hash as 64 bits hold beside the row's number. The few
-    stretches that more bits would have put otherwise are put right after that.
+    It sorts 64-bit numbers of the upper bits of a hash and the row number. Then it corrects the few
+    rows that differ only in the omitted bits.
     """
     rows = len(hashes)
     mask = np.uint64((1 << rows.bit_length()) - 1)
@@ -182,7 +182,7 @@ def _in_hash_order(hashes: Hashes) -> tuple[Rows, Hashes]:
 
 
 def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) -> bool:
-    """Whether neighbours in this order that have one hash have one key."""
+    """Whether all neighbours with the same hash also have the same key."""
     if pa.types.is_null(column.type):
         return True
     if column.null_count or pa.types.is_decimal128(column.type):
@@ -201,14 +201,14 @@ def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) 
 
 
 def _sizes(column: pa.Array) -> npt.NDArray[np.uint8]:
-    """Lengths of texts, 255 for longer ones: of a byte each, so that caches hold many."""
+    """Lengths of texts as one byte each (255 for longer ones), so that many fit the caches."""
     _, offset_buffer, _ = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32, len(column) + 1, column.offset * 4)
     return np.minimum(np.diff(offsets), 255).astype(np.uint8)
 
 
 def _same_text(column: pa.Array, order: Rows, doubtful: npt.NDArray[np.bool_]) -> bool:
-    """Whether each row so marked, but for the first, is equal to the one before it in the order."""
+    """Whether each marked row, except the first, equals the row before it in the order."""
     places = np.flatnonzero(doubtful) + 1
     for first in range(0, len(places), _AT_ONCE):
         some = places[first : first + _AT_ONCE]
@@ -228,7 +228,7 @@ def _compared(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) -> 
 
 
 def _group_by_key(column: pa.Array, hashes: Hashes) -> tuple[Rows, Rows]:
-    """As `group_by_hash`, by numbering the keys: for different keys of one hash."""
+    """`group_by_hash` for different keys with the same hash: it numbers the keys."""
     encoded = pc.dictionary_encode(column, null_encoding="encode")
     codes = encoded.indices.to_numpy()
     distinct = len(encoded.dictionary)

@@ -1,11 +1,11 @@
-"""Which reduce a key goes to: a hash of its value, the same in every process, version and machine.
+"""The reduce of a key: a hash of its value, equal in every process, version and host.
 
-Equal keys go to one partition however their column is sliced or chunked, whether they are `int64`
-here and `double` there (3 and 3.0), text or bytes. Known-answer tests pin the values: a job whose
-maps ran under two releases would lose records if they changed.
+Equal keys go to one partition, even if their columns are sliced or chunked differently, have types
+`int64` and `double` (3 and 3.0), or text and bytes. Known-answer tests fix the hashes: if they
+changed, a job whose maps ran under two releases would lose records.
 
-Text and bytes are hashed eight bytes at a time, each step a bijection of 64 bits (multiply by an
-odd number, fold the high half onto the low), and finished, as numbers are, with the mixer of
+Text and bytes are hashed eight bytes at a time. Each step is a bijection of 64 bits (multiply by an
+odd number, fold the high half onto the low). The last step, also for numbers, is the mixer of
 splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
 """
 
@@ -28,7 +28,7 @@ _MIXER = (
 )
 _LONG = 128
 _AT_ONCE = 1 << 15
-"""Rows of text hashed together: some arrays of so many words stay in a processor's cache."""
+"""Rows of text hashed together; a few arrays of this many words fit a processor's cache."""
 _CANONICAL_NAN = np.uint64(0x7FF8000000000000)
 
 
@@ -42,8 +42,8 @@ def hash_partition(sort_column: pa.Array | pa.ChunkedArray, num_partitions: int)
 
 
 def partition_of(hashes: np.ndarray, num_partitions: int) -> np.ndarray:
-    """The partition of each hash: hashes in order give partitions in order."""
-    # The high half times n, shifted down: uniform without a division (Lemire 2016).
+    """The partition of each hash. Ascending hashes give ascending partitions."""
+    # Multiply the high half by n and shift: uniform without a division (Lemire 2016).
     return ((hashes >> np.uint64(32)) * np.uint64(num_partitions) >> np.uint64(32)).astype(np.int32)
 
 
@@ -68,7 +68,7 @@ def hash_column(sort_column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def _number_bits(array: pa.Array) -> np.ndarray:
-    """Doubles as their bits; integers as the bits of the double that equals them, if one does."""
+    """The bits of doubles; for integers the bits of the equal double, if there is one."""
     if pa.types.is_floating(array.type):
         doubles = array.cast(pa.float64())
         if array.null_count:
@@ -105,15 +105,15 @@ def _hash_bytes(column: pa.Array) -> np.ndarray:
         _step(some, word(data, starts[rows], lengths[rows], index))
         state[rows] = some
     if longest > _LONG:
-        # Long values pay by the byte: one digest each costs less than a numpy pass per word.
+        # For long values, one digest each costs less than a numpy pass per word.
         for row in np.flatnonzero(lengths > _LONG).tolist():
             start = int(starts[row])
             value = data[start : start + int(lengths[row])]
             digest = hashlib.blake2b(value.data, digest_size=8).digest()
             state[row] = int.from_bytes(digest, "big")
     hashes = _mixed(state)
-    # `00` is None in the sort column of nested keys: it goes where None goes in a column of its own
-    # (a batch may hold nothing but None, and so know of no type).
+    # `00` is None in the sort column of nested keys. It must have the hash of None elsewhere,
+    # because a batch with only None has no type.
     single = np.flatnonzero(lengths == 1)
     hashes[single[data[starts[single]] == 0]] = _NULL
     return hashes

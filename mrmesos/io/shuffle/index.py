@@ -1,7 +1,7 @@
-"""The index of a map-output file: where each partition's segment lies. Imports no pyarrow.
+"""The index of a map-output file: offset and length of each partition's segment. No pyarrow.
 
-A map leaves ONE data file and ONE index (Hadoop's `file.out` and `file.out.index`,
-org.apache.hadoop.mapred.SpillRecord). TaskTrackers serve segments by the index alone.
+A map writes ONE data file and ONE index (Hadoop's `file.out` and `file.out.index`,
+org.apache.hadoop.mapred.SpillRecord). TaskTrackers need only the index to serve segments.
 
 On disk, little-endian: magic "MRIX", version (1 byte), 3 zero bytes, number of segments (u32),
 CRC-32 of what follows (u32); then for each partition offset, length, rows (u64 each) and CRC-32
@@ -18,21 +18,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 OUTPUT_FILE, INDEX_FILE = "file.out", "file.out.index"
-"""Where a finished map leaves its output, inside its `work_dir` (Hadoop's names)."""
+"""File names of a finished map's output in its `work_dir` (Hadoop's names)."""
 
 _HEADER = struct.Struct("<4sB3xII")
 _SEGMENT = struct.Struct("<QQQI")
 _MAGIC, _VERSION = b"MRIX", 1
 MAX_SEGMENTS = 1_000_000
-"""More partitions than this in one index are taken for a broken file."""
+"""An index with more partitions than this counts as corrupt."""
 
 
 class CorruptIndexError(Exception):
-    """A file is no index, or not a whole one; the message names it."""
+    """The file is not an index, or is incomplete; the message names it."""
 
 
 class Segment(NamedTuple):
-    """One partition's bytes in the data file; `length` 0 where the partition is empty."""
+    """One partition's bytes in the data file; `length` is 0 if the partition is empty."""
 
     offset: int
     length: int
@@ -64,5 +64,5 @@ class MapOutputIndex:
                 raise CorruptIndexError(f"{path}: not an index of version {_VERSION}")
             body = file.read(count * _SEGMENT.size + 1)
         if len(body) != count * _SEGMENT.size or zlib.crc32(body) != crc32:
-            raise CorruptIndexError(f"{path}: the checksum of the index does not fit")
+            raise CorruptIndexError(f"{path}: the checksum of the index does not match")
         return cls([Segment(*fields) for fields in _SEGMENT.iter_unpack(body)])

@@ -1,8 +1,8 @@
-"""Merging sorted runs, and walking over groups of equal keys.
+"""Merging sorted runs, and iterating over groups of equal keys.
 
-Runs are merged by ranges of keys rather than row by row: of the batches at hand, every row up to
-the least last key is known to come next, whichever run it is in. Those rows are joined and sorted
-by kernels (they are a few sorted stretches, which the sort makes use of).
+Runs are merged by ranges of keys, not row by row. Each run has one batch in memory. All rows up to
+the smallest last key of these batches come next, in any run. Kernels join and sort these rows (the
+sort is fast, because they are a few sorted runs).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from mrmesos.io.columns.unify import unify_batches
 MERGE_BATCH_ROWS = 1 << 16
 MERGE_BATCH_BYTES = 4 << 20
 WHOLE_GROUP_BYTES = 256 << 20
-"""Most bytes of one key's records that are handed to a BatchReducer."""
+"""Most bytes of one key's records in a call of a BatchReducer."""
 
 
 class GroupTooLargeError(Exception):
-    """One key has more records than may be held together; the message names it and the remedy."""
+    """The records of one key are too large; the message has the key and what to do."""
 
 
 class _Run:
-    """One run being merged: the batch at hand, and whether more follow."""
+    """One run of a merge: its current batch, and whether more follow."""
 
     __slots__ = ("_next", "_source", "batch", "column", "is_last")
 
@@ -49,7 +49,7 @@ class _Run:
         return next((with_sort_column(each) for each in self._source if each.num_rows), None)
 
     def advance(self) -> None:
-        """Take the next batch; one ahead tells whether this one's last key bounds anything."""
+        """Go to the next batch. The one after it is read too, to know if this is the last."""
         self.batch = self._next
         self._next = None if self.batch is None else self._fetch()
         self.is_last = self._next is None
@@ -65,11 +65,11 @@ def merge_runs(
     batch_bytes: int = MERGE_BATCH_BYTES,
     max_bytes: int = MAX_KERNEL_BYTES,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of all runs in order; equal keys in the order of the runs, then as they were.
+    """The rows of all runs in order. Equal keys keep the order of runs, then their order in a run.
 
-    Each run is sorted as `sorting.argsort` sorts. Memory is bounded by two batches of each run,
-    and what is made of them. Runs of differing types are unified (RecordTypeError where that is
-    impossible); batches of the result may then differ in type too.
+    Each run must have the order of `sorting.argsort`. Memory is bounded by two batches of each run
+    and their merged rows. Runs of different types are unified (RecordTypeError if that is
+    impossible); batches of the result may then also differ in type.
     """
     live = [run for run in map(_Run, runs) if run.batch is not None]
     while len(live) > 1:
@@ -83,7 +83,7 @@ def merge_runs(
 
 
 def _next_range(live: list[_Run]) -> list[pa.RecordBatch]:
-    """Take from each run the rows that come before any row still unread; runs stay in order."""
+    """Take from each run the rows that come before all unread rows, in the order of runs."""
     heads = unify_batches([run.batch for run in live])
     columns = [sort_column(head) for head in heads]
     bound: tuple[int, Any] | None = None
@@ -98,7 +98,7 @@ def _next_range(live: list[_Run]) -> list[pa.RecordBatch]:
     for index, (run, head, column) in enumerate(zip(live, heads, columns, strict=True)):
         rows = head.num_rows
         if bound is not None:
-            # Rows equal to the bound may follow in the run that has it: those of later runs wait.
+            # More rows equal to the bound may follow in its run, so those of later runs must wait.
             search = bisect_right if index <= bound_run else bisect_left
             rows = search(Ranks(column), bound)
         if rows:
@@ -122,7 +122,7 @@ def _in_order(pieces: list[pa.RecordBatch], max_bytes: int) -> Iterator[pa.Recor
 
 
 def _row_by_row(pieces: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """For records of hundreds of megabytes, which no kernel may see together: slices in order."""
+    """Slices in order, for records of hundreds of megabytes that are too large for one kernel."""
     ranks = [Ranks(sort_column(piece)) for piece in pieces]
     heap = [(rank[0], index, 0) for index, rank in enumerate(ranks)]
     heapq.heapify(heap)
@@ -140,7 +140,7 @@ _Groups = Iterable[Iterator[Any]]
 
 # --- Groups --------------------------------------------------------------------------------------
 def group_spans(batch: pa.RecordBatch) -> np.ndarray:
-    """Where each group of equal keys of a sorted batch begins, and its number of rows at the end.
+    """The start of each group of equal keys in a sorted batch, and then the number of rows.
 
     `[0, 2, 5]` are the groups of rows 0-1 and 2-4; an empty batch gives `[0]`.
     """
@@ -158,7 +158,7 @@ def same_key(last: pa.RecordBatch, first: pa.RecordBatch) -> bool:
 
 
 class _Tail:
-    """The last group of a batch, which may go on in the batches after it."""
+    """The last group of a batch, which may continue in the next batches."""
 
     __slots__ = ("_ended", "_last", "_next", "_stream")
 
@@ -176,7 +176,7 @@ class _Tail:
             yield _values(part)
 
     def _part(self) -> pa.RecordBatch | None:
-        """The next stretch of the group, or None at its end; `_next` begins with another key."""
+        """The next rows of the group, or None at its end; `_next` then begins with another key."""
         if self._ended:
             return None
         batch = next(self._stream, None)
@@ -189,7 +189,7 @@ class _Tail:
         return batch.slice(0, rows)
 
     def finish(self) -> pa.RecordBatch | None:
-        """Skip what was not read; the batch in which the next group begins, None at the end."""
+        """Skip unread values. Returns the batch with the next group, or None at the end."""
         while self._part() is not None:
             pass
         return self._next
@@ -206,18 +206,18 @@ def _filled(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, Iterator[Any]]]:
     """Each key with an iterator over its values, from sorted batches.
 
-    A key may have more values than memory holds: they are decoded batch by batch as they are read,
-    and what is not read is skipped when the next key is asked for. An iterator is to be read before
-    that; what it gives afterwards is not defined.
+    A key may have more values than fit in memory, because they are decoded batch by batch. Asking
+    for the next key skips unread values. Read an iterator before that; afterwards its results are
+    undefined.
     """
-    # Chained, so that no Python code runs for each of as many groups as there may be rows.
+    # `chain` and `starmap` avoid Python code per group; there may be as many groups as rows.
     return chain.from_iterable(starmap(zip, grouped_batches(batches)))
 
 
 def grouped_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[Any], _Groups]]:
-    """As `grouped`, many groups together: their keys, and as many iterators over their values.
+    """Like `grouped`, but many groups together: a list of keys, and an iterator for each.
 
-    All of these are to be used before the next are asked for.
+    Use all of them before you ask for the next groups.
     """
     stream = _filled(batches)
     batch = next(stream, None)
@@ -236,7 +236,7 @@ def grouped_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[An
 
 
 def _parts(values: list[Any], bounds: np.ndarray) -> Iterable[Sequence[Any]]:
-    """The values between each two bounds, by whatever costs least for groups of their sizes."""
+    """The values of each group, by the cheapest method for the sizes of the groups."""
     larger = np.flatnonzero(np.diff(bounds) > 1).tolist()
     starts = bounds.tolist()
     if len(larger) * 4 > len(starts):
@@ -247,7 +247,7 @@ def _parts(values: list[Any], bounds: np.ndarray) -> Iterable[Sequence[Any]]:
 def _stretches(
     values: list[Any], starts: list[int], larger: list[int]
 ) -> Iterator[Iterable[Sequence[Any]]]:
-    """Groups of one, many together, and those larger between them."""
+    """Groups of one value, many at once, and the larger groups between them."""
     done = 0
     for index in larger:
         yield zip(values[starts[done] : starts[index]], strict=True)
@@ -262,12 +262,12 @@ def whole_groups(
     *,
     batch_bytes: int = MERGE_BATCH_BYTES,
 ) -> Iterator[pa.RecordBatch]:
-    """Sorted batches cut so that every key lies whole in one, with `key` and `value` alone.
+    """Cut sorted batches so that each key is in only one, with the columns `key` and `value`.
 
-    GroupTooLargeError where the records of one key are larger than `max_bytes`.
+    Raises GroupTooLargeError if the records of one key are larger than `max_bytes`.
     """
-    ready: list[pa.RecordBatch] = []  # groups that have ended
-    tail: list[pa.RecordBatch] = []  # the last group, which may go on
+    ready: list[pa.RecordBatch] = []  # complete groups
+    tail: list[pa.RecordBatch] = []  # the last group, which may continue
     ready_bytes = tail_bytes = 0
     for batch in _filled(batches):
         last_start = int(group_spans(batch)[-2])
@@ -288,7 +288,7 @@ def whole_groups(
             key = decode_column(batch.column(KEY).slice(0, 1), batch.schema.field(KEY))[0]
             raise GroupTooLargeError(
                 f"the records of the key {ascii(key)[:60]} take more than {max_bytes} bytes, and a "
-                "BatchReducer is given a key's records together; use a Reducer or an aggregate"
+                "BatchReducer gets all records of a key at once; use a Reducer or an aggregate"
             )
     for whole in (ready, tail):
         if whole:

@@ -1,7 +1,7 @@
-"""Partitioning by ranges of keys, and finding where to cut them: total order over all reduces.
+"""Partitioning by ranges of keys, for a total order over all reduces, and choosing the cut points.
 
-Cuts are an array in the type of a sort column (see `sortkey`): ascending, no two equal, no null.
-They may be one less than there are partitions, or fewer. Keys that are null go before all of them.
+Cuts are an array of the type of a sort column (see `sortkey`): ascending, distinct, without nulls.
+There are at most `partitions - 1` cuts. Null keys come before all of them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mrmesos.io.columns.unify import cast_faithfully, unify_types
 
 
 def choose_cuts(sample: Sequence[pa.Array], num_partitions: int) -> pa.Array | None:
-    """Cuts that give each partition its share of the sampled rows of sort columns.
+    """Cuts that give each partition an equal share of the sampled rows of sort columns.
 
-    A key that has the shares of several partitions is one partition's: there are fewer cuts then.
-    None where nothing was sampled. Raises RecordTypeError where the sample is of several types.
+    If one key has the share of several partitions, it gets one partition, and there are fewer cuts.
+    Returns None for an empty sample. Raises RecordTypeError if the sample has several types.
     """
     columns = [column for column in sample if len(column)]
     if not columns:
@@ -43,7 +43,7 @@ def choose_cuts(sample: Sequence[pa.Array], num_partitions: int) -> pa.Array | N
 
 
 def check_cuts(cuts: pa.Array, num_partitions: int) -> None:
-    """Raise ValueError where cuts that somebody names are not ascending, or are not one less."""
+    """Raise ValueError if a user's cuts are not ascending or not one fewer than partitions."""
     if len(cuts) != num_partitions - 1:
         raise ValueError(
             f"{len(cuts)} cut points for {num_partitions} reduces; name {num_partitions - 1}"
@@ -53,9 +53,9 @@ def check_cuts(cuts: pa.Array, num_partitions: int) -> None:
 
 
 def range_partition(column: pa.Array, cuts: pa.Array | None) -> np.ndarray:
-    """The partition of every row of a sort column, int32: how many of the cuts are not above it.
+    """The partition (int32) of every row of a sort column: the number of cuts not above it.
 
-    Raises RecordTypeError where keys of its type do not compare with the cuts.
+    Raises RecordTypeError if keys of its type cannot be compared with the cuts.
     """
     found = np.zeros(len(column), np.int32)
     if cuts is None or not len(cuts) or not len(column) or pa.types.is_null(column.type):
@@ -91,7 +91,7 @@ def _not_above(cuts: pa.Array, keys: pa.Array) -> np.ndarray:
         return _by_sorting(cuts, keys)
     if not is_binary_like(keys):
         return np.searchsorted(as_integers(cuts), as_integers(keys), "right")
-    # Eight bytes tell most keys from the cuts; those that begin as a cut does are sorted with them.
+    # The first eight bytes decide most keys. Keys that begin like a cut are sorted with the cuts.
     firsts = word(*bytes_column(cuts), 0)
     words = word(*bytes_column(keys), 0)
     found = np.searchsorted(firsts, words, "left")

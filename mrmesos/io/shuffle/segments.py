@@ -1,9 +1,9 @@
 """The map-output file: ONE data file and ONE index for all partitions of a map (2N files, not NxM).
 
-A segment is one partition of one sorted run: an Arrow IPC stream, or nothing at all when it has no
-rows. Where the type of its records changes half-way (integers, then doubles) another stream
-follows the first within the segment. Segments lie one after another in the data file, so a range
-read serves one as it is, compressed; its CRC-32 in the index covers every byte of it.
+A segment is one partition of one sorted run: an Arrow IPC stream, or no bytes if it has no rows. If
+the type of its records changes (integers, then doubles), another stream follows within the segment.
+The segments follow each other in the data file. So a range read serves a segment without
+decompressing it. Its CRC-32 in the index covers all of its bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SEGMENT_BATCH_BYTES = 1 << 20
-"""Uncompressed size that batches of a segment are cut to: a merge holds two of each run."""
+"""Uncompressed size of a segment's batches; a merge holds two batches of each run."""
 SEGMENT_BATCH_ROWS = 1 << 16
 
 _CHUNK = 1 << 20
@@ -38,7 +38,7 @@ _AT_ONCE = 64 << 10
 
 
 class CorruptSegmentError(Exception):
-    """Map output is not what was written; the message names the file or source, and the part."""
+    """Map output is damaged; the message has the file or source, and the position."""
 
 
 def codec_of(conf: Conf) -> str | None:
@@ -50,7 +50,7 @@ def codec_of(conf: Conf) -> str | None:
 
 
 class _ChecksummedFile(io.RawIOBase):
-    """What Arrow writes a segment through: counts bytes and keeps their CRC-32."""
+    """The file to which Arrow writes a segment; it counts bytes and computes their CRC-32."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -78,7 +78,7 @@ def write_segment(
     """Append the batches at the file's position as one segment. Raises OSError."""
     offset = file.tell()
     sink = _ChecksummedFile(file)
-    # Threads within a task would take cores from its neighbours, and cost more than they save.
+    # Threads would take cores from other tasks, and cost more than they save.
     options = pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
     writer: pa.RecordBatchStreamWriter | None = None
     schema: pa.Schema | None = None
@@ -102,12 +102,12 @@ def write_segment(
 def read_segment(
     source: Path | pa.Buffer | bytes | memoryview, segment: Segment, *, name: str = ""
 ) -> Iterator[pa.RecordBatch]:
-    """The batches of a segment in the data file `source`, or whose very bytes `source` is.
+    """The batches of a segment. `source` is the data file, or the segment's bytes.
 
-    The checksum is verified before the first batch is decoded: CorruptSegmentError names `name`
-    (by default the file). A file is read batch by batch; a second pass over it costs less than a
-    decoder that trusts damaged bytes. A small segment is read at once: of thousands of partitions
-    each has one in every run.
+    The checksum is verified before the first batch is decoded, because decoding damaged bytes is
+    not safe. CorruptSegmentError has `name` (by default the file). A large segment in a file is
+    therefore read twice: once for the checksum, then batch by batch. A small segment is read at
+    once, because a job with thousands of partitions has many small segments.
     """
     name = name or f"{source if isinstance(source, Path) else 'map output'} at {segment.offset}"
     if isinstance(source, Path):

@@ -1,8 +1,8 @@
-"""The map side's sort buffer: batches in, one sorted and partitioned map-output file out.
+"""The sort buffer of a map: batches in, one sorted and partitioned map-output file out.
 
-As Hadoop's MapTask.MapOutputBuffer: when `io.sort.mb` is full, its records are sorted by
-(partition, key), combined and written as a run; at the end all runs are merged, at most
-`io.sort.factor` at a time. A single run is renamed instead.
+Like Hadoop's MapTask.MapOutputBuffer: when `io.sort.mb` is full, the buffer sorts its records by
+(partition, key), combines them and writes them as a run. At the end it merges all runs, at most
+`io.sort.factor` at a time. It only renames a single run.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ DATA_NAME, INDEX_NAME = "output.data", "output.index"
 
 
 class CombinerError(Exception):
-    """A combiner gave keys out of order: it must yield the keys that it is given."""
+    """A combiner yielded keys out of order; it must yield the keys that it gets."""
 
 
 @dataclass(frozen=True, slots=True)
 class MapOutputFiles:
-    """What a map leaves behind: two files, and counters by Hadoop's names."""
+    """The result of a map: two files, and counters by Hadoop's names."""
 
     data_path: Path
     index_path: Path
@@ -73,10 +73,11 @@ class MapOutputWriter:
         sort_bytes: int | None = None,
         max_bytes: int = MAX_KERNEL_BYTES,
     ) -> None:
-        """`combine` gets one partition's sorted batches (with `__sort` where the keys need one) and
-        yields sorted batches; `combine_merged` does so where runs of what it gave are merged, if
-        that is not the same (counts are added, not counted again). `sort_bytes` overrides
-        `io.sort.mb`; no kernel is handed more than `max_bytes` unless a single record is larger.
+        """`combine` gets the sorted batches of one partition and yields sorted batches.
+
+        The batches have `__sort` if the keys need it. `combine_merged` combines merged runs, if
+        that differs (counts are then added, not counted again). `sort_bytes` overrides
+        `io.sort.mb`. No kernel gets more than `max_bytes` unless a single record is larger.
         Raises ConfError.
         """
         self._directory = directory
@@ -105,7 +106,7 @@ class MapOutputWriter:
     def write(self, batch: pa.RecordBatch, partitions: np.ndarray) -> None:
         """Add records (columns `key` and `value`) and the partition of each.
 
-        Spills when the buffer is full. Raises RecordTypeError, OSError naming the path.
+        Spills when the buffer is full. Raises RecordTypeError, and OSError with the path.
         """
         if len(partitions) != batch.num_rows:
             raise ValueError(f"{len(partitions)} partitions for {batch.num_rows} records")
@@ -129,7 +130,7 @@ class MapOutputWriter:
         self._counters["MAP_OUTPUT_RECORDS"] += batch.num_rows
 
     def finish(self) -> MapOutputFiles:
-        """Sort what is left, merge the runs, and leave the data file and its index."""
+        """Sort the remaining records, merge the runs, and write the data file and its index."""
         try:
             if self._buffered.batches or not self._runs:
                 self._spill()
@@ -164,8 +165,8 @@ class MapOutputWriter:
             return
         batch, order, starts = _in_order(buffered, self._num_partitions)
         taker = Taker(batch)
-        # Records are moved just before they are written: what is compressed next is in the
-        # processor's caches, and the buffer is not in memory once more.
+        # Records are gathered just before they are written. So they are in the processor's caches
+        # for the compression, and memory holds no second copy of the buffer.
         rows = max(1, SEGMENT_BATCH_BYTES * batch.num_rows // max(1, batch.nbytes))
 
         def partition(number: int) -> Iterator[pa.RecordBatch]:
@@ -176,9 +177,9 @@ class MapOutputWriter:
         self._write_run(partition, self._combine)
 
     def _merge(self, first: int) -> None:
-        """Put one run in the place of up to `io.sort.factor` runs from `first` on.
+        """Replace up to `io.sort.factor` runs from index `first` on by one merged run.
 
-        Neighbours only, so equal keys stay in the order in which they came.
+        The runs are adjacent, so equal keys keep their order.
         """
         runs = self._runs[first : first + self._factor]
         if len(runs) == 1:
@@ -202,7 +203,7 @@ class MapOutputWriter:
     ) -> None:
         run = _Run(self._directory / f"spill-{self._run_number}.data", [])
         self._run_number += 1
-        self._runs.append(run)  # before it exists: abort() removes it whatever happens
+        self._runs.append(run)  # before the file exists, so that abort() always removes it
         with named(run.path), run.path.open("wb", buffering=_WRITE_BYTES) as file:
             for number in range(self._num_partitions):
                 batches = partition(number)
@@ -236,7 +237,7 @@ class MapOutputWriter:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """A failed write does not say where: let its error name the path."""
+    """Add the path to errors of failed writes, which do not have one."""
     try:
         yield
     except OSError as error:
@@ -248,19 +249,19 @@ def named(path: Path) -> Iterator[None]:
 def _in_order(
     buffered: _Buffered, num_partitions: int
 ) -> tuple[pa.RecordBatch, np.ndarray, list[int]]:
-    """The records, their order by (partition, key), where each partition starts and the last ends.
+    """The records, their order by (partition, key), and the bounds of the partitions in it.
 
     Empties the buffer.
     """
     batch = concat(unify_batches(buffered.batches))
-    buffered.batches.clear()  # copied: the buffer is in memory twice at most
+    buffered.batches.clear()  # they were copied; memory holds the buffer at most twice
     narrow = np.uint16 if num_partitions <= 1 << 16 else np.int32
     partitions = np.concatenate(buffered.partitions).astype(narrow)
     order = argsort(sort_column(batch))
     if num_partitions > 1:
         by_key = partitions[order]
-        if bool((by_key[1:] < by_key[:-1]).any()):  # never so where partitions are ranges of keys
-            # numpy sorts 16-bit integers by radix: a stable pass over this order costs little.
+        if bool((by_key[1:] < by_key[:-1]).any()):  # never if partitions are ranges of keys
+            # numpy sorts 16-bit integers by radix, so this stable pass is cheap.
             order = order[np.argsort(by_key, kind="stable")]
     counts = np.bincount(partitions, minlength=num_partitions)
     return batch, order, [0, *np.cumsum(counts).tolist()]

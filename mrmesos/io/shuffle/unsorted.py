@@ -1,8 +1,8 @@
-"""A map's output that needs no order within a partition: written as it comes, never merged.
+"""Map output without an order within a partition: it is written as it arrives, never merged.
 
-The data file and its index are those of `segments`, and are served alike. Where memory was full
-before the map's end there are several runs, and a segment is its parts of all runs, one after
-another: streams follow each other within a segment anyway.
+The data file and its index have the format of `segments` and are served the same way. If memory
+filled up before the map's end, there are several runs. A segment is then the concatenation of its
+parts in all runs, because a segment may contain several streams.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class UnsortedWriter:
         self._spilled = 0
 
     def write_run(self, parts: Sequence[tuple[pa.RecordBatch, Partitions]]) -> None:
-        """Write records, in several batches, by the partition of each. Raises OSError.
+        """Write batches of records to their partitions. Raises OSError.
 
-        It is cheapest where they are in the order of their partitions.
+        This is fastest if the records are already in the order of partitions.
         """
         bounded = [self._by_partition(batch, partitions) for batch, partitions in parts]
 
