@@ -1,6 +1,12 @@
-"""`python -m mrmesos` is the `mrmesos` command."""
+"""The `mrmesos` command, and `python -m mrmesos`, which is the same."""
 
-from mrmesos.cli import main
+from mrmesos.startup import prepare
+
+prepare(module=__name__ == "__main__")
+
+from mrmesos.cli import main  # noqa: E402 (what lies in the current directory is no module of ours)
+
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main(prog_name="mrmesos")

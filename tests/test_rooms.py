@@ -19,6 +19,7 @@ ROOT = Path(mrmesos.__file__).parent
 
 ROOMS = (
     "__init__.py",
+    "startup.py",
     "garbage.py",
     "ending.py",
     "bounds.py",

@@ -5,8 +5,10 @@ A verb's file is imported when that verb is used, so that `mrmesos --help` answe
 
 from __future__ import annotations
 
+import errno
 import importlib
 import itertools
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +34,7 @@ VERBS = {
 """Verb: where its click command is, and its line in `mrmesos --help`."""
 
 EXIT_USAGE = 2
+_STDOUT_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EPIPE})
 
 
 class LazyGroup(click.Group):
@@ -82,10 +85,30 @@ class LazyGroup(click.Group):
             message = " ".join(problem.format_message().split()) + hint
             click.echo(f"{path}: {message}", err=True)
             sys.exit(problem.exit_code)
+        except OSError as problem:
+            # A file's error has its name; that of a stream that is printed to has none.
+            if problem.errno not in _STDOUT_FAILED or problem.filename is not None:
+                raise
+            _stdout_fails()
+            click.echo(f"mrmesos: standard output cannot be written: {problem.strerror}", err=True)
+            sys.exit(1)
         except click.Abort:
             click.echo("mrmesos: interrupted", err=True)
             sys.exit(1)
+        if _stdout_fails():
+            click.echo("mrmesos: standard output cannot be written", err=True)
+            code = 1
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stdout_fails() -> bool:
+    """Whether what was printed cannot be written; then what is left of it is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return True
+    return False
 
 
 def _check_unicode(args: Sequence[str]) -> None:

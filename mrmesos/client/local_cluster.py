@@ -81,7 +81,7 @@ class LocalCluster:
         self._announce: int | None = announce
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         command = [
-            *(sys.executable, "-m", "mrmesos", "minimesos", "--port", "0"),
+            *(sys.executable, "-P", "-m", "mrmesos", "minimesos", "--port", "0"),
             *("--agents", str(agents), "--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
             *("--keep-failed", str(self.failed)),

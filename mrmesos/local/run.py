@@ -35,6 +35,7 @@ from mrmesos.io.columns.encode import decode_batch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.io.input.read_back import input_of, output_files, read_file
+from mrmesos.startup import PATH_LAST
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -102,11 +103,19 @@ def run(
         "--archives": list(map(str, archives)),
         "--local-agents": [] if local_agents is None else [str(local_agents)],
     }
-    command = [sys.executable, "-m", "mrmesos", "submit", *_script(job, Path(scratch.name))]
+    command = [sys.executable, "-P", "-m", "mrmesos", "submit", *_script(job, Path(scratch.name))]
     command += [
         word for option, values in options.items() for one in values for word in (option, one)
     ]
     return SubmitRun(job, [*command, "--", *args], str(at), scratch, progress or sys.stderr)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with our `sys.path`; what lies beside the caller's script hides no module of ours."""
+    last = [] if sys.flags.safe_path else list(filter(None, sys.path[:1]))
+    last += [entry for entry in os.environ.get(PATH_LAST, "").split(os.pathsep) if entry]
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": path, PATH_LAST: os.pathsep.join(last)}
 
 
 def _text(value: object) -> str:
@@ -180,7 +189,7 @@ class SubmitRun:
             text=True,
             errors="replace",
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=_environment(),
         )
         _running.add(self)
         self._reader = threading.Thread(target=self._read, args=(progress,), daemon=True)

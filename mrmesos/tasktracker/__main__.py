@@ -6,6 +6,11 @@ we subscribe, and import the rest while Mesos answers.
 
 from __future__ import annotations
 
+from mrmesos.startup import prepare
+
+if __name__ == "__main__":
+    prepare(module=True)
+
 import logging
 import os
 import signal

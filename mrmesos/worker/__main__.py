@@ -7,6 +7,11 @@ its TaskTracker: the kernel kills it when its parent dies (see also `worker_loop
 
 from __future__ import annotations
 
+from mrmesos.startup import prepare
+
+if __name__ == "__main__":
+    prepare(module=True)
+
 import argparse
 import ctypes
 import gc

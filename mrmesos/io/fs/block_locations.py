@@ -6,11 +6,11 @@ hdfs-native has no call for block locations. `GETFILEBLOCKLOCATIONS` is Hadoop's
 
 from __future__ import annotations
 
-import getpass
 import http.client
 import ipaddress
 import logging
 import os
+import pwd
 import re
 import threading
 import time
@@ -213,8 +213,8 @@ def _connect(address: str) -> http.client.HTTPConnection:
 
 def _user() -> str:
     try:
-        return os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+        return os.environ.get("HADOOP_USER_NAME") or pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user without a name
         return "nobody"
 
 

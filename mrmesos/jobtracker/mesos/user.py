@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 
 
 def current_user() -> str:
-    """The login name; the number of a user who has none, as in some containers."""
+    """The kernel's user by name; the number of a user who has none, as in some containers.
+
+    USER and LOGNAME are not asked: they may name anybody.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import getpass
 import logging
 import math
+import os
+import pwd
 import queue
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,7 +163,7 @@ def test_a_status_with_and_without_what_mesos_may_leave_out() -> None:
 
 def test_framework_info() -> None:
     info = framework_info(Conf({"mesos.role": "mr", "mesos.principal": "p"}), "http://h:1")
-    assert info["user"] == getpass.getuser()
+    assert info["user"] == pwd.getpwuid(os.geteuid()).pw_name
     assert (info["roles"], info["principal"], info["webui_url"]) == (["mr"], "p", "http://h:1")
     assert info["failover_timeout"] == 10.0
     assert "role" not in info, "a MULTI_ROLE framework must not set it"

@@ -1,0 +1,59 @@
+"""What each of our processes does before its other imports. Standard library only.
+
+Users' files may be named like modules that we need (`random.py`, `queue.py`), and a process may be
+started without descriptors 0 to 2. Thread: main.
+"""
+
+# ruff: noqa: PTH100, PTH117 (pathlib is much to import)
+
+from __future__ import annotations
+
+import os
+import sys
+
+PATH_LAST = "MRMESOS_PATH_LAST"
+"""Directories of users on PYTHONPATH: our processes search them last, and tell their children."""
+
+
+def prepare(module: bool = False) -> None:
+    """Keep users' names out of the way. `module`: started by `python -m`."""
+    open_standard_descriptors()
+    if module and not sys.flags.safe_path and sys.path:
+        del sys.path[0]  # the current directory
+    search_last()
+
+
+def search_last() -> None:
+    """Search the directories that PYTHONPATH names relatively after all others.
+
+    They are made absolute for the processes that this one starts, in other directories. A plain
+    Python would search them first: also for the modules that we import.
+    """
+    given = os.environ.get("PYTHONPATH", "")
+    if sys.flags.ignore_environment or not given:
+        return
+    entries = given.split(os.pathsep)
+    last = [entry for entry in os.environ.get(PATH_LAST, "").split(os.pathsep) if entry]
+    last += [os.path.abspath(entry) for entry in entries if not os.path.isabs(entry)]
+    last = list(dict.fromkeys(last))
+    if not last:
+        return
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, entries))
+    os.environ[PATH_LAST] = os.pathsep.join(last)
+    found = [entry for entry in sys.path if os.path.abspath(entry) in last]
+    sys.path[:] = [entry for entry in sys.path if entry not in found] + found
+
+
+def open_standard_descriptors() -> None:
+    """Lead closed descriptors 0 to 2 to /dev/null, so that no file of ours becomes one of them."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != fd:
+                os.dup2(opened, fd)
+                os.close(opened)
+            os.set_inheritable(fd, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
