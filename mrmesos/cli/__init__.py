@@ -1,6 +1,6 @@
-"""The `mrmesos` command, one file a verb.
+"""The `mrmesos` command: one file for each verb.
 
-A verb's file is imported when that verb is used, so that `mrmesos --help` answers at once.
+A verb's file is imported only when that verb is used, so that `mrmesos --help` answers at once.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ from mrmesos.garbage import look_seldom
 VERBS = {
     "submit": (
         "mrmesos.cli.submit:submit",
-        "Run a job: on this machine, on Mesos, or by a JobTracker.",
+        "Run a job on this machine, on Mesos, or on a JobTracker.",
     ),
-    "cat": ("mrmesos.cli.cat:cat", "Show the records of an output, whatever its format."),
-    "pack": ("mrmesos.cli.pack:pack", "Pack mrmesos and requirements of jobs for bare agents."),
-    "jobtracker": ("mrmesos.cli.jobtracker:jobtracker", "Serve jobs of many users on a Mesos."),
-    "job": ("mrmesos.cli.job:job", "List, watch and kill the jobs of a JobTracker; read logs."),
-    "minimesos": ("mrmesos.cli.minimesos:minimesos", "Serve a Mesos for one machine."),
+    "cat": ("mrmesos.cli.cat:cat", "Show the records of an output in any format."),
+    "pack": ("mrmesos.cli.pack:pack", "Pack mrmesos and other packages for agents without them."),
+    "jobtracker": (
+        "mrmesos.cli.jobtracker:jobtracker",
+        "Run a JobTracker that serves many users on Mesos.",
+    ),
+    "job": ("mrmesos.cli.job:job", "List, watch and kill jobs of a JobTracker; read logs."),
+    "minimesos": ("mrmesos.cli.minimesos:minimesos", "Run a small Mesos on this machine."),
     "simulate": ("mrmesos.cli.simulate:simulate", "Simulate a cluster and its jobs."),
 }
-"""Verb: where its click command is, and its line in `mrmesos --help`."""
+"""For each verb: the place of its click command, and its line in `mrmesos --help`."""
 
 EXIT_USAGE = 2
 _STDOUT_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EPIPE})
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used; mistakes are told in one line."""
+    """A group that imports a command only when it is used, and prints mistakes in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The verbs in the order of the table."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a verb's command."""
         if cmd_name not in VERBS:
             return None
         module, name = VERBS[cmd_name][0].split(":")
@@ -54,7 +55,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The verbs with their lines, without importing any."""
+        """List the verbs without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
@@ -66,7 +67,7 @@ class LazyGroup(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run; exits with 2 and one line on stderr for anything the user has to change."""
+        """Run. If the user has to change something: exit code 2 and one line on stderr."""
         look_seldom()
         args = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
@@ -81,7 +82,7 @@ class LazyGroup(click.Group):
             path, hint = "mrmesos", ""
             if isinstance(problem, click.UsageError) and problem.ctx is not None:
                 path = problem.ctx.command_path
-                hint = f" ({path} --help says more)"
+                hint = f" (see {path} --help)"
             message = " ".join(problem.format_message().split()) + hint
             click.echo(f"{path}: {message}", err=True)
             sys.exit(problem.exit_code)
@@ -112,7 +113,7 @@ def _stdout_fails() -> bool:
 
 
 def _check_unicode(args: Sequence[str]) -> None:
-    """What is before `--` names things that others are told of. Raises UsageProblem."""
+    """Check the arguments before `--`, which are sent to other processes. Raises UsageProblem."""
     for text in itertools.takewhile("--".__ne__, args):
         try:
             text.encode()

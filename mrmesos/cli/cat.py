@@ -1,4 +1,4 @@
-"""`mrmesos cat`: what is in an output, whatever its format."""
+"""`mrmesos cat`: shows the records of an output in any format."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mrmesos.client.terminal.errors import UsageProblem
 @click.command()
 @click.argument("uris", nargs=-1, required=True, metavar="URI...")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="At most N lines in all."
+    "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N lines in total."
 )
 def cat(uris: tuple[str, ...], limit: int | None) -> None:
     """Show the records of an output (or of any file) as lines.
 
-    Text, JSON and CSV are shown as they are, decompressed; Parquet, Arrow and ORC as
-    `key TAB value`, or as JSON lines where they have other columns.
+    Text, JSON and CSV are decompressed and shown unchanged. Parquet, Arrow and ORC are shown as
+    `key TAB value`, or as JSON lines if they have other columns.
     """
     from mrmesos.client.terminal.showing import shown
     from mrmesos.io.fs.filesystem import InputError
@@ -38,5 +38,5 @@ def cat(uris: tuple[str, ...], limit: int | None) -> None:
     except InputError as problem:
         raise UsageProblem(str(problem)) from problem
     except BrokenPipeError:
-        # Whoever reads has seen enough. Python would complain when it flushes at its end.
+        # The reader has closed the pipe. Python would print an error when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`mrmesos job …`: questions to a running JobTracker."""
+"""`mrmesos job …`: asks a running JobTracker about its jobs, and kills jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _jobtracker_option(function: F) -> F:
         show_default=True,
         show_envvar=True,
         metavar="URL",
-        help="The JobTracker to ask, or zk://… where it is elected.",
+        help="URL of the JobTracker, or the zk://… address of its election.",
     )(function)
 
 
@@ -43,7 +43,7 @@ def _client(url: str) -> JobTrackerClient:
 
 
 class _Asking(click.Group):
-    """Turns what the JobTracker refuses, or an answer that does not come, into one line."""
+    """Prints a refusal of the JobTracker, or a missing answer, in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -51,7 +51,7 @@ class _Asking(click.Group):
         except ApiProblem as problem:
             kind = UsageProblem if problem.status in (400, 401, 404) else Failure
             unknown = problem.status == 404 and str(problem).startswith("no job ")
-            hint = "; `mrmesos job list` shows those that are remembered" if unknown else ""
+            hint = "; `mrmesos job list` shows the known jobs" if unknown else ""
             raise kind(f"{problem}{hint}") from problem
         except Unreachable as problem:
             raise UsageProblem(str(problem)) from problem
@@ -59,14 +59,14 @@ class _Asking(click.Group):
 
 @click.group(cls=_Asking)
 def job() -> None:
-    """List, watch and kill the jobs of a JobTracker; read what attempts printed."""
+    """List, watch and kill jobs of a JobTracker; read the logs of attempts."""
 
 
 @job.command("list")
 @_jobtracker_option
 @_json_option
 def list_jobs(jobtracker: str, as_json: bool) -> None:
-    """All jobs that the JobTracker remembers."""
+    """List all jobs that the JobTracker knows."""
     statuses = _client(jobtracker).statuses()
     if as_json:
         _print_json(statuses)
@@ -84,17 +84,20 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
 @_jobtracker_option
 @_json_option
 def status(job_id: str, jobtracker: str, as_json: bool) -> None:
-    """How far a job is."""
+    """Show the progress of a job."""
     _show(_client(jobtracker).status(job_id), as_json)
 
 
 @job.command()
 @click.argument("job_id")
-@click.option("--timeout", type=click.FloatRange(0.0), help="Give up after so many seconds.")
+@click.option("--timeout", type=click.FloatRange(0.0), help="Stop waiting after this many seconds.")
 @_jobtracker_option
 @_json_option
 def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> None:
-    """Wait for a job's end. Exit code: 0 it succeeded, 1 it did not, or --timeout passed."""
+    """Wait until a job ends.
+
+    Exit code 0: the job succeeded. 1: it did not, or --timeout passed.
+    """
     client = _client(jobtracker)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     while True:
@@ -110,7 +113,7 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 @click.argument("job_id")
 @_jobtracker_option
 def kill(job_id: str, jobtracker: str) -> None:
-    """End a job; its output is removed."""
+    """Kill a job and remove its output."""
     _client(jobtracker).kill(job_id, current_user())
     click.echo(f"{job_id} is being killed")
 
@@ -122,7 +125,7 @@ def kill(job_id: str, jobtracker: str) -> None:
 )
 @_jobtracker_option
 def logs(attempt_id: str, stream: str, jobtracker: str) -> None:
-    """What an attempt has printed."""
+    """Show what an attempt has printed."""
     text = _client(jobtracker).logs(attempt_id, stream)
     if sys.stdout.isatty():
         text = printable(text)

@@ -1,4 +1,4 @@
-"""`mrmesos jobtracker`: the service that holds the jobs of many users."""
+"""`mrmesos jobtracker`: the service that runs the jobs of many users."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ STOP_SECONDS = 30.0
 
 
 @click.command()
-@click.option("--master", required=True, metavar="URL", help="http://host:port or zk://…")
+@click.option(
+    "--master", required=True, metavar="URL", help="The Mesos master: http://host:port or zk://…"
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
-    help="Port to listen on; 0 takes any free one.",
+    help="Port to listen on; 0 means any free port.",
 )
 @click.option(
     "--host",
     default="",
-    help="Address to listen on.  [default: the one that reaches the master]",
+    help="Address to listen on.  [default: the address from which the master is reached]",
 )
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep a journal there and go on from it (jobtracker.state.dir).",
+    help="Keep a journal here, and continue from it after a restart (jobtracker.state.dir).",
 )
 @click.option(
     "--zk",
@@ -45,14 +47,15 @@ STOP_SECONDS = 30.0
     show_envvar=True,
     default="",
     metavar="URL",
-    help="Stand for election at zk://host:port,…/path with others that share --state-dir.",
+    help="Take part in an election at zk://host:port,…/path, with others that use the same "
+    "--state-dir.",
 )
 @click.option(
     "--accept-journal-loss",
     is_flag=True,
-    help="Go on from a damaged journal with what can be read of it (docs/recovery.md).",
+    help="If the journal is damaged, continue with its readable part (docs/recovery.md).",
 )
-@click.option("-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting.")
+@click.option("-D", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a setting.")
 def jobtracker(
     master: str,
     port: int,
@@ -62,14 +65,18 @@ def jobtracker(
     accept_journal_loss: bool,
     assignments: tuple[str, ...],
 ) -> None:
-    """Serve jobs on a Mesos until Ctrl-C or SIGTERM, which kill the jobs that still run.
+    """Run a JobTracker on Mesos until Ctrl-C or SIGTERM.
 
-    Clients show the token in ~/.mrmesos/token (jobtracker.token.file), which the first start makes.
+    Its URL is printed on standard output. Clients need the token in ~/.mrmesos/token
+    (jobtracker.token.file), which the first start creates.
 
-    With --state-dir they run on instead, and a JobTracker started again with that directory, at
-    the same host and port, goes on with them. With --zk several may be started, on any hosts: one
-    leads, and another takes its place. Where it listens is printed on standard output. Exit code 1:
-    it could not go on.
+    Without --state-dir, the end of the JobTracker kills its running jobs. With --state-dir, the
+    jobs continue: start it again with the same directory, host and port, and it takes them over.
+
+    With --zk, start several JobTrackers on any hosts. One of them leads, and if it fails another
+    one takes over.
+
+    Exit code 1: the JobTracker could not continue.
     """
     from mrmesos.cli.standby import LOOK_SECONDS, Standby
     from mrmesos.election.candidate import ElectionError
@@ -97,7 +104,9 @@ def jobtracker(
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    ends = not conf.get_as(JOBTRACKER_STATE_DIR)  # with a journal, somebody else goes on
+    ends = not conf.get_as(
+        JOBTRACKER_STATE_DIR
+    )  # with a journal, the next JobTracker continues the jobs
     with contextlib.ExitStack() as at_the_end, Interrupts() as interrupts:
         if standby is not None:
             at_the_end.callback(standby.withdraw)
@@ -128,7 +137,7 @@ def jobtracker(
             if standby is not None:
                 standby.publish(url)
             click.echo(f"JobTracker listens on {url}")
-            click.echo(f"clients show the token in {path}", err=True)
+            click.echo(f"clients need the token in {path}", err=True)
             sys.stdout.flush()
             while not failed:
                 failed = service.wait_failed(3600.0 if standby is None else LOOK_SECONDS)
@@ -141,7 +150,7 @@ def jobtracker(
                 standby.failed(problem)
             raise UsageProblem(str(problem)) from problem
         except Interrupted as signal:
-            left = "" if ends else "; what runs is left to the next start with this journal"
+            left = "" if ends else "; the next start with this journal continues the running jobs"
             click.echo(f"{signal}: stopping{left}", err=True)
         finally:
             interrupts.begin_cleanup()
@@ -154,5 +163,5 @@ def jobtracker(
                 click.echo(f"warning: {service.left_behind}", err=True)
             interrupts.wait_for_call(service.remove_leftovers, STOP_SECONDS, keep=0.2)
     if failed:
-        click.echo(f"error: the JobTracker could not go on: {service.failure}", err=True)
+        click.echo(f"error: the JobTracker could not continue: {service.failure}", err=True)
         sys.exit(1)

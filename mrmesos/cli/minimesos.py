@@ -1,4 +1,4 @@
-"""`mrmesos minimesos`: a Mesos for this machine, until it is told to stop."""
+"""`mrmesos minimesos`: runs a small Mesos on this machine until it is stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_PORTS = "[31000-32000]"
 
 
 def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
-    """This machine's share for each of `agents`: what Mesos' agent finds by itself, divided."""
+    """The resources that Mesos' agent would find on this machine, divided by `agents`."""
     from mrmesos.client.machine import machine_size
 
     size = machine_size(agents, work_dir)
@@ -30,20 +30,20 @@ def machine_resources(agents: int, work_dir: Path) -> dict[str, str]:
 
 
 def complete_resources(text: str, defaults: dict[str, str]) -> str:
-    """Add what the text does not name, as Mesos' agent does."""
+    """Add default values for resources that are not named, as Mesos' agent does."""
     from mrmesos.minimesos.model.resources import parse
 
     named = {bucket.name for bucket, _ in parse(text)}
     if text.lstrip().startswith("["):
         return text
-    # A resource given as 0 is named too: `gpus:0` must not bring a default back.
+    # `gpus:0` names gpus, although `parse` drops it: it must not get the default.
     named |= {part.partition(":")[0].partition("(")[0].strip() for part in text.split(";")}
     rest = [f"{name}:{value}" for name, value in defaults.items() if name not in named]
     return ";".join(filter(None, [text.strip().rstrip(";"), *rest]))
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """`role=2,other=0.5`. Raises `ValueError`."""
+    """Read `role=2,other=0.5`. Raises `ValueError`."""
     weights: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         role, equals, value = part.partition("=")
@@ -57,49 +57,50 @@ def parse_weights(text: str) -> dict[str, float]:
     return weights
 
 
-@click.command("minimesos", short_help="Run a Mesos for this machine.")
+@click.command("minimesos", short_help="Run a small Mesos on this machine.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=5050,
     show_default=True,
-    help="Port of the master; 0 takes any free one.",
+    help="Port of the master; 0 means any free port.",
 )
 @click.option(
     "--agents",
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="Number of agents; they share the machine unless --resources says otherwise.",
+    help="Number of agents. Each gets an equal part of the machine, unless --resources is given.",
 )
 @click.option(
     "--resources",
     multiple=True,
     metavar="TEXT",
-    help="Resources of each agent in Mesos' syntax, e.g. 'cpus:2;mem:4096;ports:[31000-32000];"
-    "cpus(mr):1'. Given several times: one for each agent in turn. What is not named comes from "
-    "the machine.",
+    help="Resources of each agent in Mesos' syntax, e.g. 'cpus:2;mem:4096;cpus(mr):1'. If given "
+    "several times, the agents take the values in turn. Resources that are not named come from the "
+    "machine.",
 )
 @click.option(
     "--attributes",
     multiple=True,
     metavar="TEXT",
-    help="Attributes of each agent, e.g. 'rack:r1;zone:z'. Given several times: in turn.",
+    help="Attributes of each agent, e.g. 'rack:r1;zone:z'. If given several times, the agents take "
+    "the values in turn.",
 )
 @click.option(
     "--hostname",
     default=None,
     metavar="PATTERN",
-    help="Host name of the agents; {n} becomes the agent's number.  [default: this host's name, or "
-    "its address of --agent-addresses]",
+    help="Host name of the agents; {n} is replaced by the agent's number.  [default: the agent's "
+    "address in --agent-addresses, or this host's name]",
 )
 @click.option(
     "--agent-addresses",
     default="",
     metavar="ADDRESS,…",
-    help="Addresses of this machine that agents listen on, one for each agent, as hosts have one "
-    "each: 127.0.0.2,127.0.0.3 on Linux. Their TaskTrackers serve there and connect from there.  "
+    help="One address of this machine for each agent, e.g. 127.0.0.2,127.0.0.3 on Linux, so that "
+    "agents look like hosts. Agents and their TaskTrackers listen there and connect from there.  "
     "[default: --host]",
 )
 @click.option(
@@ -107,49 +108,54 @@ def parse_weights(text: str) -> dict[str, float]:
     type=click.FloatRange(0.01, 3600),
     default=1.0,
     show_default=True,
-    help="Seconds between batches of offers.",
+    help="Seconds between two rounds of offers.",
 )
-@click.option("--weights", default="", metavar="ROLE=W,…", help="Weights of roles in sharing.")
+@click.option(
+    "--weights",
+    default="",
+    metavar="ROLE=W,…",
+    help="Weights of roles: a larger weight gets a larger share.",
+)
 @click.option(
     "--work-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
-    help="Directory for sandboxes.  [default: a temporary one, removed at the end]",
+    help="Directory for sandboxes.  [default: a temporary directory that is removed at the end]",
 )
 @click.option(
     "--keep-failed",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
     metavar="DIR",
-    help="Copy stdout and stderr of executors that fail to a directory there, 20 of them at most.",
+    help="Keep stdout and stderr of failed executors in this directory (at most 20 executors).",
 )
 @click.option(
     "--credentials",
     "credentials_file",
     default=None,
     metavar="FILE",
-    help="Principals and secrets, in Mesos' format, that frameworks and operators have to show: a "
-    "file that only its owner may read, or fd:N. Executors get tokens then.  [default: whoever "
-    "reaches the port may run commands]",
+    help="Require authentication. FILE has principals and secrets in Mesos' format and must be "
+    "readable only by its owner; fd:N reads an open descriptor. Executors then get tokens.  "
+    "[default: anyone who can reach the port can run commands]",
 )
 @click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="A further name by which it is reached, a proxy's say; may be given several times. "
-    "Requests that name other hosts are refused, or web pages could send them.",
+    help="One more host name by which clients reach it, e.g. that of a proxy; may be given several "
+    "times. Requests for other host names are refused, so that web pages cannot send them.",
 )
 @click.option(
     "--announce",
     default=None,
     metavar="FILE",
-    help="Write the master's URL there when it listens: a file, or fd:N for an open descriptor.",
+    help="Write the master's URL to this file, or to the open descriptor fd:N, when it is ready.",
 )
 @click.option(
     "--exit-with-stdin",
     is_flag=True,
-    help="Stop when standard input ends, so that a parent that dies leaves nothing behind.",
+    help="Stop when standard input closes. So it also ends when its parent dies.",
 )
 def minimesos(
     host: str,
@@ -168,7 +174,7 @@ def minimesos(
     announce: str | None,
     exit_with_stdin: bool,
 ) -> None:
-    """Run a Mesos master with its agents on this machine, until Ctrl-C or SIGTERM.
+    """Run a Mesos master and agents on this machine until Ctrl-C or SIGTERM.
 
     Any Mesos framework can use it at http://HOST:PORT.
     """
@@ -203,7 +209,7 @@ def minimesos(
         raise click.UsageError(str(error)) from None
     except OSError as error:
         number = error.errno or 0
-        why = os.strerror(number) if number > 0 else error.strerror  # asyncio says more than that
+        why = os.strerror(number) if number > 0 else error.strerror  # without asyncio's long text
         where = f"{host}:{port}" + (f" and {agent_addresses}" if agent_addresses else "")
         raise click.UsageError(f"cannot serve on {where}: {why}") from None
     finally:
@@ -219,7 +225,7 @@ def agent_specs(
     work_dir: Path,
     addresses: str = "",
 ) -> tuple[AgentSpec, ...]:
-    """What the options say of each agent. Raises `ValueError`."""
+    """Build the specification of each agent from the options. Raises `ValueError`."""
     from mrmesos.minimesos.http.server import AgentSpec
     from mrmesos.minimesos.model.resources import parse_attributes
 
@@ -228,7 +234,7 @@ def agent_specs(
             raise ValueError(f"{name} is given {len(given)} times for --agents {agents}")
     hosts = [host.strip() for host in addresses.split(",")] if addresses else [""] * agents
     if len(hosts) != agents or (addresses and not all(hosts)):
-        raise ValueError(f"--agent-addresses names {len(hosts)} for --agents {agents}")
+        raise ValueError(f"--agent-addresses has {len(hosts)} addresses for --agents {agents}")
     defaults = machine_resources(agents, work_dir)
     specs = []
     for number in range(agents):
@@ -242,7 +248,7 @@ def agent_specs(
 
 
 def read_credentials(where: str) -> dict[str, str]:
-    """Secrets by principal, from a file or an open descriptor, `fd:N`. Raises `ValueError`."""
+    """Read secrets by principal from a file or an open descriptor `fd:N`. Raises `ValueError`."""
     from mrmesos.minimesos.http.authentication import parse_credentials
 
     if where.startswith("fd:"):
@@ -262,18 +268,18 @@ def read_credentials(where: str) -> dict[str, str]:
 
 
 def who_may(config: MiniMesosConfig) -> str:
-    """Who can have commands run here, for all to see when it starts."""
+    """Say who can run commands here; printed at the start."""
     user = _user()
     if config.credentials:
-        return f"who shows a secret of --credentials can run commands as {user}"
+        return f"anyone with a secret of --credentials can run commands as {user}"
     hosts = {config.host, *(agent.host for agent in config.agents if agent.host)}
     local = all(host in ("localhost", "::1") or host.startswith("127.") for host in hosts)
-    who = "every user of this machine" if local else "everybody who reaches these ports"
+    who = "every user of this machine" if local else "everyone who can reach these ports"
     return f"{who} can run commands as {user} (--credentials FILE to change that)"
 
 
 def _user() -> str:
-    """As whom commands run: root can run them as anybody."""
+    """The user that commands run as. Root can also run them as others."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -281,7 +287,7 @@ def _user() -> str:
 
 
 def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -> None:
-    """Serve until the end. Raises `OSError` when the port cannot be had."""
+    """Run until the end. Raises `OSError` if the port cannot be opened."""
     import asyncio
 
     from mrmesos.ending import LastCall
@@ -318,7 +324,7 @@ def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -
 
 
 def _announce(where: str | None, url: str) -> None:
-    """Tell a parent the URL, in one piece."""
+    """Write the URL for a parent process, in one piece."""
     if where is None:
         return
     if where.startswith("fd:"):

@@ -1,4 +1,4 @@
-"""`mrmesos pack`: what a TaskTracker needs, in an archive that agents unpack and run from."""
+"""`mrmesos pack`: packs what a TaskTracker needs into an archive that agents run from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
     "--requirements",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What jobs import beside mrmesos, for pip; may be given several times.",
+    help="A pip requirements file of other packages that jobs import; may be given several times.",
 )
 @click.option(
     "-o",
@@ -21,12 +21,12 @@ import click
     default="mrmesos-package.tar.gz",
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The archive (.tar.gz, .tgz).",
+    help="The archive to write (.tar.gz, .tgz).",
 )
 def pack(requirements: tuple[Path, ...], output: Path) -> None:
-    """Pack mrmesos as it is installed here, and requirements of jobs, for agents without it.
+    """Pack the installed mrmesos, and packages that jobs import, for agents without them.
 
-    Agents need a Python of the same version only. Name the archive to the JobTracker with
+    Agents need only a Python of the same version. Give the archive to the JobTracker with
     -D tasktracker.package=URI.
     """
     from mrmesos.client.code.packing import pack_environment, soabi
@@ -34,7 +34,7 @@ def pack(requirements: tuple[Path, ...], output: Path) -> None:
     from mrmesos.wire.job import running_python
 
     if not output.name.endswith((".tar.gz", ".tgz")):
-        raise UsageProblem(f"-o {output}: Mesos' fetcher unpacks what ends in .tar.gz or .tgz")
+        raise UsageProblem(f"-o {output}: the name must end in .tar.gz or .tgz for Mesos' fetcher")
     if not output.parent.is_dir():
         raise UsageProblem(f"-o {output}: no such directory")
     packed = pack_environment(output, requirements)

@@ -1,4 +1,4 @@
-"""`mrmesos simulate`: what a cluster would do with a workload, by the production scheduler."""
+"""`mrmesos simulate`: runs the production scheduler on a simulated cluster and workload."""
 
 from __future__ import annotations
 
@@ -21,29 +21,35 @@ if TYPE_CHECKING:
 @click.option(
     "--swim",
     type=click.Path(exists=True, dir_okay=False),
-    help="Jobs from a SWIM file, instead of those of SPEC.",
+    help="Take the jobs from a SWIM file instead of SPEC.",
 )
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), help="Its first lines only.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Use only this part of the SWIM file's lines.",
+)
 @click.option("--agents", type=click.IntRange(1), help="Number of agents.")
-@click.option("--racks", type=click.IntRange(1), help="Number of racks they stand in.")
+@click.option("--racks", type=click.IntRange(1), help="Number of racks.")
 @click.option(
     "--slots-per-agent",
     type=click.IntRange(1),
-    help="Maps of default size that an agent has room for, beside its TaskTracker.",
+    help="Size of an agent: its TaskTracker and this many maps of default size.",
 )
-@click.option("--seed", type=int, help="Another seed gives another run of the same kind.")
+@click.option(
+    "--seed", type=int, help="Seed of the random numbers. The same seed gives the same run."
+)
 @click.option("-D", "define", multiple=True, metavar="NAME=VALUE", help="Set a setting of mrmesos.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all figures there: the same bytes for the same seed.",
+    help="Write all figures to this file. The same seed gives the same bytes.",
 )
-@click.option("--pace", is_flag=True, help="Have --json also tell how fast it went here.")
+@click.option("--pace", is_flag=True, help="Add the speed of this simulation to --json.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw use over time, locality and response times (SVG).",
+    help="Draw utilization over time, locality and response times to this SVG file.",
 )
 def simulate(
     spec: Path | None,
@@ -52,9 +58,10 @@ def simulate(
     plot: Path | None,
     **options: Any,
 ) -> None:
-    """Run the production scheduler on a virtual clock, and say what came of it.
+    """Run the production scheduler on a virtual clock and print the figures.
 
-    SPEC is a TOML file that describes cluster and jobs (docs/simulator.md); options go before it.
+    SPEC is a TOML file that describes the cluster and the jobs (docs/simulator.md). The options
+    override it.
     """
     from mrmesos.simulator import plot as drawing
     from mrmesos.simulator import results, tables
@@ -64,7 +71,7 @@ def simulate(
     try:
         world = World(wanted(spec, **options))
     except ValueError as problem:
-        what = problem if isinstance(problem, SpecError) else f"a setting is no good: {problem}"
+        what = problem if isinstance(problem, SpecError) else f"a setting is wrong: {problem}"
         raise UsageProblem(str(what)) from None
     try:
         outcome = world.run()
@@ -92,7 +99,7 @@ def wanted(
     seed: int | None,
     define: tuple[str, ...],
 ) -> Spec:
-    """The specification with the options on top. Raises ValueError."""
+    """The specification, overridden by the options. Raises ValueError."""
     from mrmesos import conf as c
     from mrmesos.conf import Conf, parse_assignments
     from mrmesos.simulator.spec import Spec, SpecError, SwimSpec, as_text, change, load
@@ -104,7 +111,7 @@ def wanted(
         spec = change(spec, jobs=(), swim=change(spec.swim or SwimSpec(file=swim), file=swim))
     if share is not None:
         if spec.swim is None:
-            raise SpecError("--share is of a SWIM file, and there is none")
+            raise SpecError("--share needs a SWIM file: give --swim, or `swim` in SPEC")
         spec = change(spec, swim=change(spec.swim, share=share))
     cluster: dict[str, Any] = {"agents": agents, "racks": racks}
     if slots_per_agent is not None:

@@ -1,7 +1,7 @@
-"""`mrmesos jobtracker --zk`: one of several, which leads or stands by until it does.
+"""`mrmesos jobtracker --zk`: one of several JobTrackers; it leads, or stands by until it leads.
 
-A leader that is one no more is replaced by itself as it was started (execve): at that moment all
-its threads, sockets and locks end, as if it had been killed, and it stands by.
+A leader that loses the leadership executes itself again (execve). This ends all its threads,
+sockets and locks at once, as if it had been killed. It then starts as a standby.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mrmesos.mesos.reach import MasterProbe
 logger = logging.getLogger(__name__)
 
 NAME = "directory-name"
-"""The file that tells the directory which candidates share from any other."""
+"""This file identifies the directory that the candidates share."""
 PAUSE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 
@@ -45,7 +45,7 @@ class Standby:
         master: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises ValueError for what is no Mesos master."""
+        """Raises ValueError if `master` is not the address of a Mesos master."""
         self.url = place.url
         self._directory = Path(conf.get_as(JOBTRACKER_STATE_DIR))
         session = conf.get_as(JOBTRACKER_ZK_SESSION_SECONDS)
@@ -57,14 +57,15 @@ class Standby:
         self._ending = False
 
     def stand(self) -> None:
-        """Return once elected. Raises ElectionError, OSError."""
+        """Wait until this process is elected. Raises ElectionError, OSError."""
         self._candidate.stand(directory_name(self._directory))
         self._candidate.wait()
         self._probe.close()
 
     def open(self, make: Callable[[], JobTrackerService]) -> JobTrackerService:
-        """The JobTracker of who was elected; raises what `make` does. The leader before may have
-        been stopped in the midst of a write: its end is waited for.
+        """Make the JobTracker after the election; raises what `make` raises.
+
+        The previous leader may have been stopped (SIGSTOP) during a write: wait for its end.
         """
         told = False
         while True:
@@ -77,20 +78,21 @@ class Standby:
                 time.sleep(PAUSE_SECONDS)
 
     def publish(self, url: str) -> None:
-        """Tell all where we listen; stand by again where another leads by now."""
+        """Publish our URL in ZooKeeper. If another process leads now, stand by again."""
         try:
             self._candidate.publish(url)
         except ElectionError as problem:
             self._deposed(str(problem))
 
     def failed(self, problem: BaseException | None) -> None:
-        """Stand by again where the reason of a failure may be that another leads."""
+        """After a failure: stand by again if another process leads now."""
         if not self._candidate.leads():
             self._deposed(str(problem))
 
     def look(self, connected: bool) -> None:
-        """While leading, about once a second; `connected`: a Mesos master has us. Without one we
-        are of no use: give way where another could be.
+        """Call about once a second while leading. `connected`: we are subscribed to a Mesos master.
+
+        A leader without a master for too long lets another candidate lead that can reach one.
         """
         now = self._clock()
         if connected:
@@ -105,16 +107,16 @@ class Standby:
             )
 
     def end(self) -> None:
-        """What comes now is meant: nothing of it makes us stand again."""
+        """This process ends on purpose: it does not stand by again."""
         self._ending = True
 
     def withdraw(self) -> None:
-        """Let another lead."""
+        """Leave the election, so that another process can lead."""
         self._candidate.withdraw()
 
     def _deposed(self, why: str) -> None:
-        """Whoever leads next must not be contradicted: end at once, and begin anew."""
-        logger.critical("this JobTracker leads no more: %s", why)
+        """End at once and start again: nothing may disturb the next leader."""
+        logger.critical("this JobTracker does not lead any more: %s", why)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -126,7 +128,7 @@ class Standby:
 
 
 def directory_name(directory: Path) -> str:
-    """What a directory is called, wherever it is mounted; it is named when first asked.
+    """The name of a directory, which is the same on all hosts. The first call creates it.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""`mrmesos submit`: run one job and tell how it went."""
+"""`mrmesos submit`: runs one job and shows its result."""
 
 from __future__ import annotations
 
@@ -19,66 +19,84 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("script")
-@click.option("--class", "class_name", metavar="NAME", help="The job, where SCRIPT holds several.")
+@click.option(
+    "--class",
+    "class_name",
+    metavar="NAME",
+    help="Name of the job's class, if SCRIPT has several jobs.",
+)
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     required=True,
     metavar="[NAME=]URI",
-    help="A file, directory or glob; may be given several times. NAME: of a job's several inputs.",
+    help="A file, directory or glob; may be given several times. NAME is for jobs with several "
+    "named inputs.",
 )
-@click.option("--output", required=True, metavar="URI", help="A directory that does not exist.")
+@click.option(
+    "--output", required=True, metavar="URI", help="Directory of the output; it must not exist."
+)
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace a finished output of that name, once the job has succeeded.",
+    help="Replace a finished output in this directory when the job has succeeded.",
 )
 @click.option(
     "--py-files",
     multiple=True,
     metavar="PATH,…",
-    help="Modules for tasks to import: .py, .zip, .whl. Those beside SCRIPT travel by themselves.",
+    help="Modules for tasks to import: .py, .zip, .whl. Modules beside SCRIPT are sent without it.",
 )
 @click.option(
     "--files",
     multiple=True,
     metavar="PATH[#NAME],…",
-    help="Files for tasks to read: self.context.cached(NAME).",
+    help="Files that tasks read; self.context.cached(NAME) is the path.",
 )
 @click.option(
     "--archives",
     multiple=True,
     metavar="PATH[#NAME],…",
-    help="The same for what is in a zip or tar archive: cached(NAME) is a directory.",
+    help="Like --files, for zip and tar archives: cached(NAME) is a directory with the contents.",
 )
 @click.option(
-    "-D", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting or parameter."
+    "-D", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a setting or parameter."
 )
 @click.option(
-    "--master", default="", metavar="URL", help="A Mesos master: http://host:port, zk://…"
+    "--master",
+    default="",
+    metavar="URL",
+    help="Run the job on Mesos. The master's URL: http://host:port, zk://…",
 )
 @click.option(
-    "--jobtracker", default="", metavar="URL", help="A running `mrmesos jobtracker`, or zk://…."
+    "--jobtracker",
+    default="",
+    metavar="URL",
+    help="Run the job on a running `mrmesos jobtracker`. Its URL, or zk://…",
 )
-@click.option("--detach", is_flag=True, help="With --jobtracker: print the job's id and return.")
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="With --jobtracker: print the job's id and do not wait for its end.",
+)
 @click.option(
     "--local-agents",
     type=click.IntRange(1, 100),
-    help="Without --master and --jobtracker: agents that share this machine.  [default: 1]",
+    help="Number of agents on this machine, without --master and --jobtracker.  [default: 1]",
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write what ran where, and the counters, as JSON.",
+    help="Write all attempts, their hosts, and the counters to this file as JSON.",
 )
 @click.option(
     "--preview",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Show the first N records of the output when the job has succeeded.",
+    help="When the job has succeeded, show the first N records of its output.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show what the JobTracker logs.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the JobTracker's log.")
 @click.argument("job_args", nargs=-1, type=click.UNPROCESSED)
 def submit(
     script: str,
@@ -99,10 +117,11 @@ def submit(
     verbose: bool,
     job_args: tuple[str, ...],
 ) -> None:
-    """Run the job in SCRIPT (or SCRIPT:NAME); the job's own arguments follow after `--`.
+    """Run the job in SCRIPT (or SCRIPT:NAME). Arguments after `--` are for the job itself.
 
-    Without --master and --jobtracker it runs on this machine. Exit code: 0 the job succeeded, 1 it
-    did not, 2 something asked for has to be changed first.
+    Without --master and --jobtracker, the job runs on this machine.
+
+    Exit code 0: the job succeeded. 1: it failed. 2: the command has to be changed; nothing ran.
     """
     if master and jobtracker:
         raise UsageProblem("--master and --jobtracker exclude each other")

@@ -1,5 +1,5 @@
-"""What a submit does: load the job's script, check it, send it, follow it, show its results.
+"""The client: loads a job's script, checks it, sends it, follows it, and shows its results.
 
-Comes in: a command line, or a call from `local`. Goes out: requests to a JobTracker.
-Thread: the caller's; progress bars have one of their own.
+In: a command line, or a call from `local`. Out: requests to a JobTracker.
+Thread: the caller's; progress bars have their own thread.
 """

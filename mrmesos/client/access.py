@@ -1,4 +1,4 @@
-"""A client that shows what the JobTracker asks for: the token, and whom it trusts."""
+"""Opens a client with the token and the TLS authorities from the settings."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mrmesos.conf import Conf, ConfError
 def open_client(
     url: str, conf: Conf, *, retry_seconds: float, return_seconds: float = 0.0
 ) -> JobTrackerClient:
-    """A client of a running JobTracker; `conf` and the environment say where its token is.
+    """Open a client of a running JobTracker. `conf` and the environment name the token's file.
 
-    Raises UsageProblem where the URL, the token's file or that of the authorities is wrong.
+    Raises UsageProblem if the URL, the token's file or the file of authorities is wrong.
     """
     try:
         return JobTrackerClient(
@@ -35,5 +35,5 @@ def open_client(
 
 
 def trusted(conf: Conf) -> ssl.SSLContext:
-    """Whom `tls.ca.file` or MRMESOS_TLS_CA_FILE vouches for. Raises ConfError."""
+    """A TLS context that trusts `tls.ca.file` or MRMESOS_TLS_CA_FILE. Raises ConfError."""
     return client_context(conf, os.environ.get(CA_VARIABLE, ""))

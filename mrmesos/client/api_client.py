@@ -1,7 +1,7 @@
 """A synchronous client of the JobTracker's HTTP API, with retries and deadlines.
 
-It is built on http.client: a command that only asks a question should not wait for the import of
-an asynchronous HTTP library.
+It uses http.client, because importing an asynchronous HTTP library would delay short commands.
+In: calls of the command. Out: answers, or ApiProblem and Unreachable. Thread: the caller's.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS = 10.0
 _CUT_OFF = (BrokenPipeError, ConnectionResetError)
 RETURN_SECONDS = 300.0
-"""How long those who follow a job wait for a JobTracker that went away and may be coming back."""
+"""How long a client that follows a job waits for the JobTracker to come back."""
 
 
 class ApiProblem(Exception):
-    """The JobTracker refused; `status` is the HTTP status, the message what it said."""
+    """The JobTracker refused a request: its HTTP `status`, and its message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -45,17 +45,17 @@ class ApiProblem(Exception):
 
 
 class Unreachable(Exception):
-    """No answer from the JobTracker, however often it was tried."""
+    """The JobTracker did not answer in any try."""
 
 
 class _TryAgain(Exception):
-    """The try failed in a way that another may not."""
+    """This try failed; another one may succeed."""
 
 
 class JobTrackerClient:
-    """Speaks to the JobTracker at `url` (`http://host:port`, https, or `zk://…` for the elected).
+    """A client of the JobTracker at `url`: `http://host:port`, https, or `zk://…` for the leader.
 
-    For one thread.
+    Use it from one thread only.
     """
 
     def __init__(
@@ -68,11 +68,12 @@ class JobTrackerClient:
         retry_seconds: float = RETRY_SECONDS,
         return_seconds: float = 0.0,
     ) -> None:
-        """`token` is what the JobTracker asks of clients; `tls` is for https, by default with the
-        system's authorities. `timeout` is for one try; tries go on for `retry_seconds`, or for
-        `return_seconds` where that is more and the JobTracker has answered before.
+        """`token` authenticates the client. `tls` is for https; by default it trusts the system's
+        authorities. One try takes at most `timeout` seconds. Tries are repeated for
+        `retry_seconds`, or for `return_seconds` if the JobTracker has answered before and this is
+        longer.
 
-        Raises ValueError for what is not such a URL.
+        Raises ValueError for a wrong URL.
         """
         self._election = Place.parse(url) if url.startswith(SCHEME) else None
         self.url = _base(url) if self._election is None else self._election.url
@@ -84,24 +85,24 @@ class JobTrackerClient:
         self._connection: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
-        """Drop the connection; the next call makes a new one."""
+        """Close the connection. The next call opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def be_quick(self, seconds: float) -> None:
-        """From now on all of a call's tries together have about so long."""
+        """From now on, limit all tries of a call to about `seconds` in total."""
         self._timeout = min(self._timeout, seconds)
         self._retry_seconds = self._return_seconds = seconds
 
     def upload(self, code: bytes) -> str:
-        """Store a pickled job; its SHA-256."""
+        """Store a pickled job and return its SHA-256."""
         sha256 = hashlib.sha256(code).hexdigest()
         self._call("PUT", f"/api/v1/code/{sha256}", code, seconds=60.0, sha256=sha256)
         return sha256
 
     def upload_file(self, sha256: str, path: Path) -> None:
-        """Store a file of a job under its SHA-256, unless it is there already."""
+        """Store a file of a job under its SHA-256, unless the JobTracker has it."""
         try:
             self._call("HEAD", f"/api/v1/code/{sha256}")
         except ApiProblem as problem:
@@ -110,9 +111,9 @@ class JobTrackerClient:
             self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0, sha256=sha256)
 
     def submit(self, spec: JobSpec) -> str:
-        """Run a job whose code is uploaded; its id. Trying twice runs it once.
+        """Submit a job whose code is uploaded, and return its id. Retries do not run it twice.
 
-        Raises UsageProblem where a text of the job is not Unicode.
+        Raises UsageProblem if a text of the job is not Unicode.
         """
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         try:
@@ -123,31 +124,31 @@ class JobTrackerClient:
         return _decode(body, SubmitAnswer).job_id
 
     def status(self, job_id: str, wait: float = 0.0) -> JobStatus:
-        """A job's status: when it has ended, or after `wait` seconds."""
+        """Return a job's status when the job has ended, at the latest after `wait` seconds."""
         path = f"/api/v1/jobs/{quote(job_id, safe='')}?{urlencode({'wait': wait})}"
         return _decode(self._call("GET", path, seconds=self._timeout + wait), JobStatus)
 
     def statuses(self) -> list[JobStatus]:
-        """All jobs that the JobTracker remembers."""
+        """Return the status of all jobs that the JobTracker knows."""
         return _decode(self._call("GET", "/api/v1/jobs"), list[JobStatus])
 
     def service_status(self) -> ServiceStatus:
-        """How the JobTracker itself is."""
+        """Return the status of the JobTracker itself."""
         return _decode(self._call("GET", "/api/v1/status"), ServiceStatus)
 
     def report(self, job_id: str) -> JobReport:
-        """A job's status and its attempts."""
+        """Return a job's status and its attempts."""
         return _decode(
             self._call("GET", f"/api/v1/jobs/{quote(job_id, safe='')}/report"), JobReport
         )
 
     def kill(self, job_id: str, by: str) -> None:
-        """Ask for a job's end; it comes soon after."""
+        """Ask the JobTracker to kill a job. The job ends a little later."""
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
 
     def logs(self, attempt_id: str, stream: str) -> str:
-        """What an attempt printed (its end, where that is much)."""
+        """Return what an attempt printed, or the last part of a long text."""
         path = f"/api/v1/attempts/{quote(attempt_id, safe='')}/logs?{urlencode({'stream': stream})}"
         return self._call("GET", path, seconds=20.0).decode("utf-8", "replace")
 
@@ -161,9 +162,9 @@ class JobTrackerClient:
         seconds: float | None = None,
         sha256: str = "",
     ) -> bytes:
-        """Send bytes, or a file's, and return what came back. `sha256` is the body's, if known.
+        """Send bytes or a file, and return the answer's body. `sha256` is that of `body`, if known.
 
-        Raises ApiProblem for an answer that is not 2xx, Unreachable where none came.
+        Raises ApiProblem for an answer that is not 2xx, Unreachable if no answer came.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
@@ -198,12 +199,12 @@ class JobTrackerClient:
             connection = self._connected(seconds)
             if self._proof is not None:
                 if not sha256:
-                    assert not isinstance(body, Path), "its hash is at hand"
+                    assert not isinstance(body, Path), "the caller passes a file's hash"
                     sha256 = hashlib.sha256(body or b"").hexdigest()
                 signed = self._proof.sign(method, path, sha256)
                 headers = headers | {AUTHORIZATION: signed}
             with _opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
-                # It may refuse before all is sent; what it says then is the better message.
+                # The server may refuse before all is sent: its answer is the better message.
                 connection.request(method, path, content, headers | length)
             answer = connection.getresponse()
             said = answer.read()
@@ -213,15 +214,15 @@ class JobTrackerClient:
         except Unproven as problem:
             refusal = self._unproven(problem)
             if self._answered or self._election is not None or problem.status == 503:
-                raise _TryAgain(str(refusal)) from refusal  # ours may come back
+                raise _TryAgain(str(refusal)) from refusal  # our JobTracker may come back
             raise refusal from None
         except (OSError, http.client.HTTPException) as problem:
             words, passes = diagnosed(problem, self.url)
             if passes or self._answered or self._election is not None:
                 raise _TryAgain(words) from problem
-            raise Unreachable(f"no JobTracker to talk to at {self.url}: {words}") from problem
+            raise Unreachable(f"cannot reach a JobTracker at {self.url}: {words}") from problem
         finally:
-            if not answered:  # also where a signal's exception came between
+            if not answered:  # also after the exception of a signal handler
                 self.close()
         if 200 <= answer.status < 300:
             self._answered = True
@@ -232,15 +233,15 @@ class JobTrackerClient:
         raise refusal
 
     def _unproven(self, problem: Unproven) -> ApiProblem | Unreachable:
-        """What answers knows no token of ours: it was told nothing, and is not believed."""
+        """The error for a server that does not know our token. It got no request of ours."""
         try:
             said = msgspec.json.decode(problem.said, type=ApiError).error
         except (msgspec.DecodeError, UnicodeDecodeError):
             said = problem.said[:200].decode("utf-8", "replace")
         said = one_line(" ".join(said.split())[:300])
         words = (
-            f"what answers at {self.url} does not prove that it knows the token given here, and "
-            "is not believed (MRMESOS_TOKEN_FILE names the token's file); "
+            f"the server at {self.url} does not prove that it knows the token given here, so its "
+            "answer is ignored (MRMESOS_TOKEN_FILE names the token's file); "
             f"it says: HTTP {problem.status} {said}"
         )
         if problem.status == 401:
@@ -253,15 +254,15 @@ class JobTrackerClient:
         except (msgspec.DecodeError, UnicodeDecodeError):
             text = " ".join(content[:200].decode("utf-8", "replace").split())
             said = f"HTTP {status}: {text}" if text else f"HTTP {status}"
-            return f"what answers at {self.url} is no JobTracker, as far as it says: {said}"
+            return f"the server at {self.url} is no JobTracker; it says: {said}"
         return f"{self.url}: {message}" if status in (401, 403) else message
 
     def _connected(self, seconds: float) -> http.client.HTTPConnection:
-        """With what has proven that it is ours, where there is a token to prove it by."""
+        """A connection to a server that has proved that it knows our token, if we have one."""
         if self._connection is None:
             self._connection = self._connect(self.url if self._election is None else self._find())
         connection = self._connection
-        if connection.sock is None:  # a new one, or one that the other side has closed
+        if connection.sock is None:  # a new connection, or one that the server has closed
             connection.timeout = min(seconds, self._timeout)
             if self._proof is not None:
                 self._proof.greet(connection)
@@ -279,7 +280,7 @@ class JobTrackerClient:
         return http.client.HTTPSConnection(host, parts.port or 443, context=self._tls)
 
     def _find(self) -> str:
-        """Who leads now: asked for each connection, as it may have become another."""
+        """Ask ZooKeeper for the leader: for each connection, as it may have changed."""
         from mrmesos.election.finder import NoLeader, find_leader
 
         assert self._election is not None
@@ -300,7 +301,7 @@ def _base(url: str) -> str:
 
 @contextlib.contextmanager
 def _opened(body: bytes | Path | None) -> Iterator[tuple[bytes | BinaryIO | None, dict[str, str]]]:
-    """What to send, and for a file, which goes in pieces, the header with its length."""
+    """Open the body to send. A file is sent in pieces and needs a header with its length."""
     if not isinstance(body, Path):
         yield body, {}
         return
@@ -312,6 +313,4 @@ def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise Unreachable(
-            f"what answers there is no JobTracker of this version: {problem}"
-        ) from None
+        raise Unreachable(f"the server is not a JobTracker of this version: {problem}") from None

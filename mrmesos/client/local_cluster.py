@@ -1,4 +1,4 @@
-"""A minimesos of our own, as a process beside us, for jobs that name no cluster."""
+"""Starts a minimesos as a subprocess, for jobs that name no cluster."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from mrmesos.conf import Conf, Setting
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-"""Time for executors to be shut down with Mesos' grace before everything is killed."""
+"""Time for executors to end within their grace period, before all is killed."""
 MAX_ERROR_BYTES = 4096
 PRINCIPAL = "mrmesos"
 
 
 def local_size(agents: int) -> AgentSize:
-    """An agent's part of this machine. It has at least one CPU, or no attempt would fit."""
+    """An agent's part of this machine: at least one CPU, or no attempt would fit."""
     return machine_size(agents, Path(tempfile.gettempdir()), least_cpus=1.0)
 
 
 def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> None:
-    """Raise UsageProblem where an attempt of the job would wait for ever."""
+    """Raise UsageProblem if an attempt of the job would wait for ever."""
     kinds: list[tuple[str, Setting[float], Setting[int]]] = [
         ("map", settings.MAP_CPUS, settings.MAP_MEMORY_MB)
     ]
@@ -45,7 +45,7 @@ def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> N
         if conf.get_as(further):
             raise UsageProblem(
                 f"{further.name}={conf.get_as(further)}: agents here have only CPUs, memory and "
-                "disk; start `mrmesos minimesos --resources ...` and name it with --master"
+                "disk; start `mrmesos minimesos --resources ...` and give its URL with --master"
             )
     tracker_mb = conf.get_as(settings.TASKTRACKER_MEMORY_MB)
     fewer = f", or take fewer --local-agents than {agents}" if agents > 1 else ""
@@ -64,18 +64,18 @@ def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> N
 
 
 class LocalCluster:
-    """`mrmesos minimesos` as a subprocess, in a process group of its own.
+    """`mrmesos minimesos` as a subprocess in its own process group.
 
-    It ends when its standard input does, and so when this process dies, however that happens. It
-    takes calls of those only who know `secret` (of PRINCIPAL): this process.
+    It ends when its standard input closes: also when this process is killed. It accepts only calls
+    with the `secret` of PRINCIPAL, which only this process knows.
     """
 
     def __init__(self, size: AgentSize, agents: int) -> None:
-        """Start it; `wait_ready()` tells when it serves."""
+        """Start it. `wait_ready()` waits until it is ready."""
         self._started = time.monotonic()
         self.secret = secrets.token_urlsafe(32)
         self.failed = Path(tempfile.gettempdir()) / f"mrmesos-failed-{secrets.token_hex(8)}"
-        """What TaskTrackers that failed had printed; there is none before one has."""
+        """Directory with the output of failed TaskTrackers; the first failure creates it."""
         announce, announced = os.pipe()
         credentials = _readable(f"{PRINCIPAL} {self.secret}\n")
         self._announce: int | None = announce
@@ -85,9 +85,11 @@ class LocalCluster:
             *("--agents", str(agents), "--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
             *("--keep-failed", str(self.failed)),
-            *("--credentials", f"fd:{credentials}"),  # no argument and no variable tells it
+            *("--credentials", f"fd:{credentials}"),  # no argument and no variable shows the secret
         ]
-        if agents > 1:  # the number as in Mesos' ids of agents, …-S0: reports tell them apart
+        if (
+            agents > 1
+        ):  # with the number in Mesos' agent ids (…-S0), so reports can tell agents apart
             command += ["--hostname", f"{os.uname().nodename}-{{n}}"]
         try:
             self._process = subprocess.Popen(
@@ -108,7 +110,7 @@ class LocalCluster:
             os.close(credentials)
 
     def wait_ready(self) -> str:
-        """The master's URL, once it serves. Raises UsageProblem where it does not start."""
+        """Wait for the master's URL and return it. Raises UsageProblem if it does not start."""
         assert self._announce is not None
         text = b""
         while not text.endswith(b"\n"):
@@ -121,14 +123,14 @@ class LocalCluster:
         return text.decode("utf-8").strip()
 
     def poll(self) -> int | None:
-        """Its exit status if it has ended."""
+        """Return its exit status if it has ended."""
         return self._process.poll()
 
     def stop(self, wait_for: Callable[[Callable[[float], bool], float], bool]) -> bool:
-        """Shut it down; whether it went by itself.
+        """Shut it down. Returns False if it had to be killed.
 
-        `wait_for(condition, seconds)` waits as long as the caller has patience; then it is killed,
-        and executors with it, whose agents are no more.
+        `wait_for(condition, seconds)` waits as long as the caller allows. After that the process
+        is killed, and its reaper kills the executors.
         """
         process = self._process
         gone = process.poll() is not None
@@ -147,17 +149,17 @@ class LocalCluster:
         return gone
 
     def last_stderr(self) -> str:
-        """The end of what the last TaskTracker that failed had to say."""
+        """The end of the stderr of the TaskTracker that failed last."""
         kept = sorted(self.failed.glob("*/stderr"), key=lambda path: path.stat().st_mtime)
         text = kept[-1].read_bytes()[-MAX_ERROR_BYTES:] if kept else b""
         return text.decode("utf-8", "replace").strip()
 
     def forget_failed(self) -> None:
-        """Keep nothing of what failed."""
+        """Remove the output of failed TaskTrackers."""
         shutil.rmtree(self.failed, ignore_errors=True)
 
     def kill(self) -> None:
-        """End it at once. Its warden ends the executors, and removes their directories."""
+        """Kill it. Its reaper then kills the executors and removes their directories."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -172,11 +174,11 @@ class LocalCluster:
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - MAX_ERROR_BYTES))
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else f"nothing heard in {START_SECONDS:g} s"
+        return lines[-1] if lines else f"it printed nothing in {START_SECONDS:g} s"
 
 
 def _readable(text: str) -> int:
-    """A descriptor from which a child reads a few bytes, and then the end."""
+    """A descriptor from which a child reads this text and then end of file."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)
@@ -184,7 +186,7 @@ def _readable(text: str) -> int:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with mrmesos importable where it runs from a source tree."""
+    """Our environment; PYTHONPATH has the source tree if mrmesos runs from one."""
     from mrmesos.jobtracker.mesos.task_info import source_tree
 
     environment = dict(os.environ)

@@ -1,4 +1,4 @@
-"""What this machine has to offer, and an agent's part of it when several share it."""
+"""The size of this machine, and the part of each agent when several share it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class AgentSize:
-    """What one agent offers: CPUs, and MiB of memory and disk."""
+    """The resources of one agent: CPUs, and MiB of memory and disk."""
 
     cpus: float
     mem: int
     disk: int
 
     def as_text(self) -> str:
-        """In Mesos' syntax of `--resources`."""
+        """Format for Mesos' `--resources`."""
         return f"cpus:{self.cpus:g};mem:{self.mem};disk:{self.disk}"
 
 
 def divide_machine(
     agents: int, *, cpus: int, memory_mb: int, disk_mb: int, least_cpus: float = 0.0
 ) -> AgentSize:
-    """An agent's part of a machine, which as a whole offers what Mesos would.
+    """Divide the resources that Mesos would offer of a machine among `agents`.
 
-    That is all memory but 1 GB and all disk but 5 GB, or half of each where that is more
-    (src/slave/containerizer/containerizer.cpp). An agent has at least `least_cpus`, were it more
-    than its part.
+    Mesos offers all memory but 1 GB and all disk but 5 GB, or half of each on small machines
+    (src/slave/containerizer/containerizer.cpp). An agent gets at least `least_cpus`, even if this
+    is more than its part.
     """
     memory = memory_mb - 1024 if memory_mb > 2048 else memory_mb // 2
     disk = disk_mb - 5120 if disk_mb > 10240 else disk_mb // 2
@@ -38,9 +38,9 @@ def divide_machine(
 
 
 def machine_size(agents: int, place: Path, *, least_cpus: float = 0.0) -> AgentSize:
-    """An agent's part of this machine, with the disk that holds `place`.
+    """An agent's part of this machine. `place` is a path on the disk to use.
 
-    CPUs are those that this process may use; memory is the machine's or its control group's.
+    CPUs are those that this process may use. Memory is limited by the machine and the cgroup.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

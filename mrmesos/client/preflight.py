@@ -1,4 +1,4 @@
-"""What a submit looks at before anything is started for the job: its files and its master."""
+"""Checks before a job starts: its input and output files, and the Mesos master."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mrmesos.client.terminal.errors import UsageProblem, reason
 
 
 def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) -> None:
-    """Raise UsageProblem where an input is missing, or the output exists or cannot be written."""
+    """Raise UsageProblem if an input is missing, or if the output exists or cannot be written."""
     from mrmesos.io.fs.filesystem import InputError, OutputError
     from mrmesos.io.input.splits import expand_inputs
     from mrmesos.io.output.commit import OutputCommitter
@@ -21,7 +21,7 @@ def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) 
 
 
 def check_master(master: str) -> None:
-    """Raise UsageProblem where nothing answers there; one found by ZooKeeper is not checked."""
+    """Raise UsageProblem if no master answers. A zk:// address is not checked."""
     if master.startswith("zk://"):
         return
     import http.client

@@ -1,9 +1,9 @@
-"""A client's side of proving: who we are, and that what answers is our JobTracker.
+"""The client's side of authentication: it proves itself, and the server must prove itself.
 
-The token never travels. With each new connection comes a greeting: a signed question that is good
-for nothing else. What answers it with proof knows the token, too, and names its life (another one
-for each start of a JobTracker). Requests are signed for that life only. So who listens where the
-JobTracker used to gets a greeting and no request, and can keep none for the next JobTracker.
+The token is never sent. Each new connection starts with a greeting: a signed request that has no
+effect. The server's signed answer proves that it knows the token, and contains its life: a random
+id for each start of a JobTracker. Later requests are signed for that life only. So an impostor on
+the JobTracker's port gets only a greeting, and cannot record requests to replay them later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ANSWER_BYTES_MAX = 1 << 20
 
 
 class Unproven(Exception):
-    """What answers does not know the token; `status` and `said` are of its answer."""
+    """The server did not prove that it knows the token. `status` and `said` are its answer."""
 
     def __init__(self, status: int, said: bytes) -> None:
         super().__init__(f"HTTP {status}")
@@ -28,15 +28,15 @@ class Unproven(Exception):
 
 
 class Proof:
-    """Signs the requests of one client, and checks the answers; for one connection at a time."""
+    """Signs the requests of one client and checks the answers, for one connection at a time."""
 
     def __init__(self, token: str) -> None:
         self._signer = Signer(CLIENT, client_key(token))
 
     def greet(self, connection: http.client.HTTPConnection) -> None:
-        """Ask who is there, first of all on a connection. Raises Unproven, OSError, HTTPException.
+        """Send the first request of a connection. Raises Unproven, OSError, HTTPException.
 
-        Twice, where clocks differ: the first answer tells the JobTracker's time.
+        If the clocks differ, it is sent twice: the first answer contains the JobTracker's time.
         """
         self._signer.who = CLIENT
         for again in (False, True):
@@ -57,11 +57,11 @@ class Proof:
         self._signer.who = f"{CLIENT}.{life}"
 
     def sign(self, method: str, path: str, sha256: str) -> str:
-        """The Authorization of a request whose body has this SHA-256."""
+        """Return the Authorization header of a request whose body has this SHA-256."""
         return self._signer.sign_digest(method, path, sha256)
 
     def check(self, signed: str, answer: http.client.HTTPResponse, said: bytes) -> None:
-        """Raise Unproven unless this answer to what was so signed comes from our JobTracker."""
+        """Raise Unproven unless our JobTracker signed this answer to the request `signed`."""
         digest = hashlib.sha256(said).hexdigest()
         if not self._signer.proves(signed, answer.getheader(REPLY, ""), digest):
             raise Unproven(answer.status, said)

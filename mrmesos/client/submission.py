@@ -1,4 +1,8 @@
-"""One run of `mrmesos submit`: what it starts, watches, tells, and takes down again."""
+"""One run of `mrmesos submit`: starts what is needed, follows the job, and cleans up.
+
+In: the options of the command line. Out: requests to a JobTracker, text on the terminal, and the
+exit code. Thread: the main thread, so that signals interrupt it.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +43,19 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 KILL_SECONDS = 30.0
-"""How long a killed job may take to clean up."""
+"""Time limit for the clean-up of a killed job."""
 STOP_SECONDS = 10.0
 ASK_SECONDS = 10.0
-"""How long a JobTracker may take to answer that it kills a job."""
+"""Time limit for the JobTracker's answer to a kill."""
 TAKE_DOWN_SECONDS = 3.0
-"""Of what a signal leaves us: for the end of our own JobTracker and cluster."""
+"""Part of the time after a signal that is kept for the end of our JobTracker and cluster."""
 LEFTOVER_SECONDS = 30.0
 MAX_LOG_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line, taken apart."""
+    """The options of the command line."""
 
     target: Target
     inputs: tuple[str, ...]
@@ -71,7 +75,7 @@ class Options:
 
 
 class Submission:
-    """One run of the command: what it has started, and how that is taken down again."""
+    """One run of the command. It keeps what it has started, to end it at the end."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -84,14 +88,13 @@ class Submission:
         self._keeps_failed = False
 
     def run(self) -> int:
-        """The exit code."""
+        """Run the job and return the exit code."""
         with self._interrupts:
             try:
                 try:
                     return self._run()
                 finally:
-                    # From here on no signal raises; should one come just before, it is caught
-                    # below like any other.
+                    # From here on signals raise nothing. A signal just before is caught below.
                     self._interrupts.begin_cleanup()
             except Interrupted as signal:
                 if self._job_id:
@@ -110,7 +113,7 @@ class Submission:
         options = self._options
         local = not options.master and not options.jobtracker
         if local:
-            # First of all: it boots while the job is loaded.
+            # First, so that it starts while the job is loaded.
             from mrmesos.client.local_cluster import LocalCluster, local_size
 
             size = local_size(options.local_agents)
@@ -148,7 +151,7 @@ class Submission:
         return self._finish(self._watch(submitted))
 
     def _gather(self) -> JobFiles:
-        """The files that go with the job; from now on, modules among them are importable."""
+        """Collect the files of the job, and make its modules importable here."""
         self._files = files = JobFiles()
         files.add(FileKind.FILE, self._options.files)
         files.add(FileKind.ARCHIVE, self._options.archives)
@@ -157,7 +160,7 @@ class Submission:
         return files
 
     def _connect(self, conf: Conf) -> JobTrackerClient:
-        """A client of the JobTracker named, or of one of our own."""
+        """Connect to the given JobTracker, or start our own."""
         options = self._options
         if options.jobtracker:
             for name in options.overrides:
@@ -186,7 +189,7 @@ class Submission:
             raise UsageProblem(str(problem)) from problem
 
     def _make_driver(self) -> MakeDriver:
-        """With the secret of our own minimesos, if it is that."""
+        """The driver; for our own minimesos with its secret."""
         from mrmesos.jobtracker.mesos.link import make_mesos_driver
 
         if self._cluster is None:
@@ -213,7 +216,7 @@ class Submission:
             progress.close()
 
     def _finish(self, status: JobStatus) -> int:
-        """Tell the end; the exit code."""
+        """Show the result and return the exit code."""
         from mrmesos.client.terminal.results import format_counters, format_end, format_error
 
         assert self._client is not None
@@ -232,7 +235,7 @@ class Submission:
         return code
 
     def _with_last_words(self, error: AttemptError) -> AttemptError:
-        """With what a TaskTracker of our own cluster had printed, and where that is kept."""
+        """Add what a failed TaskTracker of our own cluster printed, and where that is kept."""
         if self._cluster is None or error.kind is not ErrorKind.LOST:
             return error
         if not (words := self._cluster.last_stderr()):
@@ -242,7 +245,7 @@ class Submission:
         return replace(error, detail=detail, log=error.log or str(self._cluster.failed))
 
     def _preview(self) -> int:
-        """Show the first records of the output; 1 where it cannot be read from here."""
+        """Show the first records of the output. Returns 1 if it cannot be read here."""
         from mrmesos.client.terminal.showing import shown
         from mrmesos.io.fs.filesystem import InputError
 
@@ -255,7 +258,7 @@ class Submission:
         return 0
 
     def _write_report(self) -> bool:
-        """Write --report, if it was asked for; whether that went well."""
+        """Write --report if it was given. Returns False if that failed."""
         from mrmesos.client.terminal.results import write_report
 
         assert self._client is not None
@@ -269,7 +272,7 @@ class Submission:
         return True
 
     def _log_of(self, attempt_id: str) -> str:
-        """Where to read what a failed attempt printed: saved, where it would go with us."""
+        """How to read what a failed attempt printed. Saves it if our own JobTracker ends now."""
         assert self._client is not None
         if not attempt_id:
             return ""
@@ -289,7 +292,7 @@ class Submission:
         return str(directory)
 
     def _kill(self) -> None:
-        """Kill the job and wait for its clean-up, unless hurried."""
+        """Kill the job and wait for its clean-up, or until a second signal."""
         assert self._client is not None
         client = self._client
         client.be_quick(
@@ -321,7 +324,7 @@ class Submission:
         return f"{current_user()} ({self._interrupts.signal_name})"
 
     def _take_down(self) -> None:
-        """End what this command has started; afterwards nothing of it is left."""
+        """End all that this command has started."""
         if self._files is not None:
             self._files.close()
         if self._client is not None:
@@ -346,12 +349,12 @@ class Submission:
             remove = self._service.remove_leftovers
             if not self._interrupts.wait_for_call(remove, LEFTOVER_SECONDS, keep=0.1):
                 click.echo(
-                    f"error: {self._options.output}: `_temporary` may be left there; remove it",
+                    f"error: {self._options.output}: `_temporary` may remain there; remove it",
                     err=True,
                 )
 
     def _patience(self) -> float:
-        """How long a master may be waited for that takes the framework's end."""
+        """How long to wait for a master that accepts the end of the framework."""
         own_is_gone = self._cluster is not None and self._cluster.poll() is not None
         if self._interrupts.signal_name or own_is_gone:
             return 0.0
@@ -359,12 +362,12 @@ class Submission:
 
 
 def _is_ours(problem: Unreachable | ApiProblem) -> bool:
-    """Whether it is no fault of what was asked for."""
+    """Whether the fault is ours and not the user's."""
     return isinstance(problem, ApiProblem) and problem.status >= 500
 
 
 def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:
-    """What the JobTracker is told of the job."""
+    """Build the description of the job for the JobTracker."""
     import hashlib
 
     return JobSpec(

@@ -132,7 +132,7 @@ def test_a_leader_that_was_stopped_comes_back_as_a_standby(candidates: Candidate
     first.process.send_signal(signal.SIGSTOP)
     assert second.leads() != url
     first.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: first.says("leads no more"), "that it notices")
+    wait_until(lambda: first.says("does not lead any more"), "that it notices")
     wait_until(lambda: first.says("standing by"), "a standby")
     second.process.send_signal(signal.SIGTERM)
     first.leads()

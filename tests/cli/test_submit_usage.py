@@ -67,7 +67,7 @@ def told(result: Result, words: str) -> None:
         (("--detach",), "--detach needs --jobtracker"),
         (("--detach", "--jobtracker", "u", "--report", "r.json"), "--report"),
         (("--report", "/nowhere/at/all/r.json"), "cannot write in /nowhere/at/all"),
-        (("--nix",), "No such option '--nix'. (mrmesos submit --help says more)"),
+        (("--nix",), "No such option '--nix'. (see mrmesos submit --help)"),
     ],
 )
 def test_wrong_options(

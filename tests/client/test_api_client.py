@@ -120,7 +120,7 @@ def test_what_stays_full_is_told_in_its_words(server: tuple[Script, JobTrackerCl
 def test_something_else_that_answers(server: tuple[Script, JobTrackerClient]) -> None:
     script, client = server
     script.answers = [(200, b"<html>")]
-    with pytest.raises(Unreachable, match="no JobTracker"):
+    with pytest.raises(Unreachable, match="is not a JobTracker of this version"):
         client.statuses()
     script.answers = [(500, b"<html>")]
     with pytest.raises(ApiProblem, match=rf"{client.url} is no JobTracker.*HTTP 500: <html>"):
@@ -145,7 +145,7 @@ def test_what_passes_by_itself_is_waited_for_and_else_it_is_told_at_once(
         JobTrackerClient(f"https://{host}", retry_seconds=60.0).statuses()
     script.answers = [(0, b"")]
     client._retry_seconds = 0.1
-    with pytest.raises(Unreachable, match=rf"where it speaks TLS, that is https://{host}"):
+    with pytest.raises(Unreachable, match=rf"if the server speaks TLS, use https://{host}"):
         client.statuses()
 
     def unknown(*_args: object, **_more: object) -> None:
@@ -171,7 +171,7 @@ def test_a_certificate_of_nobody_known_is_told_with_what_to_set(tmp_path: Path) 
         client = JobTrackerClient(
             f"https://127.0.0.1:{listener.getsockname()[1]}", retry_seconds=60.0
         )
-        with pytest.raises(Unreachable, match=r"not trusted here \(.*; MRMESOS_TLS_CA_FILE or"):
+        with pytest.raises(Unreachable, match=r"not trusted here \(.*; set MRMESOS_TLS_CA_FILE or"):
             client.statuses()
         thread.join(10.0)
 

@@ -120,7 +120,7 @@ def test_an_impostor_learns_nothing_and_is_noticed(name: str) -> None:
                 ask(client)
             client.close()
             words = str(problem.value)
-            assert words.startswith(f"what answers at {url} does not prove that it knows the token")
+            assert words.startswith(f"the server at {url} does not prove that it knows the token")
             assert words.isprintable(), "one line, without controls"
         assert heard
         for request in heard:

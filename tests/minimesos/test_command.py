@@ -1,4 +1,4 @@
-"""`mrmesos minimesos` as its own process: starting, stopping, and leaving nothing behind."""
+"""`mrmesos minimesos` as a process: it starts, stops, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -222,8 +222,8 @@ def test_its_first_line_says_who_may_use_it(tmp_path: Path) -> None:
     for number, (arguments, who) in enumerate(
         [
             ((), "every user of this machine can run"),
-            (("--host", "0.0.0.0"), "everybody who reaches these ports can run"),
-            (("--credentials", str(secret)), "who shows a secret of --credentials can run"),
+            (("--host", "0.0.0.0"), "everyone who can reach these ports can run"),
+            (("--credentials", str(secret)), "anyone with a secret of --credentials can run"),
         ]
     ):
         place = tmp_path / str(number)

@@ -1,5 +1,5 @@
-"""A job's code on its way to the cluster: load the script, pickle the job, pack what it imports.
+"""Prepares a job's code: loads the script, pickles the job, packs the modules that it imports.
 
-Comes in: a script and options. Goes out: bytes and files to upload.
+In: a script and options. Out: bytes and files to upload.
 Thread: the caller's.
 """

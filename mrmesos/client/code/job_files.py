@@ -1,4 +1,4 @@
-"""What travels with a job beside its pickle: `--files`, `--archives`, `--py-files`, modules."""
+"""The files that are sent with a job: `--files`, `--archives`, `--py-files`, and modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PYTHON_SUFFIXES = (".py", ".zip", ".whl", ".egg")
 
 
 class JobFiles:
-    """The files of one job, and a directory where they lie here as they will on agents."""
+    """The files of one job, and a directory that holds them in the same layout as on agents."""
 
     def __init__(self) -> None:
         self._scratch = Scratch("mrmesos-files-")
@@ -27,16 +27,16 @@ class JobFiles:
 
     @property
     def files(self) -> tuple[JobFile, ...]:
-        """What the JobTracker is told of them."""
+        """The descriptions that are sent to the JobTracker."""
         return tuple(self._paths)
 
     def items(self) -> Iterable[tuple[JobFile, Path]]:
-        """Each with where its bytes are."""
+        """Each file with its path on this machine."""
         return self._paths.items()
 
     def add(self, kind: FileKind, given: Iterable[str]) -> None:
-        """Take files in as the command line names them: `path`, `URI` or `path#name`, and several
-        with commas between (as Hadoop has it). Raises UsageProblem.
+        """Add files from the command line: `path`, `URI` or `path#name`, or several of them with
+        commas between, as in Hadoop. Raises UsageProblem.
         """
         for texts in given:
             for text in [texts] if Path(texts).exists() else texts.split(","):
@@ -49,7 +49,7 @@ class JobFiles:
             where, _, alias = text.rpartition("#")
         name = alias or where.rstrip("/").rpartition("/")[2]
         if name in ("", ".", "..") or "/" in name:
-            raise UsageProblem(f"{option} {text}: {name!r} is no name for a file")
+            raise UsageProblem(f"{option} {text}: {name!r} is not a file name")
         if kind is FileKind.PYTHON and (alias or not name.endswith(_PYTHON_SUFFIXES)):
             raise UsageProblem(
                 f"{option} {text}: expected {', '.join(_PYTHON_SUFFIXES)} (no #name)"
@@ -57,7 +57,7 @@ class JobFiles:
         self._take(name, kind, self._fetched(option, where), f"{option} {text}")
 
     def _fetched(self, option: str, where: str) -> Path:
-        """The path of a file; of one that a URI names, that of a copy."""
+        """Return the path of a file. A file at a URI is copied first."""
         if "://" not in where:
             path = Path(where).absolute()
             if not path.is_file():
@@ -73,7 +73,7 @@ class JobFiles:
             fs.get_file(path_there, str(copy))
         except InputError as problem:
             raise UsageProblem(f"{option} {problem}") from problem
-        except Exception as problem:  # remote drivers raise what they like
+        except Exception as problem:  # drivers of remote stores raise any type
             raise UsageProblem(f"{option} {where}: {words(problem)}") from problem
         return copy
 
@@ -88,7 +88,9 @@ class JobFiles:
             each.name == name and (each.kind is FileKind.PYTHON) == (kind is FileKind.PYTHON)
             for each in self._paths
         ):
-            raise UsageProblem(f"{words}: there is another file {name}; give it a name with #name")
+            raise UsageProblem(
+                f"{words}: there is already a file {name}; rename this one with #name"
+            )
         if is_unpacked(file):
             try:
                 unpacked_bytes(path)
@@ -97,7 +99,7 @@ class JobFiles:
         self._paths[file] = path
 
     def add_modules(self, name: str, zipped: bytes) -> None:
-        """Take in what lies beside the script; it comes before all others on `sys.path`."""
+        """Add the modules beside the script. They come first on `sys.path`."""
         if not zipped:
             return
         path = self._root / name
@@ -107,14 +109,14 @@ class JobFiles:
         self._paths |= others
 
     def import_here(self) -> None:
-        """Let this process import from `--py-files`, as workers will."""
+        """Let this process import from `--py-files`, as workers do."""
         from mrmesos.task.files.job_files import import_from
 
         self._place((FileKind.PYTHON,))
         import_from(self._root, self.files)
 
     def cached(self) -> Mapping[str, Path]:
-        """What `context.cached` gives in this process."""
+        """The paths that `context.cached` returns in this process."""
         from mrmesos.task.files.job_files import cached
 
         self._place((FileKind.FILE, FileKind.ARCHIVE))

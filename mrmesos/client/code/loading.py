@@ -1,4 +1,4 @@
-"""From the name of a script to a checked, pickled job. What is wrong is a one-line UsageProblem."""
+"""Loads a script, checks its job and pickles it. Every mistake is a UsageProblem in one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mrmesos.conf import Conf, ConfError
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A script, and the class in it that was asked for (empty: the only one)."""
+    """A script and the name of the job's class in it; empty: the script's only job."""
 
     script: Path
     class_name: str
@@ -29,9 +29,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A job that has been checked, its settings (the class's, then `-D`'s) and its pickle.
+    """A checked job, its settings (those of the class, then those of `-D`) and its pickle.
 
-    `modules` is a zip file of the modules that it needs of those beside its script; empty: none.
+    `modules` is a zip file of the modules beside the script that the job needs; it may be empty.
     """
 
     name: str
@@ -44,7 +44,7 @@ class LoadedJob:
 
 
 def parse_target(text: str, class_name: str | None = None) -> Target:
-    """Take `job.py` or `job.py:Name` apart and see that the script is there."""
+    """Split `job.py` or `job.py:Name`. Raises UsageProblem if there is no such script."""
     path, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier() or Path(text).exists():
         path, name = text, ""
@@ -68,8 +68,8 @@ def load(
 ) -> LoadedJob:
     """Import the script, find and check its job, and pickle it. Raises UsageProblem.
 
-    With TotalOrder, cut points are found in samples of `inputs` first; `cached` then gives the
-    files that the mapper may ask for.
+    A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
+    that the mapper may ask for.
     """
     from mrmesos.client.code.modules import needed_beside, unreachable, zipped
     from mrmesos.client.code.pickling import pickle_job
@@ -107,7 +107,7 @@ def _check_outputs(cls: type[Job], conf: Conf) -> None:
         raise UsageProblem(
             f"{cls.__name__}.outputs names {len(cls.outputs)} outputs, over {most}: raise "
             f"-D {settings.JOB_OUTPUTS_MAX.name} (each takes some MiB of a task's memory), or "
-            "write what tells them apart into the key"
+            "use fewer outputs and put the difference into the key"
         )
 
 
@@ -144,7 +144,9 @@ def _find_cut_points(
         raise UsageProblem(str(problem)) from problem
     except TaskError as problem:
         met, error = problem.__cause__, problem.error
-        if met is not None and not isinstance(met, Exception | SystemExit):  # a signal
+        if met is not None and not isinstance(
+            met, Exception | SystemExit
+        ):  # a signal, or another BaseException
             raise met from None
         lines = [
             f"{script.name}: sampling keys for {job.partitioner.__name__}: {error.message}",
@@ -187,7 +189,7 @@ def _find_class(module: ModuleType, target: Target) -> type[Job]:
 
 
 def _num_reducers(cls: type[Job], conf: Conf) -> int:
-    """A job without a reducer is map-only, as is one that asks for 0 reduces."""
+    """The number of reduces: 0 without a reducer, or if the job asks for 0."""
     try:
         conf.check()
         asked = conf.get_as(settings.JOB_REDUCES)
@@ -198,7 +200,7 @@ def _num_reducers(cls: type[Job], conf: Conf) -> int:
     if settings.JOB_REDUCES.name in conf and asked > 0:
         raise UsageProblem(
             f"{cls.__name__} has no reducer, so {settings.JOB_REDUCES.name}={asked} has no "
-            "meaning; `reducer = Reducer` sorts and writes what the maps yield"
+            "effect; `reducer = Reducer` sorts and writes the records of the maps"
         )
     return 0
 

@@ -1,9 +1,9 @@
-"""Modules that lie beside a job's script: which of them it needs, and a zip file of these.
+"""Finds the modules beside a job's script that it needs, and packs them into a zip file.
 
-What is needed is read from the sources: every `import` in the script, in functions too, and in what
-it imports, as far as that lies in the script's directory. The whole directory is not taken, as
-scripts lie in home directories and repositories. A package is taken whole, with its data files.
-What was imported from there by other ways by the time the script has run (`importlib`) is added.
+The sources tell what is needed: every `import` in the script, also inside functions, and every
+`import` in the modules found so. Only modules in the script's directory count. The whole directory
+is not taken, because scripts are often in home directories and repositories. A package is taken
+whole, with its data files. Modules that the script imported in other ways (`importlib`) are added.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def needed_beside(script: Path) -> dict[str, Path]:
-    """By top-level name, the modules (files) and packages (directories) beside it that it needs."""
+    """The needed modules (files) and packages (directories), by top-level name."""
     directory = script.parent
     if _INSTALLED & set(directory.parts):
         return {}
@@ -39,7 +39,7 @@ def needed_beside(script: Path) -> dict[str, Path]:
         for name in sorted(_imported(unread.pop())):
             place = None if name in found else _place(name, directory)
             if place == script and is_installed(name, directory):
-                continue  # numpy.py, which imports numpy
+                continue  # e.g. a script numpy.py that imports numpy
             if place is not None:
                 found[name] = place
                 unread += _sources(place)
@@ -54,9 +54,9 @@ def needed_beside(script: Path) -> dict[str, Path]:
 
 
 def zipped(modules: dict[str, Path]) -> bytes:
-    """A zip file of them, the same bytes for the same contents; none of none.
+    """Zip the modules; empty for no modules. The same contents give the same bytes.
 
-    Raises UsageProblem where they are too large.
+    Raises UsageProblem if they are too large.
     """
     if not modules:
         return b""
@@ -66,7 +66,7 @@ def zipped(modules: dict[str, Path]) -> bytes:
         largest = max(files, key=lambda each: each[1].stat().st_size)[1]
         raise UsageProblem(
             f"the modules beside the script ({', '.join(sorted(modules))}) have {total >> 20} MiB, "
-            f"over {MAX_MODULES_BYTES >> 20} MiB; send what is no code with --files (the largest "
+            f"over {MAX_MODULES_BYTES >> 20} MiB; send data files with --files (the largest file "
             f"is {largest})"
         )
     packed = io.BytesIO()
@@ -77,7 +77,7 @@ def zipped(modules: dict[str, Path]) -> bytes:
 
 
 def _by_other_entries(script: Path, taken: dict[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Top-level modules below the script's directory that another entry of `sys.path` led to."""
+    """Top-level modules below the script's directory, found by other `sys.path` entries."""
     for module in _below(script.parent, taken):
         origin = origin_of(module)
         if "." in module.__name__ or origin in (None, script):
@@ -88,8 +88,9 @@ def _by_other_entries(script: Path, taken: dict[str, Path]) -> Iterator[tuple[st
 
 
 def unreachable(script: ModuleType, directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
-    """Imported modules below `directory` that are neither installed nor in what is taken, as
-    nothing says where they would be found.
+    """Imported modules below `directory` that are neither installed nor taken.
+
+    Workers would not find them by their names.
     """
     return [each for each in _below(directory, taken) if each is not script]
 
@@ -115,7 +116,7 @@ def _below(directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
 
 
 def origin_of(module: object) -> Path | None:
-    """The file or directory a module came from; None for those that came from none."""
+    """The file or directory of a module, or None."""
     file = getattr(module, "__file__", None)
     if isinstance(file, str):
         return Path(file).resolve()
@@ -125,10 +126,10 @@ def origin_of(module: object) -> Path | None:
 
 
 def _imported(source: Path) -> set[str]:
-    """Top-level names that a source imports, wherever it does; none of what is no Python."""
+    """Top-level names that a source imports anywhere; none if it is not valid Python."""
     try:
         tree = ast.parse(source.read_bytes())
-    except (SyntaxError, ValueError):  # importing it would fail: then nothing needs it
+    except (SyntaxError, ValueError):  # importing it would fail, so no job needs it
         return set()
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -140,7 +141,7 @@ def _imported(source: Path) -> set[str]:
 
 
 def _place(name: str, directory: Path) -> Path | None:
-    """Where Python finds the module if it looks in `directory`; None where others come first."""
+    """The place of a module in `directory`; None if Python would find another one first."""
     if name in _NOT_OURS:
         return None
     spec = PathFinder.find_spec(name, [str(directory)])
@@ -149,7 +150,7 @@ def _place(name: str, directory: Path) -> Path | None:
     if spec.origin is not None and spec.has_location:
         origin = Path(spec.origin)
         return origin.parent if spec.submodule_search_locations is not None else origin
-    # A directory without __init__.py, which counts only where nothing else has the name.
+    # A directory without __init__.py counts only if no other module has the name.
     return directory / name if _is_namespace(PathFinder.find_spec(name)) else None
 
 
@@ -162,7 +163,7 @@ def _sources(place: Path) -> Iterator[Path]:
 
 
 def _files(place: Path) -> Iterator[tuple[str, Path]]:
-    """The files of a module or package, with their names in an archive."""
+    """The files of a module or package, each with its name in the archive."""
     if place.is_file():
         yield place.name, place
         return

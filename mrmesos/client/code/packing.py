@@ -1,9 +1,9 @@
-"""A relocatable environment: distributions in one directory, and a script that starts from it.
+"""Builds a relocatable environment: distributions in one directory, and a script to start it.
 
-Nothing in it holds a path, unlike a virtual environment, which is tied to the place of its Python:
-the directory goes on PYTHONPATH of whatever Python of the same ABI an agent has. mrmesos and what
-it needs are copied as they are installed here, so that TaskTrackers run the very versions that the
-JobTracker does, and nothing is fetched; requirements of jobs come from pip, held to these versions.
+A virtual environment is tied to the path of its Python. This directory holds no paths: it is put on
+the PYTHONPATH of any Python with the same ABI on an agent. mrmesos and its dependencies are copied
+as installed here, so TaskTrackers run the same versions as the JobTracker, and nothing is
+downloaded. Requirements of jobs come from pip, with these versions as constraints.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mrmesos.wire.job import running_python
 
 PIP_SECONDS = 1800.0
 _COMPRESSION = 4
-_MADE = 315_532_800  # 1980: GNU tar warns of 0 as implausible, for every file
+_MADE = 315_532_800  # 1980: for time 0, GNU tar prints a warning for every file
 _REQUIREMENT = re.compile(
     r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?", re.S
 )
@@ -47,7 +47,7 @@ _SITE = "site-packages"
 
 _SCRIPT = """\
 #!/bin/sh
-# Starts a TaskTracker from this directory, wherever it lies, with a Python of the agent.
+# Starts a TaskTracker from this directory with a Python of the agent.
 here=$(cd "$(dirname "$0")" && pwd)
 wanted={soabi}
 ask='import sysconfig; print(sysconfig.get_config_var("SOABI"))'
@@ -62,27 +62,27 @@ for python in "$MRMESOS_PYTHON" python{version} python3 /usr/local/bin/python{ve
     fi
     seen="$seen $python ($found)"
 done
-echo "no Python {version} ($wanted) on $(hostname), which this package of mrmesos is for;" \\
-    "found:${{seen:- none}}. MRMESOS_PYTHON may name one." >&2
+echo "this package of mrmesos needs Python {version} ($wanted), and $(hostname) has none;" \\
+    "found:${{seen:- none}}. Install it, or set MRMESOS_PYTHON to its path." >&2
 exit 69
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was packed."""
+    """The size of a package."""
 
     distributions: int
     unpacked_bytes: int
 
 
 def soabi() -> str:
-    """What compiled modules are made for: `cpython-312-x86_64-linux-gnu`."""
+    """The ABI of compiled modules: `cpython-312-x86_64-linux-gnu`."""
     return str(sysconfig.get_config_var("SOABI"))
 
 
 def pack_environment(output: Path, requirements: Sequence[Path] = ()) -> Packed:
-    """Write the archive; the same bytes for the same contents. Raises UsageProblem, Failure."""
+    """Write the archive. The same contents give the same bytes. Raises UsageProblem, Failure."""
     needed = distributions_of("mrmesos")
     with tempfile.TemporaryDirectory(prefix="mrmesos-pack-") as scratch:
         launcher = Path(scratch, LAUNCHER)
@@ -93,7 +93,7 @@ def pack_environment(output: Path, requirements: Sequence[Path] = ()) -> Packed:
         _copy_mrmesos(site)
         if requirements:
             _install(requirements, needed, Path(scratch), site)
-        # By hash, and unchecked: nothing looks at the times of files, which the archive has not.
+        # By hash and unchecked: the archive has no file times that Python could compare.
         compileall.compile_dir(
             site, quiet=2, stripdir=scratch, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
         )
@@ -106,22 +106,22 @@ def pack_environment(output: Path, requirements: Sequence[Path] = ()) -> Packed:
 
 
 def write_launcher(path: Path, wanted: str) -> None:
-    """The script that starts a TaskTracker with a Python of this ABI, or says what it lacks."""
+    """Write the script that starts a TaskTracker with a Python of this ABI."""
     text = _SCRIPT.format(soabi=shlex.quote(wanted), version=running_python(), site=_SITE)
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
 
 
 def distributions_of(name: str) -> list[Distribution]:
-    """An installed distribution and all installed ones that it needs, with all of its extras.
+    """An installed distribution and all its installed dependencies, with all of its extras.
 
-    Raises UsageProblem where it is not installed.
+    Raises UsageProblem if it is not installed.
     """
     try:
         root = distribution(name)
     except PackageNotFoundError:
         raise UsageProblem(
-            f"{name} is not installed for {sys.executable}, and what is not cannot be packed"
+            f"{name} is not installed for {sys.executable}, so it cannot be packed"
         ) from None
     found: dict[str, Distribution] = {}
     extras = set(root.metadata.get_all("Provides-Extra") or ())
@@ -135,14 +135,14 @@ def distributions_of(name: str) -> list[Distribution]:
         seen.add((key, frozenset(wanted)))
         found[key] = one
         for needed, of_it in _requirements(one, wanted):
-            # What its marker rules out here is mostly not installed, and does no harm if it is.
+            # Markers are not evaluated: a package that is not needed here is mostly not installed.
             with contextlib.suppress(PackageNotFoundError):
                 waiting.append((distribution(needed), of_it))
     return [found[key] for key in sorted(found)]
 
 
 def _requirements(one: Distribution, extras: set[str]) -> Iterator[tuple[str, set[str]]]:
-    """Names of what a distribution needs with these extras, and the extras that it needs of it."""
+    """The dependencies of a distribution with these extras: names, and the extras of each."""
     for text in one.requires or ():
         match = _REQUIREMENT.match(text)
         if match is None:
@@ -158,11 +158,13 @@ def _normal(name: str) -> str:
 
 
 def _copy(one: Distribution, site: Path) -> None:
-    """Copy what is installed of it, as far as it is to be imported. Raises UsageProblem."""
+    """Copy the files of a distribution that can be imported. Raises UsageProblem."""
     name = one.metadata["Name"]
     editable = _is_editable(one)
     if one.files is None or (editable and name != "mrmesos"):
-        raise UsageProblem(f"{name} is installed in a way that cannot be copied; install it anew")
+        raise UsageProblem(
+            f"{name} is installed in a way that cannot be copied; install it again with pip"
+        )
     for file in one.files:
         if _LEFT_OUT.search(str(file)) or (editable and ".dist-info/" not in str(file)):
             continue
@@ -179,7 +181,7 @@ def _is_editable(one: Distribution) -> bool:
 
 
 def _copy_mrmesos(site: Path) -> None:
-    """The package that runs now, also where it is installed as editable."""
+    """Copy the running mrmesos package, also from an editable installation."""
     package = Path(mrmesos.__file__).resolve().parent
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(package, site / "mrmesos", ignore=ignore, dirs_exist_ok=True)
@@ -188,7 +190,7 @@ def _copy_mrmesos(site: Path) -> None:
 def _install(
     requirements: Sequence[Path], held: Sequence[Distribution], scratch: Path, site: Path
 ) -> None:
-    """Have pip (or uv) install into a directory of its own, and add that. Raises Failure."""
+    """Install with pip (or uv) into a new directory, and add its contents. Raises Failure."""
     constraints = scratch / "constraints.txt"
     lines = [f"{each.metadata['Name']}=={each.version}\n" for each in held]
     constraints.write_text("".join(lines), encoding="utf-8")
@@ -200,7 +202,7 @@ def _install(
         subprocess.run(command, check=True, stdout=sys.stderr, timeout=PIP_SECONDS)
     except (subprocess.SubprocessError, OSError) as problem:
         raise Failure(f"the requirements cannot be installed: {problem}") from problem
-    shutil.rmtree(more / "bin", ignore_errors=True)  # scripts with the path of this Python
+    shutil.rmtree(more / "bin", ignore_errors=True)  # scripts that contain the path of this Python
     shutil.copytree(more, site, dirs_exist_ok=True)
 
 
@@ -213,9 +215,9 @@ def _installer() -> list[str]:
 
 
 def write_archive(directory: Path, output: Path) -> int:
-    """The directory as an archive that does not tell when, where and by whom it was made.
+    """Pack a directory into an archive without times, paths and user names.
 
-    Returns the bytes of its files. Raises OSError.
+    Returns the total bytes of its files. Raises OSError.
     """
     part = output.with_name(f".{output.name}.{os.getpid()}")
     total = 0

@@ -1,4 +1,4 @@
-"""Pickling a job: by the name of its script's module, which goes along and is installed first."""
+"""Pickles a job by reference to its script's module. The script is sent along and loaded first."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.code.user_script import install
 
 MAX_CODE_BYTES = 64 << 20
-"""What a TaskTracker takes."""
+"""The limit of TaskTrackers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Installed:
-    """A script, which is unpickled as its name, and can be imported then."""
+    """A script. Unpickling makes it importable and returns its name."""
 
     name: str
     blob: bytes
@@ -34,7 +34,7 @@ class _Installed:
 
 @dataclass(frozen=True, slots=True)
 class _WithScript:
-    """A job, which is unpickled after its script."""
+    """A job that is unpickled after its script."""
 
     script: _Installed
     job: Job
@@ -49,11 +49,12 @@ def pickle_job(
     travelling: Sequence[ModuleType],
     beside: Iterable[Path] = (),
 ) -> bytes:
-    """The bytes that workers unpickle: the script, and the job. What is used of `travelling`,
-    modules that workers cannot import, is in them by value; `beside` are the paths of those that go
-    along as files.
+    """Pickle the script and the job for workers.
 
-    Raises UsageProblem, naming what does not pickle.
+    Workers cannot import the modules `travelling`: what the job uses of them is pickled by value.
+    `beside` are the paths of modules that are sent as files.
+
+    Raises UsageProblem, which names the object that cannot be pickled.
     """
     for one in travelling:
         cloudpickle.register_pickle_by_value(one)
@@ -63,7 +64,7 @@ def pickle_job(
         name = type(job).__name__
         culprit = _culprit(job)
         raise UsageProblem(
-            f"{name} cannot be pickled, so it cannot travel to agents: {one_line(problem)}"
+            f"{name} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}"
             + (f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else "")
         ) from problem
     finally:
@@ -78,7 +79,7 @@ def pickle_job(
 
 
 def _culprit(job: Job) -> str:
-    """The first class, attribute or global of the job that does not pickle by itself, in words."""
+    """Name the first class, attribute or global of the job that cannot be pickled alone."""
     for name, value in vars(job).items():
         if not _pickles(value):
             return f"self.{name}"
@@ -104,7 +105,7 @@ def _culprit_of_class(part: type) -> str:
 
 
 def _variables(function: FunctionType) -> list[tuple[str, object]]:
-    """Globals and closed-over variables that a function uses, nested functions included."""
+    """Global and closure variables that a function and its nested functions use."""
     names: set[str] = set()
     codes = [function.__code__]
     while codes:

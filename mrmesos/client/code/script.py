@@ -1,4 +1,4 @@
-"""Importing a job's script in the client, and what of it travels (see io/code/user_script)."""
+"""Imports a job's script in the client, and prepares what is sent of it (io/code/user_script)."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from mrmesos.io.code.user_script import Script, run, stub_of
 from mrmesos.io.fs.scratch import Scratch
 
 MAX_VALUES_BYTES = 48 << 20
-"""Of what the script's statements computed; what is more is computed again in workers."""
+"""Limit for the values that the script computed. Workers compute the rest again."""
 OTHER_NAME = "mrmesos_job"
-"""The module of a script whose own name is none, or another module's."""
+"""Module name of a script whose own name is invalid or is that of another module."""
 
 _BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
 
 
 class ImportedScript:
-    """A script that has run as a module here."""
+    """A script that has run as a module in this process."""
 
     def __init__(self, file: Path) -> None:
-        """Run it, with its directory first on sys.path, as Python does. Raises UsageProblem."""
+        """Run it with its directory first on sys.path, as Python does. Raises UsageProblem."""
         self.file = file
         name = _module_name(file)
         _import_beside(file)
@@ -46,7 +46,7 @@ class ImportedScript:
         if spec is None or spec.loader is None:
             raise UsageProblem(f"{file.name}: not a Python file (its name must end in .py)")
         self.module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = self.module  # as the import system does; pickling looks it up
+        sys.modules[name] = self.module  # as the import system does; pickling needs it
         namespace = vars(self.module)
         self._script = Script(name, str(file), file.read_bytes(), tuple(sys.argv), {})
         self._stubs: Scratch | None = None
@@ -69,14 +69,14 @@ class ImportedScript:
         }
 
     def _for_children(self) -> None:
-        """Let processes that the script starts here import it by its other name."""
+        """Let processes that the script starts import it by its other name."""
         self._stubs = Scratch("mrmesos-script-")
         blob = pickle.dumps(self._script, 5)
         write_stub(Path(self._stubs.name), OTHER_NAME, stub_of(self._script), blob)
         sys.path.append(self._stubs.name)
 
     def pickled(self, beside: Iterable[Path] = ()) -> bytes:
-        """What workers import, with all that was changed since the import."""
+        """Pickle the script for workers, with all variables that changed after the import."""
         changes = []
         for path, name, value in _variables(self.module):
             was, fingerprint = self._before.get((path, name), (_ABSENT, None))
@@ -87,8 +87,8 @@ class ImportedScript:
             except Exception as problem:  # noqa: BLE001 -- whatever user classes raise
                 click.echo(
                     f"warning: {self.file.name}: {path and path + '.'}{name} was changed after the "
-                    f"import, and cannot be pickled ({one_line(problem)}): tasks see it as the "
-                    "script makes it",
+                    f"import, and cannot be pickled ({one_line(problem)}): tasks see the value "
+                    "that it had after the import",
                     err=True,
                 )
                 continue
@@ -106,7 +106,7 @@ _ABSENT = object()
 
 
 class _Noted:
-    """Pickles what the script's statements compute, as they do."""
+    """Pickles the values that the script's statements compute, after each statement."""
 
     def __init__(self, module: ModuleType) -> None:
         self.pickles: dict[int, bytes] = {}
@@ -123,17 +123,17 @@ class _Noted:
     def note(self, number: int, names: tuple[str, ...]) -> None:
         namespace = vars(self._module)
         values = [namespace.get(name, _ABSENT) for name in names]
-        # Functions and classes are made again.
+        # Workers make functions and classes again.
         if any(each is _ABSENT or isinstance(each, _BY_NAME) for each in values):
             return
         sink = _Bounded(self._left)
         pickler = _ValuePickler(sink, self._module.__name__)
-        # One memo for all: an object that two values share is one in workers as well.
+        # All pickles share one memo: an object in two values is one object in workers, too.
         if self._last is not None:
             pickler.memo = self._last.memo
         try:
             pickler.dump(values)
-        except Exception:  # noqa: BLE001 -- what cannot be pickled is made again in workers
+        except Exception:  # noqa: BLE001 -- workers compute again what cannot be pickled
             return
         self._last = pickler
         self.pickles[number] = sink.getvalue()
@@ -141,14 +141,14 @@ class _Noted:
 
 
 class _ValuePickler(pickle.Pickler):
-    """Refuses what holds functions, classes or objects of the script: these are made again."""
+    """Refuses values with functions, classes or objects of the script: workers make them again."""
 
     def __init__(self, sink: io.BytesIO, own: str) -> None:
         super().__init__(sink, pickle.HIGHEST_PROTOCOL)
         self._own = own
 
     def reducer_override(self, obj: Any) -> Any:
-        """Called for all but plain data."""
+        """Pickle calls this for all objects but plain data."""
         if getattr(obj, "__module__", None) == self._own:
             raise pickle.PicklingError("of the script itself")
         return NotImplemented
@@ -166,7 +166,7 @@ class _Bounded(io.BytesIO):
 
 
 def _variables(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
-    """Variables of a module and of the classes made in it: (qualified class or "", name, value)."""
+    """Variables of a module and of its own classes: (class name or "", name, value)."""
     yield from _own_variables("", module)
     seen: set[type] = set()
     classes = [each for each in vars(module).values() if isinstance(each, type)]
@@ -187,19 +187,19 @@ def _own_variables(path: str, holder: ModuleType | type) -> Iterator[tuple[str, 
 
 
 def _fingerprint(value: Any) -> bytes | None:
-    """Tells whether an object was changed in place; None of what has no contents to change."""
+    """A hash of an object's contents, to notice changes in place; None if it cannot change."""
     if isinstance(value, (*_BY_NAME, *_ATOMS)):
         return None
     sink = _Bounded(MAX_VALUES_BYTES)
     try:
         pickle.Pickler(sink, pickle.HIGHEST_PROTOCOL).dump(value)
-    except Exception:  # noqa: BLE001 -- then only another object in its place is noticed
+    except Exception:  # noqa: BLE001 -- then only its replacement by another object is noticed
         return None
     return hashlib.sha256(sink.getvalue()).digest()
 
 
 def _module_name(file: Path) -> str:
-    """The script's own name, unless that is none or means something else."""
+    """The script's own name, or OTHER_NAME if that is invalid or taken."""
     name = file.stem
     taken = (
         not name.isidentifier()
@@ -212,7 +212,7 @@ def _module_name(file: Path) -> str:
 
 
 def is_installed(name: str, directory: Path) -> bool:
-    """Whether Python finds the module without looking into the script's directory."""
+    """Whether Python finds a module of this name outside the script's directory."""
     spec = PathFinder.find_spec(name, _others(directory))
     return spec is not None and spec.has_location
 
@@ -222,8 +222,9 @@ def _others(directory: Path) -> list[str]:
 
 
 class _Beside:
-    """Finds what the script's directory must not hide: the standard library, as we need it here
-    (tasks have it, too), and whatever installed module has the script's own name.
+    """Finds modules that files in the script's directory must not hide.
+
+    These are the standard library, and an installed module with the script's own name.
     """
 
     def __init__(self, file: Path) -> None:
@@ -241,7 +242,7 @@ def _import_beside(file: Path) -> None:
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
     sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, _Beside)]
-    # After the finders of what is built in, and before the one of `sys.path`.
+    # After the finders of built-in modules, and before the finder of `sys.path`.
     at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0
     sys.meta_path.insert(at, _Beside(file))
 

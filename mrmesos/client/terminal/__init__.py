@@ -1,5 +1,5 @@
-"""What a user sees on the terminal: progress, results, errors, and what Ctrl-C does.
+"""The terminal: progress, results, errors, and Ctrl-C.
 
-Comes in: answers of the JobTracker. Goes out: lines on stdout and stderr.
-Thread: the caller's; progress bars have one of their own.
+In: answers of the JobTracker. Out: lines on stdout and stderr.
+Thread: the caller's; progress bars have their own thread.
 """

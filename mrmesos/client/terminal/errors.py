@@ -1,4 +1,4 @@
-"""What a user is told in one line on stderr instead of a traceback."""
+"""Errors that are printed as one line on stderr, without a traceback."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import click
 
 
 class UsageProblem(click.ClickException):
-    """What was asked for cannot be done as it stands; the message says what to change."""
+    """The user has to change the command; the message says how."""
 
     exit_code = 2
 
 
 class Failure(click.ClickException):
-    """It was asked for rightly, and did not work."""
+    """The command was right, but it failed."""
 
     exit_code = 1
 
 
 def not_unicode(text: str) -> UsageProblem:
-    """For a text with lone surrogates, which argument bytes that are no UTF-8 become, too."""
+    """The error for a text with lone surrogates. Arguments that are not UTF-8 contain them."""
     return UsageProblem(
         f"{ascii(text)[1:-1]} is not Unicode text, as names, paths and settings of jobs must be: "
         "write it in UTF-8 (the job's own arguments, after --, may be any bytes)"
@@ -26,12 +26,12 @@ def not_unicode(text: str) -> UsageProblem:
 
 
 def reason(problem: BaseException) -> str:
-    """Why a connection failed, without Python's `[Errno 111]`; never empty."""
+    """Why a connection failed, without Python's `[Errno 111]`. Never empty."""
     return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
 
 
 def one_line(problem: BaseException) -> str:
-    """`ValueError: what it says`, on one line and not endless."""
+    """`ValueError: message` in one line of limited length."""
     text = " ".join(str(problem).split())
     name = type(problem).__name__
     return f"{name}: {text[:500]}" if text else name

@@ -1,4 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first ends the work in order, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first one ends the work in order, the second one at once.
+
+Thread: enter and leave in the main thread. A second thread listens for signals.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ from mrmesos.ending import LastCall
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HURRY_SECONDS = 0.5
-"""After the second signal, for killing what is a process of ours, and removing files."""
+"""Time after the second signal to kill our processes and to remove files."""
 
 
 class Interrupted(BaseException):
-    """The user wants an end. Not an Exception, so that no `except Exception` swallows it."""
+    """A signal asks for the end. Not an Exception, so that `except Exception` does not catch it."""
 
 
 class Interrupts:
-    """While entered, the first signal raises Interrupted where the main thread is.
+    """A context in which the first signal raises Interrupted in the main thread.
 
-    After `begin_cleanup()` nothing is raised any more: a further signal sets `hurry`, which those
-    who clean up wait on. Where SIGHUP is ignored (nohup), it stays so. The main thread may be in a
-    call that takes no signals (a store's driver), so a thread of its own hears of them as well,
-    and ends the process when an end in order takes too long (ending.py).
+    After `begin_cleanup()` signals raise nothing. A further signal sets `hurry`, and clean-up code
+    stops waiting. An ignored SIGHUP (nohup) stays ignored. The main thread may be inside a call
+    that handles no signals (a driver of a store). So another thread gets each signal as well, and
+    ends the process when an orderly end takes too long (ending.py).
     """
 
     def __init__(self, end: Callable[[int], object] = os._exit) -> None:
@@ -62,18 +65,18 @@ class Interrupts:
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._fd_before, warn_on_full_buffer=False)
         if self._woken is not None:
-            self._woken[1].close()  # the listening thread ends; its clock, if it runs, goes on
+            self._woken[1].close()  # the listening thread ends; a running deadline stays
 
     def begin_cleanup(self) -> None:
-        """From now on signals only hurry what is being cleaned up."""
+        """From now on signals raise nothing; they only shorten the clean-up."""
         self._cleaning = True
 
     def wait_for(
         self, condition: Callable[[float], bool], seconds: float, keep: float = 0.3
     ) -> bool:
-        """Call `condition(timeout)` until it holds, `seconds` have passed, or a signal hurries.
+        """Call `condition(timeout)` until it is true, `seconds` have passed, or `hurry` is set.
 
-        Where a signal gave us little time, `keep` of that is left for what comes after.
+        If a signal has set a deadline, `keep` seconds before it are kept for later steps.
         """
         deadline = time.monotonic() + seconds
         while not self.hurry.is_set():
@@ -87,7 +90,7 @@ class Interrupts:
     def wait_for_call(
         self, function: Callable[[], object], seconds: float, keep: float = 0.3
     ) -> bool:
-        """Run a function in a thread and wait for its end as `wait_for` does."""
+        """Run a function in a thread and wait for its end like `wait_for`."""
         thread = threading.Thread(target=function, name="clean-up", daemon=True)
         thread.start()
 
@@ -98,7 +101,7 @@ class Interrupts:
         return self.wait_for(ended, seconds, keep)
 
     def _listen(self, hears: socket.socket) -> None:
-        """Python writes a byte for each signal, also where the main thread is busy elsewhere."""
+        """Read the byte that Python writes for each signal, even if the main thread is busy."""
         with hears:
             while numbers := hears.recv(64):
                 for number in numbers:

@@ -1,4 +1,4 @@
-"""What users wrote, as a terminal may be given it."""
+"""Makes texts of other users safe for a terminal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ _LINES = re.compile(r"[\t\n\u2028\u2029]")
 
 
 def printable(text: str) -> str:
-    """With control characters as escapes, but for tabs and newlines: names, errors and logs come
-    from others, whose escape sequences could rewrite what stands on the screen.
+    """Replace control characters by escapes, except tabs and newlines.
+
+    Names, errors and logs come from others: their escape sequences could rewrite the screen.
     """
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def one_line(text: str) -> str:
-    """`printable`, with tabs and all that ends a line as escapes, too: a cell of a table."""
+    """Like `printable`, and also replace tabs and line ends: for a cell of a table."""
     return _LINES.sub(lambda found: ascii(found[0])[1:-1], printable(text))

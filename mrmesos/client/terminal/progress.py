@@ -1,4 +1,4 @@
-"""How far a job is: bars on a terminal, plain lines elsewhere. Everything goes to stderr."""
+"""Shows the progress of a job on stderr: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_SECONDS = 1.0
-"""Plain lines come at most this often."""
+"""Least time between two plain lines."""
 
 
 class ProgressDisplay(Protocol):
     """Shows one job."""
 
     def update(self, status: JobStatus, elapsed: float) -> None:
-        """Show this; `elapsed` in seconds since the submission."""
+        """Show a status. `elapsed` is in seconds since the submission."""
 
     def close(self) -> None:
-        """Show no more."""
+        """Stop the display."""
 
 
 def open_progress(stream: IO[str] | None = None) -> ProgressDisplay:
-    """Bars where `stream` (stderr) is a terminal, else plain lines."""
+    """Bars if `stream` (stderr) is a terminal, otherwise plain lines."""
     stream = stream or sys.stderr
     return Bars(stream) if stream.isatty() else ProgressLines(stream)
 
 
 def plain_line(status: JobStatus, elapsed: float) -> str:
-    """`maps 3/8  reduces 0/3  12 s`, and what else there is to say."""
+    """`maps 3/8  reduces 0/3  12 s`, with the reason if the job waits."""
     if status.state is JobState.PREP:
         return f"planning  {elapsed:.0f} s"
     parts = [f"maps {_done(status.maps)}"]
@@ -59,7 +59,7 @@ def _words(status: JobStatus) -> str:
 
 
 class ProgressLines:
-    """A line when something has changed, at most one a second."""
+    """Prints a line when something has changed, at most one per second."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -67,9 +67,9 @@ class ProgressLines:
         self._said_at = float("-inf")
 
     def update(self, status: JobStatus, elapsed: float) -> None:
-        """Say it if it is news."""
+        """Print a line if something has changed."""
         if status.state is JobState.PREP and elapsed < LINE_SECONDS:
-            return  # most jobs are planned in no time
+            return  # planning mostly takes less
         news = plain_line(status, 0.0)
         if news == self._said:
             return
@@ -79,7 +79,7 @@ class ProgressLines:
         print(plain_line(status, elapsed), file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Nothing to take down."""
+        """Do nothing."""
 
 
 class Bars:
@@ -104,7 +104,7 @@ class Bars:
         self._rich.start()
 
     def update(self, status: JobStatus, elapsed: float) -> None:  # noqa: ARG002
-        """Redraw; rich keeps the time itself."""
+        """Redraw. rich measures the time itself."""
         for name, counts in (("maps", status.maps), ("reduces", status.reduces)):
             if name == "reduces" and not counts.total:
                 continue

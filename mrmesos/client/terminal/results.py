@@ -1,4 +1,4 @@
-"""What a job's end is told by: counters, the one error that matters, and the report file."""
+"""Formats a job's result: counters, the error that matters, and the report file."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mrmesos.wire.job import JobReport, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 _ADVICE = {
-    ErrorKind.USER_CODE: "mend the job's code, or skip the record in it, and submit again",
+    ErrorKind.USER_CODE: "correct the job's code, or let it skip the record, and submit again",
     ErrorKind.INPUT: "check the input named above and submit again",
     ErrorKind.OUTPUT: "check that the output can be written there and submit again",
-    ErrorKind.MEMORY: "raise map.memory.mb or reduce.memory.mb with -D, or hold less at once",
-    ErrorKind.CRASH: "the worker process died; look at the attempt's log for its last words",
+    ErrorKind.MEMORY: "raise map.memory.mb or reduce.memory.mb with -D, or keep less in memory",
+    ErrorKind.CRASH: "the worker process died; read the end of the attempt's log",
     ErrorKind.TIMEOUT: "raise task.timeout with -D, or report progress from the task",
     ErrorKind.FETCH: "look at the TaskTracker that served the map output named above",
     ErrorKind.LOST: "look at the agent named above, then submit again",
-    ErrorKind.INTERNAL: "this is a fault of mrmesos: please report it with the lines above",
+    ErrorKind.INTERNAL: "this is a bug in mrmesos: please report it with the lines above",
 }
 
 
 def format_counters(counters: Mapping[str, Mapping[str, int]]) -> str:
-    """The counters by group, names and amounts in columns."""
+    """Format the counters by group, with names and amounts in columns."""
     lines = []
     for group in sorted(counters, key=lambda name: (name != "task", name)):
         names = counters[group]
@@ -40,14 +40,14 @@ def format_counters(counters: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def format_end(status: JobStatus) -> str:
-    """The last line of a job."""
+    """Format the last line of a job."""
     end = status.ended if status.ended is not None else status.submitted
     line = f"{status.job_id} {status.state.value} in {end - status.submitted:.1f} s"
     return f"{line}: {status.output}" if status.state is JobState.SUCCEEDED else line
 
 
 def format_error(error: AttemptError, log: str = "") -> str:
-    """The first real error of a job, its place, and what to do next. `log` overrides its path."""
+    """Format the first real error of a job, its place and what to do. `log` overrides its path."""
     lines = [f"error: {error.message}"]
     facts = (
         ("kind", error.kind.value),
@@ -65,14 +65,14 @@ def format_error(error: AttemptError, log: str = "") -> str:
 
 
 def report_json(report: JobReport) -> bytes:
-    """The status' fields and `attempts`, as one indented JSON object."""
+    """The fields of the status and `attempts`, as one indented JSON object."""
     fields = msgspec.to_builtins(report.status)
     fields["attempts"] = msgspec.to_builtins(report.attempts)
     return msgspec.json.format(msgspec.json.encode(fields), indent=2) + b"\n"
 
 
 def write_report(report: JobReport, path: Path) -> None:
-    """Write the report whole or not at all. Raises OSError."""
+    """Write the whole report or nothing. Raises OSError."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""Outputs as lines on a terminal, whatever format they are in."""
+"""Shows outputs of any format as lines."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _READ_BYTES = 1 << 20
 
 
 def shown(uri: str, limit: int | None = None) -> Iterator[bytes]:
-    """The records at `uri` as lines, at most `limit` of them. Raises InputError.
+    """Read the records at `uri` as lines, at most `limit`. Raises InputError.
 
-    Lines are shown as they are, decompressed; columns `key` and `value` as TextOutput writes them;
-    other columns as JSON. Pickled objects are not unpickled, which would run what they hold.
+    Text is decompressed and shown unchanged. Columns `key` and `value` are shown as TextOutput
+    writes them, other columns as JSON. Unpickling would run code, so pickled objects stay packed.
     """
     left = limit
     if left == 0:
@@ -45,7 +45,7 @@ def shown(uri: str, limit: int | None = None) -> Iterator[bytes]:
 
 
 def _plain(uri: str) -> Iterator[bytes]:
-    """A file's bytes, decompressed; the last line gets an end."""
+    """The decompressed bytes of a file. A missing last newline is added."""
     nothing = np.empty(0, np.uint8)
     last = NEWLINE
     with LineSource(uri, 0) as source:
@@ -65,7 +65,7 @@ def _lines(given: InputBatch) -> bytes:
 
 
 def _unpickled(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """With words for what is pickled."""
+    """Replace pickled objects by a short text."""
     columns: list[Any] = []
     for name in (KEY, VALUE):
         column = batch.column(name)
@@ -77,7 +77,7 @@ def _unpickled(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _first_lines(chunk: bytes, count: int) -> tuple[bytes, int]:
-    """The first lines of the chunk, and how many of the count are left."""
+    """The first `count` lines of the chunk, and how many are still to come."""
     ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == NEWLINE)
     if len(ends) < count:
         return chunk, count - len(ends)

@@ -77,10 +77,10 @@ def test_names_come_from_paths_or_follow_them(files: JobFiles, place: Path) -> N
     [
         (FileKind.FILE, "nix", "--files .*nix: no such file"),
         (FileKind.FILE, "folder", "a directory"),
-        (FileKind.FILE, "stop.en#a/b", "no name"),
-        (FileKind.FILE, "stop.en,inner.txt#stop.en", "another file stop.en"),
+        (FileKind.FILE, "stop.en#a/b", "not a file name"),
+        (FileKind.FILE, "stop.en,inner.txt#stop.en", "already a file stop.en"),
         (FileKind.FILE, "memory://nowhere/x", "--files memory://nowhere/x"),
-        (FileKind.ARCHIVE, "stop.en", "--archives .*no zip or tar"),
+        (FileKind.ARCHIVE, "stop.en", "--archives .*is not a zip or tar"),
         (FileKind.PYTHON, "stop.en", "expected .py"),
         (FileKind.PYTHON, "single.py#other.py", "no #name"),
     ],
