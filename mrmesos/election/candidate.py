@@ -1,14 +1,12 @@
-"""Stands for election: the JobTracker that creates one ephemeral node leads while the node exists.
+"""Standing for election: one ephemeral node, and who creates it leads for as long as it is there.
 
-A leader that loses ZooKeeper steps down *before* its session expires and another one is elected:
-kazoo notices a dead connection after at most two thirds of the session's time, and the last third
-is left for ZooKeeper to come back. A process that was stopped (SIGSTOP) cannot step down in time.
-When it runs again, a clock tells it soon that it was stopped, and the journal, which knows its
-owner, refuses its writes.
+A leader that hears nothing of ZooKeeper steps down *before* its session expires there and another
+is elected: kazoo notices a dead connection after at most two thirds of the session's time, and one
+third is left to come back. A process that was stopped meanwhile cannot act in time: a clock tells
+it that it was before it does much, and the journal, which knows its owner, holds it off.
 
-A leader may be cut off from what it needs for its work (a Mesos master). Each standby that is not
-cut off has a node that says so. Then the leader may give way, and candidates that are cut off let
-the others go first.
+Whoever leads may be cut off from what it needs for its work. Those that stand by say by a node of
+theirs that they are not; then the leader may give way, and who is cut off lets the others go first.
 """
 
 from __future__ import annotations
@@ -32,17 +30,17 @@ _kazoos.setLevel(logging.WARNING)
 
 CONNECT_SECONDS = 15.0
 LOOK_SECONDS = 5.0
-"""A standby tries again this often, in case it missed the end of the leader."""
+"""A standby looks again so often, should it have missed that the leader is gone."""
 PAUSE_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 
 
 class ElectionError(Exception):
-    """This process cannot stand for election. The message says why."""
+    """This process cannot stand for election; the message says why."""
 
 
 class Candidate:
-    """Call `stand()`, then `wait()` until elected; lead; at the end call `withdraw()`."""
+    """`stand()`, `wait()` until elected, lead, and `withdraw()`."""
 
     def __init__(
         self,
@@ -52,9 +50,8 @@ class Candidate:
         clock: Callable[[], float] = time.monotonic,
         able: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`deposed` is called, in any thread, with the reason, when a leader must stop acting.
-
-        `able` returns whether this process could do a leader's work; it may take some seconds.
+        """`deposed` is called, in some thread, once a leader must act no more; it says why.
+        `able` says whether this process could do a leader's work; it may take some seconds.
         """
         self._place = place
         self._deposed = deposed
@@ -79,7 +76,7 @@ class Candidate:
         self._client.add_listener(self._changed)
 
     def stand(self, directory: str) -> None:
-        """Connect. `directory` names the directory all candidates share. Raises ElectionError."""
+        """Connect; `directory` names what all candidates must share. Raises ElectionError."""
         client, node = self._client, self._place.node(DIRECTORY)
         try:
             client.start(CONNECT_SECONDS)
@@ -92,8 +89,7 @@ class Candidate:
                 if bytes(known) != directory.encode():
                     raise ElectionError(
                         f"the JobTrackers at {self._place.url} share another state directory than "
-                        f"this one; if nothing uses that directory any more, remove {node} in "
-                        "ZooKeeper"
+                        f"this one; where that was given up for good, remove {node} in ZooKeeper"
                     ) from None
         except (KazooException, client.handler.timeout_exception) as problem:
             words = str(problem) or type(problem).__name__
@@ -126,13 +122,13 @@ class Candidate:
             gone.wait(pause)
 
     def _goes_first(self) -> bool:
-        """Whether to try now. A candidate that is cut off lets able ones go first."""
+        """Whether to try: not while cut off, where somebody else is not."""
         able = self._able()
         self._show(able)
         return able or not self.others_stand()
 
     def _show(self, able: bool) -> None:
-        """Create or delete our node that says that we are able. It ends with our session."""
+        """By a node of ours, which ends with our session."""
         client = self._client
         if self._shown and (not able or client.exists(self._shown) is None):
             with contextlib.suppress(NoNodeError):
@@ -143,7 +139,7 @@ class Candidate:
             self._shown = client.create(node, b"", ephemeral=True, sequence=True, acl=self._acl)
 
     def others_stand(self) -> bool:
-        """Whether there is another standby JobTracker that could do a leader's work."""
+        """Whether another JobTracker stands by that could do a leader's work."""
         try:
             asked = self._client.get_children_async(self._place.node(STANDBYS))
             names = asked.get(timeout=ANSWER_SECONDS)
@@ -153,35 +149,34 @@ class Candidate:
         return any(name != self._shown.rpartition("/")[2] for name in names)
 
     def give_way(self, why: str) -> None:
-        """Stop leading, so that another can lead at once. Calls `deposed` with the reason."""
+        """Lead no more, and let another at once; `deposed` hears why."""
         if self._leading:
             self.withdraw()
             self._deposed(why)
 
     def _try(self, gone: threading.Event) -> bool:
-        """Try to become leader. If another leads, returns False, and `gone` is set at its end."""
+        """Whether we lead; `gone` is set once who does instead is gone."""
         node = self._place.node(LEADER)
         try:
             self._client.create(node, b"", ephemeral=True, acl=self._acl)
         except NodeExistsError:
-            # Perhaps we created it ourselves, and the answer was lost.
-            logger.debug("%s exists already", node)
-        self._leading = True  # set before the check, so that `_changed` acts on a loss meanwhile
+            logger.debug("%s is there already", node)  # by us, where an answer was lost
+        self._leading = True  # what `_changed` is told from now on counts
         return self._owned(lambda _: gone.set())
 
     def _owned(self, watch: Callable[[object], None] | None = None) -> bool:
         asked = self._client.exists_async(self._place.node(LEADER), watch=watch)
-        stat = asked.get(timeout=ANSWER_SECONDS)  # without a limit it waits until ZooKeeper is back
+        stat = asked.get(timeout=ANSWER_SECONDS)  # or it waits for as long as ZooKeeper is away
         if stat is None and watch is not None:
             watch(None)
         session = self._client.client_id
         return stat is not None and session is not None and stat.ephemeralOwner == session[0]
 
     def publish(self, url: str) -> None:
-        """Publish the leader's URL. Raises ElectionError if this process no longer leads."""
+        """Tell all where the leader listens. Raises ElectionError where it leads no more."""
         try:
             if self._owned():
-                # Only version 0, which we made: if another leads by now, its URL stays.
+                # Of the version that we made: should another lead by now, its URL stays.
                 self._client.set(self._place.node(LEADER), url.encode(), version=0)
                 return
             problem = "another JobTracker leads"
@@ -190,7 +185,7 @@ class Candidate:
         raise ElectionError(f"cannot publish {url}: {problem}")
 
     def leads(self) -> bool:
-        """Ask ZooKeeper whether this process leads now."""
+        """Whether ZooKeeper says, now, that this process leads."""
         try:
             return self._leading and self._owned()
         except (KazooException, self._client.handler.timeout_exception) as problem:
@@ -198,7 +193,7 @@ class Candidate:
             return False
 
     def withdraw(self) -> None:
-        """End the session, and with it the candidacy or leadership. Another may lead at once."""
+        """End the session, and so the candidacy or leadership: another may lead at once."""
         self._leading = False
         self._over.set()
         self._stop_timer()
@@ -206,9 +201,8 @@ class Candidate:
         self._client.close()
 
     def _watch(self) -> None:
-        """Notice that this process was stopped. Runs in its own thread.
-
-        ZooKeeper had heard from it at most a third of a session before it was stopped.
+        """In a thread: notice that this process was stopped. ZooKeeper had heard of it a third of
+        a session before at the latest.
         """
         last = self._clock()
         while not self._over.wait(self._grace / 10):
@@ -218,7 +212,7 @@ class Candidate:
                 return
             last = now
 
-    # Called in kazoo's thread or the timer's.
+    # In kazoo's thread, or the timer's.
 
     def _changed(self, state: str) -> None:
         self._stop_timer()

@@ -1,4 +1,4 @@
-"""The place of an election in ZooKeeper: `zk://[user:password@]host:port,…/path`, as in Mesos."""
+"""Where an election is held: `zk://[user:password@]host:port,…/path`, as Mesos writes it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 SCHEME = "zk://"
 LEADER = "leader"
-"""The leader's ephemeral node. It holds the JobTracker's URL as soon as the JobTracker listens."""
+"""The ephemeral node of who leads. It holds that JobTracker's URL, once it listens."""
 DIRECTORY = "directory"
-"""A lasting node with the name of the state directory that all candidates share."""
+"""A lasting node that names the directory which all candidates share."""
 
 STANDBYS = "standbys"
-"""The directory of ephemeral nodes: one for each standby that could do the leader's work."""
+"""The directory of ephemeral nodes of those that stand by and could do what the leader does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Hosts as ZooKeeper's clients take them, and a path. Candidates add `user:password`."""
+    """Hosts as ZooKeeper's clients take them, a path, and, of candidates, `user:password`."""
 
     hosts: str
     path: str
@@ -24,18 +24,18 @@ class Place:
 
     @classmethod
     def parse(cls, url: str) -> Place:
-        """Read a zk:// URL. Raises ValueError."""
+        """Raises ValueError."""
         rest, slash, path = url.removeprefix(SCHEME).partition("/")
         credentials, _, hosts = rest.rpartition("@")
         path = path.strip("/")
         wrong = not url.startswith(SCHEME) or not all(hosts.split(",")) or not path
         if wrong or not slash or (credentials and ":" not in credentials):
-            raise ValueError("a ZooKeeper URL has the form zk://[user:password@]host:port,…/path")
+            raise ValueError("ZooKeeper is zk://[user:password@]host:port,…/path")
         return cls(hosts, f"/{path}", credentials)
 
     @property
     def url(self) -> str:
-        """The URL without credentials, for logs and messages. Readers need no credentials."""
+        """For all to see: who only reads needs no credentials."""
         return f"{SCHEME}{self.hosts}{self.path}"
 
     def node(self, name: str) -> str:

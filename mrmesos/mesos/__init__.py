@@ -1,8 +1,5 @@
-"""Repaired versions of pymesos' two drivers, and the search for the leading master.
+"""pymesos' two drivers, mended, and the arithmetic of Mesos resources.
 
-The rest of mrmesos talks to Mesos only through this room, and never sees pymesos itself. The room
-knows nothing of MapReduce.
-
-Comes in: calls, and the events of a master or an agent. Goes out: HTTP requests, and callbacks.
-Thread: callbacks run on the driver's IO thread; any thread may make calls.
+The rest of mrmesos talks to Mesos only through this room and never sees pymesos itself.
+It knows nothing of MapReduce.
 """

@@ -1,4 +1,4 @@
-"""One kept HTTP connection for the calls of a driver, separate from its event stream."""
+"""One kept HTTP connection for the calls of a driver, apart from its event stream."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 __all__ = ["MAX_ANSWER_BYTES", "CallChannel", "host_and_port"]
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""Most bytes read of an answer's body: Mesos answers calls with one line of text at most."""
+"""Of an answer's body no more is read: Mesos answers calls with a line of text at most."""
 
 
 def host_and_port(address: str) -> tuple[str, int]:
     """Split "host:port".
 
     Raises:
-        ValueError: the address does not have that form.
+        ValueError: it is not of that form.
     """
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or ":" in host:
@@ -31,15 +31,15 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 class CallChannel:
-    """Sends calls one after another, each within a deadline. Any thread may use it.
+    """Send calls one after another, from any thread, each within a deadline.
 
-    It has its own lock, and the thread that reads events never holds it. So a master that does not
-    answer delays only the callers. The channel never repeats a call: if no answer came, only the
-    caller knows whether it does harm to send the call twice.
+    Its lock is its own and is never held by the thread that reads events, so that a master that
+    does not answer delays only those who call it. A call is never repeated: when no answer came,
+    only the caller can know whether sending it twice does harm.
     """
 
     def __init__(self, path: str, timeout: float) -> None:
-        """`path` of the API; `timeout` in seconds for each wait (connect, send, answer)."""
+        """`path` of the API, `timeout` in seconds for each wait (connect, send, answer)."""
         self._path = path
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class CallChannel:
         """POST `body` as JSON to `address` ("host:port"); return the text of the 2xx answer.
 
         Raises:
-            MesosCallError: the answer has another status.
+            MesosCallError: any other answer.
             MesosUnreachable: no answer within the timeout.
         """
         data = json.dumps(body, separators=(",", ":")).encode()
@@ -96,7 +96,7 @@ class CallChannel:
             self._conn = None
 
     def interrupt(self) -> None:
-        """End a waiting call. Later calls open a new connection. Any thread may call this."""
+        """End a call that is waiting, from any thread; later calls connect anew."""
         self._stale = True
         conn = self._conn
         sock = conn.sock if conn is not None else None
@@ -104,11 +104,11 @@ class CallChannel:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
-                # Closed or not yet connected: then a caller waits for the connect at most.
+                # Closed or not yet connected: then nobody waits on it for longer than a connect.
                 return
 
     def close(self) -> None:
-        """Interrupt and close. Waits for a running call, but no longer than the timeout."""
+        """Interrupt and close; waits for a running call at most the timeout."""
         self.interrupt()
         if self._lock.acquire(timeout=self._timeout):
             try:
@@ -118,7 +118,7 @@ class CallChannel:
 
 
 def _is_over(conn: http.client.HTTPConnection) -> bool:
-    """Whether the other side has closed a kept connection (or sent data without a request)."""
+    """Whether the other side has closed a kept connection (or sent what nobody asked for)."""
     if conn.sock is None:
         return False
     poller = select.poll()

@@ -1,11 +1,8 @@
-"""Finds the leading Mesos master in ZooKeeper. Replaces pymesos' detector and repairs its faults.
+"""Who leads, by ZooKeeper: what pymesos' detector does, without its faults.
 
-These were: it said nothing while no master led. If a leader's node vanished during the read, it
-logged a traceback and never looked at that node again. It took any node for a master's. It set the
-levels of kazoo's loggers for the whole process, and still logged a line for each try to connect.
-
-Comes in: changes of a ZooKeeper directory. Goes out: `changed(host:port)`, or `changed(None)`.
-Thread: kazoo's threads call `changed`.
+Those were: nothing was said while no master led; of a leader that went while it was looked at
+there came a traceback, and no further word of that node; any node was taken for a master's; the
+levels of kazoo's loggers were set for the whole process, yet each attempt of it logged a line.
 """
 
 from __future__ import annotations
@@ -25,45 +22,44 @@ __all__ = ["LeaderDetector"]
 
 logger = logging.getLogger(__name__)
 _kazoos = logging.getLogger(f"{__name__}.kazoo")
-_kazoos.setLevel(logging.ERROR)  # kazoo's warnings repeat what this module logs once
+_kazoos.setLevel(logging.ERROR)  # what its warnings are about is said here, once
 
 LABEL = "json.info_"
-"""Prefix of the masters' nodes in the election. The lowest node leads (Mesos' `contender`)."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The address in a MasterInfo. `ip` may have any notation."""
+    """Of MasterInfo; `ip` in whatever notation."""
 
     ip: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.:\-]{1,255}\Z")]
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 
 
 class MasterNode(msgspec.Struct, frozen=True):
-    """The part of a master's node (its MasterInfo) that we read."""
+    """What we read of a master's node: its MasterInfo."""
 
     address: Address
 
 
 def read_master(data: bytes) -> str:
-    """`host:port` of a master. Raises the errors of msgspec's decoder."""
+    """`host:port` of a master. Raises what msgspec's decoder raises."""
     address = msgspec.json.decode(data, type=MasterNode).address
     return f"{address.ip}:{address.port}"
 
 
+"""Of the nodes by which masters stand for election; the lowest leads (Mesos' `contender`)."""
 SESSION_SECONDS = 10.0
 CONNECT_SECONDS = 15.0
 
 
 class LeaderDetector:
-    """Watches an election from `start` to `stop`. kazoo's threads call `changed`."""
+    """Watches an election from `start` to `stop`; kazoo's threads call `changed`."""
 
     def __init__(self, url: str, changed: Callable[[str | None], None]) -> None:
-        """Prepare a detector; `start()` connects.
+        """`changed` hears of each new leader's host:port, and None when there is none.
 
         Args:
             url: zk://host:port,…/path
-            changed: gets the host:port of each new leader, or None if no master leads. It must not
-                wait or raise.
+            changed: must not wait, nor raise.
         """
         self.url = url
         self._changed = changed
@@ -71,16 +67,16 @@ class LeaderDetector:
         self._path = f"/{path.strip('/')}"
         self._zk = KazooClient(hosts=hosts, timeout=SESSION_SECONDS, logger=_kazoos)
         self._leader: str | None = None
-        self._none_leads = False  # and the log says so
-        self._away = False  # the connection to ZooKeeper is lost
+        self._none_leads = False  # and that was said
+        self._away = False  # ZooKeeper is
 
     def start(self) -> None:
-        """Connect, and report the current leader. Raises MesosUnreachable."""
+        """Connect, and tell who leads now. Raises MesosUnreachable."""
         try:
             self._zk.start(CONNECT_SECONDS)
             self._zk.add_listener(self._state)
             if not self._zk.exists(self._path):
-                # kazoo's watch would end silently
+                # kazoo's watch would end without a word
                 raise MesosUnreachable(f"{self.url}: there is no such path")
             ChildrenWatch(self._zk, self._path, self._seen)
         except (KazooException, self._zk.handler.timeout_exception) as problem:
@@ -88,12 +84,12 @@ class LeaderDetector:
             raise MesosUnreachable(f"{self.url}: {words}") from problem
 
     def stop(self) -> None:
-        """Stop watching, and close the connection to ZooKeeper."""
+        """Hear no more of it."""
         self._zk.remove_listener(self._state)
         try:
             self._zk.stop()
             self._zk.close()
-        except KazooException as problem:  # harmless: kazoo's threads are daemons
+        except KazooException as problem:  # its threads are daemons
             logger.info("leaving ZooKeeper: %r", problem)
 
     # In kazoo's threads.
@@ -102,7 +98,7 @@ class LeaderDetector:
         try:
             leader = self._read(children)
         except KazooException as problem:
-            logger.warning("%s: cannot read the leading master: %r", self.url, problem)
+            logger.warning("%s: who leads cannot be read: %r", self.url, problem)
             return
         if leader is None and not self._none_leads:
             logger.warning("no Mesos master leads at %s; waiting", self.url)
@@ -119,9 +115,9 @@ class LeaderDetector:
                 data, _ = self._zk.retry(self._zk.get, f"{self._path}/{name}")
                 return read_master(data)
             except NoNodeError:
-                continue  # it has vanished since the listing; the watch brings the next listing
+                continue  # it has gone since; of the next listing we hear as well
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-                logger.warning("%s: %s is not a master's node: %r", self.url, name, problem)
+                logger.warning("%s: %s is no master's: %r", self.url, name, problem)
         return None
 
     def _state(self, state: str) -> None:
@@ -130,8 +126,5 @@ class LeaderDetector:
                 logger.warning("ZooKeeper at %s is back", self.url)
             self._away = False
         elif not self._away:
-            logger.warning(
-                "ZooKeeper at %s is away; until it is back, a new Mesos master is not noticed",
-                self.url,
-            )
+            logger.warning("ZooKeeper at %s is away; Mesos' master may change unseen", self.url)
             self._away = True

@@ -1,8 +1,4 @@
-"""The IO thread of both drivers: a repaired version of pymesos' `Process`.
-
-Comes in: the event stream of a master or an agent, changes of master, `stop()`. Goes out: events to
-pymesos' dispatch, and from there to callbacks; new subscriptions after a loss.
-"""
+"""The IO thread of both drivers: pymesos' `Process`, mended."""
 
 from __future__ import annotations
 
@@ -29,13 +25,13 @@ __all__ = ["CONNECT_SECONDS", "Backoff", "SubscriptionLoop"]
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
-"""Time to connect. The kernel tries three times in it (after 0, 1 and 3 s)."""
+"""Until a connection stands: the kernel has tried three times by then (after 0, 1 and 3 s)."""
 _LONGEST_WAIT = 1.0  # seconds between two looks at the clock
 _MOST_REDIRECTS = 5
 
 
 class Backoff:
-    """Growing pauses with jitter: `initial` seconds, doubled at each failure up to `longest`."""
+    """Growing, jittered pauses: `initial`, doubled at each failure, at most `longest` (seconds)."""
 
     def __init__(self, initial: float, longest: float) -> None:
         self.initial = initial
@@ -43,31 +39,26 @@ class Backoff:
         self.failures = 0
 
     def next_pause(self) -> float:
-        """Count a failure. Returns how long to wait now, in seconds."""
+        """Count a failure and say how long to wait now."""
         pause = min(self.longest, self.initial * 2.0 ** min(self.failures, 30))
         self.failures += 1
         return pause * random.uniform(0.6, 1.0)
 
     def reset(self) -> None:
-        """Forget all failures; call it after a success that lasted."""
+        """After a success that lasted."""
         self.failures = 0
 
 
 class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
-    """pymesos' IO thread, repaired. Both drivers inherit it before pymesos' own driver.
+    """pymesos' IO thread, mended. Both drivers inherit it before pymesos' own driver.
 
-    It repairs these faults of pymesos:
-
-    - an exception from a callback, or an unexpected answer, ends the thread and interrupts the main
-      thread;
-    - after a loss, SUBSCRIBE follows at once, or after a sleep that nothing can interrupt;
-    - `disconnected` is called even if there was no connection;
-    - there is no watchdog;
-    - `select()` fails from file descriptor 1024 on;
-    - `join()` has no deadline.
+    Mends: an exception that leaves a callback, or an unexpected answer, ends the thread and
+    interrupts the main thread; a new SUBSCRIBE follows a loss at once or after an uninterruptible
+    sleep; `disconnected` for connections that never were; no watchdog; `select()`, which fails
+    from file descriptor 1024 on; `join()` without a deadline.
     """
 
-    # Attributes of pymesos' `Process`.
+    # pymesos' own.
     _lock: AbstractContextManager[bool]
     _master: str | None
     _new_master: str | None
@@ -77,7 +68,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     _wakeup_fds: tuple[int, int] | None
 
     refused_events = 0
-    """How many events were refused because they cannot be used."""
+    """How many came that cannot be used."""
     _known_events: Mapping[str, object]
     _calls: CallChannel
     _backoff_pauses: Backoff
@@ -91,7 +82,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     _retry_at = 0.0  # monotonic seconds
     _redirects = 0  # in a row
 
-    # The drivers override these.
+    # For the drivers to fill in.
 
     def _say_disconnected(self) -> None:
         raise NotImplementedError
@@ -100,28 +91,30 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         raise NotImplementedError
 
     def _lost(self) -> None:
-        """Called in the IO thread after each failed try to subscribe and after each loss."""
+        """After each failed attempt and each loss; in the IO thread."""
 
     def _tick(self) -> None:
-        """Called in the IO thread about once a second or more often, until the driver stops."""
+        """At least about once a second, in the IO thread, while not stopped."""
 
-    # State that other threads may read.
+    # The state that others may look at.
 
     @property
     def connected(self) -> bool:
-        """Whether the driver is subscribed, so that calls can be sent."""
+        """Whether the subscription stands: calls can be sent."""
         with self._lock:
             return self._subscribed and self._stream_id is not None
 
     # Events.
 
     def process_event(self, event: Json) -> None:
-        """Check an event and pass it to pymesos' dispatch. Only `refuse_event` may raise."""
+        """Hand an event to pymesos' dispatch, if it is one that makes sense; nothing that is raised
+        goes further.
+        """
         if not self._started:
             return
         try:
             if not self._is_known(event):
-                logger.info("ignored an event of unknown type: %.200s", ascii(event))
+                logger.info("an event of a type that is not known: %.200s", ascii(event))
                 return
         except BadEvent as problem:
             self.refuse_event(event, str(problem))
@@ -129,28 +122,27 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._guard(self.on_event, event)
 
     def _is_known(self, event: Json) -> bool:
-        """Whether to pass an event on. Raises BadEvent if the event cannot be used."""
+        """Whether to hand an event on. Raises BadEvent for one that cannot be used."""
         return check_event(event, self._known_events)
 
     def refuse_event(self, event: object, problem: str) -> None:
-        """Ignore one event that cannot be used, count it, and go on with the stream.
-
-        Raises MesosError before SUBSCRIBED: then the other side is not Mesos.
+        """One event cannot be used: nothing of it is done, and the stream goes on. Raises
+        MesosError before SUBSCRIBED: who answers so is no Mesos.
         """
         if not self._subscribed:
-            raise MesosError(f"the stream does not begin with a Mesos event: {problem}")
+            raise MesosError(f"the stream begins with what is no event: {problem}")
         self.refused_events += 1
-        logger.error("refused an event of Mesos: %s. It was %.2000s", problem, ascii(event))
+        logger.error("an event of Mesos is refused: %s. It was %.2000s", problem, ascii(event))
 
     def _guard(self, function: Callable[..., object], *args: object) -> None:
         try:
             function(*args)
-        except BaseException as problem:  # even SystemExit must not end the thread
+        except BaseException as problem:  # SystemExit, too, must not end the thread
             logger.exception("a callback raised; the driver goes on")
             self._report(problem)
 
     def _try(self, call: Callable[..., object], *args: object) -> None:
-        """Make a call that may fail; a failure is only logged."""
+        """Make a call that need not succeed."""
         try:
             call(*args)
         except MesosError as problem:
@@ -165,7 +157,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             logger.exception("on_fatal raised")
 
     def give_up(self, message: str) -> None:
-        """Stop without TEARDOWN, and call `error(message)` once."""
+        """Stop without TEARDOWN and say `error(message)`, once."""
         with self._lock:
             if self._given_up or self._stopping:
                 return
@@ -175,9 +167,9 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._guard(self._say_error, message)
 
     def on_close(self) -> None:
-        """The connection is closed: end waiting calls. If it was subscribed, call `disconnected`.
+        """A connection of ours is closed: end waiting calls, say `disconnected` if there was one.
 
-        (pymesos calls `disconnected` for every try to connect.)
+        (pymesos says it for every attempt.)
         """
         with self._lock:
             was_subscribed, self._subscribed = self._subscribed, False
@@ -193,22 +185,22 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._stopping = self._given_up = False
         self._retry_at, self._redirects = 0.0, 0
         self._backoff_pauses.reset()
-        # Not super(): pymesos' drivers would ask the master for its version in this thread.
+        # Past pymesos' drivers on purpose: theirs ask the master for its version in this thread.
         Process.start(self)
 
     def change_master(self, new_master: str | None) -> None:
-        """Subscribe to another master ("host:port"); None: wait until there is one."""
+        """Subscribe at another master ("host:port"), or wait until there is one (None)."""
         self._retry_at = 0.0
         self._backoff_pauses.reset()
         Process.change_master(self, new_master)
 
     def stop(self) -> None:
-        """Ask the IO thread to end. Does not wait for it."""
+        """Ask the IO thread to end; does not wait for it."""
         self._stopping = True
         super().stop()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the IO thread, at most `timeout` seconds. Returns whether it has ended."""
+        """Wait for the IO thread, at most `timeout` seconds; return whether it has ended."""
         thread = self._io_thread
         if thread is None:
             return True
@@ -222,7 +214,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         reader, writer = self._wakeup_fds
         try:
             self._loop(reader)
-        except BaseException as problem:  # the last line of defence, for a bug of ours
+        except BaseException as problem:  # the last line of defence: a fault of ours
             logger.exception("the driver's IO thread failed")
             self._report(problem)
             self.give_up(f"the driver failed: {problem!r}")
@@ -261,7 +253,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
                 conn.close()
 
     def _end(self, conn: Subscription | None, problem: Exception | None) -> None:
-        """Close a connection. After a `problem` plan the next one (None: the master has moved)."""
+        """Close a connection; after a `problem` (not a move to another master) plan the next."""
         lasted = False
         if conn is not None:
             age = time.monotonic() - conn.started_at
@@ -271,7 +263,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             self._failed(problem, lasted)
 
     def _take_new_master(self) -> bool:
-        """Take over a new master. Returns whether it differs from the old one."""
+        """Whether the master is another one from now on."""
         with self._lock:
             moved = self._new_master != self._master
             self._master = self._new_master
@@ -295,7 +287,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         return ready
 
     def _in_time(self, conn: Subscription) -> bool:
-        """The watchdog. Raises MesosUnreachable if the connection was silent for too long."""
+        """The watchdog: whether a silent connection may stay silent."""
         now = time.monotonic()
         if self._subscribed:
             late, since = self._silence_limit, conn.heard_at
@@ -309,7 +301,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         return True
 
     def _failed(self, problem: Exception, lasted: bool) -> None:
-        """After a refusal or a loss: give up, follow a redirect, or plan the next try."""
+        """Decide what follows a refusal or a loss."""
         if self._stopping:
             return
         if isinstance(problem, SubscribeRefused):
@@ -319,8 +311,8 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             if problem.location and self._redirected(problem.location):
                 return
         if lasted:
-            # The next try may come soon. But a subscription that is lost at once counts as one
-            # more failure: otherwise both sides would connect and break off without end.
+            # The next attempt may come soon. A subscription that is lost as soon as it stands
+            # counts as one more failure, or the two sides would go round and round.
             self._backoff_pauses.reset()
         pause = self._backoff_pauses.next_pause()
         self._redirects = 0
@@ -329,9 +321,9 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._lost()
 
     def _redirected(self, location: str) -> bool:
-        """Go to the leading master. Returns False if the redirect is invalid or goes in circles.
+        """Go to the leading master; False when the redirection makes no sense or goes in circles.
 
-        Mesos writes the location as "//host:port/path".
+        Mesos writes "//host:port/path".
         """
         target = urlsplit(location if "//" in location else "//" + location).netloc
         try:

@@ -1,8 +1,8 @@
-"""The events of Mesos' v1 scheduler and executor APIs, with bounds for the fields that we read.
+"""The events of Mesos' v1 scheduler and executor APIs, as far as we read them, with bounds.
 
-The driver checks every event against these structs before it passes the event on. So a callback can
-rely on the fields and their types. Fields that have no name here are not checked. `mesos.proto`
-allows larger numbers in some fields (uint64); no master that we have seen uses them.
+What a driver hands on has passed these: so callbacks find the fields that they read, of the types
+that they expect. Fields that are not named here pass unlooked at. `mesos.proto` has more bits for
+some (uint64); no master that was seen uses them.
 """
 
 # ruff: noqa: D101 (the structs are Mesos' own messages under their own names)
@@ -20,7 +20,7 @@ from mrmesos.bounds import LIST_MAX, Count, Int64, Name, Text
 from mrmesos.mesos.callbacks import Json
 
 Amount = Annotated[float, msgspec.Meta(ge=0.0, lt=1e15)]
-"""Bound for amounts, so that `mrmesos.resources` can count them in thousandths."""
+"""What mesos.resources can say in thousandths."""
 Names = Annotated[list[Name], msgspec.Meta(max_length=100_000)]
 
 
@@ -177,7 +177,7 @@ class Base64(msgspec.Struct, frozen=True):
         try:
             base64.b64decode(self.data, validate=True)
         except binascii.Error as problem:
-            raise ValueError(f"data is not base64: {problem}") from None
+            raise ValueError(f"data is no base64: {problem}") from None
 
 
 class Message(Base64, frozen=True, kw_only=True):
@@ -251,7 +251,7 @@ SCHEDULER: Mapping[str, Any] = {
     "ERROR": Error,
     "HEARTBEAT": None,
 }
-"""The content of each type of event. Other types are ignored: newer masters may send them."""
+"""What an event of this type brings; others are ignored, as new ones may come."""
 EXECUTOR: Mapping[str, Any] = {
     "SUBSCRIBED": ExecutorSubscribed,
     "LAUNCH": Launch,
@@ -270,14 +270,12 @@ _LISTS = {
 
 
 class BadEvent(ValueError):
-    """An event that cannot be used. The message says what is wrong with it."""
+    """It is not used; the message says what is wrong with it."""
 
 
 def read_event(record: bytes | bytearray) -> Any:
-    """Decode the JSON of a record. Raises BadEvent.
-
-    Invalid UTF-8 becomes replacement characters: an executor's message may be cut in the middle of
-    a character, and Mesos passes it on unchanged.
+    """The JSON of a record, where text that is no Unicode has replacement characters: an executor's
+    message may be cut anywhere, and Mesos hands it on as it is. Raises BadEvent.
     """
     try:
         return msgspec.json.decode(record)
@@ -292,7 +290,7 @@ def read_event(record: bytes | bytearray) -> Any:
 
 
 def check_event(event: Any, known: Mapping[str, Any]) -> bool:
-    """Check an event. Returns False if its type is unknown. Raises BadEvent."""
+    """Whether an event is to be handed on: none of a type that is not known. Raises BadEvent."""
     kind = event.get("type") if isinstance(event, dict) else None
     if not isinstance(kind, str):
         raise BadEvent("it has no type")
@@ -308,17 +306,15 @@ def check_event(event: Any, known: Mapping[str, Any]) -> bool:
 
 
 def without_bad(event: Json, refuse: Callable[[object, str, str], None]) -> None:
-    """Remove bad offers from an event of offers, as the good ones must still be answered.
-
-    `refuse` gets each bad offer, its id (empty if that is bad too), and what is wrong with it.
-    Raises BadEvent if the event has no list of offers.
+    """Take bad offers out of an event of offers: the others are to be answered. `refuse` gets each
+    with its id, if it says that, and what is wrong. Raises BadEvent where there are no offers.
     """
     kind = event["type"]
     name, shape = _LISTS.get(kind, ("", None))
     body = event.get(kind.lower())
     offers = body.get(name) if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(offers, list):
-        raise BadEvent(f"{kind} has no list of offers")
+        raise BadEvent(f"{kind} without any")
     good = []
     for offer in offers:
         try:

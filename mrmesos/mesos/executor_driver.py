@@ -1,8 +1,4 @@
-"""`ExecutorDriver`: a repaired version of pymesos' executor driver.
-
-Comes in: the agent's events; status updates and messages from the executor, from any thread.
-Goes out: callbacks in the IO thread; HTTP calls to the agent.
-"""
+"""`ExecutorDriver`: pymesos' executor driver, mended."""
 # ruff: noqa: N802  (methods that override pymesos' keep pymesos' names)
 
 from __future__ import annotations
@@ -30,7 +26,7 @@ logger = logging.getLogger(__name__)
 API_PATH = "/api/v1/executor"
 
 GRACE_OVER_EXIT_CODE = 74
-"""Exit status of a process that `exit_after_grace` ends (EX_IOERR)."""
+"""What `exit_after_grace` ends the process with (EX_IOERR)."""
 
 MAX_PENDING_UPDATES = 100_000
 _FIRST_SUBSCRIPTION_LIMIT = 60.0  # seconds; the agent's executor_registration_timeout is as long
@@ -48,15 +44,15 @@ _UNITS = {
 
 
 def flag(text: str | None) -> bool:
-    """Read a flag that Mesos sets in the environment: "1" and "true" mean yes; "0", "", None no."""
+    """An environment variable as Mesos sets it: "1" or "true" mean yes, "0", "" and none no."""
     return (text or "").strip().lower() in ("1", "true", "yes")
 
 
 def seconds(text: str | None, default: float) -> float:
-    """Read a duration as stout prints it ("15mins", "2secs", "500ms"). Returns seconds.
+    """A duration as stout prints it ("15mins", "2secs", "500ms") in seconds.
 
     Raises:
-        ValueError: the text is not a duration.
+        ValueError: it is not one.
     """
     if not text:
         return default
@@ -71,26 +67,25 @@ def seconds(text: str | None, default: float) -> float:
 
 
 class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[misc]  # pymesos is untyped
-    """An executor's side of the v1 executor API. The environment that Mesos sets configures it.
+    """An executor's side of the v1 executor API; configured by the environment that Mesos sets.
 
-    Calls may come from any thread. The faults of pymesos 0.3.15 that we repair, and where:
+    Calls may come from any thread. What is mended of pymesos 0.3.15, and where:
 
-    - An exception from a callback ended the IO thread. See `SubscriptionLoop.process_event`.
-    - `updates` was never filled, so nothing was sent again after an agent's restart. Here
-      `sendStatusUpdate` keeps each update, in order, until ACKNOWLEDGED. An update that could not
-      be sent goes with the next subscription or, if the driver is subscribed, with the next
-      `_tick`.
-    - `MESOS_CHECKPOINT=0` (and `MESOS_LOCAL=0`) read as true. See `flag`.
-    - `MESOS_EXECUTOR_AUTHENTICATION_TOKEN` was ignored. See `_headers`.
-    - The pauses between subscriptions were 2 s or more, but a restarted agent waits only 2 s in
-      all. Here they are 0.05 to 0.5 s, or less if `MESOS_SUBSCRIPTION_BACKOFF_MAX` says so.
-    - The driver tried to subscribe without end. Here, after `MESOS_RECOVERY_TIMEOUT` without an
-      agent (at once without checkpointing), it calls `shutdown()` and stops.
-    - After SHUTDOWN it stopped at once, so no last update could be sent. Here the callbacks' owner
-      calls `stop()` when it is done; the agent's grace period is its deadline.
-    - After the grace period it sent SIGKILL to the whole process group, even to processes of
-      others. Here only this process exits, and only with `exit_after_grace`.
-    - A second launch of the same task ended the driver with an error. Here it is ignored.
+    - whatever leaves a callback ended the IO thread: `SubscriptionLoop.process_event`;
+    - `updates` was never filled, so nothing was sent again after an agent's restart:
+      `sendStatusUpdate` keeps each update until ACKNOWLEDGED, in order; those that could not be
+      sent go with the next subscription or, while it stands, with the next `_tick`;
+    - `MESOS_CHECKPOINT=0` (and `MESOS_LOCAL=0`) read as true: `flag`;
+    - `MESOS_EXECUTOR_AUTHENTICATION_TOKEN` was ignored: `_headers`;
+    - pauses of 2 s and more between subscriptions, while a restarted agent waits 2 s in all: 0.05
+      to 0.5 s here, or less if `MESOS_SUBSCRIPTION_BACKOFF_MAX` says so;
+    - no end of trying: after `MESOS_RECOVERY_TIMEOUT` without an agent (at once without
+      checkpointing) `shutdown()` is called and the driver stops;
+    - after SHUTDOWN it stopped at once, so that no last update could be sent: here the shell calls
+      `stop()` when it is done (the agent's grace period is its deadline);
+    - SIGKILL for the whole process group after the grace period, whoever else is in it: only with
+      `exit_after_grace`, and then this process alone exits;
+    - a task launched twice was an error that ended the driver: it is ignored.
     """
 
     _known_events = EXECUTOR
@@ -108,17 +103,17 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         """Prepare a driver from the environment; `start()` subscribes.
 
         Args:
-            callbacks: receives all events, in the IO thread.
+            callbacks: hears of everything, in the IO thread.
             call_timeout: seconds a call may wait.
-            exit_after_grace: after `shutdown()`, end this process (`os._exit`) if it still runs
-                when the grace period is over.
-            backoff: the pauses between tries to subscribe.
-            first_subscription_limit: seconds in which the first subscription must succeed.
-            on_fatal: receives the exceptions of callbacks.
+            exit_after_grace: after `shutdown()`, end this process (`os._exit`) if it is still
+                there when the grace period is over.
+            backoff: the pauses between attempts to subscribe.
+            first_subscription_limit: seconds in which the first subscription must stand.
+            on_fatal: hears of exceptions that a callback let out.
 
         Raises:
-            KeyError: a variable is missing, as Mesos did not start this process.
-            ValueError: a variable has an invalid value.
+            KeyError: not started by Mesos: a variable is missing.
+            ValueError: a variable that makes no sense.
         """
         env = os.environ
         super().__init__(_Adapter(callbacks), timeout=call_timeout, http_timeout=call_timeout)
@@ -136,10 +131,9 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._first_subscription_limit = first_subscription_limit
         self._ever_subscribed = False
         self._away_since: float | None = None
-        # `updates` has all updates without acknowledgement. `_unsent` has those of them that this
-        # subscription has not sent, in order. `_book` guards both and `tasks`, and is held only for
-        # moments. `_sending` is held during calls, to keep the order when several threads report;
-        # the processing of events never waits for it.
+        # Of `updates` (all that are not acknowledged) those that this subscription has not sent,
+        # in order. `_book` guards these and `tasks`, for moments only; `_sending` is held during
+        # calls, to keep the order when several threads report, and never by event processing.
         self._unsent: dict[uuid.UUID, Json] = {}
         self._carried: set[uuid.UUID] = set()
         self._book = threading.Condition(threading.Lock())
@@ -161,7 +155,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self.stop()
 
     def gen_request(self) -> bytes:
-        """The SUBSCRIBE request, with all unacknowledged tasks and updates."""
+        """The SUBSCRIBE request, with all tasks and updates that nobody has acknowledged."""
         with self._book:
             body: Json = {
                 "type": "SUBSCRIBE",
@@ -186,7 +180,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._callbacks.error(message)
 
     def _lost(self) -> None:
-        """After each failed try to subscribe: shut down if the agent is lost for good."""
+        """After each failed attempt: is the agent lost for good?"""
         if self._away_since is None or self._stopping:
             return
         away = time.monotonic() - self._away_since
@@ -210,14 +204,14 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         os._exit(GRACE_OVER_EXIT_CODE)
 
     def _tick(self) -> None:
-        """Check the recovery timeout, and send the updates that could not be sent earlier."""
+        """Watch the recovery timeout and send what could not be sent."""
         if not self.connected:
             self._lost()
         elif self._unsent and time.monotonic() >= self._flush_again_at:
             self._flush_if_idle()
 
     def _flush_if_idle(self) -> None:
-        """Send the unsent updates, unless another thread sends them now."""
+        """Send what is unsent, unless another thread is doing so."""
         if self._sending.acquire(blocking=False):
             try:
                 self._flush()
@@ -227,7 +221,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
     # Events.
 
     def on_subscribed(self, info: Json) -> None:
-        """SUBSCRIBED: the agent now has the updates that the request carried."""
+        """SUBSCRIBED: the agent has the updates that the request carried."""
         with self._book:
             for key in self._carried:
                 self._unsent.pop(key, None)
@@ -246,7 +240,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
             )
 
     def on_launch(self, event: Json) -> None:
-        """LAUNCH. A task that is known already is not launched again."""
+        """LAUNCH; a task that is known already is not launched again."""
         task = event["task"]
         task_id = task["task_id"]["value"]
         with self._book:
@@ -257,12 +251,12 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._callbacks.launch_task(task)
 
     def on_launch_group(self, event: Json) -> None:
-        """LAUNCH_GROUP: launch its tasks one by one."""
+        """LAUNCH_GROUP: its tasks one by one."""
         for task in event["task_group"]["tasks"]:
             self.on_launch({"task": task})
 
     def on_acknowledged(self, event: Json) -> None:
-        """ACKNOWLEDGED: forget the update, and the task too, as the agent now knows the task."""
+        """ACKNOWLEDGED: forget the update and, as the agent knows the task now, the task."""
         key = uuid.UUID(bytes=base64.b64decode(event["uuid"]))
         with self._book:
             self.updates.pop(key, None)
@@ -271,11 +265,11 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
             self._book.notify_all()
 
     def on_shutdown(self) -> None:
-        """SHUTDOWN: call `shutdown()`. Its owner stops the driver after the last updates."""
+        """SHUTDOWN: tell the shell, which stops the driver when its last updates are sent."""
         self._shut_down()
 
     def on_error(self, event: Json) -> None:
-        """ERROR: the agent has ended this subscription for good."""
+        """ERROR: the agent wants nothing more of us."""
         self.give_up(str(event.get("message", "")))
 
     # Calls.
@@ -296,14 +290,13 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         return self._send({"type": kind, **ids, kind.lower(): content})
 
     def sendStatusUpdate(self, status: Json) -> bool:
-        """UPDATE with a TaskStatus. Adds uuid, source and timestamp if they are missing.
+        """UPDATE with a TaskStatus; uuid, source and timestamp are added where missing.
 
-        Returns True if the agent took the update. Returns False if the agent is away or did not
-        answer: then the update is kept for later. In both cases each new subscription sends it
-        again until it is acknowledged.
+        Returns True when the agent took it, False when it is kept for later (the agent is away or
+        did not answer); either way it is sent again at each subscription until acknowledged.
 
         Raises:
-            MesosCallError: the agent will never take this update (400); it is not kept.
+            MesosCallError: the agent will never take this one (400); it is not kept.
             MesosError: too many updates are waiting.
         """
         full: Json = {"timestamp": time.time(), "source": "SOURCE_EXECUTOR", **status}
@@ -319,10 +312,9 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         return key not in self._unsent
 
     def _flush(self) -> dict[uuid.UUID, MesosCallError]:
-        """Send the unsent updates in order, up to the first that cannot be sent now.
+        """Send what is unsent, in order, up to the first that cannot be sent now.
 
-        Returns the updates that were refused for good, and forgets them. The caller must hold
-        `_sending`.
+        Returns those that were refused for good; they are forgotten. Call with `_sending` held.
         """
         refused: dict[uuid.UUID, MesosCallError] = {}
         while True:
@@ -347,21 +339,21 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
                 self._unsent.pop(key, None)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until all updates are acknowledged, at most `timeout` seconds. Returns whether so.
+        """Wait until all updates are acknowledged, at most `timeout` seconds; say whether they are.
 
-        Call it before `stop()`: if the executor exits before the agent has processed an update, the
-        update may be lost. Do not call it from a callback: acknowledgements come in that thread.
+        Before `stop()`: an update that the agent has but has not dealt with when it sees the
+        executor exit may be lost. Not from a callback, as acknowledgements come in its thread.
         """
         with self._book:
             return self._book.wait_for(lambda: not self.updates, timeout)
 
     def sendFrameworkMessage(self, data: bytes) -> bool:
-        """MESSAGE to the scheduler; delivery is best effort."""
+        """MESSAGE to the scheduler; best effort."""
         return self._call("MESSAGE", {"data": base64.b64encode(data).decode("ascii")})
 
 
 def _uuid_of(status: Json) -> uuid.UUID:
-    """The uuid of a status. If it has none, makes one and adds it to the status."""
+    """The status' uuid, made up and written into it if there is none."""
     if "uuid" not in status:
         made = uuid.uuid4()
         status["uuid"] = base64.b64encode(made.bytes).decode("ascii")
@@ -373,7 +365,7 @@ def _uuid_of(status: Json) -> uuid.UUID:
 
 
 class _Adapter:
-    """Translates pymesos' callback names to ours, for the events that pymesos itself dispatches."""
+    """pymesos' callback names to ours, for the events that pymesos itself dispatches."""
 
     def __init__(self, callbacks: ExecutorCallbacks) -> None:
         self._callbacks = callbacks

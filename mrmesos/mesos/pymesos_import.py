@@ -1,8 +1,9 @@
-"""Imports pymesos without its effects on the process.
+"""Import pymesos without what its import does to the process.
 
-The import of pymesos 0.3.15 installs a SIGINT handler (this raises ValueError outside the main
-thread), and adds its own handler to the logger "pymesos". This module undoes both: the call of
-`signal.signal` has no effect, in any thread, and pymesos' log records go to the usual handlers.
+Importing pymesos 0.3.15 installs a SIGINT handler (which raises ValueError outside the main
+thread) and puts a handler of its own on the logger "pymesos". Both are undone here: the signal
+call is answered without effect, in whatever thread the import runs, and the log records go the way
+of all others.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def _import() -> ModuleType:
     real_signal = signal.signal
 
     def quiet_signal(signum: int, handler: Any, /) -> Any:
-        # Other threads may set handlers meanwhile: their calls must take effect.
+        # Other threads may set handlers meanwhile: theirs are real.
         if threading.get_ident() == importer and signum == signal.SIGINT:
             return signal.getsignal(signum)
         return real_signal(signum, handler)
@@ -41,7 +42,7 @@ def _import() -> ModuleType:
 
 
 def _undo_effects(module: ModuleType) -> None:
-    """Remove pymesos' log handler, and its SIGINT handler if other code imported pymesos first."""
+    """Take pymesos' log handler off, and its SIGINT handler if somebody imported it before us."""
     logger = logging.getLogger("pymesos")
     handler = getattr(module, "handler", None)
     if isinstance(handler, logging.Handler):
@@ -57,7 +58,7 @@ def _undo_effects(module: ModuleType) -> None:
 
 _pymesos: Any = _import()
 
-# pymesos has no type hints: type checkers see its classes as Any.
+# pymesos has no types: to type checkers its classes are Any.
 Connection: Any = _pymesos.process.Connection
 Process: Any = _pymesos.process.Process
 MesosSchedulerDriver: Any = _pymesos.MesosSchedulerDriver

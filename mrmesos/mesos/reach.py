@@ -1,7 +1,6 @@
-"""Checks whether this host can connect to the leading master, without a subscription.
+"""Whether this host can connect to the leading master, for who is not subscribed to one.
 
-Comes in: a master as `parse_master` takes it. Goes out: reachable or not.
-Thread: the caller's. With zk://… kazoo's threads report the leader.
+In the caller's thread; with zk://… kazoo's threads tell who leads.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ CONNECT_SECONDS = 3.0
 
 
 class MasterProbe:
-    """Call `reachable()` any number of times, then `close()`. For one thread."""
+    """`reachable()` as often as wanted, then `close()`. For one thread."""
 
     def __init__(self, master: str) -> None:
-        """Raises ValueError if `master` does not name a master."""
+        """Raises ValueError for what is no master."""
         self._master = parse_master(master)
         self._detector: LeaderDetector | None = None
         self._leader: str | None = None if self._master.startswith("zk://") else self._master
 
     def reachable(self) -> bool:
-        """Whether a master leads and accepts a connection."""
+        """Whether a master leads and a connection to it comes about."""
         try:
             self._detect()
             if self._leader is None:
@@ -39,7 +38,7 @@ class MasterProbe:
         return True
 
     def close(self) -> None:
-        """Stop watching ZooKeeper."""
+        """Look no more."""
         if self._detector is not None:
             self._detector.stop()
             self._detector = None

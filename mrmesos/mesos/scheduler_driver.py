@@ -1,7 +1,4 @@
-"""`SchedulerDriver`: a repaired version of pymesos' scheduler driver.
-
-Comes in: the master's events, calls from any thread. Goes out: callbacks (IO thread), HTTP calls.
-"""
+"""`SchedulerDriver`: pymesos' scheduler driver, mended."""
 # ruff: noqa: N802  (methods that override pymesos' keep pymesos' names)
 
 from __future__ import annotations
@@ -29,16 +26,16 @@ __all__ = ["SchedulerDriver", "parse_master"]
 logger = logging.getLogger(__name__)
 
 API_PATH = "/api/v1/scheduler"
-REFUSE_SECONDS = 3600.0  # filter for declining an offer that cannot be used
+REFUSE_SECONDS = 3600.0  # filter of an offer that cannot be used
 
 
 def parse_master(master: str) -> str:
-    """Convert a master's name to the form that the driver uses: "host:port" or "zk://…".
+    """Bring a master's name into the form that the driver uses: "host:port" or "zk://…".
 
-    It accepts "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
+    Understood are "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
 
     Raises:
-        ValueError: the name has another form. https is not accepted, as the driver has no TLS.
+        ValueError: anything else; https among it, as the driver speaks no TLS.
     """
     scheme, separator, rest = master.strip().rpartition("://")
     scheme = scheme.lower()
@@ -61,29 +58,29 @@ def parse_master(master: str) -> str:
 class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[misc]  # pymesos is untyped
     """A framework's side of the v1 scheduler API.
 
-    Calls may come from any thread. A call returns True if the master took it (2xx), and False if
-    nothing was sent: no subscription, or nothing to send. It raises `MesosCallError` if the master
-    refused it, `MesosUnreachable` if no answer came in time. The driver never repeats a call.
+    Calls may come from any thread. Each returns True when the master took it (2xx), False when
+    nothing was sent because there is no subscription at the moment (or nothing to send), and
+    raises `MesosCallError` when the master refused it, `MesosUnreachable` when no answer came in
+    time. A call is never repeated by the driver.
 
-    The faults of pymesos 0.3.15 that we repair, and where:
+    What is mended of pymesos 0.3.15, and where:
 
-    - An exception from a callback ended the IO thread, sent TEARDOWN and interrupted the main
-      thread. `SubscriptionLoop.process_event` logs it and calls `on_fatal`.
-    - `abort()` sent TEARDOWN. Here only `stop(failover=False)` does.
-    - A 400, 401 or 403 to SUBSCRIBE killed the driver silently. Here `error()` is called once.
-      After a 404, a 503, or a refused or reset connection, the driver tries again, with growing
-      pauses up to 15 s.
-    - After an ERROR event it subscribed again without end. `on_error` stops the driver.
-    - Calls waited up to a day and held the driver's lock meanwhile. `_send` uses a `CallChannel`.
-    - There was no heartbeat watchdog. `on_subscribed` sets its limit; the loop checks it.
-    - Calls while disconnected vanished. Here they return False.
-    - All drivers of a process shared the default `headers={}`. See `_send`.
-    - `reconcileTasks` dropped agent ids, `killTask` had none, and `on_failure` required a status.
-      SHUTDOWN, `suppressed_roles` and UPDATE_FRAMEWORK were missing.
-    - It always claimed GPU_RESOURCES and assumed 100 s of failover_timeout. See `framework`.
-    - `http://host:port` was not accepted. GET /version blocked `start()` and each change of master.
-      A redirect was followed for good. See `start`, `change_master`, `_lost`.
-    - If ZooKeeper knew no leader, nothing was reported. See `LeaderDetector`.
+    - whatever leaves a callback ended the IO thread, sent TEARDOWN and interrupted the main
+      thread: `SubscriptionLoop.process_event` logs it and tells `on_fatal`;
+    - `abort()` sent TEARDOWN: here only `stop(failover=False)` does;
+    - a 400, 401 or 403 to SUBSCRIBE killed the driver silently: `error()`, once; a 404, 503 or a
+      refused or reset connection is tried again, with growing pauses up to 15 s;
+    - after an ERROR event it subscribed again without end: `on_error` stops the driver;
+    - calls waited up to a day and held the driver's lock meanwhile: `_send`, over a `CallChannel`;
+    - no heartbeat watchdog: `on_subscribed` sets the limit, the loop watches it;
+    - calls while disconnected vanished: they return False;
+    - the default `headers={}` was shared by all drivers of a process: `_send`;
+    - `reconcileTasks` dropped agent ids, `killTask` knew none, `on_failure` insisted on a status,
+      there was no SHUTDOWN, no `suppressed_roles` and no UPDATE_FRAMEWORK;
+    - GPU_RESOURCES was always claimed and 100 s of failover_timeout assumed: `framework`;
+    - `http://host:port` was not understood, GET /version blocked `start()` and each change of
+      master, and a redirect was followed for good: `start`, `change_master`, `_lost`;
+    - of a ZooKeeper that knows no leader nothing was said: `LeaderDetector`.
     """
 
     detector: LeaderDetector | None
@@ -109,29 +106,29 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         """Prepare a driver; `start()` subscribes.
 
         Args:
-            callbacks: receives all events, in the IO thread.
-            framework_info: a FrameworkInfo. It must have a `failover_timeout` (seconds, 0 for
-                none). Capabilities and roles are sent unchanged. With an `id`, this driver takes
-                over that framework (failover).
+            callbacks: hears of everything, in the IO thread.
+            framework_info: a FrameworkInfo. It must say its `failover_timeout` (seconds, 0 for
+                none); capabilities and roles are sent as they stand. With an `id` this is a
+                failover of that framework.
             master: see `parse_master`.
             principal: with `secret`, for HTTP Basic authentication.
             secret: see `principal`.
             implicit_acknowledgements: acknowledge each update when `status_update` returns.
             suppressed_roles: roles that want no offers at first.
             call_timeout: seconds a call may wait.
-            connect_timeout: seconds in which a subscription must connect; a host that is away does
-                not answer at all.
-            subscribe_timeout: seconds from the start of the connect to SUBSCRIBED.
-            missed_heartbeats: after a silence of this many heartbeat intervals of the master, the
-                driver ends the subscription and makes a new one.
-            backoff: the pauses between tries to subscribe; by default 0.25 s to 15 s.
-            on_fatal: receives the exceptions of callbacks.
+            connect_timeout: seconds until the connection of a subscription stands; a host that is
+                away does not answer at all.
+            subscribe_timeout: seconds from beginning to connect to SUBSCRIBED.
+            missed_heartbeats: a subscription silent for so many of the master's heartbeat
+                intervals is given up and made anew.
+            backoff: the pauses between attempts to subscribe; 0.25 s to 15 s when not given.
+            on_fatal: hears of exceptions that a callback let out.
 
         Raises:
-            ValueError: the master or the framework_info is invalid.
+            ValueError: a master or framework_info that cannot be used.
         """
         if "failover_timeout" not in framework_info:
-            raise ValueError("framework_info has no failover_timeout (0 for none)")
+            raise ValueError("framework_info does not say its failover_timeout (0 for none)")
         super().__init__(
             SchedulerAdapter(callbacks),
             dict(framework_info),
@@ -159,8 +156,8 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         """Start the IO thread and subscribe; with zk:// find the leading master first.
 
         Raises:
-            MesosUnreachable: ZooKeeper does not answer, or has no such path. (If only the master is
-                missing, the driver waits for it.)
+            MesosUnreachable: ZooKeeper does not answer, or has no such path. (A master that is
+                not there is waited for.)
         """
         if not self.aborted:
             raise RuntimeError("the driver runs already")
@@ -169,7 +166,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         if not self.master_uri.startswith("zk://"):
             self.change_master(self.master_uri)
             return
-        from mrmesos.mesos.detection import LeaderDetector  # kazoo is slow to import
+        from mrmesos.mesos.detection import LeaderDetector  # only those who need kazoo wait
 
         self.detector = LeaderDetector(self.master_uri, self.change_master)
         try:
@@ -179,11 +176,11 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             raise
 
     def stop(self, failover: bool = False) -> None:
-        """Stop. Without `failover`, tell the master to end the framework with all its tasks.
+        """Stop; without `failover` tell the master to end the framework with all its tasks.
 
-        This does not wait. After `join()`, `torn_down` tells whether the master took TEARDOWN. If
-        `stop` is called several times, the first call decides. TEARDOWN needs a subscription;
-        without one, the master ends the framework after its failover_timeout.
+        Does not wait: `join()` does, after which `torn_down` tells whether the master took it. The
+        first of several stops decides. TEARDOWN needs a subscription; without one the master ends
+        the framework after its failover_timeout.
         """
         with self._lock:
             if self._stopping:
@@ -193,7 +190,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         super().stop()
 
     def abort(self) -> None:
-        """Stop, and let the framework and its tasks live on: `stop(failover=True)`."""
+        """Stop and leave the framework and its tasks as they are: `stop(failover=True)`."""
         self.stop(failover=True)
 
     def _shutdown(self) -> None:
@@ -202,14 +199,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         try:
             self.torn_down = self._sent(self._teardown)
         except MesosError as problem:
-            logger.warning("TEARDOWN failed; failover_timeout will end the tasks: %s", problem)
+            logger.warning("TEARDOWN failed, the failover_timeout must pass: %s", problem)
             return
         if not self.torn_down:
-            logger.warning("no subscription, no TEARDOWN; failover_timeout will end the tasks")
+            logger.warning("no subscription, so no TEARDOWN: the failover_timeout must pass")
 
     @property
     def framework(self) -> Json:
-        """The FrameworkInfo to send: the given one, with its id as soon as the master sets one."""
+        """The FrameworkInfo that is sent: as it was given, with the id once there is one."""
         return dict(self._framework)
 
     def gen_request(self) -> bytes:
@@ -226,7 +223,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return {"Authorization": self._basic_credential} if self._basic_credential else {}
 
     def _lost(self) -> None:
-        """Go back from a redirect: the master that was named at first knows the next leader."""
+        """Leave a leader that we were redirected to: the master that was named knows the next."""
         if self.detector is None and not self.master_uri.startswith("zk://"):
             with self._lock:
                 self._new_master = self.master_uri
@@ -234,7 +231,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     # Events (those that pymesos gets wrong).
 
     def _is_known(self, event: Json) -> bool:
-        """See SubscriptionLoop. Refuses only bad offers of an event: the others need an answer."""
+        """Of offers only the bad ones are refused: the others are to be answered."""
         try:
             return super()._is_known(event)
         except BadEvent:
@@ -253,7 +250,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             self._try(decline, [offer_id], {"refuse_seconds": REFUSE_SECONDS})
 
     def on_subscribed(self, info: Json) -> None:
-        """SUBSCRIBED: from now on calls can be sent, and the watchdog has its limit."""
+        """SUBSCRIBED: calls may be sent from now on, and the watchdog knows its limit."""
         interval = float(info.get("heartbeat_interval_seconds", 15.0))
         framework_id = str(info["framework_id"]["value"])
         again = "id" in self._framework
@@ -270,7 +267,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         self.give_up(str(event.get("message", "")))
 
     def on_failure(self, failure: Json) -> None:
-        """FAILURE of an agent or an executor. Mesos may omit the executor's status."""
+        """FAILURE of an agent, or of an executor, whose status Mesos may leave out."""
         agent_id = failure["agent_id"]["value"]
         if "executor_id" in failure:
             status = failure.get("status")
@@ -287,7 +284,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     # Calls.
 
     def _send(self, body: Json) -> Json:
-        """Send one call if there is a subscription. pymesos' own methods call this, too."""
+        """Send one call, if there is a subscription; pymesos' own methods end here, too."""
         with self._lock:
             if not self.connected:
                 return {}
@@ -300,14 +297,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return {}
 
     def _sent(self, call: Callable[..., object], *args: object, **more: object) -> bool:
-        """Make one of pymesos' calls. Returns whether it reached `_send` and the master."""
+        """Make one of pymesos' calls and say whether it reached `_send` and the master."""
         self._outcome.sent = False
         if self.connected:
             call(*args, **more)
         return bool(self._outcome.sent)
 
     def _call(self, kind: str, content: Json | None = None) -> bool:
-        """Make a call that pymesos lacks or does wrong."""
+        """Make a call that pymesos does not know, or not well enough."""
         body: Json = {"type": kind, "framework_id": {"value": self.framework_id}}
         if content is not None:
             body[kind.lower()] = content
@@ -319,14 +316,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         operations: Sequence[Json],
         filters: Json | None = None,
     ) -> bool:
-        """ACCEPT offers of one agent with operations; without operations, DECLINE."""
+        """ACCEPT offers of one agent with operations; without any: DECLINE."""
         ids = _ids(offer_ids)
         return self._sent(super().acceptOffers, ids, list(operations), filters=filters)
 
     def launchTasks(
         self, offer_ids: Sequence[str], tasks: Sequence[Json], filters: Json | None = None
     ) -> bool:
-        """ACCEPT offers of one agent with one LAUNCH of TaskInfos; without tasks, DECLINE."""
+        """ACCEPT offers of one agent with one LAUNCH of TaskInfos; without any: DECLINE."""
         launch = {"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}
         return self.acceptOffers(offer_ids, [launch] if tasks else [], filters)
 
@@ -335,34 +332,34 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return self._sent(super().declineOffer, _ids(offer_ids), filters=filters)
 
     def acceptInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
-        """ACCEPT_INVERSE_OFFERS: promise to free our resources on those agents in time."""
+        """ACCEPT_INVERSE_OFFERS: what we have on those agents will be free in time."""
         return self._sent(super().acceptInverseOffers, _ids(offer_ids), filters=filters)
 
     def declineInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
-        """DECLINE_INVERSE_OFFERS: our resources on those agents may not be free in time."""
+        """DECLINE_INVERSE_OFFERS: it may not."""
         return self._sent(super().declineInverseOffer, _ids(offer_ids), filters=filters)
 
     def reviveOffers(self, roles: Sequence[str] = ()) -> bool:
-        """REVIVE: end filters and suppression, for all roles (no `roles`) or for some."""
+        """REVIVE: forget filters and suppression, of all roles or of some."""
         return self._sent(super().reviveOffers, roles)
 
     def suppressOffers(self, roles: Sequence[str] = ()) -> bool:
-        """SUPPRESS: no offers until REVIVE, for all roles (no `roles`) or for some."""
+        """SUPPRESS: no offers until REVIVE, for all roles or for some."""
         return self._sent(super().suppressOffers, roles)
 
     def killTask(self, task_id: str, agent_id: str | None = None) -> bool:
-        """KILL. With the agent's id, it works for tasks that a new master does not know yet."""
+        """KILL; with the agent's id it works for tasks that a new master does not know yet."""
         kill: Json = {"task_id": {"value": task_id}}
         if agent_id is not None:
             kill["agent_id"] = {"value": agent_id}
         return self._call("KILL", kill)
 
     def acknowledgeStatusUpdate(self, status: Json) -> bool:
-        """ACKNOWLEDGE a TaskStatus. Also returns False if it has no uuid: then none is needed."""
+        """ACKNOWLEDGE a TaskStatus; False, too, when it has no uuid and so wants none."""
         return self._sent(super().acknowledgeStatusUpdate, status)
 
     def reconcileTasks(self, tasks: Mapping[str, str | None]) -> bool:
-        """RECONCILE tasks (task id to agent id, or None). An empty mapping asks for all tasks."""
+        """RECONCILE tasks (id to agent id, where known); an empty mapping asks for all."""
         entries: list[Json] = []
         for task_id, agent_id in tasks.items():
             entry: Json = {"task_id": {"value": task_id}}
@@ -372,7 +369,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return self._call("RECONCILE", {"tasks": entries})
 
     def sendFrameworkMessage(self, executor_id: str, agent_id: str, data: bytes) -> bool:
-        """MESSAGE to an executor; delivery is best effort."""
+        """MESSAGE to an executor; best effort."""
         text = base64.b64encode(data).decode("ascii")
         return self._sent(
             super().sendFrameworkMessage, {"value": executor_id}, {"value": agent_id}, text
@@ -384,7 +381,10 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return self._call("SHUTDOWN", ids)
 
     def updateFramework(self, framework_info: Json, suppressed_roles: Iterable[str] = ()) -> bool:
-        """UPDATE_FRAMEWORK (Mesos 1.9 and later): change roles and the like from now on."""
+        """UPDATE_FRAMEWORK (Mesos 1.9 and later): change roles, weights of offers and the like.
+
+        What was sent is also what later subscriptions say.
+        """
         info = {**framework_info, "id": {"value": self.framework_id}}
         suppressed = list(suppressed_roles)
         content: Json = {"framework_info": info, "suppressed_roles": suppressed}

@@ -1,8 +1,4 @@
-"""One connection of a driver to its event stream: a repaired version of pymesos' `Connection`.
-
-Comes in: bytes of the stream. Goes out: the SUBSCRIBE request; events, to the driver.
-Thread: the driver's IO thread.
-"""
+"""One connection of a driver to its event stream: pymesos' `Connection`, mended."""
 
 from __future__ import annotations
 
@@ -25,17 +21,17 @@ __all__ = ["MAX_RECORD_BYTES", "SubscribeRefused", "Subscriber", "Subscription"]
 
 RECEIVE_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 256 * 1024 * 1024
-"""If a RecordIO record claims to be longer, the stream counts as broken."""
+"""A RecordIO record that claims to be longer is taken for a broken stream."""
 _MAX_LENGTH_DIGITS = 12
 
 
 class SubscribeRefused(MesosCallError):
-    """The answer to SUBSCRIBE has a status other than 200."""
+    """SUBSCRIBE was answered with something else than 200."""
 
     def __init__(self, status: int, body: str, location: str | None) -> None:
         super().__init__(status, body)
         self.location = location
-        """The target of a redirect."""
+        """Where a redirection points to."""
 
 
 class Subscriber(Protocol):
@@ -47,28 +43,27 @@ class Subscriber(Protocol):
         """The bytes of the SUBSCRIBE request."""
 
     def process_event(self, event: Json) -> None:
-        """Take one event. Raises MesosError to end the stream."""
+        """One event. Raises MesosError where the stream is to end."""
 
     def refuse_event(self, event: object, problem: str) -> None:
-        """Count one event that cannot be used. Raises MesosError to end the stream."""
+        """One event that cannot be used. Raises MesosError where the stream is to end."""
 
     def on_close(self) -> None:
-        """Learn that the connection is closed."""
+        """The connection is closed."""
 
 
 class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
-    """One connection with its SUBSCRIBE request and the events that follow.
+    """One connection with its SUBSCRIBE request and the events that it brings.
 
-    It repairs these faults of pymesos: it read only 4 KiB at a time; after an answer other than 200
-    the thread ended with an untyped error, before the body had arrived; each event copied the rest
-    of the buffer again; the length of a record was never checked.
+    Mends: reads of 4 KiB; answers other than 200 that end the thread with an untyped error before
+    their body is there; records re-copied for each event; lengths that are never checked.
     """
 
     def __init__(self, addr: str, callback: Subscriber) -> None:
         """Begin to connect to `addr` ("host:port").
 
         Raises:
-            OSError: the name is unknown, or the port refuses at once.
+            OSError: at once, when the name is unknown or the port refuses.
         """
         self._addr = host_and_port(addr)
         self._callback = callback
@@ -90,12 +85,12 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
             raise OSError(code, os.strerror(code))
 
     def step(self, ready: int) -> bool:
-        """Write and read as the poll flags in `ready` allow. Returns whether the stream goes on.
+        """Do what the poll flags in `ready` allow; return whether the stream goes on.
 
         Raises:
-            SubscribeRefused: the status of the answer is not 200.
-            MesosError: the stream breaks the protocol.
-            OSError: the connect, a read or a write failed.
+            SubscribeRefused: the answer was not 200.
+            MesosError: the stream is not what it should be.
+            OSError: connecting or talking failed.
         """
         if not self.connected:
             problem = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -113,7 +108,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         return True
 
     def read(self) -> bool:
-        """Read once, and pass on the events that are complete."""
+        """Read once and hand on the events that are complete."""
         try:
             data = self._sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -134,7 +129,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         return not self._parser.is_message_complete()
 
     def _accepted(self) -> bool:
-        """Whether the answer's head is good. If not, collects the body of the refusal."""
+        """Look at the answer's head; gather the body of a refusal."""
         if self._parser.get_status_code() != 200:
             self._refusal += self._parser.recv_body()
             if self._parser.is_message_complete() or len(self._refusal) > MAX_ANSWER_BYTES:
@@ -155,7 +150,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         return next((value for key, value in headers.items() if key.lower() == name), None)
 
     def _hand_on(self) -> None:
-        """Parse RecordIO: a decimal length, a newline, and so many bytes of JSON, repeated."""
+        """RecordIO: decimal length, newline, that many bytes of JSON, over and over."""
         records, at = self._records, 0
         while True:
             end = records.find(b"\n", at, at + _MAX_LENGTH_DIGITS + 1)

@@ -1,8 +1,5 @@
 """Faults for real processes: kill them, stop them, cut their connections, spoil their files.
 
-Use it to see whether jobs survive faults. It touches only processes started from one directory, and
-files in it. It imports no other room, and only tests import it.
-
-Comes in: a directory, a seeded generator, the kind of a fault. Goes out: what was done.
-Thread: the caller's.
+For whoever wants to see how jobs bear it. It touches only what was started from one directory;
+stands on the ground: no other room is imported, and none but tests import it.
 """

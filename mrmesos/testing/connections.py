@@ -1,7 +1,7 @@
-"""Cuts a TCP connection of another process, as a failing network does: both ends see it close.
+"""Cut a TCP connection of another process, as a network that fails would: both ends see its end.
 
-pidfd_getfd(2) duplicates the socket, and we shut the copy down. The owner keeps its descriptor, but
-the connection is over. This needs Linux 5.6 and the right to trace the process.
+The socket is duplicated with pidfd_getfd(2) (Linux 5.6, for who may trace the process) and shut
+down; its owner keeps a descriptor of a connection that is over.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Connection:
 
 
 def connections_of(process: Process) -> list[Connection]:
-    """The established TCP connections over IPv4; an empty list if the process has ended."""
+    """The established TCP connections over IPv4; none where the process has gone."""
     ports: dict[str, tuple[int, int]] = {}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
@@ -42,16 +42,16 @@ def connections_of(process: Process) -> list[Connection]:
     found = []
     with contextlib.suppress(OSError):
         for entry in Path(f"/proc/{process.pid}/fd").iterdir():
-            with contextlib.suppress(OSError):  # the process has closed it meanwhile
+            with contextlib.suppress(OSError):  # closed meanwhile
                 if (ends_of := ports.get(str(entry.readlink()))) is not None:
                     found.append(Connection(int(entry.name), *ends_of))
     return sorted(found, key=lambda one: one.descriptor)
 
 
 def cut(process: Process, directory: Path, rng: random.Random) -> Connection | None:
-    """Cut one connection of a process of that directory. Returns None if it has no connection.
+    """Cut one connection of a process of that directory; None where there was none to cut.
 
-    Raises PermissionError if we may not trace the process.
+    Raises PermissionError where the process may not be traced.
     """
     candidates = connections_of(process)
     if not candidates:
@@ -69,6 +69,6 @@ def cut(process: Process, directory: Path, rng: random.Random) -> Connection | N
     try:
         with socket.socket(fileno=descriptor) as ours:
             ours.shutdown(socket.SHUT_RDWR)
-    except OSError:  # closed already, or the descriptor now belongs to another file
+    except OSError:  # over already, or another file by now
         return None
     return chosen

@@ -1,11 +1,11 @@
-"""Injects faults, one at a time. A seeded generator draws the victim, and a log keeps each fault.
+"""Faults, one at a time: who is hit and how is drawn from a seeded generator, and all is logged.
 
     injector = Injector(directory, random.Random(7))
-    injector.inject("kill worker")     # the log's entry, or None if there is no such process
-    injector.resume_due(now)           # call it often: it resumes stopped processes in time
+    injector.inject("kill worker")     # the log's entry, or None where there is nobody to hit
+    injector.resume_due(now)           # often: those that were stopped run on when their time is up
     injector.resume_all()
 
-The seed fixes the draws, but not the history: the set of live processes depends on the machine.
+The seed fixes what is drawn, not the history: which processes there are is up to the machine.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from mrmesos.testing.connections import cut
 from mrmesos.testing.processes import Process, processes_of, send_signal
 
 RECENT_SECONDS = 6.0
-"""A file that changed this recently may still be read by a process."""
+"""Files changed so lately are those that somebody may still read."""
 STOPPED_SECONDS = {"pause": (0.5, 4.0), "stop": (8.0, 30.0)}
-"""Shortest and longest time that a process stays stopped."""
+"""Between which a process is stopped."""
 
 _SPOIL: dict[str, Callable[[Path, random.Random], str]] = {
     "flip": files.flip,
@@ -37,7 +37,7 @@ _SPOIL: dict[str, Callable[[Path, random.Random], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One injected fault. `at`: seconds since the injector was created."""
+    """One that was injected, `at` seconds after the injector was made."""
 
     at: float
     kind: str
@@ -46,10 +46,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Injector:
-    """Hits only processes that were started from `directory`, and files in it.
+    """Hits what was started from `directory`, and nothing else.
 
-    `roles`: see `processes_of`. `more`: the caller's own faults by kind. Each function injects its
-    fault and returns what it did, or an empty string if it did nothing.
+    `roles`: see `processes_of`. `more`: faults of the caller's own, by kind; each does it and
+    says what it did, or nothing.
     """
 
     directory: Path
@@ -61,9 +61,9 @@ class Injector:
     _stopped: list[tuple[float, Process]] = field(default_factory=list)
 
     def inject(self, kind: str) -> Fault | None:
-        """Inject `kill|pause|stop|cut ROLE`, `flip|truncate|remove FILE-NAME`, or one of `more`.
+        """Do it: `kill|pause|stop|cut ROLE`, `flip|truncate|remove FILE-NAME`, or one of `more`.
 
-        Returns None if there was no victim. Raises ValueError for any other kind.
+        None where there was nobody to hit. Raises ValueError for any other kind.
         """
         verb, _, object_ = kind.partition(" ")
         if kind in self.more:
@@ -81,18 +81,18 @@ class Injector:
         return fault
 
     def by_kind(self) -> dict[str, int]:
-        """The number of injected faults of each kind."""
+        """How many of each kind there were."""
         return dict(sorted(Counter(fault.kind for fault in self.log).items()))
 
     def resume_due(self, now: float) -> None:
-        """Resume the stopped processes whose time is up. `now` is a time of time.monotonic."""
+        """Let those run on whose time (of time.monotonic) has come."""
         due = [process for until, process in self._stopped if until <= now]
         self._stopped = [entry for entry in self._stopped if entry[0] > now]
         for process in due:
             send_signal(process, self.directory, signal.SIGCONT)
 
     def resume_all(self) -> None:
-        """Resume all stopped processes."""
+        """Let all run on that are stopped."""
         self.resume_due(float("inf"))
 
     def _hit(self, verb: str, role: str) -> str:
@@ -112,7 +112,7 @@ class Injector:
         return f"{victim} for {seconds:.1f} s"
 
     def _spoil(self, spoil: Callable[[Path, random.Random], str], name: str) -> str:
-        # os.walk ignores directories that are deleted during the walk.
+        # os.walk passes over directories that go away meanwhile.
         places = [Path(place) for place, _, names in os.walk(self.directory) if name in names]
         candidates = sorted(path for place in places if recent(path := place / name))
         if not candidates:
@@ -120,13 +120,13 @@ class Injector:
         path = self.rng.choice(candidates)
         try:
             done = spoil(path, self.rng)
-        except OSError:  # its owner deleted it first
+        except OSError:  # its owner was quicker
             return ""
         return f"{path.parent.name}/{path.name}: {done}" if done else ""
 
 
 def recent(path: Path) -> bool:
-    """Whether a process may still read the file."""
+    """Whether somebody may still read the file."""
     try:
         return time.time() - path.stat().st_mtime < RECENT_SECONDS
     except OSError:

@@ -1,4 +1,4 @@
-"""Spoils files: flips one bit, cuts the end off, or removes the file."""
+"""Spoil files: a bit that flips, an end that is missing, a file that is gone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 
 def flip(path: Path, rng: random.Random, begin: int = 0, length: int | None = None) -> str:
-    """Flip one bit in the `length` bytes from `begin` on. Raises OSError.
-
-    Returns what was done, or an empty string if the file has no such bytes.
+    """Flip one bit, of `length` bytes from `begin` on; what was done, or nothing where there are
+    none. Raises OSError.
     """
     with path.open("r+b", buffering=0) as file:
         size = file.seek(0, 2)
@@ -25,7 +24,7 @@ def flip(path: Path, rng: random.Random, begin: int = 0, length: int | None = No
 
 
 def truncate(path: Path, rng: random.Random) -> str:
-    """Cut the file short. Returns what was done, empty for an empty file. Raises OSError."""
+    """Cut the file short; what was done, or nothing where it is empty. Raises OSError."""
     with path.open("r+b", buffering=0) as file:
         size = file.seek(0, 2)
         if not size:
@@ -36,6 +35,6 @@ def truncate(path: Path, rng: random.Random) -> str:
 
 
 def remove(path: Path, _: random.Random) -> str:
-    """Remove the file. Returns what was done. Raises OSError."""
+    """Remove the file; what was done. Raises OSError."""
     path.unlink()
     return "removed"

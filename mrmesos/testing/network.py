@@ -1,10 +1,10 @@
-"""Hosts that cannot reach each other: nftables drops the packets between loopback addresses.
+"""Hosts that cannot reach each other: packets between loopback addresses are dropped, by nftables.
 
-    command = [*own_network(), sys.executable, "-m", "what.runs.there"]   # () if not possible
+    command = [*own_network(), sys.executable, "-m", "what.runs.there"]   # () where there is none
 
-That process calls `open_loopback()`, then makes a `PacketFilter`. It and its children have a
-network of their own: no packets of other processes are dropped, and nothing is left when they have
-ended. This needs `unshare` and `nft`, and root or a kernel that lets users make namespaces.
+In that process: `open_loopback()`, then a `PacketFilter`. Its network is its own, and its
+children's: nobody else's packets are dropped, and nothing is left once they have ended. That takes
+`unshare` and `nft`, and root or a kernel that lets users make namespaces.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ table ip mrmesos_testing {
 
 @dataclass(frozen=True, slots=True)
 class NetworkCut:
-    """The packets to drop, as elements of nftables' sets."""
+    """What is dropped, as elements of nftables' sets."""
 
     elements: tuple[tuple[str, str], ...]
 
@@ -50,44 +50,40 @@ class NetworkCut:
 
 
 def dropped(sender: str, receiver: str) -> NetworkCut:
-    """All packets from one address to another. This alone stops TCP in both directions."""
+    """All packets of one address to another. That alone ends TCP in both directions."""
     return NetworkCut((("cut", f"{sender} . {receiver}"),))
 
 
 def closed(client: str, server: str) -> NetworkCut:
-    """New connections from one address to another, as a firewall that is set up between them.
-
-    Open connections stay open, and the server can still connect to the client.
+    """Connections that one address begins to another. Those that stand, and the other way, go on:
+    as a firewall that was set up in between.
     """
     return NetworkCut((("closed", f"{client} . {server}"),))
 
 
 def port_dropped(client: str, port: int) -> NetworkCut:
-    """All packets between an address and a server's port, for any address of the server."""
+    """All packets between an address and a server's port, whatever the server's address."""
     return NetworkCut((("to_port", f"{client} . {port}"), ("from_port", f"{client} . {port}")))
 
 
 class PacketFilter:
-    """Drops packets. Use it in a process that `own_network` started.
-
-    Two cuts at the same time must not share an element.
-    """
+    """In a process that `own_network` started. Elements of several cuts must differ."""
 
     def __init__(self) -> None:
         """Raises OSError."""
         _nft(_RULES)
 
     def drop(self, cut: NetworkCut) -> None:
-        """Drop these packets from now on. Raises OSError."""
+        """From now on. Raises OSError."""
         _nft("".join(f"add element {_name(each)}\n" for each in cut.elements))
 
     def mend(self, cut: NetworkCut) -> None:
-        """Let these packets pass again. Raises OSError."""
+        """No more. Raises OSError."""
         _nft("".join(f"delete element {_name(each)}\n" for each in cut.elements))
 
 
 def own_network() -> tuple[str, ...]:
-    """The words to put before a command to give it its own network; () if that is not possible."""
+    """What to put before a command that it may have a network of its own; () where nobody may."""
     if not (shutil.which("unshare") and shutil.which("nft")):
         return ()
     user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
@@ -106,7 +102,7 @@ def own_network() -> tuple[str, ...]:
 
 
 def open_loopback() -> None:
-    """Bring the loopback interface up: in a new network it is down. Raises OSError."""
+    """A new network's loopback is down. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, _IFREQ.pack(b"lo", 0) + bytes(8))
         _, flags = _IFREQ.unpack_from(answer)

@@ -1,8 +1,8 @@
-"""Finds the processes that were started from one directory in /proc, and signals them by pidfd.
+"""The processes that were started from one directory, found in /proc and signalled by pidfd.
 
-A process belongs to a directory when a variable of its environment (`TMPDIR`, `MESOS_SANDBOX`, …)
-lies in that directory. A pidfd always means the same process, so no other process is hit when the
-kernel uses a process id again. Linux only.
+A process belongs to a directory when its environment names it, as that of everything does that was
+started with `TMPDIR` or `MESOS_SANDBOX` there. A pidfd means one process for ever, so nobody else
+is hit where a process id is given again. Linux only.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Process:
 def processes_of(
     directory: Path, roles: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> list[Process]:
-    """The live processes of a directory, ordered by process id.
+    """The living processes of a directory, in order of their ids.
 
-    `roles` adds roles: a name, and words that stand next to each other in the command.
+    `roles` names further ones by words that follow each other in their command.
     """
     found = []
     for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
@@ -51,7 +51,7 @@ def processes_of(
 
 
 def send_signal(process: Process, directory: Path, number: signal.Signals) -> bool:
-    """Signal a process of a directory. Returns whether it was still alive."""
+    """Signal a process of a directory; whether it was still there."""
     with opened(process, directory) as pidfd:
         if pidfd is None:
             return False
@@ -64,14 +64,14 @@ def send_signal(process: Process, directory: Path, number: signal.Signals) -> bo
 
 @contextlib.contextmanager
 def opened(process: Process, directory: Path) -> Iterator[int | None]:
-    """A pidfd of the process; None if it has ended."""
+    """A pidfd of the process, or None where it has gone."""
     try:
         pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
         yield None
         return
     try:
-        # Check again now that the pidfd is open: the id may meanwhile belong to another process.
+        # Looked at again while the pidfd holds it: the id may have been another's meanwhile.
         yield pidfd if _belongs(process.pid, directory) else None
     finally:
         os.close(pidfd)
@@ -80,7 +80,7 @@ def opened(process: Process, directory: Path) -> Iterator[int | None]:
 def _belongs(pid: int, directory: Path) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # it has ended, or we may not read it
+    except OSError:  # gone, or not ours to read
         return False
     mark = os.fsencode(directory)
     return any(

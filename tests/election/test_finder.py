@@ -1,4 +1,4 @@
-"""The finder accepts the content of the leader's node only if it is an address."""
+"""What stands in the leader's node is believed only where it is an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""zk:// URLs of elections."""
+"""Where an election is held."""
 
 from __future__ import annotations
 

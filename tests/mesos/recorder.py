@@ -1,4 +1,4 @@
-"""Shared by the tests of `SchedulerDriver`: callbacks that record their events, and a driver."""
+"""What the tests of `SchedulerDriver` share: callbacks that note what they hear, and a driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAMEWORK: Json = {"user": "u", "name": "test", "failover_timeout": 60.0, "roles
 
 
 class Recorder:
-    """Callbacks that record their events."""
+    """Callbacks that note what they hear."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
@@ -90,7 +90,7 @@ def offers(*ids: str) -> Json:
 
 
 def subscribe_with(*steps: Callable[[Stream], None]) -> Callable[[Stream, int], None]:
-    """Give these answers to the first subscriptions, and a master's usual answer to later ones."""
+    """Answer the first subscriptions so, and the later ones as a master should."""
 
     def answer(stream: Stream, number: int) -> None:
         if number < len(steps):

@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback: it plays a Mesos master or agent, as the test scripts it."""
+"""A small HTTP server on loopback that plays a Mesos master or agent as a test tells it to."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Server:
         stream.accept()
         stream.event(subscribed())
 
-    # For tests.
+    # What tests ask.
 
     @property
     def subscriptions(self) -> list[Request]:
@@ -136,7 +136,7 @@ class Server:
             thread.join(PATIENCE)
             assert not thread.is_alive()
 
-    # Internals of the server.
+    # Plumbing.
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)

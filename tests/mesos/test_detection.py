@@ -1,4 +1,4 @@
-"""The detector finds the leader in ZooKeeper, reports changes, and logs each of them once."""
+"""Who leads by ZooKeeper, what is told of it, and what is said."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def master_info(port: int) -> bytes:
 
 
 class Nodes:
-    """Fake data of a ZooKeeper node, as a client reads it."""
+    """What a client of ZooKeeper reads."""
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}

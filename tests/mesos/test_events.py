@@ -1,4 +1,4 @@
-"""The check refuses bad events of Mesos one by one, and passes all events of a real master."""
+"""Events of Mesos that cannot be used are refused one by one; what a real master says passes."""
 
 from __future__ import annotations
 

@@ -158,5 +158,5 @@ def test_repeated_headers_are_joined_and_case_kept() -> None:
 
 
 def test_no_errno_attribute() -> None:
-    """pymesos would take one as a sign that `http_parser.pyparser` exists; it does not."""
+    """pymesos takes one for the sign of `http_parser.pyparser`, which is not here."""
     assert not hasattr(HttpParser(), "errno")

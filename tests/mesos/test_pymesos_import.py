@@ -1,4 +1,4 @@
-"""In a fresh process, our import of pymesos leaves no effects behind."""
+"""What importing pymesos leaves behind, in fresh processes: nothing."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_stop_sends_teardown_only_without_failover(server: Server) -> None:
         driver.start()
         wait_for(lambda heard=heard: heard.of("registered"))  # type: ignore[misc]
         driver.stop(failover=failover)
-        driver.stop(failover=not failover)  # the first stop has decided: this has no effect
+        driver.stop(failover=not failover)  # too late to change one's mind
         assert driver.join(10)
         assert len(server.calls("TEARDOWN")) == teardowns
         assert not heard.of("disconnected")
@@ -295,8 +295,8 @@ def test_a_master_that_never_answers_subscribe_is_left(server: Server, running: 
 
 
 def test_a_connection_that_does_not_come_about_is_tried_anew(running: Start) -> None:
-    """As when the host is away or a firewall drops packets: here the kernel drops them, because the
-    listen queue is full. The limit for SUBSCRIBED does not count here.
+    """The host is away or a firewall drops: here, the kernel drops what a full queue has no room
+    for. How long SUBSCRIBED may take has nothing to do with it.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
         port = full.getsockname()[1]
@@ -320,7 +320,7 @@ def test_a_connection_that_does_not_come_about_is_tried_anew(running: Start) -> 
 
 
 def test_many_open_files_do_not_matter(server: Server, running: Start) -> None:
-    """pymesos uses select(), which takes descriptors up to 1023 only."""
+    """select(), which pymesos uses, knows descriptors up to 1023 only."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2048:
         pytest.skip("this account may not open 2048 files")

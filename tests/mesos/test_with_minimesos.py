@@ -51,7 +51,7 @@ while True:
 
 
 class MiniMesosThread:
-    """minimesos in a thread of this process; its executors are processes of their own."""
+    """minimesos in a thread of this process, with its executors in their own."""
 
     def __init__(self, work_dir: Path) -> None:
         import asyncio

@@ -1,4 +1,4 @@
-"""A fault does what was asked, and hits only processes and files of its own directory."""
+"""Faults hit what was started from their directory, in the way that was asked for, and no other."""
 
 from __future__ import annotations
 

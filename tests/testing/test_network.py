@@ -1,4 +1,4 @@
-"""The filter drops packets between loopback addresses, in a network of the test's own."""
+"""Packets between loopback addresses are dropped, in a network of the test's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRY_SECONDS = 0.3
 
 
 def reached() -> list[str]:
-    """Lists the pairs of hosts that can connect, client first."""
+    """Who can connect to whom."""
     found = []
     for server in HOSTS:
         with socket.create_server((server, 0)) as listening:
@@ -38,7 +38,7 @@ def reached() -> list[str]:
 
 
 def look() -> None:
-    """Print the results for the test on standard output."""
+    """What a test wants to know, on standard output."""
     open_loopback()
     packets = PacketFilter()
     seen = {"whole": reached()}
