@@ -117,8 +117,9 @@ def test_whatever_a_driver_raises_is_told_in_one_line(monkeypatch: pytest.Monkey
     def refuse(*_args: object, **_more: object) -> None:
         raise LookupError("Unable to locate\ncredentials")  # as botocore's, which is no OSError
 
-    monkeypatch.setattr(MemoryFileSystem, "isdir", refuse)
+    monkeypatch.setattr(MemoryFileSystem, "ls", refuse)
     result = CliRunner().invoke(main, ["cat", "memory://bucket/x"])
     assert result.exit_code == 2
-    words = "memory://bucket/x: cannot be listed: LookupError: Unable to locate credentials"
+    words = "/bucket/x cannot be listed: LookupError: Unable to locate credentials"
     assert result.stderr.strip().endswith(words)
+    assert len(result.stderr.splitlines()) == 1
