@@ -1,4 +1,4 @@
-"""What mrmesos costs beside what one would run instead: the same data, one run, CPU of whole trees.
+"""Compares the cost of mrmesos and other systems: the same data, CPU time of whole process trees.
 
 `python -m benchmarks.run` measures, `python -m benchmarks.report` writes docs/performance.md.
 """

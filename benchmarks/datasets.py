@@ -1,4 +1,4 @@
-"""The inputs, each made once and kept under a name that says everything about it."""
+"""The input data. Each dataset is made once; its file name has all its parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks import generators as make
 
 SEED = 20
 VERSION = 1
-"""Part of every name: raise it when generators change what they write."""
+"""Part of every file name: raise it when the generators change their output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Dataset:
     write: Callable[[Path], None]
 
     def at(self, directory: Path) -> Path:
-        """Its path in `directory`, where it is made if it is not there; whole or not at all."""
+        """Its path in `directory`. If it does not exist, it is made, completely or not at all."""
         path = directory / f"{self.name}-v{VERSION}-seed{SEED}"
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)

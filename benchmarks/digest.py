@@ -1,4 +1,4 @@
-"""Whether two outputs say the same: hashes of lines, computed outside the measured time."""
+"""Digests to compare two outputs: hashes of lines, computed outside the measured time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ BLOCK = 1 << 20
 
 
 def data_files(path: Path) -> list[Path]:
-    """The file itself, or a directory's files in order, but for `_SUCCESS`, `.crc` and such."""
+    """The file itself, or a directory's files in order, without `_SUCCESS`, `.crc` and such."""
     if path.is_file():
         return [path]
     return sorted(file for file in path.iterdir() if file.is_file() and file.name[0] not in "_.")
 
 
 def digest_in_order(path: Path) -> str:
-    """Of the bytes of all files, one after another: for outputs with a total order."""
+    """The digest of the bytes of all files in order, for outputs with a total order."""
     return hash_of(block for file in data_files(path) for block in blocks_of_file(file))
 
 
 def digest_of_lines(path: Path, scratch: Path) -> str:
-    """Of the sorted lines: the same whatever their order and however many files hold them."""
+    """The digest of the sorted lines; it does not depend on their order or the number of files."""
     files = data_files(path)
     if not files:
         return hash_of(())
@@ -60,6 +60,6 @@ def blocks_of_file(path: Path) -> Iterator[bytes]:
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """What is left to read, a MiB at a time."""
+    """The rest of the file, a MiB at a time."""
     while block := file.read(BLOCK):
         yield block

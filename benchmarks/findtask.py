@@ -1,13 +1,14 @@
-"""What a scheduling decision costs: offers of many agents at once to a core with many jobs.
+"""Measures the cost of a scheduling decision: many agents' offers to a core with many jobs.
 
     python -m benchmarks.findtask [--agents 10000] [--jobs 1000] [--maps 1000] [--profile]
 
-The production core, offers as a master sends them, CPU time of one core. A decision is one call of
-findTask: a map started, or room that nothing is to start in. Two figures: of the calls alone, each
-with the filing of the jobs that the one before it changed, and
-of the whole event (offers summed, TaskTrackers and slots made, accepts and declines). For each
-the quotient to a cluster of 100 agents and 10 jobs is told (medians of nine), which ought not to
-grow.
+It runs the production core on offers as a master sends them, and measures CPU time of one
+processor core. A decision is one call of findTask: it starts a map, or finds nothing to start.
+
+There are two figures. One is the time of the calls, each including the index updates of the jobs
+that the previous call changed. The other is the time of the whole event (adding up offers, making
+TaskTrackers and slots, accepts and declines). Both are also shown relative to a cluster of 100
+agents and 10 jobs (medians of nine). This ratio should not grow.
 """
 
 from __future__ import annotations
@@ -119,12 +120,12 @@ def measure(size: Size, conf: dict[str, str], *, strangers: bool, waves: int) ->
         core.handle(ev.OffersReceived(known), 1000.0)
     events = [offers_of(size, wave) for wave in range(waves)]
     gc.collect()
-    gc.freeze()  # what the jobs hold lives long, and is none of the collector's business
+    gc.freeze()  # the jobs' data lives long, so the collector need not scan it
     watch = _StopWatch()
 
     event_ns, event_decisions, started = 0, 0, 0
     for wave, event in enumerate(events):
-        # Every other wave tells of the calls, the others of the whole event without the stop-watch.
+        # Every second wave measures the calls; the others measure the event without stopwatch.
         timing = wave % 2 == 0
         with watch.running() if timing else nullcontext():
             begin = time.thread_time_ns()
@@ -164,7 +165,7 @@ class _StopWatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """While this lasts."""
+        """Measure while the block runs."""
         find = patch.object(offers_module, "find_task", self._timed(find_task, 1))
         flush = patch.object(JobIndex, "flush", self._timed(JobIndex.flush, 0))
         with find, flush:
@@ -187,7 +188,7 @@ class _StopWatch:
 
     @property
     def net_ns(self) -> float:
-        """Without what the stop-watch itself adds to each reading."""
+        """The time without the overhead of the stopwatch itself."""
         total = 0
         for _ in range(20_000):
             begin = time.thread_time_ns()

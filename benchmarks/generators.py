@@ -1,7 +1,7 @@
 """Makes the input data: deterministic from a seed, written in blocks, as fast as a disk.
 
-Randomness is the raw stream of numpy's PCG64, which numpy promises never to change; each block has
-a stream of its own.
+Random numbers are the raw stream of numpy's PCG64, which numpy promises never to change. Each block
+has its own stream.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
 VOCABULARY = 11_000_000
-"""Words there are. With Zipf's exponent 1 a gigabyte of text meets about 9 million of them."""
+"""Size of the vocabulary. With Zipf's exponent 1, a gigabyte of text uses about 9 million words."""
 BLOCK_TOKENS = 2_000_000
 BLOCK_LINES = 250_000
 LINE_TOKENS = (5, 15)
@@ -32,9 +32,9 @@ _ENDINGS = ["", "", "", "", ",", ";", ".", "()", "(", ");", ":", "_t", "->x", "Ã
 def zipf_text(size: int, seed: int, vocabulary: int = VOCABULARY) -> Iterator[bytes]:
     """About `size` bytes of lines of 5 to 15 words, like source code and its documentation.
 
-    Of a vocabulary of V words, that of rank r occurs with probability 1 / (r ln V) (Zipf's law,
-    exponent 1); common words are short. The commonest is the empty one: here and there two spaces
-    meet.
+    In a vocabulary of V words, the word of rank r has the probability 1 / (r ln V) (Zipf's law,
+    exponent 1). Common words are short. The most common word is empty, so some words are separated
+    by two spaces.
     """
     known = words(vocabulary)
     written = 0
@@ -46,7 +46,7 @@ def zipf_text(size: int, seed: int, vocabulary: int = VOCABULARY) -> Iterator[by
         text = known.take(pa.array(ranks))
         ends = np.cumsum(line_lengths(stream, tokens))
         ends = np.append(ends[ends < tokens], tokens)
-        # A line's last word keeps its trailing space but as a newline.
+        # The space after a line's last word becomes a newline.
         offsets = np.frombuffer(text.buffers()[1], np.int64)[: tokens + 1]
         data = np.frombuffer(text.buffers()[2], np.uint8)[: offsets[-1]].copy()
         data[offsets[ends] - 1] = ord("\n")
@@ -79,7 +79,7 @@ def words(vocabulary: int) -> Any:
         first, count, length = first + count, count * len(table), length + 1
     stems = pa.concat_arrays(parts)
     endings = pa.array([f"{ending} ".encode() for ending in _ENDINGS], pa.large_binary())
-    # Fibonacci hashing: which ending a word has is fixed, and has nothing to do with its rank.
+    # Fibonacci hashing: the ending of a word is fixed and unrelated to its rank.
     chosen = endings.take(pa.array((ranks * 2654435769 >> 16) % len(_ENDINGS)))
     known = pc.binary_join_element_wise(stems, chosen, pa.scalar(b"", pa.large_binary()))
     empty = pa.array([b" "], pa.large_binary())

@@ -1,4 +1,4 @@
-"""What the data path has to hold, mostly as ratios to what was measured beside it."""
+"""Goals for the data path, mostly as ratios to other systems in the same measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rows = dict[tuple[str, str], Row]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One goal; `measured` is None where the results lack a row it needs."""
+    """One goal; `measured` is None if the results lack a row that it needs."""
 
     text: str
     limit: str
@@ -79,7 +79,7 @@ def goals(results: Results) -> list[Goal]:
 
 
 def memory_of_a_sort(row: Row | None) -> Goal:
-    """The largest process of any run: a bound holds always, not half of the time."""
+    """The largest process of all runs, not the median: a bound must always hold."""
     text, limit = "sort, buffer of 64 MiB: largest process", f"under {SORT_PROCESS_MB} MB"
     if row is None:
         return Goal(text, limit)

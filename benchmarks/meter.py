@@ -1,11 +1,12 @@
-"""Runs one command and tells what it and everything it started cost.
+"""Runs one command and measures the cost of its whole process tree.
 
-`getrusage(RUSAGE_CHILDREN)` knows only of descendants that somebody waited for, and whose waiting
-reaches up to us. A daemon that forked twice is nobody's child of ours. So this runs in a process
-of its own that is the *subreaper* (prctl(2), PR_SET_CHILD_SUBREAPER): whoever loses their parent
-becomes our child, and we wait until there are no children left, or kill what stays too long. What
-is killed counts as well. A sampler of /proc keeps a lower bound beside it, because CPU time is
-lost where a parent ignores SIGCHLD; a measurement that lost some says so.
+`getrusage(RUSAGE_CHILDREN)` counts only descendants that every parent up to us has waited for. It
+misses a daemon that forked twice. So the meter runs in its own process as a *subreaper* (prctl(2),
+PR_SET_CHILD_SUBREAPER): orphaned descendants become its children. It waits until it has no children
+left, and kills those that stay too long. Killed processes count too.
+
+CPU time is lost if a parent ignores SIGCHLD. So a sampler of /proc also measures a lower bound, and
+a measurement with lost time says so.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ CPU_SLACK_SECONDS = 0.3
 class Cost:
     """What a command cost. Seconds and bytes; `cpu` is user + system of the whole tree.
 
-    `peak_rss` is the largest process', exact; `tree_rss` the largest sum over the tree seen by the
-    sampler, in which pages that processes share count once for each. `lingered` is how long
-    descendants outlived the command, `killed` names those that had to be killed. `cpu_sampled` is
-    the sampler's lower bound; `cpu_lost` says that it exceeds what was accounted for. `others` is
-    what everybody else on the machine used meanwhile, also in CPU seconds: noise, where it is much.
+    `peak_rss` is the exact peak of the largest process. `tree_rss` is the largest sum over the tree
+    that the sampler saw; it counts shared pages once per process. `lingered` is how long
+    descendants outlived the command, and `killed` names those that were killed. `cpu_sampled` is
+    the sampler's lower bound; `cpu_lost` says that it exceeds the accounted time. `others` is the
+    CPU time (s) of all other processes on the host; a large value means noise.
     """
 
     exit_code: int = 0
@@ -62,7 +63,7 @@ class Cost:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds, user and system; the sampler's where accounting lost some."""
+        """CPU seconds, user and system; the sampler's value if accounting lost time."""
         return max(self.user + self.system, self.cpu_sampled if self.cpu_lost else 0.0)
 
 
@@ -147,9 +148,9 @@ def measure(command: list[str], directory: Path, log: Path, timeout: float) -> C
 
 
 def become_subreaper() -> None:
-    """Let orphaned descendants become our children, and leave none when we are told to end.
+    """Adopt orphaned descendants, and kill all descendants when a signal ends this process.
 
-    We are told so when whoever started us dies. Raises OSError where Linux refuses.
+    Linux sends the signal when our parent dies. Raises OSError if Linux refuses.
     """
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, end_with_all)

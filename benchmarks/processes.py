@@ -1,4 +1,4 @@
-"""Who descends from a process, with what CPU time and memory, as /proc tells."""
+"""The descendants of a process with their CPU time and memory, from /proc."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Where a worker's time goes: `python -m benchmarks.profile_job JOB.py INPUT`.
 
-Maps and reduces run in this process with the code that workers run; sort, spill and merge are
-included, fetching and heartbeats are not. Twice: once sampled (which line is running, a thousand
-times a CPU second; true shares), once under cProfile (how often what was called; it makes every
-Python call dearer, a yield included, and native code not, so its seconds are no measure).
+Maps and reduces run in this process with the workers' code, including sort, spill and merge, but
+without fetches and heartbeats. The job runs twice. The first run samples the running line a
+thousand times per CPU second, which gives true shares. The second run uses cProfile, which counts
+calls. cProfile slows down Python calls and yields, but not native code, so ignore its seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes docs/performance.md's tables, and the plot, from results files.
 
-`python -m benchmarks.report` takes the newest file. Of several files, later ones replace the rows
-that earlier ones have as well. `--print` shows the tables and writes nothing.
+`python -m benchmarks.report` uses the newest file. With several files, rows of later files replace
+the same rows of earlier ones. `--print` shows the tables and writes nothing.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ BEGIN, END = "<!-- results: written by `python -m benchmarks.report` -->", "<!--
 
 
 def merge(files: list[Results]) -> Results:
-    """One of several: the last's facts, everybody's rows, the later row where two are alike.
+    """Merge several results: the facts of the last file, and all rows; later rows replace earlier.
 
-    Raises ValueError where the sizes differ.
+    Raises ValueError if the sizes differ.
     """
     if len({results.size for results in files}) > 1:
         raise ValueError("the files are of different sizes")
@@ -68,7 +68,7 @@ def facts(results: Results) -> str:
 
 
 def noise(results: Results) -> str:
-    """What else the machine did meanwhile, where it is enough to disturb."""
+    """A note about other work on the host, if there was enough to disturb the measurement."""
     shares = [run.others / run.wall for row in results.rows for run in row.runs if run.wall > 1]
     if not shares or median(shares) < NOISE:
         return ""

@@ -1,7 +1,7 @@
 """Measures: `python -m benchmarks.run --size small --only wordcount --systems mrmesos,duckdb`.
 
-Round by round, each round all systems one after another, so that a machine that grows slower does
-so for all of them. Inputs are read once before each run, so that nobody reads them from disk.
+Each round runs all systems one after another, so a host that becomes slower does so for all of
+them. Each run first reads its input once, so that no system reads it from disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.systems import HERE, OURS, ROOT, System, environment, systems
 from benchmarks.workloads import SIZES, Operation, Workload, workloads
 
 LONG_RUN_SECONDS = 240.0
-"""A system that takes longer than this once is not asked again: its row shows one run."""
+"""A system that takes longer than this runs only once; its row shows one run."""
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Bench:
     def reference(self, workload: Workload, source: Path) -> str:
         """The digest of the right output, from plain Python, kept beside the input.
 
-        Of a sort it is the digest of the input's own lines in order.
+        For a sort it is the digest of the sorted input lines.
         """
         kept = source.with_name(f"{source.name}.{workload.operation.value}.sha256")
         if not kept.exists():

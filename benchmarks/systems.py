@@ -1,4 +1,4 @@
-"""Who is measured: how each system is started, for which operations, and whether it is here."""
+"""The measured systems: how to start each, its operations, and whether it is installed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def own() -> list[System]:
 
 
 def peers() -> list[System]:
-    """What one would run instead."""
+    """The systems to compare with."""
     scripts = HERE / "peers"
     summing = (Operation.WORDCOUNT, Operation.GROUPSUM)
     every = (*summing, Operation.SORT)

@@ -1,4 +1,4 @@
-"""What is measured: a workload is an operation on a dataset, with the settings it asks of us."""
+"""The workloads: each is an operation on a dataset, with settings for our engine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from benchmarks.datasets import Dataset
 
 
 class Operation(StrEnum):
-    """What a system is asked to do with a file."""
+    """An operation of a system on a file."""
 
     WORDCOUNT = "wordcount"
-    """How often each word occurs; words are parted by white space."""
+    """Counts of each word; white space separates words."""
     SORT = "sort"
     """Lines by their first ten bytes, into files that are in order one after another."""
     GROUPSUM = "groupsum"

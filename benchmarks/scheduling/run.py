@@ -1,9 +1,9 @@
-"""Run the scheduler's experiments and print what came of each beside what is wanted of it.
+"""Run the scheduler's experiments and print each result with the wanted figure.
 
     python -m benchmarks.scheduling.run                      the small ones, some minutes
     python -m benchmarks.scheduling.run --swim FILE [--share 0.05]    also a Facebook day
 
-Exits with 1 where a wanted figure is missed.
+Exits with 1 if a wanted figure is missed.
 """
 
 from __future__ import annotations
