@@ -1,4 +1,4 @@
-"""What docs/writing-jobs.md shows is what happens."""
+"""The examples of docs/writing-jobs.md give the results that the page shows."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ assert "as_main" not in sys.modules
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["as_main.py", "as_module.py"])
 def test_objects_of_the_scripts_classes_come_back_as_such(tmp_path: Path, script: str) -> None:
-    """As keys, as values, from processes of a worker, and in who ran the job."""
+    """Objects of the script work as keys, as values, from child processes, and in the caller."""
     (tmp_path / "as_main.py").write_text(AS_MAIN)
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "as_main.py").write_text(AS_MAIN)

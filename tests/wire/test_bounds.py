@@ -1,4 +1,4 @@
-"""Whatever is read from a peer has a bound in its type, down to the last field."""
+"""Every field of every message from a peer has a bound in its type."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ END = {"attempt_id": "a", "slot_id": "s", "started": 1.0, "ended": 2.0}
 
 
 def unbounded(kind: inspect.Type, where: str, seen: set[type]) -> Iterator[str]:
-    """The places within a type that any value may have."""
+    """The fields of a type without a bound."""
     match kind:
         case inspect.IntType(ge=low, le=high):
             if low is None or high is None or low < -(2**63) or high >= 2**63:

@@ -1,4 +1,4 @@
-"""Messages survive JSON, and broken ones are refused rather than half read."""
+"""Messages survive JSON, and broken ones are refused as a whole."""
 
 from __future__ import annotations
 

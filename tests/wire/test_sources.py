@@ -1,4 +1,4 @@
-"""Inputs and formats as they travel: what is decoded is what was sent."""
+"""Inputs and formats in messages: decoding returns the sent values."""
 
 from __future__ import annotations
 

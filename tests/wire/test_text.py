@@ -1,4 +1,4 @@
-"""Texts of users become Unicode on their way into messages, and only where they are not."""
+"""Texts of users become valid Unicode in messages; valid texts stay unchanged."""
 
 from __future__ import annotations
 

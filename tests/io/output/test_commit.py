@@ -1,4 +1,4 @@
-"""Commit: only winners' files, whatever operation it dies at, and nothing left of an abort."""
+"""Commit: only winners' files, after a crash at any operation; an abort leaves nothing."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ class Crash(BaseException):
 
 
 class Faulty:
-    """The local filesystem, but `fault` is asked before and after each operation."""
+    """The local filesystem that calls `fault` before and after each operation."""
 
     def __init__(self, fault: Callable[[int], None]) -> None:
         self.fs = LocalFileSystem()
@@ -53,7 +53,7 @@ def committer(path: Path, fs: Any = None) -> OutputCommitter:
 
 
 def run_attempts(out: OutputCommitter) -> None:
-    """Three winners, one of them with two files, and what losers left."""
+    """Three winners, one of them with two files, and the files of losers."""
     out.setup_job()
     for attempt, files in {
         "attempt_r_0_0": {"part-r-00000": b"a loser's"},
@@ -106,7 +106,7 @@ def operations_of_a_commit(path: Path) -> int:
 
 
 def many_winners(out: OutputCommitter, count: int) -> list[str]:
-    """So many of one file each, and as many losers."""
+    """`count` winners with one file each, and as many losers."""
     out.setup_job()
     for number in range(2 * count):
         directory = Path(out.attempt_dir(f"attempt_m_{number % count}_{number // count}"))
@@ -268,7 +268,7 @@ def test_passing_trouble_is_tried_again_and_lasting_is_not(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_cleaning_up_beside_others(tmp_path: Path, gone: bool) -> None:
-    """A stopped attempt still writes a file, or somebody else is cleaning up as well."""
+    """A stopped attempt still writes a file, or another process cleans up too."""
 
     class Busy(Faulty):
         tries = 0
@@ -332,7 +332,7 @@ def test_impossible_places_are_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def as_nobody(action: Callable[[], None]) -> str:
-    """What `action` raises, run by a user without rights: root may write anywhere."""
+    """The exception of `action`, run as an ordinary user, because root may write anywhere."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

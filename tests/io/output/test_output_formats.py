@@ -1,4 +1,4 @@
-"""What every output format writes, read back: by pyarrow, by Python, and by our own readers."""
+"""Files of every output format, read back by pyarrow, by Python, and by our own readers."""
 
 from __future__ import annotations
 

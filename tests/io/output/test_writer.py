@@ -70,7 +70,7 @@ COLUMNS: list[tuple[pa.DataType, Any]] = [
 
 
 def reference(value: object, *, inside: bool = False) -> str | bytes:
-    """Written apart from the code under test, from the words of TextOutput's docstring."""
+    """Written from TextOutput's docstring, independently of the code under test."""
     match value:
         case str() | bytes():
             return value

@@ -1,4 +1,4 @@
-"""The index of a map-output file comes back as it went, and never comes back wrong."""
+"""The index of a map-output file reads back as written, and damage is always detected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_any_changed_byte_or_length_is_noticed(
     whole = bytearray(path.read_bytes())
     at = data.draw(st.integers(0, len(whole) - 1))
     if at in (5, 6, 7):
-        at = 0  # padding says nothing
+        at = 0  # padding bytes carry no data
     whole[at] ^= data.draw(st.integers(1, 255))
     path.write_bytes(whole)
     with pytest.raises(CorruptIndexError, match=r"file\.out\.index"):

@@ -106,7 +106,7 @@ def test_nested_runs_of_differing_types() -> None:
 
 
 class Live:
-    """Gives batches of one key each, and knows how many were held at once at most."""
+    """Yields batches of one key each, and counts how many are alive at once."""
 
     def __init__(self) -> None:
         gc.collect()

@@ -204,7 +204,7 @@ def test_batches_of_differing_key_types(
     partitions: int,
     sort_bytes: int,
 ) -> None:
-    """Integers here, doubles there, nothing but None elsewhere: one order, one home for each."""
+    """Batches of integers, doubles or only None: one order, and one partition for each key."""
     writer = MapOutputWriter(
         tmp_path,
         partitions,

@@ -66,7 +66,7 @@ def test_a_run_that_is_cut_short_is_found_out_and_nothing_is_left(tmp_path: Path
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_no_flipped_byte_and_no_cut_of_a_run_gets_past_the_join(tmp_path: Path, which: int) -> None:
-    """The joined segment has a checksum of its own, which would vouch for what was damaged."""
+    """The joined segment gets a new checksum, which would hide damage of a run."""
 
     def runs() -> tuple[UnsortedWriter, Path]:
         writer = UnsortedWriter(tmp_path, 2, conf=Conf({}))
