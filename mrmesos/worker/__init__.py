@@ -1,5 +1,5 @@
 """The process that runs attempts: `python -m mrmesos.worker`. User code runs here and nowhere else.
 
-Comes in: attempts over a socket pair. Goes out: progress and ends of attempts.
-Thread: attempts on the main thread; one reader and one reporter beside it.
+Comes in: attempts, over a socket pair. Goes out: progress and results of attempts.
+Threads: the main thread runs attempts; a reader and a reporter run beside it.
 """

@@ -1,8 +1,8 @@
-"""A worker process: `python -m mrmesos.worker --fd N`, where N is one end of a socket
-pair (see `messages`).
+"""A worker process: `python -m mrmesos.worker --fd N`; N is one end of a socket pair (`messages`).
 
-It is started before there is work, so that importing pyarrow is paid for by then. It never outlives
-its TaskTracker: the kernel kills it when its parent dies (see also `worker_loop`).
+A TaskTracker starts workers before it has work for them, so that pyarrow is already imported when
+work comes. A worker never outlives its TaskTracker: the kernel kills it when its parent dies (see
+also `loop`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
-    """The process: its own group, one CPU's worth of threads, then attempts."""
+    """Set up the process (own group, threads for one CPU), then run attempts."""
     parser = argparse.ArgumentParser(prog="mrmesos.worker")
     parser.add_argument("--fd", type=int, required=True)
     fd: int = parser.parse_args().fd
@@ -43,7 +43,7 @@ def main() -> None:
 
     from mrmesos.worker.loop import Worker
 
-    gc.freeze()  # what imports made stays; only attempts make garbage
+    gc.freeze()  # imported objects stay for good, so the collector need not look at them
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     worker = Worker(socket.socket(fileno=fd))

@@ -1,8 +1,8 @@
-"""Messages between a TaskTracker and a worker as frames on a socket pair, one pair a worker.
+"""Messages between a TaskTracker and a worker, as frames on a socket pair. Each worker has one.
 
-A frame is its length (4 bytes, big-endian, the length of the body only) and a body: one struct of
-`ToWorker` or `FromWorker` as msgpack. A worker whose channel closes kills its own process group, so
-that it never outlives its tracker.
+A frame is a length (4 bytes, big-endian, of the body only) and a body: one struct of `ToWorker` or
+`FromWorker` as msgpack. When its channel closes, a worker kills its own process group, so it never
+outlives its tracker.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from mrmesos.wire.text import unicode_only
 from mrmesos.worker.messages import FromWorker, Ready, ToWorker, WorkerProgress
 
 MAX_FRAME_BYTES = 64 << 20
-"""A longer frame is refused on both sides: the channel is then taken for broken."""
+"""Both sides refuse a longer frame, and then treat the channel as broken."""
 
 _LENGTH_BYTES = 4
 
 
 class FrameError(Exception):
-    """The bytes on a channel are no frame of ours."""
+    """The bytes on a channel are not a valid frame."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -31,13 +31,13 @@ _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(From
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
-    """The whole frame of a message, lone surrogates in its texts as escapes.
+    """The frame of a message. Lone surrogates in its texts become escapes.
 
-    Raises FrameError where it is over MAX_FRAME_BYTES.
+    Raises FrameError if the body is over MAX_FRAME_BYTES.
     """
     try:
         body = _encoder.encode(message)
-    except UnicodeEncodeError:  # user code's texts are the user's: an error must come through
+    except UnicodeEncodeError:  # user code may put anything in a text, and must see its own error
         body = _encoder.encode(unicode_only(msgspec.to_builtins(message)))
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(
@@ -47,7 +47,7 @@ def encode(message: ToWorker | FromWorker) -> bytes:
 
 
 def body_length(header: bytes) -> int:
-    """The length of the body that follows these 4 bytes. Raises FrameError where it is too long."""
+    """The length of the body that follows these 4 bytes. Raises FrameError if it is too long."""
     length = int.from_bytes(header, "big")
     if length > MAX_FRAME_BYTES:
         raise FrameError(f"a frame of {length:,} bytes is over {MAX_FRAME_BYTES:,}")
@@ -55,7 +55,7 @@ def body_length(header: bytes) -> int:
 
 
 def decode_to_worker(body: bytes) -> ToWorker:
-    """What the tracker said. Raises FrameError."""
+    """Decode a message from the tracker. Raises FrameError."""
     try:
         return _to_worker.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
@@ -63,7 +63,7 @@ def decode_to_worker(body: bytes) -> ToWorker:
 
 
 def decode_from_worker(body: bytes) -> FromWorker:
-    """What a worker said. Raises FrameError."""
+    """Decode a message from a worker. Raises FrameError."""
     try:
         message = _from_worker.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
@@ -73,27 +73,27 @@ def decode_from_worker(body: bytes) -> FromWorker:
 
 
 def _check_size(message: FromWorker) -> None:
-    """Raise FrameError for more than a worker of ours would say."""
+    """Raise FrameError if the message is larger than any that our worker code sends."""
     if isinstance(message, Ready):
         return
     told = message.progress if isinstance(message, WorkerProgress) else message
     if too_much := limits.excess(told.counters):
         raise FrameError(f"{type(message).__name__} with {too_much}")
     if len(told.fetch_failed) > limits.MAX_FETCH_FAILED:
-        raise FrameError(f"{len(told.fetch_failed):,} map outputs that cannot be had")
+        raise FrameError(f"{len(told.fetch_failed):,} map outputs that cannot be fetched")
     if isinstance(message, WorkerProgress):
         if len(message.progress.fetch_answered) > limits.MAX_FETCH_FAILED:
-            raise FrameError("more map outputs that are damaged than a message may name")
+            raise FrameError("more damaged map outputs than a message may name")
         if len(message.position) > limits.MAX_POSITION_CHARS:
-            raise FrameError("a position that is no position")
+            raise FrameError("a position that is too long")
         if len(message.progress.status) > limits.MAX_STATUS_CHARS:
-            raise FrameError("a status that is no status")
+            raise FrameError("a status that is too long")
 
 
 def read_frame(channel: socket.socket) -> bytes | None:
-    """The body of the next frame of a blocking socket; None at its orderly end.
+    """Read the body of the next frame from a blocking socket; None at its orderly end.
 
-    Raises FrameError where the channel ends within a frame or the frame is too long.
+    Raises FrameError if the channel ends within a frame or the frame is too long.
     """
     header = _read_exactly(channel, _LENGTH_BYTES)
     if not header:
@@ -107,7 +107,7 @@ def read_frame(channel: socket.socket) -> bytes | None:
 
 
 def _read_exactly(channel: socket.socket, length: int) -> bytes:
-    """`length` bytes, or fewer where the channel ended."""
+    """Read `length` bytes, or fewer if the channel ends."""
     parts = []
     while length:
         part = channel.recv(min(length, 1 << 20))

@@ -1,6 +1,7 @@
-"""What a worker process does: it runs attempts of one job, one after another, at its TaskTracker's
-word, and unpickles the job once. When the channel to the TaskTracker closes, it kills its whole
-process group, children of user code included.
+"""The main loop of a worker: it runs the attempts that its TaskTracker sends, one after another.
+
+All attempts are of one job, which the worker unpickles once. When the channel to the TaskTracker
+closes, the worker kills its whole process group, including children of user code.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ from mrmesos.worker.redirect import Redirected
 from mrmesos.worker.reporter import Reporter
 
 _HEADROOM_MB = 512
-# Between attempts Python looks for all cyclic garbage, half a millisecond, once so many seconds of
-# attempts have gone by.
+# After this many seconds of attempts, Python collects all cyclic garbage between two attempts. A
+# collection takes half a millisecond.
 _GC_AFTER_SECONDS = 0.1
 _IDLE_SECONDS = 1.0
 
@@ -52,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """The main thread runs attempts; `listen` reads the channel in another."""
+    """The main thread runs attempts in `run`; another thread reads the channel in `listen`."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
@@ -67,7 +68,7 @@ class Worker:
         self._reporter = Reporter(self.send)
 
     def send(self, message: FromWorker) -> None:
-        """Send one message; from any thread."""
+        """Send one message. Any thread may call it."""
         frame = encode(message)
         with self._sending:
             self._channel.sendall(frame)
@@ -81,7 +82,7 @@ class Worker:
                     self._tasks.put(message)
                 else:
                     self._known(message)
-        except BaseException as exc:  # noqa: BLE001 -- whatever it is, this worker is of no use now
+        except BaseException as exc:  # noqa: BLE001 -- after any error this worker is useless
             logger.error("the channel to the TaskTracker broke: %r", exc)
         finally:
             os.killpg(0, signal.SIGKILL)
@@ -96,11 +97,11 @@ class Worker:
             self.send(self.attempt(task))
             seconds += time.monotonic() - began
             if seconds > _GC_AFTER_SECONDS:
-                gc.collect()  # an attempt's garbage should not count as the next one's memory
+                gc.collect()  # so that this attempt's garbage is not counted as the next one's
                 seconds = 0.0
 
     def _next(self) -> RunTask:
-        """The next attempt. Who waits for it long gives back what memory the last one left."""
+        """The next attempt. After a long wait, the last attempt's unused memory is released."""
         try:
             return self._tasks.get(timeout=_IDLE_SECONDS)
         except queue.Empty:
@@ -108,7 +109,7 @@ class Worker:
             return self._tasks.get()
 
     def attempt(self, task: RunTask) -> Done:
-        """One attempt from beginning to end, whatever user code does."""
+        """Run one attempt to its end, whatever user code does."""
         watch = Watch()
         attempt_id = task.attempt.attempt_id
         _limit_memory(task.memory_limit_mb)
@@ -138,9 +139,9 @@ class Worker:
         work_dir = Path(task.work_dir)
         if task.redo is not None:
             _remove_all_but_logs(task)
-        # User code's temporary files go with the attempt's directory.
+        # Temporary files of user code are deleted together with the attempt's directory.
         os.environ["TMPDIR"] = task.work_dir
-        tempfile.tempdir = None  # it remembers its first answer otherwise
+        tempfile.tempdir = None  # the module caches its first answer
         job = self._loaded(task)
         if isinstance(attempt.task, MapTask):
             mapped = run_map(
@@ -193,7 +194,7 @@ class Worker:
             self._code = task.facts.spec.code
         return self._job
 
-    # News of map outputs may come before the main thread has made the fetcher they are for.
+    # Announced map outputs may arrive before the main thread has created the fetcher for them.
 
     def _known(self, news: MapOutputsKnown) -> None:
         with self._shuffle:
@@ -217,18 +218,20 @@ class Worker:
 
 
 def _place_sockets(job_dir: Path) -> None:
-    """Where `multiprocessing` binds its sockets (managers, forkserver): a path has 107 bytes at
-    most, those of sandboxes are longer; and a forkserver stays on after the attempt it began in.
+    """Choose the directory in which `multiprocessing` binds its sockets (managers, forkserver).
+
+    A socket's path may have at most 107 bytes, and paths of sandboxes are longer. The directory
+    belongs to the job, because a forkserver outlives the attempt that started it.
     """
     directory = job_dir / "sockets"
     directory.mkdir(exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # held for good
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # never closed
     config = getattr(multiprocessing.process.current_process(), "_config", {})
     config["tempdir"] = f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
 def _remove_all_but_logs(task: RunTask) -> None:
-    """What the attempt's start before this one left behind. Raises OSError."""
+    """Remove the files of the attempt's earlier start, except its logs. Raises OSError."""
     for entry in Path(task.work_dir).iterdir():
         if str(entry) in (task.stdout_path, task.stderr_path):
             continue
@@ -243,10 +246,10 @@ def _tls() -> ssl.SSLContext:
 
 
 def _limit_memory(limit_mb: int) -> None:
-    """A backstop for allocations faster than the tracker's sampling: they raise MemoryError.
+    """Make very large allocations raise MemoryError. The tracker's sampling is too slow for them.
 
-    RLIMIT_DATA counts what is reserved, used or not: Arrow's allocator alone reserves 1 GiB at
-    import. So the limit comes on top of what is reserved now.
+    RLIMIT_DATA counts reserved memory, used or not, and Arrow's allocator alone reserves 1 GiB at
+    import. So the limit is added to the memory that is reserved now.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = _reserved_bytes() + ((limit_mb + _HEADROOM_MB) << 20)
@@ -256,7 +259,7 @@ def _limit_memory(limit_mb: int) -> None:
 
 
 def _reserved_bytes() -> int:
-    """The private writable address space of this process (VmData in proc(5))."""
+    """Size of this process's private writable address space (VmData in proc(5))."""
     for line in Path("/proc/self/status").read_bytes().splitlines():
         if line.startswith(b"VmData:"):
             return int(line.split()[1]) << 10

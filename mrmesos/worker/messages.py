@@ -1,13 +1,13 @@
-"""What a TaskTracker and its worker processes say to each other, as structs.
+"""The messages between a TaskTracker and its worker processes, as structs.
 
-One conversation goes
+A conversation looks like this:
 
     worker  -> Ready                    once, when its imports are done
-    tracker -> RunTask                  the worker sends WorkerProgress now and then, then one Done
+    tracker -> RunTask                  the worker sends WorkerProgress regularly, then one Done
     tracker -> MapOutputsKnown …        while a reduce runs; ignored when it names another attempt
     tracker -> RunTask                  the next attempt of the same job, and so on
 
-There is no message for killing: the tracker kills the worker's whole process group.
+No message kills a worker: the tracker kills the worker's whole process group instead.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ MAP_OUTPUTS_PER_FRAME = 20_000
 
 
 class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
-    """Run this attempt, in the directory `work_dir`, which exists and is the attempt's own.
+    """Run this attempt in the directory `work_dir`, which exists and belongs to the attempt.
 
     `code_path` holds the cloudpickled job, checked against `facts.spec.code`. While the attempt
-    runs, file descriptors 1 and 2 go to `stdout_path` and `stderr_path` (both exist; open them
-    with O_APPEND, for the tracker truncates them at their limit). `memory_limit_mb` (MiB) is what
-    the tracker kills at; `hostname` and `agent_id` say where this is; `log_url` is where the
-    attempt's output can be read while the tracker lives. `redo` is there where the attempt was
-    started before, and its worker ended or gave up: what that left in `work_dir` is to be removed.
+    runs, file descriptors 1 and 2 go to `stdout_path` and `stderr_path`. Both files exist; open
+    them with O_APPEND, because the tracker truncates them at their limit. The tracker kills the
+    worker above `memory_limit_mb` (MiB). `hostname` and `agent_id` name this agent. `log_url`
+    serves the attempt's logs while the tracker lives. If `redo` is set, the attempt was started
+    before and failed: the worker must first remove the earlier start's files from `work_dir`.
     """
 
     attempt: Attempt
@@ -58,9 +58,9 @@ class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
 
 
 class MapOutputsKnown(msgspec.Struct, frozen=True, tag="map_outputs"):
-    """News for a running reduce, in order. What is known when it starts comes right after RunTask.
+    """Map outputs for a running reduce, in order. The first such message follows RunTask directly.
 
-    A later entry for the same map replaces the earlier; `attempt_id` "" withdraws it.
+    A later entry for the same map replaces an earlier one; `attempt_id` "" withdraws it.
     """
 
     attempt_id: Name
@@ -68,16 +68,15 @@ class MapOutputsKnown(msgspec.Struct, frozen=True, tag="map_outputs"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The worker has imported what it needs and waits for RunTask."""
+    """The worker has finished its imports and waits for RunTask."""
 
 
 class WorkerProgress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
-    """How far the running attempt is; sent about every 0.5 s, and when `position` changes much.
+    """Progress of the running attempt, sent about every 0.5 s.
 
-    `active` says whether it has read, written or reported anything since the last one: an attempt
-    that is not active for `task.timeout` is killed. `position` is where it is, in words that fit
-    after "while", such as "reading file:///data/x.txt near offset 1048576"; a crash is reported
-    with the last one.
+    `active` says whether the attempt has read, written or reported anything since the last message.
+    An attempt that is not active for `task.timeout` is killed. `position` fits after "while", such
+    as "reading file:///data/x.txt near offset 1048576"; a crash report contains the last one.
     """
 
     progress: AttemptProgress
@@ -89,7 +88,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The attempt has ended: SUCCEEDED, or FAILED with an error. Its files are closed.
 
     The fields are those of `AttemptReport`; the tracker adds slot, times and the tail of the logs.
-    `at`: the records that user code failed at, where the attempt could do without them.
+    `at`: the records at which user code failed, if the attempt may skip records.
     """
 
     attempt_id: Name

@@ -1,4 +1,4 @@
-"""File descriptors 1 and 2 led into an attempt's files, for C code and subprocesses as well."""
+"""Redirects file descriptors 1 and 2 to an attempt's files, also for C code and subprocesses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 class Redirected:
-    """While it lasts, all that this process and its children print goes to the two files.
+    """Inside the `with` block, all output of this process and its children goes to the two files.
 
-    User code may replace or close `sys.stdout`: both streams are put back afterwards.
+    User code may replace or close `sys.stdout`, so both streams are restored afterwards.
     """
 
     def __init__(self, stdout_path: str, stderr_path: str) -> None:
@@ -46,8 +46,9 @@ class Redirected:
 
 
 def _usable(stream: TextIO | None, fd: int) -> TextIO:
-    """The stream, or a new one over `fd` where user code has closed it; flushed at every line, so
-    that what was printed is there when user code brings the process down.
+    """The stream, or a new one for `fd` if user code has closed it.
+
+    It is flushed at every line, so that all output is in the file when user code crashes.
     """
     if isinstance(stream, io.TextIOWrapper) and not stream.closed:
         stream.reconfigure(line_buffering=True)
@@ -61,5 +62,5 @@ def _flush() -> None:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError, AttributeError) as exc:
-            # A full disk, or a stream that user code closed or put in its place.
-            logger.warning("could not flush what was printed: %r", exc)
+            # The disk is full, or user code has closed or replaced the stream.
+            logger.warning("could not flush printed output: %r", exc)

@@ -1,7 +1,7 @@
-"""The worker's thread that says how far the attempt is, twice a second.
+"""The worker's thread that reports an attempt's progress twice a second.
 
-One thread serves all attempts of a worker: starting and joining one for each cost more than a
-small attempt does.
+One thread serves all attempts of a worker, because starting and joining a thread for each attempt
+costs more than a small attempt itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Sends Progress of one attempt after another, each between `begin()` and `end()`."""
+    """Sends WorkerProgress of one attempt after another, each between `begin()` and `end()`."""
 
     def __init__(self, send: Callable[[WorkerProgress], None], interval: float = INTERVAL) -> None:
         self._send = send
@@ -42,19 +42,19 @@ class Reporter:
         threading.Thread(target=self._run, name="reporter", daemon=True).start()
 
     def begin(self, attempt_id: str, watch: Watch) -> None:
-        """An attempt starts: the first Progress comes within the interval."""
+        """Begin an attempt. Its first WorkerProgress is sent within the interval."""
         with self._lock:
             self._attempt_id, self._watch, self._last = attempt_id, watch, ()
             self._busy.set()
 
     def end(self) -> None:
-        """No Progress of this attempt is sent after this returns."""
+        """End the attempt. After the return, no more WorkerProgress of it is sent."""
         with self._lock:
             self._watch = None
 
     def _run(self) -> None:
-        # It keeps its own time: to be woken by every beginning and end would cost each attempt
-        # two switches of threads.
+        # The thread sleeps by itself. Waking it at each begin and end would cost every attempt two
+        # thread switches.
         while self._busy.wait():
             time.sleep(self._interval)
             with self._lock:
@@ -66,9 +66,9 @@ class Reporter:
                     if snapshot is not None:
                         self._send(self.message(snapshot))
                 except OSError:
-                    return  # the channel is gone: the thread that reads it ends this process
+                    return  # the channel is closed: the reading thread ends this process
                 except Exception:
-                    # User code changes counters meanwhile, and can put anything into them.
+                    # User code changes the counters at the same time, and may put anything there.
                     logger.exception("could not report progress")
 
     def message(self, snapshot: Snapshot) -> WorkerProgress:
@@ -92,9 +92,9 @@ class Reporter:
 
 
 def plain_counters(counters: Mapping[str, Mapping[str, int]]) -> Counters:
-    """A copy of what is whole numbers; the attempt's end complains about the rest.
+    """A copy of the counters with int values. Empty if there are too many of them.
 
-    And about too much: nothing of that is told before.
+    The end of the attempt reports wrong and excessive counters as an error.
     """
     plain = {
         unicode_text(str(group)): {

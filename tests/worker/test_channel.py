@@ -1,4 +1,4 @@
-"""What a worker says comes through, whatever texts user code put into it."""
+"""Messages of a worker arrive, whatever texts user code puts into them."""
 
 from __future__ import annotations
 

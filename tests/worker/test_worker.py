@@ -1,4 +1,4 @@
-"""A real worker process, spoken to over its channel as the TaskTracker does."""
+"""A real worker process. The tests talk to it over its channel, like a TaskTracker."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def jobs() -> dict[str, type[Job]]:
-    """Job classes made inside a function, so that they travel by value, as a script's do."""
+    """Job classes defined inside a function, so that they are pickled by value, like a script's."""
 
     class Tokenize(Mapper):
         def map(self, key, line):  # type: ignore[no-untyped-def]
@@ -212,7 +212,7 @@ def test_a_job_may_close_stdout(worker: RunningWorker, text: Path, tmp_path: Pat
 def test_sockets_of_multiprocessing_have_short_paths_that_outlast_an_attempt(
     worker: RunningWorker, text: Path, tmp_path: Path
 ) -> None:
-    """A forkserver that one attempt started serves the next one, whose directory is another."""
+    """A forkserver of one attempt serves the next attempt, which has another directory."""
     worker.directory /= "deep" * 30
     worker.directory.mkdir()
     job = jobs()["Managing"]
