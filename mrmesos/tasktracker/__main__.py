@@ -1,6 +1,6 @@
-"""`python -m mrmesos.tasktracker`: what Mesos starts on an agent.
+"""`python -m mrmesos.tasktracker`: the program that Mesos starts on an agent.
 
-The order saves time: the first workers start at once, and import what they need while we do; then
+The order saves time. The first workers start at once, so that their imports overlap with ours. Then
 we subscribe, and import the rest while Mesos answers.
 """
 
@@ -34,7 +34,7 @@ _MESOS_FAILED, _WE_FAILED = 1, 70
 
 
 def main() -> int:
-    """Run until told to leave; the exit status, 0 where nothing went wrong."""
+    """Run until asked to leave. Returns the exit status, 0 for success."""
     look_seldom()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -48,9 +48,9 @@ def main() -> int:
     try:
         workers = [spawn_worker(n, settings.sandbox) for n in range(1, settings.prestart + 1)]
     except OSError as problem:
-        logger.error("no worker can be started: %s", problem)
+        logger.error("cannot start a worker: %s", problem)
         return _WE_FAILED
-    import asyncio  # only now: the worker is on its way
+    import asyncio  # late, so that the workers start first
 
     return asyncio.run(_run(settings, workers, adopt_orphans))
 
@@ -64,7 +64,7 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
     loop = asyncio.get_running_loop()
     shells: list[Shell] = []
 
-    # Both run in the loop, which gets its turn only when the shell is there: nothing waits before.
+    # These run in the loop. It runs nothing before the first `await`, when the shell exists.
     def hand_on(event: ev.Event) -> None:
         loop.call_soon_threadsafe(lambda: shells[0].handle(event))
 

@@ -1,7 +1,8 @@
 """The TaskTracker's side of Mesos: a shell around the executor driver.
 
-The driver's IO thread only hands on what it hears; a thread of our own sends status updates, in
-order, so that a slow agent never holds up the event loop.
+Comes in: the driver's callbacks. Goes out: events for the core, status updates for the agent.
+Threads: the driver's IO thread only passes events on. A thread of our own sends status updates, in
+order, so that a slow agent never blocks the event loop.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ _JOIN_SECONDS = 5.0
 
 
 class MesosExecutor:
-    """Implements `ExecutorCallbacks`. `on_event` and `on_registered` are called in the driver's
-    thread and must only hand on.
+    """Implements `ExecutorCallbacks`.
+
+    The driver's thread calls `on_event`, `on_registered` and `on_key`. They must return at once.
     """
 
     def __init__(
@@ -42,14 +44,14 @@ class MesosExecutor:
         *,
         exit_after_grace: bool = False,
     ) -> None:
-        """`on_registered` gets the agent's id and hostname, again after an agent's restart.
+        """`on_registered` gets the agent's id and hostname, also after each restart of the agent.
 
-        `on_key` gets what requests to the JobTracker are signed with, before each slot.
+        `on_key` gets the key that signs requests to the JobTracker, before each slot.
 
-        `exit_after_grace`: the process is ours, and ends (`os._exit`) when it is still there at
-        the end of the grace period that Mesos gives after SHUTDOWN.
+        `exit_after_grace`: end the process (`os._exit`) if it still runs when Mesos' grace period
+        after SHUTDOWN is over.
 
-        Raises KeyError or ValueError where the environment is not that of an executor.
+        Raises KeyError or ValueError if the environment is not an executor's.
         """
         self._on_event = on_event
         self._on_registered = on_registered
@@ -65,11 +67,11 @@ class MesosExecutor:
         self._driver.start()
 
     def send_status(self, status: cmd.SendStatus) -> None:
-        """Send a status update after those before it; does not wait."""
+        """Send a status update after all earlier ones. Does not wait."""
         self._statuses.put(status)
 
     def stop(self) -> None:
-        """Send what is still to be sent, then leave the agent. Waits, some seconds at most."""
+        """Send the remaining status updates, then leave the agent. Waits a few seconds at most."""
         if self._sender.is_alive():
             self._statuses.put(None)
             self._sender.join(_FLUSH_SECONDS)
@@ -91,20 +93,20 @@ class MesosExecutor:
     # ExecutorCallbacks, in the driver's thread.
 
     def registered(self, executor_info: Json, framework_info: Json, agent_info: Json) -> None:
-        """Subscribed for the first time."""
+        """The driver has subscribed for the first time."""
         framework_id = framework_info.get("id", {}).get("value")
         executor_id = executor_info.get("executor_id", {}).get("value")
         logger.info("executor %s of framework %s", executor_id, framework_id)
         self.reregistered(agent_info)
 
     def reregistered(self, agent_info: Json) -> None:
-        """Subscribed again."""
+        """The driver has subscribed again."""
         agent_id = str(agent_info.get("id", {}).get("value", ""))
         logger.info("subscribed with agent %s", agent_id)
         self._on_registered(agent_id, str(agent_info.get("hostname", "")))
 
     def launch_task(self, task: Json) -> None:
-        """A slot with its first attempt, or with none, to have this TaskTracker ahead of need."""
+        """Take a slot and its first attempt. Without one, it only starts this TaskTracker early."""
         slot_id = str(task["task_id"]["value"])
         try:
             data = read_slot(task)
@@ -116,20 +118,20 @@ class MesosExecutor:
             self._on_event(ev.SlotLaunched(slot_id, data.first, ports))
 
     def kill_task(self, task_id: str) -> None:
-        """A slot is to end."""
+        """End a slot."""
         self._on_event(ev.SlotKilled(task_id))
 
     def framework_message(self, data: bytes) -> None:
-        """The JobTracker speaks by heartbeat, and ends us through the agent."""
-        logger.warning("a framework message of %d bytes, where none is expected", len(data))
+        """Ignore the message: the JobTracker uses heartbeats, and ends us through the agent."""
+        logger.warning("ignored an unexpected framework message of %d bytes", len(data))
 
     def shutdown(self) -> None:
-        """Mesos ends us, or the agent is lost."""
+        """Mesos ends this executor, or the agent is lost."""
         self._on_event(ev.LeaveAsked("Mesos shuts this executor down"))
 
     def disconnected(self) -> None:
-        """The driver tries again by itself, for as long as the agent allows."""
-        logger.warning("the agent is away")
+        """The driver reconnects by itself, as long as the agent allows it."""
+        logger.warning("lost the connection to the agent")
 
     def error(self, message: str) -> None:
         """The driver has stopped for good."""
@@ -138,12 +140,12 @@ class MesosExecutor:
 
 
 def read_slot(task: Json) -> SlotData:
-    """What is in a TaskInfo's data. Raises ValueError with what is wrong with it."""
+    """Decode the data of a TaskInfo. Raises ValueError, which says what is wrong."""
     try:
         data = base64.b64decode(task.get("data", ""), validate=True)
         slot = msgspec.json.decode(data, type=SlotData)
     except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise ValueError(f"the task's data is that of no slot: {problem}") from problem
+        raise ValueError(f"the task's data does not describe a slot: {problem}") from problem
     slot_id, first = task["task_id"]["value"], slot.first
     if first is not None and first.slot_id != slot_id:
         raise ValueError(f"the attempt is for slot {first.slot_id}, the task is {slot_id}")

@@ -1,4 +1,4 @@
-"""What a TaskTracker knows from its environment: what Mesos and the JobTracker set there."""
+"""The settings of a TaskTracker, from environment variables of Mesos and the JobTracker."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ PRESTART_MAX = 16
 
 
 class SettingsError(Exception):
-    """Not started as a TaskTracker; the message names the variable."""
+    """The environment is not a TaskTracker's. The message names the variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """`address` is the agent's, where the TaskTracker's own server listens, too; see
-    `source_address` for where it connects from.
+    """Settings of one TaskTracker.
 
-    `prestart` workers (MRMESOS_PRESTART, 1 where it is not set) are started at once: as many as
-    slots are known to come.
+    `address` is the agent's address; the TaskTracker's own server listens there too. `source` is
+    the address it connects from (see `source_address`).
+
+    `prestart` workers (MRMESOS_PRESTART, default 1) start at once, one for each expected slot.
     """
 
     jobtracker: str
@@ -60,14 +61,16 @@ class TrackerSettings:
                 conf=conf,
             )
         except KeyError as problem:
-            raise SettingsError(f"a TaskTracker is started by Mesos: no {problem}") from problem
+            raise SettingsError(
+                f"{problem} is not set in the environment; only Mesos can start a TaskTracker"
+            ) from problem
         schemes = ("http://", "https://", "zk://")
         if not settings.jobtracker.startswith(schemes) or not settings.address:
-            raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is no address")
+            raise SettingsError("MRMESOS_JOBTRACKER or MESOS_AGENT_ENDPOINT is not an address")
         return settings
 
 
 def _prestart(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise SettingsError(f"MRMESOS_PRESTART={text[:50]!r} is no number of workers")
+        raise SettingsError(f"MRMESOS_PRESTART={text[:50]!r} is not a number of workers")
     return min(int(text), PRESTART_MAX)

@@ -1,6 +1,7 @@
-"""The shell around the core: carries its commands out and brings it what happens.
+"""The shell around the core: it runs the core's commands, and brings it events.
 
-Everything here runs in one event loop in the process' main thread.
+Comes in: events from Mesos, the workers and the JobTracker. Goes out: commands to them.
+Thread: one event loop in the process's main thread.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ _CLEAN_UP_SECONDS = 30.0
 
 
 class Statuses(Protocol):
-    """What sends status updates to Mesos."""
+    """Sends status updates to Mesos."""
 
     def send_status(self, status: cmd.SendStatus) -> None:
-        """Send one, after those before it; does not wait."""
+        """Send a status update after all earlier ones. Does not wait."""
 
 
 class Shell:
-    """One TaskTracker. Events may be handed in before `run()`: they wait."""
+    """One TaskTracker. Events that arrive before `run()` wait for it."""
 
     def __init__(
         self,
@@ -92,20 +93,20 @@ class Shell:
         self._unusable = ""
 
     def _now(self) -> float:
-        """Unix seconds that never jump: timeouts are measured with them."""
+        """Unix time in seconds, without jumps, as timeouts are measured with it."""
         return self._epoch + time.monotonic()
 
     def registered(self, agent_id: str, hostname: str) -> None:
-        """Mesos knows us: who the agent is."""
+        """Learn the agent's id and hostname, after Mesos has registered us."""
         self.tracker.agent_id, self.tracker.hostname = agent_id, hostname
         self._registered.set()
 
     def use_key(self, key: str) -> None:
-        """What requests to the JobTracker are signed with; they wait for it."""
+        """Set the key that signs requests to the JobTracker. Requests wait for it."""
         self._jobtracker.use_key(key)
 
     async def run(self) -> str:
-        """Until the core says Exit; why it did. Raises what went wrong in ourselves."""
+        """Run until the core's Exit command. Returns its reason. Raises our own errors."""
         self._over = asyncio.get_running_loop().create_future()
         try:
             await self._jobtracker.open()
@@ -127,7 +128,7 @@ class Shell:
         try:
             return await self._server.start(address)
         except OSError as problem:
-            # The agent's address is not ours where containers have their own network.
+            # In a container with its own network, we cannot listen on the agent's address.
             logger.warning("cannot listen on %s: %s; listening everywhere", address, problem)
             url = await self._server.start("0.0.0.0")
             return url.replace("0.0.0.0", address)
@@ -161,7 +162,7 @@ class Shell:
     # Events in, commands out.
 
     def handle(self, event: ev.Event) -> None:
-        """Tell the core and do what it says. In the event loop's thread."""
+        """Let the core handle an event, and run its commands. Only for the event loop's thread."""
         if self._over is None:
             self._backlog.append(event)
             return
@@ -169,12 +170,12 @@ class Shell:
             return
         try:
             for command in self.tracker.handle(event, self._now()):
-                self._carry_out(command)
-        except Exception as problem:  # a fault of ours must not leave us half alive
+                self._execute(command)
+        except Exception as problem:  # after a bug of ours, end the process instead of half of it
             logger.exception("while handling %r", event)
             self._fail(problem)
 
-    def _carry_out(self, command: cmd.Command) -> None:
+    def _execute(self, command: cmd.Command) -> None:
         match command:
             case cmd.StartWorker():
                 self._pool.start(command.worker)
@@ -207,7 +208,7 @@ class Shell:
     def _run(self, command: cmd.RunInWorker) -> None:
         attempt_id = command.attempt.attempt_id
         try:
-            Path(command.code_path).stat()  # its absence would be the error of the user's code
+            Path(command.code_path).stat()  # a missing file would look like an error of user code
             work_dir = self._jobs.add_attempt(attempt_id)
             message = RunTask(
                 attempt=command.attempt,
@@ -224,14 +225,16 @@ class Shell:
             )
             self._pool.run(command.worker, message, command.log_limit_kb)
         except OSError as problem:
-            error = AttemptError(kind=ErrorKind.LOST, message=f"no place to work in: {problem}")
+            error = AttemptError(
+                kind=ErrorKind.LOST, message=f"cannot use the working directory: {problem}"
+            )
             done = Done(attempt_id=attempt_id, state=AttemptState.FAILED, error=error)
             failed = ev.WorkerDone(command.worker, done)
             why = trouble(self._settings.sandbox, Path(command.code_path))
             asyncio.get_running_loop().call_soon(self._no_place, failed, why)
 
     def _no_place(self, failed: ev.WorkerDone, why: str) -> None:
-        """An attempt could not begin; `why` nothing else can here, if that is so."""
+        """An attempt could not begin. If no other attempt can begin here, `why` says so."""
         self.handle(failed)
         self._unusable = self._unusable or why
 
@@ -268,6 +271,6 @@ class Shell:
     def _answered(self, answer: HeartbeatAnswer, reported: tuple[str, ...]) -> None:
         self.handle(ev.HeartbeatAnswered(answer, reported))
         if self._unusable and not self.tracker.reports:
-            # Mesos gives the next TaskTracker here a directory of its own. This one would fail
-            # attempt after attempt, faster than any other could run them.
+            # Mesos gives the next TaskTracker on this agent a new directory. This one would fail
+            # one attempt after another, faster than others could run them.
             self.handle(ev.LeaveAsked(f"its directory cannot be used: {self._unusable}"))

@@ -1,4 +1,4 @@
-"""Nobody is believed who does not know the key: nothing of theirs is kept, run or unpickled."""
+"""Data of a peer without the key is never kept, run or unpickled."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Trap:
 
 
 def trapped(path: Path) -> pa.RecordBatch:
-    """A batch that says of itself that its values are pickled."""
+    """A batch whose schema says that its values are pickled."""
     schema = pa.schema([pa.field(KEY, pa.int64()), pa.field(VALUE, pa.binary(), metadata=PICKLE)])
     return pa.record_batch([pa.array([1]), pa.array([pickle.dumps(Trap(path))])], schema=schema)
 
@@ -172,10 +172,10 @@ def test_who_took_over_the_jobtrackers_port_is_not_believed(tmp_path: Path) -> N
             impostor.impostor = True
             impostor.jobs[JOB] = facts()
             jobs = JobCache(tmp_path, link, give_up_seconds=0.3)
-            with pytest.raises(JobFetchError, match="not our JobTracker"):
+            with pytest.raises(JobFetchError, match="not signed by our JobTracker"):
                 await jobs.fetch(JOB)
             impostor.jobs.clear()
-            with pytest.raises(JobFetchError, match="not our JobTracker"):  # not JobGone
+            with pytest.raises(JobFetchError, match="not signed by our JobTracker"):  # not JobGone
                 await jobs.fetch(JOB)
             impostor.unknown = True  # which would end this TaskTracker
             answers: list[object] = []
@@ -186,7 +186,7 @@ def test_who_took_over_the_jobtrackers_port_is_not_believed(tmp_path: Path) -> N
                 held_seconds=0.1,
                 expiry_seconds=0.3,
             )
-            with pytest.raises(JobTrackerAway, match="not our JobTracker"):
+            with pytest.raises(JobTrackerAway, match="not signed by our JobTracker"):
                 await beats.run()
             assert answers == []
             with pytest.raises(NoAnswer):

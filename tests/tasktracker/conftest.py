@@ -1,4 +1,4 @@
-"""Workers that find mrmesos wherever they start, and no process left behind by any test."""
+"""Workers find mrmesos wherever they start, and no test leaves a process behind."""
 
 from __future__ import annotations
 

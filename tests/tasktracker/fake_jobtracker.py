@@ -25,7 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FakeJobTracker:
-    """Answers heartbeats with the actions given to `act`, held as a real one holds them."""
+    """Answers heartbeats with the actions given to `act`. Holds answers like a real JobTracker."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -42,7 +42,7 @@ class FakeJobTracker:
         self.verifier = Verifier(lambda _who: KEY)
         self.refusals: list[str] = []
         self.impostor = False
-        """Answer without proof."""
+        """Send answers without a valid signature."""
         self._number = 0
         self._news = asyncio.Event()
 

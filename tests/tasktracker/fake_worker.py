@@ -1,4 +1,4 @@
-"""A worker that speaks messages.py and misbehaves as its attempt's split tells it.
+"""A worker that speaks the protocol of messages.py. Its attempt's split says how it misbehaves.
 
 Run as a script with `--fd N`. The URI of the split's first slice is the deed. Imports no pyarrow.
 """
@@ -108,7 +108,7 @@ class FakeWorker:
         self.hang()
 
     def do_sharing_children(self, mib: str) -> None:
-        """Forked children share the parent's memory: together they use it once."""
+        """Fork children that share the parent's memory, so that together they use it once."""
         hoard = b"x" * (int(mib) << 20)
         for _ in range(3):
             if os.fork() == 0:
@@ -142,13 +142,13 @@ class FakeWorker:
         threading.Event().wait(600)
 
     def do_silent(self, _: str) -> None:
-        """Says that it lives, but does nothing."""
+        """Report progress messages, but do nothing."""
         while True:
             self.progress("doing nothing", active=False)
             time.sleep(0.1)
 
     def do_children(self, then: str) -> None:
-        """A child, a grandchild, one in a session of its own, and a double-forked daemon."""
+        """Start a child, a grandchild, one in its own session, and a double-forked daemon."""
         pids = []
         sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
         pids.append(subprocess.Popen(sleeper).pid)

@@ -1,4 +1,4 @@
-"""Attempts, facts and jobs for the tests of what runs inside a worker."""
+"""Attempts, facts and jobs for tests of code that runs inside a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the TaskTracker share: jobs and attempts, and waiting for what must come."""
+"""Helpers for tests of the TaskTracker: jobs, attempts, and waiting for conditions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reduce_attempt(index: int = 0, slot: str = "slot_1", *, job: str = JOB) -> A
 async def until(
     condition: Callable[[], bool], what: str = "what was waited for", seconds: float = DEADLINE
 ) -> None:
-    """Wait for a condition; fails after so many seconds."""
+    """Wait for a condition. Fails after the given seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not come"
@@ -70,7 +70,7 @@ async def until(
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs: there, and no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

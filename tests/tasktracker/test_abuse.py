@@ -1,4 +1,4 @@
-"""A thousand requests that nobody honest would send to a TaskTracker: all refused, nothing left."""
+"""A TaskTracker refuses a thousand hostile requests, and nothing is left of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         parts = served.add_map(0)
         door = door_of(served)
         us, seed = psutil.Process(), SEED
-        await asyncio.to_thread(play, door, seed, 2 * len(KINDS))  # what is made once is there
+        await asyncio.to_thread(play, door, seed, 2 * len(KINDS))  # warm up, before counting
         await until(lambda: served.server.connections == 0)
         before, memory = held(served), us.memory_info().rss
         played = await asyncio.to_thread(play, door, seed + 1, COUNT)
@@ -102,7 +102,7 @@ def test_what_is_remembered_of_requests_is_bounded(tmp_path: Path) -> None:
 
 
 def test_more_bodies_than_memory_are_not_read(tmp_path: Path) -> None:
-    """A stranger's body is not waited for, whatever it says of its length."""
+    """The server does not wait for a stranger's body, whatever length its header states."""
 
     async def scenario(served: Served) -> None:
         door = door_of(served)

@@ -1,4 +1,4 @@
-"""Damage at every place of map output, on disks and on the way: found out, or without effect."""
+"""Damage at every place of map output, on disk and in transit, is detected or has no effect."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def instead(damaged: bytes, _body: bytes) -> bytes:
 
 
 def fetched(tmp_path: Path, url: str) -> Records | None:
-    """What a reduce gets; None where it finds damage."""
+    """The records that a reduce gets; None if it detects damage."""
     fetcher = fetcher_for(facts(tmp_path, 2), tmp_path)
     waiting = Waiting(fetcher)
     fetcher.announce(outputs(url, range(2)))

@@ -100,7 +100,7 @@ def launch(attempt: Attempt) -> Json:
 
 
 def states(agent: Server) -> list[tuple[str, str]]:
-    """What was said of slots, but of the one that brought the key."""
+    """The updates of slots, except the slot that brought the key."""
     statuses = [body["update"]["status"] for body in agent.calls("UPDATE")]
     told = [(status["task_id"]["value"], status["state"]) for status in statuses]
     return [(slot_id, state) for slot_id, state in told if slot_id != FIRST_SLOT]
@@ -179,7 +179,7 @@ def test_status_updates_keep_their_order_and_are_sent_before_it_stops(
     ],
 )
 def test_a_task_without_an_attempt_makes_no_sense(bad: Json) -> None:
-    with pytest.raises(ValueError, match=r"no slot|for slot"):
+    with pytest.raises(ValueError, match=r"does not describe a slot|for slot"):
         read_slot(bad)
 
 
@@ -279,7 +279,7 @@ def test_slots_come_and_go_in_a_whole_tasktracker(agent: Server, tmp_path: Path)
         assert (first.tracker_id, first.agent_id) == ("tracker_1", "agent-1")
         assert first.hostname == "agent.example"
         assert first.url.startswith("http://127.0.0.1:")
-        # Their code cannot be loaded, which is the worker's word: it has all come so far.
+        # Workers report that the code cannot be loaded, so everything got as far as the workers.
         one, two = map_attempt(0, "slot_1"), map_attempt(1, "slot_2")
         agent.stream().event(launch(one), launch(two))
         await until(lambda: len(jobtracker.reports) == 2, "two reports")
@@ -328,7 +328,7 @@ def test_as_many_workers_as_slots_are_known_to_come_start_at_once(
         for number in range(3):
             agent.stream().event(launch(map_attempt(number, f"slot_{number}")))
         await until(lambda: len(jobtracker.reports) == 3, "three reports")
-        # Three for the slots; a fourth, the spare, starts only once things are calm.
+        # Three are for the slots. A fourth, the spare, starts only when no fresh one was needed.
         numbers = {int(path.stem.removeprefix("worker-")) for path in logs_of(tmp_path)}
         assert numbers >= {1, 2, 3}
         popen.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A disk that is really full: a small filesystem, where the machine lets us mount one."""
+"""A really full disk: a small filesystem, if the machine allows mounting one."""
 
 from __future__ import annotations
 

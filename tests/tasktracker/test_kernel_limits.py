@@ -1,4 +1,4 @@
-"""No Arrow kernel is handed, or hands back, nearly as much as its 32-bit offsets can count.
+"""No Arrow kernel gets or returns nearly as much data as its 32-bit offsets can count.
 
 Around 2 GiB of text Arrow's sort, take and join of chunks fail, and its group_by aborts the
 process. Here the engine's own limit, half of that, is lowered to 32 MiB. Jobs over 160 MB then go
@@ -43,7 +43,7 @@ class Watch:
         self.largest[name] = max(size, self.largest.get(name, 0))
 
     def over(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, watched."""
+        """Wrap the function so that its calls are watched."""
 
         @functools.wraps(function)
         def watched(*args: Any, **named: Any) -> Any:
@@ -58,7 +58,7 @@ class Watch:
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    """All kernel calls, with the engine's limit lowered; at the end none was dangerously large."""
+    """Watch all kernel calls with a lowered limit. At the end, check that none was too large."""
     watch = Watch()
     for name, function in vars(pc).copy().items():
         if inspect.isfunction(function) and not name.startswith("_") and name != "binary_length":
@@ -130,7 +130,7 @@ class _Split(BatchMapper):
 
 
 class _AtOnce(BatchMapper):
-    """Yields all it saw as one batch."""
+    """Yields all its records as one batch."""
 
     def setup(self) -> None:
         self.seen: list[pa.Array] = []

@@ -183,7 +183,7 @@ def test_misbehaving_user_code_is_named(
                 assert (report.error.kind, report.error.hostname) == (kind, "agent.example")
                 assert re.search(words, report.error.message), report.error.message
                 await until(lambda: "sleep" not in names_below(popen.pid), "the end of children")
-                # The TaskTracker is as good as new.
+                # The TaskTracker works as before.
                 again = msgspec.structs.replace(
                     given, attempt_id=attempt_id(JOB, TaskKind.MAP, 0, 1)
                 )
@@ -215,14 +215,14 @@ def test_a_tasktracker_whose_directory_is_lost_says_so_and_leaves(
                 await until(lambda: len(fake.reports) == 1, "the first report")
                 if how == "gone":
                     shutil.rmtree(sandbox / "jobs")
-                else:  # root may write everywhere, but not below a file
+                else:  # root may write everywhere, so use a file where a directory is needed
                     (sandbox / "jobs").rename(tmp_path / "elsewhere")
                     (sandbox / "jobs").write_text("")
                 fake.act(RunAttempt(attempt(TaskKind.MAP, 1, "slot_0", split)))
                 await until(lambda: len(fake.reports) == 2, "the second report")
                 error = next(r.error for h in fake.heartbeats for r in h.reports if r.error)
                 assert (error.kind, error.hostname) == (ErrorKind.LOST, "agent.example")
-                assert error.message.startswith("no place to work in:"), error.message
+                assert error.message.startswith("cannot use the working directory:"), error.message
                 await ended(popen, sandbox)
         assert states(agents[0]) == [("slot_0", "TASK_RUNNING"), ("slot_0", "TASK_KILLED")]
 

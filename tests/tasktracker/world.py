@@ -1,4 +1,4 @@
-"""A world around the TaskTracker's core: workers, Mesos and a JobTracker, as unkind as chance.
+"""A random world around the TaskTracker's core: simulated workers, Mesos and a JobTracker.
 
 It checks, at every command, what must never happen; `finish()` checks what must have happened.
 """
@@ -187,7 +187,7 @@ class World:
             assert first is report.state, "a report never changes"
 
     def may_give(self) -> None:
-        """What a JobTracker does with a free slot; sometimes with one that is not free."""
+        """Act like a JobTracker with a free slot, sometimes wrongly with a busy one."""
         if self.slots:
             slot = self.chance.choice(self.slots)
             if self.chance.random() < 0.8:
@@ -242,7 +242,7 @@ class World:
         worker = self.some_worker()
         name = self.workers.get(worker)
         if name not in self.given:
-            # The word of a worker that is being killed may still be on the way.
+            # A message of a worker that is being killed may still arrive.
             late = self.chance.choice(list(self.given)) if self.given else "attempt_1_1_m_0_0"
             if name == "dying":
                 self.send(ev.WorkerDone(worker, Done(attempt_id=late, state=AttemptState.FAILED)))
@@ -268,7 +268,7 @@ class World:
         self.send(ev.WorkerExited(worker, status, "tail", at=self.some_records()))
 
     def some_records(self) -> Span | None:
-        """What a worker had in hand."""
+        """The records that a worker was working on."""
         spans = [None, Span(7, 1), Span(8, 1), Span(0, 100)]
         return self.chance.choice(spans)
 
@@ -289,7 +289,7 @@ class World:
     # The end.
 
     def check(self) -> None:
-        """What holds at every moment."""
+        """Check what must hold at every moment."""
         tracker = self.tracker
         assert len(tracker.runs) <= len(tracker.slots)
         for run in tracker.runs.values():
@@ -310,7 +310,7 @@ class World:
         assert all(count == 1 for count in self.cleaned.values())
 
     def settle(self, rounds: int = 400) -> None:
-        """Everything that is under way comes to its end; nothing new happens."""
+        """Let everything that has begun end. Nothing new happens."""
         for _ in range(rounds):
             for worker in list(self.workers):
                 state = self.workers[worker]
@@ -337,7 +337,7 @@ class World:
         raise AssertionError("it does not come to rest")
 
     def finish(self, *, by: str) -> None:
-        """End in one of the ways it can end and check that nothing is missing."""
+        """End the tracker in one of the possible ways, and check that nothing is missing."""
         if by == "jobtracker":
             self.settle()
             for slot in list(self.tracker.slots):

@@ -1,9 +1,9 @@
-"""Which record a worker died at, and what the attempt is to do otherwise when it starts again.
+"""Finds the record at which workers die, and tells the next start of the attempt to skip it.
 
-Part of the core: pure. A worker that is killed from outside says nothing of the record it had in
-hand, and one death by itself may be chance. So a record is left out only where two workers have
-ended at it by themselves, or by our limits of memory and time; where user code raises, once is
-enough. A batch that a worker died at is given in pieces, until it is one record.
+Part of the core: pure. A worker that was killed from outside says nothing about its record, and
+one death may be chance. So a record is skipped only after two workers have died at it, by
+themselves or by our limits of memory and time. If user code raises, once is enough. If a worker
+dies at a batch, the next start gets the batch in pieces, until a piece is one record.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mrmesos.wire.task import ErrorKind
 
 DEATHS = 2
 PIECES = 16
-_STARTS_PER_RECORD = 8  # two to be sure, and some to find it in a batch
+_STARTS_PER_RECORD = 8  # two to be sure, the others to find the record in a batch
 
 _FROM_OUTSIDE = frozenset(
     -each for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -27,7 +27,7 @@ _BLAMED = frozenset({ErrorKind.USER_CODE, ErrorKind.MEMORY, ErrorKind.TIMEOUT, E
 
 @dataclass(slots=True)
 class Bisection:
-    """Of one attempt, all its starts over. `limit` is `skip.records.max`."""
+    """The search within one attempt, over all its starts. `limit` is `skip.records.max`."""
 
     limit: int
     skip: dict[int, str] = field(default_factory=dict)
@@ -36,11 +36,11 @@ class Bisection:
     _deaths: dict[int, int] = field(default_factory=dict)
 
     def redo(self) -> Redo:
-        """For the next start."""
+        """The changes for the next start."""
         return Redo(dict(self.skip), sorted(self.cuts))
 
     def words(self) -> str:
-        """For the error the attempt ends with after all; empty where nothing was left out."""
+        """A text for the attempt's final error; empty if no record was skipped."""
         if not self.skip:
             return ""
         name = SKIP_RECORDS_MAX.name
@@ -49,9 +49,10 @@ class Bisection:
     def ended_at(
         self, span: Span | None, kind: ErrorKind, message: str, *, status: int | None = None
     ) -> bool:
-        """The attempt failed with these records in hand; whether to start it again.
+        """Learn that the attempt failed at these records. Returns whether to start it again.
 
-        `status` is that of a worker that ended, None where it raised or was killed for a limit.
+        `status` is the exit status of a dead worker; None if user code raised, or if the worker
+        was killed for a limit.
         """
         if span is None or kind not in _BLAMED or status in _FROM_OUTSIDE:
             return False

@@ -1,4 +1,4 @@
-"""What the core of a TaskTracker wants done. The shell carries commands out in order."""
+"""Commands of a TaskTracker's core. The shell runs them in order."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class StartWorker(Struct, frozen=True):
 class RunInWorker(Struct, frozen=True):
     """Let a ready worker run an attempt; answered by WorkerDone or WorkerExited.
 
-    The shell tells of more memory used than `memory_limit_mb`, and keeps at most `log_limit_kb` of
-    each of stdout and stderr. `redo`: it was started before, and is to do this otherwise.
+    The shell reports when the worker uses more than `memory_limit_mb`, and keeps at most
+    `log_limit_kb` each of stdout and stderr. `redo` has the changes if the attempt starts again.
     """
 
     worker: int
@@ -48,7 +48,7 @@ class KillWorker(Struct, frozen=True):
 
 
 class CleanAttempt(Struct, frozen=True):
-    """Delete an ended attempt's files, but for its logs; `keep_output`: and its map output."""
+    """Delete the files of an ended attempt, except its logs. `keep_output` keeps map output too."""
 
     job_id: str
     attempt_id: str
@@ -62,13 +62,13 @@ class FetchJob(Struct, frozen=True):
 
 
 class DropJob(Struct, frozen=True):
-    """Delete all files of a job; none of its workers lives any more."""
+    """Delete all files of a job. All its workers have ended."""
 
     job_id: str
 
 
 class SlotReport(StrEnum):
-    """How a slot stands, for Mesos."""
+    """The state of a slot, as reported to Mesos."""
 
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
@@ -77,7 +77,7 @@ class SlotReport(StrEnum):
 
 
 class SendStatus(Struct, frozen=True):
-    """Tell Mesos how a slot stands."""
+    """Send Mesos the state of a slot."""
 
     slot_id: str
     state: SlotReport
@@ -85,11 +85,11 @@ class SendStatus(Struct, frozen=True):
 
 
 class HeartbeatNow(Struct, frozen=True):
-    """There is something to report: do not wait for the held heartbeat's answer."""
+    """Send a heartbeat now, without waiting for the answer of the held one: there is news."""
 
 
 class Exit(Struct, frozen=True):
-    """All workers are gone and all slots ended: end the process."""
+    """End the process. All workers and all slots have ended."""
 
     reason: str
 

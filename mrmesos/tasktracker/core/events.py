@@ -1,4 +1,4 @@
-"""What happens to a TaskTracker. The core takes these one at a time, each with the time it came."""
+"""Events of a TaskTracker. The core handles them one at a time, each with its time of arrival."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from mrmesos.worker.messages import Done, WorkerProgress
 
 
 class SlotLaunched(Struct, frozen=True):
-    """Mesos launched a slot with its first attempt, or none for now. `ports` are among its
-    resources.
-    """
+    """Mesos launched a slot, with its first attempt or none. Its resources include `ports`."""
 
     slot_id: str
     attempt: Attempt | None
@@ -22,7 +20,7 @@ class SlotLaunched(Struct, frozen=True):
 
 
 class BadSlotLaunched(Struct, frozen=True):
-    """Mesos launched a task that makes no sense to us."""
+    """Mesos launched a task that we cannot read."""
 
     slot_id: str
     message: str
@@ -42,14 +40,14 @@ class HeartbeatAnswered(Struct, frozen=True):
 
 
 class JobFetched(Struct, frozen=True):
-    """A job's facts and code are here."""
+    """A job's facts and code have arrived."""
 
     facts: JobFacts
     code_path: str
 
 
 class JobFetchFailed(Struct, frozen=True):
-    """A job's facts or code are not to be had. `gone`: the JobTracker does not know the job."""
+    """A job's facts or code could not be fetched. `gone`: the JobTracker does not know the job."""
 
     job_id: str
     message: str
@@ -63,7 +61,7 @@ class WorkerReady(Struct, frozen=True):
 
 
 class WorkerProgressed(Struct, frozen=True):
-    """A worker told how far it is."""
+    """A worker reported its progress."""
 
     worker: int
     message: WorkerProgress
@@ -79,7 +77,7 @@ class WorkerDone(Struct, frozen=True):
 
 
 class WorkerOverMemory(Struct, frozen=True):
-    """A worker's processes use more bytes of memory than its attempt may."""
+    """A worker's processes use more memory than the attempt's limit."""
 
     worker: int
     attempt_id: str
@@ -87,16 +85,17 @@ class WorkerOverMemory(Struct, frozen=True):
 
 
 class WorkerBroken(Struct, frozen=True):
-    """A worker sends what is no message of ours."""
+    """A worker sent invalid messages, or its channel is broken."""
 
     worker: int
     message: str
 
 
 class WorkerExited(Struct, frozen=True):
-    """A worker process is gone, with all its children. `status` as subprocess gives it: the exit
-    status, or minus the number of the signal; None where that is not known. `at`: the records that
-    user code had in hand.
+    """A worker process and all its children are gone.
+
+    `status` is as in subprocess: the exit status, or minus the number of the signal; None if
+    unknown. `at`: the records that user code worked on.
     """
 
     worker: int
@@ -107,13 +106,13 @@ class WorkerExited(Struct, frozen=True):
 
 
 class LeaveAsked(Struct, frozen=True):
-    """Somebody wants this TaskTracker to end: Mesos, a signal, or the JobTracker is gone."""
+    """This TaskTracker must end: Mesos or a signal asks for it, or the JobTracker is gone."""
 
     reason: str
 
 
 class TrackerTick(Struct, frozen=True):
-    """Time passed: timeouts, the spare worker. Comes about twice a second."""
+    """Time has passed. Drives timeouts and the spare worker; comes about twice a second."""
 
 
 Event = (

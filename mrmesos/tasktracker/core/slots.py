@@ -1,6 +1,6 @@
-"""The core's view of its slots, of the attempts that run in them, and of reports not yet answered.
+"""The core's slots, the attempts that run in them, and the reports that are not yet answered.
 
-Part of the core: pure, its commands go to the list it is given.
+Part of the core: pure. It appends its commands to the given list.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Slots:
         hostname: Callable[[], str],
         log_url: Callable[[str], str],
     ) -> None:
-        """`log_url` says where an attempt's output is; the host's name comes with Mesos' answer."""
+        """`log_url` gives the URL of an attempt's logs. Mesos tells the host's name only later."""
         self.slots: dict[str, HeldSlot] = {}
         self.runs: dict[str, RunningAttempt] = {}
         self.reports: dict[str, AttemptReport] = {}
@@ -38,7 +38,7 @@ class Slots:
         self._log_url = log_url
 
     def begin(self, attempt: Attempt, now: float) -> RunningAttempt | None:
-        """An attempt for a slot; None where it is known already, or refused, which is reported."""
+        """Begin an attempt in its slot. None if it is known already, or refused (and reported)."""
         if attempt.attempt_id in self.runs or attempt.attempt_id in self.reports:
             return None
         slot = self.slots.get(attempt.slot_id)
@@ -48,7 +48,7 @@ class Slots:
         elif slot.attempt_id:
             refusal = f"slot {attempt.slot_id} still runs {slot.attempt_id}"
         elif not _is_named_right(attempt):
-            refusal = f"{attempt.attempt_id!r} is no attempt of {attempt.job_id!r}"
+            refusal = f"{attempt.attempt_id!r} is not an attempt of {attempt.job_id!r}"
         run = RunningAttempt(attempt, begun=now, position=verdicts.first_position(attempt))
         if slot is None or refusal:
             self._report(run, verdicts.killed(refusal), now)
@@ -59,7 +59,7 @@ class Slots:
         return run
 
     def stop(self, run: RunningAttempt, verdict: Verdict, now: float) -> None:
-        """End an attempt early; the first verdict stands."""
+        """End an attempt early. If it is called again, the first verdict stays."""
         if run.verdict is not None:
             return
         run.verdict = verdict
@@ -76,7 +76,7 @@ class Slots:
         log_tail: str = "",
         peak: int = 0,
     ) -> None:
-        """The attempt is over and no process works on it any more."""
+        """Finish an attempt. No process works on it any more."""
         attempt = run.attempt
         del self.runs[attempt.attempt_id]
         if run.worker is not None:
@@ -109,12 +109,12 @@ class Slots:
         self.heartbeat_now()
 
     def heartbeat_now(self) -> None:
-        """There is something to report."""
+        """Ask for a heartbeat, as there is news."""
         if not any(isinstance(command, cmd.HeartbeatNow) for command in self._out):
             self._out.append(cmd.HeartbeatNow())
 
     def end(self, slot_id: str, state: cmd.SlotReport, message: str, now: float) -> None:
-        """End a slot and report this of it, once what runs in it is over."""
+        """End a slot and report `state`. If an attempt runs in it, first stop the attempt."""
         slot = self.slots.get(slot_id)
         if slot is None:
             return
@@ -126,16 +126,16 @@ class Slots:
             self.stop(self.runs[slot.attempt_id], verdicts.killed(message), now)
 
     def of_job(self, job_id: str) -> list[RunningAttempt]:
-        """The runs of a job."""
+        """The running attempts of a job."""
         return [run for run in self.runs.values() if run.attempt.job_id == job_id]
 
     def waiting(self) -> list[RunningAttempt]:
-        """The runs without a worker."""
+        """The attempts that wait for a worker."""
         return [run for run in self.runs.values() if run.worker is None]
 
 
 def _is_named_right(attempt: Attempt) -> bool:
-    """Names become paths: only well-formed ones that fit together are let in."""
+    """Whether the attempt's ids are well-formed and fit together. Ids become paths."""
     try:
         name = parse_attempt(attempt.attempt_id)
     except ValueError:

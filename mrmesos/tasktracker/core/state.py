@@ -1,4 +1,4 @@
-"""What the core of a TaskTracker remembers: jobs, slots, workers and running attempts."""
+"""The state of a TaskTracker's core: jobs, slots, workers and running attempts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mrmesos.wire.task import (
 
 
 class WorkerState(StrEnum):
-    """STARTING until ready, then IDLE or BUSY with one attempt; DYING once it is to be killed."""
+    """STARTING until ready, then IDLE, or BUSY with one attempt; DYING after the kill command."""
 
     STARTING = "STARTING"
     IDLE = "IDLE"
@@ -48,9 +48,9 @@ WORKER_TRANSITIONS = Transitions(
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """One worker process. `job_id` is empty as long as it has run nothing (a blank one).
+    """One worker process. `job_id` is empty until its first attempt (a blank worker).
 
-    `overdue`: it is killed because it never became ready.
+    `overdue`: it was killed because it never became ready.
     """
 
     number: int
@@ -66,14 +66,14 @@ class WorkerProcess:
         return f"worker {self.number}"
 
     def transition(self, state: WorkerState) -> None:
-        """Go on to `state`. Raises BadTransition where that cannot be."""
+        """Change to `state`. Raises BadTransition if the table does not allow it."""
         WORKER_TRANSITIONS.check(self, self.state, state)
         self.state = state
 
 
 @dataclass(slots=True)
 class HeldSlot:
-    """One Mesos task. `ending` is what to report of it once its attempt is over."""
+    """One Mesos task. `ending` is the state to report after its attempt has ended."""
 
     slot_id: str
     ports: tuple[int, ...] = ()
@@ -84,7 +84,7 @@ class HeldSlot:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an attempt whose worker is being killed will be reported."""
+    """How to report an attempt whose worker is being killed."""
 
     state: AttemptState
     error: AttemptError | None
@@ -92,7 +92,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class RunningAttempt:
-    """An attempt in a slot: it waits for its job's code and a worker, then runs."""
+    """An attempt in a slot. It waits for its job's code and for a worker, then it runs."""
 
     attempt: Attempt
     begun: float
@@ -111,7 +111,7 @@ class RunningAttempt:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """A job's limits for one kind of attempt. `timeout` in seconds, 0 for none."""
+    """A job's limits for one kind of attempt. `timeout` is in seconds; 0 means none."""
 
     timeout: float
     memory_mb: int
@@ -135,7 +135,7 @@ class AttemptLimits:
 
 @dataclass(slots=True)
 class JobHere:
-    """What is known here of a job; `outputs` are its finished maps, anywhere, by map index."""
+    """A job on this TaskTracker. `outputs` has all its map outputs on any host, by map index."""
 
     job_id: str
     facts: JobFacts | None = None

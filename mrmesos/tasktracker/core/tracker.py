@@ -1,13 +1,13 @@
-"""The core of a TaskTracker: decides, and does nothing itself.
+"""The core of a TaskTracker: it decides, and the shell acts.
 
-A plain object without threads, sockets, files, processes or clock: `handle(event, now)` takes what
-happened and returns what is to be done. One thread owns it. Safety, held by the tests:
+Comes in: an event and its time. Goes out: commands. `TaskTracker` is a plain object without
+threads, sockets, files, processes or clock. One thread owns it. The tests check these promises:
 
-- each attempt that was given to it is reported exactly once, with the report repeated in every
-  heartbeat until one that held it was answered;
-- each slot is reported as RUNNING once and exactly one last status, after its attempt is over;
-- a worker runs one attempt at a time, all of one job; a killed attempt is reported only when its
-  worker's processes are gone; no worker is left when it says Exit.
+- Each attempt is reported exactly once. Every heartbeat repeats the report, until a heartbeat with
+  it is answered.
+- Each slot is reported as RUNNING once, and gets exactly one final status, after its attempt.
+- A worker runs one attempt at a time, and attempts of one job only. A killed attempt is reported
+  only when its worker's processes are gone. No worker is left at the Exit command.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from mrmesos.worker.messages import Done
 
 
 class TaskTracker:
-    """See the module. `prestarted` workers are already starting, numbered from 1."""
+    """The core (see the module). `prestarted` workers are starting already, numbered from 1."""
 
     def __init__(
         self, *, tracker_id: str, agent_id: str, hostname: str, now: float, prestarted: int = 0
@@ -70,7 +70,7 @@ class TaskTracker:
         self.reports = self._held.reports
 
     def heartbeat(self) -> Heartbeat:
-        """The next heartbeat: everything that is not yet answered, and how far all runs are."""
+        """The next heartbeat: all reports without an answer, and the progress of all attempts."""
         self._sequence += 1
         return Heartbeat(
             tracker_id=self.tracker_id,
@@ -86,7 +86,7 @@ class TaskTracker:
         )
 
     def handle(self, event: ev.Event, now: float) -> list[cmd.Command]:
-        """Take in what happened; return what is to be done, in order."""
+        """Handle one event. Returns the commands, in order."""
         match event:
             case ev.SlotLaunched():
                 self._launch(event, now)
@@ -108,7 +108,7 @@ class TaskTracker:
                 self._tick(now)
             case _:
                 self._worker_event(event, now)
-        self._settle(now)
+        self._close_event(now)
         out = list(self._out)
         self._out.clear()
         return out
@@ -135,10 +135,10 @@ class TaskTracker:
             self._out.append(cmd.FetchJob(job.job_id))
 
     def log_url(self, attempt_id: str) -> str:
-        """Where an attempt's output can be read while this TaskTracker lives."""
+        """The URL of an attempt's logs. It works while this TaskTracker lives."""
         return f"{self.url}/attempts/{attempt_id}/logs"
 
-    # What the JobTracker says.
+    # Answers of the JobTracker.
 
     def _answered(self, answer: HeartbeatAnswer, reported: tuple[str, ...], now: float) -> None:
         if answer.unknown:
@@ -241,7 +241,7 @@ class TaskTracker:
 
     def _limits(self, run: RunningAttempt) -> AttemptLimits:
         facts = self.jobs[run.attempt.job_id].facts
-        assert facts is not None, "only runs in a worker have limits, and they have their job"
+        assert facts is not None, "an attempt in a worker has its job's facts"
         return AttemptLimits.of(facts, run.is_map)
 
     def _progressed(self, event: ev.WorkerProgressed, now: float) -> None:
@@ -259,7 +259,7 @@ class TaskTracker:
     def _done(self, event: ev.WorkerDone, now: float) -> None:
         run, worker = self._run_in(event.worker), self.workers.get(event.worker)
         if run is None or worker is None or worker.state is not WorkerState.BUSY:
-            return  # it is being killed: its exit decides
+            return  # the worker is being killed: its exit decides
         if event.message.attempt_id != run.attempt.attempt_id:
             self._broken(event.worker, f"says that {event.message.attempt_id} has ended", now)
         elif event.message.state not in (AttemptState.SUCCEEDED, AttemptState.FAILED):
@@ -299,7 +299,7 @@ class TaskTracker:
         now: float,
         status: int | None = None,
     ) -> bool:
-        """Whether a failed attempt waits for a worker again, to go on without some records."""
+        """Whether a failed attempt starts again without some records. If so, it waits anew."""
         job, slot = self.jobs[run.attempt.job_id], self.slots[run.attempt.slot_id]
         if outcome.state is not AttemptState.FAILED or outcome.error is None or at is None:
             return False
@@ -322,7 +322,7 @@ class TaskTracker:
                 run, verdicts.failed(ErrorKind.INTERNAL, words + (last or "no output")), now
             )
 
-    # What follows from the whole.
+    # After each event.
 
     def _tick(self, now: float) -> None:
         for run in list(self.runs.values()):
@@ -333,19 +333,19 @@ class TaskTracker:
                 self._held.stop(run, verdicts.timed_out(limits, run.position), now)
         self._force.tick(now, slots=0 if self.leaving else len(self.slots))
 
-    def _settle(self, now: float) -> None:
-        """Do whatever the state as a whole asks for; doing it twice changes nothing."""
+    def _close_event(self, now: float) -> None:
+        """Emit the commands that the whole state asks for. A second call would change nothing."""
         if self.leaving:
-            self._settle_leaving(now)
+            self._end_everything(now)
             return
         self._assign(now)
         free_slots = len(self.slots) - len(self.runs)
         self._force.balance(free_slots=free_slots, waiting=len(self._held.waiting()), now=now)
         for job in [job for job in self.jobs.values() if job.forgotten]:
-            self._settle_forgotten(job)
+            self._drop_forgotten(job)
 
     def _assign(self, now: float) -> None:
-        """Give each attempt that waits, and whose job is here, an idle worker: of its job first."""
+        """Give an idle worker to each waiting attempt whose job is here. Prefer the job's own."""
         for run in self._held.waiting():
             job = self.jobs[run.attempt.job_id]
             chosen = self._force.choose(job.job_id) if job.facts is not None else None
@@ -373,7 +373,7 @@ class TaskTracker:
             outputs = tuple(job.outputs.values())
             self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
 
-    def _settle_forgotten(self, job: JobHere) -> None:
+    def _drop_forgotten(self, job: JobHere) -> None:
         mine = self._force.of_job(job.job_id)
         for worker in mine:
             if worker.state is WorkerState.IDLE:
@@ -382,7 +382,7 @@ class TaskTracker:
             del self.jobs[job.job_id]
             self._out.append(cmd.DropJob(job.job_id))
 
-    def _settle_leaving(self, now: float) -> None:
+    def _end_everything(self, now: float) -> None:
         for run in list(self.runs.values()):
             self._held.stop(run, verdicts.killed(self.leaving), now)
         self._force.kill_all()

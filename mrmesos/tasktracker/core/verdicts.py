@@ -1,4 +1,4 @@
-"""How attempts end, in words: the errors and reports that the core makes up."""
+"""Verdicts and reports about ended attempts, with their error texts."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _MESSAGE_CHARS, _DETAIL_CHARS, _RECORD_CHARS, _WHERE_CHARS = 2_000, 32_000, 1_00
 
 
 def killed(reason: str) -> Verdict:
-    """The engine's doing: never counts against the job."""
+    """The engine ended the attempt. This never counts against the job."""
     return Verdict(AttemptState.KILLED, AttemptError(kind=ErrorKind.LOST, message=reason))
 
 
 def failed(kind: ErrorKind, message: str) -> Verdict:
-    """A failure of this kind."""
+    """The attempt failed."""
     return Verdict(AttemptState.FAILED, AttemptError(kind=kind, message=message))
 
 
 def crashed(status: int | None, position: str) -> Verdict:
-    """The worker died by itself; `status` as in subprocess."""
+    """The worker died by itself. `status` is as in subprocess."""
     if status is None:
         words = "worker ended in an unknown way"
     elif status < 0:
@@ -43,7 +43,7 @@ def crashed(status: int | None, position: str) -> Verdict:
 
 
 def over_memory(used_bytes: int, limits: AttemptLimits, position: str) -> Verdict:
-    """The attempt's processes used too much."""
+    """The attempt's processes used too much memory."""
     return failed(
         ErrorKind.MEMORY,
         f"used {used_bytes // _MEBI:,} MiB, over its limit of {limits.memory_mb:,} MiB"
@@ -56,12 +56,12 @@ def timed_out(limits: AttemptLimits, position: str) -> Verdict:
     return failed(
         ErrorKind.TIMEOUT,
         f"neither read, wrote nor reported anything for {limits.timeout:g} s{_while(position)}; "
-        "raise task.timeout if that is right",
+        "raise task.timeout if the attempt needs longer",
     )
 
 
 def first_position(attempt: Attempt) -> str:
-    """Where an attempt is, as far as is known before its worker has said anything."""
+    """The position of an attempt before its worker has reported one."""
     task = attempt.task
     if not isinstance(task, MapTask) or not task.split.slices:
         return ""
@@ -94,7 +94,7 @@ def report(
     log_tail: str = "",
     peak_bytes: int = 0,
 ) -> AttemptReport:
-    """The report of an attempt, of bounded size; its error says where it ran."""
+    """The report of an ended attempt. Its size is bounded, and its error names the host."""
     attempt = run.attempt
     done = outcome if isinstance(outcome, Done) else None
     counters = {group: dict(names) for group, names in done.counters.items()} if done else {}

@@ -1,7 +1,7 @@
-"""The core's view of its worker processes: how many there should be, and which runs what.
+"""The core's worker processes: decides how many there should be, and which one runs an attempt.
 
-A worker is blank until it runs its first attempt; from then on it runs attempts of that job only.
-Part of the core: pure, its commands go to the list it is given.
+A worker is blank until its first attempt. From then on it runs attempts of that job only.
+Part of the core: pure. It appends its commands to the given list.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from mrmesos.tasktracker.core import commands as cmd
 from mrmesos.tasktracker.core.state import WorkerProcess, WorkerState
 
 WORKER_START_SECONDS = 60.0
-"""A worker that is not ready after so long is killed."""
+"""A worker that is not ready after this time is killed."""
 WORKER_START_TRIES = 3
-"""After so many workers in a row that did not start, the attempts that wait for one fail."""
+"""After this many failed starts in a row, all waiting attempts fail."""
 PRESTARTED_SECONDS = 10.0
-"""So long the workers started before any slot was there wait for one."""
+"""Workers that were started before any slot wait this long for a slot."""
 SPARE_AFTER_SECONDS = 10.0
-"""A blank spare worker is started when no fresh one was needed for so long: its start takes a third
-of a CPU second, which jobs of a few seconds would pay for nothing."""
+"""A spare blank worker starts only after this time without need for a fresh one. Its start takes a
+third of a CPU second, which a job of a few seconds would waste."""
 
 
 class WorkerSet:
@@ -35,18 +35,18 @@ class WorkerSet:
             self.add(now)
 
     def get(self, number: int) -> WorkerProcess | None:
-        """A worker that is not yet gone."""
+        """A worker that has not ended."""
         return self.workers.get(number)
 
     def add(self, now: float) -> int:
-        """A worker that is being started; its number."""
+        """Note that a worker is being started. Returns its number."""
         self._last += 1
         self.workers[self._last] = WorkerProcess(self._last, WorkerState.STARTING, now)
         self._last_fresh = now
         return self._last
 
     def start(self, count: int, now: float) -> None:
-        """Start so many more (none where that is not above 0)."""
+        """Start `count` more workers; none if `count` is 0 or less."""
         for _ in range(count):
             self._out.append(cmd.StartWorker(self.add(now)))
 
@@ -62,7 +62,7 @@ class WorkerSet:
             self.kill(worker)
 
     def ready(self, number: int, now: float) -> None:
-        """A worker has started."""
+        """Note that a worker has started."""
         worker = self.workers.get(number)
         if worker is not None and worker.state is WorkerState.STARTING:
             self._failures = 0
@@ -70,7 +70,7 @@ class WorkerSet:
             worker.since = now
 
     def occupy(self, worker: WorkerProcess, job_id: str, attempt_id: str, now: float) -> None:
-        """An idle worker runs an attempt from now on."""
+        """Note that an idle worker runs an attempt from now on."""
         if not worker.job_id:
             self._last_fresh = now
             self._awaiting_slots -= 1
@@ -78,12 +78,12 @@ class WorkerSet:
         worker.job_id, worker.attempt_id = job_id, attempt_id
 
     def release(self, worker: WorkerProcess, now: float) -> None:
-        """A worker's attempt is over; the worker stays warm."""
+        """Note that a worker's attempt has ended. The worker stays for the next one."""
         worker.transition(WorkerState.IDLE)
         worker.since, worker.attempt_id = now, ""
 
     def gone(self, worker: WorkerProcess) -> bool:
-        """A worker's process has ended. True when too many in a row did not start."""
+        """Note that a worker's process has ended. True if too many in a row failed to start."""
         del self.workers[worker.number]
         if worker.state is not WorkerState.STARTING and not worker.overdue:
             return False
@@ -94,7 +94,7 @@ class WorkerSet:
         return True
 
     def choose(self, job_id: str) -> WorkerProcess | None:
-        """An idle worker for a job: the one of that job used last, or else a blank one."""
+        """An idle worker for a job: the job's most recently used one, otherwise a blank one."""
         idle = self._idle()
         warm = [worker for worker in idle if worker.job_id == job_id]
         if warm:
@@ -106,12 +106,13 @@ class WorkerSet:
         return [worker for worker in self.workers.values() if worker.job_id == job_id]
 
     def balance(self, *, free_slots: int, waiting: int, now: float) -> None:
-        """Start what `waiting` attempts need, and end what only holds memory: of the idle ones
-        bound to jobs all but one for each free slot, of the blank ones all but one spare and
-        those started ahead for slots that are to come.
+        """Start workers for `waiting` attempts, and kill idle ones that only hold memory.
 
-        Where there is no blank spare, one more of those bound to jobs is it: a slot that ends for
-        want of maps is often followed by one for a reduce of the same job.
+        Of the idle workers bound to a job, one for each free slot stays. Of the blank ones, those
+        for waiting attempts stay, and one spare or those started ahead for expected slots.
+
+        If there is no blank worker, one more bound worker stays as the spare: when a slot ends for
+        lack of maps, a slot for a reduce of the same job often follows.
         """
         blanks = self._blanks()
         self.start(waiting - len(blanks), now)
@@ -123,8 +124,10 @@ class WorkerSet:
             self.kill(worker)
 
     def tick(self, now: float, *, slots: int) -> None:
-        """Kill what never became ready; start a spare, beyond one worker for each of these slots,
-        where things are calm. None is wanted where there are none.
+        """Kill workers that never became ready, and start a spare blank worker.
+
+        The spare starts only if there are slots, at most as many live workers as slots, no blank
+        worker, and if no fresh worker was needed for SPARE_AFTER_SECONDS.
         """
         if now - self._began > PRESTARTED_SECONDS:
             self._awaiting_slots = 0

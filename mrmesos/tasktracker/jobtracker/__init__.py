@@ -1,4 +1,4 @@
-"""What a TaskTracker says to its JobTracker: signed requests, and one heartbeat always under way.
+"""The connection to the JobTracker: signed requests, and always one open heartbeat.
 
 Comes in: reports and progress. Goes out: actions.
 Thread: the TaskTracker's event loop.

@@ -1,7 +1,8 @@
-"""Requests to the JobTracker, signed with this TaskTracker's key; and answers only of its own.
+"""Requests to the JobTracker, signed with this TaskTracker's key. Answers are verified too.
 
-The key comes with the first slot (`SlotData`), so requests wait for that. Who listens where the
-JobTracker used to is told nothing and not believed: an answer without proof is as good as none.
+The key comes with the first slot (`SlotData`), so requests wait for it. Another process may listen
+at the JobTracker's old address. It learns nothing from our requests, and its answers do not count,
+because it cannot sign them.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ CONNECTIONS_MAX = 16
 
 
 class NoAnswer(Exception):
-    """None came, or one that proves nothing; another try may bring one."""
+    """No answer came, or only an unsigned one. Another try may succeed."""
 
 
 class JobTrackerLink:
-    """Used in one event loop, between `open()` and `close()`."""
+    """Sends requests between `open()` and `close()`, in one event loop."""
 
     def __init__(
         self, url: str, tracker_id: str, tls: ssl.SSLContext | None = None, source: str = ""
     ) -> None:
-        """`url` is the JobTracker's, or where it is elected; `tls` is for `https:`; `source` is the
-        address to connect from, any where it is empty.
+        """`url` is the JobTracker's URL, or the place of its election. `tls` is for `https:`.
+
+        `source` is the address to connect from; if it is empty, the kernel chooses.
         """
         self._where = LeaderLookup(url)
         self._signer = Signer(tracker_id, "")
@@ -44,11 +46,11 @@ class JobTrackerLink:
 
     @property
     def where(self) -> str:
-        """The JobTracker's URL, or where it is elected."""
+        """The JobTracker's URL, or the place of its election."""
         return self._where.given
 
     def use_key(self, key: str) -> None:
-        """What to sign with."""
+        """Set the key to sign with."""
         self._signer.key = key
         self._keyed.set()
 
@@ -57,7 +59,7 @@ class JobTrackerLink:
         await self._keyed.wait()
 
     async def open(self) -> None:
-        """In the event loop that is to be used."""
+        """Create the session. Call it in the event loop that sends the requests."""
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS_MAX,
             keepalive_timeout=20,
@@ -67,7 +69,7 @@ class JobTrackerLink:
         self._session = aiohttp.ClientSession(connector=connector)
 
     async def close(self) -> None:
-        """Drop all connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -79,7 +81,7 @@ class JobTrackerLink:
         *,
         patience: aiohttp.ClientTimeout,
     ) -> tuple[int, bytes]:
-        """Status and body of the JobTracker's answer. Raises NoAnswer."""
+        """Send a request. Returns status and body of the verified answer. Raises NoAnswer."""
         async with self._ask(method, path, body, patience) as (signed, answer):
             return answer.status, await self._proven(signed, answer)
 
@@ -87,8 +89,10 @@ class JobTrackerLink:
     async def download(
         self, path: str, *, patience: aiohttp.ClientTimeout
     ) -> AsyncIterator[tuple[int, aiohttp.StreamReader]]:
-        """Status and content of what lies at the JobTracker. Content with status 200 is to be
-        checked against its hash, as it proves nothing; any other answer is proven. Raises NoAnswer.
+        """Status and content of a file on the JobTracker. Raises NoAnswer.
+
+        Content with status 200 is not verified here: the caller must check its hash. Answers with
+        any other status are verified.
         """
         async with self._ask("GET", path, b"", patience) as (signed, answer):
             if answer.status != 200:
@@ -127,7 +131,7 @@ class JobTrackerLink:
             raise NoAnswer(str(problem) or type(problem).__name__) from problem
 
     async def _proven(self, signed: str, answer: aiohttp.ClientResponse) -> bytes:
-        """The body, of which the JobTracker says that it is its own."""
+        """The body, if the JobTracker has signed it. Raises NoAnswer."""
         body = bytearray()
         async for part in answer.content.iter_any():
             body += part
@@ -137,6 +141,6 @@ class JobTrackerLink:
         if self._signer.proves(signed, answer.headers.get(REPLY, ""), digest):
             return bytes(body)
         if answer.status == 401 and self._signer.learn_time(signed, answer.headers.get(TIME, "")):
-            raise NoAnswer("its clock is not ours")
+            raise NoAnswer("the JobTracker's clock differs from ours")
         said = bytes(body[:200])
-        raise NoAnswer(f"status {answer.status} of one who is not our JobTracker: {said!r}")
+        raise NoAnswer(f"status {answer.status}, not signed by our JobTracker: {said!r}")

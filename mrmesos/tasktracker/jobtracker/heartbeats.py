@@ -1,7 +1,7 @@
-"""The heartbeat client: always one heartbeat under way, and a new one when there is news.
+"""The heartbeat client: it keeps one heartbeat open, and sends a new one when there is news.
 
-The JobTracker holds its answer for up to `tasktracker.heartbeat.seconds`; a newer heartbeat of the
-same TaskTracker releases the held one (mrmesos.wire.heartbeat).
+The JobTracker holds its answer for up to `tasktracker.heartbeat.seconds`. A newer heartbeat of the
+same TaskTracker releases the held answer (mrmesos.wire.heartbeat).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ logger = logging.getLogger(__name__)
 _PATH = "/api/v1/heartbeat"
 _UNDER_WAY_MAX = 3
 _LEAST_PAUSE_SECONDS = 0.02
-"""Between an answer and the next heartbeat: the pace where a JobTracker holds none back."""
+"""Pause between an answer and the next heartbeat. It limits the pace if answers are not held."""
 _LONGEST_BACKOFF_SECONDS = 1.0
-"""Slots whose attempts end while the JobTracker starts anew stand idle until it hears of them."""
+"""Short, because slots are idle if their attempts end while the JobTracker restarts."""
 
 
 class JobTrackerAway(Exception):
-    """A heartbeat was not answered as it should be."""
+    """A heartbeat got no answer, or an invalid one."""
 
 
 class Heartbeats:
@@ -50,8 +50,10 @@ class Heartbeats:
         expiry_seconds: float,
         answer_seconds: float = 10.0,
     ) -> None:
-        """`make` gives the next heartbeat; `on_answer` hears each answer and which attempts'
-        reports its heartbeat held. An answer must come within `held_seconds + answer_seconds`.
+        """`make` returns the next heartbeat.
+
+        `on_answer` gets each answer, and the ids of the attempts whose reports its heartbeat had.
+        The limit for an answer is `held_seconds + answer_seconds`.
         """
         self._jobtracker = jobtracker
         self._make = make
@@ -65,12 +67,13 @@ class Heartbeats:
         self._decoder = msgspec.json.Decoder(HeartbeatAnswer)
 
     def now(self) -> None:
-        """There is something to report."""
+        """Send a heartbeat now, as there is news."""
         self._news.set()
 
     async def run(self) -> None:
-        """Until cancelled. Raises JobTrackerAway once nothing was answered for
-        `tasktracker.expiry.seconds`.
+        """Run until cancelled.
+
+        Raises JobTrackerAway if no answer comes for `tasktracker.expiry.seconds`.
         """
         under_way: set[asyncio.Task[None]] = set()
         try:
@@ -100,7 +103,10 @@ class Heartbeats:
             return
 
     async def _beat_until_answered(self) -> None:
-        """One heartbeat, made anew for each try. Raises JobTrackerAway."""
+        """Send one heartbeat until it is answered. Each try sends the latest state.
+
+        Raises JobTrackerAway.
+        """
         try:
             await self._beat()
             return
@@ -134,4 +140,4 @@ class Heartbeats:
         try:
             return self._decoder.decode(answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            raise JobTrackerAway(f"an answer that makes no sense: {problem}") from problem
+            raise JobTrackerAway(f"cannot decode the answer to a heartbeat: {problem}") from problem

@@ -1,8 +1,8 @@
-"""Where the JobTracker is: at its URL, or at that of the elected one.
+"""Finds the JobTracker: at a fixed URL, or at the URL of the elected leader.
 
-A TaskTracker is told one or the other when it is started. An election is looked at when nothing is
-known, or when who was there last does not answer; at most every few seconds, and not by all of them
-at once.
+The TaskTracker gets the URL or the place of the election at its start. It looks the leader up when
+it knows none, or when the last one does not answer. It does so every few seconds at most, and after
+a random pause, so that not all TaskTrackers ask at once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from mrmesos.election.place import SCHEME, Place
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = (1.0, 3.0)
-"""Between two looks; a random time, as all TaskTrackers miss their JobTracker at once."""
+"""Range of the pause between two lookups. All TaskTrackers lose their JobTracker at once."""
 
 
 class LeaderLookup:
-    """Used in one event loop."""
+    """Remembers the JobTracker's URL. Use it in one event loop only."""
 
     def __init__(self, given: str, find: Callable[[Place], str] = find_leader) -> None:
         """`given` is a URL, or `zk://…`. Raises ValueError."""
@@ -35,7 +35,7 @@ class LeaderLookup:
         self._next_look = 0.0
 
     async def url(self) -> str:
-        """Where to ask. Raises NoLeader."""
+        """The JobTracker's URL. Raises NoLeader."""
         if self._url or self._place is None:
             return self._url
         async with self._lock:
@@ -47,6 +47,6 @@ class LeaderLookup:
         return self._url
 
     def doubt(self, url: str) -> None:
-        """No good answer came from there: look where the JobTracker is now."""
+        """Forget this URL, as it gave no valid answer. The next call of `url` looks again."""
         if self._place is not None and self._url == url:
             self._url = ""

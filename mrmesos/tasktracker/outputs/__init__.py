@@ -1,5 +1,5 @@
-"""What a TaskTracker holds of jobs, and the server that hands map output and logs out.
+"""The files of jobs on a TaskTracker, and the server for map output and logs.
 
 Comes in: code, files and outputs of attempts. Goes out: segments, logs.
-Thread: the TaskTracker's event loop; files are deleted in a thread.
+Thread: the TaskTracker's event loop; other threads delete files.
 """

@@ -1,4 +1,4 @@
-"""Whether a TaskTracker's directory is of any use still (Hadoop's DiskChecker)."""
+"""Checks whether a TaskTracker's directory can still be used (Hadoop's DiskChecker)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _NAME = "disk.probe"
 
 
 def trouble(sandbox: Path, needed: Path) -> str:
-    """Why no attempt can work here: what every one needs is gone, or nothing can be written.
+    """Why no attempt can run here: the file `needed` is gone, or the disk takes no writes.
 
-    Empty where one can.
+    Empty if attempts can run.
     """
     try:
         needed.stat()

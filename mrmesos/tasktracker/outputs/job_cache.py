@@ -1,8 +1,8 @@
-"""What a TaskTracker holds of jobs: facts, code and files, fetched once, and the attempts it ran.
+"""The jobs on a TaskTracker: their facts, code and files, fetched once, and their attempts.
 
-Everything of a job lies under `jobs/<job_id>/` in the sandbox: `job.pickle`, links to its files
-(job_files.py), and for each attempt a directory with its `stdout` and `stderr` and, after a map,
-its output. The files themselves are in `cache/`, as jobs may share them (file_cache.py).
+Everything of a job lies in `jobs/<job_id>/` of the sandbox: `job.pickle`, links to its files
+(job_files.py), and a directory for each attempt with `stdout`, `stderr` and, after a map, its
+output. The files themselves are in `cache/`, because jobs may share them (file_cache.py).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DELETERS = 16
 
 
 class JobFetchError(Exception):
-    """A job's facts or code are not to be had now; the message says why."""
+    """A job's facts, code or files cannot be fetched now. The message says why."""
 
 
 class JobGone(JobFetchError):
@@ -58,12 +58,12 @@ class JobGone(JobFetchError):
 
 
 class _TryAgain(Exception):
-    """No answer, or one that another try may better."""
+    """The fetch failed, but another try may succeed."""
 
 
 @dataclass(slots=True)
 class CachedJob:
-    """A job that is here: its attempts, and those of them whose map output is served."""
+    """A fetched job, its attempts here, and the attempts whose map output is served."""
 
     facts: JobFacts
     code_path: Path
@@ -82,9 +82,10 @@ class JobCache:
         give_up_seconds: float = _GIVE_UP_SECONDS,
         cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20,
     ) -> None:
-        """A JobTracker that does not answer may be starting anew: it is asked for
-        `give_up_seconds`, once for each job; later attempts of a job that did not come then have
-        one short try each, or what each task may fail would be waited for again and again.
+        """A JobTracker that does not answer may be restarting, so we ask for `give_up_seconds`.
+
+        We do so once for each job. If that fails, each later attempt of the job makes one short
+        try only. Otherwise every retry of every task would wait that long again.
         """
         self.root = sandbox / "jobs"
         self._jobtracker = jobtracker
@@ -94,11 +95,11 @@ class JobCache:
         self.files = FileCache(sandbox / "cache", self._download, max_bytes=cache_bytes)
 
     def get(self, job_id: str) -> CachedJob | None:
-        """A job that is here."""
+        """A fetched job; None if it is not here."""
         return self._jobs.get(job_id)
 
     def job_of(self, attempt_id: str) -> CachedJob | None:
-        """The job of an attempt that was run here; None for all other ids, and for what is none."""
+        """The job of an attempt that ran here; None for any other id or text."""
         try:
             job = self._jobs.get(parse_attempt(attempt_id).job_id)
         except ValueError:
@@ -106,11 +107,11 @@ class JobCache:
         return job if job is not None and attempt_id in job.attempts else None
 
     def attempt_dir(self, attempt_id: str) -> Path:
-        """Where an attempt works. Raises ValueError for what is no attempt id."""
+        """The directory of an attempt. Raises ValueError if the id is malformed."""
         return self.root / parse_attempt(attempt_id).job_id / attempt_id
 
     def add_attempt(self, attempt_id: str) -> Path:
-        """Note an attempt that is run here; its directory. Raises KeyError, ValueError."""
+        """Note an attempt that runs here. Returns its directory. Raises KeyError, ValueError."""
         self._jobs[parse_attempt(attempt_id).job_id].attempts.add(attempt_id)
         return self.attempt_dir(attempt_id)
 
@@ -121,7 +122,7 @@ class JobCache:
             job.outputs.add(attempt_id)
 
     async def fetch(self, job_id: str) -> CachedJob:
-        """Get a job's facts, code and files; from here where they are.
+        """Fetch a job's facts, code and files, unless they are here already.
 
         Raises JobFetchError, JobGone.
         """
@@ -150,8 +151,8 @@ class JobCache:
             tried = "once more" if again else f"for {seconds:g} s"
             raise JobFetchError(
                 f"cannot fetch {job_id} from the JobTracker at {self._jobtracker.where}, tried "
-                f"{tried}: {problem or type(problem).__name__}; see whether this agent reaches it, "
-                "and its log"
+                f"{tried}: {problem or type(problem).__name__}; check whether this agent can "
+                "connect to it, and read its log"
             ) from problem
         except BaseException:
             self.files.release(job_id)
@@ -175,10 +176,10 @@ class JobCache:
             facts = msgspec.json.decode(body, type=JobFacts)
             Conf(facts.spec.conf).check()
         except (msgspec.DecodeError, UnicodeDecodeError, ConfError) as problem:
-            raise JobFetchError(f"the facts of {job_id} make no sense: {problem}") from problem
+            raise JobFetchError(f"cannot read the facts of {job_id}: {problem}") from problem
         wanted = facts.spec.code
         if facts.job_id != job_id or not is_sha256(wanted) or not facts.token:
-            raise JobFetchError(f"the facts of {job_id} are not those of a job")
+            raise JobFetchError(f"the facts of {job_id} lack the job's id, code hash or token")
         code = await self._get(f"/api/v1/code/{wanted}", CODE_BYTES_MAX, timeout)
         if hashlib.sha256(code).hexdigest() != wanted:
             raise _TryAgain(f"the code of {job_id} does not have the hash {wanted}")
@@ -192,7 +193,7 @@ class JobCache:
         return CachedJob(facts, code_path)
 
     async def _download(self, file: JobFile, into: Path) -> None:
-        """Bring a file to a path, in pieces. Raises _TryAgain, JobFetchError, OSError."""
+        """Download a file to a path, in pieces. Raises _TryAgain, JobFetchError, OSError."""
         path = f"/api/v1/code/{file.sha256}"
         if not is_sha256(file.sha256):
             raise JobFetchError(f"{file.name} has no hash")
@@ -208,7 +209,7 @@ class JobCache:
                     digest.update(part)
                     await asyncio.to_thread(out.write, part)
         if left or digest.hexdigest() != file.sha256:
-            raise _TryAgain(f"what came for {file.name} does not have the hash {file.sha256}")
+            raise _TryAgain(f"the data for {file.name} does not have the hash {file.sha256}")
 
     async def _get(self, path: str, limit: int, patience: aiohttp.ClientTimeout) -> bytes:
         async with self._jobtracker.download(path, patience=patience) as (status, content):
@@ -224,16 +225,16 @@ class JobCache:
     # Cleaning up.
 
     async def clean_attempt(self, attempt_id: str, keep_output: bool) -> None:
-        """Delete an attempt's files but its logs and, where wanted, its map output."""
+        """Delete an attempt's files, except its logs and, if `keep_output`, its map output."""
         if self.job_of(attempt_id) is None:
             return
         keep = _LOGS | _OUTPUT if keep_output else _LOGS
-        # To look costs less than to hand it to a thread, and mostly there is nothing to delete.
+        # Usually there is nothing to delete, and looking costs less than calling a thread.
         if rest := _others(self.attempt_dir(attempt_id), keep):
             await asyncio.to_thread(_remove_all, rest)
 
     async def forget(self, job_id: str) -> None:
-        """Delete everything of a job, but for files that another may use."""
+        """Delete everything of a job, except files that another job may use."""
         self._jobs.pop(job_id, None)
         self._given_up.discard(job_id)
         self.files.release(job_id)
@@ -256,7 +257,7 @@ def _check_status(status: int, path: str) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    # Other users of the agent have no business with a job's code, output and logs.
+    # Other users of the agent must not read a job's code, output and logs.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(data)
@@ -264,7 +265,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _others(directory: Path, keep: frozenset[str]) -> list[Path]:
-    """What there is in a directory beside `keep`."""
+    """The entries of a directory whose names are not in `keep`."""
     try:
         return [entry for entry in directory.iterdir() if entry.name not in keep]
     except OSError as problem:
@@ -284,7 +285,7 @@ def _remove_jobs(root: Path) -> None:
 
 
 def _remove_job(directory: Path) -> None:
-    """Delete a job's files; many attempts at a time, as each removed directory waits for a disk."""
+    """Delete a job's files. Threads delete attempts in parallel, as a deletion waits for disk."""
     with ThreadPoolExecutor(_DELETERS, thread_name_prefix="delete") as pool:
         for attempt in directory.glob("attempt_*"):
             pool.submit(delete, attempt)

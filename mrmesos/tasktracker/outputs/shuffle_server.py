@@ -3,12 +3,13 @@
     POST /shuffle/{job_id}/{partition}      body {"maps": [attempt ids]}
     GET  /attempts/{attempt_id}/logs?stream=stdout|stderr
 
-Both are signed with the job's token (mrmesos.access.signing), and so is the fact that it is us who
-answer: workers of other jobs read nothing, and who takes over our port is not believed. The
-shuffle's answer holds a frame for each map, in the order asked: a line of JSON (`FrameHeader`),
-then `length` bytes of the segment, straight from the data file by sendfile, where there is no TLS.
-No name from outside becomes a path unless it is an attempt that ran here. docs/protocol.md
-describes both.
+Requests and answers are signed with the job's token (mrmesos.access.signing). So workers of other
+jobs cannot read anything, and a process that takes over our port is not trusted. The answer of the
+shuffle has a frame for each map, in the order of the request: a line of JSON (`FrameHeader`), then
+`length` bytes of the segment. Without TLS, sendfile sends them directly from the data file. A name
+from outside becomes a path only if it is an attempt that ran here. docs/protocol.md describes both.
+
+Thread: the TaskTracker's event loop.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ logger = logging.getLogger(__name__)
 MAPS_MAX = 20_000  # in one request
 REQUEST_BYTES_MAX = 4 << 20
 CONNECTIONS_MAX = 1024
-SENDING_MAX = 256  # shuffle answers under way
+SENDING_MAX = 256  # shuffle answers at the same time
 LOG_BYTES_MAX = 1 << 20
 _INDEXED_SEGMENTS_MAX = 500_000
 _READ_AND_WRITE_BYTES = 64 << 10
-"""Up to this length a segment is read and written; sendfile pays above it."""
+"""Segments up to this length are read and written. For longer ones sendfile pays."""
 _PIECE_BYTES = 4 << 20
 _COPY_BYTES = 256 << 10
 
@@ -68,7 +69,11 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Seconds: for a request to arrive, and for a reader to take each piece of at most 4 MiB."""
+    """Limits of the server.
+
+    A request must arrive in `request_seconds`, and a reader must take each piece (4 MiB at most) in
+    `stall_seconds`.
+    """
 
     request_seconds: float = 30.0
     stall_seconds: float = 60.0
@@ -78,7 +83,7 @@ class ServerLimits:
 
 
 class ShuffleServer:
-    """Serves what `jobs` holds, until closed."""
+    """Serves map output and logs of `jobs` until closed."""
 
     def __init__(
         self,
@@ -87,7 +92,7 @@ class ShuffleServer:
         tls: ssl.SSLContext | None = None,
         guard: RequestGuard | None = None,
     ) -> None:
-        """With `tls` it speaks HTTPS; `guard` knows its names."""
+        """With `tls`, the server speaks HTTPS. `guard` knows its host names."""
         self._jobs = jobs
         self._limits = limits = limits or ServerLimits()
         self._tls = tls
@@ -106,18 +111,18 @@ class ShuffleServer:
         )
 
     async def start(self, host: str) -> str:
-        """Listen on a free port of `host`; the base URL. Raises OSError."""
+        """Listen on a free port of `host`. Returns the base URL. Raises OSError."""
         port = await self._listener.start(host)
         scheme = "https" if self._tls is not None else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def close(self) -> None:
-        """Stop listening and end the connections, at once."""
+        """Stop listening and close all connections at once."""
         await self._listener.close()
 
     @property
     def connections(self) -> int:
-        """Connections that are open, or were a moment ago."""
+        """Number of connections that are open or closed a moment ago."""
         return self._listener.connections
 
     @web.middleware
@@ -169,7 +174,7 @@ class ShuffleServer:
         return job.facts.token if job is not None else None
 
     def _signed(self, request: web.Request) -> tuple[Verified, CachedJob]:
-        """Who asks, and the job by whose token it is known. Raises Refusal."""
+        """Verify a request. Returns the signer and the job of its token. Raises Refusal."""
         header = request.headers.get(AUTHORIZATION, "")
         signed = self._verifier.verify(request.method, request.raw_path, header)
         job = self._jobs.get(signed.who)
@@ -206,7 +211,7 @@ class ShuffleServer:
         return _Frame(line, path, segment.offset, segment.length)
 
     def _index(self, attempt_id: str) -> MapOutputIndex:
-        """The index of a map output; the latest used are kept. Raises as MapOutputIndex.read."""
+        """The index of a map output, cached by last use. Raises as MapOutputIndex.read."""
         index = self._indexes.pop(attempt_id, None)
         if index is None:
             index = MapOutputIndex.read(self._jobs.attempt_dir(attempt_id) / INDEX_FILE)
@@ -243,7 +248,7 @@ class ShuffleServer:
             await self._write(response, pending)
             await response.write_eof()
         except (OSError, TimeoutError) as problem:
-            # The length is already promised: all that can be done is to break off.
+            # The header with the length is already sent, so we can only break off.
             logger.warning("shuffle to %s broken off: %r", request.remote, problem)
             if request.transport is not None:
                 request.transport.abort()
@@ -255,7 +260,7 @@ class ShuffleServer:
                 await response.write(data)
 
     async def _send_file(self, request: web.Request, frame: _Frame) -> None:
-        """One segment by sendfile, in pieces, each with its deadline."""
+        """Send one segment by sendfile, in pieces. Each piece has a deadline."""
         loop = asyncio.get_running_loop()
         with frame.path.open("rb") as file:
             at, end = frame.offset, frame.offset + frame.length
@@ -271,7 +276,7 @@ class ShuffleServer:
                 at += sent
 
     async def _copy_file(self, response: web.StreamResponse, frame: _Frame) -> None:
-        """One segment through our own memory, as TLS has to encrypt it."""
+        """Send one segment through our own memory, as TLS must encrypt it."""
         at, end = frame.offset, frame.offset + frame.length
         while at < end:
             length = min(_COPY_BYTES, end - at)

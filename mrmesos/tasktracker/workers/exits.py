@@ -9,7 +9,7 @@ _LOOK_SECONDS = 0.05
 
 
 async def wait_for_end(pid: int) -> None:
-    """Until a child has ended; it is not reaped, so its number stays its own."""
+    """Wait until a child has ended. It is not reaped, so no other process can get its pid."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError:  # Linux before 5.3

@@ -1,4 +1,4 @@
-"""Files that user code prints to: bounded while it runs, and their ends for reports."""
+"""Log files of user code: limits their size, and reads their tails for reports."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 from pathlib import Path
 
 FAILED_TAIL_BYTES, SUCCEEDED_TAIL_BYTES = 4096, 1024
-_NOTE = b"[mrmesos: what was printed before this was cut off: task.userlog.limit.kb]\n"
-# What is at a path is user code's doing: never follow a link, never wait for a FIFO.
+_NOTE = b"[mrmesos: earlier output was cut off: task.userlog.limit.kb]\n"
+# User code may put anything at a path: never follow a link, never wait for a FIFO.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def create(path: Path) -> None:
-    """An empty file. Raises OSError."""
+    """Create an empty file. Raises OSError."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
 
 
 def bound(path: Path, limit: int) -> None:
-    """Where a file is over `limit` bytes, keep about the last half of that, from a line's start.
+    """If a file is over `limit` bytes, keep about the last half of that, from a line's start.
 
-    Writers append (O_APPEND) and may go on; what they write in this moment may be lost. Nothing is
-    done about a file that cannot be opened.
+    Writers append (O_APPEND) and may go on; output that they write at this moment may be lost. A
+    file that cannot be opened is left alone.
     """
     try:
         if path.lstat().st_size <= limit:
@@ -39,7 +39,7 @@ def bound(path: Path, limit: int) -> None:
 
 
 def tail(path: Path, limit: int) -> bytes:
-    """The last `limit` bytes of a file; empty where it cannot be read."""
+    """The last `limit` bytes of a file; empty if it cannot be read."""
     try:
         fd = os.open(path, _READ)
     except OSError:
@@ -58,7 +58,7 @@ def _end(fd: int, limit: int) -> bytes:
 
 
 def tails(stderr: Path, stdout: Path, limit: int) -> str:
-    """The ends of stderr and stdout, together at most `limit` bytes of them, stderr first."""
+    """The tails of stderr and stdout, stderr first, together at most `limit` bytes."""
     parts = []
     for name, path in (("stderr", stderr), ("stdout", stdout)):
         end = tail(path, limit)

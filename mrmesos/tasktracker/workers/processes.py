@@ -1,6 +1,6 @@
-"""Processes and their children, as /proc tells (Linux): memory, trees, killing all of a tree.
+"""Process trees from /proc (Linux): lists them, measures their memory, kills them.
 
-Standard library only.
+This module imports only the standard library.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _KILL_ROUNDS = 5
 _TREE_MAX = 100_000
 
 WORKER_MARK = "MRMESOS_WORKER"
-"""Environment variable of a worker and all that it starts: "<tracker's pid>.<worker's number>"."""
+"""Environment variable of a worker and its children: "<tracker's pid>.<worker's number>"."""
 
 
 def become_subreaper() -> bool:
-    """Let orphaned descendants become children of this process, so that none gets away."""
+    """Make orphaned descendants children of this process, so that none is lost."""
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def children(pid: int) -> list[int]:
-    """The live and dead (not yet reaped) children of a process; none where it is gone."""
+    """The children of a process, including zombies; empty if the process is gone."""
     found: list[int] = []
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
@@ -37,13 +37,13 @@ def children(pid: int) -> list[int]:
         try:
             text = (thread / "children").read_bytes()
         except OSError:
-            continue  # the thread, or the process, has ended since
+            continue  # the thread or the process has ended meanwhile
         found += map(int, text.split())
     return found
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children, and so on; without the process itself."""
+    """The children of a process, their children, and so on, without the process itself."""
     found: list[int] = []
     look = [pid]
     while look and len(found) < _TREE_MAX:
@@ -54,8 +54,10 @@ def descendants(pid: int) -> list[int]:
 
 
 def memory_bytes(pids: Iterable[int], over: int) -> int:
-    """Memory of processes together. The resident sizes count shared pages more than once, so where
-    several are above `over` bytes their proportional sizes (slower to get) decide.
+    """Memory of several processes together.
+
+    Resident sizes count shared pages several times. So if their sum is above `over` bytes, the
+    proportional sizes decide. These are slower to read.
     """
     listed = list(pids)
     resident = sum(_resident(pid) for pid in listed)
@@ -83,8 +85,9 @@ def _proportional(pid: int) -> int:
 
 
 def peak_bytes(pid: int) -> int:
-    """The largest resident size of a process since it began its attempt (see `progress.Usage`,
-    which resets it); 0 where it is gone.
+    """The largest resident size of a process during its attempt; 0 if it is gone.
+
+    `progress.ResourceUsage` resets it at the attempt's start.
     """
     try:
         text = Path(f"/proc/{pid}/status").read_bytes()
@@ -97,7 +100,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def mark_of(pid: int) -> str:
-    """The value of WORKER_MARK in a process' environment; empty where it has none."""
+    """The value of WORKER_MARK in a process's environment; empty if it is not set."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -110,7 +113,7 @@ def mark_of(pid: int) -> str:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL to one process, which may be gone already."""
+    """Send SIGKILL to one process. It may be gone already."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -118,7 +121,7 @@ def kill(pid: int) -> None:
 
 
 def kill_group(pgid: int) -> None:
-    """SIGKILL to a process group, which may be gone already."""
+    """Send SIGKILL to a process group. It may be gone already."""
     try:
         os.killpg(pgid, signal.SIGKILL)
     except ProcessLookupError:
@@ -126,7 +129,7 @@ def kill_group(pgid: int) -> None:
 
 
 def kill_descendants(pid: int) -> None:
-    """SIGKILL to everything below a process; in rounds, as they may start more meanwhile."""
+    """Send SIGKILL to all descendants of a process, in rounds, as they may start more."""
     for _ in range(_KILL_ROUNDS):
         below = [each for each in descendants(pid) if not _is_zombie(each)]
         if not below:
@@ -144,7 +147,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def reap(pid: int) -> bool:
-    """Reap a child if it has ended; whether it has (or is no child of ours)."""
+    """Reap a child if it has ended. True if it has ended or is not our child."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:

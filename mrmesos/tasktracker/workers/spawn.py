@@ -1,5 +1,7 @@
-"""Start a worker process. Standard library only: the first one is started before anything else is
-imported, so that its own imports overlap with the TaskTracker's.
+"""Starts a worker process.
+
+This module imports only the standard library. The first worker starts before the TaskTracker
+imports anything else, so that their imports overlap.
 """
 
 from __future__ import annotations
@@ -15,22 +17,23 @@ from pathlib import Path
 from mrmesos.tasktracker.workers.processes import WORKER_MARK
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "mrmesos.worker")
-"""`-P`: what lies in the sandbox must not be imported in place of modules."""
+"""`-P`: files in the sandbox must not be imported instead of real modules."""
 
 _ENVIRONMENT = {
-    # The same attempt run again must write the same bytes, sets included.
+    # A second run of an attempt must write the same bytes, also from sets.
     "PYTHONHASHSEED": "0",
-    # An attempt has one CPU; threads of libraries would take those of others.
+    # An attempt has one CPU. Threads of libraries would take CPUs from other attempts.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "PYTHONIOENCODING": "utf-8:backslashreplace",
 }
 _DEFAULTS = {
-    # Arrow's own pool gives memory back to the kernel and asks for it again: page faults took a
-    # quarter of the CPU time of an aggregate. With malloc it is half of that, and no more memory.
+    # Arrow's own pool returns memory to the kernel and asks for it again: page faults took a
+    # quarter of the CPU time of an aggregate. With malloc they take half of that, and memory use
+    # is the same.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
-    # And malloc keeps up to 128 MiB that are free, and maps no array below 32 MiB by itself.
+    # malloc keeps up to 128 MiB of free memory, and uses mmap only for arrays of 32 MiB or more.
     "MALLOC_TOP_PAD_": str(16 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
@@ -40,7 +43,7 @@ _SECRETS = ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "MRMESOS_TOKEN")
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A worker process, leader of its own process group, and our end of its channel."""
+    """A worker process, which leads its own process group, and our end of its channel."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
@@ -53,10 +56,10 @@ def mark(number: int) -> str:
 
 
 def spawn_worker(number: int, sandbox: Path, command: Sequence[str] = WORKER_COMMAND) -> Spawned:
-    """Start `command --fd N` in the sandbox, its output going to `worker-<number>.log`.
+    """Start `command --fd N` in the sandbox. Its output goes to `worker-<number>.log`.
 
-    Call it in the main thread: the worker asks the kernel to kill it when the thread that started
-    it ends. Raises OSError.
+    Call it in the main thread, because the kernel kills the worker when the thread that started it
+    ends. Raises OSError.
     """
     environment = {name: text for name, text in os.environ.items() if name not in _SECRETS}
     environment = _DEFAULTS | environment | _ENVIRONMENT | {WORKER_MARK: mark(number)}

@@ -1,8 +1,8 @@
-"""Worker processes and their channels: starts, feeds, watches, bounds and kills them.
+"""The pool of worker processes: starts them, sends them attempts, watches, limits and kills them.
 
-Runs in the event loop's thread and tells the core what happens through `on_event`. Decides nothing
-but one thing: processes that a worker leaves behind, at the end of an attempt or at its own end,
-are killed.
+Comes in: calls of the shell. Goes out: events for the core, through `on_event`.
+Thread: the event loop's. The pool makes one decision itself: it kills all processes that a worker
+leaves behind, at the end of an attempt and at its own end.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 0.2
 KILL_SECONDS = 10.0
-"""A worker that is not gone so long after SIGKILL (stuck in the kernel) is given up."""
+"""A worker that is still there this long after SIGKILL (stuck in the kernel) is given up."""
 _DRAIN_SECONDS = 2.0
 _WORKER_LOG_BYTES = 1 << 20
 _KEPT_LOGS = 20
-_UNSENT_MAX = 256 << 20  # bytes that a worker has not read
+_UNSENT_MAX = 256 << 20  # bytes that a worker has not read yet
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """What a busy worker runs."""
+    """The attempt of a busy worker."""
 
     attempt_id: str
     stdout: Path
@@ -65,7 +65,7 @@ class _Process:
 
     @property
     def pid(self) -> int:
-        """The process' id, which is also its group's."""
+        """The pid, which is also the id of the process group."""
         return self.popen.pid
 
 
@@ -80,8 +80,9 @@ class WorkerPool:
         command: Sequence[str] = WORKER_COMMAND,
         adopt_orphans: bool = False,
     ) -> None:
-        """`adopt_orphans`: this process is the subreaper of its workers' lost children, and has no
-        other children than workers: all others are theirs.
+        """`adopt_orphans`: this process is the subreaper of its workers' orphaned children.
+
+        Then every child that is not a worker comes from a worker.
         """
         self._sandbox = sandbox
         self._on_event = on_event
@@ -93,16 +94,16 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of all workers that are not yet gone."""
+        """The pids of all workers that have not ended."""
         return [process.pid for process in self._processes.values()]
 
     def start(self, number: int, spawned: Spawned | None = None) -> None:
-        """Start a worker, or take over one that was spawned before."""
+        """Start a worker, or take over a process that was started before."""
         if spawned is None:
             try:
                 spawned = spawn_worker(number, self._sandbox, self._command)
             except OSError as problem:
-                logger.error("worker %d cannot be started: %s", number, problem)
+                logger.error("cannot start worker %d: %s", number, problem)
                 failed = ev.WorkerExited(number, None, log_tail=f"cannot be started: {problem}")
                 asyncio.get_running_loop().call_soon(self._on_event, failed)
                 return
@@ -113,13 +114,13 @@ class WorkerPool:
             self._sampler = asyncio.create_task(self._sample_for_ever(), name="sampler")
 
     def run(self, number: int, message: RunTask, log_limit_kb: int) -> None:
-        """Let a worker run an attempt in `message.work_dir`, which is made here.
+        """Create `message.work_dir`, and let a worker run an attempt in it.
 
-        Raises OSError where that cannot be made.
+        Raises OSError if the directory cannot be created.
         """
         process = self._processes.get(number)
         if process is None:
-            return  # it has just died; its WorkerExited is on the way
+            return  # it has just died, and its WorkerExited follows
         Path(message.work_dir).mkdir(parents=True, exist_ok=True)
         stdout, stderr = Path(message.stdout_path), Path(message.stderr_path)
         logs.create(stdout)
@@ -135,7 +136,7 @@ class WorkerPool:
         self._send(process, message)
 
     def tell(self, number: int, message: MapOutputsKnown) -> None:
-        """Send a message to a worker that runs."""
+        """Send a message to a worker, if it still runs."""
         process = self._processes.get(number)
         if process is not None:
             self._send(process, message)
@@ -167,9 +168,9 @@ class WorkerPool:
         reader, process.writer = await asyncio.open_connection(sock=process.channel)
         process.reading = asyncio.create_task(self._read(process, reader))
         gone = await self._wait_for_exit(process)
-        # A zombie until it is reaped below: its group's number cannot be another's yet.
+        # It is a zombie until the `wait` below, so no other group can have its number yet.
         self._kill_all_of(process)
-        # What it said before it died comes first. A child of it may hold the channel open.
+        # First read its last messages. A child of it may keep the channel open, hence the timeout.
         await asyncio.wait([process.reading], timeout=_DRAIN_SECONDS)
         process.reading.cancel()
         process.writer.close()
@@ -191,7 +192,7 @@ class WorkerPool:
         self._on_event(exited)
 
     def _keep_log(self, path: Path) -> None:
-        """Of workers that are gone, only the last few logs stay, and no empty ones."""
+        """Keep only the last few logs of ended workers, and no empty ones."""
         try:
             if path.stat().st_size:
                 self._kept_logs.append(path)
@@ -203,7 +204,7 @@ class WorkerPool:
             logger.warning("%s", problem)
 
     async def _wait_for_exit(self, process: _Process) -> bool:
-        """Until the process has ended (True), or does not although it was killed (False)."""
+        """Wait until the process has ended (True), or did not end after a kill (False)."""
         ended = asyncio.create_task(wait_for_end(process.pid))
         killed = asyncio.create_task(process.killed.wait())
         try:
@@ -222,7 +223,7 @@ class WorkerPool:
         except FrameError as problem:
             self._on_event(ev.WorkerBroken(process.number, str(problem)))
         except (asyncio.IncompleteReadError, ConnectionError):
-            # It died, most likely. If it only closed its channel it is of no use any more.
+            # Most likely it died. If it only closed its channel, it is useless now.
             asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._still_there, process)
 
     def _still_there(self, process: _Process) -> None:
@@ -274,7 +275,7 @@ class WorkerPool:
         self._kill_children_of(process)
         if process.popen.returncode is None:
             processes.kill_group(process.pid)
-        # Once more: what had just been started is an orphan now, or in the group.
+        # Kill once more: a process that was just being started is an orphan now, or in the group.
         self._kill_children_of(process)
 
     def _kill_children_of(self, process: _Process) -> None:
@@ -291,7 +292,7 @@ class WorkerPool:
         return [pid for pid in processes.children(os.getpid()) if pid not in own]
 
     def _owner(self, orphan: int) -> int | None:
-        """The live worker that an orphan came from, as far as can be known."""
+        """The live worker from which an orphan comes; None if that is unknown."""
         with contextlib.suppress(ProcessLookupError):
             group = os.getpgid(orphan)
             text = processes.mark_of(orphan)
@@ -301,7 +302,7 @@ class WorkerPool:
         return None
 
     def _tend_orphans(self) -> dict[int, list[int]]:
-        """Reap the dead ones, kill those of no live worker; the others by worker."""
+        """Reap dead orphans, and kill those without a live worker. Returns the others by worker."""
         owned: dict[int, list[int]] = {}
         for orphan in self._orphans():
             if processes.reap(orphan):
@@ -342,7 +343,7 @@ class WorkerPool:
             self._bound_log(process.number, path, attempt.log_limit)
 
     def _bound_log(self, number: int, path: Path, limit: int) -> None:
-        """A full disk must not end the sampler, which watches the memory of all workers."""
+        """Limit a log file. Only logs errors, as a full disk must not end the sampler."""
         try:
             logs.bound(path, limit)
         except OSError as problem:

@@ -94,7 +94,7 @@ SKIPPING = {"skip.records.max": "2", "task.timeout": "10"}
 
 
 def again(core: Core, worker: int) -> Redo | None:
-    """The attempt was given to this worker as one that starts again."""
+    """Check that this worker got the attempt as one that starts again."""
     commands = core.tell(ev.WorkerReady(worker))
     [run] = [each for each in commands if isinstance(each, cmd.RunInWorker)]
     return run.redo

@@ -1,4 +1,4 @@
-"""The TaskTracker's core: its promises under any order of events, then each rule by name."""
+"""The TaskTracker's core: first its promises under any order of events, then each rule by name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.tasktracker.support import JOB, OTHER_JOB, facts, map_attempt, reduce
 from tests.tasktracker.world import World
 
 
-# Without shrinking: the seed is what reproduces a failure, and fewer steps are in the strategy.
+# No shrinking: the seed reproduces a failure, and the strategy also draws short runs.
 @settings(max_examples=300, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32),
@@ -68,7 +68,7 @@ def test_promises_hold_over_long_runs(seed: int) -> None:
 
 
 class Core:
-    """A tracker with a clock, an agent's slot and shorthand for what happens to it."""
+    """A tracker with a clock and a slot, and shorthand for its events."""
 
     def __init__(self, prestarted: int = 1) -> None:
         self.now = 100.0
@@ -91,7 +91,7 @@ class Core:
     def running(
         self, attempt: Attempt, worker: int = 1, conf: dict[str, str] | None = None
     ) -> list[cmd.Command]:
-        """Launch, fetch, ready: until the attempt runs in the worker."""
+        """Launch, fetch and ready: bring the attempt to run in the worker."""
         self.tell(ev.SlotLaunched(attempt.slot_id, attempt))
         self.tell(ev.JobFetched(facts(attempt.job_id, conf), "/code"))
         return self.tell(ev.WorkerReady(worker))
@@ -184,7 +184,7 @@ def test_a_spare_blank_worker_is_started_once_things_are_calm() -> None:
     assert core.tell(ev.TrackerTick(), after=SPARE_AFTER_SECONDS / 2) == []
     assert core.tell(ev.TrackerTick(), after=SPARE_AFTER_SECONDS) == [cmd.StartWorker(2)]
     assert core.tell(ev.TrackerTick(), after=SPARE_AFTER_SECONDS * 2) == []
-    # The spare is what another job's attempt gets at once.
+    # Another job's attempt gets the spare at once.
     core.tell(ev.WorkerReady(2))
     other = map_attempt(0, "slot_2", job=OTHER_JOB)
     assert kinds(core.tell(ev.SlotLaunched("slot_2", other))) == ["SendStatus", "FetchJob"]
@@ -227,7 +227,7 @@ def test_a_killed_attempt_is_reported_when_its_worker_is_gone() -> None:
     commands = core.answer(KillAttempt(attempt.attempt_id, "another attempt was first"))
     assert commands == [cmd.KillWorker(1)]
     assert core.tracker.heartbeat().reports == []
-    # It may have been done just then: too late, its files may be torn.
+    # A success that arrives after the kill comes too late: its files may be incomplete.
     assert core.tell(ev.WorkerDone(1, done(attempt))) == []
     commands = core.tell(ev.WorkerExited(1, -9))
     assert commands == [cmd.CleanAttempt(JOB, attempt.attempt_id, False), cmd.HeartbeatNow()]
@@ -294,7 +294,7 @@ def test_a_silent_attempt_times_out_and_an_active_one_does_not() -> None:
     core.running(attempt, conf={"task.timeout": "10"})
     progress = AttemptProgress(attempt_id=attempt.attempt_id, progress=0.1)
     core.tell(ev.WorkerProgressed(1, WorkerProgress(progress=progress, active=True)), after=9)
-    # A blank worker is only the spare.
+    # The blank worker is only the spare.
     assert "KillWorker" not in kinds(core.tell(ev.TrackerTick(), after=9))
     core.tell(ev.WorkerProgressed(1, WorkerProgress(progress=progress, active=False)))
     assert cmd.KillWorker(1) in core.tell(ev.TrackerTick(), after=2)
@@ -507,7 +507,7 @@ def test_a_jobtracker_that_started_anew_hears_at_once_what_runs_here() -> None:
     beat = core.tracker.heartbeat()
     assert beat.attempts == {running.slot_id: running.attempt_id}
     assert beat.acknowledged == 1_000_001
-    # What the JobTracker before it said, and comes only now, is not carried out any more.
+    # Late actions of the previous JobTracker are no longer executed.
     core.answer(KillAttempt(running.attempt_id, "late"))
     assert core.tracker.runs[running.attempt_id].verdict is None
 

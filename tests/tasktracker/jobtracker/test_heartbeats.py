@@ -16,7 +16,7 @@ from tests.tasktracker.support import until
 
 
 class Reporter:
-    """The tracker's side: what is to be reported and what was answered."""
+    """The tracker's side: the reports to send, and the answers received."""
 
     def __init__(self) -> None:
         self.sequence = 0
@@ -76,7 +76,7 @@ def play(scenario: Scenario, *, hold: float = 20.0, expiry: float = 20.0) -> Non
 
 
 def running(scenario: Scenario) -> Scenario:
-    """With the client running, and cancelled after."""
+    """Run the client during a test, and cancel it afterwards."""
 
     async def run(heartbeats: Heartbeats, reporter: Reporter, jobtracker: FakeJobTracker) -> None:
         task = asyncio.create_task(heartbeats.run())
@@ -155,7 +155,7 @@ def test_rubbish_is_no_answer() -> None:
         heartbeats: Heartbeats, reporter: Reporter, jobtracker: FakeJobTracker
     ) -> None:
         jobtracker.statuses = [200] * 10_000  # with the body "scripted"
-        with pytest.raises(JobTrackerAway, match="makes no sense"):
+        with pytest.raises(JobTrackerAway, match="cannot decode the answer"):
             await heartbeats.run()
 
     play(scenario, expiry=0.3)

@@ -51,7 +51,7 @@ def test_the_elected_one_is_looked_for_once_by_all_who_ask() -> None:
         where = LeaderLookup(ZK, election.find)
         assert set(await asyncio.gather(*(where.url() for _ in range(3)))) == {"http://h1:1"}
         assert election.looks == 1
-        for _ in range(3):  # several requests failed; those of before the next was known are late
+        for _ in range(3):  # several requests failed; some doubts arrive after the next lookup
             where.doubt("http://h1:1")
         assert await where.url() == "http://h2:1"
         where.doubt("http://h1:1")
@@ -94,7 +94,7 @@ def test_a_link_follows_the_election_when_it_is_not_answered_or_not_by_its_own()
             assert await ask() == 404
             assert len(second.requests) == 1
             second.impostor = True
-            with pytest.raises(NoAnswer, match="not our JobTracker"):
+            with pytest.raises(NoAnswer, match="not signed by our JobTracker"):
                 await ask()
             assert await ask() == 404
             assert election.looks == 4

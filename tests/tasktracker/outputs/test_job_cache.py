@@ -1,4 +1,4 @@
-"""Jobs are fetched once, checked, and gone when forgotten."""
+"""Jobs are fetched once and checked, and deleted when forgotten."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_jobtracker_that_stays_away_is_given_up(tmp_path: Path) -> None:
 
 
 def test_what_was_given_up_is_tried_but_once_more_each_time(tmp_path: Path) -> None:
-    """Or a task of four attempts would wait four times as long to fail."""
+    """Otherwise a task with four attempts would wait four times as long until it fails."""
 
     async def scenario(jobs: JobCache, jobtracker: FakeJobTracker) -> None:
         jobtracker.statuses = [503] * 1000
@@ -81,7 +81,7 @@ def test_what_was_given_up_is_tried_but_once_more_each_time(tmp_path: Path) -> N
         jobtracker.statuses = []
         assert (await jobs.fetch(JOB)).facts == facts()
         await jobs.forget(JOB)
-        jobtracker.statuses = [503]  # a job that was forgotten has all its time again
+        jobtracker.statuses = [503]  # after it was forgotten, a job gets the full time again
         await jobs.fetch(JOB)
 
     play(tmp_path, scenario, give_up_seconds=0.5)
@@ -101,7 +101,7 @@ def test_code_with_another_hash_is_never_kept(tmp_path: Path) -> None:
 def test_facts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     async def scenario(jobs: JobCache, jobtracker: FakeJobTracker) -> None:
         jobtracker.jobs[JOB] = facts("job_202611201130_0009")
-        with pytest.raises(JobFetchError, match="not those"):
+        with pytest.raises(JobFetchError, match="lack the job's id"):
             await jobs.fetch(JOB)
         jobtracker.jobs[JOB] = facts(conf={"map.memory.mb": "lots"})
         with pytest.raises(JobFetchError, match=r"map\.memory\.mb"):

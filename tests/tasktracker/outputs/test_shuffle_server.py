@@ -1,4 +1,4 @@
-"""The shuffle server against reduces, and against requests that nobody honest would send."""
+"""The shuffle server against honest reduces, and against hostile requests."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ async def _raw(url: str, request: bytes) -> socket.socket:
 
 
 async def _ends(sock: socket.socket) -> bool:
-    """Whether the other side ends the connection, whatever it still sends."""
+    """Whether the other side closes the connection, after any last data."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(20):

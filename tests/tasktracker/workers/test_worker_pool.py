@@ -34,7 +34,7 @@ E = TypeVar("E")
 
 
 class Pool:
-    """A pool in a directory of its own that remembers its events."""
+    """A pool in its own directory. It remembers its events."""
 
     def __init__(self, sandbox: Path, *, adopt_orphans: bool = False) -> None:
         self.sandbox = sandbox
@@ -67,7 +67,7 @@ class Pool:
         return work
 
     async def hears(self, kind: type[E], number: int = 1) -> E:
-        """The next event of a kind from a worker; it is taken out."""
+        """Wait for the next event of a kind from a worker, and remove it."""
 
         def matching() -> list[E]:
             return [e for e in self.events if isinstance(e, kind) and _worker(e) == number]
@@ -155,7 +155,7 @@ def test_a_worker_that_dies(tmp_path: Path, deed: str, status: int) -> None:
         assert exited.status == status
         if deed.startswith("exit"):
             assert "last words" in exited.log_tail
-        # What it said last came first.
+        # Its last messages come before the event of its exit.
         told = await pool.hears(ev.WorkerProgressed)
         assert told.message.position == "reading file:///data/x.txt near offset 1234"
 
@@ -232,7 +232,7 @@ def test_endless_output_is_bounded(tmp_path: Path) -> None:
 
     play(tmp_path, scenario)
     [stdout] = tmp_path.glob("jobs/*/*/stdout")
-    # What is written between two looks comes on top of the limit, at a disk's pace.
+    # Between two samples, more is written beyond the limit, as fast as the disk allows.
     assert stdout.stat().st_size < 2 << 30
 
 
@@ -284,12 +284,12 @@ def test_all_children_die_with_their_attempt(tmp_path: Path, then: str, subreape
         assert len(pool.pool.pids) == (2 if then == "done" else 1)
 
     play(tmp_path, scenario, adopt_orphans=True)
-    # A killed worker's last words may be an orphan that comes to us after the pool has closed.
+    # A worker that is killed may leave an orphan, which we adopt after the pool has closed.
     asyncio.run(until(lambda: not still_running(), "the end of all below this process"))
 
 
 def still_running() -> list[int]:
-    """What is below this process; children that have ended are waited for."""
+    """The descendants of this process. Ended children are reaped first."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
