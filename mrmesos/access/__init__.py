@@ -1,4 +1,4 @@
-"""Who may speak to whom: tokens, signed requests, TLS, and a listener that strangers cannot fill.
+"""Access control: tokens, signed requests, TLS, and a listener that strangers cannot exhaust.
 
-It knows HTTP, and nothing of jobs: JobTracker, TaskTrackers and clients build on it.
+It knows HTTP but not jobs. JobTracker, TaskTrackers and clients build on it.
 """

@@ -1,18 +1,18 @@
-"""Stands before a server of ours, and sends away what a web page of others has a browser ask.
+"""Protects our servers from requests that a foreign web page sends through a user's browser.
 
-A page may name its own host, have that name lead to this machine's loopback or inner network a
-moment later (DNS rebinding), and then read what is answered. The browser still says the page's
-name, in `Host`. It also says where a request comes from, in `Origin` and in `Sec-Fetch-Site`.
-So a request is let in where
+A web page can make its own host name point to this machine's loopback or internal network (DNS
+rebinding), and then read our answers. But the browser still sends the page's name in `Host`, and
+the origin of the request in `Origin` and `Sec-Fetch-Site`. So the guard accepts a request only if
 
-- `Host` is a name by which this server is honestly reached: a loopback name, the address that the
-  connection came to, the name it was told to listen on or is known by, this host's own name, or
-  one that a setting adds. The port does not matter, as ports are forwarded. No `Host`: no browser.
-- `Origin`, if there is one, is this server itself, or one of the names that a setting adds.
-- `Sec-Fetch-Site`, if there is one, is `same-origin`, or `none` (somebody typed the address).
+- `Host` is a valid name of this server: a loopback name, the address at which the connection
+  arrived, a name that the server listens on or is known by, this host's own name, or a name that a
+  setting adds. The port does not matter, as ports may be forwarded. A request without `Host` is
+  accepted, as browsers always send it.
+- `Origin`, if present, is this server itself or one of the names that a setting adds.
+- `Sec-Fetch-Site`, if present, is `same-origin`, or `none` (the user typed the address).
 
-What is sent away learns nothing, and no handler has seen it. Answers do not tell what software, in
-which version, has made them. Runs in the server's event loop.
+A refused request reaches no handler and gets no information. Answers do not name our software or
+its version. Thread: the server's event loop.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 SERVER = "mrmesos"
-"""In answers to what is no HTTP, where a header cannot be left out but may be another."""
+"""The `Server` header of answers to invalid HTTP. There we cannot omit it, only replace it."""
 FULL_NAME_SECONDS = 5.0
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 _SITES = ("same-origin", "none")
@@ -45,8 +45,9 @@ class RequestGuard:
     def __init__(
         self, names: Iterable[str] = (), further: Iterable[str] = (), setting: str = ""
     ) -> None:
-        """`names` are those of this server, `further` those that `setting` adds, whose pages may
-        ask, too: a proxy's, say.
+        """`names` are the names of this server. `further` are names that `setting` adds.
+
+        Pages from `further` names, for example a proxy's, may send requests too.
         """
         own = (os.uname().nodename, *_LOOPBACK_NAMES, *names)
         self._further = {_normal(name) for name in further if name.strip()}
@@ -56,7 +57,7 @@ class RequestGuard:
         self._known: set[tuple[str, str]] = set()
 
     def stand_before(self, app: web.Application) -> None:
-        """Before all other middlewares of an application that is not frozen yet."""
+        """Put the guard before all middlewares of an application that is not frozen yet."""
         app.middlewares.insert(0, self._check)
         app.on_response_prepare.append(_unsigned)
 
@@ -68,7 +69,7 @@ class RequestGuard:
         return await handler(request)
 
     async def _wrong(self, request: web.Request) -> str:
-        """Why it is sent away; empty where it is not."""
+        """Why the request is refused; empty if it is accepted."""
         hosts = request.headers.getall("Host", [])
         for host in hosts:
             if not await self._ours(host, _address_of(request)):
@@ -94,11 +95,11 @@ class RequestGuard:
         return ours
 
     async def _whole_name(self) -> str:
-        """This host's name with its domain: asked for once, and only when it matters."""
+        """This host's full name with its domain. Looked up once, and only when needed."""
         if self._full_name is None:
             loop = asyncio.get_running_loop()
             self._full_name = loop.create_future()
-            # A thread that nobody waits for: a name server may be slow, and the end is not to be.
+            # In a daemon thread, so that a slow name server does not delay the process's end.
             looker = threading.Thread(target=_look_up, args=(loop, self._full_name), daemon=True)
             looker.start()
         try:
@@ -125,7 +126,7 @@ def _look_up(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[str]) -> No
 
 
 def quiet(handler: web.RequestHandler) -> web.RequestHandler:
-    """A connection's handler that does not tell what it is, to those either who send no HTTP."""
+    """Make a connection's handler hide our software's name, even in answers to invalid HTTP."""
     handler.__class__ = _Quiet
     return handler
 
@@ -140,7 +141,7 @@ class _Quiet(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """As aiohttp does, which would name itself."""
+        """Answer like aiohttp, but without its name in the `Server` header."""
         answer = super().handle_error(request, status, exc, message)
         answer.headers["Server"] = SERVER
         return answer
@@ -151,24 +152,24 @@ async def _unsigned(_request: web.Request, response: web.StreamResponse) -> None
 
 
 def host_of(url: str) -> str:
-    """The host in `http://host:port`, for `names`; empty where there is none."""
+    """The host in `http://host:port`, for `names`; empty if there is none."""
     return _name_of(url.partition("://")[2].partition("/")[0])
 
 
 def _name_of(host: str) -> str:
-    """`name:port` or `[::1]:port` without the port; empty where it is neither."""
+    """The name in `name:port` or `[::1]:port`; empty if `host` has another form."""
     if set(host) & set("@/\\?#% \t"):
         return ""
     try:
         parts = urlsplit(f"//{host}")
-        parts.port  # noqa: B018 (raises where it is no number)
+        parts.port  # noqa: B018 (raises if it is not a number)
         return _normal(parts.hostname or "")
     except ValueError:
         return ""
 
 
 def _place(url: str) -> tuple[str, int | None]:
-    """Host and port; TLS may end before us, so the scheme says no more than a default port."""
+    """Host and port, without the scheme, as a proxy before us may end TLS."""
     try:
         parts = urlsplit(url)
         return _normal(parts.hostname or ""), parts.port
@@ -199,7 +200,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def _address_of(request: web.Request) -> str:
-    """The address of ours that the connection came to."""
+    """Our own address at which the connection arrived."""
     transport = request.transport
     local = transport.get_extra_info("sockname") if transport is not None else None
     return _normal(str(local[0])) if isinstance(local, tuple) and local else ""

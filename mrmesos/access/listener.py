@@ -1,9 +1,9 @@
-"""An aiohttp application behind a socket that strangers can neither fill nor hold.
+"""Serves an aiohttp application on a socket that strangers cannot exhaust or block.
 
-aiohttp bounds headers, and the wait for a further request on a connection. Here is the rest: how
-many connections there are, how long one may take to bring its first request (or to shake hands),
-and how long an answer may lie unread. One task looks at all connections once a second, so no timer
-outlives a connection.
+aiohttp limits the headers, and the wait for another request on a connection. This module limits the
+rest: the number of connections, the time until the first request (or the TLS handshake), and the
+time that an answer may stay unread. One task checks all connections once a second, so no timer
+outlives a connection. Thread: the server's event loop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    """Seconds: for a first request to arrive, and for a reader to take anything at all."""
+    """Limits of a listener.
+
+    The first request must arrive in `request_seconds`. A reader must take some bytes of an answer
+    every `stall_seconds`.
+    """
 
     connections: int = 1024
     request_seconds: float = 30.0
@@ -38,7 +42,7 @@ class ListenerLimits:
 
 @dataclass(slots=True)
 class _Watch:
-    """One connection: since when it is, or last took something of an answer."""
+    """One connection. `since`: when it began; `moved`: when it last took some of an answer."""
 
     since: float
     heard: bool = False
@@ -58,7 +62,7 @@ class Listener:
         guard: RequestGuard | None = None,
         shutdown_seconds: float = 1.0,
     ) -> None:
-        """`guard` knows the names of this server; by default those that any server here has."""
+        """`guard` knows this server's names; the default guard knows only this host's names."""
         (guard or RequestGuard()).stand_before(app)
         app.middlewares.insert(0, self._note)
         self._limits, self._tls = limits, tls
@@ -76,7 +80,7 @@ class Listener:
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int = 0) -> int:
-        """Listen; the port. Raises OSError; another address may be tried then."""
+        """Listen, and return the port. Raises OSError; then another address may be tried."""
         if self._runner.server is None:
             await self._runner.setup()
         self._server = await asyncio.get_running_loop().create_server(
@@ -91,7 +95,7 @@ class Listener:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and end the connections, soon."""
+        """Stop listening and soon close all connections."""
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
@@ -102,13 +106,13 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """Connections that are open, or were a moment ago."""
+        """Number of connections that are open, or were open a moment ago."""
         return len(self._watched)
 
     def _connection(self) -> asyncio.Protocol:
         server, now = self._runner.server, time.monotonic()
         if len(self._watched) >= self._limits.connections:
-            self._look(now)  # many may have closed since the last look
+            self._look(now)  # many may have closed since the last check
         if server is None or len(self._watched) >= self._limits.connections:
             return _Refused()
         handler = quiet(server())
@@ -137,7 +141,7 @@ class Listener:
         open_now = set(server.connections) if server is not None else set()
         for handler, watch in list(self._watched.items()):
             if handler not in open_now:
-                # Closed, or still shaking hands, for which asyncio has the same deadline.
+                # It is closed, or still in its TLS handshake. asyncio has the same deadline for it.
                 if watch.heard or not self._tls or now - watch.since > self._limits.request_seconds:
                     del self._watched[handler]
                 continue
@@ -154,12 +158,12 @@ class Listener:
 
 def _refuse(status: int, message: str) -> web.Response:
     refusal = web.json_response({"error": message}, status=status)
-    refusal.force_close()  # where its body ends is not known
+    refusal.force_close()  # we do not know where the request's body ends
     return refusal
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether it is no traceback of what some stranger sent, who could fill the disk with them."""
+    """Whether to log the record. Errors of strangers' requests could fill the disk."""
     problem = record.exc_info[1] if record.exc_info else None
     return not isinstance(problem, HttpProcessingError | web.RequestPayloadError)
 
@@ -168,7 +172,7 @@ _logger.addFilter(_is_ours)
 
 
 class _Refused(asyncio.Protocol):
-    """One connection too many."""
+    """Closes a connection that is over the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()

@@ -1,4 +1,4 @@
-"""The names of our own servers, as settings tell them."""
+"""The names of our own servers, from the settings."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from mrmesos.conf import HTTP_ALLOWED_HOSTS, Conf
 
 
 def known_as(conf: Conf, *names: str) -> RequestGuard:
-    """A guard of a server that listens on, or is announced as, these names or addresses."""
+    """A guard for a server that listens on, or is announced under, these names or addresses."""
     return RequestGuard(names, conf.get_as(HTTP_ALLOWED_HOSTS).split(","), HTTP_ALLOWED_HOSTS.name)

@@ -1,16 +1,16 @@
-"""Signed requests between processes that share a key, and answers that prove the key, too.
+"""Signed requests between processes that share a key, and signed answers.
 
     Authorization: Mrmesos <who>:<time>:<nonce>:<SHA-256 of the body>:<MAC>
 
-The MAC (HMAC-SHA256) covers all of these, the method and the path, so it is good for this request
-only, within WINDOW_SECONDS and once. The key itself never travels. The body's hash stands in the
-header, so that a stranger is refused before anything of a body is read. An answer carries in
-X-Mrmesos-Reply a MAC of the request's MAC, and of its own body where that is known beforehand: who
-listens where a peer used to is not believed. Hadoop's SecureShuffleUtils does as much with its
-UrlHash and ReplyHash.
+The MAC (HMAC-SHA256) covers all these fields, the method and the path. So it is valid for this
+request only, once, and within WINDOW_SECONDS. The key itself is never sent. The header contains the
+body's hash, so that a stranger is refused before the server reads a body. The X-Mrmesos-Reply
+header of an answer has a MAC of the request's MAC, and of the answer's body if it is known
+beforehand. So a process that takes over a peer's address is not trusted. Hadoop's
+SecureShuffleUtils does the same with its UrlHash and ReplyHash.
 
-Clocks need not agree: who is told that a request is stale learns the peer's time from a header that
-is signed, too, and signs by that from then on.
+Clocks need not agree. A refusal of a stale request has the server's time in a signed header, and
+the client uses that time from then on.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from dataclasses import dataclass, field
 
 WINDOW_SECONDS = 60.0
 NONCES_MAX = 200_000
-"""Signed requests within twice the window; more are refused, as they could not be told apart."""
+"""Most requests in twice the window. More are refused, as we could not detect repeated ones."""
 AUTHORIZATION = "Authorization"
 REPLY = "X-Mrmesos-Reply"
 TIME = "X-Mrmesos-Time"
 CLIENT = "client"
-"""Who a client is when it greets; then `client.<life>`, of the JobTracker that answered."""
+"""A client's name in its first request. Later it is `client.<life>`, with the JobTracker's life."""
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _HEADER = re.compile(
     r"Mrmesos ([A-Za-z0-9_.-]{1,200}):([0-9]{1,12}):([0-9a-f]{32}):([0-9a-f]{64}):([0-9a-f]{64})"
 )
 _NOBODY = secrets.token_hex(16)
-"""The key of those who have none: what it signs is never accepted."""
+"""A key for names without a key. Nothing signed with it is ever accepted."""
 
 
 class Refusal(Exception):
-    """A request is not let in: the HTTP status, why, and further headers of the answer."""
+    """A request is refused. Has the HTTP status, the reason, and headers for the answer."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -52,22 +52,22 @@ class Refusal(Exception):
 
 
 def derived_key(secret: str, who: str) -> str:
-    """The key of one peer, which tells nothing of the secret or of others' keys."""
+    """The key of one peer. It reveals neither the secret nor other peers' keys."""
     return _mac(secret, "key", who)
 
 
 def client_key(token: str) -> str:
-    """What clients and JobTracker sign with, who share this token."""
+    """The key with which clients and their JobTracker sign. They share this token."""
     return derived_key(token, CLIENT)
 
 
 def same(given: str, wanted: str) -> bool:
-    """Whether two texts are equal, in a time that does not tell where they differ."""
+    """Whether two texts are equal, compared in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
 def _mac(key: str, *parts: str) -> str:
-    """No part holds a newline; the first says what the MAC is for."""
+    """The MAC of some parts. No part has a newline; the first names the MAC's purpose."""
     return hmac.new(key.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
@@ -81,7 +81,7 @@ def _time(key: str, mac: str, seconds: str) -> str:
 
 @dataclass(slots=True)
 class Signer:
-    """Signs requests to one peer. `clock` gives Unix seconds. Safe to use from several threads."""
+    """Signs requests to one peer. `clock` gives Unix seconds. Several threads may use it."""
 
     who: str
     key: str = field(repr=False)
@@ -90,23 +90,25 @@ class Signer:
     """How far the peer's clock is ahead of ours, as far as we know."""
 
     def sign(self, method: str, path: str, body: bytes = b"") -> str:
-        """The Authorization of a request; `path` as the request line has it, with the query."""
+        """The Authorization header of a request. `path` is as in the request line, with query."""
         return self.sign_digest(method, path, hashlib.sha256(body).hexdigest())
 
     def sign_digest(self, method: str, path: str, digest: str) -> str:
-        """The same for a body of which only the SHA-256 is at hand."""
+        """Like `sign`, for a body whose SHA-256 is known."""
         seconds, nonce = str(max(0, int(self.clock() + self._ahead))), secrets.token_hex(16)
         mac = _mac(self.key, "request", method, path, self.who, seconds, nonce, digest)
         return f"Mrmesos {self.who}:{seconds}:{nonce}:{digest}:{mac}"
 
     def proves(self, signed: str, reply: str, body_sha256: str = EMPTY_SHA256) -> bool:
-        """Whether the answer to a request that had the Authorization `signed` comes from one who
-        knows the key. The default is for answers of which the body is not covered.
+        """Whether an answer comes from a peer that knows the key.
+
+        `signed` is the Authorization of the request. The default of `body_sha256` is for answers
+        whose body is not signed.
         """
         return same(reply, _reply(self.key, signed.rpartition(":")[2], body_sha256))
 
     def learn_time(self, signed: str, told: str) -> bool:
-        """Take over the peer's time from the header TIME; False where it is not to be believed."""
+        """Take over the peer's time from the TIME header. False if its signature is wrong."""
         seconds, _, mac = told.partition(":")
         if not same(mac, _time(self.key, signed.rpartition(":")[2], seconds)):
             return False
@@ -116,7 +118,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Who signed a request, and the SHA-256 that its body must have."""
+    """A verified request: its signer, and the SHA-256 that its body must have."""
 
     who: str
     body_sha256: str
@@ -124,20 +126,20 @@ class Verified:
     _mac: str
 
     def reply(self, body_sha256: str = EMPTY_SHA256) -> str:
-        """The header REPLY of the answer."""
+        """The REPLY header of the answer."""
         return _reply(self._key, self._mac, body_sha256)
 
     def check_body(self, body: bytes) -> None:
-        """Raise Refusal where this is not the body that was signed."""
+        """Raise Refusal if this is not the signed body."""
         if not same(hashlib.sha256(body).hexdigest(), self.body_sha256):
             raise Refusal(401, "the body is not the one that was signed")
 
 
 class Verifier:
-    """Lets in what was signed with the key of who it says, lately, and not before.
+    """Accepts a request if its signature is right and recent, and the request is not repeated.
 
-    What it remembers is bounded: one nonce for each request let in, for twice the window. Safe to
-    use from several threads.
+    Its memory is bounded: it keeps one nonce for each accepted request, for twice the window.
+    Several threads may use it.
     """
 
     def __init__(
@@ -148,8 +150,9 @@ class Verifier:
         nonces_max: int = NONCES_MAX,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """`key_of` gives the key of a peer, None for those who have none. `clock` gives Unix
-        seconds; by default one that never jumps, or an old request could become a new one.
+        """`key_of` returns the key of a peer, or None. `clock` returns Unix seconds.
+
+        The default clock never jumps, because a jump could make an old request valid again.
         """
         offset = time.time() - time.monotonic()
         self._key_of = key_of
@@ -161,14 +164,14 @@ class Verifier:
 
     @property
     def remembered(self) -> int:
-        """Nonces kept now."""
+        """Number of nonces kept now."""
         return len(self._nonces)
 
     def verify(self, method: str, path: str, header: str, *, once: bool = True) -> Verified:
-        """Raises Refusal: 401, or 503 where there were too many requests to remember one more.
+        """Verify a request. Raises Refusal: 401, or 503 if there are too many nonces already.
 
-        With `once` false the same request is let in again within the window: for what may be
-        repeated, and comes too often to be remembered.
+        If `once` is false, the same request is accepted again within the window. This is for
+        requests that may be repeated and come too often to remember.
         """
         match = _HEADER.fullmatch(header)
         if match is None:
@@ -196,5 +199,5 @@ class Verifier:
             if len(self._nonces) >= self._nonces_max:
                 raise Refusal(503, "too many requests", {"Retry-After": "1"})
             self._nonces.add(nonce)
-            # A request may be from the future, by a window, and is stale a window after that.
+            # A request's time may be one window ahead, and it is stale one window after that.
             self._forget.append((now + 2 * self._window, nonce))

@@ -1,6 +1,6 @@
-"""TLS, where `tls.certificate.file` is set: the contexts of those who listen and of those who ask.
+"""TLS contexts for servers and clients. TLS is used if `tls.certificate.file` is set.
 
-Who is asked shows its certificate; who asks is known by its token or its signature.
+A server shows its certificate. A client proves itself by its token or its signature.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from mrmesos.conf import TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, Conf, 
 
 
 def server_context(conf: Conf) -> ssl.SSLContext | None:
-    """For a listener; None: plain HTTP. Raises ConfError where the files cannot be used."""
+    """The context of a listener; None means plain HTTP. Raises ConfError for unusable files."""
     certificate, key = conf.get_as(TLS_CERTIFICATE_FILE), conf.get_as(TLS_KEY_FILE)
     if not certificate:
         if key:
@@ -19,7 +19,7 @@ def server_context(conf: Conf) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # The password callback: an encrypted key is refused, instead of asked for at a terminal.
+        # The callback refuses an encrypted key. Without it, OpenSSL would ask at the terminal.
         context.load_cert_chain(certificate, key or None, password=_no_password)
     except (OSError, ValueError) as problem:
         where = f"{TLS_CERTIFICATE_FILE.name}={certificate} {TLS_KEY_FILE.name}={key}"
@@ -28,8 +28,9 @@ def server_context(conf: Conf) -> ssl.SSLContext | None:
 
 
 def client_context(conf: Conf, ca_file: str = "") -> ssl.SSLContext:
-    """For requests to `https:` URLs: whom `tls.ca.file` vouches for, or else the system's
-    authorities. Raises ConfError where the file cannot be used.
+    """The context for requests to `https:` URLs. Raises ConfError for an unusable file.
+
+    It trusts `tls.ca.file`, then `ca_file`; if neither is set, the system's authorities.
     """
     authority = conf.get_as(TLS_CA_FILE) or ca_file
     try:

@@ -17,17 +17,17 @@ _BYTES_MAX = 64 << 10
 
 
 class TokenError(ValueError):
-    """A token cannot be had; the message names its file and says why."""
+    """A token cannot be read or created. The message names the file and says why."""
 
 
 def token_path(conf: Conf, environ: Mapping[str, str]) -> Path:
-    """Where the token is: `jobtracker.token.file`, else MRMESOS_TOKEN_FILE, else the default."""
+    """The token's file: `jobtracker.token.file`, else MRMESOS_TOKEN_FILE, else the default."""
     named = conf.get_as(JOBTRACKER_TOKEN_FILE) or environ.get(FILE_VARIABLE) or DEFAULT_FILE
     return Path(named).expanduser()
 
 
 def own_token(path: Path) -> str:
-    """A JobTracker's token, which is made (mode 0600) where there is none. Raises TokenError."""
+    """A JobTracker's token. Creates the file (mode 0600) if there is none. Raises TokenError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
@@ -38,9 +38,9 @@ def own_token(path: Path) -> str:
 
 
 def client_token(conf: Conf, environ: Mapping[str, str]) -> str:
-    """The token to show: MRMESOS_TOKEN, else the file's; empty where there is none.
+    """A client's token: MRMESOS_TOKEN, else the file's; empty if there is none.
 
-    Raises TokenError where there is a file that cannot be read.
+    Raises TokenError if the file exists but cannot be read.
     """
     if given := environ.get(TOKEN_VARIABLE, "").strip():
         return _checked(given, TOKEN_VARIABLE)
@@ -49,7 +49,7 @@ def client_token(conf: Conf, environ: Mapping[str, str]) -> str:
 
 
 def _make(path: Path) -> None:
-    """Whoever else makes it at the same moment, one whole token is there afterwards."""
+    """Create the file. If other processes do so at the same moment, one whole token remains."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -62,10 +62,10 @@ def _make(path: Path) -> None:
 
 
 def private_text(path: Path) -> str:
-    """What is in a file that holds a secret, at most 64 KiB. Raises TokenError.
+    """The text of a file with a secret, at most 64 KiB. Raises TokenError.
 
-    As with ssh's keys it is ours or root's, and nobody else may touch it: another owner could put
-    a secret of its own there, or have ours sent where it likes.
+    As with ssh's keys, the file must belong to us or root, and nobody else may have access. Another
+    owner could replace our secret with its own, or make us send ours to a place of its choice.
     """
     try:
         with path.open("rb") as file:
@@ -92,7 +92,7 @@ def _read(path: Path) -> str:
 
 
 def _checked(token: str, where: str) -> str:
-    """An empty token would let everybody in, and one with a newline make a header of its own."""
+    """Check a token. An empty one would admit everybody; one with a newline could add a header."""
     if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
         raise TokenError(f"{where} holds no token: at least 16 printable characters without spaces")
     return token

@@ -1,15 +1,16 @@
-"""Whether an archive may be unpacked: its names and links are judged before anything is written.
+"""Decides whether an archive may be unpacked. Checks names and links before anything is written.
 
-In come an archive's members, in its order, and the directory that they go to. Nothing comes out,
-or UnsafeArchive. `tarfile`'s own filters stay in force, but are not relied on: they ask the
-filesystem where a link leads while it is being changed, and Python before 3.11.13 believes a
-path that has become too long for it (CVE-2025-4517). The rules here need no filesystem:
+Comes in: an archive's members, in order, and the target directory. Goes out: nothing, or
+UnsafeArchive. `tarfile`'s own filters stay active, but we do not rely on them: they resolve links
+on the filesystem while it changes, and Python before 3.11.13 trusts a path that has become too
+long (CVE-2025-4517). The rules here need no filesystem:
 
-1. A name has no `..`, and is not too long, neither itself nor with the directory before it.
+1. A name has no `..`. Neither the name nor the full path is too long.
 2. Members are files, directories, symbolic links and hard links; no devices, pipes or sockets.
-3. No member lies beyond a symbolic link, and a link's name is used once. So a name means the same
-   place whenever it is looked at, and nothing is ever written through a link.
-4. A symbolic link leads to a place inside, also by way of other links, however far it exists.
+3. No member lies below a symbolic link, and a link's name is used once. So a name always means the
+   same place, and nothing is ever written through a link.
+4. A symbolic link points to a place inside the directory, also through other links. The place need
+   not exist.
 5. A hard link is another name of a regular file that came before it.
 """
 
@@ -32,11 +33,11 @@ LINKS_MAX = 50_000
 
 
 class UnsafeArchive(ValueError):
-    """It would write outside of its directory, or might; the message names the member."""
+    """The archive would or might write outside its directory. The message names the member."""
 
 
 class Kind(Enum):
-    """What a member becomes."""
+    """The kind of file that a member becomes."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -47,7 +48,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry; `target` is a link's."""
+    """One entry of an archive. `target` is for links."""
 
     name: str
     kind: Kind
@@ -75,7 +76,7 @@ def _of_tar(member: tarfile.TarInfo) -> Member:
 
 
 def _of_zip(member: zipfile.ZipInfo) -> Member:
-    """`zipfile` makes a file of a symbolic link, with the target as its content: refused, too."""
+    """Describe a zip member. `zipfile` would write a symbolic link as a file, so it is refused."""
     mode = stat.S_IFMT(member.external_attr >> 16)
     if member.is_dir():
         return Member(member.filename, Kind.DIRECTORY)
@@ -85,7 +86,7 @@ def _of_zip(member: zipfile.ZipInfo) -> Member:
 
 @dataclass(slots=True)
 class _Tree:
-    """What the members seen so far make of the directory."""
+    """The directory as it will be after the members seen so far."""
 
     into: Path
     root: str
@@ -94,7 +95,7 @@ class _Tree:
     links: dict[str, str] = field(default_factory=dict)  # symbolic ones, with their targets
 
     def link_at(self, name: str) -> str | None:
-        """The target of the symbolic link there, of the archive or of before it."""
+        """The target of the symbolic link `name`, from the archive or already on disk."""
         target = self.links.get(name)
         if target is None and self.in_use and name not in self.kinds:
             path = self.into / name
@@ -107,7 +108,7 @@ def _check(members: list[Member], into: Path) -> None:
     tree = _Tree(into, os.path.realpath(into), in_use)
     for member in members:
         _enter(tree, member)
-    clear = {""}  # directories that are no links, and beyond none
+    clear = {""}  # directories that are not links and not below one
     for name in tree.kinds:
         _check_parents(tree, name, clear)
     for name, target in tree.links.items():
@@ -130,7 +131,7 @@ def _enter(tree: _Tree, member: Member) -> None:
             raise _unsafe(member.name, f"is one symbolic link too many: {LINKS_MAX:,} at most")
         tree.links[name] = member.target
     elif kind is Kind.HARDLINK:
-        # A file by now; itself it may be linked to again.
+        # The target must be a file by now. The hard link counts as a file for later links.
         if tree.kinds.get(_name(tree, member.target)) is not Kind.FILE:
             words = f"is a hard link to {member.target[:200]!r}, which is no file before it"
             raise _unsafe(member.name, words)
@@ -139,7 +140,7 @@ def _enter(tree: _Tree, member: Member) -> None:
 
 
 def _name(tree: _Tree, given: str) -> str:
-    """The normal form, `a/b`; empty for the directory itself."""
+    """The normal form `a/b` of a name; empty for the directory itself."""
     parts = [part for part in given.lstrip("/").split("/") if part not in ("", ".")]
     try:
         raw = [len(os.fsencode(part)) for part in parts]
@@ -165,7 +166,7 @@ def _check_parents(tree: _Tree, name: str, clear: set[str]) -> None:
 
 
 def _check_target(tree: _Tree, name: str, target: str) -> None:
-    """Follow the link as the system would, but in the tree as it will be."""
+    """Follow the link like the system, but in the tree as it will be after unpacking."""
     if not target or "\0" in target or len(os.fsencode(target)) > PATH_BYTES_MAX:
         raise _unsafe(name, "is a symbolic link to what is no path")
     if target.startswith("/"):

@@ -1,4 +1,4 @@
-"""Requests that nobody honest would send, by seed, and what has to become of each.
+"""Hostile requests, chosen by seed, and the answer that each must get.
 
 A `Door` says how to make good requests for one server; every kind of abuse is made from those.
 """
@@ -20,7 +20,7 @@ FOREIGN = frozenset({403})
 
 @dataclass(frozen=True)
 class Good:
-    """A request that would be let in, were it signed by `signer`."""
+    """A request that would be accepted if `signer` signed it."""
 
     method: str
     path: str
@@ -33,19 +33,19 @@ class Good:
 
 @dataclass(frozen=True)
 class Door:
-    """Where to knock. `signer(clock)` signs as one who is known."""
+    """The server under test. `signer(clock)` signs as a known peer."""
 
     address: tuple[str, int]
     signer: Callable[[Callable[[], float]], Signer]
     stranger: Signer
-    """Says that it is the same one, and has another key."""
+    """Claims the same name, but has another key."""
     goods: tuple[Good, ...]
     now: float
 
 
 @dataclass(frozen=True)
 class Case:
-    """Bytes to send on one connection; the statuses of the answer to the last, none for `cut`."""
+    """Bytes to send on one connection, and the valid statuses of the last answer (none: `cut`)."""
 
     kind: str
     sends: tuple[bytes, ...]
@@ -224,7 +224,7 @@ def nowhere(door: Door, dice: random.Random) -> Case:
 
 
 def of_a_page(door: Door, dice: random.Random) -> Case:
-    """A good request, as a page of others would have a browser send it."""
+    """A good request, but as a foreign web page makes a browser send it."""
     good = _good(door, dice)
     signed = _signed(door, good)
     lines = dice.choice(
@@ -267,7 +267,7 @@ KINDS: tuple[Callable[[Door, random.Random], Case], ...] = (
 
 
 def status_of(door: Door, case: Case) -> int:
-    """Play it; the status of the last answer, 0 where none came."""
+    """Send it. Returns the status of the last answer, 0 if none came."""
     status = 0
     for sent in case.sends:
         with socket.create_connection(door.address, PATIENCE) as sock:
@@ -285,7 +285,7 @@ def status_of(door: Door, case: Case) -> int:
 
 
 def play(door: Door, seed: int, count: int) -> dict[str, int]:
-    """Play so many; how many there were of each kind. Raises AssertionError with the culprit."""
+    """Play `count` requests. Returns how many of each kind. AssertionError names a bad answer."""
     played: dict[str, int] = {}
     for case in cases(door, seed, count):
         status = status_of(door, case)

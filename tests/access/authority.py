@@ -1,4 +1,4 @@
-"""A certificate authority for one test, and certificates that it signs."""
+"""A certificate authority for one test, and the certificates that it signs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Authority:
         return certificate_file, key_file
 
     def settings(self) -> dict[str, str]:
-        """What a JobTracker is set to that has a certificate for 127.0.0.1."""
+        """Settings of a JobTracker with a certificate for 127.0.0.1."""
         certificate, key = self.certify()
         return {
             "tls.certificate.file": str(certificate),

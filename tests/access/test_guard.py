@@ -1,4 +1,4 @@
-"""What a web page of others may have a browser ask of a server here: nothing."""
+"""A foreign web page cannot make a browser send requests to our servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = os.uname().nodename
 def ask(
     guard: RequestGuard | None, *heads: str, listen: str = "127.0.0.1"
 ) -> list[tuple[int, str]]:
-    """The status of each answer, and all of it; a head is what follows the request line."""
+    """The status of each answer, and its full text. A head is the text after the request line."""
     seen: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -100,7 +100,7 @@ def test_names_of_others(host: str) -> None:
         ("Origin: http://127.0.0.1:PORT", 200),
         ("Origin: https://proxy.example", 200),
         ("Origin: http://127.0.0.1:1", 403),  # another server of this machine
-        ("Origin: http://localhost:PORT", 403),  # which is not what `Host` says
+        ("Origin: http://localhost:PORT", 403),  # differs from `Host`
         ("Origin: http://evil.example", 403),
         ("Origin: http://127.0.0.1:PORT.evil.example", 403),
         ("Origin: null", 403),
@@ -142,7 +142,7 @@ def test_a_name_server_that_is_slow_or_lies_lets_nobody_in(monkeypatch: pytest.M
     monkeypatch.setattr(socket, "getfqdn", getfqdn)
     hosts = [f"Host: evil{number}.example\r\n" for number in range(20)]
     assert {status for status, _ in ask(RequestGuard(), *hosts)} == {403}
-    assert asked == [1]  # whoever asks how often
+    assert asked == [1]  # looked up once for all requests
 
 
 def test_names_at_random_are_let_in_only_if_they_are_known() -> None:

@@ -1,4 +1,4 @@
-"""A listener keeps no connection that brings nothing, and takes none too many."""
+"""A listener closes idle connections, and accepts no more than its limit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def connect(port: int, said: bytes, buffer: int = 4096) -> socket.socket:
 
 
 async def received(sock: socket.socket, pause: float = 0.0) -> int:
-    """Bytes until the other side ends the connection."""
+    """All bytes until the other side closes the connection."""
     loop, total = asyncio.get_running_loop(), 0
     with sock:
         async with asyncio.timeout(20):

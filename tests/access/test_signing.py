@@ -1,4 +1,4 @@
-"""Signed requests: what is let in, and that nothing else is."""
+"""Signed requests: valid ones are accepted, all others are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS between real sockets, with an authority that the test makes."""
+"""TLS between real sockets, with an authority that the test creates."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_jobtracker_speaks_to_those_who_trust_it(tmp_path: Path) -> None:
 
 
 def test_a_tasktracker_asks_by_tls(tmp_path: Path) -> None:
-    """Also that a JobTracker with another certificate is told nothing."""
+    """Also checks that a JobTracker with another certificate gets no request."""
     conf = Conf(Authority(tmp_path / "ours").settings())
     other = Authority(tmp_path / "theirs").file
 

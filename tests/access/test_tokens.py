@@ -1,4 +1,4 @@
-"""The token's file: who makes it, who may read it, what counts as one."""
+"""The token's file: its creation, its permissions, and valid tokens."""
 
 from __future__ import annotations
 

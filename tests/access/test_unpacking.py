@@ -1,4 +1,4 @@
-"""Hostile archives: none of them writes outside, whatever Python's own filters think of it."""
+"""Hostile archives never write outside the directory, whatever Python's own filters allow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Members = list[tuple[tarfile.TarInfo, bytes]]
 
 
 def too_long_for_realpath() -> Members:
-    """CVE-2025-4517: a path that grows through links until `realpath` gives up and believes it."""
+    """CVE-2025-4517: links make a path so long that `realpath` gives up and trusts it."""
     long, steps, path, made = "d" * 247, "abcdefghijklmnop", "", []
     for step in steps:
         made += [directory(f"{path}{long}"), symlink(f"{path}{step}", long)]
@@ -157,7 +157,7 @@ def test_nothing_hostile_is_unpacked(tmp_path: Path, outside: Path, way: Unpack,
     with pytest.raises((BadArchive, FetchError), match=r"bad\.tar"):
         way(archive, into)
     assert all_of(outside) == before
-    assert {path.name for path in into.iterdir()} <= {"bad.tar"}  # nothing of it was begun
+    assert {path.name for path in into.iterdir()} <= {"bad.tar"}  # nothing was unpacked
     assert {path.name for path in tmp_path.iterdir()} == {"bad.tar", "inside", "outside"}
 
 
@@ -234,7 +234,7 @@ def _random(dice: random.Random) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
 
 
 def test_ten_thousand_archives_at_random(tmp_path: Path, outside: Path) -> None:
-    """What is let in is then unpacked without any filter: the check alone keeps it inside."""
+    """Accepted archives are unpacked without any filter, so only the check keeps them inside."""
     dice, unpacked = random.Random(8), 0
     for number in range(10_000):
         members = list(_random(dice))
@@ -249,7 +249,7 @@ def test_ten_thousand_archives_at_random(tmp_path: Path, outside: Path) -> None:
         archive = tmp_path / "any.tar"
         write_tar(archive, members)
         into.mkdir(parents=True)
-        # A file where a directory is to be cannot be unpacked, and harms nothing.
+        # If a file stands in the place of a directory, unpacking fails without harm.
         with contextlib.suppress(OSError), tarfile.open(archive) as tar:
             tar.extractall(into, filter="fully_trusted")
         for path in into.rglob("*"):
@@ -259,7 +259,7 @@ def test_ten_thousand_archives_at_random(tmp_path: Path, outside: Path) -> None:
 
 
 def test_what_it_takes_is_bounded(tmp_path: Path) -> None:
-    """Links that lead through links that lead through links."""
+    """Symbolic links through other links, several levels deep."""
     deep = "/".join(["d"] * 120)
     ladder = [symlink(f"l{n}", f"l{n + 1}/../{deep}/{'../' * 120}") for n in range(100)]
     with pytest.raises(UnsafeArchive):
