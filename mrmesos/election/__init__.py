@@ -1,4 +1,4 @@
-"""Which of several JobTrackers leads: election by ZooKeeper, and where the leader is found.
+"""Leader election among several JobTrackers with ZooKeeper, and lookup of the leader.
 
-Candidates use the one, TaskTrackers and clients the other; it knows nothing of jobs.
+JobTrackers are the candidates. TaskTrackers and clients look the leader up. It knows no jobs.
 """

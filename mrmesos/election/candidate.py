@@ -1,12 +1,16 @@
-"""Standing for election: one ephemeral node, and who creates it leads for as long as it is there.
+"""A candidate in the election. The process that creates the one ephemeral node leads.
 
-A leader that hears nothing of ZooKeeper steps down *before* its session expires there and another
-is elected: kazoo notices a dead connection after at most two thirds of the session's time, and one
-third is left to come back. A process that was stopped meanwhile cannot act in time: a clock tells
-it that it was before it does much, and the journal, which knows its owner, holds it off.
+A leader without contact to ZooKeeper steps down *before* its session expires and another leader is
+elected. kazoo notices a dead connection after at most two thirds of the session time, so one third
+is left to reconnect. A process that was stopped (SIGSTOP) cannot step down in time. When it runs
+again, its clock soon shows the gap, and the journal, which knows its owner, refuses its writes.
 
-Whoever leads may be cut off from what it needs for its work. Those that stand by say by a node of
-theirs that they are not; then the leader may give way, and who is cut off lets the others go first.
+A leader may be cut off from what it needs for its work. Each standby that is not cut off says so
+with a node of its own. Then the leader may give way to it, and a candidate that is cut off lets the
+others go first.
+
+Threads: `wait` runs in the caller's thread; kazoo's threads, a timer and a watch thread call
+`deposed`.
 """
 
 from __future__ import annotations
@@ -30,17 +34,17 @@ _kazoos.setLevel(logging.WARNING)
 
 CONNECT_SECONDS = 15.0
 LOOK_SECONDS = 5.0
-"""A standby looks again so often, should it have missed that the leader is gone."""
+"""A standby looks again after this time, in case it has missed the leader's end."""
 PAUSE_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 
 
 class ElectionError(Exception):
-    """This process cannot stand for election; the message says why."""
+    """This process cannot be a candidate, or cannot publish its URL. The message says why."""
 
 
 class Candidate:
-    """`stand()`, `wait()` until elected, lead, and `withdraw()`."""
+    """Call `stand()`, then `wait()` until elected, lead, and `withdraw()` at the end."""
 
     def __init__(
         self,
@@ -50,8 +54,9 @@ class Candidate:
         clock: Callable[[], float] = time.monotonic,
         able: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`deposed` is called, in some thread, once a leader must act no more; it says why.
-        `able` says whether this process could do a leader's work; it may take some seconds.
+        """`deposed` is called with a reason, in any thread, when this leader must stop acting.
+
+        `able` returns whether this process can do a leader's work. A call may take some seconds.
         """
         self._place = place
         self._deposed = deposed
@@ -76,7 +81,10 @@ class Candidate:
         self._client.add_listener(self._changed)
 
     def stand(self, directory: str) -> None:
-        """Connect; `directory` names what all candidates must share. Raises ElectionError."""
+        """Connect. `directory` is the state directory that all candidates share.
+
+        Raises ElectionError.
+        """
         client, node = self._client, self._place.node(DIRECTORY)
         try:
             client.start(CONNECT_SECONDS)
@@ -89,14 +97,14 @@ class Candidate:
                 if bytes(known) != directory.encode():
                     raise ElectionError(
                         f"the JobTrackers at {self._place.url} share another state directory than "
-                        f"this one; where that was given up for good, remove {node} in ZooKeeper"
+                        f"this one; if that one is no longer used, remove {node} in ZooKeeper"
                     ) from None
         except (KazooException, client.handler.timeout_exception) as problem:
             words = str(problem) or type(problem).__name__
             raise ElectionError(f"ZooKeeper at {self._place.hosts}: {words}") from problem
 
     def wait(self) -> None:
-        """Return once this process leads."""
+        """Wait until this process leads."""
         told = False
         while True:
             gone = threading.Event()
@@ -122,13 +130,13 @@ class Candidate:
             gone.wait(pause)
 
     def _goes_first(self) -> bool:
-        """Whether to try: not while cut off, where somebody else is not."""
+        """Whether to try to lead. A process that is cut off does not, if another one is able."""
         able = self._able()
         self._show(able)
         return able or not self.others_stand()
 
     def _show(self, able: bool) -> None:
-        """By a node of ours, which ends with our session."""
+        """Show by a node whether this process is able. The node ends with our session."""
         client = self._client
         if self._shown and (not able or client.exists(self._shown) is None):
             with contextlib.suppress(NoNodeError):
@@ -139,7 +147,7 @@ class Candidate:
             self._shown = client.create(node, b"", ephemeral=True, sequence=True, acl=self._acl)
 
     def others_stand(self) -> bool:
-        """Whether another JobTracker stands by that could do a leader's work."""
+        """Whether another JobTracker stands by and can do a leader's work."""
         try:
             asked = self._client.get_children_async(self._place.node(STANDBYS))
             names = asked.get(timeout=ANSWER_SECONDS)
@@ -149,34 +157,34 @@ class Candidate:
         return any(name != self._shown.rpartition("/")[2] for name in names)
 
     def give_way(self, why: str) -> None:
-        """Lead no more, and let another at once; `deposed` hears why."""
+        """Stop leading, so that another can lead at once. Calls `deposed` with the reason."""
         if self._leading:
             self.withdraw()
             self._deposed(why)
 
     def _try(self, gone: threading.Event) -> bool:
-        """Whether we lead; `gone` is set once who does instead is gone."""
+        """Try to lead. Returns whether we lead; otherwise `gone` is set when the leader is gone."""
         node = self._place.node(LEADER)
         try:
             self._client.create(node, b"", ephemeral=True, acl=self._acl)
         except NodeExistsError:
-            logger.debug("%s is there already", node)  # by us, where an answer was lost
-        self._leading = True  # what `_changed` is told from now on counts
+            logger.debug("%s exists already", node)  # maybe we made it, and its answer was lost
+        self._leading = True  # `_changed` must react from now on
         return self._owned(lambda _: gone.set())
 
     def _owned(self, watch: Callable[[object], None] | None = None) -> bool:
         asked = self._client.exists_async(self._place.node(LEADER), watch=watch)
-        stat = asked.get(timeout=ANSWER_SECONDS)  # or it waits for as long as ZooKeeper is away
+        stat = asked.get(timeout=ANSWER_SECONDS)  # without it, we wait until ZooKeeper is back
         if stat is None and watch is not None:
             watch(None)
         session = self._client.client_id
         return stat is not None and session is not None and stat.ephemeralOwner == session[0]
 
     def publish(self, url: str) -> None:
-        """Tell all where the leader listens. Raises ElectionError where it leads no more."""
+        """Publish the URL at which the leader listens. Raises ElectionError if we do not lead."""
         try:
             if self._owned():
-                # Of the version that we made: should another lead by now, its URL stays.
+                # Only version 0, which we made: if another leads by now, its URL stays.
                 self._client.set(self._place.node(LEADER), url.encode(), version=0)
                 return
             problem = "another JobTracker leads"
@@ -185,7 +193,7 @@ class Candidate:
         raise ElectionError(f"cannot publish {url}: {problem}")
 
     def leads(self) -> bool:
-        """Whether ZooKeeper says, now, that this process leads."""
+        """Ask ZooKeeper now whether this process leads."""
         try:
             return self._leading and self._owned()
         except (KazooException, self._client.handler.timeout_exception) as problem:
@@ -193,7 +201,7 @@ class Candidate:
             return False
 
     def withdraw(self) -> None:
-        """End the session, and so the candidacy or leadership: another may lead at once."""
+        """End the session, and with it the candidacy or leadership. Another may lead at once."""
         self._leading = False
         self._over.set()
         self._stop_timer()
@@ -201,8 +209,9 @@ class Candidate:
         self._client.close()
 
     def _watch(self) -> None:
-        """In a thread: notice that this process was stopped. ZooKeeper had heard of it a third of
-        a session before at the latest.
+        """Notice that this process was stopped. Runs in its own thread.
+
+        The limit is two thirds of a session: ZooKeeper last heard of us at most one third earlier.
         """
         last = self._clock()
         while not self._over.wait(self._grace / 10):

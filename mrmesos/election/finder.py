@@ -1,4 +1,4 @@
-"""The leader's URL, as it stands in ZooKeeper."""
+"""Reads the leader's URL from ZooKeeper."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ FIND_SECONDS = 5.0
 URL_BYTES_MAX = 500
 _PLAIN = re.compile(r"[A-Za-z0-9:/.\-_\[\]%]+")
 _kazoos = logging.getLogger(f"{__name__}.kazoo")
-_kazoos.setLevel(logging.ERROR)  # NoLeader says it all
+_kazoos.setLevel(logging.ERROR)  # NoLeader already reports the problem
 
 
 class NoLeader(Exception):
-    """Nobody leads at the moment, or ZooKeeper does not answer; the message says which."""
+    """No JobTracker leads now, or ZooKeeper does not answer. The message says which."""
 
 
 def find_leader(place: Place, timeout: float = FIND_SECONDS) -> str:
-    """Where the JobTracker that leads is: `http://host:port` or `https://…`. Raises NoLeader.
+    """The URL of the leading JobTracker, `http://host:port` or `https://…`. Raises NoLeader.
 
-    It connects for this one question: who asks it has a JobTracker and needs ZooKeeper no more.
+    It connects for one lookup only. After it, the caller talks to the JobTracker itself.
     """
-    from kazoo.client import KazooClient  # only those who need it wait for its import
+    from kazoo.client import KazooClient  # a slow import, so only callers of this function pay
     from kazoo.exceptions import KazooException, NoNodeError
 
     client = KazooClient(hosts=place.hosts, timeout=timeout, logger=_kazoos)
@@ -43,12 +43,12 @@ def find_leader(place: Place, timeout: float = FIND_SECONDS) -> str:
     if not url:
         raise NoLeader(f"the JobTracker elected at {place.url} does not listen yet")
     if not is_address(url):
-        raise NoLeader(f"{url[:100]!r} at {place.url} is no address of a JobTracker")
+        raise NoLeader(f"{url[:100]!r} at {place.url} is not a JobTracker's address")
     return url
 
 
 def is_address(url: str) -> bool:
-    """Whether it is `http://host:port`, or `https:`, and nothing more."""
+    """Whether `url` is exactly `http://host:port` or `https://host:port`."""
     try:
         parts = urlsplit(url)
         port = parts.port

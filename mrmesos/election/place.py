@@ -1,4 +1,4 @@
-"""Where an election is held: `zk://[user:password@]host:port,…/path`, as Mesos writes it."""
+"""The place of an election: `zk://[user:password@]host:port,…/path`, as Mesos writes it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 SCHEME = "zk://"
 LEADER = "leader"
-"""The ephemeral node of who leads. It holds that JobTracker's URL, once it listens."""
+"""The leader's ephemeral node. It holds the JobTracker's URL when that listens."""
 DIRECTORY = "directory"
-"""A lasting node that names the directory which all candidates share."""
+"""A persistent node. It names the state directory that all candidates share."""
 
 STANDBYS = "standbys"
-"""The directory of ephemeral nodes of those that stand by and could do what the leader does."""
+"""The parent of ephemeral nodes, one for each standby that can do a leader's work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Hosts as ZooKeeper's clients take them, a path, and, of candidates, `user:password`."""
+    """The hosts in ZooKeeper's format, a path, and, for candidates, `user:password`."""
 
     hosts: str
     path: str
@@ -24,7 +24,7 @@ class Place:
 
     @classmethod
     def parse(cls, url: str) -> Place:
-        """Raises ValueError."""
+        """Parse a `zk://` URL. Raises ValueError."""
         rest, slash, path = url.removeprefix(SCHEME).partition("/")
         credentials, _, hosts = rest.rpartition("@")
         path = path.strip("/")
@@ -35,7 +35,7 @@ class Place:
 
     @property
     def url(self) -> str:
-        """For all to see: who only reads needs no credentials."""
+        """The URL without credentials, which readers do not need."""
         return f"{SCHEME}{self.hosts}{self.path}"
 
     def node(self, name: str) -> str:

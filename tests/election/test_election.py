@@ -1,4 +1,4 @@
-"""Election by a real ZooKeeper: one leads, its end is noticed, and all find who it is."""
+"""Election with a real ZooKeeper: one candidate leads, all notice its end, and all find it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_leader_gives_way_to_those_only_that_could_do_its_work(place: Place) -
 
 
 def test_who_is_cut_off_lets_others_go_first(place: Place) -> None:
-    """Also where it asks first: a leader that gave way begins anew at once."""
+    """Even if it asks first: a leader that gave way becomes a candidate again at once."""
     with standing(place) as leader:
         assert leader.elected.wait(DEADLINE)
         with standing(place) as second, standing(place, able=False) as cut_off:

@@ -1,4 +1,4 @@
-"""What stands in the leader's node is believed only where it is an address."""
+"""The content of the leader's node counts only if it is an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an election is held."""
+"""The place of an election."""
 
 from __future__ import annotations
 
