@@ -1,5 +1,5 @@
-"""pymesos' two drivers, mended, and the arithmetic of Mesos resources.
+"""The two drivers of pymesos, with their bugs fixed.
 
-The rest of mrmesos talks to Mesos only through this room and never sees pymesos itself.
-It knows nothing of MapReduce.
+The rest of mrmesos talks to Mesos only through this room, and never sees pymesos itself.
+This room does not know MapReduce.
 """

@@ -1,4 +1,4 @@
-"""What pymesos' scheduler driver dispatches by itself, for our `SchedulerCallbacks`."""
+"""Adapts the events that pymesos' scheduler driver dispatches itself to `SchedulerCallbacks`."""
 # ruff: noqa: N802  (methods that pymesos calls have its names, and it says what they are)
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class SchedulerAdapter:
-    """pymesos' callback names to ours, for the events that pymesos itself dispatches."""
+    """Has pymesos' callback names and calls ours, for the events that pymesos dispatches."""
 
     def __init__(self, callbacks: SchedulerCallbacks) -> None:
         self._callbacks = callbacks

@@ -1,8 +1,8 @@
-"""What the drivers tell the shells: two protocols and the names of what they carry.
+"""The callbacks of the drivers: one protocol for schedulers, one for executors.
 
-All methods are called in the driver's own IO thread, one at a time. While one runs no other event
-is read, so it should hand its news on and return. What it raises is logged and reported to the
-driver's `on_fatal`; it never ends the driver.
+Thread: the driver's own IO thread calls all methods, one at a time. While a method runs, the driver
+reads no other event, so it should pass the event on and return. An exception of a method is logged
+and reported to the driver's `on_fatal`. It never ends the driver.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object exactly as Mesos gave it (v1 API, snake_case keys): an Offer, a TaskStatus, …"""
 
 OnFatal: TypeAlias = Callable[[BaseException], None]
-"""Called in the IO thread with what a callback raised, or with what made the driver give up."""
+"""Gets an exception of a callback, or the one that made the driver give up. Runs in the IO thread.
+"""
 
 
 class SchedulerCallbacks(Protocol):
-    """What a scheduler hears from its master (v1 scheduler API events)."""
+    """Receives the events of a master (v1 scheduler API)."""
 
     def registered(self, framework_id: str, master_info: Json) -> None:
         """The first subscription of a framework without an id was accepted."""
@@ -33,7 +34,7 @@ class SchedulerCallbacks(Protocol):
     def reregistered(self, framework_id: str, master_info: Json) -> None:
         """A subscription with a known framework id was accepted: after a loss, or a failover.
 
-        Offers made before are void.
+        All earlier offers are void.
         """
 
     def offers(self, offers: list[Json]) -> None:
@@ -43,9 +44,9 @@ class SchedulerCallbacks(Protocol):
         """RESCIND: the offer is void."""
 
     def inverse_offers(self, offers: list[Json]) -> None:
-        """INVERSE_OFFERS: a list of InverseOffer, by which agents are asked back for a time.
+        """INVERSE_OFFERS: a list of InverseOffer. Each asks us to free an agent for some time.
 
-        To be answered by `acceptInverseOffers` or `declineInverseOffers`.
+        Answer each with `acceptInverseOffers` or `declineInverseOffers`.
         """
 
     def inverse_offer_rescinded(self, offer_id: str) -> None:
@@ -55,7 +56,7 @@ class SchedulerCallbacks(Protocol):
         """UPDATE: a TaskStatus. Acknowledge it (`acknowledgeStatusUpdate`) if it has a uuid."""
 
     def heartbeat(self) -> None:
-        """HEARTBEAT: the master is there. Every 15 s, whatever else comes."""
+        """HEARTBEAT: the master is alive. Comes every 15 s, besides other events."""
 
     def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
         """MESSAGE: best effort, from an executor."""
@@ -64,26 +65,26 @@ class SchedulerCallbacks(Protocol):
         """FAILURE of an agent."""
 
     def executor_lost(self, agent_id: str, executor_id: str, status: int | None) -> None:
-        """FAILURE of an executor; `status` is the raw wait status, which Mesos may leave out."""
+        """FAILURE of an executor. `status` is the raw wait status; Mesos may omit it."""
 
     def disconnected(self) -> None:
-        """The subscription was lost; the driver tries for a new one. Once for each loss."""
+        """The subscription was lost, and the driver tries again. Called once for each loss."""
 
     def error(self, message: str) -> None:
-        """The framework cannot go on: ERROR, or SUBSCRIBE was refused for good.
+        """The framework cannot go on: ERROR, or a final refusal of SUBSCRIBE.
 
-        Once; the driver stops, without TEARDOWN.
+        Called once. The driver stops without TEARDOWN.
         """
 
 
 class ExecutorCallbacks(Protocol):
-    """What an executor hears from its agent (v1 executor API events)."""
+    """Receives the events of an agent (v1 executor API)."""
 
     def registered(self, executor_info: Json, framework_info: Json, agent_info: Json) -> None:
         """The first subscription was accepted."""
 
     def reregistered(self, agent_info: Json) -> None:
-        """The agent came back and knows us again."""
+        """The agent is back and has accepted a new subscription."""
 
     def launch_task(self, task: Json) -> None:
         """LAUNCH: a TaskInfo."""
@@ -97,12 +98,12 @@ class ExecutorCallbacks(Protocol):
     def shutdown(self) -> None:
         """End all tasks, send their last updates, then call the driver's `stop()`.
 
-        Told by the agent (which kills the executor after its grace period), or because the agent
-        is lost for good: then the driver has stopped already and nothing more can be sent.
+        The agent asks for it, and kills the executor after its grace period. Or the agent is lost
+        for good: then the driver has stopped already, and nothing more can be sent.
         """
 
     def disconnected(self) -> None:
-        """The agent is away. Once for each loss."""
+        """The connection to the agent was lost. Called once for each loss."""
 
     def error(self, message: str) -> None:
-        """ERROR, or SUBSCRIBE was refused for good: the driver stops."""
+        """ERROR, or a final refusal of SUBSCRIBE: the driver stops."""

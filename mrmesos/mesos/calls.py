@@ -1,4 +1,4 @@
-"""One kept HTTP connection for the calls of a driver, apart from its event stream."""
+"""A persistent HTTP connection for the calls of a driver, separate from its event stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 __all__ = ["MAX_ANSWER_BYTES", "CallChannel", "host_and_port"]
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""Of an answer's body no more is read: Mesos answers calls with a line of text at most."""
+"""Most bytes read of an answer's body. Mesos answers calls with one line of text at most."""
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -33,9 +33,9 @@ def host_and_port(address: str) -> tuple[str, int]:
 class CallChannel:
     """Send calls one after another, from any thread, each within a deadline.
 
-    Its lock is its own and is never held by the thread that reads events, so that a master that
-    does not answer delays only those who call it. A call is never repeated: when no answer came,
-    only the caller can know whether sending it twice does harm.
+    It has its own lock, which the thread that reads events never holds. So a master that does not
+    answer delays only the callers. A call is never repeated: if no answer comes, only the caller
+    knows whether a second call does harm.
     """
 
     def __init__(self, path: str, timeout: float) -> None:
@@ -104,7 +104,7 @@ class CallChannel:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
-                # Closed or not yet connected: then nobody waits on it for longer than a connect.
+                # It is closed, or not connected yet: then the call waits for the connect at most.
                 return
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class CallChannel:
 
 
 def _is_over(conn: http.client.HTTPConnection) -> bool:
-    """Whether the other side has closed a kept connection (or sent what nobody asked for)."""
+    """Whether the other side has closed the connection, or sent data without a request."""
     if conn.sock is None:
         return False
     poller = select.poll()

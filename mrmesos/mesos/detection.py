@@ -1,8 +1,10 @@
-"""Who leads, by ZooKeeper: what pymesos' detector does, without its faults.
+"""Finds the leading master in ZooKeeper, like pymesos' detector, without its bugs.
 
-Those were: nothing was said while no master led; of a leader that went while it was looked at
-there came a traceback, and no further word of that node; any node was taken for a master's; the
-levels of kazoo's loggers were set for the whole process, yet each attempt of it logged a line.
+Bugs of pymesos' detector: it reported nothing while no master led. If a leader went away during the
+lookup, it raised, and never looked at that node again. It took any node for a master's. It set the
+levels of kazoo's loggers for the whole process, and still logged a line at each try.
+
+Threads: kazoo's threads call `changed`.
 """
 
 from __future__ import annotations
@@ -22,31 +24,31 @@ __all__ = ["LeaderDetector"]
 
 logger = logging.getLogger(__name__)
 _kazoos = logging.getLogger(f"{__name__}.kazoo")
-_kazoos.setLevel(logging.ERROR)  # what its warnings are about is said here, once
+_kazoos.setLevel(logging.ERROR)  # this module reports the same problems, once each
 
 LABEL = "json.info_"
+"""Prefix of the masters' nodes in the election. The lowest one leads (Mesos' `contender`)."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Of MasterInfo; `ip` in whatever notation."""
+    """The address in a MasterInfo. `ip` may have any notation."""
 
     ip: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.:\-]{1,255}\Z")]
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 
 
 class MasterNode(msgspec.Struct, frozen=True):
-    """What we read of a master's node: its MasterInfo."""
+    """The part of a master's node that we read."""
 
     address: Address
 
 
 def read_master(data: bytes) -> str:
-    """`host:port` of a master. Raises what msgspec's decoder raises."""
+    """`host:port` of a master. Raises the errors of msgspec's decoder."""
     address = msgspec.json.decode(data, type=MasterNode).address
     return f"{address.ip}:{address.port}"
 
 
-"""Of the nodes by which masters stand for election; the lowest leads (Mesos' `contender`)."""
 SESSION_SECONDS = 10.0
 CONNECT_SECONDS = 15.0
 
@@ -55,11 +57,12 @@ class LeaderDetector:
     """Watches an election from `start` to `stop`; kazoo's threads call `changed`."""
 
     def __init__(self, url: str, changed: Callable[[str | None], None]) -> None:
-        """`changed` hears of each new leader's host:port, and None when there is none.
+        """Prepare a detector; `start()` connects.
 
         Args:
             url: zk://host:port,…/path
-            changed: must not wait, nor raise.
+            changed: gets host:port of each new leader, and None when there is none. It must not
+                wait or raise.
         """
         self.url = url
         self._changed = changed
@@ -67,16 +70,16 @@ class LeaderDetector:
         self._path = f"/{path.strip('/')}"
         self._zk = KazooClient(hosts=hosts, timeout=SESSION_SECONDS, logger=_kazoos)
         self._leader: str | None = None
-        self._none_leads = False  # and that was said
-        self._away = False  # ZooKeeper is
+        self._none_leads = False  # no master leads, and we have reported it
+        self._away = False  # the connection to ZooKeeper is lost
 
     def start(self) -> None:
-        """Connect, and tell who leads now. Raises MesosUnreachable."""
+        """Connect, and report the current leader. Raises MesosUnreachable."""
         try:
             self._zk.start(CONNECT_SECONDS)
             self._zk.add_listener(self._state)
             if not self._zk.exists(self._path):
-                # kazoo's watch would end without a word
+                # kazoo's watch would end silently
                 raise MesosUnreachable(f"{self.url}: there is no such path")
             ChildrenWatch(self._zk, self._path, self._seen)
         except (KazooException, self._zk.handler.timeout_exception) as problem:
@@ -84,7 +87,7 @@ class LeaderDetector:
             raise MesosUnreachable(f"{self.url}: {words}") from problem
 
     def stop(self) -> None:
-        """Hear no more of it."""
+        """Stop watching."""
         self._zk.remove_listener(self._state)
         try:
             self._zk.stop()
@@ -98,7 +101,7 @@ class LeaderDetector:
         try:
             leader = self._read(children)
         except KazooException as problem:
-            logger.warning("%s: who leads cannot be read: %r", self.url, problem)
+            logger.warning("%s: cannot read the leader: %r", self.url, problem)
             return
         if leader is None and not self._none_leads:
             logger.warning("no Mesos master leads at %s; waiting", self.url)
@@ -115,9 +118,9 @@ class LeaderDetector:
                 data, _ = self._zk.retry(self._zk.get, f"{self._path}/{name}")
                 return read_master(data)
             except NoNodeError:
-                continue  # it has gone since; of the next listing we hear as well
+                continue  # it is gone already, and the next listing will come
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-                logger.warning("%s: %s is no master's: %r", self.url, name, problem)
+                logger.warning("%s: %s is not a master's node: %r", self.url, name, problem)
         return None
 
     def _state(self, state: str) -> None:

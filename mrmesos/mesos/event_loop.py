@@ -1,4 +1,4 @@
-"""The IO thread of both drivers: pymesos' `Process`, mended."""
+"""The IO thread of both drivers: pymesos' `Process`, with its bugs fixed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["CONNECT_SECONDS", "Backoff", "SubscriptionLoop"]
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
-"""Until a connection stands: the kernel has tried three times by then (after 0, 1 and 3 s)."""
+"""Longest time to connect. The kernel tries three times in it (after 0, 1 and 3 s)."""
 _LONGEST_WAIT = 1.0  # seconds between two looks at the clock
 _MOST_REDIRECTS = 5
 
 
 class Backoff:
-    """Growing, jittered pauses: `initial`, doubled at each failure, at most `longest` (seconds)."""
+    """Pauses with jitter: `initial`, doubled at each failure, at most `longest` (seconds)."""
 
     def __init__(self, initial: float, longest: float) -> None:
         self.initial = initial
@@ -39,26 +39,26 @@ class Backoff:
         self.failures = 0
 
     def next_pause(self) -> float:
-        """Count a failure and say how long to wait now."""
+        """Count a failure. Returns how long to wait now."""
         pause = min(self.longest, self.initial * 2.0 ** min(self.failures, 30))
         self.failures += 1
         return pause * random.uniform(0.6, 1.0)
 
     def reset(self) -> None:
-        """After a success that lasted."""
+        """Start again with short pauses, after a success that lasted."""
         self.failures = 0
 
 
 class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
-    """pymesos' IO thread, mended. Both drivers inherit it before pymesos' own driver.
+    """pymesos' IO thread, fixed. Both drivers inherit it before pymesos' own driver.
 
-    Mends: an exception that leaves a callback, or an unexpected answer, ends the thread and
-    interrupts the main thread; a new SUBSCRIBE follows a loss at once or after an uninterruptible
-    sleep; `disconnected` for connections that never were; no watchdog; `select()`, which fails
-    from file descriptor 1024 on; `join()` without a deadline.
+    Bugs that it fixes: an exception of a callback, or an unexpected answer, ended the thread and
+    interrupted the main thread. After a loss, a new SUBSCRIBE came at once, or after a sleep that
+    could not be interrupted. `disconnected` came for connections that never existed. There was no
+    watchdog. `select()` fails from file descriptor 1024 on. `join()` had no deadline.
     """
 
-    # pymesos' own.
+    # Attributes of pymesos.
     _lock: AbstractContextManager[bool]
     _master: str | None
     _new_master: str | None
@@ -68,7 +68,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     _wakeup_fds: tuple[int, int] | None
 
     refused_events = 0
-    """How many came that cannot be used."""
+    """How many invalid events have arrived."""
     _known_events: Mapping[str, object]
     _calls: CallChannel
     _backoff_pauses: Backoff
@@ -78,11 +78,11 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     _given_up = False
     _silence_limit: float | None = None  # seconds without a byte, once subscribed
     _connect_limit = CONNECT_SECONDS
-    _subscribe_limit: float | None = None  # seconds from beginning to connect to SUBSCRIBED
+    _subscribe_limit: float | None = None  # seconds from the start of connecting to SUBSCRIBED
     _retry_at = 0.0  # monotonic seconds
     _redirects = 0  # in a row
 
-    # For the drivers to fill in.
+    # The drivers override these.
 
     def _say_disconnected(self) -> None:
         raise NotImplementedError
@@ -91,30 +91,28 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         raise NotImplementedError
 
     def _lost(self) -> None:
-        """After each failed attempt and each loss; in the IO thread."""
+        """Called after each failed attempt and each loss, in the IO thread."""
 
     def _tick(self) -> None:
-        """At least about once a second, in the IO thread, while not stopped."""
+        """Called about once a second or more often, in the IO thread, until the driver stops."""
 
-    # The state that others may look at.
+    # Public state.
 
     @property
     def connected(self) -> bool:
-        """Whether the subscription stands: calls can be sent."""
+        """Whether there is a subscription, so that calls can be sent."""
         with self._lock:
             return self._subscribed and self._stream_id is not None
 
     # Events.
 
     def process_event(self, event: Json) -> None:
-        """Hand an event to pymesos' dispatch, if it is one that makes sense; nothing that is raised
-        goes further.
-        """
+        """Pass a valid event to pymesos' dispatch. Exceptions of callbacks stop here."""
         if not self._started:
             return
         try:
             if not self._is_known(event):
-                logger.info("an event of a type that is not known: %.200s", ascii(event))
+                logger.info("ignored an event of an unknown type: %.200s", ascii(event))
                 return
         except BadEvent as problem:
             self.refuse_event(event, str(problem))
@@ -122,27 +120,28 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._guard(self.on_event, event)
 
     def _is_known(self, event: Json) -> bool:
-        """Whether to hand an event on. Raises BadEvent for one that cannot be used."""
+        """Whether to dispatch an event. Raises BadEvent if it is invalid."""
         return check_event(event, self._known_events)
 
     def refuse_event(self, event: object, problem: str) -> None:
-        """One event cannot be used: nothing of it is done, and the stream goes on. Raises
-        MesosError before SUBSCRIBED: who answers so is no Mesos.
+        """Ignore an invalid event. The stream goes on.
+
+        Raises MesosError before SUBSCRIBED, because then the other side is not Mesos.
         """
         if not self._subscribed:
-            raise MesosError(f"the stream begins with what is no event: {problem}")
+            raise MesosError(f"the stream does not begin with an event: {problem}")
         self.refused_events += 1
-        logger.error("an event of Mesos is refused: %s. It was %.2000s", problem, ascii(event))
+        logger.error("refused an invalid event of Mesos: %s. It was %.2000s", problem, ascii(event))
 
     def _guard(self, function: Callable[..., object], *args: object) -> None:
         try:
             function(*args)
-        except BaseException as problem:  # SystemExit, too, must not end the thread
+        except BaseException as problem:  # even SystemExit must not end the thread
             logger.exception("a callback raised; the driver goes on")
             self._report(problem)
 
     def _try(self, call: Callable[..., object], *args: object) -> None:
-        """Make a call that need not succeed."""
+        """Make a call that may fail."""
         try:
             call(*args)
         except MesosError as problem:
@@ -157,7 +156,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             logger.exception("on_fatal raised")
 
     def give_up(self, message: str) -> None:
-        """Stop without TEARDOWN and say `error(message)`, once."""
+        """Stop without TEARDOWN, and call `error(message)` once."""
         with self._lock:
             if self._given_up or self._stopping:
                 return
@@ -167,9 +166,9 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._guard(self._say_error, message)
 
     def on_close(self) -> None:
-        """A connection of ours is closed: end waiting calls, say `disconnected` if there was one.
+        """Handle a closed connection: end waiting calls, and report a lost subscription.
 
-        (pymesos says it for every attempt.)
+        (pymesos calls `disconnected` for every attempt.)
         """
         with self._lock:
             was_subscribed, self._subscribed = self._subscribed, False
@@ -185,7 +184,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._stopping = self._given_up = False
         self._retry_at, self._redirects = 0.0, 0
         self._backoff_pauses.reset()
-        # Past pymesos' drivers on purpose: theirs ask the master for its version in this thread.
+        # This skips pymesos' drivers on purpose: they ask the master's version in this thread.
         Process.start(self)
 
     def change_master(self, new_master: str | None) -> None:
@@ -214,7 +213,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         reader, writer = self._wakeup_fds
         try:
             self._loop(reader)
-        except BaseException as problem:  # the last line of defence: a fault of ours
+        except BaseException as problem:  # the last line of defence, for bugs of ours
             logger.exception("the driver's IO thread failed")
             self._report(problem)
             self.give_up(f"the driver failed: {problem!r}")
@@ -253,7 +252,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
                 conn.close()
 
     def _end(self, conn: Subscription | None, problem: Exception | None) -> None:
-        """Close a connection; after a `problem` (not a move to another master) plan the next."""
+        """Close a connection. After a `problem`, plan the next try; a new master is none."""
         lasted = False
         if conn is not None:
             age = time.monotonic() - conn.started_at
@@ -263,7 +262,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             self._failed(problem, lasted)
 
     def _take_new_master(self) -> bool:
-        """Whether the master is another one from now on."""
+        """Take over a new master, if there is one. Returns whether it has changed."""
         with self._lock:
             moved = self._new_master != self._master
             self._master = self._new_master
@@ -301,7 +300,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         return True
 
     def _failed(self, problem: Exception, lasted: bool) -> None:
-        """Decide what follows a refusal or a loss."""
+        """Decide what to do after a refusal or a loss."""
         if self._stopping:
             return
         if isinstance(problem, SubscribeRefused):
@@ -311,8 +310,8 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
             if problem.location and self._redirected(problem.location):
                 return
         if lasted:
-            # The next attempt may come soon. A subscription that is lost as soon as it stands
-            # counts as one more failure, or the two sides would go round and round.
+            # The next attempt may come soon. A subscription that is lost at once counts as another
+            # failure, because otherwise both sides would repeat this without pause.
             self._backoff_pauses.reset()
         pause = self._backoff_pauses.next_pause()
         self._redirects = 0
@@ -321,7 +320,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         self._lost()
 
     def _redirected(self, location: str) -> bool:
-        """Go to the leading master; False when the redirection makes no sense or goes in circles.
+        """Go to the leading master. False if the redirection is invalid or circular.
 
         Mesos writes "//host:port/path".
         """

@@ -1,8 +1,8 @@
-"""The events of Mesos' v1 scheduler and executor APIs, as far as we read them, with bounds.
+"""The fields that we read of Mesos' v1 scheduler and executor events, with their bounds.
 
-What a driver hands on has passed these: so callbacks find the fields that they read, of the types
-that they expect. Fields that are not named here pass unlooked at. `mesos.proto` has more bits for
-some (uint64); no master that was seen uses them.
+A driver checks every event against these types. So callbacks find the fields that they read, with
+the expected types. Other fields are not checked. `mesos.proto` allows more bits for some integers
+(uint64), but no master that we have seen uses them.
 """
 
 # ruff: noqa: D101 (the structs are Mesos' own messages under their own names)
@@ -20,7 +20,7 @@ from mrmesos.bounds import LIST_MAX, Count, Int64, Name, Text
 from mrmesos.mesos.callbacks import Json
 
 Amount = Annotated[float, msgspec.Meta(ge=0.0, lt=1e15)]
-"""What mesos.resources can say in thousandths."""
+"""Resource amounts that fit in thousandths (`mrmesos.resources`)."""
 Names = Annotated[list[Name], msgspec.Meta(max_length=100_000)]
 
 
@@ -177,7 +177,7 @@ class Base64(msgspec.Struct, frozen=True):
         try:
             base64.b64decode(self.data, validate=True)
         except binascii.Error as problem:
-            raise ValueError(f"data is no base64: {problem}") from None
+            raise ValueError(f"data is not base64: {problem}") from None
 
 
 class Message(Base64, frozen=True, kw_only=True):
@@ -251,7 +251,7 @@ SCHEDULER: Mapping[str, Any] = {
     "ERROR": Error,
     "HEARTBEAT": None,
 }
-"""What an event of this type brings; others are ignored, as new ones may come."""
+"""The content of each event type. Other types are ignored, as newer Mesos may send them."""
 EXECUTOR: Mapping[str, Any] = {
     "SUBSCRIBED": ExecutorSubscribed,
     "LAUNCH": Launch,
@@ -270,12 +270,13 @@ _LISTS = {
 
 
 class BadEvent(ValueError):
-    """It is not used; the message says what is wrong with it."""
+    """The event is invalid. The message says why."""
 
 
 def read_event(record: bytes | bytearray) -> Any:
-    """The JSON of a record, where text that is no Unicode has replacement characters: an executor's
-    message may be cut anywhere, and Mesos hands it on as it is. Raises BadEvent.
+    """Decode the JSON of a record. Invalid Unicode becomes replacement characters.
+
+    An executor's message may be cut anywhere, and Mesos passes it on unchanged. Raises BadEvent.
     """
     try:
         return msgspec.json.decode(record)
@@ -290,7 +291,7 @@ def read_event(record: bytes | bytearray) -> Any:
 
 
 def check_event(event: Any, known: Mapping[str, Any]) -> bool:
-    """Whether an event is to be handed on: none of a type that is not known. Raises BadEvent."""
+    """Whether the type of an event is known. Raises BadEvent if the event is invalid."""
     kind = event.get("type") if isinstance(event, dict) else None
     if not isinstance(kind, str):
         raise BadEvent("it has no type")
@@ -306,8 +307,10 @@ def check_event(event: Any, known: Mapping[str, Any]) -> bool:
 
 
 def without_bad(event: Json, refuse: Callable[[object, str, str], None]) -> None:
-    """Take bad offers out of an event of offers: the others are to be answered. `refuse` gets each
-    with its id, if it says that, and what is wrong. Raises BadEvent where there are no offers.
+    """Remove invalid offers from an event of offers, so that the others can be answered.
+
+    `refuse` gets each invalid offer, its id (empty if unreadable), and the problem. Raises BadEvent
+    if the event has no list of offers.
     """
     kind = event["type"]
     name, shape = _LISTS.get(kind, ("", None))

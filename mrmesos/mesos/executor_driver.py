@@ -1,4 +1,4 @@
-"""`ExecutorDriver`: pymesos' executor driver, mended."""
+"""`ExecutorDriver`: pymesos' executor driver, with its bugs fixed."""
 # ruff: noqa: N802  (methods that override pymesos' keep pymesos' names)
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 API_PATH = "/api/v1/executor"
 
 GRACE_OVER_EXIT_CODE = 74
-"""What `exit_after_grace` ends the process with (EX_IOERR)."""
+"""The exit status of the process after `exit_after_grace` (EX_IOERR)."""
 
 MAX_PENDING_UPDATES = 100_000
 _FIRST_SUBSCRIPTION_LIMIT = 60.0  # seconds; the agent's executor_registration_timeout is as long
@@ -44,15 +44,15 @@ _UNITS = {
 
 
 def flag(text: str | None) -> bool:
-    """An environment variable as Mesos sets it: "1" or "true" mean yes, "0", "" and none no."""
+    """The value of a flag in Mesos' environment: "1" or "true" mean yes; "0", "" and None no."""
     return (text or "").strip().lower() in ("1", "true", "yes")
 
 
 def seconds(text: str | None, default: float) -> float:
-    """A duration as stout prints it ("15mins", "2secs", "500ms") in seconds.
+    """The seconds of a duration in stout's format ("15mins", "2secs", "500ms").
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the text is not a duration.
     """
     if not text:
         return default
@@ -67,25 +67,25 @@ def seconds(text: str | None, default: float) -> float:
 
 
 class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[misc]  # pymesos is untyped
-    """An executor's side of the v1 executor API; configured by the environment that Mesos sets.
+    """An executor's side of the v1 executor API, configured by Mesos' environment variables.
 
-    Calls may come from any thread. What is mended of pymesos 0.3.15, and where:
+    Any thread may make calls. Bugs of pymesos 0.3.15, and where they are fixed:
 
-    - whatever leaves a callback ended the IO thread: `SubscriptionLoop.process_event`;
+    - an exception of a callback ended the IO thread: `SubscriptionLoop.process_event`;
     - `updates` was never filled, so nothing was sent again after an agent's restart:
-      `sendStatusUpdate` keeps each update until ACKNOWLEDGED, in order; those that could not be
-      sent go with the next subscription or, while it stands, with the next `_tick`;
+      `sendStatusUpdate` keeps each update until ACKNOWLEDGED, in order; updates that could not be
+      sent go out with the next subscription, or while subscribed with the next `_tick`;
     - `MESOS_CHECKPOINT=0` (and `MESOS_LOCAL=0`) read as true: `flag`;
     - `MESOS_EXECUTOR_AUTHENTICATION_TOKEN` was ignored: `_headers`;
-    - pauses of 2 s and more between subscriptions, while a restarted agent waits 2 s in all: 0.05
-      to 0.5 s here, or less if `MESOS_SUBSCRIPTION_BACKOFF_MAX` says so;
-    - no end of trying: after `MESOS_RECOVERY_TIMEOUT` without an agent (at once without
-      checkpointing) `shutdown()` is called and the driver stops;
+    - pauses between subscriptions were 2 s or more, but a restarted agent waits only 2 s in all:
+      here they are 0.05 to 0.5 s, or less if `MESOS_SUBSCRIPTION_BACKOFF_MAX` says so;
+    - it tried for ever: after `MESOS_RECOVERY_TIMEOUT` without an agent (at once without
+      checkpointing), this driver calls `shutdown()` and stops;
     - after SHUTDOWN it stopped at once, so that no last update could be sent: here the shell calls
       `stop()` when it is done (the agent's grace period is its deadline);
-    - SIGKILL for the whole process group after the grace period, whoever else is in it: only with
-      `exit_after_grace`, and then this process alone exits;
-    - a task launched twice was an error that ended the driver: it is ignored.
+    - after the grace period it sent SIGKILL to its whole process group, including strangers: here
+      only this process exits, and only with `exit_after_grace`;
+    - a task that was launched twice ended the driver: the second launch is ignored.
     """
 
     _known_events = EXECUTOR
@@ -103,17 +103,17 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         """Prepare a driver from the environment; `start()` subscribes.
 
         Args:
-            callbacks: hears of everything, in the IO thread.
-            call_timeout: seconds a call may wait.
-            exit_after_grace: after `shutdown()`, end this process (`os._exit`) if it is still
-                there when the grace period is over.
+            callbacks: gets all events, in the IO thread.
+            call_timeout: longest wait of a call, in seconds.
+            exit_after_grace: after `shutdown()`, end this process (`os._exit`) if it still runs
+                when the grace period is over.
             backoff: the pauses between attempts to subscribe.
-            first_subscription_limit: seconds in which the first subscription must stand.
-            on_fatal: hears of exceptions that a callback let out.
+            first_subscription_limit: longest time until the first subscription, in seconds.
+            on_fatal: gets the exceptions of callbacks.
 
         Raises:
-            KeyError: not started by Mesos: a variable is missing.
-            ValueError: a variable that makes no sense.
+            KeyError: a variable is missing, so Mesos has not started this process.
+            ValueError: a variable has an invalid value.
         """
         env = os.environ
         super().__init__(_Adapter(callbacks), timeout=call_timeout, http_timeout=call_timeout)
@@ -131,9 +131,10 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._first_subscription_limit = first_subscription_limit
         self._ever_subscribed = False
         self._away_since: float | None = None
-        # Of `updates` (all that are not acknowledged) those that this subscription has not sent,
-        # in order. `_book` guards these and `tasks`, for moments only; `_sending` is held during
-        # calls, to keep the order when several threads report, and never by event processing.
+        # `updates` has all updates without an acknowledgement. `_unsent` has those of them that
+        # this subscription has not sent, in order. `_book` guards both and `tasks`, and is held
+        # only briefly. `_sending` is held during calls, to keep the order when several threads
+        # send updates. Event processing never waits for it.
         self._unsent: dict[uuid.UUID, Json] = {}
         self._carried: set[uuid.UUID] = set()
         self._book = threading.Condition(threading.Lock())
@@ -151,11 +152,11 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._notify()
 
     def abort(self) -> None:
-        """The same as `stop()`: the executor leaves its agent."""
+        """Leave the agent, like `stop()`."""
         self.stop()
 
     def gen_request(self) -> bytes:
-        """The SUBSCRIBE request, with all tasks and updates that nobody has acknowledged."""
+        """The SUBSCRIBE request, with all tasks and updates without an acknowledgement."""
         with self._book:
             body: Json = {
                 "type": "SUBSCRIBE",
@@ -180,7 +181,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._callbacks.error(message)
 
     def _lost(self) -> None:
-        """After each failed attempt: is the agent lost for good?"""
+        """After a failed attempt, check whether the agent is lost for good."""
         if self._away_since is None or self._stopping:
             return
         away = time.monotonic() - self._away_since
@@ -204,14 +205,14 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         os._exit(GRACE_OVER_EXIT_CODE)
 
     def _tick(self) -> None:
-        """Watch the recovery timeout and send what could not be sent."""
+        """Check the recovery timeout, and send updates that could not be sent before."""
         if not self.connected:
             self._lost()
         elif self._unsent and time.monotonic() >= self._flush_again_at:
             self._flush_if_idle()
 
     def _flush_if_idle(self) -> None:
-        """Send what is unsent, unless another thread is doing so."""
+        """Send unsent updates, unless another thread is doing so."""
         if self._sending.acquire(blocking=False):
             try:
                 self._flush()
@@ -240,7 +241,7 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
             )
 
     def on_launch(self, event: Json) -> None:
-        """LAUNCH; a task that is known already is not launched again."""
+        """LAUNCH a task. A second launch of it is ignored."""
         task = event["task"]
         task_id = task["task_id"]["value"]
         with self._book:
@@ -251,12 +252,12 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         self._callbacks.launch_task(task)
 
     def on_launch_group(self, event: Json) -> None:
-        """LAUNCH_GROUP: its tasks one by one."""
+        """LAUNCH_GROUP: launch its tasks one by one."""
         for task in event["task_group"]["tasks"]:
             self.on_launch({"task": task})
 
     def on_acknowledged(self, event: Json) -> None:
-        """ACKNOWLEDGED: forget the update and, as the agent knows the task now, the task."""
+        """ACKNOWLEDGED: forget the update, and also the task, which the agent now knows."""
         key = uuid.UUID(bytes=base64.b64decode(event["uuid"]))
         with self._book:
             self.updates.pop(key, None)
@@ -265,11 +266,11 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
             self._book.notify_all()
 
     def on_shutdown(self) -> None:
-        """SHUTDOWN: tell the shell, which stops the driver when its last updates are sent."""
+        """SHUTDOWN: tell the shell. It stops the driver when its last updates are sent."""
         self._shut_down()
 
     def on_error(self, event: Json) -> None:
-        """ERROR: the agent wants nothing more of us."""
+        """ERROR: the agent has ended this subscription for good."""
         self.give_up(str(event.get("message", "")))
 
     # Calls.
@@ -290,10 +291,10 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         return self._send({"type": kind, **ids, kind.lower(): content})
 
     def sendStatusUpdate(self, status: Json) -> bool:
-        """UPDATE with a TaskStatus; uuid, source and timestamp are added where missing.
+        """UPDATE with a TaskStatus. Adds uuid, source and timestamp if they are missing.
 
-        Returns True when the agent took it, False when it is kept for later (the agent is away or
-        did not answer); either way it is sent again at each subscription until acknowledged.
+        Returns True if the agent took the update, False if it is kept for later (no connection or
+        no answer). In both cases, each subscription sends it again until it is acknowledged.
 
         Raises:
             MesosCallError: the agent will never take this one (400); it is not kept.
@@ -312,9 +313,9 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         return key not in self._unsent
 
     def _flush(self) -> dict[uuid.UUID, MesosCallError]:
-        """Send what is unsent, in order, up to the first that cannot be sent now.
+        """Send unsent updates in order, up to the first that cannot be sent now.
 
-        Returns those that were refused for good; they are forgotten. Call with `_sending` held.
+        Returns the updates that the agent refused for good, and forgets them. Hold `_sending`.
         """
         refused: dict[uuid.UUID, MesosCallError] = {}
         while True:
@@ -339,21 +340,21 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
                 self._unsent.pop(key, None)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until all updates are acknowledged, at most `timeout` seconds; say whether they are.
+        """Wait until all updates are acknowledged, at most `timeout` seconds. True if they are.
 
-        Before `stop()`: an update that the agent has but has not dealt with when it sees the
-        executor exit may be lost. Not from a callback, as acknowledgements come in its thread.
+        Call it before `stop()`: if the executor exits before the agent has handled an update, the
+        update may be lost. Do not call it from a callback: acknowledgements need that thread.
         """
         with self._book:
             return self._book.wait_for(lambda: not self.updates, timeout)
 
     def sendFrameworkMessage(self, data: bytes) -> bool:
-        """MESSAGE to the scheduler; best effort."""
+        """MESSAGE to the scheduler, best effort."""
         return self._call("MESSAGE", {"data": base64.b64encode(data).decode("ascii")})
 
 
 def _uuid_of(status: Json) -> uuid.UUID:
-    """The status' uuid, made up and written into it if there is none."""
+    """The uuid of a status. If there is none, a new one is written into it."""
     if "uuid" not in status:
         made = uuid.uuid4()
         status["uuid"] = base64.b64encode(made.bytes).decode("ascii")
@@ -365,7 +366,7 @@ def _uuid_of(status: Json) -> uuid.UUID:
 
 
 class _Adapter:
-    """pymesos' callback names to ours, for the events that pymesos itself dispatches."""
+    """Has pymesos' callback names and calls ours, for the events that pymesos dispatches."""
 
     def __init__(self, callbacks: ExecutorCallbacks) -> None:
         self._callbacks = callbacks

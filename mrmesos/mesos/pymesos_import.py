@@ -1,9 +1,9 @@
-"""Import pymesos without what its import does to the process.
+"""Imports pymesos without its side effects on the process.
 
-Importing pymesos 0.3.15 installs a SIGINT handler (which raises ValueError outside the main
-thread) and puts a handler of its own on the logger "pymesos". Both are undone here: the signal
-call is answered without effect, in whatever thread the import runs, and the log records go the way
-of all others.
+The import of pymesos 0.3.15 installs a SIGINT handler (which raises ValueError outside the main
+thread), and adds its own handler to the logger "pymesos". This module prevents both. During the
+import, the call for SIGINT does nothing, in any thread. The log handler is removed, so pymesos' log
+records go to the usual handlers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _import() -> ModuleType:
     real_signal = signal.signal
 
     def quiet_signal(signum: int, handler: Any, /) -> Any:
-        # Other threads may set handlers meanwhile: theirs are real.
+        # Other threads may set handlers at the same time. Their calls must work.
         if threading.get_ident() == importer and signum == signal.SIGINT:
             return signal.getsignal(signum)
         return real_signal(signum, handler)
@@ -42,7 +42,7 @@ def _import() -> ModuleType:
 
 
 def _undo_effects(module: ModuleType) -> None:
-    """Take pymesos' log handler off, and its SIGINT handler if somebody imported it before us."""
+    """Remove pymesos' log handler, and its SIGINT handler if other code imported it before us."""
     logger = logging.getLogger("pymesos")
     handler = getattr(module, "handler", None)
     if isinstance(handler, logging.Handler):
@@ -58,7 +58,7 @@ def _undo_effects(module: ModuleType) -> None:
 
 _pymesos: Any = _import()
 
-# pymesos has no types: to type checkers its classes are Any.
+# pymesos has no types, so its classes are Any for type checkers.
 Connection: Any = _pymesos.process.Connection
 Process: Any = _pymesos.process.Process
 MesosSchedulerDriver: Any = _pymesos.MesosSchedulerDriver

@@ -1,6 +1,6 @@
-"""Whether this host can connect to the leading master, for who is not subscribed to one.
+"""Checks whether this host can connect to the leading master, without a subscription.
 
-In the caller's thread; with zk://… kazoo's threads tell who leads.
+Thread: the caller's. With zk://…, kazoo's threads report the leader.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ CONNECT_SECONDS = 3.0
 
 
 class MasterProbe:
-    """`reachable()` as often as wanted, then `close()`. For one thread."""
+    """Call `reachable()` any number of times, then `close()`. For one thread."""
 
     def __init__(self, master: str) -> None:
-        """Raises ValueError for what is no master."""
+        """Raises ValueError if `master` is invalid (see `parse_master`)."""
         self._master = parse_master(master)
         self._detector: LeaderDetector | None = None
         self._leader: str | None = None if self._master.startswith("zk://") else self._master
 
     def reachable(self) -> bool:
-        """Whether a master leads and a connection to it comes about."""
+        """Whether a master leads and accepts a connection."""
         try:
             self._detect()
             if self._leader is None:
@@ -38,7 +38,7 @@ class MasterProbe:
         return True
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching the election."""
         if self._detector is not None:
             self._detector.stop()
             self._detector = None

@@ -1,4 +1,4 @@
-"""`SchedulerDriver`: pymesos' scheduler driver, mended."""
+"""`SchedulerDriver`: pymesos' scheduler driver, with its bugs fixed."""
 # ruff: noqa: N802  (methods that override pymesos' keep pymesos' names)
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["SchedulerDriver", "parse_master"]
 logger = logging.getLogger(__name__)
 
 API_PATH = "/api/v1/scheduler"
-REFUSE_SECONDS = 3600.0  # filter of an offer that cannot be used
+REFUSE_SECONDS = 3600.0  # filter of an invalid offer
 
 
 def parse_master(master: str) -> str:
-    """Bring a master's name into the form that the driver uses: "host:port" or "zk://…".
+    """Convert a master's name to the form that the driver uses: "host:port" or "zk://…".
 
-    Understood are "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
+    It accepts "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
 
     Raises:
-        ValueError: anything else; https among it, as the driver speaks no TLS.
+        ValueError: for any other form, also for https, as the driver does not support TLS.
     """
     scheme, separator, rest = master.strip().rpartition("://")
     scheme = scheme.lower()
@@ -58,29 +58,29 @@ def parse_master(master: str) -> str:
 class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[misc]  # pymesos is untyped
     """A framework's side of the v1 scheduler API.
 
-    Calls may come from any thread. Each returns True when the master took it (2xx), False when
-    nothing was sent because there is no subscription at the moment (or nothing to send), and
-    raises `MesosCallError` when the master refused it, `MesosUnreachable` when no answer came in
-    time. A call is never repeated by the driver.
+    Any thread may make calls. A call returns True if the master took it (2xx). It returns False if
+    nothing was sent, because there is no subscription now or nothing to send. It raises
+    `MesosCallError` if the master refuses it, and `MesosUnreachable` if no answer comes in time.
+    The driver never repeats a call.
 
-    What is mended of pymesos 0.3.15, and where:
+    Bugs of pymesos 0.3.15, and where they are fixed:
 
-    - whatever leaves a callback ended the IO thread, sent TEARDOWN and interrupted the main
-      thread: `SubscriptionLoop.process_event` logs it and tells `on_fatal`;
+    - an exception of a callback ended the IO thread, sent TEARDOWN and interrupted the main
+      thread: `SubscriptionLoop.process_event` logs it and calls `on_fatal`;
     - `abort()` sent TEARDOWN: here only `stop(failover=False)` does;
-    - a 400, 401 or 403 to SUBSCRIBE killed the driver silently: `error()`, once; a 404, 503 or a
-      refused or reset connection is tried again, with growing pauses up to 15 s;
+    - a 400, 401 or 403 to SUBSCRIBE killed the driver silently: here `error()` is called once; a
+      404, 503 or a refused or reset connection is tried again, with growing pauses up to 15 s;
     - after an ERROR event it subscribed again without end: `on_error` stops the driver;
     - calls waited up to a day and held the driver's lock meanwhile: `_send`, over a `CallChannel`;
     - no heartbeat watchdog: `on_subscribed` sets the limit, the loop watches it;
     - calls while disconnected vanished: they return False;
     - the default `headers={}` was shared by all drivers of a process: `_send`;
-    - `reconcileTasks` dropped agent ids, `killTask` knew none, `on_failure` insisted on a status,
-      there was no SHUTDOWN, no `suppressed_roles` and no UPDATE_FRAMEWORK;
-    - GPU_RESOURCES was always claimed and 100 s of failover_timeout assumed: `framework`;
-    - `http://host:port` was not understood, GET /version blocked `start()` and each change of
-      master, and a redirect was followed for good: `start`, `change_master`, `_lost`;
-    - of a ZooKeeper that knows no leader nothing was said: `LeaderDetector`.
+    - `reconcileTasks` dropped agent ids, `killTask` had none, `on_failure` required a status;
+      SHUTDOWN, `suppressed_roles` and UPDATE_FRAMEWORK were missing;
+    - it always set GPU_RESOURCES, and a failover_timeout of 100 s by default: `framework`;
+    - it did not accept `http://host:port`, GET /version blocked `start()` and each change of
+      master, and a redirect was followed for ever: `start`, `change_master`, `_lost`;
+    - it reported nothing while ZooKeeper had no leader: `LeaderDetector`.
     """
 
     detector: LeaderDetector | None
@@ -106,29 +106,29 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         """Prepare a driver; `start()` subscribes.
 
         Args:
-            callbacks: hears of everything, in the IO thread.
-            framework_info: a FrameworkInfo. It must say its `failover_timeout` (seconds, 0 for
-                none); capabilities and roles are sent as they stand. With an `id` this is a
-                failover of that framework.
+            callbacks: gets all events, in the IO thread.
+            framework_info: a FrameworkInfo. It must have a `failover_timeout` (seconds, 0 for
+                none). Capabilities and roles are sent unchanged. With an `id`, this is a failover
+                of that framework.
             master: see `parse_master`.
             principal: with `secret`, for HTTP Basic authentication.
             secret: see `principal`.
             implicit_acknowledgements: acknowledge each update when `status_update` returns.
             suppressed_roles: roles that want no offers at first.
-            call_timeout: seconds a call may wait.
-            connect_timeout: seconds until the connection of a subscription stands; a host that is
-                away does not answer at all.
-            subscribe_timeout: seconds from beginning to connect to SUBSCRIBED.
-            missed_heartbeats: a subscription silent for so many of the master's heartbeat
-                intervals is given up and made anew.
-            backoff: the pauses between attempts to subscribe; 0.25 s to 15 s when not given.
-            on_fatal: hears of exceptions that a callback let out.
+            call_timeout: longest wait of a call, in seconds.
+            connect_timeout: longest time to connect, in seconds; an unreachable host does not
+                answer at all.
+            subscribe_timeout: longest time from the start of connecting to SUBSCRIBED, in seconds.
+            missed_heartbeats: a subscription that is silent for this many of the master's heartbeat
+                intervals is closed, and the driver subscribes again.
+            backoff: the pauses between attempts to subscribe; 0.25 s to 15 s by default.
+            on_fatal: gets the exceptions of callbacks.
 
         Raises:
-            ValueError: a master or framework_info that cannot be used.
+            ValueError: the master or framework_info is invalid.
         """
         if "failover_timeout" not in framework_info:
-            raise ValueError("framework_info does not say its failover_timeout (0 for none)")
+            raise ValueError("framework_info has no failover_timeout (0 for none)")
         super().__init__(
             SchedulerAdapter(callbacks),
             dict(framework_info),
@@ -153,11 +153,11 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     # Life.
 
     def start(self) -> None:
-        """Start the IO thread and subscribe; with zk:// find the leading master first.
+        """Start the IO thread and subscribe. With zk://, find the leading master first.
 
         Raises:
-            MesosUnreachable: ZooKeeper does not answer, or has no such path. (A master that is
-                not there is waited for.)
+            MesosUnreachable: ZooKeeper does not answer, or has no such path. (The driver waits
+                for a missing master.)
         """
         if not self.aborted:
             raise RuntimeError("the driver runs already")
@@ -166,7 +166,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         if not self.master_uri.startswith("zk://"):
             self.change_master(self.master_uri)
             return
-        from mrmesos.mesos.detection import LeaderDetector  # only those who need kazoo wait
+        from mrmesos.mesos.detection import LeaderDetector  # kazoo's import is slow
 
         self.detector = LeaderDetector(self.master_uri, self.change_master)
         try:
@@ -176,11 +176,11 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             raise
 
     def stop(self, failover: bool = False) -> None:
-        """Stop; without `failover` tell the master to end the framework with all its tasks.
+        """Stop. Without `failover`, ask the master to end the framework with all its tasks.
 
-        Does not wait: `join()` does, after which `torn_down` tells whether the master took it. The
-        first of several stops decides. TEARDOWN needs a subscription; without one the master ends
-        the framework after its failover_timeout.
+        It does not wait; call `join()`, and then `torn_down` says whether the master took the call.
+        The first of several stops decides. TEARDOWN needs a subscription: without one, the master
+        ends the framework after its failover_timeout.
         """
         with self._lock:
             if self._stopping:
@@ -190,7 +190,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         super().stop()
 
     def abort(self) -> None:
-        """Stop and leave the framework and its tasks as they are: `stop(failover=True)`."""
+        """Stop, but let the framework and its tasks run on: `stop(failover=True)`."""
         self.stop(failover=True)
 
     def _shutdown(self) -> None:
@@ -199,14 +199,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         try:
             self.torn_down = self._sent(self._teardown)
         except MesosError as problem:
-            logger.warning("TEARDOWN failed, the failover_timeout must pass: %s", problem)
+            logger.warning("TEARDOWN failed; tasks run until the failover_timeout: %s", problem)
             return
         if not self.torn_down:
-            logger.warning("no subscription, so no TEARDOWN: the failover_timeout must pass")
+            logger.warning("no TEARDOWN without a subscription; tasks run until failover_timeout")
 
     @property
     def framework(self) -> Json:
-        """The FrameworkInfo that is sent: as it was given, with the id once there is one."""
+        """The FrameworkInfo to send: as given, with the id as soon as there is one."""
         return dict(self._framework)
 
     def gen_request(self) -> bytes:
@@ -223,15 +223,15 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return {"Authorization": self._basic_credential} if self._basic_credential else {}
 
     def _lost(self) -> None:
-        """Leave a leader that we were redirected to: the master that was named knows the next."""
+        """Go back from a redirected leader to the configured master, which knows the next one."""
         if self.detector is None and not self.master_uri.startswith("zk://"):
             with self._lock:
                 self._new_master = self.master_uri
 
-    # Events (those that pymesos gets wrong).
+    # Events that pymesos handles wrongly.
 
     def _is_known(self, event: Json) -> bool:
-        """Of offers only the bad ones are refused: the others are to be answered."""
+        """See SubscriptionLoop. Refuses only the invalid offers, as the others need an answer."""
         try:
             return super()._is_known(event)
         except BadEvent:
@@ -250,7 +250,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             self._try(decline, [offer_id], {"refuse_seconds": REFUSE_SECONDS})
 
     def on_subscribed(self, info: Json) -> None:
-        """SUBSCRIBED: calls may be sent from now on, and the watchdog knows its limit."""
+        """SUBSCRIBED: calls may be sent from now on. Sets the watchdog's limit."""
         interval = float(info.get("heartbeat_interval_seconds", 15.0))
         framework_id = str(info["framework_id"]["value"])
         again = "id" in self._framework
@@ -267,7 +267,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         self.give_up(str(event.get("message", "")))
 
     def on_failure(self, failure: Json) -> None:
-        """FAILURE of an agent, or of an executor, whose status Mesos may leave out."""
+        """FAILURE of an agent or of an executor. Mesos may omit an executor's status."""
         agent_id = failure["agent_id"]["value"]
         if "executor_id" in failure:
             status = failure.get("status")
@@ -284,7 +284,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     # Calls.
 
     def _send(self, body: Json) -> Json:
-        """Send one call, if there is a subscription; pymesos' own methods end here, too."""
+        """Send one call, if there is a subscription. pymesos' own methods use it too."""
         with self._lock:
             if not self.connected:
                 return {}
@@ -297,14 +297,14 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return {}
 
     def _sent(self, call: Callable[..., object], *args: object, **more: object) -> bool:
-        """Make one of pymesos' calls and say whether it reached `_send` and the master."""
+        """Make one of pymesos' calls. Returns whether the master took it."""
         self._outcome.sent = False
         if self.connected:
             call(*args, **more)
         return bool(self._outcome.sent)
 
     def _call(self, kind: str, content: Json | None = None) -> bool:
-        """Make a call that pymesos does not know, or not well enough."""
+        """Make a call that pymesos lacks or makes wrongly."""
         body: Json = {"type": kind, "framework_id": {"value": self.framework_id}}
         if content is not None:
             body[kind.lower()] = content
@@ -316,50 +316,50 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         operations: Sequence[Json],
         filters: Json | None = None,
     ) -> bool:
-        """ACCEPT offers of one agent with operations; without any: DECLINE."""
+        """ACCEPT offers of one agent with operations. Without operations, DECLINE them."""
         ids = _ids(offer_ids)
         return self._sent(super().acceptOffers, ids, list(operations), filters=filters)
 
     def launchTasks(
         self, offer_ids: Sequence[str], tasks: Sequence[Json], filters: Json | None = None
     ) -> bool:
-        """ACCEPT offers of one agent with one LAUNCH of TaskInfos; without any: DECLINE."""
+        """ACCEPT offers of one agent with one LAUNCH of TaskInfos. Without tasks, DECLINE them."""
         launch = {"type": "LAUNCH", "launch": {"task_infos": list(tasks)}}
         return self.acceptOffers(offer_ids, [launch] if tasks else [], filters)
 
     def declineOffer(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
-        """DECLINE offers (of any agents); `filters` is like {"refuse_seconds": 5.0}."""
+        """DECLINE offers of any agents. `filters` is, for example, {"refuse_seconds": 5.0}."""
         return self._sent(super().declineOffer, _ids(offer_ids), filters=filters)
 
     def acceptInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
-        """ACCEPT_INVERSE_OFFERS: what we have on those agents will be free in time."""
+        """ACCEPT_INVERSE_OFFERS: we will free our resources on those agents in time."""
         return self._sent(super().acceptInverseOffers, _ids(offer_ids), filters=filters)
 
     def declineInverseOffers(self, offer_ids: Sequence[str], filters: Json | None = None) -> bool:
-        """DECLINE_INVERSE_OFFERS: it may not."""
+        """DECLINE_INVERSE_OFFERS: we may not free our resources in time."""
         return self._sent(super().declineInverseOffer, _ids(offer_ids), filters=filters)
 
     def reviveOffers(self, roles: Sequence[str] = ()) -> bool:
-        """REVIVE: forget filters and suppression, of all roles or of some."""
+        """REVIVE: clear filters and suppression. No roles means all roles."""
         return self._sent(super().reviveOffers, roles)
 
     def suppressOffers(self, roles: Sequence[str] = ()) -> bool:
-        """SUPPRESS: no offers until REVIVE, for all roles or for some."""
+        """SUPPRESS: no offers until REVIVE. No roles means all roles."""
         return self._sent(super().suppressOffers, roles)
 
     def killTask(self, task_id: str, agent_id: str | None = None) -> bool:
-        """KILL; with the agent's id it works for tasks that a new master does not know yet."""
+        """KILL a task. With the agent's id, it works for tasks that a new master does not know."""
         kill: Json = {"task_id": {"value": task_id}}
         if agent_id is not None:
             kill["agent_id"] = {"value": agent_id}
         return self._call("KILL", kill)
 
     def acknowledgeStatusUpdate(self, status: Json) -> bool:
-        """ACKNOWLEDGE a TaskStatus; False, too, when it has no uuid and so wants none."""
+        """ACKNOWLEDGE a TaskStatus. Also False if it has no uuid and so needs no answer."""
         return self._sent(super().acknowledgeStatusUpdate, status)
 
     def reconcileTasks(self, tasks: Mapping[str, str | None]) -> bool:
-        """RECONCILE tasks (id to agent id, where known); an empty mapping asks for all."""
+        """RECONCILE tasks. Maps task id to agent id, if known. An empty mapping means all tasks."""
         entries: list[Json] = []
         for task_id, agent_id in tasks.items():
             entry: Json = {"task_id": {"value": task_id}}
@@ -369,7 +369,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         return self._call("RECONCILE", {"tasks": entries})
 
     def sendFrameworkMessage(self, executor_id: str, agent_id: str, data: bytes) -> bool:
-        """MESSAGE to an executor; best effort."""
+        """MESSAGE to an executor, best effort."""
         text = base64.b64encode(data).decode("ascii")
         return self._sent(
             super().sendFrameworkMessage, {"value": executor_id}, {"value": agent_id}, text
@@ -383,7 +383,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     def updateFramework(self, framework_info: Json, suppressed_roles: Iterable[str] = ()) -> bool:
         """UPDATE_FRAMEWORK (Mesos 1.9 and later): change roles, weights of offers and the like.
 
-        What was sent is also what later subscriptions say.
+        Later subscriptions send the same info.
         """
         info = {**framework_info, "id": {"value": self.framework_id}}
         suppressed = list(suppressed_roles)

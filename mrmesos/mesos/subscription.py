@@ -1,4 +1,4 @@
-"""One connection of a driver to its event stream: pymesos' `Connection`, mended."""
+"""A driver's connection to its event stream: pymesos' `Connection`, with its bugs fixed."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ __all__ = ["MAX_RECORD_BYTES", "SubscribeRefused", "Subscriber", "Subscription"]
 
 RECEIVE_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 256 * 1024 * 1024
-"""A RecordIO record that claims to be longer is taken for a broken stream."""
+"""If a RecordIO record claims to be longer, the stream is broken."""
 _MAX_LENGTH_DIGITS = 12
 
 
 class SubscribeRefused(MesosCallError):
-    """SUBSCRIBE was answered with something else than 200."""
+    """The answer to SUBSCRIBE was not 200."""
 
     def __init__(self, status: int, body: str, location: str | None) -> None:
         super().__init__(status, body)
         self.location = location
-        """Where a redirection points to."""
+        """The target of a redirection."""
 
 
 class Subscriber(Protocol):
-    """The driver, as its connection sees it."""
+    """The driver, as seen by its connection."""
 
     stream_id: str | None
 
@@ -43,27 +43,28 @@ class Subscriber(Protocol):
         """The bytes of the SUBSCRIBE request."""
 
     def process_event(self, event: Json) -> None:
-        """One event. Raises MesosError where the stream is to end."""
+        """Handle one event. Raises MesosError if the stream must end."""
 
     def refuse_event(self, event: object, problem: str) -> None:
-        """One event that cannot be used. Raises MesosError where the stream is to end."""
+        """Handle an invalid event. Raises MesosError if the stream must end."""
 
     def on_close(self) -> None:
-        """The connection is closed."""
+        """Handle the end of the connection."""
 
 
 class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
-    """One connection with its SUBSCRIBE request and the events that it brings.
+    """One connection with its SUBSCRIBE request and its events.
 
-    Mends: reads of 4 KiB; answers other than 200 that end the thread with an untyped error before
-    their body is there; records re-copied for each event; lengths that are never checked.
+    Bugs of pymesos that it fixes: it read 4 KiB at a time. An answer other than 200 ended the
+    thread with an untyped error before the body had arrived. Each event copied all records again.
+    Lengths were never checked.
     """
 
     def __init__(self, addr: str, callback: Subscriber) -> None:
         """Begin to connect to `addr` ("host:port").
 
         Raises:
-            OSError: at once, when the name is unknown or the port refuses.
+            OSError: the name is unknown, or the port refuses at once.
         """
         self._addr = host_and_port(addr)
         self._callback = callback
@@ -85,12 +86,12 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
             raise OSError(code, os.strerror(code))
 
     def step(self, ready: int) -> bool:
-        """Do what the poll flags in `ready` allow; return whether the stream goes on.
+        """Do what the poll flags in `ready` allow. Returns whether the stream goes on.
 
         Raises:
             SubscribeRefused: the answer was not 200.
-            MesosError: the stream is not what it should be.
-            OSError: connecting or talking failed.
+            MesosError: the stream is invalid.
+            OSError: the connection failed.
         """
         if not self.connected:
             problem = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -108,7 +109,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         return True
 
     def read(self) -> bool:
-        """Read once and hand on the events that are complete."""
+        """Read once, and pass on all complete events."""
         try:
             data = self._sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -129,7 +130,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         return not self._parser.is_message_complete()
 
     def _accepted(self) -> bool:
-        """Look at the answer's head; gather the body of a refusal."""
+        """Check the answer's status and headers. Collects the body of a refusal."""
         if self._parser.get_status_code() != 200:
             self._refusal += self._parser.recv_body()
             if self._parser.is_message_complete() or len(self._refusal) > MAX_ANSWER_BYTES:
@@ -150,7 +151,7 @@ class Subscription(Connection):  # type: ignore[misc]  # pymesos is untyped
         return next((value for key, value in headers.items() if key.lower() == name), None)
 
     def _hand_on(self) -> None:
-        """RecordIO: decimal length, newline, that many bytes of JSON, over and over."""
+        """Pass on all complete records. RecordIO repeats: decimal length, newline, JSON bytes."""
         records, at = self._records, 0
         while True:
             end = records.find(b"\n", at, at + _MAX_LENGTH_DIGITS + 1)

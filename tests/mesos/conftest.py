@@ -19,7 +19,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def running() -> Iterator[Callable[[SubscriptionLoop], None]]:
-    """Start drivers; stop them without TEARDOWN at the end."""
+    """Start drivers, and stop them without TEARDOWN at the end."""
     drivers: list[SubscriptionLoop] = []
 
     def start(driver: SubscriptionLoop) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of `SchedulerDriver` share: callbacks that note what they hear, and a driver."""
+"""Helpers for tests of `SchedulerDriver`: callbacks that record their calls, and a driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAMEWORK: Json = {"user": "u", "name": "test", "failover_timeout": 60.0, "roles
 
 
 class Recorder:
-    """Callbacks that note what they hear."""
+    """Callbacks that record their calls."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
@@ -90,7 +90,7 @@ def offers(*ids: str) -> Json:
 
 
 def subscribe_with(*steps: Callable[[Stream], None]) -> Callable[[Stream, int], None]:
-    """Answer the first subscriptions so, and the later ones as a master should."""
+    """Give these answers to the first subscriptions, and correct ones to later subscriptions."""
 
     def answer(stream: Stream, number: int) -> None:
         if number < len(steps):

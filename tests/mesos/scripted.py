@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that plays a Mesos master or agent as a test tells it to."""
+"""A small HTTP server on loopback that acts as a Mesos master or agent. The test scripts it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Server:
         stream.accept()
         stream.event(subscribed())
 
-    # What tests ask.
+    # For the tests.
 
     @property
     def subscriptions(self) -> list[Request]:

@@ -1,4 +1,4 @@
-"""Who leads by ZooKeeper, what is told of it, and what is said."""
+"""The leader in ZooKeeper: detection, callbacks and log lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def master_info(port: int) -> bytes:
 
 
 class Nodes:
-    """What a client of ZooKeeper reads."""
+    """The data that a client of ZooKeeper reads."""
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""Events of Mesos that cannot be used are refused one by one; what a real master says passes."""
+"""Invalid events of Mesos are refused one by one. The events of a real master are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ExecutorDriver` against a scripted agent: one test for each trap."""
+"""`ExecutorDriver` against a scripted agent: one test for each bug of pymesos."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Recorder:
 
 @pytest.fixture
 def agent(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The scripted server as an agent, and the environment that it sets for an executor."""
+    """The scripted server as an agent, with the environment for an executor."""
     for name in [name for name in os.environ if name.startswith("MESOS_")]:
         monkeypatch.delenv(name)
     for name, value in {
@@ -229,7 +229,7 @@ def test_updates_made_while_away_are_sent_later(agent: Server, running: Start) -
 
 
 def test_updates_that_fail_stay_in_order(agent: Server, running: Start) -> None:
-    """The agent answers 503 for a while, though its stream stands."""
+    """The agent answers 503 for a while, though its event stream stays open."""
     heard = Recorder()
     driver = make(heard)
     running(driver)
@@ -367,7 +367,7 @@ def test_an_agent_that_never_answers_is_the_end(agent: Server, running: Start) -
 
 
 def test_a_restarting_agent_is_asked_often(agent: Server) -> None:
-    """It waits 2 s for its executors; MESOS_SUBSCRIPTION_BACKOFF_MAX alone would be as long."""
+    """An agent waits 2 s for its executors. MESOS_SUBSCRIPTION_BACKOFF_MAX is as long as that."""
     pauses = ExecutorDriver(Recorder())._backoff_pauses
     assert sum(pauses.next_pause() for _ in range(5)) < 2.0
     assert pauses.longest == 0.5
@@ -417,7 +417,7 @@ def test_after_the_grace_period_only_this_process_exits(
     with process.stdout:
         agent.stream().event({"type": "SHUTDOWN"})
         assert process.wait(20) == GRACE_OVER_EXIT_CODE
-        # The other process of the group lives until its input ends, with its parent.
+        # The other process of the group lives until its input ends, when its parent ends.
         assert process.stdout.read() == "survived\n"
 
 

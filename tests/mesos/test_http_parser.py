@@ -158,5 +158,5 @@ def test_repeated_headers_are_joined_and_case_kept() -> None:
 
 
 def test_no_errno_attribute() -> None:
-    """pymesos takes one for the sign of `http_parser.pyparser`, which is not here."""
+    """pymesos takes the attribute as a sign of `http_parser.pyparser`, which we lack."""
     assert not hasattr(HttpParser(), "errno")

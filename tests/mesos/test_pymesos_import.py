@@ -1,4 +1,4 @@
-"""What importing pymesos leaves behind, in fresh processes: nothing."""
+"""The import of pymesos has no side effects. Each test uses a fresh process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`SchedulerDriver` against a scripted master: events, calls, and what it is given."""
+"""`SchedulerDriver` against a scripted master: events, calls and arguments."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_revive_and_suppress_name_roles(server: Server, running: Start) -> None:
 
 
 def test_inverse_offers_come_and_are_answered(server: Server, running: Start) -> None:
-    """The shapes are those of scheduler.proto: InverseOffers, RescindInverseOffer and the calls."""
+    """The JSON follows scheduler.proto: InverseOffers, RescindInverseOffer and the calls."""
     heard = Recorder()
     driver = make(server, heard)
     running(driver)
@@ -220,7 +220,7 @@ def test_inverse_offers_come_and_are_answered(server: Server, running: Start) ->
 def test_without_a_subscription_every_call_says_that_it_was_not_made(
     server: Server, running: Start
 ) -> None:
-    """What is dropped here its sender makes good: it hears of it at once."""
+    """A call without a subscription is dropped, and the caller learns it at once."""
     heard = Recorder()
     driver = make(server, heard, backoff=Backoff(60.0, 60.0))
     running(driver)
@@ -423,7 +423,7 @@ def test_a_frozen_master_blocks_only_its_caller(server: Server, running: Start) 
     assert arrived.wait(10)
     server.stream().event(offers("o1"))
     wait_for(lambda: heard.of("offers"))  # events go on
-    assert driver.connected  # and so does the lock
+    assert driver.connected  # nobody holds the lock
     server.stream().reset()  # the loss of the subscription ends the waiting call
     caller.join(10)
     assert not caller.is_alive()

@@ -103,7 +103,7 @@ def test_stop_sends_teardown_only_without_failover(server: Server) -> None:
         driver.start()
         wait_for(lambda heard=heard: heard.of("registered"))  # type: ignore[misc]
         driver.stop(failover=failover)
-        driver.stop(failover=not failover)  # too late to change one's mind
+        driver.stop(failover=not failover)  # the first stop has decided already
         assert driver.join(10)
         assert len(server.calls("TEARDOWN")) == teardowns
         assert not heard.of("disconnected")
@@ -320,7 +320,7 @@ def test_a_connection_that_does_not_come_about_is_tried_anew(running: Start) -> 
 
 
 def test_many_open_files_do_not_matter(server: Server, running: Start) -> None:
-    """select(), which pymesos uses, knows descriptors up to 1023 only."""
+    """pymesos uses select(), which supports descriptors up to 1023 only."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2048:
         pytest.skip("this account may not open 2048 files")

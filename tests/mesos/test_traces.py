@@ -1,4 +1,4 @@
-"""What a real master and real agents sent, through the drivers: nothing may be odd to them."""
+"""The drivers replay recordings of a real master and agents, and accept every event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.mesos.test_executor_driver import make as make_executor
 TRACES = Path(__file__).parents[1] / "minimesos" / "traces"
 NAMES = sorted(path.stem for path in TRACES.glob("*.jsonl"))
 
-# Event types by the callbacks that hear of them.
+# Event types by the callbacks that receive them.
 SCHEDULER = {
     "SUBSCRIBED": {"registered"},
     "OFFERS": {"offers"},

@@ -51,7 +51,7 @@ while True:
 
 
 class MiniMesosThread:
-    """minimesos in a thread of this process, with its executors in their own."""
+    """minimesos runs in a thread of this process. Its executors are separate processes."""
 
     def __init__(self, work_dir: Path) -> None:
         import asyncio
