@@ -1,5 +1,5 @@
-"""Faults for real processes: kill them, stop them, cut their connections, spoil their files.
+"""Faults for real processes: kills or stops them, cuts their connections, damages their files.
 
-For whoever wants to see how jobs bear it. It touches only what was started from one directory;
-stands on the ground: no other room is imported, and none but tests import it.
+Use it to test how jobs survive faults. It touches only processes and files of one directory. It
+imports no other room, and only tests import it.
 """

@@ -1,7 +1,7 @@
-"""Cut a TCP connection of another process, as a network that fails would: both ends see its end.
+"""Cuts a TCP connection of another process, like a network failure. Both ends see it end.
 
-The socket is duplicated with pidfd_getfd(2) (Linux 5.6, for who may trace the process) and shut
-down; its owner keeps a descriptor of a connection that is over.
+It duplicates the socket with pidfd_getfd(2) (Linux 5.6, needs permission to trace the process) and
+shuts it down. The owner keeps the descriptor of the ended connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A descriptor of a process, and the ports of its two ends."""
+    """A connection: the descriptor in its process, and the ports of both ends."""
 
     descriptor: int
     local: int
@@ -31,7 +31,7 @@ class Connection:
 
 
 def connections_of(process: Process) -> list[Connection]:
-    """The established TCP connections over IPv4; none where the process has gone."""
+    """The established IPv4 TCP connections of a process; empty if the process is gone."""
     ports: dict[str, tuple[int, int]] = {}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
@@ -49,9 +49,9 @@ def connections_of(process: Process) -> list[Connection]:
 
 
 def cut(process: Process, directory: Path, rng: random.Random) -> Connection | None:
-    """Cut one connection of a process of that directory; None where there was none to cut.
+    """Cut one connection of a process of that directory; None if it has none.
 
-    Raises PermissionError where the process may not be traced.
+    Raises PermissionError if we may not trace the process.
     """
     candidates = connections_of(process)
     if not candidates:
@@ -69,6 +69,6 @@ def cut(process: Process, directory: Path, rng: random.Random) -> Connection | N
     try:
         with socket.socket(fileno=descriptor) as ours:
             ours.shutdown(socket.SHUT_RDWR)
-    except OSError:  # over already, or another file by now
+    except OSError:  # it has ended already, or the descriptor is another file by now
         return None
     return chosen

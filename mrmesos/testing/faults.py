@@ -1,11 +1,11 @@
-"""Faults, one at a time: who is hit and how is drawn from a seeded generator, and all is logged.
+"""Injects faults, one at a time. A seeded generator chooses the target; every fault is logged.
 
     injector = Injector(directory, random.Random(7))
-    injector.inject("kill worker")     # the log's entry, or None where there is nobody to hit
-    injector.resume_due(now)           # often: those that were stopped run on when their time is up
+    injector.inject("kill worker")     # returns the log entry, or None if there is no target
+    injector.resume_due(now)           # call it often: resumes stopped processes after their time
     injector.resume_all()
 
-The seed fixes what is drawn, not the history: which processes there are is up to the machine.
+The seed fixes the random choices, but not the history: the machine decides which processes exist.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from mrmesos.testing.connections import cut
 from mrmesos.testing.processes import Process, processes_of, send_signal
 
 RECENT_SECONDS = 6.0
-"""Files changed so lately are those that somebody may still read."""
+"""A process may still read a file that changed within this time."""
 STOPPED_SECONDS = {"pause": (0.5, 4.0), "stop": (8.0, 30.0)}
-"""Between which a process is stopped."""
+"""Shortest and longest time that a process is stopped."""
 
 _SPOIL: dict[str, Callable[[Path, random.Random], str]] = {
     "flip": files.flip,
@@ -37,7 +37,7 @@ _SPOIL: dict[str, Callable[[Path, random.Random], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One that was injected, `at` seconds after the injector was made."""
+    """An injected fault, `at` seconds after the injector was created."""
 
     at: float
     kind: str
@@ -46,10 +46,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Injector:
-    """Hits what was started from `directory`, and nothing else.
+    """Injects faults into processes and files of `directory`, and nothing else.
 
-    `roles`: see `processes_of`. `more`: faults of the caller's own, by kind; each does it and
-    says what it did, or nothing.
+    `roles`: see `processes_of`. `more`: the caller's own faults, by kind. Each function injects its
+    fault and returns a description, or an empty text if it did nothing.
     """
 
     directory: Path
@@ -61,9 +61,9 @@ class Injector:
     _stopped: list[tuple[float, Process]] = field(default_factory=list)
 
     def inject(self, kind: str) -> Fault | None:
-        """Do it: `kill|pause|stop|cut ROLE`, `flip|truncate|remove FILE-NAME`, or one of `more`.
+        """Inject `kill|pause|stop|cut ROLE`, `flip|truncate|remove FILE-NAME`, or one of `more`.
 
-        None where there was nobody to hit. Raises ValueError for any other kind.
+        None if there is no target. Raises ValueError for any other kind.
         """
         verb, _, object_ = kind.partition(" ")
         if kind in self.more:
@@ -81,18 +81,18 @@ class Injector:
         return fault
 
     def by_kind(self) -> dict[str, int]:
-        """How many of each kind there were."""
+        """The number of injected faults of each kind."""
         return dict(sorted(Counter(fault.kind for fault in self.log).items()))
 
     def resume_due(self, now: float) -> None:
-        """Let those run on whose time (of time.monotonic) has come."""
+        """Resume stopped processes whose time (of time.monotonic) is over."""
         due = [process for until, process in self._stopped if until <= now]
         self._stopped = [entry for entry in self._stopped if entry[0] > now]
         for process in due:
             send_signal(process, self.directory, signal.SIGCONT)
 
     def resume_all(self) -> None:
-        """Let all run on that are stopped."""
+        """Resume all stopped processes."""
         self.resume_due(float("inf"))
 
     def _hit(self, verb: str, role: str) -> str:
@@ -112,7 +112,7 @@ class Injector:
         return f"{victim} for {seconds:.1f} s"
 
     def _spoil(self, spoil: Callable[[Path, random.Random], str], name: str) -> str:
-        # os.walk passes over directories that go away meanwhile.
+        # os.walk skips directories that disappear meanwhile.
         places = [Path(place) for place, _, names in os.walk(self.directory) if name in names]
         candidates = sorted(path for place in places if recent(path := place / name))
         if not candidates:
@@ -120,13 +120,13 @@ class Injector:
         path = self.rng.choice(candidates)
         try:
             done = spoil(path, self.rng)
-        except OSError:  # its owner was quicker
+        except OSError:  # the owner has removed it meanwhile
             return ""
         return f"{path.parent.name}/{path.name}: {done}" if done else ""
 
 
 def recent(path: Path) -> bool:
-    """Whether somebody may still read the file."""
+    """Whether a process may still read the file."""
     try:
         return time.time() - path.stat().st_mtime < RECENT_SECONDS
     except OSError:

@@ -1,4 +1,4 @@
-"""Spoil files: a bit that flips, an end that is missing, a file that is gone."""
+"""Damages files: flips a bit, cuts off the end, or removes the file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 
 def flip(path: Path, rng: random.Random, begin: int = 0, length: int | None = None) -> str:
-    """Flip one bit, of `length` bytes from `begin` on; what was done, or nothing where there are
-    none. Raises OSError.
+    """Flip one bit in the `length` bytes from `begin` on.
+
+    Returns a description; empty if there are no such bytes. Raises OSError.
     """
     with path.open("r+b", buffering=0) as file:
         size = file.seek(0, 2)
@@ -24,7 +25,7 @@ def flip(path: Path, rng: random.Random, begin: int = 0, length: int | None = No
 
 
 def truncate(path: Path, rng: random.Random) -> str:
-    """Cut the file short; what was done, or nothing where it is empty. Raises OSError."""
+    """Cut off the file's end. Returns a description; empty for an empty file. Raises OSError."""
     with path.open("r+b", buffering=0) as file:
         size = file.seek(0, 2)
         if not size:
@@ -35,6 +36,6 @@ def truncate(path: Path, rng: random.Random) -> str:
 
 
 def remove(path: Path, _: random.Random) -> str:
-    """Remove the file; what was done. Raises OSError."""
+    """Remove the file. Returns a description. Raises OSError."""
     path.unlink()
     return "removed"

@@ -1,10 +1,10 @@
-"""Hosts that cannot reach each other: packets between loopback addresses are dropped, by nftables.
+"""Network partitions between hosts: nftables drops packets between loopback addresses.
 
-    command = [*own_network(), sys.executable, "-m", "what.runs.there"]   # () where there is none
+    command = [*own_network(), sys.executable, "-m", "some.module"]   # () if it is not possible
 
-In that process: `open_loopback()`, then a `PacketFilter`. Its network is its own, and its
-children's: nobody else's packets are dropped, and nothing is left once they have ended. That takes
-`unshare` and `nft`, and root or a kernel that lets users make namespaces.
+In that process, call `open_loopback()`, then create a `PacketFilter`. The process and its children
+have their own network. So no other process loses packets, and nothing is left after their end. This
+needs `unshare` and `nft`, and root or a kernel that lets users create namespaces.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ table ip mrmesos_testing {
 
 @dataclass(frozen=True, slots=True)
 class NetworkCut:
-    """What is dropped, as elements of nftables' sets."""
+    """The packets to drop, as elements of nftables' sets."""
 
     elements: tuple[tuple[str, str], ...]
 
@@ -50,40 +50,41 @@ class NetworkCut:
 
 
 def dropped(sender: str, receiver: str) -> NetworkCut:
-    """All packets of one address to another. That alone ends TCP in both directions."""
+    """Drop all packets from one address to another. This already breaks TCP in both directions."""
     return NetworkCut((("cut", f"{sender} . {receiver}"),))
 
 
 def closed(client: str, server: str) -> NetworkCut:
-    """Connections that one address begins to another. Those that stand, and the other way, go on:
-    as a firewall that was set up in between.
+    """Drop new connections from `client` to `server`, like a firewall that was added later.
+
+    Existing connections, and connections in the other direction, go on.
     """
     return NetworkCut((("closed", f"{client} . {server}"),))
 
 
 def port_dropped(client: str, port: int) -> NetworkCut:
-    """All packets between an address and a server's port, whatever the server's address."""
+    """Drop all packets between an address and a server's port, at any server address."""
     return NetworkCut((("to_port", f"{client} . {port}"), ("from_port", f"{client} . {port}")))
 
 
 class PacketFilter:
-    """In a process that `own_network` started. Elements of several cuts must differ."""
+    """Drops packets, in a process that `own_network` started. Cuts must not share elements."""
 
     def __init__(self) -> None:
         """Raises OSError."""
         _nft(_RULES)
 
     def drop(self, cut: NetworkCut) -> None:
-        """From now on. Raises OSError."""
+        """Drop these packets from now on. Raises OSError."""
         _nft("".join(f"add element {_name(each)}\n" for each in cut.elements))
 
     def mend(self, cut: NetworkCut) -> None:
-        """No more. Raises OSError."""
+        """Stop dropping these packets. Raises OSError."""
         _nft("".join(f"delete element {_name(each)}\n" for each in cut.elements))
 
 
 def own_network() -> tuple[str, ...]:
-    """What to put before a command that it may have a network of its own; () where nobody may."""
+    """A prefix that gives a command its own network; () if this is not possible."""
     if not (shutil.which("unshare") and shutil.which("nft")):
         return ()
     user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
@@ -102,7 +103,7 @@ def own_network() -> tuple[str, ...]:
 
 
 def open_loopback() -> None:
-    """A new network's loopback is down. Raises OSError."""
+    """Bring the loopback interface up. In a new network it is down. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, _IFREQ.pack(b"lo", 0) + bytes(8))
         _, flags = _IFREQ.unpack_from(answer)

@@ -1,8 +1,8 @@
-"""The processes that were started from one directory, found in /proc and signalled by pidfd.
+"""The processes that were started from one directory: found in /proc, signalled by pidfd.
 
-A process belongs to a directory when its environment names it, as that of everything does that was
-started with `TMPDIR` or `MESOS_SANDBOX` there. A pidfd means one process for ever, so nobody else
-is hit where a process id is given again. Linux only.
+A process belongs to a directory if its environment names the directory, for example in `TMPDIR` or
+`MESOS_SANDBOX`. A pidfd always means the same process, so a reused pid never hits another process.
+Linux only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ROLES = {
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process. `role`: worker, tasktracker, jobtracker, client, a name given, or empty."""
+    """One process. `role`: worker, tasktracker, jobtracker, client, a given name, or empty."""
 
     pid: int
     role: str
@@ -38,9 +38,9 @@ class Process:
 def processes_of(
     directory: Path, roles: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> list[Process]:
-    """The living processes of a directory, in order of their ids.
+    """The live processes of a directory, in the order of their pids.
 
-    `roles` names further ones by words that follow each other in their command.
+    `roles` defines more roles, each by consecutive words of the command line.
     """
     found = []
     for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
@@ -51,7 +51,7 @@ def processes_of(
 
 
 def send_signal(process: Process, directory: Path, number: signal.Signals) -> bool:
-    """Signal a process of a directory; whether it was still there."""
+    """Send a signal to a process of a directory. Returns whether it was still there."""
     with opened(process, directory) as pidfd:
         if pidfd is None:
             return False
@@ -64,14 +64,14 @@ def send_signal(process: Process, directory: Path, number: signal.Signals) -> bo
 
 @contextlib.contextmanager
 def opened(process: Process, directory: Path) -> Iterator[int | None]:
-    """A pidfd of the process, or None where it has gone."""
+    """A pidfd of the process; None if the process is gone."""
     try:
         pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
         yield None
         return
     try:
-        # Looked at again while the pidfd holds it: the id may have been another's meanwhile.
+        # Check again now that the pidfd holds the process: the pid may have been reused before.
         yield pidfd if _belongs(process.pid, directory) else None
     finally:
         os.close(pidfd)
@@ -80,7 +80,7 @@ def opened(process: Process, directory: Path) -> Iterator[int | None]:
 def _belongs(pid: int, directory: Path) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # gone, or not ours to read
+    except OSError:  # it is gone, or we may not read it
         return False
     mark = os.fsencode(directory)
     return any(

@@ -1,4 +1,4 @@
-"""Faults hit what was started from their directory, in the way that was asked for, and no other."""
+"""Faults hit only processes and files of their directory, in the requested way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets between loopback addresses are dropped, in a network of the test's own."""
+"""Packets between loopback addresses are dropped, in the test's own network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRY_SECONDS = 0.3
 
 
 def reached() -> list[str]:
-    """Who can connect to whom."""
+    """The pairs of addresses that can connect."""
     found = []
     for server in HOSTS:
         with socket.create_server((server, 0)) as listening:
@@ -38,7 +38,7 @@ def reached() -> list[str]:
 
 
 def look() -> None:
-    """What a test wants to know, on standard output."""
+    """Print the results for the test."""
     open_loopback()
     packets = PacketFilter()
     seen = {"whole": reached()}
@@ -76,7 +76,7 @@ def test_cuts_are_of_those_addresses_only_and_can_be_mended() -> None:
     seen = json.loads(run.stdout)
     assert len(seen["whole"]) == 9
     gone = {name: sorted(set(seen["whole"]) - set(found)) for name, found in seen.items()}
-    assert gone["dropped"] == ["2-3", "3-2"]  # no answer comes back either
+    assert gone["dropped"] == ["2-3", "3-2"]  # answers are lost too
     assert gone["closed"] == ["2-3"]
     assert gone["port"] == []
     assert seen["port refused"] == ["127.0.0.2"]
