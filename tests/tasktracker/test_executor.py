@@ -402,7 +402,7 @@ def test_a_tasktracker_outside_mesos_says_so(tmp_path: Path) -> None:
         check=False,
     )
     assert answer.returncode == 2
-    assert b"started by Mesos" in answer.stderr
+    assert b"only Mesos can start a TaskTracker" in answer.stderr
     assert time.monotonic() - before < DEADLINE
 
 
