@@ -1,4 +1,4 @@
-"""The sum of the numbers in a file, one a line, added in ten tasks."""
+"""The sum of the numbers in a file with one number per line, added in ten tasks."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from mrmesos.api import Job, Mapper, Sum
 
 
 class Numbers(Mapper):
-    """Every number under one key; what is no number is counted and left out."""
+    """Yields every number under one key; counts and skips other lines."""
 
     def map(self, key: int, line: str) -> Iterator[tuple[str, int]]:
         try:

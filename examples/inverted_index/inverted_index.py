@@ -1,4 +1,4 @@
-"""An inverted index: for each word, the files that have it, those with most occurrences first."""
+"""An inverted index: for each word, the files with that word, most occurrences first."""
 
 import argparse
 import re
@@ -12,7 +12,7 @@ WORD = re.compile(r"[^\W\d_]+")
 
 
 class Occurrences(Mapper):
-    """For each word of a line: the word, and a count for the file the line is from."""
+    """For each word of a line: the word, and a count for the line's file."""
 
     def setup(self) -> None:
         self.shortest: int = self.context.args.min_length

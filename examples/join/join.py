@@ -25,7 +25,7 @@ class Sales(Mapper):
 
 
 class Join(Reducer):
-    """Sees one customer at a time: the country first, then each sale."""
+    """Gets one customer per call: the country first, then each sale."""
 
     def reduce(self, key: tuple[str, int], values: Iterator[Any]) -> Iterator[Any]:
         customer, kind = key

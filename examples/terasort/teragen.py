@@ -31,7 +31,7 @@ def lines(first: int, count: int, seed: int) -> Iterator[bytes]:
 
 
 def generate(count: int, directory: Path, files: int, seed: int) -> None:
-    """Write `count` lines to that many files of like size in `directory`, which is made."""
+    """Create `directory`, and write `count` lines to files of similar size in it."""
     directory.mkdir(parents=True, exist_ok=True)
     for index in range(files):
         first, end = count * index // files, count * (index + 1) // files

@@ -8,7 +8,7 @@ from mrmesos.api import BatchMapper, BatchReducer, Job, TextInput, TextOutput, T
 
 
 class Lines(BatchMapper):
-    """The line itself is the key, and there is no value: a record travels once."""
+    """The line is the key, and there is no value, so the shuffle sends each line only once."""
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield pairs(batch.column("value"), pa.nulls(batch.num_rows))

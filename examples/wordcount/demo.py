@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def own_packages(library: Path) -> list[Path]:
-    """The directories of the library that hold sources, but for what pip installed."""
+    """The directories of the library with sources, except those of pip's packages."""
     return [
         child
         for child in sorted(library.iterdir())
@@ -70,7 +70,7 @@ def own_packages(library: Path) -> list[Path]:
 
 
 def python_files(directory: Path, pattern: str) -> list[Path]:
-    """The files of the pattern. As in Hadoop, names that begin with _ or . are no input."""
+    """The files of the pattern. As in Hadoop, names that begin with _ or . are ignored."""
     return [
         path
         for path in sorted(directory.glob(pattern))
@@ -80,7 +80,7 @@ def python_files(directory: Path, pattern: str) -> list[Path]:
 
 
 def remove_own_output(output: Path) -> bool:
-    """Remove the output of an earlier run; False where something else is there."""
+    """Remove the output of an earlier run; False if something else exists there."""
     if not output.exists():
         return True
     if not (output / "_SUCCESS").is_file():
@@ -90,7 +90,7 @@ def remove_own_output(output: Path) -> bool:
 
 
 def submit(options: argparse.Namespace, packages: list[Path], report: Path) -> int:
-    """Run the command a user would run; its exit code."""
+    """Run the same command as a user would; returns its exit code."""
     script = str(HERE / "wordcount.py")
     inputs = [f"{options.input}/*.py", *(f"{package}/**/*.py" for package in packages)]
     rest = [
@@ -132,7 +132,7 @@ def count_words(paths: list[Path]) -> Counter[str]:
     """The same counts without MapReduce."""
     counts: Counter[str] = Counter()
     for path in paths:
-        # Lines end at newlines only; a word does not reach over one either way.
+        # TextInput ends lines only at newlines, and words never contain one.
         for line in path.read_bytes().split(b"\n"):
             counts.update(line.decode("utf-8", errors="replace").split())
     return counts

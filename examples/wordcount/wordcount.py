@@ -6,7 +6,7 @@ from mrmesos.api import Job, Mapper, Reducer
 
 
 class Tokenize(Mapper):
-    """Every word of a line, with a one."""
+    """Yields every word of a line with the count 1."""
 
     def map(self, key: int, line: str) -> Iterator[tuple[str, int]]:
         for word in line.split():
@@ -14,7 +14,7 @@ class Tokenize(Mapper):
 
 
 class Total(Reducer):
-    """A word and the sum of its counts. It takes what it yields, so it combines as well."""
+    """A word and the sum of its counts. Input and output agree, so it is also the combiner."""
 
     def reduce(self, word: str, counts: Iterator[int]) -> Iterator[tuple[str, int]]:
         yield word, sum(counts)
