@@ -1,6 +1,6 @@
-"""How long a job waits for agents that hold its data: delay scheduling, per job.
+"""Delay scheduling: how long each job waits for agents that hold its data.
 
-After Zaharia et al., "Delay Scheduling" (EuroSys 2010), with what Spark learned in SPARK-18886.
+This follows Zaharia et al., "Delay Scheduling" (EuroSys 2010), and avoids the bug SPARK-18886.
 docs/scheduling.md gives the rule and the reasons.
 """
 
@@ -12,36 +12,36 @@ from mrmesos.jobtracker.core.model.wait import NO_WAIT, Wait
 from mrmesos.wire.task import Locality
 
 NODE, RACK, ANY = 0, 1, 2
-"""Levels: the farthest from its data that a map may start now."""
+"""Locality levels: how far from its data a map may start now."""
 
 REST = 4
-"""A wait that ended in vain is not repeated before so many times its length has gone by."""
+"""After a wait in vain, the job does not wait again before this many times the wait has passed."""
 
 
 MEMORY = 8
-"""After so many further chances, what is known of those before counts half."""
+"""After this many further chances, earlier chances count half."""
 
 
 @dataclass(slots=True)
 class Chances:
-    """Chances that every job passed over, counted for the whole cluster.
+    """Chances to start a map that every job passed over, counted for the whole cluster.
 
-    `again` are those on agents that nobody had used since they were passed over before: they
-    stood idle, while the others may have gone to another framework in the meantime.
+    `again` counts the chances on agents that were passed over before and that nobody has used
+    since. Those agents stood idle. Another framework may have used the others in the meantime.
     """
 
     passed: int = 0
     again: int = 0
     idle: float = 0.0
-    """The part of `again` in those that offers brought of late."""
+    """The share of `again` in the chances that recent offers brought."""
 
     @property
     def unwanted(self) -> bool:
-        """Whether nobody else seems to want what our jobs pass over."""
+        """Whether no other framework seems to want what our jobs pass over."""
         return self.idle >= 0.5
 
     def offered(self, before: tuple[int, int]) -> None:
-        """Offers were answered; `before` are `passed` and `again` as they were until then."""
+        """Offers were answered. `before` has `passed` and `again` from before that."""
         passed = self.passed - before[0]
         if passed > 0:
             idle = (self.again - before[1]) / passed
@@ -50,13 +50,13 @@ class Chances:
 
 @dataclass(slots=True)
 class DelayClock:
-    """One job's clock. `version` tells deadlines of the present wait from those of earlier ones."""
+    """One job's clock. `version` grows with each change, to tell old deadlines from new ones."""
 
     node: Wait
     rack: Wait
     level: int = NODE
     since: float | None = None
-    """When this wait began: the first chance passed over at this level. None: no wait."""
+    """When this wait began, with the first chance passed over at this level. None: no wait runs."""
     skipped: int = 0
     version: int = 0
     passed: int = 0
@@ -64,11 +64,11 @@ class DelayClock:
     before: tuple[float, int, int] | None = None
     """`since`, `passed` and `again` of a wait that a local launch ended."""
     relaxed: float | None = None
-    """When the level last rose, by a wait that ended in vain."""
+    """When a wait last ended in vain, which raised the level."""
     launched: int = 0
-    """Maps started since then."""
+    """Maps started since `relaxed`."""
     spent: Wait = NO_WAIT
-    """The waits that ended in vain, together."""
+    """The sum of the waits that ended in vain."""
 
     def __post_init__(self) -> None:
         self.level = self._least()
@@ -80,14 +80,14 @@ class DelayClock:
 
     @property
     def wait(self) -> Wait:
-        """The wait that ends this level."""
+        """The longest wait at this level."""
         return self.node if self.level == NODE else self.rack
 
     def start(self, now: float, chances: Chances) -> None:
-        """A chance was passed over and no wait runs.
+        """A chance was passed over while no wait ran, so a wait begins.
 
-        Where the agents of the wait before turn out to have stood idle since, that one goes on: the
-        local launch that ended it came too early to know.
+        A local launch may have ended the wait before. If it turns out that the agents stood idle
+        during that wait, that wait goes on, because the launch came too early to know this.
         """
         self.version += 1
         self.skipped = 0
@@ -99,14 +99,14 @@ class DelayClock:
         self.since, self.passed, self.again = now, chances.passed, chances.again
 
     def skip(self) -> bool:
-        """One more chance was passed over. Whether that ends a wait which counts them."""
+        """One more chance was passed over. Returns whether this ends a wait that counts chances."""
         self.skipped += 1
         return 0 < self.wait.offers <= self.skipped
 
     def over(self, now: float, chances: Chances, *, racks: bool) -> float | None:
-        """The wait has ended in vain. The deadline of the next one, if that is a time.
+        """The wait ended in vain. Returns the deadline of the next wait, if that one has a time.
 
-        Without `racks` (none is known) there is nothing to wait for beside the node.
+        If no rack is known (`racks` is False), the next level is ANY.
         """
         self.relaxed, self.launched = now, 0
         self.spent = Wait(
@@ -121,7 +121,7 @@ class DelayClock:
         return now + self.rack.seconds if self.rack.seconds else None
 
     def started(self, locality: Locality, now: float, chances: Chances) -> bool:
-        """A map was started. Whether the job is strict, or waits anew, because of it."""
+        """A map was started. Returns whether this resets the clock to the first level."""
         self.launched += 1
         if locality is Locality.ANY:
             return False
@@ -137,7 +137,7 @@ class DelayClock:
         return True
 
     def _just_begun(self, now: float) -> bool:
-        """Whether to begin the wait anew would change next to nothing."""
+        """Whether the wait is so young that a restart would change almost nothing."""
         return self.since is not None and now - self.since < self.wait.seconds / 100
 
     def _rested(self, now: float) -> bool:
@@ -146,12 +146,12 @@ class DelayClock:
         return now - since >= long and self.launched >= often
 
     def _idled(self, chances: Chances) -> bool:
-        """Whether at least half of the chances passed over in this wait were of idle agents."""
+        """Whether at least half of the chances in this wait came from agents that stood idle."""
         again = chances.again - self.again
         return again > 0 and 2 * again >= chances.passed - self.passed
 
     def forget(self) -> bool:
-        """No wait runs any more, and none ended in vain. Whether that changes anything."""
+        """Reset the clock: no wait runs, and none ended in vain. Returns whether it changed."""
         if self.since is None and self.relaxed is None and self.before is None:
             return False
         self.since = self.relaxed = self.before = None

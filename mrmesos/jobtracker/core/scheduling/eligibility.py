@@ -1,6 +1,6 @@
-"""What jobs ask of an agent beside room on it, and which jobs it is barred to.
+"""Which jobs may use an agent, apart from whether their tasks fit there.
 
-Sets of jobs are integers with a bit for each, as in `job_index`.
+A set of jobs is an integer with one bit for each job, as in `job_index`.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 
 TRIAL_SILENCES = 2
-"""A task under which so many TaskTrackers fell silent has nothing started beside it."""
+"""If this many TaskTrackers fell silent while they ran a task, nothing starts beside that task."""
 
 CAUTION = 2.0
-"""An attempt is taken to need so many times what those of its job took on average."""
+"""We expect an attempt to take this many times the average of its job's attempts."""
 
 SLOW_AGENT = 0.7
-"""An agent is slow below this part of the pace of all."""
+"""An agent is slow if its pace is below this part of the average pace."""
 
 EVERY_JOB = -1
-"""As a set of jobs."""
+"""The set of all jobs: every bit is set."""
 
 
 @dataclass(slots=True)
 class Eligibility:
-    """The jobs by what they demand."""
+    """The running jobs, grouped by their Demand."""
 
     jobs: dict[Demand, int] = field(default_factory=dict)
     special: int = 0
-    """Those that demand anything at all."""
+    """The jobs that demand anything at all."""
 
     def add(self, demand: Demand, bit: int) -> None:
-        """A job runs."""
+        """Add a running job."""
         self.jobs[demand] = self.jobs.get(demand, 0) | bit
         if demand != ANYWHERE:
             self.special |= bit
 
     def discard(self, demand: Demand, bit: int) -> None:
-        """A job that was added runs no more."""
+        """Remove a job that was added."""
         self.special &= ~bit
         if left := self.jobs[demand] & ~bit:
             self.jobs[demand] = left
@@ -54,12 +54,12 @@ class Eligibility:
             del self.jobs[demand]
 
     def clear(self) -> None:
-        """No job runs."""
+        """Remove all jobs."""
         self.jobs.clear()
         self.special = 0
 
     def barred(self, agent: Agent, role: str) -> int:
-        """The jobs that may not use what `agent` offers to `role`."""
+        """The jobs that may not use the resources that `agent` offers to `role`."""
         if not self.special and not agent.gpus:
             return 0
         barred = 0
@@ -69,7 +69,7 @@ class Eligibility:
         return barred
 
     def roles(self, hungry: int, all_roles: frozenset[str]) -> frozenset[str]:
-        """Those of `all_roles` that some job among `hungry` may use."""
+        """The roles of `all_roles` that a job in the set `hungry` may use."""
         if hungry & ~self.special:
             return all_roles
         wanted: set[str] = set()
@@ -82,15 +82,15 @@ class Eligibility:
 
 
 def expected_seconds(job: JobInProgress, kind: TaskKind) -> float:
-    """How long an attempt may take; 0 where none of its kind has ended yet."""
+    """How long we expect an attempt to take. 0 if none of its kind has ended yet."""
     pace = job.pace(kind)
     return CAUTION * pace.seconds / pace.count if pace.count else 0.0
 
 
 def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
-    """The jobs whose maps, and those whose reduces, may not be started on `agent` with resources
-    that it offers to `role`: they ask for others, failed here too often, or would not end before
-    its maintenance.
+    """Two sets: the jobs whose maps, and the jobs whose reduces, may not start on `agent` with
+    resources that it offers to `role`. Their demands are not met, or they failed too often here, or
+    they would not end before the agent's maintenance.
     """
     by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, 0)
     if agent.away is None or agent.closes == math.inf:
@@ -107,7 +107,7 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
 
 
 def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
-    """Whether another attempt of a task that runs where nobody is heard may run on an agent."""
+    """Whether an agent may run another attempt of a task that runs on a silent TaskTracker."""
     return (
         agent.hostname not in task.failed_on
         and not (job.absent and task.kind is TaskKind.REDUCE)
@@ -116,7 +116,7 @@ def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
 
 
 def on_trial(tracker: Tracker) -> bool:
-    """Whether a TaskTracker runs a task that is to run alone (silence.py)."""
+    """Whether a TaskTracker runs a task that must run alone (silence.py)."""
     return any(
         slot.attempt is not None and slot.attempt.task.silences >= TRIAL_SILENCES
         for slot in tracker.slots.values()
@@ -124,7 +124,7 @@ def on_trial(tracker: Tracker) -> bool:
 
 
 def may_back_up(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
-    """Whether a backup attempt of a slow task may run on an agent."""
+    """Whether an agent may run a backup attempt of a slow task."""
     return (
         agent.pace >= SLOW_AGENT
         and not (job.absent and task.kind is TaskKind.REDUCE)

@@ -1,4 +1,8 @@
-"""findTask: the next attempt for an agent with room, or none. docs/scheduling.md describes it."""
+"""findTask: the next attempt for an agent with free resources, or none.
+
+Comes in: an agent, and what fits there. Goes out: Found, NotYet or Nothing. It changes only what
+jobs remember of chances that they passed over. docs/scheduling.md describes the rules.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Locality
 
 SPREAD_SECONDS = 0.5
-"""How long, in all, a job's reduces pass over agents that run their part of them."""
+"""A job's reduces pass over agents that already run their share of them, for this long in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Some task would fit, but waits for an agent that suits it better."""
+    """A task would fit here, but it waits for a better agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,10 @@ def find_task(
     fits: Callable[[Amounts], bool],
     role: str = "*",
 ) -> Choice:
-    """The next task for `agent`, where `fits(need)` says what there is room for, and `role` whose
-    resources that is.
+    """The next task for `agent`. `fits(need)` says whether a task with that need fits. `role` is
+    the role that the free resources are offered to.
 
-    Jobs in the order of the index; one that waits for locality lets those behind it pass. Changes
-    nothing but what jobs remember of chances they passed over.
+    Jobs are asked in the order of the index. A job that waits for locality lets later jobs pass.
     """
     if index.trials and tracker is not None and on_trial(tracker):
         return NOTHING
@@ -74,7 +77,7 @@ def find_task(
 
 
 class _Search:
-    """One choice. Sets of jobs are integers (job_index.py)."""
+    """The state of one choice. Sets of jobs are integers (job_index.py)."""
 
     __slots__ = (
         "_agent",
@@ -100,9 +103,9 @@ class _Search:
         self._index, self._cluster, self._role = index, index.cluster, role
         self._agent, self._tracker, self._fits = agent, tracker, fits
         self._sizes: dict[Shape, bool] = {}
-        self._waiting = 0  # whose maps would rather go elsewhere
-        self._barred = (0, 0)  # whose maps and whose reduces may not run here
-        self._later = False  # some task is to be tried elsewhere first
+        self._waiting = 0  # jobs whose maps wait for a better agent
+        self._barred = (0, 0)  # jobs whose maps, and jobs whose reduces, may not run here
+        self._later = False  # whether a task must first be tried on other agents
 
     def run(self) -> Choice:
         while True:
@@ -119,8 +122,8 @@ class _Search:
         return self._backup() if self._index.backups else NOTHING
 
     def _passing_over(self, choice: Found | None) -> int:
-        """The jobs that go before what was chosen, as they wait for another agent. Those whose wait
-        runs already need not hear of one more chance, unless it counts them.
+        """The jobs that come before the chosen one and pass this agent over. A job whose wait
+        already runs is left out, unless that wait counts chances.
         """
         index = self._index
         wait = index.clocked ^ index.counting if index.counting else index.clocked
@@ -130,7 +133,7 @@ class _Search:
         return passing & index.order.before(index.entries[choice.job.id].rank)
 
     def _choose(self) -> Found | None:
-        """What to start."""
+        """The first job's task that may start here, ignoring backups."""
         index, agent = self._index, self._agent
         index.flush()
         here = index.stored_on(agent)
@@ -144,7 +147,7 @@ class _Search:
         wanting, reduces = index.maps, index.reduces
         if maps_barred | reduces_barred:
             wanting, reduces = wanting & ~maps_barred, reduces & ~reduces_barred
-        # With many jobs, what these operations cost is their number: most of the sets are empty.
+        # With many jobs these sets are long integers, so each operation counts. Most are empty.
         if anywhere := index.any_level | index.loose | index.retries:
             here |= anywhere
         maps = wanting & here
@@ -194,7 +197,7 @@ class _Search:
         return self._reduce(entry) if found is None and wants_reduce else found
 
     def _turn_of_reduces(self, job: JobInProgress) -> bool:
-        """By the map/reduce ratio of what runs on this TaskTracker."""
+        """Whether a reduce goes next, by the map/reduce ratio of what this TaskTracker runs."""
         maps = reduces = 0
         for slot in self._tracker.slots.values() if self._tracker is not None else ():
             if slot.attempt is not None:
@@ -245,7 +248,7 @@ class _Search:
         return None if task is None else Found(job, task, Locality.ANY)
 
     def _crowded(self, entry: JobEntry) -> bool:
-        """Whether this agent runs its part of the job's reduces, and others may have room."""
+        """Whether this agent runs its share of the job's reduces while others may have room."""
         job, agents = entry.job, len(self._cluster.agents)
         if self._tracker is None or agents < 2 or len(job.reduces) < 2:
             return False
@@ -261,8 +264,8 @@ class _Search:
         return self._index.now - entry.crowded_since < SPREAD_SECONDS
 
     def _unheard(self, choice: Found | None) -> Found | None:
-        """Another attempt of a task that runs where nobody is heard, where that goes before what
-        was chosen: its job does, or a reduce of its job would wait for it.
+        """Another attempt of a task that runs on a silent TaskTracker, if it goes before `choice`.
+        It does if its job comes before, or if the chosen reduce would wait for this map.
         """
         ahead, of, kind = -1, None, None
         if choice is not None:
@@ -280,7 +283,7 @@ class _Search:
         return None
 
     def _backup(self) -> Choice:
-        """With no fresh task to start: a second attempt of one that is slow."""
+        """A backup attempt of a slow task. Called when no waiting task can start here."""
         for task, job in islice(self._index.backups.items(), LOOK_AT):
             entry = self._index.entries.get(job.id)
             if entry is None or entry.bit & self._barred[task.kind is TaskKind.REDUCE]:
@@ -291,7 +294,9 @@ class _Search:
         return NOTHING
 
     def _others(self, job: JobInProgress, kind: TaskKind) -> Callable[[Set[str]], bool]:
-        """Whether the cluster has agents, beside some hosts, where the job's tasks could run."""
+        """A function that says whether a task of the job could run on an agent that is not on one
+        of the given hosts.
+        """
         now = self._index.now
         return lambda than: self._cluster.has_others(
             than,

@@ -1,4 +1,4 @@
-"""What must always hold of a JobIndex, for tests."""
+"""The invariants of a JobIndex. Only tests call this."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 
 
 def validate(index: JobIndex) -> None:
-    """Raise AssertionError where a set does not say what its jobs say."""
+    """Raise AssertionError if one of the index's sets differs from what its jobs say."""
     index.flush()
     for entry in index.entries.values():
         job, pending = entry.job, entry.job.pending_maps
@@ -20,7 +20,7 @@ def validate(index: JobIndex) -> None:
         assert bool(index.loose & bit) == (job.wants_map and pending.loose), job.id
         assert bool(index.clocked & bit) == (clock.since is not None), job.id
         assert bool(index.any_level & bit) == (clock.level == ANY), job.id
-        if clock.since is not None:  # a wait that is over keeps no map from its start
+        if clock.since is not None:  # a wait that has ended must not delay a map
             wait, waited = clock.wait, index.now - clock.since
             assert not wait.seconds or waited < wait.seconds, (job.id, waited)
             assert not wait.offers or clock.skipped < wait.offers, (job.id, clock.skipped)

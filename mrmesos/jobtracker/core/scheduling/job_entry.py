@@ -1,4 +1,4 @@
-"""Where the index files a job, and when the job's present wait for locality ends."""
+"""The index's entry of a job, and the deadlines of jobs' waits for locality."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mrmesos.resources import Amounts
 
 @dataclass(slots=True, eq=False)
 class Shape:
-    """One need, and the jobs whose maps or reduces have it."""
+    """One amount of resources, and the jobs whose maps or reduces need exactly this."""
 
     need: Amounts
     maps: int = 0
@@ -26,7 +26,7 @@ NOTHING_WAITS = (False, False, False, False)
 
 @dataclass(slots=True, eq=False)
 class JobEntry:
-    """Where a job is filed, and what one attempt of it counts for (order.py)."""
+    """A job's place in the index, and the cost of one of its attempts (job_order.py)."""
 
     job: JobInProgress
     bit: int
@@ -37,16 +37,16 @@ class JobEntry:
     map_cost: int
     reduce_cost: int
     waits: tuple[bool, ...] = NOTHING_WAITS
-    """What waits, as it is filed: maps, reduces, maps that failed before, maps that go anywhere."""
+    """What waits, as the index has it: maps, reduces, maps that failed, maps without preference."""
     crowded_since: float | None = None
-    """When an agent was first passed over as it runs more than its part of the job's reduces."""
+    """When an agent was first passed over because it runs its share of the job's reduces."""
     left: bool = False
     """Whether the job has left the index."""
 
 
 class Deadlines:
-    """When the waits of jobs end, the earliest first. Most waits end before: their entries stay
-    until their turn comes, or there are too many of them.
+    """The deadlines of jobs' waits, the earliest first. Most waits end before their deadline. Such
+    a deadline stays here until its time comes, or until there are too many.
     """
 
     __slots__ = ("_heap", "_number")
@@ -56,7 +56,7 @@ class Deadlines:
         self._number = 0
 
     def add(self, deadline: float, entry: JobEntry, jobs: int) -> None:
-        """The job's present wait ends then, if nothing ends it before; `jobs` are in the index."""
+        """Add the deadline of the job's present wait. `jobs` is the number of jobs in the index."""
         self._number += 1
         heapq.heappush(self._heap, (deadline, self._number, entry.clock.version, entry))
         if len(self._heap) > 4 * jobs + 1024:
@@ -64,14 +64,14 @@ class Deadlines:
             heapq.heapify(self._heap)
 
     def due(self, now: float) -> Iterator[JobEntry]:
-        """The jobs whose waits are over; more may be added meanwhile."""
+        """The jobs whose deadline has come. Deadlines may be added during the iteration."""
         while self._heap and self._heap[0][0] <= now:
             _, _, version, entry = heapq.heappop(self._heap)
             if _stands(version, entry):
                 yield entry
 
     def clear(self) -> None:
-        """No job waits."""
+        """Remove all deadlines."""
         self._heap.clear()
 
 

@@ -1,8 +1,8 @@
-"""Which jobs could start what on an agent, known before it is asked.
+"""The index of waiting tasks: which jobs could start a map or a reduce on an agent.
 
-A set of jobs is an integer with a bit for each (order.py), so findTask looks at as many jobs as
-it starts or puts off for the first time, not at all there are. Jobs say when they changed
-(`touch`), and are filed anew before the next choice.
+A set of jobs is an integer with one bit for each job (job_order.py). So findTask does not look at
+all jobs, but only at those that it starts or makes wait for the first time. A job says when it
+changed (`touch`), and the index updates its sets before the next choice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _put(jobs: int, bit: int, inside: bool) -> int:
 
 
 class JobIndex:
-    """The jobs that run. Bit sets are public for `find_task`, which reads them after `flush`."""
+    """The running jobs. The bit sets are public for `find_task`, which reads them after `flush`."""
 
     def __init__(self, cluster: Cluster, order: Order) -> None:
         self.cluster = cluster
@@ -40,18 +40,18 @@ class JobIndex:
         self.backups: dict[TaskInProgress, JobInProgress] = {}
         """Slow tasks that want a backup attempt (speculation.py)."""
         self.unheard: dict[TaskInProgress, JobInProgress] = {}
-        """Tasks that run only where nobody is heard, and want another attempt (silence.py)."""
-        self.trials = False  # whether any task has to run alone (demands.on_trial)
-        self._rated: dict[str, int] = {}  # the size of the cluster that costs are taken from
+        """Tasks that run only on silent TaskTrackers and want another attempt (silence.py)."""
+        self.trials = False  # whether any task must run alone (eligibility.on_trial)
+        self._rated: dict[str, int] = {}  # the size of the cluster from which costs are computed
         self._touched: dict[str, JobInProgress] = {}
         self.entries: dict[str, JobEntry] = {}
-        """The jobs that run, by id."""
+        """The running jobs, by id."""
         self._at: list[JobEntry | None] = []
         self._deadlines = Deadlines()
         self._clear()
 
     def _clear(self) -> None:
-        # Which jobs have waiting
+        # Jobs with waiting tasks: maps, reduces, and some kinds of maps.
         self.maps = 0
         self.reduces = 0
         self.retries = 0  # maps that failed before
@@ -61,9 +61,9 @@ class JobIndex:
         self.demands.clear()
         # Which jobs avoid a host
         self.shunned: dict[str, int] = {}
-        # How patient they are
+        # Jobs by their delay clock.
         self.clocked = 0  # a wait for locality runs
-        self.counting = 0  # … and counts chances
+        self.counting = 0  # a wait runs that counts chances
         self.rack_level = 0
         self.any_level = 0
 
@@ -80,7 +80,7 @@ class JobIndex:
         self._enter(entry)
 
     def _enter(self, entry: JobEntry) -> None:
-        """Give the entry the next bit, and file it under that."""
+        """Give the entry the next bit, and set this bit in the sets."""
         job, settings = entry.job, entry.job.settings
         bit = entry.bit = 1 << len(self._at)
         self._at.append(entry)
@@ -106,7 +106,7 @@ class JobIndex:
         return self.shapes.setdefault(tuple(sorted(need.items())), Shape(need))
 
     def remove(self, job: JobInProgress) -> None:
-        """A job runs no more."""
+        """A job no longer runs."""
         self._touched.pop(job.id, None)
         entry = self.entries.pop(job.id, None)
         if entry is None:
@@ -150,7 +150,7 @@ class JobIndex:
             masks.pop(name, None)
 
     def _renumber(self) -> None:
-        """Give the lowest bits to the jobs there are, in their order: many have ended."""
+        """Give the lowest bits to the present jobs, in their order, because many have ended."""
         entered = [entry for entry in self._at if entry is not None]
         self._at.clear()
         self._clear()
@@ -161,7 +161,7 @@ class JobIndex:
             self._enter(entry)
 
     def touch(self, job: JobInProgress) -> None:
-        """Something of a job changed."""
+        """Something in a job changed."""
         if job.id in self.entries:
             self._touched[job.id] = job
 
@@ -178,12 +178,12 @@ class JobIndex:
         return any(of is job and task.kind is TaskKind.MAP for task, of in self.unheard.items())
 
     def no_backup(self, task: TaskInProgress) -> None:
-        """No further attempt of the task is wanted."""
+        """See JobListener."""
         self.backups.pop(task, None)
         self.unheard.pop(task, None)
 
     def flush(self) -> None:
-        """File anew what changed."""
+        """Update the sets for all jobs that changed."""
         while self._touched:
             self._refresh(self._touched.popitem()[1])
 
@@ -224,7 +224,7 @@ class JobIndex:
         pending.new_hosts = []
 
     def see_agent(self, agent: Agent) -> None:
-        """An agent, or its rack, is new."""
+        """An agent is new, or its rack changed."""
         if agent.rack:
             mask = self.racks.get(agent.rack, 0)
             for host in agent.hosts:
@@ -233,7 +233,9 @@ class JobIndex:
                 self.racks[agent.rack] = mask
 
     def see_sizes(self) -> None:
-        """Agents grew: what attempts count for follows, once a tenth makes a difference."""
+        """An agent offered more than before. If the cluster's proportions changed by more than a
+        tenth, compute all costs again.
+        """
         size, rated = self.cluster.size, self._rated
         if len(size) == len(rated) and all(
             abs(size[name] * rated["cpus"] - rated[name] * size["cpus"]) * 10
@@ -252,20 +254,20 @@ class JobIndex:
 
     @property
     def hungry(self) -> bool:
-        """Whether any task waits that may run now, or wants a backup."""
+        """Whether a task waits and may run now, or a running task wants another attempt."""
         self.flush()
         return bool(self.maps | self.reduces) or bool(self.backups or self.unheard)
 
     def hungry_roles(self, roles: frozenset[str]) -> frozenset[str]:
-        """Those of `roles` whose resources some task waits for."""
+        """The roles of `roles` whose resources a task waits for."""
         if self.backups or self.unheard:
             return roles
         self.flush()
         return self.demands.roles(self.maps | self.reduces, roles)
 
     def only_elsewhere(self, agent: Agent) -> bool:
-        """Whether it is plain that nothing may start on an agent now: maps wait, whose data is on
-        others, of jobs whose wait for those runs. Read after `flush`.
+        """A quick check that nothing may start on an agent now: only maps wait, their data is on
+        other agents, and each of their jobs waits for locality. Valid after `flush`.
         """
         maps, clocked = self.maps, self.clocked
         if self.reduces or self.backups or self.unheard:
@@ -273,16 +275,16 @@ class JobIndex:
         if self.stored_on(agent) or maps & clocked != maps:
             return False
         if maps & (self.rack_level | self.loose | self.retries | self.counting):
-            return False  # every job of any_level is of rack_level
+            return False  # any_level is a part of rack_level
         special = self.demands.special or self.shunned
         return not (special or agent.gpus or agent.away is not None)
 
     def stored_on(self, agent: Agent) -> int:
-        """The jobs with maps that wait, never failed, and whose data the agent has. Read after
+        """The jobs with waiting maps that never failed and whose data the agent has. Valid after
         `flush`.
         """
         hosts = agent.hosts
-        if len(hosts) == 1:  # as with most
+        if len(hosts) == 1:  # most agents
             return self.hosts.get(hosts[0], 0)
         jobs = 0
         for host in hosts:
@@ -306,19 +308,19 @@ class JobIndex:
     # --- Waiting for locality
 
     def count_idle(self, number: int) -> None:
-        """So many chances come again that all passed over before, and nobody used in between."""
+        """This many chances came back that all jobs had passed over and nobody has used since."""
         self.chances.passed += number
         self.chances.again += number
 
     def advance(self, now: float) -> None:
-        """Time went on: end the waits that are over."""
+        """Set the time, and end the waits whose deadline has come."""
         self.now = now
         for entry in self._deadlines.due(now):
             self._over(entry)
 
     def pass_over(self, mask: int) -> bool:
-        """These jobs, whose maps would fit, pass over a chance. Whether one of them need not have,
-        so that the choice is to be made again.
+        """These jobs pass over a chance, although their maps would fit. Returns whether one of them
+        need not wait after all. Then the choice must be made again.
         """
         again = False
         for entry in self.entries_of(mask & ~self.clocked & ~self.any_level):
@@ -342,27 +344,27 @@ class JobIndex:
         return again
 
     def usable(self, job: JobInProgress) -> Callable[[str], bool]:
-        """Tells of a host name whether the job could run anything there, as far as we know."""
+        """A function from a host name to whether, as far as we know, the job could run there."""
         now, hosts = self.now, self.cluster.hosts
         if job.settings.demand == ANYWHERE and not job.shuns:
             return self.cluster.usable(now)
         return lambda host: any(a.takes(now) and job.suits(a) for a in hosts.get(host, ()))
 
     def shun(self, job: JobInProgress, host: str) -> None:
-        """The job starts nothing more on a host; maps whose data is only there look elsewhere."""
+        """The job avoids a host from now on. Maps whose data is only there run elsewhere."""
         job.shuns[host] = None
         self.cluster.losses += 1
         if (entry := self.entries.get(job.id)) is not None:
             self.shunned[host] = self.shunned.get(host, 0) | entry.bit
 
     def forgive(self, job: JobInProgress, host: str) -> None:
-        """The job may use a host again that it shunned."""
+        """The job may use a host again that it avoided."""
         del job.shuns[host]
         if (entry := self.entries.get(job.id)) is not None:
             self._drop(self.shunned, host, entry.bit)
 
     def find_homeless(self, job: JobInProgress) -> bool:
-        """Look for maps whose hosts are all dead, avoided or unknown: whether one is at hand."""
+        """Look for maps whose hosts are all lost, avoided or unknown. Returns whether one waits."""
         if not job.pending_maps.look_for_homeless(self.usable(job), self.cluster.losses):
             return False
         self._touched[job.id] = job
@@ -375,7 +377,7 @@ class JobIndex:
             self._file_clock(entry)
 
     def tick(self) -> None:
-        """Jobs that wait long may wait for hosts that are gone."""
+        """Check jobs that wait for locality: the hosts they wait for may be gone."""
         for entry in self.entries_of(self.clocked & self.maps):
             self.find_homeless(entry.job)
 

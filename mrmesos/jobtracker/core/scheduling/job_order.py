@@ -1,12 +1,13 @@
-"""Which job goes first: by priority and age, or by fair shares of pools and of jobs within them.
+"""The job order: by priority and age, or by fair shares of pools and of jobs within a pool.
 
-Jobs are bits of integers: a set of jobs is one number, a choice is a few operations on it
-however many jobs there are (and, for fair shares, a look at the pools before the chosen one).
+A set of jobs is one integer with one bit for each job. So a choice is a few integer operations,
+however many jobs there are. (Fair shares also look at each pool before the chosen one.)
 
-What a job has is counted in thousandths of a CPU. An attempt counts as the CPUs that are to its
-dominant resource as the cluster's CPUs are to the cluster's: on a cluster with 4 GiB for each CPU,
-one of 1 CPU and 8 GiB counts as two. So that is dominant resource fairness (Ghodsi et al.,
-NSDI 2011) among pools, in a unit that people can set minimum shares in.
+What a job uses is counted in thousandths of a CPU. An attempt's dominant resource is the one of
+which it takes the largest part of the cluster. The attempt counts as the same part of the cluster's
+CPUs: on a cluster with 4 GiB for each CPU, an attempt of 1 CPU and 8 GiB counts as two CPUs. This
+is dominant resource fairness (Ghodsi et al., NSDI 2011) among pools, in a unit in which people can
+set minimum shares.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from mrmesos.jobtracker.core.model.pools import PoolShare
 
 
 class Levels:
-    """Bits by key: the lowest key goes first, and within it the lowest bit (the oldest job).
+    """Bits by key. The lowest key goes first, and within a key the lowest bit (the oldest job).
 
-    Few keys at a time, so two lists in step: a search of them is quicker than a dict's look-ups.
+    There are few keys at a time. A search in two parallel lists is then faster than dict look-ups.
     """
 
     __slots__ = ("_keys", "_masks", "all")
@@ -33,17 +34,17 @@ class Levels:
         self.all = 0
 
     def add(self, key: int, bit: int) -> None:
-        """A job, not in here, at a key."""
+        """Add a job, which must not be in here, at a key."""
         self.all |= bit
         self._enter(key, bit)
 
     def discard(self, key: int, bit: int) -> None:
-        """A job that was added at this key."""
+        """Remove a job that was added at this key."""
         self.all ^= bit
         self._leave(key, bit)
 
     def move(self, old: int, new: int, bit: int) -> None:
-        """A job that was added at the old key now has the new one."""
+        """Move a job from the old key, where it was added, to the new one."""
         self._leave(old, bit)
         self._enter(new, bit)
 
@@ -63,14 +64,14 @@ class Levels:
             del self._keys[place]
 
     def first(self, candidates: int) -> int:
-        """The first of `candidates`, one of which at least is in here."""
+        """The first of `candidates`. At least one of them must be in here."""
         for mask in self._masks:
             if here := mask & candidates:
                 return here & -here
         raise AssertionError("none of the candidates is in line")
 
     def before(self, key: int, bit: int) -> int:
-        """All that go before a job at a key."""
+        """The set of jobs that go before a job at a key."""
         place = bisect_left(self._keys, key)
         ahead = self._masks[place] & (bit - 1)
         for mask in islice(self._masks, place):
@@ -80,7 +81,7 @@ class Levels:
 
 @dataclass(slots=True, eq=False)
 class Rank:
-    """What decides of a job's turn. `priority` 0 is the highest, `used` in thousandths of a CPU."""
+    """What decides a job's turn. Priority 0 goes first. `used` is in thousandths of a CPU."""
 
     bit: int
     priority: int
@@ -89,7 +90,7 @@ class Rank:
 
 
 class Fifo:
-    """By priority, then in the order of submission."""
+    """The order by priority, then by submission."""
 
     __slots__ = ("_levels",)
 
@@ -97,68 +98,72 @@ class Fifo:
         self._levels = Levels()
 
     def add(self, rank: Rank) -> None:
-        """A job gets in line."""
+        """Add a job to the order."""
         self._levels.add(rank.priority, rank.bit)
 
     def discard(self, rank: Rank) -> None:
-        """A job leaves."""
+        """Remove a job from the order."""
         self._levels.discard(rank.priority, rank.bit)
 
     def use(self, rank: Rank, used: int) -> None:
-        """What a job has changed."""
+        """Set what a job uses."""
         rank.used = used
 
     def first(self, candidates: int) -> int:
-        """The first of `candidates`, all in line."""
+        """The first of `candidates`, which are all in the order."""
         return self._levels.first(candidates)
 
     def before(self, rank: Rank) -> int:
-        """All jobs that go before one in line."""
+        """The set of jobs that go before this one."""
         return self._levels.before(rank.priority, rank.bit)
 
 
 HALF_A_TASK = 500
-"""Of one CPU, added to what a pool uses before pools are compared. By use alone, as in Hadoop,
-pools of small weight are rounded up at the cost of a large one, which can stay short of its share
-by more than a task. So they are rounded to the nearest, as in Webster's method of apportionment.
+"""Half a task of one CPU, added to what a pool uses before pools are compared. Hadoop compares use
+alone. That rounds up pools of small weight at the cost of a large one, which can then stay more
+than a task below its share. With the half task, shares are rounded to the nearest, as in Webster's
+method of apportionment.
 """
 
 
 @dataclass(slots=True, eq=False)
 class PoolInLine:
-    """A pool that has jobs, and what they use, in thousandths of a CPU."""
+    """A pool that has jobs. `used` is what they use, in thousandths of a CPU."""
 
     name: str
     share: PoolShare
     used: int = 0
     jobs: Levels = field(default_factory=Levels)
     at: tuple[int, int, str] = (0, 0, "")
-    """The key under which it is in line."""
+    """The key under which it stands in `Fair`'s line."""
 
     @property
     def key(self) -> tuple[int, int, str]:
-        """Those below their minimum share first, by how much of it they have; then by weight."""
+        """Pools below their minimum share go first, by how much of it they have. The others follow,
+        by what they use relative to their weight.
+        """
         if self.used < self.share.least:
             return 0, self.used * 1_000_000 // self.share.least, self.name
         return 1, (self.used + HALF_A_TASK) * 1_000_000 // self.share.weight, self.name
 
 
 class Fair:
-    """By what pools have of their due, then within a pool by what jobs have; the oldest on a tie.
+    """The order by fair shares: first the pool with the least of its share, then its job that uses
+    least. On a tie, the oldest job goes first.
 
-    The order of pools is that of Hadoop's fair scheduler (Zaharia et al., EuroSys 2010). A step in
-    priority doubles a job's due within its pool.
+    The order of pools is that of Hadoop's fair scheduler (Zaharia et al., EuroSys 2010). Each step
+    in priority doubles a job's share within its pool.
     """
 
     __slots__ = ("_line", "_pools", "_shares")
 
     def __init__(self, shares: Mapping[str, PoolShare]) -> None:
         self._shares = shares
-        self._pools: dict[str, PoolInLine] = {}  # those that have jobs
+        self._pools: dict[str, PoolInLine] = {}  # the pools that have jobs
         self._line: list[tuple[int, int, str]] = []  # their keys
 
     def add(self, rank: Rank) -> None:
-        """A job gets in line."""
+        """Add a job to the order."""
         pool = self._pools.get(rank.pool)
         if pool is None:
             share = self._shares.get(rank.pool, PoolShare())
@@ -170,7 +175,7 @@ class Fair:
         self._enter(pool)
 
     def discard(self, rank: Rank) -> None:
-        """A job leaves."""
+        """Remove a job from the order."""
         pool = self._pools[rank.pool]
         self._leave(pool)
         pool.jobs.discard(rank.used << rank.priority, rank.bit)
@@ -181,7 +186,7 @@ class Fair:
             del self._pools[rank.pool]
 
     def use(self, rank: Rank, used: int) -> None:
-        """What a job has changed."""
+        """Set what a job uses."""
         if used == rank.used:
             return
         pool = self._pools[rank.pool]
@@ -192,7 +197,7 @@ class Fair:
         self._enter(pool)
 
     def pools(self) -> Collection[PoolInLine]:
-        """Those that have jobs."""
+        """The pools that have jobs."""
         return self._pools.values()
 
     def _enter(self, pool: PoolInLine) -> None:
@@ -203,7 +208,7 @@ class Fair:
         del self._line[bisect_left(self._line, pool.at)]
 
     def first(self, candidates: int) -> int:
-        """The first of `candidates`, all in line."""
+        """The first of `candidates`, which are all in the order."""
         for _, _, name in self._line:
             jobs = self._pools[name].jobs
             if jobs.all & candidates:
@@ -211,7 +216,7 @@ class Fair:
         raise AssertionError("none of the candidates is in line")
 
     def before(self, rank: Rank) -> int:
-        """All jobs that go before one in line."""
+        """The set of jobs that go before this one."""
         pool = self._pools[rank.pool]
         ahead = pool.jobs.before(rank.used << rank.priority, rank.bit)
         for at in self._line:
@@ -225,7 +230,7 @@ Order = Fifo | Fair
 
 
 def cost(need: Mapping[str, int], cluster: Mapping[str, int]) -> int:
-    """What an attempt counts for, in thousandths of a CPU, at least 1. See the module."""
+    """The cost of an attempt in thousandths of a CPU, at least 1. The module's head defines it."""
     cpus, most = cluster.get("cpus", 0), max(1, need.get("cpus", 0))
     for name, amount in need.items():
         if (there := cluster.get(name, 0)) and cpus:

@@ -1,7 +1,7 @@
-"""Where a job's reduces can fetch all of its map output, and where its maps may leave theirs.
+"""On which agents a job's reduces can fetch all map output, and where its maps may leave output.
 
-All of it is as far as is known (reachability.py). While no cut between hosts is believed, nothing
-here takes any time.
+Comes in: the known cuts between hosts (reachability.py). Goes out: agents, or jobs that may not use
+an agent. While no cut is known, all this costs almost no time.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 def counted_on(job: JobInProgress, kind: TaskKind, agent: Agent, now: float) -> bool:
-    """Whether a task of the job could be started on an agent, if there is room."""
+    """Whether a task of the job could start on an agent, if it has enough free."""
     return agent.takes(now) and job.fits(kind, agent) and job.suits(agent)
 
 
 def waiting_reduces(job: JobInProgress) -> Iterator[TaskAttempt]:
-    """The running reduces that have yet to fetch some map output."""
+    """The running reduces that still have to fetch map output."""
     for attempt in job.running_reduces.values():
         if not attempt.fetched and not attempt.kill_asked and attempt in attempt.task.running:
             yield attempt
 
 
 def outputs_cut_from(cluster: Cluster, job: JobInProgress, host: str, now: float) -> int:
-    """How many of the job's map outputs a reduce on a host could not fetch."""
+    """How many of the job's map outputs a reduce on this host could not fetch."""
     cut = cluster.reach.sources_cut_from(host, now)
     return sum(job.outputs_on.get(source, 0) for source in cut)
 
@@ -39,10 +39,10 @@ def outputs_cut_from(cluster: Cluster, job: JobInProgress, host: str, now: float
 def readers(
     cluster: Cluster, job: JobInProgress, now: float, more: str = "", less: str = ""
 ) -> Iterator[Agent]:
-    """The agents where a reduce could fetch every map output, were there some on the host `more`,
-    and none on the host `less`.
+    """The agents where a reduce could fetch every map output. This assumes that the host `more` had
+    output, too, and that the host `less` had none.
     """
-    # Before any output is there, those that run decide where the others are to be.
+    # Before there is any output, the running maps decide where the output will be.
     outputs = job.outputs_on.keys() or {a.hostname for a in job.running.values() if more}
     for agent in cluster.agents.values():
         if counted_on(job, TaskKind.REDUCE, agent, now) and not any(
@@ -53,8 +53,8 @@ def readers(
 
 
 def barred(index: JobIndex, agent: Agent) -> tuple[int, int]:
-    """The jobs whose maps, and those whose reduces, would do better on other agents, as there are
-    hosts that do not reach one another. Sets of jobs are integers, as in `job_index`.
+    """Two sets: the jobs whose maps, and the jobs whose reduces, must use other agents because some
+    hosts do not reach each other. A set of jobs is an integer, as in `job_index`.
     """
     cluster, now = index.cluster, index.now
     reach = cluster.reach
@@ -78,8 +78,8 @@ def barred(index: JobIndex, agent: Agent) -> tuple[int, int]:
 def is_barred(
     cluster: Cluster, job: JobInProgress, kind: TaskKind, agent: Agent, now: float
 ) -> bool:
-    """A reduce would lack here what it could fetch elsewhere; the output of a map would be reached
-    by fewer than elsewhere.
+    """Whether another agent would be better. A reduce could not fetch here all that it could fetch
+    elsewhere. A map's output could not be fetched from here as widely as from elsewhere.
     """
     if cluster.reach.until <= now or not job.needs_map_outputs:
         return False
@@ -102,8 +102,8 @@ def _map_barred(cluster: Cluster, job: JobInProgress, agent: Agent, now: float) 
 
 
 def reachable_by_all(cluster: Cluster, job: JobInProgress, now: float, less: str = "") -> bool:
-    """Whether a map that runs again could leave its output where all that wait reach it, and that
-    of others, were there none on the host `less`.
+    """Whether a map that runs again could leave its output on a host that all waiting reduces
+    reach, so that an agent still reaches all outputs. This assumes no output on the host `less`.
     """
     trouble = _Trouble(cluster, job, now, less)
     return trouble.least == (False, False) and any(
@@ -114,9 +114,10 @@ def reachable_by_all(cluster: Cluster, job: JobInProgress, now: float, less: str
 
 
 class _Trouble:
-    """What map output on a host would bring: whether no agent would reach all outputs then, which
-    is the worse; and whether a reduce that waits would not reach it. `least`: where nobody is cut
-    from the host, which is known without a look at other agents.
+    """How bad map output on a host would be, as a pair that compares. First, the worse: whether no
+    agent would reach all outputs then. Second: whether a waiting reduce would not reach it.
+
+    `least` is the pair for a host that everybody reaches. It needs no look at other agents.
     """
 
     def __init__(self, cluster: Cluster, job: JobInProgress, now: float, less: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Delay scheduling: how long a job waits for its data, when it waits again, and what it costs."""
+"""Delay scheduling: how long a job waits for its data, when it waits again, and what this costs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.jobtracker.harness import Hands, launches, of, scalar, spec, started
 
 
 def offer(hands: Hands, **racks: str) -> list[str]:
-    """Offer agents, each with its rack, to a core; the attempts that begin."""
+    """Offer agents, each with its rack. Returns the attempts that begin."""
     made = []
     for agent, rack in racks.items():
         hands.offers += 1
@@ -65,7 +65,7 @@ def test_where_no_rack_is_known_only_the_node_is_waited_for() -> None:
 
 
 def test_a_thousand_jobs_later_a_wait_ends_in_time_all_the_same() -> None:
-    """The jobs that are left have other bits by then (JobIndex._renumber)."""
+    """The remaining jobs have new bits by then (JobIndex._renumber)."""
     hands = Hands()
 
     def go(job: str) -> None:
@@ -122,11 +122,11 @@ def test_a_rack_learnt_later_counts() -> None:
 
 
 def test_a_job_waits_anew_after_a_local_launch_while_others_use_what_it_passes_over() -> None:
-    # The cluster is busy: chances come and are taken by another job, so holding out costs nothing
-    # but this job's own time, and one wait must not use up the locality of all its maps.
+    # The cluster is busy, and another job takes each chance. So waiting costs only this job's time,
+    # and one wait in vain must not give up the locality of all its maps.
     hands = Hands()
     job = hands.job(*[(f"d{i}",) for i in range(10)], locality_wait_node="3")
-    hands.offer(*[f"d{i}" for i in range(10)], cpus=0.5)  # known, and too small
+    hands.offer(*[f"d{i}" for i in range(10)], cpus=0.5)  # known agents that are too small
     hands.job(maps=1000)
     for i in range(10):
         for n in range(2):
@@ -199,17 +199,17 @@ def test_what_is_no_wait_is_refused(text: str) -> None:
 
 
 class OneSlotAgents:
-    """Agents of one CPU under an allocator that offers what is free once a second."""
+    """Agents of one CPU. Once a second, an allocator offers what is free."""
 
     def __init__(self, agents: int, seconds: float) -> None:
         self.hands = Hands()
         self.seconds = seconds
-        self.free = {f"h{i}": 0.0 for i in range(agents)}  # and until when a filter holds
+        self.free = {f"h{i}": 0.0 for i in range(agents)}  # until when its filter holds
         self.heap: list[tuple[float, str]] = []
         self.where: dict[str, str] = {}
 
     def run(self, job: str) -> float:
-        """Time until the last of the job's maps has ended."""
+        """The time until the last of the job's maps has ended."""
         hands, begin = self.hands, self.hands.now
         next_offers = next_tick = begin
         while not hands.status(job).state.value.startswith("COMM"):
@@ -244,8 +244,8 @@ class OneSlotAgents:
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 5.0])
 @pytest.mark.parametrize("wait", ["1", "3", "30 offers"])
 def test_one_host_with_all_the_data_does_not_hold_the_others_up(seconds: float, wait: str) -> None:
-    # SPARK-18886: 500 short maps that all prefer one host, 50 hosts free. Spark reset its clock at
-    # every local launch, and 49 hosts stood idle.
+    # SPARK-18886: 500 short maps all prefer one host, and 50 hosts are free. Spark reset its clock
+    # at every local launch, so 49 hosts stood idle.
     world = OneSlotAgents(50, seconds)
     job = world.hands.job(*[("h0",)] * 500, locality_wait_node=wait)
     ideal = 500 / 50 * seconds

@@ -1,4 +1,4 @@
-"""What jobs ask of agents: attributes, roles, GPUs, ports; and what the framework may hold."""
+"""What jobs demand of agents: attributes, roles, GPUs, ports. Also the limit on all we hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MB = 4096.0
 
 
 class Cluster(Hands):
-    """Hands that make offers of agents with attributes, by role."""
+    """Hands whose agents have attributes and offer resources to several roles."""
 
     def offers_of(self, *offers: ev.Offer) -> list[cmd.Command]:
         return self.do(ev.OffersReceived(offers))
@@ -39,7 +39,7 @@ class Cluster(Hands):
 
 
 def where(commands: list[cmd.Command]) -> set[str]:
-    """The agents that something was launched on."""
+    """The agents on which something was launched."""
     return {launch.agent_id for launch in launches(commands)}
 
 
@@ -108,7 +108,7 @@ def test_why_a_job_waits_whose_constraints_no_agent_meets() -> None:
 
 
 def test_roles_are_not_mixed() -> None:
-    """An ACCEPT takes offers of one role; slots of two roles may share a TaskTracker."""
+    """One ACCEPT takes offers of one role only. Slots of two roles may share a TaskTracker."""
     hands = Cluster({"mesos.role": "etl,adhoc"})
     hands.job(maps=20)
     commands = hands.offers_of(
@@ -208,7 +208,7 @@ def test_scalars_disk_and_ports_are_taken_from_the_offer() -> None:
     [({"mesos.cpus.max": "3"}, 3), ({"mesos.mem.max.mb": "2200"}, 2), ({}, 8)],
 )
 def test_the_cap_is_held(limit: Mapping[str, str], slots: int) -> None:
-    """Each TaskTracker's 128 MiB count, and its CPUs, which each slot asks for less."""
+    """A TaskTracker's 128 MiB and its CPUs count. Each slot asks for fewer CPUs in return."""
     hands = Cluster({**limit, "tasktracker.cpus": "0.1"})
     hands.job(maps=20)
     first = launches(hands.offers_of(hands.one("a", cpus=2.0)))

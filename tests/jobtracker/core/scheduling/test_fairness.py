@@ -1,4 +1,4 @@
-"""At steady state every pool has its share, within one task, in whatever order attempts end."""
+"""In a steady state, every pool has its share within one task, in whatever order attempts end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAPS = 120
 
 
 def ideal(weights: dict[str, int], slots: int) -> dict[str, float]:
-    """Slots by weight; all pools want more than they are due."""
+    """Each pool's share of the slots by weight. All pools want more than that."""
     return {pool: slots * weight / sum(weights.values()) for pool, weight in weights.items()}
 
 
 class Pools:
-    """A full cluster of one-CPU slots and pools that always have waiting maps."""
+    """A full cluster of one-CPU slots. Each pool always has waiting maps."""
 
     def __init__(self, seed: int) -> None:
         self.rng = rng = Random(seed)
@@ -31,7 +31,7 @@ class Pools:
         self.pool_of: dict[str, str] = {}
 
     def submit(self) -> None:
-        """A job or two of each pool, in any order."""
+        """One or two jobs of each pool, in any order."""
         jobs = [pool for pool in self.weights for _ in range(self.rng.randint(1, 2))]
         self.rng.shuffle(jobs)
         for pool in jobs:
@@ -45,7 +45,7 @@ class Pools:
             launches(self.hands.offer(*some))
 
     def end_one(self) -> None:
-        """Any attempt ends, well or not."""
+        """Any attempt ends, with success or without."""
         attempt_id = self.rng.choice(sorted(self.hands.running))
         if self.rng.random() < 0.05:
             commands = self.hands.end(attempt_id, AttemptState.KILLED)
@@ -67,7 +67,7 @@ class Pools:
 def test_every_pool_is_within_one_task_of_its_share(first: int) -> None:
     for seed in range(first, first + CHUNK):
         pools = Pools(seed)
-        # One pool alone has all there is; the others come when it is at work.
+        # At first, one pool uses the whole cluster. The other pools come later.
         early = pools.hands.job(maps=MAPS, job_pool="pool0")
         pools.pool_of[early] = "pool0"
         pools.offer()

@@ -35,7 +35,7 @@ def test_an_agent_without_data_is_passed_over_for_a_while_and_no_longer() -> Non
 
 
 def test_local_launches_do_not_prolong_the_wait() -> None:
-    # SPARK-18886: one busy agent with all the data kept every other one idle for ever.
+    # SPARK-18886: one busy agent had all the data, and every other agent stood idle for ever.
     hands = Hands()
     job = hands.job(*[("a",)] * 50, locality_wait_node="3")
     hands.offer("a", "b")
@@ -53,7 +53,7 @@ def test_a_free_slot_goes_back_at_once_where_its_job_waits_for_other_agents() ->
     hands = Hands()
     job = hands.job(("a",), ("b",), locality_wait_node="60")
     hands.offer("a")
-    hands.offer("b", cpus=0.5)  # known now, and too small
+    hands.offer("b", cpus=0.5)  # a known agent that is too small
     assert len(of(hands.end(long(job, "m0")), EndSlot)) == 1
 
 
@@ -62,7 +62,7 @@ def test_a_free_slot_that_nobody_else_wants_is_kept_for_two_seconds() -> None:
     job = hands.job(("a",), ("b",), locality_wait_node="60")
     hands.offer("a")
     hands.offer("b", cpus=0.5)
-    for _ in range(3):  # what we pass over comes back each time: no framework beside us takes it
+    for _ in range(3):  # each time the same agent comes back, because no other framework takes it
         hands.now += 1
         assert started(hands.offer(*[f"x{i}" for i in range(10)])) == []
     assert of(hands.end(long(job, "m0")), EndSlot) == []
@@ -96,7 +96,7 @@ def test_reduces_wait_for_their_share_of_the_maps() -> None:
     job = hands.job(maps=4, reduces=1, job_reduce_slowstart_completedmaps="0.5")
     assert started(hands.offer("a", cpus=2.0)) == ["m0", "m1"]
     assert started(hands.end(long(job, "m0"))) == ["m2"]
-    # Two of four are done; the ratio now asks for a reduce beside two maps, of which one runs.
+    # Two of four maps are done. The ratio asks for one reduce per two maps, and one map runs.
     assert started(hands.end(long(job, "m1"))) == ["m3"]
     assert started(hands.end(long(job, "m2"))) == ["r0"]
 

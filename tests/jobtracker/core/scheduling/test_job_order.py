@@ -1,4 +1,4 @@
-"""Which job goes first: priorities, pools, fair shares; and how that goes with delay scheduling."""
+"""The job order: priorities, pools and fair shares, also together with delay scheduling."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_attempt_counts_by_its_dominant_resource() -> None:
 
 
 def jobs_of(hands: Hands, agents: int, cpus: float = 1.0) -> Counter[str]:
-    """Offer fresh agents; how many attempts of each job begin."""
+    """Offer new agents. Returns how many attempts of each job begin."""
     names = [f"n{hands.offers + i}" for i in range(agents)]
     return Counter(one.first.job_id for one in launches(hands.offer(*names, cpus=cpus)))
 
@@ -98,7 +98,7 @@ def test_pools_share_by_weight_within_one_task() -> None:
     adhoc = hands.job(maps=100, job_pool="adhoc")
     got = jobs_of(hands, 30)
     assert got == {etl: 20, adhoc: 10}
-    # Steady state: slots that come free go to whoever has less of its due.
+    # Steady state: a free slot goes to the pool that has less of its share.
     for name in list(hands.running)[:25]:
         commands = hands.end(name, AttemptState.SUCCEEDED)
         begun = len(started(commands))
@@ -132,7 +132,7 @@ def test_the_pool_is_the_user_if_none_is_named() -> None:
 
 
 def test_memory_counts_where_it_is_dominant() -> None:
-    # Agents of 4 CPUs and 8 GiB; a map of 1 CPU and 4 GiB takes half of one, as much as 2 CPUs.
+    # Agents have 4 CPUs and 8 GiB. A map of 1 CPU and 4 GiB takes half of one, so it counts 2 CPUs.
     hands = Hands(FAIR)
     large = hands.job(maps=100, job_pool="a", map_memory_mb="4000")
     small = hands.job(maps=100, job_pool="b", map_memory_mb="500")
@@ -145,7 +145,7 @@ def test_a_job_below_its_share_that_waits_for_its_data_lets_others_pass() -> Non
     hands.job(maps=100, job_pool="a")
     jobs_of(hands, 5)
     waits = hands.job(*[("d",)] * 3, job_pool="b", locality_wait_node="3")
-    hands.offer("d", cpus=0.5)  # known, and too small
+    hands.offer("d", cpus=0.5)  # a known agent that is too small
     assert waits not in jobs_of(hands, 5)
     assert launches(hands.offer("d"))[0].first.job_id == waits
     jobs_of(hands, 1)
@@ -154,7 +154,7 @@ def test_a_job_below_its_share_that_waits_for_its_data_lets_others_pass() -> Non
 
 
 def reduces_ready(hands: Hands) -> None:
-    """Four reduces that may start, of which one runs on `a`; `b` is known, and busy."""
+    """Four reduces may start, and one of them runs on `a`. `b` is known, and busy."""
     job = hands.job(maps=4, reduces=4)
     hands.offer("a", cpus=4.0)
     hands.offer("b", cpus=0.5)
