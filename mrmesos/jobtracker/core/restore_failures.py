@@ -1,7 +1,7 @@
-"""Jobs that a start cannot bring back from the journal: they fail, and all others go on.
+"""Jobs that a restarted JobTracker cannot restore from its journal. They fail, and others go on.
 
-Comes in: what is left of such a job, and the cause in words. Goes out: a job that cleans up what it
-wrote and then ends as FAILED. Pure, like `restore`, which calls this.
+Comes in: the readable records of such a job, and the cause in words. Goes out: a job that removes
+what it wrote, and then ends as FAILED. `restore` calls this.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UNKNOWN = JobSpec(
 
 
 def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None:
-    """The job fails for `why`. Its output is cleaned up where its record tells where that is."""
+    """Fail the job for `why`. Remove its output, if its record says where that is."""
     words = f"the JobTracker could not bring this job back from its journal: {why}"
     spec = _UNKNOWN if record is None else record.spec
     job = JobInProgress(
@@ -55,7 +55,7 @@ def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None
     job.planning, job.ending_since = False, st.now
     job.started = None if record is None else record.started
     job.error = AttemptError(kind=ErrorKind.LOST, message=words)
-    # Any of them may have run it, or hold its output: all are told to forget it.
+    # Any TaskTracker may have run it, or may hold its output. So all are told to forget it.
     job.trackers.update(st.cluster.trackers)
     st.jobs[job.id] = job
     if record is None:
@@ -63,12 +63,12 @@ def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None
         return
     job.transition(JobState.ABORTING)
     job.ending_output = True
-    # Not `planned`: an abort then removes only what the job's own `_temporary/_job` says is its.
+    # With planned=False, an abort removes only what the job's own `_temporary/_job` lists.
     st.emit(AbortJob(job.id, job.spec, planned=False))
 
 
 def cause(problem: Exception) -> str:
-    """Why a restore raised, in one line."""
+    """Why the restore of a job raised, in one line."""
     text = " ".join(str(problem).split())
     return f"its records contradict each other ({type(problem).__name__}: {text[:500]})"
 
@@ -76,9 +76,9 @@ def cause(problem: Exception) -> str:
 def missing(
     attempts: Iterable[AttemptRecord], slots: Iterable[str], trackers: Iterable[str]
 ) -> tuple[list[SlotRecord], list[TrackerRecord]]:
-    """Stand-ins for the slots and TaskTrackers that running attempts name and no record tells of.
+    """Stand-ins for slots and TaskTrackers that running attempts name, but that have no record.
 
-    The slots are to end. The caller gives up the TaskTrackers once the jobs are restored.
+    The slots are marked to end. The caller gives up the TaskTrackers after it restored the jobs.
     """
     known_slots, known_trackers = set(slots), set(trackers)
     ending: list[SlotRecord] = []
@@ -105,7 +105,7 @@ def missing(
 
 
 def stand_in(attempt: AttemptRecord) -> TrackerRecord:
-    """A TaskTracker as far as an attempt on it tells."""
+    """A TaskTracker's record, made of what an attempt on it says."""
     return TrackerRecord(
         id=attempt.tracker_id,
         agent_id=attempt.agent_id,

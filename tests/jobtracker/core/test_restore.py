@@ -1,4 +1,4 @@
-"""A JobTracker that dies at any moment and comes back from its journal, in worlds of faults."""
+"""JobTrackers that die at any moment and are restored from their journal, in worlds of faults."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_it_comes_back_amid_any_faults_even_of_power() -> None:
 
 @pytest.mark.parametrize("same_command", [True, False])
 def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: bool) -> None:
-    """Else the agent would be given a second one, or where that has no room nothing any more."""
+    """Otherwise the agent would get a second TaskTracker, or no work if that does not fit."""
     core = JobTracker(Conf({}), "202611201200", journal=True)
     launched = TrackerRecord(
         id="tracker_202611201130_1",
@@ -111,7 +111,7 @@ def test_a_broken_guard_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -
     where, mutant = BROKEN[fault]
     module, _, name = where.partition(".")
     monkeypatch.setattr(f"{core_module(module).__name__}.{name}", mutant)
-    for seed in range(100):  # most are caught by the first few, some take rare histories
+    for seed in range(100):  # the first few catch most mutants, but some need rare histories
         for make in (killed_only, anything):
             try:
                 make(seed).run()
@@ -123,8 +123,8 @@ def test_a_broken_guard_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     "number",
     [
-        8389,  # a TaskTracker that was first heard by the JobTracker after the one it began under
-        10605,  # a map whose output was lost, while a second attempt of it was only waited for
+        8389,  # a TaskTracker was first heard by the JobTracker after the one that launched it
+        10605,  # a map's output was lost while the end of its second attempt was awaited
     ],
 )
 def test_it_comes_back_where_it_once_did_not(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Only `transition()` assigns a state, and random histories take every transition there is."""
+"""Only `transition()` assigns a state, and random histories take every allowed transition."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HISTORIES = 150
 
 
 def assignments(path: Path) -> Iterator[tuple[str, int]]:
-    """Functions that assign to an attribute `state`, with the line."""
+    """The functions that assign to an attribute `state`, each with the line."""
     for function in ast.walk(ast.parse(path.read_text())):
         if not isinstance(function, ast.FunctionDef):
             continue

@@ -1,4 +1,4 @@
-"""Who hears of changes, so that the model needs to know nothing of the journal above it."""
+"""The interface by which the model reports changes. So the model does not import the journal."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class ChangeListener(Protocol):
-    """Who hears of changes while an event is handled (state/changes.py)."""
+    """Hears of each change while an event is handled (state/changes.py)."""
 
     def job(self, job: JobInProgress) -> None:
-        """The job is new, or in another state."""
+        """The job is new, or its state changed."""
 
     def attempt(self, attempt: TaskAttempt) -> None:
-        """The attempt began or ended, or what it won is no longer there."""
+        """The attempt began or ended, or the output with which it won is lost."""
 
     def slot(self, slot: Slot) -> None:
         """The slot is new, or ending, or gone."""
 
     def tracker(self, tracker: Tracker) -> None:
-        """The TaskTracker is new, or was heard for the first time, or leaves, or is gone."""
+        """The TaskTracker is new, heard for the first time, leaving, or gone."""
 
     def outputs(self, job: JobInProgress) -> None:
         """There is news of map outputs for the job's reduces."""
 
 
 class Nobody:
-    """A ChangeListener that does not care."""
+    """A ChangeListener that does nothing."""
 
     def job(self, job: JobInProgress) -> None:
         """See ChangeListener."""

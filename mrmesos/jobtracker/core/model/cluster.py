@@ -1,4 +1,4 @@
-"""Agents, TaskTrackers and slots as the JobTracker knows them."""
+"""The JobTracker's records of agents, TaskTrackers and slots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mrmesos.transitions import Transitions
 
 
 class TrackerState(StrEnum):
-    """STARTING (launched, not heard) -> LIVE -> LEAVING (told to leave); then it is forgotten."""
+    """STARTING (launched, not heard) -> LIVE -> LEAVING (told to leave) -> forgotten."""
 
     STARTING = "STARTING"
     LIVE = "LIVE"
@@ -28,9 +28,9 @@ class TrackerState(StrEnum):
 
 
 class SlotState(StrEnum):
-    """LAUNCHING (accepted) -> RUNNING (Mesos or the tracker spoke of it) -> ENDING.
+    """LAUNCHING (accepted) -> RUNNING (Mesos or the tracker reported it) -> ENDING.
 
-    An ENDING slot gets no work; it is forgotten once Mesos says that it ended.
+    An ENDING slot gets no work. It is forgotten when Mesos says that it ended.
     """
 
     LAUNCHING = "LAUNCHING"
@@ -50,15 +50,15 @@ SLOT_TRANSITIONS = Transitions(
     {
         SlotState.LAUNCHING: (SlotState.RUNNING, SlotState.ENDING),
         SlotState.RUNNING: (SlotState.ENDING,),
-        SlotState.ENDING: (SlotState.ENDING,),  # given back, and then killed after all
+        SlotState.ENDING: (SlotState.ENDING,),  # given back first, killed later
     },
 )
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """Resources accepted on an agent: one Mesos task. `capacity` is what an attempt here may need,
-    of which a small share of CPUs is left to TaskTrackers.
+    """Resources accepted on an agent: one Mesos task. `capacity` is the most that an attempt here
+    may need. The Mesos task takes slightly fewer CPUs, because TaskTrackers have the rest.
     """
 
     id: str
@@ -67,9 +67,9 @@ class Slot:
     capacity: Amounts
     launched: float
     role: str = "*"
-    """The role of ours that Mesos gave its resources to."""
+    """Mesos offered its resources to this role."""
     taken: Amounts = field(default_factory=dict)
-    """What the Mesos task has."""
+    """The resources of the Mesos task."""
     state: SlotState = SlotState.LAUNCHING
     attempt: TaskAttempt | None = None
     free_since: float | None = None
@@ -79,13 +79,13 @@ class Slot:
     ending_since: float | None = None
     kill_sent: float | None = None
     asked: float = 0.0
-    """When Mesos was last asked for its state."""
+    """When we last asked Mesos for its state."""
     told: float = 0.0
-    """When Mesos last spoke of it."""
+    """When Mesos last sent an update of it."""
     notes: ChangeListener = NOBODY
 
     def transition(self, state: SlotState, now: float) -> None:
-        """Go on to `state`. Raises BadTransition where that cannot be."""
+        """Change to `state`. Raises BadTransition if SLOT_TRANSITIONS does not allow it."""
         SLOT_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is SlotState.ENDING:  # the journal does not tell LAUNCHING from RUNNING
@@ -96,9 +96,9 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class ExecutorEnd:
-    """What Mesos has said of an executor's end since `since`: in a FAILURE event, which has the
-    wait status of its process, and in updates of its tasks, which have reasons and words. Either
-    may come first, and either may never come (trackers.py).
+    """What Mesos has said about an executor's end since `since`. A FAILURE event has the wait
+    status of its process. Updates of its tasks have reasons and words. Either may come first, and
+    either may never come (trackers.py).
     """
 
     since: float
@@ -124,26 +124,26 @@ class Tracker:
     sequence: int = -1
     slots: dict[str, Slot] = field(default_factory=dict)
     outputs: dict[str, set[int]] = field(default_factory=dict)
-    """Maps whose output it holds, by job that may still need it."""
+    """The maps whose output it holds, for each job that may still need the output."""
     cursors: dict[str, int] = field(default_factory=dict)
-    """How much of each job's map output news it has been sent."""
+    """How many entries of each job's map output news we have sent to it."""
     strays: dict[str, float] = field(default_factory=dict)
-    """Slots that it lists and we do not know, and since when."""
+    """Slots in its heartbeats that we do not know, and since when."""
     idle_since: float | None = None
     leaving_since: float | None = None
     ended: ExecutorEnd | None = None
-    """Mesos said that it ended, and may have more to say."""
+    """Set when Mesos said that it ended. More details may follow."""
     silent: bool = False
-    """Not heard for some time, though Mesos did not say that it ended (silence.py)."""
+    """Set when it sends no heartbeats, but Mesos has not said that it ended (silence.py)."""
     takes_slots: bool = True
-    """Started by the command that starts TaskTrackers now, without which Mesos refuses more; and
-    alive, as far as Mesos has said.
+    """Whether it may get further slots. Mesos refuses them if it was started by another command
+    than today's. It must also be alive, as far as Mesos has said.
     """
 
     notes: ChangeListener = NOBODY
 
     def transition(self, state: TrackerState, now: float) -> None:
-        """Go on to `state`. Raises BadTransition where that cannot be."""
+        """Change to `state`. Raises BadTransition if TRACKER_TRANSITIONS does not allow it."""
         TRACKER_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is TrackerState.LEAVING:
@@ -152,53 +152,57 @@ class Tracker:
 
     @property
     def holds_output(self) -> bool:
-        """Whether any job may still need map output that is here."""
+        """Whether a job may still need map output that it holds."""
         return bool(self.outputs) and any(self.outputs.values())
 
 
 @dataclass(slots=True, eq=False)
 class Agent:
-    """A host that Mesos offered. `tracker` is the one that may get slots."""
+    """A host that Mesos offered. `tracker` is its one TaskTracker that may get slots."""
 
     id: str
     hostname: str
     address: str
     seen: float = 0.0
-    """When it last offered anything."""
+    """When we last got an offer of it."""
     tracker: Tracker | None = None
     rack: str = ""
-    """Empty where it is not known."""
+    """Empty if unknown."""
     size: dict[str, int] = field(default_factory=dict)
     """The most that it ever offered at once."""
     gpus: bool = False
-    """Whether it ever offered any: `size` lies elsewhere in memory, and is not asked each time."""
+    """Whether it ever offered GPUs. Kept here because a look into `size` is another memory access
+    in the hot path.
+    """
     offered: Sequence[Resource] = ()
-    """The Resource objects of its last offers."""
+    """The resources of its last offers."""
     free: Amounts = field(default_factory=dict)
-    """What could be taken of them."""
+    """The amounts that could be taken of `offered`."""
     pace: float = 1.0
-    """How fast attempts are here, compared with those of the same jobs elsewhere."""
+    """The speed of attempts here, relative to attempts of the same jobs elsewhere."""
     launch_failures: int = 0
     avoid_until: float = 0.0
     parole_until: float = 0.0
-    """… of which so long as a TaskTracker here was given up; `silences`: how many in a row."""
+    """Until when we avoid the agent because we gave up a TaskTracker here. `silences` counts such
+    TaskTrackers in a row.
+    """
     silences: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
     suits: dict[Constraints, bool] = field(default_factory=dict)
-    """Whether its attributes meet these."""
+    """For each Constraints that was asked, whether the agent's attributes meet it."""
     away: Unavailability | None = None
-    """Its maintenance, as far as Mesos has told."""
+    """Its planned maintenance, if Mesos has announced one."""
     closes: float = math.inf
-    """When it takes no further attempts, as its maintenance comes near."""
+    """From when it takes no further attempts, because its maintenance is near."""
     lease_ended: float = -math.inf
     """When the lease of a slot here last ended."""
     passed: float | None = None
-    """When what it offered was last passed over by every job; None once something started here."""
+    """When all jobs last passed over what it offered. None after something started here."""
     hosts: tuple[str, ...] = field(init=False)
-    """The names under which filesystems may know it."""
+    """The names that filesystems may use for this host."""
 
     def __post_init__(self) -> None:
-        # One string for each host, also in jobs: finding it in dicts then compares no characters.
+        # Agents and jobs share one string per host. A dict look-up then compares no characters.
         names = (self.hostname, self.address) if self.address else (self.hostname,)
         self.hosts = tuple(map(intern, names))
 
@@ -208,7 +212,7 @@ class Agent:
         return self.avoid_until <= now < self.closes and not silent
 
     def has(self, attributes: Mapping[str, str]) -> None:
-        """An offer names the agent's attributes; after its restart they may be others."""
+        """Note the attributes in an offer. They may change when the agent restarts."""
         if attributes != self.attributes:
             self.attributes = attributes
             self.suits.clear()
@@ -216,7 +220,7 @@ class Agent:
 
 @dataclass(slots=True)
 class Rack:
-    """The host names of its agents, each with the number of them; `version` tells of changes."""
+    """Its host names, each with its number of agents. `version` grows with each change."""
 
     hosts: dict[str, int] = field(default_factory=dict)
     version: int = 0
@@ -224,10 +228,10 @@ class Rack:
 
 @dataclass(slots=True)
 class Faults:
-    """How many jobs that succeeded avoided a host.
+    """How many jobs avoided a host and succeeded nevertheless.
 
-    `since`: when the last one was forgiven, or the first one noted. `until`: when the host is tried
-    again, if it is avoided.
+    `since` is when the last fault was forgiven, or the first one noted. `until` is when an avoided
+    host is tried again.
     """
 
     count: int
@@ -237,7 +241,9 @@ class Faults:
 
 @dataclass(slots=True)
 class Cluster:
-    """All of them, by id. `hosts` are the agents that a host name stands for, mostly one."""
+    """All agents, TaskTrackers and slots, by id. `hosts` has the agents (mostly one) of each host
+    name.
+    """
 
     agents: dict[str, Agent] = field(default_factory=dict)
     trackers: dict[str, Tracker] = field(default_factory=dict)
@@ -246,18 +252,18 @@ class Cluster:
     racks: dict[str, Rack] = field(default_factory=dict)
     rack_changes: int = 0
     size: dict[str, int] = field(default_factory=dict)
-    """The most that each agent ever offered, summed, in thousandths by resource."""
+    """The sum of each agent's `size`, in thousandths by resource."""
     closing: dict[str, Agent] = field(default_factory=dict)
-    """Those with a maintenance ahead or under way."""
+    """Agents whose maintenance is planned or under way."""
     losses: int = 0
-    """How often an agent was lost or is avoided."""
+    """Grows each time that an agent is lost, or that one becomes avoided."""
     avoiding_until: float = 0.0
-    """When none is avoided any more, at the latest."""
+    """After this time, no agent is avoided."""
     reach: Reachability = field(default_factory=Reachability)
     notes: ChangeListener = NOBODY
 
     def see_agent(self, agent_id: str, hostname: str, address: str, rack: str) -> Agent:
-        """The agent of an offer, which or whose rack may be new."""
+        """The agent of an offer. The agent, or its rack, may be new."""
         agent = self.agents.get(agent_id)
         if agent is None:
             agent = self.agents[agent_id] = Agent(agent_id, hostname, address)
@@ -304,7 +310,7 @@ class Cluster:
                 del self.hosts[host]
 
     def see_size(self, agent: Agent, offered: Amounts) -> bool:
-        """What an agent offers; whether it is more than ever."""
+        """Note what an agent offers. Returns whether it is more than ever before."""
         grown = False
         for name, amount in offered.items():
             if (more := amount - agent.size.get(name, 0)) > 0:
@@ -321,30 +327,30 @@ class Cluster:
         self.losses += 1
 
     def usable(self, now: float) -> Callable[[str], bool]:
-        """Tells of a host name whether, as far as we know, an attempt could be started there."""
+        """A function from a host name to whether, as far as we know, attempts could start there."""
         if now >= self.avoiding_until:
             return self.hosts.__contains__
         return lambda host: any(agent.takes(now) for agent in self.hosts.get(host, ()))
 
     def hostnames(self) -> set[str]:
-        """Of all agents."""
+        """The host names of all agents."""
         return {agent.hostname for agent in self.agents.values()}
 
     def has_others(
         self, than: Set[str], now: float, suits: Callable[[Agent], bool] | None = None
     ) -> bool:
-        """Whether the cluster has a usable agent beside those on these hosts, one that `suits`."""
+        """Whether the cluster has a usable agent that `suits`, on a host that is not in `than`."""
         return any(
             agent.hostname not in than and agent.takes(now) and (suits is None or suits(agent))
             for agent in self.agents.values()
         )
 
     def trackers_on(self, agent_id: str) -> list[Tracker]:
-        """All TaskTrackers of an agent, those that leave included."""
+        """All TaskTrackers of an agent, including those that are leaving."""
         return [tracker for tracker in self.trackers.values() if tracker.agent_id == agent_id]
 
     def add_tracker(self, tracker: Tracker) -> None:
-        """A TaskTracker is to be launched."""
+        """A TaskTracker will be launched."""
         self.trackers[tracker.id] = tracker
         self.notes.tracker(tracker)
 
@@ -368,7 +374,7 @@ class Cluster:
         self.notes.slot(slot)
 
     def validate(self) -> None:
-        """Check what must always hold."""
+        """Check the invariants."""
         for slot in self.slots.values():
             tracker = self.trackers.get(slot.tracker_id)
             assert tracker is None or slot.id in tracker.slots, slot

@@ -1,13 +1,14 @@
 """Which agents a job may run on: constraints on their attributes. Pure.
 
-Clauses joined by `;`, all of which must hold, in words that users of Marathon and Aurora know:
+A constraint is a list of clauses, separated by `;`. All of them must hold. The operators are those
+that users of Marathon and Aurora know:
 
     rack in r1,r2; disk = ssd; zone != z3; gpu exists; level >= 2; hostname like node-1*
 
-A name is that of an attribute, or `hostname`. A clause about an attribute that the agent does not
-have holds only for `!=`, `not in`, `unlike` and `not exists`. Numbers are compared as such
-(`2.0 = 2`), and a range attribute (`[1-5]`) equals each number in it. `like` takes a shell's
-pattern with `*`, `?` and `[…]`, not a regular expression, some of which take for ever.
+A clause names an attribute, or `hostname`. If the agent does not have the attribute, only clauses
+with `!=`, `not in`, `unlike` and `not exists` hold. Numbers are compared by value (`2.0 = 2`), and
+a range attribute (`[1-5]`) equals each number in it. `like` takes a shell pattern with `*`, `?` and
+`[…]`. It takes no regular expression, because some of those need exponential time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One clause; `operator` is the positive form, `negated` where the clause says the opposite."""
+    """One clause. `operator` is its positive form. `negated` is set for the opposite."""
 
     name: str
     operator: str
@@ -47,7 +48,7 @@ class Clause:
     negated: bool = False
 
     def holds(self, value: str | None) -> bool:
-        """Whether it holds for an attribute's value, None where the agent has no such attribute."""
+        """Whether it holds for the attribute's value (None: the agent has no such attribute)."""
         return self.negated != (value is not None and self._is(value))
 
     def _is(self, value: str) -> bool:
@@ -64,7 +65,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """All that must hold of an agent; empty where any will do. `text` is as the user wrote it."""
+    """All clauses that an agent must meet. Empty: any agent. `text` is what the user wrote."""
 
     text: str = ""
     clauses: tuple[Clause, ...] = ()
@@ -73,7 +74,7 @@ class Constraints:
         return bool(self.clauses)
 
     def allow(self, hostname: str, attributes: Mapping[str, str]) -> bool:
-        """Whether an agent of this name and with these attributes will do."""
+        """Whether an agent with this name and these attributes meets all clauses."""
         return all(
             clause.holds(hostname if clause.name == HOSTNAME else attributes.get(clause.name))
             for clause in self.clauses
@@ -84,7 +85,7 @@ NO_CONSTRAINTS = Constraints()
 
 
 def parse_constraints(text: str) -> Constraints:
-    """The constraints that `text` states. Raises ValueError with the clause that says nothing."""
+    """Parse `text`. Raises ValueError that names the bad clause."""
     if len(text) > MAX_TEXT:
         raise ValueError(f"longer than {MAX_TEXT} characters")
     parts = [part.strip() for part in text.split(";") if part.strip()]
@@ -134,7 +135,7 @@ def _number(text: str) -> float | None:
 
 @lru_cache(maxsize=1024)
 def _ranges(text: str) -> tuple[tuple[float, float], ...]:
-    """`[1-2,5-6]`, as attributes of that kind are written; empty where it is something else."""
+    """The ranges of a range attribute, such as `[1-2,5-6]`. Empty for any other text."""
     pairs = (part.partition("-") for part in text.strip("[]").split(","))
     bounds = ((_number(low), _number(high)) for low, _, high in pairs)
     return tuple((low, high) for low, high in bounds if low is not None and high is not None)

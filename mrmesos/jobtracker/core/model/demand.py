@@ -1,4 +1,4 @@
-"""What a job asks of an agent beside free resources: attributes, a role, GPUs."""
+"""What a job demands of an agent, apart from free resources: attributes, a role, GPUs."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.cluster import Agent
 
 GPUS = "gpus"
-"""Mesos' name of the resource."""
+"""The resource's name in Mesos."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
     """Constraints on the agent's attributes, the Mesos role of the resources, and GPUs.
 
-    Equal for all jobs that ask the same, so agents are looked at once for each Demand.
+    Jobs that demand the same have equal Demands, so each agent is checked once per Demand.
     """
 
     constraints: Constraints = NO_CONSTRAINTS
     role: str = ""
-    """Empty where any of ours will do."""
+    """Empty: any of the framework's roles."""
     gpus: bool = False
 
     def met_by(self, agent: Agent, role: str) -> bool:
-        """Whether resources that `agent` has, offered to `role`, may be used."""
+        """Whether the job may use resources of `agent` that are offered to `role`."""
         return (not self.role or self.role == role) and self.suits(agent)
 
     def suits(self, agent: Agent) -> bool:
-        """Whether the agent will do, whatever it offers to whom.
+        """Whether this agent may run the job's tasks at all, ignoring how much it has free.
 
-        As Mesos asks of frameworks that know of GPUs, work without any keeps off such agents
-        (FrameworkInfo.Capability.GPU_RESOURCES in mesos.proto).
+        A job without GPUs does not use agents with GPUs. Mesos asks this of frameworks that can
+        use GPUs (FrameworkInfo.Capability.GPU_RESOURCES in mesos.proto).
         """
         if agent.gpus and not self.gpus:
             return False

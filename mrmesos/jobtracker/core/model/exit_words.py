@@ -1,4 +1,4 @@
-"""How a process ended, in words, from the raw wait status that Mesos gives. Pure."""
+"""Puts into words how a process ended. Comes in: the raw wait status that Mesos gives. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _SIGNALS = {
     24: "SIGXCPU",
     25: "SIGXFSZ",
 }
-"""Linux' numbers, which are those of Mesos' agents."""
+"""Signal numbers on Linux, because Mesos agents run there."""
 _SHELL = {126: "command cannot be executed", 127: "command not found"}
-"""What a shell means by its exit status."""
+"""The meaning of a shell's own exit statuses."""
 
 
 def exit_words(status: int | None) -> str:
-    """Empty where Mesos does not know: it says -1 for a process that never was, or got lost."""
+    """How the process ended. Empty if Mesos does not know: it reports -1 for a process that never
+    started, or that it lost.
+    """
     if status is None or not 0 <= status <= 0xFFFF:
         return ""
     if number := status & 0x7F:

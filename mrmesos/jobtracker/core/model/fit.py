@@ -1,4 +1,4 @@
-"""Room for an attempt: in a slot, or in what is left of an agent's offers."""
+"""Whether an attempt fits into a slot, or into the rest of an agent's offers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from mrmesos.resources import Amounts
 
 LEAST_CPUS = 10
-"""Thousandths: Mesos' own least share, below which the agent's cgroups refuse."""
+"""In thousandths. Mesos' own minimum (MIN_CPUS): the agent's cgroups refuse smaller shares."""
 
 
 @dataclass(slots=True)
 class Fit:
-    """Where an attempt could go: a slot's resources, or what is left of an agent's offers.
+    """The free resources that an attempt could use: a slot's, or the rest of an agent's offers.
 
-    `beside` is what a new TaskTracker takes for itself. `left` is the part of its need of CPUs that
-    a slot leaves to TaskTrackers.
+    `beside` is what a new TaskTracker takes for itself. `left` is the part of the attempt's CPUs
+    that a slot does not take, because TaskTrackers have it.
     """
 
     free: Amounts
@@ -23,11 +23,11 @@ class Fit:
     left: int = 0
 
     def asks(self, need: Amounts) -> dict[str, int]:
-        """What a slot for `need` is to take."""
+        """What a slot for `need` takes of Mesos."""
         return {**need, "cpus": max(LEAST_CPUS, need.get("cpus", 0) - self.left)}
 
     def fits(self, need: Amounts) -> bool:
-        """Whether there is room for a slot for `need` and what goes beside it."""
+        """Whether a slot for `need` fits, together with `beside`."""
         free, beside = self.free, self.beside
         for name, amount in need.items():
             if name == "cpus" and self.left:

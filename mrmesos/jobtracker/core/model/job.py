@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.cluster import Agent
 
 JOB_COUNTERS = "job"
-"""The group of the counters that the JobTracker keeps itself."""
+"""The group of the counters that the JobTracker itself keeps for a job."""
 
 JOB_TRANSITIONS = Transitions(
     "job",
@@ -39,20 +39,20 @@ JOB_TRANSITIONS = Transitions(
 
 @dataclass(slots=True, eq=False)
 class Pace:
-    """How fast the maps or reduces of a job are, by the attempts that won (speculation.py)."""
+    """The pace of a job's maps or reduces, measured on the attempts that won (speculation.py)."""
 
     count: int = 0
     seconds: float = 0.0
     rates: float = 0.0
-    """The sum of their progress a second; `squares` that of its squares."""
+    """Sum of the progress rates (1/s) of these attempts; `squares` is the sum of their squares."""
     squares: float = 0.0
     review_at: float = 0.0
     """When to look at the running attempts again."""
     candidates: list[TaskInProgress] = field(default_factory=list)
-    """What the last look found to be slow."""
+    """The tasks that the last review found slow."""
 
     def add(self, seconds: float) -> None:
-        """An attempt won after so long."""
+        """An attempt won after this many seconds."""
         self.count += 1
         self.seconds += seconds
         self.rates += 1 / seconds
@@ -61,7 +61,7 @@ class Pace:
 
 @dataclass(slots=True, eq=False)
 class JobInProgress:
-    """A job that has not ended. Changed only by `lifecycle` and `attempts`."""
+    """A job that has not ended. Only `transition`, called by the handlers, changes its state."""
 
     id: str
     spec: JobSpec
@@ -71,19 +71,19 @@ class JobInProgress:
     index: JobListener
     notes: ChangeListener = NOBODY
     key: str = ""
-    """By which its client may submit it again."""
+    """The client's key. A client that submits again sends the same key."""
     state: JobState = JobState.PREP
     started: float | None = None
     ended: float | None = None
     planning: bool = True
-    """PlanJob is out and not answered."""
+    """PlanJob was emitted, and is not answered yet."""
     maps: list[TaskInProgress] = field(default_factory=list)
     reduces: list[TaskInProgress] = field(default_factory=list)
     pending_maps: PendingTasks = field(default_factory=lambda: PendingTasks(()))
     pending_reduces: PendingTasks = field(default_factory=lambda: PendingTasks(()))
     running: dict[str, TaskAttempt] = field(default_factory=dict)
     running_reduces: dict[str, TaskAttempt] = field(default_factory=dict)
-    """Those of `running` that are reduces."""
+    """The reduces of `running`."""
     maps_done: int = 0
     maps_for_reduces: int = 0
     """How many maps must be done before reduces start."""
@@ -91,53 +91,55 @@ class JobInProgress:
     won_counters: Counters = field(default_factory=dict)
     job_counters: dict[str, int] = field(default_factory=dict)
     beyond: str = ""
-    """A counter whose total is over 64 bits, as `group: name`."""
+    """A counter whose total does not fit into 64 bits, as `group: name`."""
     error: AttemptError | None = None
     killed_by: str = ""
-    # --- Map outputs: what reduces are told, in order; a tracker's cursor points into the news.
+    # --- Map outputs. `news` is what reduces are told, in order. Each tracker has a cursor into it.
     outputs: dict[int, MapOutput] = field(default_factory=dict)
     news: list[MapOutput] = field(default_factory=list)
     outputs_on: dict[str, int] = field(default_factory=dict)
     """How many of `outputs` each host has."""
     complaints: dict[str, dict[int, set[str]]] = field(default_factory=dict)
-    """Who could not fetch an output, by map attempt: the reduces, and on which hosts each."""
+    """By map attempt: the reduces that could not fetch its output, each with its hosts."""
     failing: dict[str, dict[str, float]] = field(default_factory=dict)
     """By running reduce attempt: the map attempts whose output it cannot fetch, and since when."""
     blamed: dict[str, dict[int, str]] = field(default_factory=dict)
-    """By host: the maps that ran again as it alone found their output damaged, and where it was."""
+    """By reading host: the maps that ran again because only this host found their output damaged,
+    each with the host that had the output.
+    """
     made_again: set[int] = field(default_factory=set)
-    """Maps that ran again as one host alone could not fetch their output for long."""
+    """Maps that ran again because only one host could not fetch their output for long."""
     moves: dict[int, int] = field(default_factory=dict)
-    """How often a reduce was started elsewhere as it could not fetch (fetch_failures.py)."""
+    """How often each reduce moved because it could not fetch (fetch_failures.py)."""
     absent: set[int] = field(default_factory=set)
-    """Maps whose output is gone after all reduces had fetched it."""
+    """Maps whose output was lost after all reduces had fetched it."""
     # --- Speculation
     map_pace: Pace = field(default_factory=Pace)
     reduce_pace: Pace = field(default_factory=Pace)
     backups: int = 0
-    """How many backup attempts run."""
+    """The number of running backup attempts."""
     maps_over: float | None = None
-    """When the last map was done, while all are."""
+    """When the last map was done. None while any map is not done."""
     # --- Hosts
     failures_on: dict[str, int] = field(default_factory=dict)
-    """How many attempts failed, by host."""
+    """The number of failed attempts, by host."""
     shuns: dict[str, None] = field(default_factory=dict)
-    """Hosts where it starts nothing any more, in the order in which that was found."""
+    """Hosts that the job avoids, the oldest first."""
     # --- Waiting
     stuck_since: float | None = None
     maps_first: bool = False
-    """Reduces were killed to make room for maps: no reduce starts until a map has."""
+    """Reduces were killed to make room for maps. No reduce starts before a map has started."""
     idle_since: float | None = None
     waiting: str = ""
     # --- Ending
     ending_since: float = 0.0
-    """When it began to commit or abort, which first waits for what writes its output."""
+    """When it began to commit or abort. Both first wait for the attempts that write its output."""
     ending_output: bool = False
-    """CommitJob or AbortJob is out."""
+    """CommitJob or AbortJob was emitted."""
     trackers: set[str] = field(default_factory=set)
 
     def transition(self, state: JobState) -> None:
-        """Go on to `state`. Raises BadTransition where that cannot be."""
+        """Change to `state`. Raises BadTransition if JOB_TRANSITIONS does not allow it."""
         JOB_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is JobState.RUNNING:
@@ -149,7 +151,7 @@ class JobInProgress:
         self.notes.job(self)
 
     def plan(self, splits: Sequence[Split]) -> None:
-        """The tasks are known."""
+        """Make a map for each split, and the reduces."""
         self.maps = [
             TaskInProgress(
                 self.id, TaskKind.MAP, i, split, pending_since=self.submitted, notes=self.notes
@@ -168,7 +170,7 @@ class JobInProgress:
 
     @property
     def planned(self) -> bool:
-        """Whether its tasks are known, and so its output was made."""
+        """Whether its tasks are known. Then its output directory was made, too."""
         return not self.planning and bool(self.maps or self.reduces)
 
     def tasks(self, kind: TaskKind) -> list[TaskInProgress]:
@@ -180,17 +182,17 @@ class JobInProgress:
         return self.pending_maps if kind is TaskKind.MAP else self.pending_reduces
 
     def pace(self, kind: TaskKind) -> Pace:
-        """What is known of the maps' or reduces' pace."""
+        """The measured pace of the maps or of the reduces."""
         return self.map_pace if kind is TaskKind.MAP else self.reduce_pace
 
     @property
     def wants_map(self) -> bool:
-        """Whether a map waits that may run now."""
+        """Whether a map waits and may run now."""
         return self.state is JobState.RUNNING and len(self.pending_maps) > 0
 
     @property
     def wants_reduce(self) -> bool:
-        """Whether a reduce waits that may run now (job.reduce.slowstart.completedmaps)."""
+        """Whether a reduce waits and may run now (job.reduce.slowstart.completedmaps)."""
         return (
             self.state is JobState.RUNNING
             and len(self.pending_reduces) > 0
@@ -201,44 +203,44 @@ class JobInProgress:
 
     @property
     def unheard_maps(self) -> bool:
-        """Whether a map runs only where nobody is heard, and another attempt is to (silence.py)."""
+        """Whether a map runs only on silent TaskTrackers and wants another attempt (silence.py)."""
         return self.index.has_unheard_maps(self)
 
     @property
     def _in_ratio(self) -> bool:
-        """Whether one more reduce would, by the map/reduce ratio, leave room enough to maps."""
+        """Whether the map/reduce ratio allows one more reduce."""
         reduces = len(self.running_reduces)
         return (reduces + 1) * self.settings.ratio <= len(self.running) - reduces
 
     def fits(self, kind: TaskKind, agent: Agent) -> bool:
-        """Whether an agent, as far as it was ever seen free, is large enough for a task."""
+        """Whether an agent has ever offered enough for a task of this kind."""
         need = self.settings.need(kind)
         return all(agent.size.get(name, 0) >= amount for name, amount in need.items())
 
     def suits(self, agent: Agent) -> bool:
-        """Whether its tasks may run on an agent at all."""
+        """Whether its tasks may run on an agent at all, ignoring what is free there."""
         return agent.hostname not in self.shuns and self.settings.demand.suits(agent)
 
     @property
     def hungry(self) -> bool:
-        """Whether any task waits that may run now."""
+        """Whether a task waits and may run now."""
         return self.wants_map or self.wants_reduce
 
     @property
     def complete(self) -> bool:
-        """Whether every task whose output is the job's has a winner."""
+        """Whether every task that writes the job's output has a winner."""
         if self.reduces:
             return self.reduces_done == len(self.reduces)
         return self.maps_done == len(self.maps)
 
     @property
     def needs_map_outputs(self) -> bool:
-        """Whether some reduce may still read map outputs."""
+        """Whether a reduce may still read map outputs."""
         return self.state is JobState.RUNNING and self.reduces_done < len(self.reduces)
 
     @property
     def fetching(self) -> bool:
-        """Whether some reduce has yet to fetch map outputs, as far as is known."""
+        """Whether a reduce still has to fetch map outputs, as far as we know."""
         running = self.running_reduces.values()
         return len(self.pending_reduces) > 0 or any(
             not attempt.fetched and attempt in attempt.task.running for attempt in running
@@ -249,7 +251,7 @@ class JobInProgress:
         self.job_counters[name] = bounded(self.job_counters.get(name, 0) + amount)
 
     def task_won(self, attempt: TaskAttempt, now: float) -> None:
-        """The first success of a task."""
+        """An attempt is the first of its task to succeed."""
         attempt.task.won(attempt, now)
         self.index.touch(self)
         self.index.no_backup(attempt.task)
@@ -262,9 +264,10 @@ class JobInProgress:
             self.reduces_done += 1
 
     def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
-        """An attempt ended without success: its task waits again, if nothing else runs of it.
+        """An attempt ended without success. Its task waits again, unless another attempt runs.
 
-        One whose task was won by another attempt, or that was written off, changes nothing here.
+        An attempt that no longer counts (another attempt has won, or it was written off) changes
+        nothing here.
         """
         task = attempt.task
         if attempt not in task.running:
@@ -276,7 +279,7 @@ class JobInProgress:
             self.pending(task.kind).put_back(task)
 
     def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
-        """A finished map's output is gone: reduces are told, and it runs again."""
+        """A finished map's output is gone. Tell the reduces, and let the map wait again."""
         winner = task.winner
         if winner is None:
             raise AssertionError(f"{task.id} has no output to withdraw")
@@ -302,7 +305,7 @@ class JobInProgress:
         self.notes.outputs(self)
 
     def add_output(self, winner: TaskAttempt, url: str) -> MapOutput:
-        """A map's output is on its host."""
+        """Note that a map's output is on the winner's host."""
         index = winner.task.index
         output = MapOutput(map_index=index, attempt_id=winner.id, url=url)
         self.outputs[index] = output
@@ -315,7 +318,9 @@ class JobInProgress:
         return self.running_reduces if self.reduces else self.running
 
     def winners(self) -> tuple[str, ...]:
-        """The attempts whose files are the job's output; maps that left out records have some."""
+        """The attempts whose files are part of the job's output. A map that skipped bad records is
+        one of them, because it wrote those records to a file.
+        """
         tasks = self.reduces or self.maps
         kept_aside = [
             t.winner.id
@@ -326,24 +331,24 @@ class JobInProgress:
 
     @property
     def running_maps(self) -> int:
-        """How many map attempts run."""
+        """The number of running map attempts."""
         return len(self.running) - len(self.running_reduces)
 
     @property
     def backups_max(self) -> int:
-        """How many backup attempts may run at once."""
+        """Most backup attempts that may run at once."""
         share = math.ceil(self.settings.speculative_share * len(self.running))
         return max(self.settings.speculative_least, share)
 
     def drop_candidates(self, kind: TaskKind) -> None:
-        """Nothing is known to be slow."""
+        """Forget which tasks were found slow."""
         pace = self.pace(kind)
         for task in pace.candidates:
             self.index.drop_backup(task)
         pace.candidates.clear()
 
     def add_running(self, attempt: TaskAttempt) -> None:
-        """An attempt runs, be it only to be waited for."""
+        """An attempt runs, even if only its end is awaited."""
         self.index.touch(self)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup
@@ -352,7 +357,7 @@ class JobInProgress:
             self.running_reduces[attempt.id] = attempt
 
     def drop_running(self, attempt: TaskAttempt) -> None:
-        """An attempt ended, however."""
+        """An attempt ended, in whatever state."""
         del self.running[attempt.id]
         self.backups -= attempt.backup
         self.index.touch(self)
@@ -360,7 +365,7 @@ class JobInProgress:
         self.failing.pop(attempt.id, None)
 
     def validate(self) -> None:
-        """Check what must always hold."""
+        """Check the invariants."""
         for kind, done in ((TaskKind.MAP, self.maps_done), (TaskKind.REDUCE, self.reduces_done)):
             tasks, pending = self.tasks(kind), self.pending(kind)
             assert done == sum(t.state is TaskState.SUCCEEDED for t in tasks), self.id

@@ -1,4 +1,4 @@
-"""What a job tells of itself; so the model needs to know nothing of the scheduling above it."""
+"""The interface by which a job reports its changes. So the model does not import scheduling."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 class JobListener(Protocol):
-    """Who is told what of a job changed: the index of waiting tasks (scheduling/job_index.py)."""
+    """Hears what changed in a job: the index of waiting tasks (scheduling/job_index.py)."""
 
     def add(self, job: JobInProgress) -> None:
         """The job was planned, and may run."""
 
     def remove(self, job: JobInProgress) -> None:
-        """The job runs no more."""
+        """The job no longer runs."""
 
     def touch(self, job: JobInProgress) -> None:
-        """Something of the job changed."""
+        """Something in the job changed."""
 
     def want_backup(self, task: TaskInProgress, job: JobInProgress) -> None:
-        """A task of the job is slow; another attempt of it is wanted."""
+        """A task of the job is slow and wants a backup attempt."""
 
     def drop_backup(self, task: TaskInProgress) -> None:
-        """The task is not slow, as far as is known."""
+        """The task is no longer known to be slow."""
 
     def no_backup(self, task: TaskInProgress) -> None:
-        """No further attempt of the task is wanted, whatever for."""
+        """The task wants no further attempt, whether it is slow or unheard."""
 
     def has_unheard_maps(self, job: JobInProgress) -> bool:
-        """Whether a map of the job runs only where nobody is heard."""
+        """Whether a map of the job runs only on TaskTrackers that we do not hear."""

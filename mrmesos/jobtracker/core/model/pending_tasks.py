@@ -1,9 +1,9 @@
-"""Tasks of one job that wait, indexed so that the next one for an agent is found at once.
+"""The waiting tasks of one job, indexed to find the next one for an agent at once.
 
-As Spark's TaskSetManager keeps them: queues by host, by rack, of those without preference and of
-all, with lazy removal. A task that was taken stays in the other queues until it comes to their
-head, so a choice is O(1) amortised. A queue is a list with its head at the end, which for the one
-or two tasks that a job has for most hosts is an eighth of a deque.
+As in Spark's TaskSetManager, there are queues by host, by rack, for tasks without preference, and
+for all tasks. Removal is lazy: a task that was taken stays in the other queues until it comes to
+their head. So a choice is O(1) amortised. A queue is a list with its head at the end. Most hosts
+have one or two tasks of a job, and such a list takes an eighth of a deque's memory.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 
 AVOID_SECONDS = 300.0
-"""How long a task that failed on a host waits for another one, which may be busy all that time."""
+"""A task that failed on a host waits this long for another host. Those may be busy meanwhile."""
 
 LOOK_AT = 64
-"""Most tasks that one choice examines where it cannot just take the first."""
+"""Most tasks that one choice examines if it cannot simply take the first."""
 
 Usable = Callable[[str], bool]
 
 
 class HostTasks(list[TaskInProgress]):
-    """A job's tasks whose data is on one host. Tasks know theirs, so that taking one costs no
-    look-up of its hosts, most of which are nobody's concern just now.
+    """A job's tasks whose data is on one host. Each task refers to its queues, so that removing a
+    task needs no look-up by host name.
     """
 
     __slots__ = ("host", "left")
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.left = 0  # that wait, and never failed
+        self.left = 0  # how many of them wait and never failed
 
 
 class PendingTasks:
-    """The waiting tasks of one kind. Of the tasks themselves it changes `fresh` and `queues` only.
+    """The waiting tasks of one kind. It changes only `fresh` and `queues` of the tasks themselves.
 
-    `new_hosts` names hosts for which a task began to wait, `done_hosts` those for which the last
-    one then ceased to, both only of tasks never failed; whoever reads them empties them.
+    `new_hosts` names hosts for which a task began to wait. `done_hosts` names hosts for which the
+    last task ceased to wait. Both count only tasks that never failed. The reader empties them.
     """
 
     __slots__ = (
@@ -56,14 +56,14 @@ class PendingTasks:
 
     def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
         self._tasks = tasks
-        self._number = 0  # of those that never failed
+        self._number = 0  # how many tasks wait that never failed
         self._all: list[TaskInProgress] = []
-        self._loose: list[TaskInProgress] = []  # may run anywhere as well as elsewhere
-        self._looked = 0  # how far `look_for_homeless` has come
-        self._look = (-1, 0)  # … since which losses of hosts, and how many tasks it has yet to see
+        self._loose: list[TaskInProgress] = []  # no host is better than another
+        self._looked = 0  # the next index that `look_for_homeless` examines
+        self._look = (-1, 0)  # the `losses` of its present round, and how many tasks are left in it
         self._by_host: dict[str, HostTasks] = {}
-        self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made when first asked for
-        self._again: dict[int, None] = {}  # failed somewhere, in order; few
+        self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made on first use
+        self._again: dict[int, None] = {}  # tasks that failed somewhere, in order; few
         self.new_hosts: list[str] = []
         self.done_hosts: list[str] = []
         for task in reversed(tasks):
@@ -79,26 +79,26 @@ class PendingTasks:
 
     @property
     def hosts(self) -> Iterable[str]:
-        """All hosts that store the data of any task, waiting or not."""
+        """All hosts that store data of a task, whether it waits or not."""
         return self._by_host
 
     @property
     def retries(self) -> bool:
-        """Whether a task waits that failed before."""
+        """Whether a task that failed before waits."""
         return bool(self._again)
 
     @property
     def loose(self) -> bool:
-        """Whether a task waits that has no preference, or seemed to have none."""
+        """Whether a task without preference waits, as far as the last look has shown."""
         return bool(self._loose) and self._head(self._loose) is not None
 
     @property
     def fresh(self) -> bool:
-        """Whether a task waits that never failed."""
+        """Whether a task that never failed waits."""
         return self._number > 0
 
     def put_back(self, task: TaskInProgress) -> None:
-        """A task waits again, before those that were never tried (as in Hadoop)."""
+        """A task waits again. It goes before tasks that were never tried (as in Hadoop)."""
         if task.failed_on:
             self._again[task.index] = None
         else:
@@ -120,15 +120,17 @@ class PendingTasks:
                 self.done_hosts.append(queue.host)
 
     def waits_for(self, host: str) -> bool:
-        """Whether a task never failed waits whose data is on this host."""
+        """Whether a task waits that never failed and has its data on this host."""
         queue = self._by_host.get(host)
         return queue is not None and queue.left > 0
 
     def retry_for(
         self, host: str, others: Callable[[Set[str]], bool], now: float
     ) -> TaskInProgress | None:
-        """The first task that failed before and may run here: it failed on other agents, or waited
-        long enough, or `others(hosts)` says that the cluster has none beside those it failed on.
+        """The first task that failed before and may run on `host`.
+
+        It may if it has not failed on this host, or has waited for AVOID_SECONDS, or if
+        `others(hosts)` says that there are no agents except on the hosts where it failed.
         """
         for _, index in zip(range(LOOK_AT), self._again, strict=False):
             task = self._tasks[index]
@@ -141,14 +143,14 @@ class PendingTasks:
         return None
 
     def on_host(self, host: str) -> TaskInProgress | None:
-        """A task never failed whose data is on this host."""
+        """The first task that never failed and has its data on this host."""
         queue = self._by_host.get(host)
         return self._head(queue) if queue is not None and queue.left else None
 
     def on_rack(self, rack: str, version: int, hosts: Collection[str]) -> TaskInProgress | None:
-        """A task never failed whose data is on one of the rack's `hosts`.
+        """The first task that never failed and has its data on one of the rack's `hosts`.
 
-        The queue is made when first asked for, and again for another `version` of the rack.
+        The queue is made on first use, and again for each new `version` of the rack.
         """
         made, queue = self._by_rack.get(rack, (-1, None))
         if queue is None or made != version:
@@ -159,12 +161,12 @@ class PendingTasks:
         return self._head(queue)
 
     def first(self) -> TaskInProgress | None:
-        """The first task never failed, wherever its data is."""
+        """The first task that never failed, wherever its data is."""
         return self._head(self._all)
 
     def without_preference(self, usable: Usable) -> TaskInProgress | None:
-        """A task never failed for which no agent is better than another: it names no hosts, or was
-        found to name none that is `usable`, and still does.
+        """A task that never failed and has no better agent to wait for: it names no hosts, or none
+        of its hosts is `usable`.
         """
         while (task := self._head(self._loose)) is not None:
             if not any(map(usable, task.hosts)):
@@ -173,9 +175,10 @@ class PendingTasks:
         return None
 
     def look_for_homeless(self, usable: Usable, losses: int) -> bool:
-        """Look at the next LOOK_AT tasks for those that name hosts of which none is `usable`, but
-        at each only once while `losses` (a number that grows when hosts cease to be usable) stays.
-        Whether there is a task without preference now.
+        """Examine the next LOOK_AT tasks. Find those that name hosts of which none is `usable`.
+
+        Each task is examined once per value of `losses`, a number that grows when hosts cease to be
+        usable. Returns whether a task without preference waits now.
         """
         if self._head(self._loose) is not None:
             return True
@@ -198,9 +201,10 @@ class PendingTasks:
         return queue
 
     def _put(self, task: TaskInProgress) -> None:
-        """A task, not in here, waits before all others."""
+        """Put a task, which must not be in here, before all others."""
         for queue in (self._all, *task.queues):
-            self._head(queue)  # so that one put back again and again is not in there as often
+            # Drop taken tasks at the head, so that a task put back often is not in there as often.
+            self._head(queue)
         task.fresh = True
         self._number += 1
         self._all.append(task)

@@ -1,4 +1,4 @@
-"""Pools: what a group of jobs is due, as set by whoever runs the JobTracker."""
+"""Pools: the share of the cluster that a group of jobs gets. The JobTracker's operator sets it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PRIORITIES = ("VERY_HIGH", "HIGH", "NORMAL", "LOW", "VERY_LOW")
-"""Hadoop's JobPriority, the first going first."""
+"""Hadoop's JobPriority. Jobs of the first one go first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolShare:
-    """`weight` in thousandths. `least` is a minimum share in thousandths of a CPU, see order.py."""
+    """`weight` is in thousandths. `least` is the minimum share in thousandths of a CPU, counted as
+    in job_order.py.
+    """
 
     weight: int = 1000
     least: int = 0
 
 
 def parse_pools(text: str) -> dict[str, PoolShare]:
-    """`"etl:weight=2,min=4;adhoc:weight=1"` by name. Raises ValueError for anything else."""
+    """The shares in `"etl:weight=2,min=4;adhoc:weight=1"`, by pool name. Raises ValueError for any
+    other form.
+    """
     pools: dict[str, PoolShare] = {}
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
         name, _, rest = (side.strip() for side in part.partition(":"))
@@ -49,7 +53,7 @@ def pool_share(name: str, values: Mapping[str, object]) -> PoolShare:
 
 
 def pools_text(pools: Mapping[str, PoolShare]) -> str:
-    """What `parse_pools` reads."""
+    """The text that `parse_pools` reads back."""
     return ";".join(
         f"{name}:weight={share.weight / 1000:g},min={share.least / 1000:g}"
         for name, share in pools.items()

@@ -1,8 +1,8 @@
-"""Which hosts are known not to reach which: learned from fetches that failed, forgotten in time.
+"""Known cuts between hosts. A failed fetch adds a cut, and time or a fetch that works removes it.
 
-A cut has a direction: its reader cannot fetch what its source serves. Nobody tells when a network
-is whole again, so a cut is believed for a while after the last failed fetch, and for twice as long
-when it turns out that it was forgotten too early. A fetch that works ends it at once.
+A cut has a direction: its reader cannot fetch what its source serves. Nobody reports that a network
+works again. So we believe a cut for a while after the last failed fetch. If a fetch fails again
+after that time, we believe the cut for twice as long.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 BELIEVED_SECONDS = 60.0
-"""How long a cut is believed after the last fetch that failed."""
+"""How long we believe a cut after the last failed fetch."""
 BELIEVED_MAX_SECONDS = 960.0
 CUTS_MAX = 10_000
-"""Cuts known at once; where there are more, the network is no help in choosing hosts."""
+"""Most cuts kept at once. With more than that, cuts no longer help to choose hosts."""
 
 
 @dataclass(slots=True)
 class Cut:
-    """One reader, one source. `until` it is believed; `seconds` is how long each time."""
+    """One reader cannot fetch from one source. We believe it until `until`. The next time, we
+    believe it for `seconds`.
+    """
 
     until: float
     seconds: float
@@ -27,10 +29,10 @@ class Cut:
 
 @dataclass(slots=True)
 class Reachability:
-    """The cuts between hosts, by their names."""
+    """The cuts between hosts, by host name."""
 
     until: float = float("-inf")
-    """When no cut is believed any more."""
+    """After this time, no cut is believed."""
     _cuts: dict[tuple[str, str], Cut] = field(default_factory=dict)
     _sources: dict[str, dict[str, Cut]] = field(default_factory=dict)
     """By reader, then by source."""
@@ -38,7 +40,7 @@ class Reachability:
     """By source, then by reader."""
 
     def failed(self, reader: str, source: str, now: float) -> None:
-        """A fetch failed, or fails on."""
+        """A fetch failed, or still fails."""
         if reader == source:
             return
         cut = self._cuts.get((reader, source))
@@ -54,7 +56,7 @@ class Reachability:
         self.until = max(self.until, cut.until)
 
     def worked(self, reader: str, source: str) -> None:
-        """A fetch that had failed worked."""
+        """A fetch worked that had failed before."""
         if self._cuts.pop((reader, source), None) is not None:
             _drop(self._sources, reader, source)
             _drop(self._readers, source, reader)
@@ -70,7 +72,7 @@ class Reachability:
         return (reader for reader, cut in cuts.items() if cut.until > now)
 
     def tick(self, now: float) -> None:
-        """Forget what was not heard of for long."""
+        """Forget cuts without a failed fetch for long."""
         for (reader, source), cut in list(self._cuts.items()):
             if now - cut.until > BELIEVED_MAX_SECONDS:
                 self.worked(reader, source)

@@ -1,4 +1,4 @@
-"""What the JobTracker and each job are set to, parsed once from their `Conf`."""
+"""The settings of the JobTracker and of each job, parsed once from a `Conf`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mrmesos.wire.job import JobSpec
 N = TypeVar("N", int, float)
 
 WHOLE = frozenset({GPUS, "ports"})
-"""Resources that Mesos does not cut into pieces."""
+"""Resources that Mesos does not divide: their amounts are whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The JobTracker's own settings; seconds, and `tracker` in thousandths by resource."""
+    """The JobTracker's own settings. Times are in seconds, and resources are in thousandths."""
 
     tracker: Amounts
     tracker_idle: float
@@ -36,20 +36,20 @@ class Settings:
     retired_max: int
     jobs_max: int
     faults_max: int
-    """Jobs that came to avoid a host, and succeeded, after which all avoid it."""
+    """After this many jobs avoided a host and succeeded, all jobs avoid it."""
     forgive: float
-    """Seconds after which one such fault is forgiven."""
+    """One such fault is forgiven after this many seconds."""
     fair: bool
-    """Whether jobs go by fair shares, not first in, first out."""
+    """Whether the job order is by fair shares, instead of first in, first out."""
     preempt_after: float
-    """Seconds that a pool waits for its minimum share before others lose attempts; 0: for ever."""
+    """A pool waits this many seconds for its minimum share before it preempts. 0: no preemption."""
     pools: Mapping[str, PoolShare]
     roles: frozenset[str]
     """The Mesos roles that the framework has."""
     cap: Amounts
-    """Most that the framework may hold; what is not named has no limit."""
+    """The most that the framework may hold. Resources that are not named have no limit."""
     drain: float
-    """How long before its maintenance an agent gets no new attempts."""
+    """An agent gets no new attempts in this time before its maintenance."""
     trackers_minimum: int
 
     @classmethod
@@ -85,18 +85,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """What the JobTracker needs to know of a job's settings. Needs are in thousandths."""
+    """The part of a job's settings that the JobTracker uses. Needs are in thousandths."""
 
     map_need: Amounts
     reduce_need: Amounts
     map_maxattempts: int
     reduce_maxattempts: int
     failures_per_host: int
-    """Failed attempts of the job on one host after which it starts no more there."""
+    """After this many failed attempts on one host, the job starts none there."""
     map_speculative: bool
     reduce_speculative: bool
     speculative_share: float
-    """Backup attempts at once: so many, as a share of all that run, but `speculative_least`."""
+    """Most backup attempts at once, as a share of running ones; at least `speculative_least`."""
     speculative_least: int
     speculative_lag: float
     slow_threshold: float
@@ -109,7 +109,7 @@ class JobSettings:
     """0 goes first."""
     pool: str
     demand: Demand
-    """What it asks of agents beside room."""
+    """What it demands of agents, apart from free resources."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -152,7 +152,7 @@ class JobSettings:
 
 
 def roles_of(conf: Conf) -> tuple[str, ...]:
-    """The roles of `mesos.role`. Raises ConfError where Mesos would not have such a name."""
+    """The roles of `mesos.role`. Raises ConfError if Mesos does not allow such a name."""
     text = conf.get_as(c.MESOS_ROLE)
     roles = tuple(dict.fromkeys(role.strip() for role in text.split(",") if role.strip()))
     for role in roles:
@@ -195,7 +195,7 @@ def _demand(conf: Conf, *, gpus: bool) -> Demand:
 
 
 def _one_of(conf: Conf, setting: Setting[str], words: tuple[str, ...]) -> int:
-    """Which of the words it is."""
+    """The position of the setting's value in `words`."""
     text = conf.get_as(setting).strip()
     known = [word.lower() for word in words]
     if text.lower() not in known:

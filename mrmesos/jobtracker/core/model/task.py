@@ -1,4 +1,4 @@
-"""TaskInProgress and its attempts: states, and what is remembered of each try."""
+"""TaskInProgress and TaskAttempt: the JobTracker's records of a task and of each try at it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOISE = frozenset({ErrorKind.FETCH, ErrorKind.LOST, ErrorKind.INTERNAL})
 
 
 class TaskState(StrEnum):
-    """PENDING -> RUNNING -> SUCCEEDED; back to PENDING when its attempts or its output are gone."""
+    """PENDING -> RUNNING -> SUCCEEDED. Back to PENDING if its attempts or its output are lost."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -43,7 +43,7 @@ class TaskState(StrEnum):
 TASK_TRANSITIONS = Transitions(
     "task",
     {
-        # A backup begins, or one of two attempts ends: it stays RUNNING.
+        # RUNNING -> RUNNING: a backup begins, or one of two attempts ends.
         TaskState.PENDING: (TaskState.RUNNING,),
         TaskState.RUNNING: (TaskState.RUNNING, TaskState.PENDING, TaskState.SUCCEEDED),
         TaskState.SUCCEEDED: (TaskState.PENDING,),
@@ -63,7 +63,7 @@ ATTEMPT_TRANSITIONS = Transitions(
 
 @dataclass(slots=True, eq=False)
 class TaskAttempt:
-    """One try at a task. Times are Unix seconds; `hostname` is that of `agent_id`."""
+    """One try at a task. Times are Unix seconds. `hostname` is the host of the agent `agent_id`."""
 
     id: str
     task: TaskInProgress
@@ -74,22 +74,22 @@ class TaskAttempt:
     locality: Locality
     start: float
     backup: bool = False
-    """Begun while another attempt of the task ran (speculation.py)."""
+    """Whether it began while another attempt of the task ran (speculation.py)."""
     state: AttemptState = AttemptState.RUNNING
     end: float | None = None
     progress: float = 0.0
     told: float | None = None
-    """When it was last told of; `moved`: when that was more than before."""
+    """When its progress was last reported. `moved` is when the progress last grew."""
     moved: float = 0.0
     slow: bool = False
-    """Found to be so (speculation.py)."""
+    """Whether it was found slow (speculation.py)."""
     status: str = ""
     counters: Counters = field(default_factory=dict)
     error: AttemptError | None = None
     kill_asked: str = ""
-    """Why it is being killed; empty while nobody wants that."""
+    """Why it is being killed. Empty if it is not."""
     fetched: bool = False
-    """A reduce that has all map outputs it needs."""
+    """Whether a reduce has fetched all map outputs that it needs."""
 
     def transition(
         self,
@@ -98,7 +98,7 @@ class TaskAttempt:
         error: AttemptError | None = None,
         counters: Counters | None = None,
     ) -> None:
-        """It ends. Raises BadTransition where it has ended before."""
+        """End the attempt. Raises BadTransition if it has ended before."""
         ATTEMPT_TRANSITIONS.check(self, self.state, state, self.task.story)
         self.state, self.end = state, now
         self.error = error or self.error
@@ -116,27 +116,27 @@ class TaskInProgress:
     index: int
     split: Split | None = None
     hosts: tuple[str, ...] = field(init=False)
-    """Those that store its split, each one string in the whole process: every split comes with
-    strings of its own, and in a large cluster it is the fetching of those from memory that costs.
+    """The hosts that store its split. The names are interned: every split brings its own strings,
+    and in a large cluster their memory accesses are the cost of a choice.
     """
     fresh: bool = False
-    """Waits, and never failed. Kept by PendingTasks, here as that spares it a look elsewhere."""
+    """Whether it waits and never failed. PendingTasks keeps this here to save a look-up."""
     queues: tuple[HostTasks, ...] = ()
-    """Where PendingTasks has it, by host."""
+    """The queues by host that PendingTasks put it in."""
     state: TaskState = TaskState.PENDING
     attempts: list[TaskAttempt] = field(default_factory=list)
     running: tuple[TaskAttempt, ...] = ()
-    """Those that may still win, the oldest first. Once one has won, the others are only waited
-    for: they run on in their slots until they are reported as ended, and no longer count here.
+    """The attempts that may still win, the oldest first. Once one has won, the others no longer
+    count here. They run on in their slots until their end is reported.
     """
     winner: TaskAttempt | None = None
     next_number: int = 0
     failures: int = 0
     losses: int = 0
     silences: int = 0
-    """Attempts whose TaskTracker fell silent under them, and was given up (silence.py)."""
+    """How often a TaskTracker was given up as silent while it ran this task (silence.py)."""
     failed_on: set[str] = field(default_factory=set)
-    """Names of hosts."""
+    """The hosts where an attempt failed."""
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
     notes: ChangeListener = NOBODY
@@ -151,7 +151,7 @@ class TaskInProgress:
         return ids.task_id(self.job_id, self.kind, self.index)
 
     def start(self, slot_id: str, tracker: Tracker, locality: Locality, now: float) -> TaskAttempt:
-        """Begin a new attempt: a backup where another one runs."""
+        """Begin a new attempt. It is a backup if another attempt runs."""
         name = ids.attempt_id(self.job_id, self.kind, self.index, self.next_number)
         self.next_number += 1
         attempt = TaskAttempt(
@@ -173,14 +173,14 @@ class TaskInProgress:
         return attempt
 
     def won(self, attempt: TaskAttempt, now: float) -> None:
-        """A running attempt succeeded, the first of them."""
+        """A running attempt is the first to succeed."""
         self.transition(TaskState.SUCCEEDED, now, attempt.id)
-        for each in self.running:  # the others are only waited for
+        for each in self.running:  # only the end of the others is awaited
             self.notes.attempt(each)
         self.running, self.winner = (), attempt
 
     def lost(self, attempt: TaskAttempt, now: float, why: str) -> None:
-        """A running attempt ended without success: the task waits again, if it was the only one."""
+        """A running attempt ended without success. If it was the only one, the task waits again."""
         others = tuple(a for a in self.running if a is not attempt)
         self.transition(
             TaskState.RUNNING if others else TaskState.PENDING, now, f"{attempt.id}: {why}"
@@ -188,27 +188,27 @@ class TaskInProgress:
         self.running, self.pending_since = others, now
 
     def withdraw(self, now: float, why: str) -> None:
-        """The winner's output is gone: the task waits again."""
+        """The winner's output is gone. The task waits again."""
         self.transition(TaskState.PENDING, now, f"output withdrawn: {why}")
         if self.winner is not None:
             self.notes.attempt(self.winner)
         self.winner, self.pending_since = None, now
 
     def wire(self, attempt: TaskAttempt) -> Attempt:
-        """What the TaskTracker is asked to run."""
+        """The attempt as the TaskTracker gets it."""
         task = ReduceTask(self.index) if self.split is None else MapTask(self.split)
         return Attempt(
             attempt_id=attempt.id, job_id=self.job_id, slot_id=attempt.slot_id, task=task
         )
 
     def first_real_error(self) -> AttemptError | None:
-        """The error to show for this task: the earliest that is not the echo of another trouble."""
+        """The error to show for this task: the earliest that does not follow from another."""
         failed = [a for a in self.attempts if a.error is not None]
         failed.sort(key=lambda a: (a.error is not None and a.error.kind in _NOISE, a.end or 0.0))
         return failed[0].error if failed else None
 
     def transition(self, state: TaskState, now: float, why: str) -> None:
-        """Go on to `state`. Raises BadTransition where that cannot be."""
+        """Change to `state`. Raises BadTransition if TASK_TRANSITIONS does not allow it."""
         self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
         del self.story[:-STORY_LINES]
         TASK_TRANSITIONS.check(self, self.state, state, self.story)

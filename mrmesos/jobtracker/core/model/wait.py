@@ -1,4 +1,4 @@
-"""How long a job waits for locality, as `locality.wait.*` says it."""
+"""How long a job waits for locality: the value of the settings `locality.wait.*`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A time in seconds, or else a number of chances that may be skipped."""
+    """A time in seconds, or a number of chances that the job may pass over."""
 
     seconds: float = 0.0
     offers: int = 0
@@ -17,7 +17,7 @@ class Wait:
 
     @classmethod
     def parse(cls, text: str) -> Wait:
-        """`"1.5"` is seconds, `"20 offers"` a number. Raises ValueError for anything else."""
+        """`"1.5"` means seconds, and `"20 offers"` means chances. Raises ValueError otherwise."""
         number, _, unit = text.strip().partition(" ")
         if unit.strip() in ("offer", "offers"):
             wait = cls(offers=int(number))

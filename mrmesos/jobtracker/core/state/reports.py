@@ -1,4 +1,4 @@
-"""What people are told of a job: its status, its report, and what is kept once it has ended."""
+"""What users see of a job: its status, its report, its logs, and what is kept after its end."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
 from mrmesos.wire.task import AttemptState
 
 ROWS_KEPT = 200_000
-"""Most attempts of ended jobs that are remembered, over all of them."""
+"""Most attempts kept of ended jobs, over all jobs."""
 TAIL_CHARACTERS = 16_384
 TAILS_CHARACTERS = 32 << 20
-"""Most characters kept of what attempts printed: of one, and of all together."""
+"""Most characters kept of attempts' output: TAIL_ for one attempt, TAILS_ for all together."""
 
 
 class AttemptLogs(NamedTuple):
-    """Where an attempt's output is: the base URL of its TaskTracker, while that lives and its job
-    has not ended, else "", and what was kept of it, else "".
+    """Where an attempt's printed output is.
 
-    `token` is that of the job, which requests to the TaskTracker are signed with; `hosts` are the
-    name and the address of its agent, as Mesos tells them.
+    `url` is the base URL of its TaskTracker, or "" if that is gone or the job has ended. `kept` is
+    the end of the output that the JobTracker keeps, or "". Requests to the TaskTracker are signed
+    with `token`, the job's token. `hosts` are its agent's name and address, as Mesos gives them.
     """
 
     url: str
@@ -38,7 +38,7 @@ class AttemptLogs(NamedTuple):
 
 
 class LogTails:
-    """The ends of what attempts printed, the latest TAILS_CHARACTERS of them."""
+    """The last lines that attempts printed; the latest TAILS_CHARACTERS over all attempts."""
 
     __slots__ = ("_size", "_tails")
 
@@ -47,7 +47,7 @@ class LogTails:
         self._size = 0
 
     def put(self, attempt_id: str, text: str) -> None:
-        """Keep an attempt's."""
+        """Keep the end of what an attempt printed."""
         if not text:
             return
         tail = text[-TAIL_CHARACTERS:]
@@ -58,12 +58,12 @@ class LogTails:
             self._size -= len(oldest)
 
     def get(self, attempt_id: str) -> str:
-        """An attempt's; empty if none is kept."""
+        """What is kept of an attempt's output. Empty if nothing is."""
         return self._tails.get(attempt_id, "")
 
 
 class EndedJobs:
-    """The reports of the last jobs that ended: `jobs_max` of them, with ROWS_KEPT rows in all."""
+    """The reports of the jobs that ended last: at most `jobs_max`, with at most ROWS_KEPT rows."""
 
     __slots__ = ("_jobs_max", "_reports", "_rows")
 
@@ -76,7 +76,7 @@ class EndedJobs:
         return job_id in self._reports
 
     def add(self, report: JobReport) -> list[str]:
-        """Remember one more; what is too much is forgotten, the oldest first: those jobs."""
+        """Keep one more report. Forget the oldest if there are too many, and return those jobs."""
         retired = []
         report = JobReport(status=report.status, attempts=report.attempts[:ROWS_KEPT])
         self._reports[report.status.job_id] = report
@@ -93,16 +93,16 @@ class EndedJobs:
         return retired
 
     def get(self, job_id: str) -> JobReport | None:
-        """A job's report; None where it is not remembered."""
+        """A job's report. None if it is not kept."""
         return self._reports.get(job_id)
 
     def statuses(self) -> list[JobStatus]:
-        """The statuses of all, in the order of their ends."""
+        """The statuses of all kept jobs, in the order in which they ended."""
         return [report.status for report in self._reports.values()]
 
 
 def status_of(job: JobInProgress) -> JobStatus:
-    """A job as lists and progress bars show it."""
+    """A job's status, for lists and progress bars."""
     counters: Counters = {g: dict(names) for g, names in job.won_counters.items()}
     add_counters(counters, {JOB_COUNTERS: job.job_counters})
     return JobStatus(
@@ -124,7 +124,7 @@ def status_of(job: JobInProgress) -> JobStatus:
 
 def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
     tasks = job.tasks(kind)
-    running: dict[int, float] = {}  # the progress of tasks: of the best of their attempts
+    running: dict[int, float] = {}  # by task: the progress of its best attempt
     for attempt in job.running.values():
         if attempt.task.kind is kind and attempt in attempt.task.running:
             best = running.get(attempt.task.index, 0.0)
@@ -147,7 +147,7 @@ def _expected(job: JobInProgress, kind: TaskKind) -> int:
 
 
 def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
-    """The status and a row for every attempt, maps first, each in order."""
+    """The status, and a row for each attempt: maps first, then reduces, in order of their tasks."""
     rows = [
         _row(attempt, trackers) for task in (*job.maps, *job.reduces) for attempt in task.attempts
     ]
@@ -155,7 +155,7 @@ def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
 
 
 def log_url(tracker_url: str, attempt_id: str) -> str:
-    """Where a TaskTracker shows an attempt's logs; empty where its own URL is not known yet."""
+    """The URL of an attempt's logs. Empty if the TaskTracker's URL is not known yet."""
     return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
 
 

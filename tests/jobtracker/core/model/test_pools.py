@@ -1,4 +1,4 @@
-"""Pools as text and as a file."""
+"""Pools are read from a setting's text and from a file."""
 
 from __future__ import annotations
 

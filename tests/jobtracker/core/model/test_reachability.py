@@ -9,7 +9,7 @@ from mrmesos.jobtracker.core.model.reachability import (
 
 
 def cut(reach: Reachability, reader: str, source: str, now: float) -> bool:
-    """Whether it is believed, from both sides."""
+    """Whether the cut from host to host is believed. Both indexes must agree."""
     said = source in reach.sources_cut_from(reader, now)
     assert said == (reader in reach.readers_cut_from(source, now))
     return said

@@ -1,4 +1,4 @@
-"""Every action reaches its tracker exactly once and in order, whatever becomes of heartbeats."""
+"""Every action reaches its tracker exactly once and in order, even if heartbeats are lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mrmesos.wire.task import MapOutput
 
 @dataclass
 class Tracker:
-    """What a TaskTracker does with answers: numbers it has seen are ignored."""
+    """A TaskTracker's side: it ignores actions whose numbers it has already seen."""
 
     seen: int = 0
     carried_out: list[Action] = field(default_factory=list)
@@ -40,7 +40,7 @@ def outputs(job: str, *indexes: int) -> MapOutputs:
 
 
 def flat(actions: list[Action]) -> list[object]:
-    """Actions with news of map outputs as single pieces: how they are bundled is free."""
+    """Actions, with news of map outputs split up: the mailbox may bundle them as it likes."""
     pieces: list[object] = []
     for action in actions:
         if isinstance(action, MapOutputs):
