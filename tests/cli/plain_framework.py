@@ -1,4 +1,4 @@
-"""A plain pymesos framework as a program: as many tasks of 0.9 CPUs as it is given room for.
+"""A plain pymesos framework as a program: it runs as many tasks of 0.9 CPUs as offers allow.
 
 usage: plain_framework.py HOST:PORT SECONDS_OF_A_TASK
 """
@@ -12,7 +12,7 @@ from pymesos import MesosSchedulerDriver, Scheduler
 Json = dict[str, Any]
 MASTER, SECONDS = sys.argv[1:]
 CPUS = 0.9
-"""A little less than one: TaskTrackers that keep map outputs hold some hundredths of an agent."""
+"""A little less than 1: TaskTrackers that keep map outputs use some hundredths of an agent."""
 
 
 def scalar(name: str, value: float) -> Json:

@@ -1,4 +1,4 @@
-"""A whole job over bad records: what its maps and its reduces leave out is committed beside it."""
+"""A job over bad records: the records that it skips are committed beside its output."""
 
 from __future__ import annotations
 

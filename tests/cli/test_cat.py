@@ -115,7 +115,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
 
 def test_whatever_a_driver_raises_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_more: object) -> None:
-        raise LookupError("Unable to locate\ncredentials")  # as botocore's, which is no OSError
+        raise LookupError("Unable to locate\ncredentials")  # like botocore's errors: not an OSError
 
     monkeypatch.setattr(MemoryFileSystem, "ls", refuse)
     result = CliRunner().invoke(main, ["cat", "memory://bucket/x"])

@@ -1,6 +1,6 @@
-"""Whole jobs over a minimesos with reservations, attributes, maintenances and agents out of sight.
+"""Jobs on a minimesos with reservations, attributes, maintenance and unreachable agents.
 
-Everything is real but the machines: `mrmesos submit` as a process, its TaskTrackers and workers.
+Only the machines are not real: `mrmesos submit`, TaskTrackers and workers are processes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SMALL = ("-D", "map.memory.mb=256", "-D", "reduce.memory.mb=256", "-D", "map.cpu
 
 
 class Machines:
-    """A cluster and a place to submit from."""
+    """A cluster and a directory to submit from."""
 
     def __init__(self, directory: Path, **config: Any) -> None:
         (directory / "house").mkdir()
@@ -49,7 +49,7 @@ class Machines:
         return f"{self.cluster.mesos.master.id}-S{number}"
 
     def tasks(self) -> list[Task]:
-        """All that was ever launched."""
+        """All tasks that were ever launched."""
         master = self.cluster.mesos.master
         frameworks = [*master.frameworks.values(), *master.completed.values()]
         return [t for f in frameworks for t in [*f.tasks.values(), *f.completed.values()]]
@@ -97,12 +97,12 @@ def test_a_job_with_constraints_ports_and_a_role(machines: Machines) -> None:
         for bucket, _ in task.resources
         if bucket.name == "cpus" and bucket.reserved_for == "etl"
     ]
-    assert reserved, "reserved resources go first"
+    assert reserved, "reserved resources are used first"
     assert all(bucket.allocation == "etl" for task in tasks for bucket, _ in task.resources)
     for task in tasks:
         ports = [value for _, value in task.resources if isinstance(value, tuple)]
         held = [sum(end - begin + 1 for begin, end in ranges) for ranges in ports]
-        assert held in ([], [2]), "reduces ask for none"
+        assert held in ([], [2]), "reduces need none"
 
 
 def test_an_agent_out_of_sight_and_back_while_a_job_runs(machines: Machines) -> None:
@@ -113,12 +113,12 @@ def test_an_agent_out_of_sight_and_back_while_a_job_runs(machines: Machines) -> 
     wait_until(lambda: machines.executors_on(1) > 0 and machines.house.mapping(), "attempts")
     lost = machines.agent(1)
     machines.cluster.run(machines.cluster.mesos.cut_off(lost))
-    time.sleep(1.0)  # something goes on there that the master does not see
+    time.sleep(1.0)  # tasks continue there, and the master does not see it
     machines.cluster.run(machines.cluster.mesos.restore(lost))
     output, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors + output
     machines.counted()
-    wait_until(lambda: not machines.executors_on(1), "the end of what had been given up")
+    wait_until(lambda: not machines.executors_on(1), "the end of the executors on the lost agent")
 
 
 def test_an_agent_is_drained_before_its_maintenance(machines: Machines) -> None:
@@ -153,12 +153,12 @@ def test_an_agent_is_drained_before_its_maintenance(machines: Machines) -> None:
     assert process.returncode == 0, errors + output
     machines.counted()
     later = {task.id for task in machines.tasks() if task.agent_id == machines.agent(1)}
-    assert later == ran, "nothing was started there any more"
+    assert later == ran, "nothing more was started there"
     wait_until(lambda: not machines.executors_on(1), "the end of its TaskTracker")
 
 
 def test_a_job_in_flight_outlives_its_master(tmp_path: Path) -> None:
-    """Found by ZooKeeper, as its successor is. What runs goes on; nothing is done twice."""
+    """ZooKeeper names the masters. Running attempts continue, and no work is done twice."""
     with zookeeper(tmp_path / "zk") as address:
         where = f"zk://{address}/mesos"
         machines = Machines(tmp_path, zk=where, standbys=1)
@@ -180,7 +180,7 @@ def test_a_job_in_flight_outlives_its_master(tmp_path: Path) -> None:
 
 
 def test_a_tasktracker_that_hangs_is_ended_through_mesos(machines: Machines) -> None:
-    """SHUTDOWN reaches it, as its agent kills it after the grace period."""
+    """After SHUTDOWN its agent kills it at the end of the grace period."""
     process = machines.house.submit(
         *("--master", machines.master, "-D", "pause=0.05", "-D", "job.maps=12"),
         *("-D", "split.maxsize=200", *SMALL),
@@ -213,4 +213,4 @@ def test_an_agent_that_restarts_while_a_job_runs(machines: Machines) -> None:
     assert process.returncode == 0, errors + output
     machines.counted()
     assert re.search(r"LAUNCHED_MAPS +12\n", output), "no map ran twice"
-    assert executor.why is None, "it was heard of in time"
+    assert executor.why is None, "its agent registered again in time"

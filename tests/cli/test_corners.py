@@ -1,8 +1,7 @@
-"""Data of awkward shapes, through real processes: done within the memory given, or said why not.
+"""Data of awkward shapes, with real processes: a job stays within its memory, or says why not.
 
-A worker that uses more than `map.memory.mb` or `reduce.memory.mb` is killed, so that a job which
-succeeds has kept to them. The sizes are those that a few seconds allow; docs/performance.md has
-the real ones.
+A worker that uses more than `map.memory.mb` or `reduce.memory.mb` is killed, so a job that succeeds
+has stayed within them. The sizes are chosen for a few seconds; docs/performance.md has real sizes.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class ShortLengths(Lengths):
 
 
 class Run:
-    """A job in a directory of its own."""
+    """A job in its own directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -68,7 +67,7 @@ class Run:
         (directory / "in").mkdir()
 
     def submit(self, job: str, **settings: object) -> subprocess.CompletedProcess[str]:
-        """Run it over everything in `in`; underscores in settings stand for dots."""
+        """Run it over all files in `in`. Underscores in the names of settings mean dots."""
         pairs = [f"-D{name.replace('_', '.')}={value}" for name, value in settings.items()]
         files = ("--input", "in", "--output", "out", "--report", "report.json")
         return subprocess.run(
@@ -82,7 +81,7 @@ class Run:
         )
 
     def output(self, job: str, **settings: object) -> dict[str, int]:
-        """The pairs of a run that has to succeed."""
+        """Run the job, which must succeed, and return its output."""
         done = self.submit(job, **settings)
         assert done.returncode == 0, done.stderr
         found = {}
@@ -94,7 +93,7 @@ class Run:
         return found
 
     def report(self) -> Any:
-        """What --report wrote."""
+        """The contents of --report."""
         return json.loads((self.directory / "report.json").read_text())
 
 

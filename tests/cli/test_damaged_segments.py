@@ -69,7 +69,9 @@ def test_each_map_runs_again_that_one_reduce_alone_cannot_fetch(house: House) ->
         *("submit", "wc.py", "--master", master, "--input", "data*.txt", "--output", "out"),
         *("--report", "report.json", *options),
     )
-    damaged = {f"m_{number:06d}_0": number for number in range(2)}  # partition 0 of the first, …
+    damaged = {
+        f"m_{number:06d}_0": number for number in range(2)
+    }  # partition 0 of map 0, partition 1 of map 1
     found = dict[str, Path]()
 
     def written() -> bool:

@@ -1,4 +1,4 @@
-"""The command as people use it: processes, signals, files; afterwards nothing is left."""
+"""The command as users run it: processes, signals, files. Afterwards nothing is left."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ TEXT = "the quick brown fox\njumps over the lazy dog\nthe end\n" * 20
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"timed out waiting for {what}"
         time.sleep(0.02)
 
 
 class House:
-    """A directory that everything started here can be recognised by."""
+    """A directory that identifies all processes that a test starts."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -92,7 +92,7 @@ class House:
         return counts
 
     def processes(self) -> list[str]:
-        """Command lines of whatever was started from here and lives."""
+        """Command lines of the live processes that were started from here."""
         mark, found = str(self.directory).encode(), []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -108,7 +108,7 @@ class House:
         return not self.processes() and not list((self.directory / "tmp").glob("minimesos*"))
 
     def mapping(self) -> bool:
-        """Whether some attempt has a directory in a sandbox."""
+        """Whether any attempt has a directory in a sandbox."""
         return any((self.directory / "tmp").rglob("attempt_*"))
 
 
@@ -230,7 +230,7 @@ def test_a_signal_kills_the_job_and_leaves_nothing(house: House, number: signal.
 def test_signals_at_any_moment_leave_nothing(house: House) -> None:
     for number in range(8):
         process = house.submit("-D", "pause=60", output=f"out{number}")
-        time.sleep(0.05 + 0.2 * number)  # the moment is what varies; nothing waits for it
+        time.sleep(0.05 + 0.2 * number)  # only varies the moment; nothing depends on it
         process.send_signal(signal.SIGINT)
         if number % 2:
             time.sleep(0.1)

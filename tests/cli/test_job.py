@@ -1,4 +1,4 @@
-"""`mrmesos job …` against a real service without a Mesos."""
+"""`mrmesos job …` with a real service that has no Mesos."""
 
 from __future__ import annotations
 

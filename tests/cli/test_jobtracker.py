@@ -1,4 +1,4 @@
-"""`mrmesos jobtracker` refuses in one line what it cannot do."""
+"""`mrmesos jobtracker` explains in one line why it cannot start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kill -9` of the JobTracker at random moments: its job ends as if nothing had happened."""
+"""`kill -9` of the JobTracker at random moments: its job still succeeds with the same output."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Cluster:
         self.url = ""
 
     def start(self, *more: str) -> subprocess.Popen[str]:
-        """Start a JobTracker on the journal; not before it listens."""
+        """Start a JobTracker on the journal and wait until it listens."""
         flags = ("--port", "0", "--state-dir", "state", "-D", "tasktracker.cpus=0.05")
         command = [sys.executable, "-m", "mrmesos", "jobtracker", "--master", self.master]
         with (self.house.directory / "jobtracker.log").open("a") as log:
@@ -102,7 +102,7 @@ class Cluster:
         )
 
     def is_tasktracker(self, process: psutil.Process) -> bool:
-        """Whether it is one of this cluster, and not a worker or shell of one."""
+        """Whether it is a TaskTracker of this cluster, and not its worker or shell."""
         try:
             ours = str(self.house.directory) in process.environ().get("TMPDIR", "")
             return ours and process.cmdline()[-2:] == ["-m", "mrmesos.tasktracker"]
@@ -110,7 +110,7 @@ class Cluster:
             return False
 
     def wait_for(self, condition: Callable[[JobStatus], bool], what: str) -> None:
-        """Wait for what is to be seen of some job."""
+        """Wait until the condition holds for any job."""
         client = open_client(self.url, Conf(), retry_seconds=RETRY_SECONDS)
         try:
             wait_until(lambda: any(condition(one) for one in client.statuses()), what)
@@ -122,7 +122,7 @@ class Cluster:
         return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
     def check(self, output: str) -> None:
-        """No task that had been finished ran again."""
+        """Check that no finished task ran again."""
         report = json.loads((self.house.directory / f"{output}.json").read_text())
         assert report["state"] == "SUCCEEDED"
         won = {
@@ -172,7 +172,7 @@ def test_killed_ten_times_it_finishes_the_job(
     job = cluster.submit("out", 3.0)
     wait_until((cluster.house.directory / "out" / "_temporary").exists, "the job's start")
     for moment in sorted(rng.uniform(0.0, 0.9) for _ in range(10)):
-        time.sleep(max(0.0, begin + moment * calm - time.monotonic()))  # what varies is the moment
+        time.sleep(max(0.0, begin + moment * calm - time.monotonic()))  # vary the moment
         cluster.kill()
         cluster.start()
     _, stderr = job.communicate(timeout=4 * DEADLINE)
@@ -192,14 +192,14 @@ def test_away_for_too_long_it_goes_on_as_a_new_framework(cluster: Cluster) -> No
     cluster.kill()
     wait_until(
         lambda: not any("mrmesos.tasktracker" in line for line in cluster.house.processes()),
-        "Mesos to end the TaskTrackers",
+        "the TaskTrackers to be ended by Mesos",
     )
     cluster.start("-D", "mesos.failover.timeout=1")
     _, stderr = job.communicate(timeout=2 * DEADLINE)
     assert job.returncode == 0, stderr
     assert "go on in a new one" in (cluster.house.directory / "jobtracker.log").read_text()
     report = json.loads((cluster.house.directory / "out.json").read_text())
-    # Reduces' output is where all can reach it; that of maps went with their TaskTrackers.
+    # The output of reduces is on the shared filesystem; that of maps is lost with TaskTrackers.
     won = [row["id"] for row in report["attempts"] if row["state"] == "SUCCEEDED"]
     reduces = [name for name in won if "_r_" in name]
     assert len(reduces) == REDUCES
@@ -211,7 +211,7 @@ def test_away_for_too_long_it_goes_on_as_a_new_framework(cluster: Cluster) -> No
 
 @pytest.mark.timeout(300)
 def test_tasktrackers_give_up_one_that_stays_away(cluster: Cluster) -> None:
-    """They end with the map output that they hold; what reduces wrote is where all can reach it."""
+    """Their map output is lost with them. The output of reduces is on the shared filesystem."""
     patience = ("-D", "tasktracker.expiry.seconds=10")
     cluster.start(*patience)
     job = cluster.submit("out", 1.0)

@@ -1,4 +1,4 @@
-"""The end of a `submit` that no master hears, and of one that is killed: nothing stays behind."""
+"""A `submit` ends while no master answers, or is killed: nothing stays behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def start_mesos(house: House) -> tuple[subprocess.Popen[str], str]:
-    """A minimesos of its own process, and its URL."""
+    """Start a minimesos as a process; returns the process and its URL."""
     mesos = house.start("minimesos", "--port", "0", "--announce", "master")
     wait_until((house.directory / "master").exists, "minimesos")
     return mesos, (house.directory / "master").read_text().strip()
@@ -46,7 +46,7 @@ def test_a_job_ends_while_no_master_hears(house: House) -> None:
     assert process.stdout is not None
     while "SUCCEEDED" not in (line := process.stdout.readline()):
         assert line, "the job did not succeed"
-    wait_until(lambda: not trackers(house), "TaskTrackers that hear of the end by heartbeat")
+    wait_until(lambda: not trackers(house), "TaskTrackers to learn of the end by heartbeat")
     assert process.poll() is None, "it waits for a master"
     mesos.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=DEADLINE)
@@ -98,12 +98,12 @@ def test_a_killed_submit_holds_its_resources_for_seconds_only(house: House) -> N
 
 
 def test_a_short_break_is_survived(house: House) -> None:
-    """The master is stopped for half of the failover timeout, and its answers come late."""
+    """The master is stopped for half of the failover timeout, so its answers come late."""
     mesos, master = start_mesos(house)
     process = house.submit("--master", master, "-D", "pause=0.02", "-D", "job.maps=8")
     wait_until(house.mapping, "an attempt")
     mesos.send_signal(signal.SIGSTOP)
-    time.sleep(5)  # the length of the break is what is tested
+    time.sleep(5)  # the length of the break is tested
     mesos.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, stderr

@@ -1,4 +1,4 @@
-"""A TaskTracker that cannot start: its user reads why, in words and in its own last words."""
+"""A TaskTracker that cannot start: the user reads why, and what it printed last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mrmesos pack`: what is in a package, and a job on an agent that has no more than a Python."""
+"""`mrmesos pack`: the contents of a package, and a job on an agent that has only a Python."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def tiny_wheel(directory: Path) -> None:
 
 @contextlib.contextmanager
 def bare_minimesos(directory: Path, python: Path) -> Iterator[str]:
-    """A Mesos whose environment knows of that Python and of nothing of ours."""
+    """A Mesos whose environment has that Python and nothing of ours."""
     directory.mkdir()
     read, write = os.pipe()
     command = [sys.executable, "-m", "mrmesos", "minimesos", "--port", "0", "--exit-with-stdin"]

@@ -1,4 +1,4 @@
-"""`mrmesos submit --preview`: the first records of what has just been made."""
+"""`mrmesos submit --preview`: the first records of the new output."""
 
 from __future__ import annotations
 

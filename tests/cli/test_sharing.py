@@ -1,4 +1,4 @@
-"""Two JobTrackers and a plain pymesos framework on one minimesos: real but for the machines."""
+"""Two JobTrackers and a plain pymesos framework on one minimesos, as real processes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.minimesos.cluster import Cluster
 pytestmark = pytest.mark.slow
 
 AGENTS = [AgentSpec(f"host-{n}", "cpus:2;mem:4096") for n in range(3)]
-SHARE = 2.0  # CPUs: a third of them all
-WINDOW = 40  # samples, a tenth of a second apart
+SHARE = 2.0  # CPUs: one third of the cluster
+WINDOW = 40  # samples, 0.1 s apart
 
 
 class Shared:
-    """The cluster, a directory to submit from, and what each framework's tasks hold."""
+    """The cluster, a directory to submit from, and the resources of each framework's tasks."""
 
     def __init__(self, directory: Path, *agents: AgentSpec, **config: Any) -> None:
         (directory / "house").mkdir()
@@ -37,7 +37,7 @@ class Shared:
         self.cluster = Cluster(work, *(agents or AGENTS), **config)
 
     def jobtracker(self, lease: float = 2.0, role: str = "*") -> tuple[str, str]:
-        """Start one: its URL, and the id of its framework."""
+        """Start a JobTracker; returns its URL and its framework's id."""
         before = set(self.cluster.mesos.master.frameworks)
         service = self.house.start(
             *("jobtracker", "--master", self.cluster.url, "--port", "0"),
@@ -66,7 +66,7 @@ class Shared:
         return framework_id
 
     def submit(self, url: str, output: str) -> str:
-        """A job of maps of a second; its id."""
+        """Submit a job of one-second maps; returns its id."""
         process = self.house.submit(
             *("--detach", "--jobtracker", url, "-D", "pause=0.05", "-D", "split.maxsize=1060"),
             *("-D", "map.memory.mb=256", "-D", "reduce.memory.mb=256", "-D", "job.maps=1"),
@@ -77,12 +77,12 @@ class Shared:
         return job_id.strip()
 
     def held(self, framework_id: str) -> float:
-        """CPUs of the framework's tasks, in the master's books."""
+        """CPUs of the framework's tasks, as the master counts them."""
         tasks = list(self.cluster.mesos.master.frameworks[framework_id].tasks.values())
         return sum(t.resources.scalars().get("cpus", 0) for t in tasks if not t.terminal) / 1000
 
     def window(self, frameworks: list[str]) -> list[float]:
-        """What each held on average over the next ten seconds."""
+        """The average CPUs of each framework over the next ten seconds."""
         rows, end = [], time.monotonic() + 10.0
         while time.monotonic() < end:
             time.sleep(0.1)
@@ -90,7 +90,7 @@ class Shared:
         return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
     def means(self, frameworks: list[str], good: Callable[[list[float]], bool]) -> None:
-        """Wait until what they held on average, over the last seconds, is good."""
+        """Wait until `good` accepts the averages over the last seconds."""
         samples: deque[list[float]] = deque(maxlen=WINDOW)
 
         def look() -> bool:
@@ -101,7 +101,7 @@ class Shared:
             ]
             return len(samples) == WINDOW and good(means)
 
-        wait_until(look, "shares that DRF deals")
+        wait_until(look, "the shares of DRF")
 
     def close(self) -> None:
         for process in self.house.started:
@@ -126,7 +126,7 @@ def test_shares_follow_drf_and_come_back_when_a_job_ends(shared: Shared) -> None
     shared.submit(second[0], "out1")
     plain = shared.plain()
     frameworks = [first[1], second[1], plain]
-    # Whoever came first held all; leases end, and DRF deals what comes back to who has least.
+    # The first framework held all. Leases end, and DRF offers the resources to the smallest share.
     shared.means(frameworks, lambda means: all(abs(mean - SHARE) < 1.0 for mean in means))
     client = JobTrackerClient(first[0], token=client_token(Conf(), shared.house.environment))
     asked = shared.house.start("job", "kill", ends, "--jobtracker", first[0])
@@ -144,7 +144,7 @@ def test_shares_follow_drf_and_come_back_when_a_job_ends(shared: Shared) -> None
 def test_shares_of_one_agent_are_by_weight_within_a_task(
     tmp_path: Path, weights: tuple[float, ...]
 ) -> None:
-    """Of four CPUs, in every window of ten seconds once the first leases are over."""
+    """Shares of four CPUs, in every window of ten seconds after the first leases have ended."""
     roles = ("heavy", "light")
     shared = Shared(
         tmp_path,

@@ -1,6 +1,6 @@
 """SIGTERM ends each of our processes within 5 s, whatever it waits for; a second one at once.
 
-The seconds here are deadlines of the promise, not measurements.
+The seconds here are promised deadlines, not measurements.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 SECONDS = 5.0
 AT_ONCE = 1.5
 STEADY = 60.0
-"""To come to the state that is tested, on a busy machine."""
+"""Time to reach the tested state on a busy machine."""
 
 JOB = """
 import time
@@ -47,7 +47,7 @@ class Sleepy(Job):
 
 
 class Frozen:
-    """Listens, accepts, and never answers: a master, store, agent or ZooKeeper that hangs."""
+    """A server that accepts connections and never answers, as a master or store that hangs."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -71,7 +71,7 @@ class Frozen:
 
 
 class Stage:
-    """Processes of ours, started in a directory that their environment names."""
+    """Our processes, started in a directory that their environment names."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -116,7 +116,7 @@ class Stage:
                     raise
 
     def jobtracker(self, *arguments: str) -> str:
-        """A JobTracker whose master hangs; its URL."""
+        """Start a JobTracker whose master hangs; returns its URL."""
         command = ("mrmesos", "jobtracker", "--master", self.frozen.address, "--port", "0")
         self.start(*command, *arguments, log="jobtracker")
         self.said("listens on", "jobtracker")
@@ -357,7 +357,7 @@ def test_sigterm_ends_it(
     process.send_signal(signal.SIGTERM)
     if signals == 2:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(0.5)  # two signals at one moment are one
+            process.wait(0.5)  # two signals at the same moment count as one
         process.send_signal(signal.SIGTERM)
     try:
         code = process.wait(SECONDS if signals == 1 else AT_ONCE)
@@ -366,4 +366,6 @@ def test_sigterm_ends_it(
     assert code in (0, 1, 143, -signal.SIGTERM)
     others = {one.pid for one in stage.started if one is not process}
     if not others:
-        stage.until(lambda: not processes_of(stage.tmp), "what it had started")
+        stage.until(
+            lambda: not processes_of(stage.tmp), "the end of the processes that it had started"
+        )

@@ -1,4 +1,4 @@
-"""Several JobTrackers, of which a real ZooKeeper elects one: jobs outlive whoever leads."""
+"""Several JobTrackers with a real ZooKeeper: jobs survive the end of the leader."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Candidate:
         return words in self.log.read_text()
 
     def leads(self) -> str:
-        """Its URL, once it leads."""
+        """Wait until it leads; returns its URL."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "listens on" in line, self.log.read_text()
@@ -122,7 +122,7 @@ def test_the_standby_finishes_the_jobs_of_a_killed_leader(candidates: Candidates
 
 
 def test_a_leader_that_was_stopped_comes_back_as_a_standby(candidates: Candidates) -> None:
-    """Its successor begins while it is still there; it changes nothing any more."""
+    """Its successor starts while it is stopped. It must not change anything afterwards."""
     first = candidates.start()
     url = first.leads()
     second = candidates.start_standby()
@@ -141,7 +141,7 @@ def test_a_leader_that_was_stopped_comes_back_as_a_standby(candidates: Candidate
 
 
 class Forwarder:
-    """A way to the master that can be cut: what connects is cut off, and nothing connects."""
+    """A proxy of the master that can be cut: it closes all connections and accepts none."""
 
     def __init__(self, target: str) -> None:
         host, _, port = target.removeprefix("http://").rpartition(":")
@@ -182,12 +182,12 @@ def test_a_leader_without_a_master_gives_way_to_who_has_one(candidates: Candidat
         job = candidates.cluster.submit("out", 1.0)
         candidates.cluster.wait_for(lambda job: job.maps.succeeded in range(8, MAPS), "some maps")
         way.cut()
-        wait_until(lambda: first.says("next try in"), "that it has noticed")
+        wait_until(lambda: first.says("next try in"), "that it notices")
         second = candidates.start_standby()
         assert second.leads() != url
         assert first.says("a standby can reach one")
         candidates.finish(job, "out")
-        wait_until(lambda: first.says("standing by"), "that it stands by, cut off as it is")
+        wait_until(lambda: first.says("standing by"), "that it stands by although it is cut off")
     finally:
         way.cut()
 

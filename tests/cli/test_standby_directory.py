@@ -1,4 +1,4 @@
-"""The directory that candidates share: its name, and its journal while another still uses it."""
+"""The directory that candidates share: its name, and a journal that another still uses."""
 
 from __future__ import annotations
 

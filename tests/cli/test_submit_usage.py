@@ -1,4 +1,4 @@
-"""Every wrong use of `mrmesos submit` is one line on stderr and exit code 2, and starts nothing."""
+"""A wrong use of `mrmesos submit` gives one line on stderr and exit code 2, and starts nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Copy(Job):
 
 
 class Place:
-    """A directory with a good job and a good input, and ways to use them wrongly."""
+    """A directory with a good job and a good input, for commands with mistakes."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -73,7 +73,7 @@ def told(result: Result, words: str) -> None:
 def test_wrong_options(
     place: Place, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
 ) -> None:
-    monkeypatch.setattr(LocalCluster, "__init__", None)  # it must not come to that
+    monkeypatch.setattr(LocalCluster, "__init__", None)  # no cluster must be started
     told(place.submit(*arguments), words)
 
 
@@ -206,7 +206,7 @@ def test_the_command_keeps_pyarrow_out_of_its_process(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_after_a_refusal(place: Place) -> None:
-    """The cluster that boots while the job is loaded goes again."""
+    """The cluster that starts while the job is loaded ends, too."""
     ran = subprocess.Popen(
         [
             sys.executable,
@@ -233,7 +233,7 @@ def test_nothing_is_left_after_a_refusal(place: Place) -> None:
 
 
 def children_of_session(parent: int) -> list[str]:
-    """Processes whose parent is, or whose command line names, what that process started."""
+    """Processes that the process `parent` started, directly or indirectly."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

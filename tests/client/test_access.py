@@ -1,4 +1,4 @@
-"""Who gets in, with real processes: the token's file, TLS from end to end, loopback."""
+"""Access control with real processes: the token's file, TLS, loopback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ print(most_connections())
 
 
 def test_there_are_files_for_connections() -> None:
-    """In a process of its own, whose limits these are."""
+    """Runs in its own process, because it changes the process' limits."""
     command = [sys.executable, "-c", _LIMITS]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert int(answer.stdout) == 3000 - 256
@@ -122,7 +122,7 @@ def test_a_service_its_clients_and_strangers(house: House, secure: bool) -> None
 
 @pytest.mark.slow
 def test_secrets_show_nowhere(house: House) -> None:
-    """Neither in what Mesos shows, nor in any process' arguments, environment or files."""
+    """Not in Mesos' state, and not in arguments, environments or files of any process."""
     mesos, master = _minimesos(house)
     flags = ("--port", "0", "--state-dir", "state")
     service = house.start("jobtracker", "--master", master, *flags)
@@ -131,7 +131,7 @@ def test_secrets_show_nowhere(house: House) -> None:
     job = house.submit("--jobtracker", url, "-D", "pause=0.2")
     wait_until(house.mapping, "an attempt")
     shown = _shown_by(house) + _shown_by_mesos(master)
-    assert "tracker_" in shown, "it was looked at what TaskTrackers are started with"
+    assert "tracker_" in shown, "the arguments of TaskTrackers were checked"
     for secret in _secrets(house):
         assert secret not in shown
     assert job.communicate(timeout=DEADLINE)

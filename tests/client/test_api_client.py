@@ -1,4 +1,4 @@
-"""The client against a server of its own: retries, deadlines, and submissions that stay one."""
+"""The client with a scripted server: retries, deadlines, and submissions that run once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SPEC = JobSpec(
 
 @dataclass
 class Script:
-    """What the server answers, one after another; the last again and again. 0 hangs up."""
+    """The server's answers in order; the last one is repeated. 0 closes the connection."""
 
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -69,7 +69,7 @@ def server() -> Iterator[tuple[Script, JobTrackerClient]]:
         do_GET = do_POST = do_PUT = answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Quiet."""
+            """Log nothing."""
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
@@ -219,7 +219,7 @@ def test_one_that_answered_before_is_waited_for(server: tuple[Script, JobTracker
     hangs_up = [(0, b"")] * 6
     patient = JobTrackerClient(known.url, retry_seconds=0.0, return_seconds=60.0)
     script.answers = [*hangs_up, (200, b"[]")]
-    with pytest.raises(Unreachable):  # it may be no JobTracker at all
+    with pytest.raises(Unreachable):  # it may not be a JobTracker
         patient.statuses()
     script.answers = [(200, b"[]")]
     patient.statuses()

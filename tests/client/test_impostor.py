@@ -1,4 +1,4 @@
-"""Somebody else listens at the JobTracker's port: what that one learns, what the user is told."""
+"""An impostor listens on the JobTracker's port: what it learns, and what the user reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reply(status: str, body: bytes = b"{}", *headers: str) -> bytes:
 
 
 def read_request(sock: socket.socket) -> bytes:
-    """One whole request; empty where the other side has gone."""
+    """Read one whole request; empty if the client has closed the connection."""
     said = b""
     while b"\r\n\r\n" not in said:
         part = sock.recv(65536)
@@ -47,7 +47,7 @@ def read_request(sock: socket.socket) -> bytes:
 
 @contextmanager
 def listening(answer: Answer, port: int = 0) -> Iterator[tuple[str, list[bytes]]]:
-    """Answers every request with `answer`; its URL, and the requests that came."""
+    """A server that gives `answer` to every request; yields its URL and the requests."""
     heard: list[bytes] = []
     server = socket.create_server(("127.0.0.1", port))
     over = threading.Event()
@@ -121,7 +121,7 @@ def test_an_impostor_learns_nothing_and_is_noticed(name: str) -> None:
             client.close()
             words = str(problem.value)
             assert words.startswith(f"the server at {url} does not prove that it knows the token")
-            assert words.isprintable(), "one line, without controls"
+            assert words.isprintable(), "one line, without control characters"
         assert heard
         for request in heard:
             assert request.startswith(b"GET /api/v1/greeting HTTP/1.1\r\n")
@@ -151,7 +151,7 @@ def send(url: str, request: bytes) -> bytes:
 
 
 def test_what_one_in_between_records_is_good_for_nothing(tmp_path: Path) -> None:
-    """It hands on all that it hears; later it says it again, to this JobTracker and to the next."""
+    """A proxy records all requests and repeats them later, to this JobTracker and to the next."""
     state = {"jobtracker.state.dir": str(tmp_path / "state")}
     desk = Desk(state)
     token = desk.service.token
@@ -175,7 +175,7 @@ def test_what_one_in_between_records_is_good_for_nothing(tmp_path: Path) -> None
 
 
 def test_what_was_meant_for_one_life_is_not_taken_in_the_next(tmp_path: Path) -> None:
-    """A request that never arrived: no nonce tells that it is old, but the life that it names."""
+    """A request that never arrived: its nonce is unknown, but its life is the old one."""
     lost: list[bytes] = []
 
     def drop(request: bytes) -> bytes:

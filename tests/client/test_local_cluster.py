@@ -1,4 +1,4 @@
-"""Dividing a machine, refusing what would wait for ever, and a minimesos that comes and goes."""
+"""Dividing a machine, refusing jobs that would wait for ever, and starting a minimesos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine, divided as Mesos' agent would see it."""
+"""Dividing the resources that Mesos' agent would find on a machine."""
 
 from __future__ import annotations
 

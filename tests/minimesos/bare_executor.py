@@ -1,8 +1,8 @@
-"""A bare v1 executor for tests. A task's data (base64 JSON) says what it shall do.
+"""A bare v1 executor for tests. A task's data (base64 JSON) says what to do.
 
-`starting`: send TASK_STARTING first; `sleep`: seconds; `message`: to the scheduler; `exit`: end
-the process; `end`: the last state; `note`: its message; `spawn`: a shell command left running;
-`mute`: send nothing. What it sees goes to TRACE_FILE, if that is set.
+`starting`: send TASK_STARTING first; `sleep`: seconds; `message`: text for the scheduler; `exit`:
+end the process; `end`: the last state; `note`: its message; `spawn`: a shell command that keeps
+running; `mute`: send nothing. All received events are written to TRACE_FILE, if that is set.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""A minimesos in a thread of the test, and a bare scheduler over plain HTTP to talk to it."""
+"""A minimesos in a thread of the test, and a bare scheduler that uses plain HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"
 
 
 class Cluster:
-    """Runs a `MiniMesos` on an event loop of its own thread."""
+    """Runs a `MiniMesos` on an event loop in its own thread."""
 
     def __init__(self, work_dir: Path, *agents: AgentSpec, **config: Any) -> None:
         self.loop = asyncio.new_event_loop()
@@ -55,7 +55,7 @@ def get_json(address: str, path: str) -> Json:
 
 
 def wait_for(what: Callable[[], T | None], deadline: float = DEADLINE) -> T:
-    """Poll until there is something true."""
+    """Poll until the result is true."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         found = what()
@@ -66,7 +66,7 @@ def wait_for(what: Callable[[], T | None], deadline: float = DEADLINE) -> T:
 
 
 class Scheduler:
-    """Subscribes, keeps the events, and sends calls."""
+    """Subscribes, stores the events, and sends calls."""
 
     def __init__(self, address: str, framework_id: str | None = None, **info: Any) -> None:
         self.address = address
@@ -119,7 +119,7 @@ class Scheduler:
                         self.events.append(event)
                         self.arrived.notify_all()
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
-            pass  # the stream broke, which is what `closed` says
+            pass  # the stream broke; `closed` reports it
         with self.arrived:
             self.closed = True
             self.arrived.notify_all()
@@ -127,7 +127,7 @@ class Scheduler:
     def take(
         self, kind: str, where: Callable[[Json], bool] = lambda _: True, timeout: float = DEADLINE
     ) -> Json | None:
-        """The first event of this type, which it removes, or None."""
+        """Remove and return the first event of this type, or None."""
         end = time.monotonic() + timeout
         with self.arrived:
             while True:
@@ -142,7 +142,7 @@ class Scheduler:
     def wait(
         self, kind: str, where: Callable[[Json], bool] = lambda _: True, timeout: float = DEADLINE
     ) -> Json:
-        """The payload of the first event of this type."""
+        """Wait for the first event of this type and return its payload."""
         event = self.take(kind, where, timeout)
         assert event is not None, f"no {kind}; there are {[e['type'] for e in self.events]}"
         return dict(event.get(kind.lower(), event))
@@ -151,7 +151,7 @@ class Scheduler:
         return list(self.wait("OFFERS")["offers"])
 
     def update(self, task: str, *states: str, ack: bool = True) -> Json:
-        """The next status of the task, in any of these states if given, acknowledged."""
+        """Wait for the task's next status (in one of these states, if given) and acknowledge it."""
         while True:
             event = self.wait("UPDATE", lambda e: _task_of(e) == task)
             status: Json = event["status"]
@@ -206,7 +206,7 @@ class Scheduler:
         """Break the stream."""
         if self.connection.sock is not None:
             self.connection.sock.shutdown(2)
-        else:  # http.client gave the socket to the response
+        else:  # http.client has moved the socket to the response
             self.response.fp.raw._sock.shutdown(2)  # type: ignore[attr-defined]  # no public way
 
 
@@ -219,7 +219,7 @@ def scalar(name: str, value: float, **more: Any) -> Json:
 
 
 def amounts(resources: list[Json]) -> dict[str, float]:
-    """The scalars of a list, by name."""
+    """The scalars of a list of resources, by name."""
     sums: dict[str, float] = {}
     for one in resources:
         if one["type"] == "SCALAR":

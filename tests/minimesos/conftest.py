@@ -1,4 +1,4 @@
-"""Clusters that do not outlive their test."""
+"""Clusters that end with their test."""
 
 from __future__ import annotations
 

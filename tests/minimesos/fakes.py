@@ -1,4 +1,4 @@
-"""A clock, a stream and an agent without time, sockets and processes."""
+"""A fake clock, stream and agent, without real time, sockets or processes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FakeStream:
 
 
 class FakeAgent:
-    """Remembers what it was asked."""
+    """Records the calls of the master."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []

@@ -1,4 +1,4 @@
-"""A pymesos executor as pymesos' own documentation writes them: its driver, nothing mended."""
+"""A pymesos executor as in pymesos' own documentation, with pymesos' unchanged driver."""
 
 import sys
 import threading

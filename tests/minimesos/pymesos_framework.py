@@ -1,4 +1,4 @@
-"""A pymesos framework as a program: runs tasks in an executor, prints what became of them.
+"""A pymesos framework as a program: it runs tasks in an executor and prints their results.
 
 usage: pymesos_framework.py HOST:PORT NAME TASKS EXECUTOR.py
 """

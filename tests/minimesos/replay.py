@@ -1,7 +1,7 @@
-"""Holds a recorded conversation with a real master once more, with minimesos.
+"""Repeats a recorded conversation with a real master, but with minimesos.
 
-The calls are sent as recorded, with ids translated; every recorded answer and event must come,
-equal after what differs from run to run (ids, times, ports, process ids) is made alike.
+It sends the calls as recorded, with translated ids. Every recorded answer and event must come and
+be equal, after values that differ between runs (ids, times, ports, process ids) are replaced.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLAIN = {
     "Date": "now",
     "uuid": "update",
 }
-# What a recording does not say about a call: headers and path of the broken ones.
+# The headers and paths of the broken calls are not in the recordings.
 BROKEN_REVIVES: tuple[dict[str, str], ...] = (
     {"Mesos_Stream_Id": "00000000-0000-0000-0000-000000000000"},
     {"drop": "Mesos-Stream-Id"},
@@ -51,13 +51,13 @@ class Replay:
     cluster: Cluster
     trace: list[Json]
     tmp: Path
-    until: str = ""  # the note before which to stop
-    keep_gaps: bool = False  # wait where the recording waited for nothing to come
+    until: str = ""  # stop before this note
+    keep_gaps: bool = False  # wait where the recording shows that nothing came
     differences: list[str] = field(default_factory=list)
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     uuids: dict[str, str] = field(default_factory=dict)  # recorded update -> ours
     recorded_master: str = ""
-    stopped: bool = False  # the agent's process, and the master has not noticed yet
+    stopped: bool = False  # the agent's process has stopped, and the master has not noticed yet
     revives: int = 0
     answer: tuple[int, str] = (0, "")
     last: float = 0.0
@@ -85,7 +85,7 @@ class Replay:
                 self.cluster.run(self.cluster.mesos.restore(self.ours("S0")))
             elif "started again" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.stop_agent(self.ours("S0")))
-                time.sleep(2)  # its executor's task ends meanwhile, as recorded
+                time.sleep(2)  # meanwhile the executor's task ends, as recorded
                 self.cluster.run(self.cluster.mesos.start_agent(self.ours("S0")))
             elif "killed" in row.get("note", ""):
                 self.cluster.run(self.cluster.mesos.lose_agent(self.ours("S0")))
@@ -103,7 +103,7 @@ class Replay:
         if row["dir"] == "call":
             gap, self.last = row["t"] - (self.last or row["t"]), row["t"]
             if self.keep_gaps and gap > 1:
-                time.sleep(gap)  # the recorded silence is what is tested
+                time.sleep(gap)  # the recorded silence is tested
                 self.expect_silence(name)
             self.call(name, kind, body)
             return
@@ -130,7 +130,7 @@ class Replay:
             self.differences.append(f"{name}: offers came although none were recorded")
 
     def translate(self, value: Any) -> Any:
-        """A recorded call as it must be sent here."""
+        """Translate the ids of a recorded call."""
         text = json.dumps(value).replace(self.recorded_master, self.cluster.mesos.master.id)
         text = text.replace(RECORDED_COMMAND, f"exec {sys.executable} {EXECUTOR}")
         text = text.replace(RECORDED_TRACE, str(self.executor_trace))
@@ -185,7 +185,7 @@ class Replay:
             self.differences.append(f"{where}\n  recorded {wanted}\n  here     {got}")
 
     def alike(self, value: Any) -> Any:
-        """The value without what differs from run to run."""
+        """Replace the values that differ between runs."""
         if isinstance(value, dict):
             return {k: PLAIN[k] if k in PLAIN else self.alike(v) for k, v in value.items()}
         if isinstance(value, list):
@@ -199,9 +199,9 @@ class Replay:
         return value
 
     def compare_executors(self, rows: list[Json]) -> None:
-        """Environment, events and answers, in any order of the threads that brought them."""
+        """Compare environment, events and answers; threads may have written them in any order."""
         wanted = self.bag(rows)
-        deadline = time.monotonic() + 10  # the last event may still be on its way to the file
+        deadline = time.monotonic() + 10  # the last event may not be in the file yet
         while True:
             text = self.executor_trace.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]
@@ -229,7 +229,7 @@ class Replay:
 
 
 def agent_of(name: str, number: int = 0) -> AgentSpec:
-    """The agent that a conversation was recorded with."""
+    """The agent of the recording."""
     resources = {
         "roles": "cpus(mr):2;cpus(other):1;cpus:2;mem(mr):512;mem:2048;disk:1000;"
         "ports:[31000-31010]",
@@ -240,7 +240,7 @@ def agent_of(name: str, number: int = 0) -> AgentSpec:
 
 
 def replay(name: str, tmp: Path, *, keep_gaps: bool = False, until: str = "") -> list[str]:
-    """Hold the conversation; returns how it differed."""
+    """Repeat the conversation and return the differences."""
     tmp.mkdir()
     cluster = Cluster(tmp / "work", agent_of(name))
     try:

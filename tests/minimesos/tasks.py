@@ -1,4 +1,4 @@
-"""Tasks of the bare executor, and who is left of it."""
+"""Tasks of the bare executor, and a search for its processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def start(cluster: Cluster, **info: Any) -> tuple[Scheduler, Json]:
 
 
 def processes_in(work_dir: Path) -> list[psutil.Process]:
-    """Living processes that run, or whose parents ran, in a sandbox of this cluster."""
+    """Live processes that run, or whose parents ran, in a sandbox of this cluster."""
     found = []
     for process in psutil.process_iter():
         try:

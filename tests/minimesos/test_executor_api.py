@@ -82,7 +82,7 @@ def test_command_is_killed_with_grace(make_cluster: MakeCluster) -> None:
     )
     assert scheduler.update("hard", "TASK_KILLED")["message"] in (
         "Command terminated with signal Killed",
-        "Command terminated with signal Terminated",  # before its trap was set
+        "Command terminated with signal Terminated",  # the signal came before its trap was set
     )
 
 
@@ -129,7 +129,7 @@ def test_kill_before_the_executor_is_there(make_cluster: MakeCluster) -> None:
         "REASON_TASK_KILLED_DURING_LAUNCH",
         "SOURCE_AGENT",
     )
-    scheduler.wait("FAILURE")  # nothing was left for the executor to do
+    scheduler.wait("FAILURE")  # the executor had no task left
 
 
 def test_stubborn_executor_is_killed_with_all_its_children(make_cluster: MakeCluster) -> None:
@@ -148,7 +148,7 @@ def test_stubborn_executor_is_killed_with_all_its_children(make_cluster: MakeClu
 
 
 def test_stream_that_breaks_is_taken_up_again(make_cluster: MakeCluster) -> None:
-    """A checkpointing executor subscribes again and sends what was not acknowledged."""
+    """A checkpointing executor subscribes again and sends its unacknowledged updates."""
     cluster = make_cluster()
     scheduler, offer = start(cluster, checkpoint=True)
     scheduler.accept([offer], [task("t", offer, sleep=0.5, end="TASK_FINISHED")])
@@ -170,7 +170,7 @@ def test_updates_wait_for_acknowledgement_in_order(make_cluster: MakeCluster) ->
     first = scheduler.update("t", ack=False)
     assert first["state"] == "TASK_STARTING"
     again = scheduler.take("UPDATE", timeout=0.3)
-    assert again is None  # RUNNING and FINISHED wait behind it
+    assert again is None  # RUNNING and FINISHED wait for its acknowledgement
     scheduler.acknowledge(first)
     assert [scheduler.update("t")["state"] for _ in range(2)] == ["TASK_RUNNING", "TASK_FINISHED"]
 

@@ -1,4 +1,4 @@
-"""`/files/read` gives what is in sandboxes of its agent, and nothing else."""
+"""`/files/read` reads files in the sandboxes of its agent, and no others."""
 
 from __future__ import annotations
 

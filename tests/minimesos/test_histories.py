@@ -1,4 +1,4 @@
-"""Random histories of masters and agents: whatever happened, in the end all know each other."""
+"""Random histories of masters and agents: at the end of each, they know all of each other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEADLINE = 20.0
 
 
 class History:
-    """A minimesos, and a scheduler that comes to each of its masters sooner or later."""
+    """A minimesos, and a scheduler that subscribes to each of its masters sooner or later."""
 
     def __init__(self, work_dir: Path, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -45,7 +45,7 @@ class History:
         self.launched = 0
 
     def framework(self) -> Framework:
-        """Subscribed."""
+        """Subscribe the framework."""
         master = self.mesos.master
         known = master.frameworks.get("f")
         if known is None or known.stream is None:
@@ -58,7 +58,7 @@ class History:
         agent_id = rng.choice(mesos.agents).id
         match rng.choice(CHOICES):
             case "fail over":
-                if rng.random() < 0.5:  # some time without a leader
+                if rng.random() < 0.5:  # sometimes no master leads for a while
                     mesos.master.stop()
                     await asyncio.sleep(rng.random() * 0.03)
                 mesos._led_by(mesos._new_master())
@@ -90,7 +90,7 @@ class History:
             await self.mesos.restore(agent_id)
 
     def run(self, framework: Framework) -> None:
-        """A task on whatever is offered."""
+        """Launch a task on an offer."""
         master = self.mesos.master
         for offer in list(master.offers.values()):
             self.launched += 1
@@ -101,7 +101,7 @@ class History:
             launching.accept(master, framework, {**accept, "filters": {"refuse_seconds": 0}})
 
     def whole(self) -> bool:
-        """Whether the master knows all agents, with exactly what they run."""
+        """Whether the master knows all agents and exactly their tasks and executors."""
         master = self.mesos.master
         if master.agents.keys() != {agent.id for agent in self.mesos.agents}:
             return False

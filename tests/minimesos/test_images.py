@@ -1,4 +1,4 @@
-"""Containers of images are refused as an agent refuses them that was started without images."""
+"""Containers with images are refused, as by a Mesos agent that supports no images."""
 
 from __future__ import annotations
 

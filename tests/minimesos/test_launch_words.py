@@ -1,4 +1,4 @@
-"""What Mesos says of executors that did not come up, word for word."""
+"""Mesos' exact messages for executors that did not start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def with_command(**more: object) -> Json:
-    """An executor whose command has these fields, too."""
+    """An executor whose command has these additional fields."""
     plain = executor()
     return {**plain, "command": {**plain["command"], **more}}
 
@@ -38,7 +38,9 @@ def test_a_uri_that_cannot_be_fetched(cluster: Cluster, tmp_path: Path) -> None:
     assert re.fullmatch(words + "exited with status 1", status["message"])
     assert status["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
     (log,) = tmp_path.rglob("runs/*-*/stderr")
-    assert "Failed to fetch '/no/such/file'" in log.read_text(), "why, as mesos-fetcher says it"
+    assert "Failed to fetch '/no/such/file'" in log.read_text(), (
+        "the cause in mesos-fetcher's words"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's agents run tasks as other users")

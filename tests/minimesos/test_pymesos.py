@@ -1,4 +1,4 @@
-"""Plain pymesos frameworks, several at once, with pymesos' own drivers on both sides."""
+"""Several plain pymesos frameworks at once, with pymesos' own drivers on both sides."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""minimesos says what a real master said, field by field (see `replay`).
+"""minimesos sends what a real master sent, field by field (see `replay`).
 
-Agents have no process of their own here: one that was stopped is cut off from its master, one that
-was killed closes its port, and opens it again.
+Agents have no process of their own here. Where the recording stopped an agent, it is cut off from
+its master. Where the recording killed it, its port is closed and opened again.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ SLOW = (
     "drf",
     "partition",
     "agent_restart",
-)  # they wait for timeouts of 10 s and more
+)  # these wait for timeouts of 10 s and more
 UNTIL = {
-    "partition": "what the executors saw",  # to the end, but the SHUTDOWN after it went unrecorded
+    "partition": "what the executors saw",  # the SHUTDOWN at the end was not recorded
 }
 
 Running = dict[str, Future[list[str]]]
 
 
 def _start(names: tuple[str, ...], tmp: Path, pool: ThreadPoolExecutor) -> Running:
-    """All at once: they spend their time waiting for offers."""
+    """Start all at once: most of their time they wait for offers."""
     return {
         name: pool.submit(
             replay,

@@ -1,4 +1,4 @@
-"""Schedulers and executors that say strange things are refused or answered, and break nothing."""
+"""Strange calls of schedulers and executors are answered or refused, and break nothing."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_a_call_that_raises_takes_its_framework_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: Any) -> None:
-        raise ZeroDivisionError("a fault of ours")
+        raise ZeroDivisionError("a bug of ours")
 
     cluster = Cluster(tmp_path, AgentSpec(resources="cpus:4;mem:4096"))
     try:
@@ -236,14 +236,17 @@ def test_operators_are_refused_in_words(tmp_path: Path, body: bytes) -> None:
 
 
 def test_encoded_bodies_are_refused_at_once(tmp_path: Path) -> None:
-    """One that is no such encoding was waited for, for a minute, on connections that are kept."""
+    """The server once waited a minute for a body whose bytes were not of its encoding."""
     cluster = Cluster(tmp_path)
     try:
         for path in ("/api/v1", "/nothing", "/version"):
             connection = http.client.HTTPConnection(cluster.address, timeout=30)
             connection.request("POST", path, b"{}", {"Content-Encoding": "deflate"})
             answer = connection.getresponse()
-            assert answer.status in (400, 415)  # by aiohttp, where it has seen the body by then
+            assert answer.status in (
+                400,
+                415,
+            )  # 400 comes from aiohttp, if it has already read the body
             connection.close()
     finally:
         cluster.stop()

@@ -1,4 +1,4 @@
-"""`--files`, `--archives` and `--py-files` on the command line, and their way to a job's tasks."""
+"""`--files`, `--archives` and `--py-files`: from the command line to a job's tasks."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_whatever_a_driver_raises_is_told_in_one_line(
     files: JobFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class ClientError(Exception):
-        """As botocore's and aiohttp's: neither an OSError nor a ValueError."""
+        """Like errors of botocore and aiohttp: neither an OSError nor a ValueError."""
 
     def refuse(*_args: object, **_more: object) -> None:
         raise ClientError("An error occurred (403)\nwhen calling HeadObject: Forbidden")
@@ -117,7 +117,7 @@ def test_whatever_a_driver_raises_is_told_in_one_line(
 
 
 def test_tasks_and_the_client_see_them(place: Path) -> None:
-    """Sampling for TotalOrder runs the mapper in the client, the rest runs it in workers."""
+    """The mapper runs in the client to sample keys for TotalOrder, and in workers."""
     (place / "jobs").mkdir()
     (place / "jobs" / "job.py").write_text(JOB)
     (place / "jobs" / "beside.py").write_text("def marked(x):\n    return x + '!'\n")

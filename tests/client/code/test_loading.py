@@ -1,4 +1,4 @@
-"""From a script to a job: which class, what is wrong with it, and what travels in its pickle."""
+"""From a script to a job: the chosen class, its mistakes, and the contents of its pickle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOOD = HEAD + "class WordCount(Job):\n    mapper, combiner, reducer = M, R, R\n"
 
 @pytest.fixture(autouse=True)
 def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Each test's modules are its own."""
+    """Forget the modules that a test imports."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name, module in list(sys.modules.items()):
@@ -48,7 +48,7 @@ def load_text(
 
 
 def refusal(directory: Path, text: str, **more: str) -> str:
-    """The one line that a script is refused with."""
+    """Load a script that must be refused; returns the error."""
     with pytest.raises(UsageProblem) as problem:
         load_text(directory, text, **more)
     message = str(problem.value.message)
@@ -162,7 +162,7 @@ def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
 
 
 def test_modules_beside_the_script_travel(tmp_path: Path) -> None:
-    """Another process, elsewhere, runs the mapper with what travels alone."""
+    """A process in another directory runs the mapper with only the files that were sent."""
     (tmp_path / "beside.py").write_text("def twice(x):\n    return x * 2\n")
     package = tmp_path / "pack"
     package.mkdir()

@@ -1,4 +1,4 @@
-"""What submitting a job with TotalOrder finds out before the job is pickled."""
+"""Errors that a submit of a job with TotalOrder finds before it pickles the job."""
 
 from __future__ import annotations
 

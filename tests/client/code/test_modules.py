@@ -1,4 +1,4 @@
-"""Which modules beside a script are found, and which are left where they are."""
+"""Which modules beside a script are taken, and which are not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mrmesos.client.terminal.errors import UsageProblem
 
 
 def lay(directory: Path, files: dict[str, str]) -> Path:
-    """The files, and the script among them."""
+    """Write the files; returns the path of the script."""
     for name, text in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)

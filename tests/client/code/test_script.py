@@ -1,4 +1,4 @@
-"""The script is a module in another process, elsewhere, which has only what travels of it."""
+"""The script becomes a module in a process elsewhere, which has only what was sent of it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(autouse=True)
 def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    # Tests of others leave directories with a job.py on sys.path, and modules of that name.
+    # Other tests leave directories with a job.py on sys.path, and modules of that name.
     elsewhere = [entry for entry in sys.path if not (Path(entry) / "job.py").exists()]
     monkeypatch.setattr(sys, "path", elsewhere)
     monkeypatch.delitem(sys.modules, "job", raising=False)
@@ -68,7 +68,7 @@ def _clean_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
 
 
 class Place:
-    """A directory with a script, which is gone when its job is looked at elsewhere."""
+    """A directory with a script. It is gone when another process loads the job."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "here"
@@ -214,7 +214,7 @@ class Visit(pydantic.BaseModel):
 
 
 def test_the_module_is_as_the_client_had_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it read, computed and set is not read, computed and lost again."""
+    """Workers do not read or compute its values again, and do not lose changes of them."""
     (place.directory / "stop.txt").write_text("a b")
     monkeypatch.chdir(place.directory)
     monkeypatch.setattr(sys, "argv", ["mrmesos", "--fast"])
@@ -322,7 +322,7 @@ def test_a_script_that_fails_elsewhere_says_where(place: Place) -> None:
 
 
 def test_tracebacks_name_files_as_they_were_here(place: Place) -> None:
-    """The script, a module and a package beside it, one by sys.path, and a file of --py-files."""
+    """For the script, modules and packages beside it and on sys.path, and --py-files."""
     files = ("beside.py", "pack/__init__.py", "pack/inner.py", "sub/further.py")
     for name in files:
         file = place.directory / name

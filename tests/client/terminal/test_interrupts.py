@@ -1,4 +1,4 @@
-"""Signals in a real process: the first interrupts, later ones only hurry."""
+"""Signals in a real process: the first one interrupts, later ones only hurry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 
 
 def no_end(code: int) -> None:
-    """A test's process goes on."""
+    """Do not end the test's process."""
 
 
 def send(number: signal.Signals) -> None:
@@ -31,10 +31,10 @@ Handler = Callable[[int, FrameType | None], object]
 
 @pytest.fixture
 def heeded(number: signal.Signals) -> Iterator[Handler]:
-    """A handler of a signal that is not ignored, though the tests be run under `nohup`."""
+    """Handle a signal, even if it is ignored because the tests run under `nohup`."""
 
     def nothing(number: int, frame: FrameType | None) -> None:
-        """As good as any."""
+        """A handler that does nothing."""
 
     before = signal.signal(number, nothing)
     yield nothing

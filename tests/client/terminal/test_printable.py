@@ -1,4 +1,4 @@
-"""What others wrote cannot rewrite the screen."""
+"""Texts of other users cannot rewrite the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain lines: what they say, and when."""
+"""Plain lines: their text and their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a job in words and as a report."""
+"""The result of a job as text and as a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Updates on their way: in order, repeated, acknowledged."""
+"""Status updates of an agent: their order, repetition and acknowledgement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_one_at_a_time_in_order_with_the_newest_state(
     for number, state in enumerate(["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]):
         assert manager.add("f", status("t", state, str(number)))
     assert sent == [("TASK_STARTING", "TASK_STARTING")]
-    manager.acknowledge("f", "t", "1")  # not the one that is out
+    manager.acknowledge("f", "t", "1")  # not the update that was sent
     assert len(sent) == 1
     for number in range(3):
         manager.acknowledge("f", "t", str(number))

@@ -1,4 +1,4 @@
-"""A minimesos that asks who it is: frameworks, operators, executors."""
+"""Authentication of frameworks, operators and executors."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_framework_is_who_it_says(make_cluster: MakeCluster) -> None:
 
 
 class Authenticated(Scheduler):
-    """Shows the secret with each call."""
+    """Sends the secret with each call."""
 
     def start(self) -> Authenticated:
         self.subscribe(headers=GOOD)

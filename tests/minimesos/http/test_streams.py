@@ -1,4 +1,4 @@
-"""The HTTP edge: what is asked wrongly, at odds, or at once."""
+"""The HTTP server: wrong requests, contradictory requests, and many at the same time."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_several_frameworks_share(make_cluster: MakeCluster) -> None:
         return event is not None
 
     declined = 0
-    while declined < 12:  # offers that nobody can use any more go round and round
+    while declined < 12:  # a declined offer is made again and again
         before = sum(held.values())
         for name in needs:
             declined += answer(name)
@@ -230,7 +230,7 @@ def test_bodies_have_a_limit_however_they_come(
 ) -> None:
     monkeypatch.setattr("mrmesos.minimesos.http.streams.MAX_BODY", 1000)
     scheduler = Scheduler(make_cluster().address)
-    assert scheduler.post(b"x" * 1000)[0] == 400  # read, and no JSON
+    assert scheduler.post(b"x" * 1000)[0] == 400  # the body is read, but it is not JSON
     assert scheduler.post(b"x" * 1001)[0] == 413
     connection = http.client.HTTPConnection(scheduler.address, timeout=10)
     connection.request("POST", "/api/v1/scheduler", iter([b"x" * 600] * 2))
@@ -289,7 +289,7 @@ def test_answer_that_nobody_reads_is_given_up(
     make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mrmesos.minimesos.http.streams.REQUEST_DEADLINE", 0.5)
-    big = {"all": "x" * (32 << 20)}  # more than sockets hold
+    big = {"all": "x" * (32 << 20)}  # more than socket buffers hold
     monkeypatch.setattr("mrmesos.minimesos.http.routes.master_state", lambda _: big)
     cluster = make_cluster()
     host, port = cluster.address.split(":")

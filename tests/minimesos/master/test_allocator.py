@@ -21,7 +21,7 @@ def allocator(
 
 
 def greedy(made: Allocator, needs: dict[str, Resources], rounds: int = 40) -> dict[str, int]:
-    """Each framework takes one task of each offer that holds it, and gives the rest back."""
+    """Each framework launches one task on each offer that is large enough, and returns the rest."""
     tasks = dict.fromkeys(needs, 0)
     for now in range(rounds):
         for one in made.allocate(float(now)):
@@ -91,7 +91,7 @@ def test_filter_does_not_hold_for_more_than_was_refused() -> None:
     used = parse("cpus:1;mem:1024").allocate("*")
     made.recover("F", "S0", one.resources - used, 1000.0, now=0)
     assert made.allocate(5) == []
-    made.recover("F", "S0", used)  # the task ended: now there is more than was refused
+    made.recover("F", "S0", used)  # the task ended: now more is free than was refused
     (again,) = made.allocate(6)
     assert again.resources.unallocate() == BIG
 

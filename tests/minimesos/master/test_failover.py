@@ -1,4 +1,4 @@
-"""Masters elected by a real ZooKeeper: standbys redirect, and one takes over with all that runs."""
+"""Masters elected by a real ZooKeeper: standbys redirect, and one takes over all tasks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def seats(cluster: Cluster) -> list[str]:
-    """The addresses of all masters that listen."""
+    """The addresses of all masters with an open port."""
     return [seat.master.address.authority for seat in cluster.mesos.masters._seats]
 
 
@@ -58,7 +58,7 @@ def client_of(seat: Seat) -> KazooClient:
 
 
 def expire(seat: Seat) -> None:
-    """End a master's session, as another that has its id and password may."""
+    """End a master's session from another connection, with the session's id and password."""
     client = client_of(seat)
     other = KazooClient(
         hosts=client.hosts[0][0] + f":{client.hosts[0][1]}", client_id=client.client_id
@@ -99,7 +99,7 @@ def test_a_standby_takes_over_with_all_that_runs(cluster: Cluster) -> None:
         event = again.take("UPDATE", timeout=0.2)
         return event["update"]["status"]["state"] if event else None
 
-    assert wait_for(known) == "TASK_RUNNING", "and nothing else before"
+    assert wait_for(known) == "TASK_RUNNING", "no other state comes before"
     cpus = {r["name"]: r for o in again.offers() for r in o["resources"]}["cpus"]
     assert cpus["scalar"]["value"] == 1.5
     again.call("KILL", kill=task)
@@ -182,7 +182,7 @@ def remove_node(seat: Seat) -> None:
 
 
 def redirect(address: str) -> str:
-    """To where a master sends callers, or nothing."""
+    """The address that a master redirects to, or an empty string."""
     connection = http.client.HTTPConnection(address, timeout=10)
     try:
         connection.request("GET", "/state")

@@ -75,7 +75,7 @@ def test_a_schedule_is_told_to_those_it_concerns() -> None:
     assert (asked["agent_id"]["value"], asked["unavailability"]) == ("S0", AWAY)
     assert asked["framework_id"]["value"] == scene.framework.id
     scene.clock.advance(10)
-    assert len(scene.asked()) == 1, "not asked again before it has answered"
+    assert len(scene.asked()) == 1, "there is no second inverse offer before the answer"
 
 
 def test_answers_are_kept_for_the_operator_and_filter_further_asking() -> None:
@@ -93,7 +93,7 @@ def test_answers_are_kept_for_the_operator_and_filter_further_asking() -> None:
     scene.clock.advance(4)
     assert len(scene.asked()) == 2
     scene.clock.advance(3)
-    assert len(scene.asked()) == 3, "what was declined is asked again"
+    assert len(scene.asked()) == 3, "a declined inverse offer is sent again"
 
 
 def test_another_schedule_voids_what_was_said_of_the_first() -> None:

@@ -1,4 +1,4 @@
-"""What the master decides, on a clock of the test's own."""
+"""The decisions of the master, on a fake clock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_agent(master: Master, agent: FakeAgent, text: str = "cpus:4;mem:4096") -
 
 
 def connect(master: Master, framework_id: str = "", **info: Any) -> tuple[Framework, FakeStream]:
-    """Subscribe a framework that must be taken."""
+    """Subscribe a framework, which must succeed."""
     framework, stream = try_to_connect(master, framework_id, **info)
     assert framework is not None
     return framework, stream
@@ -92,7 +92,7 @@ def test_offers_come_at_once_and_then_once_an_interval(master: Master, clock: Fa
     assert stream.kinds().count("OFFERS") == 1
     clock.advance(0.2)
     assert stream.kinds().count("OFFERS") == 2
-    clock.advance(10)  # it is outstanding, so it is not offered again
+    clock.advance(10)  # the offer is open, so its resources are not offered again
     assert stream.kinds().count("OFFERS") == 2
 
 
@@ -242,7 +242,7 @@ def test_offers_that_do_not_go_together(master: Master, clock: FakeClock) -> Non
     launch(master, framework, [one, two], command_task("t", one, "true"))
     lost = stream.last("UPDATE")["status"]
     assert "must belong to one single agent" in lost["message"]
-    assert not master.offers  # both came back
+    assert not master.offers  # both offers were taken back
     clock.advance(1)
     one, two = offers_of(stream)
     launch(master, framework, [one, one], command_task("t", one, "true"))
@@ -250,7 +250,7 @@ def test_offers_that_do_not_go_together(master: Master, clock: FakeClock) -> Non
     stranger, elsewhere = connect(master)
     launch(master, stranger, [two], command_task("t", two, "true"))
     assert "has invalid framework" in elsewhere.last("UPDATE")["status"]["message"]
-    assert two["id"]["value"] in master.offers  # somebody else's offer is untouched
+    assert two["id"]["value"] in master.offers  # the other framework's offer is unchanged
 
 
 def test_completed_things_are_bounded(master: Master, clock: FakeClock) -> None:

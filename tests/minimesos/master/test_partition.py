@@ -1,4 +1,4 @@
-"""Agents out of the master's sight: what frameworks are told, and what a return brings."""
+"""Unreachable agents: the updates that frameworks get, also when an agent returns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXECUTOR: Json = {
 
 
 class Scene:
-    """A master, an agent with a task of ours, and what we hear."""
+    """A master, an agent with a task of ours, and the events that we receive."""
 
     def __init__(self, *capabilities: str, checkpoint: bool = False) -> None:
         self.clock = FakeClock()
@@ -56,7 +56,7 @@ class Scene:
             "name": "t1",
             "task_id": {"value": "t1"},
             "agent_id": {"value": "S0"},
-            "executor": copy.deepcopy(EXECUTOR),  # the master completes it
+            "executor": copy.deepcopy(EXECUTOR),  # a copy: the master fills in fields
             "resources": [scalar("cpus", 1.0), scalar("mem", 64.0)],
         }
         self.call(
@@ -103,7 +103,7 @@ def test_what_runs_there_is_out_of_reach_and_comes_back(aware: bool) -> None:
     )
     assert scene.states() == [out, out]
     scene.call("RECONCILE", reconcile={"tasks": []})
-    assert scene.states() == [out, out], "of all that the master knows it is none"
+    assert scene.states() == [out, out], "the master does not know this agent"
     scene.call("KILL", kill={"task_id": {"value": "t1"}, "agent_id": {"value": "S0"}})
     assert not [asked for asked in scene.agent.asked if asked[0] == "kill"]
 
@@ -169,9 +169,9 @@ def test_an_agent_that_restarts_keeps_what_is_checkpointed() -> None:
     partition.down(scene.master, "S0")
     assert scene.states() == []
     scene.call("RECONCILE", reconcile={"tasks": []})
-    assert scene.states() == ["TASK_RUNNING"], "the master still thinks so"
+    assert scene.states() == ["TASK_RUNNING"], "the master has not noticed yet"
     scene.clock.advance(5)
-    assert "OFFERS" not in scene.stream.kinds()[1:], "nothing is offered meanwhile"
+    assert "OFFERS" not in scene.stream.kinds()[1:], "there are no offers meanwhile"
     partition.up(scene.master, "S0")
     assert scene.states() == ["TASK_RUNNING"]
     assert scene.stream.last("OFFERS")["offers"][0]["executor_ids"] == [{"value": "e1"}]
@@ -186,7 +186,7 @@ def test_an_agent_that_does_not_start_again_is_given_up() -> None:
     assert scene.states() == []
     task = {"task_id": {"value": "t2"}, "agent_id": {"value": "S0"}}
     scene.call("RECONCILE", reconcile={"tasks": [task]})
-    assert scene.states() == ["TASK_GONE"], "it is registered, and has no such task"
+    assert scene.states() == ["TASK_GONE"], "the agent is registered and has no such task"
     scene.clock.advance(3)
     assert scene.states()[1:] == ["TASK_UNREACHABLE"]
     words = scene.stream.last("UPDATE")["status"]["message"]
