@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --minutes 30 --seed 7`: a chaos run, its log and its table."""
+"""`python -m tests.chaos --minutes 30 --seed 7`: runs chaos, and prints its log and a table."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ OWN_NETWORK = "MRMESOS_CHAOS_OWN_NETWORK"
 
 
 def main() -> None:
-    """Run, print; the files of a run that failed are kept."""
+    """Run and print. The files of a failed run are kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--zookeeper", action="store_true", help="masters, elected by a ZooKeeper")
+    parser.add_argument(
+        "--zookeeper", action="store_true", help="several masters, elected by a ZooKeeper"
+    )
     parser.add_argument("--without", action="append", default=[], help="a kind of fault to omit")
     options = parser.parse_args()
     packets = network()
@@ -41,7 +43,7 @@ def main() -> None:
 
 
 def network() -> PacketFilter | None:
-    """This process in a network of its own; it begins anew for that, where it may."""
+    """Start this process again in its own network namespace, if that is allowed."""
     if os.environ.pop(OWN_NETWORK, ""):
         open_loopback()
         return PacketFilter()
@@ -54,7 +56,7 @@ def network() -> PacketFilter | None:
 
 
 def say(text: str) -> None:
-    """At once, as the run may be watched."""
+    """Print at once: someone may watch the run."""
     print(text, flush=True)
 
 

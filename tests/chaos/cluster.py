@@ -23,7 +23,7 @@ AGENTS, RESOURCES = 4, "cpus:1;mem:2048;disk:1000"
 ROLES = {"mesos": ("-m", "tests.chaos.mesos_process")}
 TREE = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180.0
-"""For what must come about, on a busy machine, once nothing fails any more."""
+"""Time limit for all waits on a busy machine, when no fault is active."""
 SETTINGS = {
     "mesos.checkpoint": "true",
     "tasktracker.cpus": "0.05",
@@ -36,23 +36,23 @@ Parts = dict[str, bytes]
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Look until it is so; AssertionError where it does not come about in time."""
+    """Poll until the condition is true. Raises AssertionError after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"timed out waiting for {what}"
         time.sleep(0.1)
 
 
 class Cluster:
-    """Everything is started in `directory`, and names it in its environment."""
+    """All processes start in `directory`, and their environment names it."""
 
     def __init__(
         self, directory: Path, rng: random.Random, zk: str = "", agents: int = AGENTS
     ) -> None:
-        """With `zk` (zk://…) the masters are elected there, and may fail over.
+        """With `zk` (zk://…), ZooKeeper elects the masters, and they may fail over.
 
-        `meanwhile` is called while an answer is waited for: whoever stops processes lets them run
-        on there, as the one that is to answer may be stopped.
+        `meanwhile` is called while this waits for an answer. A caller that stops processes lets
+        them continue there, because the process that must answer may be stopped.
         """
         self.directory, self.rng, self.agents = directory, rng, agents
         self.lives = 0
@@ -78,7 +78,7 @@ class Cluster:
         self.master, self.elected = zk or url, bool(zk)
 
     def start(self, *arguments: str, log: str, stdin: int = subprocess.DEVNULL) -> _Process:
-        """A Python process whose standard error goes to a log."""
+        """Start a Python process whose standard error goes to a log."""
         with (self.directory / log).open("a") as file:
             return subprocess.Popen(
                 [sys.executable, *arguments],
@@ -91,35 +91,35 @@ class Cluster:
             )
 
     def line_of(self, process: _Process, log: str) -> str:
-        """The next line that it prints; AssertionError where it ends or is silent instead."""
+        """Read the next line of its output. Raises AssertionError if it ends or is silent."""
         line = self.line_or_end(process, log)
         assert line, f"it ended: {self.tail(log)}"
         return line
 
     def line_or_end(self, process: _Process, log: str) -> str:
-        """The next line that it prints, empty where it ends instead.
+        """Read the next line of its output; empty if it has ended.
 
-        Each line is asked for and read before the next one is, so that none waits in a buffer.
+        Each line is read before the next one is requested, so no line waits in a buffer.
         """
         assert process.stdout is not None
         end = time.monotonic() + PATIENCE_SECONDS
         while not select.select([process.stdout], [], [], 0.05)[0]:
-            assert time.monotonic() < end, f"no word of it: {self.tail(log)}"
+            assert time.monotonic() < end, f"it printed nothing: {self.tail(log)}"
             self.meanwhile()
         return process.stdout.readline().strip()
 
     def tail(self, log: str) -> str:
-        """The last words in a log."""
+        """The end of a log."""
         return (self.directory / log).read_text()[-4000:]
 
     # --- The JobTracker
 
     def start_jobtracker(self) -> None:
-        """Start one on the journal; not before it listens."""
+        """Start a JobTracker on the journal and wait until it listens."""
         assert self.try_jobtracker(), f"it ended: {self.log_tail()}"
 
     def try_jobtracker(self) -> bool:
-        """Start one; whether it listens, or has ended instead."""
+        """Start a JobTracker. Returns False if it ended instead of listening."""
         flags = [word for name, value in SETTINGS.items() for word in ("-D", f"{name}={value}")]
         command = ("-m", "mrmesos", "jobtracker", "--master", self.master, "--port", "0")
         self.jobtracker = self.start(*command, "--state-dir", "state", *flags, log="jobtracker.log")
@@ -134,37 +134,37 @@ class Cluster:
         return True
 
     def end_jobtracker(self) -> int:
-        """`kill -9`; the process id that it had."""
+        """`kill -9`; returns its process id."""
         assert self.jobtracker is not None
         self.jobtracker.send_signal(signal.SIGKILL)
         self.jobtracker.communicate()
         return self.jobtracker.pid
 
     def kill_jobtracker(self) -> str:
-        """`kill -9`, and the next one at once."""
+        """`kill -9`, and start the next one at once."""
         pid = self.end_jobtracker()
         self.start_jobtracker()
         assert self.jobtracker is not None
         return f"jobtracker {pid}, followed by {self.jobtracker.pid}"
 
     def client(self) -> JobTrackerClient:
-        """To ask the JobTracker with, once and not for long."""
+        """A client of the JobTracker with one short try for each call."""
         token = (self.directory / "token").read_text().strip()
         return JobTrackerClient(self.url, token=token, timeout=2.0, retry_seconds=0.0)
 
     def log_tail(self) -> str:
-        """The last words of the JobTracker."""
+        """The end of the JobTracker's log."""
         return self.tail("jobtracker.log")
 
     @property
     def port(self) -> int:
-        """Where the JobTracker listens, in each of its lives."""
+        """The JobTracker's port, which is the same after each restart."""
         return int(self.url.rpartition(":")[2])
 
     # --- Agents
 
     def agent(self, verb: str) -> str:
-        """Let an agent be lost, restart, or be out of the master's sight."""
+        """Lose an agent, restart it, or cut it off from the master."""
         number = self.rng.randrange(self.agents)
         line = f"{verb} {number}"
         if verb != "lose":
@@ -176,7 +176,7 @@ class Cluster:
         return "of masters" if self.ask("failover") == "done" else ""
 
     def ask(self, line: str) -> str:
-        """What minimesos answers to a line of its control (see `mesos_process`)."""
+        """Send minimesos a control line (see `mesos_process`) and return its answer."""
         assert self.mesos.stdin is not None
         self.mesos.stdin.write(f"{line}\n")
         self.mesos.stdin.flush()
@@ -200,14 +200,14 @@ class Cluster:
         return {str(path.relative_to(place)): path.read_bytes() for path in files}
 
     def attempts(self, output: str) -> list[str]:
-        """How its attempts ended."""
+        """The end states of its attempts."""
         report = json.loads((self.directory / "reports" / f"{output}.json").read_text())
         return [row["state"] for row in report["attempts"]]
 
     # --- The end
 
     def resources_held(self) -> list[str]:
-        """Agents that are away or of which anything is used, by what the master says."""
+        """Agents that are missing or in use, as the master reports."""
         try:
             with urllib.request.urlopen(f"{self.ask('leader')}/state", timeout=30) as answer:
                 state = json.load(answer)
@@ -224,7 +224,7 @@ class Cluster:
         return held + running + missing
 
     def stop(self) -> None:
-        """End both as their operator would; AssertionError where anything is left of them."""
+        """End both as an operator does. Raises AssertionError if anything is left of them."""
         assert self.jobtracker is not None
         self.jobtracker.send_signal(signal.SIGTERM)
         self.jobtracker.communicate(timeout=PATIENCE_SECONDS)
@@ -239,7 +239,7 @@ class Cluster:
         assert not unfinished, f"unfinished output is left: {unfinished}"
 
     def kill_all(self) -> None:
-        """End what is left, each by its pidfd: for a run that failed."""
+        """After a failed run, kill all remaining processes, each by its pidfd."""
         for process in processes_of(self.directory, ROLES):
             send_signal(process, self.directory, signal.SIGKILL)
         for child in (self.jobtracker, self.mesos):

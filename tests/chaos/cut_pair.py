@@ -1,8 +1,8 @@
-"""Two hosts that are cut from each other in the midst of a job: it ends, with the same bytes.
+"""Two hosts are cut from each other during a job: the job ends with the same bytes.
 
-`python -m tests.chaos.cut_pair DIRECTORY HOW [SECONDS]`, in a network of its own. HOW is `forth`,
-`back`, `both` or `new`: packets of the first host to the second, the other way, both, or only
-connections that the first begins. Without SECONDS the cut is for good.
+`python -m tests.chaos.cut_pair DIRECTORY HOW [SECONDS]`, in its own network namespace. HOW is
+`forth`, `back`, `both` or `new`: drop packets from the first host to the second, the other way,
+both ways, or only new connections from the first. Without SECONDS the cut never ends.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ HOW = {
     "new": closed(ONE, OTHER),
 }
 MAPS_DONE = 6
-"""Of twelve: both hosts have some by then."""
+"""Of twelve maps: both hosts have then finished some."""
 END_SECONDS = 240.0
-"""On however busy a machine; for good means that it would never end."""
+"""A job that has not ended by then would never end, even on a busy machine."""
 
 
 def main(directory: Path, cut: NetworkCut, seconds: float) -> None:
@@ -53,7 +53,7 @@ def main(directory: Path, cut: NetworkCut, seconds: float) -> None:
 def run(
     cluster: Cluster, output: str, packets: PacketFilter | None, cut: NetworkCut, seconds: float
 ) -> Parts:
-    """One job, and its output; the hosts are cut when half of its maps are done."""
+    """Run one job and return its output. The hosts are cut when half of its maps are done."""
     client = cluster.submit("sort", output)
     try:
         if packets is not None:

@@ -1,8 +1,7 @@
-"""Hosts of a chaos run that cannot reach each other, or not the JobTracker, for a while.
+"""Cuts hosts of a chaos run from each other, or from the JobTracker, for a while.
 
-Three kinds of cut between two hosts: packets of one to the other are dropped, packets of both, or
-only connections that one begins. It lasts 25 s, or until all jobs have ended that run when it
-begins, for which it is for good.
+A cut between two hosts drops the packets in one direction, in both, or only new connections of one
+host. It lasts 25 s, or until all jobs that run at its start have ended.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from mrmesos.testing.network import NetworkCut, PacketFilter, closed, dropped, p
 SECONDS = 25.0
 FOR_GOOD_SHARE = 0.3
 HOSTS_AT_ONCE = 2
-"""Pairs of four hosts: with more at a time there may be no two hosts left that can work together.
-Only one of them is for good.
+"""Most pairs of the four hosts to cut at a time: with more, no two hosts might be able to work
+together. Only one of these cuts may last until its jobs end.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Lasting:
-    """A cut, and its end: at a time, or when these jobs are over."""
+    """A cut, and its end: at a time, or when these jobs have ended."""
 
     cut: NetworkCut
     until: float
@@ -32,7 +31,7 @@ class _Lasting:
 
 
 class Cuts:
-    """`look` often: cuts end there."""
+    """Makes cuts. Call `look` often: it ends them."""
 
     def __init__(
         self,
@@ -42,13 +41,13 @@ class Cuts:
         running: Callable[[], list[str]],
         clock: Callable[[], float],
     ) -> None:
-        """`running` names the jobs under way."""
+        """`running` returns the names of the running jobs."""
         self._packets, self._rng, self._clock = packets, rng, clock
         self._hosts, self._running = hosts, running
         self._lasting: dict[str, _Lasting] = {}
 
     def cut_hosts(self) -> str:
-        """Cut two hosts from each other; what was done, or nothing."""
+        """Cut two hosts from each other. Returns what was done, or an empty string."""
         pairs = [name for name in self._lasting if ">" in name]
         one, other = self._rng.choice(list(permutations(self._hosts, 2)))
         name, back = f"{one}>{other}", f"{other}>{one}"
@@ -65,7 +64,7 @@ class Cuts:
         return self._begin(name, _Lasting(cut, self._clock() + SECONDS), f"{how}, {SECONDS:g} s")
 
     def cut_jobtracker(self, port: int) -> str:
-        """Cut one host from the JobTracker; what was done, or nothing."""
+        """Cut a host from the JobTracker. Returns what was done, or an empty string."""
         host = self._rng.choice(self._hosts)
         name = f"{host}-jobtracker"
         if any(each.endswith("-jobtracker") for each in self._lasting):
@@ -74,7 +73,7 @@ class Cuts:
         return self._begin(name, _Lasting(port_dropped(host, port), until), f"{SECONDS:g} s")
 
     def look(self) -> list[str]:
-        """Mend what is over; which."""
+        """End the cuts that are due, and return them."""
         now, running = self._clock(), set(self._running())
         over = [
             name
@@ -86,7 +85,7 @@ class Cuts:
         return over
 
     def mend_all(self) -> None:
-        """But those that are for good: the jobs that they are for have to end with them."""
+        """End all cuts, except those that last until their jobs end."""
         for name in [name for name, lasting in self._lasting.items() if not lasting.jobs]:
             self._packets.mend(self._lasting.pop(name).cut)
 

@@ -1,8 +1,8 @@
-"""Bits that flip where a chaos run keeps its data: map outputs, and the JobTracker's files.
+"""Flips bits in the data of a chaos run: in map outputs, and in the JobTracker's files.
 
-The JobTracker's files are damaged while none runs. The next one finds that out: it goes on without
-what was lost, fails a job and says why, or refuses to start; then its directory is restored from
-the copy that was taken before, as docs/recovery.md tells its operator.
+The JobTracker's files are damaged while no JobTracker runs. The next one notices it. It continues
+without the lost part, or fails a job and says why, or refuses to start. If it refuses, its
+directory is restored from a copy made before the damage, as docs/recovery.md advises.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from mrmesos.testing.faults import recent
 from tests.chaos.cluster import Cluster
 
 LOST = "could not bring this job back from its journal"
-"""What a job says that fails because of damage."""
+"""Part of the error of a job that fails because of damage."""
 REFUSED_EXIT = 2
 WAY_OUT = "restore the directory"
 
 
 def flip_two_segments(directory: Path, rng: random.Random) -> str:
-    """One bit in each of two map outputs that somebody may still read, of one job, for different
-    reduces, on different hosts if there are such; what was done, or nothing.
+    """Flip one bit in each of two map outputs of one job that reduces may still read.
+
+    They are for different reduces and, if possible, on different hosts. Returns what was done, or
+    an empty string.
     """
     outputs = [
         Path(place) / OUTPUT_FILE
@@ -59,7 +61,11 @@ def flip_two_segments(directory: Path, rng: random.Random) -> str:
             + files.flip(path, rng, kept[partition].offset, kept[partition].length)
             for path, partition, kept in zip((one, two), partitions, segments, strict=True)
         ]
-    except (OSError, CorruptIndexError, IndexError):  # its owner was quicker, or it is damaged
+    except (
+        OSError,
+        CorruptIndexError,
+        IndexError,
+    ):  # its owner has removed it, or it is already damaged
         return ""
     return "; ".join(done)
 
@@ -75,18 +81,18 @@ def _agent(path: Path) -> str:
 
 
 class StateDamage:
-    """Of the directory that the JobTracker keeps."""
+    """Damages the JobTracker's state directory."""
 
     def __init__(self, cluster: Cluster, rng: random.Random, say: Callable[[str], None]) -> None:
         self._cluster, self._rng, self._say = cluster, rng, say
         self.refused = 0
 
     def flip_journal(self) -> str:
-        """One bit in one of the journal's files."""
+        """Flip one bit in one of the journal's files."""
         return self._while_down("journal.*")
 
     def flip_code(self) -> str:
-        """One bit in the code of a job."""
+        """Flip one bit in the code of a job."""
         return self._while_down("code/*")
 
     def _while_down(self, pattern: str) -> str:

@@ -1,6 +1,6 @@
-"""The jobs of the chaos run, and what they read: tasks of about a second, so that many are hit.
+"""The jobs of the chaos run and their inputs. Tasks take about a second, so faults hit many.
 
-This file is what `mrmesos submit` loads, too.
+`mrmesos submit` loads this file, too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SMALL = {
 
 
 def pause() -> None:
-    """Be there for a while."""
+    """Make a task last a little."""
     time.sleep(PAUSE_SECONDS)
 
 
@@ -86,7 +86,7 @@ class Sorted(BatchReducer):
 
 
 class Ranges(TotalOrder):
-    samples = 2000  # soon read, so the ranges are the same on a busy machine
+    samples = 2000  # few, so all are read and the ranges are equal on a busy machine
 
 
 class Sort(Job):
@@ -140,7 +140,7 @@ class Join(Job):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A job's class and its inputs, as `mrmesos submit` is told."""
+    """A job's class and its inputs, as arguments of `mrmesos submit`."""
 
     job: str
     inputs: tuple[str, ...]
@@ -154,7 +154,7 @@ WORKLOADS = {
 
 
 def write_inputs(directory: Path, seed: int = 0) -> None:
-    """The files that all three read, the same for the same seed."""
+    """Write the inputs of all three jobs. The same seed gives the same files."""
     rng = random.Random(seed)
     for name in ("text", "lines", "sales"):
         (directory / name).mkdir()

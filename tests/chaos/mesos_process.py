@@ -1,13 +1,13 @@
-"""A minimesos as a process whose agents can be told to fail, by lines on its standard input.
+"""A minimesos as a process that obeys lines on its standard input.
 
-    lose N              agent N is no more, and another of its host name comes after a second
-    restart N SECONDS   its process ends, and starts again; executors live on
-    part N SECONDS      the master loses sight of it, and finds it again
-    failover            the leading master is killed, and a standby takes over
-    leader              nothing; the answer is the leading master's URL
+    lose N              remove agent N; a new one with its host name starts after a second
+    restart N SECONDS   stop the agent and start it again; its executors continue
+    part N SECONDS      cut the agent off from the master, and connect it again
+    failover            kill the leading master; a standby takes over
+    leader              do nothing; the answer is the leading master's URL
 
-Each line is answered by one on standard output, `done` or `not now`; the first line out is the
-master's URL. It ends with its standard input.
+Each line is answered on standard output by `done` or `not now`. The first line of output is the
+master's URL. The process ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STANDBYS = 12
 
 
 class Agents:
-    """The agents by their number, and which of them are away."""
+    """The agents by number, and those that are away."""
 
     def __init__(self, mesos: MiniMesos) -> None:
         self.mesos = mesos
@@ -34,7 +34,7 @@ class Agents:
         self.pending: set[asyncio.Task[None]] = set()
 
     async def obey(self, line: str) -> bool:
-        """Do what the line says, where the agent is there."""
+        """Do what the line says, unless the agent is away."""
         verb, *rest = line.split()
         if verb == "failover":
             return await self._fail_over()
@@ -59,7 +59,7 @@ class Agents:
         return True
 
     async def _fail_over(self) -> bool:
-        """Whatever the agents are at, while a master leads and another can."""
+        """Kill the leader, if there is one and a standby can take over."""
         if not self.standbys or not await self.mesos.kill_master():
             return False
         self.standbys -= 1
@@ -78,12 +78,12 @@ class Agents:
 
 
 def agent_address(number: int) -> str:
-    """Each agent's own, as hosts have."""
+    """Each agent has its own address, as a host has."""
     return f"127.0.0.{2 + number}"
 
 
 async def main(work_dir: Path, agents: int, resources: str, zk: str) -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input closes."""
     specs = tuple(AgentSpec(f"chaos-{n}", resources, host=agent_address(n)) for n in range(agents))
     config = MiniMesosConfig(
         work_dir,

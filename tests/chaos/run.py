@@ -1,9 +1,9 @@
-"""A chaos run: jobs and faults side by side for a while, then calm, and all is looked at.
+"""A chaos run: jobs and faults at the same time, then a calm phase, then all checks.
 
-Every job must succeed and leave the bytes that it leaves undisturbed, but those that the JobTracker
-says it has lost to damage of its own files. A job that makes no progress says what it waits for. At
-the end nothing is left over: no process, no file, no resource. What fails is an AssertionError that
-names the seed.
+Every job must succeed with the same bytes as without faults, unless the JobTracker reports that it
+lost the job to damage of its own files. A job without progress must say what it waits for. At the
+end nothing may be left: no process, no file, no resource. A failure is an AssertionError that names
+the seed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from tests.chaos.waiting import Waiting
 
 JOBS_AT_ONCE = 3
 JOB_SECONDS = 900.0
-"""A job that has not ended by then, on however busy a machine, never will."""
+"""A job that has not ended by then never will, even on a busy machine."""
 
 NEVER_ANSWERED = "no answer from the JobTracker"
 
-KINDS: dict[str, float] = {  # and how often each, relative to the others
+KINDS: dict[str, float] = {  # and their relative frequencies
     "kill worker": 3,
     "pause worker": 1,
     "stop worker": 1,
@@ -60,15 +60,15 @@ KINDS: dict[str, float] = {  # and how often each, relative to the others
     "flip code": 0.5,
 }
 CUTS = {"cut hosts": 2.5, "cut host from jobtracker": 1}
-"""Where packets can be dropped."""
+"""Faults that need a packet filter."""
 ELECTED = {"fail over": 1.5}
 ALONE = {"stop mesos": 0.5}
-"""Not where masters are elected: they would lose their sessions, and Mesos' would end then."""
+"""Faults without an election: a stopped master would lose its session, and then exits."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did and saw."""
+    """The results of a run."""
 
     seed: int
     faults: dict[str, int]
@@ -83,10 +83,10 @@ class Outcome:
     calm_seconds: dict[str, float] = field(default_factory=dict)
     lives: int = 0
     seconds: float = 0.0
-    """In which there were faults."""
+    """Seconds with faults."""
 
     def table(self) -> str:
-        """For a terminal or a page."""
+        """Format for a terminal or a page."""
         count = sum(self.faults.values())
         seconds = sorted(self.job_seconds)
         calm = sum(self.calm_seconds.values()) / len(self.calm_seconds)
@@ -109,7 +109,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Running:
-    """A job under way."""
+    """A running job."""
 
     name: str
     output: str
@@ -127,9 +127,10 @@ def chaos(
     packets: PacketFilter | None = None,
     without: Sequence[str] = (),
 ) -> Outcome:
-    """Run it in an empty directory. `seconds` is the time in which there are faults; with `zk`
-    (zk://host:port/path) masters are elected there. Without `packets` no hosts are cut from each
-    other. `without` names kinds of faults that are left out.
+    """Run in an empty directory, with faults for `seconds`.
+
+    With `zk` (zk://host:port/path), ZooKeeper elects the masters. Without `packets`, no hosts are
+    cut from each other. `without` names kinds of faults to leave out.
     """
     rng = random.Random(seed)
     cluster = Cluster(directory, rng, zk)
@@ -210,7 +211,7 @@ class _Chaos:
         return [job.output for job in self.running]
 
     def fail_until(self, end: float) -> None:
-        """Keep jobs running, and let a fault happen every few seconds."""
+        """Keep jobs running, and cause a fault every few seconds."""
         next_fault = time.monotonic() + 2.0
         while (now := time.monotonic()) < end:
             while len(self.running) < JOBS_AT_ONCE:
@@ -244,7 +245,7 @@ class _Chaos:
             self.say(f"         {name} is whole again")
 
     def look(self) -> None:
-        """Let the stopped run on, see that the JobTracker lives, and judge jobs that ended."""
+        """Continue stopped processes, check that the JobTracker lives, and check ended jobs."""
         self.resume_due()
         jobtracker = self.cluster.jobtracker
         assert jobtracker is not None
@@ -261,7 +262,7 @@ class _Chaos:
         words = job.client.communicate()[0]
         log = (self.cluster.directory / "reports" / f"{job.output}.log").read_text()
         if job.client.returncode and NEVER_ANSWERED in log and "job_" not in log:
-            # A JobTracker that never answered is not waited for as long as one that did.
+            # A client waits less for a JobTracker that has never answered.
             self.say(f"         {job.output} is submitted again")
             self.submit(job.name)
             return
@@ -288,10 +289,10 @@ class _Chaos:
         self.say(f"         {job.output} is right, after {lasts:.1f} s")
 
     def lose(self, job: Running) -> None:
-        """The JobTracker's files were damaged, and it said that this job was lost with them."""
+        """Record a job that the JobTracker reported as lost to damage of its files."""
         lost = [fault for fault in self.injector.log if fault.kind in ("flip journal", "flip code")]
         assert lost, f"{job.output} was lost, and nothing was damaged"
         self.say(f"         {job.output} was lost to damage, as it said")
         self.outcome.lost += 1
-        # Where the job's own record was hit, nobody but its operator knows where its output is.
+        # If the job's own record is damaged, the JobTracker does not know its output directory.
         shutil.rmtree(self.cluster.directory / "out" / job.output / "_temporary", True)

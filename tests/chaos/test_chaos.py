@@ -1,4 +1,4 @@
-"""The chaos run in its short form: three minutes of faults, then nothing may be wrong or left."""
+"""A short chaos run: after three minutes of faults, nothing may be wrong or left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEED = int(os.environ.get("MRMESOS_CHAOS_SEED", "3"))
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_everything_fails_and_every_job_is_right() -> None:
-    classpath()  # skips where there is no ZooKeeper
+    classpath()  # skips without ZooKeeper
     command = [sys.executable, "-m", "tests.chaos", "--zookeeper"]
     run = subprocess.run(
         [*command, "--minutes", str(MINUTES), "--seed", str(SEED)],

@@ -1,4 +1,4 @@
-"""The harness itself: what it asks of a process that it has stopped is answered."""
+"""The harness itself: a process that it has stopped still answers its questions."""
 
 from __future__ import annotations
 

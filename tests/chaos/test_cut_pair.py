@@ -1,4 +1,4 @@
-"""Two hosts that cannot reach each other, in real processes: the job ends, with the same bytes."""
+"""Two hosts that cannot reach each other, as real processes: the job ends with the same bytes."""
 
 from __future__ import annotations
 

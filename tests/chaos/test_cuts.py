@@ -1,4 +1,4 @@
-"""Which hosts a chaos run cuts from each other, and when it mends that: by seeds, on numbers."""
+"""Which hosts a chaos run cuts from each other, and when a cut ends: seeded, without packets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTS = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]
 
 
 class Packets:
-    """What is dropped, as a set: an element is never added or deleted twice."""
+    """The dropped packets as a set. No element is added or deleted twice."""
 
     def __init__(self) -> None:
         self.elements: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""Whether jobs of a chaos run make progress, or say what they wait for."""
+"""Checks that jobs of a chaos run make progress, or say what they wait for."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mrmesos.wire.job import JobState, JobStatus
 
 LOOK_SECONDS = 5.0
 STALLED_SECONDS = 60.0
-"""Attempts take about a second, and nothing is stopped for longer than half of this."""
+"""Attempts take about a second, and no process is stopped for more than half of this."""
 _ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.KILLED)
 
 
 @dataclass(slots=True)
 class Waiting:
-    """Asks the JobTracker now and then; `look` raises AssertionError."""
+    """Asks the JobTracker from time to time; `look` raises AssertionError."""
 
     connect: Callable[[], JobTrackerClient]
     reasons: dict[str, int] = field(default_factory=dict)
-    """What jobs that made no progress waited for, and how often that was seen."""
+    """What jobs without progress waited for, and how often."""
     _since: dict[str, tuple[object, float]] = field(default_factory=dict)
     _next: float = 0.0
 
     def look(self) -> None:
-        """Every job has made progress lately, or has a reason."""
+        """Check that every job has made progress recently or names a reason."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -35,7 +35,7 @@ class Waiting:
         try:
             statuses = client.statuses()
         except (ApiProblem, Unreachable, OSError):
-            self._since.clear()  # it is away or stopped: nothing is known
+            self._since.clear()  # the JobTracker is away or stopped
             return
         finally:
             client.close()

@@ -10,13 +10,13 @@ from tests.fuzz.run import TARGETS, run
 
 
 def main() -> int:
-    """Print figures for each target; what is wrong ends it with a traceback."""
+    """Print the figures of each target. A failure ends it with a traceback."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--messages", type=int, default=100_000, help="over all targets")
     parser.add_argument("--only", choices=sorted(TARGETS))
     given = parser.parse_args()
-    logging.disable(logging.CRITICAL)  # each bad message is logged
+    logging.disable(logging.CRITICAL)  # every bad message would be logged
     names = [given.only] if given.only else list(TARGETS)
     for name in names:
         print(run(name, given.seed, given.messages // len(names)), flush=True)

@@ -1,4 +1,4 @@
-"""Messages to a JobTracker: a real service with its HTTP server, and a Mesos that is played."""
+"""Messages to a JobTracker: a real service with its HTTP server, and a fake Mesos."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
 from tests.jobtracker.test_service import Desk, data_of, done
 
 RENEW_EVERY = 500
-"""Messages after which another attempt runs, of which heartbeats tell."""
+"""After this many messages a new attempt runs, which heartbeats report."""
 AGENT = "agent-S0"
 _URI = re.compile(rb"[a-zA-Z0-9+.-]{0,12}://[^\"\\]*")
 
 
 class FuzzDesk(Desk):
-    """With a driver that is fed records as a master's stream brings them."""
+    """A desk whose driver gets records like those of a master's stream."""
 
     real: SchedulerDriver
 
@@ -53,7 +53,7 @@ class FuzzDesk(Desk):
 
 
 def recorded() -> list[dict[str, Any]]:
-    """What real masters said to schedulers, but for what ends a framework or its subscription."""
+    """Recorded events of real masters, without those that end a framework or its subscription."""
     found = []
     traces = Path(tests.minimesos.__path__[0]) / "traces"
     for trace in sorted(traces.glob("*.jsonl")):
@@ -79,7 +79,7 @@ class JobTrackerFuzz:
             {
                 "tasktracker.heartbeat.seconds": "0.05",
                 "jobtracker.jobs.max": "1000",
-                "jobtracker.bearer.tokens": "true",  # so that it costs less to ask
+                "jobtracker.bearer.tokens": "true",  # unsigned requests cost less
             }
         )
         self.desk.service._api._hold_seconds = 0.0  # no answer is held back
@@ -135,7 +135,7 @@ class JobTrackerFuzz:
     # Messages.
 
     def send(self) -> None:
-        """One message of some kind."""
+        """Send one message of a random kind."""
         self._sent += 1
         if self._sent % RENEW_EVERY == 0:
             self._kill_taken()
@@ -203,7 +203,7 @@ class JobTrackerFuzz:
         good["output"] = f"file://{self._base}/out-{rng.getrandbits(32)}"
         body = message(rng, good)
         if any(not uri.startswith(self._allowed) for uri in _URI.findall(body)):
-            body = spoiled(rng, b"")  # nothing outside of our directory is read or made
+            body = spoiled(rng, b"")  # read and create nothing outside our directory
         headers = self._as_client()
         if rng.random() < 0.3:
             headers["Idempotency-Key"] = rng.choice(("k", "é", "a b", "\xff", "x" * 3_000))
@@ -315,7 +315,7 @@ class JobTrackerFuzz:
     # What must hold.
 
     def check(self) -> None:
-        """The service lives, failed over nothing, and an honest job runs."""
+        """Check that the service lives, logged no failure, and runs an honest job."""
         assert self.desk.service.failure is None
         self._kill_taken()
         status = self.desk.client.service_status()
@@ -330,7 +330,7 @@ class JobTrackerFuzz:
         answer = self.desk.beat(tracker, [attempt.slot_id], [done(attempt)])
         while EndSlot(attempt.slot_id) not in [one.action for one in answer.actions]:
             if any(getattr(one.action, "attempt", None) for one in answer.actions):
-                break  # it has another one to run
+                break  # it has another attempt to run
             answer = self.desk.beat(tracker, [attempt.slot_id])
         assert self.desk.client.status(attempt.job_id, wait=20).state is JobState.SUCCEEDED
 

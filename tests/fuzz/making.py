@@ -1,4 +1,4 @@
-"""Messages from their types, and what becomes of good ones: a seed gives the same ones again."""
+"""Makes messages from their types, and damages good ones. A seed gives the same messages again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NASTY: tuple[Any, ...] = (
     "1e999", "9" * 30, "TASK_LOST", [], [[]], {}, {"": ""}, {"value": 2**64},
     {"value": "x" * 2_000}, [None], [{}], list(range(2_000)), {"a": {"b": {"c": {"d": 1}}}},
 )  # fmt: skip
-"""What stands where something else was expected. Lone surrogates go in as bytes (`spoiled`)."""
+"""Values to put where another value is expected. `spoiled` adds lone surrogates as bytes."""
 WORDS = ("a", "x1", "node-7", "map", "file:///nowhere", "2.5", "true", "text", "é☃")
 RAW = (
     b"\\ud800",
@@ -29,7 +29,7 @@ RAW = (
     b"-",
     b"[" * 3_000,
 )
-"""What JSON's bytes are spoiled with."""
+"""Bytes to damage JSON with."""
 
 
 class Maker:
@@ -39,7 +39,7 @@ class Maker:
         self.rng = rng
 
     def make(self, kind: inspect.Type, depth: int = 0) -> Any:
-        """A value as JSON has it."""
+        """Make a value for JSON."""
         rng = self.rng
         match kind:
             case inspect.IntType():
@@ -93,7 +93,7 @@ class Maker:
 
 
 def of_type(kind: Any) -> inspect.Type:
-    """What `Maker.make` goes by."""
+    """The type in the form that `Maker.make` takes."""
     return inspect.type_info(kind)
 
 
@@ -110,7 +110,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def changed(rng: random.Random, value: Any) -> Any:
-    """The value with one to three things in it wrong, or strange."""
+    """Change one to three parts of the value to wrong or strange ones."""
     value = copy.deepcopy(value)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         found = places(value)
@@ -144,7 +144,7 @@ def _has(value: Any, key: Any) -> bool:
 
 
 def spoiled(rng: random.Random, body: bytes) -> bytes:
-    """The bytes cut, overwritten, or with what is no JSON among them."""
+    """Cut the bytes, overwrite some, or insert bytes that are not JSON."""
     if not body:
         return rng.choice(RAW)
     at = rng.randrange(len(body))
@@ -162,7 +162,7 @@ def spoiled(rng: random.Random, body: bytes) -> bytes:
 
 
 def message(rng: random.Random, good: Any, *, bytes_too: bool = True) -> bytes:
-    """A good message one time in ten; else a changed one, or one with spoiled bytes."""
+    """One time in ten a good message, otherwise a changed one or damaged bytes."""
     chance = rng.random()
     if chance < 0.1:
         return msgspec.json.encode(good)

@@ -18,7 +18,7 @@ from tests.minimesos.cluster import JSON_HEADERS, Cluster, Scheduler, command_ta
 from tests.minimesos.test_robustness import calls, executor_calls
 
 FRAMEWORK_EVERY = 2_000
-"""Calls after which another framework makes them."""
+"""After this many calls a new framework makes them."""
 PATHS = ("/api/v1", "/maintenance/schedule", "/state", "/version", "/nothing", "/master/api/v1")
 
 
@@ -43,7 +43,7 @@ class MiniMesosFuzz:
         self._framework = Scheduler(self.cluster.address).start()
 
     def send(self) -> None:
-        """One message of some kind."""
+        """Send one message of a random kind."""
         rng = self.rng
         self._sent += 1
         if self._sent % FRAMEWORK_EVERY == 0 or self._framework.closed:
@@ -81,7 +81,7 @@ class MiniMesosFuzz:
             good["framework_id"] = {"value": framework.id}
         body = message(rng, good)
         if b'"x"' not in body and b"command" in body:
-            body = spoiled(rng, b"")  # no command runs but the one that there is not
+            body = spoiled(rng, b"")  # the only command that may run does not exist
         if b"SUBSCRIBE" in body or b"TEARDOWN" in body:
             return
         self._post(
@@ -117,7 +117,7 @@ class MiniMesosFuzz:
                 connection.request("POST", path, body, {**JSON_HEADERS, **more})
                 answer = connection.getresponse()
                 if answer.status == 200 and "Transfer-Encoding" in answer.headers:
-                    connection.close()  # a stream: leave it
+                    connection.close()  # a stream: do not read it
                     content = b""
                 else:
                     content = answer.read()
@@ -132,7 +132,7 @@ class MiniMesosFuzz:
         assert known, (answer.status, path, content[:500], body[:2_000])
 
     def check(self) -> None:
-        """No call did harm, and a task runs to its end."""
+        """Check that no call did harm, and that a task runs to its end."""
         assert self.cluster.mesos.master.set_aside == 0
         self._post(self._master, "/maintenance/schedule", msgspec.json.encode({"windows": []}), {})
         self._framework.call("TEARDOWN")

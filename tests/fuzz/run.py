@@ -1,4 +1,4 @@
-"""One run: so many messages by seed to one target, which must then still do honest work."""
+"""One run: sends seeded messages to one target, which must then still do honest work."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ CHECK_EVERY = 10_000
 
 
 class Target(Protocol):
-    """Something that messages go to."""
+    """A target of messages."""
 
     name: str
     statuses: Counter[str]
 
     def send(self) -> None:
-        """One message. Raises AssertionError where the answer is wrong."""
+        """Send one message. Raises AssertionError if the answer is wrong."""
 
     def check(self) -> None:
-        """Do honest work. Raises AssertionError where it does not go."""
+        """Do honest work. Raises AssertionError if that fails."""
 
     def close(self) -> None:
         """End it."""
@@ -40,7 +40,7 @@ TARGETS: Mapping[str, Callable[[int], Target]] = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a run saw."""
+    """The figures of a run."""
 
     name: str
     seed: int

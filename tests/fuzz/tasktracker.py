@@ -1,4 +1,4 @@
-"""Messages to a TaskTracker: what a JobTracker answers and what an agent says, to its core."""
+"""Messages to a TaskTracker's core: a JobTracker's answers and an agent's events."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TaskTrackerFuzz:
             self.tracker = self._new()
 
     def send(self) -> None:
-        """One message of some kind."""
+        """Send one message of a random kind."""
         self._later = []
         rng, chance = self.rng, self.rng.random()
         if chance < 0.6:
@@ -135,7 +135,7 @@ class TaskTrackerFuzz:
             return
         self.statuses["answer taken"] += 1
         if any(one.number > 10**12 for one in answer.actions):
-            return  # nothing after it would be heard
+            return  # the core ignores all messages after this one
         self._tell(ev.HeartbeatAnswered(answer, ()))
 
     def _event(self) -> None:
@@ -182,7 +182,7 @@ class TaskTrackerFuzz:
             self._tell(ev.SlotKilled(event["kill"]["task_id"]["value"]))
 
     def _other(self) -> None:
-        """Facts of a job, a worker's words, and what TaskTrackers say to each other."""
+        """Send facts of a job, a worker's message, or a message between TaskTrackers."""
         rng = self.rng
         kind = rng.choice((JobFacts, ShuffleRequest, FrameHeader))
         try:
@@ -204,7 +204,7 @@ class TaskTrackerFuzz:
                 self._tell(ev.WorkerDone(worker, told))
 
     def check(self) -> None:
-        """A new slot runs an attempt."""
+        """Check that a new slot runs an attempt."""
         self._later = []
         self.tracker = self._new()
         self._number += 1
@@ -218,4 +218,4 @@ class TaskTrackerFuzz:
         assert self._jobs == [JOB]
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

@@ -1,4 +1,4 @@
-"""Random messages by seed: few here, 100,000 with `-m slow` and `make fuzz`."""
+"""Seeded random messages: few here, 100,000 with `-m slow` and `make fuzz`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """Each bad message is logged."""
+    """Switch logging off: every bad message would be logged."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
