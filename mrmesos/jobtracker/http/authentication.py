@@ -1,8 +1,12 @@
-"""Who may ask the JobTracker what: clients and TaskTrackers sign (docs/security.md).
+"""Authentication of requests: clients and TaskTrackers sign them (docs/security.md).
 
-Everything needs a client's signature but what is named here, so a path that is added is closed. The
-key of a TaskTracker is made from its id and the JobTracker's secret: nothing is kept of any, one
-cannot speak for another, and trackers of before a restart are known as long as the secret is.
+Comes in: each request, before its handler. Goes out: a refusal, or the signed answer. Thread: the
+server's event loop.
+
+Every path needs a client's signature, except those that are named here. So a new path is closed by
+default. A TaskTracker's key is derived from its id and the JobTracker's secret. So we store no
+keys, no TaskTracker can sign for another one, and after a restart we know the old TaskTrackers as
+long as we have the secret.
 """
 
 from __future__ import annotations
@@ -35,8 +39,8 @@ logger = logging.getLogger(__name__)
 
 OPEN = frozenset({("GET", "/health"), ("GET", "/version")})
 HEARTBEAT = ("POST", "/api/v1/heartbeat")
-"""Has a number that grows, by which one that was made before is known: 10,000 TaskTrackers send so
-many that no memory of nonces would do.
+"""Heartbeats carry a growing number, which shows if one is replayed. 10,000 TaskTrackers send too
+many heartbeats to remember a nonce for each.
 """
 TRACKERS = frozenset(
     {
@@ -48,7 +52,7 @@ TRACKERS = frozenset(
 GREETING = ("GET", GREETING_PATH)
 UPLOAD = ("PUT", "/api/v1/code/{sha256}")
 MAX_CLIENT_BYTES = 8 << 20
-"""Of a request; files are uploaded by their hash."""
+"""Most bytes of a client's request. Files are larger, but they are uploaded by their hash."""
 _WHERE = "MRMESOS_TOKEN_FILE is to name its file, or MRMESOS_TOKEN to hold it (docs/security.md)"
 _NO_TOKEN = f"the JobTracker's token is needed: {_WHERE}"
 _WRONG_TOKEN = f"the token shown is not this JobTracker's: {_WHERE}"
@@ -66,19 +70,19 @@ class Authenticator:
     """Stands before all handlers, as the outermost middleware."""
 
     def __init__(self, token: str, secret: str, *, bearer: bool = False) -> None:
-        """`token` is the clients', `secret` what keys of TaskTrackers are made from. With `bearer`
-        a client may show the token itself instead of signing.
+        """`token` is the clients' token. TaskTrackers' keys are derived from `secret`. With
+        `bearer`, a client may send the token itself instead of signing.
         """
         self._token, self._secret, self._bearer = token, secret, bearer
         self._client_key = client_key(token)
         self.life = secrets.token_hex(16)
-        """Clients sign for this one: what was sent to another is not taken by us."""
+        """Clients sign for this life of the JobTracker. A request to another life is refused."""
         self._verifier = Verifier(self.key_of)
         self._clients = Verifier(self._key_of_client)
         self._greeted = Verifier(self._key_of_stranger)
 
     def key_of(self, tracker_id: str) -> str:
-        """What a TaskTracker signs with."""
+        """The key with which a TaskTracker signs."""
         return derived_key(self._secret, tracker_id)
 
     def _key_of_client(self, who: str) -> str | None:
@@ -89,7 +93,7 @@ class Authenticator:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse, or let in and sign the answer."""
+        """Refuse the request, or call its handler and sign the answer."""
         resource = request.match_info.route.resource
         asked = (request.method, resource.canonical if resource is not None else "")
         try:
@@ -105,7 +109,7 @@ class Authenticator:
         return await handler(request)
 
     async def _for_stranger(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A client that wants to know whether we know the token, too."""
+        """A client's greeting. The answer proves to the client that we know the token, too."""
         header = _shown(request)
         verified = self._greeted.verify(request.method, request.raw_path, header, once=False)
         verified.check_body(b"")
@@ -121,7 +125,7 @@ class Authenticator:
             return await handler(request)
         verified = self._clients.verify(request.method, request.raw_path, header)
         try:
-            if upload:  # its name is its hash: it need not be here as a whole to be known
+            if upload:  # its name is its hash, so we can check it before the body has arrived
                 if not same_text(verified.body_sha256, request.match_info["sha256"]):
                     raise Refusal(401, "what is uploaded is not what was signed")
             else:
@@ -150,16 +154,16 @@ class Authenticator:
             verified.check_body(b"")
         _signed.set(verified)
         answer = await handler(request)
-        if answer.status == 401:  # of a body that is another than was signed: nothing is proven
+        if answer.status == 401:  # the body is not the signed one, so nothing is proven
             return answer
-        # A file that is sent as it lies has its name, a hash, to be checked by.
+        # A file is sent straight from disk. The receiver checks it by its name, which is its hash.
         return _proven(request, verified, answer)
 
 
 def _proven(
     request: web.Request, verified: Verified, answer: web.StreamResponse
 ) -> web.StreamResponse:
-    """The answer with our proof; of a HEAD it has no body. A file's is not covered."""
+    """Add our proof to the answer. It covers the body, except for a HEAD or a file."""
     if request.method == "HEAD":
         answer.headers[REPLY] = verified.reply()
     elif isinstance(answer, web.Response) and isinstance(answer.body, bytes | None):
@@ -168,7 +172,7 @@ def _proven(
 
 
 def _shown(request: web.Request) -> str:
-    """What is shown of who asks. Raises Refusal where nothing is."""
+    """The Authorization header. Raises Refusal if there is none that we understand."""
     header = request.headers.get(AUTHORIZATION, "")
     if not header:
         raise Refusal(401, _NO_TOKEN, {"WWW-Authenticate": "Mrmesos"})
@@ -185,7 +189,7 @@ async def _whole_body(request: web.Request) -> bytes:
 
 
 def refused(refusal: Refusal) -> web.Response:
-    """The answer to what is refused."""
+    """The answer to a refused request."""
     body = msgspec.json.encode(ApiError(str(refusal)))
     return web.Response(
         body=body,
@@ -196,10 +200,10 @@ def refused(refusal: Refusal) -> web.Response:
 
 
 def sent_body() -> bytes:
-    """What a client sent with the request being handled, which is what it signed."""
+    """The body of the client's request that is being handled. It is the body that was signed."""
     return _sent.get()
 
 
 def signed_by() -> Verified:
-    """The TaskTracker that the request being handled comes from, where TRACKERS names its path."""
+    """The TaskTracker that sent the request that is being handled. Only for paths in TRACKERS."""
     return _signed.get()

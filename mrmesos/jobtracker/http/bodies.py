@@ -1,4 +1,4 @@
-"""Bodies of requests, read whole, with a bound and a deadline."""
+"""Reads whole bodies of requests, with a bound and a deadline. Thread: the server's event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BODY_SECONDS = 60.0
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """The whole body. Raises HTTPException where it is more than `limit` bytes, or too slow."""
+    """The whole body. Raises HTTPException if it is over `limit` bytes, or comes too slowly."""
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     if not request.can_read_body:

@@ -1,6 +1,6 @@
-"""Why the JobTracker does not do what it was asked over HTTP, each with its status.
+"""The reasons to refuse an HTTP request, each with its status.
 
-All are `access.signing.Refusal`, as is what the door refuses: one way to be answered with.
+All are `access.signing.Refusal`, like the refusals of authentication, so one place answers them.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from mrmesos.access.signing import Refusal
 
 
 class BadRequest(Refusal):
-    """What was sent cannot be used; the message says why."""
+    """The request cannot be used. The message says why."""
 
     def __init__(self, message: str) -> None:
-        """`message` may quote what was sent, in whatever bytes."""
+        """`message` may quote the request, which may hold invalid text."""
         super().__init__(400, message.encode("utf-8", "replace").decode())
 
 
 class Forbidden(Refusal):
-    """It is known who asks, and it is no business of theirs (now)."""
+    """The sender is known, but may not do this (now)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(403, message)
 
 
 class SetAside(Refusal):
-    """It made the core raise an exception: a fault of ours, after which all stands as before."""
+    """The core raised an exception over this message. That is our bug. Nothing was changed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class SetAside(Refusal):
 
 
 class Unavailable(Refusal):
-    """The JobTracker cannot answer now: it is full, stopping or has failed."""
+    """The JobTracker cannot answer now: it is full, it is stopping, or it has failed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(503, message)

@@ -1,4 +1,4 @@
-"""Which jobs are let in."""
+"""Checks submitted jobs before the core sees them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u20
 
 
 def check_job(spec: JobSpec, python: str = "") -> None:
-    """Refuse what could not be run, whoever sent it. Raises BadRequest.
+    """Refuse a job that could not run. Raises BadRequest.
 
-    `python` is the version that TaskTrackers are known to run, if it is known.
+    `python` is the Python version of TaskTrackers, or "" if it is unknown.
     """
     for what, text in (("name", spec.name), ("user", spec.user)):
         if _CONTROLS.search(text):

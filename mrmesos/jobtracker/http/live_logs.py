@@ -1,9 +1,11 @@
-"""Logs of running attempts, asked of their TaskTrackers for a client. In the server's event loop.
+"""Fetches logs of running attempts from their TaskTrackers, for a client.
 
-What answers proves that it knows the job's token. Where a TaskTracker listens it says itself, in
-its heartbeats, and user code can speak in its place. So its URL is asked only where it leads to its
-own agent, as Mesos knows that, or to where its heartbeats come from: it cannot have us ask others
-in its name.
+Comes in: an attempt, and its TaskTracker's URL. Goes out: the log. Thread: the server's event loop.
+
+The answer must prove that its sender knows the job's token. A TaskTracker names its own URL in its
+heartbeats, and user code could forge those. So we use the URL only if it leads to the TaskTracker's
+agent, as Mesos knows it, or to the address that its heartbeats come from. Otherwise a forged URL
+could make us send requests to other hosts.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ SOURCES_MAX = 50_000
 
 
 class LiveLogs:
-    """Asks, and remembers where heartbeats come from."""
+    """Fetches logs, and remembers the addresses that heartbeats come from."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """`tls` is for TaskTrackers that speak HTTPS."""
@@ -45,7 +47,7 @@ class LiveLogs:
             self._sources.popitem(last=False)
 
     async def fetch(self, logs: AttemptLogs, attempt_id: str, stream: str) -> bytes | None:
-        """What the attempt printed to `stdout` or `stderr`; None where that cannot be had."""
+        """What the attempt printed to `stdout` or `stderr`. None if we cannot get it."""
         hosts = {*logs.hosts, self._sources.get(logs.tracker_id, "")}
         if not leads_to(logs.url, hosts):
             logger.warning(
@@ -84,7 +86,7 @@ class LiveLogs:
 
 
 async def _at_most(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, to its end. A longer one is cut off, and so proves nothing."""
+    """The whole body. A longer one is cut off, so its proof fails."""
     body = bytearray()
     async for part in answer.content.iter_any():
         body += part
@@ -94,8 +96,8 @@ async def _at_most(answer: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def leads_to(url: str, hosts: Collection[str]) -> bool:
-    """Whether it is `http(s)://host:port`, no more, with one of these hosts. On one machine every
-    loopback address is as good as another.
+    """Whether `url` is exactly `http(s)://host:port` with one of these hosts. All loopback
+    addresses count as equal, because they are the same machine.
     """
     if not url.isascii() or not url.isprintable() or set(url) & set(" @\\%?#"):
         return False
@@ -111,7 +113,7 @@ def leads_to(url: str, hosts: Collection[str]) -> bool:
 
 
 def _place(host: str) -> str:
-    """A name, an address in its normal form, or `loopback`."""
+    """A host in normal form: a name, an address, or `loopback`."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

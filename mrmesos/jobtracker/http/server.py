@@ -1,4 +1,4 @@
-"""An HTTP server in a thread of its own, and the address at which others reach it."""
+"""An HTTP server in its own thread, and the address at which others reach it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ OTHER_FILES = 256
 
 
 class AddressError(ValueError):
-    """An address is not of the form host:port, or cannot be listened on."""
+    """An address does not have the form host:port, or we cannot listen on it."""
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """`host:port` taken apart; port 0 is any free one. Raises AddressError."""
+    """Split `host:port`. Port 0 means any free port. Raises AddressError."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise AddressError(f"{text!r} is not of the form host:port")
@@ -39,10 +39,10 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def address_towards(master: str) -> str:
-    """The local IP address from which packets to the Mesos master leave.
+    """Our IP address on the route to the Mesos master.
 
-    `master` is host:port, http://host:port or zk://host:port,…/path. Connecting a UDP socket
-    chooses a route and sends nothing.
+    `master` is host:port, http://host:port or zk://host:port,…/path. To find the route, we connect
+    a UDP socket, which sends nothing.
     """
     rest = master.split("://", 1)[-1].split("/", 1)[0].split(",", 1)[0].rpartition("@")[2]
     parts = urlsplit(f"//{rest}")
@@ -56,11 +56,11 @@ def address_towards(master: str) -> str:
 
 
 def listening_address(host: str, master: str) -> tuple[str, str]:
-    """Where to listen, and the address of that for others.
+    """The address to listen on, and the address that others use.
 
-    Unless `host` says otherwise that is the one address of this machine that reaches the master:
-    loopback for a master here, and for one elsewhere what its agents can reach. Raises
-    AddressError where there is no way to the master.
+    By default, both are this machine's address on the route to the master: loopback for a master
+    on this machine, otherwise an address that the agents can reach, too. `host` overrides this.
+    Raises AddressError if there is no route to the master.
     """
     if host not in ("", "0.0.0.0"):
         return host, host
@@ -69,8 +69,8 @@ def listening_address(host: str, master: str) -> tuple[str, str]:
 
 
 def allow_connections() -> None:
-    """Have file descriptors for as many connections as the hard limit allows: shells and services
-    mostly begin with 1,024, which would do for the connections of 200 TaskTrackers.
+    """Raise the limit of file descriptors as far as the hard limit allows. Most shells and services
+    start with 1,024, which is enough for only 200 TaskTrackers.
     """
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + OTHER_FILES
@@ -81,7 +81,7 @@ def allow_connections() -> None:
 
 
 def most_connections() -> int:
-    """As many as there are file descriptors for, beside those for everything else."""
+    """Most connections, by the limit of file descriptors. OTHER_FILES are left for other uses."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = CONNECTIONS_MAX if files == resource.RLIM_INFINITY else files - OTHER_FILES
     return max(64, min(CONNECTIONS_MAX, most))
@@ -98,7 +98,7 @@ class HttpServer:
         tls: ssl.SSLContext | None = None,
         guard: RequestGuard | None = None,
     ) -> None:
-        """`application` is called in the server's thread, where the event loop is; `guard` knows
+        """`application` is called in the server's thread, where the event loop runs. `guard` knows
         the names of this server.
         """
         self._application, self._guard = application, guard
@@ -110,7 +110,7 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> int:
-        """Listen; the port. Raises AddressError where that cannot be."""
+        """Listen, and return the port. Raises AddressError if that fails."""
         self._thread.start()
         if not self._ready.wait(START_SECONDS):
             raise AddressError(f"{self._host}:{self._port}: not listening in {START_SECONDS:g} s")
@@ -122,17 +122,17 @@ class HttpServer:
         return self._port
 
     def call_soon(self, function: Callable[..., None], *args: object) -> None:
-        """Call a function in the event loop's thread, soon; not at all once it is over."""
+        """Call a function soon in the event loop's thread. After its end, the call is dropped."""
         loop = self._loop
         if loop is None:
             return
         try:
             loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:  # the loop has closed between: nobody is left to be told
+        except RuntimeError:  # the loop has just closed, so nobody needs the call
             logger.debug("the HTTP server is over; %s not called", function)
 
     def stop(self, timeout: float) -> bool:
-        """Stop listening and end the thread; False where that took more than `timeout` seconds."""
+        """Stop listening, and end the thread. Returns False if that takes over `timeout` s."""
         if self._stop is not None:
             self.call_soon(self._stop.set)
         if self._thread.ident is not None:
@@ -171,5 +171,5 @@ class HttpServer:
 
 def _why(problem: BaseException) -> str:
     if isinstance(problem, OSError) and problem.errno is not None and problem.errno > 0:
-        return os.strerror(problem.errno)  # asyncio says more, in words of its own
+        return os.strerror(problem.errno)  # asyncio's own text is longer
     return getattr(problem, "strerror", None) or str(problem)

@@ -1,7 +1,8 @@
-"""Calls out to Mesos: the core's commands, one after another, in a thread of their own.
+"""Makes calls to Mesos, one after another.
 
-A master that does not answer so delays nobody else. Commands come from the core's thread; what
-became of launches that failed goes back to it as events.
+Comes in: the core's commands, from the core thread. Goes out: the driver's calls, and for each
+launch that failed an event to the core. Thread: one of its own, so a master that does not answer
+delays nobody else.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 logger = logging.getLogger(__name__)
 
 MAX_CALLS = 100_000
-"""Calls that may wait for a master; more than so many mean that it has been frozen for long."""
+"""Most calls that may wait for the master. If more wait, the master has been frozen for long."""
 
 DriverCommand = (
     AcceptOffers
@@ -52,35 +53,35 @@ DriverCommand = (
 
 
 class DriverCalls:
-    """Carries commands out through the driver, one after another, in a thread of its own."""
+    """Sends commands through the driver, one after another, in a thread of its own."""
 
     def __init__(
         self, driver: MesosDriver, command: TrackerCommand, post: Callable[[Event], None]
     ) -> None:
-        """`command` starts TaskTrackers; `post` takes what became of launches that failed."""
+        """`command` starts TaskTrackers. `post` takes an event for each launch that failed."""
         self._driver = driver
         self._command = command
         self._post = post
         self._queue: queue.Queue[DriverCommand | None] = queue.Queue(MAX_CALLS)
         self._stopping = threading.Event()
-        self._doubtful: dict[str, str | None] = {}  # launched, but no answer came: slot -> agent
+        self._doubtful: dict[str, str | None] = {}  # launches without an answer: slot -> agent
         self._ask_at = 0.0
         self._thread = threading.Thread(target=self._run, name="mesos-calls", daemon=True)
 
     def use(self, driver: MesosDriver) -> None:
-        """Make calls through another driver from now on."""
+        """Use another driver for all further calls."""
         self._driver = driver
 
     def start(self) -> None:
-        """Begin to make calls."""
+        """Start the thread."""
         self._thread.start()
 
     def submit(self, command: DriverCommand) -> None:
-        """Make a call after all those before it. Raises queue.Full."""
+        """Queue a call. Raises queue.Full."""
         self._queue.put_nowait(command)
 
     def stop(self, timeout: float) -> bool:
-        """Make the calls that wait if that takes less than `timeout` seconds; False otherwise."""
+        """Make the queued calls, then end. Returns False if that takes over `timeout` s."""
         self._stopping.set()
         try:
             self._queue.put_nowait(None)
@@ -102,10 +103,10 @@ class DriverCalls:
                 self._carry_out(command)
             except MesosCallError as refusal:
                 logger.error("Mesos refused %s: %s", type(command).__name__, refusal)
-            except MesosUnreachable as problem:  # only once we stop: until then calls are repeated
+            except MesosUnreachable as problem:  # only while we stop: before, calls are repeated
                 logger.info("stopping without %s: %s", type(command).__name__, problem)
             except Exception:
-                logger.exception("%s could not be carried out", type(command).__name__)
+                logger.exception("the call for %s failed", type(command).__name__)
             if self._doubtful and time.monotonic() >= self._ask_at:
                 self._ask_about_doubtful()
 
@@ -133,14 +134,16 @@ class DriverCalls:
                 self._retrying(driver.shutdownExecutor, tracker_id, agent_id)
             case Reconcile(slots):
                 tasks = {slot_id: agent_id or None for slot_id, agent_id in slots}
-                self._retrying(driver.reconcileTasks, tasks)  # none means: all that Mesos knows
+                self._retrying(driver.reconcileTasks, tasks)  # no tasks: all that Mesos knows
             case Revive(roles):
                 self._retrying(driver.reviveOffers, roles)
             case Suppress(roles):
                 self._retrying(driver.suppressOffers, roles)
 
     def _retrying(self, call: Callable[..., bool], *args: object) -> bool:
-        """Make a call that may be made twice until it is answered or the subscription is lost."""
+        """Repeat a call until it is answered or the subscription is lost. Only for calls that may
+        be made twice.
+        """
 
         def pause(state: tenacity.RetryCallState) -> None:
             logger.warning("the Mesos master does not answer (attempt %d)", state.attempt_number)
@@ -157,7 +160,9 @@ class DriverCalls:
         return sent
 
     def _accept(self, command: AcceptOffers) -> None:
-        """Launch. An ACCEPT is never sent twice: the second would declare running slots lost."""
+        """Send an ACCEPT, and never twice: after a second one, Mesos would report the running slots
+        as lost.
+        """
         tasks = [task_info(launch, self._command) for launch in command.tasks]
         operations = [{"type": "LAUNCH", "launch": {"task_infos": tasks}}]
         try:
@@ -168,7 +173,7 @@ class DriverCalls:
             self._lost(command, "REASON_INVALID_OFFERS", str(refusal))
             raise
         except MesosUnreachable as problem:
-            logger.warning("no answer to a launch: %s; asking what became of it", problem)
+            logger.warning("no answer to a launch: %s; asking Mesos for its slots", problem)
             self._doubtful.update({launch.slot_id: launch.agent_id for launch in command.tasks})
             self._ask_at = time.monotonic() + 1.0
             return
@@ -182,9 +187,12 @@ class DriverCalls:
             )
 
     def _ask_about_doubtful(self) -> None:
-        """Mesos answers with an update for each slot; GONE or UNKNOWN where it was no launch."""
+        """Ask Mesos for slots whose launch had no answer. Mesos answers with an update for each.
+        If it never got the launch, that update says GONE or UNKNOWN.
+        """
         try:
-            # Not subscribed is as good as asked: the core reconciles all slots on its return.
+            # If we are not subscribed, nothing is lost: the core reconciles all slots after the
+            # next subscription.
             self._driver.reconcileTasks(dict(self._doubtful))
         except MesosUnreachable as problem:
             logger.warning("the Mesos master does not answer: %s", problem)

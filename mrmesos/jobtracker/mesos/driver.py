@@ -1,5 +1,5 @@
-"""What the JobTracker uses of `mrmesos.mesos.SchedulerDriver`; a test may stand in for it."""
-# ruff: noqa: N802  (the names are pymesos'; what they do is written at the driver)
+"""The part of `mrmesos.mesos.SchedulerDriver` that the JobTracker uses. Tests pass a fake."""
+# ruff: noqa: N802  (the names are pymesos'; SchedulerDriver documents them)
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mrmesos.mesos.callbacks import Json
 
 
 class MesosDriver(Protocol):
-    """Calls return True when the master took them, False when there is no subscription.
+    """Calls return True if the master took them, and False if there is no subscription.
 
-    They raise MesosCallError where the master refused, MesosUnreachable where no answer came.
+    They raise MesosCallError if the master refused, and MesosUnreachable if it did not answer.
     """
 
     torn_down: bool

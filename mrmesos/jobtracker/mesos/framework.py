@@ -1,6 +1,7 @@
-"""What Mesos says becomes events of the core, in the driver's thread. Who we are to Mesos.
+"""Turns Mesos' messages into events of the core, and builds our FrameworkInfo.
 
-Calls the other way are made in `calls_out.py`. Field names are those of Mesos' v1 scheduler API.
+Comes in: the driver's callbacks. Goes out: events. Thread: the driver's. Calls to Mesos are made in
+`calls_out.py`. Field names are those of Mesos' v1 scheduler API.
 """
 
 from __future__ import annotations
@@ -36,20 +37,21 @@ from mrmesos.mesos.callbacks import Json
 logger = logging.getLogger(__name__)
 
 FAILOVER_SECONDS = 86_400.0
-"""For as long Mesos waits for a JobTracker with a journal. TaskTrackers give it up sooner, so that
-nothing is held for long by one that never comes back.
+"""Mesos waits this long for a JobTracker with a journal. TaskTrackers give up sooner. So a
+JobTracker that never comes back does not hold resources for long.
 """
 CAPABILITIES = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE")
-"""FrameworkInfo.Capability: resources come with whose they are and all reservations, refined ones
-too, and tasks that are out of reach are not called lost.
+"""FrameworkInfo.Capability. With them, resources name their role and all their reservations, also
+refined ones, and unreachable tasks are not reported as lost.
 """
 
 
 def framework_info(conf: Conf, url: str, framework_id: str = "", *, journal: bool = False) -> Json:
-    """The FrameworkInfo that a JobTracker at `url` subscribes with.
+    """The FrameworkInfo with which a JobTracker at `url` subscribes.
 
-    With `framework_id` it takes that framework over, with what runs of it. With a `journal` it can
-    come back at any time: Mesos is to keep its tasks for FAILOVER_SECONDS unless it is set.
+    With `framework_id`, it takes over that framework and its running tasks. With a `journal`, it
+    can be restarted at any time. Then Mesos keeps its tasks for FAILOVER_SECONDS, unless
+    `mesos.failover.timeout` is set.
     """
     capabilities = [*CAPABILITIES]
     if conf.get_as(settings.MESOS_GPUS_MAX):
@@ -75,7 +77,7 @@ def framework_info(conf: Conf, url: str, framework_id: str = "", *, journal: boo
 
 
 def parse_offer(offer: Json, rack: str = "") -> Offer:
-    """An Offer as Mesos sends it, of an agent in `rack`."""
+    """Parse Mesos' Offer of an agent in `rack`."""
     address = offer.get("url", {}).get("address", {})
     return Offer(
         offer_id=offer["id"]["value"],
@@ -95,7 +97,7 @@ def parse_offer(offer: Json, rack: str = "") -> Offer:
 
 
 def parse_inverse_offer(offer: Json) -> InverseOffer:
-    """An InverseOffer as Mesos sends it."""
+    """Parse Mesos' InverseOffer."""
     return InverseOffer(
         offer_id=offer["id"]["value"],
         agent_id=offer.get("agent_id", {}).get("value", ""),
@@ -104,7 +106,7 @@ def parse_inverse_offer(offer: Json) -> InverseOffer:
 
 
 def parse_unavailability(offer: Json) -> Unavailability | None:
-    """When the agent of an Offer or InverseOffer is to be away; for ever where no end is given."""
+    """When the agent of an Offer or InverseOffer will be away. Without an end, it is for ever."""
     said = offer.get("unavailability")
     if not said:
         return None
@@ -114,7 +116,7 @@ def parse_unavailability(offer: Json) -> Unavailability | None:
 
 
 def _attribute_text(attribute: Json) -> str:
-    """TEXT and SCALAR as they are; ranges and sets as Mesos writes them on command lines."""
+    """TEXT and SCALAR by value. Ranges and sets in the syntax of Mesos' command lines."""
     if "text" in attribute:
         return str(attribute["text"]["value"])
     if "scalar" in attribute:
@@ -126,7 +128,7 @@ def _attribute_text(attribute: Json) -> str:
 
 
 class FrameworkCallbacks:
-    """Turns what the driver hears into events (mrmesos.mesos.callbacks.SchedulerCallbacks)."""
+    """Turns the driver's callbacks into events (mrmesos.mesos.callbacks.SchedulerCallbacks)."""
 
     def __init__(
         self,
@@ -135,8 +137,8 @@ class FrameworkCallbacks:
         topology: Topology | None = None,
         on_offers: Callable[[list[Json]], None] = lambda _: None,
     ) -> None:
-        """`post` takes events; `fail` is told when the framework cannot go on. `on_offers` sees
-        offers as they stand.
+        """`post` takes events. `fail` is called if the framework cannot go on. `on_offers` gets the
+        offers as Mesos sent them.
         """
         self._post = post
         self._fail = fail
@@ -162,27 +164,27 @@ class FrameworkCallbacks:
         self._post(OffersReceived(made))
 
     def rescinded(self, offer_id: str) -> None:
-        """An offer is void."""
+        """An offer is no longer valid."""
         self._post(OfferRescinded(offer_id))
 
     def inverse_offers(self, offers: list[Json]) -> None:
-        """Agents are asked back for their maintenance."""
+        """Mesos asks for agents back, for their maintenance."""
         self._post(InverseOffersReceived(tuple(parse_inverse_offer(offer) for offer in offers)))
 
     def inverse_offer_rescinded(self, offer_id: str) -> None:
-        """An inverse offer is void."""
+        """An inverse offer is no longer valid."""
         self._post(InverseOfferRescinded(offer_id))
 
     def status_update(self, status: Json) -> None:
-        """News of a slot."""
+        """A status update of a slot."""
         self._post(parse_status(status))
 
     def heartbeat(self) -> None:
-        """The master is there."""
+        """A sign of life of the master."""
         self._post(MasterHeard())
 
     def framework_message(self, executor_id: str, agent_id: str, data: bytes) -> None:
-        """TaskTrackers speak by heartbeat only."""
+        """Not expected, because TaskTrackers send only heartbeats."""
         logger.warning("%s on %s sent a message of %d bytes", executor_id, agent_id, len(data))
 
     def agent_lost(self, agent_id: str) -> None:
@@ -194,16 +196,16 @@ class FrameworkCallbacks:
         self._post(TrackerLost(executor_id, agent_id, status))
 
     def disconnected(self) -> None:
-        """The master is away; the driver looks for it."""
+        """The master does not answer. The driver looks for it."""
         logger.warning("lost the connection to the Mesos master")
         self._post(Disconnected())
 
     def fatal(self, problem: BaseException) -> None:
-        """The driver's `on_fatal`: news of Mesos was lost, so our picture of it is wrong."""
-        self._fail(f"news from Mesos could not be taken: {type(problem).__name__}: {problem}")
+        """The driver's `on_fatal`: an event of Mesos was lost, so our state may be wrong."""
+        self._fail(f"an event of Mesos could not be handled: {type(problem).__name__}: {problem}")
 
     def error(self, message: str) -> None:
-        """Mesos refuses this framework for good."""
+        """Mesos refuses this framework permanently."""
         self._fail(f"Mesos ended this framework: {message}")
 
 

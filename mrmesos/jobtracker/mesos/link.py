@@ -1,8 +1,11 @@
-"""The service's link to Mesos: a driver, what it hears, and the calls that go out through it.
+"""The service's link to Mesos: the driver, its callbacks, and the calls through it.
 
-A framework of an earlier life is taken over. Where Mesos has removed that, as nobody came back
-within its failover timeout, a new one takes its place: its tasks are gone, its jobs are not. So
-it is for a framework of this life that was cut off from its master for that long.
+Comes in: commands, from the core thread. Goes out: events, from the driver's thread.
+
+The link takes over the framework of an earlier life of this JobTracker. If nobody came back within
+the failover timeout, Mesos has removed that framework. Then the link registers a new one: the old
+tasks are gone, but the jobs go on. The same happens to a framework of this life if it was cut off
+from its master for that long.
 """
 
 from __future__ import annotations
@@ -36,12 +39,12 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
-"""Between attempts to subscribe; less where Mesos waits for us less than four times as long."""
+"""Longest pause between attempts to subscribe. At most a quarter of the failover timeout."""
 ASK_AGAIN_SECONDS = 0.2
 TELL_SECONDS = 1.0
-"""What takes longer is worth a word."""
+"""A wait for the master that takes longer than this is reported."""
 TEARDOWN_SECONDS = 2.0
-"""How long a master that has just answered may take for TEARDOWN."""
+"""A master that has just answered may take this long for TEARDOWN."""
 
 MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], MesosDriver]
 
@@ -54,9 +57,9 @@ def make_mesos_driver(
     *,
     credentials: tuple[str, str] | None = None,
 ) -> MesosDriver:
-    """The driver that speaks to a real master. Raises ValueError for what cannot be a master.
+    """The driver for a real master. Raises ValueError if `master` is no valid address.
 
-    `credentials`, a principal and its secret, come before those that settings name.
+    `credentials` are a principal and its secret. They replace those in the settings.
     """
     from mrmesos.mesos.event_loop import Backoff
     from mrmesos.mesos.scheduler_driver import SchedulerDriver
@@ -80,7 +83,7 @@ def make_mesos_driver(
 
 
 class MesosLink:
-    """`start()` it once the core takes events."""
+    """Call `start()` when the core is ready to take events."""
 
     def __init__(
         self,
@@ -95,8 +98,8 @@ class MesosLink:
         post: Callable[[Event], None],
         fail: Callable[[str | BaseException], None],
     ) -> None:
-        """`url` is ours, `command` starts TaskTrackers, and `framework_id`, where there is one, is
-        to be taken over. `post` takes events; `fail` is told when the framework cannot go on.
+        """`url` is ours. `command` starts TaskTrackers. A `framework_id` that is not empty is taken
+        over. `post` takes events. `fail` is called if the framework cannot go on.
         """
         self._conf, self._master, self._make_driver = conf, master, make_driver
         self._url, self._journal = url, journal
@@ -108,7 +111,7 @@ class MesosLink:
         self._timeout = 0.0
         self._away_since: float | None = None
         self.left = ""
-        """What `stop()` had to leave at Mesos, in words."""
+        """A text: what `stop()` could not end at Mesos."""
         self._sandboxes = SandboxReader(post)
         self._callbacks = FrameworkCallbacks(
             self._hear, self._failed, Topology.of(conf), self._sandboxes.learn
@@ -128,7 +131,7 @@ class MesosLink:
         self._driver.start()
 
     def submit(self, command: DriverCommand | ReadSandbox) -> None:
-        """Make a call after all those before it, or read a file beside them."""
+        """Queue a call, or a read of a sandbox file, which does not wait for the calls."""
         if isinstance(command, ReadSandbox):
             self._sandboxes.submit(command, self._framework_id)
         else:
@@ -142,11 +145,11 @@ class MesosLink:
         patience: float = 0.0,
         tell: Callable[[str], None] = logger.info,
     ) -> bool:
-        """End the framework, or leave it to Mesos' failover timeout; False where `deadline` (of
-        time.monotonic) was too soon for the calls that waited.
+        """End the framework, or leave it to Mesos' failover timeout. Returns False if `deadline`
+        (of time.monotonic) came before all queued calls were made.
 
-        TEARDOWN needs a master that leads and answers: for one it waits `patience` seconds, and
-        says so by `tell`. Afterwards `left` has what Mesos could not be told.
+        TEARDOWN needs a leading master that answers. We wait `patience` seconds for one, and `tell`
+        gets a text about that. If no master took it, `left` says what remains at Mesos.
         """
         with self._lock:
             self._stopped = True
@@ -173,13 +176,13 @@ class MesosLink:
         return clean
 
     def _wait_for_master(self, until: float) -> None:
-        """Until one answers a call."""
+        """Wait until a master answers a call."""
         while not self._answered() and (left := until - time.monotonic()) > 0:
             time.sleep(min(ASK_AGAIN_SECONDS, left))
 
     def _answered(self) -> bool:
         try:
-            return self._driver.suppressOffers()  # which is meant, too
+            return self._driver.suppressOffers()  # we want no more offers, either
         except MesosUnreachable:
             return False
         except MesosCallError as refusal:
@@ -210,7 +213,9 @@ class MesosLink:
         threading.Thread(target=self._begin_again, name="mesos-again", daemon=True).start()
 
     def _begin_again(self) -> None:
-        """In a thread of its own, as a driver cannot be joined by its own."""
+        """Register a new framework. Runs in its own thread, because the driver's thread cannot join
+        itself.
+        """
         self._post(FrameworkRemoved())
         with self._lock:
             if self._stopped:
@@ -220,6 +225,6 @@ class MesosLink:
                 self._driver = self._new_driver("")
                 self._calls.use(self._driver)
                 self._driver.start()
-            except Exception as problem:  # nobody waits for it: fail visibly
+            except Exception as problem:  # nobody waits for this thread, so it reports the failure
                 logger.exception("no new framework")
                 self._fail(problem)

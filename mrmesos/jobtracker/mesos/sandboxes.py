@@ -1,8 +1,8 @@
-"""The last words of TaskTrackers that did not come up, read from their agents' `/files/read`.
+"""Reads the stderr of TaskTrackers that did not start, by their agents' `/files/read`.
 
-Comes in: ReadSandbox commands. Goes out: SandboxRead events, or nothing where it cannot be had (no
-such agent is known, it asks for credentials or TLS, the sandbox is gone). One thread, with a
-deadline for each and a bounded queue: nobody waits for it.
+Comes in: ReadSandbox commands. Goes out: SandboxRead events, or nothing if the file cannot be read
+(the agent is unknown, it wants credentials or TLS, or the sandbox is gone). Thread: one of its own,
+with a deadline for each file and a bounded queue. Nobody waits for it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 TAIL_BYTES = 2048
 ANSWER_BYTES = 1 << 16
 SECONDS = 3.0
-"""For each of the two requests that a file takes."""
+"""Deadline of each of the two requests that one file takes."""
 MAX_WAITING = 8
-"""Of failures that come faster than agents answer some are enough."""
+"""Most queued files. If TaskTrackers fail faster than agents answer, some files are enough."""
 MAX_AGENTS = 10_000
 
 
 class SandboxReader:
-    """`learn` where agents are from their offers; `start()`, `submit()`, `stop()`."""
+    """Reads files in its own thread. `learn` notes the agents' addresses from their offers."""
 
     def __init__(self, post: Callable[[Event], None]) -> None:
         self._post = post
@@ -42,7 +42,7 @@ class SandboxReader:
         self._thread = threading.Thread(target=self._run, name="sandboxes", daemon=True)
 
     def learn(self, offers: list[Json]) -> None:
-        """Note where the agents of these offers listen, as far as that is plain HTTP."""
+        """Note the addresses of the offers' agents, unless they use TLS."""
         for offer in offers:
             url = offer.get("url", {})
             address = url.get("address", {})
@@ -60,12 +60,12 @@ class SandboxReader:
         self._thread.start()
 
     def submit(self, command: ReadSandbox, framework_id: str) -> None:
-        """Read it soon, unless too many wait."""
+        """Queue a file, unless too many wait."""
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait((command, framework_id))
 
     def stop(self) -> None:
-        """Read no more; a request under way is left to its deadline."""
+        """Read no more files. A request under way ends by its deadline."""
         with contextlib.suppress(queue.Full, queue.Empty):
             self._waiting.get_nowait()
         with contextlib.suppress(queue.Full):
@@ -94,7 +94,7 @@ def read_tail(where: tuple[str, int], path: str) -> str:
         size = _read(connection, path=path, offset=-1)["offset"]
         start = max(0, size - TAIL_BYTES)
         text: str = _read(connection, path=path, offset=start, length=TAIL_BYTES)["data"]
-    # Whatever it is, it must be text that JSON and terminals can take.
+    # The file may hold any bytes, but JSON and terminals need valid text.
     return text[-TAIL_BYTES:].strip().encode("utf-8", "backslashreplace").decode("utf-8")
 
 

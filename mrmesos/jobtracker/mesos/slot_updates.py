@@ -1,9 +1,10 @@
-"""Mesos' status updates in the core's words.
+"""Translates Mesos' status updates into events of the core. Pure.
 
-What ran in a slot is given up in every state that ends it. In some it may run on: UNREACHABLE and
-LOST (the agent is out of the master's sight), GONE_BY_OPERATOR (the operator may err), UNKNOWN (the
-master forgot). When such an agent returns, Mesos says that the slot runs, and as the core knows it
-no more it is killed. DROPPED (it never started) and GONE are final.
+In every state that ends a slot, the core gives up the slot's attempt. In some of these states, the
+attempt may still run: UNREACHABLE and LOST (the master does not see the agent), GONE_BY_OPERATOR
+(the operator may be wrong), UNKNOWN (the master has forgotten the task). If such an agent returns,
+Mesos reports that the slot runs. The core no longer knows the slot then, and kills it. DROPPED (it
+never started) and GONE are final.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _STATUS = {
     "TASK_RUNNING": SlotStatus.RUNNING,
     "TASK_KILLING": SlotStatus.ENDING,
 }
-"""Every other state (mesos.proto, TaskState) ends the slot."""
+"""All other states (TaskState in mesos.proto) end the slot."""
 _CAUSE = {
     "TASK_FINISHED": EndCause.AS_ASKED,
     "TASK_KILLED": EndCause.AS_ASKED,
@@ -30,18 +31,18 @@ _TRACKER_ENDED = (
     "REASON_EXECUTOR_UNREGISTERED",
     "REASON_CONTAINER_",
 )
-"""Reasons by which Mesos says that the executor is gone (mesos.proto, TaskStatus.Reason)."""
+"""With these reasons, Mesos says that the executor is gone (TaskStatus.Reason in mesos.proto)."""
 DISCONNECTED = "REASON_MASTER_DISCONNECTED"
-"""Of an update that our shell makes itself, as no master took the launch."""
+"""The reason of updates that calls_out.py makes itself, because no master took the launch."""
 _VOID = ("REASON_INVALID_OFFERS", DISCONNECTED, "REASON_RECONCILIATION", "REASON_AGENT_")
 _NO_WORDS = ("", "Executor terminated")
-"""Messages of Mesos that say no more than the reason."""
+"""Messages of Mesos that say nothing beyond the reason."""
 
 
 def slot_updated(
     slot_id: str, agent_id: str, state: str, reason: str = "", message: str = "", uuid: str = ""
 ) -> SlotUpdated:
-    """The event of an update with Mesos' names for `state` and `reason`."""
+    """The event for an update. `state` and `reason` are Mesos' names."""
     cause = _CAUSE.get(state, EndCause.FAILED)
     if reason.startswith(_TRACKER_ENDED):
         cause = EndCause.TRACKER_ENDED
@@ -60,7 +61,7 @@ def slot_updated(
 
 
 def parse_status(status: Json) -> SlotUpdated:
-    """The event of a TaskStatus as Mesos sends it."""
+    """The event for Mesos' TaskStatus."""
     return slot_updated(
         status["task_id"]["value"],
         status.get("agent_id", {}).get("value", ""),

@@ -1,4 +1,4 @@
-"""From a slot that the core wants to the TaskInfo and ExecutorInfo that Mesos is sent. Pure.
+"""Builds TaskInfo and ExecutorInfo for Mesos. Comes in: a slot that the core wants to launch. Pure.
 
 Field names are those of Mesos' v1 API (include/mesos/v1/mesos.proto).
 """
@@ -31,7 +31,7 @@ from mrmesos.wire.job import running_python
 from mrmesos.wire.task import SlotData
 
 SHUTDOWN_GRACE_SECONDS = 5
-"""How long Mesos lets a TaskTracker end its attempts before it is killed."""
+"""Mesos gives a TaskTracker this long to end its attempts before it kills it."""
 
 _FOR_TRACKERS = ("tasktracker.", "tls.", "http.")
 _NOT_THEIRS = frozenset(
@@ -45,16 +45,16 @@ _NOT_THEIRS = frozenset(
 )
 _PACKED = (".tar.gz", ".tgz")
 LAUNCHER = "mrmesos-package/tasktracker"
-"""What starts a TaskTracker, as `mrmesos pack` lays it out."""
+"""The program that starts a TaskTracker, in a package made by `mrmesos pack`."""
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerCommand:
-    """How TaskTrackers are started: a shell command, and the environment that all of them share.
+    """How Mesos starts TaskTrackers: a shell command, and the environment that they all share.
 
-    Mesos' fetcher unpacks `package` in the sandbox before; `image` is the Docker image to run in.
-    The keys that TaskTrackers sign with are made from `secret`.
+    Before that, Mesos' fetcher unpacks `package` in the sandbox. `image` is the Docker image to run
+    in. The keys with which TaskTrackers sign are derived from `secret`.
     """
 
     shell: str
@@ -72,12 +72,12 @@ def tracker_command(
     inherited: Mapping[str, str] | None = None,
     secret: str = "",
 ) -> TrackerCommand:
-    """The command of this JobTracker's TaskTrackers.
+    """The command of this JobTracker's TaskTrackers. Raises ConfError.
 
-    Agents are taken to have this Python and this mrmesos at the same place, unless
-    `tasktracker.command` names another way, or a package or an image brings them. `python_path` is
-    given where mrmesos is not installed there but runs from a source tree. Of the JobTracker's own
-    environment, `inherited`, they get what `tasktracker.environment` names. Raises ConfError.
+    Agents must have this Python and this mrmesos at the same path, unless `tasktracker.command`
+    names another command, or a package or an image brings them. `python_path` is for an mrmesos
+    that runs from a source tree instead of an installation. `inherited` is the JobTracker's own
+    environment. TaskTrackers get those of its variables that `tasktracker.environment` names.
     """
     package, image = conf.get_as(TASKTRACKER_PACKAGE), conf.get_as(TASKTRACKER_IMAGE)
     if package:
@@ -105,7 +105,7 @@ def tracker_command(
 
 
 def _check_package(uri: str) -> None:
-    """Raise ConfError for what Mesos' fetcher would not find, or not unpack."""
+    """Raise ConfError if Mesos' fetcher could not find or unpack the package."""
     if "://" not in uri and not uri.startswith("/"):
         raise ConfError(f"{TASKTRACKER_PACKAGE.name}={uri}: expected a URI, or a path from / on")
     if not uri.endswith(_PACKED):
@@ -113,7 +113,9 @@ def _check_package(uri: str) -> None:
 
 
 def python_of_trackers(conf: Conf) -> str:
-    """The version of Python (`3.12`) that TaskTrackers run; empty where others decide that."""
+    """The Python version (`3.12`) of TaskTrackers. Empty if a setting's command, package or image
+    decides that.
+    """
     settings = (TASKTRACKER_COMMAND, TASKTRACKER_PACKAGE, TASKTRACKER_IMAGE)
     if any(conf.get_as(setting) for setting in settings):
         return ""
@@ -121,10 +123,10 @@ def python_of_trackers(conf: Conf) -> str:
 
 
 def source_tree(purelib: Path, package: Path) -> str | None:
-    """The directory that PYTHONPATH needs for `package` (mrmesos' own directory); None if none.
+    """The directory that PYTHONPATH needs for `package` (mrmesos' own directory), or None.
 
-    A package below `purelib` is installed; so is one whose parent a `.pth` file there names, as
-    editable installs do.
+    None is needed if the package is installed: it is below `purelib`, or a `.pth` file there names
+    its parent, as in editable installs.
     """
     root = package.parent
     if root == purelib:
@@ -136,7 +138,9 @@ def source_tree(purelib: Path, package: Path) -> str | None:
 
 
 def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The TaskTracker of a slot. Equal for all slots of one tracker, as a master demands."""
+    """The ExecutorInfo of a slot's TaskTracker. The master demands that it is the same in all slots
+    of one TaskTracker.
+    """
     environment = {**command.environment, "MRMESOS_TRACKER_ID": launch.tracker_id}
     info: dict[str, Any] = {
         "type": "CUSTOM",
@@ -157,7 +161,7 @@ def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> 
         "resources": [dict(resource) for resource in launch.tracker_resources],
     }
     if command.package:
-        # cache: the agent keeps it for the TaskTrackers after this one.
+        # With `cache`, the agent keeps the package for later TaskTrackers.
         info["command"]["uris"] = [{"value": command.package, "extract": True, "cache": True}]
     if command.image:
         image = {"type": "DOCKER", "docker": {"name": command.image}}
@@ -166,7 +170,7 @@ def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> 
 
 
 def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The Mesos task that is the slot; its data is a SlotData, without an attempt for a spare's."""
+    """The Mesos task of a slot. Its data is a SlotData. For a spare, that has no attempt."""
     key = derived_key(command.secret, launch.tracker_id)
     data = SlotData(key=key, first=launch.first if isinstance(launch, SlotLaunch) else None)
     return {

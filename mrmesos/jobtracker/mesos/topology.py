@@ -1,7 +1,8 @@
-"""Which rack an agent is in: by an operator's table or script, as in Hadoop, or what Mesos says.
+"""The rack of an agent: from an operator's table or script, as in Hadoop, or from Mesos.
 
-The files are Hadoop's: a table of two columns, host (name or address) and rack; or a script that is
-given hosts as arguments and prints a rack for each (net.topology.* of core-default.xml).
+Table and script have Hadoop's format (net.topology.* in core-default.xml). The table has two
+columns: host (a name or address) and rack. The script gets hosts as arguments and prints one rack
+for each. Thread: the driver's.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from mrmesos.mesos.callbacks import Json
 logger = logging.getLogger(__name__)
 
 SCRIPT_HOSTS = 100
-"""Hosts given to one run of the script, as Hadoop's net.topology.script.number.args."""
+"""Most hosts for one run of the script, as in Hadoop's net.topology.script.number.args."""
 SCRIPT_SECONDS = 10.0
 AGAIN_SECONDS = 60.0
-"""How long hosts that the script failed for are taken as having no rack."""
+"""If the script failed for hosts, they have no rack for this long."""
 KNOWN_MAX = 100_000
 DEFAULT_RACK = "/default-rack"
-"""Hadoop's word for: nobody knows."""
+"""Hadoop's name for an unknown rack."""
 
 
 class Topology:
-    """Racks of agents. Not safe for use by several threads at once."""
+    """Racks of agents. Only one thread may use it."""
 
     def __init__(self, table: Mapping[str, str] | None = None, script: str = "") -> None:
         self._table = table or {}
@@ -39,12 +40,12 @@ class Topology:
 
     @classmethod
     def of(cls, conf: Conf) -> Topology:
-        """Raises ConfError where the table cannot be used."""
+        """The topology of the settings. Raises ConfError if the table cannot be used."""
         path = conf.get_as(settings.TOPOLOGY_TABLE)
         return cls(read_table(path) if path else None, conf.get_as(settings.TOPOLOGY_SCRIPT))
 
     def learn(self, hosts: Sequence[str]) -> None:
-        """Ask the script for those hosts of which nothing is known yet."""
+        """Ask the script for hosts that are not known yet."""
         if not self._script:
             return
         now = time.monotonic()
@@ -68,7 +69,7 @@ class Topology:
             self._known.update(zip(some, racks, strict=True))
 
     def rack_of(self, offer: Json) -> str:
-        """The rack of an Offer's agent; empty where nobody knows it."""
+        """The rack of an Offer's agent. Empty if it is unknown."""
         address = offer.get("url", {}).get("address", {}).get("ip", "")
         for host in filter(None, (offer.get("hostname", ""), address)):
             if (rack := self._table.get(host) or self._known.get(host)) is not None:
@@ -77,7 +78,7 @@ class Topology:
 
 
 def rack_by_mesos(offer: Json) -> str:
-    """The agent's text attribute `rack`, else the region and zone of its fault domain."""
+    """The agent's text attribute `rack`. Without it: the region and zone of its fault domain."""
     for attribute in offer.get("attributes", ()):
         if attribute["name"] == "rack" and "text" in attribute:
             return str(attribute["text"]["value"])
@@ -87,7 +88,7 @@ def rack_by_mesos(offer: Json) -> str:
 
 
 def read_table(path: str) -> dict[str, str]:
-    """The racks of a table by host. Raises ConfError."""
+    """Read a table: the racks, by host. Raises ConfError."""
     racks: dict[str, str] = {}
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
