@@ -204,7 +204,7 @@ def test_a_file_over_the_limit_is_refused_in_words(tmp_path: Path) -> None:
     try:
         large = tmp_path / "large"
         large.write_bytes(bytes(30 << 20))
-        with pytest.raises(ApiProblem, match="31457280 bytes are over the 1048576 that are taken"):
+        with pytest.raises(ApiProblem, match="31457280 bytes are over the limit of 1048576"):
             desk.client.upload_file("0" * 64, large)
         spec = desk.spec(tmp_path)
         file = JobFile(name="x", sha256="0" * 64, size=1, kind=FileKind.FILE)

@@ -1,8 +1,10 @@
-"""Pickled jobs and their files by the hash of their bytes: clients upload, TaskTrackers fetch.
+"""Pickled jobs and their files, by the hash of their bytes.
 
-They lie on disk, one file each, and pass through memory in pieces only. Bounded: what no live job
-uses goes first, least recently used before others; what live jobs use is never dropped. Safe to
-use from several threads.
+Comes in: clients' uploads. Goes out: paths of files, which TaskTrackers fetch. Thread: any.
+
+Each upload is one file on disk, and passes through memory only in pieces. The store is bounded. If
+it is full, files that no live job uses are dropped, the least recently used first. Files of live
+jobs are never dropped.
 """
 
 from __future__ import annotations
@@ -20,19 +22,19 @@ from mrmesos.io.fs.scratch import Scratch
 from mrmesos.wire.ids import is_sha256
 
 MAX_CODE_BYTES = 1 << 30
-"""Most bytes of one upload, unless `job.cache.limit.max-single-resource-mb` says otherwise."""
+"""Most bytes of one upload. `job.cache.limit.max-single-resource-mb` overrides it."""
 MAX_STORE_BYTES = 4 << 30
-"""Most bytes of all of them, unless `jobtracker.cache.mb` says otherwise."""
+"""Most bytes of all uploads together. `jobtracker.cache.mb` overrides it."""
 
 _PART = ".part"
 
 
 class CodeRejected(ValueError):
-    """The bytes are too many, or not those of the hash they were sent for."""
+    """There are too many bytes, or their hash differs from the announced one."""
 
 
 class CodeStoreFull(Exception):
-    """Live jobs and other uploads take so much that no more can be kept."""
+    """Live jobs and other uploads leave no room for this one."""
 
 
 class CodeStore:
@@ -45,14 +47,14 @@ class CodeStore:
         max_code_bytes: int = MAX_CODE_BYTES,
         max_store_bytes: int = MAX_STORE_BYTES,
     ) -> None:
-        """What lies in `directory` is taken over, and what comes is synced to its disk.
+        """Keep files in `directory`, including those that are there already, and sync new ones.
 
-        Without one the store has a directory of its own, which goes with `close()`.
+        Without a directory, the store makes its own one, and `close()` removes it.
         """
         self._max_code, self._max_store = max_code_bytes, max_store_bytes
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()  # least recently used first
-        self._bytes = 0  # of what is kept and what is being received
+        self._bytes = 0  # of kept files and of uploads under way
         self._used_by: dict[str, tuple[str, ...]] = {}  # job id -> hashes
         self._uses: dict[str, int] = {}  # hash -> live jobs
         self._durable = directory is not None
@@ -77,18 +79,18 @@ class CodeStore:
             self._bytes += size
 
     def close(self) -> None:
-        """Remove the directory, where it was the store's own."""
+        """Remove the directory if the store made it."""
         if self._own is not None:
             self._own.cleanup()
 
     @contextmanager
     def receive(self, size: int | None = None) -> Iterator[CodeUpload]:
-        """Take an upload in; it is dropped unless it was kept by the end of the `with`.
+        """Receive an upload. It is dropped unless `keep` was called by the end of the `with`.
 
-        `size` is how long it says it will be. Raises CodeRejected, CodeStoreFull, OSError.
+        `size` is the announced length. Raises CodeRejected, CodeStoreFull, OSError.
         """
         if size is not None and size > self._max_code:
-            raise CodeRejected(f"{size} bytes are over the {self._max_code} that are taken")
+            raise CodeRejected(f"{size} bytes are over the limit of {self._max_code}")
         room = self._max_code if size is None else size
         with self._lock:
             self._make_room(room)
@@ -117,14 +119,14 @@ class CodeStore:
             _sync_directory(self._directory)
 
     def put(self, sha256: str, code: bytes) -> bool:
-        """Keep `code`; False where it was there already. Raises CodeRejected, CodeStoreFull."""
+        """Keep `code`. Returns False if it was here already. Raises CodeRejected, CodeStoreFull."""
         with self.receive(len(code)) as upload:
             upload.write(code)
             upload.keep(sha256)
         return not upload.known
 
     def path(self, sha256: str) -> Path | None:
-        """The file, or None where it is not (or no longer) here."""
+        """The file, or None if it is not (or no longer) here."""
         with self._lock:
             if sha256 not in self._sizes:
                 return None
@@ -132,9 +134,9 @@ class CodeStore:
             return self._directory / sha256
 
     def damaged(self, sha256: str) -> str:
-        """What is wrong with a file: gone, unreadable, or of another hash; empty where nothing is.
+        """A text: whether a file is gone, unreadable, or has another hash. Empty if it is fine.
 
-        Reads all of it.
+        This reads the whole file.
         """
         path = self.path(sha256)
         if path is None:
@@ -147,7 +149,7 @@ class CodeStore:
         return "" if real == sha256 else f"whose bytes are damaged (their SHA-256 is {real})"
 
     def pin(self, job_id: str, wanted: Iterable[str]) -> str:
-        """Keep these for as long as the job lives; the first that is not here, if one is not."""
+        """Keep these files while the job lives. If one is missing, return its hash instead."""
         hashes = tuple(dict.fromkeys(wanted))
         with self._lock:
             for sha256 in hashes:
@@ -160,7 +162,7 @@ class CodeStore:
             return ""
 
     def unpin(self, job_id: str) -> None:
-        """The job has ended."""
+        """The job has ended, so it no longer needs its files."""
         with self._lock:
             for sha256 in self._used_by.pop(job_id, ()):
                 self._uses[sha256] -= 1
@@ -169,7 +171,7 @@ class CodeStore:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes held now, with what is being received."""
+        """The bytes of kept files and of uploads under way."""
         return self._bytes
 
     def _make_room(self, wanted: int) -> None:
@@ -190,39 +192,41 @@ class CodeStore:
 
 
 class CodeUpload:
-    """Bytes that come in: written to a file aside, counted and hashed. For one thread at a time."""
+    """An upload under way. Its bytes are counted, hashed and written to a temporary file. Only one
+    thread may use it at a time.
+    """
 
     def __init__(self, directory: Path, room: int, *, durable: bool) -> None:
         fd, name = tempfile.mkstemp(suffix=_PART, dir=directory)
         self.path = Path(name)
         self.size = 0
         self.kept = ""
-        """The hash to keep it by; empty: it is dropped."""
+        """The hash under which to keep it. Empty: it is dropped."""
         self.known = False
-        """Set by the store: it had that already."""
+        """Set by the store if it had this file already."""
         self._file = os.fdopen(fd, "wb")
         self._room, self._durable = room, durable
         self._hash = hashlib.sha256()
 
     def write(self, part: bytes) -> None:
-        """The next bytes. Raises CodeRejected where they are too many, OSError."""
+        """Add the next bytes. Raises CodeRejected if there are too many, or OSError."""
         self.size += len(part)
         if self.size > self._room:
-            raise CodeRejected(f"more bytes came than the {self._room} there is room for")
+            raise CodeRejected(f"more bytes came than the {self._room} that are reserved for it")
         self._hash.update(part)
         self._file.write(part)
 
     def keep(self, sha256: str) -> None:
-        """That was all of it. Raises CodeRejected where the bytes are not those of the hash."""
+        """The upload is complete. Raises CodeRejected if its bytes have another hash."""
         if self._hash.hexdigest() != sha256:
-            raise CodeRejected(f"the bytes sent are not those of {sha256}")
+            raise CodeRejected(f"the bytes sent do not have the SHA-256 {sha256}")
         self._file.flush()
         if self._durable:
             os.fsync(self._file.fileno())
         self.kept = sha256
 
     def close(self) -> None:
-        """The file aside is no more."""
+        """Remove the temporary file."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 

@@ -1,13 +1,13 @@
 """The number of the last commit, in a file beside the journal.
 
-SQLite drops a write-ahead log from the first frame on that is damaged, and says nothing: what comes
-back is an older state. So each commit also writes its number here, with one `pwrite` and no fsync:
-as long as the machine runs, the page cache keeps it whatever becomes of the process, just as it
-keeps the log. After a loss of power both may be older. Then only commits that were synced count,
-and the number of the last of them is here, too. `boot` tells whether the machine was restarted.
+If a frame of the write-ahead log is damaged, SQLite silently drops this frame and all later ones,
+and returns an older state. So each commit also writes its number here, with one `pwrite` and no
+fsync. While the machine runs, the page cache keeps this page, even if the process dies, just as it
+keeps the log. After a power loss, both may be older. Then only synced commits count, and the number
+of the last one is here, too. `boot` shows whether the machine was restarted.
 
-What this cannot see: a synced commit of the last seconds before a loss of power (until the kernel
-wrote this page) that is *also* damaged on the disk.
+One loss goes unnoticed: a synced commit from the last seconds before a power loss (before the
+kernel wrote this page) that is *also* damaged on the disk.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ _MAGIC = b"mrJTcom1"
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The last commit, the last one that was synced, and the boot of the machine that wrote it."""
+    """The last commit, the last synced commit, and the boot id of the machine that wrote them."""
 
     last: int
     synced: int
     boot: str
 
     def least(self, boot: str) -> int:
-        """The commit that a journal must at least have, on a machine with this boot id."""
+        """The commit that the journal must have at least, if the machine's boot id is `boot`."""
         return self.last if self.boot and self.boot == boot else self.synced
 
 
 def boot_id() -> str:
-    """Which boot of the machine this is; empty where the kernel does not tell."""
+    """The id of the machine's present boot. Empty if the kernel does not give one."""
     with suppress(OSError):
         return _BOOT.read_text(encoding="ascii").strip()[:36]
     return ""
 
 
 class CommitNumber:
-    """The file in `directory`. For one thread; close it at the end."""
+    """The file in `directory`. Only one thread may use it, and must close it at the end."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE
@@ -56,7 +56,7 @@ class CommitNumber:
         self._fd: int | None = None
 
     def read(self) -> Acknowledged | None:
-        """What it says; None where there is no such file. Raises JournalDamaged, JournalError."""
+        """The file's content; None if it does not exist. Raises JournalDamaged, JournalError."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -70,7 +70,7 @@ class CommitNumber:
         raise JournalDamaged(f"{self.path}, which holds the number of the last commit, is damaged")
 
     def write(self, last: int, synced: int) -> None:
-        """Commit `last` was made. Raises JournalError; it may then be tried again."""
+        """Note that commit `last` was made. Raises JournalError. Then it may be tried again."""
         text = _LAYOUT.pack(_MAGIC, last, synced, self.boot.encode("ascii"), 0)[:-4]
         try:
             if self._fd is None:
@@ -82,7 +82,7 @@ class CommitNumber:
             ) from problem
 
     def sync(self) -> None:
-        """Have the file on the disk. Raises JournalError."""
+        """Sync the file and its directory to the disk. Raises JournalError."""
         try:
             if self._fd is not None:
                 os.fsync(self._fd)
@@ -95,7 +95,7 @@ class CommitNumber:
             raise JournalError(f"{self.path}: {problem.strerror or problem}") from problem
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -1,7 +1,7 @@
-"""What cannot be encoded, made so that it can: text with lone surrogates, integers over 64 bits.
+"""Mends values that cannot be encoded: text with lone surrogates, and integers over 64 bits.
 
-Messages have bounds in their types (mrmesos.bounds), so nothing of the kind comes from a peer. This
-is for what comes otherwise, such as names of files, and for faults of ours.
+Messages have bounds in their types (mrmesos.bounds), so a peer cannot send such values. They come
+from elsewhere, such as file names, or from our own bugs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from mrmesos.bounds import bounded
 T = TypeVar("T")
 
 PROBLEMS = (UnicodeEncodeError, OverflowError, TypeError, RecursionError)
-"""What msgspec's encoders raise."""
+"""The exceptions that msgspec's encoders raise."""
 
 
 def problem_with(value: object) -> str:
-    """Why a value cannot be encoded, in words; empty where it can."""
+    """A text: why a value cannot be encoded. Empty if it can."""
     try:
         msgspec.msgpack.encode(value)
     except PROBLEMS as problem:
@@ -28,15 +28,15 @@ def problem_with(value: object) -> str:
 
 
 def mended(value: T) -> T:
-    """The value with question marks for what is no Unicode, and integers of 64 bits at most.
+    """The value with question marks for invalid Unicode, and integers cut to 64 bits.
 
-    Raises msgspec.ValidationError where it is beyond other bounds of its type.
+    Raises msgspec.ValidationError if it still breaks another bound of its type.
     """
     return msgspec.convert(plain(value), type(value))
 
 
 def plain(value: object) -> Any:
-    """The same as dicts, lists, text and numbers that can be encoded."""
+    """The mended value as plain dicts, lists, text and numbers."""
     return _mend(msgspec.to_builtins(value))
 
 

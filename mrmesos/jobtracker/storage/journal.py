@@ -1,22 +1,24 @@
-"""The journal's file: SQLite, one table of records by key.
+"""The journal's file: SQLite, with one table of records by key.
 
-Used by one thread, of one process, and a write is one transaction. There are two ways to keep it.
+Comes in: WriteRecords; each `write` is one transaction. Goes out: at a start, the records. Thread:
+the core thread. There are two modes.
 
-*Alone*, in WAL mode: the file is locked for as long as the process lives, and another JobTracker is
-refused. A write survives the end of the process at once; that of the machine only where `sync`
-was asked for, or once a later write was synced or the file checkpointed. So work may be lost with
-the machine's power, but never the order of what was written.
+*Alone*, in WAL mode: one process holds the file's lock as long as it lives, and another JobTracker
+is refused. A write survives a crash of the process at once. It survives a crash of the machine if
+`sync` was asked for, or after a later write was synced or SQLite made a checkpoint. So a power loss
+may lose the last writes, but it never changes their order.
 
-*Shared*, by JobTrackers on several hosts of which one is elected: WAL needs memory that all share,
-so a rollback journal takes its place, every write is synced, and the file is locked for the time of
-a write only. Who opens it owns it from then on, and each write first looks whether it still does,
-in its transaction: a leader that was deposed without knowing, as it was stopped for a minute, say,
-can change nothing any more, and cannot keep the next from beginning.
+*Shared*, by JobTrackers on several hosts, one of which is elected: WAL needs memory that all
+processes share, so we use a rollback journal instead. Every write is synced, and the file is locked
+only during a write. The JobTracker that opens the file owns it from then on. Each write checks, in
+its transaction, that it still owns the file. So a leader that was deposed without noticing (because
+it was stopped for a minute, for example) can change nothing, and cannot block the next leader.
 
-Nothing in it is believed unchecked: SQLite keeps no checksums of a database, and forgets what a
-damaged log held. Each row has one (journal_rows.py), the row in `owner` tells how many rows there
-are and the sum of their checksums, and the last commit's number is kept beside (commit_number.py).
-A journal that fails is not written to. `accept_loss` saves what can be read into a new one.
+We check everything that we read, because SQLite keeps no checksums of a database, and silently
+drops a damaged log. Each row has a checksum (journal_rows.py). The row in `owner` has the number of
+rows and the sum of their checksums. The number of the last commit is in a file beside the journal
+(commit_number.py). A journal that fails a check is not written to. With `accept_loss`, the readable
+records are saved into a new journal.
 """
 
 from __future__ import annotations
@@ -45,12 +47,12 @@ logger = logging.getLogger(__name__)
 
 FILE = salvage.FILE
 CODE = "code"
-"""The directory beside it with code and files of jobs (code_store.py)."""
-APPLICATION_ID = 0x6D724A54  # "mrJT": what `file` and we know such a database by
+"""The directory beside the journal that holds code and files of jobs (code_store.py)."""
+APPLICATION_ID = 0x6D724A54  # "mrJT": by this, we and `file` recognise such a database
 WAL_BYTES = 64 << 20
-"""The write-ahead log is cut back to this once it was copied into the database."""
+"""SQLite truncates the write-ahead log to this size after a checkpoint."""
 FREE_PAGES = 512
-"""Pages given back to the filesystem at a time, as jobs are dropped."""
+"""When jobs are dropped, this many pages at a time go back to the filesystem."""
 
 _TABLES = """
 CREATE TABLE records (
@@ -64,7 +66,7 @@ CREATE TABLE owner (
 )
 """
 _ONE = "WHERE job = ? AND kind = ? AND name = ?"
-# Whole statements: one that is put together for each call costs a microsecond to be found again.
+# Whole statements, because to build one per call costs a microsecond in sqlite3's statement cache.
 _SUM = f"SELECT sum FROM records {_ONE}"
 _PUT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
 _DROP = f"DELETE FROM records {_ONE}"
@@ -75,16 +77,16 @@ _ALL = "SELECT job, kind, name, body, sum FROM records ORDER BY job, kind, name"
 
 
 class Journal:
-    """The journal in `directory`, which is made (mode 0700) where it is missing."""
+    """The journal in `directory`, which is created (mode 0700) if it is missing."""
 
     def __init__(self, directory: Path, *, shared: bool = False, accept_loss: bool = False) -> None:
-        """Raises JournalError: not ours alone, in use, of another format, or damaged.
-
-        With `accept_loss` a damaged one is set aside, and what can be read of it goes on.
+        """Raises JournalError if others may read it, or if it is in use, of another format, or
+        damaged. With `accept_loss`, a damaged journal is set aside, and its readable records begin
+        a new one.
         """
         self.path = directory / FILE
         self.found = FoundRows()
-        """What was there; whoever uses it empties it."""
+        """The rows found at the start. The reader empties it."""
         self._directory, self._shared = directory, shared
         self._token = secrets.token_bytes(16)
         self._commits = self._rows = self._sum = self._synced = 0
@@ -98,8 +100,8 @@ class Journal:
             raise JournalError(f"{directory}: {problem.strerror or problem}") from problem
         if mode & 0o077:
             raise JournalError(
-                f"{directory} has mode {mode:o}, and a journal holds what lets others into jobs; "
-                "make it 700"
+                f"{directory} has mode {mode:o}, but the journal holds the keys of jobs: no other "
+                "user may read it; make it 700"
             )
         try:
             self._connect()
@@ -109,11 +111,11 @@ class Journal:
             self._begin_again(problem)
 
     def _begin_again(self, problem: JournalDamaged) -> None:
-        """Set the damaged journal aside; its readable records begin a new one."""
+        """Set the damaged journal aside, and begin a new one with its readable records."""
         saved, where = salvage.set_aside(self._directory)
         logger.warning("%s", problem)
         logger.warning(
-            "the loss is accepted: %d records were saved, and the old journal is now %s",
+            "the loss was accepted: %d records were saved, and the old journal is now %s",
             len(saved.records),
             where,
         )
@@ -122,9 +124,9 @@ class Journal:
         self.found = saved
 
     def _connect(self, *, new: bool = False) -> None:
-        """Open and check it; `new`: whatever else lies there, this one is to be empty."""
+        """Open the file and check it. With `new`, it must begin empty, whatever else is there."""
         try:
-            # isolation_level None: transactions begin and end where we say so.
+            # With isolation_level None, sqlite3 begins and ends no transactions by itself.
             self._database = sqlite3.connect(
                 self.path, timeout=1.0, isolation_level=None, check_same_thread=False
             )
@@ -145,12 +147,13 @@ class Journal:
             raise
 
     def _keep_log(self) -> None:
-        """SQLite removes the log as it closes, with what it did not believe."""
+        """Keep the write-ahead log. SQLite deletes it on close, also the part that it refused."""
         salvage.keep_log(self._directory)
 
     def _open(self, database: sqlite3.Connection, *, new: bool) -> None:
-        # Before anything is read: the lock is kept until we end, however we end. Also where it will
-        # be shared, as it may be in WAL mode until now, and that is not to be read by several.
+        # Take the lock before we read anything. It holds until the process ends, in whatever way.
+        # A journal that will be shared is locked first, too: it may still be in WAL mode, which
+        # several hosts must not read.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute(f"PRAGMA journal_mode = {'PERSIST' if self._shared else 'WAL'}")
@@ -171,8 +174,8 @@ class Journal:
             database.execute(f"PRAGMA user_version = {FORMAT}")
         elif _pragma(database, "application_id") != APPLICATION_ID:
             raise JournalError(
-                f"{self.path} is a database of somebody else, or damaged; move it away to begin "
-                "anew, which forgets its jobs"
+                f"{self.path} is not a journal of mrmesos, or it is damaged; move it away to start "
+                "with an empty journal, which forgets its jobs"
             )
         elif found == 2:
             _upgrade(database)
@@ -187,14 +190,14 @@ class Journal:
         self._take_over(database, known)
 
     def _check_new(self, known: Acknowledged | None) -> None:
-        """Raise JournalDamaged where an empty journal is what is left of another."""
+        """Raise JournalDamaged if there was a journal before this empty one."""
         if known is not None and known.least(self._number.boot):
-            raise JournalDamaged(f"{self.path} is empty or gone, and commit {known.last} was made")
+            raise JournalDamaged(f"{self.path} is empty or gone, but it had commit {known.last}")
         code = self._directory / CODE
         files = sum(is_sha256(path.name) for path in code.iterdir()) if code.is_dir() else 0
         if files:
             raise JournalDamaged(
-                f"{self.path} is empty or gone, and {code} has {files} files of its jobs"
+                f"{self.path} is empty or gone, but {code} has {files} files of its jobs"
             )
 
     def _check_commits(self, database: sqlite3.Connection, known: Acknowledged | None) -> None:
@@ -208,19 +211,19 @@ class Journal:
             )
         if self._commits < known.least(self._number.boot):
             raise JournalDamaged(
-                f"{self.path} ends with commit {self._commits}, and {known.last} were acknowledged "
-                f"({known.synced} of them for good)"
+                f"{self.path} ends with commit {self._commits}, but {known.last} commits were "
+                f"acknowledged ({known.synced} of them synced)"
             )
         if self._commits < known.last:
             logger.warning(
-                "the last %d commits went with the power of the machine: what attempts and slots "
-                "did in them is found out anew",
+                "a power loss took the last %d commits: the JobTracker asks again what attempts "
+                "and slots did in them",
                 known.last - self._commits,
             )
         rows, total = database.execute("SELECT count(*), sum(sum) FROM records").fetchone()
         if (rows, total or 0) != (self._rows, self._sum):
             raise JournalDamaged(
-                f"{self.path} holds {rows} records, and not the {self._rows} that were written"
+                f"{self.path} holds {rows} records, but {self._rows} were written, or some differ"
             )
 
     def _check_rows(self, database: sqlite3.Connection) -> None:
@@ -235,9 +238,9 @@ class Journal:
         ).fetchone()
 
     def _take_over(self, database: sqlite3.Connection, known: Acknowledged | None) -> None:
-        """From here on nobody else can write, so what was read is the last word."""
+        """Become the owner. From now on nobody else can write, so what we read is final."""
         self._commits = max(self._commits, known.last if known is not None else 0) + 1
-        if known is None:  # it must not be missed where the first commits are on the disk
+        if known is None:  # the file must be on the disk before the first commit is
             self._number.write(0, 0)
             self._number.sync()
         self._synced = known.synced if known is not None else 0
@@ -253,15 +256,15 @@ class Journal:
         database.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
 
     def read(self) -> list[Record]:
-        """All records that are to be believed, by key. Raises JournalError."""
+        """All valid records, in the order of their keys. Raises JournalError."""
         try:
             return read_rows(self._opened().execute(_ALL)).records
         except sqlite3.Error as problem:
             raise JournalDamaged(f"{self.path} cannot be read: {problem}") from problem
 
     def write(self, writes: Iterable[WriteRecords]) -> None:
-        """Write it all, or nothing. Raises JournalError; it may then be tried again. JournalLost is
-        for good.
+        """Write everything, or nothing. Raises JournalError. Then the write may be tried again,
+        except after JournalLost.
         """
         database = self._opened()
         writes = list(writes)
@@ -291,7 +294,7 @@ class Journal:
             raise JournalError(f"{self.path} cannot be written: {problem}") from problem
 
     def _count(self, database: sqlite3.Connection, state: tuple[int, int, int]) -> None:
-        """Write what there is by now; raises JournalLost where another is the owner by now."""
+        """Write the new counts. Raises JournalLost if another JobTracker is the owner now."""
         done = database.execute(_COUNT, (*state, self._token))
         if done.rowcount != 1:
             raise JournalLost(f"{self.path}: another JobTracker has taken it over")
@@ -299,7 +302,7 @@ class Journal:
     def _write(
         self, database: sqlite3.Connection, writes: Iterable[WriteRecords]
     ) -> tuple[int, int, int]:
-        """Make the changes; the number of this commit, the rows there are then, and their sum."""
+        """Make the changes. Returns the commit's number, the number of rows, and their sum."""
         rows, total, encode = self._rows, self._sum, self._encoder.encode
         execute = database.cursor().execute
         for write in writes:
@@ -326,7 +329,7 @@ class Journal:
         return self._commits + 1, rows, total
 
     def close(self) -> None:
-        """Copy the log into the database, and let others at it."""
+        """Copy the log into the database, and release its lock."""
         self._number.close()
         if self._database is not None:
             self._database.close()
@@ -339,7 +342,7 @@ class Journal:
 
 
 def _upgrade(database: sqlite3.Connection) -> None:
-    """Format 2 had neither checksums nor counts: what is there is taken as it is."""
+    """Upgrade format 2, which had neither checksums nor counts. Its rows are not checked."""
     database.execute("ALTER TABLE records ADD COLUMN sum INTEGER NOT NULL DEFAULT 0")
     keys = database.execute("SELECT job, kind, name FROM records").fetchall()
     for job, kind, name in keys:

@@ -1,4 +1,4 @@
-"""What can be wrong with a journal. All of it is told to whoever starts a JobTracker."""
+"""The errors of a journal. Whoever starts the JobTracker sees their texts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ WAY_OUT = (
 
 
 class JournalError(ValueError):
-    """The journal cannot be used; the message names its path and says why."""
+    """The journal cannot be used. The message names its path and the reason."""
 
 
 class JournalInUse(JournalError):
-    """Another process uses it; once that has ended, it can be opened."""
+    """Another process uses the journal. It can be opened when that process has ended."""
 
 
 class JournalLost(JournalError):
-    """Another JobTracker has opened it since: this one can write no more."""
+    """Another JobTracker has opened the journal since, so this one can no longer write."""
 
 
 class JournalDamaged(JournalError):
-    """It holds less than was acknowledged. Only a start that accepts this loss goes on."""
+    """The journal holds less than was acknowledged. Only a start that accepts the loss goes on."""
 
     def __init__(self, found: str) -> None:
         super().__init__(f"{found}: {WAY_OUT}")

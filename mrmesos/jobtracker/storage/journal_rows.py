@@ -1,4 +1,4 @@
-"""Rows of the journal's table, each with a checksum over its key and body, and their records."""
+"""Checks and decodes rows of the journal's table. Each row has a checksum over key and body."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from mrmesos.jobtracker.core.messages.journal_records import KINDS, Key, Record,
 
 COPY = "copy"
 COPIED = frozenset({"life", "framework"})
-"""Kinds of which a second row is kept, named COPY: nothing can go on without them."""
+"""The journal keeps a second row, named COPY, of these kinds, because nothing works without them.
+"""
 
 Row = tuple[str, str, str, object, object]
-"""Key, body and checksum; a damaged cell may be of any type."""
+"""Key, body and checksum. A damaged cell may have any type."""
 
 _DECODERS = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedRows:
-    """A row that is not to be believed, and why."""
+    """A row that failed its check, and why."""
 
     key: Key
     why: str
@@ -30,12 +31,12 @@ class DamagedRows:
 
 @dataclass(slots=True)
 class FoundRows:
-    """What a start reads: records to believe, rows not to believe, and rows to write anew."""
+    """What a start found: valid records, damaged rows, and rows to write again."""
 
     records: list[Record] = field(default_factory=list)
     damaged: list[DamagedRows] = field(default_factory=list)
     repaired: list[tuple[Key, Record]] = field(default_factory=list)
-    """Records whose row is wrong, by the key of that row."""
+    """Valid records whose row is damaged, each with the row's key."""
 
 
 def checksum(job: str, kind: str, name: str, body: bytes) -> int:
@@ -44,7 +45,7 @@ def checksum(job: str, kind: str, name: str, body: bytes) -> int:
 
 
 def read_rows(rows: Iterable[Row]) -> FoundRows:
-    """Take the rows apart: each is a record, damaged, or repaired."""
+    """Sort the rows into records, damaged rows, and repaired ones."""
     found, copies = FoundRows(), dict[str, Record]()
     for job, kind, name, body, check in rows:
         key = Key(job, kind, name)
@@ -78,7 +79,7 @@ def _use_copies(found: FoundRows, copies: dict[str, Record]) -> None:
 
 
 def _believed(key: Key, body: object, check: object) -> Record | None:
-    """The record in a row. Where its key is damaged the body tells what it was."""
+    """The valid record of a row, or None. If only the key is damaged, the body tells the key."""
     if not isinstance(body, bytes):
         return None
     if check == checksum(*key, body):

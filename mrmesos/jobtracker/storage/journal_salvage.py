@@ -1,4 +1,4 @@
-"""What can be saved of a damaged journal, for a start that accepts the loss of the rest."""
+"""Saves the readable part of a damaged journal, for a start that accepts the loss of the rest."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ _OF_JOBS = frozenset({"job", "plan", "tally", "attempt", "ended"})
 
 
 def unusable(found: FoundRows) -> str | None:
-    """Why no start may go on by itself with these rows; None where one may.
+    """Why no start may use these rows unless the loss is accepted. None if it may.
 
-    A damaged row of a job costs that job, and one of a slot or a TaskTracker what ran there.
+    A damaged row of a job costs only that job. A damaged row of a slot or a TaskTracker costs only
+    the attempts that ran there.
     """
     jobs = {key_of(record).job for record in found.records if isinstance(record, JobRecord)}
     jobs |= {one.key.job for one in found.damaged if one.key.kind in ("job", "ended")}
@@ -56,18 +57,18 @@ def unusable(found: FoundRows) -> str | None:
 
 
 def keep_log(directory: Path) -> None:
-    """Keep the write-ahead log under another name, once, for whoever wants to look into it."""
+    """Keep the write-ahead log under another name, once, so that somebody can examine it."""
     kept = directory / f"{_LOG}.refused"
-    with contextlib.suppress(OSError):  # no such log, kept before, or no hard links there
+    with contextlib.suppress(OSError):  # no log, already kept, or no hard links on this filesystem
         kept.hardlink_to(directory / _LOG)
 
 
 def set_aside(directory: Path) -> tuple[FoundRows, str]:
-    """Read what can be read, and rename the files; what was read, and the new name."""
+    """Read what can be read, and rename the files. Returns what was read, and the new name."""
     found = read_rows(_rows(directory / FILE))
     _disown(directory / FILE)
     if not any(isinstance(record, LifeRecord) for record in found.records):
-        # Names, numbers and keys of all that runs hang on it.
+        # The names, numbers and keys of everything that runs depend on this record.
         found = FoundRows()
     _drop_lost(found)
     number = next(n for n in range(1, 10_000) if not (directory / f"{FILE}.lost-{n}").exists())
@@ -84,15 +85,17 @@ def set_aside(directory: Path) -> tuple[FoundRows, str]:
 
 
 def _disown(path: Path) -> None:
-    """One that leads still, and has the file open, must not go on writing there."""
-    with contextlib.suppress(sqlite3.Error):  # then it is too damaged for that one, too
+    """Stop another leader that still has the file open. It must not go on writing there."""
+    with contextlib.suppress(sqlite3.Error):  # too damaged, also for the other leader
         database = sqlite3.connect(path, timeout=1.0)
         with contextlib.closing(database), database:
             database.execute("DELETE FROM owner")
 
 
 def _drop_lost(found: FoundRows) -> None:
-    """Without the framework's id its slots are lost; records of jobs that are gone say so."""
+    """Drop records that are useless without others: slots and TaskTrackers without the framework's
+    id, and parts of jobs whose own record is gone. Such jobs are noted as damaged.
+    """
     if not any(isinstance(record, FrameworkRecord) for record in found.records):
         found.records = [r for r in found.records if not isinstance(r, TrackerRecord | SlotRecord)]
     whole = {key_of(r).job for r in found.records if isinstance(r, JobRecord | EndedRecord)}
@@ -110,7 +113,7 @@ def _is_whole(record: Record, parts: set[str]) -> bool:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """The rows from both ends up to what is damaged, each once."""
+    """The rows, read from both ends until the damage, each once."""
     seen: set[Key] = set()
     for order in ("ASC", "DESC"):
         by = ", ".join(f"{column} {order}" for column in ("job", "kind", "name"))

@@ -1,7 +1,9 @@
-"""What a start of the JobTracker finds of those before it, and what it writes of itself.
+"""The journal in use: what a start of the JobTracker finds in it, and what it writes next.
 
-A Ledger is a journal with what is to be written there next. Without a directory
-(`jobtracker.state.dir`) it is one in memory: nothing outlives the process, and everything is new.
+Comes in: records to write. Goes out: at a start, the records of earlier lives, for `restore`.
+
+Without a directory (`jobtracker.state.dir`), the journal is in memory. Then nothing outlives the
+process, and every start begins empty.
 """
 
 from __future__ import annotations
@@ -41,17 +43,17 @@ from mrmesos.wire.job import JobState
 logger = logging.getLogger(__name__)
 
 TRY_SECONDS = 30.0
-"""How long a write that fails (the disk is full, say) is tried again before we give up."""
+"""A write that fails (because the disk is full, for example) is repeated for this long."""
 PAUSE_SECONDS = 0.5
 _AND_SO = {
-    "job": "; where its output is went with it: remove `_temporary` there by hand",
-    "ended": "; it had ended: `_SUCCESS` in its output tells whether it had succeeded",
+    "job": "; the path of its output is lost, too: remove `_temporary` there by hand",
+    "ended": "; it had ended: if its output has `_SUCCESS`, it had succeeded",
 }
-"""What the damage of a job's record of this kind means."""
+"""What it means for the user that a job's record of this kind is damaged."""
 
 
 def next_life(records: list[Record], now: float) -> LifeRecord:
-    """Who we are: the next of those before, with a stamp that none of them had."""
+    """The identity of this life of the JobTracker: the next number, and a new stamp."""
     stamp = cluster_stamp(now)
     last = next((record for record in records if isinstance(record, LifeRecord)), None)
     if last is None:
@@ -63,7 +65,7 @@ def next_life(records: list[Record], now: float) -> LifeRecord:
 
 
 class JournalSession:
-    """Used by the core's thread, once that runs."""
+    """Only one thread may use it: the core thread, once that runs."""
 
     def __init__(
         self,
@@ -73,13 +75,10 @@ class JournalSession:
         accept_loss: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`shared` among several hosts, `accept_loss` of a damaged journal (journal.py).
-
-        Raises JournalError.
-        """
+        """`shared` and `accept_loss` are those of journal.Journal. Raises JournalError."""
         self._journal: Journal | MemoryJournal = MemoryJournal()
         self.on = bool(directory)
-        """Whether anything outlives the process."""
+        """Whether the journal outlives the process."""
         found = FoundRows()
         if directory:
             self._journal = Journal(Path(directory), shared=shared, accept_loss=accept_loss)
@@ -87,20 +86,20 @@ class JournalSession:
         self._shared = shared
         self._sleep = sleep
         self.records = found.records
-        """What was found; emptied once it is used."""
+        """The records found at the start. `restore` empties it."""
         self.damaged: dict[str, str] = {}
-        """Jobs that cannot be brought back, and why; emptied with `records`."""
+        """Jobs that cannot be restored, and why. `restore` empties it."""
         self.lost: set[str] = set()
-        """TaskTrackers that attempts name, and of which nothing is known any more."""
+        """TaskTrackers that attempts name, but that have no valid record."""
         self._mends: list[WriteRecords] = []
         self._judge(found)
         self.life = next_life(self.records, time.time())
         self._writes: list[WriteRecords] = []
         self.code_directory = Path(directory) / CODE if directory else None
-        """Where code and files of jobs are kept, synced before a job that needs them is."""
+        """The directory of jobs' code and files. They are synced before a job that needs them."""
 
     def _judge(self, found: FoundRows) -> None:
-        """What damaged rows cost."""
+        """Decide what is lost with the damaged rows."""
         for key, record in found.repaired:
             logger.warning("the record %s was damaged, and could be repaired", " ".join(key))
             self._mends.append(WriteRecords((record,), drop=(key,)))
@@ -112,27 +111,27 @@ class JournalSession:
                 self.lost.update([key.name] if key.kind == "tracker" else [])
                 continue
             why = one.why + _AND_SO.get(key.kind, "")
-            logger.error("%s cannot be brought back: %s", key.job, why)
+            logger.error("%s cannot be restored: %s", key.job, why)
             self.damaged.setdefault(key.job, why)
         known = {record.id for record in self.records if isinstance(record, TrackerRecord)}
-        if found.damaged:  # the records of others may be gone without a trace
+        if found.damaged:  # records of further TaskTrackers may be gone without a trace
             attempts = (record for record in self.records if isinstance(record, AttemptRecord))
             self.lost.update({attempt.tracker_id for attempt in attempts} - known)
 
     @property
     def framework_id(self) -> str:
-        """That of the framework which is to be taken over; empty where there is none."""
+        """The id of the framework to take over. Empty if there is none."""
         found = [r.framework_id for r in self.records if isinstance(r, FrameworkRecord)]
         return found[0] if found else ""
 
     def keys(self) -> dict[str, str]:
-        """The jobs that were submitted, by the keys of their submission."""
+        """The known jobs, by the keys with which clients submitted them."""
         keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
         keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
         return {key: job_id for key, job_id in keys.items() if key}
 
     def latest(self) -> float:
-        """The latest moment that anything was written of, in Unix seconds: it is over."""
+        """The latest time in any record, in Unix seconds. The real time cannot be before it."""
         moments = [0.0]
         for record in self.records:
             match record:
@@ -145,7 +144,7 @@ class JournalSession:
         return max(moments)
 
     def pin_codes(self, store: CodeStore) -> None:
-        """Have the store keep what jobs in progress need; a job whose code is not whole fails."""
+        """Let the store keep the files of jobs in progress. A job with a damaged file fails."""
         jobs = [record for record in self.records if isinstance(record, JobRecord)]
         for job in jobs:
             if job.state in (JobState.COMMITTING, JobState.ABORTING):
@@ -154,11 +153,11 @@ class JournalSession:
                 if job.id not in self.damaged and (why := store.damaged(sha256)):
                     path = f"{self.code_directory}/{sha256}"
                     self.damaged[job.id] = f"its tasks need {path}, {why}; submit it again"
-                    logger.error("%s cannot be brought back: %s", job.id, self.damaged[job.id])
+                    logger.error("%s cannot be restored: %s", job.id, self.damaged[job.id])
             store.pin(job.id, job.spec.uploads())
 
     def restore(self, core: JobTracker, now: float, *, same_command: bool) -> list[Command]:
-        """Have the core go on from what was found. Raises JournalError where it cannot."""
+        """Restore the core from the records found. Raises JournalError if that fails."""
         records, damaged = self.records, self.damaged
         self.records, self.damaged = [], {}
         if not records and not damaged:
@@ -172,16 +171,16 @@ class JournalSession:
                 damaged=damaged,
                 lost=self.lost,
             )
-        except Exception as problem:  # of no single job
+        except Exception as problem:  # not the fault of a single job's records
             logger.exception("the journal's records of slots and TaskTrackers")
             raise JournalError(
-                f"the journal contradicts itself ({problem!r}); move it away to begin anew, which "
-                "forgets its jobs"
+                f"the journal contradicts itself ({problem!r}); move it away to start with an "
+                "empty journal, which forgets its jobs"
             ) from problem
 
     def check_address(self, address: str) -> None:
-        """TaskTrackers know one address only, unless JobTrackers are elected. Raises JournalError
-        where they would wait in vain.
+        """Raise JournalError if waiting TaskTrackers would not find this address. They know only
+        one address, unless JobTrackers are elected.
         """
         if self._shared:
             return
@@ -194,7 +193,9 @@ class JournalSession:
             )
 
     def begin(self, address: str, command: str) -> bool:
-        """Write who we are; whether TaskTrackers are started as they were. Raises JournalError."""
+        """Write our LifeRecord. Returns whether the command that starts TaskTrackers is the same
+        as before. Raises JournalError.
+        """
         same = self.life.command in ("", command)
         self.life = msgspec.structs.replace(self.life, address=address, command=command)
         mends, self._mends = self._mends, []
@@ -204,12 +205,13 @@ class JournalSession:
         return same
 
     def note(self, write: WriteRecords) -> None:
-        """To be written."""
+        """Note records to write at the next `settle`."""
         self._writes.append(write)
 
     def again(self) -> LifeRecord:
-        """Read all that is written, for a core that starts anew in this process and has the next
-        life: what TaskTrackers hear of it has higher numbers than all before. Raises JournalError.
+        """Read all records again, for a core that starts again in this process. It gets the next
+        life, so its actions for TaskTrackers have higher numbers than all before. Raises
+        JournalError.
         """
         self.settle()
         self.records = self._journal.read()
@@ -219,8 +221,8 @@ class JournalSession:
         return self.life
 
     def settle(self) -> dict[str, str]:
-        """Write what was noted; the jobs of which something had to be mended to be written, with
-        what was wrong. Raises JournalError where nothing can be written for long.
+        """Write the noted records. Returns the jobs whose records had to be mended before they
+        could be encoded, each with the reason. Raises JournalError if writes fail for TRY_SECONDS.
         """
         wrong: dict[str, str] = {}
         if not self._writes:
@@ -241,12 +243,12 @@ class JournalSession:
         return wrong
 
     def close(self) -> None:
-        """Nothing is written any more."""
+        """Close the journal."""
         self._journal.close()
 
 
 def _mended(write: WriteRecords, wrong: dict[str, str]) -> WriteRecords:
-    """The same, so that it can be encoded; `wrong` gets the jobs concerned."""
+    """The same records, mended so that they can be encoded. Adds the affected jobs to `wrong`."""
     put: list[Record] = []
     for record in write.put:
         if problem := problem_with(record):
@@ -256,7 +258,7 @@ def _mended(write: WriteRecords, wrong: dict[str, str]) -> WriteRecords:
             try:
                 record = mended(record)
             except msgspec.ValidationError:
-                logger.exception("nor can it be mended: it is left out")
+                logger.exception("the record cannot be mended either, so it is left out")
                 continue
         put.append(record)
     return WriteRecords(tuple(put), write.drop, write.drop_jobs, write.sync)

@@ -1,7 +1,7 @@
-"""A journal that ends with its process: what the core starts anew from, where no file is kept.
+"""A journal in memory. If there is no journal file, a core that starts again restores from this.
 
-The same records as journal.Journal keeps, as the structs that they are: they are frozen, and share
-what they hold with the core.
+It keeps the same records as journal.Journal, without encoding them. They are frozen structs, and
+share their content with the core.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from mrmesos.jobtracker.core.messages.journal_records import Record, WriteRecord
 
 
 class MemoryJournal:
-    """Used by one thread."""
+    """Only one thread may use it."""
 
     def __init__(self) -> None:
         self._records: dict[str, dict[tuple[str, str], Record]] = {}  # by job
 
     def read(self) -> list[Record]:
-        """Everything that is known."""
+        """All records."""
         return [record for records in self._records.values() for record in records.values()]
 
     def write(self, writes: Iterable[WriteRecords]) -> None:
-        """All of it."""
+        """Keep all these changes."""
         jobs = self._records
         for write in writes:
             for job_id in write.drop_jobs:
@@ -34,4 +34,4 @@ class MemoryJournal:
                 jobs.setdefault(job, {})[kind, name] = record
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, because no file is open."""

@@ -1,7 +1,8 @@
 """The JobTracker's own work on files: planning splits, committing output, cleaning up.
 
-It runs in threads beside the core, which hears of the end of each piece by an event. A store that
-hangs holds a few of them (store_threads.py); its jobs show why they wait, and fail in the end.
+Comes in: PlanJob, CommitJob and AbortJob. Goes out: an event for the core when each one ends.
+Thread: a pool beside the core thread. A store that hangs blocks only a few threads of the pool
+(store_threads.py). Its jobs show why they wait, and fail in the end.
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ABORT_SECONDS = 60.0
-"""A clean-up is not waited for as long as other work: a user who killed a job wants its end."""
+"""Deadline of a clean-up. It is shorter than for other work, because a user who killed a job waits.
+"""
 
 _taking_output: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-"""By store, held from seeing that an output is absent to making it, so that two jobs cannot both
-have it.
+"""A lock for each store. Planning holds it from the check that the output is absent until it has
+made the output. So two jobs cannot get the same output.
 """
 _WHAT = {PlanJob: "planning", CommitJob: "commit", AbortJob: "cleaning up"}
 
 
 class Planner:
-    """Carries out PlanJob, CommitJob and AbortJob; `post` gets the event that answers each."""
+    """Executes PlanJob, CommitJob and AbortJob. `post` gets the event that answers each."""
 
     def __init__(self, post: Callable[[Event], None], conf: Conf | None = None) -> None:
         conf = Conf({}) if conf is None else conf
@@ -58,7 +60,7 @@ class Planner:
         self._begun: dict[str, AbortJob] = {}  # jobs whose output is neither complete nor removed
 
     def submit(self, command: PlanJob | CommitJob | AbortJob) -> None:
-        """Begin; the answering event comes from another thread."""
+        """Begin a command. The answering event comes from another thread."""
         spec, what = command.spec, _WHAT[type(command)]
         uris = [spec.output]
         seconds = self._seconds
@@ -79,11 +81,11 @@ class Planner:
         )
 
     def warm_up(self) -> None:
-        """Import what the work needs in a thread, so that the first job does not wait for it."""
+        """Import modules in a thread, so that the first job does not wait for the imports."""
         threading.Thread(target=_import_io, name="planner imports", daemon=True).start()
 
     def stop(self, timeout: float) -> bool:
-        """Take no more work, and wait for what runs; False where that took over `timeout` s."""
+        """Take no more work, and wait for running work. Returns False after `timeout` seconds."""
         return self._threads.stop(timeout)
 
     def _run(self, command: PlanJob | CommitJob | AbortJob, piece: Piece) -> None:
@@ -103,8 +105,8 @@ class Planner:
         if self._threads.still_wanted(piece):
             self._post(event)
         elif not isinstance(command, AbortJob):
-            # The store answers again. Nobody waits for this job any more: leave nothing of it.
-            logger.warning("%s: given up before; what it wrote is removed", job_id)
+            # The store answers again, but nobody waits for this job now. So remove its files.
+            logger.warning("%s: it was given up before; removing what it wrote", job_id)
             self._threads.submit(
                 Piece(
                     name=job_id,
@@ -129,7 +131,7 @@ class Planner:
                 self._begun[job_id] = leftover
 
     def _over_due(self, command: PlanJob | CommitJob | AbortJob, words: str) -> None:
-        """The answer does not come: the job hears of that instead."""
+        """The deadline passed without an answer. The job gets an error instead."""
         job_id, error = command.job_id, AttemptError(kind=ErrorKind.INPUT, message=words)
         match command:
             case PlanJob():
@@ -143,7 +145,7 @@ class Planner:
                 self._post(JobAborted(job_id, words))
 
     def remove_leftovers(self) -> None:
-        """After `stop()`: clean up after jobs that were not brought to an end."""
+        """Clean up after jobs that did not end. Call it after `stop()`."""
         while self._begun:
             abort(self._begun.popitem()[1])
 
@@ -153,7 +155,7 @@ def _import_io() -> None:
 
 
 def plan(command: PlanJob) -> Event:
-    """Find the splits, refuse an output that exists, make its `_temporary`."""
+    """Find the splits, check that the output does not exist, and make its `_temporary`."""
     from mrmesos.io.input.splits import plan_sources
     from mrmesos.io.output.registry import check_output
 
@@ -202,10 +204,10 @@ def abort(command: AbortJob) -> Event:
 
 
 def _told(job_id: str, what: str, problem: Exception) -> AttemptError:
-    """Log it, with a traceback only where nobody expected it."""
+    """Log the problem, with a traceback only if it is unexpected. Returns it for the user."""
     error = as_attempt_error(problem)
     if isinstance(problem, GivenUp):
-        logger.info("%s: %s ends, as it was given up", job_id, what)
+        logger.info("%s: %s ends, because it was given up", job_id, what)
         return error
     if error.kind is ErrorKind.INTERNAL:
         logger.exception("%s: %s failed", job_id, what)
@@ -215,7 +217,7 @@ def _told(job_id: str, what: str, problem: Exception) -> AttemptError:
 
 
 def as_attempt_error(problem: Exception) -> AttemptError:
-    """What a user is shown: one line for what we expect to happen, a traceback for the rest."""
+    """The error for the user: one line if it is an expected one, otherwise with a traceback."""
     from mrmesos.io.fs.filesystem import InputError, OutputError
 
     if isinstance(problem, InputError):

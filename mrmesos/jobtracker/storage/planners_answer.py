@@ -1,4 +1,4 @@
-"""What the planner answers, as the core may be given it."""
+"""The planner's answers, checked before the core gets them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ANSWERED: dict[type[Event], type[PlanJob | CommitJob | AbortJob]] = {
     JobCommitFailed: CommitJob,
     JobAborted: AbortJob,
 }
-"""Which command each answers."""
+"""The command that each event answers."""
 
 
 class PlannersWork:
-    """What the planner has in hand: a core that starts anew asks again for what is under way."""
+    """The planner's work under way. A core that starts again asks for all of it once more."""
 
     def __init__(self) -> None:
         self._under_way: set[tuple[str, type]] = set()
 
     def begin(self, command: PlanJob | CommitJob | AbortJob) -> bool:
-        """Whether it is to be begun: else the answer to the same will do."""
+        """Whether to begin this command. If the same one is under way, its answer is enough."""
         work = (command.job_id, type(command))
         new = work not in self._under_way
         self._under_way.add(work)
@@ -49,8 +49,8 @@ class PlannersWork:
 
 
 def to_be_kept(event: Event) -> Event:
-    """The event, where it can be encoded. Else the job fails: splits are what stores name them, and
-    neither journal nor TaskTracker could be given these.
+    """The event, if it can be encoded. Otherwise an event that fails the job: a store may name
+    files in a way that neither the journal nor a TaskTracker could take.
     """
     problem = problem_with(event)
     if not problem:

@@ -1,4 +1,4 @@
-"""The file of pools (`pools.file`), read once by the shell: the core takes text."""
+"""Reads the file of pools (`pools.file`) once, at the start. The core, which is pure, gets text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mrmesos.jobtracker.core.model.pools import parse_pools, pool_share, pools_t
 
 
 def with_pools_file(conf: Conf) -> Conf:
-    """The settings with the file's pools in `pools`. Raises ConfError where it cannot be used."""
+    """The settings, with the file's pools added to `pools`. Raises ConfError for a bad file."""
     path = conf.get_as(settings.POOLS_FILE)
     if not path:
         return conf
@@ -23,6 +23,6 @@ def with_pools_file(conf: Conf) -> Conf:
                 raise ValueError(f"{name!r}: expected a table a pool, such as [etl]")
             pools[name] = pool_share(name, values)
         pools.update(parse_pools(conf.get_as(settings.POOLS)))
-    except (OSError, ValueError) as problem:  # also what is no TOML and no UTF-8
+    except (OSError, ValueError) as problem:  # including invalid TOML and invalid UTF-8
         raise ConfError(f"{settings.POOLS_FILE.name}={path!r}: {problem}") from None
     return conf.merged({settings.POOLS.name: pools_text(pools)})

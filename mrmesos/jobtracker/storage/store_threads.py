@@ -1,9 +1,10 @@
-"""Threads for work on stores, of which no store may hold them all, and none waits for ever.
+"""Threads for work on stores. No store can block all of them, and no work waits for ever.
 
-Work comes in with the stores that it calls; each piece gets a thread of its own once none of its
-stores has `per_store` of them. A call that hangs cannot be ended, so its thread is left behind, and
-counts from then on against the store that it hangs in, and no other. Whoever waits is told of
-silence after SILENT_SECONDS, and of its end after the deadline of the work.
+Comes in: pieces of work, each with the stores that it calls. A piece gets its own thread when each
+of its stores has fewer than `per_store` threads. A call that hangs cannot be ended. So its thread
+is left behind, and from then on counts only against the store in which it hangs. After
+SILENT_SECONDS, the piece's owner is told that the store is silent. After the deadline, the piece is
+given up, and its owner is told so.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ logger = logging.getLogger(__name__)
 
 THREADS_MAX = 64
 SILENT_SECONDS = 5.0
-"""A store that says nothing for so long is called silent: whoever waits is told why."""
+"""A store that has not answered for this long is silent. The jobs that wait for it show this."""
 LOOK_SECONDS = 1.0
 
 
 @dataclass(eq=False)
 class Piece:
-    """One piece of work. `silent` and `over_due` are called in the looking thread, with words."""
+    """One piece of work. `silent` and `over_due` are called in the watch thread, with a text."""
 
     name: str
     what: str
     stores: frozenset[str]
     run: Callable[[Piece], None]
-    """Called in a thread of its own; it has to see to `work.given_up` itself."""
+    """Called in its own thread. It must itself respect `work.given_up`."""
     silent: Callable[[str], None]
     over_due: Callable[[str], None]
     seconds: float
@@ -42,14 +43,14 @@ class Piece:
     told: str = ""
 
     def holds(self, now: float) -> frozenset[str]:
-        """The stores that its thread counts against."""
+        """The stores against which its thread counts."""
         if self.work.store and now - self.work.since >= SILENT_SECONDS:
             return frozenset({self.work.store})
         return self.stores
 
 
 class StoreThreads:
-    """`submit()` from any thread."""
+    """Runs pieces of work. Any thread may call `submit`."""
 
     def __init__(self, per_store: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_store, self._clock = per_store, clock
@@ -60,7 +61,9 @@ class StoreThreads:
         self._closed = False
 
     def submit(self, piece: Piece) -> None:
-        """Run it as soon as its stores let it; of one name, one at a time, in order."""
+        """Run a piece as soon as its stores have a free thread. Pieces with the same name run one
+        at a time, in order.
+        """
         with self._changed:
             if self._closed:
                 return
@@ -74,15 +77,17 @@ class StoreThreads:
             self._changed.notify_all()
 
     def still_wanted(self, piece: Piece) -> bool:
-        """Its work is done: False where it was given up before, True and it never will be."""
+        """The piece's work is done. Returns False if it was given up before. Otherwise it can no
+        longer be given up.
+        """
         with self._changed:
             piece.finished = True
             return not piece.work.given_up
 
     def stop(self, timeout: float) -> bool:
-        """Start nothing more, and wait for what runs; False where that took over `timeout` s.
+        """Start nothing more, and wait for running work. Returns False after `timeout` seconds.
 
-        What hangs is left behind: its threads end with the process.
+        A thread that hangs is left behind. It ends with the process.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -100,7 +105,7 @@ class StoreThreads:
         return any(not piece.work.given_up for piece in self._running)
 
     def _start_what_may(self) -> None:
-        """With the lock."""
+        """Start the pieces that may run. The caller holds the lock."""
         now = self._clock()
         counts: dict[str, int] = {}
         for piece in self._running:
@@ -125,7 +130,7 @@ class StoreThreads:
         try:
             with working(piece.work):
                 piece.run(piece)
-        except Exception:  # `run` answers for what may happen; nobody else would hear of this
+        except Exception:  # not one that `run` expects
             logger.exception("%s: %s", piece.name, piece.what)
         finally:
             with self._changed:
@@ -134,7 +139,7 @@ class StoreThreads:
                     self._start_what_may()
                 self._changed.notify_all()
 
-    # In the looking thread.
+    # In the watch thread.
 
     def _look_on(self) -> None:
         while True:
@@ -148,7 +153,7 @@ class StoreThreads:
                 self._look(piece)
             with self._changed:
                 if not self._closed:
-                    self._start_what_may()  # what became silent holds less
+                    self._start_what_may()  # a silent piece counts against one store only
                     self._changed.wait_for(lambda: self._closed, LOOK_SECONDS)
 
     def _look(self, piece: Piece) -> None:

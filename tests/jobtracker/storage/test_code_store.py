@@ -39,9 +39,9 @@ def test_put_and_get() -> None:
 
 def test_bytes_must_be_those_of_the_hash_and_not_too_many(tmp_path: Path) -> None:
     store = CodeStore(tmp_path, max_code_bytes=3)
-    with pytest.raises(CodeRejected, match="not those"):
+    with pytest.raises(CodeRejected, match="do not have the SHA-256"):
         store.put(sha(b"x"), b"y")
-    with pytest.raises(CodeRejected, match="over the 3"):
+    with pytest.raises(CodeRejected, match="over the limit of 3"):
         store.put(sha(b"xxxx"), b"xxxx")
     with pytest.raises(CodeRejected, match="more bytes"), store.receive() as upload:
         upload.write(b"xxxx")
