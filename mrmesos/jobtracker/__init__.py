@@ -1,5 +1,5 @@
-"""Decides: jobs in progress, findTask over offers and free slots, trackers, the HTTP API.
+"""The JobTracker: it answers Mesos' offers, and decides which task runs where.
 
-`core` and what it imports are plain objects without I/O, threads or clocks: events in, commands
-out. `service` is the shell around them.
+`core` is pure: events come in, and commands go out. It has no I/O, threads or clocks. `service` and
+the other folders are the shell around it: HTTP, Mesos, storage.
 """

@@ -1,4 +1,4 @@
-"""A driver without a Mesos, and a service that uses it."""
+"""A fake Mesos driver, and a service that uses it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def wait_until(condition: Callable[[], bool], what: str = "") -> None:
 
 
 def offer_json(number: int = 1, *, cpus: float = 4.0, mem: float = 8192.0) -> Json:
-    """An offer as a master sends it."""
+    """An Offer in the form that a master sends."""
     return {
         "id": {"value": f"offer-{number}"},
         "framework_id": {"value": "framework-1"},
@@ -44,7 +44,7 @@ def offer_json(number: int = 1, *, cpus: float = 4.0, mem: float = 8192.0) -> Js
 
 
 class FakeDriver:
-    """Notes the calls, and answers them as `answers` says: a value, or an error to raise."""
+    """Notes the calls. `answers` has, for each call, a value to return or an error to raise."""
 
     def __init__(self, callbacks: FrameworkCallbacks | None = None) -> None:
         self.callbacks = callbacks
@@ -70,7 +70,7 @@ class FakeDriver:
         return True
 
     def named(self, name: str) -> list[tuple[Any, ...]]:
-        """The arguments of all calls of that name."""
+        """The arguments of all calls with that name."""
         return [arguments for called, arguments in list(self.calls) if called == name]
 
     def _call(self, name: str, *arguments: Any) -> bool:

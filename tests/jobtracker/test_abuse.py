@@ -1,4 +1,4 @@
-"""A thousand requests that nobody honest would send: all refused, nothing left of them."""
+"""A thousand requests that no honest client sends. All are refused, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def door_of(desk: Desk, job_id: str, tracker: str, slot_id: str) -> Door:
                 "/api/v1/heartbeat",
                 msgspec.json.encode(beat),
                 MAX_HEARTBEAT_BYTES,
-                again=frozenset({200}),  # its number says that it is none of now
+                again=frozenset({200}),  # its number shows that it is an old one
             ),
             Good("GET", f"/api/v1/jobs/{job_id}/facts", b"", 0),
         ),
@@ -66,7 +66,7 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         (task,) = desk.offer(1)
         tracker = task["executor"]["executor_id"]["value"]
         door = door_of(desk, job_id, tracker, first_of(task).slot_id)
-        play(door, SEED, 2 * len(KINDS))  # what is made once is there
+        play(door, SEED, 2 * len(KINDS))  # so that everything that is made once exists
         us, before = psutil.Process(), _resources(desk)
         memory = us.memory_info().rss
         played = play(door, SEED + 1, COUNT)
@@ -89,7 +89,7 @@ def _fits(now: tuple[int, ...], before: tuple[int, ...]) -> bool:
 
 
 def _resources(desk: Desk) -> tuple[int, int]:
-    """File descriptors of this process, and tasks in the event loop of the HTTP server."""
+    """How many file descriptors this process has, and how many tasks the HTTP server's loop has."""
     server = desk.service._server
     assert server is not None
     assert server._loop is not None
@@ -97,7 +97,7 @@ def _resources(desk: Desk) -> tuple[int, int]:
 
 
 def client_door_of(desk: Desk, job_id: str) -> Door:
-    """As a client that has greeted this JobTracker, and as one that has another token."""
+    """One client that has greeted this JobTracker, and one that has another token."""
     host, port = desk.service.url.removeprefix("http://").split(":")
     who, token = f"{CLIENT}.{desk.service._api._door.life}", desk.service.token
     return Door(
@@ -131,7 +131,7 @@ def test_a_thousand_requests_of_strangers_to_clients_paths(tmp_path: Path) -> No
 
 
 def test_an_upload_is_signed_for_its_name() -> None:
-    """The body is too long to be read before anything of it is kept: its name is its hash."""
+    """An upload is too long to read before we check its signature. Its name, a hash, is signed."""
     desk = Desk({})
     try:
         signer = client_door_of(desk, "job_1").signer(time.time)
@@ -195,7 +195,8 @@ def test_a_tracker_speaks_for_itself_and_asks_of_its_own_jobs(tmp_path: Path) ->
         tracker = task["executor"]["executor_id"]["value"]
         path = f"/api/v1/jobs/{job_id}/facts"
         assert desk.facts(job_id, tracker).job_id == job_id
-        with pytest.raises(ApiProblem) as refused:  # it is known, but the job is none of its
+        # This TaskTracker is known, but has no part in this job.
+        with pytest.raises(ApiProblem) as refused:
             desk.facts(job_id, "tracker_another")
         assert refused.value.status == 403
         for_another = Signer("tracker_another", desk.keys[tracker]).sign("GET", path)

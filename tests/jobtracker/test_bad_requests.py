@@ -1,4 +1,4 @@
-"""Requests that cannot be used are refused by a status of 4xx and words that say what is wrong."""
+"""Requests that cannot be used are refused with a status 4xx and a text that says why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def service() -> Iterator[Desk]:
 
 
 def ask(desk: Desk, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
-    """Status, and the error in words."""
+    """The status, and the error's text."""
     sent = {AUTHORIZATION: f"Bearer {desk.service.token}"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection = http.client.HTTPConnection(desk.service.url.removeprefix("http://"))

@@ -1,4 +1,4 @@
-"""The core's thread: events in order, and no answer before what it rests on is settled."""
+"""The core thread handles events in order, and answers only after it has written the records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.jobtracker.fakes import DEADLINE, wait_until
 
 
 class Desk:
-    """A thread that notes what it does; `gate` holds it up in the midst of an event."""
+    """A thread that notes what it does. `gate` stops it in the middle of an event."""
 
     def __init__(self) -> None:
         self.story: list[str] = []

@@ -1,4 +1,4 @@
-"""A filesystem that hangs holds its own jobs, for a while, and nobody else's."""
+"""A filesystem that hangs delays its own jobs, for a bounded time, and no other jobs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.jobtracker.harness import Hands, error
 from tests.jobtracker.storage.test_planner import ATTEMPT, spec
 
 OPEN = threading.Event()
-"""While it is not set, every call hangs."""
+"""Every call hangs until this is set."""
 
 
 class HangingFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -158,7 +158,7 @@ def test_it_ends_while_a_store_hangs(tmp_path: Path) -> None:
 
 
 def test_a_killed_job_ends_though_its_store_hangs(tmp_path: Path) -> None:
-    """The core waits a bounded time for planning, then for cleaning up."""
+    """The core waits a bounded time for planning, and then for the clean-up."""
     hands = Hands()
     hands.do(JobSubmitted("job_1", on_hung(tmp_path, 1), "token"))
     hands.core.handle(StoreSilent("job_1", "planning: x"), hands.now)

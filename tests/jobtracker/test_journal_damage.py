@@ -1,4 +1,4 @@
-"""Whatever is damaged, a start brings all jobs back, or fails the damaged one, or says why not."""
+"""Whatever is damaged, a start restores all jobs, or fails the damaged ones, or says why not."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def picture(core: JobTracker) -> Picture:
 
 @dataclass
 class Story:
-    """A journal with jobs in all states: as `kill -9` left it, as an orderly end did, of old."""
+    """A journal with jobs in all states: after `kill -9`, after an orderly end, and in format 2."""
 
     killed: Path
     ended: Path
@@ -114,16 +114,16 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 @dataclass
 class Start:
-    """What a start came to: a refusal, or a core."""
+    """The result of a start: a refusal, or a core."""
 
     refusal: str = ""
     core: JobTracker | None = None
     relaxed: bool = False
-    """Slots or TaskTrackers were lost: what ran there is to run again."""
+    """Slots or TaskTrackers were lost, so their tasks run again."""
 
 
 def start(directory: Path, *, accept: bool = False) -> Start:
-    """What JobTrackerService does, without its threads, to the end of the first event."""
+    """Does what JobTrackerService does up to the end of the first event, but without threads."""
     try:
         ledger = JournalSession(str(directory), accept_loss=accept)
     except JournalError as problem:
@@ -145,7 +145,7 @@ def start(directory: Path, *, accept: bool = False) -> Start:
 
 
 def check(begun: Start, before: Picture) -> str:
-    """How it went: refused, failed, or whole. Anything else is a failure of the test."""
+    """The outcome: refused, failed, or whole. Any other outcome fails the test."""
     if begun.core is None:
         documented = (ACCEPT, "move it away", "move the journal away", "File exists")
         assert any(words in begun.refusal for words in documented), begun.refusal
@@ -166,7 +166,7 @@ def check(begun: Start, before: Picture) -> str:
 
 
 def again(before: Start, directory: Path, picture: Picture, outcome: str) -> None:
-    """The next start finds what the one before made of it."""
+    """The next start finds the journal as the start before left it."""
     begun = start(directory)
     begun.relaxed |= before.relaxed
     assert check(begun, picture) == outcome
@@ -241,7 +241,7 @@ def test_whatever_file_is_damaged(story: Story, tmp_path: Path, which: str) -> N
 
 
 def test_whatever_row_is_damaged(story: Story, tmp_path: Path) -> None:
-    """Each record, in body, key and checksum: only its own job may suffer."""
+    """Damage each record in its body, key and checksum. Only its own job may fail."""
     with closing(sqlite3.connect(copied(story.ended, tmp_path / "rows") / FILE)) as database:
         keys = database.execute("SELECT job, kind, name FROM records").fetchall()
     assert {kind for _, kind, _ in keys} == set(KINDS)
@@ -282,7 +282,7 @@ def test_whatever_row_is_damaged(story: Story, tmp_path: Path) -> None:
 
 
 def test_a_job_without_code_fails_alone(story: Story, tmp_path: Path) -> None:
-    """One that was let in with `"code": ""`: no JobTracker started from that journal any more."""
+    """A job was accepted with `"code": ""`. After that, no JobTracker could start on it."""
     directory = copied(story.ended, tmp_path / "state")
     ledger = JournalSession(str(directory))
     wanted = msgspec.structs.replace(spec(), code="", output="memory://none")
@@ -322,7 +322,7 @@ def test_a_job_whose_restoring_raises_fails_alone(
 
 
 def test_what_the_log_lost_is_noticed(story: Story, tmp_path: Path) -> None:
-    """SQLite drops a damaged log from the first bad frame on, silently."""
+    """SQLite silently drops a damaged log from its first bad frame on."""
     size = (story.killed / WAL).stat().st_size
     for seed in range(40):
         rng = random.Random(seed)

@@ -23,7 +23,7 @@ from tests.jobtracker.sim_reach import SmallWorld
 from tests.jobtracker.sim_unheard import UnheardWorld
 
 RUNS = 120
-"""Of each kind; most mutants are caught by the first few dozen."""
+"""Runs of each kind of world. The first few dozen catch most mutants."""
 
 Piece = tuple[str, str, str]
 
@@ -128,12 +128,12 @@ def rough(seed: int) -> World:
 
 
 def out_of_sight(seed: int) -> World:
-    """A world in which the master loses agents from sight, and half of what it says is lost."""
+    """A world in which the master loses sight of agents, and half of its events are lost."""
     return World(seed, Faults(partition=0.05, event_lost=0.5), agents=3, jobs=3)
 
 
 def apart(seed: int) -> World:
-    """A world of two or three hosts, two of which do not reach each other."""
+    """A world of two or three hosts. Two of them do not reach each other."""
     hosts = 2 + seed % 2
     return SmallWorld(seed, hosts, pairs=((0, 1), (1, 0)), maps=2 * hosts, reduces=hosts)
 
@@ -167,7 +167,7 @@ def mutant(function: FunctionType, piece: str, instead: str) -> CodeType:
 def test_a_broken_guard_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for where, piece, instead in MUTANTS[name]:
         function = guard(where)
-        # Its code, as others may have imported the function itself.
+        # Replace the code object, because other modules may have imported the function itself.
         monkeypatch.setattr(function, "__code__", mutant(function, piece, instead))
     for number, kind in itertools.product(range(RUNS), KINDS):
         try:

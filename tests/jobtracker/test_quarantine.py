@@ -1,4 +1,4 @@
-"""An exception over one peer's message: nothing of it is done, and all else goes on."""
+"""One peer's message makes the core raise. It has no effect, and everything else goes on."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
 
 
 class Bomb:
-    """Takes a function's place: it does its work, and raises once, or `times`."""
+    """Replaces a function. It does the function's work, and then raises, `times` times."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Bomb:
 
 
 def start(desk: Desk, directory: Path, number: int = 1) -> tuple[str, str, Any]:
-    """A job whose only map runs: the job, its TaskTracker, the attempt."""
+    """A job whose only map runs. Returns the job, its TaskTracker, and the attempt."""
     directory.mkdir(exist_ok=True)
     job_id = desk.client.submit(desk.spec(directory))
     wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
@@ -100,7 +100,7 @@ def test_a_heartbeat(
     desk.beat(tracker, [attempt.slot_id])
     bomb = Bomb(monkeypatch, attempts, "_won")
     answer = desk.beat(tracker, [attempt.slot_id], [done(attempt)])
-    assert answer.unknown  # so that it ends itself, and its attempts run elsewhere
+    assert answer.unknown  # then it ends itself, and its attempts run elsewhere
     assert bomb.left == 0
     assert desk.service.failure is None
     status = desk.client.status(job_id)
@@ -179,7 +179,8 @@ def test_offers_and_updates(desk: Desk, tmp_path: Path, monkeypatch: pytest.Monk
     Bomb(monkeypatch, slots, "updated", times=100)
     callbacks.status_update(update)
     wait_until(lambda: len(desk.driver.named("acknowledge")) == 1, "an acknowledgement")
-    callbacks.status_update({**update, "uuid": ""})  # as reconciliation says it: known by now
+    # Reconciliation sends it without a uuid, and the core knows it already.
+    callbacks.status_update({**update, "uuid": ""})
     callbacks.status_update(update)
     wait_until(lambda: len(desk.driver.named("acknowledge")) == 2, "an acknowledgement")
     assert counts(desk) == {"OffersReceived": 1, "SlotUpdated": 1}

@@ -1,6 +1,6 @@
-"""The production core where hosts do not reach each other, or segments are damaged.
+"""The production core in worlds where hosts do not reach each other, or segments are damaged.
 
-A world that breaks a promise is replayed by its number: `ReachWorld(number).run()`.
+To replay a world that breaks a promise, run `ReachWorld(number).run()`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def test_no_two_hosts_may_reach_each_other() -> None:
     for seed, hosts in itertools.product(range(20), (2, 3, 5)):
         pairs = tuple(itertools.permutations(range(hosts), 2))
         world = SmallWorld(seed, hosts, pairs=pairs)
-        world.end_seconds = 240.0  # only by trying does it learn that nowhere is better
+        world.end_seconds = 240.0  # it must try the other hosts before it knows that none is better
         world.run()
 
 

@@ -1,4 +1,4 @@
-"""The running service: real core, real HTTP, real files; only Mesos' driver is a stand-in."""
+"""The running service, with the real core, HTTP and files. Only the Mesos driver is a fake."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CODE = b"a pickled job"
 
 
 class Desk:
-    """A service, the driver it made, and a client of it."""
+    """A service, its fake driver, and a client."""
 
     def __init__(
         self, conf: dict[str, str], election: str = "", accept: bool = False, token: str = ""
@@ -73,7 +73,7 @@ class Desk:
         )
 
     def offer(self, number: int) -> list[dict[str, Any]]:
-        """Make an offer; the tasks launched on it."""
+        """Make an offer. Returns the tasks that were launched on it."""
         before = len(self.driver.named("accept"))
         callbacks = self.driver.callbacks
         assert callbacks is not None
@@ -87,7 +87,7 @@ class Desk:
         return tasks
 
     def as_tracker(self, tracker: str, method: str, path: str, body: bytes = b"") -> bytes:
-        """Ask what TaskTrackers ask; the proven answer."""
+        """Send a TaskTracker's request. Returns the answer, after checking its proof."""
         secret = self.service._ledger.life.secret
         signer = Signer(tracker, self.keys.get(tracker) or derived_key(secret, tracker))
         connection = http.client.HTTPConnection(self.service.url.removeprefix("http://"))
@@ -196,7 +196,7 @@ def test_files_are_uploaded_in_pieces_and_once(desk: Desk, tmp_path: Path) -> No
     assert kept.stat().st_size == 20 << 20
     assert not desk.service.codes.damaged(sha256)
     large.unlink()
-    desk.client.upload_file(sha256, large)  # which is not even opened
+    desk.client.upload_file(sha256, large)  # the client does not even open the file
 
 
 def test_a_file_over_the_limit_is_refused_in_words(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A service that ends and starts again on its journal; only Mesos' driver is a stand-in."""
+"""A service that ends and starts again on its journal. Only the Mesos driver is a fake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ZK = "zk://h1,h2/mrmesos"
 
 
 class Removed(FakeDriver):
-    """Mesos does not know the framework any more."""
+    """Mesos no longer knows the framework."""
 
     def start(self) -> None:
         assert self.callbacks is not None
@@ -82,7 +82,7 @@ def desks(tmp_path: Path) -> Iterator[list[JournaledDesk]]:
 
 
 def start_a_job(desk: JournaledDesk, directory: Path) -> tuple[str, str, Attempt]:
-    """The job, its TaskTracker, and its one attempt, which runs."""
+    """A job whose only attempt runs. Returns the job, its TaskTracker, and the attempt."""
     job_id = desk.service.backend.submit(desk.spec(directory), "key").result(10)
     wait_until(lambda: desk.client.status(job_id).state is JobState.RUNNING, "planning")
     (task,) = desk.offer(1)
@@ -104,7 +104,7 @@ def test_the_next_one_goes_on_with_what_runs(tmp_path: Path, desks: list[Journal
 
     desks.append(JournaledDesk(tmp_path))
     desk = desks[1]
-    desk.keys = desks[0].keys  # TaskTrackers of before are known
+    desk.keys = desks[0].keys  # the new service knows the old TaskTrackers
     assert desk.service.url == url
     assert desk.infos[0]["id"] == {"value": "framework-1"}
     assert desk.facts(job_id, tracker).token == token
@@ -228,7 +228,7 @@ def test_one_service_to_a_journal(tmp_path: Path, desks: list[JournaledDesk]) ->
 
 
 def test_a_deposed_leader_says_nothing_more(tmp_path: Path, desks: list[JournaledDesk]) -> None:
-    """It has not heard that another was elected, which goes on with its jobs beside it."""
+    """The old leader has not noticed that another one was elected and goes on with its jobs."""
     desks.append(JournaledDesk(tmp_path, election=ZK))
     first = desks[0]
     job_id, tracker, attempt = start_a_job(first, tmp_path)

@@ -1,4 +1,4 @@
-"""A journal that several JobTrackers share: one owns it, and who was deposed can change nothing."""
+"""A journal that several JobTrackers share. One owns it, and a deposed one can change nothing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def test_one_that_stopped_in_the_midst_of_a_write_is_waited_for(directory: Path)
         write(first, FrameworkRecord("g"))
     stopped.execute("ROLLBACK")
     stopped.close()
-    write(first, FrameworkRecord("g"))  # it was asked for it, and lost nothing
+    # The first JobTracker still owns the journal, and has lost nothing.
+    write(first, FrameworkRecord("g"))
     second = Journal(directory, shared=True)
     assert framework(second) == ["g"]
     first.close()

@@ -1,7 +1,7 @@
-"""The production core in a small world of faults: one seed is one history.
+"""The production core in a small world of faults. Each seed gives one history.
 
-`MRMESOS_SIM_SEED=1234 pytest tests/jobtracker/test_simulation.py -k replay` runs one again and
-prints its last events.
+`MRMESOS_SIM_SEED=1234 pytest tests/jobtracker/test_simulation.py -k replay` runs one history again
+and prints its last events.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from tests.jobtracker.sim import Faults, World
 
 FAST, SLOW, ALL = 250, 4_000, 10_000
-"""The first seeds run always, those to SLOW as whole worlds, and the rest with one job each."""
+"""The first seeds always run. Seeds up to SLOW run as whole worlds, and the rest with one job."""
 CHUNK = 50
 
 
@@ -67,7 +67,7 @@ def test_in_peace_every_job_succeeds_at_once() -> None:
             again = job.get("KILLED_MAPS" if preempted else "SPECULATIVE_MAPS", 0)
             first = job.get("LAUNCHED_MAPS", 0) - again
             assert first == status.maps.total, "a map ran twice, and was not slow"
-            # A reduce may have to make room for maps, with an early slowstart on a tiny cluster.
+            # On a tiny cluster with an early slowstart, a reduce may have to make room for maps.
             killed = job.get("KILLED_REDUCES", 0)
             assert job.get("LAUNCHED_REDUCES", 0) - killed == status.reduces.total
 

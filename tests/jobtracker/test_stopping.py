@@ -1,4 +1,4 @@
-"""How a JobTracker ends: TaskTrackers hear of it by heartbeat, and a master is waited for."""
+"""How a JobTracker ends: it tells TaskTrackers by heartbeat, and waits for a master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One agent that Mesos sees and the JobTracker does not hear: a job loses 30 s by it at most."""
+"""The JobTracker does not hear one agent that Mesos sees. A job loses at most 30 s by this."""
 
 from __future__ import annotations
 

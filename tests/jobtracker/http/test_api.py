@@ -1,4 +1,4 @@
-"""The HTTP API over real sockets, asked by aiohttp's client, in front of a scripted backend."""
+"""The HTTP API over real sockets, with aiohttp's client and a scripted backend."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def beat(tracker: str = "t1", sequence: int = 1) -> Heartbeat:
 
 
 class FakeBackend:
-    """Answers at once; what it is told is noted."""
+    """Answers at once, and notes what it gets."""
 
     def __init__(self) -> None:
         self.codes = CodeStore(max_store_bytes=100)
@@ -152,7 +152,7 @@ class Desk:
     async def ask(
         self, method: str, path: str, body: bytes | object = None, **headers: str
     ) -> tuple[int, bytes]:
-        """As a client, or as the TaskTracker t1 where those ask."""
+        """Send a request as a client, or as the TaskTracker t1 for TaskTrackers' paths."""
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         sent = {AUTHORIZATION: f"Bearer {TOKEN}"}
         if path == "/api/v1/heartbeat" or path.endswith("/facts") or (method, path[:12]) == CODE:
@@ -201,7 +201,7 @@ def test_code_goes_in_and_out_and_is_checked() -> None:
             assert (await desk.ask("PUT", path, code))[0] == 200
             assert await desk.ask("GET", path) == (200, code)
             refused, body = await desk.ask("PUT", path, b"other")
-            assert (refused, "not those" in error_of(body)) == (400, True)
+            assert (refused, "do not have the SHA-256" in error_of(body)) == (400, True)
             assert (await desk.ask("PUT", "/api/v1/code/xyz", code))[0] == 400
             large = b"x" * 101
             full = f"/api/v1/code/{hashlib.sha256(large).hexdigest()}"

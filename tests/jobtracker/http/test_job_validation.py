@@ -1,4 +1,4 @@
-"""Which jobs are let in, as far as their Python and their files go."""
+"""Which jobs are accepted, by their Python version and their files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_files(*names: str, kind: FileKind = FileKind.FILE, sha256: str = "1" * 
 
 
 def test_code_of_another_python_is_refused_where_it_would_run() -> None:
-    check_job(SPEC)  # what TaskTrackers run is not known: they will say
+    check_job(SPEC)  # the TaskTrackers' version is unknown, so they check it themselves
     check_job(SPEC, "3.12")
     check_job(msgspec.structs.replace(SPEC, python=""), "3.11")
     with pytest.raises(BadRequest, match=r"by Python 3\.12, and TaskTrackers here run 3\.11"):

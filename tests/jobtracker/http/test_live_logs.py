@@ -1,4 +1,4 @@
-"""A TaskTracker's URL leads to itself, or nobody is asked."""
+"""The JobTracker uses a TaskTracker's URL only if it leads to that TaskTracker."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_on_one_machine_a_loopback_address_is_as_good_as_another() -> None:
 
 
 def signed(request: web.Request, body: bytes, token: str = "token") -> web.Response:
-    """An answer as a TaskTracker makes it, to a request signed with the job's token."""
+    """A TaskTracker's answer to a request that is signed with the job's token."""
     verifier = Verifier(lambda _: "token")
     verified = verifier.verify(request.method, request.raw_path, request.headers[AUTHORIZATION])
     if token != "token":

@@ -1,4 +1,4 @@
-"""Events out of what Mesos says, driver calls out of commands, and calls that go wrong."""
+"""Mesos' messages become events, commands become driver calls, and some calls fail."""
 
 from __future__ import annotations
 

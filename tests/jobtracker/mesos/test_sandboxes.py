@@ -1,4 +1,4 @@
-"""The stderr of what did not come up: read from the agent where it can be, waited for by nobody."""
+"""The stderr of a TaskTracker that did not start is read from its agent. Nobody waits for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMAND = ReadSandbox("tracker_1", "S0", "host-0")
 
 
 class Agent:
-    """Answers `/files/read` as Mesos does, or as `answer` says."""
+    """Answers `/files/read` like Mesos, or with `answer`."""
 
     def __init__(self) -> None:
         self.text = "sh: 1: exec: /no/python: not found\n"

@@ -1,4 +1,4 @@
-"""Mesos' names for states and reasons, in the core's words."""
+"""Mesos' states and reasons are translated into the core's events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TaskInfos are what a real master accepted, field by field, and pass its validation."""
+"""TaskInfos equal, field by field, those that a real master accepted, and pass its validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Racks: Hadoop's table and script, and what Mesos says of agents."""
+"""Racks from Hadoop's table and script, and from what Mesos says about agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code store is bounded, checks what it is given, and keeps what live jobs use."""
+"""The code store is bounded, checks uploads, and keeps the files of live jobs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_bytes_must_be_those_of_the_hash_and_not_too_many(tmp_path: Path) -> Non
     with pytest.raises(CodeRejected, match="more bytes"), store.receive(1) as upload:
         upload.write(b"xx")
     with store.receive(2) as upload:
-        upload.write(b"x")  # and the client goes away
+        upload.write(b"x")  # then the client goes away
     assert store.stored_bytes == 0
     assert list(tmp_path.iterdir()) == []
 

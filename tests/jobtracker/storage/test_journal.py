@@ -1,4 +1,4 @@
-"""The journal's file: what comes back, what is refused, what a killed process leaves."""
+"""The journal's file: what is read back, what is refused, and what a killed process leaves."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_last_record_of_a_key_comes_back(directory: Path) -> None:
 
 def test_a_write_is_whole_or_not_at_all(directory: Path) -> None:
     journal = Journal(directory)
-    wrong = msgspec.structs.replace(attempt("b"), counters={"g": {"n": object()}})  # no number
+    wrong = msgspec.structs.replace(attempt("b"), counters={"g": {"n": object()}})  # not a number
     with pytest.raises(TypeError):
         journal.write([write(attempt("a"), wrong)])
     assert journal.read() == []
@@ -166,7 +166,7 @@ def test_what_was_written_outlives_a_kill(directory: Path) -> None:
     assert int(record.framework_id) in (last, last + 1)
 
 
-# --- What a start makes of it
+# --- What a start finds in it
 
 
 def test_each_life_has_a_stamp_of_its_own() -> None:
@@ -180,7 +180,7 @@ def test_each_life_has_a_stamp_of_its_own() -> None:
 
 
 def test_a_jobtracker_does_not_start_before_what_it_knows(directory: Path) -> None:
-    """The host's clock was set back meanwhile: by it, what runs has not begun yet."""
+    """The host's clock was set back, so running attempts seem to begin in the future."""
     future = 1e10
     ledger = JournalSession(str(directory))
     assert ledger.latest() == 0.0
@@ -235,7 +235,7 @@ def test_a_disk_that_is_full_for_a_moment_is_waited_for(
         tries.append(1)
         if len(tries) < 3:
             raise JournalError("the disk is full")
-        real(self, *args, **more)  # type: ignore[arg-type]  # handed through as they came
+        real(self, *args, **more)  # type: ignore[arg-type]  # arguments pass through unchanged
 
     pauses: list[float] = []
     ledger = JournalSession(str(directory), sleep=pauses.append)

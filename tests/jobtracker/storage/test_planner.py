@@ -1,4 +1,4 @@
-"""Planning, committing and aborting on real files, and the errors users are shown."""
+"""Planning, committing and aborting on real files, and the errors that users see."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def spec(tmp_path: Path, text: str | None = "a\nb\n") -> JobSpec:
 
 
 class Desk:
-    """A planner and the events that come out of it."""
+    """A planner, and the events that it posts."""
 
     def __init__(self) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
@@ -140,7 +140,7 @@ def test_a_job_is_planned_again_over_its_own_output_only(tmp_path: Path) -> None
     assert isinstance(desk.ask(PlanJob("job_1", wanted)), JobPlanFailed)
     assert isinstance(desk.ask(PlanJob("job_1", wanted, again=True)), JobPlanned)
     assert isinstance(desk.ask(PlanJob("job_2", wanted, again=True)), JobPlanFailed)
-    # Killed between making the directory and signing it.
+    # The JobTracker was killed after it made the directory, but before it wrote its name there.
     (tmp_path / "out" / "_temporary" / "_job").unlink()
     assert isinstance(desk.ask(PlanJob("job_1", wanted, again=True)), JobPlanned)
     assert desk.planner.stop(10)
