@@ -1,7 +1,8 @@
-"""What the HTTP API asks (http_api.Backend), answered from the core.
+"""What the HTTP API asks (http/api.py: Backend), answered from the core.
 
 Every question is a function that runs in the core's thread, between two events; its answer goes out
-once the journal has what led to it. What these functions name is touched by no other thread.
+once the journal has what led to it. A heartbeat is an event, and its answer a command of that
+event. What these functions name is touched by no other thread.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ from concurrent.futures import Future
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
-from mrmesos.jobtracker.core.messages.events import HeartbeatReceived, JobSubmitted, KillAsked
-from mrmesos.jobtracker.core.state.mailbox import Mailboxes
+from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat
+from mrmesos.jobtracker.core.messages.events import (
+    AnswerAsked,
+    HeartbeatReceived,
+    JobSubmitted,
+    KillAsked,
+)
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, SetAside, Unavailable
 from mrmesos.jobtracker.http.job_validation import check_job
 from mrmesos.jobtracker.mesos.task_info import python_of_trackers
 from mrmesos.jobtracker.storage.code_store import CodeStore
-from mrmesos.wire.heartbeat import Heartbeat, Numbered
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
 MAX_KEYS = 10_000
@@ -69,7 +75,6 @@ class CoreBackend:
         conf: Conf,
         core: JobTracker,
         thread: CoreThread,
-        mailboxes: Mailboxes,
         codes: CodeStore,
         live: LiveJobs,
         keys: Mapping[str, str],
@@ -80,10 +85,11 @@ class CoreBackend:
         """
         self._set_aside = set_aside
         self._conf, self._core, self._thread = conf, core, thread
-        self._mailboxes, self.codes, self._live = mailboxes, codes, live
+        self.codes, self._live = codes, live
         self._keys: OrderedDict[str, str] = OrderedDict(keys)
         self._not_heard: OrderedDict[str, None] = OrderedDict()  # their words were set aside
         self._closing = False
+        self._answers: dict[str, AnswerHeartbeat] = {}  # of the event that is being handled
 
     def use(self, core: JobTracker) -> None:
         """The core has started anew."""
@@ -177,26 +183,30 @@ class CoreBackend:
 
         return self._thread.ask(end)
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
         """Hear a TaskTracker."""
+        event = HeartbeatReceived(heartbeat)
+        return self._thread.ask(lambda: self._hear(heartbeat.tracker_id, event))
 
-        def hear() -> list[Numbered] | None:
-            if heartbeat.tracker_id in self._not_heard:
-                return None
-            self._mailboxes.acknowledge(heartbeat.tracker_id, heartbeat.acknowledged)
+    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
+        """Answer a heartbeat that was held."""
+        return self._thread.ask(lambda: self._hear(tracker_id, AnswerAsked(tracker_id)))
+
+    def _hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
+        """One that is not known is heard as well: its agent can be heard again."""
+        if tracker_id not in self._not_heard:
             try:
-                # Also of one that is not known: its agent can be heard again.
-                self._thread.handle(HeartbeatReceived(heartbeat))
+                self._thread.handle(event)
             except SetAside:
                 # It would say so again until it is heard. What it ran runs elsewhere.
-                self._not_heard[heartbeat.tracker_id] = None
+                self._not_heard[tracker_id] = None
                 while len(self._not_heard) > MAX_KEYS:
                     self._not_heard.popitem(last=False)
-                return None
-            return self._mailboxes.to_send(heartbeat.tracker_id)
+        answer = self._answers.pop(tracker_id, None)
+        if answer is None or answer.actions is None:
+            return HeartbeatAnswer([], unknown=True)
+        return HeartbeatAnswer(list(answer.actions))
 
-        return self._thread.ask(hear)
-
-    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
-        """What waits for a TaskTracker."""
-        return self._thread.ask(lambda: self._mailboxes.to_send(tracker_id))
+    def answer(self, command: AnswerHeartbeat) -> None:
+        """The core answers the heartbeat that it was just given."""
+        self._answers[command.tracker_id] = command

@@ -1,4 +1,9 @@
-"""The thread that owns the core: one queue of events and questions, read one at a time."""
+"""The thread that owns the core: one queue of events and questions, read one at a time.
+
+Comes in: events, and functions to run between them, from any thread. Goes out: commands by the
+service's `handle`, and answers once `settle` has them in the journal. A heartbeat comes as a
+question whose function hands in its event, as somebody waits for what the event commands.
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from mrmesos.jobtracker.core.messages.commands import (
 )
 from mrmesos.jobtracker.core.messages.events import (
     AgentLost,
+    AnswerAsked,
     Event,
     HeartbeatReceived,
     InverseOfferRescinded,
@@ -48,6 +49,7 @@ _OF_PEERS = (
     JobSubmitted,
     KillAsked,
     HeartbeatReceived,
+    AnswerAsked,
     OffersReceived,
     OfferRescinded,
     InverseOffersReceived,

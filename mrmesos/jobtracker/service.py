@@ -2,7 +2,8 @@
 
 The thread reads one queue of events and questions. Around it: the HTTP server (event loop in a
 thread), Mesos' driver (its IO thread only posts events; calls go out from another thread), and a
-few threads that plan and commit. Nothing but the queue leads to the core.
+few threads that plan and commit. Nothing but the queue leads to the core, and nothing but commands
+comes from it: each says whether it may act before the journal has what led to it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import os
 import secrets
 import sysconfig
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import mrmesos
 from mrmesos import conf as settings
@@ -26,17 +26,15 @@ from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
-    AcceptOffers,
+    AnswerHeartbeat,
     Command,
     CommitJob,
-    ForgetTracker,
     JobEnded,
     PlanJob,
-    SendActions,
+    WakeTracker,
 )
 from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, KillAsked, Registered
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
-from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import Authenticator
@@ -110,7 +108,6 @@ class JobTrackerService:
         life = self._ledger.life
         self._core = JobTracker(conf, life.stamp, journal=True)
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
-        self._mailboxes = Mailboxes(first_number(life.number))
         self._later: list[Command] = []  # once what led to them is in the journal
         self._at_work = PlannersWork()
         self._live = LiveJobs()
@@ -119,7 +116,6 @@ class JobTrackerService:
             conf,
             self._core,
             self._thread,
-            self._mailboxes,
             self.codes,
             self._live,
             self._ledger.keys(),
@@ -207,13 +203,10 @@ class JobTrackerService:
         commands = self._ledger.restore(self._core, self._now(), same_command=same_command)
         if not life:
             return
-        for tracker_id in self._core.trackers:
-            self._mailboxes.open(tracker_id)
         self._live.add(self._core.st.jobs)
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
-        for one in commands:
-            self._carry_out(one)
+        self._take(commands)
 
     def stop(
         self,
@@ -262,12 +255,12 @@ class JobTrackerService:
         """
         self._thread.post(Closing())
 
-        def deaf() -> int:
-            return sum(not self._mailboxes.all_sent(one) for one in self._core.trackers)
+        def untold() -> int:
+            return self._core.untold
 
         number = 0
         with contextlib.suppress(Unavailable, TimeoutError):  # it has failed, or is stuck
-            while number := self._thread.ask(deaf).result(max(0.1, deadline - time.monotonic())):
+            while number := self._thread.ask(untold).result(max(0.1, deadline - time.monotonic())):
                 if time.monotonic() >= deadline:
                     break
                 time.sleep(ASK_AGAIN_SECONDS)
@@ -316,8 +309,7 @@ class JobTrackerService:
         except Exception as problem:  # whoever sent it must not end the service for all
             self._set_aside(event, problem)
             raise SetAside from problem
-        for command in commands:
-            self._carry_out(command)
+        self._take(commands)
 
     def _set_aside(self, event: Event, problem: Exception) -> None:
         """Go on as if the event had never come: with a core built anew from what is written, as
@@ -329,13 +321,10 @@ class JobTrackerService:
         life = self._ledger.again()
         self._core = JobTracker(self._conf, life.stamp, journal=True)
         self.backend.use(self._core)
-        self._mailboxes.start_again(first_number(life.number))
         self._begin_with(same_command=True)
         if before.connected:
-            for command in self._core.handle(Registered(before.framework_id), self._now()):
-                self._carry_out(command)
-        for command in answers(event):
-            self._carry_out(command)
+            self._take(self._core.handle(Registered(before.framework_id), self._now()))
+        self._take(answers(event))
 
     def _settle(self) -> None:
         """Have it all in the journal, then do what others see."""
@@ -344,54 +333,37 @@ class JobTrackerService:
                 self._handle(JobUnkept(job_id, why))
         later, self._later = self._later, []
         for command in later:
-            self._carry_out_later(command)
+            self._carry_out(command)
 
     def _thread_ended(self) -> None:
         if self._server is not None:
             self._server.call_soon(self._api.release_all)
 
+    def _take(self, commands: Iterable[Command]) -> None:
+        """Carry out what may act at once; the rest waits for the journal."""
+        for command in commands:
+            if command.after_journal:
+                self._later.append(command)
+            else:
+                self._carry_out(command)
+
     def _carry_out(self, command: Command) -> None:
         match command:
             case WriteRecords():
                 self._ledger.note(command)
-            case SendActions(tracker_id, actions):
-                self._send_actions(tracker_id, actions)  # which nobody reads before `_settle`
-            case ForgetTracker(tracker_id):
-                self._mailboxes.forget(tracker_id)
-                self._wake(tracker_id)
-            case _:
-                if isinstance(command, AcceptOffers):
-                    for launch in command.tasks:
-                        self._mailboxes.open(launch.tracker_id)
-                self._later.append(command)
-
-    def _carry_out_later(self, command: Command) -> None:
-        match command:
+            case AnswerHeartbeat():
+                self.backend.answer(command)
+            case WakeTracker(tracker_id):
+                if self._server is not None:
+                    self._server.call_soon(self._api.wake_tracker, tracker_id)
             case PlanJob() | CommitJob() | AbortJob():
                 if self._at_work.begin(command):
                     self._planner.submit(command)
             case JobEnded(job_id):
                 self._job_ended(job_id)
-            case WriteRecords() | SendActions() | ForgetTracker():
-                raise AssertionError(f"{command} is not for later")
             case _:
                 if self._link is not None:
                     self._link.submit(command)
-
-    def _send_actions(self, tracker_id: str, actions: Sequence[Any]) -> None:
-        try:
-            known = self._mailboxes.put(tracker_id, actions)
-        except MailboxFull as problem:
-            logger.error("%s does not listen: %s; it is told to leave", tracker_id, problem)
-            self._mailboxes.forget(tracker_id)
-            known = True
-        if not known:
-            logger.info("%d actions for %s, which is gone", len(actions), tracker_id)
-        self._wake(tracker_id)
-
-    def _wake(self, tracker_id: str) -> None:
-        if self._server is not None:
-            self._server.call_soon(self._api.wake_tracker, tracker_id)
 
     def _job_ended(self, job_id: str) -> None:
         self.codes.unpin(job_id)

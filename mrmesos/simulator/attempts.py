@@ -178,7 +178,7 @@ class Attempts:
                     hostname=tracker.agent.hostname,
                     url=tracker.url,
                     sequence=tracker.sequence,
-                    acknowledged=0,
+                    acknowledged=tracker.done,
                     slots=list(tracker.slots),
                     reports=reports or [],
                     progress=[] if reports else self._progress(tracker),

@@ -152,13 +152,16 @@ class Executors(Attempts):
 
     # --- Actions ---------------------------------------------------------------------------------
 
-    def act(self, tracker_id: str, actions: tuple[hb.Action, ...]) -> None:
+    def act(self, tracker_id: str, actions: tuple[hb.Numbered, ...]) -> None:
         """Carry out what a heartbeat's answer brings."""
         tracker = self.trackers.get(tracker_id)
         if tracker is None or tracker.gone:
             return
-        for action in actions:
-            match action:
+        for numbered in actions:
+            if numbered.number <= tracker.done:
+                continue
+            tracker.done = numbered.number
+            match action := numbered.action:
                 case hb.RunAttempt():
                     slot = tracker.slots.get(action.attempt.slot_id)
                     if slot is not None:

@@ -43,6 +43,7 @@ class Framework:
         conf = {c.TASKTRACKER_SILENCE_SECONDS.name: str(2 * spec.trackers.heartbeat)}
         self._core = JobTracker(Conf({**conf, **as_text(spec.conf)}), f"2026112011{number:02d}")
         self._executors = Executors(scene, self.account, self.tell, self.jobs)
+        self._woken: list[str] = []
         self._master_spoke = 0.0
         self._clock.after(0.0, self._register)
 
@@ -67,11 +68,17 @@ class Framework:
         meter.core_seconds[name] = meter.core_seconds.get(name, 0.0) + spent
         for command in commands:
             self._carry_out(command)
+        woken, self._woken = self._woken, []
+        for tracker_id in woken:  # of each a heartbeat is held; none outlives being forgotten
+            if (tracker := self._executors.trackers.get(tracker_id)) is not None:
+                self.tell(ev.AnswerAsked(tracker_id, tracker.done))
 
     def _carry_out(self, command: cmd.Command) -> None:
         match command:
-            case cmd.SendActions():
-                self._executors.act(command.tracker_id, command.actions)
+            case cmd.AnswerHeartbeat():
+                self._executors.act(command.tracker_id, command.actions or ())
+            case cmd.WakeTracker():
+                self._woken.append(command.tracker_id)
             case cmd.AcceptOffers():
                 self._accept(command)
             case cmd.DeclineOffers():
@@ -98,8 +105,8 @@ class Framework:
                 self._executors.reconcile(command.slots)
             case cmd.ReadSandbox():
                 pass  # there are no files here
-            case cmd.Acknowledge() | cmd.ForgetTracker():
-                pass  # updates are never lost here, and no TaskTracker outlives being forgotten
+            case cmd.Acknowledge():
+                pass  # updates are never lost here
             case _:
                 raise AssertionError(f"the simulator does not know {command}")
 

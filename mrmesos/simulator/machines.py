@@ -49,6 +49,8 @@ class SimTracker:
     up: bool = False
     gone: bool = False
     sequence: int = 0
+    done: int = 0
+    """The highest number of any action carried out."""
     spoke: float = 0.0
     slots: dict[str, SimSlot] = field(default_factory=dict)
     outputs: dict[str, list[int]] = field(default_factory=dict)

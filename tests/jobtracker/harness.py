@@ -75,10 +75,13 @@ class Hands:
         self.running: dict[str, Attempt] = {}
         self.tracker_of: dict[str, str] = {}
         self.agent_of: dict[str, str] = {}
+        self.acknowledged: dict[str, int] = {}
         self.do(ev.Registered("framework"))
 
     def do(self, event: ev.Event) -> list[cmd.Command]:
-        """Handle an event."""
+        """Handle an event. Of each TaskTracker a heartbeat is held: one that is woken asks for its
+        answer at once.
+        """
         if self.master_speaks:
             self.core.st.master_heard = self.now
         commands = self.core.handle(event, self.now)
@@ -89,13 +92,23 @@ class Hands:
                     self.agent_of[launch.tracker_id] = launch.agent_id
                     self.slots.setdefault(launch.tracker_id, []).append(launch.slot_id)
                     self._started(launch.tracker_id, launch.first)
-            elif isinstance(command, cmd.SendActions):
-                for action in command.actions:
+            elif isinstance(command, cmd.AnswerHeartbeat):
+                for numbered in command.actions or ():
+                    self.acknowledged[command.tracker_id] = numbered.number
+                    action = numbered.action
                     if isinstance(action, hb.RunAttempt):
                         self._started(command.tracker_id, action.attempt)
                     elif isinstance(action, hb.EndSlot):
                         self.slots[command.tracker_id].remove(action.slot_id)
-        return commands
+        for command in of(commands, cmd.WakeTracker):
+            done = self.acknowledged.get(command.tracker_id, 0)
+            commands += self.do(ev.AnswerAsked(command.tracker_id, done))
+        empty = (None, ())  # which most answers are
+        return [
+            command
+            for command in commands
+            if not isinstance(command, cmd.AnswerHeartbeat) or command.actions not in empty
+        ]
 
     def _started(self, tracker_id: str, attempt: Attempt) -> None:
         self.running[attempt.attempt_id] = attempt
@@ -146,7 +159,7 @@ class Hands:
                     hostname=self.agent_of.get(tracker_id, ""),
                     url=f"http://{tracker_id}",
                     sequence=sequence,
-                    acknowledged=0,
+                    acknowledged=self.acknowledged.get(tracker_id, 0),
                     slots=list(self.slots.get(tracker_id, []) if slots is None else slots),
                     reports=list(reports),
                     progress=list(progress),
@@ -219,8 +232,9 @@ def of(commands: Sequence[object], kind: type[C]) -> list[C]:
     for command in commands:
         if isinstance(command, kind):
             found.append(command)
-        if isinstance(command, cmd.SendActions):
-            found += [action for action in command.actions if isinstance(action, kind)]
+        if isinstance(command, cmd.AnswerHeartbeat):
+            actions = [numbered.action for numbered in command.actions or ()]
+            found += [action for action in actions if isinstance(action, kind)]
     return found
 
 

@@ -22,7 +22,7 @@ from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.job import JobSpec, JobState
-from mrmesos.wire.task import AttemptError, ErrorKind
+from mrmesos.wire.task import Attempt, AttemptError, ErrorKind
 from tests.jobtracker.sim_base import DRAIN, EXPIRY, Faults
 from tests.jobtracker.sim_trackers import TrackerSide
 
@@ -88,6 +88,10 @@ class World(TrackerSide):
         commands = self.core.handle(event, self.now)
         self.core.validate()
         self.check_backups()
+        actions = self.new_actions()
+        for tracker_id, action in actions:
+            self.note(f"   <- {tracker_id}: {action}")
+            self.check_action(tracker_id, action)
         answered: list[str] = []
         for command in commands:
             self.note(f"   <- {command}")
@@ -95,7 +99,7 @@ class World(TrackerSide):
                 answered.extend(command.offer_ids)
             self.check_placed(command)
             self.carry_out(command)
-        self.check_outputs(commands)
+        self.check_outputs(actions)
         if isinstance(event, ev.InverseOffersReceived):
             self.check_given_back(event, commands)
         if isinstance(event, ev.OffersReceived):
@@ -117,7 +121,7 @@ class World(TrackerSide):
             many = len(counted) > BACKUPS_MAX and any(attempt.id in counted for attempt in new)
             assert not many, "more backups than allowed"
 
-    def check_outputs(self, commands: list[cmd.Command]) -> None:
+    def check_outputs(self, actions: list[tuple[str, hb.Action]]) -> None:
         """Map outputs that are gone come again where a reduce has yet to fetch them, else not."""
         jobs = self.core.st.jobs
         for job in jobs.values():
@@ -128,14 +132,13 @@ class World(TrackerSide):
             )
             waits = job.needs_map_outputs and wanting and job.absent
             assert not waits, "a reduce waits for map outputs that nobody makes"
-        for command in commands:
-            for action in command.actions if isinstance(command, cmd.SendActions) else ():
-                if isinstance(action, hb.MapOutputs) and not all(
-                    output.attempt_id for output in action.outputs
-                ):
-                    told = jobs.get(action.job_id)
-                    if told is not None and told.needs_map_outputs:
-                        assert told.fetching, "a map runs again that nobody needs"
+        for _, action in actions:
+            if isinstance(action, hb.MapOutputs) and not all(
+                output.attempt_id for output in action.outputs
+            ):
+                told = jobs.get(action.job_id)
+                if told is not None and told.needs_map_outputs:
+                    assert told.fetching, "a map runs again that nobody needs"
 
     def check_given_back(
         self, asked: ev.InverseOffersReceived, commands: list[cmd.Command]
@@ -154,20 +157,21 @@ class World(TrackerSide):
                     assert not waits, "given back with map output that a reduce needs"
 
     def check_placed(self, command: cmd.Command) -> None:
-        """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
-        attempts = []
         if isinstance(command, cmd.AcceptOffers):
             attempts = [(launch.first, launch.agent_id) for launch in command.launches]
             roles = {self.role_of[offer_id] for offer_id in command.offer_ids}
             assert len(roles) == 1, "roles are mixed"
             self.role_of |= dict.fromkeys([task.slot_id for task in command.tasks], *roles)
-        elif isinstance(command, cmd.SendActions):
-            tracker = self.core.st.cluster.trackers.get(command.tracker_id)
-            attempts = [
-                (action.attempt, tracker.agent_id)
-                for action in command.actions
-                if isinstance(action, hb.RunAttempt) and tracker is not None
-            ]
+            self.check_attempts(attempts)
+
+    def check_action(self, tracker_id: str, action: hb.Action) -> None:
+        """See check_attempts."""
+        if isinstance(action, hb.RunAttempt):
+            tracker = self.core.st.cluster.trackers[tracker_id]
+            self.check_attempts([(action.attempt, tracker.agent_id)])
+
+    def check_attempts(self, attempts: list[tuple[Attempt, str]]) -> None:
+        """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
         for attempt, agent_id in attempts:
             self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
             asked = self.job_roles.get(attempt.job_id)
@@ -198,15 +202,11 @@ class World(TrackerSide):
                 assert command.job_id not in self.ended
                 self.ended.add(command.job_id)
                 self.check_ended(command.job_id)
-            case cmd.SendActions():
-                if self.mailboxes.put(command.tracker_id, command.actions):
-                    self.at(self.latency(), lambda: self.answer(command.tracker_id))
-            case cmd.ForgetTracker():
-                self.mailboxes.forget(command.tracker_id)
+            case cmd.WakeTracker():
+                self.at(self.latency(), lambda: self.ask(command.tracker_id))
+            case cmd.AnswerHeartbeat():
+                self.answer(command)
             case _:
-                if isinstance(command, cmd.AcceptOffers):
-                    for launch in command.tasks:
-                        self.mailboxes.open(launch.tracker_id)
                 epoch = self.epoch
                 self.to_mesos = max(self.to_mesos, self.now + self.latency())
                 self.at(self.to_mesos - self.now, lambda: self.mesos_call(command, epoch))

@@ -12,7 +12,7 @@ from typing import Any
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.state.mailbox import Mailboxes
+from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
 
 EXPIRY = 20.0
@@ -208,7 +208,8 @@ class Base(ABC):
         self.core = JobTracker(self.conf, "202611201130")
         self.disks: dict[str, str] = {}  # that jobs ask for
         self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent
-        self.mailboxes = Mailboxes()
+        self.posted: dict[str, tuple[int, int]] = {}
+        """By TaskTracker: the last action seen, and how many outputs that told of."""
         self.to_mesos = self.from_mesos = 0.0
         self.connected = False
         self.epoch = 0
@@ -234,6 +235,23 @@ class Base(ABC):
     @abstractmethod
     def tell(self, event: ev.Event) -> None:
         """Hand the core an event, and carry out what it commands."""
+
+    def new_actions(self) -> list[tuple[str, hb.Action]]:
+        """What the event that was just handled has to say, and to which TaskTrackers."""
+        new: list[tuple[str, hb.Action]] = []
+        for tracker_id in (mailboxes := self.core.st.mailboxes):
+            last, told = self.posted.get(tracker_id, (0, 0))
+            for each in mailboxes[tracker_id]:
+                number, action = each.number, each.action
+                outputs = action.outputs if isinstance(action, hb.MapOutputs) else []
+                if number > last:
+                    new.append((tracker_id, action))
+                elif isinstance(action, hb.MapOutputs) and number == last and len(outputs) > told:
+                    new.append((tracker_id, hb.MapOutputs(action.job_id, outputs[told:])))
+                if number >= last:
+                    last, told = number, len(outputs)
+            self.posted[tracker_id] = last, told
+        return new
 
     def at(self, delay: float, action: Callable[[], None]) -> None:
         self.counter += 1

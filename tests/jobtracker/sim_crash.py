@@ -21,7 +21,6 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     WriteRecords,
     key_of,
 )
-from mrmesos.jobtracker.core.state.mailbox import Mailboxes, first_number
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
 from tests.jobtracker.sim import World
@@ -89,7 +88,6 @@ class CrashingWorld(World):
         before = whole and kept == len(self.unsynced)
         self.unsynced.clear()
         known = picture(self.core) if before else None
-        self.mailboxes = Mailboxes()
         self.away.clear()  # Mesos says it again
         self.at(self.rng.uniform(0.1, 6.0), lambda: self.start_anew(known))
 
@@ -98,14 +96,11 @@ class CrashingWorld(World):
         self.note(f"=== life {self.life}")
         self.down, self.dies_in = False, None
         self.core = JobTracker(self.conf, f"2026112012{self.life:02d}", journal=True)
-        self.mailboxes = Mailboxes(first_number(self.life))
         commands = self.core.restore(reread(self.journal), self.now, life=self.life)
         self.core.validate()
         if known is not None:
             for was, now in zip(known, picture(self.core), strict=True):
                 assert now == was, f"{now}\n is not\n{was}"
-        for tracker_id in self.core.trackers:
-            self.mailboxes.open(tracker_id)
         for command in commands:
             self.note(f"   <- {command}")
             self.carry_out(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import parse_attempt
@@ -26,6 +27,8 @@ class TrackerSide(MesosSide):
     """Carries out actions in the order of their numbers, as a TaskTracker does."""
 
     ended: set[str]
+    heard: hb.Heartbeat | None = None
+    """What the core is being told."""
 
     def beat(self, tracker: SimTracker) -> None:
         if tracker.gone:
@@ -66,25 +69,31 @@ class TrackerSide(MesosSide):
         until = max(tracker.silent_until, tracker.agent.unheard_until)
         return self.now < until or self.chance(self.faults.heartbeat_lost)
 
-    def hear(self, tracker: SimTracker, beat: hb.Heartbeat) -> None:
-        if beat.tracker_id not in self.mailboxes:
+    def hear(self, _tracker: SimTracker, beat: hb.Heartbeat) -> None:
+        self.heard = beat
+        self.tell(ev.HeartbeatReceived(beat))
+        self.heard = None
+
+    def ask(self, tracker_id: str) -> None:
+        """Of each TaskTracker that is up a heartbeat is held, which was woken."""
+        tracker = self.trackers.get(tracker_id)
+        if tracker is not None and tracker.up and not tracker.gone:
+            self.tell(ev.AnswerAsked(tracker_id))
+
+    def answer(self, command: cmd.AnswerHeartbeat) -> None:
+        tracker = self.trackers.get(command.tracker_id)
+        if tracker is None or self.silent(tracker):
+            return
+        actions = command.actions
+        if actions is None:
             self.at(self.latency(), lambda: self.executor_gone(tracker))
             return
-        self.mailboxes.acknowledge(beat.tracker_id, beat.acknowledged)
-        self.tell(ev.HeartbeatReceived(beat))
-        self.answer(beat.tracker_id, beat)
-
-    def answer(self, tracker_id: str, beat: hb.Heartbeat | None = None) -> None:
-        tracker = self.trackers.get(tracker_id)
-        actions = self.mailboxes.to_send(tracker_id)
-        if tracker is None or actions is None:
-            return
-        if self.silent(tracker):
-            return
-        told = [r.attempt_id for r in beat.reports] if beat is not None else []
+        told = [report.attempt_id for report in self.heard.reports] if self.heard else []
         self.at(self.rng.uniform(0.001, 0.05), lambda: self.receive(tracker, actions, told))
 
-    def receive(self, tracker: SimTracker, actions: list[hb.Numbered], told: list[str]) -> None:
+    def receive(
+        self, tracker: SimTracker, actions: tuple[hb.Numbered, ...], told: list[str]
+    ) -> None:
         if tracker.gone or not tracker.up:
             return
         tracker.answered = self.now

@@ -23,7 +23,12 @@ from mrmesos.jobtracker.core.handlers import (
 )
 from mrmesos.jobtracker.core.handlers.dispatch import tell_outputs
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.messages.commands import Command, Revive, Suppress
+from mrmesos.jobtracker.core.messages.commands import (
+    AnswerHeartbeat,
+    Command,
+    Revive,
+    Suppress,
+)
 from mrmesos.jobtracker.core.messages.journal_records import Record
 from mrmesos.jobtracker.core.model.cluster import SlotState
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
@@ -70,20 +75,19 @@ class JobTracker:
         """Become what the records of `life` earlier JobTrackers tell of; before any event.
 
         Jobs in `damaged` (id: cause), and those whose restoring raises, fail; TaskTrackers in
-        `lost` are given up. The mailboxes of `trackers` are to be open before the commands are
-        carried out.
+        `lost` are given up.
         """
         blank, bad = self.st, dict(damaged or {})
         while True:
             # A restore that raised has left half a job behind: the next begins with nothing.
-            st = State(blank.settings, blank.stamp, Changes(blank.changes.on))
-            st.now, st.life = now, life
+            st = State(blank.settings, blank.stamp, Changes(blank.changes.on), life=life)
+            st.now = now
             more = restore(st, records, same_command=same_command, damaged=bad, lost=lost)
             if not more:
                 break
             bad |= more
         self.st = st
-        return self._commands()
+        return st.take_commands()
 
     @property
     def trackers(self) -> list[str]:
@@ -95,24 +99,40 @@ class JobTracker:
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done, in order, now that `event` happened."""
         st = self.st
+        if isinstance(event, ev.AnswerAsked):  # often, and nothing else follows from it
+            st.mailboxes.acknowledge(event.tracker_id, event.acknowledged)
+            self._answer(event.tracker_id)
+            return st.take_commands()
         st.now = max(now, st.now)
-        st.out, st.last = [], []
         st.index.advance(st.now)
         leases.hear(st, event)
         self._dispatch(event)
         self._settle()
-        return self._commands()
+        if isinstance(event, ev.HeartbeatReceived):
+            beat = event.heartbeat
+            tracker = st.cluster.trackers.get(beat.tracker_id)
+            late = tracker is not None and beat.sequence < tracker.sequence
+            self._answer(beat.tracker_id, late=late)
+        return st.take_commands()
 
-    def _commands(self) -> list[Command]:
+    def _answer(self, tracker_id: str, *, late: bool = False) -> None:
+        """With all that came to be said in this event, too. Nobody may read the answer to a `late`
+        heartbeat, so a newer one that is held is answered as well.
+        """
         st = self.st
-        written = st.changes.take(st)
-        return ([written] if written is not None else []) + st.out + st.last
+        actions = st.mailboxes.to_send(tracker_id)
+        st.emit(AnswerHeartbeat(tracker_id, None if actions is None else tuple(actions)))
+        if not late:
+            st.woken.pop(tracker_id, None)
 
     def _dispatch(self, event: ev.Event) -> None:
         st = self.st
         match event:
-            case ev.HeartbeatReceived():
-                trackers.heartbeat(st, event.heartbeat)
+            case ev.HeartbeatReceived(beat):
+                st.mailboxes.acknowledge(beat.tracker_id, beat.acknowledged)
+                trackers.heartbeat(st, beat)
+            case ev.AnswerAsked():
+                raise AssertionError("`handle` answers it")
             case ev.OffersReceived():
                 offers.receive(st, event.offers)
             case ev.SlotUpdated():
@@ -177,10 +197,14 @@ class JobTracker:
     def _settle(self) -> None:
         """What follows from the changes: free slots, news for reduces, more or fewer offers."""
         st = self.st
-        slots.serve_free(st)
-        for job in st.changes.news.values():
-            tell_outputs(st, job)
-        st.changes.news.clear()
+        while True:
+            slots.serve_free(st)
+            for job in st.changes.news.values():
+                tell_outputs(st, job)
+            st.changes.news.clear()
+            if not st.deaf:
+                break
+            trackers.give_up_deaf(st)
         if not st.connected:
             return
         self._want_offers()
@@ -226,6 +250,11 @@ class JobTracker:
         cluster = self.st.cluster
         live = any(t.leaving_since is None for t in cluster.trackers.values())
         return not self.st.jobs and not cluster.slots and not live
+
+    @property
+    def untold(self) -> int:
+        """How many TaskTrackers are yet to hear what there is to say to them."""
+        return self.st.mailboxes.unsent
 
     def job_status(self, job_id: str) -> JobStatus | None:
         """A job's status; None where it is unknown, or forgotten."""
@@ -308,4 +337,5 @@ class JobTracker:
                 waits = slot.id in st.held or slot.tracker_id in st.unheard
                 assert waits, f"{slot.id} is free and nobody cares"
         assert not st.free
+        assert set(st.mailboxes) == st.cluster.trackers.keys()
         assert st.unheard.keys() <= st.cluster.trackers.keys()

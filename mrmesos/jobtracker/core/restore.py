@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from mrmesos.api.context import add_counters
 from mrmesos.jobtracker.core.handlers import jobs, trackers
-from mrmesos.jobtracker.core.messages.commands import PlanJob, SendActions
+from mrmesos.jobtracker.core.messages.commands import PlanJob
 from mrmesos.jobtracker.core.messages.journal_records import (
     AttemptRecord,
     EndedRecord,
@@ -144,6 +144,7 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
     # One never heard gets no further slots until it is: its launch may not have left this process,
     # and to start it with another slot would take more than that was offered for.
     st.cluster.trackers[tracker.id] = tracker
+    st.mailboxes.open(tracker.id)
     st.unheard[tracker.id] = set()
 
 
@@ -307,4 +308,4 @@ def _say_what_may_be_missed(st: State) -> None:
     """What was said last, and not acknowledged, went with the JobTracker that said it."""
     over = tuple(ForgetJob(status.job_id) for status in st.ended.statuses())
     for tracker in st.cluster.trackers.values():
-        st.emit(SendActions(tracker.id, (Announce(), *over)))
+        st.post(tracker.id, Announce(), *over)

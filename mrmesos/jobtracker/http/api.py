@@ -27,7 +27,7 @@ from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
 from mrmesos.jobtracker.http.live_logs import LiveLogs
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
 from mrmesos.wire.greeting import GREETING_PATH, Greeting
-from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer, Numbered
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import (
     ApiError,
@@ -83,11 +83,11 @@ class Backend(Protocol):
     def kill(self, job_id: str, by: str) -> Future[bool]:
         """False: no such job."""
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
-        """Handle it, then the actions for its tracker; None where that is unknown."""
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
+        """Handle it, and have it answered."""
 
-    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
-        """The actions that wait for a tracker; None where that is unknown."""
+    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
+        """The answer to a heartbeat that was held, as it is now."""
 
 
 @dataclass(slots=True)
@@ -289,16 +289,14 @@ class HttpApi:
             self._held[tracker_id] = held
         try:
             # Held before the question is asked, so that no wake-up is missed between.
-            actions = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
-            if actions is not None and not actions and not late and not self._closing:
+            answer = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
+            if not (answer.actions or answer.unknown or late or self._closing):
                 await _set_within(held.release, self._hold_seconds)
-                actions = await asyncio.wrap_future(self._backend.actions(tracker_id))
+                answer = await asyncio.wrap_future(self._backend.held_answer(tracker_id))
         finally:
             if self._held.get(tracker_id) is held:
                 del self._held[tracker_id]
-        if actions is None:
-            return _json(HeartbeatAnswer([], unknown=True))
-        return _json(HeartbeatAnswer(actions))
+        return _json(answer)
 
     async def _clean_up(self, _app: web.Application) -> None:
         await self._live_logs.close()

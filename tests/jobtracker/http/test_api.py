@@ -131,12 +131,13 @@ class FakeBackend:
     def kill(self, job_id: str, by: str) -> Future[bool]:
         return self._answer(job_id == "job_1" and by == "me")
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[list[Numbered] | None]:
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
         self.beats.append(heartbeat)
-        return self._answer(self.known.get(heartbeat.tracker_id))
+        return self.held_answer(heartbeat.tracker_id)
 
-    def actions(self, tracker_id: str) -> Future[list[Numbered] | None]:
-        return self._answer(self.known.get(tracker_id))
+    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
+        actions = self.known.get(tracker_id)
+        return self._answer(HeartbeatAnswer(actions or [], unknown=actions is None))
 
 
 class Desk:

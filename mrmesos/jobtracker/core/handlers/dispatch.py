@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers import leases
-from mrmesos.jobtracker.core.messages.commands import KillSlot, SendActions
+from mrmesos.jobtracker.core.messages.commands import KillSlot
 from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
@@ -67,7 +67,7 @@ def came_free(st: State, slot: Slot) -> None:
 def run_next(st: State, found: Found, slot: Slot, tracker: Tracker) -> None:
     """Begin an attempt in a slot whose last one ended."""
     attempt = start_attempt(st, found, slot, tracker)
-    st.emit(SendActions(tracker.id, (RunAttempt(attempt),)))
+    st.post(tracker.id, RunAttempt(attempt))
 
 
 def kill_attempt(st: State, attempt: TaskAttempt, reason: str) -> None:
@@ -77,7 +77,7 @@ def kill_attempt(st: State, attempt: TaskAttempt, reason: str) -> None:
     attempt.kill_asked = reason
     slot = st.cluster.slots[attempt.slot_id]
     if slot.state is SlotState.RUNNING:
-        st.emit(SendActions(slot.tracker_id, (KillAttempt(attempt.id, reason),)))
+        st.post(slot.tracker_id, KillAttempt(attempt.id, reason))
     elif slot.state is SlotState.LAUNCHING:
         # The tracker may not have heard of the attempt yet, and would ignore its end. Mesos keeps
         # LAUNCH and KILL of one task in order.
@@ -99,7 +99,7 @@ def end_slot(st: State, slot: Slot) -> None:
     leases.give_back(st, slot)
     slot.transition(SlotState.ENDING, st.now)
     st.held.pop(slot.id, None)
-    st.emit(SendActions(slot.tracker_id, (EndSlot(slot.id),)))
+    st.post(slot.tracker_id, EndSlot(slot.id))
 
 
 def tell_outputs(st: State, job: JobInProgress) -> None:
@@ -116,4 +116,4 @@ def tell_outputs(st: State, job: JobInProgress) -> None:
         news = list(job.outputs.values()) if cursor is None else job.news[cursor:]
         tracker.cursors[job.id] = len(job.news)
         if news:
-            st.emit(SendActions(tracker.id, (MapOutputs(job.id, news),)))
+            st.post(tracker.id, MapOutputs(job.id, news))

@@ -19,7 +19,6 @@ from mrmesos.jobtracker.core.messages.commands import (
     CommitJob,
     JobEnded,
     PlanJob,
-    SendActions,
 )
 from mrmesos.jobtracker.core.messages.events import JobSubmitted
 from mrmesos.jobtracker.core.model.job import JobInProgress
@@ -240,7 +239,7 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     for tracker_id in sorted(job.trackers):
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
             tracker.cursors.pop(job.id, None)
-            st.emit(SendActions(tracker_id, (ForgetJob(job.id),)))
+            st.post(tracker_id, ForgetJob(job.id))
     del st.jobs[job.id]
     st.changes.news.pop(job.id, None)
     st.changes.ended(job, st.ended.add(report_of(job, st.cluster.trackers)))

@@ -20,6 +20,7 @@ def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
     )
     agent.tracker = tracker
     st.cluster.add_tracker(tracker)
+    st.mailboxes.open(tracker.id)
     return tracker
 
 

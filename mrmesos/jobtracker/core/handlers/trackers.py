@@ -13,14 +13,13 @@ from mrmesos.jobtracker.core.handlers import (
 from mrmesos.jobtracker.core.handlers.dispatch import began, kill_slot
 from mrmesos.jobtracker.core.handlers.tracker_recovery import adopt
 from mrmesos.jobtracker.core.messages.commands import (
-    ForgetTracker,
     KillSlot,
     ReadSandbox,
-    SendActions,
     ShutdownTracker,
 )
 from mrmesos.jobtracker.core.model.cluster import ExecutorEnd, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.core.model.exit_words import exit_words
+from mrmesos.jobtracker.core.state.mailbox import MAX_ACTIONS
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave
 from mrmesos.wire.job import JobState
@@ -96,7 +95,7 @@ def leave(st: State, tracker: Tracker, reason: str) -> None:
     """Send a tracker away; its agent may get a new one at once."""
     tracker.transition(TrackerState.LEAVING, st.now)
     _leave_agent(st, tracker)
-    st.emit(SendActions(tracker.id, (Leave(reason),)))
+    st.post(tracker.id, Leave(reason))
 
 
 def send_all_away(st: State) -> None:
@@ -212,6 +211,18 @@ def expire(st: State, tracker: Tracker) -> None:
         silence.parole(st, tracker.agent_id)
 
 
+def give_up_deaf(st: State) -> None:
+    """Those that let their mailboxes fill have not listened for long. What they were not told is
+    lost, so nothing that they run or hold can be relied on: they are to end.
+    """
+    deaf, st.deaf = st.deaf, []
+    for tracker_id in deaf:
+        if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
+            st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
+            words = f"its TaskTracker has not acknowledged its last {MAX_ACTIONS:,} actions"
+            gone(st, tracker, words, by_mesos=False)
+
+
 def gone(
     st: State, tracker: Tracker, words: str, *, by_mesos: bool, failed_launch: bool = False
 ) -> None:
@@ -223,7 +234,7 @@ def gone(
     st.unheard.pop(tracker.id, None)
     st.ending.pop(tracker.id, None)
     _leave_agent(st, tracker)
-    st.emit(ForgetTracker(tracker.id))
+    st.forget_mailbox(tracker.id)
     for slot in list(tracker.slots.values()):
         st.held.pop(slot.id, None)
         attempt = slot.attempt

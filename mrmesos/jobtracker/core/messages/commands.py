@@ -1,19 +1,29 @@
-"""What the core asks its shell to do, in order. Each is one call, message or piece of I/O."""
+"""What the core asks its shell to do, in order. Each is one call, message or piece of I/O.
+
+A command with `after_journal` waits until the journal has the records of its event: others see
+what it does. One without is carried out at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
-from mrmesos.wire.heartbeat import Action
+from mrmesos.wire.heartbeat import Numbered
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import Attempt
 
 
-class PlanJob(Struct, frozen=True):
+class Act(Struct, frozen=True):
+    """The base of commands."""
+
+    after_journal: ClassVar[bool] = True
+
+
+class PlanJob(Act, frozen=True):
     """Find the splits and make `_temporary`; answer JobPlanned or JobPlanFailed."""
 
     job_id: str
@@ -22,7 +32,7 @@ class PlanJob(Struct, frozen=True):
     """It may have been carried out before, by a JobTracker that did not live to hear of it."""
 
 
-class CommitJob(Struct, frozen=True):
+class CommitJob(Act, frozen=True):
     """Move the winners' files into place; answer JobCommitted or JobCommitFailed."""
 
     job_id: str
@@ -30,7 +40,7 @@ class CommitJob(Struct, frozen=True):
     winners: tuple[str, ...]
 
 
-class AbortJob(Struct, frozen=True):
+class AbortJob(Act, frozen=True):
     """Remove what the job wrote; answer JobAborted."""
 
     job_id: str
@@ -64,7 +74,7 @@ class SpareLaunch(Struct, frozen=True):
     tracker_resources: tuple[Mapping[str, Any], ...]
 
 
-class AcceptOffers(Struct, frozen=True):
+class AcceptOffers(Act, frozen=True):
     """Accept offers of one agent with these launches; the rest is filtered for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
@@ -78,48 +88,58 @@ class AcceptOffers(Struct, frozen=True):
         return self.launches if self.spare is None else (*self.launches, self.spare)
 
 
-class DeclineOffers(Struct, frozen=True):
+class DeclineOffers(Act, frozen=True):
     """Decline, with a filter of `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
-class AcceptInverseOffers(Struct, frozen=True):
+class AcceptInverseOffers(Act, frozen=True):
     """These agents will be free in time; do not ask again for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
-class DeclineInverseOffers(Struct, frozen=True):
+class DeclineInverseOffers(Act, frozen=True):
     """These agents may not be free in time; ask again after `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
-class SendActions(Struct, frozen=True):
-    """Put actions into a tracker's mailbox, to go with its next heartbeat answer."""
+class AnswerHeartbeat(Act, frozen=True):
+    """Answer HeartbeatReceived or AnswerAsked: these actions, or None where it is not known.
+
+    The shell lays this before whoever asked at once, and lets go of it after the journal.
+    """
+
+    after_journal: ClassVar[bool] = False
 
     tracker_id: str
-    actions: tuple[Action, ...]
+    actions: tuple[Numbered, ...] | None
 
 
-class ForgetTracker(Struct, frozen=True):
-    """The tracker is gone: drop its mailbox; if it speaks again it is told that it is unknown."""
+class WakeTracker(Act, frozen=True):
+    """There is something to say to the tracker: if a heartbeat of it is held, ask for its answer.
+
+    It tells nobody anything: what there is to say goes with the answer.
+    """
+
+    after_journal: ClassVar[bool] = False
 
     tracker_id: str
 
 
-class ShutdownTracker(Struct, frozen=True):
+class ShutdownTracker(Act, frozen=True):
     """Have the agent end the executor and all in it, for one that does not come by heartbeat."""
 
     tracker_id: str
     agent_id: str
 
 
-class ReadSandbox(Struct, frozen=True):
+class ReadSandbox(Act, frozen=True):
     """Read the last words of a tracker that did not come up; answer SandboxRead where they can be
     had.
     """
@@ -129,14 +149,14 @@ class ReadSandbox(Struct, frozen=True):
     hostname: str
 
 
-class KillSlot(Struct, frozen=True):
+class KillSlot(Act, frozen=True):
     """KILL the Mesos task."""
 
     slot_id: str
     agent_id: str
 
 
-class Acknowledge(Struct, frozen=True):
+class Acknowledge(Act, frozen=True):
     """Acknowledge a status update (after whatever came before it was carried out)."""
 
     slot_id: str
@@ -144,25 +164,25 @@ class Acknowledge(Struct, frozen=True):
     uuid: str
 
 
-class Reconcile(Struct, frozen=True):
+class Reconcile(Act, frozen=True):
     """Ask Mesos for the state of these slots, as (slot id, agent id)."""
 
     slots: tuple[tuple[str, str], ...]
 
 
-class Suppress(Struct, frozen=True):
+class Suppress(Act, frozen=True):
     """Ask for no more offers to these roles, or to any if none is named."""
 
     roles: tuple[str, ...] = ()
 
 
-class Revive(Struct, frozen=True):
+class Revive(Act, frozen=True):
     """Ask for offers to these roles, or to all if none is named, and drop their filters."""
 
     roles: tuple[str, ...] = ()
 
 
-class JobEnded(Struct, frozen=True):
+class JobEnded(Act, frozen=True):
     """The job is in a final state; whoever waits for it may be told."""
 
     job_id: str
@@ -176,8 +196,8 @@ Command = (
     | DeclineOffers
     | AcceptInverseOffers
     | DeclineInverseOffers
-    | SendActions
-    | ForgetTracker
+    | AnswerHeartbeat
+    | WakeTracker
     | ShutdownTracker
     | ReadSandbox
     | KillSlot

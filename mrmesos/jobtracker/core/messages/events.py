@@ -220,9 +220,17 @@ class AgentLost(Struct, frozen=True):
 
 
 class HeartbeatReceived(Struct, frozen=True):
-    """A TaskTracker spoke. Handling it twice changes nothing."""
+    """A TaskTracker spoke, and gets an AnswerHeartbeat. Handling it twice changes nothing."""
 
     heartbeat: Heartbeat
+
+
+class AnswerAsked(Struct, frozen=True):
+    """A heartbeat that was held is to be answered: it was woken, or held as long as may be."""
+
+    tracker_id: str
+    acknowledged: int = 0
+    """The highest action number that was carried out, where the heartbeat did not say so."""
 
 
 class Closing(Struct, frozen=True):
@@ -256,6 +264,7 @@ Event = (
     | AgentLost
     | SandboxRead
     | HeartbeatReceived
+    | AnswerAsked
     | Closing
     | Tick
 )

@@ -8,7 +8,7 @@ with a default under one FORMAT; anything else needs the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -157,6 +157,8 @@ class WriteRecords:
     First all records of `drop_jobs` go and those of the keys in `drop`, then `put` is written.
     `sync`: not even a loss of power may undo it.
     """
+
+    after_journal: ClassVar[bool] = False
 
     put: tuple[Record, ...]
     drop: tuple[Key, ...] = ()

@@ -7,7 +7,7 @@ each number once and in order, so that it sees every action exactly once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mrmesos.wire.heartbeat import Action, MapOutputs, Numbered
 
@@ -46,6 +46,9 @@ class Mailbox:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Numbered]:
+        return iter(self._waiting)
 
     def put(self, actions: Iterable[Action]) -> None:
         """Append. News of map outputs joins such news of the same job that was never sent.
@@ -103,10 +106,11 @@ class Mailboxes:
         self._first = first
         self._boxes: dict[str, Mailbox] = {}
 
-    def start_again(self, first: int) -> None:
-        """Forget all; numbers of actions go on with `first`."""
-        self._boxes.clear()
-        self._first = first
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._boxes)
+
+    def __getitem__(self, tracker_id: str) -> Mailbox:
+        return self._boxes[tracker_id]
 
     def __contains__(self, tracker_id: str) -> bool:
         return tracker_id in self._boxes
@@ -132,10 +136,10 @@ class Mailboxes:
         if (box := self._boxes.get(tracker_id)) is not None:
             box.acknowledge(number)
 
-    def all_sent(self, tracker_id: str) -> bool:
-        """Whether the tracker was told all; one that is unknown has nothing to be told."""
-        box = self._boxes.get(tracker_id)
-        return box is None or box.all_sent
+    @property
+    def unsent(self) -> int:
+        """How many trackers were not told all yet."""
+        return sum(not box.all_sent for box in self._boxes.values())
 
     def to_send(self, tracker_id: str) -> list[Numbered] | None:
         """What the tracker is to be told now; None where it is unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker.core.messages.commands import Command
+from mrmesos.jobtracker.core.messages.commands import Command, WakeTracker
 from mrmesos.jobtracker.core.model.cluster import Cluster, Faults, Slot, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import Settings
@@ -13,8 +13,10 @@ from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
 from mrmesos.jobtracker.core.state.changes import Changes
+from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core.state.reports import EndedJobs, LogTails
 from mrmesos.resources import Amounts
+from mrmesos.wire.heartbeat import Action
 
 
 @dataclass(slots=True)
@@ -94,6 +96,13 @@ class State:
     """TaskTrackers in a row that never came up, anywhere."""
     last_stderr: str = ""
     """What one of them had to say, as far as it could be read."""
+    # --- What is said to TaskTrackers
+    mailboxes: Mailboxes = field(init=False)
+    """One for each tracker of `cluster`, but for those in `deaf`."""
+    woken: dict[str, None] = field(default_factory=dict)
+    """Trackers that there is something to say to since this event."""
+    deaf: list[str] = field(default_factory=list)
+    """Trackers whose mailboxes came to be full in this event."""
     # --- Names
     numbers: dict[str, int] = field(default_factory=dict)
 
@@ -102,6 +111,7 @@ class State:
         self.ended = EndedJobs(self.settings.retired_max)
         order = Fair(self.settings.pools) if self.settings.fair else Fifo()
         self.index = JobIndex(self.cluster, order)
+        self.mailboxes = Mailboxes(first_number(self.life))
 
     def name(self, what: str) -> str:
         """The next `slot_<stamp>_<n>` or `tracker_<stamp>_<n>`."""
@@ -111,6 +121,35 @@ class State:
     def emit(self, command: Command) -> None:
         """Add a command."""
         self.out.append(command)
+
+    def post(self, tracker_id: str, *actions: Action) -> None:
+        """Have a tracker do something: it goes with the next answer to its heartbeats. Nothing is
+        said to one that is gone.
+        """
+        try:
+            known = self.mailboxes.put(tracker_id, actions)
+        except MailboxFull:
+            self.mailboxes.forget(tracker_id)
+            self.deaf.append(tracker_id)
+            known = True
+        if known:
+            self.woken[tracker_id] = None
+
+    def forget_mailbox(self, tracker_id: str) -> None:
+        """A tracker is gone: if it speaks again it hears that it is not known, and ends."""
+        self.mailboxes.forget(tracker_id)
+        self.woken[tracker_id] = None
+
+    def take_commands(self) -> list[Command]:
+        """The commands of the event, in order."""
+        written = self.changes.take(self)
+        out: list[Command] = [] if written is None else [written]
+        out += self.out
+        out += [WakeTracker(tracker_id) for tracker_id in self.woken]
+        out += self.last
+        self.out, self.last = [], []
+        self.woken.clear()
+        return out
 
     def hungry(self) -> bool:
         """Whether any task waits that may run now."""

@@ -26,7 +26,7 @@ def test_a_job_from_submit_to_success() -> None:
     assert hands.status(job).state is JobState.COMMITTING
     commands = hands.do(ev.JobCommitted(job))
     assert [ended.job_id for ended in of(commands, cmd.JobEnded)] == [job]
-    told = {c.tracker_id for c in of(commands, cmd.SendActions) if of([c], ForgetJob)}
+    told = {c.tracker_id for c in of(commands, cmd.AnswerHeartbeat) if of([c], ForgetJob)}
     assert told == {first.tracker_id, second.tracker_id}
     status = hands.status(job)
     assert status.state is JobState.SUCCEEDED

@@ -52,7 +52,9 @@ def test_an_idle_tracker_goes_away_and_its_agent_gets_a_new_one() -> None:
     (again,) = launches(hands.offer("a"))
     assert again.tracker_id != launch.tracker_id
     commands = hands.do(ev.TrackerLost(launch.tracker_id, "a", 0))
-    assert of(commands, cmd.ForgetTracker) == [cmd.ForgetTracker(launch.tracker_id)]
+    assert cmd.WakeTracker(launch.tracker_id) in commands
+    [answer] = hands.core.handle(ev.AnswerAsked(launch.tracker_id), hands.now)
+    assert answer == cmd.AnswerHeartbeat(launch.tracker_id, None)
 
 
 def test_a_tracker_stays_while_reduces_may_need_its_map_outputs() -> None:
@@ -65,7 +67,7 @@ def test_a_tracker_stays_while_reduces_may_need_its_map_outputs() -> None:
     hands.offer("b")
     hands.end(long(job, "r0"))
     assert launch.tracker_id in [
-        c.tracker_id for c in of(hands.later(7), cmd.SendActions) if of([c], Leave)
+        c.tracker_id for c in of(hands.later(7), cmd.AnswerHeartbeat) if of([c], Leave)
     ]
 
 
