@@ -19,7 +19,6 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Key,
     Record,
     WriteRecords,
-    key_of,
 )
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
@@ -196,7 +195,7 @@ def apply(journal: dict[Key, Record], write: WriteRecords) -> None:
     for key in write.drop:
         journal.pop(key, None)
     for record in write.put:
-        journal[key_of(record)] = record
+        journal[record.filed_as] = record
 
 
 def reread(journal: dict[Key, Record]) -> list[Record]:

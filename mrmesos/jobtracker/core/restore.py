@@ -220,33 +220,12 @@ def _job(
 def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
     name = parse_attempt(record.id)
     task = job.tasks(name.kind)[name.index]
-    attempt = TaskAttempt(
-        id=record.id,
-        task=task,
-        slot_id=record.slot_id,
-        tracker_id=record.tracker_id,
-        agent_id=record.agent_id,
-        hostname=record.hostname,
-        locality=record.locality,
-        start=record.start,
-        backup=record.backup,
-        state=record.state,
-        end=record.end,
-        counters=record.counters,
-        error=record.error,
-    )
-    task.attempts.append(attempt)
+    attempt = TaskAttempt.restored(record, task)
     if record.tracker_id in st.cluster.trackers:
         job.trackers.add(record.tracker_id)
     if record.state is AttemptState.FAILED:
-        task.failed_on.add(record.hostname)
         job.failures_on[record.hostname] = job.failures_on.get(record.hostname, 0) + 1
-    task.failures = max(task.failures, record.failures)
-    task.losses = max(task.losses, record.losses)
-    task.silences = max(task.silences, record.silences)
     st.index.trials |= task.silences >= TRIAL_SILENCES
-    if record.won:
-        task.winner = attempt
     if record.state is AttemptState.RUNNING:
         st.attempts[attempt.id] = attempt
         slot = st.cluster.slots[attempt.slot_id]
@@ -254,8 +233,6 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
             raise ValueError(f"{attempt.id} and {slot.attempt.id} run in one slot, {slot.id}")
         slot.attempt = attempt
         st.unheard[attempt.tracker_id].add(attempt.id)
-        if not record.waited_for:
-            task.running = (*task.running, attempt)
 
 
 def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import msgspec
 
-from mrmesos.jobtracker.core.messages.journal_records import FORMAT, Record, WriteRecords, key_of
+from mrmesos.jobtracker.core.messages.journal_records import FORMAT, Record, WriteRecords
 from mrmesos.jobtracker.storage import journal_salvage as salvage
 from mrmesos.jobtracker.storage.commit_number import Acknowledged, CommitNumber
 from mrmesos.jobtracker.storage.journal_errors import (
@@ -316,7 +316,7 @@ class Journal:
                     rows, total = rows - 1, total - old[0]
                     execute(_DROP, key)
             for record in write.put:
-                key, body = key_of(record), encode(record)
+                key, body = record.filed_as, encode(record)
                 keys = (key, key._replace(name=COPY)) if key.kind in COPIED else (key,)
                 for job, kind, name in keys:
                     check = checksum(job, kind, name, body)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mrmesos.jobtracker.core.messages.journal_records import KINDS, Key, Record, key_of
+from mrmesos.jobtracker.core.messages.journal_records import KINDS, Key, Record
 
 COPY = "copy"
 COPIED = frozenset({"life", "framework"})
@@ -58,23 +58,23 @@ def read_rows(rows: Iterable[Row]) -> FoundRows:
             copies[kind] = record
         else:
             found.records.append(record)
-            if key_of(record) != key:
+            if record.filed_as != key:
                 found.repaired.append((key, record))
     _use_copies(found, copies)
     return found
 
 
 def _use_copies(found: FoundRows, copies: dict[str, Record]) -> None:
-    kinds = {key_of(record).kind for record in found.records}
+    kinds = {record.filed_as.kind for record in found.records}
     for kind, record in copies.items():
         if kind not in kinds:
             found.records.append(record)
-            found.repaired.append((key_of(record), record))
+            found.repaired.append((record.filed_as, record))
             kinds.add(kind)
     for one in list(found.damaged):
         if one.key.kind in COPIED and one.key.kind in kinds:
             found.damaged.remove(one)
-            record = next(r for r in found.records if key_of(r).kind == one.key.kind)
+            record = next(r for r in found.records if r.filed_as.kind == one.key.kind)
             found.repaired.append((one.key, record))
 
 
@@ -86,7 +86,7 @@ def _believed(key: Key, body: object, check: object) -> Record | None:
         return _decoded(key.kind, body)
     for kind in (key.kind, *KINDS):
         record = _decoded(kind, body)
-        if record is not None and check == checksum(*key_of(record), body):
+        if record is not None and check == checksum(*record.filed_as, body):
             return record
     return None
 

@@ -18,7 +18,6 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Record,
     SlotRecord,
     TrackerRecord,
-    key_of,
 )
 from mrmesos.jobtracker.storage.commit_number import FILE as NUMBER_FILE
 from mrmesos.jobtracker.storage.journal_rows import (
@@ -44,7 +43,7 @@ def unusable(found: FoundRows) -> str | None:
     A damaged row of a job costs only that job. A damaged row of a slot or a TaskTracker costs only
     the attempts that ran there.
     """
-    jobs = {key_of(record).job for record in found.records if isinstance(record, JobRecord)}
+    jobs = {record.filed_as.job for record in found.records if isinstance(record, JobRecord)}
     jobs |= {one.key.job for one in found.damaged if one.key.kind in ("job", "ended")}
     for one in found.damaged:
         if one.key.kind in COPIED:
@@ -98,8 +97,8 @@ def _drop_lost(found: FoundRows) -> None:
     """
     if not any(isinstance(record, FrameworkRecord) for record in found.records):
         found.records = [r for r in found.records if not isinstance(r, TrackerRecord | SlotRecord)]
-    whole = {key_of(r).job for r in found.records if isinstance(r, JobRecord | EndedRecord)}
-    parts = {key_of(record).job for record in found.records} - whole - {""}
+    whole = {r.filed_as.job for r in found.records if isinstance(r, JobRecord | EndedRecord)}
+    parts = {record.filed_as.job for record in found.records} - whole - {""}
     damaged = {one.key.job for one in found.damaged}
     for job_id in sorted(parts - damaged):
         found.damaged.append(
@@ -109,7 +108,7 @@ def _drop_lost(found: FoundRows) -> None:
 
 
 def _is_whole(record: Record, parts: set[str]) -> bool:
-    return key_of(record).job not in parts
+    return record.filed_as.job not in parts
 
 
 def _rows(path: Path) -> Iterator[Row]:

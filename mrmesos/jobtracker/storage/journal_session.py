@@ -29,7 +29,6 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     SlotRecord,
     TrackerRecord,
     WriteRecords,
-    key_of,
 )
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.encodable import PROBLEMS, mended, problem_with
@@ -252,7 +251,7 @@ def _mended(write: WriteRecords, wrong: dict[str, str]) -> WriteRecords:
     put: list[Record] = []
     for record in write.put:
         if problem := problem_with(record):
-            job_id, kind, name = key_of(record)
+            job_id, kind, name = record.filed_as
             logger.error("the %s %s of %s cannot be encoded: %s", kind, name, job_id, problem)
             wrong[job_id] = f"its {kind} {name}".rstrip() + f": {problem}"
             try:

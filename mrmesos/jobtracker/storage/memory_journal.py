@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mrmesos.jobtracker.core.messages.journal_records import Record, WriteRecords, key_of
+from mrmesos.jobtracker.core.messages.journal_records import Record, WriteRecords
 
 
 class MemoryJournal:
@@ -30,7 +30,7 @@ class MemoryJournal:
             for job, kind, name in write.drop:
                 jobs.get(job, {}).pop((kind, name), None)
             for record in write.put:
-                job, kind, name = key_of(record)
+                job, kind, name = record.filed_as
                 jobs.setdefault(job, {})[kind, name] = record
 
     def close(self) -> None:

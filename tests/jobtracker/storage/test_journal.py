@@ -25,7 +25,6 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Record,
     TrackerRecord,
     WriteRecords,
-    key_of,
 )
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.journal import FILE, Journal
@@ -99,7 +98,7 @@ def test_a_write_is_whole_or_not_at_all(directory: Path) -> None:
 
 
 def test_every_kind_of_record_has_its_key() -> None:
-    assert key_of(LifeRecord(0, "1")).kind == "life"
+    assert LifeRecord(0, "1").filed_as.kind == "life"
     assert {type_.__name__.removesuffix("Record").lower() for type_ in KINDS.values()} == set(KINDS)
 
 

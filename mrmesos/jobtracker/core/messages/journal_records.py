@@ -8,7 +8,7 @@ with a default under one FORMAT; anything else needs the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import msgspec
 
@@ -36,21 +36,37 @@ class LifeRecord(msgspec.Struct, frozen=True):
     that is spoken), and `command` how those are started. Their keys are made from `secret`.
     """
 
+    kind: ClassVar[str] = "life"
+
     number: int
     stamp: str
     address: str = ""
     command: str = ""
     secret: str = ""
 
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key("", self.kind, "")
+
 
 class FrameworkRecord(msgspec.Struct, frozen=True):
     """The id that Mesos gave us; empty once that framework was removed."""
 
+    kind: ClassVar[str] = "framework"
+
     framework_id: str
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key("", self.kind, "")
 
 
 class TrackerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A TaskTracker and the agent it is on; `url` is empty until it was heard."""
+
+    kind: ClassVar[str] = "tracker"
 
     id: str
     agent_id: str
@@ -63,9 +79,16 @@ class TrackerRecord(msgspec.Struct, frozen=True, kw_only=True):
     leaving: bool
     attributes: dict[str, str] = {}
 
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key("", self.kind, self.id)
+
 
 class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A Mesos task that has not ended as far as we know."""
+
+    kind: ClassVar[str] = "slot"
 
     id: str
     agent_id: str
@@ -76,9 +99,16 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
     taken: dict[str, int] = {}
     role: str = "*"
 
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key("", self.kind, self.id)
+
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A job in progress. `key` is the one by which its client may submit it again."""
+
+    kind: ClassVar[str] = "job"
 
     id: str
     spec: JobSpec
@@ -90,25 +120,46 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     error: AttemptError | None
     killed_by: str
 
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.id, self.kind, "")
+
 
 class PlanRecord(msgspec.Struct, frozen=True):
     """The splits of a job, in the order of its maps."""
 
+    kind: ClassVar[str] = "plan"
+
     job_id: str
     splits: tuple[Split, ...]
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.job_id, self.kind, "")
 
 
 class TallyRecord(msgspec.Struct, frozen=True):
     """What the JobTracker itself counts of a job."""
 
+    kind: ClassVar[str] = "tally"
+
     job_id: str
     counters: dict[str, int]
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.job_id, self.kind, "")
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One try at a task of a job in progress. `won`: its output is the task's. `waited_for`: it
     runs, but can win no more. `failures`, `losses` and `silences` are its task's so far.
     """
+
+    kind: ClassVar[str] = "attempt"
 
     id: str
     job_id: str
@@ -129,12 +180,24 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     losses: int = 0
     silences: int = 0
 
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.job_id, self.kind, self.id)
+
 
 class EndedRecord(msgspec.Struct, frozen=True):
     """A job that has ended; all else of it is dropped."""
 
+    kind: ClassVar[str] = "ended"
+
     report: JobReport
     key: str
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.report.status.job_id, self.kind, "")
 
 
 Record = (
@@ -166,37 +229,4 @@ class WriteRecords:
     sync: bool = False
 
 
-KINDS: dict[str, type[Record]] = {
-    "life": LifeRecord,
-    "framework": FrameworkRecord,
-    "tracker": TrackerRecord,
-    "slot": SlotRecord,
-    "job": JobRecord,
-    "plan": PlanRecord,
-    "tally": TallyRecord,
-    "attempt": AttemptRecord,
-    "ended": EndedRecord,
-}
-
-
-def key_of(record: Record) -> Key:
-    """Where a record is filed."""
-    match record:
-        case AttemptRecord():
-            return Key(record.job_id, "attempt", record.id)
-        case SlotRecord():
-            return Key("", "slot", record.id)
-        case TallyRecord():
-            return Key(record.job_id, "tally", "")
-        case TrackerRecord():
-            return Key("", "tracker", record.id)
-        case JobRecord():
-            return Key(record.id, "job", "")
-        case PlanRecord():
-            return Key(record.job_id, "plan", "")
-        case EndedRecord():
-            return Key(record.report.status.job_id, "ended", "")
-        case LifeRecord():
-            return Key("", "life", "")
-        case FrameworkRecord():
-            return Key("", "framework", "")
+KINDS: dict[str, type[Record]] = {record.kind: record for record in get_args(Record)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.split import Split
 from mrmesos.bounds import bounded
+from mrmesos.jobtracker.core.messages.journal_records import JobRecord
 from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.job_listener import JobListener
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
@@ -363,6 +364,20 @@ class JobInProgress:
         self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)
         self.failing.pop(attempt.id, None)
+
+    def record(self) -> JobRecord:
+        """As the journal has it."""
+        return JobRecord(
+            id=self.id,
+            spec=self.spec,
+            token=self.token,
+            key=self.key,
+            submitted=self.submitted,
+            state=self.state,
+            started=self.started,
+            error=self.error,
+            killed_by=self.killed_by,
+        )
 
     def validate(self) -> None:
         """Check the invariants."""

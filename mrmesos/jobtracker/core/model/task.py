@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
+from mrmesos.jobtracker.core.messages.journal_records import AttemptRecord
 from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
 from mrmesos.transitions import STORY_LINES, Transitions
 from mrmesos.wire import ids
@@ -105,6 +106,60 @@ class TaskAttempt:
         if counters is not None:
             self.counters = counters
         self.task.notes.attempt(self)
+
+    def record(self) -> AttemptRecord:
+        """As the journal has it."""
+        task = self.task
+        return AttemptRecord(
+            id=self.id,
+            job_id=task.job_id,
+            slot_id=self.slot_id,
+            tracker_id=self.tracker_id,
+            agent_id=self.agent_id,
+            hostname=self.hostname,
+            locality=self.locality,
+            start=self.start,
+            backup=self.backup,
+            state=self.state,
+            end=self.end,
+            counters=self.counters,
+            error=self.error,
+            won=task.winner is self,
+            waited_for=self.state is AttemptState.RUNNING and self not in task.running,
+            failures=task.failures,
+            losses=task.losses,
+            silences=task.silences,
+        )
+
+    @staticmethod
+    def restored(record: AttemptRecord, task: TaskInProgress) -> TaskAttempt:
+        """One more attempt of the task, as the journal has it."""
+        attempt = TaskAttempt(
+            id=record.id,
+            task=task,
+            slot_id=record.slot_id,
+            tracker_id=record.tracker_id,
+            agent_id=record.agent_id,
+            hostname=record.hostname,
+            locality=record.locality,
+            start=record.start,
+            backup=record.backup,
+            state=record.state,
+            end=record.end,
+            counters=record.counters,
+            error=record.error,
+        )
+        task.attempts.append(attempt)
+        if record.state is AttemptState.FAILED:
+            task.failed_on.add(record.hostname)
+        task.failures = max(task.failures, record.failures)
+        task.losses = max(task.losses, record.losses)
+        task.silences = max(task.silences, record.silences)
+        if record.won:
+            task.winner = attempt
+        if record.state is AttemptState.RUNNING and not record.waited_for:
+            task.running = (*task.running, attempt)
+        return attempt
 
 
 @dataclass(slots=True, eq=False)

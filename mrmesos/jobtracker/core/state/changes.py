@@ -9,10 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.messages.journal_records import (
-    AttemptRecord,
     EndedRecord,
     FrameworkRecord,
-    JobRecord,
     Key,
     PlanRecord,
     Record,
@@ -29,7 +27,6 @@ from mrmesos.jobtracker.core.model.cluster import (
     Tracker,
     TrackerState,
 )
-from mrmesos.wire.task import AttemptState
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.job import JobInProgress
@@ -129,7 +126,7 @@ class Changes:
                 put.append(slot_record(slot))
             else:
                 drop.append(Key("", "slot", slot.id))
-        put += [job_record(job) for job in self._jobs.values() if job.id in st.jobs]
+        put += [job.record() for job in self._jobs.values() if job.id in st.jobs]
         for job in self._planned.values():
             splits = tuple(task.split for task in job.maps if task.split is not None)
             put.append(PlanRecord(job.id, splits))
@@ -156,49 +153,9 @@ class Changes:
             job = st.jobs.get(attempt.task.job_id)
             if job is not None:
                 jobs[job.id] = job
-                put.append(attempt_record(attempt))
+                put.append(attempt.record())
         put += [TallyRecord(job.id, dict(job.job_counters)) for job in jobs.values()]
         return put
-
-
-def job_record(job: JobInProgress) -> JobRecord:
-    """A job as it stands."""
-    return JobRecord(
-        id=job.id,
-        spec=job.spec,
-        token=job.token,
-        key=job.key,
-        submitted=job.submitted,
-        state=job.state,
-        started=job.started,
-        error=job.error,
-        killed_by=job.killed_by,
-    )
-
-
-def attempt_record(attempt: TaskAttempt) -> AttemptRecord:
-    """An attempt as it stands."""
-    running = attempt.state is AttemptState.RUNNING
-    return AttemptRecord(
-        id=attempt.id,
-        job_id=attempt.task.job_id,
-        slot_id=attempt.slot_id,
-        tracker_id=attempt.tracker_id,
-        agent_id=attempt.agent_id,
-        hostname=attempt.hostname,
-        locality=attempt.locality,
-        start=attempt.start,
-        backup=attempt.backup,
-        state=attempt.state,
-        end=attempt.end,
-        counters=attempt.counters,
-        error=attempt.error,
-        won=attempt.task.winner is attempt,
-        waited_for=running and attempt not in attempt.task.running,
-        failures=attempt.task.failures,
-        losses=attempt.task.losses,
-        silences=attempt.task.silences,
-    )
 
 
 def slot_record(slot: Slot) -> SlotRecord:
