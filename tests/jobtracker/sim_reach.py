@@ -87,6 +87,11 @@ class SilentWorld(ReachWorld):
     sees the agent. All else is as above.
     """
 
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        if self.faults.damage:  # which one host alone mends, in ten seconds each
+            self.end_seconds = max(self.end_seconds, 1.5 * END_SECONDS)
+
     def random_job(self) -> tuple[int, int, dict[str, str]]:
         maps, reduces, conf = super().random_job()
         return maps, reduces, {**conf, "job.constraints": ""}  # else it may have nowhere to go
