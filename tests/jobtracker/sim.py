@@ -144,12 +144,16 @@ class World(TrackerSide):
         self, asked: ev.InverseOffersReceived, commands: list[cmd.Command]
     ) -> None:
         """No agent is given back that has map output which a reduce has yet to fetch."""
-        agents = {offer.offer_id: offer.agent_id for offer in asked.offers}
+        # Nothing is given back where no maintenance is planned or where it is already over.
+        agents = {
+            offer.offer_id: offer.agent_id
+            for offer in asked.offers
+            if offer.unavailability is not None and offer.unavailability.end > self.now
+        }
         state = self.core.st
         for command in commands:
-            for offer_id in (
-                command.offer_ids if isinstance(command, cmd.AcceptInverseOffers) else ()
-            ):
+            accepted = command.offer_ids if isinstance(command, cmd.AcceptInverseOffers) else ()
+            for offer_id in (offer_id for offer_id in accepted if offer_id in agents):
                 for tracker in state.cluster.trackers_on(agents[offer_id]):
                     wanted = {job_id for job_id, maps in tracker.outputs.items() if maps}
                     jobs = (state.jobs[job_id] for job_id in wanted & state.jobs.keys())
