@@ -1,8 +1,10 @@
-"""What all tests share: hypothesis measures no time, as machines are busy with other things; and
-JobTrackers have a token of their own, not that of whoever runs the tests.
+"""What all tests share: hypothesis measures no time, as machines are busy with other things;
+JobTrackers have a token of their own, not that of whoever runs the tests; and Control-C reaches the
+processes that tests start.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,10 @@ from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A shell starts its background jobs with SIGINT ignored, and all their children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
