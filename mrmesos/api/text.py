@@ -73,7 +73,7 @@ def _white_space(data: _Bytes, is_text: bool) -> _Mask:
         space |= data == 32
         return space
     space |= data - np.uint8(28) <= 4
-    if int(data.max()) >= 0xC2:
+    if int(np.max(data)) >= 0xC2:
         for lead, lasts in _WIDE_SPACES.items():
             if lead[0] in data:
                 _mark(space, data, lead, lasts)

@@ -193,7 +193,8 @@ def _sum_integers(numbers: np.ndarray, spans: np.ndarray) -> np.ndarray:
     starts = spans[:-1]
     most = max(abs(int(numbers.max())), abs(int(numbers.min())))
     if most * int(np.diff(spans).max()) < 1 << 63:
-        return np.add.reduceat(numbers, starts)
+        exact: np.ndarray = np.add.reduceat(numbers, starts)
+        return exact
     low = np.add.reduceat(numbers & _LOW, starts)
     high = np.add.reduceat(numbers >> _HALF, starts) + (low >> _HALF)
     if int(high.max()) >= 1 << 31 or int(high.min()) < -(1 << 31):

@@ -191,7 +191,7 @@ def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) 
         numbers = as_integers(column)[order]
         return bool((differs | (numbers[1:] == numbers[:-1])).all())
     sizes = _sizes(column)
-    least, most = int(sizes.min(initial=255)), int(sizes.max(initial=0))
+    least, most = int(np.min(sizes, initial=255)), int(np.max(sizes, initial=0))
     if least == most <= _INJECTIVE:
         return True
     found = sizes[order]

@@ -256,7 +256,7 @@ def _in_order(
     batch = concat(unify_batches(buffered.batches))
     buffered.batches.clear()  # they were copied; memory holds the buffer at most twice
     narrow = np.uint16 if num_partitions <= 1 << 16 else np.int32
-    partitions = np.concatenate(buffered.partitions).astype(narrow)
+    partitions: np.ndarray = np.concatenate(buffered.partitions).astype(narrow)
     order = argsort(sort_column(batch))
     if num_partitions > 1:
         by_key = partitions[order]

@@ -110,7 +110,7 @@ def test_keys_spread_evenly(keys: list[Any], partitions: int) -> None:
     expected = len(keys) / partitions
     # Six standard deviations of a fair draw.
     assert len(counts) == partitions
-    assert abs(counts - expected).max() < 6 * expected**0.5
+    assert np.max(np.abs(counts - expected)) < 6 * expected**0.5
 
 
 def test_words_that_differ_in_one_bit_or_in_length_differ() -> None:

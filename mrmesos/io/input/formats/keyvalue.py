@@ -51,7 +51,7 @@ def _cut_where_they_lie(
     found = np.flatnonzero(data == ord(fmt.separator))
     if len(found) != count or len(data) >= 1 << 31 or not _between(starts, found, ends):
         return None
-    if fmt.encoding and (codecs.lookup(fmt.encoding).name != "utf-8" or int(data.max()) > 127):
+    if fmt.encoding and (codecs.lookup(fmt.encoding).name != "utf-8" or int(np.max(data)) > 127):
         return None
     bounds = np.empty(4 * count + 1, np.int32)
     bounds[0:-1:4], bounds[1::4], bounds[2::4], bounds[3::4] = starts, found, found + 1, ends

@@ -179,7 +179,7 @@ def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:
         returns[0] = False  # no byte precedes this newline; index -1 read the block's last byte
     lengths = ends - starts
     lengths[: len(newlines)] -= returns
-    if int(lengths.max()) > block.max_line:
+    if int(np.max(lengths)) > block.max_line:
         line = int(np.flatnonzero(lengths > block.max_line)[0])
         raise too_long(block.uri, block.offset + int(starts[line]), block.max_line)
     return starts, lengths, returns

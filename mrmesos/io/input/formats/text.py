@@ -188,7 +188,7 @@ def _rows_of_one_length(data: Bytes, lengths: Positions) -> npt.NDArray[np.void]
     width = int(lengths[0])
     if width == 0 or data[-1] != NEWLINE or len(data) != len(lengths) * (width + 1):
         return None
-    if int(lengths.min()) != width:
+    if int(np.min(lengths)) != width:
         return None
     # Every line has a line end, and none is shorter. So the size leaves one byte per line end.
     return np.ndarray((len(lengths),), f"V{width}", data, strides=(width + 1,)).copy()
