@@ -127,7 +127,7 @@ class JobTrackerService:
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None
         self._leftovers = True
-        self.left_behind = ""
+        self._deaf = 0  # how many TaskTrackers did not hear the end
         self.url = ""
 
     # Life.
@@ -223,10 +223,10 @@ class JobTrackerService:
         `tell` is told; what has to be left then is in `left_behind`.
         """
         deadline = time.monotonic() + timeout
-        clean, deaf = self.failure is None, 0
+        clean = self.failure is None
         if teardown and self._thread.running:
             clean = self.kill_all("the JobTracker is stopping", timeout)
-            deaf = self._send_away(min(deadline, time.monotonic() + LEAVE_SECONDS))
+            self._deaf = self._send_away(min(deadline, time.monotonic() + LEAVE_SECONDS))
         self._thread.stop()
 
         def left() -> float:
@@ -236,9 +236,6 @@ class JobTrackerService:
             clean &= self._link.stop(
                 teardown=teardown, deadline=deadline, patience=patience, tell=tell
             )
-            self.left_behind = self._link.left
-            if self._link.left and deaf:
-                self.left_behind += f"; {deaf} TaskTrackers did not hear that they are to leave"
         clean &= self._planner.stop(left())
         if self._server is not None:
             self._server.call_soon(self._api.release_all)
@@ -289,6 +286,14 @@ class JobTrackerService:
     def failure(self) -> BaseException | None:
         """What made the service stop by itself, if anything has."""
         return self._thread.failure
+
+    @property
+    def left_behind(self) -> str:
+        """A text: what `stop()` has not ended at Mesos so far, or nothing."""
+        left = "" if self._link is None else self._link.left
+        if left and self._deaf:
+            left += f"; {self._deaf} TaskTrackers did not hear that they are to leave"
+        return left
 
     def wait_failed(self, timeout: float) -> bool:
         """Whether the service fails within `timeout` seconds."""

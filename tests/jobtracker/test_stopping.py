@@ -16,7 +16,7 @@ from mrmesos.jobtracker.mesos.task_info import TrackerCommand
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
 from mrmesos.wire.heartbeat import HeartbeatAnswer, Leave
 from mrmesos.wire.job import JobState
-from tests.jobtracker.fakes import FakeDriver, wait_until
+from tests.jobtracker.fakes import DEADLINE, FakeDriver, wait_until
 from tests.jobtracker.test_service import Desk, done, first_of
 
 
@@ -81,6 +81,29 @@ def test_what_no_master_could_be_told_is_said(silence: str) -> None:
     assert "framework framework-1" in desk.service.left_behind
     assert "after 10 s" in desk.service.left_behind
     assert "/master/teardown" in desk.service.left_behind
+
+
+def test_what_is_left_is_known_before_the_stop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has to end within seconds cannot always wait for it."""
+    desk = Desk({})
+    wait_until(lambda: bool(desk.driver.named("suppress")), "a registration")
+    stops, ended = threading.Event(), threading.Event()
+
+    def join(timeout: float | None = None) -> bool:
+        stops.set()
+        return ended.wait(DEADLINE)
+
+    monkeypatch.setattr(desk.driver, "join", join)
+    desk.driver.hears_teardown = False
+    stopping = threading.Thread(target=desk.service.stop)
+    stopping.start()
+    try:
+        assert stops.wait(DEADLINE)
+        assert "framework framework-1" in desk.service.left_behind
+    finally:
+        ended.set()
+        stopping.join(DEADLINE)
+    assert "framework framework-1" in desk.service.left_behind
 
 
 class Linked:

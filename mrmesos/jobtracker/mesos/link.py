@@ -111,7 +111,7 @@ class MesosLink:
         self._timeout = 0.0
         self._away_since: float | None = None
         self.left = ""
-        """A text: what `stop()` could not end at Mesos."""
+        """A text: what `stop()` has not ended at Mesos so far."""
         self._sandboxes = SandboxReader(post)
         self._callbacks = FrameworkCallbacks(
             self._hear, self._failed, Topology.of(conf), self._sandboxes.learn
@@ -149,10 +149,17 @@ class MesosLink:
         (of time.monotonic) came before all queued calls were made.
 
         TEARDOWN needs a leading master that answers. We wait `patience` seconds for one, and `tell`
-        gets a text about that. If no master took it, `left` says what remains at Mesos.
+        gets a text about that. Until a master took it, `left` says what remains at Mesos. A
+        caller that cannot wait for the end of this can read it, too.
         """
         with self._lock:
             self._stopped = True
+        if teardown and self._framework_id:
+            self.left = (
+                f"no Mesos master took the end of framework {self._framework_id}: one that has "
+                f"lost us ends it after {self._timeout:g} s, one that comes to lead only now may "
+                "list it until POST /master/teardown names it as frameworkId"
+            )
         self._sandboxes.stop()
         until = time.monotonic() + patience
         words = f"no Mesos master takes our end; waiting for one for {patience:.0f} s at most"
@@ -167,12 +174,8 @@ class MesosLink:
         self._driver.stop(failover=not teardown)
         least = TEARDOWN_SECONDS if patience else 0.5
         self._driver.join(max(least, deadline - time.monotonic()))
-        if teardown and self._framework_id and not self._driver.torn_down:
-            self.left = (
-                f"no Mesos master took the end of framework {self._framework_id}: one that has "
-                f"lost us ends it after {self._timeout:g} s, one that comes to lead only now may "
-                "list it until POST /master/teardown names it as frameworkId"
-            )
+        if self._driver.torn_down:
+            self.left = ""
         return clean
 
     def _wait_for_master(self, until: float) -> None:
