@@ -11,7 +11,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrmesos.api.job import Job
@@ -267,6 +267,8 @@ REASONS = (BROKEN, "no file matches", "input does not exist", "contains the dire
 def by_glob(root: Path, pattern: str) -> list[str] | str:
     """What Python's glob finds, as files; or why it is no input."""
     matched = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 (follows links)
+    # Before 3.13, Python takes `c.txt/**` to match a file c.txt. No shell does, nor do we.
+    matched = [name for name in matched if not name.endswith("/") or (root / name).is_dir()]
     found = sorted({name.rstrip("/") for name in matched})
     parts = pattern.split("/")
     if parts[-1] == "**":
@@ -294,6 +296,7 @@ def by_glob(root: Path, pattern: str) -> list[str] | str:
 
 @settings(deadline=None, max_examples=150)
 @given(tree=entries, pattern=patterns, closed=modes)
+@example(tree=[("file", 0, "c.txt", 0)], pattern="c.txt/**", closed={})
 def test_any_tree_and_any_pattern(
     tree: list[tuple[str, int, str, int]], pattern: str, closed: dict[int, int]
 ) -> None:
