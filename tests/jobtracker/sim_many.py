@@ -27,16 +27,20 @@ def make(number: int) -> World:
     return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1) if kind else World(seed)
 
 
+def story_of(world: World) -> str:
+    """Run a world. Returns its last steps and the problem where it broke a promise."""
+    try:
+        world.run()
+    except Exception as problem:  # noqa: BLE001 - whatever it was, how to replay it is what to know
+        return "\n".join([*world.history[-60:], f"{type(problem).__name__}: {problem}"])
+    return ""
+
+
 def run(number: int) -> tuple[World, str]:
     """A world that has run, and its story where it broke a promise."""
     world = make(number)
-    try:
-        world.run()
-    except Exception as problem:  # noqa: BLE001 - whatever it was, its number is what to know
-        story = "\n".join(world.history[-60:])
-        where = f"python -m tests.jobtracker.sim_many --first {number} --runs 1"
-        return world, f"{story}\n{type(problem).__name__}: {problem}\n{where}"
-    return world, ""
+    where = f"python -m tests.jobtracker.sim_many --first {number} --runs 1"
+    return world, f"{story}\n{where}" if (story := story_of(world)) else ""
 
 
 def count(seen: Counter[str], world: World, story: str) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from tests.jobtracker.sim import Faults, World
+from tests.jobtracker.sim_many import story_of
 
 FAST, SLOW, ALL = 250, 4_000, 10_000
 """The first seeds always run. Seeds up to SLOW run as whole worlds, and the rest with one job."""
@@ -20,11 +21,8 @@ CHUNK = 50
 
 def run_seed(seed: int) -> World:
     world = World(seed, jobs=1 if seed >= SLOW else 0)
-    try:
-        world.run()
-    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
-        story = "\n".join(world.history[-40:])
-        pytest.fail(f"MRMESOS_SIM_SEED={seed} {world.faults}\n{story}\n{problem!r}")
+    if story := story_of(world):
+        pytest.fail(f"MRMESOS_SIM_SEED={seed} {world.faults}\n{story}")
     return world
 
 

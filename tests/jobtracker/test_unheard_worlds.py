@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.jobtracker.sim_many import story_of
 from tests.jobtracker.sim_unheard import UnheardWorld
 
 FAST, SLOW, CHUNK = 60, 1_500, 20
@@ -11,11 +12,8 @@ FAST, SLOW, CHUNK = 60, 1_500, 20
 
 def run_seed(seed: int) -> UnheardWorld:
     world = UnheardWorld(seed)
-    try:
-        world.run()
-    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
-        story = "\n".join(world.history[-60:])
-        pytest.fail(f"seed {seed}\n{story}\n{problem!r}")
+    if story := story_of(world):
+        pytest.fail(f"seed {seed}\n{story}")
     return world
 
 

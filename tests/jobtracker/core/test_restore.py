@@ -32,11 +32,8 @@ def anything(seed: int) -> CrashingWorld:
 
 def run(seed: int, make: Callable[[int], CrashingWorld]) -> CrashingWorld:
     world = make(seed)
-    try:
-        world.run()
-    except Exception as problem:  # noqa: BLE001 - whatever it was, the seed is what to know
-        story = "\n".join(world.history[-60:])
-        pytest.fail(f"MRMESOS_SIM_SEED={seed} {make.__name__}\n{story}\n{problem!r}")
+    if story := sim_many.story_of(world):
+        pytest.fail(f"MRMESOS_SIM_SEED={seed} {make.__name__}\n{story}")
     return world
 
 
