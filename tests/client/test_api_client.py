@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from mrmesos.access.tls import server_context
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.client.preflight import check_master
 from mrmesos.client.terminal.errors import UsageProblem
@@ -22,20 +21,9 @@ from mrmesos.conf import Conf
 from mrmesos.election import finder
 from mrmesos.election.finder import NoLeader
 from mrmesos.election.place import Place
-from mrmesos.wire.job import ApiError, JobSpec, SubmitAnswer
+from mrmesos.wire.job import ApiError, SubmitAnswer
 from tests.access.authority import Authority
-
-SPEC = JobSpec(
-    name="n",
-    user="u",
-    inputs=("file:///in",),
-    output="file:///out",
-    input_format=TextInput(),
-    output_format=TextOutput(),
-    num_reducers=1,
-    conf={},
-    code="0" * 64,
-)
+from tests.wire.specs import SPEC
 
 
 @dataclass

@@ -16,7 +16,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer, Verifier
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.http import authentication
 from mrmesos.jobtracker.http.api import HttpApi
@@ -35,20 +34,11 @@ from mrmesos.wire.job import (
     SubmitAnswer,
     TaskCounts,
 )
+from tests.wire import specs
 
 T = TypeVar("T")
 
-SPEC = JobSpec(
-    name="n",
-    user="u",
-    inputs=("file:///in",),
-    output="file:///out",
-    input_format=TextInput(),
-    output_format=TextOutput(),
-    num_reducers=1,
-    conf={"a": "1"},
-    code="0" * 64,
-)
+SPEC = msgspec.structs.replace(specs.SPEC, conf={"a": "1"})
 COUNTS = TaskCounts(1, 0, 1, 0, 0, 0, 0.5)
 LONG = 60.0
 TOKEN = "the token of clients"

@@ -5,24 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker.http import job_validation
 from mrmesos.jobtracker.http.errors import BadRequest
 from mrmesos.jobtracker.http.job_validation import check_job
 from mrmesos.wire.job import FileKind, JobFile, JobSpec
+from tests.wire import specs
 
-SPEC = JobSpec(
-    name="n",
-    user="u",
-    inputs=("file:///in",),
-    output="file:///out",
-    input_format=TextInput(),
-    output_format=TextOutput(),
-    num_reducers=0,
-    conf={},
-    code="0" * 64,
-    python="3.12",
-)
+SPEC = msgspec.structs.replace(specs.SPEC, num_reducers=0, python="3.12")
 
 
 def with_files(*names: str, kind: FileKind = FileKind.FILE, sha256: str = "1" * 64) -> JobSpec:
