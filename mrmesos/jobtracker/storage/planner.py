@@ -151,7 +151,9 @@ class Planner:
 
 
 def _import_io() -> None:
-    pass
+    import mrmesos.io.input.splits
+    import mrmesos.io.output.commit
+    import mrmesos.io.output.registry  # noqa: F401
 
 
 def plan(command: PlanJob) -> Event:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 from pathlib import Path
 
 from mrmesos.api.formats import TextInput, TextOutput
@@ -63,6 +65,29 @@ def test_a_job_from_plan_to_commit(tmp_path: Path) -> None:
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["_SUCCESS", "part-r-00000"]
     assert desk.planner.stop(10)
+
+
+WARM_UP = """
+import queue, sys, threading
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.storage.planner import Planner
+needed = {"mrmesos.io.input.splits", "mrmesos.io.output.commit", "mrmesos.io.output.registry"}
+before = needed & sys.modules.keys()
+planner = Planner(queue.Queue().put, Conf())
+planner.warm_up()
+for thread in threading.enumerate():
+    if thread.name == "planner imports":
+        thread.join(20)
+planner.stop(5)
+print(sorted(before), sorted(needed - sys.modules.keys()))
+"""
+
+
+def test_a_warm_planner_has_imported_what_plans_need() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WARM_UP], capture_output=True, text=True, timeout=60
+    )
+    assert ran.stdout == "[] []\n", ran.stderr
 
 
 def test_an_aborted_job_leaves_nothing(tmp_path: Path) -> None:
