@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrmesos.io.fs.scratch import Scratch
+from mrmesos.jobtracker.storage.directory_sync import sync_directory
 from mrmesos.wire.ids import is_sha256
 
 MAX_CODE_BYTES = 1 << 30
@@ -116,7 +117,7 @@ class CodeStore:
                 self._bytes += upload.size
             self._sizes.move_to_end(upload.kept)
         if self._durable and not upload.known:
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
 
     def put(self, sha256: str, code: bytes) -> bool:
         """Keep `code`. Returns False if it was here already. Raises CodeRejected, CodeStoreFull."""
@@ -229,11 +230,3 @@ class CodeUpload:
         """Remove the temporary file."""
         self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrmesos.jobtracker.storage.directory_sync import sync_directory
 from mrmesos.jobtracker.storage.journal_errors import JournalDamaged, JournalError
 
 FILE = "journal.commits"
@@ -86,11 +87,7 @@ class CommitNumber:
         try:
             if self._fd is not None:
                 os.fsync(self._fd)
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self.path.parent)
         except OSError as problem:
             raise JournalError(f"{self.path}: {problem.strerror or problem}") from problem
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     TrackerRecord,
 )
 from mrmesos.jobtracker.storage.commit_number import FILE as NUMBER_FILE
+from mrmesos.jobtracker.storage.directory_sync import sync_directory
 from mrmesos.jobtracker.storage.journal_rows import (
     COPIED,
     DamagedRows,
@@ -74,11 +74,7 @@ def set_aside(directory: Path) -> tuple[FoundRows, str]:
     for part in _PARTS:
         with contextlib.suppress(FileNotFoundError):
             (directory / part).rename(directory / f"{part}.lost-{number}")
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(directory)
     found.repaired.clear()  # the new journal has every record under its own key
     return found, f"{FILE}.lost-{number}"
 
