@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from aiohttp import web
+
+from mrmesos.access.signing import same
 
 OPEN_TO_ALL = frozenset({"/version", "/health"})
 SCHEDULER_PATH = "/api/v1/scheduler"
@@ -71,7 +72,7 @@ def principal_of(secrets: Mapping[str, str], request: web.Request) -> str | None
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return None
     wanted = secrets.get(principal, "")
-    right = _same(secret, wanted)
+    right = same(secret, wanted)
     return principal if colon and wanted and right else None
 
 
@@ -96,7 +97,7 @@ def agent_door(tokens: Callable[[], Iterable[str]]) -> Door:
 
     def door(request: web.Request, _path: str) -> web.Response | None:
         shown = token_of(request)
-        if shown and any(_same(shown, token) for token in tokens()):
+        if shown and any(same(shown, token) for token in tokens()):
             return None
         headers = {"WWW-Authenticate": 'Bearer realm="mesos-agent-executor"'}
         return web.Response(status=401, headers=headers)
@@ -108,7 +109,3 @@ def token_of(request: web.Request) -> str:
     """The token that an executor sent, or an empty string."""
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else ""
-
-
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

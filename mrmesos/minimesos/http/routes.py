@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
+from mrmesos.access.signing import same
 from mrmesos.minimesos.agent.agent import Agent
 from mrmesos.minimesos.agent.executors import State
 from mrmesos.minimesos.http.authentication import principal_of, token_of
@@ -262,7 +262,7 @@ def _executor(agent: Agent, request: web.Request, body: Json) -> web.Response | 
     executor = agent.executors.get((framework_id, executor_id))
     if executor is None or executor.info is None:
         raise _Refused(400, "Executor cannot be found")
-    if executor.token and not hmac.compare_digest(token_of(request).encode(), executor.token):
+    if executor.token and not same(token_of(request), executor.token.decode()):
         raise _Refused(403, "The token is that of another executor")
     if kind == "SUBSCRIBE":
         stream = EventStream(request, str(uuid.uuid4()))
