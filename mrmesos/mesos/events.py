@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mrmesos.bounds import LIST_MAX, Count, Int64, Name, Text
+from mrmesos.bounds import LIST_MAX, Count, Finite, Int64, Name, Text
 from mrmesos.mesos.callbacks import Json
 
 Amount = Annotated[float, msgspec.Meta(ge=0.0, lt=1e15)]
@@ -33,7 +33,7 @@ class Scalar(msgspec.Struct, frozen=True):
 
 
 class Number(msgspec.Struct, frozen=True):
-    value: Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
+    value: Finite
 
 
 class Words(msgspec.Struct, frozen=True):

@@ -127,7 +127,7 @@ def _pickles(value: object) -> bool:
     if isinstance(value, ModuleType):
         return True
     try:
-        cloudpickle.dumps(value)
+        dumps(value)
     except Exception:  # noqa: BLE001 (whatever it raises, the answer is no)
         return False
     return True
