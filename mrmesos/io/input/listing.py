@@ -39,6 +39,7 @@ class Listing:
         self._uri = uri
         self._calls = caller(uri)
         self._listed: dict[str, list[tuple[str, Info]]] = {}
+        self._followed: dict[str, Info | None] = {}
         self._identities: dict[str, Hashable] = {}
         self._retries_itself = hasattr(fs, "open_ranges")  # our hdfs://
         several = self._retries_itself or getattr(fs, "async_impl", False)
@@ -59,14 +60,15 @@ class Listing:
         """What is there, links followed; None if there is nothing."""
         known = self._listed.get(posixpath.dirname(path))
         if known is not None:
-            found = [info for name, info in known if name == posixpath.basename(path)]
-            if not found or not found[0].get("islink"):
-                return found[0] if found else None
-        return self._call(lambda: self._info(path), path)
+            base = posixpath.basename(path)
+            found = next((info for name, info in known if name == base), None)
+            if found is None or not found.get("islink"):
+                return found
+        return self._follow(path)
 
     def resolved(self, info: Info) -> Info | None:
         """What a link leads to, None if to nothing: listings of local directories tell of links."""
-        return self.lookup(info["name"]) if info.get("islink") else info
+        return self._follow(info["name"]) if info.get("islink") else info
 
     def identity(self, path: str) -> Hashable:
         """Equal for two paths of one directory. Only the local filesystem has links."""
@@ -75,6 +77,11 @@ class Listing:
         if path not in self._identities:
             self._identities[path] = self._call(lambda: _inode(path), path)
         return self._identities[path]
+
+    def _follow(self, path: str) -> Info | None:
+        if path not in self._followed:
+            self._followed[path] = self._call(lambda: self._info(path), path)
+        return self._followed[path]
 
     def _list(self, path: str) -> list[tuple[str, Info]]:
         listed = self._call(lambda: self._ls(path), path, "the directory ")

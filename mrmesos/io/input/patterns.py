@@ -34,6 +34,9 @@ class Directories(Protocol):
     def lookup(self, path: str) -> Info | None:
         """What is there, links followed; None if there is nothing."""
 
+    def resolved(self, info: Info) -> Info | None:
+        """What a listed link leads to, None if to nothing; what is no link is returned as it is."""
+
     def identity(self, path: str) -> Hashable:
         """Equal for two paths of one directory."""
 
@@ -202,9 +205,7 @@ def _goes_round(link: str, above: Iterable[str], directories: Directories) -> bo
 
 
 def _is_directory(info: Info, directories: Directories) -> bool:
-    if not info.get("islink"):
-        return bool(info["type"] == "directory")
-    target = directories.lookup(info["name"])
+    target = directories.resolved(info)
     return target is not None and target["type"] == "directory"
 
 

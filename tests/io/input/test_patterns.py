@@ -5,12 +5,14 @@ import glob
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -348,3 +350,26 @@ def test_any_links_end_and_lose_nothing(
         seen = names(root, "**")
         assert {(root / name).resolve() for name in seen} == wanted
         assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("pattern", ["in", "in/*", "in/**"])
+def test_every_link_is_followed_once(
+    pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "in").mkdir()
+    links = [tmp_path / "in" / f"{number}.txt" for number in range(5)]
+    for link in links:
+        (tmp_path / "real" / link.name).write_text("x")
+        link.symlink_to(tmp_path / "real" / link.name)
+    asked: Counter[str] = Counter()
+    info = LocalFileSystem.info
+
+    def counted(self: LocalFileSystem, path: Any, **more: Any) -> Any:
+        if isinstance(path, str):  # a listing asks with entries of the directory
+            asked[path] += 1
+        return info(self, path, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "info", counted)
+    assert len(expand_inputs([f"{tmp_path}/{pattern}"])) == 5
+    assert [asked[str(link)] for link in links] == [1] * 5
