@@ -33,11 +33,11 @@ class StoreWork:
         """The store of the last call; empty before the first call."""
         self.given_up = False
 
-    def calls(self, uri: str) -> None:
-        """Note that the next call goes to the store of `uri`. Raises GivenUp."""
+    def calls(self, store: str) -> None:
+        """Note that the next call goes to this store (`store_of`). Raises GivenUp."""
         if self.given_up:
             raise GivenUp("the planner gave this work up")
-        self.store, self.since = store_of(uri), self._clock()
+        self.store, self.since = store, self._clock()
 
 
 _current: ContextVar[StoreWork | None] = ContextVar("store work", default=None)
@@ -62,7 +62,10 @@ def answered() -> None:
 def caller(uri: str) -> Callable[[], None]:
     """A function to call before each call to the store of `uri`; any thread. Raises GivenUp."""
     work = _current.get()
-    return _unwatched if work is None else lambda: work.calls(uri)
+    if work is None:
+        return _unwatched
+    store = store_of(uri)  # once: for a local path it reads the table of mounts
+    return lambda: work.calls(store)
 
 
 def _unwatched() -> None:

@@ -41,12 +41,12 @@ class OutputDirectory:
         self, uri: str, *, fs: Any = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.uri = uri
-        caller(uri)()  # opening the filesystem may already call the store
+        self._calls = caller(uri)
+        self._calls()  # opening the filesystem may already call the store
         opened, path = open_filesystem(uri, error=OutputError)
         self.fs = opened if fs is None else fs
         self.path = path.rstrip("/") or path
         self._retrying = retrying(sleep)
-        self._calls = caller(uri)
 
     @property
     def is_local(self) -> bool:
