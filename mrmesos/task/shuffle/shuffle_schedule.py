@@ -12,6 +12,7 @@ was to blame, until the host delivers any output.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -87,7 +88,7 @@ class ShuffleSchedule:
         self._random = random
         self._wanted: dict[int, _Wanted] = {}
         self._here: set[int] = set()
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
 
     @property
     def complete(self) -> bool:
@@ -222,4 +223,4 @@ class ShuffleSchedule:
         return wanted if wanted is not None and wanted.output == output else None
 
     def _host(self, url: str) -> _Host:
-        return self._hosts.setdefault(url, _Host())
+        return self._hosts[url]
