@@ -107,7 +107,7 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
 
 
 def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
-    """Whether an agent may run another attempt of a task that runs on a silent TaskTracker."""
+    """Whether an agent may run one more attempt of a running task."""
     return (
         agent.hostname not in task.failed_on
         and not (job.absent and task.kind is TaskKind.REDUCE)
@@ -126,9 +126,5 @@ def on_trial(tracker: Tracker) -> bool:
 def may_back_up(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
     """Whether an agent may run a backup attempt of a slow task."""
     return (
-        agent.pace >= SLOW_AGENT
-        and not (job.absent and task.kind is TaskKind.REDUCE)
-        and job.backups < job.backups_max
-        and agent.hostname not in task.failed_on
-        and all(attempt.hostname != agent.hostname for attempt in task.running)
+        agent.pace >= SLOW_AGENT and job.backups < job.backups_max and may_replace(job, task, agent)
     )
