@@ -140,8 +140,8 @@ def _watch_slots(st: State) -> list[Slot]:
 
 def _unstick(st: State, job: JobInProgress) -> None:
     """Kill a reduce if the job's reduces hold the resources that its waiting maps need."""
-    waits = job.wants_map or job.unheard_maps
-    if not waits or not job.running_reduces or _runs_maps(st, job):
+    waits = job.running_reduces and (job.wants_map or job.unheard_maps)
+    if not waits or _runs_maps(st, job):
         job.stuck_since = None
         return
     if job.stuck_since is None:

@@ -14,6 +14,8 @@ or full, and helps in neither case.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mrmesos.jobtracker.core.model.cluster import Agent, Faults
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import AVOID_SECONDS
@@ -138,12 +140,13 @@ def words(st: State, job: JobInProgress) -> str:
     avoided = [h for h, faults in st.faults.items() if faults.until > st.now and h in known]
     said = []
     if mine:
-        said.append(f"too many of its attempts failed on {_named(mine)}")
+        said.append(f"too many of its attempts failed on {named(mine)}")
     if avoided:
-        said.append(f"jobs that succeeded had too many failures on {_named(avoided)}")
+        said.append(f"jobs that succeeded had too many failures on {named(avoided)}")
     return "; ".join(said)
 
 
-def _named(hosts: list[str]) -> str:
+def named(hosts: Collection[str]) -> str:
+    """A text: the first HOSTS_NAMED of the hosts, and how many more there are."""
     more = len(hosts) - HOSTS_NAMED
     return ", ".join(sorted(hosts)[:HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")

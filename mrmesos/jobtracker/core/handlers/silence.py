@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mrmesos.jobtracker.core.handlers.host_faults import named
 from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
@@ -34,7 +35,6 @@ SUSPECT_PART = 0.25
 """A TaskTracker that runs a suspect expires after this part of `tasktracker.expiry.seconds`."""
 PAROLE_SECONDS = 30.0
 PAROLE_MAX_SECONDS = 480.0
-HOSTS_NAMED = 5
 SLEPT_SECONDS = 5.0
 """If two ticks are further apart, this process did not run, and TaskTrackers are not to blame."""
 
@@ -123,9 +123,7 @@ def words(st: State, job: JobInProgress | None = None) -> str:
     }
     if not hosts:
         return ""
-    named = ", ".join(sorted(hosts)[:HOSTS_NAMED])
-    more = f" and {len(hosts) - HOSTS_NAMED} more" if len(hosts) > HOSTS_NAMED else ""
-    return f"TaskTrackers not heard for {st.settings.tracker_silence:g} s: {named}{more}"
+    return f"TaskTrackers not heard for {st.settings.tracker_silence:g} s: {named(hosts)}"
 
 
 # --- Given up ------------------------------------------------------------------------------------
