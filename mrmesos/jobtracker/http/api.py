@@ -168,7 +168,7 @@ class HttpApi:
     # Handlers.
 
     async def _health(self, _request: web.Request) -> web.Response:
-        await asyncio.wrap_future(self._backend.statuses())
+        await asyncio.wrap_future(self._backend.service_status())
         return web.Response(text="ok\n")
 
     async def _version(self, _request: web.Request) -> web.Response:
