@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import DelayClock
@@ -29,13 +29,14 @@ class JobEntry:
     """A job's place in the index, and the cost of one of its attempts (job_order.py)."""
 
     job: JobInProgress
-    bit: int
-    rank: Rank
     clock: DelayClock
-    map_shape: Shape
-    reduce_shape: Shape
     map_cost: int
     reduce_cost: int
+    # The index sets these when it enters the job, and again when it numbers all jobs anew.
+    bit: int = field(init=False)
+    rank: Rank = field(init=False)
+    map_shape: Shape = field(init=False)
+    reduce_shape: Shape = field(init=False)
     waits: tuple[bool, ...] = NOTHING_WAITS
     """What waits, as the index has it: maps, reduces, maps that failed, maps without preference."""
     crowded_since: float | None = None

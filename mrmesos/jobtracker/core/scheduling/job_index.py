@@ -73,10 +73,8 @@ class JobIndex:
             self._renumber()
         settings = job.settings
         clock = DelayClock(settings.wait_node, settings.wait_rack)
-        shapes = self._shape(settings.map_need), self._shape(settings.reduce_need)
         costs = cost(settings.map_need, self._rated), cost(settings.reduce_need, self._rated)
-        rank = Rank(0, settings.priority, settings.pool)
-        entry = self.entries[job.id] = JobEntry(job, 0, rank, clock, *shapes, *costs)
+        entry = self.entries[job.id] = JobEntry(job, clock, *costs)
         self._enter(entry)
 
     def _enter(self, entry: JobEntry) -> None:
