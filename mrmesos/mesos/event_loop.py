@@ -155,6 +155,21 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
         except BaseException:  # as above
             logger.exception("on_fatal raised")
 
+    def _post(self, headers: dict[str, str], body: Json) -> bool:
+        """Send one call with these headers. Returns False if there is no subscription."""
+        with self._lock:
+            if not self.connected:
+                return False
+            master, stream_id = str(self._master), self._stream_id
+        if stream_id:
+            headers["Mesos-Stream-Id"] = stream_id
+        self._calls.post(master, headers, body)
+        return True
+
+    def on_error(self, event: Json) -> None:
+        """ERROR: the other side has ended this subscription for good."""
+        self.give_up(str(event.get("message", "")))
+
     def give_up(self, message: str) -> None:
         """Stop without TEARDOWN, and call `error(message)` once."""
         with self._lock:

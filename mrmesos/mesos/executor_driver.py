@@ -269,22 +269,10 @@ class ExecutorDriver(SubscriptionLoop, MesosExecutorDriver):  # type: ignore[mis
         """SHUTDOWN: tell the shell. It stops the driver when its last updates are sent."""
         self._shut_down()
 
-    def on_error(self, event: Json) -> None:
-        """ERROR: the agent has ended this subscription for good."""
-        self.give_up(str(event.get("message", "")))
-
     # Calls.
 
     def _send(self, body: Json) -> bool:
-        with self._lock:
-            if not self.connected:
-                return False
-            agent, stream_id = str(self._master), self._stream_id
-        headers = self._headers()
-        if stream_id:
-            headers["Mesos-Stream-Id"] = stream_id
-        self._calls.post(agent, headers, body)
-        return True
+        return self._post(self._headers(), body)
 
     def _call(self, kind: str, content: Json) -> bool:
         ids = {"framework_id": self.framework_id, "executor_id": self.executor_id}

@@ -262,10 +262,6 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         tell = self._callbacks.reregistered if again else self._callbacks.registered
         tell(framework_id, master_info)
 
-    def on_error(self, event: Json) -> None:
-        """ERROR: the master has ended this subscription for good."""
-        self.give_up(str(event.get("message", "")))
-
     def on_failure(self, failure: Json) -> None:
         """FAILURE of an agent or of an executor. Mesos may omit an executor's status."""
         agent_id = failure["agent_id"]["value"]
@@ -285,15 +281,8 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
 
     def _send(self, body: Json) -> Json:
         """Send one call, if there is a subscription. pymesos' own methods use it too."""
-        with self._lock:
-            if not self.connected:
-                return {}
-            master, stream_id = str(self._master), self._stream_id
-        own = self._credentials()
-        if stream_id:
-            own["Mesos-Stream-Id"] = stream_id
-        self._calls.post(master, own, body)
-        self._outcome.sent = True
+        if self._post(self._credentials(), body):
+            self._outcome.sent = True
         return {}
 
     def _sent(self, call: Callable[..., object], *args: object, **more: object) -> bool:
