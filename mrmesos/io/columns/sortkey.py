@@ -114,7 +114,8 @@ def _one_zero_one_nan(key: pa.Array) -> pa.Array:
 
 
 # --- Codes of nested keys ------------------------------------------------------------------------
-_NULL_CODE = pa.scalar(b"\x00", pa.binary())
+NULL_CODE = pa.scalar(b"\x00", pa.binary())
+"""The code of None. `unify.conform` gives it to batches whose keys are all null."""
 _PRESENT = pa.scalar(b"\x01", pa.binary())
 _END = pa.scalar(b"\x00", pa.binary())
 _TEXT_END = pa.scalar(b"\x00\x00", pa.binary())
@@ -130,11 +131,11 @@ def sort_code(array: pa.Array) -> pa.Array:
 def _code(array: pa.Array) -> list[_Part]:
     """The parts of the code. One join of many parts costs less than many joins of few parts."""
     if pa.types.is_null(array.type):
-        return [_NULL_CODE]
+        return [NULL_CODE]
     parts = [_PRESENT, *_code_of_present(plain(array))]
     if array.null_count == 0:
         return parts
-    return [pc.if_else(array.is_valid(), _joined(parts), _NULL_CODE)]
+    return [pc.if_else(array.is_valid(), _joined(parts), NULL_CODE)]
 
 
 def _code_of_present(array: pa.Array) -> list[_Part]:

@@ -24,6 +24,7 @@ from mrmesos.io.columns.schema import (
     is_pickled,
     is_text,
 )
+from mrmesos.io.columns.sortkey import NULL_CODE
 
 
 def unify(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -104,7 +105,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     columns = []
     for field in schema:
         if field.name not in batch.schema.names:
-            columns.append(pa.array([b"\x00"] * batch.num_rows, pa.binary()))
+            columns.append(pa.repeat(NULL_CODE, batch.num_rows))
             continue
         column = batch.column(field.name)
         if is_pickled(field) and not is_pickled(batch.schema.field(field.name)):

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrmesos.io.columns.byte_words import bytes_column, word
 from mrmesos.io.columns.schema import RecordTypeError, UnfaithfulCast
 from mrmesos.io.columns.sorting import argsort, as_integers, changes, is_binary_like, is_sorted
+from mrmesos.io.columns.sortkey import NULL_CODE
 from mrmesos.io.columns.unify import cast_faithfully, unify_types
 
 
@@ -39,7 +41,10 @@ def choose_cuts(sample: Sequence[pa.Array], num_partitions: int) -> pa.Array | N
             nearest = int(starts[after - 1])
         if chosen[-1] < nearest < rows:
             chosen.append(nearest)
-    return keys.take(pa.array(chosen[1:], pa.int64()))
+    cuts = keys.take(pa.array(chosen[1:], pa.int64()))
+    # The key None is null in a batch of None alone, and this code in a batch that has tuples too. A
+    # cut between the two would send one key to two partitions. (The key b"\0" loses a cut by this.)
+    return cuts.filter(pc.not_equal(cuts, NULL_CODE)) if pa.types.is_binary(cuts.type) else cuts
 
 
 def check_cuts(cuts: pa.Array, num_partitions: int) -> None:

@@ -18,6 +18,13 @@ def column(keys: list[Any]) -> pa.Array:
     return sort_column(numbered(keys))
 
 
+def test_none_beside_tuples_is_the_same_key_as_none_alone() -> None:
+    mixed, alone = column([(None, None), None]), column([None])
+    for partitions in (2, 3, 4):
+        cuts = choose_cuts([mixed, alone], partitions)
+        assert range_partition(mixed, cuts).tolist()[1:] == range_partition(alone, cuts).tolist()
+
+
 @given(key_lists(), st.integers(1, 9), st.integers(1, 40), st.data())
 def test_partitions_are_ranges_and_equal_keys_lie_together(
     keys: list[Any], partitions: int, rows: int, data: st.DataObject
