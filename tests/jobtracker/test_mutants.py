@@ -76,7 +76,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "backups run on the same host": (
         (
-            "eligibility.may_back_up",
+            "eligibility.may_replace",
             "and all(attempt.hostname != agent.hostname for attempt in task.running)",
             "",
         ),
@@ -160,6 +160,14 @@ def mutant(function: FunctionType, piece: str, instead: str) -> CodeType:
     code = scope[function.__name__].__code__
     assert isinstance(code, CodeType)
     return code
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_guard_is_in_the_code(name: str) -> None:
+    """Tell at once, without the slow runs below, that a guard has moved."""
+    for where, piece, instead in MUTANTS[name]:
+        function = guard(where)
+        assert mutant(function, piece, instead) != function.__code__
 
 
 @pytest.mark.slow
