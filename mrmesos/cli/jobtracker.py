@@ -84,7 +84,7 @@ def jobtracker(
     from mrmesos.jobtracker.http.server import AddressError, allow_connections
     from mrmesos.jobtracker.service import JobTrackerService
     from mrmesos.jobtracker.storage.journal_errors import JournalError
-    from mrmesos.mesos.scheduler_driver import parse_master
+    from mrmesos.mesos.addresses import parse_master
 
     try:
         settings = dict(parse_assignments(assignments))

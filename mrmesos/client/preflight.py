@@ -26,7 +26,7 @@ def check_master(master: str) -> None:
         return
     import http.client
 
-    from mrmesos.mesos.scheduler_driver import parse_master
+    from mrmesos.mesos.addresses import parse_master
 
     try:
         connection = http.client.HTTPConnection(parse_master(master), timeout=5.0)

@@ -10,24 +10,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from mrmesos.mesos.addresses import host_and_port
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 
-__all__ = ["MAX_ANSWER_BYTES", "CallChannel", "host_and_port"]
+__all__ = ["MAX_ANSWER_BYTES", "CallChannel"]
 
 MAX_ANSWER_BYTES = 64 * 1024
 """Most bytes read of an answer's body. Mesos answers calls with one line of text at most."""
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """Split "host:port".
-
-    Raises:
-        ValueError: it is not of that form.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or ":" in host:
-        raise ValueError(f"not an address of the form host:port: {address!r}")
-    return host, int(port)
 
 
 class CallChannel:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
+from mrmesos.mesos.addresses import host_and_port
 from mrmesos.mesos.callbacks import Json, OnFatal
-from mrmesos.mesos.calls import CallChannel, host_and_port
+from mrmesos.mesos.calls import CallChannel
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
 from mrmesos.mesos.events import BadEvent, check_event
 from mrmesos.mesos.pymesos_import import Process

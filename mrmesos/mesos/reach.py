@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import socket
 
-from mrmesos.mesos.calls import host_and_port
+from mrmesos.mesos.addresses import host_and_port, parse_master
 from mrmesos.mesos.detection import LeaderDetector
 from mrmesos.mesos.errors import MesosUnreachable
-from mrmesos.mesos.scheduler_driver import parse_master
 
 __all__ = ["MasterProbe"]
 

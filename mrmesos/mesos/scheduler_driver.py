@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mrmesos.mesos.adapter import SchedulerAdapter
+from mrmesos.mesos.addresses import parse_master
 from mrmesos.mesos.callbacks import Json, OnFatal, SchedulerCallbacks
-from mrmesos.mesos.calls import CallChannel, host_and_port
+from mrmesos.mesos.calls import CallChannel
 from mrmesos.mesos.errors import MesosError, MesosUnreachable
 from mrmesos.mesos.event_loop import CONNECT_SECONDS, Backoff, SubscriptionLoop
 from mrmesos.mesos.events import SCHEDULER, BadEvent, without_bad
@@ -21,38 +21,12 @@ from mrmesos.mesos.pymesos_import import MesosSchedulerDriver
 if TYPE_CHECKING:
     from mrmesos.mesos.detection import LeaderDetector
 
-__all__ = ["SchedulerDriver", "parse_master"]
+__all__ = ["SchedulerDriver"]
 
 logger = logging.getLogger(__name__)
 
 API_PATH = "/api/v1/scheduler"
 REFUSE_SECONDS = 3600.0  # filter of an invalid offer
-
-
-def parse_master(master: str) -> str:
-    """Convert a master's name to the form that the driver uses: "host:port" or "zk://…".
-
-    It accepts "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
-
-    Raises:
-        ValueError: for any other form, also for https, as the driver does not support TLS.
-    """
-    scheme, separator, rest = master.strip().rpartition("://")
-    scheme = scheme.lower()
-    if scheme == "zk":
-        hosts, slash, path = rest.partition("/")
-        if not hosts or not slash or not path or "@" in hosts:
-            raise ValueError(
-                f"a ZooKeeper master is zk://host:port,…/path (no credentials), not {master!r}"
-            )
-        return f"zk://{rest}"
-    if separator and scheme != "http":
-        raise ValueError(f"a master is host:port, http://host:port or zk://…, not {master!r}")
-    address = rest.rstrip("/")
-    if ":" not in address:
-        address += ":5050"
-    host_and_port(address)
-    return address
 
 
 class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[misc]  # pymesos is untyped
@@ -130,7 +104,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
         if "failover_timeout" not in framework_info:
             raise ValueError("framework_info has no failover_timeout (0 for none)")
         super().__init__(
-            SchedulerAdapter(callbacks),
+            callbacks,
             dict(framework_info),
             parse_master(master),
             implicit_acknowledgements=implicit_acknowledgements,
@@ -228,7 +202,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             with self._lock:
                 self._new_master = self.master_uri
 
-    # Events that pymesos handles wrongly.
+    # Events.
 
     def _is_known(self, event: Json) -> bool:
         """See SubscriptionLoop. Refuses only the invalid offers, as the others need an answer."""
@@ -270,6 +244,43 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
             self._callbacks.executor_lost(agent_id, failure["executor_id"]["value"], status)
         else:
             self._callbacks.agent_lost(agent_id)
+
+    def on_offers(self, event: Json) -> None:
+        """OFFERS. (pymesos also looks here for the inverse offers of masters before 1.0.)"""
+        if offers := event.get("offers"):
+            self._callbacks.offers(offers)
+
+    def on_rescind(self, event: Json) -> None:
+        """RESCIND of an offer."""
+        self._callbacks.rescinded(event["offer_id"]["value"])
+
+    def on_inverse_offers(self, event: Json) -> None:
+        """INVERSE_OFFERS."""
+        if offers := event.get("inverse_offers"):
+            self._callbacks.inverse_offers(offers)
+
+    def on_rescind_inverse_offer(self, event: Json) -> None:
+        """RESCIND_INVERSE_OFFER."""
+        self._callbacks.inverse_offer_rescinded(event["inverse_offer_id"]["value"])
+
+    def on_update(self, event: Json) -> None:
+        """UPDATE: a task's status."""
+        self._callbacks.status_update(event["status"])
+        if self.implicit_acknowledgements:
+            self.acknowledgeStatusUpdate(event["status"])
+
+    def on_update_operation_status(self, event: Json) -> None:
+        """UPDATE_OPERATION_STATUS. We make no operations that need an answer."""
+        logger.info("operation status: %s", event["status"])
+
+    def on_message(self, message: Json) -> None:
+        """MESSAGE of an executor."""
+        ids = (message["executor_id"]["value"], message["agent_id"]["value"])
+        self._callbacks.framework_message(*ids, base64.b64decode(message["data"]))
+
+    def on_heartbeat(self) -> None:
+        """HEARTBEAT."""
+        self._callbacks.heartbeat()
 
     def _say_disconnected(self) -> None:
         self._callbacks.disconnected()

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from http_parser.http import HttpParser
 
+from mrmesos.mesos.addresses import host_and_port
 from mrmesos.mesos.callbacks import Json
-from mrmesos.mesos.calls import MAX_ANSWER_BYTES, host_and_port
+from mrmesos.mesos.calls import MAX_ANSWER_BYTES
 from mrmesos.mesos.errors import MesosCallError, MesosError
 from mrmesos.mesos.events import BadEvent, read_event
 from mrmesos.mesos.pymesos_import import Connection

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from mrmesos.mesos.addresses import parse_master
 from mrmesos.mesos.callbacks import Json
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 from mrmesos.mesos.event_loop import Backoff
-from mrmesos.mesos.scheduler_driver import parse_master
 from tests.mesos.recorder import FRAMEWORK, Recorder, Start, make, offers
 from tests.mesos.scripted import Request, Server, wait_for
 
