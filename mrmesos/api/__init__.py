@@ -29,11 +29,13 @@ from mrmesos.api.job import Input, Job, JobError
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.api.tasks import (
     BatchMapper,
+    BatchPartitioner,
     BatchReducer,
     HashPartitioner,
     Mapper,
     Partitioner,
     Reducer,
+    SortedReducer,
     TotalOrder,
     pairs,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "ArrowInput",
     "ArrowOutput",
     "BatchMapper",
+    "BatchPartitioner",
     "BatchReducer",
     "BytesOutput",
     "Context",
@@ -74,6 +77,7 @@ __all__ = [
     "RecordReader",
     "RecordWriter",
     "Reducer",
+    "SortedReducer",
     "Split",
     "Sum",
     "TaskFacts",

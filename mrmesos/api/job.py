@@ -20,18 +20,22 @@ from mrmesos.api.formats import (
 )
 from mrmesos.api.tasks import (
     BatchMapper,
+    BatchPartitioner,
     BatchReducer,
     HashPartitioner,
     Mapper,
     Partitioner,
     Reducer,
+    SortedReducer,
 )
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 AnyMapper = type[Mapper] | type[BatchMapper]
-AnyReducer = type[Reducer] | type[BatchReducer] | type[Aggregate]
+AnyCombiner = type[Reducer] | type[BatchReducer] | type[SortedReducer]
+AnyReducer = AnyCombiner | type[Aggregate]
+AnyPartitioner = type[Partitioner] | type[BatchPartitioner]
 
 
 class JobError(Exception):
@@ -66,9 +70,9 @@ class Job:
     """
 
     mapper: ClassVar[AnyMapper] = Mapper
-    combiner: ClassVar[type[Reducer] | type[BatchReducer] | None] = None
+    combiner: ClassVar[AnyCombiner | None] = None
     reducer: ClassVar[AnyReducer | None] = None
-    partitioner: ClassVar[type[Partitioner]] = HashPartitioner
+    partitioner: ClassVar[AnyPartitioner] = HashPartitioner
     sort_values: ClassVar[bool] = False
     grouping_fields: ClassVar[int | None] = None
     num_reducers: ClassVar[int | None] = None
@@ -93,13 +97,17 @@ class Job:
 _Role = tuple[tuple[type, ...], bool, str]
 _ROLES: Mapping[str, _Role] = {
     "mapper": ((Mapper, BatchMapper), False, "Mapper or BatchMapper"),
-    "combiner": ((Reducer, BatchReducer), True, "Reducer or BatchReducer"),
-    "reducer": (
-        (Reducer, BatchReducer, Aggregate),
+    "combiner": (
+        (Reducer, BatchReducer, SortedReducer),
         True,
-        "Reducer, BatchReducer or an aggregate such as Sum",
+        "Reducer, BatchReducer or SortedReducer",
     ),
-    "partitioner": ((Partitioner,), False, "Partitioner"),
+    "reducer": (
+        (Reducer, BatchReducer, SortedReducer, Aggregate),
+        True,
+        "Reducer, BatchReducer, SortedReducer or an aggregate such as Sum",
+    ),
+    "partitioner": ((Partitioner, BatchPartitioner), False, "Partitioner or BatchPartitioner"),
 }
 _FORMATS: Mapping[str, tuple[type, ...]] = {
     "input_format": (*(k for k in get_args(InputFormat) if k is not CustomInput), RecordReader),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mrmesos.api.context import Context
 
 if TYPE_CHECKING:  # per-record jobs and the JobTracker run without importing pyarrow
+    import numpy.typing as npt
     import pyarrow as pa
 
 
@@ -78,11 +79,31 @@ class BatchReducer(_Task):
         return None
 
 
+class SortedReducer(_Task):
+    """A Reducer over all records of its partition, sorted by key, as one stream of batches.
+
+    A batch may begin or end within the records of one key, so a key may have any number of records.
+    As a combiner, it is called once for each sorted run, and keeps the order of the keys.
+    """
+
+    def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        """Yield batches with the columns `key` and `value`. The default yields every batch."""
+        return batches
+
+
 class Partitioner(_Task):
     """Chooses the reduce of a key. The default, HashPartitioner, is vectorised and stable."""
 
     def partition(self, key: Any, num_partitions: int) -> int:
         """A number in `[0, num_partitions)`, the same for equal keys in every process."""
+        raise NotImplementedError
+
+
+class BatchPartitioner(_Task):
+    """A Partitioner over whole columns of keys."""
+
+    def partition_batch(self, keys: pa.Array, num_partitions: int) -> npt.ArrayLike:
+        """Integers in `[0, num_partitions)`, one for each key, equal for equal keys everywhere."""
         raise NotImplementedError
 
 

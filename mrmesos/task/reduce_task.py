@@ -16,8 +16,8 @@ import pyarrow as pa
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.context import Context, Counters, add_counters
 from mrmesos.api.job import Job, JobError
-from mrmesos.api.tasks import Reducer
-from mrmesos.conf import Conf
+from mrmesos.api.tasks import Reducer, SortedReducer
+from mrmesos.conf import SKIP_RECORDS_MAX, Conf
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.output.writer import Writer
 from mrmesos.io.shuffle.grouping import Grouping
@@ -35,6 +35,7 @@ from mrmesos.task.drivers.reduce_driver import (
     Folder,
     GroupReducer,
     IdentityFolder,
+    SortedFolder,
     is_identity,
 )
 from mrmesos.task.drivers.skip_reducing import SkippingBatchReducer, SkippingGroupReducer
@@ -225,6 +226,13 @@ def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Fo
         if bad is not None:
             return SkippingGroupReducer(task, bad)
         return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
+    if isinstance(task, SortedReducer):
+        if bad is not None:
+            raise JobError(
+                f"{type(task).__name__} reads one stream, so no record of it can be left out; "
+                f"remove {SKIP_RECORDS_MAX.name}"
+            )
+        return SortedFolder(task, "reducer", "reduce")
     if bad is not None:
         return SkippingBatchReducer(task, context, bad)
     return BatchGroupReducer(task, "reducer", "reduce")

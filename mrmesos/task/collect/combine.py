@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.context import Context
 from mrmesos.api.job import Job
-from mrmesos.api.tasks import BatchReducer, Reducer
+from mrmesos.api.tasks import BatchReducer, Reducer, SortedReducer
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, VALUE
@@ -35,7 +35,7 @@ from mrmesos.task.collect.large_groups import (
     without,
 )
 from mrmesos.task.drivers.record_feed import Groups
-from mrmesos.task.drivers.reduce_driver import BatchGroupReducer, GroupReducer
+from mrmesos.task.drivers.reduce_driver import BatchGroupReducer, GroupReducer, SortedFolder
 from mrmesos.task.drivers.user_code import make_task, wrong_use
 
 Batches = Iterator[pa.RecordBatch]
@@ -168,11 +168,15 @@ class ReducerCombiner(Combiner):
 
 
 class BatchCombiner(Combiner):
-    """A BatchReducer as combiner. It sees sorted batches only."""
+    """A BatchReducer or SortedReducer as combiner. It sees sorted batches only."""
 
-    def __init__(self, combiner: BatchReducer) -> None:
+    def __init__(self, combiner: BatchReducer | SortedReducer) -> None:
         self._combiner = combiner
-        self._reducer = BatchGroupReducer(combiner, "combiner", "map")
+        self._reducer: BatchGroupReducer | SortedFolder
+        if isinstance(combiner, SortedReducer):
+            self._reducer = SortedFolder(combiner, "combiner", "map")
+        else:
+            self._reducer = BatchGroupReducer(combiner, "combiner", "map")
 
     @property
     def records(self) -> tuple[int, int]:
@@ -241,7 +245,7 @@ class DistinctCombiner(Combiner):
         return without_repeats(batches)
 
 
-def _nothing(batches: Batches, combiner: Reducer | BatchReducer) -> None:
+def _nothing(batches: Batches, combiner: Reducer | BatchReducer | SortedReducer) -> None:
     for _ in batches:
         name = type(combiner).__name__
         raise wrong_use(

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.job import Job
-from mrmesos.api.tasks import HashPartitioner, Partitioner, TotalOrder
+from mrmesos.api.tasks import BatchPartitioner, HashPartitioner, Partitioner, TotalOrder
 from mrmesos.conf import Conf
 from mrmesos.io.columns.batches import concat
 from mrmesos.io.columns.decode import decode_column
@@ -104,6 +104,8 @@ def make_partition(job: Job, context: RecordContext, grouping: Grouping, count: 
     partitioner = make_task(job.partitioner, context)
 
     def by_user(batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        if isinstance(partitioner, BatchPartitioner):
+            return _batch_partitions(partitioner, batch.column(KEY), count)
         keys = decode_column(batch.column(KEY), batch.schema.field(KEY))
         return _user_partitions(partitioner, keys, count)
 
@@ -268,6 +270,30 @@ def _user_partitions(
                 where=f"partitioner {name}, key {shorten(keys[index])}",
             )
     return np.array(found, np.int32)
+
+
+def _batch_partitions(
+    partitioner: BatchPartitioner, keys: pa.Array, num_partitions: int
+) -> npt.NDArray[np.int32]:
+    """The same for a partitioner of whole columns. Raises TaskError."""
+    name = type(partitioner).__name__
+    try:
+        found = np.asarray(partitioner.partition_batch(keys, num_partitions))
+    except BaseException as exc:
+        raise TaskError(describe(exc, where=f"partitioner {name}", kind="map")) from exc
+    if found.shape != (len(keys),) or found.dtype.kind not in "iu":
+        raise wrong_use(
+            f"{name}.partition_batch() returned {found.dtype} of the shape {found.shape}; it must "
+            f"return one integer for each of the {len(keys)} keys",
+            where=f"partitioner {name}",
+        )
+    if len(found) and not 0 <= int(found.min()) <= int(found.max()) < num_partitions:
+        raise wrong_use(
+            f"{name}.partition_batch() returned {int(found.min())} to {int(found.max())}; expected "
+            f"0 to {num_partitions - 1} ({num_partitions} partitions)",
+            where=f"partitioner {name}",
+        )
+    return found.astype(np.int32)
 
 
 class OutputSink:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate
-from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
+from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer, SortedReducer
 from mrmesos.io.columns.batches import cut
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_bytes, is_text
@@ -173,9 +173,9 @@ class BatchGroupReducer:
 
 
 class IdentityFolder:
-    """For Reducer and BatchReducer themselves: sorted records go to the output unchanged."""
+    """For Reducer and its like themselves: sorted records go to the output unchanged."""
 
-    def __init__(self, reducer: Reducer | BatchReducer) -> None:
+    def __init__(self, reducer: Reducer | BatchReducer | SortedReducer) -> None:
         self.name = type(reducer).__name__
         self.groups = 0
 
@@ -194,10 +194,38 @@ class IdentityFolder:
         return iter(())
 
 
-def is_identity(reducer: Reducer | BatchReducer) -> bool:
+class SortedFolder:
+    """Drives one SortedReducer, as reducer or as combiner. Each call of it gets one sorted run."""
+
+    def __init__(self, reducer: SortedReducer, role: str, kind: str) -> None:
+        self._reducer = reducer
+        self._where = f"{role} {type(reducer).__name__}"
+        self._kind = kind
+        self._passed = IdentityFolder(reducer)
+        self.name = type(reducer).__name__
+
+    @property
+    def groups(self) -> int:
+        return self._passed.groups
+
+    def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        guard = Guard(self._passed.over_sorted(batches))
+        call = self._reducer.reduce_sorted
+        try:
+            yield from user_batches(self._reducer, call, (iter(guard),), self._where, self._kind)
+        except TaskError:
+            guard.check()
+            raise
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        return iter(())
+
+
+def is_identity(reducer: Reducer | BatchReducer | SortedReducer) -> bool:
     """Whether the reducer only passes its records on."""
-    base = Reducer if isinstance(reducer, Reducer) else BatchReducer
-    methods = ("reduce", "reduce_batch", "close")
+    bases = (Reducer, BatchReducer, SortedReducer)
+    base = next(each for each in bases if isinstance(reducer, each))
+    methods = ("reduce", "reduce_batch", "reduce_sorted", "close")
     return all(getattr(type(reducer), name, None) is getattr(base, name, None) for name in methods)
 
 
@@ -220,7 +248,11 @@ class AggregateFolder:
 
 
 def user_batches(
-    task: BatchMapper | BatchReducer, call: Any, args: tuple[Any, ...], where: str, kind: str
+    task: BatchMapper | BatchReducer | SortedReducer,
+    call: Any,
+    args: tuple[Any, ...],
+    where: str,
+    kind: str,
 ) -> Iterator[pa.RecordBatch]:
     """Call a method of a vectorised class and check the batches it yields. Raises TaskError."""
     batches: Iterator[Any] | None = None

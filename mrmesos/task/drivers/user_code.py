@@ -18,7 +18,15 @@ import cloudpickle
 import mrmesos
 from mrmesos.api.context import Context, Counters
 from mrmesos.api.job import Job
-from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Partitioner, Reducer
+from mrmesos.api.tasks import (
+    BatchMapper,
+    BatchPartitioner,
+    BatchReducer,
+    Mapper,
+    Partitioner,
+    Reducer,
+    SortedReducer,
+)
 from mrmesos.bounds import bounded
 from mrmesos.io.code.origins import as_submitted, modules_in
 from mrmesos.io.code.stubs import stubs_in
@@ -33,7 +41,16 @@ MAX_MESSAGE_CHARS = 500
 MAX_RECORD_CHARS = 200
 
 _PACKAGE = str(Path(mrmesos.__file__).parent)
-_T = TypeVar("_T", bound=Mapper | BatchMapper | Reducer | BatchReducer | Partitioner)
+_T = TypeVar(
+    "_T",
+    bound=Mapper
+    | BatchMapper
+    | Reducer
+    | BatchReducer
+    | SortedReducer
+    | Partitioner
+    | BatchPartitioner,
+)
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = MAX_RECORD_CHARS
