@@ -46,6 +46,7 @@ ROOMS = (
     "task/collect",
     "task/shuffle",
     "task",
+    "streaming",
     "worker",
     "mesos",
     "tasktracker/core",

@@ -24,6 +24,10 @@ VERBS = {
         "mrmesos.cli.submit:submit",
         "Run a job on this machine, on Mesos, or on a JobTracker.",
     ),
+    "streaming": (
+        "mrmesos.cli.streaming:streaming",
+        "Run a Hadoop Streaming job: commands that read and write lines.",
+    ),
     "cat": ("mrmesos.cli.cat:cat", "Show the records of an output in any format."),
     "pack": ("mrmesos.cli.pack:pack", "Pack mrmesos and other packages for agents without them."),
     "jobtracker": (

@@ -1,0 +1,120 @@
+r"""Lines of a child process as columns of keys and values, and back.
+
+A line is cut at its n-th separator (Hadoop: `stream.map.output.field.separator` and
+`stream.num.map.output.key.fields`). Without so many separators the whole line is the key, and the
+value is empty. All bytes but the newline are kept, also `\r` and NUL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrmesos.io.output.render import text_lines
+
+BLOCK_BYTES = 1 << 20
+"""Lines are cut in blocks of about this size."""
+_LARGEST_BLOCK = (1 << 31) - 1  # int32 offsets
+_NEWLINE = ord("\n")
+
+
+class LineTooLong(Exception):
+    """A line that no column can hold."""
+
+
+class LineCutter:
+    """Takes what a child writes, in pieces of any size, and gives columns of keys and values."""
+
+    def __init__(self, separator: bytes, fields: int) -> None:
+        self._separator, self._fields = separator, fields
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, data: bytes) -> Iterator[pa.RecordBatch]:
+        """Take the next bytes. Raises LineTooLong."""
+        self._pieces.append(data)
+        self._bytes += len(data)
+        if self._bytes >= _LARGEST_BLOCK:
+            raise LineTooLong(f"a line has over {_LARGEST_BLOCK >> 20} MiB")
+        if self._bytes < BLOCK_BYTES or b"\n" not in data:
+            return
+        whole = b"".join(self._pieces)
+        end = whole.rindex(b"\n") + 1
+        self._pieces = [whole[end:]]
+        self._bytes = len(whole) - end
+        yield cut_lines(memoryview(whole)[:end], self._separator, self._fields)
+
+    def end(self) -> Iterator[pa.RecordBatch]:
+        """The lines that are left; the last one need not end in a newline."""
+        rest = b"".join(self._pieces)
+        self._pieces, self._bytes = [], 0
+        if rest:
+            yield cut_lines(rest, self._separator, self._fields)
+
+
+def cut_lines(data: bytes | memoryview, separator: bytes, fields: int) -> pa.RecordBatch:
+    """Whole lines as a batch with the binary columns `key` and `value`."""
+    block = np.frombuffer(data, np.uint8)
+    newlines = np.flatnonzero(block == _NEWLINE)
+    ends = newlines
+    if not len(newlines) or newlines[-1] != len(block) - 1:
+        ends = np.append(newlines, len(block))
+    starts = np.zeros(len(ends), np.int64)
+    starts[1:] = ends[:-1] + 1
+    cuts = _nth_separators(block, starts, ends, separator, fields)
+    behind = np.minimum(cuts + len(separator), ends)
+    # One column of key, separator, value, newline and so on; Arrow takes the keys and the values.
+    bounds = np.empty(4 * len(ends) + 1, np.int32)
+    bounds[0:-1:4], bounds[1::4], bounds[2::4], bounds[3::4] = starts, cuts, behind, ends
+    bounds[-1] = len(block)
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(pa.binary(), 4 * len(ends), buffers)
+    key, value = (
+        pieces.take(pa.array(np.arange(at, 4 * len(ends), 4, dtype=np.int32))) for at in (0, 2)
+    )
+    return pa.RecordBatch.from_arrays([key, value], names=["key", "value"])
+
+
+def _nth_separators(
+    block: np.ndarray, starts: np.ndarray, ends: np.ndarray, separator: bytes, fields: int
+) -> np.ndarray:
+    """Where the n-th separator of each line begins; the end of a line that has fewer."""
+    if fields < 1:
+        return starts
+    found = _separators(block, separator)
+    nth = np.minimum(np.searchsorted(found, starts) + fields - 1, len(found))
+    cuts: np.ndarray = np.minimum(np.append(found, len(block))[nth], ends)
+    return cuts
+
+
+def _separators(block: np.ndarray, separator: bytes) -> np.ndarray:
+    """Where the separators begin. They do not overlap."""
+    if len(separator) == 1:
+        return np.flatnonzero(block == separator[0])
+    data = block.tobytes()
+    return np.array([each.start() for each in re.finditer(re.escape(separator), data)], np.int64)
+
+
+def joined_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
+    """The records as lines `key separator value`, for a child to read."""
+    return text_lines(batch, separator)
+
+
+def value_lines(values: pa.Array) -> pa.Buffer | bytes:
+    """The values as lines, for a mapper that reads no keys."""
+    nothing = pa.nulls(len(values))
+    return text_lines(pa.RecordBatch.from_arrays([nothing, values], names=["key", "value"]), "")
+
+
+def field_pieces(keys: pa.Array, separator: bytes) -> list[list[bytes]]:
+    """The fields of each key."""
+    return [key.split(separator) for key in keys.cast(pa.binary()).to_pylist()]
+
+
+def as_bytes(column: pa.Array) -> pa.Array:
+    """Text or bytes of any layout as `binary`."""
+    return column if pa.types.is_binary(column.type) else pc.cast(column, pa.binary())

@@ -1,0 +1,72 @@
+"""What a streaming job does, as data that travels with it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from mrmesos.streaming.key_fields import KeyRange
+
+
+class Kind(StrEnum):
+    """What a mapper, combiner or reducer is."""
+
+    COMMAND = "command"
+    IDENTITY = "identity"
+    AGGREGATE = "aggregate"
+    NONE = "none"
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A mapper, combiner or reducer: a command and its arguments, or one of Hadoop's classes."""
+
+    kind: Kind = Kind.IDENTITY
+    command: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The command as it is shown to users."""
+        return " ".join(self.command) if self.command else self.kind.value
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """How a line is cut into key and value, and what stands between them in a child's input."""
+
+    input_separator: str = "\t"
+    output_separator: str = "\t"
+    key_fields: int = 1
+
+
+class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A streaming job.
+
+    `properties` has Hadoop's settings under their present names, for the environment of children.
+    `environment` is that of `-cmdenv`. `lines_per_child` is NLineInputFormat's number; 0: no limit.
+    With `file_by_file`, each input file has a child of its own.
+    """
+
+    mapper: Program = Program()
+    combiner: Program = Program(Kind.NONE)
+    reducer: Program = Program()
+    map_fields: Fields = Fields()
+    reduce_fields: Fields = Fields()
+    ignore_key: bool = True
+    file_by_file: bool = True
+    lines_per_child: int = 0
+    failure_is_failure: bool = True
+    comparator: tuple[KeyRange, ...] = ()
+    partitioner: tuple[KeyRange, ...] = ()
+    field_separator: str = "\t"
+    properties: dict[str, str] = {}
+    environment: dict[str, str] = {}
+
+
+def encode_spec(spec: StreamSpec) -> str:
+    """The spec as JSON, for the job's script."""
+    return msgspec.json.encode(spec).decode()
+
+
+def decode_spec(text: str) -> StreamSpec:
+    """The inverse of `encode_spec`."""
+    return msgspec.json.decode(text, type=StreamSpec)

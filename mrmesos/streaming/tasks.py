@@ -1,0 +1,176 @@
+"""The mapper, combiner and reducer of a streaming job. Each feeds a child and reads its output.
+
+A class of the job's script derives from these and sets `spec`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import weakref
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pyarrow as pa
+
+from mrmesos.api.context import Context
+from mrmesos.api.tasks import BatchMapper, SortedReducer
+from mrmesos.io.columns.schema import VALUE
+from mrmesos.streaming.child import Child
+from mrmesos.streaming.environment import child_directory, child_environment
+from mrmesos.streaming.keys import raw_keys, with_codes
+from mrmesos.streaming.lines import LineCutter, joined_lines, value_lines
+from mrmesos.streaming.reporter import Reporter
+from mrmesos.streaming.spec import Fields, Program, StreamSpec
+
+_STDERR = 2
+
+
+class _Place:
+    """The working directory of a task's children. It goes when the task does."""
+
+    def __init__(self, context: Context) -> None:
+        self.path = child_directory(context)
+        self._remover = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+class _Run:
+    """One child of an attempt, and the cutter of its output."""
+
+    def __init__(
+        self,
+        program: Program,
+        spec: StreamSpec,
+        fields: Fields,
+        context: Context,
+        place: _Place,
+        uri: str = "",
+    ) -> None:
+        self._failure_is_failure = spec.failure_is_failure
+        self._cutter = LineCutter(fields.output_separator.encode(), fields.key_fields)
+        self._child = Child(
+            program.command,
+            place.path,
+            child_environment(spec, context, uri),
+            Reporter(context, _to_log),
+        )
+
+    def write(self, data: pa.Buffer | bytes) -> Iterator[pa.RecordBatch]:
+        for written in self._child.write(memoryview(data)):
+            yield from self._cutter.add(written)
+
+    def finish(self) -> Iterator[pa.RecordBatch]:
+        for written in self._child.finish():
+            yield from self._cutter.add(written)
+        yield from self._cutter.end()
+        self._child.check(failure_is_failure=self._failure_is_failure)
+
+    def kill(self) -> None:
+        self._child.kill()
+
+
+def _to_log(words: bytes) -> None:
+    """Write to the attempt's log, which is this worker's stderr."""
+    rest = memoryview(words)
+    while len(rest):
+        rest = rest[os.write(_STDERR, rest) :]
+
+
+class StreamMapper(BatchMapper):
+    """Runs a command over the lines of a split: a child for each file, or for some lines of it."""
+
+    spec: ClassVar[StreamSpec]
+
+    def setup(self) -> None:
+        self._place = _Place(self.context)
+        self._run: _Run | None = None
+        self._uri = ""
+        self._lines = 0
+
+    def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        if self.spec.file_by_file and self.context.input_uri != self._uri:
+            yield from self.close()
+        self._uri = self.context.input_uri
+        most = self.spec.lines_per_child
+        while most and batch.num_rows:
+            if self._lines == most:
+                yield from self.close()
+            piece = batch.slice(0, most - self._lines)
+            batch = batch.slice(piece.num_rows)
+            self._lines += piece.num_rows
+            yield from self._fed(piece)
+        if not most:
+            yield from self._fed(batch)
+
+    def close(self) -> Iterator[pa.RecordBatch]:
+        run, self._run, self._lines = self._run, None, 0
+        if run is not None:
+            yield from self._keyed(run.finish())
+
+    def _fed(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        spec = self.spec
+        if self._run is None:
+            self._run = _Run(
+                spec.mapper, spec, spec.map_fields, self.context, self._place, self._uri
+            )
+        if spec.ignore_key:
+            lines = value_lines(batch.column(VALUE))
+        else:
+            lines = joined_lines(batch, spec.map_fields.input_separator)
+        yield from self._keyed(self._run.write(lines))
+
+    def _keyed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sorted_later = self.context.facts.num_reducers > 0
+        for batch in batches:
+            yield with_codes(batch, self.spec) if sorted_later else batch
+
+
+class IdentityMapper(BatchMapper):
+    """Hadoop's IdentityMapper: records go on as they were read."""
+
+    spec: ClassVar[StreamSpec]
+
+    def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        yield with_codes(batch, self.spec) if self.context.facts.num_reducers else batch
+
+
+class _OverSorted(SortedReducer):
+    spec: ClassVar[StreamSpec]
+
+    def setup(self) -> None:
+        self._place = _Place(self.context)
+
+    def _run_over(
+        self, program: Program, fields: Fields, batches: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        """Run one child over the sorted batches."""
+        run = _Run(program, self.spec, fields, self.context, self._place)
+        try:
+            for batch in batches:
+                yield from run.write(joined_lines(raw_keys(batch), fields.input_separator))
+            yield from run.finish()
+        except BaseException:
+            run.kill()
+            raise
+
+
+class StreamReducer(_OverSorted):
+    """Runs a command over the sorted lines `key separator value` of a partition."""
+
+    def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return self._run_over(self.spec.reducer, self.spec.reduce_fields, batches)
+
+
+class StreamCombiner(_OverSorted):
+    """Runs a command over each sorted run of a map's output."""
+
+    def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in self._run_over(self.spec.combiner, self.spec.map_fields, batches):
+            yield with_codes(batch, self.spec)
+
+
+class RawKeys(SortedReducer):
+    """Hadoop's IdentityReducer, where keys were sorted by fields."""
+
+    def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return map(raw_keys, batches)

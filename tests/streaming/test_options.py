@@ -1,0 +1,118 @@
+"""Hadoop Streaming's command line, option for option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mrmesos.api.formats import KeyValueTextInput, TextInput, TextOutput
+from mrmesos.streaming.options import BadOption, parse_options
+from mrmesos.streaming.spec import Kind, Program
+from tests.streaming.support import options
+
+
+def test_a_usual_command_line() -> None:
+    found = parse_options(
+        [
+            *("-D", "mapred.reduce.tasks=3", "-Dmapreduce.map.memory.mb=2048"),
+            *("-D", "mapreduce.task.timeout=5000", "-D", "my.own=x=y"),
+            *("-files", "m.py,r.py#reduce.py", "-archives", "a.tgz#a", "-file", "more.txt"),
+            *("-input", "a,b", "-input", "c/*", "-output", "o"),
+            *("-mapper", "python3 m.py 'two words'", "-reducer", "reduce.py"),
+            *("-cmdenv", "LANG=C", "-verbose"),
+        ]
+    )
+    assert found.inputs == ("a,b", "c/*")
+    assert found.spec.mapper == Program(Kind.COMMAND, ("python3", "m.py", "two words"))
+    assert found.spec.environment == {"LANG": "C"}
+    assert found.num_reducers == 3
+    assert found.settings["map.memory.mb"] == "2048"
+    assert found.settings["task.timeout"] == "5.0"
+    assert found.spec.properties["mapreduce.job.reduces"] == "3"
+    assert found.spec.properties["my.own"] == "x=y"
+    assert found.files == ("more.txt", "m.py,r.py#reduce.py")
+    assert found.archives == ("a.tgz#a",)
+    assert (found.input_format, found.output_format) == (TextInput(encoding=""), TextOutput())
+
+
+def test_a_backslash_is_a_character_as_in_hadoop() -> None:
+    assert options("-mapper", r"sed s/\t/x/").spec.mapper.command == ("sed", r"s/\t/x/")
+
+
+def test_without_commands_records_go_through() -> None:
+    spec = options().spec
+    assert (spec.mapper.kind, spec.reducer.kind) == (Kind.IDENTITY, Kind.IDENTITY)
+
+
+@pytest.mark.parametrize("words", [("-reducer", "NONE"), ("-numReduceTasks", "0")])
+def test_no_reduces(words: tuple[str, ...]) -> None:
+    found = options("-mapper", "cat", "-combiner", "cat", *words)
+    assert (found.num_reducers, found.spec.reducer.kind) == (0, Kind.NONE)
+    assert found.spec.combiner.kind is Kind.NONE
+
+
+def test_aggregate_combines_too() -> None:
+    spec = options("-mapper", "cat", "-reducer", "aggregate").spec
+    assert (spec.combiner.kind, spec.reducer.kind) == (Kind.AGGREGATE, Kind.AGGREGATE)
+
+
+def test_key_values_keep_their_keys() -> None:
+    found = options("-inputformat", "org.apache.hadoop.mapred.KeyValueTextInputFormat")
+    assert isinstance(found.input_format, KeyValueTextInput)
+    assert not found.spec.ignore_key
+    assert options().spec.ignore_key
+
+
+def test_settings_of_a_file_and_of_the_command_line(tmp_path: Path) -> None:
+    conf = tmp_path / "job.xml"
+    conf.write_text(
+        "<configuration><property><name>mapred.reduce.tasks</name><value>7</value></property>"
+        "<property><name>a.b</name><value>c</value></property></configuration>"
+    )
+    assert options("-conf", str(conf)).num_reducers == 7
+    found = options("-conf", str(conf), "-D", "mapreduce.job.reduces=2")
+    assert (found.num_reducers, found.spec.properties["a.b"]) == (2, "c")
+
+
+def test_gzip_output() -> None:
+    key = "mapred.output.compress"
+    assert options("-D", f"{key}=true").output_format == TextOutput(compression="gzip")
+    codec = "mapred.output.compression.codec=org.apache.hadoop.io.compress.BZip2Codec"
+    found = options("-D", f"{key}=true", "-D", codec)
+    assert found.output_format == TextOutput(compression="bz2")
+
+
+@pytest.mark.parametrize(
+    ("words", "say"),
+    [
+        (("-libjars", "a.jar"), "-libjars needs Java"),
+        (("-mapper", "org.apache.hadoop.examples.WordCount"), "is a Java class"),
+        (("-mapper", "aggregate"), "not a mapper"),
+        (("-mapper", "cat 'x"), "-mapper"),
+        (("-numReduceTasks", "many"), "expected a number of reduces"),
+        (("-D", "novalue"), "expected name=value"),
+        (("-cmdenv", "=x"), "expected NAME=VALUE"),
+        (("-inputformat", "org.example.MyFormat"), "-inputformat"),
+        (("-outputformat", "org.example.MyFormat"), "-outputformat"),
+        (("-partitioner", "org.example.Mine"), "-partitioner"),
+        (("-D", "mapred.output.key.comparator.class=org.example.Mine"), "is a Java class"),
+        (("-conf", "/no/such/file"), "-conf /no/such/file"),
+        (("-io", "typedbytes"), "-io typedbytes"),
+        (("-nosuch", "x"), "-nosuch"),
+        (("-mapper",), "-mapper"),
+        (("-D", "stream.non.zero.exit.is.failure=maybe"), "expected true or false"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(words: tuple[str, ...], say: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        options(*words)
+    assert say in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_input_and_output_are_needed() -> None:
+    with pytest.raises(BadOption, match="-input PATH"):
+        parse_options(["-output", "o"])
+    with pytest.raises(BadOption, match="-output PATH"):
+        parse_options(["-input", "i"])
