@@ -1,12 +1,16 @@
 """Ids as Hadoop writes them (org.apache.hadoop.mapreduce.JobID, TaskID, TaskAttemptID).
 
-job_202611201130_0001
-task_202611201130_0001_m_000003
-attempt_202611201130_0001_m_000003_0
+job_202611201130476208_0001
+task_202611201130476208_0001_m_000003
+attempt_202611201130476208_0001_m_000003_0
+
+The first number is the stamp of the JobTracker: when it started, and four random digits. Hadoop's
+JobTracker stamps the minute only, so two local runs of one minute would have the same ids.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
 from dataclasses import dataclass
@@ -14,6 +18,10 @@ from enum import StrEnum
 
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SECOND = "%Y%m%d%H%M%S"
+
+STAMP_SALTS = 10_000
+"""Number of different salts of a stamp."""
 
 
 class TaskKind(StrEnum):
@@ -48,13 +56,22 @@ class AttemptName:
         return task_id(self.job_id, self.kind, self.index)
 
 
-def cluster_stamp(now: float) -> str:
-    """The part of job ids that differs between runs of JobTrackers: UTC to the minute."""
-    return time.strftime("%Y%m%d%H%M", time.gmtime(now))
+def cluster_stamp(now: float, salt: int) -> str:
+    """The part of job ids that differs between runs of JobTrackers: UTC to the second, and `salt`.
+
+    `salt` is below STAMP_SALTS. It tells apart JobTrackers that start in the same second.
+    """
+    return f"{time.strftime(_SECOND, time.gmtime(now))}{salt:04d}"
+
+
+def stamped_at(stamp: str) -> float:
+    """The time of a stamp, as Unix seconds; earlier versions wrote only the minute."""
+    second = stamp[:14].ljust(14, "0")
+    return float(calendar.timegm(time.strptime(second, _SECOND)))
 
 
 def job_id(stamp: str, number: int) -> str:
-    """`job_202611201130_0001` for stamp `202611201130` and number 1."""
+    """`job_202611201130476208_0001` for stamp `202611201130476208` and number 1."""
     return f"job_{stamp}_{number:04d}"
 
 
@@ -73,7 +90,7 @@ def parse_attempt(text: str) -> AttemptName:
     match = _ATTEMPT.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{text!r} is not an attempt id such as attempt_202611201130_0001_m_000003_0"
+            f"{text!r} is not an attempt id such as attempt_202611201130476208_0001_m_000003_0"
         )
     stamp, number, letter, index, attempt = match.groups()
     kind = TaskKind.MAP if letter == "m" else TaskKind.REDUCE

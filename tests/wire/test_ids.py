@@ -6,14 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrmesos.wire.ids import TaskKind, attempt_id, cluster_stamp, job_id, parse_attempt, task_id
+from mrmesos.wire.ids import (
+    TaskKind,
+    attempt_id,
+    cluster_stamp,
+    job_id,
+    parse_attempt,
+    stamped_at,
+    task_id,
+)
 
 
 def test_they_look_as_in_hadoop() -> None:
-    job = job_id(cluster_stamp(1795178347), 1)
-    assert job == "job_202611201239_0001"
-    assert task_id(job, TaskKind.MAP, 3) == "task_202611201239_0001_m_000003"
-    assert attempt_id(job, TaskKind.REDUCE, 3, 0) == "attempt_202611201239_0001_r_000003_0"
+    job = job_id(cluster_stamp(1795178347, 42), 1)
+    assert job == "job_202611201239070042_0001"
+    assert task_id(job, TaskKind.MAP, 3) == "task_202611201239070042_0001_m_000003"
+    assert attempt_id(job, TaskKind.REDUCE, 3, 0) == "attempt_202611201239070042_0001_r_000003_0"
+
+
+def test_a_stamp_tells_its_time() -> None:
+    assert stamped_at(cluster_stamp(1795178347, 9999)) == 1795178347
+    assert stamped_at("202611201239") == 1795178340, "as earlier versions wrote it"
 
 
 @given(

@@ -8,7 +8,6 @@ process, and every start begins empty.
 
 from __future__ import annotations
 
-import calendar
 import logging
 import secrets
 import time
@@ -36,7 +35,7 @@ from mrmesos.jobtracker.storage.journal import CODE, Journal
 from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalLost
 from mrmesos.jobtracker.storage.journal_rows import FoundRows
 from mrmesos.jobtracker.storage.memory_journal import MemoryJournal
-from mrmesos.wire.ids import cluster_stamp
+from mrmesos.wire.ids import STAMP_SALTS, cluster_stamp, stamped_at
 from mrmesos.wire.job import JobState
 
 logger = logging.getLogger(__name__)
@@ -53,12 +52,13 @@ _AND_SO = {
 
 def next_life(records: list[Record], now: float) -> LifeRecord:
     """The identity of this life of the JobTracker: the next number, and a new stamp."""
-    stamp = cluster_stamp(now)
+    salt = secrets.randbelow(STAMP_SALTS)
+    stamp = cluster_stamp(now, salt)
     last = next((record for record in records if isinstance(record, LifeRecord)), None)
     if last is None:
         return LifeRecord(0, stamp, secret=secrets.token_hex(32))
-    if stamp <= last.stamp:  # twice in a minute, or the clock was set back
-        stamp = cluster_stamp(calendar.timegm(time.strptime(last.stamp, "%Y%m%d%H%M")) + 60)
+    if stamp <= last.stamp:  # twice in a second, or the clock was set back
+        stamp = cluster_stamp(stamped_at(last.stamp) + 1, salt)
     secret = last.secret or secrets.token_hex(32)
     return LifeRecord(last.number + 1, stamp, last.address, last.command, secret)
 

@@ -170,12 +170,21 @@ def test_what_was_written_outlives_a_kill(directory: Path) -> None:
 
 def test_each_life_has_a_stamp_of_its_own() -> None:
     first = next_life([], 1795178347.0)
-    assert (first.number, first.stamp) == (0, "202611201239")
-    second = next_life([first], 1795178350.0)
-    assert (second.number, second.stamp) == (1, "202611201240")
-    third = next_life([LifeRecord(1, "202612312359")], 1795178400.0)
-    assert (third.number, third.stamp) == (2, "202701010000")
-    assert next_life([second], 1795190000.0).stamp == "202611201553"
+    assert (first.number, first.stamp[:14]) == (0, "20261120123907")
+    second = next_life([first], 1795178340.0)  # the clock was set back
+    assert (second.number, second.stamp[:14]) == (1, "20261120123908")
+    third = next_life([LifeRecord(1, "202612312359")], 1795178400.0)  # of an earlier version
+    assert (third.number, third.stamp[:14]) == (2, "20261231235901")
+    assert next_life([second], 1795190000.0).stamp[:14] == "20261120155320"
+
+
+def test_two_jobtrackers_of_one_second_have_different_stamps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    salts = iter([7, 8])
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(salts))
+    stamps = [next_life([], 1795178347.0).stamp for _ in range(2)]
+    assert stamps == ["202611201239070007", "202611201239070008"]
 
 
 def test_a_jobtracker_does_not_start_before_what_it_knows(directory: Path) -> None:
