@@ -15,25 +15,21 @@ from mrmesos.client.terminal.errors import UsageProblem
 @click.option(
     "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N lines in total."
 )
-def cat(uris: tuple[str, ...], limit: int | None) -> None:
+@click.option("--all-headers", is_flag=True, help="Show the header of every CSV file.")
+def cat(uris: tuple[str, ...], limit: int | None, all_headers: bool) -> None:
     """Show the records of an output (or of any file) as lines.
 
-    Text, JSON and CSV are decompressed and shown unchanged. Parquet, Arrow and ORC are shown as
-    `key TAB value`, or as JSON lines if they have other columns.
+    Text, JSON and CSV are decompressed and shown unchanged. If all CSV files begin with the same
+    header, it is shown once. Parquet, Arrow and ORC are shown as `key TAB value`, or as JSON lines
+    if they have other columns.
     """
     from mrmesos.client.terminal.showing import shown
     from mrmesos.io.fs.filesystem import InputError
 
     out = sys.stdout.buffer
-    left = limit
     try:
-        for uri in uris:
-            for lines in shown(uri, left):
-                out.write(lines)
-                if left is not None:
-                    left -= lines.count(b"\n")
-            if left == 0:
-                break
+        for lines in shown(uris, limit, all_headers=all_headers):
+            out.write(lines)
         out.flush()
     except InputError as problem:
         raise UsageProblem(str(problem)) from problem

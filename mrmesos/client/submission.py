@@ -69,6 +69,8 @@ class Options:
     verbose: bool
     job_args: tuple[str, ...]
     preview: int = 0
+    quiet: bool = False
+    counters: bool = True
     files: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
     py_files: tuple[str, ...] = ()
@@ -147,7 +149,7 @@ class Submission:
         if options.detach:
             click.echo(self._job_id)
             return 0
-        click.echo(f"{self._job_id} {loaded.name}", err=True)
+        self._tell(f"{self._job_id} {loaded.name}")
         return self._finish(self._watch(submitted))
 
     def _gather(self) -> JobFiles:
@@ -203,7 +205,7 @@ class Submission:
         from mrmesos.client.terminal.progress import open_progress
 
         assert self._client is not None
-        progress = open_progress()
+        progress = open_progress(quiet=self._options.quiet)
         try:
             while True:
                 status = self._client.status(self._job_id, wait=POLL_SECONDS)
@@ -227,12 +229,17 @@ class Submission:
             error = self._with_last_words(status.error)
             log = self._log_of(error.attempt_id)
             click.echo(format_error(error, log), err=True)
-        click.echo(format_end(status))
-        if status.counters:
-            click.echo(format_counters(status.counters))
+        self._tell(format_end(status))
+        if status.counters and self._options.counters:
+            self._tell(format_counters(status.counters))
         if status.state is JobState.SUCCEEDED and self._options.preview:
             return self._preview() or code
         return code
+
+    def _tell(self, line: str) -> None:
+        """Print on stderr, unless --quiet. Only what was asked for goes to stdout."""
+        if not self._options.quiet:
+            click.echo(line, err=True)
 
     def _with_last_words(self, error: AttemptError) -> AttemptError:
         """Add what a failed TaskTracker of our own cluster printed, and where that is kept."""
@@ -250,7 +257,7 @@ class Submission:
         from mrmesos.io.fs.filesystem import InputError
 
         try:
-            for lines in shown(self._options.output, self._options.preview):
+            for lines in shown([self._options.output], self._options.preview):
                 click.echo(lines, nl=False)
         except InputError as problem:
             click.echo(f"error: --preview: {problem}", err=True)

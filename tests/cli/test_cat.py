@@ -80,6 +80,43 @@ def test_lines_are_shown_as_they_are(tmp_path: Path) -> None:
     assert cat(str(tmp_path / "empty")) == ""
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_a_csv_header_is_shown_once(tmp_path: Path, compression: str) -> None:
+    fmt = CsvOutput(compression=compression)
+    out = write(tmp_path / "out", fmt, [("a", 1)], [], [("b", 2), ("c", 3)])
+    assert cat(out) == "key,value\na,1\nb,2\nc,3\n"
+    assert cat(out, "-n", "3") == "key,value\na,1\nb,2\n"
+    assert cat(out, out, "-n", "5") == "key,value\na,1\nb,2\nc,3\na,1\n"
+    assert cat(out, "--all-headers").count("key,value\n") == 2
+
+
+def test_rows_of_csv_files_are_never_taken_for_headers(tmp_path: Path) -> None:
+    for number, rows in enumerate(
+        [
+            ("a,1\nb,2\n", "a,1\n"),  # a number is no name
+            ("a,\n", "a,\n"),
+            ("a,a\n", "a,a\n"),
+            ("a,b\n", "a,b\n", "c,d\n"),  # the third file has no such header
+            ("\xff,b\n", "\xff,b\n"),
+            ("a,b", "a,b"),
+        ]
+    ):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        for part, text in enumerate(rows):
+            (directory / f"part-r-{part:05d}.csv").write_bytes(text.encode("latin-1"))
+        shown = "".join(f"{text.rstrip()}\n" for text in rows)
+        command = [sys.executable, "-m", "mrmesos", "cat", str(directory)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60)
+        assert done.stdout.decode("latin-1") == shown
+
+
+def test_a_header_with_a_newline_in_quotes(tmp_path: Path) -> None:
+    for part in range(2):
+        (tmp_path / f"{part}.csv").write_text(f'"a\nb",c\n{part},x\n')
+    assert cat(f"{tmp_path}/*.csv") == '"a\nb",c\n0,x\n1,x\n'
+
+
 class Thing:
     def __reduce__(self) -> Any:
         return print, ("cat ran what it found",)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrmesos.client.terminal.csv_header import common_header, is_csv
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
 from mrmesos.io.input.formats.lines import NEWLINE, LineSource
@@ -19,19 +20,30 @@ from mrmesos.io.output.render_rows import json_lines
 _READ_BYTES = 1 << 20
 
 
-def shown(uri: str, limit: int | None = None) -> Iterator[bytes]:
-    """Read the records at `uri` as lines, at most `limit`. Raises InputError.
+def shown(
+    uris: Sequence[str], limit: int | None = None, *, all_headers: bool = False
+) -> Iterator[bytes]:
+    """Read the records at `uris` as lines, at most `limit`. Raises InputError.
 
-    Text is decompressed and shown unchanged. Columns `key` and `value` are shown as TextOutput
-    writes them, other columns as JSON. Unpickling would run code, so pickled objects stay packed.
+    Text is decompressed and shown unchanged, but the header of CSV files only once, unless
+    `all_headers`. Columns `key` and `value` are shown as TextOutput writes them, other columns as
+    JSON. Unpickling would run code, so pickled objects stay packed.
     """
     left = limit
     if left == 0:
         return
-    for info in output_files(uri):
+    files = [info for uri in uris for info in output_files(uri)]
+    texts, header = 0, b""
+    for info in files:
         fmt = columns_of(info.uri) if info.size else None
         if fmt is None:
             chunks = _plain(info.uri)
+            if info.size and is_csv(info.uri) and not all_headers:
+                texts += 1
+                if texts == 2:
+                    header = common_header(files)
+                if header:
+                    chunks = _without(header, chunks)
         else:
             chunks = (_lines(given) for given in read_file(info, fmt, records=True))
         for chunk in chunks:
@@ -42,6 +54,14 @@ def shown(uri: str, limit: int | None = None) -> Iterator[bytes]:
             yield some
             if not left:
                 return
+
+
+def _without(header: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a file without its header, which is in the first chunk."""
+    for first in chunks:
+        yield first.removeprefix(header)
+        break
+    yield from chunks
 
 
 def _plain(uri: str) -> Iterator[bytes]:
