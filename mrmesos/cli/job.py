@@ -115,7 +115,7 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 def kill(job_id: str, jobtracker: str) -> None:
     """Kill a job and remove its output."""
     _client(jobtracker).kill(job_id, current_user())
-    click.echo(f"{job_id} is being killed")
+    click.echo(f"{job_id} is being killed", err=True)
 
 
 @job.command()

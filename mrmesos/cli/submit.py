@@ -96,6 +96,13 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
     metavar="N",
     help="When the job has succeeded, show the first N records of its output.",
 )
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Show no progress, no counters and no last line: only errors and warnings.",
+)
+@click.option("--counters/--no-counters", default=True, help="Show the counters at the end.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the JobTracker's log.")
 @click.argument("job_args", nargs=-1, type=click.UNPROCESSED)
 def submit(
@@ -114,12 +121,17 @@ def submit(
     local_agents: int | None,
     report: Path | None,
     preview: int | None,
+    quiet: bool,
+    counters: bool,
     verbose: bool,
     job_args: tuple[str, ...],
 ) -> None:
     """Run the job in SCRIPT (or SCRIPT:NAME). Arguments after `--` are for the job itself.
 
     Without --master and --jobtracker, the job runs on this machine.
+
+    All messages go to stderr. stdout gets only what is asked for: the records of --preview, or the
+    job's id of --detach.
 
     Exit code 0: the job succeeded. 1: it failed. 2: the command has to be changed; nothing ran.
     """
@@ -133,6 +145,8 @@ def submit(
         raise UsageProblem(
             "--detach needs --jobtracker: without it, the job ends with this command"
         )
+    if quiet and verbose:
+        raise UsageProblem("--quiet and --verbose exclude each other")
     if detach and report:
         raise UsageProblem("--report is written when the job ends, so --detach cannot have one")
     if detach and preview:
@@ -166,6 +180,8 @@ def submit(
         verbose=verbose,
         job_args=job_args,
         preview=preview or 0,
+        quiet=quiet,
+        counters=counters,
         files=files,
         archives=archives,
         py_files=py_files,

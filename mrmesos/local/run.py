@@ -103,7 +103,8 @@ def run(
         "--archives": list(map(str, archives)),
         "--local-agents": [] if local_agents is None else [str(local_agents)],
     }
-    command = [sys.executable, "-P", "-m", "mrmesos", "submit", *_script(job, Path(scratch.name))]
+    command = [sys.executable, "-P", "-m", "mrmesos", "submit", "--no-counters"]
+    command += _script(job, Path(scratch.name))
     command += [
         word for option, values in options.items() for one in values for word in (option, one)
     ]

@@ -131,6 +131,8 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: AttemptError | None = None
     waiting: Text = ""
     """Why no attempt of the job has run for a while; empty otherwise."""
+    note: Text = ""
+    """What the first running task with a `set_status` says: `m_000003: sorting`; else empty."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,8 +43,8 @@ def test_a_job_ends_while_no_master_hears(house: House) -> None:
     wait_until(house.mapping, "an attempt")
     assert trackers(house)
     mesos.send_signal(signal.SIGSTOP)
-    assert process.stdout is not None
-    while "SUCCEEDED" not in (line := process.stdout.readline()):
+    assert process.stderr is not None
+    while "SUCCEEDED" not in (line := process.stderr.readline()):
         assert line, "the job did not succeed"
     wait_until(lambda: not trackers(house), "TaskTrackers to learn of the end by heartbeat")
     assert process.poll() is None, "it waits for a master"

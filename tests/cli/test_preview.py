@@ -36,10 +36,18 @@ def submit(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_first_records_come_last(tmp_path: Path) -> None:
+def test_stdout_gets_the_records_alone(tmp_path: Path) -> None:
     done = submit(tmp_path, "--preview", "2", "-D", "job.reduces=1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("\nb\t2\nc\t1\n")
+    assert done.stdout == "b\t2\nc\t1\n"
+    assert "SUCCEEDED" in done.stderr
+    assert "MAP_INPUT_RECORDS" in done.stderr
+
+
+@pytest.mark.slow
+def test_quiet_says_nothing_about_a_job_that_succeeds(tmp_path: Path) -> None:
+    done = submit(tmp_path, "--quiet", "--preview", "2", "-D", "job.reduces=1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b\t2\nc\t1\n", "")
 
 
 def test_a_job_that_goes_on_without_us_has_no_preview(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import IO, TYPE_CHECKING, Protocol
 
+from mrmesos.client.terminal.printable import one_line
 from mrmesos.wire.job import JobState, JobStatus, TaskCounts
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 1.0
 """Least time between two plain lines."""
+NOTE_SECONDS = 10.0
+"""Least time between two plain lines if only the words of `set_status` have changed."""
+NOTE_CHARACTERS = 60
 
 
 class ProgressDisplay(Protocol):
@@ -24,8 +28,10 @@ class ProgressDisplay(Protocol):
         """Stop the display."""
 
 
-def open_progress(stream: IO[str] | None = None) -> ProgressDisplay:
-    """Bars if `stream` (stderr) is a terminal, otherwise plain lines."""
+def open_progress(stream: IO[str] | None = None, *, quiet: bool = False) -> ProgressDisplay:
+    """Bars if `stream` (stderr) is a terminal, otherwise plain lines; nothing if `quiet`."""
+    if quiet:
+        return Silence()
     stream = stream or sys.stderr
     return Bars(stream) if stream.isatty() else ProgressLines(stream)
 
@@ -40,6 +46,14 @@ def plain_line(status: JobStatus, elapsed: float) -> str:
     if state := _words(status):
         parts.append(state)
     return "  ".join([*parts, f"{elapsed:.0f} s"])
+
+
+def note(status: JobStatus) -> str:
+    """What a task has said with `set_status`, in one line of limited length. Empty if nothing."""
+    if status.state is not JobState.RUNNING:
+        return ""
+    text = one_line(" ".join(status.note.split()))
+    return text if len(text) <= NOTE_CHARACTERS else f"{text[: NOTE_CHARACTERS - 1]}…"
 
 
 def _done(counts: TaskCounts) -> str:
@@ -58,25 +72,37 @@ def _words(status: JobStatus) -> str:
     return ""
 
 
+class Silence:
+    """Shows nothing: --quiet."""
+
+    def update(self, status: JobStatus, elapsed: float) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class ProgressLines:
     """Prints a line when something has changed, at most one per second."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._said = ""
+        self._said = self._noted = ""
         self._said_at = float("-inf")
 
     def update(self, status: JobStatus, elapsed: float) -> None:
         """Print a line if something has changed."""
         if status.state is JobState.PREP and elapsed < LINE_SECONDS:
             return  # planning mostly takes less
-        news = plain_line(status, 0.0)
-        if news == self._said:
+        news, noted = plain_line(status, 0.0), note(status)
+        if news == self._said and noted in ("", self._noted):
             return
-        if elapsed - self._said_at < LINE_SECONDS and not status.state.ended:
+        least = LINE_SECONDS if news != self._said or not self._noted else NOTE_SECONDS
+        if elapsed - self._said_at < least and not status.state.ended:
             return
-        self._said, self._said_at = news, elapsed
-        print(plain_line(status, elapsed), file=self._stream, flush=True)
+        self._said, self._noted, self._said_at = news, noted or self._noted, elapsed
+        line = "  ".join(filter(None, [plain_line(status, elapsed), noted]))
+        print(line, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Do nothing."""
@@ -110,7 +136,7 @@ class Bars:
                 continue
             if name not in self._rows:
                 self._rows[name] = self._rich.add_task(f"{name:7}", total=1.0, done="", words="")
-            words = _words(status) if name == "maps" else ""
+            words = (_words(status) or note(status)) if name == "maps" else ""
             self._rich.update(
                 self._rows[name], completed=counts.progress, done=_done(counts), words=words
             )

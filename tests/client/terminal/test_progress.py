@@ -55,6 +55,35 @@ def test_lines_come_when_something_changed_and_not_too_often() -> None:
     ]
 
 
+def test_a_tasks_own_words_come_with_the_progress_but_seldom_alone() -> None:
+    out = io.StringIO()
+    lines = open_progress(out)
+    for done, elapsed, words in (
+        (1, 1.0, ""),
+        (1, 2.5, "m_000001: first\n\x1b[2Jwords"),
+        (1, 5.0, "m_000001: only words"),
+        (1, 13.0, "m_000001: " + "x" * 80),
+        (1, 30.0, ""),
+        (2, 31.0, ""),
+    ):
+        lines.update(status(done, note=words), elapsed)
+    lines.close()
+    assert out.getvalue().splitlines() == [
+        "maps 1/8  reduces 0/3  1 s",
+        "maps 1/8  reduces 0/3  2 s  m_000001: first \\x1b[2Jwords",
+        f"maps 1/8  reduces 0/3  13 s  m_000001: {'x' * 49}…",
+        "maps 2/8  reduces 0/3  31 s",
+    ]
+
+
+def test_quiet_shows_nothing() -> None:
+    out = io.StringIO()
+    lines = open_progress(out, quiet=True)
+    lines.update(status(3), 1.0)
+    lines.close()
+    assert out.getvalue() == ""
+
+
 def test_bars_on_a_terminal() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

@@ -119,7 +119,17 @@ def status_of(job: JobInProgress) -> JobStatus:
         output=job.spec.output,
         error=job.error,
         waiting=job.waiting,
+        note=_note(job),
     )
+
+
+def _note(job: JobInProgress) -> str:
+    """The status of the first running task that has one. The first, so that it does not jump."""
+    speaking = (attempt for attempt in job.running.values() if attempt.status)
+    first = min(speaking, key=lambda each: each.id, default=None)
+    if first is None:
+        return ""
+    return f"{first.task.kind.letter}_{first.task.index:06d}: {first.status}"
 
 
 def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
