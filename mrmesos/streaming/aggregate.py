@@ -28,7 +28,7 @@ class BadAggregate(ValueError):
     """A key that names no function of Hadoop's aggregate package."""
 
 
-class AggregateReducer(Reducer):
+class HadoopAggregateReducer(Reducer):
     """Folds all values of a key by the function that the key names."""
 
     def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:
@@ -42,7 +42,7 @@ class AggregateReducer(Reducer):
             yield name, _FOLDS[function](values)
 
 
-class AggregateCombiner(Reducer):
+class HadoopAggregateCombiner(Reducer):
     """Folds some values of a key; what it yields is folded again."""
 
     def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:

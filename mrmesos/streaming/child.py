@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from mrmesos.streaming.reporter import Reporter
+from mrmesos.streaming.stderr_reader import StderrReader
 
 _PIPE_BYTES = 1 << 20
 """Size of each pipe, if the kernel allows it: fewer changes between the processes."""
@@ -37,10 +37,10 @@ class Child:
         command: Sequence[str],
         directory: Path,
         environment: Mapping[str, str],
-        reporter: Reporter,
+        stderr: StderrReader,
     ) -> None:
         """Start the command. Raises ChildFailed."""
-        self._command, self._reporter = command, reporter
+        self._command, self._stderr = command, stderr
         argv = [_program(command[0], directory, environment), *command[1:]]
         try:
             process = subprocess.Popen(
@@ -116,7 +116,7 @@ class Child:
             how = f"ended with exit code {code}"
         else:
             return
-        words = self._reporter.last_words
+        words = self._stderr.last_words
         problem = ChildFailed(f"`{' '.join(self._command)}` {how}")
         problem.add_note(f"The end of its stderr:\n{words}" if words else "Its stderr is empty.")
         raise problem
@@ -136,11 +136,11 @@ class Child:
         if not data:
             self._close(pipe)
             if not is_stdout:
-                self._reporter.end()
+                self._stderr.end()
         elif is_stdout:
             yield data
         else:
-            self._reporter.add(data)
+            self._stderr.add(data)
 
     def _close(self, pipe: Any) -> None:
         self._selector.unregister(pipe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrmesos.streaming.options import StreamingOptions
-from mrmesos.streaming.spec import Kind, encode_spec
+from mrmesos.streaming.spec import ProgramKind, encode_spec
 
 _SCRIPT = '''"""A Hadoop Streaming job, written by `mrmesos streaming`."""
 
@@ -42,10 +42,10 @@ class StreamJob(Job):
 '''
 
 _COMBINERS = {
-    Kind.COMMAND: "StreamCombiner",
-    Kind.AGGREGATE: "aggregate.AggregateCombiner",
-    Kind.IDENTITY: "None",
-    Kind.NONE: "None",
+    ProgramKind.COMMAND: "StreamCombiner",
+    ProgramKind.AGGREGATE: "aggregate.HadoopAggregateCombiner",
+    ProgramKind.IDENTITY: "None",
+    ProgramKind.NONE: "None",
 }
 
 
@@ -54,14 +54,14 @@ def job_script(options: StreamingOptions) -> str:
     spec = options.spec
     identity = "tasks.RawKeys" if spec.comparator else "SortedReducer"
     reducers = {
-        Kind.COMMAND: "StreamReducer",
-        Kind.AGGREGATE: "aggregate.AggregateReducer",
-        Kind.IDENTITY: identity,
-        Kind.NONE: "None",
+        ProgramKind.COMMAND: "StreamReducer",
+        ProgramKind.AGGREGATE: "aggregate.HadoopAggregateReducer",
+        ProgramKind.IDENTITY: identity,
+        ProgramKind.NONE: "None",
     }
     return _SCRIPT.format(
         spec=encode_spec(spec),
-        mapper="StreamMapper" if spec.mapper.kind is Kind.COMMAND else "IdentityMapper",
+        mapper="StreamMapper" if spec.mapper.kind is ProgramKind.COMMAND else "IdentityMapper",
         combiner=_COMBINERS[spec.combiner.kind],
         reducer=reducers[spec.reducer.kind],
         partitioner="KeyFieldPartitioner" if spec.partitioner else "HashPartitioner",

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from mrmesos.api.formats import InputFormat, KeyValueTextInput, OutputFormat, TextInput, TextOutput
 from mrmesos.streaming.hadoop_names import new_name, our_settings
 from mrmesos.streaming.key_fields import BadKeyOptions, KeyRange, parse_ranges
-from mrmesos.streaming.spec import Fields, Kind, Program, StreamSpec
+from mrmesos.streaming.spec import Fields, Program, ProgramKind, StreamSpec
 
 
 class BadOption(Exception):
@@ -154,14 +154,15 @@ def _reducers(given: argparse.Namespace, properties: Mapping[str, str]) -> int:
 
 def _spec(given: argparse.Namespace, properties: Mapping[str, str], reducers: int) -> StreamSpec:
     mapper = _program("-mapper", given.mapper)
-    reducer = _program("-reducer", given.reducer) if reducers else Program(Kind.NONE)
-    combiner = _program("-combiner", given.combiner) if given.combiner else Program(Kind.NONE)
-    if Kind.AGGREGATE in (mapper.kind, combiner.kind) and given.combiner != "aggregate":
+    none = Program(ProgramKind.NONE)
+    reducer = _program("-reducer", given.reducer) if reducers else none
+    combiner = _program("-combiner", given.combiner) if given.combiner else none
+    if ProgramKind.AGGREGATE in (mapper.kind, combiner.kind) and given.combiner != "aggregate":
         raise BadOption("aggregate is a reducer or a combiner, not a mapper")
-    if reducer.kind is Kind.AGGREGATE and combiner.kind is Kind.NONE:
+    if reducer.kind is ProgramKind.AGGREGATE and combiner is none:
         combiner = reducer  # as Hadoop does
     if not reducers:
-        combiner = Program(Kind.NONE)
+        combiner = none
     lines = properties.get("mapreduce.input.lineinputformat.linespermap", "1")
     by_lines = _simple(given.inputformat) == "NLineInputFormat"
     separator = properties.get("mapreduce.map.output.key.field.separator", "\t")
@@ -199,9 +200,9 @@ _IDENTITY = frozenset({"IdentityMapper", "IdentityReducer", "Mapper", "Reducer"}
 def _program(option: str, text: str) -> Program:
     """A command or one of Hadoop's classes. Raises BadOption."""
     if not text or _simple(text) in _IDENTITY:
-        return Program(Kind.IDENTITY)
+        return Program(ProgramKind.IDENTITY)
     if text == "aggregate":
-        return Program(Kind.AGGREGATE)
+        return Program(ProgramKind.AGGREGATE)
     if text.startswith(("org.apache.hadoop.", "com.")):
         raise BadOption(
             f"{option} {text} is a Java class, and mrmesos runs no Java; write the command of a "
@@ -213,7 +214,7 @@ def _program(option: str, text: str) -> Program:
         raise BadOption(f"{option} {text!r}: {problem}") from None
     if not command:
         raise BadOption(f"{option} is empty; write the command of a program")
-    return Program(Kind.COMMAND, command)
+    return Program(ProgramKind.COMMAND, command)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -341,6 +342,6 @@ def _flag(properties: Mapping[str, str], name: str, *, default: bool) -> bool:
 def _job_name(spec: StreamSpec) -> str:
     """Hadoop names streaming jobs after their jar; the commands tell more."""
     parts = [spec.mapper.words]
-    if spec.reducer.kind is not Kind.NONE:
+    if spec.reducer.kind is not ProgramKind.NONE:
         parts.append(spec.reducer.words)
     return " | ".join(Path(part.split(" ")[0]).name for part in parts)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrmesos.streaming.options import BadOption
-from mrmesos.streaming.spec import Kind, Program
+from mrmesos.streaming.spec import Program, ProgramKind
 
 _MAGIC = (b"#!", b"\x7fELF")
 
@@ -21,7 +21,7 @@ def check_program(
     program: Program, files: Sequence[str], archives: Sequence[str], *, local: bool
 ) -> None:
     """Raise BadOption if the command of a job cannot run."""
-    if program.kind is not Kind.COMMAND:
+    if program.kind is not ProgramKind.COMMAND:
         return
     name = program.command[0]
     sent = _sent(files)

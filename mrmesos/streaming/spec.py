@@ -9,7 +9,7 @@ import msgspec
 from mrmesos.streaming.key_fields import KeyRange
 
 
-class Kind(StrEnum):
+class ProgramKind(StrEnum):
     """What a mapper, combiner or reducer is."""
 
     COMMAND = "command"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 class Program(msgspec.Struct, frozen=True):
     """A mapper, combiner or reducer: a command and its arguments, or one of Hadoop's classes."""
 
-    kind: Kind = Kind.IDENTITY
+    kind: ProgramKind = ProgramKind.IDENTITY
     command: tuple[str, ...] = ()
 
     @property
@@ -47,7 +47,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mapper: Program = Program()
-    combiner: Program = Program(Kind.NONE)
+    combiner: Program = Program(ProgramKind.NONE)
     reducer: Program = Program()
     map_fields: Fields = Fields()
     reduce_fields: Fields = Fields()

@@ -20,8 +20,8 @@ from mrmesos.streaming.child import Child
 from mrmesos.streaming.environment import child_directory, child_environment
 from mrmesos.streaming.keys import raw_keys, with_codes
 from mrmesos.streaming.lines import LineCutter, joined_lines, value_lines
-from mrmesos.streaming.reporter import Reporter
 from mrmesos.streaming.spec import Fields, Program, StreamSpec
+from mrmesos.streaming.stderr_reader import StderrReader
 
 _STDERR = 2
 
@@ -52,7 +52,7 @@ class _Run:
             program.command,
             place.path,
             child_environment(spec, context, uri),
-            Reporter(context, _to_log),
+            StderrReader(context, _to_log),
         )
 
     def write(self, data: pa.Buffer | bytes) -> Iterator[pa.RecordBatch]:

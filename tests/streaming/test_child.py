@@ -12,7 +12,7 @@ import pytest
 
 from mrmesos.api.context import Context, TaskFacts
 from mrmesos.streaming.child import Child, ChildFailed
-from mrmesos.streaming.reporter import Reporter
+from mrmesos.streaming.stderr_reader import StderrReader
 
 FACTS = TaskFacts("job_1", "task_1", "attempt_1", "map", 0, 1, 1, "localhost")
 
@@ -23,7 +23,7 @@ class Play:
     def __init__(self, directory: Path, command: Sequence[str]) -> None:
         self.context = Context(FACTS, {}, argparse.Namespace())
         self.log: list[bytes] = []
-        self.reporter = Reporter(self.context, self.log.append)
+        self.reporter = StderrReader(self.context, self.log.append)
         self.child = Child(command, directory, dict(os.environ), self.reporter)
 
     def run(self, *data: bytes) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from mrmesos.api.formats import KeyValueTextInput, TextInput, TextOutput
 from mrmesos.streaming.options import BadOption, parse_options
-from mrmesos.streaming.spec import Kind, Program
+from mrmesos.streaming.spec import Program, ProgramKind
 from tests.streaming.support import options
 
 
@@ -24,7 +24,7 @@ def test_a_usual_command_line() -> None:
         ]
     )
     assert found.inputs == ("a,b", "c/*")
-    assert found.spec.mapper == Program(Kind.COMMAND, ("python3", "m.py", "two words"))
+    assert found.spec.mapper == Program(ProgramKind.COMMAND, ("python3", "m.py", "two words"))
     assert found.spec.environment == {"LANG": "C"}
     assert found.num_reducers == 3
     assert found.settings["map.memory.mb"] == "2048"
@@ -42,19 +42,19 @@ def test_a_backslash_is_a_character_as_in_hadoop() -> None:
 
 def test_without_commands_records_go_through() -> None:
     spec = options().spec
-    assert (spec.mapper.kind, spec.reducer.kind) == (Kind.IDENTITY, Kind.IDENTITY)
+    assert (spec.mapper.kind, spec.reducer.kind) == (ProgramKind.IDENTITY, ProgramKind.IDENTITY)
 
 
 @pytest.mark.parametrize("words", [("-reducer", "NONE"), ("-numReduceTasks", "0")])
 def test_no_reduces(words: tuple[str, ...]) -> None:
     found = options("-mapper", "cat", "-combiner", "cat", *words)
-    assert (found.num_reducers, found.spec.reducer.kind) == (0, Kind.NONE)
-    assert found.spec.combiner.kind is Kind.NONE
+    assert (found.num_reducers, found.spec.reducer.kind) == (0, ProgramKind.NONE)
+    assert found.spec.combiner.kind is ProgramKind.NONE
 
 
 def test_aggregate_combines_too() -> None:
     spec = options("-mapper", "cat", "-reducer", "aggregate").spec
-    assert (spec.combiner.kind, spec.reducer.kind) == (Kind.AGGREGATE, Kind.AGGREGATE)
+    assert (spec.combiner.kind, spec.reducer.kind) == (ProgramKind.AGGREGATE, ProgramKind.AGGREGATE)
 
 
 def test_key_values_keep_their_keys() -> None:

@@ -16,7 +16,7 @@ _LONGEST_LINE = 64 << 10
 _LAST_WORDS = 4 << 10
 
 
-class Reporter:
+class StderrReader:
     """Takes the bytes of a child's stderr. `log` takes what is not for the engine."""
 
     def __init__(self, context: Context, log: Callable[[bytes], object]) -> None:
