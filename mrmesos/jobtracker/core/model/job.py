@@ -174,10 +174,10 @@ class JobInProgress:
     def wants_reduce(self) -> bool:
         """Whether a reduce waits and may run now (job.reduce.slowstart.completedmaps)."""
         return (
-            self.state is JobState.RUNNING
+            self.maps_done >= self.maps_for_reduces
+            and self.state is JobState.RUNNING
             and len(self.pending_reduces) > 0
             and not (self.maps_first and (len(self.pending_maps) > 0 or self.unheard_maps))
-            and self.maps_done >= self.maps_for_reduces
             and (not len(self.pending_maps) or self._in_ratio)
         )
 

@@ -27,8 +27,8 @@ CAUTION = 2.0
 SLOW_AGENT = 0.7
 """An agent is slow if its pace is below this part of the average pace."""
 
-EVERY_JOB = -1
-"""The set of all jobs: every bit is set."""
+NO_JOB, EVERY_JOB = 0, -1
+"""The empty set of jobs, and the set of all jobs: every bit is set."""
 
 
 @dataclass(slots=True)
@@ -92,6 +92,8 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
     resources that it offers to `role`. Their demands are not met, or they failed too often here, or
     they would not end before the agent's maintenance.
     """
+    if not (index.demands.special or index.shunned or agent.gpus or agent.away is not None):
+        return NO_JOB, NO_JOB  # most agents
     by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, 0)
     if agent.away is None or agent.closes == math.inf:
         return by_demand, by_demand

@@ -7,8 +7,9 @@ jobs remember of chances that they passed over. docs/scheduling.md describes the
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from mrmesos.jobtracker.core.model.cluster import Agent, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
@@ -32,8 +33,7 @@ SPREAD_SECONDS = 0.5
 """A job's reduces pass over agents that already run their share of them, for this long in all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A task to start here."""
 
     job: JobInProgress
@@ -41,13 +41,11 @@ class Found:
     locality: Locality
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(Struct, frozen=True):
     """A task would fit here, but it waits for a better agent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """No task that may run now fits here."""
 
 
@@ -113,6 +111,7 @@ class _Search:
             passed = self._passing_over(choice)
             if not passed or not self._index.pass_over(self._those_that_fit(passed)):
                 break
+            self._index.flush()
         if self._index.unheard and (instead := self._unheard(choice)) is not None:
             return instead
         if choice is not None:
@@ -135,12 +134,11 @@ class _Search:
     def _choose(self) -> Found | None:
         """The first job's task that may start here, ignoring backups."""
         index, agent = self._index, self._agent
-        index.flush()
         here = index.stored_on(agent)
         if index.rack_level and agent.rack:
             here |= index.rack_level & index.racks.get(agent.rack, 0)
         maps_barred, reduces_barred = barred(index, agent, self._role)
-        if index.cluster.reach.until > index.now:
+        if self._cluster.reach.until > index.now:
             maps_cut, reduces_cut = output_placement.barred(index, agent)
             maps_barred, reduces_barred = maps_barred | maps_cut, reduces_barred | reduces_cut
         self._barred = maps_barred, reduces_barred

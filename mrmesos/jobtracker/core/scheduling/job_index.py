@@ -43,7 +43,7 @@ class JobIndex:
         """Tasks that run only on silent TaskTrackers and want another attempt (silence.py)."""
         self.trials = False  # whether any task must run alone (eligibility.on_trial)
         self._rated: dict[str, int] = {}  # the size of the cluster from which costs are computed
-        self._touched: dict[str, JobInProgress] = {}
+        self._touched: dict[str, JobEntry] = {}
         self.entries: dict[str, JobEntry] = {}
         """The running jobs, by id."""
         self._at: list[JobEntry | None] = []
@@ -98,7 +98,7 @@ class JobIndex:
         pending.done_hosts = []
         self.order.add(entry.rank)
         self._file_clock(entry)
-        self._touched[job.id] = job
+        self._touched[job.id] = entry
 
     def _shape(self, need: Amounts) -> Shape:
         return self.shapes.setdefault(tuple(sorted(need.items())), Shape(need))
@@ -160,8 +160,8 @@ class JobIndex:
 
     def touch(self, job: JobInProgress) -> None:
         """Something in a job changed."""
-        if job.id in self.entries:
-            self._touched[job.id] = job
+        if (entry := self.entries.get(job.id)) is not None:
+            self._touched[job.id] = entry
 
     def want_backup(self, task: TaskInProgress, job: JobInProgress) -> None:
         """See JobListener."""
@@ -185,11 +185,9 @@ class JobIndex:
         while self._touched:
             self._refresh(self._touched.popitem()[1])
 
-    def _refresh(self, job: JobInProgress) -> None:
-        entry = self.entries.get(job.id)
-        if entry is None:
-            return
-        bit, pending = entry.bit, job.pending_maps
+    def _refresh(self, entry: JobEntry) -> None:
+        job, bit = entry.job, entry.bit
+        pending = job.pending_maps
         wants = len(pending) > 0
         waits = (wants, job.wants_reduce, wants and pending.retries, wants and pending.loose)
         if waits != entry.waits:
@@ -246,7 +244,7 @@ class JobIndex:
             settings = entry.job.settings
             entry.map_cost = cost(settings.map_need, self._rated)
             entry.reduce_cost = cost(settings.reduce_need, self._rated)
-            self._touched[entry.job.id] = entry.job
+            self._touched[entry.job.id] = entry
 
     # --- What find_task asks
 
@@ -365,7 +363,7 @@ class JobIndex:
         """Look for maps whose hosts are all lost, avoided or unknown. Returns whether one waits."""
         if not job.pending_maps.look_for_homeless(self.usable(job), self.cluster.losses):
             return False
-        self._touched[job.id] = job
+        self.touch(job)
         return True
 
     def started(self, job: JobInProgress, locality: Locality) -> None:
