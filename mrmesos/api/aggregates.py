@@ -44,7 +44,10 @@ class Aggregate:
 
 
 class Sum(Aggregate):
-    """Sum of the values: 64-bit integers, which fail on overflow, or doubles."""
+    """Sum of the values: exact for integers and decimals of any size, else doubles.
+
+    Objects of other classes are added with their `+`. A sum of -0.0 alone is 0.0, as by `sum()`.
+    """
 
     initial = "sum"
     merge = "sum"
@@ -80,7 +83,10 @@ class Max(Aggregate):
 
 
 class Mean(Aggregate):
-    """Arithmetic mean as a double. Integers are summed exactly. Null if all values are null."""
+    """Arithmetic mean as a double. Null if all values are null.
+
+    Integers and decimals are summed exactly; the job fails if the sum does not fit its type.
+    """
 
     initial: ClassVar[Fold] = {"sum": "sum", "count": "count"}
     merge: ClassVar[Fold] = {"sum": "sum", "count": "sum"}

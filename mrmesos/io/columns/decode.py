@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import pickle
 from itertools import pairwise, starmap
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mrmesos.io.columns.schema import KEY, VALUE, is_list, is_pickled
+from mrmesos.io.columns.exact import as_lists, is_any_list, is_exact, objects_of, spans
+from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
+from mrmesos.io.columns.zones import datetimes
 
 
 def decode_batch(batch: pa.RecordBatch) -> tuple[list[Any], list[Any]]:
@@ -25,7 +26,8 @@ def decode_batch(batch: pa.RecordBatch) -> tuple[list[Any], list[Any]]:
 def decode_column(array: pa.Array, field: pa.Field | None = None) -> list[Any]:
     """Python objects of an array. `field` says whether a bytes column holds pickled objects.
 
-    A struct with the fields `_0`, `_1`, … becomes a tuple, any other struct a dict. Unpickling runs
+    A struct with the fields `_0`, `_1`, … becomes a tuple, any other struct a dict. A map becomes a
+    dict, or a list of pairs if a key repeats. Nanoseconds are cut to microseconds. Unpickling runs
     code, so pickled columns may come only from attempts of the same job.
     """
     if field is not None and is_pickled(field):
@@ -35,18 +37,51 @@ def decode_column(array: pa.Array, field: pa.Field | None = None) -> list[Any]:
             for each in array.to_pylist()
         ]
     kind = array.type
-    if pa.types.is_struct(kind):
-        return _decode_struct(array)
-    if is_list(kind):
-        return _decode_list(array)
-    if pa.types.is_timestamp(kind) and kind.tz == "UTC" and kind.unit == "us":
-        naive = array.cast(pa.timestamp("us")).to_pylist()
-        return [None if each is None else each.replace(tzinfo=dt.UTC) for each in naive]
     if array.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_float64(kind)):
         plain: list[Any] = array.to_numpy().tolist()
         return plain
+    if pa.types.is_nested(kind):
+        return _decode_nested(array)
+    if pa.types.is_temporal(kind):
+        return _decode_times(array)
+    if pa.types.is_dictionary(kind):
+        return decode_column(array.dictionary_decode())
     objects: list[Any] = array.to_pylist()
     return objects
+
+
+def _decode_nested(array: pa.Array) -> list[Any]:
+    kind = array.type
+    if pa.types.is_struct(kind):
+        return objects_of(array) if is_exact(kind) else _decode_struct(array)
+    if is_any_list(kind):
+        return _decode_list(as_lists(array))
+    if pa.types.is_map(kind):
+        return _decode_map(array)
+    objects: list[Any] = array.to_pylist()
+    return objects
+
+
+def _decode_times(array: pa.Array) -> list[Any]:
+    kind = array.type
+    if getattr(kind, "unit", None) == "ns":
+        array = microseconds(array)
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return datetimes(array)
+    objects: list[Any] = array.to_pylist()
+    return objects
+
+
+def microseconds(array: pa.Array) -> pa.Array:
+    """Times in nanoseconds cut down to microseconds, as in Python's `datetime`."""
+    kind = array.type
+    counts = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    mask = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    if pa.types.is_timestamp(kind):
+        coarse = pa.timestamp("us", kind.tz)
+    else:
+        coarse = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
+    return pa.array(counts // 1000, pa.int64(), mask=mask).view(coarse)
 
 
 def _decode_struct(array: pa.Array) -> list[Any]:
@@ -67,13 +102,29 @@ def _decode_struct(array: pa.Array) -> list[Any]:
 
 
 def _decode_list(array: pa.Array) -> list[Any]:
-    if not pa.types.is_list(array.type):
-        array = array.cast(pa.list_(array.type.value_type))
-    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
-    first, last = int(offsets[0]), int(offsets[-1])
+    offsets, first, last = spans(array)
     items = decode_column(array.values.slice(first, last - first))
-    bounds = (offsets - first).tolist()
+    bounds = offsets.tolist()
     return _with_nulls([items[span] for span in starmap(slice, pairwise(bounds))], array)
+
+
+def _decode_map(array: pa.Array) -> list[Any]:
+    offsets, first, last = spans(array)
+    keys = decode_column(array.keys.slice(first, last - first))
+    items = decode_column(array.items.slice(first, last - first))
+    rows: list[Any] = []
+    for start, end in pairwise(offsets.tolist()):
+        pairs = list(zip(keys[start:end], items[start:end], strict=True))
+        rows.append(_dict_or_pairs(pairs))
+    return _with_nulls(rows, array)
+
+
+def _dict_or_pairs(pairs: list[tuple[Any, Any]]) -> Any:
+    try:
+        row = dict(pairs)
+    except TypeError:  # a list or dict is no key of a Python dict
+        return pairs
+    return row if len(row) == len(pairs) else pairs
 
 
 def _with_nulls(rows: list[Any], array: pa.Array) -> list[Any]:

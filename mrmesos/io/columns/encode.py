@@ -6,10 +6,10 @@ level. A column costs one pass of `map(type, …)` and one `pa.array`.
 
 Only these values change their type:
 
-* Integers in a column with floats, at any depth, become floats, if a float can hold them.
+* Integers in a column of keys with floats, at any depth, become floats, if a float can hold them.
 * numpy's booleans, integers, floats, `str_` and `bytes_` become Python's own types.
 * Keys that are datetimes with a zone become the same instant in UTC. `fold` is lost where it does
-  not change equality (no zone, or UTC).
+  not change equality (no zone, or a time that the zone has once).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import datetime as dt
 import decimal
 import io
 import pickle
+import uuid
 from collections.abc import Iterator
 from itertools import chain
 from operator import countOf, itemgetter
@@ -28,6 +29,17 @@ import pyarrow as pa
 
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.columns.decode import decode_batch, decode_column
+from mrmesos.io.columns.encode_flat import (
+    NoColumn,
+    TooLarge,
+    array_of,
+    encode_datetimes,
+    encode_decimals,
+    encode_integers,
+    encode_mixed,
+    encode_numbers,
+)
+from mrmesos.io.columns.exact import RESERVED
 from mrmesos.io.columns.schema import (
     KEY,
     MAX_KERNEL_BYTES,
@@ -65,17 +77,6 @@ _REFUSED_KEYS = (set, frozenset, dict, decimal.Decimal)
 _NONE = type(None)
 
 
-class _NoColumn(Exception):
-    """These objects do not fit one Arrow type; the message says why."""
-
-
-class _TooLarge(RecordTypeError):
-    """The objects need more bytes than one batch may hold; ColumnEncoder then makes several."""
-
-    def __init__(self) -> None:
-        super().__init__("the records are larger than one batch may be; pass fewer at once")
-
-
 class ColumnEncoder:
     """Turns an attempt's pairs into batches, with one schema for the whole attempt if possible."""
 
@@ -96,7 +97,7 @@ class ColumnEncoder:
             return
         try:
             batch = encode_pairs(keys, values, self._types, max_bytes=self._max_bytes)
-        except _TooLarge:
+        except TooLarge:
             if len(keys) == 1:
                 raise RecordTypeError(
                     f"one record is larger than {self._max_bytes} bytes; its key is of type "
@@ -146,7 +147,7 @@ def encode_pairs(
     key_field, key = encode_keys(keys, types[0] if types else None)
     value_field, value = encode_values(values, types[1] if types else None)
     if key.nbytes > max_bytes or value.nbytes > max_bytes:
-        raise _TooLarge
+        raise TooLarge
     return pa.RecordBatch.from_arrays([key, value], schema=pa.schema([key_field, value_field]))
 
 
@@ -157,7 +158,7 @@ def encode_keys(keys: list[Any], kind: pa.DataType | None = None) -> tuple[pa.Fi
     try:
         array = _encode(keys, is_key=True)
         return pa.field(KEY, array.type), array
-    except _NoColumn as problem:
+    except NoColumn as problem:
         array = _pickled_keys(keys, str(problem))
         return pa.field(KEY, pa.binary(), metadata=PICKLE), array
 
@@ -169,9 +170,9 @@ def encode_values(values: list[Any], kind: pa.DataType | None = None) -> tuple[p
     try:
         array = _encode(values, is_key=False)
         return pa.field(VALUE, array.type), array
-    except _NoColumn:
+    except NoColumn:
         pickled = [None if value is None else _pickle_value(value) for value in values]
-        return pa.field(VALUE, pa.binary(), metadata=PICKLE), _array(pickled, pa.binary())
+        return pa.field(VALUE, pa.binary(), metadata=PICKLE), array_of(pickled, pa.binary())
 
 
 def _declared(objects: list[Any], kind: pa.DataType, what: str) -> pa.Array:
@@ -184,19 +185,7 @@ def _declared(objects: list[Any], kind: pa.DataType, what: str) -> pa.Array:
     except (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, ValueError) as error:
         raise RecordTypeError(f"map_output_types declares {kind} {what}: {error}") from None
     if isinstance(array, pa.ChunkedArray):
-        raise _TooLarge
-    return array
-
-
-def _array(objects: list[Any], kind: pa.DataType) -> pa.Array:
-    try:
-        array = pa.array(objects, kind)
-    except UnicodeEncodeError:
-        raise _NoColumn("text with lone surrogates is not Unicode") from None
-    except (OverflowError, pa.ArrowInvalid) as error:
-        raise _NoColumn(str(error)) from None
-    if isinstance(array, pa.ChunkedArray):  # Arrow returns chunks when 32-bit offsets overflow
-        raise _TooLarge
+        raise TooLarge
     return array
 
 
@@ -208,7 +197,7 @@ def _kinds(objects: list[Any]) -> set[type]:
 
 
 def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
-    """An Arrow array that decodes to exactly these objects. Raises _NoColumn."""
+    """An Arrow array that decodes to exactly these objects. Raises NoColumn."""
     kinds = _kinds(objects)
     missing = _NONE in kinds
     kinds.discard(_NONE)
@@ -217,9 +206,11 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
     if len(kinds) == 1:
         (kind,) = kinds
         if kind in (int, float) and not missing:
-            return _numbers(objects, kind)
+            return encode_numbers(objects, kind, is_key=is_key)
+        if kind is int and not is_key:
+            return encode_integers(objects)
         if kind in _FLAT:
-            return _array(objects, _FLAT[kind])
+            return array_of(objects, _FLAT[kind])
         if kind is tuple:
             return _encode_tuples(*_present(objects, missing), is_key=is_key)
         if kind is list:
@@ -227,24 +218,21 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
         if kind is dict and not is_key:
             return _encode_dicts(*_present(objects, missing))
         if kind is dt.datetime:
-            return _encode_datetimes(objects, is_key=is_key)
+            return encode_datetimes(objects, is_key=is_key)
         if kind is dt.time and not any(each.tzinfo for each in objects if each is not None):
-            return _array(objects, pa.time64("us"))
+            return array_of(objects, pa.time64("us"))
+        if kind is decimal.Decimal and not is_key:
+            return encode_decimals(objects)
+        if kind is uuid.UUID and not is_key:
+            return array_of(objects, pa.uuid())
     elif kinds == {int, float}:
-        return _array(objects, pa.float64())
+        return array_of(objects, pa.float64()) if is_key else encode_mixed(objects)
     if any(issubclass(kind, _NUMPY) for kind in kinds):
         # `.item()` returns Python's own type, so this recurses only once.
         plain = [each.item() if isinstance(each, _NUMPY) else each for each in objects]
         return _encode(plain, is_key=is_key)
     names = " and ".join(sorted(kind.__name__ for kind in kinds))
-    raise _NoColumn(f"objects of type {names}")
-
-
-def _numbers(objects: list[Any], kind: type) -> pa.Array:
-    try:
-        return pa.array(np.fromiter(objects, np.int64 if kind is int else np.float64, len(objects)))
-    except OverflowError:
-        raise _NoColumn("integers of more than 64 bits") from None
+    raise NoColumn(f"objects of type {names}")
 
 
 def _present(objects: list[Any], missing: bool) -> tuple[list[Any], np.ndarray | None]:
@@ -258,10 +246,10 @@ def _present(objects: list[Any], missing: bool) -> tuple[list[Any], np.ndarray |
 def _encode_tuples(present: list[Any], mask: np.ndarray | None, *, is_key: bool) -> pa.Array:
     widths = set(map(len, present))
     if len(widths) != 1:
-        raise _NoColumn(f"tuples of {min(widths)} and of {max(widths)} fields")
+        raise NoColumn(f"tuples of {min(widths)} and of {max(widths)} fields")
     (width,) = widths
     if width == 0:
-        raise _NoColumn("tuples of no fields")
+        raise NoColumn("tuples of no fields")
     columns = [list(map(itemgetter(index), present)) for index in range(width)]
     arrays = [_encode(column, is_key=is_key) for column in columns]
     return _struct(arrays, [f"_{index}" for index in range(width)], mask)
@@ -270,14 +258,14 @@ def _encode_tuples(present: list[Any], mask: np.ndarray | None, *, is_key: bool)
 def _encode_dicts(present: list[Any], mask: np.ndarray | None) -> pa.Array:
     shapes = set(map(tuple, present))
     if len(shapes) != 1:
-        raise _NoColumn("dicts of differing keys")
+        raise NoColumn("dicts of differing keys")
     (names,) = shapes
-    if not names or set(map(type, names)) != {str} or names[0] == "_0":
-        raise _NoColumn("dicts without text keys")  # a dict with "_0" would decode as a tuple
+    if not names or set(map(type, names)) != {str} or names[0] in ("_0", *RESERVED):
+        raise NoColumn("dicts without text keys")  # a dict with "_0" would decode as a tuple
     try:
         "".join(names).encode()
     except UnicodeEncodeError:
-        raise _NoColumn("dict keys with lone surrogates") from None
+        raise NoColumn("dict keys with lone surrogates") from None
     columns = [list(map(itemgetter(name), present)) for name in names]
     return _struct([_encode(column, is_key=False) for column in columns], list(names), mask)
 
@@ -301,18 +289,9 @@ def _encode_lists(present: list[Any], mask: np.ndarray | None, *, is_key: bool) 
     offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     if offsets[-1] > np.iinfo(np.int32).max:
-        raise _TooLarge
+        raise TooLarge
     where = None if mask is None else pa.array(mask)
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), items, mask=where)
-
-
-def _encode_datetimes(objects: list[Any], *, is_key: bool) -> pa.Array:
-    zones = {each.tzinfo for each in objects if each is not None}
-    if zones == {None}:
-        return _array(objects, pa.timestamp("us"))
-    if zones == {dt.UTC} or (is_key and None not in zones):
-        return _array(objects, pa.timestamp("us", "UTC"))
-    raise _NoColumn("datetimes with and without zones" if None in zones else "zoned datetimes")
 
 
 def _pickle_value(value: Any) -> bytes:
@@ -345,7 +324,7 @@ def _pickled_keys(keys: list[Any], problem: str) -> pa.Array:
             f"{kind.__name__} cannot be a key, because equal keys may have different bytes "
             f"(seen: {_shown(example)}); yield a tuple, text or a number made from it"
         )
-    return _array([None if key is None else _pickle_key(key) for key in keys], pa.binary())
+    return array_of([None if key is None else _pickle_key(key) for key in keys], pa.binary())
 
 
 def _pickle_key(key: Any) -> bytes:

@@ -11,6 +11,7 @@ structs and lists need a second column `__sort`. It is binary, and its bytes com
 * A number is its nearest double as big-endian, order-preserving bits, then two bytes for the
   difference. So 3 and 3.0 have the same code, and 2**53 + 1 differs from 2**53.
 * Text and bytes escape `00` as `00 ff` and end with `00 00`.
+* A decimal is its number of 10**-38 in 32 bytes.
 * Dates and times are 64-bit integers. A struct is the codes of its fields. A list is `01` and a
   code for each item, then `00`.
 """
@@ -23,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrmesos.io.columns.exact import is_exact, is_mixed
 from mrmesos.io.columns.schema import KEY, SORT, RecordTypeError, is_bytes, is_list, is_text
 from mrmesos.io.columns.sorting import as_integers, integers, ordered_bits
 
@@ -150,14 +152,40 @@ def _code_of_present(array: pa.Array) -> list[_Part]:
         if pc.any(pc.match_substring(data, b"\x00")).as_py():
             data = pc.replace_substring(data, b"\x00", b"\x00\xff")
         return [data, _TEXT_END]
+    if types.is_decimal(kind):
+        return [_fixed(_decimal_code(array))]
+    if isinstance(kind, pa.BaseExtensionType):
+        return _code_of_present(plain(array.storage))
+    if is_exact(kind):
+        return _code_of_exact(array)
     if types.is_struct(kind):
         return [part for column in array.flatten() for part in _code(column)]
     if is_list(kind):
         return [_list_code(array), _END]
-    if is_direct(kind) and not types.is_decimal128(kind):
+    if is_direct(kind):
         wide = as_integers(array) ^ np.int64(-(1 << 63))
         return [_fixed(wide.astype(">i8").view(np.uint8).reshape(-1, 8))]
     raise RecordTypeError(f"{kind} cannot be a key or part of a key, because it has no order")
+
+
+def _code_of_exact(array: pa.Array) -> list[_Part]:
+    first, second = array.flatten()
+    if not is_mixed(array.type):
+        return _code_of_present(first)
+    whole = first.is_valid().to_numpy(zero_copy_only=False)
+    return [_fixed(np.where(whole[:, None], _number_code(first), _number_code(second)))]
+
+
+def _decimal_code(array: pa.Array) -> np.ndarray:
+    """Big-endian integers, at a scale that is the same for all decimal types."""
+    try:
+        wide = array.cast(pa.decimal256(76, 38)).fill_null(0)
+    except pa.ArrowInvalid as error:
+        raise RecordTypeError(f"{array.type} has no order here: {error}") from None
+    rows = np.frombuffer(wide.buffers()[1], np.uint8).reshape(-1, 32)
+    rows = rows[wide.offset : wide.offset + len(wide), ::-1].copy()
+    rows[:, 0] ^= 0x80
+    return rows
 
 
 def _list_code(array: pa.Array) -> pa.Array:
@@ -177,14 +205,14 @@ def _number_code(array: pa.Array) -> np.ndarray:
         doubles = array.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
         lacking = np.zeros(len(array), np.int64)
     else:
-        doubles, lacking = _double_and_rest(integers(array))
+        doubles, lacking = double_and_rest(integers(array))
     rows[:, :8] = ordered_bits(doubles).astype(">u8").view(np.uint8).reshape(-1, 8)
     rows[:, 8:] = (lacking + (1 << 15)).astype(">u2").view(np.uint8).reshape(-1, 2)
     return rows
 
 
-def _double_and_rest(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest doubles, and the integers minus the doubles (between -1024 and 1024)."""
+def double_and_rest(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest doubles of integers, and the integers minus these (between -1024 and 1024)."""
     doubles = numbers.astype(np.float64)
     top = 2.0**64 if numbers.dtype == np.uint64 else 2.0**63
     # The largest integers round up to a double that is one above the type's maximum.

@@ -12,6 +12,19 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from mrmesos.io.columns.decode import decode_column
+from mrmesos.io.columns.exact import (
+    MIXED,
+    as_lists,
+    as_mixed,
+    as_scaled,
+    common_decimal,
+    is_exact,
+    is_mixed,
+    is_scaled,
+    rebuilt,
+    scaled_type,
+    spans,
+)
 from mrmesos.io.columns.schema import (
     KEY,
     PICKLE,
@@ -27,17 +40,22 @@ from mrmesos.io.columns.schema import (
 from mrmesos.io.columns.sortkey import NULL_CODE
 
 
-def unify(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+def unify(first: pa.Schema, second: pa.Schema, *, exact: bool = True) -> pa.Schema:
     """The common schema of both. Raises RecordTypeError.
 
-    Null and x give x. Integers of different widths give int64. Integers and floats give double.
-    Text of different layouts gives `string`, and bytes give `binary`. Lists and structs unify their
-    children. Other values are pickled; other keys raise RecordTypeError.
+    Null and x give x. Integers of different widths give int64. Text of different layouts gives
+    `string`, and bytes give `binary`. Times give the finer unit. Lists, structs and maps unify
+    their children. Other values are pickled; other keys raise RecordTypeError.
+
+    Integers and floats give the types of `exact` for values, so that no value changes. They give
+    double for keys, and without `exact`: so a table has a column of one plain type. The same holds
+    for decimals of different scales.
     """
     if first.equals(second, check_metadata=True):
         return first
     a, b = first.field(KEY), second.field(KEY)
-    key = unify_types(a.type, b.type)
+    by_code = SORT in first.names and SORT in second.names  # equal numbers have equal codes
+    key = unify_types(a.type, b.type, exact=exact and by_code)
     if key is None or (is_pickled(a) != is_pickled(b) and pa.types.is_binary(key)):
         kinds = sorted(
             f"{field.type}{' (pickled objects)' if is_pickled(field) else ''}" for field in (a, b)
@@ -48,7 +66,7 @@ def unify(first: pa.Schema, second: pa.Schema) -> pa.Schema:
         )
     fields = [pa.field(KEY, key, metadata=a.metadata or b.metadata)]
     a, b = first.field(VALUE), second.field(VALUE)
-    value = None if is_pickled(a) or is_pickled(b) else unify_types(a.type, b.type)
+    value = None if is_pickled(a) or is_pickled(b) else unify_types(a.type, b.type, exact=exact)
     if value is None:
         fields.append(pa.field(VALUE, pa.binary(), metadata=PICKLE))
     else:
@@ -58,15 +76,20 @@ def unify(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def unify_types(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
-    """The type to which both cast without changing values; None if there is none."""
+def unify_types(a: pa.DataType, b: pa.DataType, *, exact: bool = False) -> pa.DataType | None:
+    """The type to which both cast without changing values; None if there is none.
+
+    With `exact`, integers stay integers beside floats, and decimals keep their own scales.
+    """
     if a.equals(b):
         return a
     for one, other in ((a, b), (b, a)):
         if pa.types.is_null(one):
             return other
         if pa.types.is_integer(one) and pa.types.is_floating(other):
-            return pa.float64()
+            return MIXED if exact else pa.float64()
+        if is_mixed(one):
+            return MIXED if pa.types.is_integer(other) or pa.types.is_floating(other) else None
     if pa.types.is_integer(a) and pa.types.is_integer(b):
         return pa.int64()
     if pa.types.is_floating(a) and pa.types.is_floating(b):
@@ -75,23 +98,67 @@ def unify_types(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
         return pa.string()
     if is_bytes(a) and is_bytes(b):
         return pa.binary()
-    if is_list(a) and is_list(b):
-        item = unify_types(a.value_type, b.value_type)
-        return None if item is None else pa.list_(item)
-    if pa.types.is_struct(a) and pa.types.is_struct(b):
-        return _unify_structs(a, b)
+    if pa.types.is_temporal(a) and pa.types.is_temporal(b):
+        return _unify_times(a, b, exact=exact)
+    if _is_decimal(a) and _is_decimal(b):
+        return _unify_decimals(a, b, exact=exact)
+    return _unify_nested(a, b, exact=exact)
+
+
+def _is_decimal(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(kind) or is_scaled(kind))
+
+
+def _unify_decimals(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType | None:
+    one, other = (kind.field(0).type if is_scaled(kind) else kind for kind in (a, b))
+    kind = common_decimal(one, other)
+    if kind is None or not exact:
+        return kind
+    one_scale = not is_scaled(a) and not is_scaled(b) and a.scale == b.scale
+    return kind if one_scale else scaled_type(kind)
+
+
+def _unify_times(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType | None:
+    """The finer unit. Zones differ only without `exact`: then both are instants in UTC."""
+    types = pa.types
+    units = ("s", "ms", "us", "ns")
+    if types.is_date(a) or types.is_date(b) or types.is_interval(a) or types.is_interval(b):
+        return None
+    unit = max(a.unit, b.unit, key=units.index)
+    if types.is_duration(a) and types.is_duration(b):
+        return pa.duration(unit)
+    if types.is_time(a) and types.is_time(b):
+        return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+    if types.is_timestamp(a) and types.is_timestamp(b):
+        if a.tz == b.tz:
+            return pa.timestamp(unit, a.tz)
+        return None if exact or None in (a.tz, b.tz) else pa.timestamp(unit, "UTC")
     return None
 
 
-def _unify_structs(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+def _unify_nested(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType | None:
+    if is_list(a) and is_list(b):
+        item = unify_types(a.value_type, b.value_type, exact=exact)
+        return None if item is None else pa.list_(item)
+    if pa.types.is_map(a) and pa.types.is_map(b):
+        key = unify_types(a.key_type, b.key_type, exact=exact)
+        item = unify_types(a.item_type, b.item_type, exact=exact)
+        return None if key is None or item is None else pa.map_(key, item)
+    if pa.types.is_struct(a) and pa.types.is_struct(b):
+        return _unify_structs(a, b, exact=exact)
+    return None
+
+
+def _unify_structs(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType | None:
     if [field.name for field in a] != [field.name for field in b]:
         return None
     fields = []
     for one, other in zip(a, b, strict=True):
-        kind = unify_types(one.type, other.type)
-        if kind is None:
+        kind = unify_types(one.type, other.type, exact=exact)
+        untyped = pa.types.is_null(one.type) or pa.types.is_null(other.type)
+        if kind is None or (is_pickled(one) != is_pickled(other) and not untyped):
             return None
-        fields.append(pa.field(one.name, kind))
+        fields.append(pa.field(one.name, kind, metadata=one.metadata or other.metadata))
     return pa.struct(fields)
 
 
@@ -128,18 +195,37 @@ def cast_faithfully(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), kind)
+    if is_exact(kind):
+        return as_mixed(array) if is_mixed(kind) else as_scaled(array, kind)
+    if pa.types.is_nested(kind) and pa.types.is_nested(array.type):
+        return _cast_nested(array, kind)
+    try:
+        return array.cast(kind)
+    except pa.ArrowException as error:
+        raise UnfaithfulCast(f"{array.type} as {kind}: {error}") from None
+
+
+def _cast_nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Part by part: Arrow's own cast breaks lists of nulls within structs."""
+    if pa.types.is_list(kind) and is_list(array.type):
+        return rebuilt(as_lists(array), lambda items: cast_faithfully(items, kind.value_type))
     if pa.types.is_struct(kind) and pa.types.is_struct(array.type):
-        # Field by field: Arrow's own cast breaks lists of nulls within structs.
         columns = [
             cast_faithfully(column, field.type)
             for column, field in zip(array.flatten(), kind, strict=True)
         ]
         mask = array.is_null() if array.null_count else None
         return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
-    try:
-        return array.cast(kind)
-    except pa.ArrowException as error:
-        raise UnfaithfulCast(f"{array.type} as {kind}: {error}") from None
+    if pa.types.is_map(kind) and pa.types.is_map(array.type):
+        offsets, first, last = spans(array)
+        return pa.MapArray.from_arrays(
+            pa.array(offsets, pa.int32()),
+            cast_faithfully(array.keys.slice(first, last - first), kind.key_type),
+            cast_faithfully(array.items.slice(first, last - first), kind.item_type),
+            type=kind,
+            mask=array.is_null() if array.null_count else None,
+        )
+    raise UnfaithfulCast(f"{array.type} as {kind}")
 
 
 def unify_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:

@@ -6,9 +6,9 @@ and every kernel here gives the same text.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
-import pickle
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.io.columns.batches import fixed_width_rows
-from mrmesos.io.columns.schema import is_bytes, is_list, is_pickled, is_text
+from mrmesos.io.columns.decode import decode_column, microseconds
+from mrmesos.io.columns.exact import (
+    as_lists,
+    has_exact,
+    is_any_list,
+    is_exact,
+    is_mixed,
+    objects_of,
+    rebuilt,
+)
+from mrmesos.io.columns.schema import is_bytes, is_pickled, is_text
+from mrmesos.io.columns.tabular import as_row
 
 _BYTES_AT_ONCE = 256 << 20
 _PLAIN_YEARS = (datetime.datetime(1000, 1, 1), datetime.datetime(9999, 1, 1))  # of four digits
@@ -107,6 +118,8 @@ def jsonable(value: Any) -> Any:
         return {_json_key(name): jsonable(item) for name, item in value.items()}
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return jsonable(as_row(value))
     return _text(value)
 
 
@@ -121,8 +134,7 @@ def rendered(column: pa.Array, field: pa.Field) -> pa.Array:
     """A large_binary array of `render(element)` for each element."""
     kind = column.type
     if is_pickled(field):
-        # Tasks of this job pickled them, and these run the author's code anyway.
-        return _each(None if raw is None else pickle.loads(raw) for raw in column.to_pylist())  # noqa: S301
+        return _each(decode_column(column, field))
     if pa.types.is_dictionary(kind):
         return rendered(column.dictionary_decode(), field)
     if is_bytes(kind):
@@ -135,16 +147,23 @@ def rendered(column: pa.Array, field: pa.Field) -> pa.Array:
         return _floats(column.cast(pa.float64()))
     if pa.types.is_timestamp(kind):
         return _timestamps(column)
+    if is_exact(kind):
+        return _exact(column)
     if pa.types.is_nested(kind):
-        plain = _is_json(kind)
+        if not _is_json(kind):
+            return _each(decode_column(readable(column)))
         return pa.array(
-            [
-                None if value is None else _json(value if plain else _plain(value, kind)).encode()
-                for value in column.to_pylist()
-            ],
+            [None if value is None else _json(value).encode() for value in column.to_pylist()],
             pa.large_binary(),
         )
-    return _each(column.to_pylist())
+    return _each(decode_column(readable(column)))
+
+
+def _exact(column: pa.Array) -> pa.Array:
+    if not is_mixed(column.type):
+        return _each(objects_of(column))
+    ints, floats = column.flatten()
+    return pc.coalesce(_binary(ints), _floats(floats))
 
 
 def _binary(column: pa.Array) -> pa.Array:
@@ -183,7 +202,7 @@ def _timestamps(column: pa.Array) -> pa.Array:
     least, most = (pa.scalar(moment).cast(kind) for moment in _PLAIN_YEARS)
     plain = pc.and_(pc.greater_equal(column, least), pc.less(column, most))
     if kind.tz not in (None, "UTC") or not pc.all(plain, min_count=0).as_py():
-        return _each(column.to_pylist())
+        return _each(decode_column(column))
     local = column.cast(pa.timestamp("us"))
     texts = pc.replace_substring(local.cast(pa.large_string()), " ", "T", max_replacements=1)
     whole = pc.equal(pc.add(pc.millisecond(local), pc.microsecond(local)), 0)
@@ -195,27 +214,54 @@ def _timestamps(column: pa.Array) -> pa.Array:
 
 
 def _nanoseconds(column: pa.Array) -> list[str | None]:
-    """ISO 8601, with nine digits for times that do not fit Python's microseconds."""
-    whole = pc.floor_temporal(column, unit="microsecond").cast(pa.timestamp("us", column.type.tz))
-    rest = pc.subtract(column.cast(pa.int64()), whole.cast(column.type).cast(pa.int64()))
+    """The text of `render`, with nine digits for times that do not fit Python's microseconds."""
+    whole = decode_column(column)
+    coarse = microseconds(column).cast(pa.int64())
+    rest = pc.subtract(column.cast(pa.int64()), pc.multiply(coarse, 1000))
     texts: list[str | None] = []
-    for moment, nanos in zip(whole.to_pylist(), rest.to_pylist(), strict=True):
+    for moment, nanos in zip(whole, rest.to_pylist(), strict=True):
         if moment is None or not nanos:
-            texts.append(None if moment is None else moment.isoformat())
+            texts.append(None if moment is None else _text(moment))
+            continue
+        if isinstance(moment, datetime.timedelta):
+            text, digits = str(moment), f"{moment.microseconds:06d}{nanos:03d}"
+            texts.append(f"{text.partition('.')[0]}.{digits}")
             continue
         text = moment.isoformat(timespec="microseconds")
-        zone = text[26:]  # 2026-11-20T13:00:00.000000 is 26 characters
-        texts.append(f"{text[:26]}{nanos:03d}{zone}")
+        end = text.index(".") + 7  # a zone may follow the six digits
+        texts.append(f"{text[:end]}{nanos:03d}{text[end:]}")
     return texts
+
+
+def readable(array: pa.Array) -> pa.Array:
+    """The array with nanosecond times as text at any depth, because no Python type holds them."""
+    kind = array.type
+    if not _has_nanoseconds(kind):
+        return array
+    if pa.types.is_temporal(kind):
+        return pa.array(_nanoseconds(array), pa.string())
+    if pa.types.is_dictionary(kind):
+        return readable(array.dictionary_decode())
+    return rebuilt(as_lists(array) if is_any_list(kind) else array, readable)
+
+
+def _has_nanoseconds(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _has_nanoseconds(kind.value_type)
+    if pa.types.is_struct(kind) or pa.types.is_map(kind) or is_any_list(kind):
+        return any(_has_nanoseconds(kind.field(index).type) for index in range(kind.num_fields))
+    return getattr(kind, "unit", None) == "ns"
 
 
 def _is_json(kind: pa.DataType) -> bool:
     """Whether Python objects of this type need no conversion for JSON."""
     types = pa.types
-    if _is_list(kind):
+    if is_any_list(kind):
         return _is_json(kind.value_type)
     if types.is_struct(kind):
-        return not _is_tuple(kind) and all(_is_json(field.type) for field in kind)
+        names = [field.name for field in kind]
+        is_tuple = bool(names) and names[0] == "_0"
+        return not is_tuple and not has_exact(kind) and all(_is_json(each.type) for each in kind)
     return bool(
         types.is_integer(kind)
         or types.is_floating(kind)
@@ -223,31 +269,3 @@ def _is_json(kind: pa.DataType) -> bool:
         or types.is_null(kind)
         or is_text(kind)
     )
-
-
-def _is_tuple(kind: pa.DataType) -> bool:
-    names = [field.name for field in kind]
-    return bool(names) and names == [f"_{i}" for i in range(len(names))]
-
-
-def _plain(value: Any, kind: pa.DataType) -> Any:
-    """`value` for JSON: structs of tuples as lists, maps as dicts, the rest as by `jsonable`."""
-    if value is None:
-        return None
-    if pa.types.is_struct(kind):
-        if _is_tuple(kind):
-            return [_plain(value[field.name], field.type) for field in kind]
-        return {field.name: _plain(value[field.name], field.type) for field in kind}
-    if pa.types.is_map(kind):
-        return {
-            _json_key(_plain(name, kind.key_type)): _plain(item, kind.item_type)
-            for name, item in value
-        }
-    if _is_list(kind):
-        return [_plain(item, kind.value_type) for item in value]
-    return jsonable(value)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    """Also list views, which occur only in files from other programs."""
-    return is_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrmesos.io.columns.decode import decode_batch
+from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.schema import KEY, VALUE, is_bytes, is_pickled, is_text
-from mrmesos.io.output.render import content, jsonable, rendered
+from mrmesos.io.columns.tabular import as_row, rows_of_objects
+from mrmesos.io.output.render import content, jsonable, readable, rendered
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -36,16 +37,25 @@ def row_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def rows_of(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The items of the dicts in `value` as columns. Raises NotRows."""
+    """The items of the dicts in `value` as columns, some of them pickled. Raises NotRows."""
+    field = batch.schema.field(VALUE)
+    if is_pickled(field):
+        rows = rows_of_objects(decode_column(batch.column(VALUE), field), union=False)
+        if rows is not None:
+            return rows
     schema = row_schema(batch.schema)
     return pa.RecordBatch.from_arrays(batch.column(VALUE).flatten(), schema=schema)
 
 
 def json_lines(batch: pa.RecordBatch, *, records: bool) -> bytes:
     """One line per record: the value, or an object with key and value."""
-    keys, values = decode_batch(batch)
+    columns = [readable(batch.column(name)) for name in (KEY, VALUE)]
+    keys, values = (
+        decode_column(column, batch.schema.field(name))
+        for name, column in zip((KEY, VALUE), columns, strict=True)
+    )
     if records:
-        lines = [_json(value) for value in values]
+        lines = [_json(as_row(value)) for value in values]
     else:
         pairs = zip(keys, values, strict=True)
         lines = [_json({KEY: key, VALUE: value}) for key, value in pairs]

@@ -17,6 +17,7 @@ from mrmesos.io.columns.schema import (
     is_list,
     is_pickled,
 )
+from mrmesos.io.columns.tabular import table_batch, without_orc_gaps
 from mrmesos.io.columns.unify import conform, unify
 from mrmesos.io.fs.filesystem import OutputError, reason
 from mrmesos.io.output.line_output import types_of
@@ -53,6 +54,10 @@ class TableWriter:
             columns = [pa.nulls(batch.num_rows), batch.column(VALUE)]
             fields = [pa.field(KEY, pa.null()), batch.schema.field(VALUE)]
             batch = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+        try:
+            batch = table_batch(batch, rows=self._fmt.records)
+        except RecordTypeError as exc:
+            raise OutputError(f"{self._uri}: {exc}") from exc
         self._pending.append(batch)
         self._pending_bytes += batch.nbytes
         if isinstance(self._fmt, ParquetOutput):
@@ -105,7 +110,7 @@ class TableWriter:
         schema = self._pending[0].schema
         for batch in self._pending[1:]:
             try:
-                wider = unify(schema, batch.schema)
+                wider = unify(schema, batch.schema, exact=False)
             except RecordTypeError as exc:
                 raise self._mixed(schema, batch.schema) from exc
             if _pickled(wider) != _pickled(schema):  # never mix pickled and readable
@@ -130,7 +135,13 @@ class TableWriter:
             table = pa.Table.from_batches(rows, self._columns(table.schema))
         if isinstance(self._fmt, OrcOutput):
             # ORC has no null type, and Arrow's ORC writer loses nulls of structs in slices.
-            schema = pa.schema([field.with_type(_typed(field.type)) for field in table.schema])
+            columns = [without_orc_gaps(each.combine_chunks()) for each in table.columns]
+            fields = [
+                field.with_type(column.type)
+                for field, column in zip(table.schema, columns, strict=True)
+            ]
+            table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
+            schema = pa.schema([field.with_type(_typed(field.type)) for field in fields])
             table = table.cast(schema).take(pa.array(range(table.num_rows), pa.int64()))
             self._writer.write(table)
             return

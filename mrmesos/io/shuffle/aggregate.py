@@ -1,8 +1,9 @@
 """Aggregates as kernels over sorted batches. A group is a range of rows; all are folded at once.
 
-Integer sums are exact: they use 32-bit halves if 64 bits might overflow, and an overflow of the
-result is an error. Nulls (None) are ignored, except by Count. Partial results of several columns
-are structs, and those of several values are lists.
+Sums of integers and decimals are exact. Integers use 32-bit halves if 64 bits might overflow. A
+sum that fits no column goes on as a Python object; beside other columns it is an error. Nulls
+(None) are ignored, except by Count. Partial results of several columns are structs, and those of
+several values are lists.
 """
 
 from __future__ import annotations
@@ -12,14 +13,32 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate, Fold
 from mrmesos.io.columns.batches import concat, take
+from mrmesos.io.columns.exact import has_exact, is_exact
 from mrmesos.io.columns.schema import KEY, SORT, VALUE, RecordTypeError, is_pickled
 from mrmesos.io.columns.sorting import argsort
 from mrmesos.io.columns.sortkey import is_direct, plain, sort_code, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
+from mrmesos.io.shuffle.exact_folds import (
+    AggregateOverflowError,
+    as_int64,
+    finish_by_kind,
+    fold_exact,
+    fold_objects,
+    sum_decimals,
+)
 from mrmesos.io.shuffle.merge import group_spans
+
+__all__ = [
+    "AggregateOverflowError",
+    "combine_with",
+    "each_alone",
+    "fold",
+    "fold_groups",
+]
 
 Stage = Literal["initial", "merge", "final", "whole"]
 Combine = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -28,17 +47,13 @@ _HALF = np.int64(32)
 _LOW = np.int64((1 << 32) - 1)
 
 
-class AggregateOverflowError(Exception):
-    """A sum of integers does not fit 64 bits; the message says what to do."""
-
-
 def combine_with(aggregate: type[Aggregate], stage: Stage) -> Combine:
     """A fold of sorted batches into one row for each key, as batches in the same order.
 
     The stage `initial` folds a mapper's values to partial results, and `merge` folds partial
     results to partial results. `final` makes final values from partial results, and `whole` makes
     them from a mapper's values. Raises RecordTypeError if the aggregate cannot fold the values,
-    AggregateOverflowError if a sum does not fit 64 bits.
+    AggregateOverflowError if a sum of several columns does not fit 64 bits.
     """
     first = aggregate.initial if stage in ("initial", "whole") else aggregate.merge
     finish = stage in ("final", "whole")
@@ -69,7 +84,14 @@ def _folded(
 
 
 def _finished(batch: pa.RecordBatch, aggregate: type[Aggregate]) -> pa.RecordBatch:
-    return _in_columns(batch, batch, aggregate.final(batch.column(VALUE)))
+    if aggregate.final is Aggregate.final:
+        return batch
+    if is_pickled(batch.schema.field(VALUE)):
+        raise RecordTypeError(f"{aggregate.__name__}.final takes no Python objects as values")
+    values = batch.column(VALUE)
+    if has_exact(values.type):
+        return _in_columns(batch, batch, finish_by_kind(values, aggregate.final))
+    return _in_columns(batch, batch, aggregate.final(values))
 
 
 def fold(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
@@ -89,20 +111,23 @@ def fold_groups(
 
     `spans` has the start of each group in that order, and then the number of rows.
     """
-    if is_pickled(batch.schema.field(VALUE)) and how not in ("count_all", "count"):
-        raise RecordTypeError(f"values that are Python objects cannot be folded by {how}")
-    column = batch.column(VALUE)
+    column, field = batch.column(VALUE), None
     if order is not None and how != "count_all":
         column = _reordered(column, order)
-    if isinstance(how, str):
-        values = _fold_values(column, spans, how, n)
+    if is_pickled(batch.schema.field(VALUE)) and how not in ("count_all", "count"):
+        field, values = fold_objects(column, batch.schema.field(VALUE), spans, how)
+    elif isinstance(how, str):
+        try:
+            values = _fold_values(column, spans, how, n)
+        except AggregateOverflowError:
+            field, values = fold_objects(column, pa.field(VALUE, column.type), spans, how)
     else:
         values = _fold_columns(column, spans, how, n)
     if order is None and len(spans) - 1 == batch.num_rows:
-        return _in_columns(batch, batch, values)
+        return _in_columns(batch, batch, values, field)
     starts = spans[:-1] if order is None else order[spans[:-1]]
     columns = [name for name in (KEY, SORT) if name in batch.schema.names]
-    return _in_columns(batch, take(batch.select(columns), starts), values)
+    return _in_columns(batch, take(batch.select(columns), starts), values, field)
 
 
 def _reordered(column: pa.Array, order: np.ndarray) -> pa.Array:
@@ -111,11 +136,13 @@ def _reordered(column: pa.Array, order: np.ndarray) -> pa.Array:
     return column.take(pa.array(order))
 
 
-def _in_columns(like: pa.RecordBatch, keys: pa.RecordBatch, values: pa.Array) -> pa.RecordBatch:
-    """The columns of `like`: the values, and all others from `keys`."""
+def _in_columns(
+    like: pa.RecordBatch, keys: pa.RecordBatch, values: pa.Array, field: pa.Field | None = None
+) -> pa.RecordBatch:
+    """The columns of `like`: the values, and all others from `keys`. `field` is of the values."""
     names = like.schema.names
     columns = [values if name == VALUE else keys.column(name) for name in names]
-    field = pa.field(VALUE, values.type)
+    field = field or pa.field(VALUE, values.type)
     fields = [field if each.name == VALUE else each for each in like.schema]
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
@@ -134,7 +161,7 @@ def _fold_columns(
     return pa.StructArray.from_arrays(folded, names)
 
 
-def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int) -> pa.Array:
+def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int = 1) -> pa.Array:
     if function == "count_all":
         return pa.array(np.diff(spans))
     if function == "count":
@@ -149,18 +176,31 @@ def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int) -> 
         inner = values.values.slice(first, last - first)
         return _largest(inner, (offsets[spans] - first).astype(np.int64), n)
     kind = values.type
+    if is_exact(kind):
+        return fold_exact(values, spans, function, _fold_values)
     if len(spans) > len(values) and function in ("sum", "min", "max") and pa.types.is_int64(kind):
         return values  # groups of one
     if function == "sum" and values.null_count == 0:
+        if pa.types.is_uint64(kind):
+            return pa.array(_sum_integers(values.to_numpy(), spans))
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             return pa.array(_sum_integers(_as_int64(values), spans))
         if pa.types.is_floating(kind):
             numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            return pa.array(np.add.reduceat(numbers, spans[:-1]))
+            return pa.array(np.add.reduceat(numbers, spans[:-1]) + 0.0)  # no sum is -0.0
     if function == "sum" and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         present = np.add.reduceat(values.is_valid().cast(pa.int64()).to_numpy(), spans[:-1])
-        sums = _sum_integers(_as_int64(values.cast(pa.int64()).fill_null(0)), spans)
+        filled = values.fill_null(0) if pa.types.is_integer(kind) else values.fill_null(False)
+        unsigned = pa.types.is_uint64(kind)
+        sums = _sum_integers(filled.to_numpy() if unsigned else _as_int64(filled), spans)
         return pa.array(sums, mask=present == 0)
+    if function == "sum" and pa.types.is_decimal(kind):
+        return sum_decimals(values, spans, _by_arrow)
+    if pa.types.is_duration(kind) and function in ("sum", "min", "max"):
+        return as_int64(_fold_values(values.cast(pa.int64()), spans, function)).cast(kind)
+    if isinstance(kind, pa.UuidType) and function in ("min", "max"):
+        folded = _by_arrow(values.storage.cast(pa.binary()), spans, function)
+        return kind.wrap_array(folded.cast(kind.storage_type))
     return _by_arrow(values, spans, function)
 
 
@@ -171,7 +211,7 @@ def _largest(values: pa.Array, spans: np.ndarray, n: int) -> pa.ListArray:
         spans = np.concatenate([[0], np.cumsum(valid)])[spans]
         values = values.drop_null()
     values = plain(values)
-    order = argsort(values if is_direct(values.type) else sort_code(values))
+    order = _argsort(values)
     group = np.repeat(np.arange(len(spans) - 1), np.diff(spans))
     order = order[np.argsort(group[order], kind="stable")]
     counts = np.minimum(np.diff(spans), n)
@@ -181,28 +221,34 @@ def _largest(values: pa.Array, spans: np.ndarray, n: int) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), chosen)
 
 
+def _argsort(values: pa.Array) -> np.ndarray:
+    if pa.types.is_decimal(values.type):
+        return np.asarray(pc.array_sort_indices(values)).astype(np.int64)
+    return argsort(values if is_direct(values.type) else sort_code(values))
+
+
 def _as_int64(values: pa.Array) -> np.ndarray:
-    try:
-        numbers: np.ndarray = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid as error:
-        raise AggregateOverflowError(f"Sum adds 64-bit signed integers: {error}") from None
+    numbers: np.ndarray = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return numbers
 
 
 def _sum_integers(numbers: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Exact sums of int64 or uint64, as int64 if they all fit, else as uint64."""
     starts = spans[:-1]
     most = max(abs(int(numbers.max())), abs(int(numbers.min())))
     if most * int(np.diff(spans).max()) < 1 << 63:
-        exact: np.ndarray = np.add.reduceat(numbers, starts)
+        exact: np.ndarray = np.add.reduceat(numbers.astype(np.int64, copy=False), starts)
         return exact
-    low = np.add.reduceat(numbers & _LOW, starts)
-    high = np.add.reduceat(numbers >> _HALF, starts) + (low >> _HALF)
-    if int(high.max()) >= 1 << 31 or int(high.min()) < -(1 << 31):
+    half, mask = numbers.dtype.type(32), numbers.dtype.type((1 << 32) - 1)
+    low = np.add.reduceat(numbers & mask, starts).astype(np.int64)
+    high = np.add.reduceat(numbers >> half, starts).astype(np.int64) + (low >> _HALF)
+    least = int(high.min())
+    if int(high.max()) >= 1 << (32 if least >= 0 else 31) or least < -(1 << 31):
         raise AggregateOverflowError(
-            "a sum of integers does not fit 64 bits; yield floats, or add them in a Reducer"
+            "a sum of integers does not fit 64 bits; yield floats, or use Sum or a Reducer"
         )
     sums: np.ndarray = (high << _HALF) | (low & _LOW)
-    return sums
+    return sums if int(high.max()) < 1 << 31 else sums.view(np.uint64)
 
 
 def _by_arrow(values: pa.Array, spans: np.ndarray, function: str) -> pa.Array:

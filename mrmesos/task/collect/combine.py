@@ -229,7 +229,10 @@ class DistinctCombiner(Combiner):
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         kinds = [field.type for field in batch.schema]
-        if any(map(pa.types.is_nested, kinds)) or not self._adviser.wanted():
+        unhashed = any(
+            pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) for kind in kinds
+        )
+        if unhashed or not self._adviser.wanted():
             yield batch
             return
         table = pa.Table.from_batches([batch])

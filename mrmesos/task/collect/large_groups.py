@@ -123,7 +123,8 @@ def put_back(
 def _one_for_each(batch: pa.RecordBatch, groups: LargeGroups, made: list[pa.RecordBatch]) -> bool:
     """Whether each group became one record with the same key and the same type."""
     kind = batch.schema.field(VALUE)
-    if not made or pa.types.is_nested(kind.type):
+    no_kernel = pa.types.is_nested(kind.type) or isinstance(kind.type, pa.BaseExtensionType)
+    if not made or no_kernel:  # of replace_with_mask
         return False
     if sum(each.num_rows for each in made) != len(groups):
         return False

@@ -114,7 +114,7 @@ class RecordDriver:
         index = self._context.consumed() - 1
         if index < 0:
             return self._given.uri, ""
-        record = self._given.batch.column(VALUE)[index].as_py()
+        record = decode_column(self._given.batch.column(VALUE).slice(index, 1))[0]
         return (
             f"{self._context.input_uri} {self._given.unit} {self._context.input_offset}",
             shorten(record),

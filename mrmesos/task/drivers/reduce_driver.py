@@ -17,6 +17,7 @@ from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_bytes, is_text
 from mrmesos.io.columns.sorting import changes
 from mrmesos.io.columns.sortkey import drop_sort_column, sort_column, with_sort_column
+from mrmesos.io.columns.tabular import plain_batch
 from mrmesos.io.shuffle.aggregate import Stage, combine_with
 from mrmesos.io.shuffle.merge import group_spans, grouped_batches, same_key, whole_groups
 from mrmesos.task.drivers.record_feed import ChunkSize, NotAPair, drain, flatten
@@ -164,7 +165,10 @@ class BatchGroupReducer:
         reducer = self._reducer
         for whole in whole_groups(batches, WHOLE_GROUPS_BYTES):
             self.groups += len(group_spans(whole)) - 1
-            given = (whole.select([KEY, VALUE]),)
+            try:
+                given = (plain_batch(whole.select([KEY, VALUE])),)
+            except RecordTypeError as exc:
+                raise wrong_use(str(exc), where=self._where) from exc
             yield from user_batches(reducer, reducer.reduce_batch, given, self._where, self._kind)
 
     def close(self) -> Iterator[pa.RecordBatch]:
@@ -209,7 +213,7 @@ class SortedFolder:
         return self._passed.groups
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        guard = Guard(self._passed.over_sorted(batches))
+        guard = Guard(map(plain_batch, self._passed.over_sorted(batches)))
         call = self._reducer.reduce_sorted
         try:
             yield from user_batches(self._reducer, call, (iter(guard),), self._where, self._kind)

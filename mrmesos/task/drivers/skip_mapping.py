@@ -8,6 +8,7 @@ import msgspec
 import pyarrow as pa
 
 from mrmesos.api.tasks import BatchMapper, Mapper
+from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
 from mrmesos.task.drivers.bad_records import BadRecords, copied, put_back
@@ -171,9 +172,9 @@ class SkippingBatchDriver(BatchDriver):
 
 
 def _record(given: InputBatch, row: int) -> tuple[Any, Any]:
-    if given.table:
-        return given.places[row].as_py(), given.columns.slice(row, 1).to_pylist()[0]
-    return given.batch.column(KEY)[row].as_py(), given.batch.column(VALUE)[row].as_py()
+    keys = given.places if given.table else given.batch.column(KEY)
+    values = given.batch.column(VALUE)
+    return decode_column(keys.slice(row, 1))[0], decode_column(values.slice(row, 1))[0]
 
 
 def _with_record(exc: TaskError, value: Any) -> AttemptError:

@@ -14,6 +14,7 @@ from mrmesos.api.tasks import BatchReducer, Reducer
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
+from mrmesos.io.columns.tabular import plain_batch
 from mrmesos.io.shuffle.merge import group_spans, grouped_batches, whole_groups
 from mrmesos.task.drivers.bad_records import KEPT_VALUES, BadRecords, copied, put_back
 from mrmesos.task.drivers.record_feed import MAX_PAIRS, NotAPair, drain
@@ -120,7 +121,10 @@ class SkippingBatchReducer(BatchGroupReducer):
             bounds = group_spans(whole).tolist()
             first, count = self.groups, len(bounds) - 1
             self.groups += count
-            plain = whole.select([KEY, VALUE])
+            try:
+                plain = plain_batch(whole.select([KEY, VALUE]))
+            except RecordTypeError as exc:
+                raise wrong_use(str(exc), where=self._where) from exc
             for start, end in self._bad.spans(first, count):
                 if end > start:
                     yield from self._reduced(plain, bounds[start : end + 1], first + start)

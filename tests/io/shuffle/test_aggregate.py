@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import decimal
+import functools
+import itertools
 import math
+import operator
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -59,27 +64,68 @@ def test_aggregates_of_any_keys(
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=20), st.integers(1, 20))
-def test_sums_are_exact_or_fail(values: list[int], rows: int) -> None:
+def test_sums_of_integers_are_exact(values: list[int], rows: int) -> None:
     batch = sorted_batch(["k"] * len(values), values)
-    fits = -(2**63) <= sum(values) < 2**63
-    try:
-        found = pairs_of(combine_with(Sum, "initial")(cut(batch, rows)))
-    except AggregateOverflowError:
-        # A part of the sum may overflow though the whole does not, if its batches are cut so.
-        assert rows < len(values) or not fits
-    else:
-        assert found == [("k", sum(values))]
-    if rows >= len(values) and fits:
-        assert found == [("k", sum(values))]
+    assert pairs_of(combine_with(Sum, "initial")(cut(batch, rows))) == [("k", sum(values))]
 
 
-def test_overflow_says_what_to_do() -> None:
-    batch = sorted_batch(["k", "k"], [2**62, 2**62])
+def test_a_mean_whose_sum_overflows_says_what_to_do() -> None:
+    batch = sorted_batch(["k"] * 4, [2**62] * 4)
     with pytest.raises(AggregateOverflowError, match="64 bits; yield floats"):
-        list(combine_with(Sum, "initial")([batch]))
-    unsigned = pa.record_batch({"key": ["k"], "value": pa.array([2**63], pa.uint64())})
-    with pytest.raises(AggregateOverflowError, match="64-bit signed"):
-        list(combine_with(Sum, "initial")([unsigned]))
+        list(combine_with(Mean, "initial")([batch]))
+
+
+NUMBERS = st.integers(-(2**40), 2**40) | st.integers(-99, 99).map(lambda i: i / 8)
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-99, 99, places=1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.none() | NUMBERS), min_size=1, max_size=12)
+    | st.lists(st.tuples(st.integers(0, 2), st.integers(-(2**65), 2**65)), min_size=1, max_size=9)
+    | st.lists(st.tuples(st.integers(0, 2), st.none() | DECIMALS), min_size=1, max_size=12),
+    st.lists(st.integers(0, 12), max_size=4),
+    st.sampled_from([Sum, Min, Max]),
+)
+def test_folds_of_mixed_values_do_not_depend_on_cuts(
+    records: list[tuple[int, Any]], cuts: list[int], aggregate: type[Sum | Min | Max]
+) -> None:
+    records.sort(key=lambda record: record[0])
+    bounds = [0, *sorted(min(each, len(records)) for each in cuts), len(records)]
+    parts = [records[start:end] for start, end in itertools.pairwise(bounds) if end > start]
+    batches = [
+        with_sort_column(encode_pairs([key for key, _ in part], [value for _, value in part]))
+        for part in parts
+    ]
+    partial = [each for batch in batches for each in combine_with(aggregate, "initial")([batch])]
+    found = pairs_of(combine_with(aggregate, "final")(partial))
+    with decimal.localcontext(prec=9999):
+        expected = [(key, expected_fold(aggregate, group)) for key, group in grouped(records)]
+    assert [(key, repr(value)) for key, value in found] == [
+        (key, repr(value)) for key, value in expected
+    ]
+
+
+def grouped(records: list[tuple[int, Any]]) -> list[tuple[int, list[Any]]]:
+    groups: dict[int, list[Any]] = {}
+    for key, value in records:
+        groups.setdefault(key, []).extend([] if value is None else [value])
+    return list(groups.items())
+
+
+def expected_fold(aggregate: type[Sum | Min | Max], values: list[Any]) -> Any:
+    """Plain Python's result. Of equal values the integer wins, or the fewest decimal places."""
+    if not values:
+        return None
+    if aggregate is Sum:
+        if any(type(each) is float for each in values):
+            ints = sum(each for each in values if type(each) is int)
+            return float(ints) + sum(each for each in values if type(each) is float)
+        return functools.reduce(operator.add, values)
+    best = min(values) if aggregate is Min else max(values)
+    ties = [each for each in values if each == best]
+    if isinstance(best, Decimal):
+        return max(ties, key=lambda each: (each.as_tuple().exponent, -each.as_tuple().sign))
+    return min(ties, key=lambda each: type(each) is float)
 
 
 def test_none_is_passed_over_but_counted() -> None:
@@ -117,8 +163,10 @@ def test_values_of_other_types() -> None:
         list(combine_with(Sum, "initial")([words]))
     objects = sorted_batch([1, 1], [{1}, 2])
     assert pairs_of(combine_with(Count, "initial")([objects])) == [(1, 2)]
-    with pytest.raises(RecordTypeError, match="Python objects"):
+    with pytest.raises(RecordTypeError, match="type int and set cannot be folded by sum"):
         list(combine_with(Sum, "initial")([objects]))
+    with pytest.raises(RecordTypeError, match=r"Python objects .set."):
+        list(combine_with(Mean, "initial")([objects]))
 
 
 def test_partial_results_of_differing_types() -> None:

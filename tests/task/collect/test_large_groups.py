@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrmesos.api import pairs
+from mrmesos.io.columns.decode import decode_batch
 from mrmesos.io.shuffle.merge import group_spans
 from mrmesos.task.collect.large_groups import (
     LargeGroups,
@@ -75,7 +76,7 @@ def test_what_was_made_takes_the_groups_place(keys: list[int], made: str, size: 
     result = [
         pair
         for part in put_back(batch, groups, folded())
-        for pair in zip(part["key"].to_pylist(), part["value"].to_pylist(), strict=True)
+        for pair in zip(*decode_batch(part.select(["key", "value"])), strict=True)
     ]
     times = {"none": 0, "two": 2}.get(made, 1)
     gone = {row for rows in of for row in rows}
