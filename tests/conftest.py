@@ -1,9 +1,8 @@
 """What all tests share: hypothesis measures no time, as machines are busy with other things;
-JobTrackers have a token of their own, not that of whoever runs the tests; and Control-C reaches the
-processes that tests start.
+JobTrackers have a token and jobs a history of their own, not those of whoever runs the tests; and
+Control-C reaches the processes that tests start.
 """
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -19,12 +18,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def token_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Processes that tests start inherit it."""
-    before = os.environ.get("MRMESOS_TOKEN_FILE")
-    os.environ["MRMESOS_TOKEN_FILE"] = str(tmp_path_factory.mktemp("access") / "token")
-    yield
-    if before is None:
-        del os.environ["MRMESOS_TOKEN_FILE"]
-    else:
-        os.environ["MRMESOS_TOKEN_FILE"] = before
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes that tests start inherit them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MRMESOS_TOKEN_FILE", str(tmp_path_factory.mktemp("access") / "token"))
+        patch.setenv("MRMESOS_HISTORY_DIR", str(tmp_path_factory.mktemp("history")))
+        yield

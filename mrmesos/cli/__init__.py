@@ -34,7 +34,10 @@ VERBS = {
         "mrmesos.cli.jobtracker:jobtracker",
         "Run a JobTracker that serves many users on Mesos.",
     ),
-    "job": ("mrmesos.cli.job:job", "List, watch and kill jobs of a JobTracker; read logs."),
+    "job": (
+        "mrmesos.cli.job:job",
+        "List, watch and kill jobs; show attempts and their logs.",
+    ),
     "minimesos": ("mrmesos.cli.minimesos:minimesos", "Run a small Mesos on this machine."),
     "simulate": ("mrmesos.cli.simulate:simulate", "Simulate a cluster and its jobs."),
 }

@@ -1,11 +1,14 @@
-"""`mrmesos job …`: asks a running JobTracker about its jobs, and kills jobs."""
+"""`mrmesos job …`: asks a running JobTracker about its jobs, and kills jobs.
+
+`attempts` and `logs` also know the jobs that `submit` has run on this machine (client/kept_jobs).
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,7 +18,10 @@ from mrmesos.client.terminal.errors import Failure, UsageProblem
 from mrmesos.client.terminal.printable import one_line, printable
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.mesos.user import current_user
-from mrmesos.wire.job import JobState, JobStatus
+from mrmesos.wire.job import AttemptRow, JobState, JobStatus
+
+if TYPE_CHECKING:
+    from mrmesos.client.attempt_logs import LogSource
 
 DEFAULT_URL = "http://127.0.0.1:5055"
 WAIT_SECONDS = 20.0
@@ -59,7 +65,7 @@ class _Asking(click.Group):
 
 @click.group(cls=_Asking)
 def job() -> None:
-    """List, watch and kill jobs of a JobTracker; read the logs of attempts."""
+    """List, watch and kill jobs of a JobTracker; show attempts and what they printed."""
 
 
 @job.command("list")
@@ -72,11 +78,7 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
         _print_json(statuses)
         return
     rows: list[tuple[str, ...]] = [("JOB", "STATE", "USER", "MAPS", "REDUCES", "SUBMITTED", "NAME")]
-    rows += [tuple(map(one_line, _row(status))) for status in statuses]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    _print_table([*rows, *map(_row, statuses)])
 
 
 @job.command()
@@ -119,17 +121,92 @@ def kill(job_id: str, jobtracker: str) -> None:
 
 
 @job.command()
-@click.argument("attempt_id")
-@click.option(
-    "--stream", type=click.Choice(["stdout", "stderr"]), default="stderr", show_default=True
-)
+@click.argument("job_id")
 @_jobtracker_option
-def logs(attempt_id: str, stream: str, jobtracker: str) -> None:
-    """Show what an attempt has printed."""
-    text = _client(jobtracker).logs(attempt_id, stream)
-    if sys.stdout.isatty():
-        text = printable(text)
-    click.echo(text, nl=not text.endswith("\n"))
+@_json_option
+def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
+    """List the attempts of a job: state, agent, time, what they said or failed with.
+
+    A job that `submit` has run with a JobTracker of its own is found on this machine.
+    """
+    rows, _ = _attempts_of(job_id, jobtracker).look()
+    if as_json:
+        _print_json(rows)
+        return
+    _print_table(
+        [
+            ("ATTEMPT", "STATE", "AGENT", "START", "SECONDS", "PROGRESS", "STATUS"),
+            *map(_attempt_row, rows),
+        ]
+    )
+
+
+@job.command()
+@click.argument("name", metavar="JOB|TASK|ATTEMPT")
+@click.option(
+    "--stream", type=click.Choice(["stdout", "stderr", "both"]), default="both", show_default=True
+)
+@click.option("-f", "--follow", is_flag=True, help="Print what comes, until the job has ended.")
+@_jobtracker_option
+def logs(name: str, stream: str, follow: bool, jobtracker: str) -> None:
+    """Show what the attempts of a job, of a task, or one attempt have printed.
+
+    The end of each log is shown, at most 1 MiB. Logs of a job that `submit` has run with a
+    JobTracker of its own are on this machine: those of the last 20 jobs.
+
+    Exit code 1: some logs could not be shown.
+    """
+    from mrmesos.client.attempt_logs import STREAMS
+    from mrmesos.client.log_printer import LogPrinter
+    from mrmesos.wire.ids import named_attempts
+
+    try:
+        job_id, begin = named_attempts(name)
+    except ValueError as problem:
+        raise UsageProblem(str(problem)) from None
+    found = _attempts_of(job_id, jobtracker)
+    printer = LogPrinter(
+        found,
+        sys.stdout.buffer,
+        streams=STREAMS if stream == "both" else (stream,),
+        heads=stream == "both" or name != begin,
+        tell=lambda line: click.echo(printable(line), err=True),
+    )
+    if follow:
+        printer.follow(lambda row: row.id.startswith(begin))
+    else:
+        rows = [row for row in found.look()[0] if row.id.startswith(begin)]
+        if not rows and name != job_id:
+            raise UsageProblem(f"no attempt {name}; `mrmesos job attempts {job_id}` lists them")
+        printer.show(rows)
+    sys.exit(1 if printer.missing else 0)
+
+
+def _attempts_of(job_id: str, jobtracker: str) -> LogSource:
+    """The attempts of a job that is kept on this machine, or of a JobTracker's job."""
+    from mrmesos.client.attempt_logs import JobTrackersAttempts, KeptAttempts
+    from mrmesos.client.kept_jobs import KeptJob, history_dir
+
+    try:
+        kept = KeptJob(history_dir(), job_id)
+    except ValueError as problem:
+        raise UsageProblem(str(problem)) from None
+    if kept.exists():
+        return KeptAttempts(kept)
+    return JobTrackersAttempts(_client(jobtracker), job_id)
+
+
+def _attempt_row(row: AttemptRow) -> tuple[str, ...]:
+    end = row.end if row.end is not None else time.time()
+    return (
+        row.id,
+        row.state,
+        row.hostname,
+        time.strftime("%H:%M:%S", time.localtime(row.start)) if row.start else "",
+        f"{max(0.0, end - row.start):.1f}" if row.start else "",
+        f"{row.progress:.0%}",
+        row.error.message if row.error is not None else row.status,
+    )
 
 
 def _row(status: JobStatus) -> tuple[str, ...]:
@@ -161,6 +238,15 @@ def _show(status: JobStatus, as_json: bool) -> None:
         click.echo(format_error(status.error))
     if any(status.counters.values()):
         click.echo(format_counters(status.counters))
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print rows in columns; the last column may have any length."""
+    rows = [tuple(map(one_line, row)) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True))
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
 
 
 def _print_json(value: object) -> None:

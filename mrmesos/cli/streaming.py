@@ -11,7 +11,8 @@ import click
 from mrmesos.cli import EXIT_USAGE
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import Target
-from mrmesos.client.submission import Options, Submission
+from mrmesos.client.options import Options
+from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.fs.scratch import Scratch

@@ -12,7 +12,8 @@ import click
 from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import parse_target
-from mrmesos.client.submission import Options, Submission
+from mrmesos.client.options import Options
+from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
 

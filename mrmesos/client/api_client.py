@@ -12,8 +12,9 @@ import http.client
 import secrets
 import ssl
 from collections.abc import Callable, Iterator
+from email.message import Message
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -25,7 +26,17 @@ from mrmesos.client.proof import Proof, Unproven
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
-from mrmesos.wire.job import ApiError, JobReport, JobSpec, JobStatus, ServiceStatus, SubmitAnswer
+from mrmesos.wire.job import (
+    KEPT,
+    LOG_SOURCE,
+    LOG_START,
+    ApiError,
+    JobReport,
+    JobSpec,
+    JobStatus,
+    ServiceStatus,
+    SubmitAnswer,
+)
 
 T = TypeVar("T")
 
@@ -50,6 +61,17 @@ class Unreachable(Exception):
 
 class _TryAgain(Exception):
     """This try failed; another one may succeed."""
+
+
+class LogPiece(NamedTuple):
+    """Part of a log, and the offset of its first byte.
+
+    `kept`: the log itself is gone, and these are the last lines of both streams.
+    """
+
+    data: bytes
+    start: int
+    kept: bool = False
 
 
 class JobTrackerClient:
@@ -82,6 +104,7 @@ class JobTrackerClient:
         self._timeout, self._retry_seconds = timeout, retry_seconds
         self._return_seconds = max(retry_seconds, return_seconds)
         self._answered = False
+        self._log = (0, False)
         self._connection: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
@@ -147,10 +170,15 @@ class JobTrackerClient:
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
 
-    def logs(self, attempt_id: str, stream: str) -> str:
-        """Return what an attempt printed, or the last part of a long text."""
-        path = f"/api/v1/attempts/{quote(attempt_id, safe='')}/logs?{urlencode({'stream': stream})}"
-        return self._call("GET", path, seconds=20.0).decode("utf-8", "replace")
+    def logs(self, attempt_id: str, stream: str, offset: int | None = None) -> LogPiece:
+        """Return what an attempt printed, or the last part of a long text.
+
+        With `offset`, the text begins there, if the log still has that byte.
+        """
+        query = {"stream": stream} | ({} if offset is None else {"offset": str(offset)})
+        path = f"/api/v1/attempts/{quote(attempt_id, safe='')}/logs?{urlencode(query)}"
+        text = self._call("GET", path, seconds=20.0)
+        return LogPiece(text, *self._log)
 
     def _call(
         self,
@@ -226,6 +254,7 @@ class JobTrackerClient:
                 self.close()
         if 200 <= answer.status < 300:
             self._answered = True
+            self._log = _log_facts(answer.headers)
             return said
         refusal = ApiProblem(answer.status, self._message(said, answer.status))
         if answer.status == 503:
@@ -288,6 +317,12 @@ class JobTrackerClient:
             return find_leader(self._election)
         except NoLeader as problem:
             raise _TryAgain(str(problem)) from problem
+
+
+def _log_facts(headers: Message) -> tuple[int, bool]:
+    start = headers.get(LOG_START, "")
+    number = int(start) if start.isascii() and start.isdigit() and len(start) < 16 else 0
+    return number, headers.get(LOG_SOURCE) == KEPT
 
 
 def _base(url: str) -> str:

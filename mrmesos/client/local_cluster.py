@@ -154,6 +154,13 @@ class LocalCluster:
         text = kept[-1].read_bytes()[-MAX_ERROR_BYTES:] if kept else b""
         return text.decode("utf-8", "replace").strip()
 
+    def keep_failed(self, into: Path) -> Path | None:
+        """Copy the output of failed TaskTrackers. Returns None if that is not possible."""
+        try:
+            return Path(shutil.copytree(self.failed, into, dirs_exist_ok=True))
+        except (OSError, shutil.Error):
+            return None
+
     def forget_failed(self) -> None:
         """Remove the output of failed TaskTrackers."""
         shutil.rmtree(self.failed, ignore_errors=True)

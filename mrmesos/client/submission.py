@@ -6,9 +6,7 @@ exit code. Thread: the main thread, so that signals interrupt it.
 
 from __future__ import annotations
 
-import tempfile
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,6 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from mrmesos.api.formats import input_data, output_data
 from mrmesos.client.access import open_client, trusted
 from mrmesos.client.api_client import (
     RETRY_SECONDS,
@@ -26,14 +23,22 @@ from mrmesos.client.api_client import (
     Unreachable,
 )
 from mrmesos.client.code.job_files import JobFiles
-from mrmesos.client.code.loading import LoadedJob, Target, load
+from mrmesos.client.code.loading import load
+from mrmesos.client.kept_jobs import NOT_KEPT, VARIABLE, KeptJob, history_dir, usable
+from mrmesos.client.options import Options, make_spec
 from mrmesos.client.preflight import check_files, check_master
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
-from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, OUTPUT_OVERWRITE, SETTINGS, Conf
+from mrmesos.conf import (
+    MESOS_TEARDOWN_TIMEOUT,
+    OUTPUT_OVERWRITE,
+    SETTINGS,
+    TASKTRACKER_USERLOG_DIR,
+    Conf,
+)
 from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
-from mrmesos.wire.job import FileKind, JobFile, JobSpec, JobState, JobStatus, running_python
+from mrmesos.wire.job import FileKind, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 if TYPE_CHECKING:
@@ -50,30 +55,6 @@ ASK_SECONDS = 10.0
 TAKE_DOWN_SECONDS = 3.0
 """Part of the time after a signal that is kept for the end of our JobTracker and cluster."""
 LEFTOVER_SECONDS = 30.0
-MAX_LOG_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of the command line."""
-
-    target: Target
-    inputs: tuple[str, ...]
-    output: str
-    overrides: Conf
-    master: str
-    jobtracker: str
-    detach: bool
-    local_agents: int
-    report: Path | None
-    verbose: bool
-    job_args: tuple[str, ...]
-    preview: int = 0
-    quiet: bool = False
-    counters: bool = True
-    files: tuple[str, ...] = ()
-    archives: tuple[str, ...] = ()
-    py_files: tuple[str, ...] = ()
 
 
 class Submission:
@@ -87,7 +68,8 @@ class Submission:
         self._client: JobTrackerClient | None = None
         self._files: JobFiles | None = None
         self._job_id = ""
-        self._keeps_failed = False
+        self._history: Path | None = None  # the directory of kept jobs, if our JobTracker has one
+        self._kept: KeptJob | None = None
 
     def run(self) -> int:
         """Run the job and return the exit code."""
@@ -146,6 +128,7 @@ class Submission:
             self._client.upload_file(file.sha256, path)
         submitted = time.monotonic()
         self._job_id = self._client.submit(spec)
+        self._begin_keeping()
         if options.detach:
             click.echo(self._job_id)
             return 0
@@ -177,8 +160,14 @@ class Submission:
         from mrmesos.jobtracker.http.server import AddressError
         from mrmesos.jobtracker.service import JobTrackerService
 
+        try:
+            self._history = usable(history_dir())
+        except OSError as problem:
+            click.echo(f"warning: {NOT_KEPT}: {problem}; {VARIABLE} names another", err=True)
         if self._cluster is not None:
             master = self._cluster.wait_ready()
+            if self._history is not None:
+                conf = Conf({TASKTRACKER_USERLOG_DIR.name: str(self._history)}).merged(conf)
         else:
             master = options.master
             check_master(master)
@@ -225,11 +214,14 @@ class Submission:
         code = 0 if status.state is JobState.SUCCEEDED else 1
         if not self._write_report():
             code = 1
+        self._keep_report()
         if status.error is not None and status.state is not JobState.SUCCEEDED:
             error = self._with_last_words(status.error)
             log = self._log_of(error.attempt_id)
             click.echo(format_error(error, log), err=True)
         self._tell(format_end(status))
+        if self._kept is not None and self._kept.printed():
+            self._tell(f"  tasks printed: mrmesos job logs {self._job_id}")
         if status.counters and self._options.counters:
             self._tell(format_counters(status.counters))
         if status.state is JobState.SUCCEEDED and self._options.preview:
@@ -247,9 +239,11 @@ class Submission:
             return error
         if not (words := self._cluster.last_stderr()):
             return error
-        self._keeps_failed = True
+        where = ""
+        if self._kept is not None:
+            where = str(self._cluster.keep_failed(self._kept.path / "tasktrackers") or "")
         detail = error.detail or f"stderr of a TaskTracker:\n{words}"
-        return replace(error, detail=detail, log=error.log or str(self._cluster.failed))
+        return replace(error, detail=detail, log=error.log or where)
 
     def _preview(self) -> int:
         """Show the first records of the output. Returns 1 if it cannot be read here."""
@@ -278,25 +272,44 @@ class Submission:
             return False
         return True
 
+    def _begin_keeping(self) -> None:
+        """Keep what is known of the job, if the JobTracker ends with this command."""
+        if self._history is None:
+            return
+        self._kept = KeptJob(self._history, self._job_id)
+        try:
+            self._kept.begin()
+        except OSError as problem:
+            self._kept = None
+            click.echo(f"warning: {NOT_KEPT}: {problem}", err=True)
+
+    def _keep_report(self) -> None:
+        assert self._client is not None
+        if self._kept is None:
+            return
+        try:
+            self._kept.save(self._client.report(self._job_id))
+        except (OSError, ApiProblem, Unreachable) as problem:
+            click.echo(f"warning: the job's report is not kept: {problem}", err=True)
+
     def _log_of(self, attempt_id: str) -> str:
-        """How to read what a failed attempt printed. Saves it if our own JobTracker ends now."""
+        """How to read what a failed attempt printed. Keeps it if our own JobTracker ends now."""
         assert self._client is not None
         if not attempt_id:
             return ""
+        command = f"mrmesos job logs {attempt_id}"
         if self._service is None:
-            return f"mrmesos job logs {attempt_id} --jobtracker {self._client.url}"
-        try:
-            texts = {
-                stream: self._client.logs(attempt_id, stream) for stream in ("stdout", "stderr")
-            }
-        except (ApiProblem, Unreachable):
+            return f"{command} --jobtracker {self._client.url}"
+        if self._kept is None:
             return ""
-        if not any(texts.values()):
-            return ""
-        directory = Path(tempfile.mkdtemp(prefix=f"mrmesos-{attempt_id}-"))
-        for stream, text in texts.items():
-            (directory / stream).write_text(text[-MAX_LOG_BYTES:], encoding="utf-8")
-        return str(directory)
+        if attempt_id not in self._kept.printed():  # Mesos is not our own: fetch it
+            try:
+                streams = ("stdout", "stderr")
+                texts = {each: self._client.logs(attempt_id, each).data for each in streams}
+                self._kept.save_logs(attempt_id, texts)
+            except (OSError, ApiProblem, Unreachable):
+                return ""
+        return command if attempt_id in self._kept.printed() else ""
 
     def _kill(self) -> None:
         """Kill the job and wait for its clean-up, or until a second signal."""
@@ -318,6 +331,7 @@ class Submission:
             if self._interrupts.wait_for(ended, KILL_SECONDS, self._take_down_time):
                 click.echo(f"{self._job_id} was killed", err=True)
                 self._write_report()
+                self._keep_report()
             else:
                 click.echo(f"{self._job_id} is still being cleaned up", err=True)
         except (ApiProblem, Unreachable) as problem:
@@ -350,8 +364,9 @@ class Submission:
                 click.echo(f"warning: {self._service.left_behind}", err=True)
         if self._cluster is not None:
             self._cluster.stop(self._interrupts.wait_for)
-            if not self._keeps_failed:
-                self._cluster.forget_failed()
+            self._cluster.forget_failed()
+        if self._kept is not None:
+            self._kept.end()
         if self._service is not None:
             remove = self._service.remove_leftovers
             if not self._interrupts.wait_for_call(remove, LEFTOVER_SECONDS, keep=0.1):
@@ -371,23 +386,3 @@ class Submission:
 def _is_ours(problem: Unreachable | ApiProblem) -> bool:
     """Whether the fault is ours and not the user's."""
     return isinstance(problem, ApiProblem) and problem.status >= 500
-
-
-def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:
-    """Build the description of the job for the JobTracker."""
-    import hashlib
-
-    return JobSpec(
-        name=loaded.name,
-        user=current_user(),
-        inputs=tuple(uri for source in loaded.sources for uri in source.uris),
-        output=options.output,
-        input_format=input_data(loaded.job.input_format),
-        output_format=output_data(loaded.job.output_format),
-        num_reducers=loaded.num_reducers,
-        conf=dict(loaded.conf),
-        code=hashlib.sha256(loaded.code).hexdigest(),
-        sources=loaded.sources if loaded.job.inputs else (),
-        python=running_python(),
-        files=files,
-    )

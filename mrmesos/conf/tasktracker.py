@@ -38,6 +38,23 @@ TASKTRACKER_CACHE_MB = declare(
     minimum=1,
     scope="jobtracker",
 )
+TASKTRACKER_USERLOG_DIR = declare(
+    "tasktracker.userlog.dir",
+    "",
+    "directory",
+    "Directory on agents for what attempts print. It outlives the TaskTracker. Empty: `userlogs` "
+    "in the sandbox, which Mesos removes in time. `submit` names one of the user for its own local "
+    "cluster.",
+    scope="jobtracker",
+)
+TASKTRACKER_USERLOG_MB = declare(
+    "tasktracker.userlog.mb",
+    256,
+    "MiB",
+    "Disk space for what attempts of ended jobs have printed. The oldest jobs go first.",
+    minimum=0,
+    scope="jobtracker",
+)
 JOBTRACKER_CACHE_MB = declare(
     "jobtracker.cache.mb",
     4096,

@@ -10,9 +10,12 @@ from mrmesos.conf import (
     HEARTBEAT_SECONDS,
     TASKTRACKER_CACHE_MB,
     TASKTRACKER_EXPIRY_SECONDS,
+    TASKTRACKER_USERLOG_DIR,
+    TASKTRACKER_USERLOG_MB,
     Conf,
     conf_from_environment,
 )
+from mrmesos.task.files.user_logs import DIRECTORY
 from mrmesos.task.shuffle.addresses import agent_address, source_address
 
 PRESTART_MAX = 16
@@ -41,7 +44,14 @@ class TrackerSettings:
     prestart: int = 1
     source: str = ""
     cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20
+    userlog_dir: str = ""
+    userlog_bytes: int = TASKTRACKER_USERLOG_MB.default << 20
     conf: Conf = field(default_factory=Conf)
+
+    @property
+    def userlogs(self) -> Path:
+        """The directory for what attempts print."""
+        return Path(self.userlog_dir) if self.userlog_dir else self.sandbox / DIRECTORY
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> TrackerSettings:
@@ -58,6 +68,8 @@ class TrackerSettings:
                 prestart=_prestart(environ.get("MRMESOS_PRESTART") or "1"),
                 source=source_address(environ),
                 cache_bytes=conf.get_as(TASKTRACKER_CACHE_MB) << 20,
+                userlog_dir=conf.get_as(TASKTRACKER_USERLOG_DIR),
+                userlog_bytes=conf.get_as(TASKTRACKER_USERLOG_MB) << 20,
                 conf=conf,
             )
         except KeyError as problem:

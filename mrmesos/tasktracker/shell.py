@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
+from mrmesos.task.files.user_logs import UserLogs
 from mrmesos.tasktracker.core import commands as cmd
 from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.core.tracker import TaskTracker
@@ -79,6 +80,7 @@ class Shell:
             self._jobtracker,
             give_up_seconds=settings.expiry_seconds,
             cache_bytes=settings.cache_bytes,
+            logs=UserLogs(settings.userlogs, settings.userlog_bytes),
         )
         self._server = ShuffleServer(
             self._jobs,
@@ -210,13 +212,14 @@ class Shell:
         try:
             Path(command.code_path).stat()  # a missing file would look like an error of user code
             work_dir = self._jobs.add_attempt(attempt_id)
+            log_dir = self._jobs.logs.directory(attempt_id)
             message = RunTask(
                 attempt=command.attempt,
                 facts=command.facts,
                 code_path=command.code_path,
                 work_dir=str(work_dir),
-                stdout_path=str(work_dir / "stdout"),
-                stderr_path=str(work_dir / "stderr"),
+                stdout_path=str(log_dir / "stdout"),
+                stderr_path=str(log_dir / "stderr"),
                 memory_limit_mb=command.memory_limit_mb,
                 hostname=self.tracker.hostname,
                 agent_id=self.tracker.agent_id,

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
+_OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mr]_\d+)?(_\d+)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SECOND = "%Y%m%d%H%M%S"
+
+_ID_PARTS = {("job", False, False), ("task", True, False), ("attempt", True, True)}
 
 STAMP_SALTS = 10_000
 """Number of different salts of a stamp."""
@@ -95,6 +98,21 @@ def parse_attempt(text: str) -> AttemptName:
     stamp, number, letter, index, attempt = match.groups()
     kind = TaskKind.MAP if letter == "m" else TaskKind.REDUCE
     return AttemptName(f"job_{stamp}_{number}", kind, int(index), int(attempt))
+
+
+def named_attempts(text: str) -> tuple[str, str]:
+    """The job of a job, task or attempt id, and how the ids of the attempts that it names begin.
+
+    Raises ValueError.
+    """
+    match = _OF_JOB.fullmatch(text)
+    parts = (match[1], match[3] is not None, match[4] is not None) if match else ()
+    if match is None or parts not in _ID_PARTS:
+        raise ValueError(
+            f"{text!r} is no id of a job, task or attempt, such as job_202611201130476208_0001"
+        )
+    begin = f"attempt_{match[2]}{match[3] or ''}"
+    return f"job_{match[2]}", text if match[1] == "attempt" else f"{begin}_"
 
 
 def is_sha256(text: str) -> bool:

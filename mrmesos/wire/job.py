@@ -13,6 +13,11 @@ from mrmesos.api.formats import InputFormat, OutputFormat, Source
 from mrmesos.bounds import LIST_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
 from mrmesos.wire.task import AttemptError, Locality
 
+LOG_SOURCE, KEPT = "X-Log-Source", "kept"
+"""Header of an answer with a log. KEPT: only the last lines of both streams were kept."""
+LOG_START = "X-Log-Start"
+"""Header of an answer with a log: the offset of its first byte, where an offset was asked for."""
+
 
 class JobState(StrEnum):
     """The states of a job: PREP (planning splits), RUNNING, COMMITTING or ABORTING, and an end."""

@@ -137,6 +137,9 @@ def test_a_local_job_with_a_report(house: House) -> None:
     report = json.loads((house.directory / "r.json").read_text())
     assert (report["state"], len(report["attempts"])) == ("SUCCEEDED", 6)
     assert {row["state"] for row in report["attempts"]} == {"SUCCEEDED"}
+    assert list((house.directory / "tmp").iterdir()) == []
+    listed, _ = house.start("job", "attempts", report["job_id"]).communicate(timeout=DEADLINE)
+    assert len(re.findall(r"^attempt_\S+  SUCCEEDED ", listed, re.MULTILINE)) == 6
 
 
 def test_a_failing_job_shows_its_first_error(house: House) -> None:
@@ -150,9 +153,11 @@ def test_a_failing_job_shows_its_first_error(house: House) -> None:
     assert "error: ValueError: a poisoned word" in stderr
     assert "in.txt" in stderr
     assert "line 14, in map" in stderr
-    kept = re.search(r"log: +(\S+)$", stderr, re.MULTILINE)
-    assert kept is not None
-    assert "about to fail" in (Path(kept[1]) / "stderr").read_text()
+    log = re.search(r"log: +mrmesos (job logs \S+)$", stderr, re.MULTILINE)
+    assert log is not None
+    printed, _ = house.start(*log[1].split(), "--stream", "stderr").communicate(timeout=DEADLINE)
+    assert "about to fail" in printed
+    assert list((house.directory / "tmp").iterdir()) == []
 
 
 MODULE = """

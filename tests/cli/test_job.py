@@ -72,6 +72,13 @@ def test_status(desk: Desk) -> None:
     assert json.loads(desk.ask("status", desk.job_id, "--json").stdout)["state"] == "RUNNING"
 
 
+def test_a_job_without_attempts(desk: Desk) -> None:
+    assert desk.ask("attempts", desk.job_id).stdout.split()[:3] == ["ATTEMPT", "STATE", "AGENT"]
+    assert json.loads(desk.ask("attempts", desk.job_id, "--json").stdout) == []
+    shown = desk.ask("logs", desk.job_id)
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "")
+
+
 def test_kill_and_wait(desk: Desk) -> None:
     assert desk.ask("wait", desk.job_id, "--timeout", "0.01").exit_code == 1
     assert desk.ask("kill", desk.job_id).exit_code == 0
@@ -85,7 +92,11 @@ def test_what_is_not_there(desk: Desk) -> None:
         (("status", "job_1_1"), "no job job_1_1; `mrmesos job list` shows"),
         (("wait", "job_1_1"), "no job job_1_1"),
         (("kill", "job_1_1"), "no job job_1_1"),
-        (("logs", "attempt_1"), "no attempt attempt_1"),
+        (("logs", "attempt_1"), "'attempt_1' is no id of a job, task or attempt"),
+        (("logs", "attempt_1_1_m_000000_0"), "no job job_1_1; `mrmesos job list` shows"),
+        (("logs", desk.job_id.replace("job", "task") + "_m_000009"), "`mrmesos job attempts"),
+        (("attempts", "job_1_1"), "no job job_1_1; `mrmesos job list` shows"),
+        (("attempts", "../.."), "'../..' is not a job id"),
         (("list", "--jobtracker", "ftp://x"), "http://host:port"),
     ):
         answer = desk.ask(*arguments)

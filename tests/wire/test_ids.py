@@ -11,6 +11,7 @@ from mrmesos.wire.ids import (
     attempt_id,
     cluster_stamp,
     job_id,
+    named_attempts,
     parse_attempt,
     stamped_at,
     task_id,
@@ -58,3 +59,12 @@ def test_an_attempt_id_tells_its_job_and_task(
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not an attempt id"):
         parse_attempt(text)
+
+
+def test_an_id_names_attempts() -> None:
+    assert named_attempts("job_1_2") == ("job_1_2", "attempt_1_2_")
+    assert named_attempts("task_1_2_m_3") == ("job_1_2", "attempt_1_2_m_3_")
+    assert named_attempts("attempt_1_2_r_3_4") == ("job_1_2", "attempt_1_2_r_3_4")
+    for text in ("", "job_1", "job_1_2_m_3", "task_1_2", "attempt_1_2_m_3", "job_1_2_3", "x"):
+        with pytest.raises(ValueError, match="is no id of a job"):
+            named_attempts(text)

@@ -30,6 +30,9 @@ from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import (
+    KEPT,
+    LOG_SOURCE,
+    LOG_START,
     ApiError,
     JobFacts,
     JobReport,
@@ -261,13 +264,16 @@ class HttpApi:
         logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
         if logs is None:
             return _error(404, f"no attempt {attempt_id}")
-        text = await self._live_logs.fetch(logs, attempt_id, stream) if logs.url else None
+        offset = _offset(request.query.get("offset", ""))
+        found = await self._live_logs.fetch(logs, attempt_id, stream, offset) if logs.url else None
         source = "TaskTracker"
-        if text is None:
-            text, source = logs.kept.encode("utf-8", "replace"), "kept"
-        if not text and source == "kept":
+        text, start = found or (b"", 0)
+        if found is None:
+            text, source = logs.kept.encode("utf-8", "replace"), KEPT
+        if not text and source == KEPT:
             return _error(404, f"the TaskTracker of {attempt_id} is gone and no output was kept")
-        headers = {"X-Log-Source": source, "Content-Type": "text/plain; charset=utf-8"}
+        headers = {LOG_SOURCE: source, LOG_START: str(start)}
+        headers["Content-Type"] = "text/plain; charset=utf-8"
         headers["X-Content-Type-Options"] = "nosniff"  # what a task prints is no page
         return web.Response(body=text, headers=headers)
 
@@ -325,6 +331,15 @@ def _seconds(text: str) -> float:
     if math.isnan(seconds):
         raise BadRequest(f"wait={text}: expected seconds")
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
+
+
+def _offset(text: str) -> int | None:
+    """An offset in a log; None if there is none."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise BadRequest(f"offset={text[:50]}: expected a number of bytes")
+    return int(text)
 
 
 def _json(value: object, status: int = 200) -> web.Response:

@@ -22,6 +22,7 @@ import aiohttp
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
+from mrmesos.wire.job import LOG_START
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +47,14 @@ class LiveLogs:
         while len(self._sources) > SOURCES_MAX:
             self._sources.popitem(last=False)
 
-    async def fetch(self, logs: AttemptLogs, attempt_id: str, stream: str) -> bytes | None:
-        """What the attempt printed to `stdout` or `stderr`. None if we cannot get it."""
+    async def fetch(
+        self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
+    ) -> tuple[bytes, int] | None:
+        """What the attempt printed to `stdout` or `stderr`, and the offset of the first byte.
+
+        With `offset`, it begins there, if the log still has that byte; without, it is the end of
+        the log. None if we cannot get it.
+        """
         hosts = {*logs.hosts, self._sources.get(logs.tracker_id, "")}
         if not leads_to(logs.url, hosts):
             logger.warning(
@@ -61,6 +68,8 @@ class LiveLogs:
             connector = aiohttp.TCPConnector(ssl=self._tls or True)
             self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT, connector=connector)
         path = f"/attempts/{attempt_id}/logs?stream={stream}"
+        if offset is not None:
+            path += f"&offset={offset}"
         signer = Signer(logs.job_id, logs.token)
         signed = signer.sign("GET", path)
         try:
@@ -74,7 +83,7 @@ class LiveLogs:
                 if not signer.proves(signed, proof, hashlib.sha256(body).hexdigest()):
                     logger.warning("what answers at %s is not %s", logs.url, logs.tracker_id)
                     return None
-                return body
+                return body, _number(answer.headers.get(LOG_START, ""))
         except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
             logger.info("no log from %s: %s", logs.url, problem)
             return None
@@ -83,6 +92,10 @@ class LiveLogs:
         """Drop all connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 async def _at_most(answer: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -1,8 +1,9 @@
 """The jobs on a TaskTracker: their facts, code and files, fetched once, and their attempts.
 
 Everything of a job lies in `jobs/<job_id>/` of the sandbox: `job.pickle`, links to its files
-(job_files.py), and a directory for each attempt with `stdout`, `stderr` and, after a map, its
-output. The files themselves are in `cache/`, because jobs may share them (file_cache.py).
+(job_files.py), and a directory for each attempt with, after a map, its output. The files themselves
+are in `cache/`, because jobs may share them (file_cache.py). What attempts print is in a directory
+of its own, because it is kept after the job's end (user_logs.py).
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from mrmesos.conf import TASKTRACKER_CACHE_MB, Conf, ConfError
+from mrmesos.conf import TASKTRACKER_CACHE_MB, TASKTRACKER_USERLOG_MB, Conf, ConfError
 from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
 from mrmesos.task.files.archives import BadArchive
 from mrmesos.task.files.file_cache import CacheFull, FileCache, delete
 from mrmesos.task.files.job_files import link
+from mrmesos.task.files.user_logs import DIRECTORY, UserLogs
 from mrmesos.tasktracker.jobtracker.client import JobTrackerLink, NoAnswer
 from mrmesos.wire.ids import is_sha256, parse_attempt
 from mrmesos.wire.job import JobFacts, JobFile
@@ -44,7 +46,6 @@ _DOWNLOAD_PART_BYTES = 1 << 20
 _GIVE_UP_SECONDS = 60.0
 _GIVEN_UP_MAX = 1000
 _JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
-_LOGS = frozenset({"stdout", "stderr"})
 _OUTPUT = frozenset({OUTPUT_FILE, INDEX_FILE})
 _DELETERS = 16
 
@@ -81,6 +82,7 @@ class JobCache:
         *,
         give_up_seconds: float = _GIVE_UP_SECONDS,
         cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20,
+        logs: UserLogs | None = None,
     ) -> None:
         """A JobTracker that does not answer may be restarting, so we ask for `give_up_seconds`.
 
@@ -92,6 +94,7 @@ class JobCache:
         self._give_up_seconds = give_up_seconds
         self._jobs: dict[str, CachedJob] = {}
         self._given_up: set[str] = set()
+        self.logs = logs or UserLogs(sandbox / DIRECTORY, TASKTRACKER_USERLOG_MB.default << 20)
         self.files = FileCache(sandbox / "cache", self._download, max_bytes=cache_bytes)
 
     def get(self, job_id: str) -> CachedJob | None:
@@ -228,21 +231,23 @@ class JobCache:
         """Delete an attempt's files, except its logs and, if `keep_output`, its map output."""
         if self.job_of(attempt_id) is None:
             return
-        keep = _LOGS | _OUTPUT if keep_output else _LOGS
+        self.logs.drop_empty(attempt_id)
+        keep = _OUTPUT if keep_output else frozenset[str]()
         # Usually there is nothing to delete, and looking costs less than calling a thread.
         if rest := _others(self.attempt_dir(attempt_id), keep):
             await asyncio.to_thread(_remove_all, rest)
 
     async def forget(self, job_id: str) -> None:
-        """Delete everything of a job, except files that another job may use."""
+        """Delete everything of a job, except its logs, and files that another job may use."""
         self._jobs.pop(job_id, None)
         self._given_up.discard(job_id)
         self.files.release(job_id)
         if _JOB_ID.fullmatch(job_id):
             await asyncio.to_thread(_remove_job, self.root / job_id)
+            await asyncio.to_thread(self.logs.prune, frozenset(self._jobs))
 
     async def remove_all(self) -> None:
-        """Delete everything of all jobs."""
+        """Delete everything of all jobs, except their logs."""
         self._jobs.clear()
         self._given_up.clear()
         await asyncio.to_thread(_remove_jobs, self.root)

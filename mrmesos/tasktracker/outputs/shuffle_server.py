@@ -1,7 +1,7 @@
 """The HTTP server of a TaskTracker: map output for reduces (the shuffle), and attempts' logs.
 
     POST /shuffle/{job_id}/{partition}      body {"maps": [attempt ids]}
-    GET  /attempts/{attempt_id}/logs?stream=stdout|stderr
+    GET  /attempts/{attempt_id}/logs?stream=stdout|stderr&offset=N
 
 Requests and answers are signed with the job's token (mrmesos.access.signing). So workers of other
 jobs cannot read anything, and a process that takes over our port is not trusted. The answer of the
@@ -40,7 +40,7 @@ from mrmesos.io.shuffle.index import (
 )
 from mrmesos.tasktracker.outputs.job_cache import CachedJob, JobCache
 from mrmesos.tasktracker.workers import logs
-from mrmesos.wire.job import ApiError
+from mrmesos.wire.job import LOG_START, ApiError
 from mrmesos.wire.shuffle import FrameHeader, ShuffleRequest
 
 logger = logging.getLogger(__name__)
@@ -293,9 +293,14 @@ class ShuffleServer:
             return _error(400, "stream must be stdout or stderr")
         if self._jobs.job_of(attempt_id) is not job:
             return _error(404, "no such attempt here")
-        path = self._jobs.attempt_dir(attempt_id) / stream
-        body = await asyncio.to_thread(logs.tail, path, LOG_BYTES_MAX)
+        path = self._jobs.logs.directory(attempt_id) / stream
+        offset = _number(request.query.get("offset", ""))
+        if offset is None:
+            start, body = 0, await asyncio.to_thread(logs.tail, path, LOG_BYTES_MAX)
+        else:
+            start, body = await asyncio.to_thread(logs.piece, path, offset, LOG_BYTES_MAX)
         response = web.Response(body=body, content_type="text/plain", charset="utf-8")
+        response.headers[LOG_START] = str(start)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers[REPLY] = signed.reply(hashlib.sha256(body).hexdigest())
         return response
@@ -313,7 +318,7 @@ def _read(path: Path, offset: int, length: int) -> bytes:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _error(status: int, message: str) -> web.Response:

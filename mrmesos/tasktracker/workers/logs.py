@@ -52,6 +52,26 @@ def tail(path: Path, limit: int) -> bytes:
         os.close(fd)
 
 
+def piece(path: Path, offset: int, limit: int) -> tuple[int, bytes]:
+    """At most `limit` bytes from `offset` on, and the offset of the first.
+
+    If the file has become shorter than `offset` (see `bound`), they are its last bytes. Empty if it
+    cannot be read.
+    """
+    try:
+        fd = os.open(path, _READ)
+    except OSError:
+        return offset, b""
+    try:
+        size = os.fstat(fd).st_size
+        start = offset if offset <= size else max(0, size - limit)
+        return start, os.pread(fd, limit, start)
+    except OSError:
+        return offset, b""
+    finally:
+        os.close(fd)
+
+
 def _end(fd: int, limit: int) -> bytes:
     size = os.fstat(fd).st_size
     return os.pread(fd, limit, max(0, size - limit))

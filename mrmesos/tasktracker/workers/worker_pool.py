@@ -114,15 +114,16 @@ class WorkerPool:
             self._sampler = asyncio.create_task(self._sample_for_ever(), name="sampler")
 
     def run(self, number: int, message: RunTask, log_limit_kb: int) -> None:
-        """Create `message.work_dir`, and let a worker run an attempt in it.
+        """Create `message.work_dir` and the log files, and let a worker run an attempt.
 
-        Raises OSError if the directory cannot be created.
+        Raises OSError if they cannot be created.
         """
         process = self._processes.get(number)
         if process is None:
             return  # it has just died, and its WorkerExited follows
         Path(message.work_dir).mkdir(parents=True, exist_ok=True)
         stdout, stderr = Path(message.stdout_path), Path(message.stderr_path)
+        stdout.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         logs.create(stdout)
         logs.create(stderr)
         process.attempt = _Attempt(

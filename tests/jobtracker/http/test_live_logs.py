@@ -82,7 +82,7 @@ def test_who_took_over_its_port_is_not_believed() -> None:
             told = AttemptLogs(url, "", "job_1", "token", "t1", ("127.0.0.1",))
             for number in range(3):
                 assert await logs.fetch(told, str(number), "stdout") is None
-            assert await logs.fetch(told, "3", "stdout") == b"true"
+            assert await logs.fetch(told, "3", "stdout") == (b"true", 0)
         await logs.close()
 
     asyncio.run(scenario())
@@ -109,7 +109,7 @@ def test_where_heartbeats_come_from_is_good_and_others_are_not_asked() -> None:
             assert await logs.fetch(told, "a1", "stdout") is None
             assert asked == []
             logs.heard("t1", "127.0.0.1")
-            assert await logs.fetch(told, "a1", "stdout") == b"secrets of others"
+            assert await logs.fetch(told, "a1", "stdout") == (b"secrets of others", 0)
             assert await logs.fetch(told, "moved", "stdout") is None
             assert asked == ["/attempts/a1/logs", "/attempts/moved/logs"], "no redirect is followed"
         await logs.close()

@@ -150,12 +150,19 @@ def test_an_ended_attempt_keeps_its_logs_and_a_map_its_output(tmp_path: Path, ke
         work = jobs.add_attempt(map_attempt().attempt_id)
         (work / "tmp" / "deep").mkdir(parents=True)
         (work / "link").symlink_to(tmp_path)
-        names = {"stdout", "stderr", "file.out", "file.out.index"}
+        names = {"file.out", "file.out.index"}
         for name in [*names, "spill0", "tmp/deep/file"]:
             (work / name).touch()
+        logs = jobs.logs.directory(map_attempt().attempt_id)
+        logs.mkdir(parents=True)
+        (logs / "stdout").write_text("printed")
+        (logs / "stderr").touch()
         await jobs.clean_attempt(map_attempt().attempt_id, keep)
-        left = {path.name for path in work.iterdir()}
-        assert left == (names if keep else {"stdout", "stderr"})
+        assert {path.name for path in work.iterdir()} == (names if keep else set())
+        assert {path.name for path in logs.iterdir()} == {"stdout"}, "an empty log is dropped"
+        await jobs.forget(JOB)
+        assert not work.exists()
+        assert (logs / "stdout").read_text() == "printed"
 
     play(tmp_path, scenario)
     assert tmp_path.exists()

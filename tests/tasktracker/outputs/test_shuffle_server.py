@@ -57,7 +57,9 @@ class Served:
             offset += len(part)
         (work / "file.out").write_bytes(b"".join(parts))
         MapOutputIndex(segments).write(work / "file.out.index")
-        (work / "stdout").write_text("printed\n")
+        logs = self.jobs.logs.directory(name)
+        logs.mkdir(parents=True)
+        (logs / "stdout").write_text("printed\n")
         self.jobs.add_output(name)
         return parts
 
@@ -285,6 +287,16 @@ def test_logs_are_served_by_their_end(tmp_path: Path, monkeypatch: pytest.Monkey
         path = f"/attempts/{name}/logs"
         async with served.client.get(served.url + path, headers=sign("GET", path)) as answer:
             assert await answer.read() == b"", "stderr, which is not there"
+        for offset, start, text in (
+            (0, 0, b"print"),
+            (5, 5, b"ed\n"),
+            (8, 8, b""),
+            (9, 3, b"nted\n"),
+        ):
+            path = f"/attempts/{name}/logs?stream=stdout&offset={offset}"
+            async with served.client.get(served.url + path, headers=sign("GET", path)) as answer:
+                assert await answer.read() == text
+                assert answer.headers["X-Log-Start"] == str(start)
 
     play(tmp_path, scenario)
 

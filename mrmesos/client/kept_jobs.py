@@ -1,0 +1,102 @@
+"""What is kept of jobs on this machine after their command has ended: reports and logs.
+
+A job with a JobTracker of its own leaves `DIR/<job_id>/`: `report.json`, and what its attempts
+printed in `<attempt_id>/{stdout,stderr}`. TaskTrackers of a local cluster write there while they
+run. The last JOBS_MAX jobs are kept. DIR is that of MRMESOS_HISTORY_DIR, else `~/.mrmesos/jobs`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from mrmesos.task.files.user_logs import held, is_held, prune
+from mrmesos.wire.job import JobReport
+
+VARIABLE = "MRMESOS_HISTORY_DIR"
+DEFAULT = "~/.mrmesos/jobs"
+JOBS_MAX = 20
+BYTES_MAX = 256 << 20
+REPORT = "report.json"
+NOT_KEPT = "the job's report and logs are not kept"
+_JOB = re.compile(r"job_\d{1,32}_\d{1,32}")
+
+
+def history_dir() -> Path:
+    """The directory of kept jobs, which may not exist."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute()
+
+
+def usable(root: Path) -> Path:
+    """Create the directory of kept jobs. Raises OSError if nothing can be kept there."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root))
+    return root
+
+
+class KeptJob:
+    """One job's directory. Its logs may be written by other processes at the same time."""
+
+    def __init__(self, root: Path, job_id: str) -> None:
+        """Raises ValueError for a malformed id, which could lead elsewhere."""
+        if not _JOB.fullmatch(job_id):
+            raise ValueError(f"{job_id!r} is not a job id")
+        self.root, self.job_id = root, job_id
+        self.path = root / job_id
+        self._holding = contextlib.ExitStack()
+
+    def exists(self) -> bool:
+        """Whether anything is kept of the job."""
+        return self.path.is_dir()
+
+    def begin(self) -> None:
+        """Create the directory, and keep other commands from removing it. Raises OSError."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._holding.enter_context(held(self.path))
+
+    def end(self) -> None:
+        """Remove the oldest kept jobs."""
+        prune(self.root, BYTES_MAX, JOBS_MAX, {self.job_id})
+        self._holding.close()
+
+    def save(self, report: JobReport) -> None:
+        """Keep the report. Raises OSError."""
+        part = self.path / f".{REPORT}"
+        part.write_bytes(msgspec.json.encode(report))
+        part.rename(self.path / REPORT)
+
+    def save_logs(self, attempt_id: str, texts: Mapping[str, bytes]) -> None:
+        """Keep what an attempt printed, by stream. Raises OSError."""
+        directory = self.path / attempt_id
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for stream, text in texts.items():
+            if text:
+                (directory / stream).write_bytes(text)
+
+    def runs(self) -> bool:
+        """Whether the command that runs the job is still there."""
+        return is_held(self.path)
+
+    def report(self) -> JobReport | None:
+        """The report; None while the job runs, or if its command was killed. Raises ValueError."""
+        try:
+            return msgspec.json.decode((self.path / REPORT).read_bytes(), type=JobReport)
+        except FileNotFoundError:
+            return None
+
+    def printed(self) -> list[str]:
+        """The ids of the attempts that have printed something, in order."""
+        if not self.exists():
+            return []
+        return sorted(
+            each.name
+            for each in self.path.glob("attempt_*")
+            if any((each / stream).exists() for stream in ("stdout", "stderr"))
+        )

@@ -1,0 +1,54 @@
+"""The options of a submission, and the description of its job for the JobTracker."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrmesos.api.formats import input_data, output_data
+from mrmesos.client.code.loading import LoadedJob, Target
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.mesos.user import current_user
+from mrmesos.wire.job import JobFile, JobSpec, running_python
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of the command line."""
+
+    target: Target
+    inputs: tuple[str, ...]
+    output: str
+    overrides: Conf
+    master: str
+    jobtracker: str
+    detach: bool
+    local_agents: int
+    report: Path | None
+    verbose: bool
+    job_args: tuple[str, ...]
+    preview: int = 0
+    quiet: bool = False
+    counters: bool = True
+    files: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+    py_files: tuple[str, ...] = ()
+
+
+def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:
+    """Build the description of the job for the JobTracker."""
+    return JobSpec(
+        name=loaded.name,
+        user=current_user(),
+        inputs=tuple(uri for source in loaded.sources for uri in source.uris),
+        output=options.output,
+        input_format=input_data(loaded.job.input_format),
+        output_format=output_data(loaded.job.output_format),
+        num_reducers=loaded.num_reducers,
+        conf=dict(loaded.conf),
+        code=hashlib.sha256(loaded.code).hexdigest(),
+        sources=loaded.sources if loaded.job.inputs else (),
+        python=running_python(),
+        files=files,
+    )

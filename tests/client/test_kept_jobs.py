@@ -1,0 +1,56 @@
+"""What stays on this machine of a job whose JobTracker is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mrmesos.client.attempt_logs import KeptAttempts, LogGone
+from mrmesos.client.kept_jobs import JOBS_MAX, KeptJob, history_dir, usable
+
+JOB, ATTEMPT = "job_1_0001", "attempt_1_0001_m_000000_0"
+
+
+def test_the_directory_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MRMESOS_HISTORY_DIR", str(tmp_path / "here"))
+    assert usable(history_dir()).is_dir()
+    monkeypatch.setenv("MRMESOS_HISTORY_DIR", "/proc/nothing/here")
+    with pytest.raises(OSError, match="nothing"):
+        usable(history_dir())
+    monkeypatch.setenv("MRMESOS_HISTORY_DIR", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert history_dir() == tmp_path / ".mrmesos" / "jobs"
+
+
+@pytest.mark.parametrize("job_id", ["..", "job_1", "job_1_1/../..", ""])
+def test_no_other_directory_is_read(tmp_path: Path, job_id: str) -> None:
+    with pytest.raises(ValueError, match="is not a job id"):
+        KeptJob(tmp_path, job_id)
+
+
+def test_a_job_that_runs_shows_what_it_has_printed(tmp_path: Path) -> None:
+    job = KeptJob(tmp_path, JOB)
+    job.begin()
+    attempts = KeptAttempts(job)
+    assert attempts.look() == ([], False)
+    job.save_logs(ATTEMPT, {"stdout": b"0123456789", "stderr": b""})
+    rows, ended = attempts.look()
+    assert ([row.id for row in rows], ended) == ([ATTEMPT], False)
+    assert attempts.read(ATTEMPT, "stdout", None) == (b"0123456789", 0, False)
+    assert attempts.read(ATTEMPT, "stdout", 8) == (b"89", 8, False)
+    assert attempts.read(ATTEMPT, "stderr", 0) == (b"", 0, False), "it printed nothing there"
+    (job.path / ATTEMPT / "stderr").mkdir()
+    with pytest.raises(LogGone):
+        attempts.read(ATTEMPT, "stderr", 0)
+    job.end()
+    assert attempts.look()[1], "its command has ended, and it left no report"
+
+
+def test_the_last_jobs_are_kept(tmp_path: Path) -> None:
+    for number in range(JOBS_MAX + 3):
+        job = KeptJob(tmp_path, f"job_1_{number:04d}")
+        job.begin()
+        job.end()
+    assert len(list(tmp_path.iterdir())) == JOBS_MAX
+    assert job.exists()
