@@ -130,7 +130,7 @@ class World(TrackerSide):
                 reduce.told is not None and not reduce.fetched and reduce in reduce.task.running
                 for reduce in job.running_reduces.values()
             )
-            waits = job.needs_map_outputs and wanting and job.absent
+            waits = job.needs_map_outputs and wanting and job.outputs.absent
             assert not waits, "a reduce waits for map outputs that nobody makes"
         for _, action in actions:
             if isinstance(action, hb.MapOutputs) and not all(
@@ -227,7 +227,7 @@ class World(TrackerSide):
         assert same == [attempt], "two attempts of a task on one host"
         assert len(attempt.task.running) <= 2
         assert attempt.backup == (len(attempt.task.running) == 2)
-        blind = attempt.backup and attempt.task.kind is TaskKind.REDUCE and job.absent
+        blind = attempt.backup and attempt.task.kind is TaskKind.REDUCE and job.outputs.absent
         assert not blind, "a backup begins without map output that is gone"
         state = self.core.st
         tracker = state.cluster.trackers[attempt.tracker_id]
@@ -235,7 +235,7 @@ class World(TrackerSide):
         ran = [slot.attempt for slot in tracker.slots.values() if slot.attempt is not None]
         alone = any(a.task.silences >= TRIAL_SILENCES for a in ran if a.start < self.now)
         assert not alone, "started beside a task that is to run alone"
-        assert host not in job.shuns, "started on a host that the job came to avoid"
+        assert host not in job.hosts.shunned, "started on a host that the job came to avoid"
         faults = self.core.st.faults.get(host)
         assert faults is None or faults.until <= self.now, "started on a host that all avoid"
 
@@ -244,9 +244,11 @@ class World(TrackerSide):
         for slot in self.core.st.held.values():
             assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
         for job in self.core.st.jobs.values():
-            if job.state is JobState.RUNNING and job.shuns:
+            if job.state is JobState.RUNNING and job.hosts.shunned:
                 usable = self.hosts_for(job)
-                assert 3 * len(usable & set(job.shuns)) <= len(usable), "too many hosts are avoided"
+                assert 3 * len(usable & set(job.hosts.shunned)) <= len(usable), (
+                    "too many hosts are avoided"
+                )
         self.look_for_strays()
         self.at(0.5, self.tick)
 

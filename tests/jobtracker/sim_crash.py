@@ -220,13 +220,23 @@ def picture(core: JobTracker) -> list[object]:
         ended = [(a.id, a.state, a.start, a.end) for a in reports.attempts]
         failures = [(t.failures, t.losses) for t in (*job.maps, *job.reduces)]
         if job.needs_map_outputs:
-            jobs.append({i: o for i, o in job.outputs.items() if i not in job.absent})
-            jobs.append(job.absent)
+            jobs.append(
+                {i: o for i, o in job.outputs.by_map.items() if i not in job.outputs.absent}
+            )
+            jobs.append(job.outputs.absent)
         won = sorted(
-            (g, n, v) for g, names in job.won_counters.items() for n, v in names.items() if v
+            (g, n, v) for g, names in job.counters.won.items() for n, v in names.items() if v
         )
         jobs.append((job.id, job.state, tasks, ended, failures, won))
-        jobs.append((job.job_counters, set(job.running), job.error, job.killed_by, job.started))
+        jobs.append(
+            (
+                job.counters.own,
+                set(job.running),
+                job.ending.error,
+                job.ending.killed_by,
+                job.started,
+            )
+        )
     trackers = {t.id: (t.url, t.agent_id, set(t.slots)) for t in st.cluster.trackers.values()}
     outputs = {
         (t.id, job_id): held

@@ -66,7 +66,9 @@ class ReachWorld(World):
         for job in self.core.st.jobs.values():
             if job.state is JobState.RUNNING and self.cut_at < self.now:
                 since = max(self.cut_at, self.submitted[job.id])
-                assert self.now - since < self.end_seconds, f"{job.id} is not over: {job.waiting}"
+                assert self.now - since < self.end_seconds, (
+                    f"{job.id} is not over: {job.waits.words}"
+                )
         self.look_for_reasons()
 
     def look_for_reasons(self) -> None:
@@ -76,10 +78,10 @@ class ReachWorld(World):
             tracker = self.trackers.get(reduce.tracker_id)
             if tracker is None or tracker.gone or reduce.kill_asked or not job.needs_map_outputs:
                 continue
-            announced = {output.attempt_id for output in job.outputs.values()}
+            announced = {output.attempt_id for output in job.outputs.by_map.values()}
             for name, since in tracker.failing.get(reduce.id, {}).items():
                 long = self.now - since > REASON_SECONDS and name in announced
-                assert job.waiting or not long, f"{reduce.id} waits for {name} without a reason"
+                assert job.waits.words or not long, f"{reduce.id} waits for {name} without a reason"
 
 
 class SilentWorld(ReachWorld):

@@ -44,7 +44,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("attempts.outputs_lost", "not job.fetching", "True"),
     ),
     "a reduce begins anew without what is gone": (
-        ("attempts._not_won", "job.absent and job.fetching", "False"),
+        ("attempts._not_won", "job.outputs.absent and job.fetching", "False"),
     ),
     "failures are not counted": (
         ("attempts._not_won", "task.failures >= job.settings.maxattempts(task.kind)", "False"),
@@ -72,7 +72,11 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "free slots are kept": (("slots.serve", "< HOLD_SECONDS", "< 60.0"),),
     "a third of the hosts is no limit": (
-        ("host_faults.failed", "3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job))", "True"),
+        (
+            "host_faults.failed",
+            "3 * (len(job.hosts.shunned) + 1) <= len(_hosts_of(st, job))",
+            "True",
+        ),
     ),
     "backups run on the same host": (
         (
@@ -98,7 +102,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "maps run again where nobody can fetch": (
         ("output_placement._map_barred", "< mine", "< (False, False)"),
     ),
-    "who cannot fetch is not shown": (("fetch_failures.words", "job.failing.items()", "()"),),
+    "who cannot fetch is not shown": (("fetch_failures.words", "job.fetch.failing.items()", "()"),),
     "the cap is none": (
         ("quota.Quota.within", "min(amount, self._left.get(n, amount))", "amount"),
     ),

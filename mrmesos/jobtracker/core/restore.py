@@ -190,8 +190,8 @@ def _job(
     )
     starts = [attempt.start for attempt in attempts]
     job.started = min(starts, default=record.started)
-    job.error, job.killed_by = record.error, record.killed_by
-    job.job_counters, job.ending_since = counters, st.now
+    job.ending.error, job.ending.killed_by = record.error, record.killed_by
+    job.counters.own, job.ending.since = counters, st.now
     st.jobs[job.id] = job
     if plan is None and record.state is JobState.PREP:
         st.emit(PlanJob(job.id, job.spec, again=True))
@@ -222,9 +222,9 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
     task = job.tasks(name.kind)[name.index]
     attempt = TaskAttempt.restored(record, task)
     if record.tracker_id in st.cluster.trackers:
-        job.trackers.add(record.tracker_id)
+        job.hosts.trackers.add(record.tracker_id)
     if record.state is AttemptState.FAILED:
-        job.failures_on[record.hostname] = job.failures_on.get(record.hostname, 0) + 1
+        job.hosts.failures[record.hostname] = job.hosts.failures.get(record.hostname, 0) + 1
     st.index.trials |= task.silences >= TRIAL_SILENCES
     if record.state is AttemptState.RUNNING:
         st.attempts[attempt.id] = attempt
@@ -250,7 +250,7 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
     if (winner := task.winner) is not None:
         task.transition(TaskState.SUCCEEDED, st.now, winner.id)
         task.running = ()
-        add_counters(job.won_counters, winner.counters)
+        add_counters(job.counters.won, winner.counters)
         job.pace(task.kind).add(max(0.001, (winner.end or winner.start) - winner.start))
         if task.kind is TaskKind.MAP:
             job.maps_done += 1
@@ -270,12 +270,12 @@ def _outputs(st: State, job: JobInProgress) -> None:
             url = "" if tracker is None else tracker.url
             output = job.add_output(winner, url)
             if tracker is None:
-                job.absent.add(task.index)
+                job.outputs.absent.add(task.index)
             else:
                 tracker.outputs.setdefault(job.id, set()).add(task.index)
-                job.news.append(output)
+                job.outputs.news.append(output)
         elif any(attempt.state is AttemptState.SUCCEEDED for attempt in task.attempts):
-            job.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+            job.outputs.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
     for attempt in job.running_reduces.values():
         st.cluster.trackers[attempt.tracker_id].cursors[job.id] = 0
         st.changes.outputs(job)

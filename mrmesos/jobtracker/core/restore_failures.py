@@ -52,17 +52,17 @@ def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None
         notes=st.changes,
         key="" if record is None else record.key,
     )
-    job.planning, job.ending_since = False, st.now
+    job.planning, job.ending.since = False, st.now
     job.started = None if record is None else record.started
-    job.error = AttemptError(kind=ErrorKind.LOST, message=words)
+    job.ending.error = AttemptError(kind=ErrorKind.LOST, message=words)
     # Any TaskTracker may have run it, or may hold its output. So all are told to forget it.
-    job.trackers.update(st.cluster.trackers)
+    job.hosts.trackers.update(st.cluster.trackers)
     st.jobs[job.id] = job
     if record is None:
         jobs.end(st, job, JobState.FAILED)
         return
     job.transition(JobState.ABORTING)
-    job.ending_output = True
+    job.ending.asked = True
     # With planned=False, an abort removes only what the job's own `_temporary/_job` lists.
     st.emit(AbortJob(job.id, job.spec, planned=False))
 

@@ -118,7 +118,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         kill_attempt(st, other, f"{attempt.id} was first")
     if task.kind is TaskKind.MAP and job.reduces:
         tracker = st.cluster.trackers[attempt.tracker_id]
-        job.news.append(job.add_output(attempt, tracker.url))
+        job.outputs.news.append(job.add_output(attempt, tracker.url))
         tracker.outputs.setdefault(job.id, set()).add(task.index)
         st.changes.outputs(job)
         if job.wants_reduce and not reduces_waited:
@@ -130,12 +130,12 @@ def _fail_with_bad_counters(st: State, job: JobInProgress, attempt: TaskAttempt)
     """Fail the job if it has too many counters (Hadoop's LimitExceededException), or if the total
     of one counter does not fit into a message. No other job is affected.
     """
-    if job.beyond:
+    if job.counters.beyond:
         message = (
-            f"the total of the counter {job.beyond!r} is over 64 bits; count less, or yield the "
-            "numbers as records and add them up in a reducer"
+            f"the total of the counter {job.counters.beyond!r} is over 64 bits; count less, or "
+            "yield the numbers as records and add them up in a reducer"
         )
-    elif sum(map(len, job.won_counters.values())) > COUNTERS_MAX:
+    elif sum(map(len, job.counters.won.values())) > COUNTERS_MAX:
         message = f"more than {COUNTERS_MAX:,} different counters; yield them as records instead"
     else:
         return
@@ -158,8 +158,8 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         job.count(f"KILLED_{task.kind.plural}")
         task.losses += not attempt.kill_asked
     job.task_back(attempt, st.now, why)
-    if job.absent and job.fetching:
-        outputs_lost(st, job, job.absent, "a reduce has to fetch it again")
+    if job.outputs.absent and job.fetching:
+        outputs_lost(st, job, job.outputs.absent, "a reduce has to fetch it again")
     if task.failures >= job.settings.maxattempts(task.kind):
         jobs.fail(st, job, task.first_real_error() or error)
     else:
@@ -198,7 +198,7 @@ def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str
     if not job.needs_map_outputs:
         return
     if not job.fetching:
-        job.absent.update(indexes)
+        job.outputs.absent.update(indexes)
         return
     for index in sorted(indexes):
         withdraw(st, job, job.maps[index], why)

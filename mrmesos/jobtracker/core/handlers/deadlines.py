@@ -142,12 +142,12 @@ def _unstick(st: State, job: JobInProgress) -> None:
     """Kill a reduce if the job's reduces hold the resources that its waiting maps need."""
     waits = job.running_reduces and (job.wants_map or job.unheard_maps)
     if not waits or _runs_maps(st, job):
-        job.stuck_since = None
+        job.waits.stuck_since = None
         return
-    if job.stuck_since is None:
-        job.stuck_since = st.now
-    elif st.now - job.stuck_since >= STUCK_SECONDS:
-        job.stuck_since = st.now
+    if job.waits.stuck_since is None:
+        job.waits.stuck_since = st.now
+    elif st.now - job.waits.stuck_since >= STUCK_SECONDS:
+        job.waits.stuck_since = st.now
         alive = [
             reduce
             for reduce in job.running_reduces.values()
@@ -158,7 +158,7 @@ def _unstick(st: State, job: JobInProgress) -> None:
             alive = [a for a in alive if _holds_a_map(st, job, a)]
         if alive:
             # A map may need several freed slots. Until it fits, reduces must not take them back.
-            job.maps_first = True
+            job.waits.maps_first = True
             st.index.touch(job)
             victim = max(alive, key=lambda attempt: _may_give_room(st, job, attempt))
             kill_attempt(st, victim, "makes room for maps that its job waits for")
@@ -188,12 +188,12 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
 def _say_why_waiting(st: State, job: JobInProgress) -> None:
     if job.running or not job.hungry:
         words = fetch_failures.words(st, job), silence.words(st, job)
-        job.idle_since, job.waiting = None, "; ".join(filter(None, words))
+        job.waits.idle_since, job.waits.words = None, "; ".join(filter(None, words))
         return
-    if job.idle_since is None:
-        job.idle_since = st.now
-    if st.now - job.idle_since >= WAITING_SECONDS:
-        job.waiting = "; ".join(filter(None, (_why(st, job), silence.words(st))))
+    if job.waits.idle_since is None:
+        job.waits.idle_since = st.now
+    if st.now - job.waits.idle_since >= WAITING_SECONDS:
+        job.waits.words = "; ".join(filter(None, (_why(st, job), silence.words(st))))
 
 
 def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
@@ -249,7 +249,7 @@ def _why(st: State, job: JobInProgress) -> str:
         return f"waits behind {other.id}"
     if st.settings.cap and not Quota(st).allows({**need, "mem": need["mem"] + own["mem"]}):
         return f"this JobTracker may hold no more than {describe(st.settings.cap)}"
-    if st.last_offer is None or st.last_offer < (job.idle_since or 0.0):
+    if st.last_offer is None or st.last_offer < (job.waits.idle_since or 0.0):
         return "no offers received from Mesos"
     why = "the offers received are too small, or of agents where its tasks failed"
     cuts = fetch_failures.words_of_cuts(st, job)

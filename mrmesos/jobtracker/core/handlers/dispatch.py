@@ -30,9 +30,9 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         job.pending(task.kind).remove(task)
     job.add_running(attempt)
     st.attempts[attempt.id] = attempt
-    job.trackers.add(tracker.id)
+    job.hosts.trackers.add(tracker.id)
     job.started = job.started or st.now
-    job.idle_since, job.waiting = None, ""
+    job.waits.idle_since, job.waits.words = None, ""
     if (agent := st.cluster.agents.get(slot.agent_id)) is not None:
         agent.passed = None
     if attempt.backup:
@@ -40,7 +40,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     slot.attempt, slot.free_since = attempt, None
     tracker.idle_since = None
     if task.kind is TaskKind.MAP:
-        job.stuck_since, job.maps_first = None, False
+        job.waits.stuck_since, job.waits.maps_first = None, False
         if not attempt.backup:
             st.index.started(job, found.locality)
         job.count("LAUNCHED_MAPS")
@@ -113,7 +113,7 @@ def tell_outputs(st: State, job: JobInProgress) -> None:
         if tracker is None:
             continue
         cursor = tracker.cursors.get(job.id)
-        news = list(job.outputs.values()) if cursor is None else job.news[cursor:]
-        tracker.cursors[job.id] = len(job.news)
+        news = list(job.outputs.by_map.values()) if cursor is None else job.outputs.news[cursor:]
+        tracker.cursors[job.id] = len(job.outputs.news)
         if news:
             st.post(tracker.id, MapOutputs(job.id, news))

@@ -83,7 +83,7 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
     if attempt is None or job is None:
         return
     names = [] if progress.fetched else progress.fetch_failed
-    if attempt.id in job.failing:
+    if attempt.id in job.fetch.failing:
         _takes_back(st, job, attempt, set(names))
     _complain(st, job, attempt, names, set(progress.fetch_answered))
 
@@ -149,8 +149,8 @@ def _few(job: JobInProgress, source: str, tasks: list[TaskInProgress]) -> bool:
     """Whether these outputs may be damaged: they are few, and their host has others that can be
     fetched as far as we see. This is not assumed twice for the same map.
     """
-    few = len(tasks) <= REDO_MAX and len(tasks) < job.outputs_on.get(source, 0)
-    return few and not any(task.index in job.made_again for task in tasks)
+    few = len(tasks) <= REDO_MAX and len(tasks) < job.outputs.on_host.get(source, 0)
+    return few and not any(task.index in job.fetch.made_again for task in tasks)
 
 
 def _complains(
@@ -160,8 +160,8 @@ def _complains(
     if task is None:
         return
     source = _source(task)
-    job.failing.setdefault(reduce.id, {}).setdefault(map_attempt, st.now)
-    said = job.complaints.setdefault(map_attempt, {})
+    job.fetch.failing.setdefault(reduce.id, {}).setdefault(map_attempt, st.now)
+    said = job.fetch.complaints.setdefault(map_attempt, {})
     said.setdefault(reduce.task.index, set()).add(reduce.hostname)
     if (
         answered
@@ -203,28 +203,28 @@ def _silent(st: State, task: TaskInProgress) -> bool:
 
 def _own_trouble(job: JobInProgress, host: str, index: int, source: str) -> bool:
     """Whether a host has found so much damage that the host itself is probably at fault."""
-    blamed = job.blamed.setdefault(host, {})
+    blamed = job.fetch.blamed.setdefault(host, {})
     again = index in blamed
     blamed[index] = source
     if again or len(set(blamed.values())) >= SOURCES_MAX:
-        del job.blamed[host]
+        del job.fetch.blamed[host]
         return True
     return False
 
 
 def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[str]) -> None:
     """The reduce could fetch all outputs but these."""
-    failing = job.failing.get(reduce.id, {})
+    failing = job.fetch.failing.get(reduce.id, {})
     sources = set()
     for name in [name for name in failing if name not in names]:
         del failing[name]
         task = _output(job, name)
         if task is not None:
             sources.add(_source(task))
-            said = job.complaints.get(name, {})
+            said = job.fetch.complaints.get(name, {})
             said.get(reduce.task.index, set()).discard(reduce.hostname)
     if not failing:
-        job.failing.pop(reduce.id, None)
+        job.fetch.failing.pop(reduce.id, None)
     for source in sources:
         st.cluster.reach.worked(reduce.hostname, source)
 
@@ -234,8 +234,8 @@ def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[s
 
 def tick(st: State, job: JobInProgress) -> None:
     """Decide about complaints that have stood long enough."""
-    for reduce_id in list(job.failing):
-        reduce, failing = st.attempts.get(reduce_id), job.failing.get(reduce_id, {})
+    for reduce_id in list(job.fetch.failing):
+        reduce, failing = st.attempts.get(reduce_id), job.fetch.failing.get(reduce_id, {})
         if reduce is None or reduce.kill_asked or reduce not in reduce.task.running:
             continue
         if reduce.told is None or st.now - reduce.told >= STANDS_SECONDS:
@@ -254,15 +254,15 @@ def _decide(
     """Decide what to do: a reduce could not fetch these maps' outputs (by host) for long."""
     tasks = [task for some in by_source.values() for task in some]
     few = all(_few(job, source, some) for source, some in by_source.items())
-    moves = job.moves.get(reduce.task.index, 0)
+    moves = job.fetch.moves.get(reduce.task.index, 0)
     elsewhere = (a for a in readers(st.cluster, job, st.now) if a.hostname != reduce.hostname)
     if few and reachable_by_all(st.cluster, job, st.now):
         for task in tasks:
             task.failed_on.add(_source(task))
-            job.made_again.add(task.index)
+            job.fetch.made_again.add(task.index)
         _make_again(st, job, tasks, f"a reduce on {reduce.hostname} could not fetch it")
     elif moves < MOVES_MAX and next(elsewhere, None) is not None:
-        job.moves[reduce.task.index] = moves + 1
+        job.fetch.moves[reduce.task.index] = moves + 1
         sources = ", ".join(sorted(by_source)[:NAMED_MAX])
         kill_attempt(st, reduce, f"{reduce.hostname} could not fetch from {sources}; others may")
     else:
@@ -271,7 +271,7 @@ def _decide(
 
 def _make_again(st: State, job: JobInProgress, tasks: list[TaskInProgress], why: str) -> None:
     for task in tasks:
-        if task.winner is not None and task.index in job.outputs:
+        if task.winner is not None and task.index in job.outputs.by_map:
             attempts.withdraw(st, job, task, why)
 
 
@@ -291,10 +291,10 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
         return
     home = homes[0][2]
     if not len(job.pending_reduces) and all(host == home for host in waiting):
-        names = {name for failing in job.failing.values() for name in failing}
+        names = {name for failing in job.fetch.failing.values() for name in failing}
         lacked = [task for name in names if (task := _output(job, name)) is not None]
     else:  # reduces that will start on this host have to fetch every output
-        lacked = [job.maps[index] for index in job.outputs]
+        lacked = [job.maps[index] for index in job.outputs.by_map]
     cut = set(st.cluster.reach.sources_cut_from(home, st.now))
     lacked = [task for task in lacked if _source(task) in cut]
     lacked.sort(key=lambda task: task.index)
@@ -304,7 +304,7 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
 def words(st: State, job: JobInProgress) -> str:
     """A text: which hosts cannot fetch map outputs from which. Empty if nobody complains."""
     lacked: dict[tuple[str, str], set[str]] = {}
-    for reduce_id, failing in job.failing.items():
+    for reduce_id, failing in job.fetch.failing.items():
         reduce = st.attempts.get(reduce_id)
         for name in failing if reduce is not None else ():
             if reduce is not None and (task := _output(job, name)) is not None:
@@ -324,7 +324,7 @@ def words_of_cuts(st: State, job: JobInProgress) -> str:
         f"{agent.hostname} cannot fetch map output from {source}"
         for agent in st.cluster.agents.values()
         for source in st.cluster.reach.sources_cut_from(agent.hostname, st.now)
-        if source in job.outputs_on
+        if source in job.outputs.on_host
     )
 
 

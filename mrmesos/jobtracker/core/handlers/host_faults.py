@@ -49,17 +49,17 @@ def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
 def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     """An attempt failed. After several failures on one host, its job starts nothing there."""
     host = attempt.hostname
-    count = job.failures_on[host] = job.failures_on.get(host, 0) + 1
-    if count < job.settings.failures_per_host or host in job.shuns:
+    count = job.hosts.failures[host] = job.hosts.failures.get(host, 0) + 1
+    if count < job.settings.failures_per_host or host in job.hosts.shunned:
         return
-    if 3 * (len(job.shuns) + 1) <= len(_hosts_of(st, job)):
+    if 3 * (len(job.hosts.shunned) + 1) <= len(_hosts_of(st, job)):
         st.index.shun(job, host)
         job.count("BLACKLISTED_HOSTS")
 
 
 def succeeded(st: State, job: JobInProgress) -> None:
     """A job succeeded. Each host that it avoided gets a fault."""
-    for host in job.shuns:
+    for host in job.hosts.shunned:
         faults = st.faults.setdefault(host, Faults(0, st.now))
         faults.count += 1
         more = faults.count - st.settings.faults_max
@@ -106,7 +106,7 @@ def tick(st: State) -> None:
 
 def _waits_long(st: State, job: JobInProgress) -> bool:
     """Whether a job waits as long as a task does for a host where it has not failed."""
-    return job.idle_since is not None and st.now - job.idle_since >= AVOID_SECONDS
+    return job.waits.idle_since is not None and st.now - job.waits.idle_since >= AVOID_SECONDS
 
 
 def _use_again(st: State, waiting: list[JobInProgress]) -> None:
@@ -121,9 +121,9 @@ def _use_again(st: State, waiting: list[JobInProgress]) -> None:
         for agent in st.cluster.hosts[host]:
             agent.avoid_until = 0.0
     for job in st.jobs.values():
-        if job.shuns and job.state is JobState.RUNNING:
+        if job.hosts.shunned and job.state is JobState.RUNNING:
             known = _hosts_of(st, job, since if _waits_long(st, job) else _EVER)
-            for host in _too_many(list(job.shuns), known):
+            for host in _too_many(list(job.hosts.shunned), known):
                 st.index.forgive(job, host)
 
 
@@ -136,7 +136,7 @@ def _too_many(hosts: list[str], known: set[str]) -> list[str]:
 def words(st: State, job: JobInProgress) -> str:
     """A text: the hosts that the job cannot use, and why. Empty if there are none."""
     known = st.cluster.hostnames()
-    mine = [host for host in job.shuns if host in known]
+    mine = [host for host in job.hosts.shunned if host in known]
     avoided = [h for h, faults in st.faults.items() if faults.until > st.now and h in known]
     said = []
     if mine:

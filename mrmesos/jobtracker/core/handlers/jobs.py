@@ -56,7 +56,7 @@ def submit(st: State, event: JobSubmitted) -> None:
     st.jobs[job.id] = job
     st.changes.job(job)
     if problem is not None:
-        job.error = problem
+        job.ending.error = problem
         end(st, job, JobState.FAILED)
         return
     st.emit(PlanJob(job.id, job.spec))
@@ -80,7 +80,7 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
     if job.state is JobState.ABORTING:
         advance(st, job)
         return
-    job.waiting = ""
+    job.waits.words = ""
     job.plan(splits)
     st.changes.planned(job)
     for task in (*job.maps, *job.reduces):
@@ -97,7 +97,7 @@ def waits(st: State, job_id: str, words: str) -> None:
     """
     job = st.jobs.get(job_id)
     if job is not None and job.state is not JobState.RUNNING:
-        job.waiting = words
+        job.waits.words = words
 
 
 def plan_failed(st: State, job_id: str, error: AttemptError) -> None:
@@ -109,9 +109,9 @@ def plan_failed(st: State, job_id: str, error: AttemptError) -> None:
         return
     job.planning = False
     if job.state is JobState.ABORTING:
-        end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
+        end(st, job, JobState.KILLED if job.ending.killed_by else JobState.FAILED)
         return
-    job.error = error
+    job.ending.error = error
     end(st, job, JobState.FAILED)
 
 
@@ -133,8 +133,8 @@ def commit_failed(st: State, job_id: str, error: AttemptError) -> None:
 def aborted(st: State, job_id: str) -> None:
     """The job's output has been removed."""
     job = st.jobs.get(job_id)
-    if job is not None and job.state is JobState.ABORTING and job.ending_output:
-        end(st, job, JobState.KILLED if job.killed_by else JobState.FAILED)
+    if job is not None and job.state is JobState.ABORTING and job.ending.asked:
+        end(st, job, JobState.KILLED if job.ending.killed_by else JobState.FAILED)
 
 
 def kill(st: State, job_id: str, by: str) -> None:
@@ -142,15 +142,15 @@ def kill(st: State, job_id: str, by: str) -> None:
     job = st.jobs.get(job_id)
     if job is None or job.state not in (JobState.PREP, JobState.RUNNING):
         return
-    job.killed_by = by or "a user"
-    _abort(st, job, f"the job was killed by {job.killed_by}")
+    job.ending.killed_by = by or "a user"
+    _abort(st, job, f"the job was killed by {job.ending.killed_by}")
 
 
 def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
     """The job cannot succeed. Abort it, and keep the first error."""
     if job.state not in (JobState.RUNNING, JobState.COMMITTING):
         return
-    job.error = job.error or error
+    job.ending.error = job.ending.error or error
     _abort(st, job, "the job failed")
 
 
@@ -162,13 +162,13 @@ def unkept(st: State, job_id: str, problem: str) -> None:
     if job is None or job.state is JobState.ABORTING:
         return
     message = f"what is known of the job cannot be kept in the journal: {problem}"
-    job.error = job.error or AttemptError(kind=ErrorKind.INTERNAL, message=message)
+    job.ending.error = job.ending.error or AttemptError(kind=ErrorKind.INTERNAL, message=message)
     _abort(st, job, "the job failed")
 
 
 def _abort(st: State, job: JobInProgress, reason: str) -> None:
     job.transition(JobState.ABORTING)
-    job.ending_since, job.ending_output = st.now, False
+    job.ending.since, job.ending.asked = st.now, False
     _outputs_unneeded(st, job)
     for attempt in list(job.running.values()):
         kill_attempt(st, attempt, reason)
@@ -179,28 +179,28 @@ def advance(st: State, job: JobInProgress) -> None:
     """Take the job's next step: commit, or abort, if all that it waits for is done."""
     if job.state is JobState.RUNNING and job.complete:
         job.transition(JobState.COMMITTING)
-        job.started, job.waiting = job.started or st.now, ""
-        job.ending_since = st.now
+        job.started, job.waits.words = job.started or st.now, ""
+        job.ending.since = st.now
         _outputs_unneeded(st, job)
         for attempt in list(job.running.values()):
             kill_attempt(st, attempt, "the job needs it no more")
-    if job.ending_output:
+    if job.ending.asked:
         return
     if job.state is JobState.COMMITTING and not job.writers:
-        job.ending_output = True
+        job.ending.asked = True
         st.emit(CommitJob(job.id, job.spec, job.winners()))
     elif job.state is JobState.ABORTING:
-        waited = st.now - job.ending_since
+        waited = st.now - job.ending.since
         if (job.planning and waited < PLAN_SECONDS) or job.running:
             return
-        job.ending_output = True
+        job.ending.asked = True
         st.emit(AbortJob(job.id, job.spec, planned=job.planned))
 
 
 def press(st: State, job: JobInProgress) -> None:
     """End attempts that delay a commit or abort for too long."""
-    waited = st.now - job.ending_since
-    if waited >= KILL_BY_MESOS_SECONDS and not job.ending_output:
+    waited = st.now - job.ending.since
+    if waited >= KILL_BY_MESOS_SECONDS and not job.ending.asked:
         for attempt in list(job.running.values()):
             slot = st.cluster.slots[attempt.slot_id]
             if slot.kill_sent is None:
@@ -221,7 +221,7 @@ def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) ->
 
 
 def _outputs_unneeded(st: State, job: JobInProgress) -> None:
-    for tracker_id in job.trackers:
+    for tracker_id in job.hosts.trackers:
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
             tracker.outputs.pop(job.id, None)
 
@@ -229,14 +229,14 @@ def _outputs_unneeded(st: State, job: JobInProgress) -> None:
 def end(st: State, job: JobInProgress, state: JobState) -> None:
     """The job is over. Trackers forget it, and only its report is kept."""
     job.transition(state)
-    job.ended, job.waiting = st.now, ""
+    job.ending.ended, job.waits.words = st.now, ""
     for attempt in list(job.running.values()):
         # Maps can run again while the last reduce wins. They were told to end, and write no output.
         slot = st.cluster.slots[attempt.slot_id]
         _write_off(st, job, attempt, "the job has ended")
         if slot.kill_sent is None:
             kill_slot(st, slot)
-    for tracker_id in sorted(job.trackers):
+    for tracker_id in sorted(job.hosts.trackers):
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
             tracker.cursors.pop(job.id, None)
             st.post(tracker_id, ForgetJob(job.id))

@@ -104,7 +104,7 @@ def _wants_another(st: State, attempt: TaskAttempt) -> bool:
     """
     task = attempt.task
     job = st.jobs[task.job_id]
-    all_there = task.kind is TaskKind.MAP or (job.maps_over is not None and not job.absent)
+    all_there = task.kind is TaskKind.MAP or (job.maps_over is not None and not job.outputs.absent)
     return (
         task.running == (attempt,)
         and not task.silences
@@ -119,7 +119,7 @@ def words(st: State, job: JobInProgress | None = None) -> str:
     hosts = {
         tracker.hostname
         for tracker in st.cluster.trackers.values()
-        if tracker.silent and (job is None or tracker.id in job.trackers)
+        if tracker.silent and (job is None or tracker.id in job.hosts.trackers)
     }
     if not hosts:
         return ""

@@ -34,7 +34,7 @@ def review(st: State, job: JobInProgress) -> None:
         if due and job.settings.speculative(kind):
             job.pace(kind).review_at = st.now + REVIEW_SECONDS
             job.drop_candidates(kind)
-            maps_over = job.maps_over is not None and not job.absent
+            maps_over = job.maps_over is not None and not job.outputs.absent
             if not len(job.pending(kind)) and (kind is TaskKind.MAP or maps_over):
                 _review(st, job, kind)
 
@@ -69,7 +69,7 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
         next_at = min(next_at, max(since + lag, min(since + attempt.progress / bound, may_stall)))
         stalled = attempt.told is not None and attempt.told > may_stall
         if (rate < bound or stalled) and st.now - since >= lag:
-            if attempt.id not in job.failing:  # a failing fetch does not make the agent slow
+            if attempt.id not in job.fetch.failing:  # a failing fetch does not make the agent slow
                 _note_pace(st, attempt, rate / mean)
             left = math.inf if stalled else _seconds_left(attempt, rate, st.now)
             if left > typical:

@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mrmesos.api.context import Counters, add_counters
+from mrmesos.api.context import add_counters
 from mrmesos.api.split import Split
 from mrmesos.bounds import bounded
 from mrmesos.jobtracker.core.messages.journal_records import JobRecord
 from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.job_listener import JobListener
+from mrmesos.jobtracker.core.model.job_parts import (
+    FetchTrouble,
+    JobCounters,
+    JobEnding,
+    JobHosts,
+    JobWaits,
+    KnownOutputs,
+)
 from mrmesos.jobtracker.core.model.pace import Pace
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.settings import JobSettings
@@ -20,7 +28,7 @@ from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, Task
 from mrmesos.transitions import Transitions
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec, JobState
-from mrmesos.wire.task import AttemptError, MapOutput
+from mrmesos.wire.task import MapOutput
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.cluster import Agent
@@ -54,7 +62,6 @@ class JobInProgress:
     """The client's key. A client that submits again sends the same key."""
     state: JobState = JobState.PREP
     started: float | None = None
-    ended: float | None = None
     planning: bool = True
     """PlanJob was emitted, and is not answered yet."""
     maps: list[TaskInProgress] = field(default_factory=list)
@@ -64,59 +71,22 @@ class JobInProgress:
     running: dict[str, TaskAttempt] = field(default_factory=dict)
     running_reduces: dict[str, TaskAttempt] = field(default_factory=dict)
     """The reduces of `running`."""
+    backups: int = 0
+    """The number of running backup attempts."""
     maps_done: int = 0
     maps_for_reduces: int = 0
     """How many maps must be done before reduces start."""
-    reduces_done: int = 0
-    won_counters: Counters = field(default_factory=dict)
-    job_counters: dict[str, int] = field(default_factory=dict)
-    beyond: str = ""
-    """A counter whose total does not fit into 64 bits, as `group: name`."""
-    error: AttemptError | None = None
-    killed_by: str = ""
-    # --- Map outputs. `news` is what reduces are told, in order. Each tracker has a cursor into it.
-    outputs: dict[int, MapOutput] = field(default_factory=dict)
-    news: list[MapOutput] = field(default_factory=list)
-    outputs_on: dict[str, int] = field(default_factory=dict)
-    """How many of `outputs` each host has."""
-    complaints: dict[str, dict[int, set[str]]] = field(default_factory=dict)
-    """By map attempt: the reduces that could not fetch its output, each with its hosts."""
-    failing: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By running reduce attempt: the map attempts whose output it cannot fetch, and since when."""
-    blamed: dict[str, dict[int, str]] = field(default_factory=dict)
-    """By reading host: the maps that ran again because only this host found their output damaged,
-    each with the host that had the output.
-    """
-    made_again: set[int] = field(default_factory=set)
-    """Maps that ran again because only one host could not fetch their output for long."""
-    moves: dict[int, int] = field(default_factory=dict)
-    """How often each reduce moved because it could not fetch (fetch_failures.py)."""
-    absent: set[int] = field(default_factory=set)
-    """Maps whose output was lost after all reduces had fetched it."""
-    # --- Speculation
-    map_pace: Pace = field(default_factory=Pace)
-    reduce_pace: Pace = field(default_factory=Pace)
-    backups: int = 0
-    """The number of running backup attempts."""
     maps_over: float | None = None
     """When the last map was done. None while any map is not done."""
-    # --- Hosts
-    failures_on: dict[str, int] = field(default_factory=dict)
-    """The number of failed attempts, by host."""
-    shuns: dict[str, None] = field(default_factory=dict)
-    """Hosts that the job avoids, the oldest first."""
-    # --- Waiting
-    stuck_since: float | None = None
-    maps_first: bool = False
-    """Reduces were killed to make room for maps. No reduce starts before a map has started."""
-    idle_since: float | None = None
-    waiting: str = ""
-    # --- Ending
-    ending_since: float = 0.0
-    """When it began to commit or abort. Both first wait for the attempts that write its output."""
-    ending_output: bool = False
-    """CommitJob or AbortJob was emitted."""
-    trackers: set[str] = field(default_factory=set)
+    reduces_done: int = 0
+    map_pace: Pace = field(default_factory=Pace)
+    reduce_pace: Pace = field(default_factory=Pace)
+    counters: JobCounters = field(default_factory=JobCounters)
+    outputs: KnownOutputs = field(default_factory=KnownOutputs)
+    fetch: FetchTrouble = field(default_factory=FetchTrouble)
+    hosts: JobHosts = field(default_factory=JobHosts)
+    waits: JobWaits = field(default_factory=JobWaits)
+    ending: JobEnding = field(default_factory=JobEnding)
 
     def transition(self, state: JobState) -> None:
         """Change to `state`. Raises BadTransition if JOB_TRANSITIONS does not allow it."""
@@ -177,7 +147,7 @@ class JobInProgress:
             self.maps_done >= self.maps_for_reduces
             and self.state is JobState.RUNNING
             and len(self.pending_reduces) > 0
-            and not (self.maps_first and (len(self.pending_maps) > 0 or self.unheard_maps))
+            and not (self.waits.maps_first and (len(self.pending_maps) > 0 or self.unheard_maps))
             and (not len(self.pending_maps) or self._in_ratio)
         )
 
@@ -199,7 +169,7 @@ class JobInProgress:
 
     def suits(self, agent: Agent) -> bool:
         """Whether its tasks may run on an agent at all, ignoring what is free there."""
-        return agent.hostname not in self.shuns and self.settings.demand.suits(agent)
+        return agent.hostname not in self.hosts.shunned and self.settings.demand.suits(agent)
 
     @property
     def hungry(self) -> bool:
@@ -228,15 +198,15 @@ class JobInProgress:
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to one of the job's own counters."""
-        self.job_counters[name] = bounded(self.job_counters.get(name, 0) + amount)
+        self.counters.own[name] = bounded(self.counters.own.get(name, 0) + amount)
 
     def task_won(self, attempt: TaskAttempt, now: float) -> None:
         """An attempt is the first of its task to succeed."""
         attempt.task.won(attempt, now)
         self.index.touch(self)
         self.index.no_backup(attempt.task)
-        beyond = add_counters(self.won_counters, attempt.counters)
-        self.beyond = self.beyond or beyond
+        beyond = add_counters(self.counters.won, attempt.counters)
+        self.counters.beyond = self.counters.beyond or beyond
         if attempt.task.kind is TaskKind.MAP:
             self.maps_done += 1
             self.maps_over = now if self.maps_done == len(self.maps) else None
@@ -269,27 +239,27 @@ class JobInProgress:
         self.maps_over = None
         self.index.touch(self)
         add_counters(
-            self.won_counters,
+            self.counters.won,
             {g: {n: -v for n, v in names.items()} for g, names in winner.counters.items()},
         )
-        self.complaints.pop(winner.id, None)
-        for failing in self.failing.values():
+        self.fetch.complaints.pop(winner.id, None)
+        for failing in self.fetch.failing.values():
             failing.pop(winner.id, None)
-        self.absent.discard(task.index)
+        self.outputs.absent.discard(task.index)
         self.pending_maps.put_back(task)
-        if self.outputs.pop(task.index, None) is not None:
-            self.outputs_on[winner.hostname] -= 1
-            if not self.outputs_on[winner.hostname]:
-                del self.outputs_on[winner.hostname]
-            self.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+        if self.outputs.by_map.pop(task.index, None) is not None:
+            self.outputs.on_host[winner.hostname] -= 1
+            if not self.outputs.on_host[winner.hostname]:
+                del self.outputs.on_host[winner.hostname]
+            self.outputs.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
         self.notes.outputs(self)
 
     def add_output(self, winner: TaskAttempt, url: str) -> MapOutput:
         """Note that a map's output is on the winner's host."""
         index = winner.task.index
         output = MapOutput(map_index=index, attempt_id=winner.id, url=url)
-        self.outputs[index] = output
-        self.outputs_on[winner.hostname] = self.outputs_on.get(winner.hostname, 0) + 1
+        self.outputs.by_map[index] = output
+        self.outputs.on_host[winner.hostname] = self.outputs.on_host.get(winner.hostname, 0) + 1
         return output
 
     @property
@@ -342,7 +312,7 @@ class JobInProgress:
         self.backups -= attempt.backup
         self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)
-        self.failing.pop(attempt.id, None)
+        self.fetch.failing.pop(attempt.id, None)
 
     def record(self) -> JobRecord:
         """As the journal has it."""
@@ -354,8 +324,8 @@ class JobInProgress:
             submitted=self.submitted,
             state=self.state,
             started=self.started,
-            error=self.error,
-            killed_by=self.killed_by,
+            error=self.ending.error,
+            killed_by=self.ending.killed_by,
         )
 
     def validate(self) -> None:
@@ -374,9 +344,9 @@ class JobInProgress:
         reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
         assert set(self.running_reduces) == reduces, self.id
         assert self.backups == sum(a.backup for a in self.running.values()), self.id
-        assert self.failing.keys() <= self.running_reduces.keys(), self.id
-        assert sum(self.outputs_on.values()) == len(self.outputs), self.id
+        assert self.fetch.failing.keys() <= self.running_reduces.keys(), self.id
+        assert sum(self.outputs.on_host.values()) == len(self.outputs.by_map), self.id
         if self.needs_map_outputs:
-            assert set(self.outputs) == {
+            assert set(self.outputs.by_map) == {
                 t.index for t in self.maps if t.state is TaskState.SUCCEEDED
             }, self.id

@@ -112,7 +112,7 @@ def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
     """Whether an agent may run one more attempt of a running task."""
     return (
         agent.hostname not in task.failed_on
-        and not (job.absent and task.kind is TaskKind.REDUCE)
+        and not (job.outputs.absent and task.kind is TaskKind.REDUCE)
         and all(attempt.hostname != agent.hostname for attempt in task.running)
     )
 

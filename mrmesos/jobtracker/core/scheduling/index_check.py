@@ -27,7 +27,7 @@ def validate(index: JobIndex) -> None:
         assert bool(index.rack_level & bit) == (clock.level != NODE), job.id
         assert entry.map_shape.maps & bit, job.id
         assert entry.reduce_shape.reduces & bit, job.id
-        assert all(index.shunned.get(host, 0) & bit for host in job.shuns), job.id
+        assert all(index.shunned.get(host, 0) & bit for host in job.hosts.shunned), job.id
         for host in pending.hosts:
             waits = pending.on_host(host) is not None
             assert waits == pending.waits_for(host), (job.id, host)

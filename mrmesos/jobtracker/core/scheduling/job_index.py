@@ -91,7 +91,7 @@ class JobIndex:
         self.demands.add(settings.demand, bit)
         entry.rank = Rank(bit, settings.priority, settings.pool)
         entry.waits = NOTHING_WAITS
-        for host in job.shuns:
+        for host in job.hosts.shunned:
             self.shunned[host] = self.shunned.get(host, 0) | bit
         pending = job.pending_maps
         pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
@@ -121,7 +121,7 @@ class JobIndex:
         self.counting &= ~bit
         self.rack_level &= ~bit
         self.any_level &= ~bit
-        for host in job.shuns:
+        for host in job.hosts.shunned:
             self._drop(self.shunned, host, bit)
         for host in job.pending_maps.hosts:
             self._drop(self.hosts, host, bit)
@@ -342,20 +342,20 @@ class JobIndex:
     def usable(self, job: JobInProgress) -> Callable[[str], bool]:
         """A function from a host name to whether, as far as we know, the job could run there."""
         now, hosts = self.now, self.cluster.hosts
-        if job.settings.demand == ANYWHERE and not job.shuns:
+        if job.settings.demand == ANYWHERE and not job.hosts.shunned:
             return self.cluster.usable(now)
         return lambda host: any(a.takes(now) and job.suits(a) for a in hosts.get(host, ()))
 
     def shun(self, job: JobInProgress, host: str) -> None:
         """The job avoids a host from now on. Maps whose data is only there run elsewhere."""
-        job.shuns[host] = None
+        job.hosts.shunned[host] = None
         self.cluster.losses += 1
         if (entry := self.entries.get(job.id)) is not None:
             self.shunned[host] = self.shunned.get(host, 0) | entry.bit
 
     def forgive(self, job: JobInProgress, host: str) -> None:
         """The job may use a host again that it avoided."""
-        del job.shuns[host]
+        del job.hosts.shunned[host]
         if (entry := self.entries.get(job.id)) is not None:
             self._drop(self.shunned, host, entry.bit)
 

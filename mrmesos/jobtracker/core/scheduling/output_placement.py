@@ -33,7 +33,7 @@ def waiting_reduces(job: JobInProgress) -> Iterator[TaskAttempt]:
 def outputs_cut_from(cluster: Cluster, job: JobInProgress, host: str, now: float) -> int:
     """How many of the job's map outputs a reduce on this host could not fetch."""
     cut = cluster.reach.sources_cut_from(host, now)
-    return sum(job.outputs_on.get(source, 0) for source in cut)
+    return sum(job.outputs.on_host.get(source, 0) for source in cut)
 
 
 def readers(
@@ -43,7 +43,7 @@ def readers(
     output, too, and that the host `less` had none.
     """
     # Before there is any output, the running maps decide where the output will be.
-    outputs = job.outputs_on.keys() or {a.hostname for a in job.running.values() if more}
+    outputs = job.outputs.on_host.keys() or {a.hostname for a in job.running.values() if more}
     for agent in cluster.agents.values():
         if counted_on(job, TaskKind.REDUCE, agent, now) and not any(
             source == more or (source in outputs and source != less)

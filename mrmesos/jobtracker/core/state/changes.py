@@ -154,7 +154,7 @@ class Changes:
             if job is not None:
                 jobs[job.id] = job
                 put.append(attempt.record())
-        put += [TallyRecord(job.id, dict(job.job_counters)) for job in jobs.values()]
+        put += [TallyRecord(job.id, dict(job.counters.own)) for job in jobs.values()]
         return put
 
 

@@ -103,8 +103,8 @@ class EndedJobs:
 
 def status_of(job: JobInProgress) -> JobStatus:
     """A job's status, for lists and progress bars."""
-    counters: Counters = {g: dict(names) for g, names in job.won_counters.items()}
-    add_counters(counters, {JOB_COUNTERS: job.job_counters})
+    counters: Counters = {g: dict(names) for g, names in job.counters.won.items()}
+    add_counters(counters, {JOB_COUNTERS: job.counters.own})
     return JobStatus(
         job_id=job.id,
         name=job.spec.name,
@@ -112,13 +112,13 @@ def status_of(job: JobInProgress) -> JobStatus:
         state=job.state,
         submitted=job.submitted,
         started=job.started,
-        ended=job.ended,
+        ended=job.ending.ended,
         maps=_counts(job, TaskKind.MAP, job.maps_done),
         reduces=_counts(job, TaskKind.REDUCE, job.reduces_done),
         counters=counters,
         output=job.spec.output,
-        error=job.error,
-        waiting=job.waiting,
+        error=job.ending.error,
+        waiting=job.waits.words,
         note=_note(job),
     )
 
@@ -146,8 +146,8 @@ def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
         pending=max(0, total - done - len(running)),
         running=len(running),
         succeeded=done,
-        failed_attempts=job.job_counters.get(f"FAILED_{kind.plural}", 0),
-        killed_attempts=job.job_counters.get(f"KILLED_{kind.plural}", 0),
+        failed_attempts=job.counters.own.get(f"FAILED_{kind.plural}", 0),
+        killed_attempts=job.counters.own.get(f"KILLED_{kind.plural}", 0),
         progress=min(1.0, (done + part) / total) if total else float(job.state.ended),
     )
 

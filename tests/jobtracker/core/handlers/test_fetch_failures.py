@@ -253,7 +253,7 @@ def test_where_no_host_can_fetch_all_maps_run_again_where_one_can() -> None:
     )
     again = hands.status(job).maps.pending
     assert again == 3, "the outputs of one host alone"
-    home = next(host for host in "ab" if hands.core.st.jobs[job].outputs_on.keys() == {host})
+    home = next(host for host in "ab" if hands.core.st.jobs[job].outputs.on_host.keys() == {host})
     other = "ab".replace(home, "")
     assert started(hands.offer(other)) == [], "whose outputs those of the other could not fetch"
     assert len(started(hands.offer(home, cpus=3))) == 3
@@ -278,7 +278,7 @@ def test_a_silent_agent_is_nowhere_to_go() -> None:
     commands = keep_on(hands, (job, "r0", ("m0",)))
     assert not any("could not fetch" in kill.reason for kill in of(commands, KillAttempt))
     assert hands.status(job).maps.pending == 1, "made again where it can be fetched"
-    assert hands.core.st.jobs[job].moves == {}
+    assert hands.core.st.jobs[job].fetch.moves == {}
 
 
 def test_a_reduce_is_not_moved_for_ever() -> None:

@@ -249,4 +249,4 @@ def test_the_hosts_that_count_are_those_that_would_do() -> None:
     job = hands.job(maps=1, map_memory_mb="2048", job_constraints="hostname in a,b", **ONCE)
     hands.offer("a")
     hands.fail(long(job, "m0"))
-    assert not hands.core.st.jobs[job].shuns, "two could run it"
+    assert not hands.core.st.jobs[job].hosts.shunned, "two could run it"

@@ -1,0 +1,96 @@
+"""The parts of a JobInProgress, one for each subject. Each says which modules write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrmesos.api.context import Counters
+from mrmesos.wire.task import AttemptError, MapOutput
+
+
+@dataclass(slots=True, eq=False)
+class JobCounters:
+    """A job's counters. Written by JobInProgress, and by restore.py."""
+
+    won: Counters = field(default_factory=dict)
+    """The sums over the attempts that won."""
+    own: dict[str, int] = field(default_factory=dict)
+    """What the JobTracker itself counts."""
+    beyond: str = ""
+    """A counter whose total does not fit into 64 bits, as `group: name`."""
+
+
+@dataclass(slots=True, eq=False)
+class KnownOutputs:
+    """Where the map outputs are. Written by JobInProgress, handlers/attempts.py and restore.py."""
+
+    by_map: dict[int, MapOutput] = field(default_factory=dict)
+    on_host: dict[str, int] = field(default_factory=dict)
+    """How many of `by_map` each host has."""
+    news: list[MapOutput] = field(default_factory=list)
+    """What reduces are told, in order. Each TaskTracker has a cursor into it."""
+    absent: set[int] = field(default_factory=set)
+    """Maps whose output was lost after all reduces had fetched it."""
+
+
+@dataclass(slots=True, eq=False)
+class FetchTrouble:
+    """Map outputs that reduces could not fetch. Written by handlers/fetch_failures.py.
+    JobInProgress removes attempts that ended.
+    """
+
+    complaints: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+    """By map attempt: the reduces that could not fetch its output, each with its hosts."""
+    failing: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By running reduce attempt: the map attempts whose output it cannot fetch, and since when."""
+    blamed: dict[str, dict[int, str]] = field(default_factory=dict)
+    """By reading host: the maps that ran again because only this host found their output damaged,
+    each with the host that had the output.
+    """
+    made_again: set[int] = field(default_factory=set)
+    """Maps that ran again because only one host could not fetch their output for long."""
+    moves: dict[int, int] = field(default_factory=dict)
+    """How often each reduce moved because it could not fetch."""
+
+
+@dataclass(slots=True, eq=False)
+class JobHosts:
+    """What a job knows of hosts. `failures` is written by handlers/host_faults.py, `shunned` by the
+    index on its behalf, and `trackers` by handlers/dispatch.py; restore.py fills them.
+    """
+
+    failures: dict[str, int] = field(default_factory=dict)
+    """The number of failed attempts, by host."""
+    shunned: dict[str, None] = field(default_factory=dict)
+    """Hosts that the job avoids, the oldest first."""
+    trackers: set[str] = field(default_factory=set)
+    """The TaskTrackers that were given an attempt of the job."""
+
+
+@dataclass(slots=True, eq=False)
+class JobWaits:
+    """Why and since when a job waits. Written by handlers/deadlines.py and handlers/jobs.py. The
+    start of an attempt (handlers/dispatch.py) resets it.
+    """
+
+    stuck_since: float | None = None
+    """Since when its reduces run, its maps wait, and none of its maps runs."""
+    maps_first: bool = False
+    """Reduces were killed to make room for maps. No reduce starts before a map has started."""
+    idle_since: float | None = None
+    """Since when tasks wait and none runs."""
+    words: str = ""
+    """The reason, for people."""
+
+
+@dataclass(slots=True, eq=False)
+class JobEnding:
+    """How a job ends. Written by handlers/jobs.py; restore.py fills it."""
+
+    error: AttemptError | None = None
+    killed_by: str = ""
+    since: float = 0.0
+    """When it began to commit or abort. Both first wait for the attempts that write its output."""
+    asked: bool = False
+    """CommitJob or AbortJob was emitted."""
+    ended: float | None = None
