@@ -126,7 +126,7 @@ class World(TrackerSide):
         jobs = self.core.st.jobs
         for job in jobs.values():
             # After a restart it is not known at first how far running reduces are.
-            wanting = len(job.pending_reduces) > 0 or any(
+            wanting = len(job.reduces.pending) > 0 or any(
                 reduce.told is not None and not reduce.fetched and reduce in reduce.task.running
                 for reduce in job.running_reduces.values()
             )
@@ -272,7 +272,7 @@ class World(TrackerSide):
             agent.hostname
             for agent in self.core.st.cluster.agents.values()
             if job.settings.demand.suits(agent)
-            and all(job.fits(kind, agent) for kind in TaskKind if job.tasks(kind))
+            and all(job.fits(kind, agent) for kind in TaskKind if job.of(kind).tasks)
         }
 
     def submit(self) -> None:

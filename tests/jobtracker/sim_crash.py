@@ -213,12 +213,12 @@ def picture(core: JobTracker) -> list[object]:
     for job in st.jobs.values():
         tasks = [
             (task.id, task.state, task.winner and task.winner.id, [a.id for a in task.running])
-            for task in (*job.maps, *job.reduces)
+            for task in (*job.maps.tasks, *job.reduces.tasks)
         ]
         reports: JobReport | None = core.job_report(job.id)
         assert reports is not None
         ended = [(a.id, a.state, a.start, a.end) for a in reports.attempts]
-        failures = [(t.failures, t.losses) for t in (*job.maps, *job.reduces)]
+        failures = [(t.failures, t.losses) for t in (*job.maps.tasks, *job.reduces.tasks)]
         if job.needs_map_outputs:
             jobs.append(
                 {i: o for i, o in job.outputs.by_map.items() if i not in job.outputs.absent}

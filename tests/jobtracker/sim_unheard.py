@@ -59,8 +59,10 @@ class UnheardWorld(World):
         heard = [a.start for a in self.core.st.attempts.values() if not self.unheard(a)]
         turn = max(heard, default=0.0)  # while others get on it may be their turn
         for job in self.core.st.jobs.values():
-            for task in (*job.maps, *job.reduces) if job.state is JobState.RUNNING else ():
-                mapped = task.kind is TaskKind.MAP or job.maps_over is not None
+            for task in (
+                (*job.maps.tasks, *job.reduces.tasks) if job.state is JobState.RUNNING else ()
+            ):
+                mapped = task.kind is TaskKind.MAP or job.maps.over is not None
                 if task.running and mapped and all(map(self.unheard, task.running)):
                     waits[task.id] = max(turn, self.waits.get(task.id, self.now))
         self.waits = waits

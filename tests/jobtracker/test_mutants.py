@@ -37,7 +37,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "the loser of a race runs on": (("attempts._won", "for other in others:", "for other in []:"),),
     "maps do not run again for outputs that are gone": (
-        ("attempts.outputs_lost", "withdraw(st, job, job.maps[index], why)", "pass"),
+        ("attempts.outputs_lost", "withdraw(st, job, job.maps.tasks[index], why)", "pass"),
     ),
     "maps run again that nobody needs": (("attempts.outputs_lost", "not job.fetching", "False"),),
     "maps run again only when a reduce has failed": (

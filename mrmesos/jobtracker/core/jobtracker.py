@@ -280,7 +280,7 @@ class JobTracker:
         job = self.st.jobs.get(job_id)
         if job is None:
             return None
-        return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps))
+        return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps.tasks))
 
     def works_for(self, tracker_id: str, job_id: str) -> bool:
         """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""
@@ -299,7 +299,7 @@ class JobTracker:
         st = self.st
         job = st.jobs.get(name.job_id)
         if job is not None:
-            tasks = job.tasks(name.kind)
+            tasks = job.of(name.kind).tasks
             known = tasks[name.index].attempts if name.index < len(tasks) else ()
             tracker_id = next((a.tracker_id for a in known if a.id == attempt_id), None)
             if tracker_id is None:

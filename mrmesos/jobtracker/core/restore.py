@@ -203,9 +203,9 @@ def _job(
         job.plan(plan.splits)
         for one in sorted(attempts, key=lambda a: parse_attempt(a.id).number):
             _attempt(st, job, one)
-        for task in (*job.maps, *job.reduces):
+        for task in (*job.maps.tasks, *job.reduces.tasks):
             _task(st, job, task)
-        job.maps_over = st.now if job.maps_done == len(job.maps) else None
+        job.maps.over = st.now if job.maps.done == len(job.maps.tasks) else None
         job.transition(JobState.RUNNING)
     if record.state is not JobState.RUNNING:
         job.transition(record.state)
@@ -219,7 +219,7 @@ def _job(
 
 def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
     name = parse_attempt(record.id)
-    task = job.tasks(name.kind)[name.index]
+    task = job.of(name.kind).tasks[name.index]
     attempt = TaskAttempt.restored(record, task)
     if record.tracker_id in st.cluster.trackers:
         job.hosts.trackers.add(record.tracker_id)
@@ -239,7 +239,7 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
     """What its attempts make of a task, and what that makes of its job."""
     task.next_number = st.life * ATTEMPTS_OF_A_LIFE
     task.pending_since = st.now
-    pending = job.pending(task.kind)
+    pending = job.of(task.kind).pending
     if task.winner is not None or task.running or task.failed_on:
         pending.remove(task)
     for attempt in task.attempts:
@@ -251,11 +251,11 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
         task.transition(TaskState.SUCCEEDED, st.now, winner.id)
         task.running = ()
         add_counters(job.counters.won, winner.counters)
-        job.pace(task.kind).add(max(0.001, (winner.end or winner.start) - winner.start))
+        job.of(task.kind).pace.add(max(0.001, (winner.end or winner.start) - winner.start))
         if task.kind is TaskKind.MAP:
-            job.maps_done += 1
+            job.maps.done += 1
         else:
-            job.reduces_done += 1
+            job.reduces.done += 1
     elif not task.running and task.failed_on:
         pending.put_back(task)
 
@@ -264,7 +264,7 @@ def _outputs(st: State, job: JobInProgress) -> None:
     """Where the maps' outputs are. What its reduces were told of others may be out of date."""
     if not job.needs_map_outputs:
         return
-    for task in job.maps:
+    for task in job.maps.tasks:
         if (winner := task.winner) is not None:
             tracker = st.cluster.trackers.get(winner.tracker_id)
             url = "" if tracker is None else tracker.url

@@ -116,7 +116,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     job.task_won(attempt, st.now)
     for other in others:
         kill_attempt(st, other, f"{attempt.id} was first")
-    if task.kind is TaskKind.MAP and job.reduces:
+    if task.kind is TaskKind.MAP and job.reduces.tasks:
         tracker = st.cluster.trackers[attempt.tracker_id]
         job.outputs.news.append(job.add_output(attempt, tracker.url))
         tracker.outputs.setdefault(job.id, set()).add(task.index)
@@ -201,7 +201,7 @@ def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str
         job.outputs.absent.update(indexes)
         return
     for index in sorted(indexes):
-        withdraw(st, job, job.maps[index], why)
+        withdraw(st, job, job.maps.tasks[index], why)
 
 
 def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:

@@ -27,7 +27,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         raise AssertionError(f"{slot.id} already runs {slot.attempt.id}")
     attempt = task.start(slot.id, tracker, found.locality, st.now)
     if not attempt.backup:
-        job.pending(task.kind).remove(task)
+        job.of(task.kind).pending.remove(task)
     job.add_running(attempt)
     st.attempts[attempt.id] = attempt
     job.hosts.trackers.add(tracker.id)

@@ -108,9 +108,9 @@ def _output(job: JobInProgress, map_attempt: str) -> TaskInProgress | None:
         name = ids.parse_attempt(map_attempt)
     except ValueError:
         return None
-    if name.job_id != job.id or name.kind is not TaskKind.MAP or name.index >= len(job.maps):
+    if name.job_id != job.id or name.kind is not TaskKind.MAP or name.index >= len(job.maps.tasks):
         return None
-    task = job.maps[name.index]
+    task = job.maps.tasks[name.index]
     return task if task.winner is not None and task.winner.id == map_attempt else None
 
 
@@ -290,11 +290,11 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
         _make_again(st, job, tasks, "no reduce could fetch it")
         return
     home = homes[0][2]
-    if not len(job.pending_reduces) and all(host == home for host in waiting):
+    if not len(job.reduces.pending) and all(host == home for host in waiting):
         names = {name for failing in job.fetch.failing.values() for name in failing}
         lacked = [task for name in names if (task := _output(job, name)) is not None]
     else:  # reduces that will start on this host have to fetch every output
-        lacked = [job.maps[index] for index in job.outputs.by_map]
+        lacked = [job.maps.tasks[index] for index in job.outputs.by_map]
     cut = set(st.cluster.reach.sources_cut_from(home, st.now))
     lacked = [task for task in lacked if _source(task) in cut]
     lacked.sort(key=lambda task: task.index)

@@ -36,7 +36,7 @@ def _in_sight(agent: Agent, since: float) -> bool:
 def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
     """The hosts in sight that could run all tasks of the job, ignoring failures there."""
     agents, demand = st.cluster.agents.values(), job.settings.demand
-    kinds = [kind for kind in TaskKind if job.tasks(kind)]
+    kinds = [kind for kind in TaskKind if job.of(kind).tasks]
     return {
         agent.hostname
         for agent in agents

@@ -83,7 +83,7 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
     job.waits.words = ""
     job.plan(splits)
     st.changes.planned(job)
-    for task in (*job.maps, *job.reduces):
+    for task in (*job.maps.tasks, *job.reduces.tasks):
         task.pending_since = st.now
     job.transition(JobState.RUNNING)
     st.new_work = True

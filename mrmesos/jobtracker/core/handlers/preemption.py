@@ -40,8 +40,8 @@ def _wanted(st: State, jobs: int) -> int:
     wanted = 0
     for entry in st.index.entries_of(jobs):
         job = entry.job
-        wanted += entry.map_cost * len(job.pending_maps)
-        wanted += entry.reduce_cost * len(job.pending_reduces) * job.wants_reduce
+        wanted += entry.map_cost * len(job.maps.pending)
+        wanted += entry.reduce_cost * len(job.reduces.pending) * job.wants_reduce
     return wanted
 
 

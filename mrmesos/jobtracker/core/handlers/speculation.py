@@ -30,17 +30,17 @@ _WEIGHT = 0.4
 def review(st: State, job: JobInProgress) -> None:
     """Look for slow attempts of a running job, if a look is due and no task could run instead."""
     for kind in TaskKind:
-        due = st.now >= job.pace(kind).review_at
+        due = st.now >= job.of(kind).pace.review_at
         if due and job.settings.speculative(kind):
-            job.pace(kind).review_at = st.now + REVIEW_SECONDS
+            job.of(kind).pace.review_at = st.now + REVIEW_SECONDS
             job.drop_candidates(kind)
-            maps_over = job.maps_over is not None and not job.outputs.absent
-            if not len(job.pending(kind)) and (kind is TaskKind.MAP or maps_over):
+            maps_over = job.maps.over is not None and not job.outputs.absent
+            if not len(job.of(kind).pending) and (kind is TaskKind.MAP or maps_over):
                 _review(st, job, kind)
 
 
 def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
-    pace, lag = job.pace(kind), job.settings.speculative_lag
+    pace, lag = job.of(kind).pace, job.settings.speculative_lag
     running = job.running if kind is TaskKind.MAP else job.running_reduces
     rates = {  # a running attempt's rate cannot be so high that it would have ended by now
         attempt: min(attempt.progress / seconds, 1 / (st.now - began(job, attempt)))
@@ -85,9 +85,9 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
 
 def began(job: JobInProgress, attempt: TaskAttempt) -> float:
     """From when an attempt could make progress by itself. A reduce waits for the last map."""
-    if attempt.task.kind is TaskKind.MAP or job.maps_over is None:
+    if attempt.task.kind is TaskKind.MAP or job.maps.over is None:
         return attempt.start
-    return max(attempt.start, job.maps_over)
+    return max(attempt.start, job.maps.over)
 
 
 def _seconds_left(attempt: TaskAttempt, rate: float, now: float) -> float:
@@ -107,7 +107,7 @@ def _note_pace(st: State, attempt: TaskAttempt, pace: float) -> None:
 def won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     """An attempt won. Its time enters the typical time, and the pace of its agent."""
     seconds = max(0.001, st.now - began(job, attempt))
-    pace = job.pace(attempt.task.kind)
+    pace = job.of(attempt.task.kind).pace
     agent = st.cluster.agents.get(attempt.agent_id)
     if agent is not None and pace.count:
         agent.pace += _WEIGHT * (min(2.0, pace.seconds / pace.count / seconds) - agent.pace)

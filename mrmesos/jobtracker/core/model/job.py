@@ -21,10 +21,10 @@ from mrmesos.jobtracker.core.model.job_parts import (
     JobWaits,
     KnownOutputs,
 )
-from mrmesos.jobtracker.core.model.pace import Pace
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.jobtracker.core.model.task_set import TaskSet
 from mrmesos.transitions import Transitions
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec, JobState
@@ -64,23 +64,15 @@ class JobInProgress:
     started: float | None = None
     planning: bool = True
     """PlanJob was emitted, and is not answered yet."""
-    maps: list[TaskInProgress] = field(default_factory=list)
-    reduces: list[TaskInProgress] = field(default_factory=list)
-    pending_maps: PendingTasks = field(default_factory=lambda: PendingTasks(()))
-    pending_reduces: PendingTasks = field(default_factory=lambda: PendingTasks(()))
+    maps: TaskSet = field(default_factory=TaskSet)
+    reduces: TaskSet = field(default_factory=TaskSet)
+    maps_for_reduces: int = 0
+    """How many maps must be done before reduces start."""
     running: dict[str, TaskAttempt] = field(default_factory=dict)
     running_reduces: dict[str, TaskAttempt] = field(default_factory=dict)
     """The reduces of `running`."""
     backups: int = 0
     """The number of running backup attempts."""
-    maps_done: int = 0
-    maps_for_reduces: int = 0
-    """How many maps must be done before reduces start."""
-    maps_over: float | None = None
-    """When the last map was done. None while any map is not done."""
-    reduces_done: int = 0
-    map_pace: Pace = field(default_factory=Pace)
-    reduce_pace: Pace = field(default_factory=Pace)
     counters: JobCounters = field(default_factory=JobCounters)
     outputs: KnownOutputs = field(default_factory=KnownOutputs)
     fetch: FetchTrouble = field(default_factory=FetchTrouble)
@@ -102,53 +94,45 @@ class JobInProgress:
 
     def plan(self, splits: Sequence[Split]) -> None:
         """Make a map for each split, and the reduces."""
-        self.maps = [
+        maps = [
             TaskInProgress(
                 self.id, TaskKind.MAP, i, split, pending_since=self.submitted, notes=self.notes
             )
             for i, split in enumerate(splits)
         ]
-        self.reduces = [
+        reduces = [
             TaskInProgress(
                 self.id, TaskKind.REDUCE, i, pending_since=self.submitted, notes=self.notes
             )
             for i in range(self.spec.num_reducers)
         ]
-        self.pending_maps = PendingTasks(self.maps)
-        self.pending_reduces = PendingTasks(self.reduces)
-        self.maps_for_reduces = math.ceil(self.settings.slowstart * len(self.maps))
+        self.maps = TaskSet(maps, PendingTasks(maps))
+        self.reduces = TaskSet(reduces, PendingTasks(reduces))
+        self.maps_for_reduces = math.ceil(self.settings.slowstart * len(maps))
 
     @property
     def planned(self) -> bool:
         """Whether its tasks are known. Then its output directory was made, too."""
-        return not self.planning and bool(self.maps or self.reduces)
+        return not self.planning and bool(self.maps.tasks or self.reduces.tasks)
 
-    def tasks(self, kind: TaskKind) -> list[TaskInProgress]:
-        """All maps or all reduces."""
+    def of(self, kind: TaskKind) -> TaskSet:
+        """Its maps or its reduces."""
         return self.maps if kind is TaskKind.MAP else self.reduces
-
-    def pending(self, kind: TaskKind) -> PendingTasks:
-        """The waiting maps or reduces."""
-        return self.pending_maps if kind is TaskKind.MAP else self.pending_reduces
-
-    def pace(self, kind: TaskKind) -> Pace:
-        """The measured pace of the maps or of the reduces."""
-        return self.map_pace if kind is TaskKind.MAP else self.reduce_pace
 
     @property
     def wants_map(self) -> bool:
         """Whether a map waits and may run now."""
-        return self.state is JobState.RUNNING and len(self.pending_maps) > 0
+        return self.state is JobState.RUNNING and len(self.maps.pending) > 0
 
     @property
     def wants_reduce(self) -> bool:
         """Whether a reduce waits and may run now (job.reduce.slowstart.completedmaps)."""
         return (
-            self.maps_done >= self.maps_for_reduces
+            self.maps.done >= self.maps_for_reduces
             and self.state is JobState.RUNNING
-            and len(self.pending_reduces) > 0
-            and not (self.waits.maps_first and (len(self.pending_maps) > 0 or self.unheard_maps))
-            and (not len(self.pending_maps) or self._in_ratio)
+            and len(self.reduces.pending) > 0
+            and not (self.waits.maps_first and (len(self.maps.pending) > 0 or self.unheard_maps))
+            and (not len(self.maps.pending) or self._in_ratio)
         )
 
     @property
@@ -179,20 +163,20 @@ class JobInProgress:
     @property
     def complete(self) -> bool:
         """Whether every task that writes the job's output has a winner."""
-        if self.reduces:
-            return self.reduces_done == len(self.reduces)
-        return self.maps_done == len(self.maps)
+        if self.reduces.tasks:
+            return self.reduces.done == len(self.reduces.tasks)
+        return self.maps.done == len(self.maps.tasks)
 
     @property
     def needs_map_outputs(self) -> bool:
         """Whether a reduce may still read map outputs."""
-        return self.state is JobState.RUNNING and self.reduces_done < len(self.reduces)
+        return self.state is JobState.RUNNING and self.reduces.done < len(self.reduces.tasks)
 
     @property
     def fetching(self) -> bool:
         """Whether a reduce still has to fetch map outputs, as far as we know."""
         running = self.running_reduces.values()
-        return len(self.pending_reduces) > 0 or any(
+        return len(self.reduces.pending) > 0 or any(
             not attempt.fetched and attempt in attempt.task.running for attempt in running
         )
 
@@ -208,10 +192,10 @@ class JobInProgress:
         beyond = add_counters(self.counters.won, attempt.counters)
         self.counters.beyond = self.counters.beyond or beyond
         if attempt.task.kind is TaskKind.MAP:
-            self.maps_done += 1
-            self.maps_over = now if self.maps_done == len(self.maps) else None
+            self.maps.done += 1
+            self.maps.over = now if self.maps.done == len(self.maps.tasks) else None
         else:
-            self.reduces_done += 1
+            self.reduces.done += 1
 
     def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
         """An attempt ended without success. Its task waits again, unless another attempt runs.
@@ -226,7 +210,7 @@ class JobInProgress:
         self.index.touch(self)
         self.index.no_backup(task)
         if not task.running:
-            self.pending(task.kind).put_back(task)
+            self.of(task.kind).pending.put_back(task)
 
     def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
         """A finished map's output is gone. Tell the reduces, and let the map wait again."""
@@ -235,8 +219,8 @@ class JobInProgress:
             raise AssertionError(f"{task.id} has no output to withdraw")
         task.withdraw(now, why)
         task.losses += 1
-        self.maps_done -= 1
-        self.maps_over = None
+        self.maps.done -= 1
+        self.maps.over = None
         self.index.touch(self)
         add_counters(
             self.counters.won,
@@ -246,7 +230,7 @@ class JobInProgress:
         for failing in self.fetch.failing.values():
             failing.pop(winner.id, None)
         self.outputs.absent.discard(task.index)
-        self.pending_maps.put_back(task)
+        self.maps.pending.put_back(task)
         if self.outputs.by_map.pop(task.index, None) is not None:
             self.outputs.on_host[winner.hostname] -= 1
             if not self.outputs.on_host[winner.hostname]:
@@ -265,16 +249,16 @@ class JobInProgress:
     @property
     def writers(self) -> dict[str, TaskAttempt]:
         """The running attempts that write the job's output."""
-        return self.running_reduces if self.reduces else self.running
+        return self.running_reduces if self.reduces.tasks else self.running
 
     def winners(self) -> tuple[str, ...]:
         """The attempts whose files are part of the job's output. A map that skipped bad records is
         one of them, because it wrote those records to a file.
         """
-        tasks = self.reduces or self.maps
+        tasks = self.reduces.tasks or self.maps.tasks
         kept_aside = [
             t.winner.id
-            for t in (self.maps if self.reduces else ())
+            for t in (self.maps.tasks if self.reduces.tasks else ())
             if t.winner is not None and t.winner.counters.get("task", {}).get("SKIPPED_RECORDS")
         ]
         return (*(t.winner.id for t in tasks if t.winner is not None), *kept_aside)
@@ -292,7 +276,7 @@ class JobInProgress:
 
     def drop_candidates(self, kind: TaskKind) -> None:
         """Forget which tasks were found slow."""
-        pace = self.pace(kind)
+        pace = self.of(kind).pace
         for task in pace.candidates:
             self.index.drop_backup(task)
         pace.candidates.clear()
@@ -330,8 +314,8 @@ class JobInProgress:
 
     def validate(self) -> None:
         """Check the invariants."""
-        for kind, done in ((TaskKind.MAP, self.maps_done), (TaskKind.REDUCE, self.reduces_done)):
-            tasks, pending = self.tasks(kind), self.pending(kind)
+        for kind, done in ((TaskKind.MAP, self.maps.done), (TaskKind.REDUCE, self.reduces.done)):
+            tasks, pending = self.of(kind).tasks, self.of(kind).pending
             assert done == sum(t.state is TaskState.SUCCEEDED for t in tasks), self.id
             assert len(pending) == sum(t.state is TaskState.PENDING for t in tasks), self.id
             for task in tasks:
@@ -348,5 +332,5 @@ class JobInProgress:
         assert sum(self.outputs.on_host.values()) == len(self.outputs.by_map), self.id
         if self.needs_map_outputs:
             assert set(self.outputs.by_map) == {
-                t.index for t in self.maps if t.state is TaskState.SUCCEEDED
+                t.index for t in self.maps.tasks if t.state is TaskState.SUCCEEDED
             }, self.id

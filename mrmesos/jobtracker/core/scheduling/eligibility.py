@@ -83,7 +83,7 @@ class Eligibility:
 
 def expected_seconds(job: JobInProgress, kind: TaskKind) -> float:
     """How long we expect an attempt to take. 0 if none of its kind has ended yet."""
-    pace = job.pace(kind)
+    pace = job.of(kind).pace
     return CAUTION * pace.seconds / pace.count if pace.count else 0.0
 
 

@@ -207,7 +207,7 @@ class _Search:
 
     def _map(self, entry: JobEntry) -> Found | None:
         index, agent, job = self._index, self._agent, entry.job
-        pending, level = job.pending_maps, entry.clock.level
+        pending, level = job.maps.pending, entry.clock.level
         if pending.retries:
             task = pending.retry_for(agent.hostname, self._others(job, TaskKind.MAP), index.now)
             if task is not None:
@@ -234,7 +234,7 @@ class _Search:
             self._later = True
             return None
         job = entry.job
-        pending = job.pending_reduces
+        pending = job.reduces.pending
         task = None
         if pending.retries:
             task = pending.retry_for(
@@ -248,14 +248,14 @@ class _Search:
     def _crowded(self, entry: JobEntry) -> bool:
         """Whether this agent runs its share of the job's reduces while others may have room."""
         job, agents = entry.job, len(self._cluster.agents)
-        if self._tracker is None or agents < 2 or len(job.reduces) < 2:
+        if self._tracker is None or agents < 2 or len(job.reduces.tasks) < 2:
             return False
         mine = job.running_reduces
         here = sum(
             slot.attempt is not None and slot.attempt.id in mine
             for slot in self._tracker.slots.values()
         )
-        if here * agents < len(job.reduces):
+        if here * agents < len(job.reduces.tasks):
             return False
         if entry.crowded_since is None:
             entry.crowded_since = self._index.now

@@ -10,7 +10,7 @@ def validate(index: JobIndex) -> None:
     """Raise AssertionError if one of the index's sets differs from what its jobs say."""
     index.flush()
     for entry in index.entries.values():
-        job, pending = entry.job, entry.job.pending_maps
+        job, pending = entry.job, entry.job.maps.pending
         bit, clock = entry.bit, entry.clock
         assert index.entry_of(bit) is entry
         assert not entry.left, job.id

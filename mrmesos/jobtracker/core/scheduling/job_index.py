@@ -93,7 +93,7 @@ class JobIndex:
         entry.waits = NOTHING_WAITS
         for host in job.hosts.shunned:
             self.shunned[host] = self.shunned.get(host, 0) | bit
-        pending = job.pending_maps
+        pending = job.maps.pending
         pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
         pending.done_hosts = []
         self.order.add(entry.rank)
@@ -123,7 +123,7 @@ class JobIndex:
         self.any_level &= ~bit
         for host in job.hosts.shunned:
             self._drop(self.shunned, host, bit)
-        for host in job.pending_maps.hosts:
+        for host in job.maps.pending.hosts:
             self._drop(self.hosts, host, bit)
             for agent in self.cluster.hosts.get(host, ()):
                 self._drop(self.racks, agent.rack, bit)
@@ -187,7 +187,7 @@ class JobIndex:
 
     def _refresh(self, entry: JobEntry) -> None:
         job, bit = entry.job, entry.bit
-        pending = job.pending_maps
+        pending = job.maps.pending
         wants = len(pending) > 0
         waits = (wants, job.wants_reduce, wants and pending.retries, wants and pending.loose)
         if waits != entry.waits:
@@ -205,7 +205,7 @@ class JobIndex:
             pending.done_hosts.clear()
         if not wants and entry.clock.forget():
             self._file_clock(entry)
-        if not len(job.pending_reduces):
+        if not len(job.reduces.pending):
             entry.crowded_since = None
         reduces = len(job.running_reduces)
         maps = len(job.running) - reduces
@@ -320,7 +320,7 @@ class JobIndex:
         """
         again = False
         for entry in self.entries_of(mask & ~self.clocked & ~self.any_level):
-            if not entry.job.pending_maps.fresh:
+            if not entry.job.maps.pending.fresh:
                 continue
             if self.find_homeless(entry.job):
                 again = True
@@ -361,7 +361,7 @@ class JobIndex:
 
     def find_homeless(self, job: JobInProgress) -> bool:
         """Look for maps whose hosts are all lost, avoided or unknown. Returns whether one waits."""
-        if not job.pending_maps.look_for_homeless(self.usable(job), self.cluster.losses):
+        if not job.maps.pending.look_for_homeless(self.usable(job), self.cluster.losses):
             return False
         self.touch(job)
         return True

@@ -128,7 +128,7 @@ class Changes:
                 drop.append(Key("", "slot", slot.id))
         put += [job.record() for job in self._jobs.values() if job.id in st.jobs]
         for job in self._planned.values():
-            splits = tuple(task.split for task in job.maps if task.split is not None)
+            splits = tuple(task.split for task in job.maps.tasks if task.split is not None)
             put.append(PlanRecord(job.id, splits))
         put += self._of_attempts(st)
         for job_id, key in self._ended.items():

@@ -113,8 +113,8 @@ def status_of(job: JobInProgress) -> JobStatus:
         submitted=job.submitted,
         started=job.started,
         ended=job.ending.ended,
-        maps=_counts(job, TaskKind.MAP, job.maps_done),
-        reduces=_counts(job, TaskKind.REDUCE, job.reduces_done),
+        maps=_counts(job, TaskKind.MAP, job.maps.done),
+        reduces=_counts(job, TaskKind.REDUCE, job.reduces.done),
         counters=counters,
         output=job.spec.output,
         error=job.ending.error,
@@ -133,14 +133,14 @@ def _note(job: JobInProgress) -> str:
 
 
 def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
-    tasks = job.tasks(kind)
+    tasks = job.of(kind).tasks
     running: dict[int, float] = {}  # by task: the progress of its best attempt
     for attempt in job.running.values():
         if attempt.task.kind is kind and attempt in attempt.task.running:
             best = running.get(attempt.task.index, 0.0)
             running[attempt.task.index] = max(best, min(1.0, attempt.progress))
     part = sum(running.values())
-    total = len(tasks) if job.maps or job.reduces else _expected(job, kind)
+    total = len(tasks) if job.maps.tasks or job.reduces.tasks else _expected(job, kind)
     return TaskCounts(
         total=total,
         pending=max(0, total - done - len(running)),
@@ -159,7 +159,9 @@ def _expected(job: JobInProgress, kind: TaskKind) -> int:
 def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
     """The status, and a row for each attempt: maps first, then reduces, in order of their tasks."""
     rows = [
-        _row(attempt, trackers) for task in (*job.maps, *job.reduces) for attempt in task.attempts
+        _row(attempt, trackers)
+        for task in (*job.maps.tasks, *job.reduces.tasks)
+        for attempt in task.attempts
     ]
     return JobReport(status=status_of(job), attempts=rows)
 

@@ -61,7 +61,7 @@ def test_a_plan_that_is_withdrawn() -> None:
 def test_a_job_whose_attempts_take_long_stays_off_earlier() -> None:
     hands = Planned()
     job = hands.job(maps=8)
-    hands.core.st.jobs[job].map_pace.add(500.0)
+    hands.core.st.jobs[job].maps.pace.add(500.0)
     assert not launches(hands.offer_away("a", hands.now + 990))
     assert launches(hands.offer_away("b", hands.now + 1010)), "twice the average are left"
     other = hands.job(maps=8)
@@ -86,7 +86,7 @@ def test_what_cannot_end_in_time_is_said() -> None:
     job = hands.job(maps=8)
     launch = launches(hands.offer_away("a", None, cpus=1.0))[0]
     hands.beat(launch.tracker_id)
-    hands.core.st.jobs[job].map_pace.add(500.0)
+    hands.core.st.jobs[job].maps.pace.add(500.0)
     answers = hands.ask_back(hands.now + 400, "a")
     assert of(answers, cmd.DeclineInverseOffers) == [cmd.DeclineInverseOffers(("i1",), 30.0)]
     answers = hands.ask_back(hands.now + 1001)

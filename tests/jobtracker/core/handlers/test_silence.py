@@ -363,7 +363,7 @@ def test_a_job_whose_task_stops_its_tracker_fails_and_others_are_served() -> Non
         assert f"{hands.bad[4:]}_m_000000" in status.error.message
         hands.live(150)
         assert hands.status(good).maps.succeeded == 12
-        task = hands.core.st.jobs[good].maps
+        task = hands.core.st.jobs[good].maps.tasks
         assert max(one.silences for one in task) < SILENCES_MAX - 1
 
 
