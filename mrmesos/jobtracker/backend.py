@@ -98,7 +98,7 @@ class CoreBackend:
     @property
     def connected(self) -> bool:
         """Whether a Mesos master has us; read from any thread."""
-        return self._core.st.connected
+        return self._core.st.subscription.connected
 
     def take_no_more(self) -> None:
         """Jobs that are submitted from now on are refused."""

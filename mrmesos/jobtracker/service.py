@@ -327,8 +327,8 @@ class JobTrackerService:
         self._core = JobTracker(self._conf, life.stamp, journal=True)
         self.backend.use(self._core)
         self._begin_with(same_command=True)
-        if before.connected:
-            self._take(self._core.handle(Registered(before.framework_id), self._now()))
+        if before.subscription.connected:
+            self._take(self._core.handle(Registered(before.subscription.framework_id), self._now()))
         self._take(answers(event))
 
     def _settle(self) -> None:

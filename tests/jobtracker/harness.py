@@ -83,7 +83,7 @@ class Hands:
         answer at once.
         """
         if self.master_speaks:
-            self.core.st.master_heard = self.now
+            self.core.st.subscription.master_heard = self.now
         commands = self.core.handle(event, self.now)
         self.core.validate()
         for command in commands:

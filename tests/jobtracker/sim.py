@@ -236,12 +236,12 @@ class World(TrackerSide):
         alone = any(a.task.silences >= TRIAL_SILENCES for a in ran if a.start < self.now)
         assert not alone, "started beside a task that is to run alone"
         assert host not in job.hosts.shunned, "started on a host that the job came to avoid"
-        faults = self.core.st.faults.get(host)
+        faults = self.core.st.faults.by_host.get(host)
         assert faults is None or faults.until <= self.now, "started on a host that all avoid"
 
     def tick(self) -> None:
         self.tell(ev.Tick())
-        for slot in self.core.st.held.values():
+        for slot in self.core.st.slots.held.values():
             assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
         for job in self.core.st.jobs.values():
             if job.state is JobState.RUNNING and job.hosts.shunned:

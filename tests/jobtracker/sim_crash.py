@@ -245,4 +245,11 @@ def picture(core: JobTracker) -> list[object]:
         if held and job_id in st.jobs
     }
     ended_jobs = [core.job_report(s.job_id) for s in st.ended.statuses()]
-    return [jobs, trackers, outputs, set(st.cluster.slots), ended_jobs, st.framework_id]
+    return [
+        jobs,
+        trackers,
+        outputs,
+        set(st.cluster.slots),
+        ended_jobs,
+        st.subscription.framework_id,
+    ]

@@ -37,6 +37,7 @@ from mrmesos.jobtracker.core.scheduling import index_check
 from mrmesos.jobtracker.core.state.changes import Changes
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.core.state.state import State
+from mrmesos.jobtracker.core.state.state_parts import Recovery
 from mrmesos.wire import ids
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
@@ -80,7 +81,12 @@ class JobTracker:
         blank, bad = self.st, dict(damaged or {})
         while True:
             # A restore that raised has left half a job behind: the next begins with nothing.
-            st = State(blank.settings, blank.stamp, Changes(blank.changes.on), life=life)
+            st = State(
+                blank.settings,
+                blank.stamp,
+                Changes(blank.changes.on),
+                recovery=Recovery(life),
+            )
             st.now = now
             more = restore(st, records, same_command=same_command, damaged=bad, lost=lost)
             if not more:
@@ -123,7 +129,7 @@ class JobTracker:
         actions = st.mailboxes.to_send(tracker_id)
         st.emit(AnswerHeartbeat(tracker_id, None if actions is None else tuple(actions)))
         if not late:
-            st.woken.pop(tracker_id, None)
+            st.out.woken.pop(tracker_id, None)
 
     def _dispatch(self, event: ev.Event) -> None:
         st = self.st
@@ -160,7 +166,9 @@ class JobTracker:
             case ev.TrackerLost():
                 trackers.lost(st, event.tracker_id, event.status)
             case ev.SandboxRead():
-                st.last_stderr = f"stderr of a TaskTracker on {event.hostname}:\n{event.text}"
+                st.tracker_ends.last_stderr = (
+                    f"stderr of a TaskTracker on {event.hostname}:\n{event.text}"
+                )
             case ev.AgentLost():
                 trackers.agent_lost(st, event.agent_id)
             case ev.InverseOffersReceived():
@@ -179,19 +187,20 @@ class JobTracker:
             case ev.Closing():
                 trackers.send_all_away(st)
             case ev.Disconnected():
-                st.connected = False
+                st.subscription.connected = False
 
     def _registered(self, framework_id: str) -> None:
         """A subscription starts with offers flowing, and knows nothing of what we sent before."""
         st = self.st
         self._take_id(framework_id)
-        st.connected, st.subscribed, st.suppressed = True, st.now, frozenset()
-        st.new_work = st.hungry()  # filters of the old subscription may live on: drop them
+        st.subscription.connected, st.subscription.since = True, st.now
+        st.offers.suppressed = frozenset()
+        st.offers.new_work = st.hungry()  # filters of the old subscription may live on: drop them
         reconciliation.begin(st)
 
     def _take_id(self, framework_id: str) -> None:
-        if framework_id != self.st.framework_id:
-            self.st.framework_id = framework_id
+        if framework_id != self.st.subscription.framework_id:
+            self.st.subscription.framework_id = framework_id
             self.st.changes.framework(framework_id)
 
     def _settle(self) -> None:
@@ -202,29 +211,29 @@ class JobTracker:
             for job in st.changes.news.values():
                 tell_outputs(st, job)
             st.changes.news.clear()
-            if not st.deaf:
+            if not st.out.deaf:
                 break
             trackers.give_up_deaf(st)
-        if not st.connected:
+        if not st.subscription.connected:
             return
         self._want_offers()
 
     def _want_offers(self) -> None:
         """Suppress the roles that no task waits for, and revive those that one does."""
         st = self.st
-        roles = st.settings.roles
+        flow, roles = st.offers, st.settings.roles
         wanted = warm_trackers.wanted_roles(st)
-        unwanted = roles - wanted - st.suppressed
+        unwanted = roles - wanted - flow.suppressed
         if unwanted:
-            st.suppressed |= unwanted
+            flow.suppressed |= unwanted
             st.emit(Suppress(_named(unwanted, roles)))
         if not wanted:
-            st.new_work = False
+            flow.new_work = False
             return
-        wait = REVIVE_NEW_WORK_SECONDS if st.new_work else REVIVE_SECONDS
-        revived = wanted if st.new_work else wanted & st.suppressed
-        if revived and st.now - st.revived >= wait:
-            st.suppressed, st.new_work, st.revived = st.suppressed - revived, False, st.now
+        wait = REVIVE_NEW_WORK_SECONDS if flow.new_work else REVIVE_SECONDS
+        revived = wanted if flow.new_work else wanted & flow.suppressed
+        if revived and st.now - flow.revived >= wait:
+            flow.suppressed, flow.new_work, flow.revived = flow.suppressed - revived, False, st.now
             st.emit(Revive(_named(revived, roles)))
 
     # --- Queries ---------------------------------------------------------------------------------
@@ -330,12 +339,12 @@ class JobTracker:
             slot = st.cluster.slots.get(attempt.slot_id)
             assert slot is not None, (attempt.id, attempt.task.story)
             assert slot.attempt is attempt, (attempt.id, attempt.task.story)
-            ending = attempt.kill_asked or attempt.tracker_id in st.unheard
+            ending = attempt.kill_asked or attempt.tracker_id in st.recovery.unheard
             assert ending or attempt in attempt.task.running, (attempt.id, attempt.task.story)
         for slot in st.cluster.slots.values():
             if slot.state is SlotState.RUNNING and slot.attempt is None:
-                waits = slot.id in st.held or slot.tracker_id in st.unheard
+                waits = slot.id in st.slots.held or slot.tracker_id in st.recovery.unheard
                 assert waits, f"{slot.id} is free and nobody cares"
-        assert not st.free
+        assert not st.slots.free
         assert set(st.mailboxes) == st.cluster.trackers.keys()
-        assert st.unheard.keys() <= st.cluster.trackers.keys()
+        assert st.recovery.unheard.keys() <= st.cluster.trackers.keys()

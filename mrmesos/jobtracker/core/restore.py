@@ -82,7 +82,7 @@ def restore(
             case TrackerRecord():
                 known.append(record)
             case FrameworkRecord():
-                st.framework_id = record.framework_id
+                st.subscription.framework_id = record.framework_id
     of_jobs = [a for job in jobs if job.id not in damaged for a in attempts[job.id]]
     ending, gone = missing(of_jobs, (s.id for s in slots), (t.id for t in known))
     named = {t.id for t in gone}
@@ -145,7 +145,7 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
     # and to start it with another slot would take more than that was offered for.
     st.cluster.trackers[tracker.id] = tracker
     st.mailboxes.open(tracker.id)
-    st.unheard[tracker.id] = set()
+    st.recovery.unheard[tracker.id] = set()
 
 
 def _slot(st: State, record: SlotRecord) -> None:
@@ -232,12 +232,12 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
         if slot.attempt is not None:
             raise ValueError(f"{attempt.id} and {slot.attempt.id} run in one slot, {slot.id}")
         slot.attempt = attempt
-        st.unheard[attempt.tracker_id].add(attempt.id)
+        st.recovery.unheard[attempt.tracker_id].add(attempt.id)
 
 
 def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
     """What its attempts make of a task, and what that makes of its job."""
-    task.next_number = st.life * ATTEMPTS_OF_A_LIFE
+    task.next_number = st.recovery.life * ATTEMPTS_OF_A_LIFE
     task.pending_since = st.now
     pending = job.of(task.kind).pending
     if task.winner is not None or task.running or task.failed_on:

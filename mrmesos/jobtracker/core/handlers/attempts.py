@@ -122,7 +122,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         tracker.outputs.setdefault(job.id, set()).add(task.index)
         st.changes.outputs(job)
         if job.wants_reduce and not reduces_waited:
-            st.new_work = True
+            st.offers.new_work = True
     _fail_with_bad_counters(st, job, attempt)
 
 

@@ -131,9 +131,9 @@ def _watch_slots(st: State) -> list[Slot]:
             if st.now - slot.asked >= ASK_AGAIN_SECONDS:
                 slot.asked = st.now
                 ask.append((slot.id, slot.agent_id))
-    if ask and st.connected:
+    if ask and st.subscription.connected:
         st.emit(Reconcile(tuple(ask)))
-    for slot in list(st.held.values()):
+    for slot in list(st.slots.held.values()):
         slots.serve(st, slot)
     return not_spoken_of
 
@@ -227,29 +227,29 @@ def _fits_somewhere(st: State, need: Amounts) -> bool:
     The largest offer may lack a resource that only few agents have, such as GPUs.
     """
     own = st.settings.tracker
-    if Fit(st.largest_offer, own, own["cpus"]).fits(need):
+    if Fit(st.offers.largest, own, own["cpus"]).fits(need):
         return True
     agents = st.cluster.agents.values()
     return any(Fit(agent.size, own, own["cpus"]).fits(need) for agent in agents)
 
 
 def _why(st: State, job: JobInProgress) -> str:
-    if not st.connected:
+    if not st.subscription.connected:
         return "not connected to the Mesos master"
     if words := _what_it_asks(st, job):
         return words
     kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
     need, own = job.settings.need(kind), st.settings.tracker
-    if st.largest_offer and not _fits_somewhere(st, need):
+    if st.offers.largest and not _fits_somewhere(st, need):
         return (
-            f"the largest offer seen had {describe(st.largest_offer)}, but a {kind} needs "
+            f"the largest offer seen had {describe(st.offers.largest)}, but a {kind} needs "
             f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
         )
     if (other := _goes_before(st, job)) is not None:
         return f"waits behind {other.id}"
     if st.settings.cap and not Quota(st).allows({**need, "mem": need["mem"] + own["mem"]}):
         return f"this JobTracker may hold no more than {describe(st.settings.cap)}"
-    if st.last_offer is None or st.last_offer < (job.waits.idle_since or 0.0):
+    if st.offers.last is None or st.offers.last < (job.waits.idle_since or 0.0):
         return "no offers received from Mesos"
     why = "the offers received are too small, or of agents where its tasks failed"
     cuts = fetch_failures.words_of_cuts(st, job)

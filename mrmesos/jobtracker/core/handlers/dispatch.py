@@ -61,7 +61,7 @@ def began(st: State, slot: Slot) -> None:
 def came_free(st: State, slot: Slot) -> None:
     """The slot runs nothing: at the event's end it gets the next attempt, or ends (slots.py)."""
     slot.free_since = st.now
-    st.free.append(slot)
+    st.slots.free.append(slot)
 
 
 def run_next(st: State, found: Found, slot: Slot, tracker: Tracker) -> None:
@@ -88,7 +88,7 @@ def kill_slot(st: State, slot: Slot) -> None:
     """Have Mesos end the slot, with what runs in it. Sent again until Mesos says that it ended."""
     slot.transition(SlotState.ENDING, st.now)
     slot.kill_sent = st.now
-    st.held.pop(slot.id, None)
+    st.slots.held.pop(slot.id, None)
     st.emit(KillSlot(slot.id, slot.agent_id))
 
 
@@ -98,7 +98,7 @@ def end_slot(st: State, slot: Slot) -> None:
         raise AssertionError(f"{slot.id} still runs {slot.attempt.id}")
     leases.give_back(st, slot)
     slot.transition(SlotState.ENDING, st.now)
-    st.held.pop(slot.id, None)
+    st.slots.held.pop(slot.id, None)
     st.post(slot.tracker_id, EndSlot(slot.id))
 
 

@@ -60,10 +60,10 @@ def failed(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
 def succeeded(st: State, job: JobInProgress) -> None:
     """A job succeeded. Each host that it avoided gets a fault."""
     for host in job.hosts.shunned:
-        faults = st.faults.setdefault(host, Faults(0, st.now))
+        faults = st.faults.by_host.setdefault(host, Faults(0, st.now))
         faults.count += 1
         more = faults.count - st.settings.faults_max
-        given_up = sum(other.until > st.now for other in st.faults.values())
+        given_up = sum(other.until > st.now for other in st.faults.by_host.values())
         third = len(st.cluster.hostnames()) // 3
         if more >= 0 and (faults.until > st.now or given_up < third):
             faults.until = faults.since + (more + 1) * st.settings.forgive
@@ -74,11 +74,11 @@ def succeeded(st: State, job: JobInProgress) -> None:
 def seen(st: State, agent: Agent) -> None:
     """An agent appeared, or what is known of its host has changed."""
     host = agent.hostname
-    faults = st.faults.get(host)
+    faults = st.faults.by_host.get(host)
     if faults is not None and faults.until > max(st.now, agent.avoid_until):
         st.cluster.avoid(agent, faults.until)
     if faults is not None or host in st.index.shunned:
-        st.faults_checked = -1  # an avoided host is back, so more than a third may be avoided now
+        st.faults.checked = -1  # an avoided host is back, so more than a third may be avoided now
 
 
 def came_up(st: State, agent: Agent) -> None:
@@ -89,18 +89,18 @@ def came_up(st: State, agent: Agent) -> None:
 
 def tick(st: State) -> None:
     """Forgive faults by time. If the cluster has shrunk, use some avoided hosts again."""
-    for host, faults in list(st.faults.items()):
+    for host, faults in list(st.faults.by_host.items()):
         while faults.count and st.now - faults.since >= st.settings.forgive:
             faults.count -= 1
             faults.since += st.settings.forgive
         if not faults.count:
-            del st.faults[host]
+            del st.faults.by_host[host]
     waiting = []
-    if st.now - st.faults_looked >= LOOK_SECONDS:
+    if st.now - st.faults.looked >= LOOK_SECONDS:
         waiting = [job for job in st.jobs.values() if _waits_long(st, job)]
-    if st.faults_checked == st.cluster.losses and not waiting:
+    if st.faults.checked == st.cluster.losses and not waiting:
         return
-    st.faults_checked, st.faults_looked = st.cluster.losses, st.now
+    st.faults.checked, st.faults.looked = st.cluster.losses, st.now
     _use_again(st, waiting)
 
 
@@ -112,12 +112,12 @@ def _waits_long(st: State, job: JobInProgress) -> bool:
 def _use_again(st: State, waiting: list[JobInProgress]) -> None:
     """Use hosts again, so that no more than a third is avoided."""
     since = st.now - AVOID_SECONDS
-    avoided = [host for host, faults in st.faults.items() if faults.until > st.now]
+    avoided = [host for host, faults in st.faults.by_host.items() if faults.until > st.now]
     missed = any(not _hosts_of(st, job, since).isdisjoint(avoided) for job in waiting)
     agents = st.cluster.agents.values()
     known = {a.hostname for a in agents if _in_sight(a, since if missed else _EVER)}
     for host in _too_many(avoided, known):
-        st.faults[host].until = 0.0
+        st.faults.by_host[host].until = 0.0
         for agent in st.cluster.hosts[host]:
             agent.avoid_until = 0.0
     for job in st.jobs.values():
@@ -137,7 +137,7 @@ def words(st: State, job: JobInProgress) -> str:
     """A text: the hosts that the job cannot use, and why. Empty if there are none."""
     known = st.cluster.hostnames()
     mine = [host for host in job.hosts.shunned if host in known]
-    avoided = [h for h, faults in st.faults.items() if faults.until > st.now and h in known]
+    avoided = [h for h, faults in st.faults.by_host.items() if faults.until > st.now and h in known]
     said = []
     if mine:
         said.append(f"too many of its attempts failed on {named(mine)}")

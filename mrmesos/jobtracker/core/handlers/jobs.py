@@ -86,7 +86,7 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
     for task in (*job.maps.tasks, *job.reduces.tasks):
         task.pending_since = st.now
     job.transition(JobState.RUNNING)
-    st.new_work = True
+    st.offers.new_work = True
     advance(st, job)
 
 

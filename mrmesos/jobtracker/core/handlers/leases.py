@@ -48,24 +48,25 @@ def hear(st: State, event: Event) -> None:
     if isinstance(event, _FROM_MASTER):
         if isinstance(event, SlotUpdated) and not event.from_master:
             return
-        st.master_heard = st.now
+        st.subscription.master_heard = st.now
 
 
 def master_there(st: State) -> bool:
     """Whether the Mesos master can act, as far as we know."""
-    return st.connected and st.now - st.master_heard <= MASTER_SILENT_SECONDS
+    link = st.subscription
+    return link.connected and st.now - link.master_heard <= MASTER_SILENT_SECONDS
 
 
 def may_end(st: State, slot: Slot) -> bool:
     """Whether Mesos can give the slot's resources to somebody, so that its lease may end."""
     if not master_there(st):
         return False
-    since = st.subscribed
+    since = st.subscription.since
     if max(slot.told, slot.launched) < since:
         # A new master, and the slot's agent has not registered with it yet. So the master could
         # not offer the freed resources.
         return False
-    offered = st.last_offer is not None and st.last_offer >= since
+    offered = st.offers.last is not None and st.offers.last >= since
     if not offered and st.now - since < FIRST_OFFERS_SECONDS:
         return False
     return _taken(st)
@@ -73,7 +74,7 @@ def may_end(st: State, slot: Slot) -> bool:
 
 def _taken(st: State) -> bool:
     """Whether Mesos confirmed the end of the slot given back before, or still has time to."""
-    before = st.cluster.slots.get(st.given_back)
+    before = st.cluster.slots.get(st.slots.given_back)
     if before is None or before.ending_since is None:
         return True
     waits = st.now - before.ending_since
@@ -82,6 +83,6 @@ def _taken(st: State) -> bool:
 
 def give_back(st: State, slot: Slot) -> None:
     """A slot is being given back. Remember it, to see whether Mesos confirms its end."""
-    before = st.cluster.slots.get(st.given_back)
+    before = st.cluster.slots.get(st.slots.given_back)
     if before is None or st.now - (before.ending_since or 0.0) > TRY_AGAIN_SECONDS:
-        st.given_back = slot.id
+        st.slots.given_back = slot.id

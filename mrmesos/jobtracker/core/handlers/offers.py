@@ -60,7 +60,7 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     In each round, every agent takes one more task, so that work spreads. The rounds end when no
     agent takes another task. Then each offer is accepted or declined.
     """
-    st.last_offer = st.now
+    st.offers.last = st.now
     offered = _by_agent(st, offers)
     _read(st, offered)
     before = st.index.chances.passed, st.index.chances.again
@@ -117,9 +117,9 @@ def _read(st: State, offered: Iterable[_Offered]) -> None:
 
 
 def _remember_size(st: State, here: Amounts) -> None:
-    known = st.largest_offer
+    known = st.offers.largest
     if (here.get("cpus", 0), here.get("mem", 0)) >= (known.get("cpus", 0), known.get("mem", 0)):
-        st.largest_offer = dict(here)
+        st.offers.largest = dict(here)
 
 
 def _note_passed(st: State, offered: Iterable[_Offered]) -> None:

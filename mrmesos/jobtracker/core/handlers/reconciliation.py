@@ -20,7 +20,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 def begin(st: State) -> None:
     """Start reconciliation. A new subscription does not carry over what we asked before."""
-    asking = st.asking
+    asking = st.subscription.asking
     asking.since, asking.pause = st.now, FIRST_PAUSE_SECONDS
     asking.next = st.now + asking.pause
     known = tuple((slot.id, slot.agent_id) for slot in st.cluster.slots.values())
@@ -31,8 +31,8 @@ def begin(st: State) -> None:
 
 def tick(st: State) -> None:
     """Ask again for slots that had no update since the reconciliation began."""
-    asking = st.asking
-    if not st.connected or st.now < asking.next:
+    asking = st.subscription.asking
+    if not st.subscription.connected or st.now < asking.next:
         return
     if asking.since == math.inf:
         begin(st)

@@ -41,14 +41,14 @@ SLEPT_SECONDS = 5.0
 
 def wake(st: State) -> None:
     """Note a tick. If the last tick is long ago, we could not hear anybody in between."""
-    if st.now - st.ticked > SLEPT_SECONDS:
-        st.woke = st.now
-    st.ticked = st.now
+    if st.now - st.ticks.last > SLEPT_SECONDS:
+        st.ticks.woke = st.now
+    st.ticks.last = st.now
 
 
 def last_sign(st: State, tracker: Tracker) -> float:
     """The last time we heard a TaskTracker, or the time from which we could have heard it."""
-    return max(tracker.launched if tracker.heard is None else tracker.heard, st.woke)
+    return max(tracker.launched if tracker.heard is None else tracker.heard, st.ticks.woke)
 
 
 def look(st: State, tracker: Tracker) -> None:
@@ -83,7 +83,7 @@ def unheard(st: State, attempt: TaskAttempt) -> bool:
 def not_spoken_of(st: State, slot: Slot) -> bool:
     """Whether a slot was launched long ago, and neither Mesos nor its TaskTracker reported it."""
     launching = slot.state is SlotState.LAUNCHING
-    return launching and st.now - max(slot.launched, st.woke) > st.settings.tracker_silence
+    return launching and st.now - max(slot.launched, st.ticks.woke) > st.settings.tracker_silence
 
 
 def review(st: State, slots: Sequence[Slot]) -> None:
@@ -194,7 +194,7 @@ def _end_parole(st: State, agent_id: str) -> None:
     agent = st.cluster.agents[agent_id]
     if agent.parole_until > st.now and agent.avoid_until == agent.parole_until:
         agent.avoid_until = agent.parole_until = st.now
-        st.new_work = st.new_work or st.hungry()
+        st.offers.new_work = st.offers.new_work or st.hungry()
 
 
 def use_the_last(st: State) -> None:

@@ -49,7 +49,7 @@ def updated(st: State, event: SlotUpdated) -> None:
         _over(st, slot, event)
     if event.uuid:
         agent_id = event.agent_id or (slot.agent_id if slot is not None else "")
-        st.last.append(Acknowledge(event.slot_id, agent_id, event.uuid))
+        st.out.last.append(Acknowledge(event.slot_id, agent_id, event.uuid))
 
 
 def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
@@ -76,7 +76,7 @@ def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
 def drop(st: State, slot: Slot, words: str) -> None:
     """Forget a slot that has ended. Its running attempt is lost."""
     attempt = slot.attempt
-    st.held.pop(slot.id, None)
+    st.slots.held.pop(slot.id, None)
     st.cluster.drop_slot(slot)
     if attempt is not None and attempt.id in st.attempts:
         attempts.lost(st, attempt, f"its slot on {attempt.hostname} ended: {words}")
@@ -84,8 +84,8 @@ def drop(st: State, slot: Slot, words: str) -> None:
 
 def serve_free(st: State) -> None:
     """Give the next attempt to each slot whose attempt just ended, or end the slot."""
-    while st.free:
-        serve(st, st.free.pop())
+    while st.slots.free:
+        serve(st, st.slots.free.pop())
 
 
 def lease_seconds(slot_id: str, longest: float) -> float:
@@ -123,7 +123,7 @@ def serve(st: State, slot: Slot) -> None:
     """
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return
-    if slot.id not in st.cluster.slots or slot.tracker_id in st.unheard:
+    if slot.id not in st.cluster.slots or slot.tracker_id in st.recovery.unheard:
         # The tracker has not told yet what it runs. tracker_recovery.py handles the slot then.
         return
     tracker = st.cluster.trackers.get(slot.tracker_id)
@@ -143,11 +143,11 @@ def serve(st: State, slot: Slot) -> None:
     chances, room = st.index.chances, Fit(slot.capacity)
     choice = find_task(st.index, agent, tracker, room.fits, slot.role)
     if isinstance(choice, Found):
-        st.held.pop(slot.id, None)
+        st.slots.held.pop(slot.id, None)
         run_next(st, choice, slot, tracker)
     elif isinstance(choice, NotYet) and chances.unwanted and st.now - free_since < HOLD_SECONDS:
         chances.passed += 1
-        chances.again += slot.id in st.held
-        st.held[slot.id] = slot
+        chances.again += slot.id in st.slots.held
+        st.slots.held[slot.id] = slot
     else:
         end_slot(st, slot)

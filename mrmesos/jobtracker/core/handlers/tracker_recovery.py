@@ -18,9 +18,9 @@ from mrmesos.wire.job import JobState
 
 def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
     """Compare, once, what a tracker runs with what the journal says that it runs."""
-    if tracker.id not in st.unheard or beat.acknowledged < first_number(st.life):
+    if tracker.id not in st.recovery.unheard or beat.acknowledged < first_number(st.recovery.life):
         return
-    expected = st.unheard.pop(tracker.id)
+    expected = st.recovery.unheard.pop(tracker.id)
     for slot_id, attempt_id in beat.attempts.items():
         slot = tracker.slots.get(slot_id)
         if slot is None or slot.state is SlotState.ENDING:
@@ -38,5 +38,5 @@ def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
         elif st.jobs[attempt.task.job_id].state is not JobState.RUNNING:
             kill_attempt(st, attempt, "the job needs it no more")
     for slot in tracker.slots.values():
-        if slot.state is SlotState.RUNNING and slot.attempt is None and slot not in st.free:
+        if slot.state is SlotState.RUNNING and slot.attempt is None and slot not in st.slots.free:
             came_free(st, slot)

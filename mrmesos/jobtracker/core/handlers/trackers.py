@@ -51,7 +51,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     agent = st.cluster.agents.get(tracker.agent_id)
     if tracker.state is TrackerState.STARTING:
         tracker.transition(TrackerState.LIVE, st.now)
-        st.failed_launches, st.last_stderr = 0, ""
+        st.tracker_ends.failed_launches, st.tracker_ends.last_stderr = 0, ""
         if agent is not None:
             host_faults.came_up(st, agent)
     takes_slots = tracker.takes_slots and tracker.state is TrackerState.LIVE
@@ -159,7 +159,7 @@ def _begin_end(st: State, tracker: Tracker, *, failed_launch: bool) -> ExecutorE
         tracker.ended = ExecutorEnd(st.now, failed_launch=failed_launch and never_up)
         tracker.takes_slots = False
         _leave_agent(st, tracker)
-        st.ending[tracker.id] = tracker
+        st.tracker_ends.unexplained[tracker.id] = tracker
     return tracker.ended
 
 
@@ -178,7 +178,7 @@ def _conclude(st: State, tracker: Tracker, ended: ExecutorEnd) -> None:
 
 def tick(st: State) -> None:
     """Wait no longer for what Mesos may have to say of ends."""
-    for tracker in list(st.ending.values()):
+    for tracker in list(st.tracker_ends.unexplained.values()):
         if tracker.ended is not None and st.now - tracker.ended.since >= WORDS_SECONDS:
             _conclude(st, tracker, tracker.ended)
 
@@ -215,7 +215,7 @@ def give_up_deaf(st: State) -> None:
     """Those that let their mailboxes fill have not listened for long. What they were not told is
     lost, so nothing that they run or hold can be relied on: they are to end.
     """
-    deaf, st.deaf = st.deaf, []
+    deaf, st.out.deaf = st.out.deaf, []
     for tracker_id in deaf:
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
             st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
@@ -231,12 +231,12 @@ def gone(
     `by_mesos`: Mesos said that it ended, so its slots have too; else they are to be killed.
     """
     st.cluster.drop_tracker(tracker)
-    st.unheard.pop(tracker.id, None)
-    st.ending.pop(tracker.id, None)
+    st.recovery.unheard.pop(tracker.id, None)
+    st.tracker_ends.unexplained.pop(tracker.id, None)
     _leave_agent(st, tracker)
     st.forget_mailbox(tracker.id)
     for slot in list(tracker.slots.values()):
-        st.held.pop(slot.id, None)
+        st.slots.held.pop(slot.id, None)
         attempt = slot.attempt
         if by_mesos:
             st.cluster.drop_slot(slot)
@@ -261,7 +261,7 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
     agent = st.cluster.agents.get(agent_id)
     if agent is not None and agent.avoid_until > st.now:
         return  # of the same batch as a failure just counted
-    st.failed_launches += 1
+    st.tracker_ends.failed_launches += 1
     if agent is not None:
         agent.launch_failures += 1
         enough = agent.launch_failures >= FAILURES_TO_AVOID
@@ -272,13 +272,18 @@ def launch_failed(st: State, agent_id: str, words: str) -> None:
             st.cluster.avoid(agent, st.now + min(2.0, 0.25 * agent.launch_failures))
     states = [tracker.state for tracker in st.cluster.trackers.values()]
     hoped_for = states.count(TrackerState.STARTING)
-    if TrackerState.LIVE in states or st.failed_launches < FAILURES_TO_GIVE_UP + hoped_for:
+    if (
+        TrackerState.LIVE in states
+        or st.tracker_ends.failed_launches < FAILURES_TO_GIVE_UP + hoped_for
+    ):
         return
-    message = f"no TaskTracker comes up ({st.failed_launches} failed in a row): {words}"
+    message = (
+        f"no TaskTracker comes up ({st.tracker_ends.failed_launches} failed in a row): {words}"
+    )
     where = agent.hostname if agent is not None else ""
-    st.failed_launches = 0
+    st.tracker_ends.failed_launches = 0
     error = AttemptError(
-        kind=ErrorKind.LOST, message=message, hostname=where, detail=st.last_stderr
+        kind=ErrorKind.LOST, message=message, hostname=where, detail=st.tracker_ends.last_stderr
     )
     for job in [j for j in st.jobs.values() if j.state is JobState.RUNNING]:
         jobs.fail(st, job, error)

@@ -103,7 +103,7 @@ def test_filters_say_why_offers_are_refused() -> None:
 
 def test_offers_are_suppressed_without_work_and_revived_with_it() -> None:
     hands = Hands()
-    assert hands.core.st.suppressed
+    assert hands.core.st.offers.suppressed
     job = hands.core.next_job_id()
     assert of(hands.do(ev.JobSubmitted(job, spec(), "t")), cmd.Revive) == []
     assert len(of(hands.do(ev.JobPlanned(job, splits((), ()))), cmd.Revive)) == 1

@@ -36,7 +36,7 @@ def test_the_attempt_runs_elsewhere_and_nobody_is_blamed(state: str, reason: str
     assert launch.slot_id not in hands.core.st.cluster.slots
     assert hands.status(job).maps.pending == 1
     assert started(hands.offer("b")) == ["m0.1"]
-    assert hands.core.st.failed_launches == 0
+    assert hands.core.st.tracker_ends.failed_launches == 0
     assert hands.status(job).counters["job"].get("FAILED_MAPS", 0) == 0
     if state in ("TASK_GONE", "TASK_DROPPED"):
         return
@@ -83,6 +83,6 @@ def test_a_launch_that_no_master_heard_of_is_no_failure_of_the_agent() -> None:
     for _ in range(12):
         launch = launches(hands.offer("a"))[0]
         hands.update(launch.slot_id, "TASK_DROPPED", "REASON_MASTER_DISCONNECTED")
-    assert hands.core.st.failed_launches == 0
+    assert hands.core.st.tracker_ends.failed_launches == 0
     assert not hands.core.st.cluster.trackers
     assert hands.status(job).maps.pending == 1

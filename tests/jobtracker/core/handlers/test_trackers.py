@@ -194,13 +194,15 @@ def test_exit_status_and_words_of_an_executors_end_are_put_together(
     assert (why_lost(hands, job) == "") == (failure_first or not enough)
     for event in updates if failure_first else (failure, updates[1]):
         hands.do(event)
-    assert not hands.core.st.ending
+    assert not hands.core.st.tracker_ends.unexplained
     assert not hands.core.st.cluster.slots
     if failure_first or not enough:
         assert f"{SAYS}: {message}" in why_lost(hands, job)
     else:
         assert message in why_lost(hands, job)
-    assert hands.core.st.failed_launches == (0 if up else 1), "once, and only if it was not up"
+    assert hands.core.st.tracker_ends.failed_launches == (0 if up else 1), (
+        "once, and only if it was not up"
+    )
     assert hands.status(job).maps.pending == 2
     assert hands.status(job).maps.killed_attempts == 2
 

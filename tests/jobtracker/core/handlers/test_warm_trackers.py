@@ -38,11 +38,11 @@ def up(hands: Hands, spare: cmd.SpareLaunch) -> list[cmd.Command]:
 
 def test_so_many_come_up_without_work_and_stay() -> None:
     hands = hands_with(2)
-    assert not hands.core.st.suppressed, "offers are wanted"
+    assert not hands.core.st.offers.suppressed, "offers are wanted"
     commands = hands.offer("a", "b", "c")
     found = spares(commands)
     assert [spare.agent_id for spare in found] == ["a", "b"]
-    assert hands.core.st.suppressed, "and wanted no more"
+    assert hands.core.st.offers.suppressed, "and wanted no more"
     for spare in found:
         cpus = [r["scalar"]["value"] for r in spare.resources if r["name"] == "cpus"]
         assert cpus == [0.01]
@@ -99,7 +99,7 @@ def test_those_beyond_the_minimum_leave() -> None:
 def test_no_more_than_there_are_agents_nor_than_the_cap() -> None:
     hands = hands_with(5)
     assert len(spares(hands.offer("a", "b"))) == 2
-    assert hands.core.st.suppressed, "each on an agent of its own"
+    assert hands.core.st.offers.suppressed, "each on an agent of its own"
     capped = hands_with(5, **{"mesos.cpus.max": "0.07"})
     assert len(spares(capped.offer("a", "b", "c"))) == 2
 

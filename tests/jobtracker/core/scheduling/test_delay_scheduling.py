@@ -180,7 +180,7 @@ def test_declines_while_waiting_let_the_agent_come_back_soon() -> None:
     (decline,) = of(hands.offer("a", "b"), cmd.DeclineOffers)
     assert decline.offer_ids == ("o2",)
     assert decline.refuse_seconds == 0.5
-    assert not hands.core.st.suppressed
+    assert not hands.core.st.offers.suppressed
 
 
 @given(number=st.integers(0, 10**6))
@@ -220,7 +220,7 @@ class OneSlotAgents:
             elif hands.now == next_offers:
                 next_offers += 1.0
                 names = [name for name, until in self.free.items() if until <= hands.now]
-                if names and not hands.core.st.suppressed:
+                if names and not hands.core.st.offers.suppressed:
                     self.carry_out(hands.offer(*names))
             else:
                 next_tick += 0.5

@@ -140,16 +140,16 @@ def test_a_job_of_one_role_takes_no_other() -> None:
 
 def test_roles_without_demand_are_suppressed_and_those_with_it_revived() -> None:
     hands = Cluster({"mesos.role": "etl,adhoc"})
-    assert hands.core.st.suppressed == {"etl", "adhoc"}
+    assert hands.core.st.offers.suppressed == {"etl", "adhoc"}
     hands.now += 10
     job_id = hands.core.next_job_id()
     hands.do(ev.JobSubmitted(job_id, spec(job_role="etl"), "token"))
     commands = hands.do(ev.JobPlanned(job_id, splits(())))
     assert of(commands, cmd.Revive) == [cmd.Revive(("etl",))]
-    assert hands.core.st.suppressed == {"adhoc"}
+    assert hands.core.st.offers.suppressed == {"adhoc"}
     launched = launches(hands.offers_of(hands.one("a", role="etl")))
     commands = hands.update(launched[0].slot_id, "TASK_RUNNING")
-    assert hands.core.st.suppressed == {"etl", "adhoc"}
+    assert hands.core.st.offers.suppressed == {"etl", "adhoc"}
 
 
 def test_a_role_that_the_jobtracker_has_not() -> None:
