@@ -64,7 +64,7 @@ fuzz: setup      ## MESSAGES=100000 random messages to every process, with SEED=
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --messages $(or $(MESSAGES),100000)
 
 sim-faults: setup  ## 20,000 random histories of the core with faults; RUNS=n for fewer
-	$(BIN)/python -m tests.jobtracker.sim_many --runs $(or $(RUNS),20000)
+	$(BIN)/mrmesos simulate --faults --seed $(or $(SEED),0) --runs $(or $(RUNS),20000)
 
 lint: setup      ## ruff: rules and formatting
 	$(BIN)/ruff check .

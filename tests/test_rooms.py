@@ -66,6 +66,7 @@ ROOMS = (
     "jobtracker/mesos",
     "jobtracker",
     "simulator",
+    "simulator/faults",
     "minimesos/model",
     "minimesos/agent",
     "minimesos/master",

@@ -1,14 +1,18 @@
-"""`mrmesos simulate`: runs the production scheduler on a simulated cluster and workload."""
+"""`mrmesos simulate`: plans a cluster, or proves the core in random histories with faults."""
 
 from __future__ import annotations
 
+import random
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mrmesos.client.terminal.errors import Failure, UsageProblem
+from mrmesos.simulator.faults import WORLD_KINDS
 
 if TYPE_CHECKING:
     from mrmesos.simulator.spec import Spec
@@ -51,30 +55,64 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Draw utilization over time, locality and response times to this SVG file.",
 )
+@click.option(
+    "--faults",
+    is_flag=True,
+    help="Run random histories with faults instead of SPEC, and check the promises of the core.",
+)
+@click.option(
+    "--runs",
+    type=click.IntRange(1),
+    help="With --faults: run so many histories, with this seed and those after it. [default: 1]",
+)
+@click.option(
+    "--world",
+    type=click.Choice(WORLD_KINDS),
+    help="With --faults: the kind of world. Without it, the seed chooses among the first four.",
+)
+@click.option("--story", is_flag=True, help="With --faults: print each history's last events.")
 def simulate(
     spec: Path | None,
     json_file: Path | None,
     pace: bool,
     plot: Path | None,
+    faults: bool,
+    runs: int | None,
+    world: str | None,
+    story: bool,
     **options: Any,
 ) -> None:
     """Run the production scheduler on a virtual clock and print the figures.
 
     SPEC is a TOML file that describes the cluster and the jobs (docs/simulator.md). The options
     override it.
+
+    With --faults it runs small random worlds in which processes, messages and machines fail, and
+    checks after each event that the core keeps its promises. A history that breaks one is told,
+    with the command that replays it.
     """
+    if faults:
+        seed = options.pop("seed")
+        if pace or any(
+            given not in (None, ()) for given in (spec, json_file, plot, *options.values())
+        ):
+            raise UsageProblem("--faults goes only with --seed, --runs, --world and --story")
+        prove(seed, runs or 1, world or "", story)
+        return
+    if runs is not None or world is not None or story:
+        raise UsageProblem("--runs, --world and --story go only with --faults")
     from mrmesos.simulator import plot as drawing
     from mrmesos.simulator import results, tables
     from mrmesos.simulator.spec import SpecError
     from mrmesos.simulator.world import NotOver, World
 
     try:
-        world = World(wanted(spec, **options))
+        planned = World(wanted(spec, **options))
     except ValueError as problem:
         what = problem if isinstance(problem, SpecError) else f"a setting is wrong: {problem}"
         raise UsageProblem(str(what)) from None
     try:
-        outcome = world.run()
+        outcome = planned.run()
     except NotOver as problem:
         raise Failure(str(problem)) from None
     result, speed = results.figures(outcome), results.pace(outcome)
@@ -86,6 +124,33 @@ def simulate(
             plot.write_text(drawing.svg(outcome, result), encoding="utf-8")
     except OSError as error:
         raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from None
+
+
+def prove(seed: int | None, runs: int, kind: str, story: bool) -> None:
+    """Run histories with faults until one breaks a promise. Raises Failure where one did."""
+    from mrmesos.simulator.faults import histories
+
+    if not __debug__:
+        raise UsageProblem("Python runs with -O or PYTHONOPTIMIZE, which removes the checks")
+    first = random.SystemRandom().randrange(10**6) if seed is None else seed
+    print(f"seed {first}")
+    seen: Counter[str] = Counter()
+    for number in range(first, first + runs):
+        try:
+            world, failure = histories.run(number, kind)
+        except KeyboardInterrupt:  # what was seen until then is worth knowing
+            print(f"interrupted in {histories.command(number, kind)}")
+            break
+        histories.count(seen, world, failure)
+        if story and not failure:
+            print("\n".join(world.history))
+        if failure:
+            print(failure)
+            break
+    figures = ", ".join(f"{times:,} {name}" for name, times in seen.items())
+    print(f"{figures}; {time.process_time():,.0f} s of CPU")
+    if seen["failures"]:
+        raise Failure(f"the core broke a promise; replay: {histories.command(number, kind)}")
 
 
 def wanted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.simulator.machines import Running, SimJob, SimSlot, SimTracker
+from mrmesos.simulator.machines import MeteredSlot, MeteredTracker, Running, SimJob
 from mrmesos.simulator.scene import Scene
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import TaskKind
@@ -38,12 +38,12 @@ class Attempts:
         self.rng = scene.rng
         self.tell = tell
         self.jobs = jobs
-        self.idle: dict[str, SimSlot] = {}
+        self.idle: dict[str, MeteredSlot] = {}
         """Slots without attempt that were not told to end: the core holds them."""
         self._durations = scene.durations
         self._rack_of = scene.storage.rack_of
 
-    def begin(self, slot: SimSlot, attempt: Attempt) -> None:
+    def begin(self, slot: MeteredSlot, attempt: Attempt) -> None:
         """Start an attempt in a slot that has none."""
         if slot.running is not None:
             raise AssertionError(f"{slot.id} runs {slot.running.id} already")
@@ -81,7 +81,7 @@ class Attempts:
             job.waiting.append(running)
             running.stalled_since = now
 
-    def _locality(self, hosts: tuple[str, ...], slot: SimSlot) -> Locality:
+    def _locality(self, hosts: tuple[str, ...], slot: MeteredSlot) -> Locality:
         agent = slot.tracker.agent
         if agent.hostname in hosts:
             return Locality.NODE_LOCAL
@@ -112,7 +112,7 @@ class Attempts:
             fetch = self._durations.fetch(job.work) * running.slot.tracker.agent.slowness
             self.clock.after(max(fetch - waited, fetch * LAST_OF_FETCH), self._fetched, running)
 
-    def lose_outputs(self, tracker: SimTracker) -> None:
+    def lose_outputs(self, tracker: MeteredTracker) -> None:
         """Map outputs went with their TaskTracker."""
         for job_id, indexes in tracker.outputs.items():
             job = self.jobs.get(job_id)
@@ -166,7 +166,7 @@ class Attempts:
 
     # --- Heartbeats ------------------------------------------------------------------------------
 
-    def beat(self, tracker: SimTracker, reports: list[AttemptReport] | None = None) -> None:
+    def beat(self, tracker: MeteredTracker, reports: list[AttemptReport] | None = None) -> None:
         """Say how things are. Progress goes only with heartbeats that report nothing."""
         tracker.sequence += 1
         tracker.spoke = self.clock.now
@@ -186,7 +186,7 @@ class Attempts:
             )
         )
 
-    def _progress(self, tracker: SimTracker) -> list[AttemptProgress]:
+    def _progress(self, tracker: MeteredTracker) -> list[AttemptProgress]:
         now = self.clock.now
         return [
             AttemptProgress(

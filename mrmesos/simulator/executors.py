@@ -15,7 +15,7 @@ from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.resources import total
 from mrmesos.simulator.attempts import Attempts
-from mrmesos.simulator.machines import SimJob, SimSlot, SimTracker
+from mrmesos.simulator.machines import MeteredSlot, MeteredTracker, SimJob
 from mrmesos.simulator.master import Account, SimulatedAgent
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import as_text
@@ -37,8 +37,8 @@ class Executors(Attempts):
         self._master = scene.master
         self._account = account
         self._delay = scene.spec.mesos.update_delay
-        self.trackers: dict[str, SimTracker] = {}
-        self.slots: dict[str, SimSlot] = {}
+        self.trackers: dict[str, MeteredTracker] = {}
+        self.slots: dict[str, MeteredSlot] = {}
         self.on_agent: dict[str, tuple[str, ...]] = {}
         """Living TaskTrackers, as an offer names them."""
         expiry = Conf(as_text(self.spec.conf)).get_as(c.TASKTRACKER_EXPIRY_SECONDS)
@@ -56,16 +56,18 @@ class Executors(Attempts):
         amounts = total(launch.resources)
         now = self.clock.now
         first = launch.first if isinstance(launch, SlotLaunch) else None
-        slot = SimSlot(launch.slot_id, tracker, amounts, first, now, idle_since=now)
+        slot = MeteredSlot(launch.slot_id, tracker, amounts, first, now, idle_since=now)
         self._master.use(self._account, agent, amounts)
         self.slots[slot.id] = tracker.slots[slot.id] = slot
         self.meter.cpus_held += amounts.get("cpus", 0)
         if tracker.up:
             self.clock.after(self.spec.mesos.launch_delay, self._slot_up, slot)
 
-    def _new_tracker(self, launch: SlotLaunch | SpareLaunch, agent: SimulatedAgent) -> SimTracker:
+    def _new_tracker(
+        self, launch: SlotLaunch | SpareLaunch, agent: SimulatedAgent
+    ) -> MeteredTracker:
         own = total(launch.tracker_resources)
-        tracker = SimTracker(
+        tracker = MeteredTracker(
             launch.tracker_id, agent, own, f"http://{launch.tracker_id}", self.clock.now
         )
         self._master.use(self._account, agent, own)
@@ -77,7 +79,7 @@ class Executors(Attempts):
         self.clock.after(startup, self._tracker_up, tracker)
         return tracker
 
-    def _tracker_up(self, tracker: SimTracker) -> None:
+    def _tracker_up(self, tracker: MeteredTracker) -> None:
         if tracker.gone:
             return
         chance = self.spec.failures.tracker_start
@@ -89,7 +91,7 @@ class Executors(Attempts):
         for slot in list(tracker.slots.values()):
             self._slot_up(slot)
 
-    def _slot_up(self, slot: SimSlot) -> None:
+    def _slot_up(self, slot: MeteredSlot) -> None:
         if slot.over or slot.tracker.gone:
             return
         self.meter.started(slot.amounts, self.clock.now - slot.launched)
@@ -99,7 +101,7 @@ class Executors(Attempts):
             self.begin(slot, slot.first)
         self.tell(slot_updated(slot.id, slot.tracker.agent.id, "TASK_RUNNING", uuid="u"))
 
-    def _slot_over(self, slot: SimSlot) -> None:
+    def _slot_over(self, slot: MeteredSlot) -> None:
         """Its resources are free again; what ran in it is void."""
         slot.over = True
         now, amounts = self.clock.now, slot.amounts
@@ -115,15 +117,15 @@ class Executors(Attempts):
         self.meter.cpus_held -= amounts.get("cpus", 0)
         self._master.give_back(self._account, slot.tracker.agent, amounts)
 
-    def _finished(self, slot: SimSlot) -> None:
+    def _finished(self, slot: MeteredSlot) -> None:
         self._end_slot(slot, "TASK_FINISHED")
 
-    def _killed(self, slot: SimSlot) -> None:
+    def _killed(self, slot: MeteredSlot) -> None:
         self._end_slot(slot, "TASK_KILLED")
         if not slot.tracker.up and not slot.tracker.slots:
             self._tracker_ended(slot.tracker)  # as Mesos ends an executor that lost its only task
 
-    def _end_slot(self, slot: SimSlot, state: str) -> None:
+    def _end_slot(self, slot: MeteredSlot, state: str) -> None:
         if not slot.over:
             self._slot_over(slot)
             self.tell(slot_updated(slot.id, slot.tracker.agent.id, state, uuid="u"))
@@ -182,7 +184,7 @@ class Executors(Attempts):
                 case hb.Leave():
                     self.clock.after(self._delay, self._tracker_ended, tracker)
 
-    def _kill_attempt(self, tracker: SimTracker, attempt_id: str) -> None:
+    def _kill_attempt(self, tracker: MeteredTracker, attempt_id: str) -> None:
         for slot in tracker.slots.values():
             if slot.running is not None and slot.running.id == attempt_id:
                 self.clock.after(self._delay, self.killed, slot.running)
@@ -195,7 +197,7 @@ class Executors(Attempts):
         if tracker is not None:
             self.clock.after(self._delay, self._tracker_ended, tracker)
 
-    def _tracker_ended(self, tracker: SimTracker) -> None:
+    def _tracker_ended(self, tracker: MeteredTracker) -> None:
         if tracker.gone:
             return
         agent_id, slots = tracker.agent.id, list(tracker.slots)
@@ -208,7 +210,7 @@ class Executors(Attempts):
             )
         self.tell(ev.TrackerLost(tracker.id, agent_id, 0))
 
-    def _tracker_gone(self, tracker: SimTracker) -> None:
+    def _tracker_gone(self, tracker: MeteredTracker) -> None:
         tracker.gone, tracker.up = True, False
         del self.trackers[tracker.id]
         for slot in list(tracker.slots.values()):

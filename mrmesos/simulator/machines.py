@@ -38,7 +38,7 @@ class SimJob:
 
 
 @dataclass(slots=True, eq=False)
-class SimTracker:
+class MeteredTracker:
     """An executor."""
 
     id: str
@@ -52,17 +52,17 @@ class SimTracker:
     done: int = 0
     """The highest number of any action carried out."""
     spoke: float = 0.0
-    slots: dict[str, SimSlot] = field(default_factory=dict)
+    slots: dict[str, MeteredSlot] = field(default_factory=dict)
     outputs: dict[str, list[int]] = field(default_factory=dict)
     """Maps whose output is here, by job."""
 
 
 @dataclass(slots=True, eq=False)
-class SimSlot:
+class MeteredSlot:
     """A Mesos task."""
 
     id: str
-    tracker: SimTracker
+    tracker: MeteredTracker
     amounts: Amounts
     first: Attempt | None
     launched: float
@@ -77,7 +77,7 @@ class Running:
     """An attempt under way. `over` voids what the clock still holds of it."""
 
     id: str
-    slot: SimSlot
+    slot: MeteredSlot
     job: SimJob
     kind: TaskKind
     index: int

@@ -115,3 +115,51 @@ def test_mistakes_are_told_in_one_line(spec: Path, args: tuple[str, ...], words:
     assert code == 2
     assert words in text
     assert "Traceback" not in text
+
+
+def test_a_history_with_faults_runs_by_its_seed() -> None:
+    args = ["simulate", "--faults", "--seed", "3", "--runs", "2", "--world", "cut"]
+    one, two = (CliRunner().invoke(main, args) for _ in range(2))
+    assert one.exit_code == 0, one.output
+    seed, figures = one.output.splitlines()
+    assert seed == "seed 3"
+    assert figures.startswith("2 histories, ")
+    assert figures.split(";")[0] == two.output.splitlines()[1].split(";")[0]
+
+
+def test_a_seed_is_chosen_and_printed_and_replays() -> None:
+    args = ["simulate", "--faults", "--world", "apart", "--story"]
+    one = CliRunner().invoke(main, args).output.splitlines()
+    assert "-> Tick()" in "\n".join(one)
+    two = CliRunner().invoke(main, [*args, "--seed", one[0].removeprefix("seed ")])
+    assert two.output.splitlines()[:-1] == one[:-1]
+
+
+def test_a_broken_promise_is_printed_with_its_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mrmesos.simulator.faults.world import FaultWorld
+
+    def broken(_world: FaultWorld) -> None:
+        raise AssertionError("broken on purpose")
+
+    monkeypatch.setattr(FaultWorld, "check_held", broken)
+    result = CliRunner().invoke(main, ["simulate", "--faults", "--seed", "5", "--runs", "9"])
+    assert result.exit_code == 1
+    assert "AssertionError: broken on purpose" in result.output
+    assert "replay it: mrmesos simulate --faults --seed 5\n" in result.output
+    assert "1 failures" in result.output
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (["--runs", "2"], "go only with --faults"),
+        (["--world", "cut"], "go only with --faults"),
+        (["--faults", "--agents", "3"], "--faults goes only with"),
+        (["--faults", "--pace"], "--faults goes only with"),
+        (["--faults", "--seed", "1", "-D", "scheduler=fair"], "--faults goes only with"),
+    ],
+)
+def test_options_of_both_uses_are_not_mixed(args: list[str], why: str) -> None:
+    result = CliRunner().invoke(main, ["simulate", *args])
+    assert result.exit_code == 2
+    assert why in result.output

@@ -10,17 +10,13 @@ from __future__ import annotations
 import inspect
 import itertools
 import textwrap
-from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
 
+from mrmesos.simulator.faults.histories import make
 from tests.jobtracker.harness import core_module
-from tests.jobtracker.sim import Faults, World
-from tests.jobtracker.sim_many import make
-from tests.jobtracker.sim_reach import SmallWorld
-from tests.jobtracker.sim_unheard import UnheardWorld
 
 RUNS = 120
 """Runs of each kind of world. The first few dozen catch most mutants."""
@@ -125,24 +121,8 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
 }
 
 
-def rough(seed: int) -> World:
-    """A world in which attempts, TaskTrackers and agents fail all the time."""
-    faults = Faults(attempt_fails=0.3, executor_dies=0.1, agent_dies=0.03, straggles=0.3)
-    return World(seed, faults, agents=5, jobs=3)
-
-
-def out_of_sight(seed: int) -> World:
-    """A world in which the master loses sight of agents, and half of its events are lost."""
-    return World(seed, Faults(partition=0.05, event_lost=0.5), agents=3, jobs=3)
-
-
-def apart(seed: int) -> World:
-    """A world of two or three hosts. Two of them do not reach each other."""
-    hosts = 2 + seed % 2
-    return SmallWorld(seed, hosts, pairs=((0, 1), (1, 0)), maps=2 * hosts, reduces=hosts)
-
-
-KINDS: tuple[Callable[[int], World], ...] = (make, rough, out_of_sight, UnheardWorld, apart)
+KINDS = ("", "rough", "out-of-sight", "unheard", "apart")
+"""See mrmesos.simulator.faults.histories."""
 
 
 def guard(where: str) -> FunctionType:
@@ -183,7 +163,7 @@ def test_a_broken_guard_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(function, "__code__", mutant(function, piece, instead))
     for number, kind in itertools.product(range(RUNS), KINDS):
         try:
-            kind(number).run()
+            make(number, kind).run()
         except Exception:  # noqa: BLE001 - whatever it broke
             print(f"caught by run {number}")
             return

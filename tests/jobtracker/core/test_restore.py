@@ -11,19 +11,19 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.events import HeartbeatReceived
 from mrmesos.jobtracker.core.messages.journal_records import TrackerRecord
+from mrmesos.simulator.faults import histories
+from mrmesos.simulator.faults.crashing import CrashingWorld
+from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import JobState
-from tests.jobtracker import sim_many
 from tests.jobtracker.harness import core_module
-from tests.jobtracker.sim import Faults
-from tests.jobtracker.sim_crash import CrashingWorld
 
 FAST, SLOW = 60, 1000
 
 
 def killed_only(seed: int) -> CrashingWorld:
-    return CrashingWorld(seed, Faults(), crash=0.02, jobs=3)
+    return CrashingWorld(seed, FaultPlan(), crash=0.02, jobs=3)
 
 
 def anything(seed: int) -> CrashingWorld:
@@ -32,7 +32,7 @@ def anything(seed: int) -> CrashingWorld:
 
 def run(seed: int, make: Callable[[int], CrashingWorld]) -> CrashingWorld:
     world = make(seed)
-    if story := sim_many.story_of(world):
+    if story := histories.story_of(world):
         pytest.fail(f"MRMESOS_SIM_SEED={seed} {make.__name__}\n{story}")
     return world
 
@@ -125,7 +125,7 @@ def test_a_broken_guard_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_it_comes_back_where_it_once_did_not(number: int) -> None:
-    _, story = sim_many.run(number)
+    _, story = histories.run(number)
     assert not story
 
 

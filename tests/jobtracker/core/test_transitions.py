@@ -13,8 +13,8 @@ import mrmesos
 from mrmesos.jobtracker.core.model.cluster import SLOT_TRANSITIONS, TRACKER_TRANSITIONS
 from mrmesos.jobtracker.core.model.job import JOB_TRANSITIONS
 from mrmesos.jobtracker.core.model.task import ATTEMPT_TRANSITIONS, TASK_TRANSITIONS
+from mrmesos.simulator.faults import histories
 from mrmesos.transitions import BadTransition, Named, Transitions
-from tests.jobtracker import sim_many
 
 TABLES = (
     JOB_TRANSITIONS,
@@ -64,7 +64,7 @@ def test_random_histories_take_every_transition(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Transitions, "check", noting)
     known = {(table.kind, old, new) for table in TABLES for old, new in table.allowed}
     for seed in range(HISTORIES):
-        sim_many.make(seed).run()
+        histories.make(seed).run()
         if taken == known:
             break
     never = sorted(f"{kind}: {old} -> {new}" for kind, old, new in known - taken)

@@ -1,9 +1,12 @@
-"""The simulation's TaskTrackers: heartbeats that get lost, attempts that take time and may fail."""
+"""TaskTrackers with faults: heartbeats that get lost, attempts that take time and may fail."""
 
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.simulator.faults.base import EXPIRY
+from mrmesos.simulator.faults.machines import SimSlot, SimTracker
+from mrmesos.simulator.faults.mesos import FaultyMesos
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.task import (
@@ -16,14 +19,12 @@ from mrmesos.wire.task import (
     MapOutput,
     MapTask,
 )
-from tests.jobtracker.sim_base import EXPIRY, SimSlot, SimTracker
-from tests.jobtracker.sim_mesos import MesosSide
 
 FETCH_SECONDS = 2.0
 """For so long a reduce tries again to fetch an output before it says so."""
 
 
-class TrackerSide(MesosSide):
+class FaultyTrackers(FaultyMesos):
     """Carries out actions in the order of their numbers, as a TaskTracker does."""
 
     ended: set[str]
@@ -142,7 +143,7 @@ class TrackerSide(MesosSide):
         lasts = tracker.lasts[attempt.attempt_id] = self.seconds(tracker, attempt)
         self.at(lasts, lambda: self.work(tracker, attempt))
 
-    def seconds(self, tracker: SimTracker, attempt: Attempt) -> float:
+    def seconds(self, tracker: SimTracker, _attempt: Attempt) -> float:
         """How long an attempt takes."""
         lasts = self.rng.uniform(0.05, 5.0) * tracker.agent.slowness
         return lasts * 8 if self.chance(self.faults.straggles) else lasts

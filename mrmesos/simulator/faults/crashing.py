@@ -20,10 +20,11 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Record,
     WriteRecords,
 )
+from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.machines import SimTracker
+from mrmesos.simulator.faults.world import FaultWorld
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
-from tests.jobtracker.sim import World
-from tests.jobtracker.sim_base import Faults, SimTracker
 
 LIVES = 12
 
@@ -32,7 +33,7 @@ class Killed(Exception):
     """The JobTracker's process is no more."""
 
 
-class CrashingWorld(World):
+class CrashingWorld(FaultWorld):
     """`crash` is the chance of death at each event, `removed` that of Mesos losing patience."""
 
     planning = False
@@ -40,7 +41,7 @@ class CrashingWorld(World):
     def __init__(
         self,
         seed: int,
-        faults: Faults | None = None,
+        faults: FaultPlan | None = None,
         *,
         crash: float = 0.004,
         power: float = 0.0,

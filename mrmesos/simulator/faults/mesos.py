@@ -1,4 +1,4 @@
-"""The simulation's Mesos: offers, filters, executors, and updates until they are acknowledged."""
+"""A Mesos with faults: offers, filters, executors, and updates until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from functools import partial
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
-from mrmesos.wire.task import Attempt, AttemptState
-from tests.jobtracker.sim_base import (
+from mrmesos.simulator.faults.base import FaultWorldState
+from mrmesos.simulator.faults.machines import (
     Amounts,
-    Base,
     SimAgent,
     SimSlot,
     SimTracker,
@@ -19,9 +18,10 @@ from tests.jobtracker.sim_base import (
     as_json,
     minus,
 )
+from mrmesos.wire.task import Attempt, AttemptState
 
 
-class MesosSide(Base):
+class FaultyMesos(FaultWorldState):
     """Answers the core's calls as a master would, in order and with delay."""
 
     @abstractmethod

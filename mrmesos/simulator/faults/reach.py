@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 
+from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.machines import SimTracker
+from mrmesos.simulator.faults.world import FaultWorld
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt, AttemptState
-from tests.jobtracker.sim import World
-from tests.jobtracker.sim_base import Faults, SimTracker
 
 END_SECONDS = 60.0
 UNTOLD_SECONDS = 2 * END_SECONDS
@@ -21,15 +22,15 @@ REASON_SECONDS = 6.0
 """A reduce that could not fetch for so long must be known to wait."""
 
 
-class ReachWorld(World):
+class ReachWorld(FaultWorld):
     """One seed's history; the first seeds go through the kinds in turn."""
 
     def __init__(
-        self, seed: int, hosts: int = 0, jobs: int = 2, faults: Faults | None = None
+        self, seed: int, hosts: int = 0, jobs: int = 2, faults: FaultPlan | None = None
     ) -> None:
         damage = 0.02 if seed // 6 % 2 else 0.0
         super().__init__(
-            seed, faults or Faults(until=25.0, damage=damage), hosts or (2, 3, 5)[seed % 3], jobs
+            seed, faults or FaultPlan(until=25.0, damage=damage), hosts or (2, 3, 5)[seed % 3], jobs
         )
         self.cut_at = math.inf
         self.cut_seconds = (25.0, math.inf)[seed // 3 % 2]
@@ -42,7 +43,7 @@ class ReachWorld(World):
         self.cut_at = self.now
         self.cut(self.cut_seconds)
 
-    def seconds(self, tracker: SimTracker, attempt: Attempt) -> float:
+    def seconds(self, _tracker: SimTracker, _attempt: Attempt) -> float:
         return self.rng.uniform(0.05, 1.0)
 
     def submit(self) -> None:
@@ -126,7 +127,7 @@ class SmallWorld(ReachWorld):
     ) -> None:
         self.size = maps, reduces
         self.pairs, self.segments = pairs, damaged
-        super().__init__(seed, hosts, 1, Faults(until=0.0))
+        super().__init__(seed, hosts, 1, FaultPlan(until=0.0))
         self.cut_seconds = lasts
         self.slow = ""
 

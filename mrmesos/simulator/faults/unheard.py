@@ -8,23 +8,24 @@ from functools import partial
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.machines import SimAgent, SimTracker
+from mrmesos.simulator.faults.world import FaultWorld
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
-from tests.jobtracker.sim import World
-from tests.jobtracker.sim_base import Faults, SimAgent, SimTracker
 
 MOST_LOST = 30.0
 EXPIRY = 120.0
 
 
-class UnheardWorld(World):
+class UnheardWorld(FaultWorld):
     """In peace but for one agent, which is not heard from a time on, for some time or for good.
 
     Every agent is large enough for every task, so whatever runs there can run on another.
     """
 
     def __init__(self, seed: int) -> None:
-        super().__init__(seed, Faults(), agents=2 + seed % 3, jobs=1 + seed % 2)
+        super().__init__(seed, FaultPlan(), agents=2 + seed % 3, jobs=1 + seed % 2)
         conf = {"scheduler": self.rng.choice(["fifo", "fair"])}
         self.core = JobTracker(Conf(conf), self.core.st.stamp)  # silence and expiry by default
         self.roles, self.spares = ("*",), 0

@@ -1,7 +1,4 @@
-"""The production core in worlds where hosts do not reach each other, or segments are damaged.
-
-To replay a world that breaks a promise, run `ReachWorld(number).run()`.
-"""
+"""The production core in worlds where hosts do not reach each other, or segments are damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import math
 
 import pytest
 
-from tests.jobtracker.sim_reach import ReachWorld, SilentWorld, SmallWorld
+from mrmesos.simulator.faults.histories import prove
+from mrmesos.simulator.faults.reach import SmallWorld
 
 CHUNK = 60
 
@@ -18,20 +16,20 @@ CHUNK = 60
 @pytest.mark.parametrize("first", range(0, 120, CHUNK))
 def test_every_job_ends_within_a_minute_of_a_cut(first: int) -> None:
     for seed in range(first, first + CHUNK):
-        ReachWorld(seed).run()
+        prove(seed, "cut")
 
 
 def test_every_job_ends_within_a_minute_of_an_agents_silence() -> None:
     for seed in range(60):
-        SilentWorld(seed).run()
+        prove(seed, "silent")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(120, 6_120, CHUNK * 4))
 def test_every_job_ends_within_a_minute_of_many_cuts(first: int) -> None:
     for seed in range(first, first + CHUNK * 4):
-        ReachWorld(seed).run()
-        SilentWorld(seed).run()
+        prove(seed, "cut")
+        prove(seed, "silent")
 
 
 @pytest.mark.parametrize("hosts", [2, 3, 5])

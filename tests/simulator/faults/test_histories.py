@@ -1,29 +1,23 @@
-"""The production core in a small world of faults. Each seed gives one history.
-
-`MRMESOS_SIM_SEED=1234 pytest tests/jobtracker/test_simulation.py -k replay` runs one history again
-and prints its last events.
-"""
+"""The production core in small worlds of faults. A failure says how to replay its history."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import pytest
 
-from tests.jobtracker.sim import Faults, World
-from tests.jobtracker.sim_many import story_of
+from mrmesos.simulator.faults import WORLD_KINDS
+from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.histories import WORLDS, command, prove, run
+from mrmesos.simulator.faults.world import FaultWorld
 
 FAST, SLOW, ALL = 250, 4_000, 10_000
 """The first seeds always run. Seeds up to SLOW run as whole worlds, and the rest with one job."""
 CHUNK = 50
 
 
-def run_seed(seed: int) -> World:
-    world = World(seed, jobs=1 if seed >= SLOW else 0)
-    if story := story_of(world):
-        pytest.fail(f"MRMESOS_SIM_SEED={seed} {world.faults}\n{story}")
-    return world
+def run_seed(seed: int) -> FaultWorld:
+    return prove(seed, "one-job" if seed >= SLOW else "mixed")
 
 
 @pytest.mark.parametrize("first", range(0, FAST, CHUNK))
@@ -39,24 +33,37 @@ def test_many_worlds_of_faults(first: int) -> None:
         run_seed(seed)
 
 
-@pytest.mark.skipif("MRMESOS_SIM_SEED" not in os.environ, reason="replays one seed")
-def test_replay() -> None:
-    world = run_seed(int(os.environ["MRMESOS_SIM_SEED"]))
-    print("\n".join(world.history))
-
-
 def test_a_seed_is_a_history() -> None:
     def history() -> list[str]:
-        world = World(7)
+        world = FaultWorld(7)
         world.run()
         return world.history
 
     assert history() == history()
 
 
+def test_the_kinds_that_the_command_offers_are_all() -> None:
+    assert tuple(WORLDS) == WORLD_KINDS
+
+
+@pytest.mark.parametrize("kind", ["", *WORLDS])
+def test_a_broken_promise_is_told_with_its_replay(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_world: FaultWorld) -> None:
+        raise AssertionError("broken on purpose")
+
+    monkeypatch.setattr(FaultWorld, "check_held", broken)
+    _, story = run(3, kind)
+    *_, problem, replay = story.splitlines()
+    assert problem == "AssertionError: broken on purpose"
+    assert replay == f"replay it: {command(3, kind)}"
+    assert "-> Tick()" in story
+
+
 def test_in_peace_every_job_succeeds_at_once() -> None:
     for seed in range(20):
-        world = World(seed, Faults(until=0.0), jobs=3)
+        world = FaultWorld(seed, FaultPlan(until=0.0), jobs=3)
         world.run()
         assert len(world.committed) == 3
         for status in world.core.job_statuses():
@@ -81,10 +88,10 @@ def test_worlds_have_slow_tasks_and_hosts_that_fail() -> None:
 
 
 def test_lost_and_late_messages_alone_never_fail_a_job() -> None:
-    faults = Faults(
+    faults = FaultPlan(
         heartbeat_lost=0.4, heartbeat_doubled=0.4, rescind=0.3, disconnect=0.05, silence=0.03
     )
     for seed in range(20):
-        world = World(seed, faults, jobs=3)
+        world = FaultWorld(seed, faults, jobs=3)
         world.run()
         assert len(world.committed) == 3

@@ -1,0 +1,116 @@
+"""What a world with faults holds: its clock, its generator, its machines, and its core."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.simulator.faults.fault_plan import FaultPlan, random_plan
+from mrmesos.simulator.faults.machines import Amounts, SimAgent, SimSlot, SimTracker
+from mrmesos.wire import heartbeat as hb
+
+EXPIRY = 20.0
+SILENCE = 4.0
+DRAIN = 5.0
+CONF = {
+    "tasktracker.expiry.seconds": str(EXPIRY),
+    "tasktracker.silence.seconds": str(SILENCE),
+    "maintenance.drain.seconds": str(DRAIN),
+    "jobtracker.tasktracker.maxblacklists": "1",
+    "jobtracker.tasktracker.forgive.seconds": "15",
+}
+
+
+class FaultWorldState(ABC):
+    """All that the world holds. `history` keeps the last events, for when something fails."""
+
+    def __init__(self, seed: int, faults: FaultPlan | None) -> None:
+        self.rng = random.Random(seed)
+        self.faults = faults if faults is not None else random_plan(self.rng)
+        self.racks = self.rng.random() < 0.5
+        self.now = 1_000_000.0
+        self.start = self.now
+        self.heap: list[tuple[float, int, Callable[[], None]]] = []
+        self.counter = 0
+        self.history: list[str] = []
+        self.told = 0  # events
+        fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
+        if seed % 4 == 1:
+            fair["fairscheduler.preemption.timeout"] = "3"
+        self.spares = 2 if seed % 7 == 3 else 0
+        self.roles = ("etl", "adhoc") if seed % 4 == 2 else ("*",)
+        self.role_of: dict[str, str] = {}  # of offers and slots
+        self.job_roles: dict[str, str] = {}  # that jobs ask for
+        more = {"trackers.minimum": str(self.spares), "mesos.role": ",".join(self.roles)}
+        cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
+        self.conf = Conf({**CONF, **fair, **more, **cap})
+        self.core = JobTracker(self.conf, "202611201130")
+        self.disks: dict[str, str] = {}  # that jobs ask for
+        self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent
+        self.posted: dict[str, tuple[int, int]] = {}
+        """By TaskTracker: the last action seen, and how many outputs that told of."""
+        self.to_mesos = self.from_mesos = 0.0
+        self.connected = False
+        self.epoch = 0
+        self.suppressed: set[str] = set()
+        self.agents: dict[str, SimAgent] = {}
+        self.offers: dict[str, tuple[SimAgent, Amounts]] = {}
+        self.slots: dict[str, SimSlot] = {}
+        self.trackers: dict[str, SimTracker] = {}
+        self.cuts: dict[tuple[str, str], float] = {}  # (who reads, from whom): until when
+        self.damaged: set[tuple[str, int]] = set()  # (map attempt, partition)
+        self.tells_damage = self.rng.random() < 0.5
+        self.unacked: dict[str, ev.SlotUpdated] = {}
+        self.launched: set[str] = set()
+        self.succeeded: set[str] = set()
+        self.specs: dict[str, tuple[int, int]] = {}
+        self.ended: set[str] = set()
+        self.committed: set[str] = set()
+        self.killed: set[str] = set()
+        self.aborting: set[str] = set()
+        self.void: set[str] = set()
+        self.placed: list[tuple[str, str]] = []
+
+    @abstractmethod
+    def tell(self, event: ev.Event) -> None:
+        """Hand the core an event, and carry out what it commands."""
+
+    def new_actions(self) -> list[tuple[str, hb.Action]]:
+        """What the event that was just handled has to say, and to which TaskTrackers."""
+        new: list[tuple[str, hb.Action]] = []
+        for tracker_id in (mailboxes := self.core.st.mailboxes):
+            last, told = self.posted.get(tracker_id, (0, 0))
+            for each in mailboxes[tracker_id]:
+                number, action = each.number, each.action
+                outputs = action.outputs if isinstance(action, hb.MapOutputs) else []
+                if number > last:
+                    new.append((tracker_id, action))
+                elif isinstance(action, hb.MapOutputs) and number == last and len(outputs) > told:
+                    new.append((tracker_id, hb.MapOutputs(action.job_id, outputs[told:])))
+                if number >= last:
+                    last, told = number, len(outputs)
+            self.posted[tracker_id] = last, told
+        return new
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        self.counter += 1
+        heapq.heappush(self.heap, (self.now + delay, self.counter, action))
+
+    def chance(self, probability: float) -> bool:
+        return self.faulty and self.rng.random() < probability
+
+    @property
+    def faulty(self) -> bool:
+        return self.now - self.start < self.faults.until
+
+    def note(self, text: str) -> None:
+        self.history.append(f"{self.now - self.start:8.3f} {text}")
+        del self.history[:-400]
+
+    def latency(self) -> float:
+        return self.rng.uniform(0.001, 0.02)

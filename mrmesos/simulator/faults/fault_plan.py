@@ -1,0 +1,72 @@
+"""Which faults a world has, and how often each happens."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class FaultPlan:
+    """How often things go wrong; all zero is a peaceful world. `until` they stop."""
+
+    attempt_fails: float = 0.0
+    heartbeat_lost: float = 0.0
+    heartbeat_doubled: float = 0.0
+    launch_fails: float = 0.0
+    executor_dies: float = 0.0
+    agent_dies: float = 0.0
+    silence: float = 0.0
+    disconnect: float = 0.0
+    rescind: float = 0.0
+    kill_job: float = 0.0
+    plan_fails: float = 0.0
+    commit_fails: float = 0.0
+    fetch_fails: float = 0.0
+    damage: float = 0.0
+    """Of each segment, one partition of one map output."""
+    cut: float = 0.0
+    """Two hosts cease to reach each other, or one of them the other."""
+    unheard: float = 0.0
+    """The JobTracker and an agent's TaskTracker cease to reach each other."""
+    partition: float = 0.0
+    maintenance: float = 0.0
+    straggles: float = 0.0
+    bad_hosts: float = 0.0
+    event_lost: float = 0.0
+    event_doubled: float = 0.0
+    event_late: float = 0.0
+    until: float = 120.0
+
+
+def random_plan(rng: random.Random) -> FaultPlan:
+    """Each kind of fault in about half of the worlds."""
+
+    def some(most: float) -> float:
+        return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
+
+    return FaultPlan(
+        attempt_fails=some(0.3),
+        heartbeat_lost=some(0.4),
+        heartbeat_doubled=some(0.4),
+        launch_fails=some(0.4),
+        executor_dies=some(0.05),
+        agent_dies=some(0.02),
+        silence=some(0.03),
+        disconnect=some(0.03),
+        rescind=some(0.3),
+        kill_job=some(0.6),
+        plan_fails=some(0.2),
+        commit_fails=some(0.2),
+        fetch_fails=some(0.02),
+        damage=some(0.05),
+        cut=some(0.02),
+        unheard=some(0.01),
+        partition=some(0.02),
+        maintenance=some(0.02),
+        straggles=some(0.2),
+        bad_hosts=some(0.5),
+        event_lost=some(0.3),
+        event_doubled=some(0.3),
+        event_late=some(0.3),
+    )

@@ -1,0 +1,214 @@
+"""The promises of the core, checked while a world with faults goes on.
+
+A check raises AssertionError. What the core knows is compared with what the world did: the core's
+own consistency is checked by its `validate`.
+"""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.handlers import silence
+from mrmesos.jobtracker.core.handlers.slots import HOLD_SECONDS
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
+from mrmesos.simulator.faults.base import DRAIN
+from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.trackers import FaultyTrackers
+from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import Attempt, ErrorKind
+
+BACKUPS_MAX = 2
+STRAYS_END = 30.0
+"""Seconds until slots that nobody knows have ended, once nothing fails any more."""
+
+
+class CheckedWorld(FaultyTrackers):
+    """What must hold, whatever fails."""
+
+    def __init__(self, seed: int, faults: FaultPlan | None) -> None:
+        super().__init__(seed, faults)
+        self.strays: dict[str, float] = {}
+        self.urgent: set[str] = set()  # attempts begun as nobody heard the one before
+
+    def check_all_given_back(self) -> None:
+        """In the end nothing is held."""
+        assert not self.slots, "slots are left"
+        assert not self.unacked, "updates are not acknowledged"
+        left = [t for t in self.trackers.values() if not t.gone]
+        assert len(left) <= self.spares, "trackers are left"
+        assert self.suppressed == set(self.roles) or self.spares, "offers still flow"
+        assert self.core.idle or left
+        assert not self.core.st.attempts
+
+    def check_answered(self, event: ev.Event, answered: list[str]) -> None:
+        """Each offer is answered at once, and only once."""
+        if isinstance(event, ev.OffersReceived):
+            assert sorted(answered) == sorted(o.offer_id for o in event.offers), "offers unanswered"
+        else:
+            assert not answered, "answered offers that were not there"
+
+    def check_held(self) -> None:
+        """No free slot is kept for long, and no job avoids too many hosts."""
+        for slot in self.core.st.slots.held.values():
+            assert self.now - (slot.free_since or 0.0) < HOLD_SECONDS, "a slot is hoarded"
+        for job in self.core.st.jobs.values():
+            if job.state is JobState.RUNNING and job.hosts.shunned:
+                usable = self.hosts_for(job)
+                avoided = usable & set(job.hosts.shunned)
+                assert 3 * len(avoided) <= len(usable), "too many hosts are avoided"
+
+    def check_backups(self) -> None:
+        """Slow tasks have few backups; those of tasks that nobody hears are not counted."""
+        state = self.core.st
+        for job in state.jobs.values():
+            backups = [attempt for attempt in job.running.values() if attempt.backup]
+            new = [attempt for attempt in backups if attempt.start == self.now]
+            for attempt in new:
+                others = (other for other in attempt.task.running if other is not attempt)
+                if any(silence.unheard(state, other) for other in others):
+                    self.urgent.add(attempt.id)
+            counted = [attempt.id for attempt in backups if attempt.id not in self.urgent]
+            many = len(counted) > BACKUPS_MAX and any(attempt.id in counted for attempt in new)
+            assert not many, "more backups than allowed"
+
+    def check_outputs(self, actions: list[tuple[str, hb.Action]]) -> None:
+        """Map outputs that are gone come again where a reduce has yet to fetch them, else not."""
+        jobs = self.core.st.jobs
+        for job in jobs.values():
+            # After a restart it is not known at first how far running reduces are.
+            wanting = len(job.reduces.pending) > 0 or any(
+                reduce.told is not None and not reduce.fetched and reduce in reduce.task.running
+                for reduce in job.running_reduces.values()
+            )
+            waits = job.needs_map_outputs and wanting and job.outputs.absent
+            assert not waits, "a reduce waits for map outputs that nobody makes"
+        for _, action in actions:
+            if isinstance(action, hb.MapOutputs) and not all(
+                output.attempt_id for output in action.outputs
+            ):
+                told = jobs.get(action.job_id)
+                if told is not None and told.needs_map_outputs:
+                    assert told.fetching, "a map runs again that nobody needs"
+
+    def check_given_back(
+        self, asked: ev.InverseOffersReceived, commands: list[cmd.Command]
+    ) -> None:
+        """No agent is given back that has map output which a reduce has yet to fetch."""
+        # Nothing is given back where no maintenance is planned or where it is already over.
+        agents = {
+            offer.offer_id: offer.agent_id
+            for offer in asked.offers
+            if offer.unavailability is not None and offer.unavailability.end > self.now
+        }
+        state = self.core.st
+        for command in commands:
+            accepted = command.offer_ids if isinstance(command, cmd.AcceptInverseOffers) else ()
+            for offer_id in (offer_id for offer_id in accepted if offer_id in agents):
+                for tracker in state.cluster.trackers_on(agents[offer_id]):
+                    wanted = {job_id for job_id, maps in tracker.outputs.items() if maps}
+                    jobs = (state.jobs[job_id] for job_id in wanted & state.jobs.keys())
+                    waits = any(job.needs_map_outputs and job.fetching for job in jobs)
+                    assert not waits, "given back with map output that a reduce needs"
+
+    def check_placed(self, command: cmd.Command) -> None:
+        if isinstance(command, cmd.AcceptOffers):
+            attempts = [(launch.first, launch.agent_id) for launch in command.launches]
+            roles = {self.role_of[offer_id] for offer_id in command.offer_ids}
+            assert len(roles) == 1, "roles are mixed"
+            self.role_of |= dict.fromkeys([task.slot_id for task in command.tasks], *roles)
+            self.check_attempts(attempts)
+
+    def check_action(self, tracker_id: str, action: hb.Action) -> None:
+        """See check_attempts."""
+        if isinstance(action, hb.RunAttempt):
+            tracker = self.core.st.cluster.trackers[tracker_id]
+            self.check_attempts([(action.attempt, tracker.agent_id)])
+
+    def check_attempts(self, attempts: list[tuple[Attempt, str]]) -> None:
+        """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
+        for attempt, agent_id in attempts:
+            self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
+            asked = self.job_roles.get(attempt.job_id)
+            assert asked in (None, self.role_of[attempt.slot_id]), "resources of another role"
+            wanted = self.disks.get(attempt.job_id)
+            assert wanted in (None, self.agents[agent_id].disk), "forbidden by constraints"
+            away = self.away.get(agent_id)
+            free = away is None or self.now < away.start - DRAIN or self.now >= away.end
+            assert free, "started on an agent that is soon to be away"
+        if attempts and (cap := self.core.st.settings.cap):
+            held = dict.fromkeys(cap, 0)
+            for slot in self.core.st.cluster.slots.values():
+                held = {name: held[name] + slot.taken.get(name, 0) for name in cap}
+            assert all(held[name] <= cap[name] for name in cap), "more held than the cap"
+
+    def check_attempt(self, attempt_id: str, host: str) -> None:
+        """Not beside another attempt of its task, not a backup too many, and not where its job, or
+        all, start nothing any more.
+        """
+        job = self.core.st.jobs[parse_attempt(attempt_id).job_id]
+        attempt = job.running[attempt_id]
+        most = job.settings.maxattempts(attempt.task.kind)
+        assert attempt.task.failures < most, "it failed too often to be tried again"
+        same = [other for other in attempt.task.running if other.hostname == host]
+        assert same == [attempt], "two attempts of a task on one host"
+        assert len(attempt.task.running) <= 2
+        assert attempt.backup == (len(attempt.task.running) == 2)
+        blind = attempt.backup and attempt.task.kind is TaskKind.REDUCE and job.outputs.absent
+        assert not blind, "a backup begins without map output that is gone"
+        state = self.core.st
+        tracker = state.cluster.trackers[attempt.tracker_id]
+        assert not tracker.silent, "started where nobody is heard"
+        ran = [slot.attempt for slot in tracker.slots.values() if slot.attempt is not None]
+        alone = any(a.task.silences >= TRIAL_SILENCES for a in ran if a.start < self.now)
+        assert not alone, "started beside a task that is to run alone"
+        assert host not in job.hosts.shunned, "started on a host that the job came to avoid"
+        faults = self.core.st.faults.by_host.get(host)
+        assert faults is None or faults.until <= self.now, "started on a host that all avoid"
+
+    def look_for_strays(self) -> None:
+        """Nothing is held for long that the JobTracker does not know, in peace."""
+        known = self.core.st.cluster.slots
+        strays = {
+            slot_id
+            for tracker in self.trackers.values()
+            if tracker.up and not tracker.gone and not tracker.agent.cut_off
+            for slot_id in tracker.slots
+            if slot_id not in known and not self.faulty
+        }
+        self.strays = {slot_id: self.strays.get(slot_id, self.now) for slot_id in strays}
+        for slot_id, since in self.strays.items():
+            assert self.now - since < STRAYS_END, f"{slot_id}, which nobody knows, lives on"
+
+    def hosts_for(self, job: JobInProgress) -> set[str]:
+        """The hosts that could run all tasks of a job."""
+        return {
+            agent.hostname
+            for agent in self.core.st.cluster.agents.values()
+            if job.settings.demand.suits(agent)
+            and all(job.fits(kind, agent) for kind in TaskKind if job.of(kind).tasks)
+        }
+
+    def check_winners(self, command: cmd.CommitJob) -> None:
+        maps, reduces = self.specs[command.job_id]
+        kind = "reduce" if reduces else "map"
+        names = [parse_attempt(attempt_id) for attempt_id in command.winners]
+        assert [n.index for n in names] == list(range(reduces or maps)), "not one winner a task"
+        assert all(n.kind == kind and n.job_id == command.job_id for n in names)
+        assert set(command.winners) <= self.succeeded
+        assert not self.core.st.jobs[command.job_id].writers, "committed beside who still writes"
+
+    def check_ended(self, job_id: str) -> None:
+        status = self.core.job_status(job_id)
+        assert status is not None
+        assert (status.state is JobState.SUCCEEDED) == (job_id in self.committed), status
+        assert (status.state is JobState.KILLED) <= (job_id in self.killed), status
+        if status.state is JobState.FAILED:
+            assert status.error is not None
+            self.note(f"{job_id} failed: {status.error}")
+            f = self.faults
+            may = f.attempt_fails or f.bad_hosts or f.plan_fails or f.commit_fails or f.launch_fails
+            silent = f.silence or f.heartbeat_lost or f.unheard
+            assert may or status.error.kind is ErrorKind.LOST or silent, status.error

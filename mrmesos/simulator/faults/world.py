@@ -1,0 +1,227 @@
+"""One history of the production core: its jobs, its faults, and the shell of its commands.
+
+Everything that happens comes from one seeded generator, so a seed is a whole history. Messages
+take time; heartbeats and their answers get lost, doubled and overtaken; executors, agents and the
+connection to the master come and go; attempts fail. invariants.py checks the promises after each
+event, and when all is over.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import Any
+
+from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.simulator.faults.base import EXPIRY
+from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.invariants import BACKUPS_MAX, CheckedWorld
+from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.task import AttemptError, ErrorKind
+
+LIMIT_SECONDS = 4000.0
+
+
+class FaultWorld(CheckedWorld):
+    """One seed's history. With `faults` not given, a random mixture of them."""
+
+    def __init__(
+        self, seed: int, faults: FaultPlan | None = None, agents: int = 0, jobs: int = 0
+    ) -> None:
+        super().__init__(seed, faults)
+        for number in range(agents or self.rng.randint(1, 5)):
+            self.add_agent("ssd" if not number else self.rng.choice(["ssd", "hdd"]))
+        self.at(0.0, self.register)
+        self.at(0.2, self.tick)
+        self.at(1.0, self.allocation)
+        self.at(15.0, self.speak)
+        self.jobs_wanted = jobs or self.rng.randint(1, 4)
+        for _ in range(self.jobs_wanted):
+            self.at(self.rng.uniform(0, 30), self.submit)
+        self.at(0.5, self.chaos)
+
+    def run(self) -> None:
+        """Until all is quiet. Raises AssertionError where the core broke a promise."""
+        quiet_since = None
+        while self.heap:
+            self.now, _, action = heapq.heappop(self.heap)
+            action()
+            over = len(self.ended) == self.jobs_wanted and not self.faulty
+            quiet_since = (quiet_since or self.now) if over else None
+            if quiet_since is not None and self.now - quiet_since > 3 * EXPIRY + 30:
+                break
+            assert self.now - self.start < LIMIT_SECONDS, f"not over: {self.unfinished()}"
+        self.check_all_given_back()
+
+    def unfinished(self) -> list[Any]:
+        return [status for status in self.core.job_statuses() if not status.state.ended]
+
+    # --- The core and its shell
+
+    def tell(self, event: ev.Event) -> None:
+        self.note(f"-> {event}")
+        self.told += 1
+        match event:
+            case ev.OffersReceived():
+                self.away |= {offer.agent_id: offer.unavailability for offer in event.offers}
+            case ev.InverseOffersReceived():
+                self.away |= {offer.agent_id: offer.unavailability for offer in event.offers}
+        commands = self.core.handle(event, self.now)
+        self.core.validate()
+        self.check_backups()
+        actions = self.new_actions()
+        for tracker_id, action in actions:
+            self.note(f"   <- {tracker_id}: {action}")
+            self.check_action(tracker_id, action)
+        answered: list[str] = []
+        for command in commands:
+            self.note(f"   <- {command}")
+            if isinstance(command, cmd.AcceptOffers | cmd.DeclineOffers):
+                answered.extend(command.offer_ids)
+            self.check_placed(command)
+            self.carry_out(command)
+        self.check_outputs(actions)
+        if isinstance(event, ev.InverseOffersReceived):
+            self.check_given_back(event, commands)
+        self.check_answered(event, answered)
+
+    def carry_out(self, command: cmd.Command) -> None:
+        match command:
+            case cmd.PlanJob():
+                self.at(self.rng.uniform(0.01, 1.0), lambda: self.plan(command))
+            case cmd.CommitJob():
+                self.check_winners(command)
+                self.at(self.rng.uniform(0.01, 1.0), lambda: self.commit(command))
+            case cmd.AbortJob():
+                self.at(
+                    self.rng.uniform(0.01, 1.0), lambda: self.tell(ev.JobAborted(command.job_id))
+                )
+            case cmd.JobEnded():
+                assert command.job_id not in self.ended
+                self.ended.add(command.job_id)
+                self.check_ended(command.job_id)
+            case cmd.WakeTracker():
+                self.at(self.latency(), lambda: self.ask(command.tracker_id))
+            case cmd.AnswerHeartbeat():
+                self.answer(command)
+            case _:
+                epoch = self.epoch
+                self.to_mesos = max(self.to_mesos, self.now + self.latency())
+                self.at(self.to_mesos - self.now, lambda: self.mesos_call(command, epoch))
+
+    def tick(self) -> None:
+        self.tell(ev.Tick())
+        self.check_held()
+        self.look_for_strays()
+        self.at(0.5, self.tick)
+
+    def submit(self) -> None:
+        job_id = self.core.next_job_id()
+        maps, reduces, conf = self.random_job()
+        self.specs[job_id] = (maps, reduces)
+        if len(self.roles) > 1 and self.rng.random() < 0.5:
+            conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
+        if conf["job.constraints"]:
+            self.disks[job_id] = "ssd"
+        spec = JobSpec(
+            name="sim",
+            user="nobody",
+            inputs=("memory://in",),
+            output=f"memory://{job_id}",
+            input_format=TextInput(),
+            output_format=TextOutput(),
+            num_reducers=reduces,
+            conf=conf,
+            code="0" * 64,
+        )
+        self.tell(ev.JobSubmitted(job_id, spec, "token"))
+        if self.chance(self.faults.kill_job):
+            when = self.rng.uniform(0, 40)
+            # One in ten while its splits are still being planned.
+            self.at(when if when > 4 else when / 8, lambda: self.kill_job(job_id))
+
+    def random_job(self) -> tuple[int, int, dict[str, str]]:
+        """How many maps and reduces, and its settings."""
+        maps, reduces = self.rng.choice([0, 1, 3, 8, 20]), self.rng.choice([0, 1, 2, 4, 8])
+        conf = {
+            "map.memory.mb": str(self.rng.choice([128, 512, 1024])),
+            "reduce.memory.mb": str(self.rng.choice([256, 1024])),
+            "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
+            "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
+            "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
+            "job.maxtaskfailures.per.tracker": str(self.rng.choice([1, 2, 3])),
+            "job.speculative.lag": str(self.rng.choice([1.0, 3.0])),
+            "job.speculative.speculative-cap-running-tasks": "0",
+            "job.speculative.minimum-allowed-tasks": str(BACKUPS_MAX),
+            "job.constraints": self.rng.choice(["", "", "disk = ssd"]),
+            "job.pool": self.rng.choice(["a", "b", ""]),
+            "locality.wait.node": self.rng.choice(["0", "1", "3", "2 offers"]),
+            "locality.wait.rack": self.rng.choice(["0", "1", "5 offers"]),
+            "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),
+        }
+        return maps, reduces, conf
+
+    def kill_job(self, job_id: str) -> None:
+        status = self.core.job_status(job_id)
+        assert status is not None
+        if status.state in (JobState.PREP, JobState.RUNNING):
+            self.killed.add(job_id)
+        self.tell(ev.KillAsked(job_id, "somebody"))
+
+    def plan(self, command: cmd.PlanJob) -> None:
+        if self.chance(self.faults.plan_fails):
+            error = AttemptError(kind=ErrorKind.INPUT, message="no such input")
+            self.tell(ev.JobPlanFailed(command.job_id, error))
+            return
+        hosts = [agent.hostname for agent in self.agents.values()] + ["elsewhere"]
+        splits = []
+        for i in range(self.specs[command.job_id][0]):
+            where = tuple(self.rng.sample(hosts, min(len(hosts), self.rng.randint(0, 3))))
+            splits.append(Split((FileSlice("memory://in", i, 1),), 1, where))
+        self.tell(ev.JobPlanned(command.job_id, tuple(splits)))
+
+    def commit(self, command: cmd.CommitJob) -> None:
+        if self.chance(self.faults.commit_fails):
+            error = AttemptError(kind=ErrorKind.OUTPUT, message="no space")
+            self.tell(ev.JobCommitFailed(command.job_id, error))
+        else:
+            self.committed.add(command.job_id)
+            self.tell(ev.JobCommitted(command.job_id))
+
+    # --- Chaos
+
+    def cut(self, seconds: float) -> None:
+        """Two hosts cease to reach each other for a while, or only one of them the other."""
+        hosts = sorted({agent.hostname for agent in self.agents.values() if agent.alive})
+        if len(hosts) < 2:
+            return
+        one, other = self.rng.sample(hosts, 2)
+        for pair in [(one, other), (other, one)][: self.rng.randint(1, 2)]:
+            self.cuts[pair] = self.now + seconds
+            self.note(f"=== {pair[0]} cannot fetch from {pair[1]} for {seconds} s")
+
+    def chaos(self) -> None:
+        faults = self.faults
+        alive = [t for t in self.trackers.values() if t.up and not t.gone]
+        if alive and self.chance(faults.executor_dies):
+            self.executor_gone(self.rng.choice(alive))
+        if alive and self.chance(faults.silence):
+            long = self.rng.uniform(0.5, 1.5 * EXPIRY)
+            self.rng.choice(alive).silent_until = self.now + long
+        machines = [agent for agent in self.agents.values() if agent.alive]
+        if machines and self.chance(faults.agent_dies):
+            self.agent_gone(self.rng.choice(machines))
+        if machines and self.chance(faults.partition):
+            self.cut_off(self.rng.choice(machines))
+        if machines and self.chance(faults.maintenance):
+            self.plan_maintenance(self.rng.choice(machines))
+        if machines and self.chance(faults.unheard):
+            self.rng.choice(machines).unheard_until = self.now + self.rng.choice([5.0, 25.0, 60.0])
+        if self.chance(faults.cut):
+            self.cut(self.rng.choice([25.0, math.inf]))
+        if self.chance(faults.disconnect):
+            self.disconnect()
+        self.at(0.5, self.chaos)
