@@ -27,7 +27,7 @@ from mrmesos.task.drivers.named_outputs import NamedOutputs
 from mrmesos.task.drivers.progress import ResourceUsage, Snapshot, Watch, spilled_bytes
 from mrmesos.task.drivers.record_feed import RecordContext
 from mrmesos.task.drivers.record_spans import Redo
-from mrmesos.task.drivers.skip_mapping import make_skipping_driver
+from mrmesos.task.drivers.skipping import make_skipping_driver
 from mrmesos.task.drivers.user_code import checked_counters, make_task
 from mrmesos.task.files.job_files import cached
 from mrmesos.wire.ids import parse_attempt

@@ -38,7 +38,7 @@ from mrmesos.task.drivers.reduce_driver import (
     SortedFolder,
     is_identity,
 )
-from mrmesos.task.drivers.skip_reducing import SkippingBatchReducer, SkippingGroupReducer
+from mrmesos.task.drivers.skipping import make_skipping_folder
 from mrmesos.task.drivers.user_code import checked_counters, make_task
 from mrmesos.task.map_task import task_facts
 from mrmesos.wire.job import JobFacts
@@ -222,10 +222,6 @@ def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Fo
     task = make_task(reducer, context)
     if is_identity(task):
         return IdentityFolder(task)
-    if isinstance(task, Reducer):
-        if bad is not None:
-            return SkippingGroupReducer(task, bad)
-        return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
     if isinstance(task, SortedReducer):
         if bad is not None:
             raise JobError(
@@ -234,5 +230,7 @@ def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Fo
             )
         return SortedFolder(task, "reducer", "reduce")
     if bad is not None:
-        return SkippingBatchReducer(task, context, bad)
+        return make_skipping_folder(task, context, bad)
+    if isinstance(task, Reducer):
+        return GroupReducer(task, ColumnEncoder(), "reducer", "reduce")
     return BatchGroupReducer(task, "reducer", "reduce")

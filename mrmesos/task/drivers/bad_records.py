@@ -83,14 +83,12 @@ class BadRecords:
             pa.RecordBatch.from_arrays([pa.nulls(1), pa.array([line])], names=["key", "value"])
         )
 
-    def leave_out_known(self, number: int, where: str, *, key: Any, value: Any) -> None:
+    def leave_out_known(
+        self, number: int, where: str, record: str, *, key: Any, value: Any
+    ) -> None:
         """Skip a record at which an earlier start of this attempt died. Raises as above."""
-        error = AttemptError(
-            kind=ErrorKind.CRASH,
-            message=self.skip[number],
-            where=where,
-            record=shorten(key if value is None else value),
-        )
+        message = self.skip[number]
+        error = AttemptError(kind=ErrorKind.CRASH, message=message, where=where, record=record)
         self.leave_out(error, key=key, value=value)
 
     def close(self, name: str) -> dict[str, int]:

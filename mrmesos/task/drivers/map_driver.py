@@ -14,6 +14,7 @@ from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
 from mrmesos.task.drivers.record_feed import (
     ChunkSize,
     NotAPair,
+    Pair,
     RecordContext,
     drain,
     drain_grouped,
@@ -50,7 +51,7 @@ class RecordDriver:
         self._mapper = mapper
         self._context = context
         self._sink = sink
-        self._chunk = ChunkSize()
+        self.chunk = ChunkSize()
         self._usage = (
             f"{type(mapper).__name__}.map() takes a key and a value and yields (key, value) pairs"
         )
@@ -84,40 +85,53 @@ class RecordDriver:
             count, odd = 0, None
             try:
                 if groups is None:
-                    keys, values = drain(items, self._chunk.pairs)
+                    keys, values = drain(items, self.chunk.pairs)
                 else:
-                    count, odd = drain_grouped(items, self._chunk.pairs, groups)
+                    count, odd = drain_grouped(items, self.chunk.pairs, groups)
             except NotAPair as exc:
-                where, record = self._where()
-                raise not_a_pair(self._mapper, exc.item, where=where, record=record) from None
+                raise self.error(exc) from None
             except BaseException as exc:
-                where, record = self._where()
-                error = describe(exc, where=where, record=record, kind="map", usage=self._usage)
-                raise TaskError(error) from exc
-            if not keys and not count and odd is None:
+                raise self.error(exc) from exc
+            if keys:
+                self._write(keys, values)
+            elif count or odd is not None:
+                self._write_grouped(count, odd)
+            else:
                 return
-            try:
-                if groups is None:
-                    self._sink.write_pairs(keys, values)
-                    self._chunk.learn(keys, values)
-                else:
-                    self._chunk.learn_size(count, self._sink.grouped(count, odd))
-            except RecordTypeError as exc:
-                where, _ = self._where()
-                raise wrong_use(str(exc), where=f"{where} or before") from exc
-            self.pairs += len(keys) + count + (odd is not None)
 
-    def _where(self) -> tuple[str, str]:
-        """The place of the current record, and its repr."""
+    def _write(self, keys: list[Any], values: list[Any]) -> None:
+        try:
+            self._sink.write_pairs(keys, values)
+        except RecordTypeError as exc:
+            raise wrong_use(str(exc), where=f"{self.where()} or before") from exc
+        self.chunk.learn(keys, values)
+        self.pairs += len(keys)
+
+    def _write_grouped(self, count: int, odd: Pair | None) -> None:
+        try:
+            grown = self._sink.grouped(count, odd)
+        except RecordTypeError as exc:
+            raise wrong_use(str(exc), where=f"{self.where()} or before") from exc
+        self.chunk.learn_size(count, grown)
+        self.pairs += count + (odd is not None)
+
+    def where(self) -> str:
+        """The place of the current record."""
         if self._given is None:
-            return f"{type(self._mapper).__name__}.close()", ""
-        index = self._context.consumed() - 1
-        if index < 0:
-            return self._given.uri, ""
-        record = decode_column(self._given.batch.column(VALUE).slice(index, 1))[0]
-        return (
-            f"{self._context.input_uri} {self._given.unit} {self._context.input_offset}",
-            shorten(record),
+            return f"{type(self._mapper).__name__}.close()"
+        if not self._context.consumed():
+            return self._given.uri
+        return f"{self._context.input_uri} {self._given.unit} {self._context.input_offset}"
+
+    def error(self, exc: BaseException) -> TaskError:
+        """The error to report for what the mapper raised or yielded."""
+        record, index = "", self._context.consumed() - 1
+        if self._given is not None and index >= 0:
+            record = shorten(decode_column(self._given.batch.column(VALUE).slice(index, 1))[0])
+        if isinstance(exc, NotAPair):
+            return not_a_pair(self._mapper, exc.item, where=self.where(), record=record)
+        return TaskError(
+            describe(exc, where=self.where(), record=record, kind="map", usage=self._usage)
         )
 
 
@@ -136,14 +150,16 @@ class BatchDriver:
 
     def map(self, given: InputBatch) -> None:
         rows = given.batch.num_rows
-        if not rows:
-            return
-        first = given.places[0].as_py()
-        self._context.stand_at(given.uri, first)
-        where = f"{given.uri}, the {rows:,} records from {given.unit} {first} on"
-        mapper = self._mapper
-        for batch in user_batches(mapper, mapper.map_batch, (given.columns,), where, "map"):
-            self._write(batch, where)
+        if rows:
+            for batch in self._mapped(given, 0, rows):
+                self._write(batch, place_of(given, 0, rows))
+
+    def _mapped(self, given: InputBatch, start: int, end: int) -> Iterator[pa.RecordBatch]:
+        """Call the mapper for these rows."""
+        self._context.stand_at(given.uri, given.places[start].as_py())
+        mapper, columns = self._mapper, given.columns.slice(start, end - start)
+        place = place_of(given, start, end)
+        return user_batches(mapper, mapper.map_batch, (columns,), place, "map")
 
     def close(self) -> None:
         mapper = self._mapper
@@ -157,3 +173,11 @@ class BatchDriver:
             self._sink.write_batch(batch)
         except RecordTypeError as exc:
             raise wrong_use(str(exc), where=where) from exc
+
+
+def place_of(given: InputBatch, start: int, end: int) -> str:
+    """The place of these rows."""
+    first = given.places[start].as_py()
+    if end - start == 1:
+        return f"{given.uri} {given.unit} {first}"
+    return f"{given.uri}, the {end - start:,} records from {given.unit} {first} on"

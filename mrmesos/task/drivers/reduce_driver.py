@@ -79,7 +79,7 @@ class GroupReducer:
     def __init__(self, reducer: Reducer, encoder: ColumnEncoder, role: str, kind: str) -> None:
         self._reducer = reducer
         self._encoder = encoder
-        self._chunk = ChunkSize()
+        self.chunk = ChunkSize()
         self._usage = (
             f"{type(reducer).__name__}.reduce() takes a key and an iterator of values and yields "
             "(key, value) pairs"
@@ -88,27 +88,29 @@ class GroupReducer:
         self._kind = kind
         self._keys: list[Any] = []  # of the current groups; `_position` iterates over them
         self._position: Iterator[Any] = iter(())
+        self._guard = Guard(())
         self.name = type(reducer).__name__
         self._done = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        guard = Guard(batches)
+        self._guard = Guard(batches)
         reduce = self._reducer.reduce
         calls = (
-            map(reduce, self._begun(keys), values) for keys, values in grouped_batches(iter(guard))
+            map(reduce, self._begun(keys), values)
+            for keys, values in grouped_batches(iter(self._guard))
         )
-        yield from self._drain(flatten(reduce, chain.from_iterable(calls)), guard)
+        yield from self._drain(flatten(reduce, chain.from_iterable(calls)))
 
     def over_groups(
         self, keys: list[Any], values: Iterable[Iterator[Any]]
     ) -> Iterator[pa.RecordBatch]:
         """Call the reducer for these groups; `values` has one iterator for each key."""
         reduce = self._reducer.reduce
-        yield from self._drain(flatten(reduce, map(reduce, self._begun(keys), values)), None)
+        yield from self._drain(flatten(reduce, map(reduce, self._begun(keys), values)))
 
     def close(self) -> Iterator[pa.RecordBatch]:
         self._begun([])
-        yield from self._drain(self._closing(), None)
+        yield from self._drain(self._closing())
 
     def _closing(self) -> Iterator[Any]:
         yield from self._reducer.close() or ()
@@ -124,28 +126,38 @@ class GroupReducer:
         self._keys, self._position = keys, iter(keys)
         return self._position
 
-    def _drain(self, items: Iterator[Any], guard: Guard | None) -> Iterator[pa.RecordBatch]:
+    def _drain(self, items: Iterator[Any]) -> Iterator[pa.RecordBatch]:
         while True:
             try:
-                keys, values = drain(items, self._chunk.pairs)
+                keys, values = drain(items, self.chunk.pairs)
+            except NotAPair as exc:
+                raise self.error(exc) from None
             except BaseException as exc:
-                if guard is not None:
-                    guard.check()
-                if isinstance(exc, NotAPair):
-                    raise not_a_pair(self._reducer, exc.item, where=self._where()) from None
-                error = describe(exc, where=self._where(), kind=self._kind, usage=self._usage)
-                raise TaskError(error) from exc
-            if guard is not None:
-                guard.check()
+                raise self.error(exc) from exc
+            self._guard.check()
             if not keys:
                 return
-            try:
-                yield from self._encoder.encode(keys, values)
-            except RecordTypeError as exc:
-                raise wrong_use(str(exc), where=self._where()) from exc
-            self._chunk.learn(keys, values)
+            yield from self._encoded(keys, values)
 
-    def _where(self) -> str:
+    def _encoded(self, keys: list[Any], values: list[Any]) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._encoder.encode(keys, values)
+        except RecordTypeError as exc:
+            raise wrong_use(str(exc), where=self.where()) from exc
+        self.chunk.learn(keys, values)
+
+    def error(self, exc: BaseException) -> TaskError:
+        """The error to report for what the reducer raised or yielded.
+
+        If reading the values failed, raises the error of that.
+        """
+        self._guard.check()
+        if isinstance(exc, NotAPair):
+            return not_a_pair(self._reducer, exc.item, where=self.where())
+        return TaskError(describe(exc, where=self.where(), kind=self._kind, usage=self._usage))
+
+    def where(self) -> str:
+        """The place of the current key."""
         place = f"{self._role} {self.name}"
         begun = len(self._keys) - length_hint(self._position)
         return f"{place}, key {shorten(self._keys[begun - 1])}" if begun > 0 else place
@@ -162,14 +174,21 @@ class BatchGroupReducer:
         self.groups = 0
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        reducer = self._reducer
         for whole in whole_groups(batches, WHOLE_GROUPS_BYTES):
             self.groups += len(group_spans(whole)) - 1
-            try:
-                given = (plain_batch(whole.select([KEY, VALUE])),)
-            except RecordTypeError as exc:
-                raise wrong_use(str(exc), where=self._where) from exc
-            yield from user_batches(reducer, reducer.reduce_batch, given, self._where, self._kind)
+            yield from self._reduced(self._plain(whole))
+
+    def _plain(self, groups: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns that the reducer sees."""
+        try:
+            return plain_batch(groups.select([KEY, VALUE]))
+        except RecordTypeError as exc:
+            raise wrong_use(str(exc), where=self._where) from exc
+
+    def _reduced(self, groups: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Call the reducer for these whole groups."""
+        call = self._reducer.reduce_batch
+        return user_batches(self._reducer, call, (groups,), self._where, self._kind)
 
     def close(self) -> Iterator[pa.RecordBatch]:
         where = f"{self._where}.close()"

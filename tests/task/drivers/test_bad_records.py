@@ -23,6 +23,7 @@ from mrmesos.api import (
     TextOutput,
     pairs,
 )
+from mrmesos.io.columns.schema import RecordTypeError
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.task.drivers import record_feed
 from mrmesos.task.drivers.bad_records import _line
@@ -349,3 +350,18 @@ def test_a_broken_disk_is_no_bad_key(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="broken"):
         reduced(tmp_path, Picky, Broken([("a", n) for n in range(500)], batch_rows=10), 100)
     assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("values", [50, 500])
+def test_an_error_of_reading_the_next_key_is_not_blamed_on_a_key(
+    tmp_path: Path, values: int
+) -> None:
+    class Unreadable(Runs):
+        def _open(self, records: Any) -> Iterator[pa.RecordBatch]:
+            yield from super()._open(records)
+            raise RecordTypeError("two types of keys")
+
+    source = [("a", 1)] + [("b", n) for n in range(values)]
+    with pytest.raises(RecordTypeError):
+        reduced(tmp_path, Picky, Unreadable(source, batch_rows=10), 100)
+    assert Note.read(tmp_path / "work" / NOTE_FILE) is None
