@@ -61,7 +61,12 @@ MESOS_USER = declare(
     scope="jobtracker",
 )
 MESOS_FRAMEWORK_NAME = declare(
-    "mesos.framework.name", "mrmesos", "text", "Name shown by Mesos.", scope="jobtracker"
+    "mesos.framework.name",
+    "mrmesos",
+    "text",
+    "Name of the framework in Mesos' pages, state and metrics. Where several JobTrackers use one "
+    "Mesos, give each its own name to tell them apart.",
+    scope="jobtracker",
 )
 MESOS_FAILOVER_TIMEOUT = declare(
     "mesos.failover.timeout",

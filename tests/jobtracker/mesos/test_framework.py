@@ -172,6 +172,8 @@ def test_framework_info() -> None:
     plain = framework_info(Conf(), "")
     assert "principal" not in plain
     assert plain["roles"] == ["*"]
+    assert plain["name"] == "mrmesos"
+    assert framework_info(Conf({"mesos.framework.name": "etl"}), "")["name"] == "etl"
     assert plain["checkpoint"] is False
     assert framework_info(Conf({"mesos.checkpoint": "true"}), "")["checkpoint"] is True
 
