@@ -99,7 +99,12 @@ class Context:
         names[name] = total
 
     def set_status(self, text: str) -> None:
-        """Set a text that is shown with the attempt's progress (first 200 characters)."""
+        """Set a text that is shown with the attempt's progress (first 200 characters).
+
+        Raises TypeError for anything but text.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"set_status takes text, not {type(text).__name__}")
         self.status = text[:200]
 
     def cached(self, name: str) -> Path:

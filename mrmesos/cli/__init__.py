@@ -17,6 +17,7 @@ import click
 
 import mrmesos
 from mrmesos.client.terminal.errors import not_unicode
+from mrmesos.client.terminal.printable import printable
 from mrmesos.garbage import look_seldom
 
 VERBS = {
@@ -92,6 +93,9 @@ class LazyGroup(click.Group):
                 hint = f" (see {path} --help)"
             message = " ".join(problem.format_message().split()) + hint
             click.echo(f"{path}: {message}", err=True)
+            if detail := getattr(problem, "detail", ""):
+                lines = (f"  {line}".rstrip() for line in detail.rstrip().splitlines())
+                click.echo(printable("\n".join(["", *lines])), err=True)
             sys.exit(problem.exit_code)
         except OSError as problem:
             # A file's error has its name; that of a stream that is printed to has none.

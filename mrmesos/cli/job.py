@@ -235,7 +235,10 @@ def _show(status: JobStatus, as_json: bool) -> None:
         line = f"{status.job_id} {status.state.value}  {plain_line(status, elapsed)}"
         click.echo(printable(line))
     if status.error is not None:
-        click.echo(format_error(status.error))
+        attempt_id = status.error.attempt_id
+        click.echo(
+            format_error(status.error, f"mrmesos job logs {attempt_id}" if attempt_id else "")
+        )
     if any(status.counters.values()):
         click.echo(format_counters(status.counters))
 

@@ -216,9 +216,8 @@ class Submission:
             code = 1
         self._keep_report()
         if status.error is not None and status.state is not JobState.SUCCEEDED:
-            error = self._with_last_words(status.error)
-            log = self._log_of(error.attempt_id)
-            click.echo(format_error(error, log), err=True)
+            error, log = self._with_last_words(status.error)
+            click.echo(format_error(error, log or self._log_of(error.attempt_id)), err=True)
         self._tell(format_end(status))
         if self._kept is not None and self._kept.printed():
             self._tell(f"  tasks printed: mrmesos job logs {self._job_id}")
@@ -233,17 +232,17 @@ class Submission:
         if not self._options.quiet:
             click.echo(line, err=True)
 
-    def _with_last_words(self, error: AttemptError) -> AttemptError:
+    def _with_last_words(self, error: AttemptError) -> tuple[AttemptError, str]:
         """Add what a failed TaskTracker of our own cluster printed, and where that is kept."""
         if self._cluster is None or error.kind is not ErrorKind.LOST:
-            return error
+            return error, ""
         if not (words := self._cluster.last_stderr()):
-            return error
+            return error, ""
         where = ""
         if self._kept is not None:
             where = str(self._cluster.keep_failed(self._kept.path / "tasktrackers") or "")
         detail = error.detail or f"stderr of a TaskTracker:\n{words}"
-        return replace(error, detail=detail, log=error.log or where)
+        return replace(error, detail=detail), where
 
     def _preview(self) -> int:
         """Show the first records of the output. Returns 1 if it cannot be read here."""

@@ -132,10 +132,72 @@ def test_wrong_jobs(place: Place) -> None:
     place.job.write_text(JOB + "\nclass Another(Job):\n    pass\n")
     told(place.submit(), "--class Another")
     told(place.submit("--class", "Nix"), "no class Nix")
-    place.job.write_text("1 / 0\n")
-    told(place.submit(), "ZeroDivisionError")
     place.job.write_text(JOB)
     told(place.submit("--", "--top", "3"), "--top 3")
+
+
+@pytest.mark.parametrize(
+    ("script", "helper", "first", "below"),
+    [
+        ("1 / 0\n", "", "job.py, line 1: ZeroDivisionError: division by zero", "1 / 0"),
+        (
+            "import helper_of_job\n",
+            "X = 1\ndef boom():\n    raise ValueError('it broke')\nboom()\n",
+            "helper_of_job.py, line 3: ValueError: it broke",
+            "raise ValueError('it broke')",
+        ),
+        (
+            "import helper_of_job\n",
+            "def f(:\n    pass\n",
+            "helper_of_job.py, line 1: SyntaxError: invalid syntax",
+            "          ^\n",
+        ),
+        (
+            "class J(Job)\n    x = 1\n",
+            "",
+            "job.py, line 1: SyntaxError: expected ':'",
+            "class J(Job)",
+        ),
+        (
+            "try:\n    int('x')\nexcept ValueError as e:\n    raise KeyError('y') from e\n",
+            "",
+            "job.py, line 4: KeyError: 'y'",
+            "ValueError: invalid literal for int() with base 10: 'x'",
+        ),
+        (
+            "class Odd(BaseException):\n    def __str__(self):\n        return 1 / 0\nraise Odd\n",
+            "",
+            "job.py, line 4: Odd: <its str() raises ZeroDivisionError>",
+            "raise Odd",
+        ),
+        (
+            JOB + "    def add_arguments(parser):\n        parser.nix()\n",
+            "",
+            "AttributeError: '_Parser' object has no attribute 'nix'",
+            "parser.nix()",
+        ),
+        (
+            JOB + "    def __init__(self, args):\n        args.nix\n",
+            "",
+            "AttributeError: 'Namespace' object has no attribute 'nix'",
+            "args.nix",
+        ),
+    ],
+)
+def test_errors_of_the_script_keep_their_line_and_traceback(
+    place: Place, script: str, helper: str, first: str, below: str
+) -> None:
+    place.job.write_text(script)
+    (place.job.parent / "helper_of_job.py").write_text(helper)
+    sys.modules.pop("helper_of_job", None)
+    result = place.submit()
+    assert result.exit_code == 2, result.output
+    head, _, rest = result.stderr.partition("\n")
+    assert head.startswith("mrmesos: ")
+    assert first in head
+    assert below in rest
+    assert os.path.join("mrmesos", "client") not in rest, "no frames of ours"  # noqa: PTH118
+    assert result.stdout == ""
 
 
 def test_a_job_too_large_for_this_machine(place: Place) -> None:

@@ -1,4 +1,4 @@
-"""Loads a script, checks its job and pickles it. Every mistake is a UsageProblem in one line."""
+"""Loads a script, checks its job and pickles it. Every mistake is a UsageProblem."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def load(
     """
     from mrmesos.client.code.modules import needed_beside, unreachable, zipped
     from mrmesos.client.code.pickling import pickle_job
-    from mrmesos.client.code.script import ImportedScript, in_script
+    from mrmesos.client.code.script import ImportedScript, script_problem
 
     script = ImportedScript(target.script)
     module = script.module
@@ -85,11 +85,13 @@ def load(
     conf = Conf(class_settings(cls)).merged(overrides)
     num_reducers = _num_reducers(cls, conf)
     _check_outputs(cls, conf)
-    args = _parse_arguments(cls, target.script.name, job_args)
     try:
+        args = _parse_arguments(cls, target.script.name, job_args)
         job = cls(args)
+    except UsageProblem:
+        raise
     except Exception as problem:
-        raise UsageProblem(in_script(target.script, problem)) from problem
+        raise script_problem(target.script, problem) from problem
     sources = sources_of(cls, inputs) if inputs else ()
     _check_formats(target.script, cls, sources)
     if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
@@ -149,7 +151,6 @@ def _find_cut_points(
         ):  # a signal, or another BaseException
             raise met from None
         lines = [
-            f"{script.name}: sampling keys for {job.partitioner.__name__}: {error.message}",
             *(
                 f"  {name}: {text}"
                 for name, text in (("where", error.where), ("record", error.record))
@@ -157,7 +158,8 @@ def _find_cut_points(
             ),
             error.detail,
         ]
-        raise UsageProblem("\n".join(lines).rstrip()) from problem
+        message = f"{script.name}: sampling keys for {job.partitioner.__name__}: {error.message}"
+        raise UsageProblem(message, "\n".join(lines)) from problem
 
 
 def _find_class(module: ModuleType, target: Target) -> type[Job]:

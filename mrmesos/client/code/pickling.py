@@ -12,10 +12,11 @@ from typing import Any
 import cloudpickle
 
 from mrmesos.api.job import Job
-from mrmesos.client.code.script import ImportedScript
+from mrmesos.client.code.script import ImportedScript, has_own_frames
 from mrmesos.client.terminal.errors import UsageProblem, one_line
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.code.user_script import install
+from mrmesos.task.drivers.user_code import trimmed_traceback
 
 MAX_CODE_BYTES = 64 << 20
 """The limit of TaskTrackers."""
@@ -63,9 +64,10 @@ def pickle_job(
     except Exception as problem:
         name = type(job).__name__
         culprit = _culprit(job)
+        where = f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else ""
         raise UsageProblem(
-            f"{name} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}"
-            + (f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else "")
+            f"{name} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}{where}",
+            trimmed_traceback(problem) if has_own_frames(problem) else "",
         ) from problem
     finally:
         for one in travelling:

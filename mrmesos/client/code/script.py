@@ -9,6 +9,7 @@ import keyword
 import os
 import pickle
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,7 +20,9 @@ from typing import Any
 
 import click
 
+import mrmesos
 from mrmesos.client.terminal.errors import UsageProblem, one_line
+from mrmesos.client.terminal.interrupts import Interrupted
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.code.stubs import write_stub
 from mrmesos.io.code.user_script import Script, run, stub_of
@@ -29,6 +32,8 @@ MAX_VALUES_BYTES = 48 << 20
 """Limit for the values that the script computed. Workers compute the rest again."""
 OTHER_NAME = "mrmesos_job"
 """Module name of a script whose own name is invalid or is that of another module."""
+
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 _BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
@@ -60,8 +65,10 @@ class ImportedScript:
                 f"{file.name}: calls sys.exit({problem.code!r}) when imported; "
                 'keep that under `if __name__ == "__main__":`'
             ) from problem
-        except Exception as problem:
-            raise UsageProblem(in_script(file, problem)) from problem
+        except (Interrupted, KeyboardInterrupt):
+            raise
+        except BaseException as problem:
+            raise script_problem(file, problem) from problem
         self._values = values.pickles
         self._before = {
             (path, each): (value, _fingerprint(value))
@@ -247,15 +254,33 @@ def _import_beside(file: Path) -> None:
     sys.meta_path.insert(at, _Beside(file))
 
 
-def in_script(script: Path, problem: Exception) -> str:
-    """`job.py, line 3: NameError: ...`, with the innermost line of the script itself."""
+def script_problem(script: Path, problem: BaseException, doing: str = "") -> UsageProblem:
+    """`helper.py, line 3: ValueError: …` and the traceback, for an error of the user's code.
+
+    The line is the innermost one of the user's own files. `doing` says what failed.
+    """
+    from mrmesos.task.drivers.user_code import trimmed_traceback
+
     if isinstance(problem, SyntaxError) and problem.filename:
         where = f"{Path(problem.filename).name}, line {problem.lineno}"
-        return f"{where}: {type(problem).__name__}: {problem.msg}"
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(problem.__traceback__)
-        if Path(frame.filename) == script
-    ]
-    where = f"{script.name}, line {lines[-1]}" if lines else script.name
-    return f"{where}: {one_line(problem)}"
+        text = f"{type(problem).__name__}: {problem.msg}"
+    else:
+        own = _own_line(script, problem)
+        where, text = own or script.name, one_line(problem)
+    words = f"{doing}: {text}" if doing else text
+    return UsageProblem(f"{where}: {words}", trimmed_traceback(problem))
+
+
+def _own_line(script: Path, problem: BaseException) -> str:
+    """The innermost frame of the user's files, or of the script. Empty if there is none."""
+    installed = (*_INSTALLED, str(Path(mrmesos.__file__).parent))
+    found = ""
+    for frame in traceback.extract_tb(problem.__traceback__):
+        if Path(frame.filename) == script or not frame.filename.startswith((*installed, "<")):
+            found = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return found
+
+
+def has_own_frames(problem: BaseException) -> bool:
+    """Whether an exception came through the user's code."""
+    return bool(_own_line(Path(), problem))

@@ -6,9 +6,16 @@ import click
 
 
 class UsageProblem(click.ClickException):
-    """The user has to change the command; the message says how."""
+    """The user has to change the command or the script; the message says how.
+
+    `detail` is shown below the message: the traceback of the user's own code.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class Failure(click.ClickException):
@@ -32,6 +39,9 @@ def reason(problem: BaseException) -> str:
 
 def one_line(problem: BaseException) -> str:
     """`ValueError: message` in one line of limited length."""
-    text = " ".join(str(problem).split())
+    try:
+        text = " ".join(str(problem).split())
+    except Exception as wrong:  # noqa: BLE001 (a user's __str__ may raise anything)
+        text = f"<its str() raises {type(wrong).__name__}>"
     name = type(problem).__name__
     return f"{name}: {text[:500]}" if text else name

@@ -46,8 +46,11 @@ def format_end(status: JobStatus) -> str:
     return f"{line}: {status.output}" if status.state is JobState.SUCCEEDED else line
 
 
-def format_error(error: AttemptError, log: str = "") -> str:
-    """Format the first real error of a job, its place and what to do. `log` overrides its path."""
+def format_error(error: AttemptError, log: str) -> str:
+    """Format the first real error of a job, its place and what to do.
+
+    `log` says how to read what the attempt printed. The URL in the error ends with its TaskTracker.
+    """
     lines = [f"error: {error.message}"]
     facts = (
         ("kind", error.kind.value),
@@ -55,7 +58,7 @@ def format_error(error: AttemptError, log: str = "") -> str:
         ("record", error.record),
         ("attempt", error.attempt_id),
         ("agent", error.hostname),
-        ("log", log or error.log),
+        ("log", log),
     )
     lines += [f"  {name + ':':<9}{text}" for name, text in facts if text]
     if error.detail:

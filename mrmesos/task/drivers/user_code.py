@@ -95,10 +95,15 @@ def user_frames(exc: BaseException) -> TracebackType | None:
 
 
 def trimmed_traceback(exc: BaseException) -> str:
-    """The traceback as Python prints it, without our own frames, at most MAX_DETAIL_CHARS long."""
+    """The traceback as Python prints it, at most MAX_DETAIL_CHARS long.
+
+    Our frames that stand before the first frame of others are left out, also in causes and in the
+    members of groups.
+    """
     try:
-        text = "".join(traceback.format_exception(type(exc), exc, user_frames(exc)))
-        text = as_submitted(text)
+        shown = traceback.TracebackException(type(exc), exc, exc.__traceback__, compact=True)
+        _trim(shown)
+        text = as_submitted("".join(shown.format()))
     except BaseException as problem:  # noqa: BLE001 -- formatting calls into the user's classes
         text = f"{one_line(exc)}\n(its traceback cannot be shown: {type(problem).__name__})\n"
     if len(text) > MAX_DETAIL_CHARS:
@@ -107,11 +112,28 @@ def trimmed_traceback(exc: BaseException) -> str:
     return text
 
 
-def memory_error(setting: str, where: str = "") -> AttemptError:
+def _trim(shown: traceback.TracebackException) -> None:
+    """Drop our first frames from a traceback and from all that it names."""
+    left, seen = [shown], set[int]()
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        frames = list(one.stack)
+        while frames and frames[0].filename.startswith(_PACKAGE):
+            del frames[0]
+        one.stack[:] = frames
+        more = [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+        left += [each for each in more if each is not None]
+
+
+def memory_error(setting: str, where: str = "", detail: str = "") -> AttemptError:
     """The error of a failed allocation. It names the setting that gives more memory."""
     return AttemptError(
         kind=ErrorKind.MEMORY,
         message=f"MemoryError: not enough memory for this attempt; raise {setting}",
+        detail=detail,
         where=where,
     )
 
@@ -124,7 +146,7 @@ def describe(
     `usage` says how the called method must look. It helps when the user's has another signature.
     """
     if isinstance(exc, MemoryError):
-        return memory_error(f"{kind}.memory.mb", where)
+        return memory_error(f"{kind}.memory.mb", where, trimmed_traceback(exc))
     message = one_line(exc)
     if usage and isinstance(exc, TypeError) and user_frames(exc) is None:
         # The call itself raised, or the iteration over its result: no user frame is involved.

@@ -45,10 +45,11 @@ def test_cut_points_travel_in_the_pickle(tmp_path: Path) -> None:
 def test_what_goes_wrong_over_samples_is_told_before_anything_is_submitted(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem) as met:
         loaded(tmp_path, key="1 / (int(line) - 7)")
-    text = met.value.message
-    assert text.startswith("job.py: sampling keys for TotalOrder: ZeroDivisionError")
-    assert "record: '7'" in text
-    assert "input.txt offset 14" in text
+    text, detail = met.value.message, met.value.detail
+    assert text == "job.py: sampling keys for TotalOrder: ZeroDivisionError: division by zero"
+    assert "record: '7'" in detail
+    assert "input.txt offset 14" in detail
+    assert 'job.py", line ' in detail
     with pytest.raises(UsageProblem, match=r"cannot be sorted together|are of type"):
         loaded(tmp_path, key="line if line == '9' else int(line)")
     script = tmp_path / "job.py"

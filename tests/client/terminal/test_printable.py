@@ -28,7 +28,7 @@ def test_none_is_left(text: str) -> None:
 
 def test_errors_and_counters_are_shown_so() -> None:
     error = AttemptError(kind=ErrorKind.USER_CODE, message=EVIL, detail=EVIL, where=EVIL)
-    shown = format_error(error) + format_counters({EVIL: {EVIL: 1}})
+    shown = format_error(error, EVIL) + format_counters({EVIL: {EVIL: 1}})
     assert "\x1b" not in shown
     assert "\r" not in shown
     assert r"\x1b[2J" in shown

@@ -82,7 +82,7 @@ def test_an_error_tells_everything_once() -> None:
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_there_is_advice_for_every_kind(kind: ErrorKind) -> None:
-    text = format_error(AttemptError(kind=kind, message="m"))
+    text = format_error(AttemptError(kind=kind, message="m"), "")
     assert text.splitlines()[-1].strip().startswith("next:")
 
 

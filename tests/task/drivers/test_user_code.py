@@ -98,6 +98,30 @@ def test_the_chain_of_causes_is_shown() -> None:
     assert "KeyError: 'outer'" in detail
 
 
+class Broken(Mapper):
+    def __init__(self) -> None:
+        raise ValueError("it broke")
+
+
+def test_our_frames_above_the_users_are_left_out_of_causes_and_groups_too() -> None:
+    with pytest.raises(TaskError) as met:
+        make_task(Broken, context())
+    broke = met.value.__cause__
+    assert isinstance(broke, ValueError)
+    outer = raised(ExceptionGroup("several", [broke]))
+    outer.__cause__ = broke
+    detail = describe(outer, kind="map").detail
+    assert detail.count("in __init__") == 2, "once as the cause, once in the group"
+    assert "user_code.py" not in detail.replace("test_user_code.py", "")
+
+
+def test_a_failed_allocation_shows_the_users_line() -> None:
+    error = describe(raised(MemoryError()), kind="map")
+    assert "raise map.memory.mb" in error.message
+    assert "MemoryError" in error.detail
+    assert "in raised" in error.detail
+
+
 @pytest.mark.parametrize(
     ("exc", "kind"),
     [
