@@ -151,11 +151,6 @@ async def _unsigned(_request: web.Request, response: web.StreamResponse) -> None
     response.headers.pop("Server", None)
 
 
-def host_of(url: str) -> str:
-    """The host in `http://host:port`, for `names`; empty if there is none."""
-    return _name_of(url.partition("://")[2].partition("/")[0])
-
-
 def _name_of(host: str) -> str:
     """The name in `name:port` or `[::1]:port`; empty if `host` has another form."""
     if set(host) & set("@/\\?#% \t"):

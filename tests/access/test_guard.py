@@ -10,7 +10,7 @@ import socket
 import pytest
 from aiohttp import web
 
-from mrmesos.access.guard import RequestGuard, host_of
+from mrmesos.access.guard import RequestGuard
 from mrmesos.access.listener import Listener, ListenerLimits
 from mrmesos.access.names import known_as
 from mrmesos.conf import Conf
@@ -161,9 +161,3 @@ def test_settings_name_further_hosts() -> None:
     guard = known_as(Conf({"http.allowed.hosts": "one.example, two.example"}), "10.0.0.1")
     heads = [f"Host: {name}\r\n" for name in ("one.example", "two.example:1", "10.0.0.1", "three")]
     assert [status for status, _ in ask(guard, *heads)] == [200, 200, 200, 403]
-
-
-def test_the_host_of_a_url() -> None:
-    assert host_of("http://a.example:1/x") == "a.example"
-    assert host_of("https://[::1]:2") == "::1"
-    assert host_of("none") == ""
