@@ -84,29 +84,42 @@ class ImportedScript:
 
     def pickled(self, beside: Iterable[Path] = ()) -> bytes:
         """Pickle the script for workers, with all variables that changed after the import."""
-        changes = []
-        for path, name, value in _variables(self.module):
-            was, fingerprint = self._before.get((path, name), (_ABSENT, None))
-            if value is was and fingerprint == _fingerprint(value):
-                continue
-            try:
-                dumps(value)
-            except Exception as problem:  # noqa: BLE001 -- whatever user classes raise
-                click.echo(
-                    f"warning: {self.file.name}: {path and path + '.'}{name} was changed after the "
-                    f"import, and cannot be pickled ({one_line(problem)}): tasks see the value "
-                    "that it had after the import",
-                    err=True,
-                )
-                continue
-            changes.append((path, name, value))
         script = replace(
             self._script,
             values=self._values,
-            changes=dumps(changes) if changes else b"",
+            changes=self._changes(),
             beside={place.name: str(place) for place in beside},
         )
         return pickle.dumps(script, 5)
+
+    def _changes(self) -> bytes:
+        """Pickle the changed variables, without those that cannot be pickled."""
+        changes = []
+        for path, name, value in _variables(self.module):
+            was, fingerprint = self._before.get((path, name), (_ABSENT, None))
+            if value is not was or fingerprint != _fingerprint(value):
+                changes.append((path, name, value))
+        if not changes:
+            return b""
+        try:
+            return dumps(changes)
+        except Exception:  # noqa: BLE001 -- whatever user classes raise; found below
+            sound = [each for each in changes if self._can_be_pickled(*each)]
+        return dumps(sound)
+
+    def _can_be_pickled(self, path: str, name: str, value: Any) -> bool:
+        """Whether `value` can be pickled. If not, a warning is printed."""
+        try:
+            dumps(value)
+        except Exception as problem:  # noqa: BLE001 -- whatever user classes raise
+            click.echo(
+                f"warning: {self.file.name}: {path and path + '.'}{name} was changed after the "
+                f"import, and cannot be pickled ({one_line(problem)}): tasks see the value "
+                "that it had after the import",
+                err=True,
+            )
+            return False
+        return True
 
 
 _ABSENT = object()
