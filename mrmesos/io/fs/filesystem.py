@@ -107,6 +107,11 @@ def uri_of(fs: Any, path: str) -> str:
     return str(fs.unstrip_protocol(path))
 
 
+def serves_threads(fs: Any) -> bool:
+    """Whether several threads may call this driver at once: our hdfs://, and drivers on asyncio."""
+    return hasattr(fs, "open_ranges") or bool(getattr(fs, "async_impl", False))
+
+
 def codec_of(uri: str) -> str | None:
     """The compression by file name: "gzip", "bz2", "zstd", "lz4", "xz", or None."""
     return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)

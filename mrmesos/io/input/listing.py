@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-from mrmesos.io.fs.filesystem import InputError, reason, uri_of
+from mrmesos.io.fs.filesystem import InputError, reason, serves_threads, uri_of
 from mrmesos.io.fs.retry import retrying
 from mrmesos.io.fs.store_calls import GivenUp, caller
 from mrmesos.io.input.patterns import Info
@@ -42,8 +42,7 @@ class Listing:
         self._followed: dict[str, Info | None] = {}
         self._identities: dict[str, Hashable] = {}
         self._retries_itself = hasattr(fs, "open_ranges")  # our hdfs://
-        several = self._retries_itself or getattr(fs, "async_impl", False)
-        self._threads = THREADS if several else 1
+        self._threads = THREADS if serves_threads(fs) else 1
 
     def children(self, paths: Sequence[str]) -> list[list[tuple[str, Info]]]:
         """The entries of each directory with their names; none of what is no directory."""

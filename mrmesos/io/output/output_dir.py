@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-from mrmesos.io.fs.filesystem import OutputError, open_filesystem, reason
+from mrmesos.io.fs.filesystem import OutputError, open_filesystem, reason, serves_threads
 from mrmesos.io.fs.retry import retrying
 from mrmesos.io.fs.store_calls import GivenUp, caller
 
@@ -77,12 +77,10 @@ class OutputDirectory:
     def each(self, action: Callable[[A], T], items: Sequence[A]) -> list[T]:
         """Call `action` for all items in any order, in threads if the driver is thread-safe.
 
-        Each call is a round trip or waits for a disk, and a job may have thousands of files. Only
-        the drivers checked here are known to be thread-safe (`open_ranges` is our hdfs://).
+        Each call is a round trip or waits for a disk, and a job may have thousands of files.
         """
-        bears_it = type(self.fs) is LocalFileSystem or getattr(self.fs, "async_impl", False)
-        bears_it = bears_it or hasattr(self.fs, "open_ranges")
-        if len(items) < _MANY or not bears_it:
+        several = type(self.fs) is LocalFileSystem or serves_threads(self.fs)
+        if len(items) < _MANY or not several:
             return [action(item) for item in items]
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="commit") as pool:
             return list(pool.map(action, items))
