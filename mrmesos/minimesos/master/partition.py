@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mrmesos.minimesos.agent.executors import duration
 from mrmesos.minimesos.master import maintenance
-from mrmesos.minimesos.model.records import AgentRecord, Framework, Task, status_update
+from mrmesos.minimesos.model.records import AgentRecord, Framework, Task, master_status
 from mrmesos.minimesos.model.resources import from_json
 
 if TYPE_CHECKING:
@@ -80,16 +80,7 @@ def _lose(
         aware = framework.capable("PARTITION_AWARE")
         state = "TASK_GONE_BY_OPERATOR" if aware else "TASK_LOST"
         reason, message = "REASON_AGENT_REMOVED_BY_OPERATOR", "Agent has been marked gone"
-    status = status_update(
-        task.id,
-        state,
-        source="SOURCE_MASTER",
-        now=master.clock.now(),
-        agent_id=record.id,
-        executor_id=task.executor_id,
-        reason=reason,
-        message=message,
-    )
+    status = master_status(task, state, now=master.clock.now(), reason=reason, message=message)
     master.note(task, status)
     master.set_state(task, state)
     framework.send_update(status)
@@ -123,13 +114,10 @@ def _unreachable(
     master: Master, framework: Framework, task: Task, record: AgentRecord, why: str
 ) -> None:
     state = "TASK_UNREACHABLE" if framework.capable("PARTITION_AWARE") else "TASK_LOST"
-    status = status_update(
-        task.id,
+    status = master_status(
+        task,
         state,
-        source="SOURCE_MASTER",
         now=master.clock.now(),
-        agent_id=record.id,
-        executor_id=task.executor_id,
         reason="REASON_AGENT_REMOVED",
         message=why,
         unreachable_since=record.unreachable_since,
@@ -174,13 +162,10 @@ def _back(master: Master, framework: Framework, task: Task, state: str) -> None:
 
 def tell_of_return(master: Master, framework: Framework, task: Task) -> None:
     """Tell a framework the state of a task whose agent was unreachable and is back."""
-    status = status_update(
-        task.id,
+    status = master_status(
+        task,
         task.state,
-        source="SOURCE_MASTER",
         now=master.clock.now(),
-        agent_id=task.agent_id,
-        executor_id=task.executor_id,
         reason="REASON_AGENT_REREGISTERED",
         message="Unreachable agent re-reregistered",
         container_status=task.container_status,

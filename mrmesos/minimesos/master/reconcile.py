@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrmesos.minimesos.model.records import Framework, Task, status_update
+from mrmesos.minimesos.model.records import Framework, Task, master_status, status_update
 from mrmesos.minimesos.model.resources import Json
 
 if TYPE_CHECKING:
@@ -32,13 +32,10 @@ def _may_return(master: Master, asked: Json) -> bool:
 
 
 def _known(master: Master, task: Task) -> Json:
-    return status_update(
-        task.id,
+    return master_status(
+        task,
         task.sent_state or task.state,
-        source="SOURCE_MASTER",
         now=master.clock.now(),
-        agent_id=task.agent_id,
-        executor_id=task.executor_id,
         reason="REASON_RECONCILIATION",
         message="Reconciliation: Latest task state",
         container_status=task.container_status,

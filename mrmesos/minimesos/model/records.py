@@ -263,3 +263,28 @@ def status_update(
     if container_status is not None:
         status["container_status"] = container_status
     return status
+
+
+def master_status(
+    task: Task,
+    state: str,
+    *,
+    now: float,
+    reason: str,
+    message: str,
+    container_status: Json | None = None,
+    unreachable_since: float | None = None,
+) -> Json:
+    """A TaskStatus of a task that the master knows, made by the master itself."""
+    return status_update(
+        task.id,
+        state,
+        source="SOURCE_MASTER",
+        now=now,
+        agent_id=task.agent_id,
+        executor_id=task.executor_id,
+        reason=reason,
+        message=message,
+        container_status=container_status,
+        unreachable_since=unreachable_since,
+    )
