@@ -53,3 +53,8 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
+
+
+def is_tuple(kind: pa.DataType) -> bool:
+    """Whether `kind` is the struct of a tuple, with the fields `_0`, `_1`, …"""
+    return bool(pa.types.is_struct(kind) and kind.num_fields and kind.field(0).name == "_0")

@@ -27,7 +27,7 @@ from mrmesos.io.columns.exact import (
     objects_of,
     rebuilt,
 )
-from mrmesos.io.columns.schema import is_bytes, is_pickled, is_text
+from mrmesos.io.columns.schema import is_bytes, is_pickled, is_text, is_tuple
 from mrmesos.io.columns.tabular import as_row
 
 _BYTES_AT_ONCE = 256 << 20
@@ -259,9 +259,8 @@ def _is_json(kind: pa.DataType) -> bool:
     if is_any_list(kind):
         return _is_json(kind.value_type)
     if types.is_struct(kind):
-        names = [field.name for field in kind]
-        is_tuple = bool(names) and names[0] == "_0"
-        return not is_tuple and not has_exact(kind) and all(_is_json(each.type) for each in kind)
+        own = not is_tuple(kind) and not has_exact(kind)
+        return own and all(_is_json(each.type) for each in kind)
     return bool(
         types.is_integer(kind)
         or types.is_floating(kind)

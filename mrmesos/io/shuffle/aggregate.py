@@ -18,7 +18,15 @@ import pyarrow.compute as pc
 from mrmesos.api.aggregates import Aggregate, Fold
 from mrmesos.io.columns.batches import concat, take
 from mrmesos.io.columns.exact import has_exact, is_exact
-from mrmesos.io.columns.schema import KEY, SORT, VALUE, RecordTypeError, is_pickled
+from mrmesos.io.columns.schema import (
+    KEY,
+    SORT,
+    VALUE,
+    RecordTypeError,
+    is_list,
+    is_pickled,
+    is_tuple,
+)
 from mrmesos.io.columns.sorting import argsort
 from mrmesos.io.columns.sortkey import is_direct, plain, sort_code, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
@@ -201,7 +209,21 @@ def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int = 1)
     if isinstance(kind, pa.UuidType) and function in ("min", "max"):
         folded = _by_arrow(values.storage.cast(pa.binary()), spans, function)
         return kind.wrap_array(folded.cast(kind.storage_type))
+    if function in ("min", "max") and (is_list(kind) or is_tuple(kind)):
+        return _extreme(values, spans, last=function == "max")
     return _by_arrow(values, spans, function)
+
+
+def _extreme(values: pa.Array, spans: np.ndarray, *, last: bool) -> pa.Array:
+    """The first or last value of each group in the order of keys; null if all are null."""
+    group = np.repeat(np.arange(len(spans) - 1), np.diff(spans))
+    rows = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+    order = rows[_argsort(values.take(pa.array(rows)))]
+    order = order[np.argsort(group[order], kind="stable")]
+    found, starts = np.unique(group[order], return_index=True)
+    chosen = np.full(len(spans) - 1, -1)
+    chosen[found] = order[np.append(starts[1:], len(order)) - 1 if last else starts]
+    return values.take(pa.array(chosen, mask=chosen < 0))
 
 
 def _largest(values: pa.Array, spans: np.ndarray, n: int) -> pa.ListArray:

@@ -54,6 +54,7 @@ _PYTHON: dict[object, Callable[[Any, Any], Any]] = {
     "max": _larger,
 }
 
+_SEQUENCES = (str, bytes, list, tuple)
 _EXACT = decimal.Context(prec=10_000, traps=[decimal.Inexact, decimal.InvalidOperation])
 
 
@@ -144,7 +145,8 @@ def fold_objects(
     step = _PYTHON.get(how) if isinstance(how, str) else None
     objects = decode_column(values, field)
     example = next((each for each in objects if each is not None), None)
-    if step is None or (isinstance(example, str | bytes | list | tuple) and how == "sum"):
+    no_order = how != "sum" and isinstance(example, set | frozenset | dict)  # `<` means a part of
+    if step is None or no_order or (how == "sum" and isinstance(example, _SEQUENCES)):
         raise RecordTypeError(
             f"values that are Python objects ({type(example).__name__}) cannot be folded by {how}"
         )

@@ -1,0 +1,266 @@
+"""The table of types in docs/formats.md, cell by cell."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import functools
+import operator
+import uuid
+import zoneinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import orc
+
+from mrmesos.api.aggregates import Aggregate, Max, Min, Sum
+from mrmesos.api.formats import ArrowOutput, OrcOutput, ParquetOutput
+from mrmesos.io.columns.decode import decode_batch, decode_column
+from mrmesos.io.columns.encode import RecordTypeError, encode_pairs
+from mrmesos.io.columns.schema import is_pickled
+from mrmesos.io.columns.sortkey import with_sort_column
+from mrmesos.io.columns.tabular import as_row, plain_batch
+from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.output.writer import open_writer
+from mrmesos.io.shuffle.aggregate import combine_with
+
+FORMATS = Path(__file__).parents[1] / "docs" / "formats.md"
+
+
+@dataclasses.dataclass
+class Point:
+    a: int
+    b: str
+
+
+Pair = collections.namedtuple("Pair", ["a", "b"])
+SMALL, TEXT = st.integers(0, 9), st.text("abc", max_size=3)
+ITEMS = st.builds(lambda a, b: {"a": a, "b": b}, SMALL, TEXT)
+VIENNA = zoneinfo.ZoneInfo("Europe/Vienna")
+INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
+NAIVE = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2200, 1, 1)).map(
+    lambda moment: moment.replace(fold=0)
+)
+EIGHTHS = st.integers(-(2**30), 2**30).map(lambda number: number / 8)
+
+
+def zoned(zone: dt.tzinfo) -> st.SearchStrategy[dt.datetime]:
+    instants = NAIVE.map(lambda moment: moment.replace(tzinfo=dt.UTC))
+    return instants.map(lambda instant: instant.astimezone(zone))
+
+
+def places(count: int) -> st.SearchStrategy[Decimal]:
+    return st.integers(-(10**9), 10**9).map(lambda number: Decimal(number or 1).scaleb(-count))
+
+
+def some(values: st.SearchStrategy[Any], *always: Any) -> st.SearchStrategy[list[Any]]:
+    """Lists of `values` and None, and in each list all of `always`."""
+    lists = st.lists(st.none() | values, min_size=0 if always else 1, max_size=5)
+    return lists.map(lambda made: [*always, *made]).filter(
+        lambda made: any(each is not None for each in made)
+    )
+
+
+TYPES: dict[str, st.SearchStrategy[list[Any]]] = {
+    "bool": some(st.booleans()),
+    "int": some(st.integers(-(2**63), 2**63 - 1)),
+    "int from 2**63": some(st.integers(0, 2**64 - 1), 2**63),
+    "int from 2**64": some(st.integers(-(2**70), 2**70), 2**64),
+    "float": some(EIGHTHS),
+    "int and float": some(EIGHTHS | st.integers(-(2**40), 2**40), 1, 0.5),
+    "str": some(st.text()),
+    "bytes": some(st.binary()),
+    "Decimal, all of two places": some(places(2)),
+    "Decimal of one and two places": some(places(1) | places(2), Decimal("0.5"), Decimal("0.25")),
+    "Decimal NaN": some(places(2), Decimal("NaN")),
+    "date": some(st.dates()),
+    "time": some(st.times().map(lambda time: time.replace(fold=0))),
+    "timedelta": some(st.timedeltas(dt.timedelta(-99), dt.timedelta(99))),
+    "datetime": some(NAIVE),
+    "datetime in UTC": some(zoned(dt.UTC)),
+    "datetime in Europe/Vienna": some(zoned(VIENNA)),
+    "datetime at +05:30": some(zoned(INDIA)),
+    "datetime in several zones": some(
+        zoned(VIENNA), dt.datetime(2026, 1, 1, tzinfo=INDIA), dt.datetime(2026, 1, 1, tzinfo=VIENNA)
+    ),
+    "UUID": some(st.uuids()),
+    "list of int": some(st.lists(SMALL, max_size=3), [1]),
+    "tuple of int and str": some(st.tuples(SMALL, TEXT)),
+    "tuple of one and of two": some(st.tuples(SMALL), (1,), (1, 2)),
+    "dict with the keys a, b": some(ITEMS),
+    "dict of other text keys": some(st.dictionaries(TEXT, SMALL), {"a": 1}, {"b": 1}),
+    "dict of int keys": some(st.dictionaries(SMALL, TEXT), {1: "a"}),
+    "OrderedDict with the keys a, b": some(ITEMS.map(collections.OrderedDict)),
+    "Counter": some(TEXT.map(collections.Counter), collections.Counter("aa")),
+    "dataclass": some(st.builds(Point, SMALL, TEXT)),
+    "named tuple": some(st.builds(Pair, SMALL, TEXT)),
+    "complex": some(st.complex_numbers(allow_nan=False, allow_infinity=False), 1j),
+    "None": st.lists(st.none(), min_size=1, max_size=3),
+}
+
+
+def table() -> dict[str, list[str]]:
+    """The cells of each row of the table, by its first cell."""
+    section = FORMATS.read_text().partition("\n## Types\n")[2].partition("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "]
+    return {name: cells for name, *cells in lines[1:]}
+
+
+ROWS = table()
+by_row = pytest.mark.parametrize("name", list(ROWS))
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def batch_of(values: list[Any]) -> pa.RecordBatch:
+    return encode_pairs([1] * len(values), values)
+
+
+def text_of(values: list[Any]) -> list[str]:
+    return [f"{type(value)} {value!r}" for value in values]
+
+
+def test_the_table_has_the_types_that_are_tested() -> None:
+    assert list(ROWS) == list(TYPES)
+    assert {len(cells) for cells in ROWS.values()} == {5}
+
+
+@by_row
+@few
+@given(data=st.data())
+def test_values_are_exact_in_a_job_and_of_the_batch_type(name: str, data: st.DataObject) -> None:
+    values = data.draw(TYPES[name])
+    batch = batch_of(values)
+    assert text_of(decode_batch(batch)[1]) == text_of(values)
+    field = plain_batch(batch).schema.field("value")
+    assert ("pickled" if is_pickled(field) else str(field.type)) == ROWS[name][0]
+
+
+def added(values: list[Any]) -> Any:
+    with decimal.localcontext(prec=999):
+        return functools.reduce(operator.add, values)
+
+
+@by_row
+@pytest.mark.parametrize(
+    ("column", "aggregate", "fold"), [(1, Sum, added), (2, Min, min), (2, Max, max)]
+)
+@few
+@given(data=st.data())
+def test_aggregates_give_what_python_gives_or_refuse(
+    name: str, column: int, aggregate: type[Aggregate], fold: Any, data: st.DataObject
+) -> None:
+    values = data.draw(TYPES[name])
+    half = len(values) // 2
+    parts = [with_sort_column(batch_of(part)) for part in (values[:half], values[half:]) if part]
+
+    def folded() -> Any:
+        partial = [made for part in parts for made in combine_with(aggregate, "initial")([part])]
+        (made,) = combine_with(aggregate, "final")(partial)
+        return decode_batch(made)[1][0]
+
+    if ROWS[name][column] == "no":
+        twice = with_sort_column(batch_of([*values, *values]))
+        with pytest.raises(RecordTypeError, match="cannot be folded"):
+            list(combine_with(aggregate, "initial")([twice]))
+        return
+    present = [value for value in values if value is not None]
+    expected = fold(present) if present else None
+    found = folded()
+    assert found == expected or expected != expected
+    if aggregate is Sum and isinstance(expected, Decimal):
+        assert str(found) == str(expected)
+
+
+OUTPUTS = [(3, ArrowOutput()), (3, ParquetOutput()), (4, OrcOutput())]
+
+
+def written(fmt: Any, values: list[Any], path: Path) -> pa.Table:
+    folder = path / uuid.uuid4().hex
+    part = str(folder / "part")
+    writer = open_writer(fmt, fsspec.filesystem("file"), part)
+    writer.write(batch_of(values))
+    writer.close()
+    if isinstance(fmt, ArrowOutput):
+        return pa.ipc.open_file(part).read_all()
+    return pq.read_table(part) if isinstance(fmt, ParquetOutput) else orc.read_table(part)
+
+
+@by_row
+@pytest.mark.parametrize(("column", "fmt"), OUTPUTS)
+@few
+@given(data=st.data())
+def test_tables_hold_equal_values_of_the_type_or_refuse(
+    name: str, column: int, fmt: Any, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    values, expected = data.draw(TYPES[name]), ROWS[name][column]
+    path = tmp_path_factory.mktemp("out")
+    if expected == "no":
+        with pytest.raises(OutputError, match="cannot be written"):
+            written(fmt, values, path)
+        return
+    read = written(fmt, values, path)
+    field, array = read.schema.field("value"), read.column("value").combine_chunks()
+    if expected == "pickled":
+        assert is_pickled(field)
+        return
+    if not isinstance(fmt, ParquetOutput):  # Parquet names the items of lists and maps otherwise
+        assert str(field.type) == expected
+    text = expected == "string" and name == "UUID"
+    found = decode_column(array)
+    assert found == [
+        str(value) if text and value is not None else as_row(value) for value in values
+    ]
+
+
+def python_of(reader: str, path: Path) -> list[Any]:
+    """The column `value` of a Parquet file as another program reads it."""
+    module = pytest.importorskip(reader, reason=f"{reader} is not installed")
+    if reader == "duckdb":
+        return [row[0] for row in module.sql(f"select value from '{path}'").fetchall()]
+    if reader == "polars":
+        return list(module.read_parquet(path)["value"].to_list())
+    return list(module.read_parquet(path)["value"])
+
+
+READ_BY_OTHERS = [
+    "bool",
+    "int",
+    "float",
+    "str",
+    "bytes",
+    "Decimal of one and two places",
+    "date",
+    "datetime",
+    "dataclass",
+]
+
+
+@pytest.mark.parametrize("reader", ["duckdb", "polars", "pandas"])
+@pytest.mark.parametrize("name", READ_BY_OTHERS)
+def test_other_programs_read_equal_values(reader: str, name: str, tmp_path: Path) -> None:
+    samples: dict[str, list[Any]] = {
+        "bool": [True, False],
+        "int": [1, -(2**62)],
+        "float": [0.5, 2.0],
+        "str": ["a", "ü"],
+        "bytes": [b"a", b"\x00"],
+        "Decimal of one and two places": [Decimal("0.5"), Decimal("0.25")],
+        "date": [dt.date(2026, 1, 1)],
+        "datetime": [dt.datetime(2026, 1, 1, 12, 30)],
+        "dataclass": [Point(1, "x")],
+    }
+    values = samples[name]
+    path = tmp_path / "out" / "part.parquet"
+    writer = open_writer(ParquetOutput(), fsspec.filesystem("file"), str(path))
+    writer.write(batch_of(values))
+    writer.close()
+    assert python_of(reader, path) == [as_row(value) for value in values]
