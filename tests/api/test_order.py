@@ -182,7 +182,11 @@ def test_values_without_order_are_refused_with_what_to_do() -> None:
         ({"sort_values": True, "combiner": Collect}, "has a combiner"),
         ({"sort_values": True, "reducer": Sum}, "needs no order"),
         ({"sort_values": True, "reducer": None}, "nothing is sorted"),
-        ({"grouping_fields": 1, "reducer": CountDistinct}, "values by whole keys"),
+        (
+            {"grouping_fields": 1, "reducer": CountDistinct},
+            "^Wrong groups by the first fields of keys, but CountDistinct counts distinct values "
+            "by whole keys; yield keys of these fields only$",
+        ),
         ({"reducer": TopK.of(0)}, "not a number of values"),
     ],
 )
