@@ -1,8 +1,10 @@
-"""What the HTTP API asks (http/api.py: Backend), answered from the core.
+"""Answers the questions of the HTTP API from the core. It implements `Backend` in http/api.py.
 
-Every question is a function that runs in the core's thread, between two events; its answer goes out
-once the journal has what led to it. A heartbeat is an event, and its answer a command of that
-event. What these functions name is touched by no other thread.
+Comes in: calls, from the HTTP server's thread. Goes out: futures.
+Thread: each question becomes a function that runs in the core's thread, between two events. So no
+other thread touches the data that these functions use. The future gets its answer after the journal
+has the records of all events before it. A heartbeat is handled as an event, and a command of the
+core brings its answer.
 """
 
 from __future__ import annotations
@@ -32,11 +34,13 @@ from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
 MAX_KEYS = 10_000
-"""Submissions whose idempotency key is remembered."""
+"""Most submissions whose idempotency key is remembered. Also the most TaskTrackers whose heartbeats
+are ignored after one was set aside.
+"""
 
 
 class LiveJobs:
-    """Jobs that have not ended. Changed in the core's thread only; any may read and wait."""
+    """The jobs that have not ended. Only the core's thread changes them; any thread may read."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -47,28 +51,28 @@ class LiveJobs:
         return len(self._ids)
 
     def ids(self) -> list[str]:
-        """All of them now."""
+        """The ids of all live jobs."""
         return list(self._ids)
 
     def add(self, job_ids: Iterable[str]) -> None:
-        """These have begun."""
+        """Note jobs that have begun."""
         self._ids.update(job_ids)
         if self._ids:
             self._none.clear()
 
     def ended(self, job_id: str) -> None:
-        """That one has ended."""
+        """Note that a job has ended."""
         self._ids.discard(job_id)
         if not self._ids:
             self._none.set()
 
     def wait_none(self, timeout: float) -> bool:
-        """Whether there are none within `timeout` seconds."""
+        """Wait at most `timeout` seconds until no job is live. Returns whether none is."""
         return self._none.wait(timeout)
 
 
 class CoreBackend:
-    """See http_api.Backend."""
+    """The `Backend` of http/api.py."""
 
     def __init__(
         self,
@@ -80,28 +84,31 @@ class CoreBackend:
         keys: Mapping[str, str],
         set_aside: Mapping[str, int],
     ) -> None:
-        """`keys` are the idempotency keys of earlier submissions, each with its job's id;
-        `set_aside` counts what was (quarantine.py).
+        """`keys` maps the idempotency keys of earlier submissions to the ids of their jobs.
+
+        `set_aside` counts the events that were set aside, by kind (quarantine.py).
         """
         self._set_aside = set_aside
         self._conf, self._core, self._thread = conf, core, thread
         self.codes, self._live = codes, live
         self._keys: OrderedDict[str, str] = OrderedDict(keys)
-        self._not_heard: OrderedDict[str, None] = OrderedDict()  # their words were set aside
+        self._not_heard: OrderedDict[str, None] = (
+            OrderedDict()
+        )  # TaskTrackers with a heartbeat set aside
         self._closing = False
-        self._answers: dict[str, AnswerHeartbeat] = {}  # of the event that is being handled
+        self._answers: dict[str, AnswerHeartbeat] = {}  # answers to the event that is being handled
 
     def use(self, core: JobTracker) -> None:
-        """The core has started anew."""
+        """Use a new core from now on."""
         self._core = core
 
     @property
     def connected(self) -> bool:
-        """Whether a Mesos master has us; read from any thread."""
+        """Whether we are subscribed to a Mesos master. Any thread may read it."""
         return self._core.st.subscription.connected
 
     def take_no_more(self) -> None:
-        """Jobs that are submitted from now on are refused."""
+        """Refuse all further submissions."""
         self._closing = True
 
     def status(self, job_id: str) -> Future[JobStatus | None]:
@@ -113,7 +120,7 @@ class CoreBackend:
         return self._thread.ask(lambda: list(self._core.job_statuses()))
 
     def service_status(self) -> Future[ServiceStatus]:
-        """How the service is."""
+        """The status of the service itself."""
 
         def read() -> ServiceStatus:
             st = self._core.st
@@ -128,7 +135,7 @@ class CoreBackend:
         return self._thread.ask(lambda: self._core.job_report(job_id))
 
     def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
-        """One job's facts, for a TaskTracker that has to do with it."""
+        """One job's facts, for a TaskTracker that runs its attempts or holds its output."""
 
         def read() -> JobFacts | None:
             facts = self._core.job_facts(job_id)
@@ -139,11 +146,11 @@ class CoreBackend:
         return self._thread.ask(read)
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """Where an attempt's output is."""
+        """Where the logs of an attempt can be read."""
         return self._thread.ask(lambda: self._core.attempt_logs(attempt_id))
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
-        """Take a job in."""
+        """Accept a job. Returns its id."""
 
         def take() -> str:
             if key and key in self._keys:
@@ -184,21 +191,22 @@ class CoreBackend:
         return self._thread.ask(end)
 
     def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
-        """Hear a TaskTracker."""
+        """Handle a heartbeat."""
         event = HeartbeatReceived(heartbeat)
         return self._thread.ask(lambda: self._hear(heartbeat.tracker_id, event))
 
     def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
-        """Answer a heartbeat that was held."""
+        """The present answer to a heartbeat that was held."""
         return self._thread.ask(lambda: self._hear(tracker_id, AnswerAsked(tracker_id)))
 
     def _hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
-        """One that is not known is heard as well: its agent can be heard again."""
+        """Handle a heartbeat, also of an unknown TaskTracker: it shows that its agent lives."""
         if tracker_id not in self._not_heard:
             try:
                 self._thread.handle(event)
             except SetAside:
-                # It would say so again until it is heard. What it ran runs elsewhere.
+                # The TaskTracker would repeat this heartbeat for ever. So it gets the answer for
+                # unknown TaskTrackers and ends. Its attempts run elsewhere.
                 self._not_heard[tracker_id] = None
                 while len(self._not_heard) > MAX_KEYS:
                     self._not_heard.popitem(last=False)
@@ -208,5 +216,5 @@ class CoreBackend:
         return HeartbeatAnswer(list(answer.actions))
 
     def answer(self, command: AnswerHeartbeat) -> None:
-        """The core answers the heartbeat that it was just given."""
+        """Take the core's answer to the heartbeat that it is handling."""
         self._answers[command.tracker_id] = command

@@ -1,8 +1,8 @@
 """The thread that owns the core: one queue of events and questions, read one at a time.
 
-Comes in: events, and functions to run between them, from any thread. Goes out: commands by the
-service's `handle`, and answers once `settle` has them in the journal. A heartbeat comes as a
-question whose function hands in its event, as somebody waits for what the event commands.
+Comes in: events, and questions (functions to run between events), from any thread. Goes out: calls
+of the service's `handle`; and answers to questions, after `settle` has written the journal. A
+heartbeat is a question, because its sender waits for an answer. Its function passes the event on.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ T = TypeVar("T")
 TICK_SECONDS = 0.5
 MAX_QUEUE = 100_000
 BATCH = 32
-"""Most events and questions that are settled together."""
+"""Most events and questions between two calls of `settle`."""
 POST_SECONDS = 30.0
-"""How long an event may wait for room in the queue before the core is taken for stuck."""
+"""If the queue stays full for this long, the core counts as stuck, and the service fails."""
 
 
 class ServiceFailed(Exception):
-    """The service cannot go on; its jobs are lost."""
+    """The service cannot continue."""
 
 
 @dataclass(slots=True)
 class _Question:
-    """A function to run in the core's thread, and where its answer goes, once it may."""
+    """A function to run in the core's thread, and the future that gets its result."""
 
     function: Callable[[], object]
     answer: Future[Any]
@@ -47,12 +47,12 @@ class _Question:
 
 
 class CoreThread:
-    """Gives events to `handle`, and a Tick twice a second; answers questions in between.
+    """Passes events to `handle`, and a Tick twice a second. Runs questions between them.
 
-    After each batch `settle` is called, and only then are the questions of the batch answered.
-    What either raises is the end: the core's state is not to be trusted any more. From then on
-    every question is refused with the reason, and events are dropped. SetAside is not: `handle`
-    raises it once the core stands as it did before the event.
+    After each batch it calls `settle`, and then answers the questions of the batch. If `handle` or
+    `settle` raises, the core's state may be wrong, so the thread ends: it refuses all further
+    questions with the reason, and drops events. SetAside is the exception: `handle` raises it
+    after it has restored the core's state from before the event.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class CoreThread:
         settle: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
-        """All are called in the thread; `on_end` last of all, however it ends."""
+        """The thread calls all three. `on_end` is always its last call."""
         self._give = handle
         self._settle = settle
         self._on_end = on_end
-        self._asked: list[_Question] = []  # of this batch
+        self._asked: list[_Question] = []  # the questions of this batch
         self._queue: queue.Queue[Event | _Question] = queue.Queue(MAX_QUEUE)
         self._stopping = threading.Event()
         self._failed = threading.Event()
@@ -75,28 +75,28 @@ class CoreThread:
     # From any thread.
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def running(self) -> bool:
-        """Whether events are still taken."""
+        """Whether the thread still takes events."""
         return self._thread.is_alive() and not self._stopping.is_set()
 
     def stop(self) -> None:
-        """Take no more events and questions; those that wait are dropped and refused."""
+        """Take nothing more. Waiting events are dropped, and waiting questions refused."""
         self._stopping.set()
-        with contextlib.suppress(queue.Full):  # then it is awake anyway
+        with contextlib.suppress(queue.Full):  # then the thread is not asleep
             self._queue.put_nowait(_Question(lambda: None, Future()))
 
     def join(self, timeout: float) -> bool:
-        """Whether the thread ends within `timeout` seconds, or never began."""
+        """Wait at most `timeout` seconds for the end. True if it has ended or never started."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def fail(self, problem: str | BaseException) -> None:
-        """Stop visibly."""
+        """Stop because of an error. `failure` holds it."""
         if self.failure is None:
             self.failure = ServiceFailed(problem) if isinstance(problem, str) else problem
             logger.critical("the JobTracker cannot go on: %s", self.failure)
@@ -104,20 +104,20 @@ class CoreThread:
         self._stopping.set()
 
     def wait_failed(self, timeout: float) -> bool:
-        """Whether it fails within `timeout` seconds."""
+        """Wait at most `timeout` seconds for a failure. Returns whether one has come."""
         return self._failed.wait(timeout)
 
     def post(self, event: Event) -> None:
-        """Hand in an event; dropped once nobody reads them any more."""
+        """Queue an event. After the end it is dropped."""
         if self._stopping.is_set():
             return
         try:
             self._queue.put(event, timeout=POST_SECONDS)
         except queue.Full:
-            self.fail(f"{MAX_QUEUE} events wait; the core does not take them")
+            self.fail(f"{MAX_QUEUE} events wait, and the core does not take them")
 
     def ask(self, function: Callable[[], T]) -> Future[T]:
-        """Run a function in the core's thread. Raises Unavailable, or the future does."""
+        """Run a function in the core's thread. This call or the future may raise Unavailable."""
         answer: Future[T] = Future()
         if self._stopping.is_set():
             raise self._refusal()
@@ -126,14 +126,15 @@ class CoreThread:
         except queue.Full:
             raise Unavailable("the JobTracker is overloaded; try again later") from None
         if self._stopping.is_set() and not self._thread.is_alive():
-            self._drain()  # it ended between; nobody else would answer
+            self._drain()  # it has just ended, so nobody else would answer
         return answer
 
     # In the core's thread.
 
     def handle(self, event: Event) -> None:
-        """Give the core an event, out of a question's function. Raises SetAside where it could not
-        be handled, Unavailable at the core's end.
+        """Pass an event to the core. Functions of questions may call this too.
+
+        Raises SetAside if the event was set aside, and Unavailable if the core has failed.
         """
         try:
             self._give(event)
@@ -178,11 +179,11 @@ class CoreThread:
             self._asked.append(item)
             _run(item)
         elif not self._stopping.is_set():
-            with contextlib.suppress(SetAside):  # which told of it
+            with contextlib.suppress(SetAside):  # it is logged already
                 self.handle(item)
 
     def _drain(self) -> None:
-        """Nobody may wait for an answer that will not come."""
+        """Refuse all waiting questions, and drop all waiting events."""
         asked, self._asked = self._asked, []
         for question in asked:
             with contextlib.suppress(InvalidStateError):
@@ -193,7 +194,7 @@ class CoreThread:
             except queue.Empty:
                 return
             if isinstance(item, _Question):
-                with contextlib.suppress(InvalidStateError):  # whoever asked has given up
+                with contextlib.suppress(InvalidStateError):  # nobody waits any more
                     item.answer.set_exception(self._refusal())
 
     def _refusal(self) -> Unavailable:
@@ -204,7 +205,7 @@ class CoreThread:
 
 
 def _run(question: _Question) -> None:
-    """Run the function of a question; what it raises is the asker's."""
+    """Run the function of a question. If it raises, the future gets the error."""
     try:
         question.result = question.function()
     except Refusal as refusal:
@@ -215,7 +216,7 @@ def _run(question: _Question) -> None:
 
 
 def _answer(question: _Question) -> None:
-    with contextlib.suppress(InvalidStateError):  # whoever asked has given up
+    with contextlib.suppress(InvalidStateError):  # nobody waits any more
         if question.problem is not None:
             question.answer.set_exception(question.problem)
         else:

@@ -1,9 +1,10 @@
-"""What could not be handled: a peer's message at which the core raised an exception.
+"""Sets events aside at which the core raised an exception.
 
-The core changes things while it handles an event, so after an exception it may be half changed and
-is not to be trusted. The service then builds it anew from the journal, as a start does, without
-the event: whatever of it was done is gone (docs/failures.md). Here is what is noted of such an
-event, and what its sender is told by Mesos' rules.
+After an exception the core may be half changed. So the service builds a new core from the journal,
+as a start does, without the event. All that the old core did for this event is gone
+(docs/failures.md).
+Comes in: such an event. Goes out: a note in the log, counts, and the answer that Mesos expects.
+Thread: the core's thread.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ from mrmesos.jobtracker.core.messages.events import (
 logger = logging.getLogger(__name__)
 
 OWN_FAULT_SECONDS = 60.0
-"""An exception over work of ours is survived once in so long; a second one is the end."""
+"""If the core raises over an event that no peer sent, the service continues. If it does so again
+within this time, the service fails, because a new core does not mend such a fault.
+"""
 REFUSE_SECONDS = 3600.0
-"""Filter of an offer that could not be handled."""
+"""Filter of a declined offer at which the core raised."""
 STORY_CHARACTERS = 2_000
 KNOWN_MAX = 10_000
 
@@ -61,22 +64,23 @@ _OF_PEERS = (
 
 
 class Quarantine:
-    """Used by the core's thread."""
+    """Notes and counts the events that were set aside. Only the core's thread uses it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._own = float("-inf")
         self._known: OrderedDict[str, None] = OrderedDict()
         self.counts: Counter[str] = Counter()
-        """How many were set aside, by kind of event."""
+        """Number of events set aside, by kind of event."""
 
     def knows(self, event: Event) -> bool:
-        """Whether Mesos says again what could not be handled before."""
+        """Whether this is a status update that was set aside before. Mesos repeats updates."""
         return bool(self._known) and isinstance(event, SlotUpdated) and _name(event) in self._known
 
     def take(self, event: Event, problem: Exception) -> None:
-        """Note an event, in the log as well. Raises `problem` where it is for the second time in
-        a minute one that no peer sent: then there is a fault that a new start does not mend.
+        """Note and log an event at which the core raised `problem`.
+
+        Raises `problem` for the second event within OWN_FAULT_SECONDS that no peer sent.
         """
         kind = type(event).__name__
         self.counts[kind] += 1
@@ -99,7 +103,7 @@ class Quarantine:
 
 
 def shortened(event: Event) -> str:
-    """An event as the log may have it: without the token of a job."""
+    """The event as text for the log: of bounded length, without a job's token."""
     text = ascii(replace(event, token="") if isinstance(event, JobSubmitted) else event)
     if len(text) <= STORY_CHARACTERS:
         return text
@@ -107,8 +111,10 @@ def shortened(event: Event) -> str:
 
 
 def answers(event: Event) -> list[Command]:
-    """What Mesos has to be told of an event that is not handled: nothing may be held for it, and no
-    later update may wait for it.
+    """The calls to Mesos for an event that is set aside.
+
+    They decline its offers, so that nothing is held, and acknowledge its update, so that later
+    updates of the task can come.
     """
     match event:
         case OffersReceived(offers):

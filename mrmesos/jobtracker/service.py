@@ -1,9 +1,10 @@
-"""The JobTracker running: one thread that owns the core, and what it speaks through.
+"""The shell around the JobTracker's core: it starts and stops all threads and carries out commands.
 
-The thread reads one queue of events and questions. Around it: the HTTP server (event loop in a
-thread), Mesos' driver (its IO thread only posts events; calls go out from another thread), and a
-few threads that plan and commit. Nothing but the queue leads to the core, and nothing but commands
-comes from it: each says whether it may act before the journal has what led to it.
+Comes in: events and questions, through one queue. Goes out: the core's commands. The class of a
+command says whether it must wait until the journal has the records of its event.
+Threads: the core's own thread (core_thread.py) reads the queue and carries out commands. The HTTP
+server has a thread with an event loop. The thread of Mesos' driver only posts events; another one
+makes the calls to Mesos. A few threads plan and commit. Only the queue leads to the core.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ logger = logging.getLogger(__name__)
 
 
 LEAVE_SECONDS = 2.0
-"""How long TaskTrackers have to hear that they are to leave. Their heartbeats wait here for an
-answer, so it takes milliseconds, unless one hangs.
+"""Deadline for telling all TaskTrackers to leave. Usually it takes milliseconds, because the
+JobTracker holds a heartbeat of each one and can answer it at once.
 """
 ASK_AGAIN_SECONDS = 0.01
 
 
 class JobTrackerService:
-    """A JobTracker for the Mesos master `master`; `start()` it, and `stop()` it for good."""
+    """A JobTracker for the Mesos master `master`. After `stop()`, it cannot start again."""
 
     def __init__(
         self,
@@ -74,14 +75,17 @@ class JobTrackerService:
         accept_journal_loss: bool = False,
         make_driver: MakeDriver = make_mesos_driver,
     ) -> None:
-        """`host` and `port` are where it listens unless `jobtracker.http.address` says more.
+        """Open the journal, if `jobtracker.state.dir` names one, and continue where it ends.
 
-        Without either it is the address that reaches the master: loopback for one here. Clients
-        show `token`; without one it makes its own. With `jobtracker.state.dir` it goes on where
-        the last one with that directory ended; of those that share it the caller was elected, at
-        `election` (zk://…), where TaskTrackers look for the one that leads. With
-        `accept_journal_loss` a damaged journal is no obstacle. Raises JournalError where what is
-        there cannot be used, ConfError where the certificate cannot.
+        The service listens at `jobtracker.http.address`. Without that setting, it listens at
+        `host` and `port`; without `host`, at this machine's address on the route to the master.
+        Clients authenticate with `token`; if it is empty, the service makes one. `election`
+        (zk://…) is set if several JobTrackers share the journal and this one was elected;
+        TaskTrackers find the leader there. With `accept_journal_loss`, a damaged journal does not
+        prevent the start.
+
+        Raises JournalError if the journal cannot be used, ConfError for bad settings or a bad
+        certificate.
         """
         conf = with_pools_file(conf)
         self._conf, self._master = conf, master
@@ -102,13 +106,13 @@ class JobTrackerService:
             max_store_bytes=conf.get_as(settings.JOBTRACKER_CACHE_MB) << 20,
         )
         self._ledger.pin_codes(self.codes)
-        # Unix seconds that never jump: deadlines and times of jobs come from the same clock. Nor
-        # do they go back from one JobTracker to the next, where a host's clock was set back.
+        # Deadlines and times of jobs come from one clock: Unix time without jumps. It also never
+        # goes back behind the journal, even if the host's clock was set back before this start.
         self._clock_offset = max(time.time(), self._ledger.latest()) - time.monotonic()
         life = self._ledger.life
         self._core = JobTracker(conf, life.stamp, journal=True)
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
-        self._later: list[Command] = []  # once what led to them is in the journal
+        self._later: list[Command] = []  # commands that wait for the journal
         self._at_work = PlannersWork()
         self._live = LiveJobs()
         self._quarantine = Quarantine()
@@ -127,16 +131,16 @@ class JobTrackerService:
         self._server: HttpServer | None = None
         self._link: MesosLink | None = None
         self._leftovers = True
-        self._deaf = 0  # how many TaskTrackers did not hear the end
+        self._deaf = 0  # TaskTrackers that were not told to leave in time
         self.url = ""
 
     # Life.
 
     def start(self) -> str:
-        """Listen and subscribe; the URL at which clients and TaskTrackers reach this service.
+        """Listen and subscribe. Returns the service's URL, for clients and TaskTrackers.
 
-        Raises AddressError where it cannot listen, JournalError where it must not, and ValueError
-        for a wrong master.
+        Raises AddressError if it cannot listen, JournalError if TaskTrackers of an earlier life
+        would not find it at this address, and ValueError if `master` is no valid address.
         """
         try:
             return self._start()
@@ -190,7 +194,7 @@ class JobTrackerService:
         return self.url
 
     def _restore(self, address: str, command: TrackerCommand) -> None:
-        """Go on from the journal, and write there who does."""
+        """Restore the core from the journal, and write a record of this life to it."""
         environment = sorted(command.environment.items())
         same = self._ledger.begin(
             address, f"{command.shell} {environment} {command.package} {command.image}"
@@ -198,7 +202,7 @@ class JobTrackerService:
         self._begin_with(same_command=same)
 
     def _begin_with(self, *, same_command: bool) -> None:
-        """Go on with what was read."""
+        """Restore the core from the records read, and carry out the commands that follow."""
         life = self._ledger.life.number
         commands = self._ledger.restore(self._core, self._now(), same_command=same_command)
         if not life:
@@ -216,11 +220,11 @@ class JobTrackerService:
         patience: float = 0.0,
         tell: Callable[[str], None] = logger.info,
     ) -> bool:
-        """Kill the jobs, clean up after them, end the framework; whether all was done in time.
+        """Kill all jobs, clean up, and end the framework. Returns False after `timeout` seconds.
 
-        Without `teardown` jobs, their tasks and the framework are left to Mesos' failover timeout.
-        Where no Mesos master can be told of the end, one is waited for `patience` seconds, which
-        `tell` is told; what has to be left then is in `left_behind`.
+        Without `teardown`, jobs, tasks and the framework stay, until Mesos' failover timeout ends
+        them. If no Mesos master answers, this waits `patience` seconds for one; `tell` gets a
+        text about that. `left_behind` says what then still remains at Mesos.
         """
         deadline = time.monotonic() + timeout
         clean = self.failure is None
@@ -247,8 +251,9 @@ class JobTrackerService:
         return clean
 
     def _send_away(self, deadline: float) -> int:
-        """Tell all TaskTrackers to leave, in the answers to their heartbeats; how many did not
-        hear it in time. A TEARDOWN ends them, too, but a master may come to know of it much later.
+        """Answer all heartbeats with the order to leave. Returns how many were not told in time.
+
+        TEARDOWN also ends TaskTrackers, but the master may get it much later.
         """
         self._thread.post(Closing())
 
@@ -256,7 +261,9 @@ class JobTrackerService:
             return self._core.untold
 
         number = 0
-        with contextlib.suppress(Unavailable, TimeoutError):  # it has failed, or is stuck
+        with contextlib.suppress(
+            Unavailable, TimeoutError
+        ):  # the core's thread has failed, or hangs
             while number := self._thread.ask(untold).result(max(0.1, deadline - time.monotonic())):
                 if time.monotonic() >= deadline:
                     break
@@ -264,15 +271,15 @@ class JobTrackerService:
         return number
 
     def remove_leftovers(self) -> None:
-        """After `stop()`, once no task runs any more: what jobs wrote that it cut short.
+        """Remove what killed jobs wrote. Call it after `stop()`, when no task runs any more.
 
-        Without `teardown` there was nothing cut short.
+        Does nothing after a stop without `teardown`, because such a stop kills no job.
         """
         if self._leftovers:
             self._planner.remove_leftovers()
 
     def kill_all(self, by: str, timeout: float) -> bool:
-        """Kill all jobs and wait for their ends at most `timeout` seconds; whether they came."""
+        """Kill all jobs. Returns False if some have not ended after `timeout` seconds."""
         self.backend.take_no_more()
         for job_id in self._live.ids():
             self._thread.post(KillAsked(job_id, by))
@@ -284,19 +291,19 @@ class JobTrackerService:
 
     @property
     def failure(self) -> BaseException | None:
-        """What made the service stop by itself, if anything has."""
+        """The error that stopped the service. None if it runs, or if `stop()` ended it."""
         return self._thread.failure
 
     @property
     def left_behind(self) -> str:
-        """A text: what `stop()` has not ended at Mesos so far, or nothing."""
+        """A text: what `stop()` has not ended at Mesos so far. Empty if nothing remains."""
         left = "" if self._link is None else self._link.left
         if left and self._deaf:
-            left += f"; {self._deaf} TaskTrackers did not hear that they are to leave"
+            left += f"; {self._deaf} TaskTrackers were not told to leave"
         return left
 
     def wait_failed(self, timeout: float) -> bool:
-        """Whether the service fails within `timeout` seconds."""
+        """Wait at most `timeout` seconds for a failure. Returns whether the service has failed."""
         return self._thread.wait_failed(timeout)
 
     # In the core's thread.
@@ -311,17 +318,19 @@ class JobTrackerService:
                 commands = answers(event)
             else:
                 commands = self._core.handle(event, self._now())
-        except Exception as problem:  # whoever sent it must not end the service for all
+        except Exception as problem:  # one bad message must not end the service
             self._set_aside(event, problem)
             raise SetAside from problem
         self._take(commands)
 
     def _set_aside(self, event: Event, problem: Exception) -> None:
-        """Go on as if the event had never come: with a core built anew from what is written, as
-        the one that raised may be half changed. Raises where that is in vain.
+        """Drop an event that made the core raise, and continue with a new core.
+
+        The old core may be half changed, so the new one is restored from the journal. Raises if
+        that fails too.
         """
         self._quarantine.take(event, problem)
-        self._settle()  # what came before it
+        self._settle()  # write what earlier events of this batch changed
         before, self._later = self._core.st, []
         life = self._ledger.again()
         self._core = JobTracker(self._conf, life.stamp, journal=True)
@@ -332,7 +341,7 @@ class JobTrackerService:
         self._take(answers(event))
 
     def _settle(self) -> None:
-        """Have it all in the journal, then do what others see."""
+        """Write all noted records to the journal, then carry out the commands that waited."""
         while unkept := self._ledger.settle():
             for job_id, why in unkept.items():
                 self._handle(JobUnkept(job_id, why))
@@ -345,7 +354,7 @@ class JobTrackerService:
             self._server.call_soon(self._api.release_all)
 
     def _take(self, commands: Iterable[Command]) -> None:
-        """Carry out what may act at once; the rest waits for the journal."""
+        """Carry out the commands that may act at once. The others wait for the journal."""
         for command in commands:
             if command.after_journal:
                 self._later.append(command)

@@ -1,7 +1,8 @@
 """The JobTracker's HTTP API for clients and TaskTrackers (paths in docs/protocol.md).
 
-It runs in an event loop in a thread of its own and never touches the core: questions go to the
-core's thread and are awaited. JSON bodies are the structs of mrmesos.wire.
+Comes in: requests. Goes out: answers, and questions to the core's thread, which are awaited.
+Thread: the server's event loop. It never touches the core. JSON bodies are the structs of
+mrmesos.wire.
 """
 
 from __future__ import annotations
@@ -53,56 +54,60 @@ _STREAMS = ("stdout", "stderr")
 
 
 class Backend(Protocol):
-    """What the API asks of the service. Futures are answered by the core's thread.
+    """The service as the API sees it. The core's thread completes the futures.
 
-    Any of them may raise Unavailable, at once or through the future.
+    Each method may raise Unavailable, at once or through the future.
     """
 
     codes: CodeStore
 
     def status(self, job_id: str) -> Future[JobStatus | None]:
-        """None: no such job."""
+        """A job's status; None if there is no such job."""
 
     def statuses(self) -> Future[list[JobStatus]]:
-        """All jobs that are remembered."""
+        """The status of all jobs that the JobTracker knows."""
 
     def service_status(self) -> Future[ServiceStatus]:
-        """How the JobTracker itself is."""
+        """The status of the JobTracker itself."""
 
     def report(self, job_id: str) -> Future[JobReport | None]:
-        """None: no such job."""
+        """A job's status and attempts; None if there is no such job."""
 
     def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
-        """None: no such job, or it has ended. Fails with Forbidden where the job has no attempt,
-        and no output, on that TaskTracker.
+        """A job's facts; None if it has ended or does not exist.
+
+        Fails with Forbidden if the job has neither attempts nor output on this TaskTracker.
         """
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """None: no such attempt."""
+        """Where the logs of an attempt can be read; None if there is no such attempt."""
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
-        """The job's id; the same one for the same non-empty `key`. Fails with BadRequest."""
+        """Accept a job and return its id. A repeated `key` that is not empty gets the same id.
+
+        Fails with BadRequest if the job could not run.
+        """
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        """False: no such job."""
+        """Kill a job; False if there is no such job. `by` is who asked for it."""
 
     def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
-        """Handle it, and have it answered."""
+        """Handle a heartbeat and return its answer."""
 
     def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
-        """The answer to a heartbeat that was held, as it is now."""
+        """The present answer to a heartbeat that was held."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """A heartbeat whose answer waits for an action."""
+    """A heartbeat whose answer is held until there is an action for it."""
 
     sequence: int
     release: asyncio.Event
 
 
 class HttpApi:
-    """The handlers, the heartbeats held and the clients waiting for a job's end."""
+    """The handlers of all paths. It holds heartbeats, and clients that wait for a job's end."""
 
     def __init__(
         self,
@@ -111,8 +116,9 @@ class HttpApi:
         door: Authenticator,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`hold_seconds` is how long a heartbeat with nothing to say waits for its answer; `door`
-        says who may ask; `tls` is for requests to TaskTrackers that speak HTTPS.
+        """A heartbeat for which there is no action is held for `hold_seconds`.
+
+        `door` authenticates requests. `tls` is for requests to TaskTrackers that speak HTTPS.
         """
         self._backend = backend
         self._door, self._live_logs = door, LiveLogs(tls)
@@ -147,21 +153,21 @@ class HttpApi:
         app.on_cleanup.append(self._clean_up)
         return app
 
-    # What the service tells, in the event loop's thread.
+    # Calls of the service, in the event loop's thread.
 
     def wake_tracker(self, tracker_id: str) -> None:
-        """There is something to say to the tracker."""
+        """Answer the TaskTracker's held heartbeat: there is an action for it."""
         held = self._held.get(tracker_id)
         if held is not None:
             held.release.set()
 
     def job_ended(self, job_id: str) -> None:
-        """The job is in its final state."""
+        """Answer the clients that wait for this job's end."""
         for waiting in self._waiting.pop(job_id, ()):
             waiting.set()
 
     def release_all(self) -> None:
-        """Answer everybody who waits, and let nobody wait any more."""
+        """Answer all requests that are held. From now on, hold none."""
         self._closing = True
         for held in self._held.values():
             held.release.set()
@@ -193,13 +199,15 @@ class HttpApi:
                 async with asyncio.timeout(UPLOAD_SECONDS):
                     async for part in request.content.iter_chunked(UPLOAD_PART_BYTES):
                         await asyncio.to_thread(upload.write, part)
-                await asyncio.to_thread(upload.keep, sha256)  # which may wait for a disk
+                await asyncio.to_thread(upload.keep, sha256)  # it may wait for a disk
         except CodeRejected as problem:
             raise BadRequest(str(problem)) from None
         except CodeStoreFull as problem:
             raise Unavailable(str(problem)) from None
         except TimeoutError:
-            raise web.HTTPRequestTimeout(text=f"not all came in {UPLOAD_SECONDS:g} s") from None
+            raise web.HTTPRequestTimeout(
+                text=f"the upload did not arrive within {UPLOAD_SECONDS:g} s"
+            ) from None
         return web.Response(status=200 if upload.known else 201)
 
     async def _get_code(self, request: web.Request) -> web.StreamResponse:
@@ -224,7 +232,7 @@ class HttpApi:
         ended = asyncio.Event()
         self._waiting.setdefault(job_id, set()).add(ended)
         try:
-            # Known to wait before the question is asked, so that no end is missed between.
+            # `ended` is registered before the question, so that no end is missed in between.
             status = await asyncio.wrap_future(self._backend.status(job_id))
             if status is not None and not status.state.ended and seconds > 0 and not self._closing:
                 await _set_within(ended, seconds)
@@ -274,7 +282,7 @@ class HttpApi:
             return _error(404, f"the TaskTracker of {attempt_id} is gone and no output was kept")
         headers = {LOG_SOURCE: source, LOG_START: str(start)}
         headers["Content-Type"] = "text/plain; charset=utf-8"
-        headers["X-Content-Type-Options"] = "nosniff"  # what a task prints is no page
+        headers["X-Content-Type-Options"] = "nosniff"  # a browser must not take it for HTML
         return web.Response(body=text, headers=headers)
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
@@ -284,7 +292,7 @@ class HttpApi:
         heartbeat = _decode(body, Heartbeat)
         tracker_id = heartbeat.tracker_id
         if tracker_id != signed.who:
-            raise Forbidden(f"{signed.who} cannot speak for another")
+            raise Forbidden(f"{signed.who} cannot send the heartbeat of another TaskTracker")
         self._live_logs.heard(tracker_id, request.remote or "")
         before = self._held.get(tracker_id)
         late = before is not None and before.sequence >= heartbeat.sequence
@@ -294,7 +302,7 @@ class HttpApi:
                 before.release.set()
             self._held[tracker_id] = held
         try:
-            # Held before the question is asked, so that no wake-up is missed between.
+            # `held` is registered before the question, so that no wake-up is missed in between.
             answer = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
             if not (answer.actions or answer.unknown or late or self._closing):
                 await _set_within(held.release, self._hold_seconds)
@@ -334,7 +342,7 @@ def _seconds(text: str) -> float:
 
 
 def _offset(text: str) -> int | None:
-    """An offset in a log; None if there is none."""
+    """Parse an offset in a log; None if the text is empty."""
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 16):
@@ -349,7 +357,7 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 def _error(status: int, message: str) -> web.Response:
-    """`message` may quote what was sent, in whatever bytes."""
+    """An error as JSON. `message` may quote the request, which may hold invalid text."""
     words = message.encode("utf-8", "replace").decode()
     return _json(ApiError(words), status=status)
 
@@ -367,7 +375,7 @@ async def _errors_as_json(
     except Refusal as refusal:
         return refused(refusal)
     except web.RequestPayloadError:
-        raise  # the listener's
+        raise  # access/listener.py answers it
     except web.HTTPException as answer:
         if answer.status < 400:
             raise
