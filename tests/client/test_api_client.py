@@ -88,7 +88,7 @@ def test_a_submission_is_tried_again_under_the_same_key(
     assert keys != {""}
 
 
-def test_what_is_refused_is_not_tried_again(server: tuple[Script, JobTrackerClient]) -> None:
+def test_a_refused_call_is_not_repeated(server: tuple[Script, JobTrackerClient]) -> None:
     script, client = server
     script.answers = [(404, error("no job job_1"))]
     with pytest.raises(ApiProblem, match="no job job_1") as problem:
@@ -97,7 +97,9 @@ def test_what_is_refused_is_not_tried_again(server: tuple[Script, JobTrackerClie
     assert len(script.asked) == 1
 
 
-def test_what_stays_full_is_told_in_its_words(server: tuple[Script, JobTrackerClient]) -> None:
+def test_a_jobtracker_that_stays_full_gives_its_own_message(
+    server: tuple[Script, JobTrackerClient],
+) -> None:
     script, client = server
     client._retry_seconds = 0.2
     script.answers = [(503, error("9 jobs are in progress"))]
@@ -124,7 +126,7 @@ def test_nobody_there() -> None:
         client.statuses()
 
 
-def test_what_passes_by_itself_is_waited_for_and_else_it_is_told_at_once(
+def test_passing_problems_are_waited_out_and_others_reported_at_once(
     server: tuple[Script, JobTrackerClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script, client = server
@@ -197,12 +199,14 @@ def test_paths_are_quoted(server: tuple[Script, JobTrackerClient]) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "http://h/path", "ftp://h", "zk://h"])
-def test_what_is_no_url_of_a_jobtracker(url: str) -> None:
+def test_urls_that_are_not_of_a_jobtracker(url: str) -> None:
     with pytest.raises(ValueError, match=r"form http|is zk://"):
         JobTrackerClient(url)
 
 
-def test_one_that_answered_before_is_waited_for(server: tuple[Script, JobTrackerClient]) -> None:
+def test_a_jobtracker_that_has_answered_before_is_waited_for(
+    server: tuple[Script, JobTrackerClient],
+) -> None:
     script, known = server
     hangs_up = [(0, b"")] * 6
     patient = JobTrackerClient(known.url, retry_seconds=0.0, return_seconds=60.0)

@@ -150,7 +150,7 @@ def send(url: str, request: bytes) -> bytes:
         return sock.recv(65536)
 
 
-def test_what_one_in_between_records_is_good_for_nothing(tmp_path: Path) -> None:
+def test_recorded_requests_cannot_be_replayed(tmp_path: Path) -> None:
     """A proxy records all requests and repeats them later, to this JobTracker and to the next."""
     state = {"jobtracker.state.dir": str(tmp_path / "state")}
     desk = Desk(state)
@@ -174,7 +174,7 @@ def test_what_one_in_between_records_is_good_for_nothing(tmp_path: Path) -> None
         desk.service.stop(teardown=False, timeout=0.5)
 
 
-def test_what_was_meant_for_one_life_is_not_taken_in_the_next(tmp_path: Path) -> None:
+def test_a_request_for_one_life_is_refused_by_the_next(tmp_path: Path) -> None:
     """A request that never arrived: its nonce is unknown, but its life is the old one."""
     lost: list[bytes] = []
 

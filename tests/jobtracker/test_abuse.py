@@ -159,7 +159,7 @@ def test_the_token_itself_is_taken_only_where_a_setting_says_so(tmp_path: Path) 
             desk.service.stop(timeout=0.5)
 
 
-def test_what_clients_may_do_needs_their_token(tmp_path: Path) -> None:
+def test_paths_of_clients_need_their_token(tmp_path: Path) -> None:
     desk = Desk({})
     try:
         spec = desk.spec(tmp_path)

@@ -58,7 +58,7 @@ def test_answers_come_after_their_batch_is_settled() -> None:
     assert story.index("settled", story.index("event")) > story.index(str(BATCH - 2))
 
 
-def test_who_asked_in_a_batch_that_cannot_be_settled_is_refused() -> None:
+def test_questions_of_a_batch_that_cannot_be_settled_are_refused() -> None:
     desk = Desk()
     desk.gate.set()
     desk.thread.start()
@@ -72,7 +72,7 @@ def test_who_asked_in_a_batch_that_cannot_be_settled_is_refused() -> None:
         desk.ask("y")
 
 
-def test_what_a_question_refuses_is_the_askers_and_no_failure(
+def test_a_refusal_in_a_question_goes_to_its_asker_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     desk = Desk()

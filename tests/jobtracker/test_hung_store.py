@@ -99,7 +99,7 @@ def test_others_are_planned_while_it_hangs_whatever_waits_for_it(tmp_path: Path)
     assert desk.planner.stop(10)
 
 
-def test_whoever_waits_is_told_for_what(tmp_path: Path) -> None:
+def test_a_waiting_job_shows_the_store_it_waits_for(tmp_path: Path) -> None:
     desk = Desk(600.0)
     desk.planner.submit(PlanJob("job_1", on_hung(tmp_path, 1)))
     told = desk.next(StoreSilent)

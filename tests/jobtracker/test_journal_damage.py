@@ -321,7 +321,7 @@ def test_a_job_whose_restoring_raises_fails_alone(
     assert "RuntimeError: a fault of ours" in status.error.message
 
 
-def test_what_the_log_lost_is_noticed(story: Story, tmp_path: Path) -> None:
+def test_a_loss_in_the_log_is_noticed(story: Story, tmp_path: Path) -> None:
     """SQLite silently drops a damaged log from its first bad frame on."""
     size = (story.killed / WAL).stat().st_size
     for seed in range(40):
@@ -401,7 +401,7 @@ def test_a_journal_of_format_2_is_upgraded(story: Story, tmp_path: Path) -> None
     Journal(directory).close()
 
 
-def test_who_accepts_the_loss_keeps_the_old_files(story: Story, tmp_path: Path) -> None:
+def test_accepting_the_loss_keeps_the_old_files(story: Story, tmp_path: Path) -> None:
     directory = copied(story.killed, tmp_path / "state")
     shutil.copy(story.older / WAL, directory / WAL)
     (directory / NUMBER).write_bytes((story.killed / NUMBER).read_bytes())

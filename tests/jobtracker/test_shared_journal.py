@@ -32,7 +32,7 @@ def framework(journal: Journal) -> list[str]:
     return [r.framework_id for r in journal.read() if isinstance(r, FrameworkRecord)]
 
 
-def test_who_opens_it_owns_it(directory: Path) -> None:
+def test_the_last_to_open_the_journal_owns_it(directory: Path) -> None:
     first = Journal(directory, shared=True)
     write(first, FrameworkRecord("f1"))
     second = Journal(directory, shared=True)
@@ -58,7 +58,7 @@ def test_a_deposed_one_writes_nothing_by_its_end(directory: Path) -> None:
     third.close()
 
 
-def test_one_that_stopped_in_the_midst_of_a_write_is_waited_for(directory: Path) -> None:
+def test_a_writer_that_stopped_within_a_write_is_waited_for(directory: Path) -> None:
     first = Journal(directory, shared=True)
     write(first, FrameworkRecord("f"))
     stopped = sqlite3.connect(directory / FILE, isolation_level=None)
@@ -77,7 +77,7 @@ def test_one_that_stopped_in_the_midst_of_a_write_is_waited_for(directory: Path)
     second.close()
 
 
-def test_it_may_have_been_kept_alone_before_and_after(directory: Path) -> None:
+def test_a_journal_may_change_between_alone_and_shared(directory: Path) -> None:
     alone = Journal(directory)
     write(alone, FrameworkRecord("f"))
     with pytest.raises(JournalInUse):

@@ -72,7 +72,7 @@ def test_a_master_that_takes_the_end_is_waited_for(
 
 
 @pytest.mark.parametrize("silence", SILENCE)
-def test_what_no_master_could_be_told_is_said(silence: str) -> None:
+def test_the_user_learns_what_no_master_was_told(silence: str) -> None:
     desk = Desk({})
     wait_until(lambda: bool(desk.driver.named("suppress")), "a registration")
     desk.driver.answers["suppress"] = [SILENCE[silence]] * 1000
@@ -83,7 +83,7 @@ def test_what_no_master_could_be_told_is_said(silence: str) -> None:
     assert "/master/teardown" in desk.service.left_behind
 
 
-def test_what_is_left_is_known_before_the_stop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_left_behind_is_known_before_the_stop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has to end within seconds cannot always wait for it."""
     desk = Desk({})
     wait_until(lambda: bool(desk.driver.named("suppress")), "a registration")

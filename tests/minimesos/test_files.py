@@ -52,7 +52,7 @@ def test_a_file_by_its_path_and_by_the_agents_own(cluster: Cluster) -> None:
         assert read(cluster, path=path, offset=90) == {"data": "", "offset": 90}
 
 
-def test_what_is_no_file_of_a_sandbox_is_not_there(cluster: Cluster) -> None:
+def test_only_files_of_a_sandbox_are_found(cluster: Cluster) -> None:
     sandbox = sandbox_of(cluster)
     (sandbox / "link").symlink_to("/etc/passwd")
     (sandbox / "loop").symlink_to("loop")

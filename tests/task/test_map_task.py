@@ -160,7 +160,9 @@ def test_an_error_in_a_plain_function_has_its_place_too(tmp_path: Path) -> None:
         ({"a": 1, "b": 2}, "{'a': 1, 'b': 2}, which is not"),
     ],
 )
-def test_what_is_no_pair_is_shown_with_its_record(tmp_path: Path, item: object, shown: str) -> None:
+def test_an_item_that_is_not_a_pair_is_shown_with_its_record(
+    tmp_path: Path, item: object, shown: str
+) -> None:
     class Odd(Mapper):
         def map(self, key: int, line: str) -> Iterator[Any]:
             yield line, 1

@@ -99,7 +99,7 @@ def test_maps_are_merged_and_grouped(tmp_path: Path) -> None:
     assert task["BYTES_WRITTEN"] == 12
 
 
-def test_who_waits_for_map_output_is_not_idle(tmp_path: Path) -> None:
+def test_a_reduce_that_waits_for_map_output_is_not_idle(tmp_path: Path) -> None:
     """Maps may run again, and may take longer than task.timeout."""
     watch, pulses = Watch(), []
 
@@ -208,7 +208,7 @@ def test_a_reducer_that_raises_names_the_key(tmp_path: Path) -> None:
     assert "mrmesos/tasktracker" not in error.detail
 
 
-def test_what_is_no_pair_names_the_key(tmp_path: Path) -> None:
+def test_an_item_that_is_not_a_pair_is_shown_with_its_key(tmp_path: Path) -> None:
     class Odd(Reducer):
         def reduce(self, key: Any, values: Iterator[Any]) -> Iterator[Any]:
             yield sum(values)

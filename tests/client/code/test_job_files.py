@@ -85,7 +85,7 @@ def test_names_come_from_paths_or_follow_them(files: JobFiles, place: Path) -> N
         (FileKind.PYTHON, "single.py#other.py", "no #name"),
     ],
 )
-def test_what_cannot_travel_is_refused(
+def test_a_file_that_cannot_be_sent_is_refused(
     files: JobFiles,
     place: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -129,7 +129,7 @@ def test_arguments_of_the_job(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_job_gives_an_error_in_one_line(tmp_path: Path, text: str, words: str) -> None:
     assert words in refusal(tmp_path, text)
 
 
@@ -149,7 +149,7 @@ def test_scripts_that_are_none(tmp_path: Path) -> None:
         parse_target(f"{tmp_path / 'job.py'}:A", "B")
 
 
-def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
+def test_an_object_that_cannot_be_pickled_is_named(tmp_path: Path) -> None:
     made = (
         "import threading\n\ndef made():\n    lock = threading.Lock()\n    class L(M):\n"
         "        def map(self, key, line):\n            lock.acquire()\n"

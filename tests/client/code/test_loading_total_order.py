@@ -42,7 +42,7 @@ def test_cut_points_travel_in_the_pickle(tmp_path: Path) -> None:
     assert cloudpickle.loads(loaded(tmp_path, reduces=1).code).cut_points is None
 
 
-def test_what_goes_wrong_over_samples_is_told_before_anything_is_submitted(tmp_path: Path) -> None:
+def test_an_error_while_sampling_is_shown_before_the_submission(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem) as met:
         loaded(tmp_path, key="1 / (int(line) - 7)")
     text, detail = met.value.message, met.value.detail

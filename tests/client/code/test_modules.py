@@ -53,7 +53,7 @@ def test_a_directory_counts_where_nothing_else_has_its_name(tmp_path: Path) -> N
     assert names(tmp_path, files) == {"space/inner.py"}
 
 
-def test_what_python_finds_elsewhere_is_left(tmp_path: Path) -> None:
+def test_modules_that_python_finds_elsewhere_are_not_sent(tmp_path: Path) -> None:
     files = {
         "script.py": "import json, mrmesos, absent, broken\n",
         "json.py": "",

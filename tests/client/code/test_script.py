@@ -289,7 +289,7 @@ def test_a_name_that_is_none_or_anothers(place: Place, name: str) -> None:
     assert place.elsewhere("module.__name__") == "'mrmesos_job'"
 
 
-def test_what_lies_beside_the_script_hides_no_module_of_python(place: Place) -> None:
+def test_files_beside_the_script_hide_no_module_of_python(place: Place) -> None:
     (place.directory / "fractions.py").write_text("raise ImportError('mine')\n")
     (place.directory / "beside.py").write_text("import job\nMINE = job.M\n")
     sys.modules.pop("fractions", None)
@@ -297,7 +297,7 @@ def test_what_lies_beside_the_script_hides_no_module_of_python(place: Place) -> 
     assert place.elsewhere("HALF, beside.MINE is M") == "(Fraction(1, 2), True)"
 
 
-def test_what_was_changed_and_cannot_be_pickled_is_told(
+def test_a_changed_variable_that_cannot_be_pickled_gives_a_warning(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = """
@@ -378,7 +378,7 @@ def made():
     assert "failed: the job needs the module 'bases'" in place.elsewhere("1")
 
 
-def test_what_is_wrong_in_the_script_is_told_by_its_line(place: Place) -> None:
+def test_an_error_in_the_script_names_its_line(place: Place) -> None:
     line = len(HEAD.splitlines()) + 2
     with pytest.raises(UsageProblem, match=f"job.py, line {line}: ZeroDivisionError"):
         place.load("A = 1\nB = 1 / 0\n")

@@ -73,7 +73,7 @@ def test_waiting_ends_with_the_condition_the_time_or_a_signal() -> None:
     assert not interrupts.wait_for(lambda _: True, 10)
 
 
-def test_what_nohup_ignores_stays_ignored() -> None:
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with Interrupts(end=no_end):

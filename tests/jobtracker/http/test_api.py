@@ -225,7 +225,7 @@ def test_jobs() -> None:
     asyncio.run(scenario())
 
 
-def test_what_goes_wrong_is_json_with_the_right_status() -> None:
+def test_errors_are_json_with_the_right_status() -> None:
     async def scenario() -> None:
         async with serving() as desk:
             code, body = await desk.ask("POST", "/api/v1/jobs", b'{"name": 1}')

@@ -62,7 +62,7 @@ def signed(request: web.Request, body: bytes, token: str = "token") -> web.Respo
     return web.Response(body=body, headers={REPLY: reply})
 
 
-def test_who_took_over_its_port_is_not_believed() -> None:
+def test_a_server_on_the_taken_port_is_not_believed() -> None:
     answers = [
         lambda request: web.Response(body=b"a lie"),
         lambda request: signed(request, b"a lie", "another token"),
@@ -88,7 +88,7 @@ def test_who_took_over_its_port_is_not_believed() -> None:
     asyncio.run(scenario())
 
 
-def test_where_heartbeats_come_from_is_good_and_others_are_not_asked() -> None:
+def test_only_the_address_of_the_heartbeats_is_asked() -> None:
     asked: list[str] = []
 
     async def log(request: web.Request) -> web.Response:
@@ -117,7 +117,7 @@ def test_where_heartbeats_come_from_is_good_and_others_are_not_asked() -> None:
     asyncio.run(scenario())
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_remembered_addresses_are_bounded() -> None:
     logs = LiveLogs()
     for number in range(SOURCES_MAX + 10):
         logs.heard(f"t{number}", "10.0.0.1")

@@ -118,7 +118,7 @@ def test_only_the_end_of_much_and_only_text(agent: Agent) -> None:
         (200, b"\xff" * 100),
     ],
 )
-def test_what_cannot_be_had_is_not_told_and_stops_nothing(
+def test_an_unreadable_file_gives_no_event_and_stops_nothing(
     agent: Agent, reader: SandboxReader, events: queue.Queue[Event], answer: tuple[int, bytes]
 ) -> None:
     reader.learn([agent.offer])

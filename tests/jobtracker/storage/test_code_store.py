@@ -65,7 +65,7 @@ def test_the_least_recently_used_goes_first() -> None:
     store.close()
 
 
-def test_what_is_being_received_has_its_room() -> None:
+def test_an_upload_under_way_counts_against_the_limit() -> None:
     store = CodeStore(max_store_bytes=30)
     with store.receive(25) as upload:
         with pytest.raises(CodeStoreFull):

@@ -110,7 +110,7 @@ def test_one_jobtracker_at_a_time(directory: Path) -> None:
     Journal(directory).close()
 
 
-def test_what_cannot_be_used_is_refused_in_words(directory: Path, tmp_path: Path) -> None:
+def test_an_unusable_journal_is_refused_with_a_reason(directory: Path, tmp_path: Path) -> None:
     Journal(directory).close()
     with sqlite3.connect(directory / FILE) as database:
         database.execute(f"PRAGMA user_version = {FORMAT + 1}")
@@ -144,7 +144,7 @@ while True:
 """
 
 
-def test_what_was_written_outlives_a_kill(directory: Path) -> None:
+def test_written_records_outlive_a_kill(directory: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(directory)],
         stdout=subprocess.PIPE,

@@ -98,7 +98,7 @@ def test_an_aborted_job_leaves_nothing(tmp_path: Path) -> None:
     assert desk.planner.stop(10)
 
 
-def test_what_a_stop_cuts_short_is_removed_later(tmp_path: Path) -> None:
+def test_output_of_jobs_cut_short_is_removed_after_the_stop(tmp_path: Path) -> None:
     desk = Desk()
     desk.ask(PlanJob("job_1", spec(tmp_path)))
     assert desk.planner.stop(10)
@@ -107,7 +107,7 @@ def test_what_a_stop_cuts_short_is_removed_later(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_complete_or_not_ours_is_no_leftover(tmp_path: Path) -> None:
+def test_complete_and_foreign_outputs_are_not_removed(tmp_path: Path) -> None:
     desk, wanted = Desk(), spec(tmp_path)
     desk.ask(PlanJob("job_1", wanted))
     desk.ask(CommitJob("job_1", wanted, ()))
@@ -142,7 +142,7 @@ def test_two_jobs_with_one_output_are_not_both_planned(tmp_path: Path) -> None:
     assert desk.planner.stop(10)
 
 
-def test_what_nobody_expected_keeps_its_traceback() -> None:
+def test_an_unexpected_error_keeps_its_traceback() -> None:
     try:
         raise KeyError("x")
     except KeyError as problem:

@@ -264,7 +264,7 @@ def test_connections_have_a_limit(
     wait_for(again)
 
 
-def test_whoever_asks_nothing_or_half_of_it_is_sent_away(
+def test_incomplete_requests_are_disconnected(
     make_cluster: MakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mrmesos.minimesos.http.streams.REQUEST_DEADLINE", 0.2)

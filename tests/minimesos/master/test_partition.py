@@ -87,7 +87,7 @@ class Scene:
 
 
 @pytest.mark.parametrize("aware", [True, False])
-def test_what_runs_there_is_out_of_reach_and_comes_back(aware: bool) -> None:
+def test_tasks_of_a_cut_off_agent_are_unreachable_and_come_back(aware: bool) -> None:
     scene = Scene(*(["PARTITION_AWARE"] if aware else []))
     out = "TASK_UNREACHABLE" if aware else "TASK_LOST"
     scene.clock.advance(1)
@@ -119,7 +119,7 @@ def test_what_runs_there_is_out_of_reach_and_comes_back(aware: bool) -> None:
     assert [asked for asked in scene.agent.asked if asked[0] == "kill"]
 
 
-def test_what_ended_meanwhile_is_told_and_holds_nothing() -> None:
+def test_a_task_that_ended_meanwhile_is_reported_and_holds_nothing() -> None:
     scene = Scene("PARTITION_AWARE")
     partition.cut_off(scene.master, "S0")
     scene.master.agent_update(

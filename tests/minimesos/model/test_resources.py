@@ -51,7 +51,7 @@ def test_ranges_are_sets_of_numbers(left: Ranges, right: Ranges) -> None:
 
 
 @given(RESOURCES, RESOURCES)
-def test_what_is_added_can_be_taken_away(left: Resources, right: Resources) -> None:
+def test_added_resources_can_be_removed(left: Resources, right: Resources) -> None:
     total = left + right
     assert total.contains(left)
     assert total.contains(right)

@@ -58,7 +58,7 @@ def test_large_groups_of_sorted_keys(keys: list[int], least: int) -> None:
 
 
 @given(KEYS, st.sampled_from(["one", "none", "two", "float"]), st.integers(1, 30))
-def test_what_was_made_takes_the_groups_place(keys: list[int], made: str, size: int) -> None:
+def test_folded_records_replace_their_group(keys: list[int], made: str, size: int) -> None:
     keys.sort()
     batch = batch_of(keys)
     groups = by_span(group_spans(batch), 3)

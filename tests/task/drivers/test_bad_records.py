@@ -100,7 +100,7 @@ def kept(tmp_path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("mapper", [Twice, Columns, Odd, Leaving])
-def test_what_makes_a_mapper_fail_is_left_out_and_kept(
+def test_records_at_which_a_mapper_fails_are_skipped_and_kept(
     tmp_path: Path, mapper: type[Mapper] | type[BatchMapper]
 ) -> None:
     lines = [f"line {i}" for i in range(1000)]

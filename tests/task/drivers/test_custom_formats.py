@@ -172,7 +172,7 @@ class BadKey(RecordReader):
         (RecordReader(), r"RecordReader has no read\(\)"),
     ],
 )
-def test_what_a_reader_does_wrong_is_its_own_fault(reader: RecordReader, words: str) -> None:
+def test_an_error_of_a_reader_is_reported_as_the_readers(reader: RecordReader, words: str) -> None:
     class Wrong(Job):
         reducer = None
         input_format = reader

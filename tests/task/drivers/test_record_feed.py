@@ -61,7 +61,7 @@ def test_a_key_without_a_hash_is_given_back() -> None:
 
 
 @pytest.mark.parametrize("item", ["ab", None, 3, ("a",), (1, 2, 3), {1: 2, 3: 4}, {1, 2}, [1]])
-def test_what_is_no_pair(item: object) -> None:
+def test_items_that_are_not_pairs(item: object) -> None:
     with pytest.raises(NotAPair):
         drain(iter([item]), 10)
     with pytest.raises(NotAPair):

@@ -154,7 +154,7 @@ def test_archives_that_are_none_or_leave_their_place_are_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-def test_what_an_archive_becomes_is_bounded(tmp_path: Path) -> None:
+def test_the_unpacked_size_of_an_archive_is_bounded(tmp_path: Path) -> None:
     bomb = tar_of({"zeros": bytes(1 << 20)})
 
     async def scenario(cache: FileCache, source: Source) -> None:

@@ -53,7 +53,7 @@ def test_an_empty_segment_is_a_run_without_rows(tmp_path: Path) -> None:
         assert (run.rows, run.length) == (0, 0)
 
 
-def test_what_does_not_fit_in_memory_goes_to_files(tmp_path: Path) -> None:
+def test_segments_that_do_not_fit_in_memory_go_to_files(tmp_path: Path) -> None:
     keys = [f"{number:08d}" for number in range(120_000)]
     with tracker() as one:
         served = segment_of(tmp_path, keys, [1] * len(keys))

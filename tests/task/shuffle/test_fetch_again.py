@@ -32,7 +32,7 @@ def more_than(fetcher: Fetcher, count: int) -> bool:
 
 
 @pytest.mark.parametrize("flaw", ["503", "cut", "flip", "missing", "away", "silent"])
-def test_what_failed_is_tried_again_and_not_reported_once_it_came(
+def test_a_failed_fetch_is_repeated_and_success_clears_the_report(
     tmp_path: Path, flaw: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with tracker() as one:
@@ -98,7 +98,7 @@ def test_a_host_that_no_connection_comes_about_to_is_soon_reported(tmp_path: Pat
         waiting.join()
 
 
-def test_nobody_waits_for_a_silent_host_once_all_is_there(tmp_path: Path) -> None:
+def test_a_silent_host_is_not_waited_for_when_all_segments_are_here(tmp_path: Path) -> None:
     with deaf() as silent, tracker() as one:
         fetcher = fetcher_for(facts(tmp_path, 1, reduce_shuffle_read_timeout=3600), tmp_path)
         waiting = Waiting(fetcher)
@@ -108,7 +108,7 @@ def test_nobody_waits_for_a_silent_host_once_all_is_there(tmp_path: Path) -> Non
         assert records(waiting.finish()) == [(["k"], [0])]
 
 
-def test_what_comes_damaged_again_and_again_leaves_nothing_on_disk(tmp_path: Path) -> None:
+def test_repeatedly_damaged_segments_leave_nothing_on_disk(tmp_path: Path) -> None:
     with tracker() as one:
         one.segments[attempt(0)] = Served(bytes(2 << 20), 1, Forever("flip"))
         fetcher = fetcher_for(facts(tmp_path, 1, reduce_shuffle_buffer_mb=1), tmp_path)

@@ -23,7 +23,7 @@ def schedule(rng: random.Random, maps: int = MAPS) -> ShuffleSchedule:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_whatever_fails_all_comes_once_hosts_are_whole(seed: int) -> None:
+def test_all_segments_arrive_when_hosts_work_again(seed: int) -> None:
     rng = random.Random(seed)
     plan = schedule(rng)
     away = {f"http://h{host}" for host in range(HOSTS) if rng.random() < 0.5}
@@ -95,7 +95,7 @@ def test_pauses_grow_to_their_limit_and_differ() -> None:
     assert len(set(late)) > 100
 
 
-def test_what_is_told_anew_is_tried_at_once() -> None:
+def test_a_repeated_announcement_is_tried_at_once() -> None:
     plan = schedule(random.Random(1))
     one = output(0, 0, 0)
     plan.announce([one])

@@ -46,7 +46,7 @@ def test_one_death_is_no_proof_but_an_exception_is() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_who_is_killed_from_outside_blames_no_record(number: int) -> None:
+def test_a_kill_from_outside_blames_no_record(number: int) -> None:
     suspects = Bisection(5)
     for _ in range(3):
         assert not suspects.ended_at(Span(7, 1), ErrorKind.CRASH, "killed", status=-number)
@@ -119,7 +119,7 @@ def test_an_attempt_goes_on_without_the_record_that_two_workers_died_at() -> Non
     assert core.report(attempt).state is AttemptState.SUCCEEDED
 
 
-def test_what_raises_after_it_has_yielded_too_much_is_left_out_at_once() -> None:
+def test_a_record_that_raises_after_many_pairs_is_skipped_at_once() -> None:
     core, attempt = Core(), map_attempt()
     core.running(attempt, conf=SKIPPING)
     error = AttemptError(kind=ErrorKind.USER_CODE, message="ValueError: in the end")
@@ -142,7 +142,7 @@ def test_a_record_that_never_ends_is_left_out() -> None:
     assert redo.skip[7].startswith("neither read, wrote nor reported anything for 10 s")
 
 
-def test_who_was_killed_does_not_start_again() -> None:
+def test_a_killed_attempt_does_not_start_again() -> None:
     core, attempt = Core(), map_attempt()
     core.running(attempt, conf=SKIPPING)
     core.answer(KillAttempt(attempt.attempt_id, "no longer wanted"))

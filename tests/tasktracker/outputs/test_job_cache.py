@@ -66,7 +66,7 @@ def test_a_jobtracker_that_stays_away_is_given_up(tmp_path: Path) -> None:
     play(tmp_path, scenario, give_up_seconds=0.5)
 
 
-def test_what_was_given_up_is_tried_but_once_more_each_time(tmp_path: Path) -> None:
+def test_after_giving_up_each_attempt_tries_once(tmp_path: Path) -> None:
     """Otherwise a task with four attempts would wait four times as long until it fails."""
 
     async def scenario(jobs: JobCache, jobtracker: FakeJobTracker) -> None:
@@ -121,7 +121,7 @@ def test_code_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["../etc", "job_1_1/..", "", "job_x_1"])
-def test_what_is_no_job_id_is_not_asked_for(tmp_path: Path, name: str) -> None:
+def test_a_malformed_job_id_is_not_asked_for(tmp_path: Path, name: str) -> None:
     async def scenario(jobs: JobCache, jobtracker: FakeJobTracker) -> None:
         with pytest.raises(JobFetchError, match="not a job id"):
             await jobs.fetch(name)

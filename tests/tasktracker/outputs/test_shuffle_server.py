@@ -392,7 +392,7 @@ def test_too_many_connections_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"POST /shuf", _request(0)[:-5]])
-def test_who_does_not_finish_a_request_is_left(tmp_path: Path, said: bytes) -> None:
+def test_an_unfinished_request_is_disconnected(tmp_path: Path, said: bytes) -> None:
     async def scenario(served: Served) -> None:
         sock = await _raw(served.url, said)
         assert await _ends(sock)
