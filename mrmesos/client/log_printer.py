@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from mrmesos.client.attempt_logs import LogGone, LogSource
 from mrmesos.client.terminal.printable import printable
+from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState
 
@@ -81,14 +82,14 @@ class LogPrinter:
         try:
             data, start, kept = self._attempts.read(row.id, stream, offset)
         except LogGone as problem:
-            if key not in self._ends:
+            # One that has just begun may have no log yet.
+            began = offset is not None and row.state == AttemptState.RUNNING
+            if key not in self._ends and not began:
                 self._tell(f"{row.id} {stream}: {problem}")
                 self.missing += 1
             return False
-        if kept:  # the last lines of both streams
-            if row.id not in self._shown:
-                self._head(row, "last lines")
-                self._write(data)
+        if kept:
+            self._print_kept(row, stream, data)
             return False
         new = self._new(key, data) if offset and start != offset else data
         self._ends[key] = start + len(data)
@@ -97,6 +98,19 @@ class LogPrinter:
             self._write(new)
             self._tails[key] = (self._tails.get(key, b"") + new)[-TAIL_BYTES:]
         return bool(data)
+
+    def _print_kept(self, row: AttemptRow, stream: str, data: bytes) -> None:
+        """Print the last lines of both streams, or what of them we have not printed yet."""
+        if row.id not in self._shown:
+            place = f"userlogs/{parse_attempt(row.id).job_id}/{row.id}"
+            self._head(row, f"last lines; all are in its sandbox, {place}")
+            self._write(data)
+            return
+        tail = self._tails.get((row.id, stream), b"")
+        last = section(data, stream)
+        if tail and tail in last:
+            self._head(row, stream)
+            self._write(self._new((row.id, stream), last))
 
     def _new(self, key: tuple[str, str], data: bytes) -> bytes:
         """What follows in a log that has lost its beginning: the part behind what we printed."""
@@ -123,3 +137,11 @@ class LogPrinter:
             self._out.write(b"\n")
             self._newline = True
         self._out.flush()
+
+
+def section(kept: bytes, stream: str) -> bytes:
+    """The part of one stream in the last lines that a TaskTracker reports: stderr, then stdout."""
+    error, mark, out = kept.rpartition(b"[stdout]\n")
+    if stream == "stdout":
+        return out if mark else b""
+    return (error if mark else out).removeprefix(b"[stderr]\n")

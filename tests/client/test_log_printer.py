@@ -10,14 +10,16 @@ import pytest
 from mrmesos.client import log_printer
 from mrmesos.client.api_client import LogPiece
 from mrmesos.client.attempt_logs import STREAMS, LogGone
-from mrmesos.client.log_printer import LogPrinter
+from mrmesos.client.log_printer import LogPrinter, section
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import Locality
+
+A1, A2 = "attempt_1_1_m_1_0", "attempt_1_1_m_2_0"
 
 
 def row(number: int, state: str = "RUNNING") -> AttemptRow:
     return AttemptRow(
-        id=f"a{number}",
+        id=f"attempt_1_1_m_{number}_0",
         kind="map",
         hostname="h",
         locality=Locality.ANY,
@@ -66,40 +68,40 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_log_has_a_head() -> None:
-    scene = Scene({("a1", "stdout"): b"one", ("a1", "stderr"): b"two\n", ("a2", "stderr"): None})
+    scene = Scene({(A1, "stdout"): b"one", (A1, "stderr"): b"two\n", (A2, "stderr"): None})
     out = io.BytesIO()
     show, told = printer(scene, out)
     show.show(scene.look()[0])
     assert out.getvalue().decode() == (
-        "==> a1 stdout (RUNNING on h) <==\none\n==> a1 stderr (RUNNING on h) <==\ntwo\n"
+        f"==> {A1} stdout (RUNNING on h) <==\none\n==> {A1} stderr (RUNNING on h) <==\ntwo\n"
     )
-    assert (told, show.missing) == (["a2 stderr: its agent is lost"], 1)
+    assert (told, show.missing) == ([f"{A2} stderr: its agent is lost"], 1)
 
 
 def test_following_prints_everything_once() -> None:
     scene = Scene(
-        {("a1", "stdout"): b"12345", ("a2", "stdout"): b"x" * 25},
-        {("a1", "stdout"): b"1234567", ("a2", "stdout"): b"never seen: it has ended"},
-        {("a1", "stdout"): b"1234567\n8"},
+        {(A1, "stdout"): b"12345", (A2, "stdout"): b"x" * 25},
+        {(A1, "stdout"): b"1234567", (A2, "stdout"): b"never seen: it has ended"},
+        {(A1, "stdout"): b"1234567\n8"},
         limit=10,
     )
     out = io.BytesIO()
     show, _ = printer(scene, out, heads=False)
     show.follow(lambda each: True)
     assert out.getvalue() == b"x" * 25 + b"1234567\n8\n"
-    assert all(name != "a2" for name, _, _ in scene.asked[-4:])
+    assert all(name != A2 for name, _, _ in scene.asked[-4:])
 
 
 def test_following_goes_on_where_a_log_has_lost_its_beginning() -> None:
     scene = Scene(
-        {("a1", "stdout"): b"line 1\nline 2\nline 3\n"},
-        {("a1", "stdout"): b"[cut]\nline 3\n4\n"},
+        {(A1, "stdout"): b"line 1\nline 2\nline 3\n"},
+        {(A1, "stdout"): b"[cut]\nline 3\n4\n"},
     )
     out = io.BytesIO()
     show, _ = printer(scene, out, heads=False)
     log_printer.TAIL_BYTES, before = 7, log_printer.TAIL_BYTES
     try:
-        show.follow(lambda each: each.id == "a1")
+        show.follow(lambda each: each.id == A1)
     finally:
         log_printer.TAIL_BYTES = before
     assert out.getvalue() == b"line 1\nline 2\nline 3\n4\n"
@@ -111,7 +113,39 @@ def test_the_last_lines_are_shown_once_for_both_streams() -> None:
     out = io.BytesIO()
     show, _ = printer(scene, out)
     show.show(scene.look()[0])
-    assert out.getvalue().decode() == (
-        "==> a1 last lines (RUNNING on h) <==\n[stderr]\nend\n"
-        "==> a2 last lines (FAILED on h) <==\n[stderr]\nend\n"
-    )
+    shown = [line.partition(" last lines; ")[0] for line in out.getvalue().decode().splitlines()]
+    assert shown == [f"==> {A1}", "[stderr]", "end", f"==> {A2}", "[stderr]", "end"]
+    assert f"userlogs/job_1_1/{A1} (RUNNING on h) <==".encode() in out.getvalue()
+
+
+def test_following_ends_with_the_last_lines_of_an_ended_job() -> None:
+    class Ended(Scene):
+        def look(self) -> tuple[list[AttemptRow], bool]:
+            rows, ended = super().look()
+            self.kept = b"[stderr]\n1\n[stdout]\nb\nc\nd" if ended else b""
+            return rows[:1], ended
+
+    scene = Ended({(A1, "stdout"): b"a\nb\nc\n"}, {})
+    out = io.BytesIO()
+    show, _ = printer(scene, out, heads=False)
+    log_printer.TAIL_BYTES, before = 4, log_printer.TAIL_BYTES
+    try:
+        show.follow(lambda each: True)
+    finally:
+        log_printer.TAIL_BYTES = before
+    assert out.getvalue() == b"a\nb\nc\nd\n"
+
+
+def test_an_attempt_that_has_just_begun_has_no_log_yet() -> None:
+    scene = Scene({(A1, "stdout"): None}, {(A1, "stdout"): None}, {(A1, "stdout"): b"1\n"})
+    out = io.BytesIO()
+    show, told = printer(scene, out, heads=False)
+    show.follow(lambda each: each.id == A1)
+    assert (out.getvalue(), told) == (b"1\n", [])
+
+
+def test_sections() -> None:
+    both = b"[stderr]\ne\n[stdout]\no"
+    assert (section(both, "stderr"), section(both, "stdout")) == (b"e\n", b"o")
+    assert (section(b"[stdout]\no", "stderr"), section(b"[stdout]\no", "stdout")) == (b"", b"o")
+    assert (section(b"[stderr]\ne", "stderr"), section(b"[stderr]\ne", "stdout")) == (b"e", b"")

@@ -320,9 +320,11 @@ class JobTracker:
             kept = st.tails.get(attempt_id)
             return AttemptLogs(url, kept, job.id, job.token, tracker_id, hosts)
         report = st.ended.get(name.job_id)
-        if report is None or all(row.id != attempt_id for row in report.attempts):
+        row = next((r for r in report.attempts if r.id == attempt_id), None) if report else None
+        if row is None:
             return None
-        return AttemptLogs("", st.tails.get(attempt_id))  # its TaskTrackers have forgotten it
+        # Its TaskTrackers have forgotten it.
+        return AttemptLogs("", st.tails.get(attempt_id), hosts=(row.hostname,))
 
     # --- For tests -------------------------------------------------------------------------------
 

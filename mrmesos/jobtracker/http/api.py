@@ -279,7 +279,7 @@ class HttpApi:
         if found is None:
             text, source = logs.kept.encode("utf-8", "replace"), KEPT
         if not text and source == KEPT:
-            return _error(404, f"the TaskTracker of {attempt_id} is gone and no output was kept")
+            return _error(404, _not_kept(attempt_id, logs))
         headers = {LOG_SOURCE: source, LOG_START: str(start)}
         headers["Content-Type"] = "text/plain; charset=utf-8"
         headers["X-Content-Type-Options"] = "nosniff"  # a browser must not take it for HTML
@@ -339,6 +339,15 @@ def _seconds(text: str) -> float:
     if math.isnan(seconds):
         raise BadRequest(f"wait={text}: expected seconds")
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
+
+
+def _not_kept(attempt_id: str, logs: AttemptLogs) -> str:
+    on = f" on {logs.hosts[0]}" if logs.hosts and logs.hosts[0] else ""
+    place = f"userlogs/*/{attempt_id}"
+    return (
+        f"the TaskTracker does not serve the log of {attempt_id}, and no lines of it were kept; if "
+        f"it printed anything, that is{on} in {place} of the TaskTracker's sandbox"
+    )
 
 
 def _offset(text: str) -> int | None:

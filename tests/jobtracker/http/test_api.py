@@ -345,7 +345,8 @@ def test_a_newer_heartbeat_releases_the_held_one_and_a_late_one_does_not() -> No
 
 def test_logs_come_from_the_tracker_or_from_what_was_kept() -> None:
     async def log(request: web.Request) -> web.Response:
-        body = f"{request.match_info['a']} {request.query['stream']}".encode()
+        asked = [request.match_info["a"], request.query["stream"], request.query.get("offset", "")]
+        body = " ".join(filter(None, asked)).encode()
         shown = request.headers[AUTHORIZATION]
         verified = Verifier(lambda _: "token").verify("GET", request.raw_path, shown)
         reply = verified.reply(hashlib.sha256(body).hexdigest())
@@ -360,10 +361,14 @@ def test_logs_come_from_the_tracker_or_from_what_was_kept() -> None:
             url = str(server.make_url("")).rstrip("/")
             desk.backend.log = AttemptLogs(url, "kept", "job_1", "token", hosts=("127.0.0.1",))
             assert await desk.ask("GET", f"{path}?stream=stdout") == (200, b"a1 stdout")
+            assert await desk.ask("GET", f"{path}?stream=stdout&offset=3") == (200, b"a1 stdout 3")
+            assert (await desk.ask("GET", f"{path}?offset=-3"))[0] == 400
             desk.backend.log = AttemptLogs("http://127.0.0.1:1", "kept")
             assert await desk.ask("GET", path) == (200, b"kept")
-            desk.backend.log = AttemptLogs("", "")
-            assert (await desk.ask("GET", path))[0] == 404
+            desk.backend.log = AttemptLogs("", "", hosts=("agent-7",))
+            status, said = await desk.ask("GET", path)
+            assert status == 404
+            assert b"on agent-7 in userlogs/*/a1 of the TaskTracker's sandbox" in said
             assert (await desk.ask("GET", f"{path}?stream=other"))[0] == 400
 
     asyncio.run(scenario())

@@ -52,6 +52,7 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     assert location is not None
     assert location.kept == "printed"
     assert location.url == "", "its TaskTracker has forgotten it"
+    assert location.hosts == ("a",)
     assert hands.core.attempt_logs("nonsense") is None
     assert hands.core.attempt_logs(long(job, "m5")) is None
 
