@@ -29,6 +29,7 @@ from mrmesos.client.options import Options, make_spec
 from mrmesos.client.preflight import check_files, check_master
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
+from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
 from mrmesos.conf import (
     MESOS_TEARDOWN_TIMEOUT,
     OUTPUT_OVERWRITE,
@@ -60,8 +61,9 @@ LEFTOVER_SECONDS = 30.0
 class Submission:
     """One run of the command. It keeps what it has started, to end it at the end."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, display: JobDisplay | None = None) -> None:
         self._options = options
+        self._display = display or PlainDisplay(options.quiet, options.counters)
         self._interrupts = Interrupts()
         self._cluster: LocalCluster | None = None
         self._service: JobTrackerService | None = None
@@ -132,7 +134,7 @@ class Submission:
         if options.detach:
             click.echo(self._job_id)
             return 0
-        self._tell(f"{self._job_id} {loaded.name}")
+        self._display.started(self._job_id, loaded.name, self._client.url)
         return self._finish(self._watch(submitted))
 
     def _gather(self) -> JobFiles:
@@ -191,10 +193,8 @@ class Submission:
 
     def _watch(self, submitted: float) -> JobStatus:
         """Show the job's progress until it has ended."""
-        from mrmesos.client.terminal.progress import open_progress
-
         assert self._client is not None
-        progress = open_progress(quiet=self._options.quiet)
+        progress = self._display.progress()
         try:
             while True:
                 status = self._client.status(self._job_id, wait=POLL_SECONDS)
@@ -208,7 +208,7 @@ class Submission:
 
     def _finish(self, status: JobStatus) -> int:
         """Show the result and return the exit code."""
-        from mrmesos.client.terminal.results import format_counters, format_end, format_error
+        from mrmesos.client.terminal.results import format_error
 
         assert self._client is not None
         code = 0 if status.state is JobState.SUCCEEDED else 1
@@ -218,19 +218,11 @@ class Submission:
         if status.error is not None and status.state is not JobState.SUCCEEDED:
             error, log = self._with_last_words(status.error)
             click.echo(format_error(error, log or self._log_of(error.attempt_id)), err=True)
-        self._tell(format_end(status))
-        if self._kept is not None and self._kept.printed():
-            self._tell(f"  tasks printed: mrmesos job logs {self._job_id}")
-        if status.counters and self._options.counters:
-            self._tell(format_counters(status.counters))
+        printed = self._kept is not None and bool(self._kept.printed())
+        self._display.ended(status, printed=printed)
         if status.state is JobState.SUCCEEDED and self._options.preview:
             return self._preview() or code
         return code
-
-    def _tell(self, line: str) -> None:
-        """Print on stderr, unless --quiet. Only what was asked for goes to stdout."""
-        if not self._options.quiet:
-            click.echo(line, err=True)
 
     def _with_last_words(self, error: AttemptError) -> tuple[AttemptError, str]:
         """Add what a failed TaskTracker of our own cluster printed, and where that is kept."""

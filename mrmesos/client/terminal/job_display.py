@@ -1,0 +1,58 @@
+"""What a user sees of a job from its start to its end, besides errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import click
+
+from mrmesos.client.terminal.progress import ProgressDisplay, open_progress
+from mrmesos.wire.job import JobStatus
+
+
+class JobDisplay(Protocol):
+    """Shows one job. Everything goes to stderr; stdout is for what was asked for."""
+
+    def started(self, job_id: str, name: str, url: str) -> None:
+        """The JobTracker at `url` has accepted the job."""
+
+    def progress(self) -> ProgressDisplay:
+        """The display of the running job."""
+
+    def ended(self, status: JobStatus, *, printed: bool) -> None:
+        """The job has ended. `printed`: tasks have printed, and it is kept here.
+
+        The job's error is shown elsewhere.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PlainDisplay:
+    """The display of `mrmesos submit`; with `quiet` it shows nothing."""
+
+    quiet: bool = False
+    counters: bool = True
+
+    def started(self, job_id: str, name: str, url: str) -> None:
+        """See JobDisplay."""
+        del url
+        self._tell(f"{job_id} {name}")
+
+    def progress(self) -> ProgressDisplay:
+        """See JobDisplay."""
+        return open_progress(quiet=self.quiet)
+
+    def ended(self, status: JobStatus, *, printed: bool) -> None:
+        """See JobDisplay."""
+        from mrmesos.client.terminal.results import format_counters, format_end
+
+        self._tell(format_end(status))
+        if printed:
+            self._tell(f"  tasks printed: mrmesos job logs {status.job_id}")
+        if status.counters and self.counters:
+            self._tell(format_counters(status.counters))
+
+    def _tell(self, line: str) -> None:
+        if not self.quiet:
+            click.echo(line, err=True)
