@@ -29,8 +29,9 @@ class LineTooLong(Exception):
 class LineCutter:
     """Takes what a child writes, in pieces of any size, and gives columns of keys and values."""
 
-    def __init__(self, separator: bytes, fields: int) -> None:
-        self._separator, self._fields = separator, fields
+    def __init__(self, separator: bytes, fields: int, *, final: bool = False) -> None:
+        """With `final`, the lines go to the job's output: see `cut_lines`."""
+        self._separator, self._fields, self._final = separator, fields, final
         self._pieces: list[bytes] = []
         self._bytes = 0
 
@@ -46,18 +47,27 @@ class LineCutter:
         end = whole.rindex(b"\n") + 1
         self._pieces = [whole[end:]]
         self._bytes = len(whole) - end
-        yield cut_lines(memoryview(whole)[:end], self._separator, self._fields)
+        yield self._cut(memoryview(whole)[:end])
 
     def end(self) -> Iterator[pa.RecordBatch]:
         """The lines that are left; the last one need not end in a newline."""
         rest = b"".join(self._pieces)
         self._pieces, self._bytes = [], 0
         if rest:
-            yield cut_lines(rest, self._separator, self._fields)
+            yield self._cut(rest)
+
+    def _cut(self, data: bytes | memoryview) -> pa.RecordBatch:
+        return cut_lines(data, self._separator, self._fields, final=self._final)
 
 
-def cut_lines(data: bytes | memoryview, separator: bytes, fields: int) -> pa.RecordBatch:
-    """Whole lines as a batch with the binary columns `key` and `value`."""
+def cut_lines(
+    data: bytes | memoryview, separator: bytes, fields: int, *, final: bool = False
+) -> pa.RecordBatch:
+    """Whole lines as a batch with the binary columns `key` and `value`.
+
+    With `final`, a line without a separator has the value None, so the part file has the line as it
+    was. (Hadoop adds a tab there.)
+    """
     block = np.frombuffer(data, np.uint8)
     newlines = np.flatnonzero(block == _NEWLINE)
     ends = newlines
@@ -76,6 +86,8 @@ def cut_lines(data: bytes | memoryview, separator: bytes, fields: int) -> pa.Rec
     key, value = (
         pieces.take(pa.array(np.arange(at, 4 * len(ends), 4, dtype=np.int32))) for at in (0, 2)
     )
+    if final and (without := cuts == ends).any():
+        value = pc.if_else(pa.array(without), pa.scalar(None, pa.binary()), value)
     return pa.RecordBatch.from_arrays([key, value], names=["key", "value"])
 
 

@@ -233,8 +233,8 @@ def _simple(name: str) -> str:
 
 
 def _ignores_key(given: argparse.Namespace, properties: Mapping[str, str]) -> bool:
-    """Whether mappers see values only: so for lines of text, where the key is an offset."""
-    text = _simple(given.inputformat) != "KeyValueTextInputFormat"
+    """Whether mappers see values only: as in Hadoop so for TextInputFormat alone, by default."""
+    text = _simple(given.inputformat) in ("", "TextInputFormat")
     return _flag(properties, "stream.map.input.ignoreKey", default=text)
 
 

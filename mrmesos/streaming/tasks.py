@@ -45,9 +45,11 @@ class _Run:
         context: Context,
         place: _Place,
         uri: str = "",
+        *,
+        final: bool = False,
     ) -> None:
         self._failure_is_failure = spec.failure_is_failure
-        self._cutter = LineCutter(fields.output_separator.encode(), fields.key_fields)
+        self._cutter = LineCutter(fields.output_separator.encode(), fields.key_fields, final=final)
         self._child = Child(
             program.command,
             place.path,
@@ -111,7 +113,13 @@ class StreamMapper(BatchMapper):
         spec = self.spec
         if self._run is None:
             self._run = _Run(
-                spec.mapper, spec, spec.map_fields, self.context, self._place, self._uri
+                spec.mapper,
+                spec,
+                spec.map_fields,
+                self.context,
+                self._place,
+                self._uri,
+                final=not self.context.facts.num_reducers,
             )
         if spec.ignore_key:
             lines = value_lines(batch.column(VALUE))
@@ -141,10 +149,15 @@ class _OverSorted(SortedReducer):
         self._place = _Place(self.context)
 
     def _run_over(
-        self, program: Program, fields: Fields, batches: Iterator[pa.RecordBatch]
+        self,
+        program: Program,
+        fields: Fields,
+        batches: Iterator[pa.RecordBatch],
+        *,
+        final: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Run one child over the sorted batches."""
-        run = _Run(program, self.spec, fields, self.context, self._place)
+        run = _Run(program, self.spec, fields, self.context, self._place, final=final)
         try:
             for batch in batches:
                 yield from run.write(joined_lines(raw_keys(batch), fields.input_separator))
@@ -158,7 +171,7 @@ class StreamReducer(_OverSorted):
     """Runs a command over the sorted lines `key separator value` of a partition."""
 
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return self._run_over(self.spec.reducer, self.spec.reduce_fields, batches)
+        return self._run_over(self.spec.reducer, self.spec.reduce_fields, batches, final=True)
 
 
 class StreamCombiner(_OverSorted):

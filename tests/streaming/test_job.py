@@ -93,6 +93,11 @@ def test_some_lines_a_child() -> None:
     assert [key.strip() for key, _ in lines(result.records)] == [b"4", b"4", b"2"]
 
 
+def test_a_mapper_sees_the_key_of_other_formats() -> None:
+    job = job_class("-mapper", "cat", "-inputformat", "NLineInputFormat", "-numReduceTasks", "0")
+    assert lines(run_job(job, ["x", "y"], splits=1).records) == [(b"0", b"x"), (b"2", b"y")]
+
+
 def test_the_environment(tmp_path: Path) -> None:
     names = [
         "mapreduce_task_attempt_id",

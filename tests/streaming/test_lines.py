@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mrmesos.streaming.lines import LineCutter, joined_lines, value_lines
+from mrmesos.streaming.lines import LineCutter, cut_lines, joined_lines, value_lines
 
 LINES = st.lists(st.binary(max_size=12).map(lambda text: text.replace(b"\n", b"\t")))
 SEPARATORS = st.sampled_from([b"\t", b",", b"::", b"\t\t"])
@@ -47,6 +47,14 @@ def test_a_long_line_comes_in_many_pieces() -> None:
     batches = [batch for piece in pieces for batch in cutter.add(piece)] + list(cutter.end())
     rows = [row for batch in batches for row in batch.to_pylist()]
     assert [(row["key"], len(row["value"])) for row in rows] == [(b"k", 3_000_000), (b"next", 0)]
+
+
+def test_a_last_line_without_a_separator_stays_as_it_is() -> None:
+    assert cut_lines(b"a\nb\tc\nd\t\n", b"\t", 1, final=True).to_pylist() == [
+        {"key": b"a", "value": None},
+        {"key": b"b", "value": b"c"},
+        {"key": b"d", "value": b""},
+    ]
 
 
 def test_lines_for_a_child() -> None:
