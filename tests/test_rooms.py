@@ -76,6 +76,7 @@ ROOMS = (
     "client/terminal",
     "client/code",
     "client",
+    "hadoop",
     "local",
     "api/testing.py",
     "api/running.py",

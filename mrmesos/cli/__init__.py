@@ -29,6 +29,10 @@ VERBS = {
         "mrmesos.cli.streaming:streaming",
         "Run a Hadoop Streaming job: commands that read and write lines.",
     ),
+    "hadoop-home": (
+        "mrmesos.cli.hadoop_home:hadoop_home",
+        "Write a `hadoop` command for programs that need one.",
+    ),
     "cat": ("mrmesos.cli.cat:cat", "Show the records of an output in any format."),
     "pack": ("mrmesos.cli.pack:pack", "Pack mrmesos and other packages for agents without them."),
     "jobtracker": (

@@ -1,0 +1,78 @@
+"""`python -m mrmesos.hadoop hadoop|hdfs|mapred …`: what the commands in HADOOP_HOME run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import mrmesos
+from mrmesos.hadoop.jar import say
+from mrmesos.hadoop.paths import places_of
+from mrmesos.hadoop.version import HADOOP_VERSION
+
+EXIT_USAGE = 255
+_USAGE = """Usage: hadoop [--config DIR] COMMAND
+  version       the version whose command line this is
+  fs | dfs      files: hadoop fs -help
+  jar           hadoop jar hadoop-streaming.jar -input … -output … -mapper … -reducer …
+  job           jobs of a JobTracker: -list, -status, -kill, -counter
+mrmesos stands in for Hadoop here; it runs no Java."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line, without the name of the command. Returns the exit code."""
+    rest = list(words)
+    if rest[:1] == ["--config"] and len(rest) > 1:
+        os.environ["HADOOP_CONF_DIR"] = rest[1]
+        rest = rest[2:]
+    if not rest:
+        say(_USAGE)
+        return EXIT_USAGE
+    verb, *rest = rest
+    properties, rest = _generic(rest)
+    try:
+        places = places_of(properties)
+    except (OSError, ValueError) as problem:
+        say(f"{verb}: {problem}")
+        return EXIT_USAGE
+    match verb:
+        case "version":
+            sys.stdout.write(f"Hadoop {HADOOP_VERSION}\nmrmesos {mrmesos.__version__}\n")
+            return 0
+        case "fs" | "dfs":
+            from mrmesos.hadoop.shell import run_shell
+
+            return run_shell(rest, places)
+        case "jar":
+            from mrmesos.hadoop.jar import run_jar
+
+            return run_jar(rest, places, properties)
+        case "job":
+            from mrmesos.hadoop.jobs import run_job
+
+            return run_job(rest)
+        case "classpath" | "envvars":
+            return 0
+    say(f"{verb}: mrmesos stands in for Hadoop's version, fs, jar and job only\n{_USAGE}")
+    return EXIT_USAGE
+
+
+def _generic(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Hadoop's generic options at the front: `-fs URI`, `-D name=value`."""
+    properties: dict[str, str] = {}
+    rest = list(words)
+    while len(rest) > 1:
+        if rest[0] == "-fs":
+            properties["fs.defaultFS"] = rest[1]
+        elif rest[0] == "-D":
+            name, _, value = rest[1].partition("=")
+            properties[name] = value
+        else:
+            break
+        rest = rest[2:]
+    return properties, rest
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:]))

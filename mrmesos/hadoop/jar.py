@@ -1,0 +1,194 @@
+"""`hadoop jar …streaming….jar`: a streaming job, told in the words that wrappers look for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mrmesos.client.code.inputs import absolute_uri
+from mrmesos.client.code.loading import Target
+from mrmesos.client.submission import Options, Submission
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.client.terminal.progress import ProgressDisplay
+from mrmesos.conf import Conf, ConfError
+from mrmesos.hadoop.paths import Places
+from mrmesos.io.fs.scratch import Scratch
+from mrmesos.streaming.job_script import job_script
+from mrmesos.streaming.options import BadOption, StreamingOptions, parse_options
+from mrmesos.wire.job import JobState, JobStatus, TaskCounts
+
+EXIT_FAILED = 1
+
+
+def run_jar(words: Sequence[str], places: Places, properties: dict[str, str]) -> int:
+    """Run `JAR [arguments]`; only the streaming jar can be run. Returns the exit code."""
+    if not words:
+        say("Usage: hadoop jar <jar> [arguments]")
+        return 255
+    jar, *rest = words
+    if "streaming" not in Path(jar).name:
+        say(
+            f"{jar}: mrmesos runs no Java; it stands in for the streaming jar only "
+            "(hadoop jar hadoop-streaming.jar -input …)"
+        )
+        return EXIT_FAILED
+    given = [word for name, value in properties.items() for word in ("-D", f"{name}={value}")]
+    try:
+        options = parse_options([*given, *rest])
+        settings = Conf(options.settings)
+        settings.check()
+    except (BadOption, ConfError) as problem:
+        say(f"ERROR streaming.StreamJob: {problem}")
+        return EXIT_FAILED
+    return _run(_placed(options, places), settings)
+
+
+def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
+    """The options with every path where it really is."""
+
+    def each(given: Sequence[str]) -> tuple[str, ...]:
+        found = []
+        for text in given:
+            for one in text.split(","):
+                path, sharp, name = one.partition("#")
+                uri = places.uri(path)
+                found.append(f"{uri}#{name}" if sharp else uri)
+        return tuple(found)
+
+    def inputs(given: Sequence[str]) -> tuple[str, ...]:
+        return tuple(",".join(map(places.uri, text.split(","))) for text in given)
+
+    return replace(
+        options,
+        inputs=inputs(options.inputs),
+        output=places.uri(options.output),
+        files=each(options.files),
+        archives=each(options.archives),
+    )
+
+
+def _run(options: StreamingOptions, settings: Conf) -> int:
+    scratch = Scratch("mrmesos-streaming-")
+    jobtracker = options.jobtracker or os.environ.get("MRMESOS_JOBTRACKER_URL", "")
+    try:
+        script = Path(scratch.name) / "streaming_job.py"
+        script.write_text(job_script(options), encoding="utf-8")
+        submission = Options(
+            target=Target(script, "StreamJob"),
+            inputs=options.inputs,
+            output=absolute_uri(options.output),
+            overrides=settings,
+            master=options.master,
+            jobtracker=jobtracker,
+            detach=options.background and bool(jobtracker),
+            local_agents=options.local_agents or 1,
+            report=None,
+            verbose=options.verbose,
+            job_args=(),
+            files=options.files,
+            archives=options.archives,
+        )
+        display = HadoopDisplay(options.output)
+        return Submission(submission, display).run()
+    except UsageProblem as problem:
+        say(f"ERROR streaming.StreamJob: {problem.format_message()}")
+        return EXIT_FAILED
+    finally:
+        scratch.cleanup()
+
+
+def say(line: str) -> None:
+    """One line on stderr, where Hadoop logs."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def log(logger: str, line: str) -> None:
+    """A line as Hadoop's log4j writes it."""
+    now = dt.datetime.now()
+    say(f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d} INFO {logger}: {line}")
+
+
+@dataclass(slots=True)
+class HadoopDisplay:
+    """A JobDisplay in Hadoop's words: `Running job:`, `map 50% reduce 0%`, the counters block."""
+
+    output: str
+
+    def started(self, job_id: str, name: str, url: str) -> None:
+        """See JobDisplay."""
+        del name
+        log("mapreduce.Job", f"The url to track the job: {url}/jobs/{job_id}")
+        log("mapreduce.Job", f"Running job: {job_id}")
+
+    def progress(self) -> ProgressDisplay:
+        """See JobDisplay."""
+        return _Percent()
+
+    def ended(self, status: JobStatus) -> None:
+        """See JobDisplay."""
+        if status.state is JobState.SUCCEEDED:
+            log("mapreduce.Job", f"Job {status.job_id} completed successfully")
+        else:
+            log("mapreduce.Job", f"Job {status.job_id} failed with state {status.state.value}")
+        if status.counters:
+            log("mapreduce.Job", _counters(status))
+        if status.state is JobState.SUCCEEDED:
+            log("streaming.StreamJob", f"Output directory: {self.output}")
+
+
+class _Percent:
+    """Progress as ` map 50% reduce 0%`, when it has changed."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def update(self, status: JobStatus, elapsed: float) -> None:
+        """See ProgressDisplay."""
+        del elapsed
+        line = f" map {_percent(status.maps)}% reduce {_percent(status.reduces)}%"
+        if status.state is not JobState.PREP and line != self._last:
+            self._last = line
+            log("mapreduce.Job", line)
+
+    def close(self) -> None:
+        """See ProgressDisplay."""
+
+
+def _percent(counts: TaskCounts) -> int:
+    return 100 * counts.succeeded // counts.total if counts.total else 0
+
+
+_GROUPS = {"task": "Map-Reduce Framework", "job": "Job Counters "}
+_NAMES = {
+    "MAP_INPUT_RECORDS": "Map input records",
+    "MAP_OUTPUT_RECORDS": "Map output records",
+    "MAP_OUTPUT_BYTES": "Map output bytes",
+    "COMBINE_INPUT_RECORDS": "Combine input records",
+    "COMBINE_OUTPUT_RECORDS": "Combine output records",
+    "REDUCE_INPUT_GROUPS": "Reduce input groups",
+    "REDUCE_INPUT_RECORDS": "Reduce input records",
+    "REDUCE_OUTPUT_RECORDS": "Reduce output records",
+    "REDUCE_SHUFFLE_BYTES": "Reduce shuffle bytes",
+    "SPILLED_RECORDS": "Spilled Records",
+    "CPU_MILLISECONDS": "CPU time spent (ms)",
+    "PHYSICAL_MEMORY_BYTES": "Physical memory (bytes) snapshot",
+    "LAUNCHED_MAPS": "Launched map tasks",
+    "LAUNCHED_REDUCES": "Launched reduce tasks",
+    "MILLIS_MAPS": "Total time spent by all map tasks (ms)",
+    "MILLIS_REDUCES": "Total time spent by all reduce tasks (ms)",
+}
+
+
+def _counters(status: JobStatus) -> str:
+    """The block of counters as Hadoop prints it."""
+    counters = status.counters or {}
+    lines = [f"Counters: {sum(map(len, counters.values()))}"]
+    for group, names in counters.items():
+        lines.append(f"\t{_GROUPS.get(group, group)}")
+        lines += [f"\t\t{_NAMES.get(name, name)}={amount}" for name, amount in names.items()]
+    return "\n".join(lines)

@@ -1,0 +1,107 @@
+"""`hadoop fs`: finds the command, and turns what went wrong into Hadoop's lines and exit codes.
+
+Exit codes are Hadoop's: 0, 1 if something failed, 255 for a wrong use.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mrmesos.hadoop import shell_changes, shell_reads
+from mrmesos.hadoop.paths import Places
+from mrmesos.hadoop.shell_words import Call, WrongUse
+from mrmesos.hadoop.stores import FsFailed, Stores
+
+EXIT_USAGE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class FsCommand:
+    """One command of `hadoop fs`: its options of one word, and the least number of paths."""
+
+    run: Callable[[Call], Iterable[str] | None]
+    options: str = ""
+    least: int = 1
+    usage: str = "<path> ..."
+    given: Mapping[str, bool] = field(default_factory=dict)
+    """Options that are always on, for the old names of a command."""
+
+
+COMMANDS: Mapping[str, FsCommand] = {
+    "ls": FsCommand(shell_reads.ls, "R d h C t S r u", 0, "[-R] [-d] [-h] [<path> ...]"),
+    "lsr": FsCommand(shell_reads.ls, "h", 0, "[<path> ...]", {"R": True}),
+    "cat": FsCommand(shell_reads.cat, "ignoreCrc"),
+    "text": FsCommand(shell_reads.text, "ignoreCrc"),
+    "head": FsCommand(shell_reads.head),
+    "tail": FsCommand(shell_reads.tail, "f", usage="<file>"),
+    "du": FsCommand(shell_reads.du, "s h v x", 0, "[-s] [-h] [<path> ...]"),
+    "dus": FsCommand(shell_reads.du, "h", 0, "[<path> ...]", {"s": True}),
+    "count": FsCommand(shell_reads.count, "q h v", usage="[-h] <path> ..."),
+    "stat": FsCommand(shell_reads.stat_path, usage="[format] <path> ..."),
+    "test": FsCommand(shell_reads.test, "e d f z s r w", usage="-[edfzs] <path>"),
+    "find": FsCommand(shell_reads.find, usage="<path> ... [-name <pattern>]"),
+    "getmerge": FsCommand(shell_reads.getmerge, "nl", 2, "[-nl] <src> <localdst>"),
+    "get": FsCommand(shell_reads.get, "f p crc ignoreCrc", 1, "[-f] <src> ... <localdst>"),
+    "copyToLocal": FsCommand(shell_reads.get, "f p crc ignoreCrc", 1, "<src> ... <localdst>"),
+    "mkdir": FsCommand(shell_changes.mkdir, "p"),
+    "put": FsCommand(shell_changes.put, "f p d l", 1, "[-f] <localsrc> ... <dst>"),
+    "copyFromLocal": FsCommand(shell_changes.put, "f p d l", 1, "[-f] <localsrc> ... <dst>"),
+    "moveFromLocal": FsCommand(shell_changes.put, "", 1, "<localsrc> ... <dst>", {"move": True}),
+    "rm": FsCommand(shell_changes.rm, "r R f skipTrash safely", usage="[-r] [-f] <path> ..."),
+    "rmr": FsCommand(shell_changes.rm, "f skipTrash", given={"r": True}),
+    "rmdir": FsCommand(shell_changes.rmdir, "-ignore-fail-on-non-empty"),
+    "mv": FsCommand(shell_changes.mv, "", 2, "<src> ... <dst>"),
+    "cp": FsCommand(shell_changes.cp, "f p", 2, "[-f] <src> ... <dst>"),
+    "touchz": FsCommand(shell_changes.touchz),
+    "touch": FsCommand(shell_changes.touchz, "c"),
+    "appendToFile": FsCommand(shell_changes.append, "", 2, "<localsrc> ... <dst>"),
+    "chmod": FsCommand(shell_changes.chmod, "R", 2, "[-R] <mode> <path> ..."),
+    "chown": FsCommand(shell_changes.nothing, "R", 2, "[-R] <owner> <path> ..."),
+    "chgrp": FsCommand(shell_changes.nothing, "R", 2, "[-R] <group> <path> ..."),
+    "setrep": FsCommand(shell_changes.nothing, "R w", 2, "[-w] <replicas> <path> ..."),
+    "expunge": FsCommand(shell_changes.nothing, least=0, usage=""),
+}
+
+
+def run_shell(words: Sequence[str], places: Places) -> int:
+    """Run one command of `hadoop fs`. Returns the exit code."""
+    if not words or words[0] in ("-help", "-usage"):
+        _print_usage()
+        return 0 if words else EXIT_USAGE
+    name = words[0].removeprefix("-")
+    command = COMMANDS.get(name)
+    if command is None or not words[0].startswith("-"):
+        _say(f"{words[0]}: Unknown command")
+        return EXIT_USAGE
+    call = Call(name, Stores(places))
+    try:
+        call.read(words[1:], command.options.split(), command.given)
+        if len(call.paths) < command.least:
+            raise WrongUse("Not enough arguments: expected a path")
+        for line in command.run(call) or ():
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except WrongUse as problem:
+        _say(f"-{name}: {problem}")
+        _say(f"Usage: hadoop fs -{name} {command.usage}".rstrip())
+        return EXIT_USAGE
+    except FsFailed as problem:
+        _say(f"{name}: {problem}")
+        return 1
+    except BrokenPipeError:
+        return 1
+    for failure in call.failures:
+        _say(f"{name}: {failure}")
+    return call.code or (1 if call.failures else 0)
+
+
+def _print_usage() -> None:
+    _say("Usage: hadoop fs [generic options]")
+    for name, command in COMMANDS.items():
+        _say(f"\t[-{name} {command.usage}]")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

@@ -1,0 +1,193 @@
+"""The commands of `hadoop fs` that change a store."""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from mrmesos.hadoop.shell_words import Call, WrongUse
+from mrmesos.hadoop.stores import FsFailed
+from mrmesos.io.fs.filesystem import reason
+
+_COPY_BYTES = 1 << 20
+
+
+def mkdir(call: Call) -> None:
+    """`-mkdir [-p]`."""
+    for path in call.paths:
+        entry = call.stores.find(path)
+        if entry is not None:
+            if not call.has("p") or not entry.is_directory:
+                call.fail(f"`{path}': File exists")
+            continue
+        if not call.has("p") and call.stores.find(_parent(path)) is None:
+            call.fail(f"`{path}': No such file or directory")
+            continue
+        fs, name = call.stores.open(path)
+        _try(call, path, fs.makedirs, name, exist_ok=True)
+
+
+def _parent(path: str) -> str:
+    head = posixpath.dirname(path.rstrip("/"))
+    return head or ("/" if path.startswith("/") else ".")
+
+
+def _try(call: Call, path: str, function: Any, *args: Any, **more: Any) -> bool:
+    """Call a driver. A failure is noted; returns whether it went well."""
+    try:
+        function(*args, **more)
+    except Exception as problem:  # noqa: BLE001 -- remote drivers raise any type
+        call.fail(f"`{path}': {reason(problem)}")
+        return False
+    return True
+
+
+def put(call: Call) -> None:
+    """`-put [-f]`: local files into a store; `-` is stdin."""
+    *sources, target = call.paths if len(call.paths) > 1 else [*call.paths, "."]
+    if sources == ["-"]:
+        _write(call, target, sys.stdin.buffer)
+        return
+    for source, place in call.stores.target(target, sources):
+        local = Path(source.removeprefix("file://"))
+        if not local.exists():
+            call.fail(f"`{source}': No such file or directory")
+            continue
+        if not _may_write(call, place):
+            continue
+        fs, name = call.stores.open(place)
+        if local.is_dir():
+            done = _try(call, place, fs.put, f"{local}/", f"{name}/", recursive=True)
+        else:
+            done = _try(call, place, fs.put_file, str(local), name)
+        if done and call.has("move"):
+            shutil.rmtree(local) if local.is_dir() else local.unlink()
+
+
+def _may_write(call: Call, place: str) -> bool:
+    """Whether a file may be written there: nothing is there, or -f; and its directory exists."""
+    if call.stores.find(place) is not None and not call.has("f"):
+        call.fail(f"`{place}': File exists")
+        return False
+    if call.stores.find(_parent(place)) is None:
+        call.fail(f"`{place}': No such file or directory: `{_parent(place)}'")
+        return False
+    return True
+
+
+def _write(call: Call, place: str, stream: Any) -> None:
+    if _may_write(call, place):
+        fs, name = call.stores.open(place)
+        with fs.open(name, "wb") as file:
+            shutil.copyfileobj(stream, file, _COPY_BYTES)
+
+
+def append(call: Call) -> None:
+    """`-appendToFile`."""
+    *sources, target = call.paths
+    fs, name = call.stores.open(target)
+    with fs.open(name, "ab") as file:
+        for source in sources:
+            stream = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
+            with stream:
+                shutil.copyfileobj(stream, file, _COPY_BYTES)
+
+
+def rm(call: Call) -> None:
+    """`-rm [-r] [-f]`. There is no trash."""
+    for path in call.paths:
+        try:
+            entries = call.stores.matching(path)
+        except FsFailed as problem:
+            if not call.has("f"):
+                call.failures.append(problem)
+            continue
+        for entry in entries:
+            recursive = call.has("r", "R")
+            if entry.is_directory and not recursive:
+                call.fail(f"`{entry.shown}': Is a directory")
+            elif _try(call, entry.shown, entry.fs.rm, entry.name, recursive=recursive):
+                sys.stdout.write(f"Deleted {entry.shown}\n")
+
+
+def rmdir(call: Call) -> None:
+    """`-rmdir`."""
+    for entry in call.entries():
+        if not entry.is_directory:
+            call.fail(f"`{entry.shown}': Is not a directory")
+        elif call.stores.children(entry):
+            if not call.has("-ignore-fail-on-non-empty"):
+                call.fail(f"`{entry.shown}': Directory is not empty")
+        else:
+            _try(call, entry.shown, entry.fs.rmdir, entry.name)
+
+
+def mv(call: Call) -> None:
+    """`-mv`, within one store."""
+    *sources, target = call.paths
+    entries = call.entries(sources)
+    for entry, (_, place) in zip(entries, _targets(call, target, entries), strict=True):
+        fs, name = call.stores.open(place)
+        if fs is not entry.fs and type(fs) is not type(entry.fs):
+            call.fail(f"`{entry.shown}': Does not match target filesystem")
+        elif call.stores.find(place) is not None:
+            call.fail(f"`{place}': File exists")
+        else:
+            _try(call, entry.shown, entry.fs.mv, entry.name, name, recursive=entry.is_directory)
+
+
+def _targets(call: Call, target: str, entries: list[Any]) -> list[tuple[str, str]]:
+    return call.stores.target(target, [entry.shown for entry in entries]) if entries else []
+
+
+def cp(call: Call) -> None:
+    """`-cp [-f]`, also from one store to another."""
+    *sources, target = call.paths
+    entries = call.entries(sources)
+    for entry, (_, place) in zip(entries, _targets(call, target, entries), strict=True):
+        if not _may_write(call, place):
+            continue
+        base = entry.name.rstrip("/")
+        files = [entry]
+        if entry.is_directory:
+            files = [each for each in call.stores.below(entry) if not each.is_directory]
+        for each in files:
+            fs, name = call.stores.open(place + each.name.removeprefix(base))
+            if entry.is_directory:
+                fs.makedirs(posixpath.dirname(name), exist_ok=True)
+            with each.fs.open(each.name, "rb") as source, fs.open(name, "wb") as copy:
+                shutil.copyfileobj(source, copy, _COPY_BYTES)
+
+
+def touchz(call: Call) -> None:
+    """`-touchz`: an empty file; one that has bytes is an error."""
+    for path in call.paths:
+        entry = call.stores.find(path)
+        if entry is not None and (entry.is_directory or (entry.size and call.name == "touchz")):
+            call.fail(f"`{path}': Not a zero-length file")
+        elif entry is None or not entry.size:
+            fs, name = call.stores.open(path)
+            _try(call, path, fs.touch, name)
+
+
+def chmod(call: Call) -> None:
+    """`-chmod [-R] MODE`: on the local filesystem, in octal; other stores have no such modes."""
+    mode, *paths = call.paths
+    for entry in call.entries(paths):
+        below = call.stores.below(entry) if call.has("R") and entry.is_directory else ()
+        for each in (entry, *below):
+            if type(each.fs).__name__ != "LocalFileSystem":
+                continue
+            try:
+                bits = int(mode, 8)
+            except ValueError:
+                raise WrongUse(f"{mode}: expected an octal mode such as 755") from None
+            _try(call, each.shown, Path(each.name).chmod, bits)
+
+
+def nothing(call: Call) -> None:
+    """`-chown`, `-chgrp`, `-setrep`, `-expunge`: paths are checked, and nothing changes."""
+    call.entries(call.paths[1:])

@@ -1,0 +1,265 @@
+"""The commands of `hadoop fs` that change no store. Each yields lines for stdout."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import pwd
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from mrmesos.hadoop.shell_words import Call, WrongUse
+from mrmesos.hadoop.stores import Entry, FsFailed
+from mrmesos.io.fs.filesystem import reason
+
+_COPY_BYTES = 1 << 20
+_TAIL_BYTES = 1 << 10
+_UNITS = ("", " K", " M", " G", " T", " P")
+_COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\x28\xb5\x2f\xfd", "zstd"))
+
+
+def ls(call: Call) -> Iterator[str]:
+    """`-ls`: directories are listed, files named."""
+    paths = call.paths or ["."]
+    recursive = call.has("R")
+    for entry in call.entries(paths):
+        if not entry.is_directory or call.has("d"):
+            yield _line(entry, call)
+            continue
+        try:
+            found = list(call.stores.below(entry) if recursive else call.stores.children(entry))
+        except FsFailed as problem:
+            call.failures.append(problem)
+            continue
+        if call.has("t"):
+            found.sort(key=lambda each: each.modified, reverse=True)
+        elif call.has("S"):
+            found.sort(key=lambda each: each.size, reverse=True)
+        if call.has("r"):
+            found.reverse()
+        if found and not recursive and not call.has("C"):
+            yield f"Found {len(found)} items"
+        yield from (_line(each, call) for each in found)
+
+
+def _line(entry: Entry, call: Call) -> str:
+    if call.has("C"):
+        return entry.shown
+    info = entry.info
+    replicas = "-" if entry.is_directory else str(info.get("replication") or 1)
+    owner, group = _owner(entry), str(info.get("group") or "-")
+    size = _size(entry.size, call)
+    when = f"{entry.modified:%Y-%m-%d %H:%M}"
+    return f"{entry.mode} {replicas:>3} {owner} {group} {size:>10} {when} {entry.shown}"
+
+
+def _owner(entry: Entry) -> str:
+    """The owner's name; local files tell a number."""
+    owner = entry.info.get("owner")
+    if owner or "uid" not in entry.info:
+        return str(owner or "-")
+    try:
+        return pwd.getpwuid(entry.info["uid"]).pw_name
+    except KeyError:
+        return str(entry.info["uid"])
+
+
+def _size(size: int, call: Call) -> str:
+    if not call.has("h") or size < 1024:
+        return str(size)
+    number, unit = float(size), 0
+    while number >= 1024 and unit < len(_UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{number:.1f}{_UNITS[unit]}"
+
+
+def cat(call: Call) -> Iterator[str]:
+    """`-cat`: the bytes as they are."""
+    for entry in call.entries():
+        _copy_out(entry, call, compression=None)
+    yield from ()
+
+
+def text(call: Call) -> Iterator[str]:
+    """`-text`: the same, decompressed."""
+    for entry in call.entries():
+        with _opened(entry) as file:
+            first = file.read(4)
+        kinds = [kind for magic, kind in _COMPRESSIONS if first.startswith(magic)]
+        _copy_out(entry, call, compression=kinds[0] if kinds else None)
+    yield from ()
+
+
+def _copy_out(entry: Entry, call: Call, compression: str | None) -> None:
+    if entry.is_directory:
+        call.fail(f"`{entry.shown}': Is a directory")
+        return
+    with _opened(entry, compression) as file:
+        shutil.copyfileobj(file, sys.stdout.buffer, _COPY_BYTES)
+    sys.stdout.buffer.flush()
+
+
+def _opened(entry: Entry, compression: str | None = None) -> Any:
+    """Open for reading. Raises FsFailed."""
+    try:
+        file = entry.fs.open(entry.name, "rb")
+        if compression is not None:
+            return fsspec.compression.compr[compression](file, mode="rb")
+        return file
+    except Exception as problem:  # remote drivers raise any type
+        raise FsFailed(f"`{entry.shown}': {reason(problem)}") from problem
+
+
+def head(call: Call) -> Iterator[str]:
+    """`-head`: the first kilobyte."""
+    for entry in call.entries():
+        with _opened(entry) as file:
+            sys.stdout.buffer.write(file.read(_TAIL_BYTES))
+    sys.stdout.buffer.flush()
+    yield from ()
+
+
+def tail(call: Call) -> Iterator[str]:
+    """`-tail`: the last kilobyte."""
+    if call.has("f"):
+        raise WrongUse("-f is not supported: no store here tells when a file grows")
+    for entry in call.entries():
+        with _opened(entry) as file:
+            file.seek(max(0, entry.size - _TAIL_BYTES))
+            sys.stdout.buffer.write(file.read())
+    sys.stdout.buffer.flush()
+    yield from ()
+
+
+def du(call: Call) -> Iterator[str]:
+    """`-du`: bytes of each entry and of its replicas."""
+    for entry in call.entries(call.paths or ["."]):
+        shown = [entry]
+        if entry.is_directory and not call.has("s"):
+            shown = call.stores.children(entry)
+        for each in shown:
+            size = _total(each, call)[2]
+            copies = size * int(each.info.get("replication") or 1)
+            yield f"{_size(size, call)}  {_size(copies, call)}  {each.shown}"
+
+
+def _total(entry: Entry, call: Call) -> tuple[int, int, int]:
+    """Directories, files and bytes from an entry on."""
+    if not entry.is_directory:
+        return 0, 1, entry.size
+    below = list(call.stores.below(entry))
+    directories = sum(each.is_directory for each in below)
+    return 1 + directories, len(below) - directories, sum(each.size for each in below)
+
+
+def count(call: Call) -> Iterator[str]:
+    """`-count`: directories, files, bytes."""
+    for entry in call.entries():
+        directories, files, size = _total(entry, call)
+        quota = f"{'none':>8} {'inf':>15} {'none':>15} {'inf':>15} " if call.has("q") else ""
+        yield f"{quota}{directories:>12} {files:>12} {_size(size, call):>18} {entry.shown}"
+
+
+def stat_path(call: Call) -> Iterator[str]:
+    """`-stat [format]`: `%b` bytes, `%F` kind, `%n` name, `%o` block, `%r` replicas, `%y` time."""
+    pattern, paths = "%y", call.paths
+    if "%" in paths[0]:
+        pattern, paths = paths[0], paths[1:]
+    for entry in call.entries(paths):
+        values = {
+            "%b": str(entry.size),
+            "%F": "directory" if entry.is_directory else "regular file",
+            "%n": posixpath.basename(entry.name),
+            "%o": str(entry.info.get("blocksize") or 0),
+            "%r": str(entry.info.get("replication") or (0 if entry.is_directory else 1)),
+            "%u": _owner(entry),
+            "%g": str(entry.info.get("group") or "-"),
+            "%y": f"{entry.modified:%Y-%m-%d %H:%M:%S}",
+            "%Y": str(int(entry.modified.timestamp() * 1000)),
+        }
+        line = pattern
+        for name, value in values.items():
+            line = line.replace(name, value)
+        yield line
+
+
+def test(call: Call) -> Iterator[str]:
+    """`-test -e|-d|-f|-z|-s`: the exit code tells."""
+    if len(call.paths) != 1 or len(call.options) != 1:
+        raise WrongUse("expected one option and one path")
+    (option,) = call.options
+    entry = call.stores.find(call.paths[0])
+    holds = (
+        entry is not None
+        and {
+            "e": True,
+            "r": True,
+            "w": True,
+            "d": entry.is_directory,
+            "f": not entry.is_directory,
+            "z": not entry.is_directory and not entry.size,
+            "s": entry.is_directory or entry.size > 0,
+        }[option]
+    )
+    call.code = 0 if holds else 1
+    yield from ()
+
+
+def find(call: Call) -> Iterator[str]:
+    """`-find PATH … [-name PATTERN] [-print]`."""
+    pattern, paths = "*", list(call.paths)
+    for option in ("-name", "-iname"):
+        if option in paths:
+            at = paths.index(option)
+            if at + 1 == len(paths):
+                raise WrongUse(f"{option} needs a pattern")
+            pattern, paths = paths[at + 1], paths[:at] + paths[at + 2 :]
+    for entry in call.entries([path for path in paths if path != "-print"]):
+        below = call.stores.below(entry) if entry.is_directory else ()
+        for each in (entry, *below):
+            if fnmatch.fnmatch(posixpath.basename(each.name), pattern):
+                yield each.shown
+
+
+def getmerge(call: Call) -> Iterator[str]:
+    """`-getmerge`: the files of a directory as one local file."""
+    *sources, target = call.paths
+    with Path(target).open("wb") as merged:
+        for entry in call.entries(sources):
+            files = call.stores.children(entry) if entry.is_directory else [entry]
+            for each in files:
+                if each.is_directory:
+                    continue
+                with _opened(each) as file:
+                    shutil.copyfileobj(file, merged, _COPY_BYTES)
+                if call.has("nl"):
+                    merged.write(b"\n")
+    yield from ()
+
+
+def get(call: Call) -> Iterator[str]:
+    """`-get`: copies to the local filesystem; `-` is stdout."""
+    *sources, target = call.paths if len(call.paths) > 1 else [*call.paths, "."]
+    if target == "-":
+        for entry in call.entries(sources):
+            _copy_out(entry, call, compression=None)
+        return
+    into = Path(target.removeprefix("file://"))
+    entries = call.entries(sources)
+    if len(entries) > 1 and not into.is_dir():
+        raise FsFailed(f"`{target}': No such file or directory")
+    for entry in entries:
+        place = into / posixpath.basename(entry.name.rstrip("/")) if into.is_dir() else into
+        if place.exists() and not call.has("f"):
+            call.fail(f"`{place}': File exists")
+            continue
+        try:
+            entry.fs.get(entry.name, str(place), recursive=entry.is_directory)
+        except Exception as problem:  # noqa: BLE001 -- remote drivers raise any type
+            call.fail(f"`{entry.shown}': {reason(problem)}")
+    yield from ()

@@ -1,0 +1,3 @@
+"""The version of Hadoop whose command line this is."""
+
+HADOOP_VERSION = "3.4.1"
