@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import Target
-from mrmesos.client.submission import Options, Submission
+from mrmesos.client.options import Options
+from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
 from mrmesos.conf import Conf, ConfError
@@ -129,12 +130,14 @@ class HadoopDisplay:
         """See JobDisplay."""
         return _Percent()
 
-    def ended(self, status: JobStatus) -> None:
+    def ended(self, status: JobStatus, *, printed: bool) -> None:
         """See JobDisplay."""
         if status.state is JobState.SUCCEEDED:
             log("mapreduce.Job", f"Job {status.job_id} completed successfully")
         else:
             log("mapreduce.Job", f"Job {status.job_id} failed with state {status.state.value}")
+        if printed:
+            log("mapreduce.Job", f"Tasks printed: mrmesos job logs {status.job_id}")
         if status.counters:
             log("mapreduce.Job", _counters(status))
         if status.state is JobState.SUCCEEDED:
