@@ -6,20 +6,19 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-Action = Callable[[Any], None]
-
 
 class Clock:
     """`now` is in seconds; it begins at START, as the core takes Unix times."""
 
     START = 1_000_000.0
 
-    __slots__ = ("_heap", "_number", "now")
+    __slots__ = ("_heap", "_number", "_taken", "now")
 
     def __init__(self) -> None:
         self.now = self.START
-        self._heap: list[tuple[float, int, Action, Any]] = []
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
+        self._taken = 0
 
     @property
     def elapsed(self) -> float:
@@ -29,10 +28,15 @@ class Clock:
     @property
     def happened(self) -> int:
         """How many actions were taken so far."""
-        return self._number - len(self._heap)
+        return self._taken
 
-    def after(self, delay: float, action: Action, what: Any = None) -> None:
-        """Have `action(what)` happen `delay` seconds from now."""
+    def number(self) -> int:
+        """A number that was never given before, for a name."""
+        self._number += 1
+        return self._number
+
+    def after(self, delay: float, action: Callable[..., None], *what: Any) -> None:
+        """Have `action(*what)` happen `delay` seconds from now."""
         self._number += 1
         heapq.heappush(self._heap, (self.now + delay, self._number, action, what))
 
@@ -41,5 +45,6 @@ class Clock:
         if not self._heap:
             return False
         self.now, _, action, what = heapq.heappop(self._heap)
-        action(what)
+        self._taken += 1
+        action(*what)
         return True

@@ -33,7 +33,7 @@ class PlainFramework:
         }
         clock.after(spec.start, self._begin)
 
-    def _begin(self, _: None) -> None:
+    def _begin(self) -> None:
         self._master.revive(self.account)
 
     @property

@@ -232,7 +232,7 @@ class Executors(Attempts):
             self._tracker_gone(self.trackers[tracker_id])
         self.clock.after(self.spec.mesos.agent_timeout, self.tell, ev.AgentLost(agent.id))
 
-    def _sweep(self, _: None) -> None:
+    def _sweep(self) -> None:
         """Heartbeats of those that had nothing to report for long."""
         before = self.clock.now - self._longest * 3 / 4
         for tracker in list(self.trackers.values()):

@@ -110,11 +110,11 @@ class Framework:
             case _:
                 raise AssertionError(f"the simulator does not know {command}")
 
-    def _register(self, _: None) -> None:
+    def _register(self) -> None:
         self.tell(ev.Registered(f"framework-{self.account.number}"))
         self._clock.after(self._scene.spec.frameworks.tick, self._tick)
 
-    def _tick(self, _: None) -> None:
+    def _tick(self) -> None:
         times = self._scene.spec.frameworks
         if not self.quiet:
             if self._clock.now - self._master_spoke >= MASTER_SPEAKS_SECONDS:
@@ -195,7 +195,7 @@ class Framework:
             # The core asked for no offers just now as it did so a moment ago; its tick will ask.
             self._clock.after(self._scene.spec.frameworks.tick, self._tick_once)
 
-    def _tick_once(self, _: None) -> None:
+    def _tick_once(self) -> None:
         self.tell(ev.Tick())
 
     def _splits(self, job: SimJob) -> tuple[Split, ...]:

@@ -184,11 +184,11 @@ class Master:
             )
         return known
 
-    def _every_interval(self, _: None) -> None:
+    def _every_interval(self) -> None:
         self._allocate()
         self._clock.after(self._interval, self._every_interval)
 
-    def _allocate_now(self, _: None) -> None:
+    def _allocate_now(self) -> None:
         self._asked = False
         self._allocate()
 

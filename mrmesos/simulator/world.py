@@ -166,7 +166,7 @@ class World:
         self._to_come -= 1
         self.frameworks[number % len(self.frameworks)].submit(work)
 
-    def _sample(self, _: None) -> None:
+    def _sample(self) -> None:
         self.meter.sample(self.clock.elapsed)
         samples = self.meter.samples
         gap = samples[-1].at - samples[-2].at if len(samples) > 1 else SAMPLE_SECONDS

@@ -122,7 +122,7 @@ def shares(
         framework.account.weight = weight
     rows: list[list[int]] = []
 
-    def look(_: None) -> None:
+    def look() -> None:
         rows.append([one.account.held.get("cpus", 0) for one in world.frameworks])
         world.clock.after(STEP, look)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.simulator.clock import Clock
 from mrmesos.simulator.faults.fault_plan import FaultPlan, random_plan
 from mrmesos.simulator.faults.machines import Amounts, SimAgent, SimSlot, SimTracker
 from mrmesos.wire import heartbeat as hb
@@ -33,10 +33,7 @@ class FaultWorldState(ABC):
         self.rng = random.Random(seed)
         self.faults = faults if faults is not None else random_plan(self.rng)
         self.racks = self.rng.random() < 0.5
-        self.now = 1_000_000.0
-        self.start = self.now
-        self.heap: list[tuple[float, int, Callable[[], None]]] = []
-        self.counter = 0
+        self.clock = Clock()
         self.history: list[str] = []
         self.told = 0  # events
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
@@ -76,6 +73,10 @@ class FaultWorldState(ABC):
         self.void: set[str] = set()
         self.placed: list[tuple[str, str]] = []
 
+    @property
+    def now(self) -> float:
+        return self.clock.now
+
     @abstractmethod
     def tell(self, event: ev.Event) -> None:
         """Hand the core an event, and carry out what it commands."""
@@ -98,18 +99,17 @@ class FaultWorldState(ABC):
         return new
 
     def at(self, delay: float, action: Callable[[], None]) -> None:
-        self.counter += 1
-        heapq.heappush(self.heap, (self.now + delay, self.counter, action))
+        self.clock.after(delay, action)
 
     def chance(self, probability: float) -> bool:
         return self.faulty and self.rng.random() < probability
 
     @property
     def faulty(self) -> bool:
-        return self.now - self.start < self.faults.until
+        return self.clock.elapsed < self.faults.until
 
     def note(self, text: str) -> None:
-        self.history.append(f"{self.now - self.start:8.3f} {text}")
+        self.history.append(f"{self.clock.elapsed:8.3f} {text}")
         del self.history[:-400]
 
     def latency(self) -> float:

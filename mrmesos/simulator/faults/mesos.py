@@ -81,8 +81,8 @@ class FaultyMesos(FaultWorldState):
             self.tell(event)
 
     def update(self, slot: SimSlot, state: str, reason: str = "", acked: bool = True) -> None:
-        self.counter += 1
-        uuid = f"u{self.counter}" if acked else ""
+        number = self.clock.number()
+        uuid = f"u{number}" if acked else ""
         update = slot_updated(slot.id, slot.agent.id, state, reason, "", uuid)
         if uuid:
             self.unacked[uuid] = update
@@ -98,14 +98,14 @@ class FaultyMesos(FaultWorldState):
 
     def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
         """One with an SSD is replaced by another, so that those who ask for it can go on."""
-        self.counter += 1
+        number = self.clock.number()
         size = {
             "cpus": float(self.rng.choice([1, 2, 4])),
             "mem": float(self.rng.choice([2048, 4096])),
         }
         rack = self.rng.choice(["", "/a", "/b"]) if self.racks else ""
-        host = hostname or f"host{self.counter}"
-        agent = SimAgent(f"S{self.counter}", host, size, dict(size), rack, disk)
+        host = hostname or f"host{number}"
+        agent = SimAgent(f"S{number}", host, size, dict(size), rack, disk)
         agent.slowness = 4.0 if self.chance(self.faults.straggles) else 1.0
         agent.bad = self.chance(self.faults.bad_hosts)
         self.agents[agent.id] = agent
@@ -136,8 +136,7 @@ class FaultyMesos(FaultWorldState):
             mine = [t.id for t in self.trackers.values() if t.agent is agent and not t.gone]
             agent.free = dict.fromkeys(free, 0.0)
             for part in self.parts(free):
-                self.counter += 1
-                offer_id = f"O{self.counter}"
+                offer_id = f"O{self.clock.number()}"
                 self.offers[offer_id] = (agent, part)
                 role = self.role_of[offer_id] = self.rng.choice(roles)
                 made.append(
@@ -327,8 +326,7 @@ class FaultyMesos(FaultWorldState):
         start = self.now + self.rng.uniform(0, 20)
         agent.away = ev.Unavailability(start, start + self.rng.uniform(1, 20))
         if self.connected and not agent.cut_off:
-            self.counter += 1
-            asked = ev.InverseOffer(f"I{self.counter}", agent.id, agent.away)
+            asked = ev.InverseOffer(f"I{self.clock.number()}", agent.id, agent.away)
             self.event(ev.InverseOffersReceived((asked,)))
         self.at(self.rng.uniform(1, 40), partial(setattr, agent, "away", None))
 

@@ -8,7 +8,6 @@ event, and when all is over.
 
 from __future__ import annotations
 
-import heapq
 import math
 from typing import Any
 
@@ -46,14 +45,12 @@ class FaultWorld(CheckedWorld):
     def run(self) -> None:
         """Until all is quiet. Raises AssertionError where the core broke a promise."""
         quiet_since = None
-        while self.heap:
-            self.now, _, action = heapq.heappop(self.heap)
-            action()
+        while self.clock.step():
             over = len(self.ended) == self.jobs_wanted and not self.faulty
             quiet_since = (quiet_since or self.now) if over else None
             if quiet_since is not None and self.now - quiet_since > 3 * EXPIRY + 30:
                 break
-            assert self.now - self.start < LIMIT_SECONDS, f"not over: {self.unfinished()}"
+            assert self.clock.elapsed < LIMIT_SECONDS, f"not over: {self.unfinished()}"
         self.check_all_given_back()
 
     def unfinished(self) -> list[Any]:
