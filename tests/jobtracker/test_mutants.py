@@ -108,7 +108,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "silence is no reason for a second attempt": (
         ("silence._wants_another", "task.running == (attempt,)", "False"),
     ),
-    "work is started where nobody is heard": (("cluster.Agent.takes", "and not silent", ""),),
+    "work is started where nobody is heard": (("agent.Agent.takes", "and not silent", ""),),
     "reduces hold what a silent map needs": (
         ("deadlines._unstick", "job.wants_map or job.unheard_maps", "job.wants_map"),
     ),

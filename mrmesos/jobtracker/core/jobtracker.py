@@ -30,8 +30,8 @@ from mrmesos.jobtracker.core.messages.commands import (
     Suppress,
 )
 from mrmesos.jobtracker.core.messages.journal_records import Record
-from mrmesos.jobtracker.core.model.cluster import SlotState
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
+from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
 from mrmesos.jobtracker.core.state.changes import Changes

@@ -23,9 +23,10 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     TallyRecord,
     TrackerRecord,
 )
-from mrmesos.jobtracker.core.model.cluster import Slot, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
+from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
 from mrmesos.jobtracker.core.restore_failures import cause, fail_job, missing, stand_in
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state.state import State
@@ -125,22 +126,9 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
     st.index.see_agent(agent)
     agent.seen = st.now
     agent.has(record.attributes)
-    tracker = Tracker(
-        record.id,
-        record.agent_id,
-        record.hostname,
-        record.resources,
-        launched=record.launched,
-        takes_slots=same_command,
-        notes=st.changes,
-    )
-    tracker.url, tracker.heard = record.url, st.now  # it has as long again to be heard
-    if record.leaving:
-        tracker.transition(TrackerState.LEAVING, st.now)
-    elif record.url:
-        tracker.transition(TrackerState.LIVE, st.now)
-        if tracker.takes_slots:
-            agent.tracker = tracker
+    tracker = Tracker.restored(record, st.now, takes_slots=same_command, notes=st.changes)
+    if tracker.state is TrackerState.LIVE and tracker.takes_slots:
+        agent.tracker = tracker
     # One never heard gets no further slots until it is: its launch may not have left this process,
     # and to start it with another slot would take more than that was offered for.
     st.cluster.trackers[tracker.id] = tracker
@@ -150,20 +138,11 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
 
 def _slot(st: State, record: SlotRecord) -> None:
     """LAUNCHING until somebody speaks of it; where it was to end, Mesos is told so again."""
-    slot = Slot(
-        id=record.id,
-        agent_id=record.agent_id,
-        tracker_id=record.tracker_id,
-        capacity=record.capacity,
-        launched=record.launched,
-        role=record.role,
-        taken=record.taken,
-        asked=st.now,
-        notes=st.changes,
-    )
+    slot = Slot.restored(record, st.now, st.changes)
     tracker = st.cluster.trackers.get(record.tracker_id)
-    if record.ending or tracker is None:
+    if tracker is None and not record.ending:
         slot.transition(SlotState.ENDING, st.now)
+    if slot.state is SlotState.ENDING:
         slot.kill_sent = float("-inf")
     st.cluster.slots[slot.id] = slot
     if tracker is not None:

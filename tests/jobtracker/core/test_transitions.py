@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import mrmesos
-from mrmesos.jobtracker.core.model.cluster import SLOT_TRANSITIONS, TRACKER_TRANSITIONS
 from mrmesos.jobtracker.core.model.job import JOB_TRANSITIONS
+from mrmesos.jobtracker.core.model.slot import SLOT_TRANSITIONS
 from mrmesos.jobtracker.core.model.task import ATTEMPT_TRANSITIONS, TASK_TRANSITIONS
+from mrmesos.jobtracker.core.model.tracker import TRACKER_TRANSITIONS
 from mrmesos.simulator.faults import histories
 from mrmesos.transitions import BadTransition, Named, Transitions
 

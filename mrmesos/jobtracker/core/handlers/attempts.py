@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from mrmesos.api.context import Counters
 from mrmesos.jobtracker.core.handlers import host_faults, jobs, silence, speculation
 from mrmesos.jobtracker.core.handlers.dispatch import began, came_free, kill_attempt
-from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.state.reports import log_url
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import TaskKind

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mrmesos.jobtracker.core.model.cluster import Agent, Faults
+from mrmesos.jobtracker.core.model.agent import Agent
+from mrmesos.jobtracker.core.model.cluster import Faults
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import AVOID_SECONDS
 from mrmesos.jobtracker.core.model.task import TaskAttempt

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.model.cluster import Agent, Slot, Tracker
+from mrmesos.jobtracker.core.model.agent import Agent
+from mrmesos.jobtracker.core.model.slot import Slot
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
 

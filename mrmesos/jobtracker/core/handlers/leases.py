@@ -18,7 +18,7 @@ from mrmesos.jobtracker.core.messages.events import (
     SlotUpdated,
     TrackerLost,
 )
-from mrmesos.jobtracker.core.model.cluster import Slot
+from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.jobtracker.core.state.state import State
 
 MASTER_SILENT_SECONDS = 20.0

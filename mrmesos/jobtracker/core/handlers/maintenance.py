@@ -19,7 +19,7 @@ from mrmesos.jobtracker.core.messages.commands import (
     ShutdownTracker,
 )
 from mrmesos.jobtracker.core.messages.events import InverseOffer, Unavailability
-from mrmesos.jobtracker.core.model.cluster import Agent
+from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.scheduling.eligibility import expected_seconds
 from mrmesos.jobtracker.core.state.state import State
 

@@ -20,7 +20,7 @@ from mrmesos.jobtracker.core.messages.commands import (
     SpareLaunch,
 )
 from mrmesos.jobtracker.core.messages.events import Offer
-from mrmesos.jobtracker.core.model.cluster import Agent
+from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.fit import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
+from mrmesos.jobtracker.core.scheduling.job_set import JobSet
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import TaskKind
 
@@ -35,7 +36,7 @@ def tick(st: State) -> None:
         _take_back(st, order, due)
 
 
-def _wanted(st: State, jobs: int) -> int:
+def _wanted(st: State, jobs: JobSet) -> int:
     """The cost of all waiting tasks of these jobs, in thousandths of a CPU."""
     wanted = 0
     for entry in st.index.entries_of(jobs):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers import attempts
 from mrmesos.jobtracker.core.handlers.dispatch import came_free, kill_attempt, kill_slot
-from mrmesos.jobtracker.core.model.cluster import SlotState, Tracker
+from mrmesos.jobtracker.core.model.slot import SlotState
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.state.mailbox import first_number
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat

@@ -17,8 +17,9 @@ from mrmesos.jobtracker.core.messages.commands import (
     ReadSandbox,
     ShutdownTracker,
 )
-from mrmesos.jobtracker.core.model.cluster import ExecutorEnd, SlotState, Tracker, TrackerState
 from mrmesos.jobtracker.core.model.exit_words import exit_words
+from mrmesos.jobtracker.core.model.slot import SlotState
+from mrmesos.jobtracker.core.model.tracker import ExecutorEnd, Tracker, TrackerState
 from mrmesos.jobtracker.core.state.mailbox import MAX_ACTIONS
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave

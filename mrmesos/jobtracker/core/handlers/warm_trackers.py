@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers.launches import new_slot, new_tracker
 from mrmesos.jobtracker.core.messages.commands import SpareLaunch
-from mrmesos.jobtracker.core.model.cluster import Agent, Tracker, TrackerState
+from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.fit import LEAST_CPUS, Fit
+from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
 

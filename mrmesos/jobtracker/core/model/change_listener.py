@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Slot, Tracker
     from mrmesos.jobtracker.core.model.job import JobInProgress
+    from mrmesos.jobtracker.core.model.slot import Slot
     from mrmesos.jobtracker.core.model.task import TaskAttempt
+    from mrmesos.jobtracker.core.model.tracker import Tracker
 
 
 class ChangeListener(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mrmesos.jobtracker.core.model.constraints import NO_CONSTRAINTS, Constraints
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Agent
+    from mrmesos.jobtracker.core.model.agent import Agent
 
 GPUS = "gpus"
 """The resource's name in Mesos."""

@@ -31,7 +31,7 @@ from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import MapOutput
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Agent
+    from mrmesos.jobtracker.core.model.agent import Agent
 
 JOB_COUNTERS = "job"
 """The group of the counters that the JobTracker itself keeps for a job."""

@@ -25,8 +25,8 @@ from mrmesos.wire.task import (
 )
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Tracker
     from mrmesos.jobtracker.core.model.pending_tasks import HostTasks
+    from mrmesos.jobtracker.core.model.tracker import Tracker
 
 ATTEMPTS_KEPT = 64
 

@@ -1,7 +1,4 @@
-"""Which jobs may use an agent, apart from whether their tasks fit there.
-
-A set of jobs is an integer with one bit for each job, as in `job_index`.
-"""
+"""Which jobs may use an agent, apart from whether their tasks fit there."""
 
 from __future__ import annotations
 
@@ -10,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.model.demand import ANYWHERE, Demand
+from mrmesos.jobtracker.core.scheduling.job_set import EVERY_JOB, NO_JOBS, JobSet
 from mrmesos.wire.ids import TaskKind
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Agent, Tracker
+    from mrmesos.jobtracker.core.model.agent import Agent
     from mrmesos.jobtracker.core.model.job import JobInProgress
     from mrmesos.jobtracker.core.model.task import TaskInProgress
+    from mrmesos.jobtracker.core.model.tracker import Tracker
     from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 
 TRIAL_SILENCES = 2
@@ -27,25 +26,22 @@ CAUTION = 2.0
 SLOW_AGENT = 0.7
 """An agent is slow if its pace is below this part of the average pace."""
 
-NO_JOB, EVERY_JOB = 0, -1
-"""The empty set of jobs, and the set of all jobs: every bit is set."""
-
 
 @dataclass(slots=True)
 class Eligibility:
     """The running jobs, grouped by their Demand."""
 
-    jobs: dict[Demand, int] = field(default_factory=dict)
-    special: int = 0
+    jobs: dict[Demand, JobSet] = field(default_factory=dict)
+    special: JobSet = NO_JOBS
     """The jobs that demand anything at all."""
 
-    def add(self, demand: Demand, bit: int) -> None:
+    def add(self, demand: Demand, bit: JobSet) -> None:
         """Add a running job."""
-        self.jobs[demand] = self.jobs.get(demand, 0) | bit
+        self.jobs[demand] = self.jobs.get(demand, NO_JOBS) | bit
         if demand != ANYWHERE:
             self.special |= bit
 
-    def discard(self, demand: Demand, bit: int) -> None:
+    def discard(self, demand: Demand, bit: JobSet) -> None:
         """Remove a job that was added."""
         self.special &= ~bit
         if left := self.jobs[demand] & ~bit:
@@ -56,19 +52,19 @@ class Eligibility:
     def clear(self) -> None:
         """Remove all jobs."""
         self.jobs.clear()
-        self.special = 0
+        self.special = NO_JOBS
 
-    def barred(self, agent: Agent, role: str) -> int:
+    def barred(self, agent: Agent, role: str) -> JobSet:
         """The jobs that may not use the resources that `agent` offers to `role`."""
         if not self.special and not agent.gpus:
-            return 0
-        barred = 0
+            return NO_JOBS
+        barred = NO_JOBS
         for demand, jobs in self.jobs.items():
             if not demand.met_by(agent, role):
                 barred |= jobs
         return barred
 
-    def roles(self, hungry: int, all_roles: frozenset[str]) -> frozenset[str]:
+    def roles(self, hungry: JobSet, all_roles: frozenset[str]) -> frozenset[str]:
         """The roles of `all_roles` that a job in the set `hungry` may use."""
         if hungry & ~self.special:
             return all_roles
@@ -87,14 +83,14 @@ def expected_seconds(job: JobInProgress, kind: TaskKind) -> float:
     return CAUTION * pace.seconds / pace.count if pace.count else 0.0
 
 
-def barred(index: JobIndex, agent: Agent, role: str) -> tuple[int, int]:
+def barred(index: JobIndex, agent: Agent, role: str) -> tuple[JobSet, JobSet]:
     """Two sets: the jobs whose maps, and the jobs whose reduces, may not start on `agent` with
     resources that it offers to `role`. Their demands are not met, or they failed too often here, or
     they would not end before the agent's maintenance.
     """
     if not (index.demands.special or index.shunned or agent.gpus or agent.away is not None):
-        return NO_JOB, NO_JOB  # most agents
-    by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, 0)
+        return NO_JOBS, NO_JOBS  # most agents
+    by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, NO_JOBS)
     if agent.away is None or agent.closes == math.inf:
         return by_demand, by_demand
     if index.now >= agent.closes:

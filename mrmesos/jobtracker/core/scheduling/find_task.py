@@ -11,10 +11,11 @@ from itertools import islice
 
 from msgspec import Struct
 
-from mrmesos.jobtracker.core.model.cluster import Agent, Tracker
+from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import LOOK_AT
 from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.scheduling import output_placement
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK
 from mrmesos.jobtracker.core.scheduling.eligibility import (
@@ -25,6 +26,7 @@ from mrmesos.jobtracker.core.scheduling.eligibility import (
 )
 from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
+from mrmesos.jobtracker.core.scheduling.job_set import EVERY_JOB, NO_JOBS, JobSet
 from mrmesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Locality
@@ -75,7 +77,7 @@ def find_task(
 
 
 class _Search:
-    """The state of one choice. Sets of jobs are integers (job_index.py)."""
+    """The state of one choice."""
 
     __slots__ = (
         "_agent",
@@ -101,8 +103,11 @@ class _Search:
         self._index, self._cluster, self._role = index, index.cluster, role
         self._agent, self._tracker, self._fits = agent, tracker, fits
         self._sizes: dict[Shape, bool] = {}
-        self._waiting = 0  # jobs whose maps wait for a better agent
-        self._barred = (0, 0)  # jobs whose maps, and jobs whose reduces, may not run here
+        self._waiting = NO_JOBS  # jobs whose maps wait for a better agent
+        self._barred = (
+            NO_JOBS,
+            NO_JOBS,
+        )  # jobs whose maps, and jobs whose reduces, may not run here
         self._later = False  # whether a task must first be tried on other agents
 
     def run(self) -> Choice:
@@ -120,7 +125,7 @@ class _Search:
             return NOT_YET
         return self._backup() if self._index.backups else NOTHING
 
-    def _passing_over(self, choice: Found | None) -> int:
+    def _passing_over(self, choice: Found | None) -> JobSet:
         """The jobs that come before the chosen one and pass this agent over. A job whose wait
         already runs is left out, unless that wait counts chances.
         """
@@ -136,7 +141,7 @@ class _Search:
         index, agent = self._index, self._agent
         here = index.stored_on(agent)
         if index.rack_level and agent.rack:
-            here |= index.rack_level & index.racks.get(agent.rack, 0)
+            here |= index.rack_level & index.racks.get(agent.rack, NO_JOBS)
         maps_barred, reduces_barred = barred(index, agent, self._role)
         if self._cluster.reach.until > index.now:
             maps_cut, reduces_cut = output_placement.barred(index, agent)
@@ -153,13 +158,13 @@ class _Search:
         while candidates := (maps | reduces if reduces else maps):
             bit = index.order.first(candidates)
             entry = index.entry_of(bit)
-            wants_map, wants_reduce = maps & bit != 0, reduces & bit != 0
+            wants_map, wants_reduce = maps & bit, reduces & bit
             if wants_map and not self._has_room(entry.map_shape):
                 maps &= ~entry.map_shape.maps
-                wants_map = False
+                wants_map = NO_JOBS
             if wants_reduce and not self._has_room(entry.reduce_shape):
                 reduces &= ~entry.reduce_shape.reduces
-                wants_reduce = False
+                wants_reduce = NO_JOBS
             if not wants_map and not wants_reduce:
                 continue
             found = self._of_job(entry, wants_map, wants_reduce)
@@ -177,18 +182,18 @@ class _Search:
             known = self._sizes[shape] = self._fits(shape.need)
         return known
 
-    def _any_fits(self, jobs: int) -> bool:
+    def _any_fits(self, jobs: JobSet) -> bool:
         shapes = self._index.shapes.values()
         return any(shape.maps & jobs and self._has_room(shape) for shape in shapes)
 
-    def _those_that_fit(self, jobs: int) -> int:
-        fit = 0
+    def _those_that_fit(self, jobs: JobSet) -> JobSet:
+        fit = NO_JOBS
         for shape in self._index.shapes.values():
             if shape.maps & jobs and self._has_room(shape):
                 fit |= shape.maps
         return jobs & fit
 
-    def _of_job(self, entry: JobEntry, wants_map: bool, wants_reduce: bool) -> Found | None:
+    def _of_job(self, entry: JobEntry, wants_map: JobSet, wants_reduce: JobSet) -> Found | None:
         if wants_map and wants_reduce and self._turn_of_reduces(entry.job):
             return self._reduce(entry) or self._map(entry)
         found = self._map(entry) if wants_map else None
@@ -265,7 +270,7 @@ class _Search:
         """Another attempt of a task that runs on a silent TaskTracker, if it goes before `choice`.
         It does if its job comes before, or if the chosen reduce would wait for this map.
         """
-        ahead, of, kind = -1, None, None
+        ahead, of, kind = EVERY_JOB, None, None
         if choice is not None:
             ahead = self._index.order.before(self._index.entries[choice.job.id].rank)
             of, kind = choice.job, choice.task.kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, NODE
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
+from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS
 
 
 def validate(index: JobIndex) -> None:
@@ -27,16 +28,18 @@ def validate(index: JobIndex) -> None:
         assert bool(index.rack_level & bit) == (clock.level != NODE), job.id
         assert entry.map_shape.maps & bit, job.id
         assert entry.reduce_shape.reduces & bit, job.id
-        assert all(index.shunned.get(host, 0) & bit for host in job.hosts.shunned), job.id
+        assert all(index.shunned.get(host, NO_JOBS) & bit for host in job.hosts.shunned), job.id
         for host in pending.hosts:
             waits = pending.on_host(host) is not None
             assert waits == pending.waits_for(host), (job.id, host)
-            assert waits == (index.hosts.get(host, 0) & bit != 0), (job.id, host)
+            assert waits == (bool(index.hosts.get(host, NO_JOBS) & bit)), (job.id, host)
             if waits:
                 for agent in index.cluster.hosts.get(host, ()):
-                    rack = index.racks.get(agent.rack, 0)
+                    rack = index.racks.get(agent.rack, NO_JOBS)
                     assert not agent.rack or rack & bit, (job.id, agent)
-    known = sum(entry.bit for entry in index.entries.values())
+    known = NO_JOBS
+    for entry in index.entries.values():
+        known |= entry.bit
     assert not (index.maps | index.reduces | index.clocked | index.any_level) & ~known
     for task, job in index.unheard.items():
         assert job.id in index.entries, task.id

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import DelayClock
 from mrmesos.jobtracker.core.scheduling.job_order import Rank
+from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
 from mrmesos.resources import Amounts
 
 
@@ -17,8 +18,8 @@ class Shape:
     """One amount of resources, and the jobs whose maps or reduces need exactly this."""
 
     need: Amounts
-    maps: int = 0
-    reduces: int = 0
+    maps: JobSet = NO_JOBS
+    reduces: JobSet = NO_JOBS
 
 
 NOTHING_WAITS = (False, False, False, False)
@@ -33,7 +34,7 @@ class JobEntry:
     map_cost: int
     reduce_cost: int
     # The index sets these when it enters the job, and again when it numbers all jobs anew.
-    bit: int = field(init=False)
+    bit: JobSet = field(init=False)
     rank: Rank = field(init=False)
     map_shape: Shape = field(init=False)
     reduce_shape: Shape = field(init=False)

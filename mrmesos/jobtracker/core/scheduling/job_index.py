@@ -1,6 +1,6 @@
 """The index of waiting tasks: which jobs could start a map or a reduce on an agent.
 
-A set of jobs is an integer with one bit for each job (job_order.py). So findTask does not look at
+A set of jobs is one integer with a bit for each job (job_set.py). So findTask does not look at
 all jobs, but only at those that it starts or makes wait for the first time. A job says when it
 changed (`touch`), and the index updates its sets before the next choice.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mrmesos.jobtracker.core.model.cluster import Agent, Cluster
+from mrmesos.jobtracker.core.model.agent import Agent
+from mrmesos.jobtracker.core.model.cluster import Cluster
 from mrmesos.jobtracker.core.model.demand import ANYWHERE
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
@@ -18,12 +19,13 @@ from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK, Chanc
 from mrmesos.jobtracker.core.scheduling.eligibility import Eligibility
 from mrmesos.jobtracker.core.scheduling.job_entry import NOTHING_WAITS, Deadlines, JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_order import Order, Rank, cost
+from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
 from mrmesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Locality
 
 
-def _put(jobs: int, bit: int, inside: bool) -> int:
+def _put(jobs: JobSet, bit: JobSet, inside: bool) -> JobSet:
     return jobs | bit if inside else jobs & ~bit
 
 
@@ -52,20 +54,20 @@ class JobIndex:
 
     def _clear(self) -> None:
         # Jobs with waiting tasks: maps, reduces, and some kinds of maps.
-        self.maps = 0
-        self.reduces = 0
-        self.retries = 0  # maps that failed before
-        self.loose = 0  # maps without preference
-        self.hosts: dict[str, int] = {}  # maps that never failed, by host of their data
-        self.racks: dict[str, int] = {}  # … by rack; some bits are out of date
+        self.maps = NO_JOBS
+        self.reduces = NO_JOBS
+        self.retries = NO_JOBS  # maps that failed before
+        self.loose = NO_JOBS  # maps without preference
+        self.hosts: dict[str, JobSet] = {}  # maps that never failed, by host of their data
+        self.racks: dict[str, JobSet] = {}  # … by rack; some bits are out of date
         self.demands.clear()
         # Which jobs avoid a host
-        self.shunned: dict[str, int] = {}
+        self.shunned: dict[str, JobSet] = {}
         # Jobs by their delay clock.
-        self.clocked = 0  # a wait for locality runs
-        self.counting = 0  # a wait runs that counts chances
-        self.rack_level = 0
-        self.any_level = 0
+        self.clocked = NO_JOBS  # a wait for locality runs
+        self.counting = NO_JOBS  # a wait runs that counts chances
+        self.rack_level = NO_JOBS
+        self.any_level = NO_JOBS
 
     def add(self, job: JobInProgress) -> None:
         """A job was planned, and may run."""
@@ -80,7 +82,7 @@ class JobIndex:
     def _enter(self, entry: JobEntry) -> None:
         """Give the entry the next bit, and set this bit in the sets."""
         job, settings = entry.job, entry.job.settings
-        bit = entry.bit = 1 << len(self._at)
+        bit = entry.bit = JobSet(1 << len(self._at))
         self._at.append(entry)
         entry.map_shape, entry.reduce_shape = (
             self._shape(settings.map_need),
@@ -92,7 +94,7 @@ class JobIndex:
         entry.rank = Rank(bit, settings.priority, settings.pool)
         entry.waits = NOTHING_WAITS
         for host in job.hosts.shunned:
-            self.shunned[host] = self.shunned.get(host, 0) | bit
+            self.shunned[host] = self.shunned.get(host, NO_JOBS) | bit
         pending = job.maps.pending
         pending.new_hosts = [host for host in pending.hosts if pending.waits_for(host)]
         pending.done_hosts = []
@@ -140,8 +142,8 @@ class JobIndex:
             self._clear()
 
     @staticmethod
-    def _drop(masks: dict[str, int], name: str, bit: int) -> None:
-        mask = masks.get(name, 0) & ~bit
+    def _drop(masks: dict[str, JobSet], name: str, bit: JobSet) -> None:
+        mask = masks.get(name, NO_JOBS) & ~bit
         if mask:
             masks[name] = mask
         else:
@@ -211,20 +213,20 @@ class JobIndex:
         maps = len(job.running) - reduces
         self.order.use(entry.rank, maps * entry.map_cost + reduces * entry.reduce_cost)
 
-    def _file_hosts(self, bit: int, pending: PendingTasks) -> None:
+    def _file_hosts(self, bit: JobSet, pending: PendingTasks) -> None:
         for host in pending.new_hosts:
-            self.hosts[host] = self.hosts.get(host, 0) | bit
+            self.hosts[host] = self.hosts.get(host, NO_JOBS) | bit
             for agent in self.cluster.hosts.get(host, ()):
                 if agent.rack:
-                    self.racks[agent.rack] = self.racks.get(agent.rack, 0) | bit
+                    self.racks[agent.rack] = self.racks.get(agent.rack, NO_JOBS) | bit
         pending.new_hosts = []
 
     def see_agent(self, agent: Agent) -> None:
         """An agent is new, or its rack changed."""
         if agent.rack:
-            mask = self.racks.get(agent.rack, 0)
+            mask = self.racks.get(agent.rack, NO_JOBS)
             for host in agent.hosts:
-                mask |= self.hosts.get(host, 0)
+                mask |= self.hosts.get(host, NO_JOBS)
             if mask:
                 self.racks[agent.rack] = mask
 
@@ -275,26 +277,26 @@ class JobIndex:
         special = self.demands.special or self.shunned
         return not (special or agent.gpus or agent.away is not None)
 
-    def stored_on(self, agent: Agent) -> int:
+    def stored_on(self, agent: Agent) -> JobSet:
         """The jobs with waiting maps that never failed and whose data the agent has. Valid after
         `flush`.
         """
         hosts = agent.hosts
         if len(hosts) == 1:  # most agents
-            return self.hosts.get(hosts[0], 0)
-        jobs = 0
+            return self.hosts.get(hosts[0], NO_JOBS)
+        jobs = NO_JOBS
         for host in hosts:
-            jobs |= self.hosts.get(host, 0)
+            jobs |= self.hosts.get(host, NO_JOBS)
         return jobs
 
-    def entry_of(self, bit: int) -> JobEntry:
+    def entry_of(self, bit: JobSet) -> JobEntry:
         """The entry of the job that has this bit."""
         entry = self._at[bit.bit_length() - 1]
         if entry is None:
             raise AssertionError("no job has this bit")
         return entry
 
-    def entries_of(self, jobs: int) -> Iterator[JobEntry]:
+    def entries_of(self, jobs: JobSet) -> Iterator[JobEntry]:
         """The entries of a set of jobs, the oldest first."""
         while jobs:
             low = jobs & -jobs
@@ -314,12 +316,12 @@ class JobIndex:
         for entry in self._deadlines.due(now):
             self._over(entry)
 
-    def pass_over(self, mask: int) -> bool:
+    def pass_over(self, jobs: JobSet) -> bool:
         """These jobs pass over a chance, although their maps would fit. Returns whether one of them
         need not wait after all. Then the choice must be made again.
         """
         again = False
-        for entry in self.entries_of(mask & ~self.clocked & ~self.any_level):
+        for entry in self.entries_of(jobs & ~self.clocked & ~self.any_level):
             if not entry.job.maps.pending.fresh:
                 continue
             if self.find_homeless(entry.job):
@@ -332,7 +334,7 @@ class JobIndex:
                 deadline = clock.since + clock.wait.seconds
                 self._deadlines.add(deadline, entry, len(self.entries))
                 again |= deadline <= self.now
-        for entry in self.entries_of(mask & self.counting):
+        for entry in self.entries_of(jobs & self.counting):
             if entry.clock.skip():
                 self._over(entry)
         if again:
@@ -351,7 +353,7 @@ class JobIndex:
         job.hosts.shunned[host] = None
         self.cluster.losses += 1
         if (entry := self.entries.get(job.id)) is not None:
-            self.shunned[host] = self.shunned.get(host, 0) | entry.bit
+            self.shunned[host] = self.shunned.get(host, NO_JOBS) | entry.bit
 
     def forgive(self, job: JobInProgress, host: str) -> None:
         """The job may use a host again that it avoided."""

@@ -1,6 +1,6 @@
 """The job order: by priority and age, or by fair shares of pools and of jobs within a pool.
 
-A set of jobs is one integer with one bit for each job. So a choice is a few integer operations,
+A set of jobs is one integer (job_set.py). So a choice is a few integer operations,
 however many jobs there are. (Fair shares also look at each pool before the chosen one.)
 
 What a job uses is counted in thousandths of a CPU. An attempt's dominant resource is the one of
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from mrmesos.jobtracker.core.model.pools import PoolShare
+from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
 
 
 class Levels:
@@ -30,25 +31,25 @@ class Levels:
 
     def __init__(self) -> None:
         self._keys: list[int] = []
-        self._masks: list[int] = []
-        self.all = 0
+        self._masks: list[JobSet] = []
+        self.all = NO_JOBS
 
-    def add(self, key: int, bit: int) -> None:
+    def add(self, key: int, bit: JobSet) -> None:
         """Add a job, which must not be in here, at a key."""
         self.all |= bit
         self._enter(key, bit)
 
-    def discard(self, key: int, bit: int) -> None:
+    def discard(self, key: int, bit: JobSet) -> None:
         """Remove a job that was added at this key."""
         self.all ^= bit
         self._leave(key, bit)
 
-    def move(self, old: int, new: int, bit: int) -> None:
+    def move(self, old: int, new: int, bit: JobSet) -> None:
         """Move a job from the old key, where it was added, to the new one."""
         self._leave(old, bit)
         self._enter(new, bit)
 
-    def _enter(self, key: int, bit: int) -> None:
+    def _enter(self, key: int, bit: JobSet) -> None:
         place = bisect_left(self._keys, key)
         if place < len(self._keys) and self._keys[place] == key:
             self._masks[place] |= bit
@@ -56,21 +57,21 @@ class Levels:
             self._keys.insert(place, key)
             self._masks.insert(place, bit)
 
-    def _leave(self, key: int, bit: int) -> None:
+    def _leave(self, key: int, bit: JobSet) -> None:
         place = bisect_left(self._keys, key)
         self._masks[place] ^= bit
         if not self._masks[place]:
             del self._masks[place]
             del self._keys[place]
 
-    def first(self, candidates: int) -> int:
+    def first(self, candidates: JobSet) -> JobSet:
         """The first of `candidates`. At least one of them must be in here."""
         for mask in self._masks:
             if here := mask & candidates:
                 return here & -here
         raise AssertionError("none of the candidates is in line")
 
-    def before(self, key: int, bit: int) -> int:
+    def before(self, key: int, bit: JobSet) -> JobSet:
         """The set of jobs that go before a job at a key."""
         place = bisect_left(self._keys, key)
         ahead = self._masks[place] & (bit - 1)
@@ -83,7 +84,7 @@ class Levels:
 class Rank:
     """What decides a job's turn. Priority 0 goes first. `used` is in thousandths of a CPU."""
 
-    bit: int
+    bit: JobSet
     priority: int
     pool: str
     used: int = 0
@@ -109,11 +110,11 @@ class Fifo:
         """Set what a job uses."""
         rank.used = used
 
-    def first(self, candidates: int) -> int:
+    def first(self, candidates: JobSet) -> JobSet:
         """The first of `candidates`, which are all in the order."""
         return self._levels.first(candidates)
 
-    def before(self, rank: Rank) -> int:
+    def before(self, rank: Rank) -> JobSet:
         """The set of jobs that go before this one."""
         return self._levels.before(rank.priority, rank.bit)
 
@@ -207,7 +208,7 @@ class Fair:
     def _leave(self, pool: PoolInLine) -> None:
         del self._line[bisect_left(self._line, pool.at)]
 
-    def first(self, candidates: int) -> int:
+    def first(self, candidates: JobSet) -> JobSet:
         """The first of `candidates`, which are all in the order."""
         for _, _, name in self._line:
             jobs = self._pools[name].jobs
@@ -215,7 +216,7 @@ class Fair:
                 return jobs.first(candidates)
         raise AssertionError("none of the candidates is in line")
 
-    def before(self, rank: Rank) -> int:
+    def before(self, rank: Rank) -> JobSet:
         """The set of jobs that go before this one."""
         pool = self._pools[rank.pool]
         ahead = pool.jobs.before(rank.used << rank.priority, rank.bit)

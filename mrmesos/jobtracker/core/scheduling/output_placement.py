@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
 from mrmesos.wire.ids import TaskKind
 
 if TYPE_CHECKING:
-    from mrmesos.jobtracker.core.model.cluster import Agent, Cluster
+    from mrmesos.jobtracker.core.model.agent import Agent
+    from mrmesos.jobtracker.core.model.cluster import Cluster
     from mrmesos.jobtracker.core.model.job import JobInProgress
     from mrmesos.jobtracker.core.model.task import TaskAttempt
     from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
@@ -52,17 +54,17 @@ def readers(
             yield agent
 
 
-def barred(index: JobIndex, agent: Agent) -> tuple[int, int]:
+def barred(index: JobIndex, agent: Agent) -> tuple[JobSet, JobSet]:
     """Two sets: the jobs whose maps, and the jobs whose reduces, must use other agents because some
-    hosts do not reach each other. A set of jobs is an integer, as in `job_index`.
+    hosts do not reach each other.
     """
     cluster, now = index.cluster, index.now
     reach = cluster.reach
     if reach.until <= now:
-        return 0, 0
+        return NO_JOBS, NO_JOBS
     unread = any(True for _ in reach.readers_cut_from(agent.hostname, now))
     blind = any(True for _ in reach.sources_cut_from(agent.hostname, now))
-    maps = reduces = 0
+    maps = reduces = NO_JOBS
     if unread or blind:
         backups = (*index.backups.values(), *index.unheard.values())
         waiting = {entry.job.id for entry in index.entries_of(index.maps | index.reduces)}

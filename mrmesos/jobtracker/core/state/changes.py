@@ -14,19 +14,11 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Key,
     PlanRecord,
     Record,
-    SlotRecord,
     TallyRecord,
-    TrackerRecord,
     WriteRecords,
 )
-from mrmesos.jobtracker.core.model.cluster import (
-    Agent,
-    Cluster,
-    Slot,
-    SlotState,
-    Tracker,
-    TrackerState,
-)
+from mrmesos.jobtracker.core.model.slot import Slot
+from mrmesos.jobtracker.core.model.tracker import Tracker
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.job import JobInProgress
@@ -118,12 +110,12 @@ class Changes:
             put.append(FrameworkRecord(self._framework))
         for tracker in self._trackers.values():
             if tracker.id in st.cluster.trackers:
-                put.append(tracker_record(tracker, st.cluster))
+                put.append(tracker.record(st.cluster.agents.get(tracker.agent_id)))
             else:
                 drop.append(Key("", "tracker", tracker.id))
         for slot in self._slots.values():
             if slot.id in st.cluster.slots:
-                put.append(slot_record(slot))
+                put.append(slot.record())
             else:
                 drop.append(Key("", "slot", slot.id))
         put += [job.record() for job in self._jobs.values() if job.id in st.jobs]
@@ -156,36 +148,3 @@ class Changes:
                 put.append(attempt.record())
         put += [TallyRecord(job.id, dict(job.counters.own)) for job in jobs.values()]
         return put
-
-
-def slot_record(slot: Slot) -> SlotRecord:
-    """A slot as it stands."""
-    return SlotRecord(
-        id=slot.id,
-        agent_id=slot.agent_id,
-        tracker_id=slot.tracker_id,
-        capacity=dict(slot.capacity),
-        launched=slot.launched,
-        ending=slot.state is SlotState.ENDING,
-        taken=dict(slot.taken),
-        role=slot.role,
-    )
-
-
-def tracker_record(tracker: Tracker, cluster: Cluster) -> TrackerRecord:
-    """A TaskTracker as it stands, with what is known of its agent."""
-    agent = cluster.agents.get(tracker.agent_id)
-    if agent is None:
-        agent = Agent(tracker.agent_id, tracker.hostname, "")
-    return TrackerRecord(
-        id=tracker.id,
-        agent_id=agent.id,
-        hostname=agent.hostname,
-        agent_address=agent.address,
-        rack=agent.rack,
-        resources=tuple(dict(resource) for resource in tracker.resources),
-        launched=tracker.launched,
-        url=tracker.url,
-        leaving=tracker.state is TrackerState.LEAVING,
-        attributes=dict(agent.attributes),
-    )

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mrmesos.api.context import Counters, add_counters
-from mrmesos.jobtracker.core.model.cluster import Tracker
 from mrmesos.jobtracker.core.model.job import JOB_COUNTERS, JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
 from mrmesos.wire.task import AttemptState

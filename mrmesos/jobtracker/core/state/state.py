@@ -17,10 +17,10 @@ from mrmesos.jobtracker.core.state.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.core.state.state_parts import (
     FaultyHosts,
     IdleSlots,
+    MasterSubscription,
     OfferFlow,
     Outbox,
     Recovery,
-    Subscription,
     Ticks,
     TrackerEnds,
 )
@@ -53,7 +53,7 @@ class State:
     recovery: Recovery = field(default_factory=Recovery)
     tracker_ends: TrackerEnds = field(default_factory=TrackerEnds)
     ticks: Ticks = field(default_factory=Ticks)
-    subscription: Subscription = field(default_factory=Subscription)
+    subscription: MasterSubscription = field(default_factory=MasterSubscription)
     offers: OfferFlow = field(default_factory=OfferFlow)
     closing: bool = False
     """No further TaskTracker starts."""

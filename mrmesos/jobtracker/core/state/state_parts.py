@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.messages.commands import Command
-from mrmesos.jobtracker.core.model.cluster import Faults, Slot, Tracker
+from mrmesos.jobtracker.core.model.cluster import Faults
+from mrmesos.jobtracker.core.model.slot import Slot
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.resources import Amounts
 
 _NEVER = float("-inf")
@@ -101,7 +103,7 @@ class Asking:
 
 
 @dataclass(slots=True)
-class Subscription:
+class MasterSubscription:
     """Our connection to the master. Written by the JobTracker (jobtracker.py) and restore.py;
     `master_heard` by handlers/leases.py.
     """

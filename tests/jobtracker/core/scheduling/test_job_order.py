@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import reduce
+from operator import or_
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from mrmesos.conf import ConfError
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.model.pools import PoolShare
 from mrmesos.jobtracker.core.scheduling.job_order import HALF_A_TASK, Fair, Fifo, Rank, cost
+from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, long, spec, started
 
@@ -26,7 +29,7 @@ def test_the_order_agrees_with_sorting(
     jobs: list[tuple[int, str, int]], data: st.DataObject
 ) -> None:
     shares = {"a": PoolShare(2000, 0), "b": PoolShare(1000, 3)}
-    line = [Rank(1 << i, priority, pool) for i, (priority, pool, _) in enumerate(jobs)]
+    line = [Rank(JobSet(1 << i), priority, pool) for i, (priority, pool, _) in enumerate(jobs)]
     fifo, fair = Fifo(), Fair(shares)
     for rank, (_, _, used) in zip(line, jobs, strict=True):
         fifo.add(rank)
@@ -45,16 +48,22 @@ def test_the_order_agrees_with_sorting(
         below = of_pool[rank.pool] < share.least
         have = of_pool[rank.pool] + (0 if below else HALF_A_TASK)
         due = have * 1_000_000 // (share.least if below else share.weight)
-        return (0 if below else 1, due, rank.pool, rank.used << rank.priority, rank.bit)
+        return (
+            0 if below else 1,
+            due,
+            rank.pool,
+            rank.used << rank.priority,
+            rank.bit.bit_length(),
+        )
 
     chosen = data.draw(st.sets(st.sampled_from(range(len(line))), min_size=1))
-    candidates = sum(line[i].bit for i in chosen)
+    candidates = reduce(or_, (line[i].bit for i in chosen))
     for order, in_order in (
-        (fifo, sorted(line, key=lambda rank: (rank.priority, rank.bit))),
+        (fifo, sorted(line, key=lambda rank: (rank.priority, rank.bit.bit_length()))),
         (fair, sorted(line, key=fair_key)),
     ):
         first = next(i for i, rank in enumerate(in_order) if rank.bit & candidates)
-        ahead = sum(rank.bit for rank in in_order[:first])
+        ahead = reduce(or_, (rank.bit for rank in in_order[:first]), NO_JOBS)
         assert order.first(candidates) == in_order[first].bit
         assert order.before(in_order[first]) == ahead
 
