@@ -1,8 +1,8 @@
 """The JobTracker's core: events in, commands out. No threads, sockets, clocks or files.
 
-In the manner of dask's worker state machine, in small parts: `lifecycle` (jobs), `attempts`,
-`slots`, `trackers`, `offers` and `watch` (time) change one State; `find_task` chooses.
-One thread owns a JobTracker; its queries read what `handle` left.
+The modules in handlers/ change one State (state/state.py), each for one subject: jobs, attempts,
+slots, trackers, offers, deadlines and others. scheduling/find_task.py chooses the next task. One
+thread owns a JobTracker. Queries run on this thread, too, between two events.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ from mrmesos.wire import ids
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 REVIVE_SECONDS = 1.0
-"""Least time between two REVIVE calls where no new work came."""
+"""Least time between two REVIVE calls if there is no new work."""
 REVIVE_NEW_WORK_SECONDS = 0.1
 
 
 def _named(some: frozenset[str], roles: frozenset[str]) -> tuple[str, ...]:
-    """As SUPPRESS and REVIVE name roles: all by none."""
+    """An empty role list means all roles, as in Mesos' SUPPRESS and REVIVE calls."""
     return () if some == roles else tuple(sorted(some))
 
 
 class JobTracker:
     """Decides for all jobs of one framework.
 
-    `stamp` is the part of its names that tells runs apart (wire.ids.cluster_stamp). Times are Unix
-    seconds; one that is earlier than the last is taken for that.
+    `stamp` is part of all names, and tells runs apart (wire.ids.cluster_stamp). Times are Unix
+    seconds. If the time of an event is earlier than that of the last one, the last one's counts.
     """
 
     def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
-        """With `journal` the commands of an event begin with what is to be written there."""
+        """With `journal`, the first command of an event says what the journal must write."""
         self.st = State(Settings.of(conf), stamp=stamp, changes=Changes(journal))
         self._last_job = 0
 
@@ -73,14 +73,14 @@ class JobTracker:
         damaged: Mapping[str, str] | None = None,
         lost: Collection[str] = (),
     ) -> list[Command]:
-        """Become what the records of `life` earlier JobTrackers tell of; before any event.
+        """Take over from `life` earlier JobTrackers, by their records. Call it before any event.
 
-        Jobs in `damaged` (id: cause), and those whose restoring raises, fail; TaskTrackers in
+        Jobs in `damaged` (id: cause) fail, and so do jobs whose restore raises. TaskTrackers in
         `lost` are given up.
         """
         blank, bad = self.st, dict(damaged or {})
         while True:
-            # A restore that raised has left half a job behind: the next begins with nothing.
+            # A restore that raised leaves half a job behind. So the next one begins with nothing.
             st = State(
                 blank.settings,
                 blank.stamp,
@@ -97,15 +97,15 @@ class JobTracker:
 
     @property
     def trackers(self) -> list[str]:
-        """The ids of all TaskTrackers that are known."""
+        """The ids of all known TaskTrackers."""
         return list(self.st.cluster.trackers)
 
     # --- Events ----------------------------------------------------------------------------------
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
-        """What is to be done, in order, now that `event` happened."""
+        """Handle an event. Returns what the shell must do, in order."""
         st = self.st
-        if isinstance(event, ev.AnswerAsked):  # often, and nothing else follows from it
+        if isinstance(event, ev.AnswerAsked):  # frequent, and changes nothing else
             st.mailboxes.acknowledge(event.tracker_id, event.acknowledged)
             self._answer(event.tracker_id)
             return st.take_commands()
@@ -122,8 +122,8 @@ class JobTracker:
         return st.take_commands()
 
     def _answer(self, tracker_id: str, *, late: bool = False) -> None:
-        """With all that came to be said in this event, too. Nobody may read the answer to a `late`
-        heartbeat, so a newer one that is held is answered as well.
+        """Answer a heartbeat, also with the actions of this event. The TaskTracker may not read the
+        answer to a `late` heartbeat, so a newer held heartbeat is answered as well.
         """
         st = self.st
         actions = st.mailboxes.to_send(tracker_id)
@@ -174,28 +174,28 @@ class JobTracker:
             case ev.InverseOffersReceived():
                 maintenance.asked_back(st, event.offers)
             case ev.InverseOfferRescinded():
-                pass  # it was answered; what became of the plan the next offers tell
+                pass  # we have answered it; the next offers say whether the plan changed
             case ev.OfferRescinded():
-                pass  # offers are never held: it was answered, and Mesos tells how that went
+                pass  # offers are answered at once; Mesos reports what became of the answer
             case ev.Registered():
                 self._registered(event.framework_id)
             case ev.FrameworkRemoved():
                 trackers.all_gone(st, "Mesos had removed the framework")
                 self._take_id("")
             case ev.MasterHeard():
-                pass  # when it came is all there is to it
+                pass  # only its time counts (leases.py)
             case ev.Closing():
                 trackers.send_all_away(st)
             case ev.Disconnected():
                 st.subscription.connected = False
 
     def _registered(self, framework_id: str) -> None:
-        """A subscription starts with offers flowing, and knows nothing of what we sent before."""
+        """In a new subscription no role is suppressed, and our earlier calls are forgotten."""
         st = self.st
         self._take_id(framework_id)
         st.subscription.connected, st.subscription.since = True, st.now
         st.offers.suppressed = frozenset()
-        st.offers.new_work = st.hungry()  # filters of the old subscription may live on: drop them
+        st.offers.new_work = st.hungry()  # drop filters of the old subscription
         reconciliation.begin(st)
 
     def _take_id(self, framework_id: str) -> None:
@@ -204,7 +204,7 @@ class JobTracker:
             self.st.changes.framework(framework_id)
 
     def _settle(self) -> None:
-        """What follows from the changes: free slots, news for reduces, more or fewer offers."""
+        """Act on the changes: serve free slots, send news to reduces, suppress or revive offers."""
         st = self.st
         while True:
             slots.serve_free(st)
@@ -219,7 +219,7 @@ class JobTracker:
         self._want_offers()
 
     def _want_offers(self) -> None:
-        """Suppress the roles that no task waits for, and revive those that one does."""
+        """Suppress the roles that no task waits for, and revive the others."""
         st = self.st
         flow, roles = st.offers, st.settings.roles
         wanted = warm_trackers.wanted_roles(st)
@@ -245,28 +245,28 @@ class JobTracker:
 
     @staticmethod
     def check_spec(spec: JobSpec) -> None:
-        """Raise ConfError where a setting of the job cannot be used."""
+        """Raise ConfError if a setting of the job cannot be used."""
         JobSettings.of(spec)
 
     @property
     def full(self) -> bool:
-        """Whether new jobs are to be refused (jobtracker.jobs.max)."""
+        """Whether new jobs must be refused (jobtracker.jobs.max)."""
         return len(self.st.jobs) >= self.st.settings.jobs_max
 
     @property
     def idle(self) -> bool:
-        """No job in progress, no slot, and no TaskTracker that was not sent away."""
+        """No job is in progress, no slot is known, and all TaskTrackers were told to leave."""
         cluster = self.st.cluster
         live = any(t.leaving_since is None for t in cluster.trackers.values())
         return not self.st.jobs and not cluster.slots and not live
 
     @property
     def untold(self) -> int:
-        """How many TaskTrackers are yet to hear what there is to say to them."""
+        """The number of TaskTrackers with actions that were never sent."""
         return self.st.mailboxes.unsent
 
     def job_status(self, job_id: str) -> JobStatus | None:
-        """A job's status; None where it is unknown, or forgotten."""
+        """A job's status. None if the job is unknown or forgotten."""
         job = self.st.jobs.get(job_id)
         if job is not None:
             return status_of(job)
@@ -274,18 +274,18 @@ class JobTracker:
         return None if ended is None else ended.status
 
     def job_statuses(self) -> list[JobStatus]:
-        """Ended jobs that are remembered and jobs in progress, each in order."""
+        """The ended jobs that we remember, then the jobs in progress, each in order."""
         return self.st.ended.statuses() + [status_of(job) for job in self.st.jobs.values()]
 
     def job_report(self, job_id: str) -> JobReport | None:
-        """A job's status and attempts; None where it is unknown, or forgotten."""
+        """A job's status and attempts. None if the job is unknown or forgotten."""
         job = self.st.jobs.get(job_id)
         if job is not None:
             return report_of(job, self.st.cluster.trackers)
         return self.st.ended.get(job_id)
 
     def job_facts(self, job_id: str) -> JobFacts | None:
-        """What TaskTrackers fetch of a job in progress; None of any other."""
+        """What TaskTrackers fetch about a job. None if it is not in progress."""
         job = self.st.jobs.get(job_id)
         if job is None:
             return None
@@ -300,7 +300,7 @@ class JobTracker:
         return job_id in tracker.outputs or any(one.task.job_id == job_id for one in attempts)
 
     def attempt_logs(self, attempt_id: str) -> AttemptLogs | None:
-        """Where an attempt's logs are to be had; None where the attempt is unknown."""
+        """Where an attempt's logs are. None if the attempt is unknown."""
         try:
             name = ids.parse_attempt(attempt_id)
         except ValueError:
@@ -329,7 +329,7 @@ class JobTracker:
     # --- For tests -------------------------------------------------------------------------------
 
     def validate(self) -> None:
-        """Raise AssertionError where something that must always hold does not."""
+        """Check the invariants. Raises AssertionError."""
         st = self.st
         st.cluster.validate()
         index_check.validate(st.index)
@@ -346,7 +346,7 @@ class JobTracker:
         for slot in st.cluster.slots.values():
             if slot.state is SlotState.RUNNING and slot.attempt is None:
                 waits = slot.id in st.slots.held or slot.tracker_id in st.recovery.unheard
-                assert waits, f"{slot.id} is free and nobody cares"
+                assert waits, f"{slot.id} is free, and nothing serves it"
         assert not st.slots.free
         assert set(st.mailboxes) == st.cluster.trackers.keys()
         assert st.recovery.unheard.keys() <= st.cluster.trackers.keys()

@@ -1,7 +1,9 @@
-"""The core as the journal's records tell of it: a pure function, the other way round of `changes`.
+"""Builds a State from the journal's records. It is the inverse of state/changes.py.
 
-What ran may run on: TaskTrackers outlive a JobTracker. Each is asked what it runs (Announce), and
-until it has said so its attempts are taken to run and its map outputs to be there (adoption.py).
+Comes in: all records. Goes out: a State, and commands for what must be done again.
+TaskTrackers outlive a JobTracker, and their attempts may still run. We ask each TaskTracker what it
+runs (Announce). Until it answers, we assume that its attempts run and that its map outputs exist
+(handlers/tracker_recovery.py).
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState, MapOutput
 
 ATTEMPTS_OF_A_LIFE = 1000
-"""Attempts of a task are numbered from here on after each start (as in Hadoop's MRAppMaster): where
-the last records were lost with the machine's power, no number is given twice.
+"""Each life numbers a task's attempts from its own multiple of this (as Hadoop's MRAppMaster does).
+So no number is used twice, even if a loss of power took the last records.
 """
 
 
@@ -49,14 +51,15 @@ def restore(
     damaged: Mapping[str, str] | None = None,
     lost: Collection[str] = (),
 ) -> dict[str, str]:
-    """Fill an empty State, and emit what has to be done again. `st.now` and `st.life` are set.
+    """Fill an empty State, and emit what must be done again. `st.now` and the life are set.
 
-    Without `same_command` TaskTrackers are started otherwise than those that are known, so that
-    these keep what they run and hold, but get no further slots (Mesos would refuse them).
+    `same_command` is False if new TaskTrackers start by another command than the known ones. Then
+    the known ones keep their attempts and outputs, but get no further slots, because Mesos would
+    refuse those.
 
-    Jobs in `damaged` (id: cause) fail. TaskTrackers in `lost` are given up, as their records are
-    damaged. The answer names further jobs that could not be restored, with the cause: where there
-    is one, the State is of no use, and the caller begins anew with them in `damaged`.
+    Jobs in `damaged` (id: cause) fail. TaskTrackers in `lost` are given up, because their records
+    are damaged. Returns further jobs that could not be restored, with the cause. If there is one,
+    the State is useless, and the caller must begin again with these jobs in `damaged`.
     """
     damaged = damaged or {}
     jobs: list[JobRecord] = []
@@ -87,7 +90,7 @@ def restore(
     of_jobs = [a for job in jobs if job.id not in damaged for a in attempts[job.id]]
     ending, gone = missing(of_jobs, (s.id for s in slots), (t.id for t in known))
     named = {t.id for t in gone}
-    for one in of_jobs:  # which won, and hold the output of a map
+    for one in of_jobs:  # some won, and their TaskTracker has map output
         if one.tracker_id in lost and one.tracker_id not in named:
             gone.append(stand_in(one))
             named.add(one.tracker_id)
@@ -106,7 +109,7 @@ def restore(
         counters = tally.counters if tally is not None else {}
         try:
             _job(st, job, plans.get(job.id), attempts[job.id], counters)
-        except Exception as problem:  # noqa: BLE001 (whatever it is, it is this job's error)
+        except Exception as problem:  # noqa: BLE001 (any error fails only this job)
             more[job.id] = cause(problem)
     for job_id in sorted(damaged.keys() - {job.id for job in jobs}):
         fail_job(st, job_id, None, damaged[job_id])
@@ -129,15 +132,15 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
     tracker = Tracker.restored(record, st.now, takes_slots=same_command, notes=st.changes)
     if tracker.state is TrackerState.LIVE and tracker.takes_slots:
         agent.tracker = tracker
-    # One never heard gets no further slots until it is: its launch may not have left this process,
-    # and to start it with another slot would take more than that was offered for.
+    # A TaskTracker that was never heard gets no further slots before it is heard. Its launch may
+    # not have reached Mesos. A further slot would then start it, with resources not offered for it.
     st.cluster.trackers[tracker.id] = tracker
     st.mailboxes.open(tracker.id)
     st.recovery.unheard[tracker.id] = set()
 
 
 def _slot(st: State, record: SlotRecord) -> None:
-    """LAUNCHING until somebody speaks of it; where it was to end, Mesos is told so again."""
+    """Restore a slot. If it was to end, Mesos is told again to end it."""
     slot = Slot.restored(record, st.now, st.changes)
     tracker = st.cluster.trackers.get(record.tracker_id)
     if tracker is None and not record.ending:
@@ -190,7 +193,7 @@ def _job(
         job.transition(record.state)
     else:
         _outputs(st, job)
-    if problem is not None and job.state is JobState.RUNNING:  # as another release judges it
+    if problem is not None and job.state is JobState.RUNNING:  # refused only by this release
         jobs.fail(st, job, problem)
     jobs.advance(st, job)
     job.validate()
@@ -215,7 +218,7 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
 
 
 def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
-    """What its attempts make of a task, and what that makes of its job."""
+    """Set the state of a task by its attempts, and count it in its job."""
     task.next_number = st.recovery.life * ATTEMPTS_OF_A_LIFE
     task.pending_since = st.now
     pending = job.of(task.kind).pending
@@ -225,7 +228,7 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
         if attempt.state is AttemptState.RUNNING:
             job.add_running(attempt)
     if task.running or task.winner is not None:
-        task.transition(TaskState.RUNNING, st.now, "as the journal tells")
+        task.transition(TaskState.RUNNING, st.now, "restored from the journal")
     if (winner := task.winner) is not None:
         task.transition(TaskState.SUCCEEDED, st.now, winner.id)
         task.running = ()
@@ -240,7 +243,7 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
 
 
 def _outputs(st: State, job: JobInProgress) -> None:
-    """Where the maps' outputs are. What its reduces were told of others may be out of date."""
+    """Note where the map outputs are. What reduces were told before may be out of date."""
     if not job.needs_map_outputs:
         return
     for task in job.maps.tasks:
@@ -261,7 +264,7 @@ def _outputs(st: State, job: JobInProgress) -> None:
 
 
 def _say_what_may_be_missed(st: State) -> None:
-    """What was said last, and not acknowledged, went with the JobTracker that said it."""
+    """Say again what TaskTrackers may not have heard: the last actions of the old JobTracker."""
     over = tuple(ForgetJob(status.job_id) for status in st.ended.statuses())
     for tracker in st.cluster.trackers.values():
         st.post(tracker.id, Announce(), *over)

@@ -1,4 +1,4 @@
-"""Orders to TaskTrackers and Mesos about attempts and slots: start, kill, end."""
+"""Starts and kills attempts, and ends slots: actions for TaskTrackers, commands for Mesos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOCAL_COUNTER = {
 
 
 def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Attempt:
-    """Begin an attempt in a slot that has none; the caller sends it."""
+    """Begin an attempt in a slot that has none. The caller sends it."""
     job, task = found.job, found.task
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} already runs {slot.attempt.id}")
@@ -53,14 +53,14 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
 
 
 def began(st: State, slot: Slot) -> None:
-    """The slot runs. A spare's has no attempt yet, nor has one left free by an earlier life."""
+    """The slot runs. A spare's slot has no attempt, nor has one that an earlier life left free."""
     slot.transition(SlotState.RUNNING, st.now)
     if slot.attempt is None:
         came_free(st, slot)
 
 
 def came_free(st: State, slot: Slot) -> None:
-    """The slot runs nothing: at the event's end it gets the next attempt, or ends (slots.py)."""
+    """The slot runs nothing. After the event it gets the next attempt, or ends (slots.py)."""
     slot.free_since = st.now
     st.slots.free.append(slot)
 
@@ -72,7 +72,7 @@ def run_next(st: State, found: Found, slot: Slot, tracker: Tracker) -> None:
 
 
 def kill_attempt(st: State, attempt: TaskAttempt, reason: str) -> None:
-    """Ask for the end of a running attempt; it ends when its tracker or Mesos says so."""
+    """Ask for the end of a running attempt. It ends when its TaskTracker or Mesos reports so."""
     if attempt.kill_asked:
         return
     attempt.kill_asked = reason
@@ -86,7 +86,7 @@ def kill_attempt(st: State, attempt: TaskAttempt, reason: str) -> None:
 
 
 def kill_slot(st: State, slot: Slot) -> None:
-    """Have Mesos end the slot, with what runs in it. Sent again until Mesos says that it ended."""
+    """Have Mesos end the slot and its attempt. Repeated until Mesos reports the end."""
     slot.transition(SlotState.ENDING, st.now)
     slot.kill_sent = st.now
     st.slots.held.pop(slot.id, None)
@@ -94,7 +94,7 @@ def kill_slot(st: State, slot: Slot) -> None:
 
 
 def end_slot(st: State, slot: Slot) -> None:
-    """Have the tracker give a free slot back to Mesos."""
+    """Have the TaskTracker give a free slot back to Mesos."""
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} still runs {slot.attempt.id}")
     leases.give_back(st, slot)

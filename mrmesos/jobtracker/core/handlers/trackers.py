@@ -116,7 +116,7 @@ def _leave_agent(st: State, tracker: Tracker) -> None:
 def vacated(st: State, tracker: Tracker) -> None:
     """A tracker's last slot ended. It leaves at once where tasks wait, for other agents than this:
     the little that it holds may be what another framework lacks here. With nothing waiting it
-    stays warm for a while (watch.py).
+    stays warm for a while (deadlines.py).
     """
     if tracker.state is not TrackerState.LIVE or tracker.holds_output:
         return

@@ -1,7 +1,7 @@
-"""What the core asks its shell to do, in order. Each is one call, message or piece of I/O.
+"""Commands: what the shell must do, in order. Each is one call, one message, or one piece of I/O.
 
-A command with `after_journal` waits until the journal has the records of its event: others see
-what it does. One without is carried out at once.
+The effect of most commands is seen outside of this process. So the shell carries them out only
+after the journal has the records of the event (`after_journal`). It carries out the others at once.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Act(Struct, frozen=True):
 
 
 class PlanJob(Act, frozen=True):
-    """Find the splits and make `_temporary`; answer JobPlanned or JobPlanFailed."""
+    """Find the splits and make `_temporary`. The answer is JobPlanned or JobPlanFailed."""
 
     job_id: str
     spec: JobSpec
     again: bool = False
-    """It may have been carried out before, by a JobTracker that did not live to hear of it."""
+    """An earlier JobTracker may have carried it out, and ended before the answer came."""
 
 
 class CommitJob(Act, frozen=True):
-    """Move the winners' files into place; answer JobCommitted or JobCommitFailed."""
+    """Move the winners' files into place. The answer is JobCommitted or JobCommitFailed."""
 
     job_id: str
     spec: JobSpec
@@ -41,19 +41,19 @@ class CommitJob(Act, frozen=True):
 
 
 class AbortJob(Act, frozen=True):
-    """Remove what the job wrote; answer JobAborted."""
+    """Remove what the job wrote. The answer is JobAborted."""
 
     job_id: str
     spec: JobSpec
     planned: bool = True
-    """Its output was made, as far as we know."""
+    """Whether its output directory was made, as far as we know."""
 
 
 class SlotLaunch(Struct, frozen=True):
     """One Mesos task to launch: a slot with its first attempt.
 
-    `resources` and `tracker_resources` are Resource JSON taken from the offer. The tracker's are
-    the same in every launch on one tracker, as Mesos demands of an ExecutorInfo.
+    `resources` and `tracker_resources` are Resource JSON from the offer. `tracker_resources` are
+    the same in every launch on one TaskTracker, because Mesos demands this of an ExecutorInfo.
     """
 
     slot_id: str
@@ -65,7 +65,7 @@ class SlotLaunch(Struct, frozen=True):
 
 
 class SpareLaunch(Struct, frozen=True):
-    """One Mesos task to launch that brings up a TaskTracker ahead of need, and runs nothing."""
+    """One Mesos task to launch that starts a TaskTracker before it is needed, and runs nothing."""
 
     slot_id: str
     tracker_id: str
@@ -75,7 +75,7 @@ class SpareLaunch(Struct, frozen=True):
 
 
 class AcceptOffers(Act, frozen=True):
-    """Accept offers of one agent with these launches; the rest is filtered for `refuse_seconds`."""
+    """Accept offers of one agent with these launches. Filter the rest for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     launches: tuple[SlotLaunch, ...]
@@ -84,7 +84,7 @@ class AcceptOffers(Act, frozen=True):
 
     @property
     def tasks(self) -> tuple[SlotLaunch | SpareLaunch, ...]:
-        """All that is launched."""
+        """All launches, with the spare."""
         return self.launches if self.spare is None else (*self.launches, self.spare)
 
 
@@ -96,23 +96,23 @@ class DeclineOffers(Act, frozen=True):
 
 
 class AcceptInverseOffers(Act, frozen=True):
-    """These agents will be free in time; do not ask again for `refuse_seconds`."""
+    """These agents will be free in time. Mesos must not ask again for `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
 class DeclineInverseOffers(Act, frozen=True):
-    """These agents may not be free in time; ask again after `refuse_seconds`."""
+    """These agents may not be free in time. Mesos may ask again after `refuse_seconds`."""
 
     offer_ids: tuple[str, ...]
     refuse_seconds: float
 
 
 class AnswerHeartbeat(Act, frozen=True):
-    """Answer HeartbeatReceived or AnswerAsked: these actions, or None where it is not known.
+    """The answer to HeartbeatReceived or AnswerAsked. `actions` is None for an unknown TaskTracker.
 
-    The shell lays this before whoever asked at once, and lets go of it after the journal.
+    The shell attaches it to the waiting request at once, and sends it after the journal is written.
     """
 
     after_journal: ClassVar[bool] = False
@@ -122,9 +122,8 @@ class AnswerHeartbeat(Act, frozen=True):
 
 
 class WakeTracker(Act, frozen=True):
-    """There is something to say to the tracker: if a heartbeat of it is held, ask for its answer.
-
-    It tells nobody anything: what there is to say goes with the answer.
+    """There are actions for the TaskTracker. If a heartbeat of it is held, the shell must send
+    AnswerAsked. The actions themselves go with that answer.
     """
 
     after_journal: ClassVar[bool] = False
@@ -133,15 +132,15 @@ class WakeTracker(Act, frozen=True):
 
 
 class ShutdownTracker(Act, frozen=True):
-    """Have the agent end the executor and all in it, for one that does not come by heartbeat."""
+    """Have the agent end an executor and all in it, because it does not send heartbeats."""
 
     tracker_id: str
     agent_id: str
 
 
 class ReadSandbox(Act, frozen=True):
-    """Read the last words of a tracker that did not come up; answer SandboxRead where they can be
-    had.
+    """Read the end of the stderr of a TaskTracker that did not come up. If it can be read, the
+    answer is SandboxRead.
     """
 
     tracker_id: str
@@ -157,7 +156,7 @@ class KillSlot(Act, frozen=True):
 
 
 class Acknowledge(Act, frozen=True):
-    """Acknowledge a status update (after whatever came before it was carried out)."""
+    """Acknowledge a status update, after all commands before this one."""
 
     slot_id: str
     agent_id: str
@@ -165,25 +164,25 @@ class Acknowledge(Act, frozen=True):
 
 
 class Reconcile(Act, frozen=True):
-    """Ask Mesos for the state of these slots, as (slot id, agent id)."""
+    """Ask Mesos for the state of these slots, each as (slot id, agent id)."""
 
     slots: tuple[tuple[str, str], ...]
 
 
 class Suppress(Act, frozen=True):
-    """Ask for no more offers to these roles, or to any if none is named."""
+    """Ask for no more offers to these roles. An empty list means all roles."""
 
     roles: tuple[str, ...] = ()
 
 
 class Revive(Act, frozen=True):
-    """Ask for offers to these roles, or to all if none is named, and drop their filters."""
+    """Ask for offers to these roles, and drop their filters. An empty list means all roles."""
 
     roles: tuple[str, ...] = ()
 
 
 class JobEnded(Act, frozen=True):
-    """The job is in a final state; whoever waits for it may be told."""
+    """The job is in a final state. Clients that wait for it may be told."""
 
     job_id: str
 

@@ -1,4 +1,4 @@
-"""What happens to a JobTracker. The core takes these one at a time, each with the time it came."""
+"""Events: what happened outside. The core handles one at a time, each with the time it came."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from mrmesos.wire.task import AttemptError
 
 
 class JobSubmitted(Struct, frozen=True):
-    """A client handed in a job; its code is already stored under `spec.code`."""
+    """A client submitted a job. Its code is already stored under `spec.code`."""
 
     job_id: str
     spec: JobSpec
     token: str
     key: str = ""
-    """By which its client may submit it again."""
+    """The client's key. A client that submits again sends the same key."""
 
 
 class JobPlanned(Struct, frozen=True):
-    """PlanJob is done: the splits are known and the output's `_temporary` exists."""
+    """PlanJob is done: the splits are known, and the output's `_temporary` exists."""
 
     job_id: str
     splits: tuple[Split, ...]
 
 
 class JobPlanFailed(Struct, frozen=True):
-    """PlanJob could not be done; the job fails with this error."""
+    """PlanJob failed. The job fails with this error."""
 
     job_id: str
     error: AttemptError
 
 
 class JobCommitted(Struct, frozen=True):
-    """CommitJob is done: the output is complete and `_SUCCESS` written."""
+    """CommitJob is done: the output is complete, and `_SUCCESS` is written."""
 
     job_id: str
 
@@ -52,21 +52,21 @@ class JobCommitFailed(Struct, frozen=True):
 
 
 class JobAborted(Struct, frozen=True):
-    """AbortJob is done, or gave up with a message that is only worth a warning."""
+    """AbortJob is done, or gave up. Then `warning` says why, and the job ends nevertheless."""
 
     job_id: str
     warning: str = ""
 
 
 class StoreSilent(Struct, frozen=True):
-    """Planning or committing a job waits for a store, in words; empty once it answers again."""
+    """Planning or committing a job waits for a store. `words` is empty once the store answers."""
 
     job_id: str
     words: str
 
 
 class JobUnkept(Struct, frozen=True):
-    """The journal had to mend what it was given of a job, as that could not be encoded."""
+    """A job's record could not be encoded. The journal wrote it without the faulty part."""
 
     job_id: str
     problem: str
@@ -80,25 +80,25 @@ class KillAsked(Struct, frozen=True):
 
 
 class Registered(Struct, frozen=True):
-    """Subscribed to a master, for the first time or again."""
+    """We subscribed to a master, for the first time or again."""
 
     framework_id: str
 
 
 class FrameworkRemoved(Struct, frozen=True):
-    """Mesos does not know this framework any more, and has ended all its tasks and executors."""
+    """Mesos has removed this framework, and has ended all its tasks and executors."""
 
 
 class MasterHeard(Struct, frozen=True):
-    """The master says that it is there, and nothing else (Mesos' HEARTBEAT, every 15 s)."""
+    """The master is alive (Mesos' HEARTBEAT, every 15 s)."""
 
 
 class Disconnected(Struct, frozen=True):
-    """The connection to the master is gone; outstanding offers are void."""
+    """The connection to the master is gone. Outstanding offers are void."""
 
 
 class Unavailability(Struct, frozen=True):
-    """When an agent is to be away: Unix seconds, `end` infinite where nobody knows."""
+    """When an agent will be away, in Unix seconds. `end` is infinite if it is unknown."""
 
     start: float
     end: float
@@ -107,8 +107,8 @@ class Unavailability(Struct, frozen=True):
 class Offer(Struct, frozen=True):
     """One Mesos offer. `resources` is the Resource JSON exactly as offered.
 
-    `executor_ids` are our TaskTrackers that Mesos knows on the agent; `attributes` by name;
-    `rack` is empty where nobody knows it; `role` is the role of ours that it is made to.
+    `executor_ids` are our TaskTrackers that Mesos knows on the agent. `attributes` are by name.
+    `rack` is empty if it is unknown. `role` is the role of ours that gets the offer.
     """
 
     offer_id: str
@@ -130,13 +130,13 @@ class OffersReceived(Struct, frozen=True):
 
 
 class OfferRescinded(Struct, frozen=True):
-    """An offer that is no longer good."""
+    """An offer is no longer valid."""
 
     offer_id: str
 
 
 class InverseOffer(Struct, frozen=True):
-    """Mesos asks for an agent back, or for all of them where `agent_id` is empty."""
+    """Mesos asks for an agent back. An empty `agent_id` means all agents."""
 
     offer_id: str
     agent_id: str
@@ -150,13 +150,13 @@ class InverseOffersReceived(Struct, frozen=True):
 
 
 class InverseOfferRescinded(Struct, frozen=True):
-    """An inverse offer that is no longer good."""
+    """An inverse offer is no longer valid."""
 
     offer_id: str
 
 
 class SlotStatus(StrEnum):
-    """What Mesos says of a slot. ENDING: it runs, and is being ended."""
+    """The state of a slot in Mesos. An ENDING slot still runs, and Mesos ends it."""
 
     STAGING = "STAGING"
     RUNNING = "RUNNING"
@@ -168,23 +168,23 @@ class EndCause(StrEnum):
     """Why a slot ended."""
 
     AS_ASKED = "AS_ASKED"
-    """The TaskTracker gave it back, or somebody killed it."""
+    """The TaskTracker gave it back, or it was killed."""
     FAILED = "FAILED"
     """It failed, or is lost."""
     REFUSED = "REFUSED"
     """Mesos takes no such task."""
     VOID = "VOID"
-    """It never came about, by nobody's fault: the offer, the agent or the master was gone."""
+    """It never started, without a fault: the offer, the agent or the master was gone."""
     TRACKER_ENDED = "TRACKER_ENDED"
     """Its TaskTracker has ended, with everything in it."""
 
 
 class SlotUpdated(Struct, frozen=True):
-    """A status update of a slot. `cause` goes with the status ENDED.
+    """A status update of a slot. `cause` is valid with the status ENDED.
 
-    `words` say all that Mesos says; `explained`: they say more than what the cause says anyway.
-    `from_master`: Mesos said so; else our shell, as it could not launch the slot. `uuid` is empty
-    where Mesos wants no acknowledgement.
+    `words` is Mesos' own explanation. `explained` is whether it says more than the cause does.
+    `from_master` is False if our shell made the update, because it could not launch the slot.
+    `uuid` is empty if Mesos wants no acknowledgement.
     """
 
     slot_id: str
@@ -220,25 +220,25 @@ class AgentLost(Struct, frozen=True):
 
 
 class HeartbeatReceived(Struct, frozen=True):
-    """A TaskTracker spoke, and gets an AnswerHeartbeat. Handling it twice changes nothing."""
+    """A TaskTracker sent a heartbeat. The answer is AnswerHeartbeat. Handling it twice is safe."""
 
     heartbeat: Heartbeat
 
 
 class AnswerAsked(Struct, frozen=True):
-    """A heartbeat that was held is to be answered: it was woken, or held as long as may be."""
+    """A held heartbeat must be answered, because there are actions or it was held long enough."""
 
     tracker_id: str
     acknowledged: int = 0
-    """The highest action number that was carried out, where the heartbeat did not say so."""
+    """The highest action number that was carried out, if the heartbeat did not say so."""
 
 
 class Closing(Struct, frozen=True):
-    """This JobTracker ends for good, and nobody takes its place: its TaskTrackers are to leave."""
+    """This JobTracker ends and has no successor. Its TaskTrackers must leave."""
 
 
 class Tick(Struct, frozen=True):
-    """Time passed: deadlines, idle trackers, leases. Comes about twice a second."""
+    """Time passed: check deadlines, idle TaskTrackers and leases. It comes about twice a second."""
 
 
 Event = (

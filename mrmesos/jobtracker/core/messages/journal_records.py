@@ -1,8 +1,8 @@
-"""What the journal holds: one record for each thing, as it stands now.
+"""The journal's records: one for each thing, with its present state.
 
-A record replaces the earlier one of its key, so a journal never holds more than the JobTracker
-knows, and restoring is reading (restore.py). MessagePack maps by field name: fields may be added
-with a default under one FORMAT; anything else needs the next.
+A record replaces the earlier one of the same key. So the journal never holds more than the
+JobTracker knows, and a restart only reads it (restore.py). Records are MessagePack maps by field
+name. A new field with a default keeps the FORMAT. Any other change needs the next one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mrmesos.wire.job import JobReport, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
 FORMAT = 3
-"""A journal of format 2, which had no checksums, is upgraded; one of any other is refused."""
+"""A journal of format 2, which had no checksums, is upgraded. Any other format is refused."""
 
 
 class Key(NamedTuple):
-    """Where a record is filed. `job` is empty for what belongs to no job."""
+    """The key of a record. `job` is empty if it belongs to no job."""
 
     job: str
     kind: str
@@ -30,10 +30,10 @@ class Key(NamedTuple):
 
 
 class LifeRecord(msgspec.Struct, frozen=True):
-    """One start of the JobTracker. `number` counts them from 0; names carry `stamp`.
+    """One start of the JobTracker. `number` counts the starts from 0. Names contain `stamp`.
 
-    `address` is its `host:port`, which TaskTrackers were told (with `https://` before it, where
-    that is spoken), and `command` how those are started. Their keys are made from `secret`.
+    `address` is the `host:port` that TaskTrackers were told, with `https://` before it if they use
+    that. `command` starts a TaskTracker. The TaskTrackers' keys are made from `secret`.
     """
 
     kind: ClassVar[str] = "life"
@@ -51,7 +51,7 @@ class LifeRecord(msgspec.Struct, frozen=True):
 
 
 class FrameworkRecord(msgspec.Struct, frozen=True):
-    """The id that Mesos gave us; empty once that framework was removed."""
+    """The id that Mesos gave us. Empty after that framework was removed."""
 
     kind: ClassVar[str] = "framework"
 
@@ -64,7 +64,7 @@ class FrameworkRecord(msgspec.Struct, frozen=True):
 
 
 class TrackerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A TaskTracker and the agent it is on; `url` is empty until it was heard."""
+    """A TaskTracker and its agent. `url` is empty until the TaskTracker was heard."""
 
     kind: ClassVar[str] = "tracker"
 
@@ -106,7 +106,7 @@ class SlotRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A job in progress. `key` is the one by which its client may submit it again."""
+    """A job in progress. `key` is the client's key (see JobSubmitted)."""
 
     kind: ClassVar[str] = "job"
 
@@ -141,7 +141,7 @@ class PlanRecord(msgspec.Struct, frozen=True):
 
 
 class TallyRecord(msgspec.Struct, frozen=True):
-    """What the JobTracker itself counts of a job."""
+    """A job's counters that the JobTracker itself keeps."""
 
     kind: ClassVar[str] = "tally"
 
@@ -155,8 +155,8 @@ class TallyRecord(msgspec.Struct, frozen=True):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One try at a task of a job in progress. `won`: its output is the task's. `waited_for`: it
-    runs, but can win no more. `failures`, `losses` and `silences` are its task's so far.
+    """An attempt of a job in progress. `won`: its output is the task's output. `waited_for`: it
+    runs, but cannot win. `failures`, `losses` and `silences` are the counts of its task.
     """
 
     kind: ClassVar[str] = "attempt"
@@ -166,7 +166,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     slot_id: str
     tracker_id: str
     agent_id: str
-    hostname: str = msgspec.field(name="agent")  # the name in journals of old
+    hostname: str = msgspec.field(name="agent")  # the name in old journals
     locality: Locality
     start: float
     backup: bool = False
@@ -187,7 +187,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class EndedRecord(msgspec.Struct, frozen=True):
-    """A job that has ended; all else of it is dropped."""
+    """A job that has ended. All its other records are dropped."""
 
     kind: ClassVar[str] = "ended"
 
@@ -215,10 +215,10 @@ Record = (
 
 @dataclass(frozen=True, slots=True)
 class WriteRecords:
-    """A command of the core: have this in the journal before anybody hears of what it tells.
+    """The command to write the journal. The event's other effects wait until this is done.
 
-    First all records of `drop_jobs` go and those of the keys in `drop`, then `put` is written.
-    `sync`: not even a loss of power may undo it.
+    First remove all records of the jobs in `drop_jobs`, and the keys in `drop`. Then write `put`.
+    With `sync`, not even a loss of power may undo it.
     """
 
     after_journal: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """What changed while one event was handled: records for the journal, and news for reduces.
 
-A thing's own `transition()` tells it (model/change_listener.py). The records are made once, at the
-event's end, from what the things then are.
+Each `transition()` reports here what changed (model/change_listener.py). The records are made once,
+at the end of the event, from the state that things have then.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """A ChangeListener. Where `on` is False there is no journal, and nothing is noted for it.
+    """A ChangeListener. If `on` is False there is no journal, and nothing is noted for it.
 
-    `news`: jobs whose reduces are to hear of map outputs.
+    `news` holds the jobs whose reduces must hear of map outputs.
     """
 
     __slots__ = (
@@ -61,47 +61,47 @@ class Changes:
         self._trackers: dict[str, Tracker] = {}
 
     def framework(self, framework_id: str) -> None:
-        """Mesos gave us an id, or none is left to us."""
+        """Mesos gave us an id, or removed our framework (then the id is empty)."""
         if self.on:
             self._framework = framework_id
 
     def job(self, job: JobInProgress) -> None:
-        """It is new, or in another state."""
+        """The job is new, or its state changed."""
         if self.on:
             self._jobs[job.id] = job
 
     def planned(self, job: JobInProgress) -> None:
-        """Its splits are known."""
+        """The job's splits are known."""
         if self.on:
             self._planned[job.id] = job
 
     def ended(self, job: JobInProgress, retired: list[str]) -> None:
-        """It is over; the reports of `retired` are forgotten for it."""
+        """The job ended. The reports of the jobs in `retired` are forgotten."""
         if self.on:
             self._ended[job.id] = job.key
             self._retired += retired
 
     def attempt(self, attempt: TaskAttempt) -> None:
-        """It began or ended, or what it won is no longer there."""
+        """The attempt began or ended, or the output with which it won is lost."""
         if self.on:
             self._attempts[attempt.id] = attempt
 
     def slot(self, slot: Slot) -> None:
-        """It is new, or ending, or gone."""
+        """The slot is new, or ending, or gone."""
         if self.on:
             self._slots[slot.id] = slot
 
     def tracker(self, tracker: Tracker) -> None:
-        """It is new, or was heard for the first time, or leaves, or is gone."""
+        """The TaskTracker is new, heard for the first time, leaving, or gone."""
         if self.on:
             self._trackers[tracker.id] = tracker
 
     def outputs(self, job: JobInProgress) -> None:
-        """There is news of map outputs for its reduces."""
+        """There is news of map outputs for the job's reduces."""
         self.news[job.id] = job
 
     def take(self, st: State) -> WriteRecords | None:
-        """What the journal must have, now that the event is handled; None where that is nothing."""
+        """What the journal must write after this event. None if there is nothing to write."""
         if not (self._attempts or self._slots or self._trackers or self._whole):
             return None
         put: list[Record] = []
@@ -134,11 +134,11 @@ class Changes:
 
     @property
     def _whole(self) -> bool:
-        """Whether more than work is at stake: what a client or Mesos was told for good."""
+        """Whether the records hold facts that a client or Mesos relies on, beyond running work."""
         return bool(self._jobs or self._planned or self._ended or self._framework is not None)
 
     def _of_attempts(self, st: State) -> list[Record]:
-        """The attempts, and what is counted of their jobs."""
+        """The records of the attempts, and of the counters of their jobs."""
         put: list[Record] = []
         jobs: dict[str, JobInProgress] = {}
         for attempt in self._attempts.values():

@@ -1,7 +1,7 @@
-"""Actions on their way to TaskTrackers: numbered, kept until acknowledged, sent again until then.
+"""Numbered actions for TaskTrackers. Each is sent again until the TaskTracker acknowledges it.
 
-Pure bookkeeping. Heartbeats and their answers may be lost, doubled or late; a tracker carries out
-each number once and in order, so that it sees every action exactly once.
+Heartbeats and their answers may be lost, doubled or late. A TaskTracker carries out each number
+once and in order. So each action is carried out exactly once.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from collections.abc import Iterable, Iterator
 from mrmesos.wire.heartbeat import Action, MapOutputs, Numbered
 
 MAX_ACTIONS = 100_000
-"""Unacknowledged actions beyond which a tracker is given up: it has not listened for long."""
+"""Most unacknowledged actions. A TaskTracker with more is given up: it does not listen."""
 MAX_ACTIONS_OF_ANSWER = 1_000
-"""Most actions of one answer; the rest goes with the next."""
+"""Most actions in one answer. The others go with the next answers."""
 
 
 _NUMBERS_OF_A_LIFE = 1_000_000_000
 
 
 def first_number(life: int) -> int:
-    """The first number of any action of a JobTracker that `life` others were before.
+    """The first action number of a JobTracker that has `life` predecessors.
 
-    Numbers of one life lie below those of the next, so that a TaskTracker can tell them apart.
+    The numbers of one life are lower than those of the next, so a TaskTracker can tell them apart.
     """
     return life * _NUMBERS_OF_A_LIFE + 1
 
 
 class MailboxFull(Exception):
-    """A tracker has not acknowledged any of its last MAX_ACTIONS actions."""
+    """A TaskTracker has MAX_ACTIONS unacknowledged actions."""
 
 
 class Mailbox:
-    """The actions of one tracker that it has not acknowledged yet, in order."""
+    """The unacknowledged actions of one TaskTracker, in order."""
 
     __slots__ = ("_limit", "_next", "_sent", "_waiting")
 
@@ -41,7 +41,7 @@ class Mailbox:
         """`first` is the number of the first action."""
         self._limit = limit
         self._next = first
-        self._sent = 0  # highest number that any answer held
+        self._sent = 0  # the highest number in any answer so far
         self._waiting: deque[Numbered] = deque()
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class Mailbox:
         return iter(self._waiting)
 
     def put(self, actions: Iterable[Action]) -> None:
-        """Append. News of map outputs joins such news of the same job that was never sent.
+        """Append actions. News of map outputs joins unsent news of the same job.
 
         Raises MailboxFull.
         """
@@ -64,30 +64,32 @@ class Mailbox:
                 and isinstance(last.action, MapOutputs)
                 and last.action.job_id == action.job_id
             ):
-                # Lists only grow here, where nobody else holds them: a job of 10,000 maps must not
-                # copy them 10,000 times.
+                # Append in place: a job of 10,000 maps must not copy this list 10,000 times. Nobody
+                # else holds the list before it is sent.
                 last.action.outputs.extend(action.outputs)
                 continue
             if len(self._waiting) >= self._limit:
-                raise MailboxFull(f"{len(self._waiting)} actions are not acknowledged")
+                raise MailboxFull(
+                    f"the TaskTracker has {len(self._waiting)} unacknowledged actions"
+                )
             if isinstance(action, MapOutputs):
                 action = MapOutputs(action.job_id, list(action.outputs))
             self._waiting.append(Numbered(self._next, action))
             self._next += 1
 
     def acknowledge(self, number: int) -> None:
-        """Drop what the tracker has carried out: everything up to `number` that was ever sent."""
+        """Drop the actions up to `number` that were sent: the TaskTracker has carried them out."""
         done = min(number, self._sent)
         while self._waiting and self._waiting[0].number <= done:
             self._waiting.popleft()
 
     @property
     def all_sent(self) -> bool:
-        """Whether some answer held each of them."""
+        """Whether each action was in some answer."""
         return not self._waiting or self._waiting[-1].number <= self._sent
 
     def to_send(self) -> list[Numbered]:
-        """The first unacknowledged actions, in order; they count as sent from now on."""
+        """The first unacknowledged actions, in order. They count as sent from now on."""
         actions = [
             numbered
             for numbered, _ in zip(self._waiting, range(MAX_ACTIONS_OF_ANSWER), strict=False)
@@ -98,7 +100,7 @@ class Mailbox:
 
 
 class Mailboxes:
-    """The mailboxes of all trackers that are known: launched, and not forgotten since."""
+    """The mailboxes of all known TaskTrackers: launched, and not forgotten since."""
 
     __slots__ = ("_boxes", "_first")
 
@@ -116,15 +118,15 @@ class Mailboxes:
         return tracker_id in self._boxes
 
     def open(self, tracker_id: str) -> None:
-        """Know a tracker, from its first launch on."""
+        """Add a mailbox for a TaskTracker that will be launched."""
         self._boxes.setdefault(tracker_id, Mailbox(first=self._first))
 
     def forget(self, tracker_id: str) -> None:
-        """The tracker is gone, or no longer ours."""
+        """The TaskTracker is gone, or no longer ours."""
         self._boxes.pop(tracker_id, None)
 
     def put(self, tracker_id: str, actions: Iterable[Action]) -> bool:
-        """Post actions; False where the tracker is unknown. Raises MailboxFull."""
+        """Add actions. Returns False if the TaskTracker is unknown. Raises MailboxFull."""
         box = self._boxes.get(tracker_id)
         if box is None:
             return False
@@ -132,16 +134,16 @@ class Mailboxes:
         return True
 
     def acknowledge(self, tracker_id: str, number: int) -> None:
-        """The tracker has carried out all actions up to `number`."""
+        """The TaskTracker has carried out all actions up to `number`."""
         if (box := self._boxes.get(tracker_id)) is not None:
             box.acknowledge(number)
 
     @property
     def unsent(self) -> int:
-        """How many trackers were not told all yet."""
+        """The number of TaskTrackers with actions that were never sent."""
         return sum(not box.all_sent for box in self._boxes.values())
 
     def to_send(self, tracker_id: str) -> list[Numbered] | None:
-        """What the tracker is to be told now; None where it is unknown."""
+        """The actions for the next answer. None if the TaskTracker is unknown."""
         box = self._boxes.get(tracker_id)
         return None if box is None else box.to_send()

@@ -77,8 +77,9 @@ class State:
         self.out.commands.append(command)
 
     def post(self, tracker_id: str, *actions: Action) -> None:
-        """Have a tracker do something: it goes with the next answer to its heartbeats. Nothing is
-        said to one that is gone.
+        """Give a TaskTracker actions, with the next answer to its heartbeats.
+
+        If the TaskTracker is gone, nothing happens.
         """
         try:
             known = self.mailboxes.put(tracker_id, actions)
@@ -90,7 +91,7 @@ class State:
             self.out.woken[tracker_id] = None
 
     def forget_mailbox(self, tracker_id: str) -> None:
-        """A tracker is gone: if it speaks again it hears that it is not known, and ends."""
+        """A TaskTracker is gone. If it speaks again, it hears that it is unknown, and ends."""
         self.mailboxes.forget(tracker_id)
         self.out.woken[tracker_id] = None
 
@@ -106,5 +107,5 @@ class State:
         return out
 
     def hungry(self) -> bool:
-        """Whether any task waits that may run now."""
+        """Whether a task waits and may run now."""
         return self.index.hungry
