@@ -115,6 +115,12 @@ def test_our_frames_above_the_users_are_left_out_of_causes_and_groups_too() -> N
     assert "user_code.py" not in detail.replace("test_user_code.py", "")
 
 
+@pytest.mark.parametrize("text", [None, 7, b"bytes"])
+def test_a_status_is_text(text: Any) -> None:
+    with pytest.raises(TypeError, match=f"set_status takes text, not {type(text).__name__}"):
+        context().set_status(text)
+
+
 def test_a_failed_allocation_shows_the_users_line() -> None:
     error = describe(raised(MemoryError()), kind="map")
     assert "raise map.memory.mb" in error.message

@@ -20,9 +20,11 @@ def test_a_status_while_the_job_runs() -> None:
     maps = hands.status(job).maps
     assert (maps.total, maps.pending, maps.running, maps.succeeded) == (3, 1, 2, 0)
     assert maps.progress == pytest.approx(0.5 / 3)
+    assert hands.status(job).note == "m_000000: half"
     hands.fail(long(job, "m1"))
     hands.end(long(job, "m0"))
     status = hands.status(job)
+    assert status.note == "", "it has ended"
     assert status.maps.failed_attempts == 1
     counters = status.counters["job"]
     assert counters["LAUNCHED_MAPS"] == 4
