@@ -248,7 +248,7 @@ def _struct(rows: list[dict[str, Any]], mask: np.ndarray) -> pa.Array:
 
 
 def _dicts(rows: list[dict[Any, Any]], mask: np.ndarray) -> pa.Array:
-    shapes = set(map(tuple, rows))
+    shapes = set(map(frozenset, rows))  # the order of keys does not matter
     counters = any(isinstance(row, _COUNTERS) for row in rows)
     if len(shapes) == 1 and not counters:
         try:

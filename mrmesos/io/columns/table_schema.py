@@ -1,0 +1,195 @@
+"""One schema for the columns of a table that come in pieces: batches, files, parts.
+
+`wider` finds the schema that holds two others; `conform_table` brings a batch to it. Columns and
+fields of structs go by name: what one side lacks is null there. Their order is that of first sight.
+"""
+
+from __future__ import annotations
+
+import pickle
+
+import pyarrow as pa
+
+from mrmesos.io.columns.decode import decode_column
+from mrmesos.io.columns.exact import as_lists, is_any_list, rebuilt, spans
+from mrmesos.io.columns.schema import (
+    ENCODING,
+    PICKLE,
+    UnfaithfulCast,
+    is_list,
+    is_pickled,
+    is_text,
+)
+from mrmesos.io.columns.unify import cast_faithfully, unify_types
+
+EMPTY = pa.schema([])
+
+
+class MixedColumn(Exception):
+    """A column has two types that no type holds. `one` is the earlier."""
+
+    def __init__(self, column: str, one: str, other: str) -> None:
+        super().__init__(f"the column {column!r} is {one} and {other}")
+        self.column, self.one, self.other = column, one, other
+
+
+class MisfitColumn(Exception):
+    """The values of a column do not fit the type wanted for it, without a change."""
+
+    def __init__(self, column: str, why: str) -> None:
+        super().__init__(f"the column {column!r}: {why}")
+        self.column, self.why = column, why
+
+
+def wider(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """The schema that holds both. Raises MixedColumn.
+
+    A column that is pickled on one side is pickled. So are tuples of different shapes.
+    """
+    if first.equals(second, check_metadata=True):
+        return first
+    fields = {field.name: field for field in first}
+    for field in second:
+        known = fields.get(field.name)
+        fields[field.name] = field if known is None else _wider_field(known, field)
+    return pa.schema(list(fields.values()))
+
+
+def _wider_field(a: pa.Field, b: pa.Field) -> pa.Field:
+    if is_pickled(a) or is_pickled(b):
+        return pa.field(a.name, pa.binary(), metadata=PICKLE)
+    kind = wider_type(a.type, b.type)
+    if kind is not None:
+        return pa.field(a.name, kind)
+    if _has_tuple(a.type) and _has_tuple(b.type):
+        return pa.field(a.name, pa.binary(), metadata=PICKLE)
+    raise MixedColumn(a.name, str(a.type), str(b.type))
+
+
+def wider_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    """The type that holds the values of both; None if there is none."""
+    types = pa.types
+    if a.equals(b):
+        return a
+    if types.is_null(a) or types.is_null(b):
+        return b if types.is_null(a) else a
+    if is_list(a) and is_list(b):
+        item = wider_type(a.value_type, b.value_type)
+        return None if item is None else pa.list_(item)
+    if types.is_map(a) and types.is_map(b):
+        key, item = wider_type(a.key_type, b.key_type), wider_type(a.item_type, b.item_type)
+        return None if key is None or item is None else pa.map_(key, item)
+    if types.is_struct(a) and types.is_struct(b):
+        return _wider_struct(a, b)
+    for one, other in ((a, b), (b, a)):
+        if types.is_struct(one) and types.is_map(other) and is_text(other.key_type):
+            return _wider_map(one, other)
+    return unify_types(a, b)
+
+
+def _wider_struct(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    names, others = [field.name for field in a], [field.name for field in b]
+    if names != others and "_0" in (*names[:1], *others[:1]):
+        return None  # tuples of different lengths
+    fields = {field.name: field for field in a}
+    for field in b:
+        known = fields.get(field.name)
+        if known is None:
+            fields[field.name] = field
+            continue
+        untyped = pa.types.is_null(known.type) or pa.types.is_null(field.type)
+        if is_pickled(known) != is_pickled(field) and not untyped:
+            return None
+        kind = wider_type(known.type, field.type)
+        if kind is None:
+            return None
+        metadata = known.metadata or field.metadata
+        fields[field.name] = pa.field(field.name, kind, metadata=metadata)
+    return pa.struct(list(fields.values()))
+
+
+def _wider_map(struct: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Dicts with the same keys are a struct, others a map: together they are a map."""
+    item: pa.DataType | None = other.item_type
+    for field in struct:
+        item = None if item is None or is_pickled(field) else wider_type(item, field.type)
+    return None if item is None else pa.map_(other.key_type, item)
+
+
+def _has_tuple(kind: pa.DataType) -> bool:
+    children = [kind.field(index) for index in range(kind.num_fields)]
+    tuples = pa.types.is_struct(kind) and bool(children) and children[0].name == "_0"
+    return tuples or any(_has_tuple(child.type) for child in children)
+
+
+def conform_table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in a schema that is `wider` than its own. Raises MisfitColumn."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    columns = []
+    for field in schema:
+        index = batch.schema.get_field_index(field.name)
+        if index < 0:
+            columns.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        column = batch.column(index)
+        if is_pickled(field) and not is_pickled(batch.schema.field(index)):
+            columns.append(_pickled(column))
+            continue
+        try:
+            columns.append(conform_array(column, field.type))
+        except (UnfaithfulCast, pa.ArrowException) as error:
+            raise MisfitColumn(field.name, str(error)) from None
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _pickled(column: pa.Array) -> pa.Array:
+    objects = decode_column(column)
+    return pa.array([None if e is None else pickle.dumps(e, 5) for e in objects], pa.binary())
+
+
+def conform_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The array as a wider type. Raises UnfaithfulCast if a value would change."""
+    types = pa.types
+    if array.type.equals(kind):
+        return array
+    if types.is_null(array.type):
+        return pa.nulls(len(array), kind)
+    if types.is_list(kind) and is_any_list(array.type):
+        return rebuilt(as_lists(array), lambda items: conform_array(items, kind.value_type))
+    if types.is_struct(kind) and types.is_struct(array.type):
+        return _conform_struct(array, kind)
+    if types.is_map(kind) and types.is_map(array.type):
+        offsets, first, last = spans(array)
+        return pa.MapArray.from_arrays(
+            pa.array(offsets, pa.int32()),
+            conform_array(array.keys.slice(first, last - first), kind.key_type),
+            conform_array(array.items.slice(first, last - first), kind.item_type),
+            type=kind,
+            mask=array.is_null() if array.null_count else None,
+        )
+    if types.is_map(kind) and types.is_struct(array.type):
+        rows = decode_column(array)
+        return pa.array([None if row is None else list(row.items()) for row in rows], kind)
+    return cast_faithfully(array, kind)
+
+
+def _conform_struct(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    known = {field.name: column for field, column in zip(array.type, array.flatten(), strict=True)}
+    columns = [
+        conform_array(known[field.name], field.type)
+        if field.name in known
+        else pa.nulls(len(array), field.type)
+        for field in kind
+    ]
+    mask = array.is_null() if array.null_count else None
+    return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
+
+
+def own_metadata(schema: pa.Schema) -> pa.Schema:
+    """The schema of a file without the metadata that its format adds."""
+    fields = []
+    for field in schema:
+        mark = (field.metadata or {}).get(ENCODING)
+        fields.append(pa.field(field.name, field.type, metadata={ENCODING: mark} if mark else None))
+    return pa.schema(fields)
