@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from mrmesos.api.formats import ParquetOutput
 from mrmesos.io.fs.filesystem import InputError, OutputError
 from mrmesos.io.input.splits import expand_inputs
 from mrmesos.io.output.commit import OutputCommitter
+from tests.io.output.test_part_schemas import run_job
 from tests.s3.conftest import S3, filesystem
 
 WINNERS = ["attempt_1_0001_r_000000_0", "attempt_1_0001_r_000001_1", "attempt_1_0001_r_000002_0"]
@@ -98,11 +102,11 @@ from mrmesos.io.output.s3_uploads import Uploads
 
 complete, left = Uploads.complete, [int(sys.argv[3])]
 
-def dies(self, *args):
+def dies(self, *args, **more):
     if not left[0]:
         os._exit(9)
     left[0] -= 1
-    complete(self, *args)
+    complete(self, *args, **more)
 
 Uploads.complete = dies
 OutputCommitter(sys.argv[1], overwrite=sys.argv[2] == "overwrite").commit_job(sys.argv[4:])
@@ -155,3 +159,37 @@ def test_overwrite_that_was_killed_is_no_finished_output(target: str) -> None:
     assert "_SUCCESS" not in objects(target)
     out.commit_job(WINNERS)
     assert objects(target) == {**WANTED, "_SUCCESS": b""}
+
+
+def test_parts_that_differ_get_one_schema(target: str) -> None:
+    fmt = ParquetOutput(records=True)
+    parts: list[list[list[dict[str, object]]]] = [[[{"a": 1}], [{"b": "x"}]], [], [[{"a": 0.5}]]]
+    out = OutputCommitter(target)
+    winners = run_job(out, fmt, parts)
+    assert not [name for name in objects(target) if not name.startswith("_temporary/")]
+    out.commit_job(winners)
+    found = [data for name, data in objects(target).items() if name.startswith("part-")]
+    tables = [pq.read_table(pa.BufferReader(data)) for data in found]
+    schema = pa.schema([("a", pa.float64()), ("b", pa.string())])
+    assert [table.schema for table in tables] == [schema] * 3
+    assert pa.concat_tables(tables).to_pylist() == [
+        {"a": 1.0, "b": None},
+        {"a": None, "b": "x"},
+        {"a": 0.5, "b": None},
+    ]
+    assert not uploads(target)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_commit_that_died_before_it_replaced_a_part(target: str, after: int) -> None:
+    parts: list[list[list[dict[str, object]]]] = [[[{"a": 1}]], [], [[{"a": 0.5}]]]
+    out = OutputCommitter(target)
+    winners = run_job(out, ParquetOutput(records=True), parts)
+    command = [sys.executable, "-c", DIES, target, "new", str(after), *winners]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == 9
+    for _ in range(2):
+        out.commit_job(winners)
+    found = [data for name, data in objects(target).items() if name.startswith("part-")]
+    tables = [pq.read_table(pa.BufferReader(data)) for data in found]
+    assert [table.schema for table in tables] == [pa.schema([("a", pa.float64())])] * 3

@@ -15,12 +15,23 @@ import posixpath
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.output.output_dir import PLAN, SUCCESS, TEMPORARY, OutputDirectory
+from mrmesos.io.output.part_notes import (
+    CONFORMED,
+    NOTE_SUFFIX,
+    Conform,
+    Conformed,
+    Conforming,
+    Part,
+    PartNote,
+)
 from mrmesos.io.output.s3_uploads import MARKER, SCHEMES, MultipartUpload, Uploads
 
 _OWNER = f"{TEMPORARY}/{MARKER}"
@@ -34,6 +45,9 @@ class _Move(msgspec.Struct, frozen=True):
     target: str
     size: int
     upload: MultipartUpload | None = None
+    note: PartNote | None = None
+    schema: str = ""
+    """If not empty, the upload gets this schema after it is completed."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -41,6 +55,14 @@ class _Plan(msgspec.Struct, frozen=True):
 
     moves: list[_Move]
     replaced: list[str] = []
+
+
+def _parts(moves: Sequence[_Move]) -> list[Part]:
+    return [Part(move.source, move.target, move.note) for move in moves if move.note is not None]
+
+
+def _schema_of(move: _Move) -> str:
+    return "" if move.note is None else move.note.schema
 
 
 class OutputCommitter:
@@ -58,8 +80,11 @@ class OutputCommitter:
         overwrite: bool = False,
         fs: Any = None,
         sleep: Callable[[float], None] = time.sleep,
+        conform: Conform | None = None,
     ) -> None:
+        """`conform` gives parts one schema; without it, this process does."""
         self.uri, self._overwrite = output_uri, overwrite
+        self._conform = conform or self._in_this_process
         self._dir = OutputDirectory(output_uri, fs=fs, sleep=sleep)
         self.fs, self.path = self._dir.fs, self._dir.path
         self._uploads: Uploads | None = None
@@ -133,6 +158,7 @@ class OutputCommitter:
             plan = self._plan(winning_attempt_ids)
             self._set_aside(plan)
             self._dir.each(self._carry_out, plan.moves)
+            self._replace_differing(plan)
             self._finish(plan)
         # Last, because an abort needs the list of moves until `_SUCCESS` exists.
         self._dir.remove(PLAN)
@@ -194,21 +220,64 @@ class OutputCommitter:
                 if other is not move:
                     raise OutputError(f"{self.uri}: {other.source} and {move.source} collide")
         replaced = self._dir.names() - {TEMPORARY, PLAN} if self._overwrite else set()
-        plan = _Plan(list(by_target.values()), sorted(replaced))
+        plan = _Plan(self._in_one_schema(list(by_target.values())), sorted(replaced))
         self._dir.write(PLAN, msgspec.json.encode(plan), "committed")
         return plan
 
     def _moves_of(self, attempt: str) -> list[_Move]:
         """The moves of a winner's files."""
         moves = []
-        for name, size in self._dir.sizes(f"{TEMPORARY}/{attempt}").items():
-            source, upload = f"{TEMPORARY}/{attempt}/{name}", None
+        sizes = self._dir.sizes(f"{TEMPORARY}/{attempt}")
+        for name, size in sizes.items():
+            source, upload, note = f"{TEMPORARY}/{attempt}/{name}", None, None
             if self._uploads is not None:
                 ticket = partial(self._uploads.ticket, self._dir.at(source))
                 upload = self._dir.trying("committed", ticket)
-                size = upload.size
-            moves.append(_Move(source, name, size, upload))
+                size, note = upload.size, upload.note
+            elif name.removesuffix(NOTE_SUFFIX) != name and name.removesuffix(NOTE_SUFFIX) in sizes:
+                continue
+            elif f"{name}{NOTE_SUFFIX}" in sizes:
+                data = self._dir.read(f"{source}{NOTE_SUFFIX}", "committed")
+                note = msgspec.json.decode(data, type=PartNote)
+            moves.append(_Move(source, name, size, upload, note))
         return moves
+
+    def _in_one_schema(self, moves: list[_Move]) -> list[_Move]:
+        """The moves, after parts of one directory that differ in their schema are rewritten.
+
+        The originals stay, so a commit that dies here does the same again. Uploads cannot be read
+        before they are completed, so they are rewritten after that.
+        """
+        directories: dict[str, list[_Move]] = {}
+        for move in sorted(moves, key=attrgetter("target")):
+            if move.note is not None:
+                directories.setdefault(posixpath.dirname(move.target), []).append(move)
+        changed: dict[str, _Move] = {}
+        for found in directories.values():
+            if len(set(map(_schema_of, found))) == 1:
+                continue
+            step = "rewrite" if self._uploads is None else "unify"
+            answer = self._conform(Conforming(self.uri, step, _parts(found)))
+            for move in found:
+                if move.target in answer.sizes:
+                    source = f"{CONFORMED}/{move.target}"
+                    changed[move.target] = replace(
+                        move, source=source, size=answer.sizes[move.target]
+                    )
+                elif self._uploads is not None and answer.schema != _schema_of(move):
+                    changed[move.target] = replace(move, schema=answer.schema)
+        return [changed.get(move.target, replace(move, note=None)) for move in moves]
+
+    def _replace_differing(self, plan: _Plan) -> None:
+        """Rewrite completed uploads whose schema is not that of all parts."""
+        for schema in dict.fromkeys(move.schema for move in plan.moves if move.schema):
+            found = [move for move in plan.moves if move.schema == schema]
+            self._conform(Conforming(self.uri, "replace", _parts(found), schema))
+
+    def _in_this_process(self, request: Conforming) -> Conformed:
+        from mrmesos.io.output.conform_parts import conform
+
+        return conform(request, self.fs, self.path, lambda: None)
 
     def _read_plan(self) -> _Plan | None:
         """The list of a commit that has begun; None if there is none or it is incomplete."""
@@ -262,7 +331,12 @@ class OutputCommitter:
 
     def _carry_out(self, move: _Move) -> None:
         if self._uploads is not None and move.upload is not None:
-            complete = partial(self._uploads.complete, self._dir.at(move.target), move.upload)
+            complete = partial(
+                self._uploads.complete,
+                self._dir.at(move.target),
+                move.upload,
+                rewritten=bool(move.schema),
+            )
             self._dir.trying("committed", complete)
             return
         if not self._dir.exists(move.source):

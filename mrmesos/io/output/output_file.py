@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import lzma
+import posixpath
 from typing import Any
 
 import pyarrow as pa
 
-from mrmesos.io.fs.filesystem import OutputError, reason
+from mrmesos.io.fs.filesystem import OutputError, reason, uri_of
 
 _BUFFER = 1 << 20
 
@@ -36,6 +38,20 @@ class CountedFile(io.RawIOBase):
         if not self.closed:
             super().close()
             self.file.close()
+
+
+def create(fs: Any, path: str) -> tuple[str, CountedFile]:
+    """Create a part file and its directory, but no parent directory; returns its URI and the file.
+
+    Raises OutputError with the file.
+    """
+    uri = uri_of(fs, path)
+    try:
+        with contextlib.suppress(FileExistsError):
+            fs.mkdir(posixpath.dirname(path), create_parents=False)
+        return uri, CountedFile(fs.open(path, "wb"))
+    except Exception as exc:  # remote drivers raise any type
+        raise OutputError(f"{uri}: cannot be created: {reason(exc)}") from exc
 
 
 class _Packed(io.RawIOBase):

@@ -16,6 +16,7 @@ import msgspec
 
 from mrmesos.io.fs.retry import retrying
 from mrmesos.io.output.output_dir import TEMPORARY
+from mrmesos.io.output.part_notes import PartNote
 
 SCHEMES = frozenset({"s3", "s3a"})
 PART_BYTES = 16 << 20
@@ -33,6 +34,7 @@ class MultipartUpload(msgspec.Struct, frozen=True):
     id: str
     parts: tuple[str, ...]
     size: int
+    note: PartNote | None = None
 
 
 class Uploads:
@@ -69,10 +71,11 @@ class Uploads:
         """Read the ticket that an attempt wrote to `path`."""
         return msgspec.json.decode(self._fs.cat_file(path), type=MultipartUpload)
 
-    def complete(self, target: str, upload: MultipartUpload) -> None:
+    def complete(self, target: str, upload: MultipartUpload, *, rewritten: bool = False) -> None:
         """Make the whole file visible at once. May be repeated.
 
-        Raises FileNotFoundError if the upload is lost.
+        `rewritten`: the commit rewrites the file later, so it may have another size by now. Raises
+        FileNotFoundError if the upload is lost.
         """
         parts = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(upload.parts, 1)]
         try:
@@ -85,7 +88,7 @@ class Uploads:
         except FileNotFoundError:
             # An earlier try may have completed it and lost only the answer.
             self._fs.invalidate_cache()
-            if self._fs.info(target)["size"] != upload.size:
+            if self._fs.info(target)["size"] != upload.size and not rewritten:
                 raise
 
     def abort(self, target: str, upload_id: str) -> bool:
@@ -139,6 +142,7 @@ class _Writer(io.RawIOBase):
     def __init__(self, uploads: Uploads, path: str, target: str) -> None:
         super().__init__()
         self._uploads, self._path, self._target = uploads, path, target
+        self.note: PartNote | None = None
         self._id = uploads.start(target)
         self._held = bytearray()
         self._parts: list[str] = []
@@ -163,7 +167,8 @@ class _Writer(io.RawIOBase):
         if self._held or not self._parts:  # an empty file is one empty part
             self._send(bytes(self._held))
         self._held.clear()
-        self._uploads.leave(self._path, MultipartUpload(self._id, tuple(self._parts), self._size))
+        upload = MultipartUpload(self._id, tuple(self._parts), self._size, self.note)
+        self._uploads.leave(self._path, upload)
 
     def _part_bytes(self) -> int:
         return PART_BYTES if len(self._parts) < LARGE_AFTER else LARGE_PART_BYTES

@@ -180,8 +180,10 @@ def plan(command: PlanJob) -> Event:
 
 def _committer(spec: JobSpec) -> OutputCommitter:
     from mrmesos.io.output.commit import OutputCommitter
+    from mrmesos.io.output.part_notes import in_own_process
 
-    return OutputCommitter(spec.output, overwrite=Conf(spec.conf).get_as(OUTPUT_OVERWRITE))
+    overwrite = Conf(spec.conf).get_as(OUTPUT_OVERWRITE)
+    return OutputCommitter(spec.output, overwrite=overwrite, conform=in_own_process)
 
 
 def commit(command: CommitJob) -> Event:

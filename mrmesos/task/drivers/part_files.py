@@ -12,8 +12,9 @@ from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.formats import OutputFormat, output_data
 from mrmesos.io.columns.decode import decode_batch
 from mrmesos.io.output.line_output import LineWriter
+from mrmesos.io.output.output_file import create
 from mrmesos.io.output.registry import file_name
-from mrmesos.io.output.writer import Writer, create, open_writer
+from mrmesos.io.output.writer import Writer, open_writer
 from mrmesos.task.drivers.user_code import blamed_on_user, shorten, wrong_use
 from mrmesos.wire.ids import AttemptName
 

@@ -1,0 +1,100 @@
+"""What an attempt notes about a part file with columns, and who makes parts of one job agree.
+
+A part's schema is known when it is complete. The attempt leaves it beside the part, so that the
+commit compares a few bytes a part and opens none. Only parts that differ are read and rewritten: in
+a process of its own, because the JobTracker does not import Arrow. Imports no pyarrow.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+
+import msgspec
+
+from mrmesos.api.formats import ArrowOutput, OrcOutput, ParquetOutput
+from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.fs.store_calls import caller
+
+NOTE_SUFFIX = ".schema"
+"""The name of a note is that of its part with this at the end."""
+CONFORMED = "_temporary/_conformed"
+"""Directory of the rewritten parts, until the commit moves them."""
+
+_COMMAND = (sys.executable, "-P", "-m", "mrmesos.io.output.conform_parts")
+_TAIL = 2000
+
+
+class PartNote(msgspec.Struct, frozen=True):
+    """The format and the schema (an Arrow IPC message in base64) of a part."""
+
+    format: ArrowOutput | ParquetOutput | OrcOutput
+    schema: str
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part file: where it is and where it goes, relative to the output."""
+
+    source: str
+    target: str
+    note: PartNote
+
+
+class Conforming(msgspec.Struct, frozen=True):
+    """A request about all parts of one directory of an output.
+
+    `step` is "unify": find the common schema; "rewrite": do so, and write each part that differs
+    below CONFORMED; "replace": rewrite targets in place that have not this `schema`.
+    """
+
+    output: str
+    step: str
+    parts: list[Part]
+    schema: str = ""
+
+
+class Conformed(msgspec.Struct, frozen=True):
+    """The answer: the common schema, and the sizes of rewritten parts by target; or an error."""
+
+    schema: str = ""
+    sizes: dict[str, int] = {}
+    error: str = ""
+
+
+Conform = Callable[[Conforming], Conformed]
+
+
+def in_own_process(request: Conforming) -> Conformed:
+    """Carry out the request in a process. Each line of it says that the store has answered.
+
+    Raises OutputError, and GivenUp if the planner gave the commit up.
+    """
+    calls = caller(request.output)
+    last = b""
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as asked:
+        asked.write(msgspec.json.encode(request))
+        asked.seek(0)
+        with subprocess.Popen(
+            _COMMAND, stdin=asked, stdout=subprocess.PIPE, stderr=errors
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    calls()
+                    last = line
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            errors.seek(0)
+            told = errors.read()[-_TAIL:].decode("utf-8", "replace").strip()
+            raise OutputError(
+                f"{request.output}: the process that gives all parts one schema ended with code "
+                f"{process.returncode}: {told}"
+            )
+    answer = msgspec.json.decode(last, type=Conformed)
+    if answer.error:
+        raise OutputError(answer.error)
+    return answer
