@@ -26,7 +26,6 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.handlers import offers as offers_module
@@ -34,7 +33,7 @@ from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.scheduling.find_task import find_task
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
-from mrmesos.wire.job import JobSpec
+from mrmesos.simulator.job_spec import simulated_job
 
 SLOTS = 4
 REPLICAS = 3
@@ -66,17 +65,8 @@ def core_with_jobs(size: Size, conf: dict[str, str], where: Callable[[int], str]
     core.handle(ev.Registered("framework"), 1000.0)
     for number in range(size.jobs):
         job_id = core.next_job_id()
-        spec = JobSpec(
-            name="benchmark",
-            user=f"user{number % 10}",
-            inputs=("memory://in",),
-            output=f"memory://{job_id}",
-            input_format=TextInput(),
-            output_format=TextOutput(),
-            num_reducers=1,
-            conf={"job.pool": f"pool{number % 10}"},
-            code="0" * 64,
-        )
+        pool = {"job.pool": f"pool{number % 10}"}
+        spec = simulated_job("benchmark", job_id, 1, pool, user=f"user{number % 10}")
         splits = tuple(
             Split(
                 (FileSlice("memory://in", i, 1),),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from time import process_time
 
 from mrmesos import conf as c
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -14,13 +13,14 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.simulator.durations import ideal
 from mrmesos.simulator.executors import Executors
+from mrmesos.simulator.job_spec import simulated_job
 from mrmesos.simulator.machines import SimJob
 from mrmesos.simulator.master import Account, SimulatedAgent
 from mrmesos.simulator.meter import Ended
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import MB, as_text
 from mrmesos.simulator.workload import Work
-from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.job import JobState
 
 FULL_SECONDS = 10.0
 """How long a client waits before it tries again to submit to a JobTracker that has too many."""
@@ -175,17 +175,7 @@ class Framework:
         work, since = what
         job_id = self._core.next_job_id()
         self.jobs[job_id] = SimJob(job_id, work, since)
-        spec = JobSpec(
-            name=work.name,
-            user="user",
-            inputs=(f"sim://in/{work.name}",),
-            output=f"sim://out/{job_id}",
-            input_format=TextInput(),
-            output_format=TextOutput(),
-            num_reducers=work.reduces,
-            conf=dict(work.conf),
-            code="",
-        )
+        spec = simulated_job(work.name, job_id, work.reduces, work.conf)
         self.tell(ev.JobSubmitted(job_id, spec, "token"))
 
     def _planned(self, job_id: str) -> None:

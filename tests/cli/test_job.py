@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.cli import main
 from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks
 from mrmesos.jobtracker.service import JobTrackerService
-from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.wire.job import JobState
 from tests.jobtracker.fakes import FakeDriver, wait_until
+from tests.wire.specs import job_spec
 
 
 def make_driver(callbacks: FrameworkCallbacks, *_more: Any) -> FakeDriver:
@@ -32,15 +32,12 @@ class Desk:
         self.url = self.service.start()
         self.client = JobTrackerClient(self.url, token=self.service.token)
         (directory / "in.txt").write_text("a\n")
-        spec = JobSpec(
+        spec = job_spec(
             name="copy",
             user="somebody",
             inputs=(f"file://{directory / 'in.txt'}",),
             output=f"file://{directory / 'out'}",
-            input_format=TextInput(),
-            output_format=TextOutput(),
             num_reducers=0,
-            conf={},
             code=self.client.upload(b"code"),
         )
         self.job_id = self.client.submit(spec)

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -25,6 +24,7 @@ from mrmesos.wire.task import (
     AttemptState,
     ErrorKind,
 )
+from tests.wire.specs import job_spec
 
 C = TypeVar("C")
 STAMP = "202611201130"
@@ -38,17 +38,8 @@ def scalar(name: str, value: float, **more: Any) -> dict[str, Any]:
 
 def spec(reduces: int = 0, **conf: str) -> JobSpec:
     """A job; `map_maxattempts="1"` sets map.maxattempts."""
-    return JobSpec(
-        name="test",
-        user="me",
-        inputs=("memory://in",),
-        output="memory://out",
-        input_format=TextInput(),
-        output_format=TextOutput(),
-        num_reducers=reduces,
-        conf={name.replace("_", "."): value for name, value in conf.items()},
-        code="0" * 64,
-    )
+    settings = {name.replace("_", "."): value for name, value in conf.items()}
+    return job_spec(user="me", num_reducers=reduces, conf=settings)
 
 
 def splits(*hosts: tuple[str, ...]) -> tuple[Split, ...]:

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer, derived_key
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -25,6 +24,7 @@ from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, RunAttem
 from mrmesos.wire.job import FileKind, JobFacts, JobFile, JobSpec, JobState
 from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, SlotData
 from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
+from tests.wire.specs import job_spec
 
 CODE = b"a pickled job"
 
@@ -60,13 +60,9 @@ class Desk:
 
     def spec(self, directory: Path, **conf: str) -> JobSpec:
         (directory / "in.txt").write_text("a b\n")
-        return JobSpec(
-            name="n",
-            user="u",
+        return job_spec(
             inputs=(f"file://{directory / 'in.txt'}",),
             output=f"file://{directory / 'out'}",
-            input_format=TextInput(),
-            output_format=TextOutput(),
             num_reducers=0,
             conf={"job.maps": "1", **conf},
             code=self.client.upload(CODE),

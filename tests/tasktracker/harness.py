@@ -10,8 +10,9 @@ from mrmesos.api.formats import OutputFormat, TextOutput, input_data
 from mrmesos.api.job import class_settings
 from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.wire.ids import TaskKind, attempt_id
-from mrmesos.wire.job import JobFacts, JobSpec
+from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, MapTask, ReduceTask
+from tests.wire.specs import job_spec
 
 JOB_ID = "job_202611201130_0001"
 
@@ -41,9 +42,8 @@ def facts_for(
     output_format: OutputFormat | None = None,
     code: str = "c0de",
 ) -> JobFacts:
-    spec = JobSpec(
+    spec = job_spec(
         name=job.__name__,
-        user="test",
         inputs=(),
         output=str(output),
         input_format=input_data(job.input_format),

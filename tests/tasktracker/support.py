@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from mrmesos.api.formats import InputFormat, OutputFormat, TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.wire.ids import TaskKind, attempt_id
-from mrmesos.wire.job import JobFacts, JobSpec
+from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, MapTask, ReduceTask
+from tests.wire.specs import job_spec
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 JOB = "job_202611201130_0001"
@@ -28,19 +28,8 @@ def facts(
     job: str = JOB, conf: dict[str, str] | None = None, *, maps: int = 4, reduces: int = 3
 ) -> JobFacts:
     """A job's facts."""
-    source: InputFormat = TextInput()
-    sink: OutputFormat = TextOutput()
-    spec = JobSpec(
-        name="test",
-        user="nobody",
-        inputs=("file:///data",),
-        output="file:///out",
-        input_format=source,
-        output_format=sink,
-        num_reducers=reduces,
-        conf=conf or {},
-        code=hashlib.sha256(CODE).hexdigest(),
-    )
+    code = hashlib.sha256(CODE).hexdigest()
+    spec = job_spec(num_reducers=reduces, conf=conf or {}, code=code)
     return JobFacts(job_id=job, spec=spec, token=f"secret of {job}", num_maps=maps)
 
 

@@ -22,14 +22,14 @@ import pyarrow as pa
 import pytest
 
 from mrmesos.api import BatchMapper, Job, Mapper, Reducer, pairs
-from mrmesos.api.formats import TextOutput, input_data
+from mrmesos.api.formats import input_data
 from mrmesos.api.job import class_settings
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.wire.heartbeat import EndSlot, ForgetJob, Leave, MapOutputs, RunAttempt
 from mrmesos.wire.ids import TaskKind, attempt_id
-from mrmesos.wire.job import JobFacts, JobSpec
+from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import (
     Attempt,
     AttemptState,
@@ -42,6 +42,7 @@ from tests.mesos.scripted import Server
 from tests.tasktracker.fake_jobtracker import FakeJobTracker, fake_jobtracker
 from tests.tasktracker.support import JOB, alive, until
 from tests.tasktracker.test_executor import ended, launch, process, states, welcome
+from tests.wire.specs import job_spec
 
 WORDS = ["the", "quick", "fox", "over", "the", "lazy", "dog", "and", "the", "cat"]
 
@@ -109,13 +110,11 @@ class MisbehavingBatches(Job):
 
 
 def job_facts(output: Path, code: bytes, **conf: str) -> JobFacts:
-    spec = JobSpec(
+    spec = job_spec(
         name="WordCount",
-        user="test",
         inputs=(),
         output=str(output),
         input_format=input_data(WordCount.input_format),
-        output_format=TextOutput(),
         num_reducers=2,
         conf={**class_settings(WordCount), **conf},
         code=hashlib.sha256(code).hexdigest(),

@@ -16,7 +16,6 @@ from mrmesos.wire.heartbeat import (
     Numbered,
     RunAttempt,
 )
-from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import (
     Attempt,
     AttemptError,
@@ -27,6 +26,7 @@ from mrmesos.wire.task import (
     MapTask,
     ReduceTask,
 )
+from tests.wire.specs import job_spec
 
 MAP = Attempt(
     attempt_id="attempt_1_0001_m_000000_0",
@@ -74,16 +74,8 @@ def through_json(message: object) -> object:
                 Numbered(4, MapOutputs("j", [MapOutput(map_index=0, attempt_id="a", url="u")])),
             ]
         ),
-        JobSpec(
-            name="n",
-            user="u",
-            inputs=("file:///a",),
-            output="file:///b",
-            input_format=TextInput(encoding=""),
-            output_format=ParquetOutput(),
-            num_reducers=1,
-            conf={"a": "1"},
-            code="0" * 64,
+        job_spec(
+            input_format=TextInput(encoding=""), output_format=ParquetOutput(), conf={"a": "1"}
         ),
     ],
     ids=lambda message: type(message).__name__,

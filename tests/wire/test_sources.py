@@ -21,6 +21,7 @@ from mrmesos.api.formats import (
 )
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.wire.job import JobSpec
+from tests.wire.specs import job_spec
 
 FORMATS: list[InputFormat] = [
     TextInput(encoding=""),
@@ -36,17 +37,8 @@ FORMATS: list[InputFormat] = [
 
 
 def spec(*sources: Source) -> JobSpec:
-    return JobSpec(
-        name="join",
-        user="ann",
-        inputs=("file:///a", "file:///b"),
-        output="file:///out",
-        input_format=TextInput(),
-        output_format=OrcOutput(records=True),
-        num_reducers=2,
-        conf={},
-        code="0" * 64,
-        sources=sources,
+    return job_spec(
+        inputs=("file:///a", "file:///b"), output_format=OrcOutput(records=True), sources=sources
     )
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.simulator.faults.base import EXPIRY
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.invariants import BACKUPS_MAX, CheckedWorld
-from mrmesos.wire.job import JobSpec, JobState
+from mrmesos.simulator.job_spec import simulated_job
+from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 LIMIT_SECONDS = 4000.0
@@ -123,17 +123,7 @@ class FaultWorld(CheckedWorld):
             conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
         if conf["job.constraints"]:
             self.disks[job_id] = "ssd"
-        spec = JobSpec(
-            name="sim",
-            user="nobody",
-            inputs=("memory://in",),
-            output=f"memory://{job_id}",
-            input_format=TextInput(),
-            output_format=TextOutput(),
-            num_reducers=reduces,
-            conf=conf,
-            code="0" * 64,
-        )
+        spec = simulated_job("sim", job_id, reduces, conf)
         self.tell(ev.JobSubmitted(job_id, spec, "token"))
         if self.chance(self.faults.kill_job):
             when = self.rng.uniform(0, 40)

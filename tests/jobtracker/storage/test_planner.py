@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mrmesos.api.formats import TextInput, TextOutput
 from mrmesos.jobtracker.core.messages.commands import AbortJob, CommitJob, PlanJob
 from mrmesos.jobtracker.core.messages.events import (
     Event,
@@ -19,6 +18,7 @@ from mrmesos.jobtracker.core.messages.events import (
 from mrmesos.jobtracker.storage.planner import Planner, as_attempt_error
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import ErrorKind
+from tests.wire.specs import job_spec
 
 ATTEMPT = "attempt_202611201130_0001_r_000000_0"
 
@@ -27,16 +27,10 @@ def spec(tmp_path: Path, text: str | None = "a\nb\n") -> JobSpec:
     source = tmp_path / "in.txt"
     if text is not None:
         source.write_text(text)
-    return JobSpec(
-        name="n",
-        user="u",
+    return job_spec(
         inputs=(f"file://{source}",),
         output=f"file://{tmp_path / 'out'}",
-        input_format=TextInput(),
-        output_format=TextOutput(),
-        num_reducers=1,
         conf={"job.maps": "2"},
-        code="0" * 64,
     )
 
 
