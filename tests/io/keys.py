@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +41,40 @@ KEYS: dict[str, st.SearchStrategy[Any]] = {
     "lists": st.lists(st.lists(ALIKE_TEXT, max_size=3), max_size=3),
     "dates": st.tuples(st.dates(), NAIVE),
 }
+
+NUMBERS: st.SearchStrategy[Any] = (
+    st.integers(-3, 3)
+    | INTS
+    | st.integers(-(2**1100), 2**1100)
+    | st.integers(2**53 - 2, 2**53 + 2)
+    | st.floats(allow_nan=False)
+    | st.sampled_from([0.5, 1.0, 2.0, -1.0, float(2**53)])
+    | st.decimals(allow_nan=False)
+    | st.decimals(-3, 3, places=1)
+    | st.booleans()
+)
+SINGLE: st.SearchStrategy[Any] = (
+    st.none()
+    | NUMBERS
+    | ALIKE_TEXT
+    | ALIKE_BYTES
+    | NAIVE
+    | st.dates()
+    | st.timedeltas(dt.timedelta(days=-(10**6)), dt.timedelta(days=10**6))
+    | st.uuids()
+)
+"""Keys of many types; Python compares equal ones as equal, and none of them is a NaN."""
+
+_FEW = st.sampled_from(
+    [None, 0, 1, 1.0, True, 2, 2.5, Decimal("2.50"), 2**53, 2**53 + 1, 2**70, "", "a", "b", b"a"]
+)
+
+
+def mixed_keys(max_size: int = 30) -> st.SearchStrategy[list[Any]]:
+    """Lists of hashable keys of several types, many of them equal, also tuples of them."""
+    tuples = st.lists(_FEW, max_size=3).map(tuple)
+    nested = st.tuples(st.sampled_from(["a", 1]), tuples)
+    return st.lists(_FEW | tuples | nested | SINGLE, max_size=max_size)
 
 
 def order(key: Any) -> Any:

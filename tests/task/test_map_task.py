@@ -321,13 +321,14 @@ def test_a_partitioner_that_raises_names_the_key(tmp_path: Path) -> None:
     assert error.where == "partitioner Raises, key 'b'"
 
 
-def test_keys_of_mixed_types_name_both(tmp_path: Path) -> None:
+def test_keys_that_cannot_be_sorted_together_name_both(tmp_path: Path) -> None:
     class Mixed(Mapper):
-        def map(self, key: int, line: str) -> Pairs:
-            yield (line, 1) if line.isalpha() else (int(line), 1)
+        def map(self, key: int, line: str) -> Iterator[tuple[Any, int]]:
+            yield (line, 1) if line.isalpha() else (complex(line), 1)
 
-    error = failure(tmp_path, job(Mixed), "a\n1\n").error
-    assert "int and str" in error.message
+    error = failure(tmp_path, job(Mixed), "b\na\n1\n").error
+    assert "complex and str" in error.message
+    assert "(seen: (1+0j) and 'b')" in error.message
     assert "input.txt" in error.where
 
 

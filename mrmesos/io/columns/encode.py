@@ -6,7 +6,6 @@ level. A column costs one pass of `map(type, …)` and one `pa.array`.
 
 Only these values change their type:
 
-* Integers in a column of keys with floats, at any depth, become floats, if a float can hold them.
 * numpy's booleans, integers, floats, `str_` and `bytes_` become Python's own types.
 * Keys that are datetimes with a zone become the same instant in UTC. `fold` is lost where it does
   not change equality (no zone, or a time that the zone has once).
@@ -16,7 +15,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import io
 import pickle
 import uuid
 from collections.abc import Iterator
@@ -39,14 +37,19 @@ from mrmesos.io.columns.encode_flat import (
     encode_mixed,
     encode_numbers,
 )
-from mrmesos.io.columns.exact import RESERVED
+from mrmesos.io.columns.exact import RESERVED, is_exact
+from mrmesos.io.columns.key_code import code_of, has_order, pickled_key, shown
 from mrmesos.io.columns.schema import (
+    CODED,
     KEY,
     MAX_KERNEL_BYTES,
     PICKLE,
+    SORT,
     VALUE,
     RecordTypeError,
     UnfaithfulCast,
+    is_coded,
+    is_pickled,
 )
 from mrmesos.io.columns.unify import conform, unify
 
@@ -73,7 +76,6 @@ _FLAT: dict[type, pa.DataType] = {
     dt.timedelta: pa.duration("us"),
 }
 _NUMPY = (np.bool_, np.integer, np.float64, np.float32, np.float16, np.str_, np.bytes_)
-_REFUSED_KEYS = (set, frozenset, dict, decimal.Decimal)
 _NONE = type(None)
 
 
@@ -114,16 +116,18 @@ class ColumnEncoder:
             self._schema = batch.schema
         elif not self._schema.equals(batch.schema, check_metadata=True):
             try:
-                self._schema = unify(self._schema, batch.schema)
+                schema = unify(self._schema, batch.schema)
             except RecordTypeError as error:
                 raise RecordTypeError(
-                    f"{error} (seen: {_shown(self._example)} and {_shown(_some(keys))})"
+                    f"{error} (seen: {shown(self._example)} and {shown(_some(keys))})"
                 ) from None
             try:
-                batch = conform(batch, self._schema)
+                # Keys of several types keep their own columns until a merge needs one type.
+                batch = batch if is_coded(schema.field(KEY)) else conform(batch, schema)
+                self._schema = schema.remove(2) if SORT in schema.names else schema
             except UnfaithfulCast:
                 self._schema = batch.schema  # the merge of the batches decides later
-        if self._example is None:
+        if self._example is None or not is_pickled(batch.schema.field(KEY)):
             self._example = _some(keys)
         return batch
 
@@ -140,9 +144,10 @@ def encode_pairs(
     None becomes null. A tuple becomes a struct with the fields `_0`, `_1`, …. Dicts with the same
     keys in the same order become a struct.
 
-    If some values do not fit one Arrow type, all values of the batch are pickled. Keys of one class
-    without an Arrow type are pickled one by one. Keys of different types raise RecordTypeError, and
-    so do keys that may be equal but pickle to different bytes.
+    If some values do not fit one Arrow type, all values of the batch are pickled. If some keys do
+    not, all keys are pickled one by one, and sorted by their codes (see `key_code`). Keys of one
+    class without order are sorted by their pickles. Such keys beside others raise RecordTypeError,
+    and so do keys that may be equal but pickle to different bytes.
     """
     key_field, key = encode_keys(keys, types[0] if types else None)
     value_field, value = encode_values(values, types[1] if types else None)
@@ -157,10 +162,11 @@ def encode_keys(keys: list[Any], kind: pa.DataType | None = None) -> tuple[pa.Fi
         return pa.field(KEY, kind), _declared(keys, kind, "keys")
     try:
         array = _encode(keys, is_key=True)
+        if is_exact(array.type):
+            raise NoColumn("integers and floats")
         return pa.field(KEY, array.type), array
-    except NoColumn as problem:
-        array = _pickled_keys(keys, str(problem))
-        return pa.field(KEY, pa.binary(), metadata=PICKLE), array
+    except NoColumn:
+        return _pickled_keys(keys)
 
 
 def encode_values(values: list[Any], kind: pa.DataType | None = None) -> tuple[pa.Field, pa.Array]:
@@ -226,7 +232,7 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
         if kind is uuid.UUID and not is_key:
             return array_of(objects, pa.uuid())
     elif kinds == {int, float}:
-        return array_of(objects, pa.float64()) if is_key else encode_mixed(objects)
+        return encode_mixed(objects)
     if any(issubclass(kind, _NUMPY) for kind in kinds):
         # `.item()` returns Python's own type, so this recurses only once.
         plain = [each.item() if isinstance(each, _NUMPY) else each for each in objects]
@@ -308,44 +314,45 @@ def _pickle_value(value: Any) -> bytes:
         ) from error
 
 
-def _pickled_keys(keys: list[Any], problem: str) -> pa.Array:
-    kinds = {type(key): key for key in keys if key is not None}
-    if len(kinds) > 1:
-        (one, a), (other, b) = sorted(kinds.items(), key=lambda item: item[0].__name__)[:2]
-        raise RecordTypeError(
-            f"keys of the types {one.__name__} and {other.__name__} cannot be sorted together "
-            f"(seen: {_shown(a)} and {_shown(b)}); yield keys of one type"
-        )
-    ((kind, example),) = kinds.items()
-    if kind in _FLAT or kind in (tuple, list, dt.datetime, dt.time):
-        raise RecordTypeError(f"keys cannot be {problem} (seen: {_shown(example)})")
-    if issubclass(kind, _REFUSED_KEYS):
-        raise RecordTypeError(
-            f"{kind.__name__} cannot be a key, because equal keys may have different bytes "
-            f"(seen: {_shown(example)}); yield a tuple, text or a number made from it"
-        )
-    return array_of([None if key is None else _pickle_key(key) for key in keys], pa.binary())
+def _pickled_keys(keys: list[Any]) -> tuple[pa.Field, pa.Array]:
+    """Keys that no column holds: in the order of their codes, or all of one class by pickles."""
+    keys = list(map(_plain_key, keys))
+    kinds = {type(key): key for key in reversed(keys) if key is not None}
+    without = [kind for kind in kinds if not has_order(kind)]
+    if not without:
+        for key in keys:
+            code_of(key)
+        pickled = [None if key is None else pickled_key(key) for key in keys]
+        return pa.field(KEY, pa.binary(), metadata=CODED), array_of(pickled, pa.binary())
+    odd = without[0]
+    for key in keys:
+        if key is not None and type(key) is not odd:
+            first, second = sorted((kinds[odd], key), key=lambda each: type(each).__name__)
+            raise RecordTypeError(
+                f"keys of the types {type(first).__name__} and {type(second).__name__} cannot be "
+                f"sorted together, because {odd.__name__} has no order "
+                f"(seen: {shown(first)} and {shown(second)}); yield keys of one type"
+            )
+    pickled = [None if key is None else pickled_key(key) for key in keys]
+    return pa.field(KEY, pa.binary(), metadata=PICKLE), array_of(pickled, pa.binary())
 
 
-def _pickle_key(key: Any) -> bytes:
-    """Pickle without a memo: equal keys must have equal bytes even if their parts are shared."""
-    sink = io.BytesIO()
-    pickler = pickle.Pickler(sink, 5)
-    pickler.fast = True
-    try:
-        pickler.dump(key)
-    except Exception as error:
-        raise RecordTypeError(
-            f"a key of type {type(key).__name__} can be neither an Arrow column nor pickled: "
-            f"{error}; yield a tuple, text or a number made from it"
-        ) from error
-    return sink.getvalue()
+def _plain_key(key: Any) -> Any:
+    """The key as a column would give it back: Python's own numbers, instants in UTC, no -0.0."""
+    kind = type(key)
+    if kind is tuple or kind is list:
+        return kind(map(_plain_key, key))
+    if isinstance(key, _NUMPY):
+        return _plain_key(key.item())
+    if kind is float:
+        return key + 0.0
+    if kind is dt.datetime and key.utcoffset() is not None:
+        try:
+            return key.astimezone(dt.UTC)
+        except OverflowError:  # within a day of the years 1 and 9999
+            return key
+    return key
 
 
 def _some(keys: list[Any]) -> Any:
     return next((key for key in keys if key is not None), None)
-
-
-def _shown(example: Any) -> str:
-    text = ascii(example)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -14,6 +14,9 @@ ENCODING = b"mrmesos.encoding"
 PICKLE = {ENCODING: b"pickle"}
 """Metadata of a binary field whose values are pickled Python objects."""
 
+CODED = PICKLE | {b"mrmesos.order": b"code"}
+"""Metadata of a pickled key column that is sorted by the codes of its objects (see `key_code`)."""
+
 MAX_KERNEL_BYTES = 1 << 30
 """Most bytes in one kernel call: half of the limit of Arrow's 32-bit string offsets."""
 
@@ -29,6 +32,11 @@ class UnfaithfulCast(Exception):
 def is_pickled(field: pa.Field) -> bool:
     """Whether a column of this field holds pickled Python objects."""
     return bool(field.metadata and field.metadata.get(ENCODING) == PICKLE[ENCODING])
+
+
+def is_coded(field: pa.Field) -> bool:
+    """Whether a column of this field holds pickled keys of any types, in the order of values."""
+    return bool(field.metadata and b"mrmesos.order" in field.metadata)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -58,3 +66,10 @@ def is_list(kind: pa.DataType) -> bool:
 def is_tuple(kind: pa.DataType) -> bool:
     """Whether `kind` is the struct of a tuple, with the fields `_0`, `_1`, …"""
     return bool(pa.types.is_struct(kind) and kind.num_fields and kind.field(0).name == "_0")
+
+
+def has_nanoseconds(kind: pa.DataType) -> bool:
+    """Whether the type has times in nanoseconds, at any depth."""
+    if pa.types.is_nested(kind):
+        return any(has_nanoseconds(kind.field(index).type) for index in range(kind.num_fields))
+    return getattr(kind, "unit", None) == "ns"

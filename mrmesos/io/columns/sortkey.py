@@ -4,16 +4,9 @@ Keys have Python's own order where Python has one: numbers by size, text by code
 its UTF-8 bytes), bytes by byte, tuples and lists item by item. In addition, None comes first, all
 NaNs are one key and come last, and -0.0 equals 0.0.
 
-Kernels sort text, bytes, integers, floats, bools, dates, times and decimals directly. Tuples,
-structs and lists need a second column `__sort`. It is binary, and its bytes compare as the keys do:
-
-* Null is `00`. Any other value is `01` followed by its code.
-* A number is its nearest double as big-endian, order-preserving bits, then two bytes for the
-  difference. So 3 and 3.0 have the same code, and 2**53 + 1 differs from 2**53.
-* Text and bytes escape `00` as `00 ff` and end with `00 00`.
-* A decimal is its number of 10**-38 in 32 bytes.
-* Dates and times are 64-bit integers. A struct is the codes of its fields. A list is `01` and a
-  code for each item, then `00`.
+Kernels sort text, bytes, integers, floats, bools, dates and times directly. Other keys need a
+second column `__sort`. It is binary, and its bytes compare as the keys do: see `key_code`. Two
+columns of different types have equal codes for equal keys.
 """
 
 from __future__ import annotations
@@ -24,8 +17,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrmesos.io.columns.exact import is_exact, is_mixed
-from mrmesos.io.columns.schema import KEY, SORT, RecordTypeError, is_bytes, is_list, is_text
+from mrmesos.io.columns.decode import decode_column
+from mrmesos.io.columns.exact import is_exact, is_mixed, is_scaled
+from mrmesos.io.columns.key_code import (
+    BYTES,
+    DATE,
+    DATETIME,
+    DURATION,
+    END,
+    FRACTION,
+    INSTANT,
+    LIST,
+    NONE,
+    NUMBER,
+    STRUCT,
+    TEXT,
+    TEXT_END,
+    TIME,
+    TUPLE,
+    UUID,
+    code_of,
+    number_code,
+)
+from mrmesos.io.columns.schema import (
+    KEY,
+    SORT,
+    RecordTypeError,
+    is_bytes,
+    is_coded,
+    is_list,
+    is_text,
+    is_tuple,
+)
 from mrmesos.io.columns.sorting import as_integers, integers, ordered_bits
 
 
@@ -52,8 +75,8 @@ def with_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
         batch.schema.field("value").with_type(value.type),
     ]
     columns = [key, value]
-    if not is_direct(key.type):
-        columns.append(sort_code(key))
+    if not is_direct(key.type) or is_coded(key_field):
+        columns.append(key_codes(key, key_field))
         fields.append(pa.field(SORT, pa.binary()))
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
@@ -63,7 +86,7 @@ def sort_column(batch: pa.RecordBatch) -> pa.Array:
     if SORT in batch.schema.names:
         return batch.column(SORT)
     key = batch.column(KEY)
-    if is_direct(key.type):
+    if is_direct(key.type) and not is_coded(batch.schema.field(KEY)):
         return key
     ready = with_sort_column(batch)
     return ready.column(SORT if SORT in ready.schema.names else KEY)
@@ -74,8 +97,26 @@ def drop_sort_column(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.select([KEY, "value"]) if SORT in batch.schema.names else batch
 
 
+def key_codes(key: pa.Array, field: pa.Field) -> pa.Array:
+    """The codes of a column of keys; `field` says whether it holds Python objects."""
+    if not is_coded(field):
+        return sort_code(key)
+    return pa.array(map(code_of, decode_column(key, field)), pa.binary())
+
+
+def coded(codes: pa.Array) -> pa.StructArray:
+    """Codes with a mark in their type, for code that gets a sort column without its batch."""
+    return pa.StructArray.from_arrays([codes], names=[SORT])
+
+
+def codes_in(column: pa.Array) -> pa.Array | None:
+    """The codes of a column from `coded`; None for any other column."""
+    kind = column.type
+    return column.field(0) if pa.types.is_struct(kind) and kind.field(0).name == SORT else None
+
+
 def is_direct(kind: pa.DataType) -> bool:
-    """Whether keys of this type are their own sort column."""
+    """Whether keys of this type are their own sort column, unless they are coded objects."""
     types = pa.types
     return bool(
         types.is_null(kind)
@@ -85,7 +126,6 @@ def is_direct(kind: pa.DataType) -> bool:
         or types.is_string(kind)
         or types.is_binary(kind)
         or (types.is_temporal(kind) and not types.is_interval(kind))
-        or types.is_decimal128(kind)
     )
 
 
@@ -115,12 +155,11 @@ def _one_zero_one_nan(key: pa.Array) -> pa.Array:
     return pa.array(numbers, pa.float64(), mask=mask, from_pandas=False)
 
 
-# --- Codes of nested keys ------------------------------------------------------------------------
-NULL_CODE = pa.scalar(b"\x00", pa.binary())
-"""The code of None. `unify.conform` gives it to batches whose keys are all null."""
-_PRESENT = pa.scalar(b"\x01", pa.binary())
-_END = pa.scalar(b"\x00", pa.binary())
-_TEXT_END = pa.scalar(b"\x00\x00", pa.binary())
+# --- Codes of columns: those of `key_code` -------------------------------------------------------
+NULL_CODE = pa.scalar(NONE, pa.binary())
+"""The code of None."""
+_END = pa.scalar(END, pa.binary())
+_TEXT_END = pa.scalar(TEXT_END, pa.binary())
 _Part = Any  # a pa.Array, or a pa.Scalar that is the same for every row
 
 
@@ -134,17 +173,45 @@ def _code(array: pa.Array) -> list[_Part]:
     """The parts of the code. One join of many parts costs less than many joins of few parts."""
     if pa.types.is_null(array.type):
         return [NULL_CODE]
-    parts = [_PRESENT, *_code_of_present(plain(array))]
+    parts = [pa.scalar(_rank(array.type), pa.binary()), *_code_of_present(plain(array))]
     if array.null_count == 0:
         return parts
     return [pc.if_else(array.is_valid(), _joined(parts), NULL_CODE)]
+
+
+def _rank(kind: pa.DataType) -> bytes:
+    """The first byte of the codes of a type; STRUCT also for types without order."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _rank(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return UUID if isinstance(kind, pa.UuidType) else _rank(kind.storage_type)
+    if is_text(kind):
+        return TEXT
+    if is_bytes(kind):
+        return BYTES
+    if types.is_temporal(kind):
+        return _rank_of_times(kind)
+    if is_list(kind):
+        return LIST
+    if types.is_struct(kind) and not is_exact(kind):
+        return TUPLE if is_tuple(kind) else STRUCT
+    return STRUCT if types.is_nested(kind) and not is_exact(kind) else NUMBER
+
+
+def _rank_of_times(kind: pa.DataType) -> bytes:
+    if pa.types.is_timestamp(kind):
+        return DATETIME if kind.tz is None else INSTANT
+    if pa.types.is_date(kind):
+        return DATE
+    return TIME if pa.types.is_time(kind) else DURATION
 
 
 def _code_of_present(array: pa.Array) -> list[_Part]:
     """Codes of an array's elements; nulls get arbitrary bytes."""
     kind, types = array.type, pa.types
     if types.is_boolean(kind):
-        return [_fixed(array.cast(pa.uint8()).fill_null(0).to_numpy().reshape(-1, 1))]
+        return [_fixed(_number_code(array.cast(pa.int64())))]
     if types.is_integer(kind) or types.is_floating(kind):
         return [_fixed(_number_code(array))]
     if types.is_string(kind) or types.is_binary(kind):
@@ -152,40 +219,46 @@ def _code_of_present(array: pa.Array) -> list[_Part]:
         if pc.any(pc.match_substring(data, b"\x00")).as_py():
             data = pc.replace_substring(data, b"\x00", b"\x00\xff")
         return [data, _TEXT_END]
-    if types.is_decimal(kind):
-        return [_fixed(_decimal_code(array))]
+    if types.is_decimal(kind) or is_scaled(kind):
+        return [_decimal_codes(array)]
+    if isinstance(kind, pa.UuidType):
+        return [array.storage.cast(pa.binary()).fill_null(b"")]
     if isinstance(kind, pa.BaseExtensionType):
         return _code_of_present(plain(array.storage))
-    if is_exact(kind):
-        return _code_of_exact(array)
+    if is_mixed(kind):
+        first, second = array.flatten()
+        whole = first.is_valid().to_numpy(zero_copy_only=False)
+        return [_fixed(np.where(whole[:, None], _number_code(first), _number_code(second)))]
     if types.is_struct(kind):
-        return [part for column in array.flatten() for part in _code(column)]
+        return [*(part for column in array.flatten() for part in _code(column)), _END]
     if is_list(kind):
         return [_list_code(array), _END]
     if is_direct(kind):
-        wide = as_integers(array) ^ np.int64(-(1 << 63))
-        return [_fixed(wide.astype(">i8").view(np.uint8).reshape(-1, 8))]
+        return _code_of_times(array)
     raise RecordTypeError(f"{kind} cannot be a key or part of a key, because it has no order")
 
 
-def _code_of_exact(array: pa.Array) -> list[_Part]:
-    first, second = array.flatten()
-    if not is_mixed(array.type):
-        return _code_of_present(first)
-    whole = first.is_valid().to_numpy(zero_copy_only=False)
-    return [_fixed(np.where(whole[:, None], _number_code(first), _number_code(second)))]
+def _decimal_codes(array: pa.Array) -> pa.Array:
+    distinct = pc.dictionary_encode(array.flatten()[0] if is_scaled(array.type) else array)
+    codes = [number_code(number) for number in distinct.dictionary.to_pylist()]
+    return pa.array(codes, pa.binary()).take(distinct.indices).fill_null(b"")
 
 
-def _decimal_code(array: pa.Array) -> np.ndarray:
-    """Big-endian integers, at a scale that is the same for all decimal types."""
-    try:
-        wide = array.cast(pa.decimal256(76, 38)).fill_null(0)
-    except pa.ArrowInvalid as error:
-        raise RecordTypeError(f"{array.type} has no order here: {error}") from None
-    rows = np.frombuffer(wide.buffers()[1], np.uint8).reshape(-1, 32)
-    rows = rows[wide.offset : wide.offset + len(wide), ::-1].copy()
-    rows[:, 0] ^= 0x80
-    return rows
+def _code_of_times(array: pa.Array) -> list[_Part]:
+    """Days, or microseconds and perhaps the nanoseconds that are left."""
+    kind = array.type
+    parts: list[_Part] = []
+    if pa.types.is_date64(kind):
+        array = array.cast(pa.date32())
+    whole = as_integers(array)
+    if getattr(kind, "unit", None) == "ns":
+        whole, rest = np.divmod(whole, 1000)
+        codes = pa.array([FRACTION + each.to_bytes(2) for each in range(1000)], pa.binary())
+        parts = [pc.if_else(pa.array(rest != 0), codes.take(pa.array(rest)), b"")]
+    elif not pa.types.is_date(kind) and kind.unit != "us":
+        whole = whole * (1000 if kind.unit == "ms" else 1_000_000)
+    wide = whole ^ np.int64(-(1 << 63))
+    return [_fixed(wide.astype(">i8").view(np.uint8).reshape(-1, 8)), *parts]
 
 
 def _list_code(array: pa.Array) -> pa.Array:
@@ -194,8 +267,7 @@ def _list_code(array: pa.Array) -> pa.Array:
     offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
     first, last = int(offsets[0]), int(offsets[-1])
     items = array.values.slice(first, last - first)
-    codes = pc.binary_join_element_wise(_PRESENT, sort_code(items), b"")
-    lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), codes)
+    lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), sort_code(items))
     return pc.binary_join(lists, b"")
 
 

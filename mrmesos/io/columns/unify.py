@@ -25,19 +25,23 @@ from mrmesos.io.columns.exact import (
     scaled_type,
     spans,
 )
+from mrmesos.io.columns.key_code import pickled_key, shown
 from mrmesos.io.columns.schema import (
+    CODED,
     KEY,
     PICKLE,
     SORT,
     VALUE,
     RecordTypeError,
     UnfaithfulCast,
+    has_nanoseconds,
     is_bytes,
+    is_coded,
     is_list,
     is_pickled,
     is_text,
 )
-from mrmesos.io.columns.sortkey import NULL_CODE
+from mrmesos.io.columns.sortkey import key_codes
 
 
 def unify(first: pa.Schema, second: pa.Schema, *, exact: bool = True) -> pa.Schema:
@@ -45,35 +49,51 @@ def unify(first: pa.Schema, second: pa.Schema, *, exact: bool = True) -> pa.Sche
 
     Null and x give x. Integers of different widths give int64. Text of different layouts gives
     `string`, and bytes give `binary`. Times give the finer unit. Lists, structs and maps unify
-    their children. Other values are pickled; other keys raise RecordTypeError.
+    their children. Other values are pickled, and so are other keys, sorted by their codes. But keys
+    of a class without order and other keys raise RecordTypeError.
 
-    Integers and floats give the types of `exact` for values, so that no value changes. They give
-    double for keys, and without `exact`: so a table has a column of one plain type. The same holds
-    for decimals of different scales.
+    Integers and floats give the types of `exact`, so that no value changes. Without `exact` they
+    give double: so a table has a column of one plain type. The same holds for decimals of different
+    scales. Tables have no keys of several types.
     """
     if first.equals(second, check_metadata=True):
         return first
-    a, b = first.field(KEY), second.field(KEY)
-    by_code = SORT in first.names and SORT in second.names  # equal numbers have equal codes
-    key = unify_types(a.type, b.type, exact=exact and by_code)
-    if key is None or (is_pickled(a) != is_pickled(b) and pa.types.is_binary(key)):
-        kinds = sorted(
-            f"{field.type}{' (pickled objects)' if is_pickled(field) else ''}" for field in (a, b)
-        )
-        raise RecordTypeError(
-            f"keys of the types {kinds[0]} and {kinds[1]} cannot be sorted together; "
-            "yield keys of one type, or set map_output_types"
-        )
-    fields = [pa.field(KEY, key, metadata=a.metadata or b.metadata)]
+    key = _unify_keys(first.field(KEY), second.field(KEY), exact=exact)
+    fields = [key]
     a, b = first.field(VALUE), second.field(VALUE)
     value = None if is_pickled(a) or is_pickled(b) else unify_types(a.type, b.type, exact=exact)
     if value is None:
         fields.append(pa.field(VALUE, pa.binary(), metadata=PICKLE))
     else:
         fields.append(pa.field(VALUE, value))
-    if SORT in first.names or SORT in second.names:
+    if is_coded(key) or SORT in first.names or SORT in second.names:
         fields.append(pa.field(SORT, pa.binary()))
     return pa.schema(fields)
+
+
+def _unify_keys(a: pa.Field, b: pa.Field, *, exact: bool) -> pa.Field:
+    for one, other in ((a, b), (b, a)):
+        if pa.types.is_null(one.type):
+            return other
+    objects = [is_pickled(field) and not is_coded(field) for field in (a, b)]
+    if all(objects):
+        return a
+    if exact and not any(objects):
+        kind = None if is_coded(a) or is_coded(b) else unify_types(a.type, b.type, exact=True)
+        unsigned = pa.types.is_uint64(a.type) != pa.types.is_uint64(b.type)
+        if kind is None or is_exact(kind) or unsigned:
+            return pa.field(KEY, pa.binary(), metadata=CODED)
+        return pa.field(KEY, kind)
+    kind = unify_types(a.type, b.type) if is_pickled(a) == is_pickled(b) else None
+    if kind is not None:
+        return pa.field(KEY, kind, metadata=a.metadata)
+    kinds = sorted(
+        f"{field.type}{' (pickled objects)' if is_pickled(field) else ''}" for field in (a, b)
+    )
+    raise RecordTypeError(
+        f"keys of the types {kinds[0]} and {kinds[1]} cannot be sorted together; "
+        "yield keys of one type, or set map_output_types"
+    )
 
 
 def unify_types(a: pa.DataType, b: pa.DataType, *, exact: bool = False) -> pa.DataType | None:
@@ -165,18 +185,18 @@ def _unify_structs(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataTyp
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Cast `batch` to `schema`, a result of `unify` for it. Raises UnfaithfulCast.
 
-    If the schema has `__sort` and the batch has not, all keys of the batch are null.
+    `__sort` is added if the batch has none.
     """
     if batch.schema.equals(schema, check_metadata=True):
         return batch
     columns = []
     for field in schema:
         if field.name not in batch.schema.names:
-            columns.append(pa.repeat(NULL_CODE, batch.num_rows))
+            columns.append(key_codes(batch.column(KEY), batch.schema.field(KEY)))
             continue
         column = batch.column(field.name)
         if is_pickled(field) and not is_pickled(batch.schema.field(field.name)):
-            columns.append(_pickled(column))
+            columns.append(_pickled_keys(column) if field.name == KEY else _pickled(column))
         else:
             columns.append(cast_faithfully(column, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -187,6 +207,13 @@ def _pickled(column: pa.Array) -> pa.Array:
         [None if value is None else pickle.dumps(value, 5) for value in decode_column(column)],
         pa.binary(),
     )
+
+
+def _pickled_keys(column: pa.Array) -> pa.Array:
+    if has_nanoseconds(column.type):
+        raise UnfaithfulCast(f"{column.type} as Python objects, which have no nanoseconds")
+    keys = decode_column(column)
+    return pa.array([None if key is None else pickled_key(key) for key in keys], pa.binary())
 
 
 def cast_faithfully(array: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -233,8 +260,11 @@ def unify_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
     if not batches:
         return []
     schema = batches[0].schema
-    for batch in batches[1:]:
-        schema = unify(schema, batch.schema)
+    for index, batch in enumerate(batches[1:], 1):
+        try:
+            schema = unify(schema, batch.schema)
+        except RecordTypeError as error:
+            raise RecordTypeError(f"{error}{_culprits(batches[:index], batch)}") from None
     try:
         return [conform(batch, schema) for batch in batches]
     except UnfaithfulCast as error:
@@ -248,3 +278,18 @@ def unify_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
         return [conform(batch, schema) for batch in batches]
     except UnfaithfulCast as error:
         raise RecordTypeError(f"keys of one job do not fit one type: {error}") from None
+
+
+def _culprits(before: Sequence[pa.RecordBatch], batch: pa.RecordBatch) -> str:
+    """A key of `batch`, and one before it that does not go with it, to be shown."""
+    for other in before:
+        try:
+            unify(other.schema, batch.schema)
+        except RecordTypeError:
+            return f" (seen: {_first_key(other)} and {_first_key(batch)})"
+    return ""
+
+
+def _first_key(batch: pa.RecordBatch) -> str:
+    column, field = batch.column(KEY).drop_null(), batch.schema.field(KEY)
+    return shown(decode_column(column.slice(0, 1), field)[0])

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate, Fold
 from mrmesos.io.columns.batches import concat
+from mrmesos.io.columns.schema import SORT
 from mrmesos.io.columns.sorting import as_integers, changes, is_binary_like
-from mrmesos.io.columns.sortkey import sort_column, with_sort_column
+from mrmesos.io.columns.sortkey import coded, sort_column, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
 from mrmesos.io.shuffle.aggregate import each_alone, fold_groups
 from mrmesos.io.shuffle.hash_partition import hash_column
@@ -106,7 +107,9 @@ class HashFold:
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
         self._is_folded = not self._held
-        self._hold(_folded(batch, hash_column(sort_column(batch)), self._first, self._n))
+        column = sort_column(batch)
+        hashes = hash_column(coded(column) if SORT in batch.schema.names else column)
+        self._hold(_folded(batch, hashes, self._first, self._n))
 
     def _hold(self, piece: Hashed) -> None:
         self._held.append(piece)
@@ -185,7 +188,7 @@ def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) 
     """Whether all neighbours with the same hash also have the same key."""
     if pa.types.is_null(column.type):
         return True
-    if column.null_count or pa.types.is_decimal128(column.type):
+    if column.null_count:
         return _compared(column, order, differs)
     if not is_binary_like(column):
         numbers = as_integers(column)[order]

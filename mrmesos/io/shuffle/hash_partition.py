@@ -1,8 +1,9 @@
 """The reduce of a key: a hash of its value, equal in every process, version and host.
 
 Equal keys go to one partition, even if their columns are sliced or chunked differently, have types
-`int64` and `double` (3 and 3.0), or text and bytes. Known-answer tests fix the hashes: if they
-changed, a job whose maps ran under two releases would lose records.
+`int64` and `double` (3 and 3.0), text and bytes, or if one column has codes (see `key_code`).
+Known-answer tests fix the hashes: if they changed, a job whose maps ran under two releases would
+lose records.
 
 Text and bytes are hashed eight bytes at a time. Each step is a bijection of 64 bits (multiply by an
 odd number, fold the high half onto the low). The last step, also for numbers, is the mixer of
@@ -15,9 +16,23 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrmesos.io.columns.byte_words import bytes_column, first_words, word
+from mrmesos.io.columns.key_code import (
+    BYTES,
+    DATE,
+    DATETIME,
+    DURATION,
+    ESCAPED,
+    INSTANT,
+    NONE,
+    NUMBER,
+    TEXT,
+    TIME,
+)
 from mrmesos.io.columns.sorting import as_integers, integers, is_binary_like
+from mrmesos.io.columns.sortkey import codes_in
 
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0x9FB21C651E98DF25)
@@ -48,18 +63,18 @@ def partition_of(hashes: np.ndarray, num_partitions: int) -> np.ndarray:
 
 
 def hash_column(sort_column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """64-bit hashes of every row of a sort column."""
+    """64-bit hashes of every row of a sort column; codes are marked by `sortkey.coded`."""
     if isinstance(sort_column, pa.ChunkedArray):
         chunks = [hash_column(chunk) for chunk in sort_column.chunks]
         return np.concatenate(chunks) if chunks else np.empty(0, np.uint64)
     kind = sort_column.type
+    codes = codes_in(sort_column)
+    if codes is not None:
+        return _hash_codes(codes)
     if pa.types.is_null(kind):
         return np.full(len(sort_column), _NULL)
     if is_binary_like(sort_column):
-        firsts = range(0, max(1, len(sort_column)), _AT_ONCE)
-        hashes = np.concatenate([_hash_bytes(sort_column.slice(at, _AT_ONCE)) for at in firsts])
-    elif pa.types.is_decimal128(kind):
-        hashes = _hash_decimals(sort_column)
+        hashes = _hash_texts(sort_column)
     else:
         hashes = _mixed(_number_bits(sort_column))
     if sort_column.null_count:
@@ -92,6 +107,11 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
     return mixed
 
 
+def _hash_texts(column: pa.Array) -> np.ndarray:
+    firsts = range(0, max(1, len(column)), _AT_ONCE)
+    return np.concatenate([_hash_bytes(column.slice(at, _AT_ONCE)) for at in firsts])
+
+
 def _hash_bytes(column: pa.Array) -> np.ndarray:
     data, starts, lengths = bytes_column(column)
     state = lengths.astype(np.uint64) * _LENGTH
@@ -112,10 +132,10 @@ def _hash_bytes(column: pa.Array) -> np.ndarray:
             digest = hashlib.blake2b(value.data, digest_size=8).digest()
             state[row] = int.from_bytes(digest, "big")
     hashes = _mixed(state)
-    # `00` is None in the sort column of nested keys. It must have the hash of None elsewhere,
-    # because a batch with only None has no type.
+    # This byte alone is the code of None. It must have the hash of None elsewhere, because a batch
+    # with only None has no type.
     single = np.flatnonzero(lengths == 1)
-    hashes[single[data[starts[single]] == 0]] = _NULL
+    hashes[single[data[starts[single]] == NONE[0]]] = _NULL
     return hashes
 
 
@@ -125,7 +145,44 @@ def _step(state: np.ndarray, words: np.ndarray) -> None:
     state ^= state >> np.uint64(32)
 
 
-def _hash_decimals(array: pa.Array) -> np.ndarray:
-    buffer = array.buffers()[1]
-    halves = np.frombuffer(buffer, np.uint64, 2 * len(array), array.offset * 16).reshape(-1, 2)
-    return _mixed(_mixed(halves[:, 0]) ^ halves[:, 1])
+# --- Codes ---------------------------------------------------------------------------------------
+_NUMBER_BYTES = 11
+_TIMES = (DATE, DATETIME, INSTANT, TIME, DURATION)
+
+
+def _hash_codes(codes: pa.Array) -> np.ndarray:
+    """A code has the hash of the key in a column of its own type; tuples and others have codes."""
+    hashes = _hash_texts(codes)
+    if not len(codes):
+        return hashes
+    data, starts, lengths = bytes_column(codes)
+    ranks = data[starts]
+    numbers = np.flatnonzero((ranks == NUMBER[0]) & (lengths == _NUMBER_BYTES))
+    if len(numbers):
+        rows = data[starts[numbers][:, None] + np.arange(1, _NUMBER_BYTES)]
+        _hash_numbers(rows, numbers, hashes)
+    texts = np.flatnonzero((ranks == TEXT[0]) | (ranks == BYTES[0]))
+    if len(texts):
+        raw = pc.binary_slice(codes.take(pa.array(texts)), 1, -2)
+        hashes[texts] = _hash_texts(pc.replace_substring(raw, ESCAPED, b"\x00"))
+    times = np.flatnonzero(np.isin(ranks, np.frombuffer(b"".join(_TIMES), np.uint8)))
+    if len(times):
+        rows = np.ascontiguousarray(data[starts[times][:, None] + np.arange(1, 9)])
+        since = (rows.view(">u8").ravel().astype(np.uint64) ^ np.uint64(1 << 63)).view(np.int64)
+        hashes[times] = _mixed(_number_bits(pa.array(since)))
+    return hashes
+
+
+def _hash_numbers(rows: np.ndarray, places: np.ndarray, hashes: np.ndarray) -> None:
+    """Fill in the hashes of numbers from their codes, ten bytes in a row."""
+    bits = np.ascontiguousarray(rows[:, :8]).view(">u8").ravel().astype(np.uint64)
+    rest = np.ascontiguousarray(rows[:, 8:]).view(">u2").ravel().astype(np.int64) - (1 << 15)
+    positive = bits >> np.uint64(63) == 1
+    doubles = np.where(positive, bits ^ np.uint64(1 << 63), ~bits).view(np.float64)
+    exact = rest == 0
+    hashes[places[exact]] = _mixed(_number_bits(pa.array(doubles[exact])))
+    for row in np.flatnonzero(~exact).tolist():
+        number = int(doubles[row]) + int(rest[row])
+        if -(1 << 63) <= number < 1 << 64:  # larger ones have no column, and so the hash of a code
+            kind = pa.int64() if number < 1 << 63 else pa.uint64()
+            hashes[places[row]] = _mixed(_number_bits(pa.array([number], kind)))[0]

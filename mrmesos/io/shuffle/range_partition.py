@@ -1,7 +1,8 @@
 """Partitioning by ranges of keys, for a total order over all reduces, and choosing the cut points.
 
 Cuts are an array of the type of a sort column (see `sortkey`): ascending, distinct, without nulls.
-There are at most `partitions - 1` cuts. Null keys come before all of them.
+There are at most `partitions - 1` cuts. Null keys come before all of them. Columns of codes are
+marked by `sortkey.coded`, and so are cuts of them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.io.columns.byte_words import bytes_column, word
-from mrmesos.io.columns.schema import RecordTypeError, UnfaithfulCast
+from mrmesos.io.columns.schema import UnfaithfulCast
 from mrmesos.io.columns.sorting import argsort, as_integers, changes, is_binary_like, is_sorted
-from mrmesos.io.columns.sortkey import NULL_CODE
+from mrmesos.io.columns.sortkey import NULL_CODE, coded, codes_in, is_direct, sort_code
 from mrmesos.io.columns.unify import cast_faithfully, unify_types
 
 
@@ -23,12 +24,13 @@ def choose_cuts(sample: Sequence[pa.Array], num_partitions: int) -> pa.Array | N
     """Cuts that give each partition an equal share of the sampled rows of sort columns.
 
     If one key has the share of several partitions, it gets one partition, and there are fewer cuts.
-    Returns None for an empty sample. Raises RecordTypeError if the sample has several types.
+    Returns None for an empty sample.
     """
     columns = [column for column in sample if len(column)]
     if not columns:
         return None
-    keys = pa.concat_arrays(_alike(columns))
+    alike, are_codes = _alike(columns)
+    keys = pa.concat_arrays(alike)
     keys = keys.take(pa.array(argsort(keys)))
     rows = len(keys)
     starts = np.concatenate([[0], changes(keys), [rows]])  # of the groups of equal keys
@@ -42,9 +44,8 @@ def choose_cuts(sample: Sequence[pa.Array], num_partitions: int) -> pa.Array | N
         if chosen[-1] < nearest < rows:
             chosen.append(nearest)
     cuts = keys.take(pa.array(chosen[1:], pa.int64()))
-    # The key None is null in a batch of None alone, and this code in a batch that has tuples too. A
-    # cut between the two would send one key to two partitions. (The key b"\0" loses a cut by this.)
-    return cuts.filter(pc.not_equal(cuts, NULL_CODE)) if pa.types.is_binary(cuts.type) else cuts
+    # The key None is null in one batch and this code in another. Null keys are in partition 0.
+    return coded(cuts.filter(pc.not_equal(cuts, NULL_CODE))) if are_codes else cuts
 
 
 def check_cuts(cuts: pa.Array, num_partitions: int) -> None:
@@ -53,19 +54,19 @@ def check_cuts(cuts: pa.Array, num_partitions: int) -> None:
         raise ValueError(
             f"{len(cuts)} cut points for {num_partitions} reduces; name {num_partitions - 1}"
         )
-    if cuts.null_count or not is_sorted(cuts) or len(changes(cuts)) < len(cuts) - 1:
+    codes = codes_in(cuts)
+    column = cuts if codes is None else codes
+    nones = cuts.is_null() if codes is None else pc.equal(codes, NULL_CODE)
+    if nones.true_count or not is_sorted(column) or len(changes(column)) < len(column) - 1:
         raise ValueError("cut points must be ascending, without None and repetitions")
 
 
 def range_partition(column: pa.Array, cuts: pa.Array | None) -> np.ndarray:
-    """The partition (int32) of every row of a sort column: the number of cuts not above it.
-
-    Raises RecordTypeError if keys of its type cannot be compared with the cuts.
-    """
+    """The partition (int32) of every row of a sort column: the number of cuts not above it."""
     found = np.zeros(len(column), np.int32)
     if cuts is None or not len(cuts) or not len(column) or pa.types.is_null(column.type):
         return found
-    cuts, column = _alike([cuts, column])
+    (cuts, column), _ = _alike([cuts, column])
     if column.null_count == 0:
         found[:] = _not_above(cuts, column)
     else:
@@ -74,26 +75,25 @@ def range_partition(column: pa.Array, cuts: pa.Array | None) -> np.ndarray:
     return found
 
 
-def _alike(columns: Sequence[pa.Array]) -> list[pa.Array]:
-    """The columns in one type."""
+def _alike(columns: Sequence[pa.Array]) -> tuple[list[pa.Array], bool]:
+    """The columns in one type, and whether they are codes now."""
     kind = columns[0].type
     for column in columns[1:]:
-        wider = unify_types(kind, column.type)
-        if wider is None:
-            raise RecordTypeError(
-                f"keys of the types {kind} and {column.type} cannot be sorted together; yield keys "
-                "of one type, or set map_output_types"
-            )
-        kind = wider
-    try:
-        return [cast_faithfully(column, kind) for column in columns]
-    except UnfaithfulCast as error:
-        raise RecordTypeError(f"keys of one job do not fit one type: {error}") from None
+        kind = None if kind is None else unify_types(kind, column.type, exact=True)
+    if kind is not None and is_direct(kind):
+        try:
+            return [cast_faithfully(column, kind) for column in columns], False
+        except UnfaithfulCast:
+            pass  # uint64 and int64
+    return [_codes(column) for column in columns], True
+
+
+def _codes(column: pa.Array) -> pa.Array:
+    codes = codes_in(column)
+    return sort_code(column) if codes is None else codes
 
 
 def _not_above(cuts: pa.Array, keys: pa.Array) -> np.ndarray:
-    if pa.types.is_decimal128(keys.type):
-        return _by_sorting(cuts, keys)
     if not is_binary_like(keys):
         return np.searchsorted(as_integers(cuts), as_integers(keys), "right")
     # The first eight bytes decide most keys. Keys that begin like a cut are sorted with the cuts.

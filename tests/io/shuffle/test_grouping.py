@@ -78,10 +78,16 @@ def test_what_cannot_be_sorted_or_grouped() -> None:
     with pytest.raises(RecordTypeError, match="cannot be sorted; yield values of one type"):
         composed(encode_pairs([1, 1], [1, "x"]))
     with pytest.raises(RecordTypeError, match="no 2 first fields"):
-        first_fields(pa.array(["text"]), 2)
+        first_fields(pa.array(["text"]), pa.field("key", pa.string()), 2)
     with pytest.raises(RecordTypeError, match="grouping_fields = 3 keys are tuples of at least 3"):
-        first_fields(encode_pairs([("a", 1)], [1]).column("key"), 3)
-    assert len(first_fields(pa.nulls(2), 1)) == 2
+        Grouping(fields=3).partition_column(encode_pairs([("a", 1)], [1]))
+    with pytest.raises(RecordTypeError, match=r"the key 'text' has no 2 first fields"):
+        Grouping(fields=2).partition_column(encode_pairs([("a", 1), "text"], [1, 1]))
+    alone, beside = (
+        Grouping(fields=2).partition_column(encode_pairs(keys, [None] * len(keys)))
+        for keys in ([None], [None, ("a", 1)])
+    )
+    assert alone.equals(beside.slice(0, 1))
 
 
 @given(key_lists(), st.integers(1, 20))

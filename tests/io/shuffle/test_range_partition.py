@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrmesos.io.columns.encode import RecordTypeError
-from mrmesos.io.columns.sortkey import sort_column
+from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.range_partition import check_cuts, choose_cuts, range_partition
 from tests.io.keys import KEYS, canonical, key_lists, numbered, order
 
 
 def column(keys: list[Any]) -> pa.Array:
-    return sort_column(numbered(keys))
+    return Grouping().partition_column(numbered(keys))
 
 
 def test_none_beside_tuples_is_the_same_key_as_none_alone() -> None:
@@ -96,8 +95,11 @@ def test_nothing_sampled_is_one_range() -> None:
 def test_types_that_compare_and_types_that_do_not() -> None:
     cuts = choose_cuts([column([1, 2, 3, 4])], 2)
     assert range_partition(column([0.5, 2.5, 3.0, None]), cuts).tolist() == [0, 0, 1, 0]
-    with pytest.raises(RecordTypeError, match="int64 and string cannot be sorted together"):
-        range_partition(column(["a"]), cuts)
+    assert range_partition(column(["a"]), cuts).tolist() == [1]
+    assert range_partition(column(["a", 2**70, 2, None, ("a",)]), cuts).tolist() == [1, 1, 0, 0, 1]
+    cuts = choose_cuts([column(["a", 1, 2]), column([3])], 2)
+    assert range_partition(column([2, 3, None]), cuts).tolist() == [0, 1, 0]
+    assert range_partition(column(["a"]), cuts).tolist() == [1]
 
 
 def test_cuts_that_somebody_names() -> None:
