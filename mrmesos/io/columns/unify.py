@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from mrmesos.io.columns.decode import decode_column
@@ -40,6 +41,7 @@ from mrmesos.io.columns.schema import (
     is_list,
     is_pickled,
     is_text,
+    is_tuple,
 )
 from mrmesos.io.columns.sortkey import key_codes
 
@@ -166,7 +168,22 @@ def _unify_nested(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType
         return None if key is None or item is None else pa.map_(key, item)
     if pa.types.is_struct(a) and pa.types.is_struct(b):
         return _unify_structs(a, b, exact=exact)
+    for one, other in ((a, b), (b, a)):
+        if not exact and pa.types.is_map(one) and pa.types.is_struct(other):
+            return _unify_map_and_struct(one, other)
     return None
+
+
+def _unify_map_and_struct(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    """The map for dicts whose keys were the same only in one batch."""
+    if not is_text(a.key_type) or is_tuple(b):
+        return None
+    item = a.item_type
+    for field in b:
+        item = unify_types(item, field.type)
+        if item is None:
+            return None
+    return pa.map_(a.key_type, item)
 
 
 def _unify_structs(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType | None:
@@ -252,7 +269,25 @@ def _cast_nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
             type=kind,
             mask=array.is_null() if array.null_count else None,
         )
+    if pa.types.is_map(kind) and pa.types.is_struct(array.type):
+        return _struct_as_map(array, kind)
     raise UnfaithfulCast(f"{array.type} as {kind}")
+
+
+def _struct_as_map(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    names = [field.name for field in array.type]
+    rows = int(valid.sum())
+    columns = [cast_faithfully(each, kind.item_type) for each in array.drop_null().flatten()]
+    across = np.arange(rows * len(names)).reshape(len(names), rows).T.ravel()
+    ends = np.concatenate([[0], np.cumsum(valid * len(names))])
+    return pa.MapArray.from_arrays(
+        pa.array(ends, pa.int32()),
+        pa.array(names * rows, kind.key_type),
+        pa.concat_arrays(columns).take(pa.array(across)),
+        type=kind,
+        mask=array.is_null() if array.null_count else None,
+    )
 
 
 def unify_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:

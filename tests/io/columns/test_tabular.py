@@ -16,6 +16,7 @@ from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import RecordTypeError, encode_pairs
 from mrmesos.io.columns.schema import is_pickled
 from mrmesos.io.columns.tabular import plain_batch, rows_of_objects, table_batch
+from mrmesos.io.columns.unify import conform, unify
 
 
 @dataclasses.dataclass
@@ -92,6 +93,16 @@ def test_an_integer_that_is_no_double_is_refused_beside_floats() -> None:
     for convert in (plain_batch, lambda given: table_batch(given, rows=False)):
         with pytest.raises(RecordTypeError, match="integers and floats in one column"):
             convert(batch)
+
+
+def test_dicts_whose_keys_vary_only_in_one_batch_go_into_one_table() -> None:
+    parts: list[list[Any]] = [[{"a": 1}, {"b": 2}], [{"a": 3, "c": 4}, None, {"a": 5, "c": None}]]
+    batches = [table_batch(encode_pairs([1] * len(part), part), rows=False) for part in parts]
+    for first, second in (batches, batches[::-1]):
+        schema = unify(first.schema, second.schema, exact=False)
+        assert schema.field("value").type == pa.map_(pa.string(), pa.int64())
+    for part, batch in zip(parts, batches, strict=True):
+        assert decode_column(conform(batch, schema).column("value")) == part
 
 
 @given(st.lists(st.none() | st.dictionaries(st.text(max_size=3), st.integers(0, 9)), min_size=1))
