@@ -45,6 +45,14 @@ class Point:
 
 Pair = collections.namedtuple("Pair", ["a", "b"])
 ZONES = [dt.UTC, zoneinfo.ZoneInfo("America/New_York"), dt.timezone(dt.timedelta(hours=-3.5))]
+
+
+def without_idle_fold(moment: dt.datetime) -> dt.datetime:
+    """`fold` is kept only where a zone has the time twice or not at all."""
+    plain = moment.replace(fold=0)
+    return plain if plain.utcoffset() == plain.replace(fold=1).utcoffset() else moment
+
+
 ATOMS = (
     st.none()
     | st.integers(-(2**66), 2**66)
@@ -52,7 +60,7 @@ ATOMS = (
     | st.decimals(allow_nan=False)
     | st.decimals(-99, 99, places=2)
     | st.uuids()
-    | st.datetimes(timezones=st.sampled_from(ZONES))
+    | st.datetimes(timezones=st.sampled_from(ZONES)).map(without_idle_fold)
     | st.timedeltas()
     | st.text(max_size=3)
     | st.builds(Point, st.integers(), st.floats(allow_nan=False))
