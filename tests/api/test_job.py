@@ -59,7 +59,10 @@ def test_jobs_that_can_run(attributes: dict[str, Any]) -> None:
         ({"mapper": Reducer}, "Mine.mapper is Reducer, not"),
         ({"mapper": Own()}, "name the class, not an object of it"),
         ({"mapper": lambda key, value: None}, "not a subclass of Mapper"),
-        ({"reducer": Own}, "not a subclass of Reducer, BatchReducer or an aggregate such as Sum"),
+        (
+            {"reducer": Own},
+            "not a subclass of Reducer, BatchReducer, SortedReducer or an aggregate such as Sum",
+        ),
         ({"reducer": Aggregate}, "name one, such as Sum"),
         ({"combiner": Sum, "reducer": Reducer}, "Mine.combiner is Sum, not"),
         ({"combiner": Reducer, "reducer": Sum}, "which combines by itself; remove the combiner"),
