@@ -38,13 +38,16 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     A line ends with ``\n`` or ``\r\n``; the value does not include the line end. An empty
     `encoding` gives `bytes`, otherwise the value is `str`. `errors` says what to do with bytes that
     do not decode: ``replace`` puts U+FFFD, as Hadoop's Text does; ``strict`` fails the attempt with
-    file and offset. Files that end in .gz, .bz2, .zst, .lz4 or .xz are decompressed and not split.
+    file and offset. Compressed files are decompressed and not split: gzip, bz2, zstd, lz4, xz, and
+    zip with one file. They are known by name (.gz, .bz2, .zst, .lz4, .xz, .zip) or by content, or
+    `compression` names the codec; "none" reads the bytes as they are.
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
     """
 
     encoding: Name = "utf-8"
     errors: Name = "replace"
     max_line_bytes: Count = 1 << 30
+    compression: Name = ""
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
@@ -58,6 +61,7 @@ class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
     encoding: Name = "utf-8"
     errors: Name = "replace"
     max_line_bytes: Count = 1 << 30
+    compression: Name = ""
 
 
 class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
@@ -71,6 +75,7 @@ class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
     types: Types = {}
     on_error: Name = "fail"
     max_line_bytes: Count = 1 << 28
+    compression: Name = ""
 
 
 class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
@@ -95,6 +100,7 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     newlines_in_fields: bool = True
     on_error: Name = "fail"
     max_line_bytes: Count = 1 << 26
+    compression: Name = ""
 
 
 class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):

@@ -13,7 +13,7 @@ from mrmesos.io.input.patterns import comma_list, uri_list
 
 def absolute_uri(uri: str) -> str:
     """A path becomes a file URI that means the same everywhere on a shared or local filesystem."""
-    return uri if "://" in uri else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)
+    return uri if "://" in uri or uri.startswith("file:/") else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)
 
 
 def _given(text: str) -> list[str]:

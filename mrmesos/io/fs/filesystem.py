@@ -18,9 +18,11 @@ from fsspec.implementations.local import LocalFileSystem
 from mrmesos.io.fs.read_ahead import open_remote
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_FILE = re.compile(r"file:(?://(?:localhost)?)?(?=/(?!/))")
+"""`file:///path`, `file://localhost/path`, and Hadoop's `file:/path`."""
 SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4", "xz": ".xz"}
 """File name suffix by compression of the whole file."""
-_CODECS = {suffix: codec for codec, suffix in SUFFIXES.items()}
+_CODECS = {**{suffix: codec for codec, suffix in SUFFIXES.items()}, ".zip": "zip"}
 
 _EXTRAS = {
     "hdfs": "hdfs",
@@ -88,11 +90,9 @@ def _local() -> LocalFileSystem:
 
 
 def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:
-    path = uri
-    if uri.startswith("file://"):
-        path = uri.removeprefix("file://").removeprefix("localhost")
-        if not path.startswith("/"):
-            raise error(f"{uri}: write file:///absolute/path, or a plain path")
+    path = _FILE.sub("", uri, count=1) if _FILE.match(uri) else uri
+    if path.startswith("file://"):
+        raise error(f"{uri}: write file:///absolute/path, or a plain path")
     if not path or "\0" in path:
         raise error(f"{uri!r}: not a path; write a file, a directory or scheme://...")
     return os.path.abspath(path)  # noqa: PTH100 (pathlib would keep `..`)
@@ -113,7 +113,7 @@ def serves_threads(fs: Any) -> bool:
 
 
 def codec_of(uri: str) -> str | None:
-    """The compression by file name: "gzip", "bz2", "zstd", "lz4", "xz", or None."""
+    """The compression by file name: "gzip", "bz2", "zstd", "lz4", "xz", "zip", or None."""
     return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)
 
 

@@ -116,9 +116,11 @@ def _cut(
     files: Iterable[FileInfo], goal: int, fmt: InputFormat, blocks: Blocks
 ) -> Iterator[tuple[FileSlice, int]]:
     """Slices of at most `goal` bytes, except files that stay whole, each with its size."""
-    whole = not splits_files(fmt)
+    said = getattr(fmt, "compression", "")
+    whole = not splits_files(fmt) or said not in ("", "none")
     for info in files:
-        if whole or not info.splittable or info.size < 0:
+        splittable = info.splittable or said == "none"
+        if whole or not splittable or info.size < 0:
             if info.size != 0:
                 yield FileSlice(info.uri, 0, -1), max(info.size, 0)
             continue

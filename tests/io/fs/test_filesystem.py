@@ -105,3 +105,8 @@ def test_codecs_come_from_names() -> None:
 def test_reasons_are_one_short_line() -> None:
     assert reason(OSError(errno.ENOSPC, "No space left", "/a")) == "No space left"
     assert reason(ValueError("a\nb")) == "ValueError: a b"
+
+
+@pytest.mark.parametrize("uri", ["file:/a/b", "file:///a/b", "file://localhost/a/b", "/a/b"])
+def test_a_local_file_by_any_of_its_names(uri: str) -> None:
+    assert open_filesystem(uri)[1] == "/a/b"

@@ -27,13 +27,13 @@ from mrmesos.io.input.formats.lines import (
     line_blocks,
     line_spans,
     too_long,
+    unmarked,
 )
 from mrmesos.io.input.formats.registry import splits_files
 from mrmesos.io.input.formats.rows import BadRows, ParsedLines, Parsing, arrow_says, tables
 from mrmesos.io.input.formats.types import types_of
 
 _HEADER_BYTES = 1 << 16
-_MARK = b"\xef\xbb\xbf"
 
 
 def read_csv(split: Split, fmt: CsvInput, *, batch_bytes: int = 1 << 20) -> Iterator[InputBatch]:
@@ -63,13 +63,14 @@ def _headed(
 
 def _blocks(piece: FileSlice, fmt: CsvInput, batch_bytes: int) -> Iterator[LineBlock]:
     if splits_files(fmt):
-        return line_blocks(piece, batch_bytes, fmt.max_line_bytes)
-    return _quoted_blocks(piece.uri, ord(fmt.quote), batch_bytes, fmt.max_line_bytes)
+        return unmarked(line_blocks(piece, batch_bytes, fmt.max_line_bytes, fmt.compression))
+    return unmarked(_quoted_blocks(piece.uri, fmt, batch_bytes))
 
 
-def _quoted_blocks(uri: str, quote: int, batch_bytes: int, max_row: int) -> Iterator[LineBlock]:
+def _quoted_blocks(uri: str, fmt: CsvInput, batch_bytes: int) -> Iterator[LineBlock]:
     """Blocks of whole rows. A newline ends a row if the number of quotes before it is even."""
-    with LineSource(uri, 0) as source:
+    quote, max_row = ord(fmt.quote), fmt.max_line_bytes
+    with LineSource(uri, 0, text=True, compression=fmt.compression) as source:
         tail, first = np.empty(0, np.uint8), 0
         while not source.ended:
             data = source.read_behind(tail, max(batch_bytes, len(tail)))
@@ -89,7 +90,7 @@ def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
     if fmt.names:
         return list(fmt.names)
     _, lengths, _ = line_spans(block)
-    row = block.data[: int(lengths[0])].tobytes().removeprefix(_MARK)
+    row = block.data[: int(lengths[0])].tobytes()
     try:
         quoting: dict[str, Any] = {"quotechar": fmt.quote} if fmt.quote else {"quoting": 3}
         names = next(csv.reader([row.decode()], delimiter=fmt.separator, **quoting), [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,9 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from mrmesos.api.formats import JsonLinesInput
-from mrmesos.api.split import Split
+from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.input.formats.lines import line_blocks
+from mrmesos.io.input.formats.lines import LineBlock, line_blocks, unmarked
 from mrmesos.io.input.formats.rows import (
     BadRows,
     ParsedLines,
@@ -44,14 +45,14 @@ def read_json_lines(
 
     parsing = Parsing(parse, fmt.on_error)
     for piece in split.slices:
-        blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes)
+        blocks = _blocks(piece, fmt, batch_bytes)
         yield from tables(piece.uri, blocks, parsing, strip=True)
 
 
 def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[InputBatch]:
     parsing = Parsing(_decoded, fmt.on_error)
     for piece in split.slices:
-        for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
+        for block in _blocks(piece, fmt, batch_bytes):
             lines = ParsedLines(block, strip=True)
             for first, last, objects in parsing.over(lines):
                 keys = pa.array(lines.places(first, last))
@@ -66,6 +67,10 @@ def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[In
             yield from left_out(piece.uri, parsing)
 
 
+def _blocks(piece: FileSlice, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[LineBlock]:
+    return unmarked(line_blocks(piece, batch_bytes, fmt.max_line_bytes, fmt.compression))
+
+
 def _line_column(lines: ParsedLines, first: int, last: int) -> pa.Array:
     """The lines with their line ends. The error message of a failed mapper shows the line."""
     offsets = pa.py_buffer(lines.bounds(first, last).astype("int32"))
@@ -75,13 +80,35 @@ def _line_column(lines: ParsedLines, first: int, last: int) -> pa.Array:
 
 
 def _decoded(lines: ParsedLines, first: int, last: int) -> list[Any]:
+    data = lines.data(first, last)
     try:
-        objects = _decoder.decode_lines(lines.data(first, last))
+        objects = _decoder.decode_lines(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise BadRows(str(exc)) from None
+        found = _as_python_writes(data.tobytes())
+        if found is None:
+            raise BadRows(_hint(data.tobytes(), str(exc))) from None
+        objects = found
     if len(objects) != last - first:
         raise BadRows("it is not one JSON value")
     return objects
+
+
+def _as_python_writes(data: bytes) -> list[Any] | None:
+    """The lines as `json.loads` reads them: it also takes NaN, Infinity and lone surrogates."""
+    try:
+        return [json.loads(line) for line in data.split(b"\n") if line.strip()]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _hint(data: bytes, problem: str) -> str:
+    """The problem, and what to do if the file is one JSON document over several lines."""
+    if data.strip() in (b"[", b"{", b"[{"):
+        return (
+            f"{problem}: here begins a value over several lines, and JSON lines have one value a "
+            "line (for an array: jq -c '.[]' FILE)"
+        )
+    return problem
 
 
 def _columns(lines: ParsedLines, first: int, last: int, schema: pa.Schema | None) -> pa.RecordBatch:

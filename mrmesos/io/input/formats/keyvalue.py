@@ -13,9 +13,9 @@ from mrmesos.api.split import Split
 from mrmesos.io.columns.byte_words import bytes_column
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
-from mrmesos.io.input.formats.lines import LineBlock, Positions, line_blocks, line_spans
+from mrmesos.io.input.formats.lines import LineBlock, Positions, line_spans
 from mrmesos.io.input.formats.planning import check_text
-from mrmesos.io.input.formats.text import text_batch
+from mrmesos.io.input.formats.text import text_batch, text_blocks
 
 
 def read_key_values(
@@ -25,7 +25,7 @@ def read_key_values(
     text = TextInput(fmt.encoding, fmt.errors, fmt.max_line_bytes)
     check_text(text)
     for piece in split.slices:
-        for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
+        for block in text_blocks(piece, fmt, batch_bytes):
             starts, lengths, _ = line_spans(block)
             columns = _cut_where_they_lie(block, starts, starts + lengths, fmt)
             if columns is None:

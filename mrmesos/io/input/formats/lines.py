@@ -6,9 +6,7 @@ the rest of that line, and reads its last line to the end.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import lzma
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +14,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from mrmesos.api.split import FileSlice
+from mrmesos.io.fs.compression import (
+    CODECS,
+    HEAD_BYTES,
+    codec_in,
+    decompressed,
+    not_text,
+    unreadable_name,
+)
 from mrmesos.io.fs.filesystem import InputError, codec_of, open_input, reason
 
 NEWLINE, RETURN = 10, 13
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
 Bytes = npt.NDArray[np.uint8]
@@ -45,32 +51,36 @@ class LineBlock:
 class LineSource:
     """A file's bytes in order, decompressed. `position` is the offset of the next byte.
 
-    The caller plans to stop at `until` (-1: at the end), so read-ahead stops there.
+    The caller plans to stop at `until` (-1: at the end), so read-ahead stops there. A `text` file
+    is decompressed if its content says so, whatever its name; one that surely is no text is an
+    InputError. `compression` names the codec, or is "none"; empty means to find out.
     """
 
-    def __init__(self, uri: str, start: int, until: int = -1) -> None:
+    def __init__(
+        self, uri: str, start: int, until: int = -1, *, text: bool = False, compression: str = ""
+    ) -> None:
         self.uri = uri
         self.position = start
         self.ended = False
-        codec = codec_of(uri)
-        if codec is not None and start:
-            raise ValueError(f"{uri}: a compressed file cannot be read from offset {start}")
+        self._unchecked = text and compression != "none" and not start
+        codec = compression or codec_of(uri)
+        codec = codec if codec in CODECS else None
         with contextlib.ExitStack() as closing:
             file: Any = closing.enter_context(open_input(uri, until))
             try:
+                if codec is None and self._unchecked:
+                    file.seek(0)  # a pipe cannot, and a read of it might wait for ever
+                    codec = codec_in(file.read(HEAD_BYTES))
+                    file.seek(0)
+                if codec is not None and start:
+                    raise ValueError(f"a compressed file cannot be read from offset {start}")
                 if codec is None:
                     file.seek(start)
-                elif codec == "bz2":
-                    # Arrow's bz2 fails on an empty stream among several ("wrong sequence").
-                    file = closing.enter_context(bz2.BZ2File(file))
-                elif codec == "xz":
-                    file = closing.enter_context(lzma.LZMAFile(file))
                 else:
-                    # Arrow continues with the next member or frame, and fails on a truncated one.
-                    file = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
-                    closing.enter_context(file)
+                    file = closing.enter_context(decompressed(file, codec))
             except Exception as exc:
                 raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
+            self.codec = codec
             self._file = file
             self._closing = closing.pop_all()
 
@@ -97,7 +107,24 @@ class LineSource:
                 break
             filled += count
             self.position += count
+        if self._unchecked:
+            self._check(data[len(tail) : filled][:HEAD_BYTES].tobytes())
         return data[:filled]
+
+    def _check(self, head: bytes) -> None:
+        """Refuse what surely is no text: nobody wants its bytes as records."""
+        self._unchecked = False
+        end = unreadable_name(self.uri) if self.codec is None else None
+        if end is not None:
+            raise InputError(
+                f"{self.uri}: files that end in {end} are not read as text; unpack it, or set "
+                'compression="none" in the input format if it is text'
+            )
+        if (found := not_text(head)) is not None:
+            raise InputError(
+                f"{self.uri}: holds {found}, not text{' inside' if self.codec else ''}; "
+                'unpack it, or set compression="none" in the input format if these bytes are wanted'
+            )
 
     def _read_into(self, space: Bytes) -> int:
         if hasattr(self._file, "readinto"):
@@ -107,16 +134,35 @@ class LineSource:
         return len(data)
 
 
-def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[LineBlock]:
+def compressed_inside(uri: str, compression: str = "") -> bool:
+    """Whether a file is compressed though its name does not say so. Raises InputError."""
+    if compression:
+        return False
+    with open_input(uri, HEAD_BYTES) as file:
+        try:
+            return codec_in(file.read(HEAD_BYTES)) is not None
+        except Exception as exc:  # remote drivers raise any type
+            raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
+
+
+def line_blocks(
+    piece: FileSlice, batch_bytes: int, max_line: int, compression: str = ""
+) -> Iterator[LineBlock]:
     """The lines of the slice in blocks of about `batch_bytes`. A longer line is a larger block.
+
+    A file that was cut and turns out to be compressed is read whole by the slice at its start; the
+    other slices are then empty.
 
     Raises InputError with the file and, if known, the offset.
     """
-    end = sys.maxsize if piece.length < 0 else piece.start + piece.length
+    if piece.start > 0 and compressed_inside(piece.uri, compression):
+        return
     # The byte before the slice tells whether a line begins at its first byte.
     skipping = piece.start > 0
-    until = -1 if piece.length < 0 else end
-    with LineSource(piece.uri, piece.start - skipping, until) as source:
+    start, until = piece.start - skipping, -1 if piece.length < 0 else piece.start + piece.length
+    with LineSource(piece.uri, start, until, text=True, compression=compression) as source:
+        cut_off = piece.length >= 0 and source.codec is None
+        end = until if cut_off else sys.maxsize
         first = source.position  # of the first byte not yielded yet
         held = bytearray()  # the beginning of a long line without its newline; grows in place
         tail = np.empty(0, np.uint8)  # the bytes after the last newline of the last chunk
@@ -130,7 +176,7 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[L
                 want = max(left, 0) + min(_PAST_END, batch_bytes)
             data = source.read_behind(tail, want)
             newlines = np.flatnonzero(data[len(tail) :] == NEWLINE) + len(tail)
-            if source.ended and piece.length >= 0 and source.position < end:
+            if source.ended and cut_off and source.position < end:
                 raise shorter(piece.uri, source.position, end)
             if skipping:
                 drop = int(newlines[0]) + 1 if len(newlines) else len(data)
@@ -162,6 +208,17 @@ def line_blocks(piece: FileSlice, batch_bytes: int, max_line: int) -> Iterator[L
                 yield LineBlock(piece.uri, first, data[:cut], newlines, max_line)
                 first += cut
             tail = data[cut:]
+
+
+def unmarked(blocks: Iterator[LineBlock]) -> Iterator[LineBlock]:
+    """The blocks without UTF-8's byte order mark at the start of the file (as Hadoop drops it)."""
+    for block in blocks:
+        if block.offset == 0 and block.data[:3].tobytes() == BYTE_ORDER_MARK:
+            rest, newlines = block.data[3:], block.newlines - 3
+            if len(rest):
+                yield LineBlock(block.uri, 3, rest, newlines, block.max_line)
+            continue
+        yield block
 
 
 def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:

@@ -16,6 +16,7 @@ from mrmesos.api.formats import (
     WholeFileInput,
     is_separator,
 )
+from mrmesos.io.fs.compression import CODECS
 from mrmesos.io.fs.filesystem import InputError
 
 _BYTES_MAX = 1 << 30
@@ -26,6 +27,7 @@ def check_text(fmt: TextInput) -> None:
     """Raises InputError."""
     _check_lines(fmt, fmt.encoding, fmt.errors)
     _check_longest(fmt, fmt.max_line_bytes)
+    _check_compression(fmt, fmt.compression)
 
 
 def check_key_values(fmt: KeyValueTextInput) -> None:
@@ -33,12 +35,14 @@ def check_key_values(fmt: KeyValueTextInput) -> None:
     _check_lines(fmt, fmt.encoding, fmt.errors)
     _check_character(fmt, "separator", fmt.separator)
     _check_longest(fmt, fmt.max_line_bytes)
+    _check_compression(fmt, fmt.compression)
 
 
 def check_json_lines(fmt: JsonLinesInput) -> None:
     """Raises InputError."""
     _check_on_error(fmt, fmt.on_error)
     _check_longest(fmt, fmt.max_line_bytes)
+    _check_compression(fmt, fmt.compression)
 
 
 def check_csv(fmt: CsvInput) -> None:
@@ -52,6 +56,7 @@ def check_csv(fmt: CsvInput) -> None:
         raise InputError(f"CsvInput(names={fmt.names!r}): a name appears twice")
     _check_on_error(fmt, fmt.on_error)
     _check_longest(fmt, fmt.max_line_bytes)
+    _check_compression(fmt, fmt.compression)
 
 
 def check_fixed_width(fmt: FixedWidthInput) -> None:
@@ -84,6 +89,12 @@ def _check_on_error(fmt: InputFormat, on_error: str) -> None:
 
 def _check_longest(fmt: InputFormat, longest: int) -> None:
     _check_number(fmt, "max_line_bytes", longest, 1, _BYTES_MAX)
+
+
+def _check_compression(fmt: InputFormat, compression: str) -> None:
+    if compression not in ("", "none", *CODECS):
+        known = ", ".join(("none", *CODECS))
+        raise InputError(f"{_name(fmt)}(compression={compression!r}): write one of {known}")
 
 
 def _check_lines(fmt: InputFormat, encoding: str, errors: str) -> None:

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mrmesos.api.formats import TextInput
+from mrmesos.api.formats import KeyValueTextInput, TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.fs.compression import HEAD_BYTES, not_text, unreadable_name
 from mrmesos.io.fs.filesystem import InputError, codec_of, open_input
 from mrmesos.io.input.formats.lines import (
+    BYTE_ORDER_MARK,
     NEWLINE,
     RETURN,
     Bytes,
@@ -28,6 +30,7 @@ from mrmesos.io.input.formats.lines import (
     Positions,
     line_blocks,
     line_spans,
+    unmarked,
 )
 from mrmesos.io.input.formats.planning import check_text
 
@@ -60,8 +63,20 @@ def read_text(
             yield together
             continue
         for piece in pieces:
-            for block in line_blocks(piece, batch_bytes, fmt.max_line_bytes):
+            for block in text_blocks(piece, fmt, batch_bytes):
                 yield InputBatch(piece.uri, text_batch(block, fmt))
+
+
+def text_blocks(
+    piece: FileSlice, fmt: TextInput | KeyValueTextInput, batch_bytes: int
+) -> Iterator[LineBlock]:
+    """The lines of a slice. Text in UTF-8 has no byte order mark; bytes keep it."""
+    blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, fmt.compression)
+    return unmarked(blocks) if _is_utf8(fmt.encoding) else blocks
+
+
+def _is_utf8(encoding: str) -> bool:
+    return bool(encoding) and codecs.lookup(encoding).name == "utf-8"
 
 
 def _gathered(slices: Sequence[FileSlice], batch_bytes: int) -> Iterator[Sequence[FileSlice]]:
@@ -95,6 +110,10 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
             except Exception:  # noqa: BLE001 -- remote drivers raise any type; read again
                 return None
         if not data or len(data) != piece.length or data.endswith(b"\r"):
+            return None
+        if not_text(data[:HEAD_BYTES]) or unreadable_name(piece.uri):
+            return None
+        if data.startswith(BYTE_ORDER_MARK):
             return None
         parts.append(data if data.endswith(b"\n") else data + b"\n")
     text = np.frombuffer(b"".join(parts), np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from mrmesos.api.formats import (
     KeyValueTextInput,
     WholeFileInput,
 )
+from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.jsonl import read_json_lines
 from tests.io.input.formats.cutting import Record, batches, read, read_rows, slices, whole
 
 TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=6)
@@ -290,3 +293,22 @@ def test_quotes_of_two_rows_do_not_make_one(tmp_path: Path) -> None:
     fmt = CsvInput(newlines_in_fields=False, on_error="skip")
     for size in (1, 3, 7, 100):
         assert [row["x"] for _, row in read(slices(path, size), fmt)] == ["c"]
+
+
+def test_json_as_python_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"a": NaN}\n{"a": -Infinity, "b": "\\ud800"}\n{"a": 1}\n')
+    split = Split((FileSlice(str(path), 0, -1),), path.stat().st_size)
+    batches = list(read_json_lines(split, JsonLinesInput()))
+    found = [value for batch in batches for value in batch.objects or ()]
+    assert math.isnan(found[0]["a"])
+    assert found[1:] == [{"a": -math.inf, "b": "\ud800"}, {"a": 1}]
+
+
+@pytest.mark.parametrize("text", ['[\n  {"a": 1},\n  {"a": 2}\n]\n', '{\n  "a": 1\n}\n'])
+def test_a_document_over_several_lines_is_told_as_such(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "in.json"
+    path.write_text(text)
+    split = Split((FileSlice(str(path), 0, -1),), path.stat().st_size)
+    with pytest.raises(InputError, match=r"offset 0 .*one value a line .*jq"):
+        list(read_json_lines(split, JsonLinesInput()))
