@@ -130,6 +130,13 @@ def test_every_group_is_in_one_partition_only(keys: list[Any], reduces: int, spl
         assert (results(Ranges, keys, splits, reduces)) == wanted
 
 
+@pytest.mark.parametrize(
+    "keys", [["", b""], ["a", b"a"], ["abcdefghij", b"abcdefghij"], [("a",), (b"a",)]]
+)
+def test_text_and_its_bytes_are_two_keys_for_an_aggregate(keys: list[Any]) -> None:
+    assert sorted(repr(key) for key, _ in results(Summed, keys, 1, 2)) == sorted(map(repr, keys))
+
+
 def test_the_keys_of_ported_jobs() -> None:
     keys = [("total", None), ("word", 1), "word", ("word", 1), 7, 2**70, 1, None, ("word",), 1.0]
     found = results(Combined, keys, 3, 1)

@@ -22,6 +22,7 @@ from mrmesos.api import (
     pairs,
 )
 from mrmesos.io.columns.encode import encode_pairs
+from mrmesos.io.output.part_notes import NOTE_SUFFIX
 from mrmesos.io.shuffle.segments import CorruptSegmentError
 from mrmesos.task.collect.sorted_runs import SortedRun
 from mrmesos.task.drivers.progress import Watch
@@ -253,7 +254,11 @@ def test_tables_are_written(tmp_path: Path, fmt: Any) -> None:
     import pyarrow.parquet as pq
 
     run(tmp_path, Total, Runs(*MAPS), output_format=fmt)
-    (path,) = (tmp_path / "out" / "_temporary" / reduce_attempt().attempt_id).iterdir()
+    (path,) = (
+        path
+        for path in (tmp_path / "out" / "_temporary" / reduce_attempt().attempt_id).iterdir()
+        if not path.name.endswith(NOTE_SUFFIX)
+    )
     if isinstance(fmt, ParquetOutput):
         table = pq.read_table(path)
     else:

@@ -140,19 +140,25 @@ def _bytes_of(batch: pa.RecordBatch) -> int:
 def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
     if bool((hashes[1:] > hashes[:-1]).all()):  # the result of another fold: one row per key
         return Hashed(each_alone(batch, how, n), hashes)
-    order, starts = group_by_hash(sort_column(batch), hashes)
+    are_codes = SORT in batch.schema.names
+    order, starts = group_by_hash(sort_column(batch), hashes, are_codes=are_codes)
     return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
 
 
-def group_by_hash(column: pa.Array, hashes: Hashes) -> tuple[Rows, Rows]:
+def group_by_hash(
+    column: pa.Array, hashes: Hashes, *, are_codes: bool = False
+) -> tuple[Rows, Rows]:
     """The rows of a sort column in the order of their hashes, with equal keys together; stable.
+
+    Codes of keys (`are_codes`) are hashed by value, and a text has the hash of its bytes. So
+    different codes of any length may have one hash.
 
     Also returns the start of each key in that order, and the end. Different keys with the same hash
     stay separate.
     """
     order, found = _in_hash_order(hashes)
     differs = found[1:] != found[:-1]
-    if not _tells_apart(column, order, differs):
+    if not _tells_apart(column, order, differs, 0 if are_codes else _INJECTIVE):
         return _group_by_key(column, hashes)
     ends = [0, len(order)] if len(order) else [0]
     return order, np.insert(np.array(ends, np.int64), 1, np.flatnonzero(differs) + 1)
@@ -184,8 +190,13 @@ def _in_hash_order(hashes: Hashes) -> tuple[Rows, Hashes]:
     return order, found
 
 
-def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) -> bool:
-    """Whether all neighbours with the same hash also have the same key."""
+def _tells_apart(
+    column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_], injective: int
+) -> bool:
+    """Whether all neighbours with the same hash also have the same key.
+
+    Different texts of one length up to `injective` never have the same hash.
+    """
     if pa.types.is_null(column.type):
         return True
     if column.null_count:
@@ -195,12 +206,12 @@ def _tells_apart(column: pa.Array, order: Rows, differs: npt.NDArray[np.bool_]) 
         return bool((differs | (numbers[1:] == numbers[:-1])).all())
     sizes = _sizes(column)
     least, most = int(np.min(sizes, initial=255)), int(np.max(sizes, initial=0))
-    if least == most <= _INJECTIVE:
+    if least == most <= injective:
         return True
     found = sizes[order]
     if not bool((differs | (found[1:] == found[:-1])).all()):
         return False
-    return most <= _INJECTIVE or _same_text(column, order, ~differs & (found[1:] > _INJECTIVE))
+    return most <= injective or _same_text(column, order, ~differs & (found[1:] > injective))
 
 
 def _sizes(column: pa.Array) -> npt.NDArray[np.uint8]:
