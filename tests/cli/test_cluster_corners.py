@@ -173,7 +173,7 @@ def test_a_job_in_flight_outlives_its_master(tmp_path: Path) -> None:
             output, errors = process.communicate(timeout=90)
             assert process.returncode == 0, errors + output
             assert machines.cluster.mesos.master is not first
-            assert re.search(r"LAUNCHED_MAPS +12\n", output), "no map ran twice"
+            assert re.search(r"LAUNCHED_MAPS +12\n", errors), "no map ran twice"
             machines.counted()
         finally:
             machines.close()
@@ -212,5 +212,5 @@ def test_an_agent_that_restarts_while_a_job_runs(machines: Machines) -> None:
     output, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors + output
     machines.counted()
-    assert re.search(r"LAUNCHED_MAPS +12\n", output), "no map ran twice"
+    assert re.search(r"LAUNCHED_MAPS +12\n", errors), "no map ran twice"
     assert executor.why is None, "its agent registered again in time"

@@ -76,11 +76,11 @@ from mrmesos.io.output.s3_uploads import Uploads
 
 complete, left = Uploads.complete, [1]
 
-def dies(self, *args):
+def dies(self, *args, **more):
     if not left[0]:
         os._exit(9)
     left[0] -= 1
-    complete(self, *args)
+    complete(self, *args, **more)
 
 Uploads.complete = dies
 main()
