@@ -5,6 +5,7 @@ and three reduces, every attempt in a process of its own.
 """
 
 import argparse
+import codecs
 import json
 import shutil
 import subprocess
@@ -132,8 +133,8 @@ def count_words(paths: list[Path]) -> Counter[str]:
     """The same counts without MapReduce."""
     counts: Counter[str] = Counter()
     for path in paths:
-        # TextInput ends lines only at newlines, and words never contain one.
-        for line in path.read_bytes().split(b"\n"):
+        # TextInput ends lines only at newlines, and drops a byte order mark at the start of a file.
+        for line in path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n"):
             counts.update(line.decode("utf-8", errors="replace").split())
     return counts
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ BOTH = pytest.mark.parametrize("job", [WordCount, WordCountVectorised])
 
 def reference(data: bytes) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for line in data.split(b"\n"):
+    for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n"):
         counts.update(line.decode("utf-8", "replace").split())
     return counts
 
