@@ -68,7 +68,7 @@ def _unified(parts: Sequence[Part], output: str) -> pa.Schema:
             earlier, kind = _with_column(parts[:index], exc.column) or ("another part", exc.one)
             raise OutputError(
                 f"{output}: the column {exc.column} is {kind} in {earlier}, but {exc.other} in "
-                f"{part.target}; yield one type, or declare it with schema= in the output format"
+                f"{part.target}; yield values of one type in all tasks, or write text"
             ) from None
     assert schema is not None
     return schema
@@ -119,8 +119,8 @@ def _copy(
         kind = schema.field(exc.column).type
         raise OutputError(
             f"{part.target}: values of the column {exc.column} do not fit {kind}, the type that "
-            f"all parts need, without a change: {exc.why}; declare one with schema= in the output "
-            "format, or yield one type"
+            f"all parts need, without a change: {exc.why}; yield values of one type in all tasks, "
+            "or write text"
         ) from None
     sink.close()
     written.close()

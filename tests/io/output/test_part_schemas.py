@@ -135,7 +135,8 @@ def test_parts_that_cannot_agree_are_named(tmp_path: Path, conform: Conform | No
     parts = [[[{"a": 1, "b": "x"}]], [[{"a": 2, "b": None}]], [[{"a": 3, "b": {"c": 1}}]]]
     winners = run_job(out, ParquetOutput(records=True), parts)
     message = (
-        r"column b is string in part-r-00000, but struct<c: int64> in part-r-00002; yield one type"
+        r"column b is string in part-r-00000, but struct<c: int64> in part-r-00002; "
+        r"yield values of one type in all tasks, or write text"
     )
     with pytest.raises(OutputError, match=message):
         out.commit_job(winners)
