@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 
 import click
 
 from mrmesos.cli import EXIT_USAGE
-from mrmesos.client.code.inputs import absolute_uri
-from mrmesos.client.code.loading import Target
-from mrmesos.client.options import Options
-from mrmesos.client.submission import Submission
+from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
-from mrmesos.conf import Conf, ConfError
-from mrmesos.io.fs.scratch import Scratch
-from mrmesos.streaming.job_script import job_script
-from mrmesos.streaming.options import BadOption, StreamingOptions, parse_options
+from mrmesos.streaming.options import BadOption
 from mrmesos.streaming.preflight import check_program
 
 _HELP = """Run a Hadoop Streaming job: commands that read and write lines.
@@ -68,51 +61,20 @@ class _HadoopCommand(click.Command):
 def streaming(words: tuple[str, ...]) -> None:
     """See _HELP."""
     try:
-        options = parse_options(words)
-        settings = Conf(options.settings)
-        settings.check()
-    except (BadOption, ConfError) as problem:
-        raise UsageProblem(str(problem)) from None
-    for option in options.ignored:
-        click.echo(f"warning: {option} has no effect here", err=True)
-    for program in (options.spec.mapper, options.spec.combiner, options.spec.reducer):
+        options = checked_options(words)
+        for option in options.ignored:
+            click.echo(f"warning: {option} has no effect here", err=True)
         local = not options.jobtracker and not options.master
-        try:
+        for program in (options.spec.mapper, options.spec.combiner, options.spec.reducer):
             check_program(program, options.files, options.archives, local=local)
-        except BadOption as problem:
-            raise UsageProblem(str(problem)) from None
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.CRITICAL,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    scratch = Scratch("mrmesos-streaming-")
-    try:
-        script = Path(scratch.name) / "streaming_job.py"
-        script.write_text(job_script(options), encoding="utf-8")
-        code = Submission(_submission(options, script, settings)).run()
-    finally:
-        scratch.cleanup()
-    sys.exit(code)
-
-
-def _submission(options: StreamingOptions, script: Path, settings: Conf) -> Options:
-    """The same job as `mrmesos submit` would be told of it."""
+    except BadOption as problem:
+        raise UsageProblem(str(problem)) from None
     if options.background and not options.jobtracker:
         raise UsageProblem(
             "-background needs --jobtracker: without it, the job ends with this command"
         )
-    return Options(
-        target=Target(script, "StreamJob"),
-        inputs=options.inputs,
-        output=absolute_uri(options.output),
-        overrides=settings,
-        master=options.master,
-        jobtracker=options.jobtracker,
-        detach=options.background,
-        local_agents=options.local_agents or 1,
-        report=None,
-        verbose=options.verbose,
-        job_args=(),
-        files=options.files,
-        archives=options.archives,
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.CRITICAL,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    sys.exit(run_streaming(options))

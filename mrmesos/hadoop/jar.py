@@ -9,17 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mrmesos.client.code.inputs import absolute_uri
-from mrmesos.client.code.loading import Target
-from mrmesos.client.options import Options
-from mrmesos.client.submission import Submission
+from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
-from mrmesos.conf import Conf, ConfError
 from mrmesos.hadoop.paths import Places
-from mrmesos.io.fs.scratch import Scratch
-from mrmesos.streaming.job_script import job_script
-from mrmesos.streaming.options import BadOption, StreamingOptions, parse_options
+from mrmesos.streaming.options import BadOption, StreamingOptions
+from mrmesos.task.files.job_files import named_files
 from mrmesos.wire.job import JobState, JobStatus, TaskCounts
 
 EXIT_FAILED = 1
@@ -39,25 +34,25 @@ def run_jar(words: Sequence[str], places: Places, properties: dict[str, str]) ->
         return EXIT_FAILED
     given = [word for name, value in properties.items() for word in ("-D", f"{name}={value}")]
     try:
-        options = parse_options([*given, *rest])
-        settings = Conf(options.settings)
-        settings.check()
-    except (BadOption, ConfError) as problem:
+        options = _placed(checked_options([*given, *rest]), places)
+        return run_streaming(options, HadoopDisplay(options.output))
+    except BadOption as problem:
         say(f"ERROR streaming.StreamJob: {problem}")
-        return EXIT_FAILED
-    return _run(_placed(options, places), settings)
+    except UsageProblem as problem:
+        say(f"ERROR streaming.StreamJob: {problem.format_message()}")
+    return EXIT_FAILED
 
 
 def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
-    """The options with every path where it really is."""
+    """The options with every path, and the JobTracker, where they really are."""
+    jobtracker = options.jobtracker or os.environ.get("MRMESOS_JOBTRACKER_URL", "")
 
     def each(given: Sequence[str]) -> tuple[str, ...]:
         found = []
-        for text in given:
-            for one in text.split(","):
-                path, sharp, name = one.partition("#")
-                uri = places.uri(path)
-                found.append(f"{uri}#{name}" if sharp else uri)
+        for one in named_files(given):
+            path, sharp, name = one.partition("#")
+            uri = places.uri(path)
+            found.append(f"{uri}#{name}" if sharp else uri)
         return tuple(found)
 
     def inputs(given: Sequence[str]) -> tuple[str, ...]:
@@ -69,37 +64,9 @@ def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
         output=places.uri(options.output),
         files=each(options.files),
         archives=each(options.archives),
+        jobtracker=jobtracker,
+        background=options.background and bool(jobtracker),
     )
-
-
-def _run(options: StreamingOptions, settings: Conf) -> int:
-    scratch = Scratch("mrmesos-streaming-")
-    jobtracker = options.jobtracker or os.environ.get("MRMESOS_JOBTRACKER_URL", "")
-    try:
-        script = Path(scratch.name) / "streaming_job.py"
-        script.write_text(job_script(options), encoding="utf-8")
-        submission = Options(
-            target=Target(script, "StreamJob"),
-            inputs=options.inputs,
-            output=absolute_uri(options.output),
-            overrides=settings,
-            master=options.master,
-            jobtracker=jobtracker,
-            detach=options.background and bool(jobtracker),
-            local_agents=options.local_agents or 1,
-            report=None,
-            verbose=options.verbose,
-            job_args=(),
-            files=options.files,
-            archives=options.archives,
-        )
-        display = HadoopDisplay(options.output)
-        return Submission(submission, display).run()
-    except UsageProblem as problem:
-        say(f"ERROR streaming.StreamJob: {problem.format_message()}")
-        return EXIT_FAILED
-    finally:
-        scratch.cleanup()
 
 
 def say(line: str) -> None:

@@ -11,16 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from mrmesos.hadoop.shell_words import Call, WrongUse
 from mrmesos.hadoop.stores import Entry, FsFailed
+from mrmesos.io.fs.compression import HEAD_BYTES, codec_in, decompressed
 from mrmesos.io.fs.filesystem import reason
 
 _COPY_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 10
 _UNITS = ("", " K", " M", " G", " T", " P")
-_COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
 def ls(call: Call) -> Iterator[str]:
@@ -81,7 +79,7 @@ def _size(size: int, call: Call) -> str:
 def cat(call: Call) -> Iterator[str]:
     """`-cat`: the bytes as they are."""
     for entry in call.entries():
-        _copy_out(entry, call, compression=None)
+        _copy_out(entry, call)
     yield from ()
 
 
@@ -89,28 +87,25 @@ def text(call: Call) -> Iterator[str]:
     """`-text`: the same, decompressed."""
     for entry in call.entries():
         with _opened(entry) as file:
-            first = file.read(4)
-        kinds = [kind for magic, kind in _COMPRESSIONS if first.startswith(magic)]
-        _copy_out(entry, call, compression=kinds[0] if kinds else None)
+            codec = codec_in(file.read(HEAD_BYTES))
+        _copy_out(entry, call, codec)
     yield from ()
 
 
-def _copy_out(entry: Entry, call: Call, compression: str | None) -> None:
+def _copy_out(entry: Entry, call: Call, codec: str | None = None) -> None:
     if entry.is_directory:
         call.fail(f"`{entry.shown}': Is a directory")
         return
-    with _opened(entry, compression) as file:
+    with _opened(entry, codec) as file:
         shutil.copyfileobj(file, sys.stdout.buffer, _COPY_BYTES)
     sys.stdout.buffer.flush()
 
 
-def _opened(entry: Entry, compression: str | None = None) -> Any:
+def _opened(entry: Entry, codec: str | None = None) -> Any:
     """Open for reading. Raises FsFailed."""
     try:
         file = entry.fs.open(entry.name, "rb")
-        if compression is not None:
-            return fsspec.compression.compr[compression](file, mode="rb")
-        return file
+        return file if codec is None else decompressed(file, codec)
     except Exception as problem:  # remote drivers raise any type
         raise FsFailed(f"`{entry.shown}': {reason(problem)}") from problem
 
@@ -247,7 +242,7 @@ def get(call: Call) -> Iterator[str]:
     *sources, target = call.paths if len(call.paths) > 1 else [*call.paths, "."]
     if target == "-":
         for entry in call.entries(sources):
-            _copy_out(entry, call, compression=None)
+            _copy_out(entry, call)
         return
     into = Path(target.removeprefix("file://"))
     entries = call.entries(sources)

@@ -52,17 +52,18 @@ NEW_NAMES: Mapping[str, str] = {
 }
 """Hadoop's old names with the new ones."""
 
-_OLD_NAMES: Mapping[str, tuple[str, ...]] = {
-    "mapreduce.job.id": ("mapred.job.id",),
-    "mapreduce.task.id": ("mapred.tip.id",),
-    "mapreduce.task.attempt.id": ("mapred.task.id",),
-    "mapreduce.task.ismap": ("mapred.task.is.map",),
-    "mapreduce.task.partition": ("mapred.task.partition",),
-    "mapreduce.map.input.file": ("map.input.file",),
-    "mapreduce.map.input.start": ("map.input.start",),
-    "mapreduce.map.input.length": ("map.input.length",),
-    "mapreduce.job.output.dir": ("mapred.output.dir",),
-    "mapreduce.task.output.dir": ("mapred.work.output.dir",),
+_OLD_NAMES: Mapping[str, str] = {
+    **{new: old for old, new in NEW_NAMES.items()},
+    "mapreduce.job.id": "mapred.job.id",
+    "mapreduce.task.id": "mapred.tip.id",
+    "mapreduce.task.attempt.id": "mapred.task.id",
+    "mapreduce.task.ismap": "mapred.task.is.map",
+    "mapreduce.task.partition": "mapred.task.partition",
+    "mapreduce.map.input.file": "map.input.file",
+    "mapreduce.map.input.start": "map.input.start",
+    "mapreduce.map.input.length": "map.input.length",
+    "mapreduce.job.output.dir": "mapred.output.dir",
+    "mapreduce.task.output.dir": "mapred.work.output.dir",
 }
 
 _OURS: Mapping[str, str] = {
@@ -86,12 +87,8 @@ def new_name(name: str) -> str:
 
 def both_names(properties: Mapping[str, str]) -> dict[str, str]:
     """The properties under their present names and under their old ones."""
-    everything = dict(properties)
-    old = {new: (name,) for name, new in NEW_NAMES.items()}
-    for name, value in properties.items():
-        for other in (*old.get(name, ()), *_OLD_NAMES.get(name, ())):
-            everything.setdefault(other, value)
-    return everything
+    old = {_OLD_NAMES[name]: value for name, value in properties.items() if name in _OLD_NAMES}
+    return old | dict(properties)
 
 
 def our_settings(properties: Mapping[str, str]) -> dict[str, str]:

@@ -9,13 +9,11 @@ org.apache.hadoop.mapred.lib.KeyFieldBasedComparator (Hadoop 3.4).
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
-from mrmesos.io.columns.sorting import ordered_bits
+from mrmesos.io.columns.key_code import ESCAPED, TEXT_END, number_code
 
 _POSITION = re.compile(r"(\d+)(?:\.(\d+))?([nr]*)")
 _NUMBER = re.compile(rb"\s*(-?)(\d*)(?:\.(\d*))?")
@@ -103,7 +101,7 @@ def sort_codes(keys: Sequence[bytes], separator: bytes, ranges: Sequence[KeyRang
 
 
 def _code(part: bytes, given: KeyRange) -> bytes:
-    code = _number_code(part) if given.numeric else part.replace(b"\0", b"\0\xff") + b"\0\0"
+    code = _number_code(part) if given.numeric else part.replace(b"\0", ESCAPED) + TEXT_END
     return code.translate(_INVERTED) if given.reverse else code
 
 
@@ -112,5 +110,4 @@ def _number_code(part: bytes) -> bytes:
     match = _NUMBER.match(part)
     assert match is not None  # every part of it may be empty
     sign, whole, fraction = match[1], match[2], match[3] or b""
-    value = float(sign + (whole or b"0") + b"." + (fraction or b"0"))
-    return struct.pack(">Q", int(ordered_bits(np.array([value]))[0]))
+    return number_code(float(sign + (whole or b"0") + b"." + (fraction or b"0")))

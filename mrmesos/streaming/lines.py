@@ -120,13 +120,3 @@ def value_lines(values: pa.Array) -> pa.Buffer | bytes:
     """The values as lines, for a mapper that reads no keys."""
     nothing = pa.nulls(len(values))
     return text_lines(pa.RecordBatch.from_arrays([nothing, values], names=["key", "value"]), "")
-
-
-def field_pieces(keys: pa.Array, separator: bytes) -> list[list[bytes]]:
-    """The fields of each key."""
-    return [key.split(separator) for key in keys.cast(pa.binary()).to_pylist()]
-
-
-def as_bytes(column: pa.Array) -> pa.Array:
-    """Text or bytes of any layout as `binary`."""
-    return column if pa.types.is_binary(column.type) else pc.cast(column, pa.binary())

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
-from xml.etree import ElementTree
 
 from mrmesos.api.formats import InputFormat, KeyValueTextInput, OutputFormat, TextInput, TextOutput
+from mrmesos.io.fs.hadoop_conf import read_properties
 from mrmesos.streaming.hadoop_names import new_name, our_settings
 from mrmesos.streaming.key_fields import BadKeyOptions, KeyRange, parse_ranges
 from mrmesos.streaming.spec import Fields, Program, ProgramKind, StreamSpec
@@ -130,15 +130,11 @@ def _properties(given: argparse.Namespace) -> dict[str, str]:
 def _of_file(path: Path) -> dict[str, str]:
     """The settings of a Hadoop configuration file. Raises BadOption."""
     try:
-        root = ElementTree.parse(path).getroot()
+        return {new_name(name): value for name, value in read_properties(path).items()}
     except OSError as problem:
         raise BadOption(f"-conf {path}: {problem.strerror}") from None
-    except ElementTree.ParseError as problem:
-        raise BadOption(f"-conf {path}: not XML: {problem}") from None
-    return {
-        new_name(each.findtext("name", "").strip()): each.findtext("value", "")
-        for each in root.iter("property")
-    }
+    except ValueError as problem:
+        raise BadOption(f"-conf {problem}") from None
 
 
 def _reducers(given: argparse.Namespace, properties: Mapping[str, str]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mrmesos.streaming.options import BadOption
 from mrmesos.streaming.spec import Program, ProgramKind
+from mrmesos.task.files.job_files import named_files
 
 _MAGIC = (b"#!", b"\x7fELF")
 
@@ -29,7 +30,7 @@ def check_program(
     if plain in sent:
         _check_start(plain, Path(sent[plain]))
         return
-    inside = any(plain.startswith(f"{_name(each)}/") for each in _each(archives))
+    inside = any(plain.startswith(f"{_name(each)}/") for each in named_files(archives))
     if "/" not in name.removeprefix("./") and Path(plain).is_file() and not shutil.which(name):
         raise BadOption(f"{plain} lies here but is not sent along; add -files {plain}")
     if local and not inside and not name.startswith("/") and not shutil.which(name):
@@ -41,12 +42,6 @@ def check_program(
         raise BadOption(f"{name} {what}")
 
 
-def _each(given: Sequence[str]) -> list[str]:
-    return [
-        text for texts in given for text in ([texts] if Path(texts).exists() else texts.split(","))
-    ]
-
-
 def _name(text: str) -> str:
     _, hash_mark, alias = text.rpartition("#")
     return alias if hash_mark else text.rstrip("/").rpartition("/")[2]
@@ -54,7 +49,7 @@ def _name(text: str) -> str:
 
 def _sent(files: Sequence[str]) -> dict[str, str]:
     """The path of each file that is sent, by the name that it has for children."""
-    return {_name(text): text.partition("#")[0] for text in _each(files)}
+    return {_name(text): text.partition("#")[0] for text in named_files(files)}
 
 
 def _check_start(name: str, path: Path) -> None:

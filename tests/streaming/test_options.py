@@ -116,3 +116,10 @@ def test_input_and_output_are_needed() -> None:
         parse_options(["-output", "o"])
     with pytest.raises(BadOption, match="-output PATH"):
         parse_options(["-input", "i"])
+
+
+def test_a_separator_of_a_file_may_be_a_space(tmp_path: Path) -> None:
+    conf = tmp_path / "job.xml"
+    name = "stream.map.output.field.separator"
+    conf.write_text(f"<c><property><name> {name} </name><value> </value></property></c>")
+    assert options("-conf", str(conf)).spec.map_fields.output_separator == " "

@@ -38,9 +38,10 @@ class JobFiles:
         """Add files from the command line: `path`, `URI` or `path#name`, or several of them with
         commas between, as in Hadoop. Raises UsageProblem.
         """
-        for texts in given:
-            for text in [texts] if Path(texts).exists() else texts.split(","):
-                self._add_one(kind, text)
+        from mrmesos.task.files.job_files import named_files
+
+        for text in named_files(given):
+            self._add_one(kind, text)
 
     def _add_one(self, kind: FileKind, text: str) -> None:
         option = _OPTIONS[kind]

@@ -19,11 +19,16 @@ def site_configuration() -> dict[str, str]:
     for name in ("core-site.xml", "hdfs-site.xml") if directory else ():
         path = Path(directory or "") / name
         if path.exists():
-            values |= _read(path)
+            found = read_properties(path)
+            values |= {key: value.strip() for key, value in found.items()}
     return values
 
 
-def _read(path: Path) -> dict[str, str]:
+def read_properties(path: Path) -> dict[str, str]:
+    """The properties of a file of Hadoop's. Values keep their spaces: one may be a separator.
+
+    Raises OSError, ValueError.
+    """
     try:
         root = ET.parse(path).getroot()
     except ET.ParseError as exc:
@@ -32,5 +37,5 @@ def _read(path: Path) -> dict[str, str]:
     for entry in root.iter("property"):
         name, value = entry.findtext("name"), entry.findtext("value")
         if name and value is not None:
-            values[name.strip()] = value.strip()
+            values[name.strip()] = value
     return values

@@ -16,6 +16,15 @@ from mrmesos.wire.job import FileKind, JobFile
 _FILES, _PYTHON = "files", "python"
 
 
+def named_files(given: Iterable[str]) -> list[str]:
+    """The files of options such as `--files`. Commas separate them, as in Hadoop, unless a file of
+    that name exists here.
+    """
+    return [
+        text for texts in given for text in ([texts] if Path(texts).exists() else texts.split(","))
+    ]
+
+
 def link(job_dir: Path, file: JobFile, target: Path) -> None:
     """Link the file at `target` into the job's directory. Raises OSError."""
     place = job_dir / (_PYTHON if file.kind is FileKind.PYTHON else _FILES) / file.name

@@ -1,0 +1,62 @@
+"""Runs a Hadoop Streaming job: its command line becomes a script, and the script is submitted.
+
+In: the words of `mrmesos streaming` or `hadoop jar`. Out: a job, and its exit code. Thread: main.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mrmesos.client.code.inputs import absolute_uri
+from mrmesos.client.code.loading import Target
+from mrmesos.client.options import Options
+from mrmesos.client.submission import Submission
+from mrmesos.client.terminal.job_display import JobDisplay
+from mrmesos.conf import Conf, ConfError
+from mrmesos.io.fs.scratch import Scratch
+from mrmesos.streaming.job_script import job_script
+from mrmesos.streaming.options import BadOption, StreamingOptions, parse_options
+
+
+def checked_options(words: Sequence[str]) -> StreamingOptions:
+    """Read the command line, and check the settings in it. Raises BadOption."""
+    options = parse_options(words)
+    try:
+        Conf(options.settings).check()
+    except ConfError as problem:
+        raise BadOption(str(problem)) from None
+    return options
+
+
+def run_streaming(options: StreamingOptions, display: JobDisplay | None = None) -> int:
+    """Run the job to its end, or submit it if it is to run in the background.
+
+    Returns the exit code. Raises UsageProblem.
+    """
+    scratch = Scratch("mrmesos-streaming-")
+    try:
+        script = Path(scratch.name) / "streaming_job.py"
+        script.write_text(job_script(options), encoding="utf-8")
+        return Submission(_submission(options, script), display).run()
+    finally:
+        scratch.cleanup()
+
+
+def _submission(options: StreamingOptions, script: Path) -> Options:
+    """The same job as `mrmesos submit` would be told of it."""
+    return Options(
+        target=Target(script, "StreamJob"),
+        inputs=options.inputs,
+        output=absolute_uri(options.output),
+        overrides=Conf(options.settings),
+        master=options.master,
+        jobtracker=options.jobtracker,
+        detach=options.background,
+        local_agents=options.local_agents or 1,
+        report=None,
+        verbose=options.verbose,
+        job_args=(),
+        files=options.files,
+        archives=options.archives,
+    )
