@@ -10,6 +10,7 @@ Both stay inside a job. Outputs and user code with batches get the types of `pla
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -159,15 +160,30 @@ def rebuilt(array: pa.Array, change: Any) -> pa.Array:
         if not columns:
             return array
         return pa.StructArray.from_arrays(columns, fields=fields, mask=mask)
+    if pa.types.is_map(kind):
+        return rebuilt_map(array, change, change)
     starts, first, last = spans(array)
     offsets = pa.array(starts, pa.int32())
-    if pa.types.is_map(kind):
-        keys = change(array.keys.slice(first, last - first))
-        items = change(array.items.slice(first, last - first))
-        return pa.MapArray.from_arrays(offsets, keys, items, mask=mask)
     values = change(array.values.slice(first, last - first))
     made = pa.list_(kind.value_field.with_type(values.type))
     return pa.ListArray.from_arrays(offsets, values, type=made, mask=mask)
+
+
+def rebuilt_map(
+    array: pa.Array,
+    of_keys: Callable[[pa.Array], pa.Array],
+    of_items: Callable[[pa.Array], pa.Array],
+    kind: pa.DataType | None = None,
+) -> pa.Array:
+    """A map array with its keys and items changed; `kind` is its new type, if it is to be given."""
+    offsets, first, last = spans(array)
+    return pa.MapArray.from_arrays(
+        pa.array(offsets, pa.int32()),
+        of_keys(array.keys.slice(first, last - first)),
+        of_items(array.items.slice(first, last - first)),
+        type=kind,
+        mask=array.is_null() if array.null_count else None,
+    )
 
 
 def spans(array: pa.Array) -> tuple[np.ndarray, int, int]:

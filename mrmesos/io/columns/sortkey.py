@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.io.columns.decode import decode_column
-from mrmesos.io.columns.exact import is_exact, is_mixed, is_scaled
+from mrmesos.io.columns.exact import as_lists, is_exact, is_mixed, is_scaled, spans
 from mrmesos.io.columns.key_code import (
     BYTES,
     DATE,
@@ -262,12 +262,10 @@ def _code_of_times(array: pa.Array) -> list[_Part]:
 
 
 def _list_code(array: pa.Array) -> pa.Array:
-    if not pa.types.is_list(array.type):
-        array = array.cast(pa.list_(array.type.value_type))
-    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
-    first, last = int(offsets[0]), int(offsets[-1])
+    array = as_lists(array)
+    offsets, first, last = spans(array)
     items = array.values.slice(first, last - first)
-    lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), sort_code(items))
+    lists = pa.ListArray.from_arrays(pa.array(offsets), sort_code(items))
     return pc.binary_join(lists, b"")
 
 

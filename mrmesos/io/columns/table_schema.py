@@ -6,12 +6,9 @@ fields of structs go by name: what one side lacks is null there. Their order is 
 
 from __future__ import annotations
 
-import pickle
-
 import pyarrow as pa
 
-from mrmesos.io.columns.decode import decode_column
-from mrmesos.io.columns.exact import as_lists, is_any_list, rebuilt, spans
+from mrmesos.io.columns.exact import as_lists, is_any_list, rebuilt, rebuilt_map
 from mrmesos.io.columns.schema import (
     ENCODING,
     PICKLE,
@@ -20,7 +17,7 @@ from mrmesos.io.columns.schema import (
     is_pickled,
     is_text,
 )
-from mrmesos.io.columns.unify import cast_faithfully, unify_types
+from mrmesos.io.columns.unify import cast_faithfully, pickled, struct_as_map, unify_types
 
 EMPTY = pa.schema([])
 
@@ -134,18 +131,13 @@ def conform_table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             continue
         column = batch.column(index)
         if is_pickled(field) and not is_pickled(batch.schema.field(index)):
-            columns.append(_pickled(column))
+            columns.append(pickled(column))
             continue
         try:
             columns.append(conform_array(column, field.type))
         except (UnfaithfulCast, pa.ArrowException) as error:
             raise MisfitColumn(field.name, str(error)) from None
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _pickled(column: pa.Array) -> pa.Array:
-    objects = decode_column(column)
-    return pa.array([None if e is None else pickle.dumps(e, 5) for e in objects], pa.binary())
 
 
 def conform_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -160,17 +152,14 @@ def conform_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_struct(kind) and types.is_struct(array.type):
         return _conform_struct(array, kind)
     if types.is_map(kind) and types.is_map(array.type):
-        offsets, first, last = spans(array)
-        return pa.MapArray.from_arrays(
-            pa.array(offsets, pa.int32()),
-            conform_array(array.keys.slice(first, last - first), kind.key_type),
-            conform_array(array.items.slice(first, last - first), kind.item_type),
-            type=kind,
-            mask=array.is_null() if array.null_count else None,
+        return rebuilt_map(
+            array,
+            lambda keys: conform_array(keys, kind.key_type),
+            lambda items: conform_array(items, kind.item_type),
+            kind,
         )
     if types.is_map(kind) and types.is_struct(array.type):
-        rows = decode_column(array)
-        return pa.array([None if row is None else list(row.items()) for row in rows], kind)
+        return struct_as_map(array, kind, conform_array)
     return cast_faithfully(array, kind)
 
 

@@ -7,7 +7,7 @@ Attempts infer types from their data, so two maps of a job may differ: one has `
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,8 @@ from mrmesos.io.columns.exact import (
     is_mixed,
     is_scaled,
     rebuilt,
+    rebuilt_map,
     scaled_type,
-    spans,
 )
 from mrmesos.io.columns.key_code import pickled_key, shown
 from mrmesos.io.columns.schema import (
@@ -213,13 +213,14 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             continue
         column = batch.column(field.name)
         if is_pickled(field) and not is_pickled(batch.schema.field(field.name)):
-            columns.append(_pickled_keys(column) if field.name == KEY else _pickled(column))
+            columns.append(_pickled_keys(column) if field.name == KEY else pickled(column))
         else:
             columns.append(cast_faithfully(column, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _pickled(column: pa.Array) -> pa.Array:
+def pickled(column: pa.Array) -> pa.Array:
+    """The elements as pickled Python objects."""
     return pa.array(
         [None if value is None else pickle.dumps(value, 5) for value in decode_column(column)],
         pa.binary(),
@@ -261,24 +262,25 @@ def _cast_nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
         mask = array.is_null() if array.null_count else None
         return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
     if pa.types.is_map(kind) and pa.types.is_map(array.type):
-        offsets, first, last = spans(array)
-        return pa.MapArray.from_arrays(
-            pa.array(offsets, pa.int32()),
-            cast_faithfully(array.keys.slice(first, last - first), kind.key_type),
-            cast_faithfully(array.items.slice(first, last - first), kind.item_type),
-            type=kind,
-            mask=array.is_null() if array.null_count else None,
+        return rebuilt_map(
+            array,
+            lambda keys: cast_faithfully(keys, kind.key_type),
+            lambda items: cast_faithfully(items, kind.item_type),
+            kind,
         )
     if pa.types.is_map(kind) and pa.types.is_struct(array.type):
-        return _struct_as_map(array, kind)
+        return struct_as_map(array, kind, cast_faithfully)
     raise UnfaithfulCast(f"{array.type} as {kind}")
 
 
-def _struct_as_map(array: pa.Array, kind: pa.DataType) -> pa.Array:
+def struct_as_map(
+    array: pa.Array, kind: pa.DataType, change: Callable[[pa.Array, pa.DataType], pa.Array]
+) -> pa.Array:
+    """Dicts with the same text keys as maps; `change` brings a field to the type of the items."""
     valid = array.is_valid().to_numpy(zero_copy_only=False)
     names = [field.name for field in array.type]
     rows = int(valid.sum())
-    columns = [cast_faithfully(each, kind.item_type) for each in array.drop_null().flatten()]
+    columns = [change(each, kind.item_type) for each in array.drop_null().flatten()]
     across = np.arange(rows * len(names)).reshape(len(names), rows).T.ravel()
     ends = np.concatenate([[0], np.cumsum(valid * len(names))])
     return pa.MapArray.from_arrays(
