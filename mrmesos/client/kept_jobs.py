@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from mrmesos.task.files.user_logs import held, is_held, prune
+from mrmesos.wire.ids import is_job_id
 from mrmesos.wire.job import JobReport
 
 VARIABLE = "MRMESOS_HISTORY_DIR"
@@ -25,7 +25,6 @@ JOBS_MAX = 20
 BYTES_MAX = 256 << 20
 REPORT = "report.json"
 NOT_KEPT = "the job's report and logs are not kept"
-_JOB = re.compile(r"job_\d{1,32}_\d{1,32}")
 
 
 def history_dir() -> Path:
@@ -46,7 +45,7 @@ class KeptJob:
 
     def __init__(self, root: Path, job_id: str) -> None:
         """Raises ValueError for a malformed id, which could lead elsewhere."""
-        if not _JOB.fullmatch(job_id):
+        if not is_job_id(job_id):
             raise ValueError(f"{job_id!r} is not a job id")
         self.root, self.job_id = root, job_id
         self.path = root / job_id

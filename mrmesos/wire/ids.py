@@ -18,6 +18,7 @@ from enum import StrEnum
 
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
 _OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mr]_\d+)?(_\d+)?")
+_JOB = re.compile(r"job_\d{1,32}_\d{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SECOND = "%Y%m%d%H%M%S"
 
@@ -86,6 +87,11 @@ def task_id(job: str, kind: TaskKind, index: int) -> str:
 def attempt_id(job: str, kind: TaskKind, index: int, number: int) -> str:
     """The id of one try at a task; `number` counts from 0."""
     return f"attempt_{job.removeprefix('job_')}_{kind.letter}_{index:06d}_{number}"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text is a job id of bounded length, and so safe as the name of a directory."""
+    return _JOB.fullmatch(text) is not None
 
 
 def parse_attempt(text: str) -> AttemptName:

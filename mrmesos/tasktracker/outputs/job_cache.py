@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,7 @@ from mrmesos.task.files.file_cache import CacheFull, FileCache, delete
 from mrmesos.task.files.job_files import link
 from mrmesos.task.files.user_logs import DIRECTORY, UserLogs
 from mrmesos.tasktracker.jobtracker.client import JobTrackerLink, NoAnswer
-from mrmesos.wire.ids import is_sha256, parse_attempt
+from mrmesos.wire.ids import is_job_id, is_sha256, parse_attempt
 from mrmesos.wire.job import JobFacts, JobFile
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,6 @@ _DOWNLOAD_SECONDS = 600.0
 _DOWNLOAD_PART_BYTES = 1 << 20
 _GIVE_UP_SECONDS = 60.0
 _GIVEN_UP_MAX = 1000
-_JOB_ID = re.compile(r"job_\d{1,32}_\d{1,32}")
 _OUTPUT = frozenset({OUTPUT_FILE, INDEX_FILE})
 _DELETERS = 16
 
@@ -132,7 +130,7 @@ class JobCache:
         job = self._jobs.get(job_id)
         if job is not None:
             return job
-        if not _JOB_ID.fullmatch(job_id):
+        if not is_job_id(job_id):
             raise JobFetchError(f"{job_id!r} is not a job id")
         again = job_id in self._given_up
         seconds = 0.0 if again else self._give_up_seconds
@@ -242,7 +240,7 @@ class JobCache:
         self._jobs.pop(job_id, None)
         self._given_up.discard(job_id)
         self.files.release(job_id)
-        if _JOB_ID.fullmatch(job_id):
+        if is_job_id(job_id):
             await asyncio.to_thread(_remove_job, self.root / job_id)
             await asyncio.to_thread(self.logs.prune, frozenset(self._jobs))
 
