@@ -7,6 +7,8 @@ before it, so there is no circle of folders. A file may stand in the list by its
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -172,3 +174,19 @@ def test_a_file_is_one_subject() -> None:
     assert not long
     folders = [path.parent for path in files if path.name != "__init__.py"]
     assert not {str(folder) for folder in folders if folders.count(folder) > 20}
+
+
+def test_modules_that_promise_to_import_no_pyarrow_keep_it() -> None:
+    """Clients and the JobTracker start in less than half the time without it."""
+    promised = [
+        f"mrmesos.{'.'.join(path.with_suffix('').parts)}"
+        for path in modules()
+        if "Imports no pyarrow" in (ast.get_docstring(ast.parse((ROOT / path).read_text())) or "")
+    ]
+    assert promised
+    code = (
+        f"import sys, {', '.join(promised)}\n"
+        "print([m for m in ('pyarrow', 'numpy') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ran.stdout.strip(), ran.stderr) == ("[]", ""), promised

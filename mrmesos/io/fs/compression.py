@@ -1,7 +1,8 @@
 """Compression of whole input files: recognised by content, and opened.
 
 Input: the first bytes of a file, or the file. Output: a codec's name, or a file of decompressed
-bytes. Magic numbers are those of file(1). No text begins with one of them.
+bytes. Magic numbers are those of file(1). No text begins with one of them. Imports no pyarrow until
+a file is opened, because clients and the JobTracker use the names.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import lzma
 import re
 import zipfile
 from typing import Any
-
-import pyarrow as pa
 
 HEAD_BYTES = 512
 """So many bytes of a file tell what it holds."""
@@ -85,6 +84,8 @@ def decompressed(file: Any, codec: str) -> Any:
             return lzma.LZMAFile(file)
         case "zip":
             return _only_member(zipfile.ZipFile(file))
+    import pyarrow as pa
+
     # Arrow goes on with the next frame, and fails at one that is cut off.
     return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
 
