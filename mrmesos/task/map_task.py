@@ -6,22 +6,26 @@ Comes in: an attempt, the job's facts and code, a directory. Goes out: map outpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
 
 from mrmesos.api.context import Counters, TaskFacts, add_counters
+from mrmesos.api.custom_formats import RecordReader
+from mrmesos.api.formats import InputFormat
 from mrmesos.api.job import Job, input_format_of, mapper_of
+from mrmesos.api.split import Split
 from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import VALUE
+from mrmesos.io.input.formats.registry import read_split
 from mrmesos.task.collect.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.task.drivers.bad_records import bad_records
-from mrmesos.task.drivers.custom_input import read_input
+from mrmesos.task.drivers.custom_input import read_own
 from mrmesos.task.drivers.map_driver import MapDriver
 from mrmesos.task.drivers.named_outputs import NamedOutputs
 from mrmesos.task.drivers.progress import ResourceUsage, Snapshot, Watch, spilled_bytes
@@ -110,6 +114,24 @@ def run_map(
         outputs.abort()
         raise
     return MapResult(counters)
+
+
+def read_input(
+    split: Split,
+    fmt: InputFormat,
+    declared: InputFormat | RecordReader,
+    *,
+    batch_bytes: int = 1 << 20,
+    records: bool = True,
+) -> Iterator[InputBatch]:
+    """The split's records in batches. If `declared` is the job's own reader, it reads them.
+
+    `fmt` is the format that the JobTracker planned with. Raises InputError, and TaskError if the
+    job's own reader fails.
+    """
+    if isinstance(declared, RecordReader):
+        return read_own(split, declared, records=records)
+    return read_split(split, fmt, batch_bytes=batch_bytes, records=records)
 
 
 class _MapRun:

@@ -31,10 +31,10 @@ from mrmesos.io.input.formats.registry import in_container, splits_files
 from mrmesos.io.input.splits import expand_inputs
 from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.range_partition import check_cuts, choose_cuts
-from mrmesos.task.drivers.custom_input import read_input
 from mrmesos.task.drivers.map_driver import MapDriver, make_driver
 from mrmesos.task.drivers.record_feed import Groups, Pair, RecordContext
 from mrmesos.task.drivers.user_code import make_task
+from mrmesos.task.map_task import read_input
 
 STRETCHES = 32
 _BATCH_BYTES = 64 << 10

@@ -16,14 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from mrmesos.api.custom_formats import FileSplit, RecordReader
-from mrmesos.api.formats import InputFormat
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_pickled
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.lines import LineSource
-from mrmesos.io.input.formats.registry import read_split
 from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_use
 
 _RECORDS_AT_ONCE = 4096
@@ -31,25 +29,12 @@ _BUFFER = 1 << 20
 _NOTHING = np.empty(0, np.uint8)
 
 
-def read_input(
-    split: Split,
-    fmt: InputFormat,
-    declared: InputFormat | RecordReader,
-    *,
-    batch_bytes: int = 1 << 20,
-    records: bool = True,
-) -> Iterator[InputBatch]:
-    """The split's records in batches. If `declared` is the job's own reader, it reads them.
+def read_own(split: Split, reader: RecordReader, *, records: bool) -> Iterator[InputBatch]:
+    """The split's records in batches, as the job's own reader yields them.
 
-    `fmt` is the format that the JobTracker planned with. Raises InputError, and TaskError if the
-    job's own reader fails.
+    `records` is for mappers that see one record at a time. Raises InputError, and TaskError if the
+    reader fails.
     """
-    if not isinstance(declared, RecordReader):
-        return read_split(split, fmt, batch_bytes=batch_bytes, records=records)
-    return _read_own(split, declared, records)
-
-
-def _read_own(split: Split, reader: RecordReader, records: bool) -> Iterator[InputBatch]:
     for piece in split.slices:
         yield from _Reading(piece, reader, records).batches()
 
