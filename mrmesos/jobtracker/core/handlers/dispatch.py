@@ -1,15 +1,21 @@
-"""Starts and kills attempts, and ends slots: actions for TaskTrackers, commands for Mesos."""
+"""Makes and ends slots and TaskTrackers, starts and kills attempts.
+
+Comes in: what other handlers decided. Goes out: changed records, actions for TaskTrackers, commands
+for Mesos.
+"""
 
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers import leases
 from mrmesos.jobtracker.core.messages.commands import KillSlot
+from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.scheduling.find_task import Found
 from mrmesos.jobtracker.core.state.state import State
+from mrmesos.resources import Amounts, Pool
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, MapOutputs, RunAttempt
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import Attempt, Locality
@@ -19,6 +25,40 @@ _LOCAL_COUNTER = {
     Locality.RACK_LOCAL: "RACK_LOCAL_MAPS",
     Locality.ANY: "OTHER_LOCAL_MAPS",
 }
+
+
+def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
+    """A new TaskTracker for the agent. It takes its own resources from the offered ones."""
+    resources = pool.take(st.settings.tracker)
+    tracker = Tracker(
+        st.name("tracker"),
+        agent.id,
+        agent.hostname,
+        resources,
+        launched=st.now,
+        notes=st.changes,
+    )
+    agent.tracker = tracker
+    st.cluster.add_tracker(tracker)
+    st.mailboxes.open(tracker.id)
+    return tracker
+
+
+def new_slot(st: State, tracker: Tracker, role: str, capacity: Amounts, taken: Amounts) -> Slot:
+    """A new slot on the tracker's agent, made of resources that were offered to `role`."""
+    slot = Slot(
+        id=st.name("slot"),
+        agent_id=tracker.agent_id,
+        tracker_id=tracker.id,
+        capacity=capacity,
+        launched=st.now,
+        role=role,
+        taken=taken,
+        asked=st.now,
+        notes=st.changes,
+    )
+    st.cluster.add_slot(slot)
+    return slot
 
 
 def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Attempt:

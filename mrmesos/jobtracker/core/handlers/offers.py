@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.handlers import host_faults, maintenance, warm_trackers
-from mrmesos.jobtracker.core.handlers.dispatch import start_attempt
-from mrmesos.jobtracker.core.handlers.launches import new_slot, new_tracker
+from mrmesos.jobtracker.core.handlers.dispatch import new_slot, new_tracker, start_attempt
 from mrmesos.jobtracker.core.handlers.quota import Quota
 from mrmesos.jobtracker.core.messages.commands import (
     AcceptOffers,
@@ -21,7 +20,7 @@ from mrmesos.jobtracker.core.messages.commands import (
 )
 from mrmesos.jobtracker.core.messages.events import Offer
 from mrmesos.jobtracker.core.model.agent import Agent
-from mrmesos.jobtracker.core.model.fit import Fit
+from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool, Resource

@@ -11,9 +11,9 @@ from mrmesos.jobtracker.core.handlers.dispatch import began, end_slot, run_next
 from mrmesos.jobtracker.core.messages.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.core.messages.events import EndCause, SlotStatus, SlotUpdated
 from mrmesos.jobtracker.core.model.agent import Agent
-from mrmesos.jobtracker.core.model.fit import Fit
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
+from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State
 

@@ -9,7 +9,7 @@ from sys import intern
 from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.messages.events import Unavailability
-from mrmesos.jobtracker.core.model.constraints import Constraints
+from mrmesos.jobtracker.core.model.demand import Constraints
 from mrmesos.resources import Amounts, Resource
 
 if TYPE_CHECKING:

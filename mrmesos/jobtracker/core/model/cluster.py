@@ -6,8 +6,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.model.agent import Agent
-from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.demand import GPUS
+from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.reachability import Reachability
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState

@@ -11,8 +11,6 @@ from mrmesos.api.context import add_counters
 from mrmesos.api.split import Split
 from mrmesos.bounds import bounded
 from mrmesos.jobtracker.core.messages.journal_records import JobRecord
-from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
-from mrmesos.jobtracker.core.model.job_listener import JobListener
 from mrmesos.jobtracker.core.model.job_parts import (
     FetchTrouble,
     JobCounters,
@@ -20,11 +18,12 @@ from mrmesos.jobtracker.core.model.job_parts import (
     JobHosts,
     JobWaits,
     KnownOutputs,
+    TaskSet,
 )
+from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener, JobListener
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
-from mrmesos.jobtracker.core.model.task_set import TaskSet
 from mrmesos.transitions import Transitions
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec, JobState

@@ -8,10 +8,8 @@ from typing import TypeVar
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
-from mrmesos.jobtracker.core.model.constraints import parse_constraints
-from mrmesos.jobtracker.core.model.demand import GPUS, Demand
+from mrmesos.jobtracker.core.model.demand import GPUS, Demand, parse_constraints
 from mrmesos.jobtracker.core.model.pools import PRIORITIES, PoolShare, parse_pools
-from mrmesos.jobtracker.core.model.wait import Wait
 from mrmesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
@@ -20,6 +18,34 @@ N = TypeVar("N", int, float)
 
 WHOLE = frozenset({GPUS, "ports"})
 """Resources that Mesos does not divide: their amounts are whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a job waits for locality: a time, or a number of chances that it may pass over."""
+
+    seconds: float = 0.0
+    offers: int = 0
+
+    def __bool__(self) -> bool:
+        return self.seconds > 0 or self.offers > 0
+
+    @classmethod
+    def parse(cls, text: str) -> Wait:
+        """`"1.5"` means seconds, and `"20 offers"` means chances. Raises ValueError otherwise."""
+        number, _, unit = text.strip().partition(" ")
+        if unit.strip() in ("offer", "offers"):
+            wait = cls(offers=int(number))
+        elif unit:
+            raise ValueError(text)
+        else:
+            wait = cls(seconds=float(number))
+        if not (0.0 <= wait.seconds < 1e9 and 0 <= wait.offers < 10**9):
+            raise ValueError(text)
+        return wait
+
+
+NO_WAIT = Wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mrmesos.jobtracker.core.messages.journal_records import SlotRecord
-from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
+from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.resources import Amounts
 from mrmesos.transitions import Transitions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
 from mrmesos.jobtracker.core.messages.journal_records import AttemptRecord
-from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
+from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.transitions import STORY_LINES, Transitions
 from mrmesos.wire import ids
 from mrmesos.wire.ids import TaskKind

@@ -9,7 +9,7 @@ from typing import Any
 
 from mrmesos.jobtracker.core.messages.journal_records import TrackerRecord
 from mrmesos.jobtracker.core.model.agent import Agent
-from mrmesos.jobtracker.core.model.change_listener import NOBODY, ChangeListener
+from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.transitions import Transitions
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrmesos.jobtracker.core.model.wait import NO_WAIT, Wait
+from mrmesos.jobtracker.core.model.settings import NO_WAIT, Wait
 from mrmesos.wire.task import Locality
 
 NODE, RACK, ANY = 0, 1, 2

@@ -1,4 +1,7 @@
-"""Which jobs may use an agent, apart from whether their tasks fit there."""
+"""Whether an attempt may start on an agent: by what its job demands, and by what is free there.
+
+Comes in: an agent, or what is free on it. Goes out: sets of jobs, or yes and no. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.model.demand import ANYWHERE, Demand
 from mrmesos.jobtracker.core.scheduling.job_set import EVERY_JOB, NO_JOBS, JobSet
+from mrmesos.resources import Amounts
 from mrmesos.wire.ids import TaskKind
 
 if TYPE_CHECKING:
@@ -25,6 +29,36 @@ CAUTION = 2.0
 
 SLOW_AGENT = 0.7
 """An agent is slow if its pace is below this part of the average pace."""
+
+LEAST_CPUS = 10
+"""In thousandths. Mesos' own minimum (MIN_CPUS): the agent's cgroups refuse smaller shares."""
+
+
+@dataclass(slots=True)
+class Fit:
+    """The free resources that an attempt could use: a slot's, or the rest of an agent's offers.
+
+    `beside` is what a new TaskTracker takes for itself. `left` is the part of the attempt's CPUs
+    that a slot does not take, because TaskTrackers have it.
+    """
+
+    free: Amounts
+    beside: Amounts = field(default_factory=dict)
+    left: int = 0
+
+    def asks(self, need: Amounts) -> dict[str, int]:
+        """What a slot for `need` takes of Mesos."""
+        return {**need, "cpus": max(LEAST_CPUS, need.get("cpus", 0) - self.left)}
+
+    def fits(self, need: Amounts) -> bool:
+        """Whether a slot for `need` fits, together with `beside`."""
+        free, beside = self.free, self.beside
+        for name, amount in need.items():
+            if name == "cpus" and self.left:
+                amount = max(LEAST_CPUS, amount - self.left)
+            if free.get(name, 0) < amount + beside.get(name, 0):
+                return False
+        return True
 
 
 @dataclass(slots=True)

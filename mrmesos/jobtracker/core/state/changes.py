@@ -1,6 +1,6 @@
 """What changed while one event was handled: records for the journal, and news for reduces.
 
-Each `transition()` reports here what changed (model/change_listener.py). The records are made once,
+Each `transition()` reports here what changed (model/listeners.py). The records are made once,
 at the end of the event, from the state that things have then.
 """
 

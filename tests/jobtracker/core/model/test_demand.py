@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrmesos.jobtracker.core.model.constraints import MAX_CLAUSES, Constraints, parse_constraints
+from mrmesos.jobtracker.core.model.demand import MAX_CLAUSES, Constraints, parse_constraints
 
 ATTRIBUTES = {"rack": "r1", "disk": "ssd", "level": "3", "ids": "[1-2,7-9]", "os.kind": "linux"}
 

@@ -13,7 +13,7 @@ from mrmesos.conf import ConfError
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.model.wait import Wait
+from mrmesos.jobtracker.core.model.settings import Wait
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import REST
 from mrmesos.wire.heartbeat import EndSlot, RunAttempt
 from mrmesos.wire.task import AttemptState, Locality

@@ -11,6 +11,7 @@ from mrmesos.conf import Conf, ConfError
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
+from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from tests.jobtracker.harness import Hands, launches, of, scalar, spec, splits, started
 
 MB = 4096.0
@@ -252,3 +253,22 @@ def test_what_only_a_small_agent_has_is_not_too_much() -> None:
     other = hands.job(maps=1, map_resources="db_connections:1")
     hands.later(6)
     assert "the largest offer seen" not in hands.status(other).waiting
+
+
+def test_a_need_has_cpus_and_memory_once() -> None:
+    with pytest.raises(ConfError, match=r"map\.resources: cpus has its own setting"):
+        JobSettings.of(spec(map_resources="cpus:2"))
+
+
+def test_bad_further_resources_are_named() -> None:
+    with pytest.raises(ConfError, match=r"map\.resources: .*db_connections:2"):
+        JobSettings.of(spec(map_resources="db"))
+
+
+def test_a_slot_leaves_a_share_to_task_trackers() -> None:
+    room = Fit({"cpus": 1000, "mem": 1128}, {"cpus": 100, "mem": 128}, 100)
+    assert room.fits({"cpus": 1000, "mem": 1000})
+    assert room.asks({"cpus": 1000, "mem": 1000}) == {"cpus": 900, "mem": 1000}
+    assert not room.fits({"cpus": 1001, "mem": 1000})
+    assert not room.fits({"cpus": 1000, "mem": 1001})
+    assert room.asks({"cpus": 50, "mem": 1})["cpus"] == 10, "never less than Mesos' least"
