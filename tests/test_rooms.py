@@ -61,6 +61,7 @@ ROOMS = (
     "jobtracker/core/model",
     "jobtracker/core/scheduling",
     "jobtracker/core/state",
+    "jobtracker/core/policies",
     "jobtracker/core/handlers",
     "jobtracker/core",
     "jobtracker/storage",

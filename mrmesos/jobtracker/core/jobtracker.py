@@ -1,8 +1,9 @@
 """The JobTracker's core: events in, commands out. No threads, sockets, clocks or files.
 
 The modules in handlers/ change one State (state/state.py), each for one subject: jobs, attempts,
-slots, trackers, offers, deadlines and others. scheduling/find_task.py chooses the next task. One
-thread owns a JobTracker. Queries run on this thread, too, between two events.
+slots, trackers, offers, deadlines and others. The rules that they share stand in policies/.
+scheduling/find_task.py chooses the next task. One thread owns a JobTracker. Queries run on this
+thread, too, between two events.
 """
 
 from __future__ import annotations
@@ -10,18 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.core.handlers import (
-    deadlines,
-    jobs,
-    leases,
-    maintenance,
-    offers,
-    reconciliation,
-    slots,
-    trackers,
-    warm_trackers,
-)
-from mrmesos.jobtracker.core.handlers.dispatch import tell_outputs
+from mrmesos.jobtracker.core.handlers import deadlines, jobs, maintenance, offers, slots, trackers
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.commands import (
     AnswerHeartbeat,
@@ -32,6 +22,8 @@ from mrmesos.jobtracker.core.messages.commands import (
 from mrmesos.jobtracker.core.messages.journal_records import Record
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
 from mrmesos.jobtracker.core.model.slot import SlotState
+from mrmesos.jobtracker.core.policies import leases, reconciliation, warm_trackers
+from mrmesos.jobtracker.core.policies.dispatch import tell_outputs
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
 from mrmesos.jobtracker.core.state.changes import Changes

@@ -6,11 +6,11 @@ own consistency is checked by its `validate`.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import silence
 from mrmesos.jobtracker.core.handlers.slots import HOLD_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.policies import silence
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.simulator.faults.base import DRAIN
 from mrmesos.simulator.faults.fault_plan import FaultPlan

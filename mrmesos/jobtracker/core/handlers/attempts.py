@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from mrmesos.api.context import Counters
-from mrmesos.jobtracker.core.handlers import host_faults, jobs, silence, speculation
-from mrmesos.jobtracker.core.handlers.dispatch import began, came_free, kill_attempt
+from mrmesos.jobtracker.core.handlers import jobs
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.model.tracker import Tracker
+from mrmesos.jobtracker.core.policies import host_faults, silence, speculation
+from mrmesos.jobtracker.core.policies.dispatch import began, came_free, kill_attempt
 from mrmesos.jobtracker.core.state.reports import log_url
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import TaskKind

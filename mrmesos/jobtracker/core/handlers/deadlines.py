@@ -8,25 +8,27 @@ from __future__ import annotations
 from mrmesos.jobtracker.core.handlers import (
     attempts,
     fetch_failures,
-    host_faults,
     jobs,
-    leases,
     maintenance,
-    preemption,
-    reconciliation,
-    silence,
     slots,
-    speculation,
     trackers,
 )
-from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt, kill_slot
-from mrmesos.jobtracker.core.handlers.quota import Quota
-from mrmesos.jobtracker.core.handlers.warm_trackers import dispensable
 from mrmesos.jobtracker.core.messages.commands import KillSlot, Reconcile, ShutdownTracker
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
+from mrmesos.jobtracker.core.policies import (
+    host_faults,
+    leases,
+    preemption,
+    reconciliation,
+    silence,
+    speculation,
+)
+from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
+from mrmesos.jobtracker.core.policies.quota import Quota
+from mrmesos.jobtracker.core.policies.warm_trackers import dispensable
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.output_placement import is_barred
 from mrmesos.jobtracker.core.state.state import State

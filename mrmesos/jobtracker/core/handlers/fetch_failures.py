@@ -31,10 +31,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mrmesos.jobtracker.core.handlers import attempts
-from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.model.tracker import Tracker
+from mrmesos.jobtracker.core.policies.dispatch import kill_attempt
 from mrmesos.jobtracker.core.scheduling.output_placement import (
     counted_on,
     outputs_cut_from,

@@ -12,8 +12,6 @@ from msgspec.structs import replace
 
 from mrmesos.api.split import Split
 from mrmesos.conf import ConfError
-from mrmesos.jobtracker.core.handlers import host_faults
-from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt, kill_slot
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
     CommitJob,
@@ -24,6 +22,8 @@ from mrmesos.jobtracker.core.messages.events import JobSubmitted
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.policies import host_faults
+from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
 from mrmesos.jobtracker.core.state.reports import report_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import ForgetJob

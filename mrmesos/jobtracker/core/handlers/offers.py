@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker.core.handlers import host_faults, maintenance, warm_trackers
-from mrmesos.jobtracker.core.handlers.dispatch import new_slot, new_tracker, start_attempt
-from mrmesos.jobtracker.core.handlers.quota import Quota
+from mrmesos.jobtracker.core.handlers import maintenance
 from mrmesos.jobtracker.core.messages.commands import (
     AcceptOffers,
     DeclineOffers,
@@ -20,6 +18,9 @@ from mrmesos.jobtracker.core.messages.commands import (
 )
 from mrmesos.jobtracker.core.messages.events import Offer
 from mrmesos.jobtracker.core.model.agent import Agent
+from mrmesos.jobtracker.core.policies import host_faults, warm_trackers
+from mrmesos.jobtracker.core.policies.dispatch import new_slot, new_tracker, start_attempt
+from mrmesos.jobtracker.core.policies.quota import Quota
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State

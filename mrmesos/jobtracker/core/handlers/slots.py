@@ -6,13 +6,14 @@ each free slot its next attempt or its end.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import attempts, leases, trackers
-from mrmesos.jobtracker.core.handlers.dispatch import began, end_slot, run_next
+from mrmesos.jobtracker.core.handlers import attempts, trackers
 from mrmesos.jobtracker.core.messages.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.core.messages.events import EndCause, SlotStatus, SlotUpdated
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
+from mrmesos.jobtracker.core.policies import leases
+from mrmesos.jobtracker.core.policies.dispatch import began, end_slot, run_next
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State

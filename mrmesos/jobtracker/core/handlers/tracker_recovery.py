@@ -8,9 +8,9 @@ it had not received. So the attempts in that heartbeat are all that it runs.
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.handlers import attempts
-from mrmesos.jobtracker.core.handlers.dispatch import came_free, kill_attempt, kill_slot
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.tracker import Tracker
+from mrmesos.jobtracker.core.policies.dispatch import came_free, kill_attempt, kill_slot
 from mrmesos.jobtracker.core.state.mailbox import first_number
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat

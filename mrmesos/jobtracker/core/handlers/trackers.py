@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import (
-    attempts,
-    fetch_failures,
-    host_faults,
-    jobs,
-    silence,
-    warm_trackers,
-)
-from mrmesos.jobtracker.core.handlers.dispatch import began, kill_slot
+from mrmesos.jobtracker.core.handlers import attempts, fetch_failures, jobs
 from mrmesos.jobtracker.core.handlers.tracker_recovery import adopt
 from mrmesos.jobtracker.core.messages.commands import (
     KillSlot,
@@ -20,6 +12,8 @@ from mrmesos.jobtracker.core.messages.commands import (
 from mrmesos.jobtracker.core.model.exit_words import exit_words
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.tracker import ExecutorEnd, Tracker, TrackerState
+from mrmesos.jobtracker.core.policies import host_faults, silence, warm_trackers
+from mrmesos.jobtracker.core.policies.dispatch import began, kill_slot
 from mrmesos.jobtracker.core.state.mailbox import MAX_ACTIONS
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave

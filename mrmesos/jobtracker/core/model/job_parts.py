@@ -35,7 +35,7 @@ class Pace:
 @dataclass(slots=True, eq=False)
 class TaskSet:
     """All tasks of one kind. Written by JobInProgress and restore.py; `pace` by
-    handlers/speculation.py.
+    policies/speculation.py.
     """
 
     tasks: list[TaskInProgress] = field(default_factory=list)
@@ -95,8 +95,8 @@ class FetchTrouble:
 
 @dataclass(slots=True, eq=False)
 class JobHosts:
-    """What a job knows of hosts. `failures` is written by handlers/host_faults.py, `shunned` by the
-    index on its behalf, and `trackers` by handlers/dispatch.py; restore.py fills them.
+    """What a job knows of hosts. `failures` is written by policies/host_faults.py, `shunned` by the
+    index on its behalf, and `trackers` by policies/dispatch.py; restore.py fills them.
     """
 
     failures: dict[str, int] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class JobHosts:
 @dataclass(slots=True, eq=False)
 class JobWaits:
     """Why and since when a job waits. Written by handlers/deadlines.py and handlers/jobs.py. The
-    start of an attempt (handlers/dispatch.py) resets it.
+    start of an attempt (policies/dispatch.py) resets it.
     """
 
     stuck_since: float | None = None

@@ -31,8 +31,8 @@ class Outbox:
 
 @dataclass(slots=True)
 class IdleSlots:
-    """Slots that run nothing. Written by handlers/dispatch.py, slots.py and tracker_recovery.py;
-    `given_back` by handlers/leases.py.
+    """Slots that run nothing. Written by policies/dispatch.py, slots.py and tracker_recovery.py;
+    `given_back` by policies/leases.py.
     """
 
     free: list[Slot] = field(default_factory=list)
@@ -45,7 +45,7 @@ class IdleSlots:
 
 @dataclass(slots=True)
 class FaultyHosts:
-    """Hosts on which jobs fared badly. Written by handlers/host_faults.py."""
+    """Hosts on which jobs fared badly. Written by policies/host_faults.py."""
 
     by_host: dict[str, Faults] = field(default_factory=dict)
     checked: int = 0
@@ -82,7 +82,7 @@ class TrackerEnds:
 
 @dataclass(slots=True)
 class Ticks:
-    """When ticks came, to notice that this process slept. Written by handlers/silence.py."""
+    """When ticks came, to notice that this process slept. Written by policies/silence.py."""
 
     last: float = _NEVER
     woke: float = _NEVER
@@ -94,7 +94,7 @@ class Asking:
     """A round of reconciliation: ask Mesos for each slot that it has not reported `since` then.
 
     `since` is infinite while no round runs. `next` is when to ask again, or to begin a new round.
-    Written by handlers/reconciliation.py.
+    Written by policies/reconciliation.py.
     """
 
     since: float = math.inf
@@ -105,7 +105,7 @@ class Asking:
 @dataclass(slots=True)
 class MasterSubscription:
     """Our connection to the master. Written by the JobTracker (jobtracker.py) and restore.py;
-    `master_heard` by handlers/leases.py.
+    `master_heard` by policies/leases.py.
     """
 
     framework_id: str = ""

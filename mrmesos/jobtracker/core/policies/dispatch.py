@@ -6,13 +6,13 @@ for Mesos.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import leases
 from mrmesos.jobtracker.core.messages.commands import KillSlot
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.model.tracker import Tracker
+from mrmesos.jobtracker.core.policies import leases
 from mrmesos.jobtracker.core.scheduling.find_task import Found
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool

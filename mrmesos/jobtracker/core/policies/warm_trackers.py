@@ -6,10 +6,10 @@ attempt and almost no resources. That slot ends as soon as it runs, unless a tas
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers.dispatch import new_slot, new_tracker
 from mrmesos.jobtracker.core.messages.commands import SpareLaunch
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
+from mrmesos.jobtracker.core.policies.dispatch import new_slot, new_tracker
 from mrmesos.jobtracker.core.scheduling.eligibility import LEAST_CPUS, Fit
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from mrmesos.jobtracker.core.handlers.silence import PAROLE_SECONDS, SILENCES_MAX
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.slot import SlotState
+from mrmesos.jobtracker.core.policies.silence import PAROLE_SECONDS, SILENCES_MAX
 from mrmesos.wire.heartbeat import KillAttempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState

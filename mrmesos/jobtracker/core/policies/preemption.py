@@ -7,7 +7,7 @@ runs again. Preemption is off unless `fairscheduler.preemption.timeout` is set.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers.dispatch import kill_attempt
+from mrmesos.jobtracker.core.policies.dispatch import kill_attempt
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.jobtracker.core.scheduling.job_set import JobSet
 from mrmesos.jobtracker.core.state.state import State

@@ -4,9 +4,9 @@ Reconciliation" says).
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers.reconciliation import EVERY_SECONDS, LONGEST_PAUSE_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.policies.reconciliation import EVERY_SECONDS, LONGEST_PAUSE_SECONDS
 from tests.jobtracker.harness import Hands, launches, of
 
 IMPLICIT = cmd.Reconcile(())
