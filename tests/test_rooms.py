@@ -64,6 +64,7 @@ ROOMS = (
     "jobtracker/core/policies",
     "jobtracker/core/handlers",
     "jobtracker/core",
+    "jobtracker/history",
     "jobtracker/storage",
     "jobtracker/http",
     "jobtracker/mesos",

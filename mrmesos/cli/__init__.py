@@ -43,6 +43,10 @@ VERBS = {
         "mrmesos.cli.job:job",
         "List, watch and kill jobs; show attempts and their logs.",
     ),
+    "history": (
+        "mrmesos.cli.history:history",
+        "Show ended jobs, also long ago, and compare two of them.",
+    ),
     "minimesos": ("mrmesos.cli.minimesos:minimesos", "Run a small Mesos on this machine."),
     "simulate": ("mrmesos.cli.simulate:simulate", "Simulate a cluster and its jobs."),
 }

@@ -15,7 +15,8 @@ import click
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.client.terminal.errors import Failure, UsageProblem
-from mrmesos.client.terminal.printable import one_line, printable
+from mrmesos.client.terminal.printable import printable
+from mrmesos.client.terminal.tables import print_json, print_table
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import AttemptRow, JobState, JobStatus
@@ -75,10 +76,10 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
     """List all jobs that the JobTracker knows."""
     statuses = _client(jobtracker).statuses()
     if as_json:
-        _print_json(statuses)
+        print_json(statuses)
         return
     rows: list[tuple[str, ...]] = [("JOB", "STATE", "USER", "MAPS", "REDUCES", "SUBMITTED", "NAME")]
-    _print_table([*rows, *map(_row, statuses)])
+    print_table([*rows, *map(_row, statuses)])
 
 
 @job.command()
@@ -131,9 +132,9 @@ def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
     """
     rows, _ = _attempts_of(job_id, jobtracker).look()
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    _print_table(
+    print_table(
         [
             ("ATTEMPT", "STATE", "AGENT", "START", "SECONDS", "PROGRESS", "STATUS"),
             *map(_attempt_row, rows),
@@ -226,7 +227,7 @@ def _show(status: JobStatus, as_json: bool) -> None:
     from mrmesos.client.terminal.results import format_counters, format_end, format_error
 
     if as_json:
-        _print_json(status)
+        print_json(status)
         return
     elapsed = (status.ended or time.time()) - status.submitted
     if status.state.ended:
@@ -241,18 +242,3 @@ def _show(status: JobStatus, as_json: bool) -> None:
         )
     if any(status.counters.values()):
         click.echo(format_counters(status.counters))
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    """Print rows in columns; the last column may have any length."""
-    rows = [tuple(map(one_line, row)) for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True))
-        click.echo("  ".join([*cells, row[-1]]).rstrip())
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from mrmesos.access.tokens import TokenError, own_token, token_path
+from mrmesos.client.kept_jobs import history_dir, with_history
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.conf import JOBTRACKER_STATE_DIR, Conf, ConfError, parse_assignments
@@ -90,7 +91,7 @@ def jobtracker(
         settings = dict(parse_assignments(assignments))
         if state_dir is not None:
             settings[JOBTRACKER_STATE_DIR.name] = str(state_dir)
-        conf = Conf(settings)
+        conf = with_history(Conf(settings), history_dir())
         warnings = conf.check()
         parse_master(master)
         if zk and not conf.get_as(JOBTRACKER_STATE_DIR):

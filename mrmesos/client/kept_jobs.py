@@ -2,7 +2,9 @@
 
 A job with a JobTracker of its own leaves `DIR/<job_id>/`: `report.json`, and what its attempts
 printed in `<attempt_id>/{stdout,stderr}`. TaskTrackers of a local cluster write there while they
-run. The last JOBS_MAX jobs are kept. DIR is that of MRMESOS_HISTORY_DIR, else `~/.mrmesos/jobs`.
+run. The last JOBS_MAX jobs are kept. The history of ended jobs (jobtracker/storage/history.py) is a
+file in the same directory, for JobTrackers without another place for it. DIR is that of
+MRMESOS_HISTORY_DIR, else `~/.mrmesos/jobs`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from mrmesos.conf import HISTORY_LOCATION, JOBTRACKER_STATE_DIR, Conf
 from mrmesos.task.files.user_logs import held, is_held, prune
 from mrmesos.wire.ids import is_job_id
 from mrmesos.wire.job import JobReport
@@ -38,6 +41,13 @@ def usable(root: Path) -> Path:
     if not os.access(root, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root))
     return root
+
+
+def with_history(conf: Conf, root: Path) -> Conf:
+    """The settings of a JobTracker, which keeps its history in `root` if they name no place."""
+    if conf.get_as(HISTORY_LOCATION) or conf.get_as(JOBTRACKER_STATE_DIR):
+        return conf
+    return conf.merged({HISTORY_LOCATION.name: str(root)})
 
 
 class KeptJob:

@@ -51,4 +51,5 @@ def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -
         sources=loaded.sources if loaded.job.inputs else (),
         python=running_python(),
         files=files,
+        overridden=tuple(name for name in options.overrides if name in loaded.conf),
     )

@@ -24,7 +24,14 @@ from mrmesos.client.api_client import (
 )
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.loading import load
-from mrmesos.client.kept_jobs import NOT_KEPT, VARIABLE, KeptJob, history_dir, usable
+from mrmesos.client.kept_jobs import (
+    NOT_KEPT,
+    VARIABLE,
+    KeptJob,
+    history_dir,
+    usable,
+    with_history,
+)
 from mrmesos.client.options import Options, make_spec
 from mrmesos.client.preflight import check_files, check_master
 from mrmesos.client.terminal.errors import UsageProblem
@@ -166,6 +173,8 @@ class Submission:
             self._history = usable(history_dir())
         except OSError as problem:
             click.echo(f"warning: {NOT_KEPT}: {problem}; {VARIABLE} names another", err=True)
+        if self._history is not None:
+            conf = with_history(conf, self._history)
         if self._cluster is not None:
             master = self._cluster.wait_ready()
             if self._history is not None:

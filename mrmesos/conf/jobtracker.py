@@ -42,8 +42,34 @@ JOBTRACKER_RETIRED_MAX = declare(
     "jobtracker.retired.jobs.max",
     100,
     "jobs",
-    "Number of ended jobs that the JobTracker keeps in memory.",
+    "Number of ended jobs that the JobTracker keeps in memory. The history has them longer "
+    "(`jobhistory.max.age.days`).",
     minimum=1,
+    scope="jobtracker",
+)
+HISTORY_LOCATION = declare(
+    "jobtracker.jobhistory.location",
+    "",
+    "directory",
+    "Directory of the history of ended jobs (docs/operating.md). Empty: the directory of the "
+    "journal (`jobtracker.state.dir`), else the one that MRMESOS_HISTORY_DIR names, else "
+    "`~/.mrmesos/jobs`.",
+    scope="jobtracker",
+)
+HISTORY_MAX_AGE_DAYS = declare(
+    "jobhistory.max.age.days",
+    90.0,
+    "days",
+    "The history forgets jobs that ended longer ago than this; 0: never.",
+    minimum=0.0,
+    scope="jobtracker",
+)
+HISTORY_MAX_MB = declare(
+    "jobhistory.max.mb",
+    1024,
+    "MB",
+    "If the history is larger than this, it forgets the jobs that ended first; 0: no limit.",
+    minimum=0,
     scope="jobtracker",
 )
 JOBTRACKER_JOBS_MAX = declare(

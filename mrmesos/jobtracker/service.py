@@ -20,8 +20,6 @@ from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
-from mrmesos.access.names import known_as
-from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -35,16 +33,16 @@ from mrmesos.jobtracker.core.messages.commands import (
     WakeTracker,
 )
 from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, KillAsked, Registered
+from mrmesos.jobtracker.core.messages.job_run import JobRun
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core_thread import CoreThread
-from mrmesos.jobtracker.http.api import HttpApi
-from mrmesos.jobtracker.http.authentication import Authenticator
+from mrmesos.jobtracker.front import Front
 from mrmesos.jobtracker.http.errors import SetAside, Unavailable
-from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
 from mrmesos.jobtracker.quarantine import Quarantine, answers
 from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.jobtracker.storage.history_writer import history_writer
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.jobtracker.storage.planner import Planner
 from mrmesos.jobtracker.storage.planners_answer import PlannersWork, to_be_kept
@@ -91,10 +89,7 @@ class JobTrackerService:
         self._conf, self._master = conf, master
         self._host, self._port, self._election = host, port, election
         self._make_driver = make_driver
-        self._hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
         self.token = token or secrets.token_urlsafe(32)
-        self._tls = server_context(conf)
-        tls_of_trackers = client_context(conf) if self._tls is not None else None
         self._ledger = JournalSession(
             conf.get_as(settings.JOBTRACKER_STATE_DIR),
             shared=bool(election),
@@ -116,6 +111,7 @@ class JobTrackerService:
         self._at_work = PlannersWork()
         self._live = LiveJobs()
         self._quarantine = Quarantine()
+        self._history = history_writer(conf)
         self.backend = CoreBackend(
             conf,
             self._core,
@@ -126,9 +122,13 @@ class JobTrackerService:
             self._quarantine.counts,
         )
         self._planner = Planner(lambda event: self._thread.post(to_be_kept(event)), conf)
-        door = Authenticator(self.token, life.secret, bearer=conf.get_as(settings.BEARER_TOKENS))
-        self._api = HttpApi(self.backend, self._hold_seconds, door, tls_of_trackers)
-        self._server: HttpServer | None = None
+        self._front = Front(
+            conf,
+            self.backend,
+            self.token,
+            life.secret,
+            self._history.history if self._history is not None else None,
+        )
         self._link: MesosLink | None = None
         self._leftovers = True
         self._deaf = 0  # TaskTrackers that were not told to leave in time
@@ -150,18 +150,10 @@ class JobTrackerService:
             raise
 
     def _start(self) -> str:
-        host, port = self._host, self._port
-        if address := self._conf.get_as(settings.JOBTRACKER_ADDRESS):
-            host, port = split_address(address)
-        bind, reachable = listening_address(host, self._master)
-        scheme = "https://" if self._tls is not None else ""
-        if not port and self._ledger.life.address and not self._election:
-            port = split_address(self._ledger.life.address)[1]
-        self._ledger.check_address(f"{scheme}{reachable}:{port}")
-        guard = known_as(self._conf, reachable, bind)
-        self._server = HttpServer(self._api.application, bind, port, self._tls, guard)
-        address = f"{scheme}{reachable}:{self._server.start()}"
-        self.url = address if scheme else f"http://{address}"
+        address = self._front.start(
+            self._ledger, self._master, self._host, self._port, elected=bool(self._election)
+        )
+        self.url = self._front.url
         try:
             purelib = Path(sysconfig.get_path("purelib"))
             package = Path(mrmesos.__file__).resolve().parent
@@ -185,7 +177,7 @@ class JobTrackerService:
             )
             self._restore(address, command)
         except BaseException:
-            self._server.stop(1.0)
+            self._front.stop(1.0)
             raise
         self._thread.start()
         self._link.start()
@@ -204,9 +196,12 @@ class JobTrackerService:
     def _begin_with(self, *, same_command: bool) -> None:
         """Restore the core from the records read, and carry out the commands that follow."""
         life = self._ledger.life.number
+        ended = self._ledger.ended_reports()
         commands = self._ledger.restore(self._core, self._now(), same_command=same_command)
         if not life:
             return
+        if self._history is not None:
+            self._history.catch_up(ended)
         self._live.add(self._core.st.jobs)
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
@@ -241,11 +236,11 @@ class JobTrackerService:
                 teardown=teardown, deadline=deadline, patience=patience, tell=tell
             )
         clean &= self._planner.stop(left())
-        if self._server is not None:
-            self._server.call_soon(self._api.release_all)
-            clean &= self._server.stop(left())
+        clean &= self._front.stop(left())
         clean &= self._thread.join(left())
         self._leftovers &= teardown
+        if self._history is not None:
+            clean &= self._history.stop(left())
         self._ledger.close()
         self.codes.close()
         return clean
@@ -350,8 +345,7 @@ class JobTrackerService:
             self._carry_out(command)
 
     def _thread_ended(self) -> None:
-        if self._server is not None:
-            self._server.call_soon(self._api.release_all)
+        self._front.release_all()
 
     def _take(self, commands: Iterable[Command]) -> None:
         """Carry out the commands that may act at once. The others wait for the journal."""
@@ -368,19 +362,19 @@ class JobTrackerService:
             case AnswerHeartbeat():
                 self.backend.answer(command)
             case WakeTracker(tracker_id):
-                if self._server is not None:
-                    self._server.call_soon(self._api.wake_tracker, tracker_id)
+                self._front.wake_tracker(tracker_id)
             case PlanJob() | CommitJob() | AbortJob():
                 if self._at_work.begin(command):
                     self._planner.submit(command)
-            case JobEnded(job_id):
-                self._job_ended(job_id)
+            case JobEnded(job_id, run):
+                self._job_ended(job_id, run)
             case _:
                 if self._link is not None:
                     self._link.submit(command)
 
-    def _job_ended(self, job_id: str) -> None:
+    def _job_ended(self, job_id: str, run: JobRun) -> None:
+        if self._history is not None:
+            self._history.put(run)
         self.codes.unpin(job_id)
         self._live.ended(job_id)
-        if self._server is not None:
-            self._server.call_soon(self._api.job_ended, job_id)
+        self._front.job_ended(job_id)

@@ -70,6 +70,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     `sources` has the inputs of a job with several kinds; `inputs` are then the URIs of all.
     `python` is the version (`3.12`) that pickled the code. Other versions cannot run it.
     Every TaskTracker of the job gets the `files`.
+    `overridden` names the settings of `conf` that came with the submission, and not from the job's
+    class.
     """
 
     name: Name
@@ -84,6 +86,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     sources: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
     python: Name = ""
     files: Annotated[tuple[JobFile, ...], msgspec.Meta(max_length=10_000)] = ()
+    overridden: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)] = ()
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all uploads that the job needs."""
@@ -155,6 +158,9 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     error: AttemptError | None = None
     log: Text = ""
     """URL of the attempt's logs while its TaskTracker lives."""
+    slot: Name = ""
+    backup: bool = False
+    """Whether it began while another attempt of its task ran (speculation)."""
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True):

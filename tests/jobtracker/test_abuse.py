@@ -77,8 +77,8 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         wait_until(lambda: _fits(_resources(desk), before), f"an end of what was opened: {before}")
         gc.collect()
         assert us.memory_info().rss - memory < MEMORY_MAX
-        assert not desk.service._api._held
-        assert not desk.service._api._waiting
+        assert not desk.service._front._api._held
+        assert not desk.service._front._api._waiting
     finally:
         desk.client.close()
         desk.service.stop(timeout=0.5)
@@ -90,7 +90,7 @@ def _fits(now: tuple[int, ...], before: tuple[int, ...]) -> bool:
 
 def _resources(desk: Desk) -> tuple[int, int]:
     """How many file descriptors this process has, and how many tasks the HTTP server's loop has."""
-    server = desk.service._server
+    server = desk.service._front._server
     assert server is not None
     assert server._loop is not None
     return psutil.Process().num_fds(), len(asyncio.all_tasks(server._loop))
@@ -99,7 +99,7 @@ def _resources(desk: Desk) -> tuple[int, int]:
 def client_door_of(desk: Desk, job_id: str) -> Door:
     """One client that has greeted this JobTracker, and one that has another token."""
     host, port = desk.service.url.removeprefix("http://").split(":")
-    who, token = f"{CLIENT}.{desk.service._api._door.life}", desk.service.token
+    who, token = f"{CLIENT}.{desk.service._front._api._door.life}", desk.service.token
     return Door(
         address=(host, int(port)),
         signer=lambda clock: Signer(who, client_key(token), clock),

@@ -25,11 +25,12 @@ from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_body, signed_by
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
-from mrmesos.jobtracker.http.live_logs import LiveLogs
+from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.jobtracker.storage.history import History, HistoryError
 from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
-from mrmesos.wire.ids import is_sha256
+from mrmesos.wire.ids import is_job_id, is_sha256
 from mrmesos.wire.job import (
     KEPT,
     LOG_SOURCE,
@@ -115,13 +116,15 @@ class HttpApi:
         hold_seconds: float,
         door: Authenticator,
         tls: ssl.SSLContext | None = None,
+        history: History | None = None,
     ) -> None:
         """A heartbeat for which there is no action is held for `hold_seconds`.
 
         `door` authenticates requests. `tls` is for requests to TaskTrackers that speak HTTPS.
+        `history` has the jobs that the core has forgotten.
         """
         self._backend = backend
-        self._door, self._live_logs = door, LiveLogs(tls)
+        self._door, self.live_logs, self._history = door, LiveLogs(tls), history
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -242,7 +245,19 @@ class HttpApi:
                 waiting.discard(ended)
                 if not waiting:
                     del self._waiting[job_id]
+        if status is None and (report := await self._past(job_id)) is not None:
+            status = report.status
         return _found(status, job_id)
+
+    async def _past(self, job_id: str) -> JobReport | None:
+        """The report of a job that the core does not know (any more)."""
+        if self._history is None or not is_job_id(job_id):
+            return None
+        try:
+            record = await asyncio.to_thread(self._history.get, job_id)
+        except HistoryError as problem:
+            raise Unavailable(f"the history cannot be read: {problem}") from None
+        return record.report if record is not None else None
 
     async def _facts(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -253,7 +268,7 @@ class HttpApi:
     async def _report(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         report = await asyncio.wrap_future(self._backend.report(job_id))
-        return _found(report, job_id)
+        return _found(report or await self._past(job_id), job_id)
 
     async def _kill(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -273,13 +288,9 @@ class HttpApi:
         if logs is None:
             return _error(404, f"no attempt {attempt_id}")
         offset = _offset(request.query.get("offset", ""))
-        found = await self._live_logs.fetch(logs, attempt_id, stream, offset) if logs.url else None
-        source = "TaskTracker"
-        text, start = found or (b"", 0)
-        if found is None:
-            text, source = logs.kept.encode("utf-8", "replace"), KEPT
+        text, start, source = await self.live_logs.read(logs, attempt_id, stream, offset)
         if not text and source == KEPT:
-            return _error(404, _not_kept(attempt_id, logs))
+            return _error(404, not_kept(attempt_id, logs))
         headers = {LOG_SOURCE: source, LOG_START: str(start)}
         headers["Content-Type"] = "text/plain; charset=utf-8"
         headers["X-Content-Type-Options"] = "nosniff"  # a browser must not take it for HTML
@@ -293,7 +304,7 @@ class HttpApi:
         tracker_id = heartbeat.tracker_id
         if tracker_id != signed.who:
             raise Forbidden(f"{signed.who} cannot send the heartbeat of another TaskTracker")
-        self._live_logs.heard(tracker_id, request.remote or "")
+        self.live_logs.heard(tracker_id, request.remote or "")
         before = self._held.get(tracker_id)
         late = before is not None and before.sequence >= heartbeat.sequence
         held = _Held(heartbeat.sequence, asyncio.Event())
@@ -313,7 +324,7 @@ class HttpApi:
         return _json(answer)
 
     async def _clean_up(self, _app: web.Application) -> None:
-        await self._live_logs.close()
+        await self.live_logs.close()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:
@@ -339,15 +350,6 @@ def _seconds(text: str) -> float:
     if math.isnan(seconds):
         raise BadRequest(f"wait={text}: expected seconds")
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
-
-
-def _not_kept(attempt_id: str, logs: AttemptLogs) -> str:
-    on = f" on {logs.hosts[0]}" if logs.hosts and logs.hosts[0] else ""
-    place = f"userlogs/*/{attempt_id}"
-    return (
-        f"the TaskTracker does not serve the log of {attempt_id}, and no lines of it were kept; if "
-        f"it printed anything, that is{on} in {place} of the TaskTracker's sandbox"
-    )
 
 
 def _offset(text: str) -> int | None:

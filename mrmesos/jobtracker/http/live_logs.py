@@ -22,7 +22,7 @@ import aiohttp
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
-from mrmesos.wire.job import LOG_START
+from mrmesos.wire.job import KEPT, LOG_START
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,17 @@ class LiveLogs:
         self._sources.move_to_end(tracker_id)
         while len(self._sources) > SOURCES_MAX:
             self._sources.popitem(last=False)
+
+    async def read(
+        self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
+    ) -> tuple[bytes, int, str]:
+        """What the attempt printed, the offset of its first byte, and the source: `TaskTracker`,
+        or KEPT for the last lines of both streams, which may be empty.
+        """
+        found = await self.fetch(logs, attempt_id, stream, offset) if logs.url else None
+        if found is None:
+            return logs.kept.encode("utf-8", "replace"), 0, KEPT
+        return *found, "TaskTracker"
 
     async def fetch(
         self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
@@ -92,6 +103,16 @@ class LiveLogs:
         """Drop all connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def not_kept(attempt_id: str, logs: AttemptLogs) -> str:
+    """Says where the log of an attempt may be, if nobody can show it."""
+    on = f" on {logs.hosts[0]}" if logs.hosts and logs.hosts[0] else ""
+    place = f"userlogs/*/{attempt_id}"
+    return (
+        f"the TaskTracker does not serve the log of {attempt_id}, and no lines of it were kept; if "
+        f"it printed anything, that is{on} in {place} of the TaskTracker's sandbox"
+    )
 
 
 def _number(text: str) -> int:

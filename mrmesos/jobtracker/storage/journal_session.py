@@ -36,7 +36,7 @@ from mrmesos.jobtracker.storage.journal_errors import JournalError, JournalLost
 from mrmesos.jobtracker.storage.journal_rows import FoundRows
 from mrmesos.jobtracker.storage.memory_journal import MemoryJournal
 from mrmesos.wire.ids import STAMP_SALTS, cluster_stamp, stamped_at
-from mrmesos.wire.job import JobState
+from mrmesos.wire.job import JobReport, JobState
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +128,10 @@ class JournalSession:
         keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
         keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
         return {key: job_id for key, job_id in keys.items() if key}
+
+    def ended_reports(self) -> list[JobReport]:
+        """The reports of the jobs that ended in earlier lives, as far as the journal has them."""
+        return [record.report for record in self.records if isinstance(record, EndedRecord)]
 
     def latest(self) -> float:
         """The latest time in any record, in Unix seconds. The real time cannot be before it."""

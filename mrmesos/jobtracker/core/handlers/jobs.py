@@ -24,7 +24,7 @@ from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.policies import host_faults
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
-from mrmesos.jobtracker.core.state.reports import report_of
+from mrmesos.jobtracker.core.state.reports import report_of, run_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import ForgetJob
 from mrmesos.wire.job import JobSpec, JobState
@@ -242,5 +242,6 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
             st.post(tracker_id, ForgetJob(job.id))
     del st.jobs[job.id]
     st.changes.news.pop(job.id, None)
-    st.changes.ended(job, st.ended.add(report_of(job, st.cluster.trackers)))
-    st.emit(JobEnded(job.id))
+    report = report_of(job, st.cluster.trackers)
+    st.changes.ended(job, st.ended.add(report))
+    st.emit(JobEnded(job.id, run_of(job, report, st.tails)))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from mrmesos.jobtracker.core.messages.job_run import JobRun
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.wire.heartbeat import Numbered
 from mrmesos.wire.job import JobSpec
@@ -182,9 +183,10 @@ class Revive(Act, frozen=True):
 
 
 class JobEnded(Act, frozen=True):
-    """The job is in a final state. Clients that wait for it may be told."""
+    """The job is in a final state. Clients that wait for it may be told, and the history has it."""
 
     job_id: str
+    run: JobRun
 
 
 Command = (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from mrmesos.api.context import Counters, add_counters
+from mrmesos.jobtracker.core.messages.job_run import JobRun, TaskRun
 from mrmesos.jobtracker.core.model.job import JOB_COUNTERS, JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.model.tracker import Tracker
@@ -19,6 +21,8 @@ ROWS_KEPT = 200_000
 TAIL_CHARACTERS = 16_384
 TAILS_CHARACTERS = 32 << 20
 """Most characters kept of attempts' output: TAIL_ for one attempt, TAILS_ for all together."""
+TAILS_OF_JOB = 50
+"""For so many failed attempts, the history gets the last lines that they printed."""
 
 
 class AttemptLogs(NamedTuple):
@@ -166,6 +170,24 @@ def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
     return JobReport(status=status_of(job), attempts=rows)
 
 
+def run_of(job: JobInProgress, report: JobReport, tails: LogTails) -> JobRun:
+    """A job that has ended, with `report`, for the history."""
+    failed = (row.id for row in report.attempts if row.error is not None)
+    found = {attempt_id: tails.get(attempt_id) for attempt_id in islice(failed, TAILS_OF_JOB)}
+
+    def tasks() -> Iterator[TaskRun]:
+        for task in (*job.maps.tasks, *job.reduces.tasks):
+            counters = task.winner.counters if task.winner is not None else {}
+            yield TaskRun(task.id, task.kind.value, counters, task.story)
+
+    return JobRun(
+        report=report,
+        spec=job.spec,
+        tasks=tasks,
+        tails={attempt_id: tail for attempt_id, tail in found.items() if tail},
+    )
+
+
 def log_url(tracker_url: str, attempt_id: str) -> str:
     """The URL of an attempt's logs. Empty if the TaskTracker's URL is not known yet."""
     return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
@@ -186,4 +208,6 @@ def _row(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
         status=attempt.status,
         error=attempt.error,
         log=log,
+        slot=attempt.slot_id,
+        backup=attempt.backup,
     )

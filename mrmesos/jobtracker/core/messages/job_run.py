@@ -1,0 +1,31 @@
+"""A job that has ended, as the core gives it away. From then on the core does not change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from mrmesos.api.context import Counters
+from mrmesos.wire.job import JobReport, JobSpec
+
+
+class TaskRun(NamedTuple):
+    """One task. `counters` are those of the attempt that won; empty if none did."""
+
+    id: str
+    kind: str
+    counters: Counters
+    story: Sequence[str]
+
+
+class JobRun(Struct, frozen=True, kw_only=True):
+    """`tasks` goes through all tasks. Any thread may call it, once: it spares the core's thread
+    this work. `tails`: the last lines of attempts that failed, by attempt.
+    """
+
+    report: JobReport
+    spec: JobSpec
+    tasks: Callable[[], Iterable[TaskRun]]
+    tails: dict[str, str]

@@ -1,0 +1,80 @@
+"""What of the JobTracker faces the network: its API and its server, and the address they have.
+
+Comes in: requests, in the server's thread; calls of the service, from the core's thread. Goes out:
+questions to the core (backend.py).
+"""
+
+from __future__ import annotations
+
+from mrmesos import conf as settings
+from mrmesos.access.names import known_as
+from mrmesos.access.tls import client_context, server_context
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.backend import CoreBackend
+from mrmesos.jobtracker.http.api import HttpApi
+from mrmesos.jobtracker.http.authentication import Authenticator
+from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
+from mrmesos.jobtracker.storage.history import History
+from mrmesos.jobtracker.storage.journal_session import JournalSession
+
+
+class Front:
+    """Serves from `start()` to `stop()`. Before and after, calls do nothing."""
+
+    def __init__(
+        self, conf: Conf, backend: CoreBackend, token: str, secret: str, history: History | None
+    ) -> None:
+        """`token` and `secret` are those of Authenticator. Raises ConfError for a bad
+        certificate.
+        """
+        self._conf = conf
+        self._tls = server_context(conf)
+        tls_of_trackers = client_context(conf) if self._tls is not None else None
+        door = Authenticator(token, secret, bearer=conf.get_as(settings.BEARER_TOKENS))
+        hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
+        self._api = HttpApi(backend, hold_seconds, door, tls_of_trackers, history)
+        self._server: HttpServer | None = None
+        self.url = ""
+
+    def start(
+        self, ledger: JournalSession, master: str, host: str, port: int, *, elected: bool
+    ) -> str:
+        """Listen. Returns the address, as the journal has it.
+
+        Raises AddressError if that fails, and JournalError if TaskTrackers of an earlier life
+        would not find this JobTracker there.
+        """
+        if address := self._conf.get_as(settings.JOBTRACKER_ADDRESS):
+            host, port = split_address(address)
+        bind, reachable = listening_address(host, master)
+        scheme = "https://" if self._tls is not None else ""
+        if not port and ledger.life.address and not elected:
+            port = split_address(ledger.life.address)[1]
+        ledger.check_address(f"{scheme}{reachable}:{port}")
+        guard = known_as(self._conf, reachable, bind)
+        self._server = HttpServer(self._api.application, bind, port, self._tls, guard)
+        address = f"{scheme}{reachable}:{self._server.start()}"
+        self.url = address if scheme else f"http://{address}"
+        return address
+
+    def wake_tracker(self, tracker_id: str) -> None:
+        """Answer the TaskTracker's held heartbeat: there is an action for it."""
+        if self._server is not None:
+            self._server.call_soon(self._api.wake_tracker, tracker_id)
+
+    def job_ended(self, job_id: str) -> None:
+        """Answer the clients that wait for this job's end."""
+        if self._server is not None:
+            self._server.call_soon(self._api.job_ended, job_id)
+
+    def release_all(self) -> None:
+        """Answer all requests that are held. From now on, hold none."""
+        if self._server is not None:
+            self._server.call_soon(self._api.release_all)
+
+    def stop(self, timeout: float) -> bool:
+        """Stop listening. Returns False if that takes over `timeout` s."""
+        if self._server is None:
+            return True
+        self.release_all()
+        return self._server.stop(timeout)

@@ -1,0 +1,205 @@
+"""The history's file: SQLite, with one row for each ended job.
+
+Comes in: records (jobtracker/history/record.py). Goes out: lists of jobs, and records by job id.
+Thread: any; each call opens the file anew. So several JobTrackers and `mrmesos history` may use one
+file, also one that was just replaced. The file uses a rollback journal and no WAL, because WAL
+needs memory that all hosts share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from mrmesos.jobtracker.history.record import HistoryRecord
+
+FILE = "history.sqlite"
+APPLICATION_ID = 0x6D724873  # "mrHs": by this, we and `file` recognise such a database
+FORMAT = 1
+BUSY_SECONDS = 5.0
+MAX_BODY_BYTES = 1 << 30
+"""A record that is larger than this, unpacked, is damaged or made up."""
+
+_TABLE = """
+CREATE TABLE jobs (
+    job TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, state TEXT NOT NULL,
+    submitted REAL NOT NULL, ended REAL NOT NULL, maps INTEGER NOT NULL, reduces INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, body BLOB NOT NULL
+)
+"""
+_LINE = "job, name, user, state, submitted, ended, maps, reduces, bytes"
+_PUT = f"INSERT OR REPLACE INTO jobs ({_LINE}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class HistoryError(Exception):
+    """The history cannot be used. The message says why."""
+
+
+class HistoryDamaged(HistoryError):
+    """The file is no history, or it is damaged."""
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    """One job in a list. Times are Unix seconds; `bytes` is the size of its record."""
+
+    job_id: str
+    name: str
+    user: str
+    state: str
+    submitted: float
+    ended: float
+    maps: int
+    reduces: int
+    bytes: int
+
+
+class History:
+    """The history in `directory`. `put` creates it (mode 0700)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / FILE
+
+    def put(self, record: HistoryRecord) -> None:
+        """Keep a record; one of the same job is replaced. Raises HistoryError."""
+        status = record.report.status
+        ended = status.ended if status.ended is not None else status.submitted
+        body = zlib.compress(msgspec.msgpack.encode(record), 3)
+        row = (status.job_id, status.name, status.user, status.state.value, status.submitted, ended)
+        with self._open(write=True) as database:
+            counts = (status.maps.total, status.reduces.total, len(body))
+            database.execute(_PUT, (*row, *counts, body))
+
+    def prune(self, *, max_age_seconds: float, max_bytes: int, now: float | None = None) -> int:
+        """Forget jobs that are too old, and the oldest until `max_bytes` hold. Returns how many.
+
+        0 means no limit. The job that ended last stays. Raises HistoryError.
+        """
+        if not self.path.exists():
+            return 0
+        now = time.time() if now is None else now
+        with self._open(write=True) as database:
+            rows = database.execute(
+                "SELECT job, ended, bytes FROM jobs ORDER BY ended DESC, job DESC"
+            ).fetchall()
+            total, gone = 0, []
+            for number, (job_id, ended, size) in enumerate(rows):
+                total += size
+                old = max_age_seconds and now - ended > max_age_seconds
+                if number and (old or (max_bytes and total > max_bytes)):
+                    gone.append((job_id,))
+            database.executemany("DELETE FROM jobs WHERE job = ?", gone)
+        if gone:
+            with self._open(write=True) as database:
+                database.execute("PRAGMA incremental_vacuum").fetchall()
+        return len(gone)
+
+    def ids(self) -> set[str]:
+        """The ids of all jobs. Raises HistoryError."""
+        with self._open() as database:
+            return {job_id for (job_id,) in database.execute("SELECT job FROM jobs")}
+
+    def lines(
+        self, *, limit: int, name: str = "", user: str = "", state: str = ""
+    ) -> list[HistoryLine]:
+        """The jobs that ended last come first. `name` is a part of the name. Raises HistoryError.
+
+        A file that does not exist has no jobs.
+        """
+        wanted, values = ["1"], []
+        for clause, value in (
+            ("instr(lower(name), lower(?))", name),
+            ("user = ?", user),
+            ("state = ?", state),
+        ):
+            if value:
+                wanted.append(clause)
+                values.append(value)
+        ask = f"SELECT {_LINE} FROM jobs WHERE {' AND '.join(wanted)}"
+        with self._open() as database:
+            rows = database.execute(
+                f"{ask} ORDER BY ended DESC, job DESC LIMIT ?", (*values, limit)
+            ).fetchall()
+        return [HistoryLine(*row) for row in rows]
+
+    def get(self, job_id: str) -> HistoryRecord | None:
+        """The record of a job; None if there is none. Raises HistoryError."""
+        with self._open() as database:
+            row = database.execute("SELECT body FROM jobs WHERE job = ?", (job_id,)).fetchone()
+        if row is None:
+            return None
+        try:
+            unpack = zlib.decompressobj()
+            body = unpack.decompress(row[0], MAX_BODY_BYTES)
+            if unpack.unconsumed_tail or not unpack.eof:
+                raise ValueError("it is not complete")
+            return msgspec.msgpack.decode(body, type=HistoryRecord)
+        except (zlib.error, ValueError, TypeError) as problem:
+            raise HistoryDamaged(f"{self.path}: the record of {job_id}: {problem}") from problem
+
+    def set_aside(self) -> str:
+        """Rename a damaged file, so that a new one begins. Returns the new name. Raises OSError."""
+        names = (f"{FILE}.damaged-{number}" for number in range(1, 10_000))
+        name = next(name for name in names if not (self.directory / name).exists())
+        self.path.rename(self.directory / name)
+        with contextlib.suppress(FileNotFoundError):
+            (self.directory / f"{FILE}-journal").rename(self.directory / f"{name}-journal")
+        return name
+
+    @contextlib.contextmanager
+    def _open(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction. A reader of a missing file sees an empty one, and creates nothing."""
+        try:
+            with contextlib.closing(self._connect(write)) as database, database:
+                _check(database, self.path, create=write or not self.path.exists())
+                yield database
+        except sqlite3.OperationalError as problem:  # busy, full, not readable
+            raise HistoryError(f"{self.path}: {problem}") from problem
+        except sqlite3.DatabaseError as problem:
+            raise HistoryDamaged(f"{self.path}: {problem}") from problem
+        except OSError as problem:
+            raise HistoryError(f"{self.directory}: {problem.strerror or problem}") from problem
+
+    def _connect(self, write: bool) -> sqlite3.Connection:
+        if not write:
+            where = f"{self.path.absolute().as_uri()}?mode=ro" if self.path.exists() else ":memory:"
+            return sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.touch(mode=0o600, exist_ok=True)
+        return sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+
+
+def _check(database: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    found = _pragma(database, "user_version")
+    if found == FORMAT and _pragma(database, "application_id") == APPLICATION_ID:
+        return
+    if found or not create or _has_tables(database):
+        raise HistoryDamaged(f"{path} is no history of format {FORMAT}")
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    for statement in _statements():
+        database.execute(statement)
+
+
+def _statements() -> Sequence[str]:
+    return (
+        "BEGIN IMMEDIATE",
+        _TABLE,
+        "CREATE INDEX jobs_by_end ON jobs (ended)",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        f"PRAGMA user_version = {FORMAT}",
+        "COMMIT",
+    )
+
+
+def _has_tables(database: sqlite3.Connection) -> bool:
+    return bool(database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    return int(database.execute(f"PRAGMA {name}").fetchone()[0])
