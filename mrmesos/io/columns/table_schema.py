@@ -6,20 +6,32 @@ fields of structs go by name: what one side lacks is null there. Their order is 
 
 from __future__ import annotations
 
+import base64
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrmesos.io.columns.exact import as_lists, is_any_list, rebuilt, rebuilt_map
 from mrmesos.io.columns.schema import (
     ENCODING,
     PICKLE,
     UnfaithfulCast,
-    is_list,
     is_pickled,
     is_text,
 )
 from mrmesos.io.columns.unify import cast_faithfully, pickled, struct_as_map, unify_types
 
 EMPTY = pa.schema([])
+
+
+def as_text(schema: pa.Schema) -> str:
+    """A schema as text, for messages."""
+    return base64.b64encode(schema.serialize()).decode()
+
+
+def as_schema(text: str) -> pa.Schema:
+    """The schema in such a text."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 class MixedColumn(Exception):
@@ -70,7 +82,9 @@ def wider_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
         return a
     if types.is_null(a) or types.is_null(b):
         return b if types.is_null(a) else a
-    if is_list(a) and is_list(b):
+    if _is_encoded(a) or _is_encoded(b):
+        return wider_type(*(each.value_type if _is_encoded(each) else each for each in (a, b)))
+    if is_any_list(a) and is_any_list(b):
         item = wider_type(a.value_type, b.value_type)
         return None if item is None else pa.list_(item)
     if types.is_map(a) and types.is_map(b):
@@ -82,6 +96,11 @@ def wider_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
         if types.is_struct(one) and types.is_map(other) and is_text(other.key_type):
             return _wider_map(one, other)
     return unify_types(a, b)
+
+
+def _is_encoded(kind: pa.DataType) -> bool:
+    """Whether the type only says how values of another type are laid out."""
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind))
 
 
 def _wider_struct(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
@@ -147,6 +166,10 @@ def conform_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if types.is_null(array.type):
         return pa.nulls(len(array), kind)
+    if types.is_dictionary(array.type):
+        return conform_array(array.dictionary_decode(), kind)
+    if types.is_run_end_encoded(array.type):
+        return conform_array(pc.run_end_decode(array), kind)
     if types.is_list(kind) and is_any_list(array.type):
         return rebuilt(as_lists(array), lambda items: conform_array(items, kind.value_type))
     if types.is_struct(kind) and types.is_struct(array.type):

@@ -6,7 +6,6 @@ process of its own beside the JobTracker; in tests and in local runs in the call
 
 from __future__ import annotations
 
-import base64
 import posixpath
 import shutil
 import sys
@@ -18,7 +17,13 @@ import msgspec
 import pyarrow as pa
 
 from mrmesos.api.formats import OrcOutput
-from mrmesos.io.columns.table_schema import MisfitColumn, MixedColumn, wider
+from mrmesos.io.columns.table_schema import (
+    MisfitColumn,
+    MixedColumn,
+    as_schema,
+    as_text,
+    wider,
+)
 from mrmesos.io.fs.filesystem import OutputError, open_filesystem, reason
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.io.output.output_file import CountedFile
@@ -26,16 +31,6 @@ from mrmesos.io.output.part_notes import CONFORMED, Conformed, Conforming, Part
 from mrmesos.io.output.table_files import TableFormat, copy_into, open_sink, orc_schema, read_schema
 
 _COPY_BYTES = 16 << 20
-
-
-def as_text(schema: pa.Schema) -> str:
-    """A schema for a PartNote."""
-    return base64.b64encode(schema.serialize()).decode()
-
-
-def as_schema(text: str) -> pa.Schema:
-    """The schema of a PartNote."""
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 def conform(request: Conforming, fs: Any, path: str, told: Callable[[], None]) -> Conformed:

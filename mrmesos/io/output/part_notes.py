@@ -7,15 +7,13 @@ a process of its own, because the JobTracker does not import Arrow. Imports no p
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 
 import msgspec
 
 from mrmesos.api.formats import ArrowOutput, OrcOutput, ParquetOutput
 from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.fs.own_process import ProcessFailed, answer_of
 from mrmesos.io.fs.store_calls import caller
 
 NOTE_SUFFIX = ".schema"
@@ -23,8 +21,7 @@ NOTE_SUFFIX = ".schema"
 CONFORMED = "_temporary/_conformed"
 """Directory of the rewritten parts, until the commit moves them."""
 
-_COMMAND = (sys.executable, "-P", "-m", "mrmesos.io.output.conform_parts")
-_TAIL = 2000
+_MODULE = "mrmesos.io.output.conform_parts"
 
 
 class PartNote(msgspec.Struct, frozen=True):
@@ -71,29 +68,12 @@ def in_own_process(request: Conforming) -> Conformed:
 
     Raises OutputError, and GivenUp if the planner gave the commit up.
     """
-    calls = caller(request.output)
-    last = b""
-    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as asked:
-        asked.write(msgspec.json.encode(request))
-        asked.seek(0)
-        with subprocess.Popen(
-            _COMMAND, stdin=asked, stdout=subprocess.PIPE, stderr=errors
-        ) as process:
-            assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    calls()
-                    last = line
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode:
-            errors.seek(0)
-            told = errors.read()[-_TAIL:].decode("utf-8", "replace").strip()
-            raise OutputError(
-                f"{request.output}: the process that gives all parts one schema ended with code "
-                f"{process.returncode}: {told}"
-            )
+    try:
+        last = answer_of(_MODULE, msgspec.json.encode(request), caller(request.output))
+    except ProcessFailed as exc:
+        raise OutputError(
+            f"{request.output}: the process that gives all parts one schema {exc}"
+        ) from exc
     answer = msgspec.json.decode(last, type=Conformed)
     if answer.error:
         raise OutputError(answer.error)

@@ -14,8 +14,8 @@ import msgspec
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
+from mrmesos.io.columns.table_schema import as_text
 from mrmesos.io.fs.scratch import Scratch
-from mrmesos.io.output.conform_parts import as_text
 from mrmesos.io.output.output_file import close_quietly, create, unwritable
 from mrmesos.io.output.part_notes import NOTE_SUFFIX, PartNote
 from mrmesos.io.output.s3_uploads import Uploads
