@@ -72,7 +72,7 @@ def common_decimal(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
     digits = max(a.precision - a.scale, b.precision - b.scale) + scale
     if digits > DIGITS_256:
         return None
-    wide = digits > _DIGITS_128 or not (pa.types.is_decimal128(a) and pa.types.is_decimal128(b))
+    wide = digits > _DIGITS_128 or pa.types.is_decimal256(a) or pa.types.is_decimal256(b)
     return pa.decimal256(digits, scale) if wide else pa.decimal128(digits, scale)
 
 

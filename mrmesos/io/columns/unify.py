@@ -144,6 +144,8 @@ def _unify_times(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType 
     """The finer unit. Zones differ only without `exact`: then both are instants in UTC."""
     types = pa.types
     units = ("s", "ms", "us", "ns")
+    if types.is_date(a) and types.is_date(b):
+        return pa.date32()
     if types.is_date(a) or types.is_date(b) or types.is_interval(a) or types.is_interval(b):
         return None
     unit = max(a.unit, b.unit, key=units.index)
