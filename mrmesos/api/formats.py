@@ -11,6 +11,9 @@ BatchMapper batches with the columns of the file. If the columns of a Parquet, A
 `on_error="skip"` skips rows that cannot be read, and counts them (MAP_SKIPPED_RECORDS). `"fail"`
 fails the attempt with the file and the offset of the first such row.
 
+`partitioning="hive"` makes columns of directories such as `year=2024` directly above a file. With
+None, directories are only places.
+
 A custom RecordReader or RecordWriter can take the place of a format. `input_data` and `output_data`
 then make the data for the JobTracker.
 """
@@ -76,6 +79,7 @@ class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
     on_error: Name = "fail"
     max_line_bytes: Count = 1 << 28
     compression: Name = ""
+    partitioning: Name | None = "hive"
 
 
 class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
@@ -101,6 +105,7 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     on_error: Name = "fail"
     max_line_bytes: Count = 1 << 26
     compression: Name = ""
+    partitioning: Name | None = "hive"
 
 
 class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
@@ -113,6 +118,7 @@ class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
 
     columns: Columns = ()
     filters: Annotated[tuple[Filter, ...], msgspec.Meta(max_length=10_000)] = ()
+    partitioning: Name | None = "hive"
 
 
 class ArrowInput(msgspec.Struct, frozen=True, tag="arrow"):
@@ -123,6 +129,7 @@ class ArrowInput(msgspec.Struct, frozen=True, tag="arrow"):
     """
 
     columns: Columns = ()
+    partitioning: Name | None = "hive"
 
 
 class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
@@ -133,6 +140,7 @@ class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
     """
 
     columns: Columns = ()
+    partitioning: Name | None = "hive"
 
 
 class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):

@@ -1,4 +1,4 @@
-"""The input of one map task."""
+"""The input of one map task, and what all maps of a job know of its columns."""
 
 from __future__ import annotations
 
@@ -34,3 +34,16 @@ class Split(msgspec.Struct, frozen=True):
     length: Count
     hosts: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)] = ()
     source: Name = ""
+
+
+class InputTable(msgspec.Struct, frozen=True):
+    """The columns of all files of one input, decided once when the job is planned.
+
+    `schema` holds the columns of the files as an Arrow IPC schema in base64. It is empty if there
+    is one file, or if the format tells no schema: then each file tells its own.
+    `partitions` are the columns that stand in directory names (`year=2024`), each with its type.
+    """
+
+    source: Name
+    schema: Annotated[str, msgspec.Meta(max_length=1 << 24)] = ""
+    partitions: Annotated[tuple[tuple[Name, Name], ...], msgspec.Meta(max_length=1_000)] = ()

@@ -30,6 +30,7 @@ from mrmesos.api.split import Split
 from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.columns.encode import decode_batch
+from mrmesos.io.input.footers import footers_here
 from mrmesos.io.input.splits import plan_sources
 from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.io.output.writer import Writer
@@ -197,7 +198,8 @@ class _LocalRun:
     ) -> None:
         self._job = job
         self._scratch = scratch
-        self._splits: list[Split] = plan_sources(sources, conf)
+        plan = plan_sources(sources, conf, read_footers=footers_here)
+        self._splits: list[Split] = plan.splits
         spec = JobSpec(
             name=type(job).__name__,
             user="test",
@@ -211,7 +213,9 @@ class _LocalRun:
             sources=tuple(sources),
             files=files,
         )
-        self._facts = JobFacts(job_id=_JOB_ID, spec=spec, token="", num_maps=len(self._splits))
+        self._facts = JobFacts(
+            job_id=_JOB_ID, spec=spec, token="", num_maps=len(plan.splits), tables=plan.tables
+        )
         self._parts: list[_Kept] = []
         self._counters: Counters = {}
         self._skipping: list[Attempt] = []

@@ -16,7 +16,7 @@ from mrmesos.api.context import Counters, TaskFacts, add_counters
 from mrmesos.api.custom_formats import RecordReader
 from mrmesos.api.formats import InputFormat
 from mrmesos.api.job import Job, input_format_of, mapper_of
-from mrmesos.api.split import Split
+from mrmesos.api.split import InputTable, Split
 from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns.encode import ColumnEncoder
@@ -99,7 +99,9 @@ def run_map(
         watch.follow(run.snapshot)
     try:
         fmt, declared = facts.spec.format_of(split.source), input_format_of(job, split.source)
-        run.over(read_input(split, fmt, declared, records=isinstance(mapper, Mapper)))
+        table = facts.table_of(split.source)
+        records = isinstance(mapper, Mapper)
+        run.over(read_input(split, fmt, declared, records=records, table=table))
         written = sink.finish()
         own = {**run.counters(), **written, "MAP_OUTPUT_RECORDS": run.pairs}
         own |= outputs.close()
@@ -123,15 +125,16 @@ def read_input(
     *,
     batch_bytes: int = 1 << 20,
     records: bool = True,
+    table: InputTable | None = None,
 ) -> Iterator[InputBatch]:
     """The split's records in batches. If `declared` is the job's own reader, it reads them.
 
-    `fmt` is the format that the JobTracker planned with. Raises InputError, and TaskError if the
-    job's own reader fails.
+    `fmt` is the format that the JobTracker planned with, and `table` what it has decided about the
+    columns of this input. Raises InputError, and TaskError if the job's own reader fails.
     """
     if isinstance(declared, RecordReader):
         return read_own(split, declared, records=records)
-    return read_split(split, fmt, batch_bytes=batch_bytes, records=records)
+    return read_split(split, fmt, batch_bytes=batch_bytes, records=records, table=table)
 
 
 class _MapRun:

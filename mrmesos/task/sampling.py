@@ -27,8 +27,9 @@ from mrmesos.api.tasks import Mapper, TotalOrder
 from mrmesos.conf import Conf
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import RecordTypeError
+from mrmesos.io.input.footers import footers_here
 from mrmesos.io.input.formats.registry import in_container, splits_files
-from mrmesos.io.input.splits import expand_inputs
+from mrmesos.io.input.splits import FileInfo, planned_inputs
 from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.range_partition import check_cuts, choose_cuts
 from mrmesos.task.drivers.map_driver import MapDriver, make_driver
@@ -72,7 +73,8 @@ def find_cut_points(
         mapper = make_task(mapper_of(job, each.name), context)
         drivers[each.name] = make_driver(mapper, context, sample), isinstance(mapper, Mapper)
     deadline = time.monotonic() + partitioner.sample_seconds
-    stretches, length = _stretches(sources, partitioner.sample_bytes, partitioner.seed)
+    inputs, tables = planned_inputs(sources, footers_here)
+    stretches, length = _stretches(inputs, partitioner.sample_bytes, partitioner.seed)
     share = -(-partitioner.samples // max(1, len(stretches)))
     rows = taken = 0
     for done, (source, stretch) in enumerate(stretches, 1):
@@ -81,7 +83,12 @@ def find_cut_points(
         split = Split((stretch,), stretch.length, source=source.name)
         declared = input_format_of(job, source.name)
         for given in read_input(
-            split, source.format, declared, batch_bytes=_BATCH_BYTES, records=records
+            split,
+            source.format,
+            declared,
+            batch_bytes=_BATCH_BYTES,
+            records=records,
+            table=tables.get(source.name),
         ):
             some = given.head(share * done - rows)  # earlier stretches may have left some over
             driver.map(some)
@@ -110,15 +117,13 @@ def _named_by(job: Job, keys: list[Any], grouping: Grouping, num_reducers: int) 
 
 
 def _stretches(
-    sources: Sequence[Source], nbytes: int, seed: int
+    inputs: Sequence[tuple[Source, Sequence[FileInfo]]], nbytes: int, seed: int
 ) -> tuple[list[tuple[Source, FileSlice]], int]:
     """Places to read, in the order of the input, and how many bytes to read at each.
 
     Some formats can be read only in whole units (row groups): then a place is its whole part.
     """
-    files = [
-        (source, info) for source in sources for info in expand_inputs(source.uris) if info.size
-    ]
+    files = [(source, info) for source, infos in inputs for info in infos if info.size]
     known = [max(info.size, 1) for _, info in files]
     total = sum(known)
     count = max(1, min(STRETCHES, total // _BATCH_BYTES)) if files else 0

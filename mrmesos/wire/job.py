@@ -10,6 +10,7 @@ import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import InputFormat, OutputFormat, Source
+from mrmesos.api.split import InputTable
 from mrmesos.bounds import LIST_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
 from mrmesos.wire.task import AttemptError, Locality
 
@@ -108,6 +109,11 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec
     token: Name
     num_maps: Index
+    tables: Annotated[tuple[InputTable, ...], msgspec.Meta(max_length=10_000)] = ()
+
+    def table_of(self, source: str) -> InputTable | None:
+        """What planning has decided about the columns of an input, if anything."""
+        return next((each for each in self.tables if each.source == source), None)
 
 
 class TaskCounts(msgspec.Struct, frozen=True):

@@ -14,13 +14,14 @@ from typing import Any
 
 from mrmesos import conf as settings
 from mrmesos.api.formats import InputFormat, Source
-from mrmesos.api.split import FileSlice, Split
+from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.conf import Conf
 from mrmesos.io.fs.block_locations import Blocks, locate
 from mrmesos.io.fs.filesystem import InputError, codec_of, open_filesystem, uri_of
 from mrmesos.io.fs.store_calls import answered, caller
 from mrmesos.io.input.formats.registry import check_input, splits_files
 from mrmesos.io.input.host_packing import pack_by_host, pieces
+from mrmesos.io.input.input_tables import ReadFooters, footers_aside, input_table
 from mrmesos.io.input.listing import Listing
 from mrmesos.io.input.patterns import (
     Info,
@@ -33,6 +34,14 @@ from mrmesos.io.input.patterns import (
     uri_list,
 )
 from mrmesos.io.output.output_dir import PLAN, SUCCESS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The splits of all maps of a job, and what planning has decided about columns."""
+
+    splits: list[Split]
+    tables: tuple[InputTable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +81,12 @@ def part_files(uri: str) -> list[FileInfo]:
 
 def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> list[Split]:
     """The splits of all maps over `uris`; see `plan_sources`."""
-    return plan_sources((Source("", tuple(uris), input_format),), conf)
+    return plan_sources((Source("", tuple(uris), input_format),), conf).splits
 
 
-def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
+def plan_sources(
+    sources: Sequence[Source], conf: Conf, *, read_footers: ReadFooters = footers_aside
+) -> Plan:
     """The splits of all maps over a job's inputs, one input after another. No split is empty.
 
     The target size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`. Larger files are
@@ -88,7 +99,7 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
     """
     for source in sources:
         check_input(source.format)
-    inputs = [(source, expand_inputs(source.uris)) for source in sources]
+    inputs, tables = planned_inputs(sources, read_footers)
     answered()
     total = sum(max(info.size, 0) for _, files in inputs for info in files)
     largest = conf.get_as(settings.SPLIT_MAXSIZE)
@@ -109,7 +120,21 @@ def plan_sources(sources: Sequence[Source], conf: Conf) -> list[Split]:
                 f"splits of {goal} bytes; raise {settings.SPLIT_MAXSIZE.name}"
             )
         splits.append(split)
-    return splits
+    return Plan(splits, tuple(tables.values()))
+
+
+def planned_inputs(
+    sources: Sequence[Source], read_footers: ReadFooters
+) -> tuple[list[tuple[Source, Sequence[FileInfo]]], dict[str, InputTable]]:
+    """The files of each input, and the tables of inputs by name. Raises InputError."""
+    inputs: list[tuple[Source, Sequence[FileInfo]]] = []
+    tables: dict[str, InputTable] = {}
+    for source in sources:
+        table, files = input_table(source, expand_inputs(source.uris), read_footers)
+        inputs.append((source, files))
+        if table is not None:
+            tables[source.name] = table
+    return inputs, tables
 
 
 def _cut(

@@ -140,7 +140,7 @@ class JobTracker:
             case ev.JobSubmitted():
                 jobs.submit(st, event)
             case ev.JobPlanned():
-                jobs.planned(st, event.job_id, event.splits)
+                jobs.planned(st, event.job_id, event.splits, event.tables)
             case ev.JobPlanFailed():
                 jobs.plan_failed(st, event.job_id, event.error)
             case ev.JobCommitted():
@@ -281,7 +281,13 @@ class JobTracker:
         job = self.st.jobs.get(job_id)
         if job is None:
             return None
-        return JobFacts(job_id=job.id, spec=job.spec, token=job.token, num_maps=len(job.maps.tasks))
+        return JobFacts(
+            job_id=job.id,
+            spec=job.spec,
+            token=job.token,
+            num_maps=len(job.maps.tasks),
+            tables=job.tables,
+        )
 
     def works_for(self, tracker_id: str, job_id: str) -> bool:
         """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""

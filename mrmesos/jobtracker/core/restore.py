@@ -182,7 +182,7 @@ def _job(
     if plan is None and record.state is not JobState.ABORTING:
         raise ValueError(f"it is {record.state}, and there is no record of its splits")
     if plan is not None:
-        job.plan(plan.splits)
+        job.plan(plan.splits, plan.tables)
         for one in sorted(attempts, key=lambda a: parse_attempt(a.id).number):
             _attempt(st, job, one)
         for task in (*job.maps.tasks, *job.reduces.tasks):

@@ -168,14 +168,14 @@ def plan(command: PlanJob) -> Event:
         begun = command.again and committer.belongs_to(owner)
         if not begun:
             committer.check_absent()  # before the inputs are listed, which may take long
-        splits = plan_sources(spec.all_sources(), Conf(spec.conf))
+        found = plan_sources(spec.all_sources(), Conf(spec.conf))
         with _taking_output[store_of(spec.output)]:
             if not begun:
                 committer.check_absent()
             committer.setup_job(owner)
     except Exception as problem:  # noqa: BLE001 (_told logs it)
         return JobPlanFailed(command.job_id, _told(command.job_id, "planning", problem))
-    return JobPlanned(command.job_id, tuple(splits))
+    return JobPlanned(command.job_id, tuple(found.splits), found.tables)
 
 
 def _committer(spec: JobSpec) -> OutputCommitter:

@@ -6,7 +6,7 @@ If a field may contain newlines, the quotes decide where a row ends.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,9 +16,14 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mrmesos.api.formats import CsvInput
-from mrmesos.api.split import FileSlice, Split
+from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.file_columns import (
+    check_names,
+    partition_values,
+    with_partitions,
+)
 from mrmesos.io.input.formats.lines import (
     NEWLINE,
     LineBlock,
@@ -36,13 +41,27 @@ from mrmesos.io.input.formats.types import types_of
 _HEADER_BYTES = 1 << 16
 
 
-def read_csv(split: Split, fmt: CsvInput, *, batch_bytes: int = 1 << 20) -> Iterator[InputBatch]:
+def read_csv(
+    split: Split,
+    fmt: CsvInput,
+    *,
+    batch_bytes: int = 1 << 20,
+    table: InputTable | None = None,
+) -> Iterator[InputBatch]:
     """The rows of the split in order, as a struct column. Raises InputError."""
     types = types_of("CsvInput", fmt.types)
     for piece in split.slices:
         names, blocks = _headed(piece, fmt, batch_bytes)
-        parsing = Parsing(_Parser.of(piece.uri, fmt, names, types).parse, fmt.on_error)
-        yield from tables(piece.uri, blocks, parsing)
+        values = partition_values(piece.uri, table)
+        parsing = Parsing(_Parser.of(piece.uri, fmt, names, types, values).parse, fmt.on_error)
+
+        def shown(
+            columns: pa.RecordBatch, values: dict[str, int | str | None] = values
+        ) -> pa.RecordBatch:
+            whole = with_partitions(columns, table, values)
+            return whole.select(list(fmt.columns)) if fmt.columns else whole
+
+        yield from tables(piece.uri, blocks, parsing, shown=shown)
 
 
 def _headed(
@@ -123,11 +142,20 @@ class _Parser:
 
     @classmethod
     def of(
-        cls, uri: str, fmt: CsvInput, names: list[str], types: dict[str, pa.DataType]
+        cls,
+        uri: str,
+        fmt: CsvInput,
+        names: list[str],
+        types: dict[str, pa.DataType],
+        others: Iterable[str],
     ) -> _Parser:
-        for name in (*fmt.columns, *types):
-            if names and name not in names:
-                raise InputError(f"{uri}: has no column {name!r}, but {', '.join(names)}")
+        """`others` are columns that do not stand in the file."""
+        if names:
+            check_names(f"{uri}: has no", fmt.columns, [*names, *others])
+            check_names(f"{uri}: has no", types, names)
+        read = [name for name in fmt.columns if name not in set(others)]
+        if fmt.columns and not read:
+            read = names[:1]  # which tells how many rows there are
         return cls(
             names,
             fmt.quote,
@@ -138,7 +166,7 @@ class _Parser:
             ),
             pacsv.ConvertOptions(
                 column_types={name: pa.string() for name in names} | types,
-                include_columns=list(fmt.columns),
+                include_columns=read,
                 null_values=[""],
                 strings_can_be_null=False,
             ),

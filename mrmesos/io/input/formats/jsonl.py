@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from mrmesos.api.formats import JsonLinesInput
-from mrmesos.api.split import FileSlice, Split
+from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.input.formats.file_columns import partition_values, with_partitions
 from mrmesos.io.input.formats.lines import LineBlock, line_blocks, unmarked
 from mrmesos.io.input.formats.rows import (
     BadRows,
@@ -28,7 +30,12 @@ _decoder = msgspec.json.Decoder()
 
 
 def read_json_lines(
-    split: Split, fmt: JsonLinesInput, *, batch_bytes: int = 1 << 20, records: bool = True
+    split: Split,
+    fmt: JsonLinesInput,
+    *,
+    batch_bytes: int = 1 << 20,
+    records: bool = True,
+    table: InputTable | None = None,
 ) -> Iterator[InputBatch]:
     """The rows of the split in order. Raises InputError.
 
@@ -36,7 +43,7 @@ def read_json_lines(
     the lines, and the column `value` holds the lines.
     """
     if records and not fmt.types:
-        yield from _objects(split, fmt, batch_bytes)
+        yield from _objects(split, fmt, batch_bytes, table)
         return
     schema = pa.schema(list(types_of("JsonLinesInput", fmt.types).items())) if fmt.types else None
 
@@ -46,15 +53,22 @@ def read_json_lines(
     parsing = Parsing(parse, fmt.on_error)
     for piece in split.slices:
         blocks = _blocks(piece, fmt, batch_bytes)
-        yield from tables(piece.uri, blocks, parsing, strip=True)
+        values = partition_values(piece.uri, table)
+        shown = partial(with_partitions, table=table, values=values)
+        yield from tables(piece.uri, blocks, parsing, strip=True, shown=shown)
 
 
-def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[InputBatch]:
+def _objects(
+    split: Split, fmt: JsonLinesInput, batch_bytes: int, table: InputTable | None
+) -> Iterator[InputBatch]:
     parsing = Parsing(_decoded, fmt.on_error)
     for piece in split.slices:
+        values = partition_values(piece.uri, table)
         for block in _blocks(piece, fmt, batch_bytes):
             lines = ParsedLines(block, strip=True)
             for first, last, objects in parsing.over(lines):
+                if values:
+                    _update(objects, values)
                 keys = pa.array(lines.places(first, last))
                 text = _line_column(lines, first, last)
                 yield InputBatch(
@@ -65,6 +79,13 @@ def _objects(split: Split, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[In
                     skipped=parsing.take_skipped(),
                 )
             yield from left_out(piece.uri, parsing)
+
+
+def _update(objects: list[Any], values: dict[str, int | str | None]) -> None:
+    """Add columns to the objects; a JSON value of another kind has none."""
+    for each in objects:
+        if isinstance(each, dict):
+            each.update(values)
 
 
 def _blocks(piece: FileSlice, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[LineBlock]:

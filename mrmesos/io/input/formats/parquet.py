@@ -12,18 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrmesos.api.formats import Filter, ParquetInput
-from mrmesos.api.split import FileSlice, Split
+from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.damage import in_unit, opened
+from mrmesos.io.input.formats.file_columns import FileColumns, JobColumns
 from mrmesos.io.input.formats.rows import arrow_says
-from mrmesos.io.input.formats.tables import (
-    BATCH_ROWS,
-    as_input,
-    check_columns,
-    for_records,
-    holds,
-    opened,
-)
+from mrmesos.io.input.formats.tables import BATCH_ROWS, as_input, for_records, holds
 
 _PLACE = "__place"
 _BUFFER = 1 << 20
@@ -31,32 +26,42 @@ _LOOK_ROWS = 256
 _BATCH_BYTES = 8 << 20
 
 
-def read_parquet(split: Split, fmt: ParquetInput, *, records: bool = False) -> Iterator[InputBatch]:
+def read_parquet(
+    split: Split, fmt: ParquetInput, *, records: bool = False, table: InputTable | None = None
+) -> Iterator[InputBatch]:
     """The rows of the split's row groups in order. Raises InputError.
 
     Pages are read when they are needed. Batches have about 8 MiB, even of large row groups.
     """
-    batches = _row_groups(split, fmt)
+    job = JobColumns.of(fmt.columns, table)
+    # Planning has left out the files whose directory names do not pass.
+    filters = [each for each in fmt.filters if each[0] not in job.partitions]
+    batches = _row_groups(split, job, filters)
     return for_records(batches) if records else batches
 
 
-def _row_groups(split: Split, fmt: ParquetInput) -> Iterator[InputBatch]:
+def parquet_schema(uri: str) -> pa.Schema:
+    """The schema of a Parquet file. Raises InputError."""
+    with opened(uri, "Parquet") as file:
+        return pq.ParquetFile(file).schema_arrow
+
+
+def _row_groups(split: Split, job: JobColumns, filters: Sequence[Filter]) -> Iterator[InputBatch]:
     for piece in split.slices:
         with opened(piece.uri, "Parquet") as file:
             # A buffer size without pre-buffering keeps Arrow from reading whole column chunks.
             reader = pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
-            yield from _rows(piece, file, reader, fmt)
+            columns = job.in_file(piece.uri, reader.schema_arrow, [name for name, _, _ in filters])
+            if not columns.own.names and reader.metadata.num_rows:
+                raise InputError(f"{piece.uri}: has no columns, so there is nothing to read")
+            yield from _rows(piece, file, reader, columns, filters)
 
 
-def _rows(piece: FileSlice, file: Any, reader: Any, fmt: ParquetInput) -> Iterator[InputBatch]:
-    uri, schema = piece.uri, reader.schema_arrow
-    filtered = [name for name, _, _ in fmt.filters]
-    check_columns(uri, schema, (*fmt.columns, *filtered))
-    names = list(fmt.columns) or schema.names
-    if not names and reader.metadata.num_rows:
-        raise InputError(f"{uri}: has no columns, so there is nothing to read")
-    wanted = names + [name for name in dict.fromkeys(filtered) if name not in names]
-    condition = _condition(uri, schema, fmt.filters)
+def _rows(
+    piece: FileSlice, file: Any, reader: Any, columns: FileColumns, filters: Sequence[Filter]
+) -> Iterator[InputBatch]:
+    uri = piece.uri
+    condition = _condition(uri, columns.schema, filters)
     sizes = _group_sizes(reader.metadata, file.size())
     ends = np.cumsum(sizes)
     groups = [
@@ -64,19 +69,30 @@ def _rows(piece: FileSlice, file: Any, reader: Any, fmt: ParquetInput) -> Iterat
         for index, (end, size) in enumerate(zip(ends, sizes, strict=True))
         if holds(piece, float(end - size / 2))
     ]
-    if condition is not None and groups:
-        groups = _not_ruled_out(file, groups, condition, schema)
+    if groups:
+        groups = _not_ruled_out(file, groups, columns, filters)
     counts = [reader.metadata.row_group(index).num_rows for index in range(reader.num_row_groups)]
     firsts = np.cumsum([0, *counts])
+
+    def probe(name: str) -> None:
+        for batch in reader.iter_batches(row_groups=[index], columns=[name], use_threads=False):
+            batch.validate(full=True)
+
     for index in groups:
         place, nbytes = int(firsts[index]), int(sizes[index])
-        for batch in _batches(reader, index, wanted):
-            rows = batch.num_rows
-            places = pa.array(np.arange(place, place + rows))
-            place += rows
-            if condition is not None:
-                batch, places = _passing(batch, places, condition)
-            yield as_input(uri, batch.select(names), places, nbytes * rows // counts[index])
+        where = f"row group {index + 1} of {len(counts)}"
+        with in_unit(where, columns.read, probe):
+            for read in _batches(reader, index, columns.read):
+                rows = read.num_rows
+                with in_unit(f"rows from {place:,} on"):
+                    batch = columns.conformed(read)
+                    places = pa.array(np.arange(place, place + rows))
+                    if condition is not None:
+                        batch, places = _passing(batch, places, condition)
+                    named = batch.select(columns.names)
+                    given = as_input(uri, named, places, nbytes * rows // counts[index])
+                yield given
+                place += rows
 
 
 def _group_sizes(metadata: Any, file_size: int) -> npt.NDArray[np.float64]:
@@ -148,12 +164,24 @@ def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
     return pa.scalar(value).cast(kind)
 
 
-def _not_ruled_out(file: Any, groups: list[int], condition: Any, schema: pa.Schema) -> list[int]:
+def _not_ruled_out(
+    file: Any, groups: list[int], columns: FileColumns, filters: Sequence[Filter]
+) -> list[int]:
+    """The row groups that statistics do not exclude, by filters whose column has its own type."""
+    own = [each for each in filters if _has_own_type(columns, each[0])]
+    condition = _condition(columns.uri, columns.own, own)
+    if condition is None:
+        return groups
     import pyarrow.dataset as ds
 
     file.seek(0)
     whole = ds.ParquetFileFormat().make_fragment(file, row_groups=groups)
-    return [group.id for group in whole.subset(condition, schema=schema).row_groups]
+    return [group.id for group in whole.subset(condition, schema=columns.own).row_groups]
+
+
+def _has_own_type(columns: FileColumns, name: str) -> bool:
+    there = name in columns.own.names
+    return there and bool(columns.own.field(name).type.equals(columns.schema.field(name).type))
 
 
 def _passing(

@@ -6,11 +6,13 @@ Every check raises InputError with the field and what to write.
 from __future__ import annotations
 
 from mrmesos.api.formats import (
+    ArrowInput,
     CsvInput,
     FixedWidthInput,
     InputFormat,
     JsonLinesInput,
     KeyValueTextInput,
+    OrcInput,
     ParquetInput,
     TextInput,
     WholeFileInput,
@@ -40,6 +42,7 @@ def check_key_values(fmt: KeyValueTextInput) -> None:
 
 def check_json_lines(fmt: JsonLinesInput) -> None:
     """Raises InputError."""
+    check_partitioning(fmt)
     _check_on_error(fmt, fmt.on_error)
     _check_longest(fmt, fmt.max_line_bytes)
     _check_compression(fmt, fmt.compression)
@@ -47,6 +50,7 @@ def check_json_lines(fmt: JsonLinesInput) -> None:
 
 def check_csv(fmt: CsvInput) -> None:
     """Raises InputError."""
+    check_partitioning(fmt)
     _check_character(fmt, "separator", fmt.separator)
     if fmt.quote:
         _check_character(fmt, "quote", fmt.quote)
@@ -72,8 +76,17 @@ def check_whole_files(fmt: WholeFileInput) -> None:
     _check_encoding(fmt, fmt.encoding)
 
 
+def check_partitioning(
+    fmt: JsonLinesInput | CsvInput | ParquetInput | ArrowInput | OrcInput,
+) -> None:
+    """Raises InputError."""
+    if fmt.partitioning not in ("hive", None):
+        raise InputError(f"{_name(fmt)}(partitioning={fmt.partitioning!r}): write 'hive' or None")
+
+
 def check_parquet(fmt: ParquetInput) -> None:
     """Raises InputError."""
+    check_partitioning(fmt)
     for each in fmt.filters:
         if len(each) != 3 or each[1] not in _OPERATORS:
             raise InputError(

@@ -25,10 +25,12 @@ from mrmesos.api.formats import (
     TextInput,
     WholeFileInput,
 )
-from mrmesos.api.split import Split
+from mrmesos.api.split import InputTable, Split
 from mrmesos.io.input.formats import planning
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mrmesos.io.columns.input_batch import InputBatch
 
 
@@ -49,6 +51,8 @@ class InputEntry:
     `check` raises InputError.
     `splits` says whether a file may be cut anywhere, so that several maps read it.
     `container` says whether a file consists of large units and is never compressed as a whole.
+    `schema` is like `read`: the function takes a URI and returns the Arrow schema of the file. It
+    is empty if files of the format have none.
     """
 
     read: str
@@ -56,9 +60,10 @@ class InputEntry:
     check: Callable[[Any], None] = _anything
     splits: Callable[[Any], bool] = _always
     container: bool = False
+    schema: str = ""
 
 
-_BATCH_BYTES, _RECORDS = ("batch_bytes",), ("records",)
+_BATCH_BYTES, _RECORDS, _TABLE = ("batch_bytes",), ("records",), ("table",)
 _BOTH = _BATCH_BYTES + _RECORDS
 
 _FORMATS: dict[type, InputEntry] = {
@@ -66,18 +71,34 @@ _FORMATS: dict[type, InputEntry] = {
     KeyValueTextInput: InputEntry(
         "keyvalue:read_key_values", _BATCH_BYTES, planning.check_key_values
     ),
-    JsonLinesInput: InputEntry("jsonl:read_json_lines", _BOTH, planning.check_json_lines),
+    JsonLinesInput: InputEntry("jsonl:read_json_lines", _BOTH + _TABLE, planning.check_json_lines),
     CsvInput: InputEntry(
         "delimited:read_csv",
-        _BATCH_BYTES,
+        _BATCH_BYTES + _TABLE,
         planning.check_csv,
         splits=lambda fmt: not (fmt.quote and fmt.newlines_in_fields),
     ),
     ParquetInput: InputEntry(
-        "parquet:read_parquet", _RECORDS, planning.check_parquet, container=True
+        "parquet:read_parquet",
+        _RECORDS + _TABLE,
+        planning.check_parquet,
+        container=True,
+        schema="parquet:parquet_schema",
     ),
-    ArrowInput: InputEntry("tables:read_arrow", _RECORDS, container=True),
-    OrcInput: InputEntry("tables:read_orc", _RECORDS, container=True),
+    ArrowInput: InputEntry(
+        "tables:read_arrow",
+        _RECORDS + _TABLE,
+        planning.check_partitioning,
+        container=True,
+        schema="tables:arrow_schema",
+    ),
+    OrcInput: InputEntry(
+        "tables:read_orc",
+        _RECORDS + _TABLE,
+        planning.check_partitioning,
+        container=True,
+        schema="tables:orc_schema",
+    ),
     FixedWidthInput: InputEntry("fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width),
     WholeFileInput: InputEntry(
         "fixed:read_whole_files", check=planning.check_whole_files, splits=lambda _: False
@@ -102,23 +123,45 @@ def in_container(fmt: InputFormat) -> bool:
     return _FORMATS[type(fmt)].container
 
 
+def has_schema(fmt: InputFormat) -> bool:
+    """Whether each file of this format tells the names and types of its columns."""
+    return bool(_FORMATS[type(fmt)].schema)
+
+
+def schema_of(uri: str, fmt: InputFormat) -> pa.Schema:
+    """The schema that a file tells. Raises InputError."""
+    return _function(_FORMATS[type(fmt)].schema)(uri)
+
+
 def read_split(
-    split: Split, fmt: InputFormat, *, batch_bytes: int = 1 << 20, records: bool = True
+    split: Split,
+    fmt: InputFormat,
+    *,
+    batch_bytes: int = 1 << 20,
+    records: bool = True,
+    table: InputTable | None = None,
 ) -> Iterator[InputBatch]:
     """The records of the split in order, as batches of about `batch_bytes` if the format uses it.
 
     `records` is for mappers that see one record at a time. A batch may then contain several small
-    files, and values that fit no column. Raises InputError with the file and what to do.
+    files, and values that fit no column. `table` is what planning has decided about columns.
+
+    Raises InputError with the file and what to do.
     """
-    entry, given = _FORMATS[type(fmt)], {"batch_bytes": batch_bytes, "records": records}
-    batches: Iterator[InputBatch] = _reader(entry.read)(
+    entry, given = (
+        _FORMATS[type(fmt)],
+        {"batch_bytes": batch_bytes, "records": records, "table": table},
+    )
+    batches: Iterator[InputBatch] = _function(entry.read)(
         split, fmt, **{name: given[name] for name in entry.takes}
     )
     return batches
 
 
 @cache
-def _reader(name: str) -> Callable[..., Any]:
+def _function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    read: Callable[..., Any] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
-    return read
+    found: Callable[..., Any] = getattr(
+        importlib.import_module(f"{__package__}.{module}"), function
+    )
+    return found

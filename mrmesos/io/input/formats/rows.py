@@ -118,16 +118,24 @@ class Parsing(Generic[T]):
 
 
 def tables(
-    uri: str, blocks: Iterable[LineBlock], parsing: Parsing[pa.RecordBatch], *, strip: bool = False
+    uri: str,
+    blocks: Iterable[LineBlock],
+    parsing: Parsing[pa.RecordBatch],
+    *,
+    strip: bool = False,
+    shown: Callable[[pa.RecordBatch], pa.RecordBatch] = lambda columns: columns,
 ) -> Iterator[InputBatch]:
-    """The good rows of a file's blocks as a struct column. Raises InputError like Parsing.over."""
+    """The good rows of a file's blocks as a struct column. Raises InputError like Parsing.over.
+
+    `shown` makes the columns that the mapper gets of those that were parsed.
+    """
     for block in blocks:
         lines = ParsedLines(block, strip=strip)
         for first, last, columns in parsing.over(lines):
             keys = pa.array(lines.places(first, last))
             yield InputBatch(
                 uri,
-                pa.RecordBatch.from_arrays([keys, columns.to_struct_array()], [KEY, VALUE]),
+                pa.RecordBatch.from_arrays([keys, shown(columns).to_struct_array()], [KEY, VALUE]),
                 table=True,
                 stored=lines.stored(first, last),
                 skipped=parsing.take_skipped(),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from mrmesos.api.split import Split
+from mrmesos.api.split import InputTable, Split
 from mrmesos.conf import ConfError
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
@@ -71,8 +71,10 @@ def settings_of(spec: JobSpec) -> tuple[JobSettings, AttemptError | None]:
         return JobSettings.of(replace(spec, conf={})), problem
 
 
-def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
-    """The splits are known: the job may run."""
+def planned(
+    st: State, job_id: str, splits: Sequence[Split], tables: tuple[InputTable, ...]
+) -> None:
+    """The splits and the columns of the inputs are known: the job may run."""
     job = st.jobs.get(job_id)
     if job is None or not job.planning:
         return
@@ -81,7 +83,7 @@ def planned(st: State, job_id: str, splits: Sequence[Split]) -> None:
         advance(st, job)
         return
     job.waits.words = ""
-    job.plan(splits)
+    job.plan(splits, tables)
     st.changes.planned(job)
     for task in (*job.maps.tasks, *job.reduces.tasks):
         task.pending_since = st.now

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from mrmesos.api.split import Split
+from mrmesos.api.split import InputTable, Split
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import AttemptError
@@ -29,6 +29,7 @@ class JobPlanned(Struct, frozen=True):
 
     job_id: str
     splits: tuple[Split, ...]
+    tables: tuple[InputTable, ...] = ()
 
 
 class JobPlanFailed(Struct, frozen=True):

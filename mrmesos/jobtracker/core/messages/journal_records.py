@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, get_args
 import msgspec
 
 from mrmesos.api.context import Counters
-from mrmesos.api.split import Split
+from mrmesos.api.split import InputTable, Split
 from mrmesos.wire.job import JobReport, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
@@ -127,12 +127,13 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanRecord(msgspec.Struct, frozen=True):
-    """The splits of a job, in the order of its maps."""
+    """The splits of a job, in the order of its maps, and the columns of its inputs."""
 
     kind: ClassVar[str] = "plan"
 
     job_id: str
     splits: tuple[Split, ...]
+    tables: tuple[InputTable, ...] = ()
 
     @property
     def filed_as(self) -> Key:

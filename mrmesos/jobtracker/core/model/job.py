@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mrmesos.api.context import add_counters
-from mrmesos.api.split import Split
+from mrmesos.api.split import InputTable, Split
 from mrmesos.bounds import bounded
 from mrmesos.jobtracker.core.messages.journal_records import JobRecord
 from mrmesos.jobtracker.core.model.job_parts import (
@@ -63,6 +63,8 @@ class JobInProgress:
     started: float | None = None
     planning: bool = True
     """PlanJob was emitted, and is not answered yet."""
+    tables: tuple[InputTable, ...] = ()
+    """The columns of its inputs, where planning has decided them."""
     maps: TaskSet = field(default_factory=TaskSet)
     reduces: TaskSet = field(default_factory=TaskSet)
     maps_for_reduces: int = 0
@@ -91,8 +93,9 @@ class JobInProgress:
                 self.drop_candidates(kind)
         self.notes.job(self)
 
-    def plan(self, splits: Sequence[Split]) -> None:
+    def plan(self, splits: Sequence[Split], tables: tuple[InputTable, ...] = ()) -> None:
         """Make a map for each split, and the reduces."""
+        self.tables = tables
         maps = [
             TaskInProgress(
                 self.id, TaskKind.MAP, i, split, pending_since=self.submitted, notes=self.notes

@@ -121,7 +121,7 @@ class Changes:
         put += [job.record() for job in self._jobs.values() if job.id in st.jobs]
         for job in self._planned.values():
             splits = tuple(task.split for task in job.maps.tasks if task.split is not None)
-            put.append(PlanRecord(job.id, splits))
+            put.append(PlanRecord(job.id, splits, job.tables))
         put += self._of_attempts(st)
         for job_id, key in self._ended.items():
             if (report := st.ended.get(job_id)) is not None:

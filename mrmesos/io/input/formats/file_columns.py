@@ -1,0 +1,224 @@
+"""One file's columns as those of the job's table: what is missing is null, types are widened.
+
+In: the schema of a file, what the job wants, and what planning decided (InputTable). Out: which
+columns to read, and the rows with the columns of the table. Thread: a worker's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from mrmesos.api.split import InputTable
+from mrmesos.io.columns.schema import KEY, VALUE, UnfaithfulCast
+from mrmesos.io.columns.table_schema import as_schema, conform_array
+from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.damage import BadColumn
+from mrmesos.io.input.formats.partitions import TEXT, typed, values_of
+
+_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class JobColumns:
+    """The columns that a job reads of an input, whatever single files hold.
+
+    `schema` is None if each file tells its own. `partitions` are the columns of directory names.
+    """
+
+    wanted: tuple[str, ...]
+    schema: pa.Schema | None = None
+    partitions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, wanted: Iterable[str], table: InputTable | None) -> JobColumns:
+        """What planning decided, and the columns that the format names, if any."""
+        if table is None:
+            return cls(tuple(wanted))
+        schema = as_schema(table.schema) if table.schema else None
+        return cls(tuple(wanted), schema, dict(table.partitions))
+
+    def in_file(self, uri: str, own: pa.Schema, also: Sequence[str] = ()) -> FileColumns:
+        """The columns of a file with the schema `own`. `also` has columns that filters need.
+
+        Raises InputError if no file has a wanted column, if a column is there twice, or if the
+        file is not the one that was there when the job was planned.
+        """
+        _check_readable(own)
+        whole = own if self.schema is None else self.schema
+        partitions = self.partitions
+        if not self.wanted and whole.names == [KEY, VALUE]:
+            partitions = {}  # what a job wrote stays keys and values
+        table = [each for each in whole.names if each not in partitions] + list(partitions)
+        names = list(self.wanted) or table
+        names += [each for each in dict.fromkeys(also) if each not in names]
+        check_names(f"{uri}: has no", names, [*dict.fromkeys([*whole.names, *partitions])])
+        if not self.wanted:
+            _check_known(uri, own.names, [*whole.names, *self.partitions])
+        values = partition_values(uri, InputTable("", partitions=tuple(partitions.items())))
+        constants = {
+            name: pa.scalar(value, _arrow_type(partitions[name])) for name, value in values.items()
+        }
+        fields = []
+        for name in names:
+            if name in constants:
+                fields.append(pa.field(name, constants[name].type))
+                continue
+            check_single(uri, name, own)
+            fields.append(_field(whole, name, own))
+        shown = len(self.wanted) if self.wanted else len(table)
+        return FileColumns(uri, own, pa.schema(fields), constants, names[:shown])
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumns:
+    """How to read the rows of one file: `read` in it, make them `schema`, and show `names`."""
+
+    uri: str
+    own: pa.Schema
+    schema: pa.Schema
+    constants: dict[str, pa.Scalar]
+    names: list[str]
+
+    @property
+    def read(self) -> list[str]:
+        """The columns to read in the file. Without any, its first column, which tells the rows."""
+        there = set(self.own.names)
+        found = [name for name in self.schema.names if name in there and name not in self.constants]
+        return found or self.own.names[:1]
+
+    def conformed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of the file with the columns of `schema`. Raises BadColumn."""
+        if batch.schema.equals(self.schema):
+            return batch
+        columns = [self._column(batch, field) for field in self.schema]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _column(self, batch: pa.RecordBatch, wanted: pa.Field) -> pa.Array:
+        if wanted.name in self.constants:
+            return pa.repeat(self.constants[wanted.name], batch.num_rows)
+        if wanted.name not in batch.schema.names:
+            return pa.nulls(batch.num_rows, wanted.type)
+        column = batch.column(wanted.name)
+        try:
+            return conform_array(column, wanted.type)
+        except (UnfaithfulCast, pa.ArrowException) as exc:
+            raise BadColumn(
+                wanted.name,
+                f"the files have several types, and {wanted.type} cannot hold its values: {exc}",
+            ) from exc
+
+
+def partition_values(uri: str, table: InputTable | None) -> dict[str, int | str | None]:
+    """The columns that the directories of a file give to its rows."""
+    if table is None or not table.partitions:
+        return {}
+    texts = values_of(uri)
+    return {name: typed(texts.get(name), kind) for name, kind in table.partitions}
+
+
+def with_partitions(
+    batch: pa.RecordBatch, table: InputTable | None, values: dict[str, int | str | None]
+) -> pa.RecordBatch:
+    """The rows with these columns last; they take the place of columns of the same name."""
+    if table is None or not values:
+        return batch
+    own = [name for name in batch.schema.names if name not in values]
+    columns = [batch.column(name) for name in own]
+    for name, kind in table.partitions:
+        columns.append(pa.repeat(pa.scalar(values[name], _arrow_type(kind)), batch.num_rows))
+    return pa.RecordBatch.from_arrays(columns, [*own, *values])
+
+
+def check_names(found: str, wanted: Iterable[str], there: Sequence[str]) -> None:
+    """Raise InputError for a wanted column that is not there; it lists names that are near.
+
+    `found` begins the message: `data.parquet: has no`.
+    """
+    known = set(there)
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"{found} column {name!r}, but {named(there)}{_near(name, there)}")
+
+
+def named(names: Sequence[str]) -> str:
+    """The names of columns in a message, at most twenty."""
+    if len(names) <= _NAMES_SHOWN:
+        return ", ".join(names) or "none at all"
+    return f"{', '.join(names[:_NAMES_SHOWN])} and {len(names) - _NAMES_SHOWN:,} more"
+
+
+def _near(name: str, there: Sequence[str]) -> str:
+    folded = [each for each in there if each.casefold() == name.casefold()]
+    near = folded or difflib.get_close_matches(name, there, n=3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _check_known(uri: str, own: Sequence[str], planned: Sequence[str]) -> None:
+    known = set(planned)
+    for name in own:
+        if name not in known:
+            raise InputError(
+                f"{uri}: has the column {name!r}, which no file had when the job was planned; "
+                "do not change inputs while a job runs"
+            )
+
+
+def check_single(uri: str, name: str, own: pa.Schema) -> None:
+    """Raise InputError if the column, or a field of a struct in it, is there twice."""
+    count = own.names.count(name)
+    if count > 1:
+        found = f"has {count} columns named {name!r}"
+    elif count and (path := _doubled(own.field(name))):
+        found = f"the column {name!r} has two fields named {path!r}"
+    else:
+        return
+    raise InputError(
+        f"{uri}: {found}, and a row can hold one; name the columns to read with columns=, without "
+        "this one, or rewrite the file"
+    )
+
+
+def _doubled(column: pa.Field) -> str:
+    """The path of a field of a struct in the column whose name is there twice; empty if none."""
+    kind = column.type
+    children = [kind.field(index) for index in range(kind.num_fields)]
+    seen = set()
+    for child in children:
+        if child.name in seen:
+            return f"{column.name}.{child.name}"
+        seen.add(child.name)
+        if path := _doubled(child):
+            return f"{column.name}.{path}"
+    return ""
+
+
+def _check_readable(schema: pa.Schema) -> None:
+    """Raise ValueError if a name is not UTF-8: it would fail later, when rows are decoded."""
+    try:
+        _check_text(schema)
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"a column name is not UTF-8 ({exc.object[:50]!r})") from exc
+
+
+def _check_text(fields: Iterable[pa.Field]) -> None:
+    for each in fields:
+        _ = each.name  # this decodes the name, and raises if it is not UTF-8
+        kind = each.type
+        _check_text(kind.field(index) for index in range(kind.num_fields))
+
+
+def _field(whole: pa.Schema, name: str, own: pa.Schema) -> pa.Field:
+    """The field of the table; that of the file, with its metadata, if it has the same type."""
+    wanted = whole.field(name)
+    index = own.get_field_index(name)
+    if index >= 0 and own.field(index).type.equals(wanted.type):
+        return own.field(index)
+    return pa.field(name, wanted.type)
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    return pa.string() if kind == TEXT else pa.int64()
