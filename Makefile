@@ -23,11 +23,16 @@ $(STAMP): pyproject.toml packages/http-parser/pyproject.toml constraints.txt
 demo: setup      ## the main job: words of the standard library's sources, checked against Counter
 	$(BIN)/python examples/wordcount/demo.py
 
-test: setup      ## the tests that take minutes, not the slow ones
-	$(BIN)/python -m pytest -q -m "not slow and not hdfs" --durations 10
+# Tests of two files run at once: half of them wait for processes. A file's tests stay together, as
+# they share what they start.
+WORKERS ?= 2
+PARALLEL = -n $(WORKERS) --dist loadfile
 
-test-slow: setup ## the slow ones
-	$(BIN)/python -m pytest -q -m "slow and not hdfs" --durations 10
+test: setup      ## the tests that take minutes, not the slow ones; WORKERS=2 at once
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not hdfs" --durations 10
+
+test-slow: setup ## the slow ones; WORKERS=2 at once
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "slow and not hdfs" --durations 10
 
 test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
 	$(BIN)/python -m pytest -q -m hdfs --timeout 900 tests/hdfs
@@ -52,7 +57,7 @@ test-newest test-oldest: test-%: $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-$*
 	$(UV) pip install --quiet --python .venv-$*/bin/python --resolution $(RESOLUTION) \
 	  ./packages/http-parser --editable . --group dev
-	.venv-$*/bin/python -m pytest -q -m "not slow and not hdfs" --durations 10
+	.venv-$*/bin/python -m pytest -q $(PARALLEL) -m "not slow and not hdfs" --durations 10
 
 MINUTES ?= 30
 SEED    ?= 1
