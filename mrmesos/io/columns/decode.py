@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mrmesos.io.columns.exact import as_lists, is_any_list, is_exact, objects_of, spans
-from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
+from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_pickled
 from mrmesos.io.columns.zones import datetimes
 
 
@@ -27,8 +27,11 @@ def decode_column(array: pa.Array, field: pa.Field | None = None) -> list[Any]:
     """Python objects of an array. `field` says whether a bytes column holds pickled objects.
 
     A struct with the fields `_0`, `_1`, … becomes a tuple, any other struct a dict. A map becomes a
-    dict, or a list of pairs if a key repeats. Nanoseconds are cut to microseconds. Unpickling runs
-    code, so pickled columns may come only from attempts of the same job.
+    dict, or a list of pairs if a key repeats. Nanoseconds are cut to microseconds. A month interval
+    becomes the tuple (months, days, nanoseconds). Unpickling runs code, so pickled columns may come
+    only from attempts of the same job.
+
+    Raises RecordTypeError for a time that Python cannot hold, or a zone that this machine lacks.
     """
     if field is not None and is_pickled(field):
         # An attempt of the same job pickled this. The job's code runs in this process anyway.
@@ -64,12 +67,40 @@ def _decode_nested(array: pa.Array) -> list[Any]:
 
 def _decode_times(array: pa.Array) -> list[Any]:
     kind = array.type
+    if pa.types.is_interval(kind):  # pyarrow's own class for these cannot be pickled
+        return [None if each is None else tuple(each) for each in array.to_pylist()]
     if getattr(kind, "unit", None) == "ns":
         array = microseconds(array)
+    try:
+        return _as_datetimes(array)
+    except (OverflowError, ValueError) as exc:
+        raise RecordTypeError(_out_of_range(array)) from exc
+
+
+def _as_datetimes(array: pa.Array) -> list[Any]:
+    kind = array.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return datetimes(array)
+        return list(datetimes(array))
     objects: list[Any] = array.to_pylist()
     return objects
+
+
+def _out_of_range(array: pa.Array) -> str:
+    """The first time that Python cannot hold, and what it can."""
+    kind = array.type
+    unit = "days" if pa.types.is_date32(kind) else getattr(kind, "unit", "ms")
+    number = None
+    for row in range(len(array)):
+        one = array.slice(row, 1)
+        try:
+            _as_datetimes(one)
+        except (OverflowError, ValueError):
+            number = one.cast(pa.int32() if pa.types.is_date32(kind) else pa.int64())[0]
+            break
+    most = "999,999,999 days" if pa.types.is_duration(kind) else "the years 1 to 9999"
+    return (
+        f"{number} {unit} as {kind} is outside of {most}, which are all that Python's datetime has"
+    )
 
 
 def microseconds(array: pa.Array) -> pa.Array:

@@ -11,6 +11,7 @@ from mrmesos.api.tasks import BatchMapper, Mapper
 from mrmesos.io.columns.encode import decode_column
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
+from mrmesos.task.drivers.input_values import decoded
 from mrmesos.task.drivers.record_feed import (
     ChunkSize,
     NotAPair,
@@ -67,10 +68,10 @@ class RecordDriver:
         """Begin a batch. Returns an iterator over its keys, which tells the record, and values."""
         self._given = given
         offsets = decode_column(given.places)
-        keys = offsets if given.positions is None else decode_column(given.batch.column(KEY))
+        keys = offsets if given.positions is None else decoded(given, KEY)
         values = given.objects
         if values is None:
-            values = decode_column(given.batch.column(VALUE))
+            values = decoded(given, VALUE)
         return self._context.feed(given.uri, offsets, given.further, keys), values
 
     def close(self) -> None:

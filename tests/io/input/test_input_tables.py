@@ -192,7 +192,7 @@ def test_a_changed_field_of_a_struct_is_named(tmp_path: Path) -> None:
 def test_a_value_that_the_wider_type_cannot_hold_names_its_place(tmp_path: Path) -> None:
     put(pq.write_table, tmp_path / "a", x=[2**53 + 1])
     put(pq.write_table, tmp_path / "b", x=[0.5])
-    said = r"/a: row group 1 of 1: rows from 0 on: the column 'x': .* double cannot hold its values"
+    said = r"/a: row group 1 of 1, rows from 0 on: the column 'x': .* double cannot hold its values"
     with pytest.raises(InputError, match=said):
         rows_of(tmp_path, ParquetInput())
 

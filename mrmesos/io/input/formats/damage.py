@@ -30,6 +30,8 @@ _MAGIC = {
 }
 _OWN = {"Parquet": (b"PAR1", b"PARE"), "ORC": (b"ORC",), "Arrow IPC": (b"ARROW1",)}
 _IN_COLUMN = re.compile(r"^In column \d+: (Invalid: )?")
+_TOO_MUCH = ("out of range", "acceptable range")
+"""What Arrow says of files that are whole, but hold what it has no value for."""
 _REPLACE = "replace it, or use another input format"
 
 
@@ -41,14 +43,18 @@ class BadColumn(ValueError):
 
 
 class BadValue(ValueError):
-    """A value of a column is damaged; the message has the column and the row in its batch."""
+    """A value of a column is damaged."""
+
+    def __init__(self, column: str, row: int, why: str) -> None:
+        super().__init__(f"column {column!r}, row {row:,}: {why}")
 
 
 class Misplaced(ValueError):
     """An exception with its place in the file, and its column if that is known."""
 
     def __init__(self, where: str, problem: Exception) -> None:
-        super().__init__(f"{where}: {arrow_says(problem)}")
+        joint = ", " if isinstance(problem, BadValue | Misplaced) else ": "
+        super().__init__(f"{where}{joint}{arrow_says(problem)}")
         self.problem: Exception = problem.problem if isinstance(problem, Misplaced) else problem
 
 
@@ -92,15 +98,15 @@ def _culprit(columns: Iterable[str], probe: Callable[[str], None]) -> str:
     return ""
 
 
-def validate(columns: pa.RecordBatch) -> None:
+def validate(columns: pa.RecordBatch, first_row: int) -> None:
     """Raise BadValue for invalid UTF-8 or wrong offsets, which would crash later."""
     try:
         columns.validate(full=True)
     except pa.ArrowInvalid as exc:
-        raise _bad_value(columns, exc) from exc
+        raise _bad_value(columns, first_row, exc) from exc
 
 
-def _bad_value(columns: pa.RecordBatch, exc: ValueError) -> ValueError:
+def _bad_value(columns: pa.RecordBatch, first_row: int, exc: ValueError) -> ValueError:
     for name, column in zip(columns.schema.names, columns.columns, strict=True):
         if _is_valid(column):
             continue
@@ -111,8 +117,7 @@ def _bad_value(columns: pa.RecordBatch, exc: ValueError) -> ValueError:
                 first, rows = first + half, rows - half
             else:
                 rows = half
-        said = _IN_COLUMN.sub("", arrow_says(exc))
-        return BadValue(f"column {name!r}, row {first} from there on: {said}")
+        return BadValue(name, first_row + first, _IN_COLUMN.sub("", arrow_says(exc)))
     return exc
 
 
@@ -138,6 +143,10 @@ def _explained(uri: str, kind: str, exc: Exception) -> InputError:
         advice = "it is encrypted, and there is no way to give keys: replace it by a decrypted file"
     elif isinstance(problem, pa.ArrowNotImplementedError):
         advice = f"Arrow {pa.__version__} does not support this: write it without, and replace it"
+    elif "too deeply nested" in said:
+        advice = "flatten its columns, and replace it"
+    elif any(words in said for words in _TOO_MUCH):
+        advice = "leave the column out with columns=, or rewrite it as another type and replace it"
     else:
         advice = f"the file is damaged, truncated or of another format: {_REPLACE}"
     return InputError(f"{uri}: cannot be read as {kind}: {said}; {advice}")

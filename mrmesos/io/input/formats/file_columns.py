@@ -20,6 +20,12 @@ from mrmesos.io.input.formats.damage import BadColumn
 from mrmesos.io.input.formats.partitions import TEXT, typed, values_of
 
 _NAMES_SHOWN = 20
+_DEEPEST = 60
+"""Arrow IPC takes 64 levels, and a row is a struct of its own."""
+
+
+_Chosen = tuple[pa.Schema, list[str], tuple[tuple[str, str], ...]]
+"""The columns to make of files with one schema, those to show, and the partition columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class JobColumns:
     wanted: tuple[str, ...]
     schema: pa.Schema | None = None
     partitions: dict[str, str] = field(default_factory=dict)
+    _seen: dict[bytes, _Chosen] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, wanted: Iterable[str], table: InputTable | None) -> JobColumns:
@@ -47,6 +54,19 @@ class JobColumns:
         Raises InputError if no file has a wanted column, if a column is there twice, or if the
         file is not the one that was there when the job was planned.
         """
+        key = own.serialize().to_pybytes()  # a job may have thousands of files of one schema
+        if key not in self._seen:
+            self._seen[key] = self._chosen(uri, own, also)
+        schema, names, partitions = self._seen[key]
+        values = partition_values(uri, InputTable("", partitions=partitions))
+        constants = {
+            name: pa.scalar(value, schema.field(name).type)
+            for name, value in values.items()
+            if name in schema.names
+        }
+        return FileColumns(uri, own, schema, constants, names)
+
+    def _chosen(self, uri: str, own: pa.Schema, also: Sequence[str]) -> _Chosen:
         _check_readable(own)
         whole = own if self.schema is None else self.schema
         partitions = self.partitions
@@ -54,23 +74,19 @@ class JobColumns:
             partitions = {}  # what a job wrote stays keys and values
         table = [each for each in whole.names if each not in partitions] + list(partitions)
         names = list(self.wanted) or table
+        shown = len(names)
         names += [each for each in dict.fromkeys(also) if each not in names]
         check_names(f"{uri}: has no", names, [*dict.fromkeys([*whole.names, *partitions])])
         if not self.wanted:
             _check_known(uri, own.names, [*whole.names, *self.partitions])
-        values = partition_values(uri, InputTable("", partitions=tuple(partitions.items())))
-        constants = {
-            name: pa.scalar(value, _arrow_type(partitions[name])) for name, value in values.items()
-        }
         fields = []
         for name in names:
-            if name in constants:
-                fields.append(pa.field(name, constants[name].type))
+            if name in partitions:
+                fields.append(pa.field(name, _arrow_type(partitions[name])))
                 continue
             check_single(uri, name, own)
             fields.append(_field(whole, name, own))
-        shown = len(self.wanted) if self.wanted else len(table)
-        return FileColumns(uri, own, pa.schema(fields), constants, names[:shown])
+        return pa.schema(fields), names[:shown], tuple(partitions.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +184,29 @@ def _check_known(uri: str, own: Sequence[str], planned: Sequence[str]) -> None:
 
 
 def check_single(uri: str, name: str, own: pa.Schema) -> None:
-    """Raise InputError if the column, or a field of a struct in it, is there twice."""
+    """Raise InputError if the column, or a field in it, is there twice; or if it is too deep."""
     count = own.names.count(name)
     if count > 1:
         found = f"has {count} columns named {name!r}"
     elif count and (path := _doubled(own.field(name))):
         found = f"the column {name!r} has two fields named {path!r}"
+    elif count and (depth := _depth(own.field(name).type)) > _DEEPEST:
+        raise InputError(
+            f"{uri}: the column {name!r} is nested {depth} levels deep, and at most {_DEEPEST} can "
+            "travel between tasks; leave it out with columns=, or flatten it"
+        )
     else:
         return
     raise InputError(
         f"{uri}: {found}, and a row can hold one; name the columns to read with columns=, without "
         "this one, or rewrite the file"
     )
+
+
+def _depth(kind: pa.DataType) -> int:
+    """The levels of lists, structs and maps in a type."""
+    children = [kind.field(index).type for index in range(kind.num_fields)]
+    return 1 + max(map(_depth, children)) if children else 0
 
 
 def _doubled(column: pa.Field) -> str:
@@ -215,9 +242,28 @@ def _field(whole: pa.Schema, name: str, own: pa.Schema) -> pa.Field:
     """The field of the table; that of the file, with its metadata, if it has the same type."""
     wanted = whole.field(name)
     index = own.get_field_index(name)
-    if index >= 0 and own.field(index).type.equals(wanted.type):
+    kind = _laid_out(wanted.type)
+    if index >= 0 and own.field(index).type.equals(kind):
         return own.field(index)
-    return pa.field(name, wanted.type)
+    return pa.field(name, kind)
+
+
+def _laid_out(kind: pa.DataType) -> pa.DataType:
+    """The type without views and runs: Arrow has few functions for these layouts."""
+    types = pa.types
+    if types.is_run_end_encoded(kind):
+        return _laid_out(kind.value_type)
+    if types.is_string_view(kind):
+        return pa.string()
+    if types.is_binary_view(kind):
+        return pa.binary()
+    if types.is_list_view(kind) or types.is_large_list_view(kind) or types.is_list(kind):
+        return pa.list_(_laid_out(kind.value_type))
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_laid_out(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_laid_out(kind.key_type), _laid_out(kind.item_type))
+    return kind
 
 
 def _arrow_type(kind: str) -> pa.DataType:

@@ -86,13 +86,12 @@ def _rows(
                 rows = read.num_rows
                 with in_unit(f"rows from {place:,} on"):
                     batch = columns.conformed(read)
-                    places = pa.array(np.arange(place, place + rows))
-                    if condition is not None:
-                        batch, places = _passing(batch, places, condition)
-                    named = batch.select(columns.names)
-                    given = as_input(uri, named, places, nbytes * rows // counts[index])
-                yield given
+                places = pa.array(np.arange(place, place + rows))
                 place += rows
+                if condition is not None:
+                    batch, places = _passing(batch, places, condition)
+                named = batch.select(columns.names)
+                yield as_input(uri, named, places, nbytes * rows // counts[index])
 
 
 def _group_sizes(metadata: Any, file_size: int) -> npt.NDArray[np.float64]:

@@ -24,6 +24,7 @@ from mrmesos.io.input.formats.file_columns import FileColumns, JobColumns
 
 BATCH_ROWS = 1 << 16
 _UNIT_BITS = 32
+_ROW_BITS = (1 << _UNIT_BITS) - 1
 _ARROW_FILE = b"ARROW1"
 
 
@@ -72,7 +73,7 @@ def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -
     If the columns are just `key` and `value`, the mapper gets them; else the value is a struct of
     all columns. This validates the columns, because invalid UTF-8 or wrong offsets crash later.
     """
-    validate(columns)
+    validate(columns, int(places[0].as_py()) & _ROW_BITS if len(places) else 0)
     if columns.schema.names == [KEY, VALUE]:
         return InputBatch(uri, columns, positions=places, stored=stored, unit="row")
     batch = pa.RecordBatch.from_arrays([places, columns.to_struct_array()], [KEY, VALUE])

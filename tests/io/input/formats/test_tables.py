@@ -232,7 +232,7 @@ def test_damage_names_its_stripe_or_batch(tmp_path: Path) -> None:
         read(whole(path), OrcInput())
     write_arrow(table, path, 100)
     path.write_bytes(path.read_bytes().replace(b"text0000150", b"te\xfft0000150"))
-    with pytest.raises(InputError, match=r"record batch 2 of 20: column 't', row 50 "):
+    with pytest.raises(InputError, match=r"record batch 2 of 20, column 't', row 50: "):
         read(whole(path), ArrowInput())
 
 
