@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,11 @@ def _no_outputs(name: str) -> NamedOutput:
     raise RuntimeError(f"there is no output {name!r} here")
 
 
+def _wrong_count(*given: Any) -> TypeError:
+    types = ", ".join(type(each).__name__ for each in given)
+    return TypeError(f"count(group, name, amount) takes two texts and a whole number, not {types}")
+
+
 @dataclass(slots=True)
 class Context:
     """The `self.context` of every Mapper, Reducer and Partitioner; set before `setup()`.
@@ -91,9 +97,17 @@ class Context:
     open_output: Callable[[str], NamedOutput] = _no_outputs
 
     def count(self, group: str, name: str, amount: int = 1) -> None:
-        """Add to a counter of the job. The job reports the totals of its winning attempts."""
-        names = self.counters.setdefault(group, {})
-        total = names.get(name, 0) + amount
+        """Add to a counter of the job. The job reports the totals of its winning attempts.
+
+        Raises TypeError for an amount that is no whole number, and for names that are None.
+        """
+        try:
+            names = self.counters.setdefault(group, {})
+            total = names.get(name, 0) + operator.index(amount)
+        except TypeError:
+            raise _wrong_count(group, name, amount) from None
+        if group is None or name is None:
+            raise _wrong_count(group, name, amount)
         if not INT64_MIN <= total <= INT64_MAX:
             raise OverflowError(f"the counter {group!r}, {name!r} would be {total}, over 64 bits")
         names[name] = total

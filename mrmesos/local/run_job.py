@@ -132,6 +132,8 @@ def _users_own(failed: TaskError) -> Exception:
     error = failed.error
     cause = failed.__cause__
     exc = cause if isinstance(cause, Exception) else JobError(error.message)
+    if cause is not exc and cause is not None:  # SystemExit and others that end a process
+        exc.__cause__ = cause
     if error.where:
         exc.add_note(f"in {error.where}" + (f": record {error.record}" if error.record else ""))
     return exc

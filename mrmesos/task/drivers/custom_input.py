@@ -73,7 +73,7 @@ class _Reading:
         return cast(BinaryIO, io.BufferedReader(_Bytes(self._source), _BUFFER))
 
     def _where(self) -> str:
-        return f"{self._name}.read() of {self._piece.uri}, after {self._count} records"
+        return f"{self._name}.read() of {self._piece.uri}, after {self._count} records or more"
 
     def _guarded(self, given: FileSplit) -> Iterator[Any]:
         try:
@@ -81,7 +81,9 @@ class _Reading:
         except (GeneratorExit, InputError, TaskError):
             raise
         except BaseException as problem:
-            raise TaskError(describe(problem, where=self._where(), kind="map")) from problem
+            usage = f"{self._name}.read() yields (key, value) pairs"
+            error = describe(problem, where=self._where(), kind="map", usage=usage)
+            raise TaskError(error) from problem
 
     def _stored(self) -> int:
         """Bytes of the file read since the last batch. Progress counts them."""
