@@ -10,6 +10,7 @@ from mrmesos.api.custom_formats import FileSplit, RecordReader, RecordWriter, in
 from mrmesos.api.formats import (
     ArrowInput,
     ArrowOutput,
+    AvroInput,
     BytesOutput,
     CsvInput,
     CsvOutput,
@@ -45,6 +46,7 @@ __all__ = [
     "Aggregate",
     "ArrowInput",
     "ArrowOutput",
+    "AvroInput",
     "BatchMapper",
     "BatchPartitioner",
     "BatchReducer",

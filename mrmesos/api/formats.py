@@ -143,6 +143,17 @@ class OrcInput(msgspec.Struct, frozen=True, tag="orc"):
     partitioning: Name | None = "hive"
 
 
+class AvroInput(msgspec.Struct, frozen=True, tag="avro"):
+    """Records of Avro files, split by blocks; needs the extra `avro`.
+
+    Key = offset of the record's block x 2^24 + number in the block; value = the record. The codecs
+    are null, deflate, bzip2, xz, snappy and zstandard. A Mapper gets only `columns` (empty: all).
+    """
+
+    columns: Columns = ()
+    partitioning: Name | None = "hive"
+
+
 class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
     """Binary records of `record_bytes` each: key = offset of the record, value = its bytes.
 
@@ -250,6 +261,7 @@ InputFormat = (
     | ParquetInput
     | ArrowInput
     | OrcInput
+    | AvroInput
     | FixedWidthInput
     | WholeFileInput
     | CustomInput

@@ -21,16 +21,21 @@ _MAGIC = {
     b"ARROW1": "Arrow IPC: use ArrowInput()",
     b"FEA1": "Feather version 1, which is no Arrow IPC: write it again with version 2",
     b"Obj\x01": "Avro: use AvroInput()",
-    b"SEQ": "a Hadoop SequenceFile: use SequenceFileInput()",
+    b"SEQ": "a Hadoop SequenceFile, which mrmesos does not read",
     b"\x1f\x8b": "gzip: such a file is compressed within, so decompress it",
     b"\x28\xb5\x2f\xfd": "zstd: such a file is compressed within, so decompress it",
     b"BZh": "bzip2: such a file is compressed within, so decompress it",
     b"PK\x03\x04": "a zip archive: unpack it",
     b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself",
 }
-_OWN = {"Parquet": (b"PAR1", b"PARE"), "ORC": (b"ORC",), "Arrow IPC": (b"ARROW1",)}
+_OWN = {
+    "Parquet": (b"PAR1", b"PARE"),
+    "ORC": (b"ORC",),
+    "Arrow IPC": (b"ARROW1",),
+    "Avro": (b"Obj\x01",),
+}
 _IN_COLUMN = re.compile(r"^In column \d+: (Invalid: )?")
-_TOO_MUCH = ("out of range", "acceptable range")
+_TOO_MUCH = ("is out of range for", "acceptable range")
 """What Arrow says of files that are whole, but hold what it has no value for."""
 _REPLACE = "replace it, or use another input format"
 
@@ -143,6 +148,8 @@ def _explained(uri: str, kind: str, exc: Exception) -> InputError:
         advice = "it is encrypted, and there is no way to give keys: replace it by a decrypted file"
     elif isinstance(problem, pa.ArrowNotImplementedError):
         advice = f"Arrow {pa.__version__} does not support this: write it without, and replace it"
+    elif "need to install" in said:
+        advice = "here and on all agents: pip install 'mrmesos[avro]'"
     elif "too deeply nested" in said:
         advice = "flatten its columns, and replace it"
     elif any(words in said for words in _TOO_MUCH):

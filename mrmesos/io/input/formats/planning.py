@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mrmesos.api.formats import (
     ArrowInput,
+    AvroInput,
     CsvInput,
     FixedWidthInput,
     InputFormat,
@@ -77,7 +78,7 @@ def check_whole_files(fmt: WholeFileInput) -> None:
 
 
 def check_partitioning(
-    fmt: JsonLinesInput | CsvInput | ParquetInput | ArrowInput | OrcInput,
+    fmt: JsonLinesInput | CsvInput | ParquetInput | ArrowInput | OrcInput | AvroInput,
 ) -> None:
     """Raises InputError."""
     if fmt.partitioning not in ("hive", None):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrmesos.api.formats import (
     ArrowInput,
+    AvroInput,
     CsvInput,
     CustomInput,
     FixedWidthInput,
@@ -98,6 +99,13 @@ _FORMATS: dict[type, InputEntry] = {
         planning.check_partitioning,
         container=True,
         schema="tables:orc_schema",
+    ),
+    AvroInput: InputEntry(
+        "avro:read_avro",
+        _RECORDS + _TABLE,
+        planning.check_partitioning,
+        container=True,
+        schema="avro:avro_schema",
     ),
     FixedWidthInput: InputEntry("fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width),
     WholeFileInput: InputEntry(
