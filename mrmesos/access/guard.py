@@ -9,7 +9,8 @@ the origin of the request in `Origin` and `Sec-Fetch-Site`. So the guard accepts
   setting adds. The port does not matter, as ports may be forwarded. A request without `Host` is
   accepted, as browsers always send it.
 - `Origin`, if present, is this server itself or one of the names that a setting adds.
-- `Sec-Fetch-Site`, if present, is `same-origin`, or `none` (the user typed the address).
+- `Sec-Fetch-Site`, if present, is `same-origin`, or `none` (the user typed the address). A link on
+  another site may lead a browser's window to our pages, because that site cannot read the answer.
 
 A refused request reaches no handler and gets no information. Answers do not name our software or
 its version. Thread: the server's event loop.
@@ -43,12 +44,18 @@ class RequestGuard:
     """The outermost middleware of one server."""
 
     def __init__(
-        self, names: Iterable[str] = (), further: Iterable[str] = (), setting: str = ""
+        self,
+        names: Iterable[str] = (),
+        further: Iterable[str] = (),
+        setting: str = "",
+        pages: str = "",
     ) -> None:
         """`names` are the names of this server. `further` are names that `setting` adds.
 
-        Pages from `further` names, for example a proxy's, may send requests too.
+        Pages from `further` names, for example a proxy's, may send requests too. Links of other
+        sites may lead to `/` and to paths that begin with `pages`, if that is not empty.
         """
+        self._pages = pages
         own = (os.uname().nodename, *_LOOPBACK_NAMES, *names)
         self._further = {_normal(name) for name in further if name.strip()}
         self._names = {_normal(name) for name in own if name} | self._further
@@ -79,9 +86,16 @@ class RequestGuard:
             if not self._may_come_from(origin, hosts):
                 return f"a page of {origin[:200]!r} may not ask here"
         for site in request.headers.getall("Sec-Fetch-Site", []):
-            if site not in _SITES:
+            if site not in _SITES and not self._follows_link(request):
                 return "a page of another site may not ask here"
         return ""
+
+    def _follows_link(self, request: web.Request) -> bool:
+        """Whether the request loads a whole window from one of our pages, and changes nothing."""
+        page = bool(self._pages) and (request.path == "/" or request.path.startswith(self._pages))
+        headers = request.headers
+        window = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
+        return page and request.method == "GET" and window == ("navigate", "document")
 
     async def _ours(self, host: str, address: str) -> bool:
         if (host, address) in self._known:

@@ -6,6 +6,10 @@ from mrmesos.access.guard import RequestGuard
 from mrmesos.conf import HTTP_ALLOWED_HOSTS, Conf
 
 
-def known_as(conf: Conf, *names: str) -> RequestGuard:
-    """A guard for a server that listens on, or is announced under, these names or addresses."""
-    return RequestGuard(names, conf.get_as(HTTP_ALLOWED_HOSTS).split(","), HTTP_ALLOWED_HOSTS.name)
+def known_as(conf: Conf, *names: str, pages: str = "") -> RequestGuard:
+    """A guard for a server that listens on, or is announced under, these names or addresses.
+
+    `pages` is where its web pages begin.
+    """
+    further = conf.get_as(HTTP_ALLOWED_HOSTS).split(",")
+    return RequestGuard(names, further, HTTP_ALLOWED_HOSTS.name, pages)
