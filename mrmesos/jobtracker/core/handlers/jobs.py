@@ -244,6 +244,7 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
             st.post(tracker_id, ForgetJob(job.id))
     del st.jobs[job.id]
     st.changes.news.pop(job.id, None)
+    st.totals.add(state.value, job.counters.own)
     report = report_of(job, st.cluster.trackers)
     st.changes.ended(job, st.ended.add(report))
     st.emit(JobEnded(job.id, run_of(job, report, st.tails)))

@@ -31,6 +31,7 @@ REFUSE_SECONDS_LOCALITY = 0.5
 keeps a filter for at least an allocation interval (1 s). In between, it can offer the agent to
 other frameworks.
 """
+NO_WORK = "no task waits"
 COME_BACK_SECONDS = 2.0
 """If all our tasks passed an agent over, and it is offered again this soon, it stood idle."""
 
@@ -214,6 +215,7 @@ def _answer(st: State, offered: Iterable[_Offered]) -> None:
         refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
         if entry.launches or entry.spare is not None:
             taken = tuple([offer.offer_id for offer in entry.offers])
+            st.offers.taken += len(taken)
             st.emit(AcceptOffers(taken, tuple(entry.launches), refuse, entry.spare))
             continue
         ids = declined.get(refuse)
@@ -221,8 +223,23 @@ def _answer(st: State, offered: Iterable[_Offered]) -> None:
             ids = declined[refuse] = []
         for offer in entry.offers:
             ids.append(offer.offer_id)
+        reason = _reason(st, entry) if hungry else NO_WORK
+        st.offers.declined[reason] = st.offers.declined.get(reason, 0) + len(entry.offers)
     for refuse, offer_ids in declined.items():
         st.emit(DeclineOffers(tuple(offer_ids), refuse))
+
+
+def _reason(st: State, entry: _Offered) -> str:
+    """Why nothing starts on an agent although tasks wait, in words for people."""
+    if entry.agent.avoid_until > st.now:
+        return "the agent is avoided"
+    if st.now >= entry.agent.closes:
+        return "the agent's maintenance is near"
+    if not entry.agent.takes(st.now):
+        return "the TaskTracker there is silent"
+    if isinstance(entry.choice, NotYet):
+        return "tasks wait for a better agent"
+    return "no waiting task fits or may run there"
 
 
 def _refuse_seconds(st: State, entry: _Offered) -> float:

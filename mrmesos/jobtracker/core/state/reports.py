@@ -163,7 +163,7 @@ def _expected(job: JobInProgress, kind: TaskKind) -> int:
 def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
     """The status, and a row for each attempt: maps first, then reduces, in order of their tasks."""
     rows = [
-        _row(attempt, trackers)
+        row_of(attempt, trackers)
         for task in (*job.maps.tasks, *job.reduces.tasks)
         for attempt in task.attempts
     ]
@@ -193,7 +193,8 @@ def log_url(tracker_url: str, attempt_id: str) -> str:
     return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
 
 
-def _row(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
+def row_of(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
+    """An attempt's row in a report."""
     tracker = trackers.get(attempt.tracker_id)
     log = log_url(tracker.url, attempt.id) if tracker is not None else ""
     return AttemptRow(

@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.state.changes import Changes
 from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core.state.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.core.state.state_parts import (
+    EndedTotals,
     FaultyHosts,
     IdleSlots,
     MasterSubscription,
@@ -55,6 +56,7 @@ class State:
     ticks: Ticks = field(default_factory=Ticks)
     subscription: MasterSubscription = field(default_factory=MasterSubscription)
     offers: OfferFlow = field(default_factory=OfferFlow)
+    totals: EndedTotals = field(default_factory=EndedTotals)
     closing: bool = False
     """No further TaskTracker starts."""
     numbers: dict[str, int] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.messages.commands import Command
@@ -119,8 +120,8 @@ class MasterSubscription:
 
 @dataclass(slots=True)
 class OfferFlow:
-    """Which offers we get and want. Written by the JobTracker; `last` and `largest` by
-    handlers/offers.py, and `new_work` by the handlers that bring new work.
+    """Which offers we get and want. Written by the JobTracker; `last`, `largest`, `taken` and
+    `declined` by handlers/offers.py, and `new_work` by the handlers that bring new work.
     """
 
     suppressed: frozenset[str] = frozenset()
@@ -131,3 +132,23 @@ class OfferFlow:
     last: float | None = None
     largest: Amounts = field(default_factory=dict)
     """The largest offer of any agent so far."""
+    taken: int = 0
+    """How many offers were accepted."""
+    declined: dict[str, int] = field(default_factory=dict)
+    """How many offers were declined, by reason."""
+
+
+@dataclass(slots=True)
+class EndedTotals:
+    """Sums over the jobs that have ended in this life. Written by handlers/jobs.py."""
+
+    counters: dict[str, int] = field(default_factory=dict)
+    """The jobs' own counters."""
+    jobs: dict[str, int] = field(default_factory=dict)
+    """By state."""
+
+    def add(self, state: str, counters: Mapping[str, int]) -> None:
+        """A job has ended."""
+        self.jobs[state] = self.jobs.get(state, 0) + 1
+        for name, amount in counters.items():
+            self.counters[name] = self.counters.get(name, 0) + amount
