@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check bench bench-small bench-peers chaos sim-faults fuzz clean
+.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check screenshots bench bench-small bench-peers chaos sim-faults fuzz clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -58,6 +58,12 @@ test-newest test-oldest: test-%: $(UV)
 	$(UV) pip install --quiet --python .venv-$*/bin/python --resolution $(RESOLUTION) \
 	  ./packages/http-parser --editable . --group dev
 	.venv-$*/bin/python -m pytest -q $(PARALLEL) -m "not slow and not hdfs" --durations 10
+
+SHOTS ?= /tmp/mrmesos-screenshots
+
+screenshots: setup  ## pictures of the web pages in SHOTS, to look at; needs Debian's chromium and chromium-driver
+	$(BIN)/python -m tests.jobtracker.pages.screenshots $(SHOTS)
+	@ls $(SHOTS)
 
 MINUTES ?= 30
 SEED    ?= 1

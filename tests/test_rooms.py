@@ -67,6 +67,8 @@ ROOMS = (
     "jobtracker/history",
     "jobtracker/storage",
     "jobtracker/http",
+    "jobtracker/pages/views",
+    "jobtracker/pages",
     "jobtracker/mesos",
     "jobtracker",
     "simulator",

@@ -43,6 +43,7 @@ VERBS = {
         "mrmesos.cli.job:job",
         "List, watch and kill jobs; show attempts and their logs.",
     ),
+    "ui": ("mrmesos.cli.ui:ui", "Open the web pages of a JobTracker."),
     "history": (
         "mrmesos.cli.history:history",
         "Show ended jobs, also long ago, and compare two of them.",

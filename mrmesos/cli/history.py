@@ -187,3 +187,40 @@ def _record(kept: History, job_id: str) -> HistoryRecord:
             f"no job {job_id} in {kept.path}; `mrmesos history list` shows the known jobs"
         )
     return record
+
+
+@history.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port to listen on.  [default: any free port]",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address of this host to listen on."
+)
+@_from_option
+def serve(port: int, host: str, directory: Path | None) -> None:
+    """Serve the web pages of ended jobs until Ctrl-C, without a JobTracker.
+
+    The address that is printed logs a browser in once.
+    """
+    from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
+    from mrmesos.jobtracker.http.server import AddressError
+    from mrmesos.jobtracker.pages.serve import HistoryServer
+
+    server = HistoryServer(_history(directory), host, port)
+    with Interrupts() as interrupts:
+        try:
+            click.echo(server.start())
+            click.echo("Ctrl-C ends it", err=True)
+            sys.stdout.flush()
+            while True:
+                time.sleep(3600.0)
+        except AddressError as problem:
+            raise UsageProblem(str(problem)) from problem
+        except Interrupted as signal:
+            click.echo(f"{signal}: stopping", err=True)
+        finally:
+            interrupts.begin_cleanup()
+            server.stop()

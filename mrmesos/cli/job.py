@@ -30,7 +30,8 @@ RETRY_SECONDS = 3.0
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _jobtracker_option(function: F) -> F:
+def jobtracker_option(function: F) -> F:
+    """The option that names the JobTracker."""
     return click.option(
         "--jobtracker",
         envvar="MRMESOS_JOBTRACKER_URL",
@@ -45,14 +46,16 @@ def _jobtracker_option(function: F) -> F:
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _client(url: str) -> JobTrackerClient:
+def open_jobtracker(url: str) -> JobTrackerClient:
+    """A client of the JobTracker at this URL."""
     return open_client(url, Conf(), retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
 
 
-class _Asking(click.Group):
+class OneLineErrors(click.Command):
     """Prints a refusal of the JobTracker, or a missing answer, in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except ApiProblem as problem:
@@ -64,17 +67,21 @@ class _Asking(click.Group):
             raise UsageProblem(str(problem)) from problem
 
 
-@click.group(cls=_Asking)
+class _OneLineGroup(OneLineErrors, click.Group):
+    """The same, for all commands below it."""
+
+
+@click.group(cls=_OneLineGroup)
 def job() -> None:
     """List, watch and kill jobs of a JobTracker; show attempts and what they printed."""
 
 
 @job.command("list")
-@_jobtracker_option
+@jobtracker_option
 @_json_option
 def list_jobs(jobtracker: str, as_json: bool) -> None:
     """List all jobs that the JobTracker knows."""
-    statuses = _client(jobtracker).statuses()
+    statuses = open_jobtracker(jobtracker).statuses()
     if as_json:
         print_json(statuses)
         return
@@ -84,24 +91,24 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
 
 @job.command()
 @click.argument("job_id")
-@_jobtracker_option
+@jobtracker_option
 @_json_option
 def status(job_id: str, jobtracker: str, as_json: bool) -> None:
     """Show the progress of a job."""
-    _show(_client(jobtracker).status(job_id), as_json)
+    _show(open_jobtracker(jobtracker).status(job_id), as_json)
 
 
 @job.command()
 @click.argument("job_id")
 @click.option("--timeout", type=click.FloatRange(0.0), help="Stop waiting after this many seconds.")
-@_jobtracker_option
+@jobtracker_option
 @_json_option
 def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> None:
     """Wait until a job ends.
 
     Exit code 0: the job succeeded. 1: it did not, or --timeout passed.
     """
-    client = _client(jobtracker)
+    client = open_jobtracker(jobtracker)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     while True:
         left = max(0.0, deadline - time.monotonic())
@@ -114,16 +121,16 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 
 @job.command()
 @click.argument("job_id")
-@_jobtracker_option
+@jobtracker_option
 def kill(job_id: str, jobtracker: str) -> None:
     """Kill a job and remove its output."""
-    _client(jobtracker).kill(job_id, current_user())
+    open_jobtracker(jobtracker).kill(job_id, current_user())
     click.echo(f"{job_id} is being killed", err=True)
 
 
 @job.command()
 @click.argument("job_id")
-@_jobtracker_option
+@jobtracker_option
 @_json_option
 def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
     """List the attempts of a job: state, agent, time, what they said or failed with.
@@ -148,7 +155,7 @@ def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
     "--stream", type=click.Choice(["stdout", "stderr", "both"]), default="both", show_default=True
 )
 @click.option("-f", "--follow", is_flag=True, help="Print what comes, until the job has ended.")
-@_jobtracker_option
+@jobtracker_option
 def logs(name: str, stream: str, follow: bool, jobtracker: str) -> None:
     """Show what the attempts of a job, of a task, or one attempt have printed.
 
@@ -194,7 +201,7 @@ def _attempts_of(job_id: str, jobtracker: str) -> LogSource:
         raise UsageProblem(str(problem)) from None
     if kept.exists():
         return KeptAttempts(kept)
-    return JobTrackersAttempts(_client(jobtracker), job_id)
+    return JobTrackersAttempts(open_jobtracker(jobtracker), job_id)
 
 
 def _attempt_row(row: AttemptRow) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from mrmesos.wire.job import (
     ServiceStatus,
     SubmitAnswer,
 )
+from mrmesos.wire.pages import TICKET_PATH, PageTicket
 
 T = TypeVar("T")
 
@@ -169,6 +170,22 @@ class JobTrackerClient:
         """Ask the JobTracker to kill a job. The job ends a little later."""
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
+
+    def page(self, seconds: float) -> str:
+        """The address of the JobTracker's web pages. It logs a browser in, once, within `seconds`
+        (whole ones).
+        """
+        body = self._call("POST", f"{TICKET_PATH}?seconds={seconds:.0f}")
+        return self.url_in_use + _decode(body, PageTicket).path
+
+    @property
+    def url_in_use(self) -> str:
+        """The URL of the JobTracker that answered last. `url` may name an election."""
+        connection = self._connection
+        if self._election is None or connection is None:
+            return self.url
+        scheme = "https" if isinstance(connection, http.client.HTTPSConnection) else "http"
+        return f"{scheme}://{connection.host}:{connection.port}"
 
     def logs(self, attempt_id: str, stream: str, offset: int | None = None) -> LogPiece:
         """Return what an attempt printed, or the last part of a long text.

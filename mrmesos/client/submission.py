@@ -60,6 +60,8 @@ KILL_SECONDS = 30.0
 STOP_SECONDS = 10.0
 ASK_SECONDS = 10.0
 """Time limit for the JobTracker's answer to a kill."""
+PAGE_SECONDS = 24 * 3600.0
+"""The printed address of the web page logs a browser in once, within this time."""
 TAKE_DOWN_SECONDS = 3.0
 """Part of the time after a signal that is kept for the end of our JobTracker and cluster."""
 LEFTOVER_SECONDS = 30.0
@@ -142,7 +144,14 @@ class Submission:
             click.echo(self._job_id)
             return 0
         self._display.started(self._job_id, loaded.name, self._client.url)
+        self._show_page()
         return self._finish(self._watch(submitted))
+
+    def _show_page(self) -> None:
+        """Say where the web page of the job is, if our own JobTracker serves it."""
+        assert self._client is not None
+        if self._service is not None and not self._options.quiet:
+            self._display.page(self._client.page(PAGE_SECONDS))
 
     def _gather(self) -> JobFiles:
         """Collect the files of the job, and make its modules importable here."""

@@ -21,6 +21,14 @@ BEARER_TOKENS = declare(
     "not only signed requests. A server that takes the JobTracker's place then learns the token.",
     scope="access",
 )
+METRICS_PUBLIC = declare(
+    "jobtracker.metrics.public",
+    False,
+    "yes or no",
+    "Anybody may read `/metrics`. Otherwise it needs the token, as other requests do "
+    "(`jobtracker.bearer.tokens` for Prometheus).",
+    scope="access",
+)
 HTTP_ALLOWED_HOSTS = declare(
     "http.allowed.hosts",
     "",

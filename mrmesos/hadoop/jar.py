@@ -90,8 +90,11 @@ class HadoopDisplay:
     def started(self, job_id: str, name: str, url: str) -> None:
         """See JobDisplay."""
         del name
-        log("mapreduce.Job", f"The url to track the job: {url}/jobs/{job_id}")
+        log("mapreduce.Job", f"The url to track the job: {url}/ui/jobs/{job_id}")
         log("mapreduce.Job", f"Running job: {job_id}")
+
+    def page(self, address: str) -> None:
+        """Hadoop prints no such line, and programs read what it prints."""
 
     def progress(self) -> ProgressDisplay:
         """See JobDisplay."""

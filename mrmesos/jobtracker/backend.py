@@ -12,8 +12,9 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from typing import TypeVar
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -25,6 +26,7 @@ from mrmesos.jobtracker.core.messages.events import (
     KillAsked,
 )
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
+from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, SetAside, Unavailable
 from mrmesos.jobtracker.http.job_validation import check_job
@@ -33,6 +35,7 @@ from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
+T = TypeVar("T")
 MAX_KEYS = 10_000
 """Most submissions whose idempotency key is remembered. Also the most TaskTrackers whose heartbeats
 are ignored after one was set aside.
@@ -118,6 +121,14 @@ class CoreBackend:
     def statuses(self) -> Future[list[JobStatus]]:
         """All jobs' statuses."""
         return self._thread.ask(lambda: list(self._core.job_statuses()))
+
+    def look(self, question: Callable[[State], T]) -> Future[T]:
+        """Ask a short question of the core's state, for pages and metrics."""
+        return self._thread.ask(lambda: question(self._core.st))
+
+    def ended_statuses(self) -> Future[list[JobStatus]]:
+        """The statuses of the ended jobs in memory."""
+        return self.look(lambda st: st.ended.statuses())
 
     def service_status(self) -> Future[ServiceStatus]:
         """The status of the service itself."""

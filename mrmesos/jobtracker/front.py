@@ -1,4 +1,4 @@
-"""What of the JobTracker faces the network: its API and its server, and the address they have.
+"""What of the JobTracker faces the network: API, pages, metrics, their server and its address.
 
 Comes in: requests, in the server's thread; calls of the service, from the core's thread. Goes out:
 questions to the core (backend.py).
@@ -6,15 +6,23 @@ questions to the core (backend.py).
 
 from __future__ import annotations
 
+from aiohttp import web
+
 from mrmesos import conf as settings
 from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend
 from mrmesos.jobtracker.http.api import HttpApi
-from mrmesos.jobtracker.http.authentication import Authenticator
+from mrmesos.jobtracker.http.authentication import PAGES, Authenticator
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
-from mrmesos.jobtracker.storage.history import History
+from mrmesos.jobtracker.pages.app import Pages
+from mrmesos.jobtracker.pages.gate import Gate
+from mrmesos.jobtracker.pages.kept import KeptSource
+from mrmesos.jobtracker.pages.live import LiveSource
+from mrmesos.jobtracker.pages.metrics import PATH as METRICS
+from mrmesos.jobtracker.pages.metrics import Metrics
+from mrmesos.jobtracker.storage.history_writer import HistoryWriter
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 
 
@@ -22,7 +30,12 @@ class Front:
     """Serves from `start()` to `stop()`. Before and after, calls do nothing."""
 
     def __init__(
-        self, conf: Conf, backend: CoreBackend, token: str, secret: str, history: History | None
+        self,
+        conf: Conf,
+        backend: CoreBackend,
+        token: str,
+        secret: str,
+        history: HistoryWriter | None,
     ) -> None:
         """`token` and `secret` are those of Authenticator. Raises ConfError for a bad
         certificate.
@@ -30,9 +43,20 @@ class Front:
         self._conf = conf
         self._tls = server_context(conf)
         tls_of_trackers = client_context(conf) if self._tls is not None else None
-        door = Authenticator(token, secret, bearer=conf.get_as(settings.BEARER_TOKENS))
+        door = Authenticator(
+            token,
+            secret,
+            bearer=conf.get_as(settings.BEARER_TOKENS),
+            public=[METRICS] if conf.get_as(settings.METRICS_PUBLIC) else (),
+        )
         hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
-        self._api = HttpApi(backend, hold_seconds, door, tls_of_trackers, history)
+        kept = history.history if history is not None else None
+        self._api = HttpApi(backend, hold_seconds, door, tls_of_trackers, kept)
+        live = LiveSource(
+            backend, self._api.live_logs, KeptSource(kept) if kept is not None else None
+        )
+        self._pages = Pages(live, Gate(token, secure=self._tls is not None))
+        self._metrics = Metrics(live, history)
         self._server: HttpServer | None = None
         self.url = ""
 
@@ -51,11 +75,18 @@ class Front:
         if not port and ledger.life.address and not elected:
             port = split_address(ledger.life.address)[1]
         ledger.check_address(f"{scheme}{reachable}:{port}")
-        guard = known_as(self._conf, reachable, bind)
-        self._server = HttpServer(self._api.application, bind, port, self._tls, guard)
+        guard = known_as(self._conf, reachable, bind, pages=PAGES)
+        self._server = HttpServer(self._application, bind, port, self._tls, guard)
         address = f"{scheme}{reachable}:{self._server.start()}"
         self.url = address if scheme else f"http://{address}"
         return address
+
+    def _application(self) -> web.Application:
+        app = self._api.application()
+        app.router.add_get(METRICS, self._metrics.show, allow_head=False)
+        self._pages.attach_tickets(app)
+        self._pages.attach(app)
+        return app
 
     def wake_tracker(self, tracker_id: str) -> None:
         """Answer the TaskTracker's held heartbeat: there is an action for it."""

@@ -127,7 +127,7 @@ class JobTrackerService:
             self.backend,
             self.token,
             life.secret,
-            self._history.history if self._history is not None else None,
+            self._history,
         )
         self._link: MesosLink | None = None
         self._leftovers = True

@@ -17,6 +17,9 @@ class JobDisplay(Protocol):
     def started(self, job_id: str, name: str, url: str) -> None:
         """The JobTracker at `url` has accepted the job."""
 
+    def page(self, address: str) -> None:
+        """The JobTracker, which is our own, serves web pages at this address."""
+
     def progress(self) -> ProgressDisplay:
         """The display of the running job."""
 
@@ -38,6 +41,10 @@ class PlainDisplay:
         """See JobDisplay."""
         del url
         self._tell(f"{job_id} {name}")
+
+    def page(self, address: str) -> None:
+        """See JobDisplay."""
+        self._tell(f"page: {address}")
 
     def progress(self) -> ProgressDisplay:
         """See JobDisplay."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
 from mrmesos.wire.ids import parse_attempt
@@ -30,38 +31,58 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """The task with the maximum."""
 
 
-def spread(kind: str, group: str, name: str, found: Sequence[tuple[int, str]]) -> Spread:
-    """The spread of values, each with its task. There must be at least one."""
-    ordered = sorted(found)
-    maximum, most = ordered[-1]
-    return Spread(
-        kind=kind,
-        group=group,
-        name=name,
-        tasks=len(ordered),
-        total=sum(value for value, _ in ordered),
-        minimum=ordered[0][0],
-        median=ordered[(len(ordered) - 1) // 2][0],
-        maximum=maximum,
-        most=most,
-    )
+class _Values:
+    """The values of one counter, and the tasks that have them."""
+
+    __slots__ = ("numbers", "tasks")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.tasks: list[str] = []
+
+    def add(self, number: int, task_id: str) -> None:
+        """One more value."""
+        self.numbers.append(number)
+        self.tasks.append(task_id)
+
+    def spread(self, kind: str, group: str, name: str) -> Spread:
+        """There must be at least one value."""
+        ordered = sorted(self.numbers)
+        maximum = ordered[-1]
+        return Spread(
+            kind=kind,
+            group=group,
+            name=name,
+            tasks=len(ordered),
+            total=sum(ordered),
+            minimum=ordered[0],
+            median=ordered[(len(ordered) - 1) // 2],
+            maximum=maximum,
+            most=self.tasks[self.numbers.index(maximum)],
+        )
 
 
 def spreads(tasks: Iterable[TaskRun]) -> list[Spread]:
     """The spread of each counter over the tasks that have one; maps first."""
-    values: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    values: dict[tuple[str, str, str], _Values] = {}
     for task in tasks:
         for group, names in task.counters.items():
             for name, value in names.items():
-                values.setdefault((task.kind, group, name), []).append((value, task.id))
-    return [spread(*key, found) for key, found in sorted(values.items())]
+                key = (task.kind, group, name)
+                known = values.get(key)
+                if known is None:
+                    known = values[key] = _Values()
+                known.numbers.append(value)
+                known.tasks.append(task.id)
+    return [values[key].spread(*key) for key in sorted(values)]
 
 
 def durations(rows: Iterable[AttemptRow]) -> list[Spread]:
     """The spread of the durations of attempts that succeeded."""
-    values: dict[str, list[tuple[int, str]]] = {}
+    values: dict[str, _Values] = {}
     for row in rows:
         if row.state == AttemptState.SUCCEEDED and row.end is not None:
             millis = max(0, round((row.end - row.start) * 1000))
-            values.setdefault(row.kind, []).append((millis, parse_attempt(row.id).task_id))
-    return [spread(kind, TIME, MILLIS, found) for kind, found in sorted(values.items())]
+            values.setdefault(row.kind, _Values()).add(millis, row.id)
+    found = [values[kind].spread(kind, TIME, MILLIS) for kind in sorted(values)]
+    return [replace(each, most=parse_attempt(each.most).task_id) for each in found]

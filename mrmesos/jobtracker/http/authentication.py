@@ -4,9 +4,9 @@ Comes in: each request, before its handler. Goes out: a refusal, or the signed a
 server's event loop.
 
 Every path needs a client's signature, except those that are named here. So a new path is closed by
-default. A TaskTracker's key is derived from its id and the JobTracker's secret. So we store no
-keys, no TaskTracker can sign for another one, and after a restart we know the old TaskTrackers as
-long as we have the secret.
+default. Below PAGES, browsers log in (pages/gate.py). A TaskTracker's key is derived from its id
+and the JobTracker's secret. So we store no keys, no TaskTracker can sign for another one, and after
+a restart we know the old TaskTrackers as long as we have the secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
 
 import msgspec
@@ -37,7 +37,8 @@ from mrmesos.wire.job import ApiError
 
 logger = logging.getLogger(__name__)
 
-OPEN = frozenset({("GET", "/health"), ("GET", "/version")})
+OPEN = frozenset({("GET", "/health"), ("GET", "/version"), ("GET", "/"), ("HEAD", "/")})
+PAGES = "/ui/"
 HEARTBEAT = ("POST", "/api/v1/heartbeat")
 """Heartbeats carry a growing number, which shows if one is replayed. 10,000 TaskTrackers send too
 many heartbeats to remember a nonce for each.
@@ -69,10 +70,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Authenticator:
     """Stands before all handlers, as the outermost middleware."""
 
-    def __init__(self, token: str, secret: str, *, bearer: bool = False) -> None:
+    def __init__(
+        self, token: str, secret: str, *, bearer: bool = False, public: Collection[str] = ()
+    ) -> None:
         """`token` is the clients' token. TaskTrackers' keys are derived from `secret`. With
-        `bearer`, a client may send the token itself instead of signing.
+        `bearer`, a client may send the token itself instead of signing. Anybody may read the
+        `public` paths.
         """
+        self._open = OPEN | {("GET", path) for path in public}
         self._token, self._secret, self._bearer = token, secret, bearer
         self._client_key = client_key(token)
         self.life = secrets.token_hex(16)
@@ -101,7 +106,7 @@ class Authenticator:
                 return await self._for_tracker(request, handler, once=asked != HEARTBEAT)
             if asked == GREETING:
                 return await self._for_stranger(request, handler)
-            if asked not in OPEN:
+            if asked not in self._open and not asked[1].startswith(PAGES):
                 return await self._for_client(request, handler, upload=asked == UPLOAD)
         except Refusal as refusal:
             logger.debug("%s %s: %s", request.remote, request.method, refusal)

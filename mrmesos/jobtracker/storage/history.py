@@ -21,7 +21,7 @@ from mrmesos.jobtracker.history.record import HistoryRecord
 
 FILE = "history.sqlite"
 APPLICATION_ID = 0x6D724873  # "mrHs": by this, we and `file` recognise such a database
-FORMAT = 1
+FORMAT = 2
 BUSY_SECONDS = 5.0
 MAX_BODY_BYTES = 1 << 30
 """A record that is larger than this, unpacked, is damaged or made up."""
@@ -30,11 +30,12 @@ _TABLE = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, state TEXT NOT NULL,
     submitted REAL NOT NULL, ended REAL NOT NULL, maps INTEGER NOT NULL, reduces INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, body BLOB NOT NULL
+    bytes INTEGER NOT NULL, error TEXT NOT NULL, body BLOB NOT NULL
 )
 """
-_LINE = "job, name, user, state, submitted, ended, maps, reduces, bytes"
-_PUT = f"INSERT OR REPLACE INTO jobs ({_LINE}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LINE = "job, name, user, state, submitted, ended, maps, reduces, bytes, error"
+_PUT = f"INSERT OR REPLACE INTO jobs ({_LINE}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ERROR_MAX = 500
 
 
 class HistoryError(Exception):
@@ -57,6 +58,8 @@ class HistoryLine(msgspec.Struct, frozen=True):
     maps: int
     reduces: int
     bytes: int
+    error: str
+    """The message of its error; empty if it has none."""
 
 
 class History:
@@ -74,7 +77,8 @@ class History:
         row = (status.job_id, status.name, status.user, status.state.value, status.submitted, ended)
         with self._open(write=True) as database:
             counts = (status.maps.total, status.reduces.total, len(body))
-            database.execute(_PUT, (*row, *counts, body))
+            error = status.error.message[:ERROR_MAX] if status.error is not None else ""
+            database.execute(_PUT, (*row, *counts, error, body))
 
     def prune(self, *, max_age_seconds: float, max_bytes: int, now: float | None = None) -> int:
         """Forget jobs that are too old, and the oldest until `max_bytes` hold. Returns how many.
@@ -106,15 +110,17 @@ class History:
             return {job_id for (job_id,) in database.execute("SELECT job FROM jobs")}
 
     def lines(
-        self, *, limit: int, name: str = "", user: str = "", state: str = ""
+        self, *, limit: int, name: str = "", user: str = "", state: str = "", text: str = ""
     ) -> list[HistoryLine]:
-        """The jobs that ended last come first. `name` is a part of the name. Raises HistoryError.
+        """The jobs that ended last come first. `name` is a part of the name; `text` is a part of
+        the name, the id, the user or the error. Raises HistoryError.
 
         A file that does not exist has no jobs.
         """
         wanted, values = ["1"], []
         for clause, value in (
             ("instr(lower(name), lower(?))", name),
+            ("instr(lower(job || ' ' || name || ' ' || user || ' ' || error), lower(?))", text),
             ("user = ?", user),
             ("state = ?", state),
         ):

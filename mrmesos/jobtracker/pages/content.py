@@ -1,0 +1,119 @@
+"""Which page an address names, and what its template prints. It only reads its PageSource."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from mrmesos.jobtracker.history.record import HistoryRecord, settings_of
+from mrmesos.jobtracker.pages.source import Log, PageSource
+from mrmesos.jobtracker.pages.views import jobs as views
+from mrmesos.jobtracker.pages.views.cluster import cluster_page
+from mrmesos.jobtracker.pages.views.timeline import LEGEND, timeline
+from mrmesos.wire.ids import parse_attempt
+
+ROOT = "/ui/"
+_JOB = re.compile(r"jobs/(job_\d{1,32}_\d{1,32})(?:/(attempts|settings))?")
+_ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mr]_\d{1,12}_\d{1,12})")
+STREAMS = ("stderr", "stdout")
+
+
+class Content(NamedTuple):
+    """A template, its data, and the HTTP status. `changes`: whether it may change later."""
+
+    template: str
+    data: dict[str, Any]
+    status: int = 200
+    changes: bool = False
+
+
+class Contents:
+    """Makes the content of every address below ROOT."""
+
+    def __init__(self, source: PageSource, clock: Callable[[], float] = time.time) -> None:
+        self._source, self._clock = source, clock
+
+    async def of(self, path: str, query: Mapping[str, str]) -> Content:
+        """The content of a path (without ROOT). May raise Refusal."""
+        content = await self._named(path, query)
+        content.data.update(now=self._clock(), live=self._source.live, path=path)
+        return content
+
+    async def _named(self, path: str, query: Mapping[str, str]) -> Content:
+        if path == "":
+            return await self._cluster() if self._source.live else await self._jobs(query)
+        if path == "jobs":
+            return await self._jobs(query)
+        if (found := _JOB.fullmatch(path)) is not None:
+            return await self._job(found[1], found[2] or "job", query)
+        if (found := _ATTEMPT.fullmatch(path)) is not None:
+            return await self._attempt(found[1])
+        return missing("this page does not exist", "Follow the links above.")
+
+    async def _cluster(self) -> Content:
+        view = await self._source.cluster()
+        assert view is not None
+        return Content("cluster.html", {"page": cluster_page(view)}, changes=True)
+
+    async def _jobs(self, query: Mapping[str, str]) -> Content:
+        asked = views.Asked.of(query)
+        jobs = await self._source.jobs(asked.text, asked.state)
+        groups = views.select_jobs(jobs, asked)
+        data = {"groups": groups, "asked": asked, "total": len(jobs)}
+        return Content("jobs.html", data, changes=self._source.live)
+
+    async def _job(self, job_id: str, part: str, query: Mapping[str, str]) -> Content:
+        record = await self._source.job(job_id)
+        if record is None:
+            words = "It may be older than the history, or belong to another JobTracker."
+            return missing(f"no job {job_id}", words)
+        status = record.report.status
+        data: dict[str, Any] = {
+            "record": record,
+            "status": status,
+            "part": part,
+            "progress": views.progress_of(status),
+            "attempts_total": len(record.report.attempts) + record.attempts_left_out,
+        }
+        if part == "job":
+            data.update(await asyncio.to_thread(self._overview, record))
+        elif part == "attempts":
+            asked = views.Asked.of(query)
+            rows = record.report.attempts
+            page = await asyncio.to_thread(views.select_attempts, rows, asked)
+            data.update(page=page, asked=asked, states=views.states_of(rows))
+        else:
+            data["settings"] = settings_of(record.spec) if record.spec is not None else []
+        return Content(f"{part}.html", data, changes=not status.state.ended)
+
+    def _overview(self, record: HistoryRecord) -> dict[str, Any]:
+        """What the job's first page draws. It may take some tenths of a second."""
+        return {
+            "errors": views.error_groups(record),
+            "counters": views.counter_rows(record),
+            "picture": timeline(record.report.attempts, self._clock()),
+            "legend": LEGEND,
+            "kinds": views.kinds_of(record.report.status),
+        }
+
+    async def _attempt(self, attempt_id: str) -> Content:
+        record = await self._source.job(parse_attempt(attempt_id).job_id)
+        page = views.attempt_page(record, attempt_id) if record is not None else None
+        if record is None or page is None:
+            return missing(f"no attempt {attempt_id}", "The list of its job's attempts has all.")
+        logs: dict[str, Log] = {}
+        for stream in STREAMS:
+            log = await self._source.log(attempt_id, stream)
+            logs[stream] = log or Log("", "it is not known where this attempt ran")
+        if logs["stdout"] == logs["stderr"]:  # what was kept has both
+            logs = {"log": logs["stderr"]}
+        data = {"page": page, "row": page.row, "logs": logs, "status": record.report.status}
+        return Content("attempt.html", data, changes=page.row.end is None)
+
+
+def missing(what: str, hint: str) -> Content:
+    """A page for what does not exist."""
+    return Content("message.html", {"title": what, "hint": hint}, status=404)

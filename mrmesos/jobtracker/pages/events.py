@@ -1,0 +1,119 @@
+"""Live pages by server-sent events: a browser gets the changed part of its page when it changes.
+
+All browsers that show the same address share one feed, which makes the page once for all. A feed
+makes it again after a second, and after SHARE times as long as it took. A browser that reads slowly
+misses versions, and gets the newest one. The number of browsers is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from mrmesos.access.signing import Refusal
+from mrmesos.jobtracker.http.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+CLIENTS_MAX = 200
+FEED_SECONDS = 1.0
+SHARE = 10
+QUIET_SECONDS = 15.0
+"""After this long without a change, a line shows both ends that the other one is there."""
+STREAM_SECONDS = 3600.0
+"""A stream ends after this long. The browser then opens another, if it is still welcome."""
+
+
+@dataclass(slots=True, eq=False)
+class _Feed:
+    html: str = ""
+    version: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    watchers: int = 0
+    task: asyncio.Task[None] | None = None
+
+
+class Feeds:
+    """One for the server. `make` makes the changing part of the page of an address."""
+
+    def __init__(self, make: Callable[[str], Awaitable[str]]) -> None:
+        self._make = make
+        self._feeds: dict[str, _Feed] = {}
+        self._closing = asyncio.Event()
+        self.clients = 0
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closing.set()
+        for feed in self._feeds.values():
+            feed.changed.set()
+
+    async def stream(
+        self, request: web.Request, address: str, welcome: Callable[[], bool]
+    ) -> web.StreamResponse:
+        """Send the versions of an address, as long as the browser is `welcome`."""
+        if self.clients >= CLIENTS_MAX:
+            raise Unavailable(f"{CLIENTS_MAX} pages are open; close some, or reload by hand")
+        self.clients += 1
+        feed = self._feeds.setdefault(address, _Feed())
+        feed.watchers += 1
+        if feed.task is None:
+            feed.task = asyncio.create_task(self._run(address, feed))
+        try:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            with contextlib.suppress(ConnectionResetError):  # the browser has left
+                await self._send(request, response, feed, welcome)
+            return response
+        finally:
+            self.clients -= 1
+            feed.watchers -= 1
+            if not feed.watchers and self._feeds.pop(address, None) is feed:
+                feed.task.cancel()
+
+    async def _send(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        feed: _Feed,
+        welcome: Callable[[], bool],
+    ) -> None:
+        sent = 0
+        end = time.monotonic() + STREAM_SECONDS
+        while welcome() and not self._closing.is_set() and time.monotonic() < end:
+            if request.transport is None:
+                return
+            if feed.version != sent:
+                sent = feed.version
+                lines = "\n".join(f"data: {line}" for line in feed.html.splitlines())
+                await response.write(f"{lines}\n\n".encode())
+                continue
+            changed = feed.changed
+            try:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await changed.wait()
+            except TimeoutError:
+                await response.write(b": nothing has changed\n\n")
+        if not welcome():
+            await response.write(b"event: over\ndata: the session has ended\n\n")
+
+    async def _run(self, address: str, feed: _Feed) -> None:
+        while not self._closing.is_set():
+            begin = time.monotonic()
+            try:
+                html = await self._make(address)
+            except Refusal as refusal:  # the core is busy or ends; the page shows the last state
+                logger.debug("%s: %s", address, refusal)
+                html = feed.html
+            if html != feed.html:
+                feed.html, feed.version = html, feed.version + 1
+                changed, feed.changed = feed.changed, asyncio.Event()
+                changed.set()
+            now = time.monotonic()
+            await asyncio.sleep(max(FEED_SECONDS, SHARE * (now - begin)))

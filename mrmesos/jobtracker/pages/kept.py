@@ -1,0 +1,97 @@
+"""Pages of ended jobs, from the history. It reads the file in threads beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from mrmesos.jobtracker.core.state.views import ClusterView
+from mrmesos.jobtracker.history.record import HistoryRecord
+from mrmesos.jobtracker.http.errors import Unavailable
+from mrmesos.jobtracker.pages.source import ENDED_MAX, Log
+from mrmesos.jobtracker.pages.views.jobs import JobLine
+from mrmesos.jobtracker.storage.history import History, HistoryError, HistoryLine
+from mrmesos.wire.ids import is_job_id, parse_attempt
+from mrmesos.wire.job import JobState
+
+RECORDS_KEPT = 8
+T = TypeVar("T")
+
+
+class KeptSource:
+    """The PageSource of `mrmesos history serve`, and the ended jobs of a running JobTracker."""
+
+    live = False
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._records: OrderedDict[str, HistoryRecord] = OrderedDict()  # the ones read last
+
+    async def cluster(self) -> ClusterView | None:
+        """There is no cluster."""
+        return None
+
+    async def jobs(self, text: str, state: str) -> list[JobLine]:
+        """The jobs that ended last and match."""
+        if state not in {"", *(each.value for each in JobState if each.ended)}:
+            return []
+        lines = await _read(lambda: self._history.lines(limit=ENDED_MAX, text=text, state=state))
+        return [_line(line) for line in lines]
+
+    async def job(self, job_id: str) -> HistoryRecord | None:
+        """The record of a job."""
+        if not is_job_id(job_id):
+            return None
+        known = self._records.get(job_id)
+        if known is not None:
+            self._records.move_to_end(job_id)
+            return known
+        record = await _read(lambda: self._history.get(job_id))
+        if record is not None:
+            self._records[job_id] = record
+            while len(self._records) > RECORDS_KEPT:
+                self._records.popitem(last=False)
+        return record
+
+    async def log(self, attempt_id: str, stream: str) -> Log | None:  # noqa: ARG002
+        """The last lines of both streams, if the attempt failed."""
+        try:
+            job_id = parse_attempt(attempt_id).job_id
+        except ValueError:
+            return None
+        record = await self.job(job_id)
+        if record is None:
+            return None
+        tail = record.tails.get(attempt_id, "")
+        note = "the last lines of both streams" if tail else "nothing was kept"
+        return Log(tail, note)
+
+    async def kill(self, job_id: str, by: str) -> bool:  # noqa: ARG002
+        """No job of a history is in progress."""
+        return False
+
+
+async def _read(question: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(question)
+    except HistoryError as problem:
+        raise Unavailable(f"the history cannot be read: {problem}") from None
+
+
+def _line(line: HistoryLine) -> JobLine:
+    return JobLine(
+        job_id=line.job_id,
+        name=line.name,
+        user=line.user,
+        state=line.state,
+        submitted=line.submitted,
+        ended=line.ended,
+        maps=line.maps,
+        reduces=line.reduces,
+        progress=1.0 if line.state == JobState.SUCCEEDED else 0.0,
+        maps_done=line.maps if line.state == JobState.SUCCEEDED else 0,
+        reduces_done=line.reduces if line.state == JobState.SUCCEEDED else 0,
+        words=line.error,
+    )

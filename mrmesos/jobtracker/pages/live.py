@@ -1,0 +1,181 @@
+"""Pages of a running JobTracker: snapshots of its core, and its history.
+
+All viewers share one snapshot of a thing. A new one is taken only after it is older than a second,
+and after SHARE times as long as it took. So pages take at most a few percent of the core's thread,
+however many browsers look. Large things are asked for in pieces, and the core works between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from mrmesos.jobtracker.core.messages.job_run import TaskRun
+from mrmesos.jobtracker.core.state import views
+from mrmesos.jobtracker.core.state.reports import AttemptLogs
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.jobtracker.core.state.views import ClusterView
+from mrmesos.jobtracker.history.record import HistoryRecord, bare_record, eventful
+from mrmesos.jobtracker.history.spread import durations, spreads
+from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
+from mrmesos.jobtracker.pages.kept import KeptSource
+from mrmesos.jobtracker.pages.source import ENDED_MAX, Log
+from mrmesos.jobtracker.pages.views.jobs import JobLine, line_of
+from mrmesos.wire.ids import is_job_id
+from mrmesos.wire.job import KEPT, AttemptRow, JobReport, JobSpec, JobStatus
+
+FRESH_SECONDS = 1.0
+SHARE = 20
+SNAPSHOTS_MAX = 64
+STATUSES_PIECE = 200
+LOG_BYTES = 64 << 10
+T = TypeVar("T")
+
+
+class Core(Protocol):
+    """The core as pages see it (backend.py)."""
+
+    def look(self, question: Callable[[State], T]) -> Future[T]:
+        """Ask a question of the state, in the core's thread."""
+
+    def ended_statuses(self) -> Future[list[JobStatus]]:
+        """The ended jobs in memory, in the order in which they ended."""
+
+    def report(self, job_id: str) -> Future[JobReport | None]:
+        """A job's status and attempts."""
+
+    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
+        """Where the logs of an attempt can be read."""
+
+    def kill(self, job_id: str, by: str) -> Future[bool]:
+        """Kill a job."""
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """One thing, and from when on it may be taken again."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    value: Any = None
+    stale_at: float = float("-inf")
+
+
+class LiveSource:
+    """The PageSource of a running JobTracker."""
+
+    live = True
+
+    def __init__(self, core: Core, logs: LiveLogs, kept: KeptSource | None) -> None:
+        """`kept` has the ended jobs, also those that the core has forgotten."""
+        self._core, self._logs, self._kept = core, logs, kept
+        self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
+
+    async def _shared(self, name: str, take: Callable[[], Awaitable[T]]) -> T:
+        snapshot = self._snapshots.setdefault(name, _Snapshot())
+        self._snapshots.move_to_end(name)
+        while len(self._snapshots) > SNAPSHOTS_MAX:
+            self._snapshots.popitem(last=False)
+        async with snapshot.lock:
+            begin = time.monotonic()
+            if begin >= snapshot.stale_at:
+                snapshot.value = await take()
+                now = time.monotonic()
+                snapshot.stale_at = now + max(FRESH_SECONDS, SHARE * (now - begin))
+            value: T = snapshot.value
+            return value
+
+    async def _look(self, question: Callable[[State], T]) -> T:
+        return await asyncio.wrap_future(self._core.look(question))
+
+    async def cluster(self) -> ClusterView | None:
+        """The cluster, a second ago at most."""
+        return await self._shared("cluster", lambda: self._look(views.cluster_view))
+
+    async def totals(self) -> views.Totals:
+        """Sums over all jobs."""
+        return await self._shared("totals", lambda: self._look(views.totals))
+
+    async def jobs(self, text: str, state: str) -> list[JobLine]:
+        """The jobs in progress, then those that ended last."""
+        here = await self._shared("jobs", self._jobs_here)
+        before = await self._kept.jobs(text, state) if self._kept is not None else []
+        known = {job.job_id for job in here}
+        return here + [job for job in before if job.job_id not in known]
+
+    async def _jobs_here(self) -> list[JobLine]:
+        ended = await asyncio.wrap_future(self._core.ended_statuses())
+        found = [line_of(status) for status in ended[-ENDED_MAX:]]
+        job_ids = await self._look(views.jobs_in_progress)
+        for begin in range(0, len(job_ids), STATUSES_PIECE):
+            piece = job_ids[begin : begin + STATUSES_PIECE]
+            statuses = await self._look(partial(views.statuses_of, job_ids=piece))
+            found += map(line_of, statuses)
+        return found
+
+    async def job(self, job_id: str) -> HistoryRecord | None:
+        """A job in progress, as the history would have it now; or an ended job."""
+        if not is_job_id(job_id):
+            return None
+        found = await self._shared(job_id, lambda: self._job_here(job_id))
+        if found is not None:
+            return found
+        if self._kept is not None and (record := await self._kept.job(job_id)) is not None:
+            return record
+        report = await asyncio.wrap_future(self._core.report(job_id))
+        return None if report is None else bare_record(report)
+
+    async def _job_here(self, job_id: str) -> HistoryRecord | None:
+        head = await self._look(lambda st: views.job_head(st, job_id))
+        if head is None:
+            return None
+        rows: list[AttemptRow] = []
+        tasks: list[TaskRun] = []
+        number = head[0].maps.total + head[0].reduces.total
+        for begin in range(0, number, views.PIECE):
+            piece = await self._look(partial(views.job_piece, job_id=job_id, start=begin))
+            if piece is None:
+                return None  # it has just ended
+            rows += piece.rows
+            tasks += piece.tasks
+        return await asyncio.to_thread(_record, *head, rows, tasks)
+
+    async def log(self, attempt_id: str, stream: str) -> Log | None:
+        """What an attempt has printed so far; of an ended job, what was kept."""
+        logs = await asyncio.wrap_future(self._core.logs(attempt_id))
+        if logs is None:
+            return await self._kept.log(attempt_id, stream) if self._kept is not None else None
+        text, start, source = await self._logs.read(logs, attempt_id, stream)
+        if source != KEPT:
+            more = start > 0 or len(text) > LOG_BYTES
+            shown = text[-LOG_BYTES:].decode("utf-8", "replace")
+            return Log(shown, "only the end is shown" if more else "")
+        if not text and self._kept is not None:
+            kept = await self._kept.log(attempt_id, stream)
+            if kept is not None and kept.text:
+                return kept
+        if not text:
+            return Log("", not_kept(attempt_id, logs))
+        return Log(text.decode("utf-8", "replace"), "the last lines of both streams")
+
+    async def kill(self, job_id: str, by: str) -> bool:
+        """Kill a job."""
+        return await asyncio.wrap_future(self._core.kill(job_id, by))
+
+
+def _record(
+    status: JobStatus, spec: JobSpec, rows: list[AttemptRow], tasks: list[TaskRun]
+) -> HistoryRecord:
+    """A job in progress, in the form of the history."""
+    report = JobReport(status=status, attempts=rows)
+    return HistoryRecord(
+        report=report,
+        spec=spec,
+        spreads=[*durations(rows), *spreads(tasks)],
+        stories=eventful(tasks),
+    )

@@ -1,0 +1,43 @@
+"""Where pages get what they show: from a running JobTracker (live.py), or from the history alone
+(kept.py).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from mrmesos.jobtracker.core.state.views import ClusterView
+from mrmesos.jobtracker.history.record import HistoryRecord
+from mrmesos.jobtracker.pages.views.jobs import JobLine
+
+ENDED_MAX = 200
+"""Most ended jobs in a list."""
+
+
+class Log(NamedTuple):
+    """The end of what an attempt printed. `note` says what is missing; empty if nothing is."""
+
+    text: str
+    note: str
+
+
+class PageSource(Protocol):
+    """Any method may raise `access.signing.Refusal`, with words for the user."""
+
+    live: bool
+    """Whether it changes, and jobs can be killed."""
+
+    async def cluster(self) -> ClusterView | None:
+        """The cluster; None if there is none, only a history."""
+
+    async def jobs(self, text: str, state: str) -> list[JobLine]:
+        """The jobs in progress, and at most ENDED_MAX that ended last and match."""
+
+    async def job(self, job_id: str) -> HistoryRecord | None:
+        """All that is known of a job; None if it is unknown."""
+
+    async def log(self, attempt_id: str, stream: str) -> Log | None:
+        """What an attempt printed; None if the attempt is unknown."""
+
+    async def kill(self, job_id: str, by: str) -> bool:
+        """Kill a job; False if there is no such job in progress."""

@@ -1,0 +1,85 @@
+"""`make screenshots`: pictures of all pages in light, dark and narrow, to look at.
+
+python -m tests.jobtracker.pages.screenshots DIRECTORY
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from aiohttp import web
+
+from mrmesos.wire.job import JobState
+from tests.jobtracker.pages.chromium import chromium, looks, picture
+from tests.jobtracker.pages.world import TOKEN, World, busy
+
+LOOKS = {"light": (1400, False), "dark": (1400, True), "narrow": (375, False)}
+LIVE_SECONDS = 20.0
+
+
+def serve(world: World) -> str:
+    """Serve the pages of a world in a thread, until the process ends. Returns the URL."""
+    ready, port = threading.Event(), [0]
+
+    async def run() -> None:
+        runner = web.AppRunner(world.application())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port[0] = runner.addresses[0][1]
+        ready.set()
+        await asyncio.Event().wait()
+
+    threading.Thread(target=lambda: asyncio.run(run()), daemon=True).start()
+    ready.wait()
+    return f"http://127.0.0.1:{port[0]}"
+
+
+def addresses(world: World) -> dict[str, str]:
+    """The pages, by name."""
+    core = world.hands.core
+    jobs = {job.spec.name: job.id for job in core.st.jobs.values()}
+    failed = next(s for s in core.st.ended.statuses() if s.state is JobState.FAILED)
+    report = core.job_report(failed.job_id)
+    assert report is not None
+    attempt = next(row.id for row in report.attempts if row.error is not None)
+    running = jobs["daily word count"]
+    return {
+        "cluster": "/ui/",
+        "jobs": "/ui/jobs",
+        "job": f"/ui/jobs/{running}",
+        "job-failed": f"/ui/jobs/{failed.job_id}",
+        "job-waiting": f"/ui/jobs/{jobs['train ranking model']}",
+        "attempts": f"/ui/jobs/{running}/attempts",
+        "settings": f"/ui/jobs/{running}/settings",
+        "attempt": f"/ui/attempts/{attempt}",
+        "nothing": "/ui/jobs?q=nothing-is-like-this",
+    }
+
+
+def main(directory: Path) -> None:
+    """Write the pictures."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as kept, chromium() as driver:
+        world = busy(Path(kept))
+        base = serve(world)
+        for name, (width, dark) in LOOKS.items():
+            looks(driver, width=width, dark=dark)
+            driver.get(f"{base}/ui/login")
+            picture(driver, directory / f"{name}-login.png", width)
+            driver.find_element("name", "token").send_keys(TOKEN)
+            driver.find_element("css selector", "form.login button").click()
+            for page, address in addresses(world).items():
+                driver.get(base + address)
+                picture(driver, directory / f"{name}-{page}.png", width)
+                wide = driver.execute_script("return document.documentElement.scrollWidth")
+                if wide > width:
+                    sys.exit(f"{name}-{page} is {wide} px wide, more than {width}")
+            driver.delete_all_cookies()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

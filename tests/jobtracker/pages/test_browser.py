@@ -1,0 +1,139 @@
+"""A real browser at a real JobTracker, which runs real jobs on minimesos."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.service import JobTrackerService
+from mrmesos.minimesos.http.server import AgentSpec
+from tests.minimesos.cluster import Cluster
+
+pytest.importorskip("selenium", reason="selenium drives the browser")
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.jobtracker.pages.chromium import chromium, found
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(found() is None, reason="needs Debian's chromium and chromium-driver"),
+]
+
+TOKEN = "a-token-that-only-this-test-knows"
+JOB = """
+import time
+from pathlib import Path
+from mrmesos.api import Job, Mapper
+
+class Waiting(Mapper):
+    def map(self, offset, line):
+        if line == "bad":
+            fields = line.split(",")
+            yield fields[3], 1
+        while not Path(line).exists():
+            time.sleep(0.05)
+            self.context.set_status("waiting for a file")
+        yield line, 1
+
+class TheJob(Job):
+    mapper = Waiting
+"""
+
+
+class House:
+    """A JobTracker on a small cluster, and jobs that clients submit."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "job.py").write_text(JOB)
+        self.go = directory / "go"
+        self.cluster = Cluster(directory / "work", AgentSpec("host-0", "cpus:3;mem:4096"))
+        conf = {"jobtracker.jobhistory.location": str(directory / "history")}
+        self.service = JobTrackerService(Conf(conf), self.cluster.url, token=TOKEN)
+        self.url = self.service.start()
+
+    def submit(self, name: str, line: str) -> str:
+        (self.directory / name).write_text(f"{line}\n")
+        words = ["job.py", "--input", name, "--output", f"out-{name}", "--detach"]
+        words += ["--jobtracker", self.url, "-D", f"job.name={name}", "-D", "map.maxattempts=1"]
+        ran = subprocess.run(
+            [sys.executable, "-m", "mrmesos", "submit", *words, "-D", "map.memory.mb=256"],
+            cwd=self.directory,
+            env={**os.environ, "MRMESOS_TOKEN": TOKEN},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    def close(self) -> None:
+        self.service.stop(timeout=10.0)
+        self.cluster.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def shows(driver: Chrome, *words: str) -> None:
+    """Wait until the page shows all these words, without loading it again."""
+
+    def there(_driver: Chrome) -> bool:
+        text = driver.find_element("css selector", "main").text
+        return all(word in text for word in words)
+
+    WebDriverWait(driver, 60, poll_frequency=0.1).until(there, f"{words} at {driver.current_url}")
+
+
+def click(driver: Chrome, what: str) -> None:
+    driver.find_element(
+        "xpath", f"//*[self::a or self::summary or self::button][contains(., '{what}')]"
+    ).click()
+
+
+def test_a_user_logs_in_watches_a_job_finds_an_error_and_kills(house: House) -> None:
+    watched = house.submit("watched", str(house.go))
+    failing = house.submit("failing", "bad")
+    with chromium() as driver:
+        driver.get(house.url)  # as a click in Mesos' own page
+        assert driver.current_url.endswith("/ui/login")
+        driver.find_element("name", "token").send_keys(TOKEN)
+        click(driver, "log in")
+        shows(driver, "cluster", "host-0")
+
+        click(driver, "jobs")
+        shows(driver, "watched", "failing", "IndexError")
+        click(driver, "watched")
+        shows(driver, "running", "waiting for a file")
+        house.go.write_text("")  # the job may end now, and the page must follow
+        shows(driver, "succeeded", "MAP_OUTPUT_RECORDS")
+        assert driver.current_url.endswith(watched)
+
+        click(driver, "jobs")
+        click(driver, "failing")
+        assert driver.current_url.endswith(failing)
+        shows(driver, "IndexError: list index out of range", "yield fields[3], 1", "job.py")
+        click(driver, "_m_000000_0")
+        shows(driver, "yield fields[3], 1", "host-0")
+
+        endless = house.submit("endless", str(house.directory / "never"))
+        driver.get(f"{house.url}/ui/jobs/{endless}")
+        shows(driver, "waiting for a file")
+        click(driver, "kill this job")
+        click(driver, f"kill {endless}")
+        shows(driver, "killed")
+        cookies = driver.execute_script("return document.cookie")
+        assert cookies == ""  # no script can read the session
