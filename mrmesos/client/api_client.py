@@ -107,6 +107,7 @@ class JobTrackerClient:
         self._answered = False
         self._log = (0, False)
         self._connection: http.client.HTTPConnection | None = None
+        self._url_in_use = self.url  # that of the leader, if `url` names an election
 
     def close(self) -> None:
         """Close the connection. The next call opens a new one."""
@@ -176,16 +177,7 @@ class JobTrackerClient:
         (whole ones).
         """
         body = self._call("POST", f"{TICKET_PATH}?seconds={seconds:.0f}")
-        return self.url_in_use + _decode(body, PageTicket).path
-
-    @property
-    def url_in_use(self) -> str:
-        """The URL of the JobTracker that answered last. `url` may name an election."""
-        connection = self._connection
-        if self._election is None or connection is None:
-            return self.url
-        scheme = "https" if isinstance(connection, http.client.HTTPSConnection) else "http"
-        return f"{scheme}://{connection.host}:{connection.port}"
+        return self._url_in_use + _decode(body, PageTicket).path
 
     def logs(self, attempt_id: str, stream: str, offset: int | None = None) -> LogPiece:
         """Return what an attempt printed, or the last part of a long text.
@@ -318,6 +310,7 @@ class JobTrackerClient:
         return connection
 
     def _connect(self, url: str) -> http.client.HTTPConnection:
+        self._url_in_use = url
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme != "https":
