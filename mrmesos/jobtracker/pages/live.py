@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
 from mrmesos.jobtracker.core.state import views
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
@@ -33,7 +35,7 @@ from mrmesos.wire.job import KEPT, AttemptRow, JobReport, JobSpec, JobStatus
 FRESH_SECONDS = 1.0
 SHARE = 20
 SNAPSHOTS_MAX = 64
-STATUSES_PIECE = 200
+STATUSES_PIECE = AGENTS_PIECE = 200
 LOG_BYTES = 64 << 10
 T = TypeVar("T")
 
@@ -95,7 +97,15 @@ class LiveSource:
 
     async def cluster(self) -> ClusterView | None:
         """The cluster, a second ago at most."""
-        return await self._shared("cluster", lambda: self._look(views.cluster_view))
+        return await self._shared("cluster", self._cluster_here)
+
+    async def _cluster_here(self) -> ClusterView:
+        agents: list[views.AgentView] = []
+        ids = await self._look(views.agent_ids)
+        for begin in range(0, len(ids), AGENTS_PIECE):
+            piece = ids[begin : begin + AGENTS_PIECE]
+            agents += await self._look(partial(views.agents_of, ids=piece))
+        return replace(await self._look(views.cluster_view), agents=agents)
 
     async def totals(self) -> views.Totals:
         """Sums over all jobs."""

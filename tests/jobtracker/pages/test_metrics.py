@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from mrmesos.jobtracker.core.state import views
@@ -14,7 +15,8 @@ from tests.jobtracker.pages.world import World
 
 def values(world: World, lost: int = 0) -> dict[tuple[str, ...], float]:
     st = world.hands.core.st
-    text = exposition(views.cluster_view(st), views.totals(st), lost).decode()
+    view = replace(views.cluster_view(st), agents=views.agents_of(st, views.agent_ids(st)))
+    text = exposition(view, views.totals(st), lost).decode()
     found = {}
     for family in text_string_to_metric_families(text):
         assert family.documentation.endswith("."), family.name

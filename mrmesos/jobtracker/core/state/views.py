@@ -1,7 +1,8 @@
 """What pages and metrics show of the core. Each function copies a bounded piece of it.
 
-Thread: the core's, between two events. So a piece must not be large: pages ask for a job's tasks
-in pieces of PIECE, and the core answers offers and heartbeats between two of them.
+Thread: the core's, between two events. So a piece must not be large: pages ask for the tasks of a
+job in pieces of PIECE (and for jobs and agents in similar ones), and the core answers offers and
+heartbeats between two of them.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class JobPiece(Struct, frozen=True):
 
 
 def cluster_view(st: State) -> ClusterView:
-    """All agents, pools and offers."""
+    """Pools, offers and the rest, but `agents` is empty: there may be thousands."""
     trackers: dict[str, int] = {}
     for tracker in st.cluster.trackers.values():
         name = "silent" if tracker.silent else tracker.state.value.lower()
@@ -113,7 +114,7 @@ def cluster_view(st: State) -> ClusterView:
         connected=st.subscription.connected,
         framework_id=st.subscription.framework_id,
         scheduler="fair" if st.settings.fair else "fifo",
-        agents=[_agent(st, agent) for agent in st.cluster.agents.values()],
+        agents=[],
         pools=_pools(st),
         offers=OffersView(
             st.offers.taken,
@@ -125,6 +126,17 @@ def cluster_view(st: State) -> ClusterView:
         trackers=trackers,
         last_stderr=st.tracker_ends.last_stderr,
     )
+
+
+def agent_ids(st: State) -> list[str]:
+    """The ids of all agents."""
+    return list(st.cluster.agents)
+
+
+def agents_of(st: State, ids: Iterable[str]) -> list[AgentView]:
+    """Those of these agents that are still known."""
+    found = (st.cluster.agents.get(agent_id) for agent_id in ids)
+    return [_agent(st, agent) for agent in found if agent is not None]
 
 
 def _agent(st: State, agent: Agent) -> AgentView:
