@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, LogPiece
 from mrmesos.client.kept_jobs import KeptJob
+from mrmesos.client.terminal.errors import Failure
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState, Locality
@@ -38,7 +39,12 @@ class KeptAttempts:
     def look(self) -> tuple[list[AttemptRow], bool]:
         """Before the report is written, only the attempts that have printed something."""
         ended = not self._job.runs()
-        report = self._job.report()
+        from mrmesos.jobtracker.storage.history import HistoryError
+
+        try:
+            report = self._job.report()
+        except HistoryError as problem:
+            raise Failure(f"the history cannot be read: {problem}") from problem
         if report is not None:
             return report.attempts, True
         return [_unreported(attempt_id) for attempt_id in self._job.printed()], ended

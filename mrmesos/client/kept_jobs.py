@@ -1,8 +1,8 @@
 """What is kept of jobs on this machine after their command has ended: reports and logs.
 
-A job with a JobTracker of its own leaves `DIR/<job_id>/`: `report.json`, and what its attempts
-printed in `<attempt_id>/{stdout,stderr}`. TaskTrackers of a local cluster write there while they
-run. The last JOBS_MAX jobs are kept. The history of ended jobs (jobtracker/storage/history.py) is a
+A job with a JobTracker of its own leaves `DIR/<job_id>/`, with what its attempts printed in
+`<attempt_id>/{stdout,stderr}`. TaskTrackers of a local cluster write there while they run. The last
+JOBS_MAX jobs are kept. Reports are in the history of ended jobs (jobtracker/storage/history.py), a
 file in the same directory, for JobTrackers without another place for it. DIR is that of
 MRMESOS_HISTORY_DIR, else `~/.mrmesos/jobs`.
 """
@@ -15,8 +15,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from mrmesos.conf import HISTORY_LOCATION, JOBTRACKER_STATE_DIR, Conf
 from mrmesos.task.files.user_logs import held, is_held, prune
 from mrmesos.wire.ids import is_job_id
@@ -26,7 +24,6 @@ VARIABLE = "MRMESOS_HISTORY_DIR"
 DEFAULT = "~/.mrmesos/jobs"
 JOBS_MAX = 20
 BYTES_MAX = 256 << 20
-REPORT = "report.json"
 NOT_KEPT = "the job's report and logs are not kept"
 
 
@@ -75,12 +72,6 @@ class KeptJob:
         prune(self.root, BYTES_MAX, JOBS_MAX, {self.job_id})
         self._holding.close()
 
-    def save(self, report: JobReport) -> None:
-        """Keep the report. Raises OSError."""
-        part = self.path / f".{REPORT}"
-        part.write_bytes(msgspec.json.encode(report))
-        part.rename(self.path / REPORT)
-
     def save_logs(self, attempt_id: str, texts: Mapping[str, bytes]) -> None:
         """Keep what an attempt printed, by stream. Raises OSError."""
         directory = self.path / attempt_id
@@ -94,11 +85,13 @@ class KeptJob:
         return is_held(self.path)
 
     def report(self) -> JobReport | None:
-        """The report; None while the job runs, or if its command was killed. Raises ValueError."""
-        try:
-            return msgspec.json.decode((self.path / REPORT).read_bytes(), type=JobReport)
-        except FileNotFoundError:
-            return None
+        """The report, from the history in the same directory. None while the job runs, or if its
+        command was killed. Raises HistoryError.
+        """
+        from mrmesos.jobtracker.storage.history import History
+
+        record = History(self.root).get(self.job_id)
+        return record.report if record is not None else None
 
     def printed(self) -> list[str]:
         """The ids of the attempts that have printed something, in order."""

@@ -232,7 +232,6 @@ class Submission:
         code = 0 if status.state is JobState.SUCCEEDED else 1
         if not self._write_report():
             code = 1
-        self._keep_report()
         if status.error is not None and status.state is not JobState.SUCCEEDED:
             error, log = self._with_last_words(status.error)
             click.echo(format_error(error, log or self._log_of(error.attempt_id)), err=True)
@@ -292,15 +291,6 @@ class Submission:
             self._kept = None
             click.echo(f"warning: {NOT_KEPT}: {problem}", err=True)
 
-    def _keep_report(self) -> None:
-        assert self._client is not None
-        if self._kept is None:
-            return
-        try:
-            self._kept.save(self._client.report(self._job_id))
-        except (OSError, ApiProblem, Unreachable) as problem:
-            click.echo(f"warning: the job's report is not kept: {problem}", err=True)
-
     def _log_of(self, attempt_id: str) -> str:
         """How to read what a failed attempt printed. Keeps it if our own JobTracker ends now."""
         assert self._client is not None
@@ -340,7 +330,6 @@ class Submission:
             if self._interrupts.wait_for(ended, KILL_SECONDS, self._take_down_time):
                 click.echo(f"{self._job_id} was killed", err=True)
                 self._write_report()
-                self._keep_report()
             else:
                 click.echo(f"{self._job_id} is still being cleaned up", err=True)
         except (ApiProblem, Unreachable) as problem:

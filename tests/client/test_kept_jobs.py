@@ -8,6 +8,10 @@ import pytest
 
 from mrmesos.client.attempt_logs import KeptAttempts, LogGone
 from mrmesos.client.kept_jobs import JOBS_MAX, KeptJob, history_dir, usable
+from mrmesos.client.terminal.errors import Failure
+from mrmesos.jobtracker.history.record import record_of
+from mrmesos.jobtracker.storage.history import History
+from tests.jobtracker.history.runs import ended_run
 
 JOB, ATTEMPT = "job_1_0001", "attempt_1_0001_m_000000_0"
 
@@ -45,6 +49,17 @@ def test_a_job_that_runs_shows_what_it_has_printed(tmp_path: Path) -> None:
         attempts.read(ATTEMPT, "stderr", 0)
     job.end()
     assert attempts.look()[1], "its command has ended, and it left no report"
+
+
+def test_the_report_comes_from_the_history(tmp_path: Path) -> None:
+    run = ended_run((1, 2))
+    History(tmp_path).put(record_of(run))
+    job = KeptJob(tmp_path, run.report.status.job_id)
+    job.begin()
+    assert KeptAttempts(job).look() == (run.report.attempts, True)
+    (tmp_path / "history.sqlite").write_bytes(b"damaged" * 999)
+    with pytest.raises(Failure, match="the history cannot be read"):
+        KeptAttempts(job).look()
 
 
 def test_the_last_jobs_are_kept(tmp_path: Path) -> None:
