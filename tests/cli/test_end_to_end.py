@@ -134,6 +134,7 @@ def test_a_local_job_with_a_report(house: House) -> None:
     assert re.search(r"^job_\d+_0001 SUCCEEDED in [\d.]+ s: file:///", stderr, re.MULTILINE)
     assert re.search(r"MAP_INPUT_RECORDS +60$", stderr, re.MULTILINE)
     assert "maps 4/4  reduces 2/2" in stderr
+    assert re.search(r"^page: http://127\.0\.0\.1:\d+/ui/login\?ticket=\S+$", stderr, re.MULTILINE)
     report = json.loads((house.directory / "r.json").read_text())
     assert (report["state"], len(report["attempts"])) == ("SUCCEEDED", 6)
     assert {row["state"] for row in report["attempts"]} == {"SUCCEEDED"}

@@ -111,6 +111,9 @@ class Feeds:
             except Refusal as refusal:  # the core is busy or ends; the page shows the last state
                 logger.debug("%s: %s", address, refusal)
                 html = feed.html
+            except Exception:  # our bug in one page must not end its feed, which others watch
+                logger.exception("%s cannot be made", address)
+                html = feed.html
             if html != feed.html:
                 feed.html, feed.version = html, feed.version + 1
                 changed, feed.changed = feed.changed, asyncio.Event()

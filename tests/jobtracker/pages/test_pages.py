@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from mrmesos.jobtracker.pages import events, gate
 from mrmesos.jobtracker.pages.app import login_path
+from mrmesos.jobtracker.pages.content import Content
 from mrmesos.wire.job import JobState
 from tests.jobtracker.pages.world import CULPRIT, TAIL, TOKEN, Browser, World, browsing
 
@@ -206,6 +207,29 @@ def test_a_page_follows_its_job_and_streams_are_bounded(
         page = await browser.page("/ui/login")
 
     visit(world, walk)
+
+
+def test_a_page_that_cannot_be_made_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(events, "FEED_SECONDS", 0.0)
+    failures = iter([ZeroDivisionError(), ZeroDivisionError()])
+    make = world.pages._contents.of
+
+    async def sometimes(path: str, query: Mapping[str, str]) -> Content:
+        for problem in failures:
+            raise problem
+        return await make(path, query)
+
+    monkeypatch.setattr(world.pages._contents, "of", sometimes)
+
+    async def walk(browser: Browser) -> None:
+        where = f"{browser.base}/ui/events?of=/ui/jobs"
+        async with browser.session.get(where, headers={"Cookie": browser.cookie}) as stream:
+            assert "No job yet" in await version(stream.content)
+
+    visit(world, walk)
+    assert caplog.text.count("/ui/jobs cannot be made") == 2
 
 
 async def version(content: object) -> str:
