@@ -18,8 +18,9 @@ def test_what_memory_forgets_the_history_still_answers(tmp_path: Path) -> None:
     desk = Desk(kept)
     try:
         jobs = []
-        for _ in range(2):  # one after the other, as they have the same output
-            job_id = desk.client.submit(desk.spec(tmp_path))
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            job_id = desk.client.submit(desk.spec(tmp_path / name))
             desk.client.kill(job_id, "a test")
             assert desk.client.status(job_id, wait=20).state is JobState.KILLED
             jobs.append(job_id)
