@@ -276,6 +276,11 @@ def _input_format(given: argparse.Namespace, properties: Mapping[str, str]) -> I
     if name == "KeyValueTextInputFormat":
         key = "mapreduce.input.keyvaluelinerecordreader.key.value.separator"
         return KeyValueTextInput(encoding="", separator=properties.get(key, "\t"))
+    if name.startswith("SequenceFile"):
+        raise BadOption(
+            f"-inputformat {given.inputformat}: mrmesos does not read SequenceFiles; write the "
+            "input again as text: hadoop fs -text FILE | hadoop fs -put - TEXT"
+        )
     raise BadOption(
         f"-inputformat {given.inputformat}: mrmesos has TextInputFormat, KeyValueTextInputFormat, "
         "NLineInputFormat and CombineTextInputFormat"

@@ -94,6 +94,7 @@ def test_gzip_output() -> None:
         (("-D", "novalue"), "expected name=value"),
         (("-cmdenv", "=x"), "expected NAME=VALUE"),
         (("-inputformat", "org.example.MyFormat"), "-inputformat"),
+        (("-inputformat", "SequenceFileAsTextInputFormat"), "does not read SequenceFiles; write"),
         (("-outputformat", "org.example.MyFormat"), "-outputformat"),
         (("-partitioner", "org.example.Mine"), "-partitioner"),
         (("-D", "mapred.output.key.comparator.class=org.example.Mine"), "is a Java class"),
