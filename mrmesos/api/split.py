@@ -8,6 +8,9 @@ import msgspec
 
 from mrmesos.bounds import INT64_MAX, LIST_MAX, Count, Name, Text
 
+SCHEMA_MAX = 16 << 20
+"""Most bytes of a schema in a message: some hundred thousand columns."""
+
 
 class FileSlice(msgspec.Struct, frozen=True):
     """Bytes `[start, start + length)` of the file at `uri`.
@@ -45,5 +48,5 @@ class InputTable(msgspec.Struct, frozen=True):
     """
 
     source: Name
-    schema: Annotated[str, msgspec.Meta(max_length=1 << 24)] = ""
+    schema: Annotated[str, msgspec.Meta(max_length=SCHEMA_MAX)] = ""
     partitions: Annotated[tuple[tuple[Name, Name], ...], msgspec.Meta(max_length=1_000)] = ()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mrmesos.api.formats import Filter, InputFormat, ParquetInput, Source
-from mrmesos.api.split import InputTable
+from mrmesos.api.split import SCHEMA_MAX, InputTable
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.fs.own_process import ProcessFailed, answer_of
 from mrmesos.io.fs.store_calls import caller
@@ -78,6 +78,11 @@ def input_table(
             partitions=partitions,
         )
         schema = read_footers(request).schema
+        if len(schema) > SCHEMA_MAX:
+            raise InputError(
+                f"{kept[0].uri}, …: these {len(kept):,} files have too many columns together; name "
+                "the columns to read with columns="
+            )
     if not schema and not partitions:
         return None, files
     return InputTable(source.name, schema, partitions), kept

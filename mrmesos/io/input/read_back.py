@@ -9,6 +9,7 @@ from typing import Any
 from mrmesos.api.formats import (
     ArrowInput,
     ArrowOutput,
+    AvroInput,
     BytesOutput,
     CsvInput,
     CsvOutput,
@@ -35,12 +36,14 @@ _MAGIC: dict[bytes, InputFormat] = {
     b"PAR1": ParquetInput(),
     b"ARRO": ArrowInput(),
     b"ORC": OrcInput(),
+    b"Obj\x01": AvroInput(),
 }
 _BY_NAME: dict[str, InputFormat] = {
     ".parquet": ParquetInput(),
     ".arrow": ArrowInput(),
     ".feather": ArrowInput(),
     ".orc": OrcInput(),
+    ".avro": AvroInput(),
 }
 
 

@@ -26,10 +26,12 @@ from mrmesos.api import (
     TotalOrder,
 )
 from mrmesos.api.formats import InputFormat, Source
+from mrmesos.api.split import SCHEMA_MAX
 from mrmesos.conf import Conf
 from mrmesos.io.columns.table_schema import as_schema
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.footers import footers_here
+from mrmesos.io.input.input_tables import FootersAnswer
 from mrmesos.io.input.splits import plan_sources
 from mrmesos.local.run_job import run_job
 
@@ -237,6 +239,15 @@ def test_footers_are_read_by_a_process_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(b"no Parquet at all")
     with pytest.raises(InputError, match=r"/c: cannot be read as Parquet"):
         plan_sources([source], Conf({}))
+
+
+def test_too_many_columns_for_a_message(tmp_path: Path) -> None:
+    put(pq.write_table, tmp_path / "a", n=[1])
+    put(pq.write_table, tmp_path / "b", n=[1])
+    source = Source("", (str(tmp_path),), ParquetInput())
+    many = FootersAnswer("x" * (SCHEMA_MAX + 1))
+    with pytest.raises(InputError, match="these 2 files have too many columns together; name the"):
+        plan_sources([source], Conf({}), read_footers=lambda _: many)
 
 
 def lines(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from mrmesos.api.formats import AvroInput
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import Mapper
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.read_back import columns_of
 from mrmesos.local.run_job import run_job
 from tests.io.input.formats.cutting import batches, read, read_rows, slices, whole
 
@@ -48,6 +49,7 @@ def test_every_record_is_read_once_wherever_the_file_is_cut(tmp_path: Path, code
         assert [value for _, value in found] == rows
         keys = [key for key, _ in found]
         assert keys == sorted(set(keys))
+    assert columns_of(str(path)) == AvroInput()
     assert read_rows(slices(path, 5000), AvroInput(columns=("t",))) == [
         {"t": row["t"]} for row in rows
     ]
