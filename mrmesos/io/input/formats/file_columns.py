@@ -257,13 +257,17 @@ def _laid_out(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if types.is_binary_view(kind):
         return pa.binary()
-    if types.is_list_view(kind) or types.is_large_list_view(kind) or types.is_list(kind):
+    if types.is_list_view(kind) or types.is_large_list_view(kind):
         return pa.list_(_laid_out(kind.value_type))
+    children = [kind.field(index) for index in range(kind.num_fields)]
+    plain = [_laid_out(child.type) for child in children]
+    if all(one.equals(child.type) for one, child in zip(plain, children, strict=True)):
+        return kind
     if types.is_struct(kind):
-        return pa.struct([field.with_type(_laid_out(field.type)) for field in kind])
+        return pa.struct([child.with_type(one) for one, child in zip(plain, children, strict=True)])
     if types.is_map(kind):
         return pa.map_(_laid_out(kind.key_type), _laid_out(kind.item_type))
-    return kind
+    return pa.list_(plain[0]) if types.is_list(kind) else kind
 
 
 def _arrow_type(kind: str) -> pa.DataType:
