@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from examples.wordcount.wordcount import WordCount
@@ -22,6 +23,7 @@ from mrmesos.api import (
     JsonLinesInput,
     JsonLinesOutput,
     Mapper,
+    ParquetInput,
     ParquetOutput,
     Reducer,
     Sum,
@@ -50,6 +52,22 @@ def test_an_output_that_the_job_does_not_have_is_named_with_those_it_has() -> No
     result = Result(Two, "job_1", "nowhere", {}, Scratch("mrmesos-run-"))
     with pytest.raises(JobError, match=r"Two has no output 'error' .*it has errors"):
         result.table("error")
+
+
+@pytest.mark.slow
+def test_maps_of_other_processes_know_the_columns_of_all_files(tmp_path: Path) -> None:
+    class Rows(Job):
+        mapper, reducer = Mapper, None
+        input_format, output_format = ParquetInput(), JsonLinesOutput()
+
+    for year, columns in ((2024, {"n": [1]}), (2025, {"t": ["x"]})):
+        (tmp_path / f"year={year}").mkdir()
+        pq.write_table(pa.table(columns), tmp_path / f"year={year}" / "part.parquet")
+    result = run(Rows, tmp_path / "year=*", progress=io.StringIO(), conf={"job.maps": 2})
+    assert [row for _, row in result.result(100).records()] == [
+        {"n": 1, "t": None, "year": 2024},
+        {"n": None, "t": "x", "year": 2025},
+    ]
 
 
 @pytest.mark.slow
