@@ -70,7 +70,7 @@ def opened(uri: str, kind: str) -> Iterator[Any]:
         try:
             with pa.PythonFile(raw, mode="r") as file:
                 yield file
-        except InputError:
+        except (InputError, MemoryError):
             raise
         except Exception as exc:  # remote drivers raise any type
             raise _explained(uri, kind, exc) from exc
@@ -86,7 +86,7 @@ def in_unit(
     """
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as exc:
         known = isinstance(exc, BadColumn | BadValue | Misplaced)

@@ -18,6 +18,7 @@ from mrmesos.api.formats import ArrowInput, OrcInput, ParquetInput
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchMapper, Mapper, Reducer
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.damage import in_unit, opened
 from mrmesos.local.run_job import run_job
 from tests.io.input.formats.cutting import batches, whole
 from tests.io.input.formats.test_tables import KINDS, write_arrow
@@ -133,6 +134,13 @@ def test_files_without_columns_or_rows(tmp_path: Path) -> None:
     refused(path, ParquetInput(columns=("m",)), "has no column 'm', but n, t")
     write_arrow(pa.table({}), path, 1)
     assert records(path, ArrowInput()) == []
+
+
+def test_too_little_memory_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"x")
+    with pytest.raises(MemoryError), opened(str(path), "Parquet"), in_unit("row group 1 of 1"):
+        raise pa.ArrowMemoryError("malloc of size 99 failed")
 
 
 FAR = 2_932_897  # days: the first of January of the year 10000
