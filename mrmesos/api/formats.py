@@ -253,6 +253,20 @@ class CustomOutput(msgspec.Struct, frozen=True, tag="custom"):
     compression: Name = "none"
 
 
+class StepInput(msgspec.Struct, frozen=True, tag="step"):
+    """What an earlier step of the chain wrote. The client sets it, with the chain's key."""
+
+    key: Name
+
+
+class StepOutput(msgspec.Struct, frozen=True, tag="step"):
+    """Output for a later step of the chain: all types are kept. The client sets it."""
+
+    key: Name
+    compression: Name = "none"
+    """Of the file as a whole; what is in it is always compressed."""
+
+
 InputFormat = (
     TextInput
     | KeyValueTextInput
@@ -265,6 +279,7 @@ InputFormat = (
     | FixedWidthInput
     | WholeFileInput
     | CustomInput
+    | StepInput
 )
 OutputFormat = (
     TextOutput
@@ -275,6 +290,7 @@ OutputFormat = (
     | OrcOutput
     | BytesOutput
     | CustomOutput
+    | StepOutput
 )
 
 

@@ -15,6 +15,8 @@ from mrmesos.api.formats import (
     CustomOutput,
     InputFormat,
     OutputFormat,
+    StepInput,
+    StepOutput,
     TextInput,
     TextOutput,
 )
@@ -109,9 +111,15 @@ _ROLES: Mapping[str, _Role] = {
     ),
     "partitioner": ((Partitioner, BatchPartitioner), False, "Partitioner or BatchPartitioner"),
 }
+
+
+def _for_authors(formats: object, *internal: type) -> tuple[type, ...]:
+    return tuple(kind for kind in get_args(formats) if kind not in internal)
+
+
 _FORMATS: Mapping[str, tuple[type, ...]] = {
-    "input_format": (*(k for k in get_args(InputFormat) if k is not CustomInput), RecordReader),
-    "output_format": (*(k for k in get_args(OutputFormat) if k is not CustomOutput), RecordWriter),
+    "input_format": (*_for_authors(InputFormat, CustomInput, StepInput), RecordReader),
+    "output_format": (*_for_authors(OutputFormat, CustomOutput, StepOutput), RecordWriter),
 }
 
 
@@ -250,12 +258,17 @@ def _check_settings(cls: type[Job]) -> None:
         )
 
 
+def setting_texts(values: Mapping[str, str | int | float | bool]) -> dict[str, str]:
+    """Settings as text."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+    }
+
+
 def class_settings(cls: type[Job]) -> dict[str, str]:
     """The settings of the job class, as text; `-D` overrides them."""
-    values = {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in cls.conf.items()
-    }
+    values = setting_texts(cls.conf)
     if cls.num_reducers is not None:
         values["job.reduces"] = str(cls.num_reducers)
     return values

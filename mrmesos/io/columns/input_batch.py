@@ -22,6 +22,8 @@ class InputBatch:
     batch: pa.RecordBatch
     further: tuple[tuple[int, str], ...] = ()
     positions: pa.Array | None = None
+    keys: list[Any] | None = None
+    """The keys as Python objects, if the column `key` has them pickled."""
     objects: list[Any] | None = None
     """The values as Python objects, if no column can hold them; `value` then has their source."""
     table: bool = False
@@ -61,5 +63,6 @@ class InputBatch:
             self,
             batch=self.batch.slice(0, rows),
             positions=None if self.positions is None else self.positions.slice(0, rows),
+            keys=None if self.keys is None else self.keys[:rows],
             objects=None if self.objects is None else self.objects[:rows],
         )

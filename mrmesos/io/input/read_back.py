@@ -23,6 +23,8 @@ from mrmesos.api.formats import (
     OutputFormat,
     ParquetInput,
     ParquetOutput,
+    StepInput,
+    StepOutput,
     TextOutput,
     is_separator,
 )
@@ -88,6 +90,7 @@ _READS_BACK: dict[type, Callable[[Any], InputFormat | None]] = {
     TextOutput: _text_back,
     BytesOutput: lambda _: None,
     CustomOutput: lambda _: None,
+    StepOutput: lambda fmt: StepInput(fmt.key),
 }
 
 

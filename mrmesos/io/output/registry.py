@@ -14,6 +14,7 @@ from mrmesos.api.formats import (
     OrcOutput,
     OutputFormat,
     ParquetOutput,
+    StepOutput,
     TextOutput,
     is_separator,
 )
@@ -46,6 +47,7 @@ _FORMATS: dict[type, OutputEntry] = {
     ),
     OrcOutput: OutputEntry(".orc", ("none", "snappy", "gzip", "lz4", "zstd"), container=True),
     CustomOutput: OutputEntry(),
+    StepOutput: OutputEntry(".step", ("none",)),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
-from mrmesos.api.formats import OutputFormat
+from mrmesos.api.formats import OutputFormat, StepOutput
 from mrmesos.io.output.line_output import LineWriter, render_of
 from mrmesos.io.output.output_file import create
 from mrmesos.io.output.registry import has_columns
@@ -31,6 +31,10 @@ def open_writer(fmt: OutputFormat, fs: Any, path: str) -> Writer:
     So an attempt that starts after its job has ended and `_temporary` is deleted creates nothing.
     Raises OutputError with the file.
     """
+    if isinstance(fmt, StepOutput):
+        from mrmesos.io.output.step_output import StepWriter
+
+        return StepWriter(fs, path, fmt)
     if has_columns(fmt):
         # Imported here, because loading Parquet and ORC takes time.
         from mrmesos.io.output.part_writer import open_table

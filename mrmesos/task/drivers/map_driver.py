@@ -68,7 +68,9 @@ class RecordDriver:
         """Begin a batch. Returns an iterator over its keys, which tells the record, and values."""
         self._given = given
         offsets = decode_column(given.places)
-        keys = offsets if given.positions is None else decoded(given, KEY)
+        keys = offsets if given.keys is None else given.keys
+        if given.keys is None and given.positions is not None:
+            keys = decoded(given, KEY)
         values = given.objects
         if values is None:
             values = decoded(given, VALUE)

@@ -23,6 +23,7 @@ from mrmesos.api.formats import (
     KeyValueTextInput,
     OrcInput,
     ParquetInput,
+    StepInput,
     TextInput,
     WholeFileInput,
 )
@@ -107,6 +108,7 @@ _FORMATS: dict[type, InputEntry] = {
         container=True,
         schema="avro:avro_schema",
     ),
+    StepInput: InputEntry("steps:read_steps", _RECORDS, container=True),
     FixedWidthInput: InputEntry("fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width),
     WholeFileInput: InputEntry(
         "fixed:read_whole_files", check=planning.check_whole_files, splits=lambda _: False
