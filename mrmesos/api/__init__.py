@@ -5,6 +5,7 @@ jobs.
 """
 
 from mrmesos.api.aggregates import Aggregate, Count, CountDistinct, Max, Mean, Min, Sum, TopK
+from mrmesos.api.chain import Chain, Step
 from mrmesos.api.context import Context, Counters, TaskFacts
 from mrmesos.api.custom_formats import FileSplit, RecordReader, RecordWriter, installed_format
 from mrmesos.api.formats import (
@@ -51,6 +52,7 @@ __all__ = [
     "BatchPartitioner",
     "BatchReducer",
     "BytesOutput",
+    "Chain",
     "Context",
     "Count",
     "CountDistinct",
@@ -81,6 +83,7 @@ __all__ = [
     "Reducer",
     "SortedReducer",
     "Split",
+    "Step",
     "Sum",
     "TaskFacts",
     "TextInput",
