@@ -1,4 +1,4 @@
-"""Answers the questions of the HTTP API from the core. It implements `Backend` in http/api.py.
+"""Answers the questions of the HTTP API from the core. It implements `Backend` in http/backend.py.
 
 Comes in: calls, from the HTTP server's thread. Goes out: futures.
 Thread: each question becomes a function that runs in the core's thread, between two events. So no
@@ -21,17 +21,20 @@ from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat
 from mrmesos.jobtracker.core.messages.events import (
     AnswerAsked,
+    ChainSubmitted,
     HeartbeatReceived,
     JobSubmitted,
     KillAsked,
+    StepJob,
 )
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, SetAside, Unavailable
-from mrmesos.jobtracker.http.job_validation import check_job
+from mrmesos.jobtracker.http.job_validation import check_chain, check_job
 from mrmesos.jobtracker.mesos.task_info import python_of_trackers
 from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.wire.chain import ChainSpec, ChainStatus
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
@@ -43,7 +46,7 @@ are ignored after one was set aside.
 
 
 class LiveJobs:
-    """The jobs that have not ended. Only the core's thread changes them; any thread may read."""
+    """The jobs and chains that have not ended. Only the core's thread changes them."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -75,7 +78,7 @@ class LiveJobs:
 
 
 class CoreBackend:
-    """The `Backend` of http/api.py."""
+    """The `Backend` of http/backend.py."""
 
     def __init__(
         self,
@@ -130,6 +133,14 @@ class CoreBackend:
         """The statuses of the ended jobs in memory."""
         return self.look(lambda st: st.ended.statuses())
 
+    def chain_status(self, chain_id: str) -> Future[ChainStatus | None]:
+        """One chain's status."""
+        return self._thread.ask(lambda: self._core.chain_status(chain_id))
+
+    def chain_statuses(self) -> Future[list[ChainStatus]]:
+        """All chains' statuses."""
+        return self._thread.ask(lambda: self._core.chain_statuses())
+
     def service_status(self) -> Future[ServiceStatus]:
         """The status of the service itself."""
 
@@ -163,38 +174,59 @@ class CoreBackend:
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
         """Accept a job. Returns its id."""
 
-        def take() -> str:
-            if key and key in self._keys:
-                return self._keys[key]
-            if self._closing:
-                raise Unavailable("the JobTracker is stopping")
-            if self._core.full:
-                raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
+        def event() -> JobSubmitted:
             check_job(spec, python_of_trackers(self._conf))
-            job_id = self._core.next_job_id()
-            if missing := self.codes.pin(job_id, spec.uploads()):
-                raise BadRequest(f"{missing} is not here; upload it, then submit")
-            self._live.add([job_id])
-            if key:
-                self._keys[key] = job_id
-                while len(self._keys) > MAX_KEYS:
-                    self._keys.popitem(last=False)
-            try:
-                self._thread.handle(JobSubmitted(job_id, spec, secrets.token_hex(16), key))
-            except SetAside:
-                self._keys.pop(key, None)
-                self._live.ended(job_id)
-                self.codes.unpin(job_id)
-                raise
-            return job_id
+            return JobSubmitted(self._core.next_job_id(), spec, secrets.token_hex(16), key)
 
-        return self._thread.ask(take)
+        return self._thread.ask(lambda: self._take(key, event))
+
+    def submit_chain(self, spec: ChainSpec, key: str) -> Future[str]:
+        """Accept a chain. Returns its id."""
+
+        def event() -> ChainSubmitted:
+            check_chain(spec, python_of_trackers(self._conf))
+            live = self._core.st.chains.live.values()
+            if other := next((one.id for one in live if one.spec.data == spec.data), ""):
+                raise BadRequest(f"{other} runs with the same output; wait for its end, or kill it")
+            jobs = tuple(
+                StepJob(self._core.next_job_id(), secrets.token_hex(16)) for _ in spec.steps
+            )
+            return ChainSubmitted(self._core.next_chain_id(), spec, jobs, key)
+
+        return self._thread.ask(lambda: self._take(key, event))
+
+    def _take(self, key: str, make: Callable[[], JobSubmitted | ChainSubmitted]) -> str:
+        """Accept what was submitted, unless that has happened before. Returns its id."""
+        if key and key in self._keys:
+            return self._keys[key]
+        if self._closing:
+            raise Unavailable("the JobTracker is stopping")
+        if self._core.full:
+            raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
+        event = make()
+        name = event.chain_id if isinstance(event, ChainSubmitted) else event.job_id
+        if missing := self.codes.pin(name, event.spec.uploads()):
+            raise BadRequest(f"{missing} is not here; upload it, then submit")
+        self._live.add([name])
+        if key:
+            self._keys[key] = name
+            while len(self._keys) > MAX_KEYS:
+                self._keys.popitem(last=False)
+        try:
+            self._thread.handle(event)
+        except SetAside:
+            self._keys.pop(key, None)
+            self._live.ended(name)
+            self.codes.unpin(name)
+            raise
+        return name
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job."""
+        """Kill a job or a chain."""
 
         def end() -> bool:
-            if self._core.job_status(job_id) is None:
+            known = self._core.job_status(job_id) or self._core.chain_status(job_id)
+            if known is None:
                 return False
             self._thread.handle(KillAsked(job_id, by))
             return True

@@ -25,6 +25,7 @@ from mrmesos.jobtracker.core.messages.commands import (
 from mrmesos.jobtracker.core.messages.events import (
     AgentLost,
     AnswerAsked,
+    ChainSubmitted,
     Event,
     HeartbeatReceived,
     InverseOfferRescinded,
@@ -50,6 +51,7 @@ KNOWN_MAX = 10_000
 
 _OF_PEERS = (
     JobSubmitted,
+    ChainSubmitted,
     KillAsked,
     HeartbeatReceived,
     AnswerAsked,
@@ -103,8 +105,12 @@ class Quarantine:
 
 
 def shortened(event: Event) -> str:
-    """The event as text for the log: of bounded length, without a job's token."""
-    text = ascii(replace(event, token="") if isinstance(event, JobSubmitted) else event)
+    """The event as text for the log: of bounded length, without the tokens of jobs."""
+    if isinstance(event, JobSubmitted):
+        event = replace(event, token="")
+    elif isinstance(event, ChainSubmitted):
+        event = replace(event, jobs=())
+    text = ascii(event)
     if len(text) <= STORY_CHARACTERS:
         return text
     return f"{text[:STORY_CHARACTERS]}... ({len(text):,} characters)"

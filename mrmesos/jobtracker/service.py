@@ -26,14 +26,16 @@ from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
     AnswerHeartbeat,
+    ChainEnded,
+    CleanChain,
     Command,
     CommitJob,
     JobEnded,
     PlanJob,
+    PrepareChain,
     WakeTracker,
 )
 from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, KillAsked, Registered
-from mrmesos.jobtracker.core.messages.job_run import JobRun
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.front import Front
@@ -202,7 +204,7 @@ class JobTrackerService:
             return
         if self._history is not None:
             self._history.catch_up(ended)
-        self._live.add(self._core.st.jobs)
+        self._live.add([*self._core.st.jobs, *self._core.st.chains.live])
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
         self._take(commands)
@@ -363,18 +365,21 @@ class JobTrackerService:
                 self.backend.answer(command)
             case WakeTracker(tracker_id):
                 self._front.wake_tracker(tracker_id)
-            case PlanJob() | CommitJob() | AbortJob():
+            case PlanJob() | CommitJob() | AbortJob() | PrepareChain() | CleanChain():
                 if self._at_work.begin(command):
                     self._planner.submit(command)
             case JobEnded(job_id, run):
-                self._job_ended(job_id, run)
+                if self._history is not None:
+                    self._history.put(run)
+                self._ended(job_id)
+            case ChainEnded(chain_id):
+                self._ended(chain_id)
             case _:
                 if self._link is not None:
                     self._link.submit(command)
 
-    def _job_ended(self, job_id: str, run: JobRun) -> None:
-        if self._history is not None:
-            self._history.put(run)
-        self.codes.unpin(job_id)
-        self._live.ended(job_id)
-        self._front.job_ended(job_id)
+    def _ended(self, name: str) -> None:
+        """A job or a chain has ended."""
+        self.codes.unpin(name)
+        self._live.ended(name)
+        self._front.job_ended(name)

@@ -4,6 +4,8 @@ job_202611201130476208_0001
 task_202611201130476208_0001_m_000003
 attempt_202611201130476208_0001_m_000003_0
 
+A chain of jobs has an id of its own: chain_202611201130476208_0001.
+
 The first number is the stamp of the JobTracker: when it started, and four random digits. Hadoop's
 JobTracker stamps the minute only, so two local runs of one minute would have the same ids.
 """
@@ -19,6 +21,7 @@ from enum import StrEnum
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
 _OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mr]_\d+)?(_\d+)?")
 _JOB = re.compile(r"job_\d{1,32}_\d{1,32}")
+_CHAIN = re.compile(r"chain_\d{1,32}_\d{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SECOND = "%Y%m%d%H%M%S"
 
@@ -92,6 +95,16 @@ def attempt_id(job: str, kind: TaskKind, index: int, number: int) -> str:
 def is_job_id(text: str) -> bool:
     """Whether a text is a job id of bounded length, and so safe as the name of a directory."""
     return _JOB.fullmatch(text) is not None
+
+
+def chain_id(stamp: str, number: int) -> str:
+    """`chain_202611201130476208_0001` for stamp `202611201130476208` and number 1."""
+    return f"chain_{stamp}_{number:04d}"
+
+
+def is_chain_id(text: str) -> bool:
+    """Whether a text is the id of a chain."""
+    return _CHAIN.fullmatch(text) is not None
 
 
 def parse_attempt(text: str) -> AttemptName:

@@ -35,6 +35,9 @@ from mrmesos.io.input.patterns import (
 )
 from mrmesos.io.output.output_dir import PLAN, SUCCESS
 
+_VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "modification_time", "mtime")
+"""Entries of fsspec's `info` that change when a file is written again. Each driver has its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -46,11 +49,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One input file. `size` is in bytes as stored, -1 if the filesystem does not tell it."""
+    """One input file. `size` is in bytes as stored, -1 if the filesystem does not tell it.
+
+    `version` changes when the file is written again, as far as the filesystem tells it.
+    """
 
     uri: str
     size: int
     splittable: bool
+    version: str = ""
 
 
 def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
@@ -305,4 +312,5 @@ def _file(fs: Any, info: Info, uri: str) -> FileInfo:
     except UnicodeEncodeError:
         raise InputError(f"{uri}: the file name {name!r} is not UTF-8; rename the file") from None
     size = info.get("size")
-    return FileInfo(name, -1 if size is None else int(size), codec_of(name) is None)
+    told = next((info[each] for each in _VERSIONS if info.get(each) is not None), "")
+    return FileInfo(name, -1 if size is None else int(size), codec_of(name) is None, str(told))

@@ -135,6 +135,10 @@ class OutputCommitter:
             return False
         return self._dir.names() == {TEMPORARY} and not self._dir.names(TEMPORARY)
 
+    def is_owned_by(self, owner: str) -> bool:
+        """Whether `owner` has certainly set up this output, and has not committed it."""
+        return self._dir.exists(_OWNER) and self.belongs_to(owner)
+
     def _make_temporary(self) -> None:
         if self._uploads is not None:
             self._dir.trying("created", self._uploads.begin)

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.core.handlers import deadlines, jobs, maintenance, offers, slots, trackers
+from mrmesos.jobtracker.core.handlers import (
+    chains,
+    deadlines,
+    jobs,
+    maintenance,
+    offers,
+    slots,
+    trackers,
+)
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.commands import (
     AnswerHeartbeat,
@@ -26,11 +34,13 @@ from mrmesos.jobtracker.core.policies import leases, reconciliation, warm_tracke
 from mrmesos.jobtracker.core.policies.dispatch import tell_outputs
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
+from mrmesos.jobtracker.core.state import chain_reports
 from mrmesos.jobtracker.core.state.changes import Changes
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.state_parts import Recovery
 from mrmesos.wire import ids
+from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 REVIVE_SECONDS = 1.0
@@ -53,7 +63,7 @@ class JobTracker:
     def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
         """With `journal`, the first command of an event says what the journal must write."""
         self.st = State(Settings.of(conf), stamp=stamp, changes=Changes(journal))
-        self._last_job = 0
+        self._last_job = self._last_chain = 0
 
     def restore(
         self,
@@ -105,6 +115,8 @@ class JobTracker:
         st.index.advance(st.now)
         leases.hear(st, event)
         self._dispatch(event)
+        if st.chains.ended_jobs:
+            chains.follow(st)
         self._settle()
         if isinstance(event, ev.HeartbeatReceived):
             beat = event.heartbeat
@@ -139,6 +151,14 @@ class JobTracker:
                 deadlines.tick(st)
             case ev.JobSubmitted():
                 jobs.submit(st, event)
+            case ev.ChainSubmitted():
+                chains.submit(st, event)
+            case ev.ChainPrepared():
+                chains.prepared(st, event.chain_id, event.kept)
+            case ev.ChainPrepareFailed():
+                chains.prepare_failed(st, event.chain_id, event.error)
+            case ev.ChainCleaned():
+                chains.cleaned(st, event.chain_id)
             case ev.JobPlanned():
                 jobs.planned(st, event.job_id, event.splits, event.tables)
             case ev.JobPlanFailed():
@@ -149,6 +169,12 @@ class JobTracker:
                 jobs.commit_failed(st, event.job_id, event.error)
             case ev.JobAborted():
                 jobs.aborted(st, event.job_id)
+            case ev.StoreSilent() if event.job_id in st.chains.live:
+                chains.waits(st, event.job_id, event.words)
+            case ev.JobUnkept() if event.job_id in st.chains.live:
+                chains.unkept(st, event.job_id, event.problem)
+            case ev.KillAsked() if event.job_id in st.chains.live:
+                chains.kill(st, event.job_id, event.by)
             case ev.StoreSilent():
                 jobs.waits(st, event.job_id, event.words)
             case ev.JobUnkept():
@@ -235,6 +261,11 @@ class JobTracker:
         self._last_job += 1
         return ids.job_id(self.st.stamp, self._last_job)
 
+    def next_chain_id(self) -> str:
+        """A new chain's id."""
+        self._last_chain += 1
+        return ids.chain_id(self.st.stamp, self._last_chain)
+
     @staticmethod
     def check_spec(spec: JobSpec) -> None:
         """Raise ConfError if a setting of the job cannot be used."""
@@ -250,7 +281,8 @@ class JobTracker:
         """No job is in progress, no slot is known, and all TaskTrackers were told to leave."""
         cluster = self.st.cluster
         live = any(t.leaving_since is None for t in cluster.trackers.values())
-        return not self.st.jobs and not cluster.slots and not live
+        work = self.st.jobs or self.st.chains.live
+        return not work and not cluster.slots and not live
 
     @property
     def untold(self) -> int:
@@ -275,6 +307,21 @@ class JobTracker:
         if job is not None:
             return report_of(job, self.st.cluster.trackers)
         return self.st.ended.get(job_id)
+
+    def chain_status(self, chain_id: str) -> ChainStatus | None:
+        """A chain's status. None if the chain is unknown or forgotten."""
+        chain = self.st.chains.live.get(chain_id)
+        if chain is not None:
+            return chain_reports.status_of(self.st, chain)
+        return self.st.chains.ended.get(chain_id)
+
+    def chain_statuses(self) -> list[ChainStatus]:
+        """The ended chains that we remember, then the live ones, each in order."""
+        live = self.st.chains.live.values()
+        return [
+            *self.st.chains.ended.values(),
+            *(chain_reports.status_of(self.st, chain) for chain in live),
+        ]
 
     def job_facts(self, job_id: str) -> JobFacts | None:
         """What TaskTrackers fetch about a job. None if it is not in progress."""
@@ -333,6 +380,8 @@ class JobTracker:
         index_check.validate(st.index)
         for job in st.jobs.values():
             job.validate()
+        for chain in st.chains.live.values():
+            chain.validate(st.jobs)
         running = {a for job in st.jobs.values() for a in job.running}
         assert running == set(st.attempts), running ^ set(st.attempts)
         for attempt in st.attempts.values():

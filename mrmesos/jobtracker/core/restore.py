@@ -12,10 +12,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from mrmesos.api.context import add_counters
-from mrmesos.jobtracker.core.handlers import jobs, trackers
+from mrmesos.jobtracker.core.handlers import chains, jobs, trackers
 from mrmesos.jobtracker.core.messages.commands import PlanJob
 from mrmesos.jobtracker.core.messages.journal_records import (
     AttemptRecord,
+    ChainEndedRecord,
+    ChainRecord,
     EndedRecord,
     FrameworkRecord,
     JobRecord,
@@ -33,7 +35,7 @@ from mrmesos.jobtracker.core.restore_failures import cause, fail_job, missing, s
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Announce, ForgetJob
-from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.ids import TaskKind, is_chain_id, parse_attempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState, MapOutput
 
@@ -69,6 +71,8 @@ def restore(
     tallies: dict[str, TallyRecord] = {}
     attempts: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
     known: list[TrackerRecord] = []
+    begun: list[ChainRecord] = []
+    done_chains: list[ChainEndedRecord] = []
     for record in records:
         match record:
             case AttemptRecord():
@@ -85,6 +89,10 @@ def restore(
                 slots.append(record)
             case TrackerRecord():
                 known.append(record)
+            case ChainRecord():
+                begun.append(record)
+            case ChainEndedRecord():
+                done_chains.append(record)
             case FrameworkRecord():
                 st.subscription.framework_id = record.framework_id
     of_jobs = [a for job in jobs if job.id not in damaged for a in attempts[job.id]]
@@ -100,6 +108,9 @@ def restore(
         _slot(st, slot)
     for done in sorted(ended, key=lambda e: (e.report.status.ended or 0.0, e.report.status.job_id)):
         st.ended.add(done.report)
+    done_chains.sort(key=lambda e: (e.status.ended or 0.0, e.status.chain_id))
+    for over in done_chains:
+        st.chains.keep(over.status, st.settings.retired_max)
     more: dict[str, str] = {}
     for job in sorted(jobs, key=lambda j: (j.submitted, j.id)):
         if job.id in damaged:
@@ -112,9 +123,20 @@ def restore(
         except Exception as problem:  # noqa: BLE001 (any error fails only this job)
             more[job.id] = cause(problem)
     for job_id in sorted(damaged.keys() - {job.id for job in jobs}):
-        fail_job(st, job_id, None, damaged[job_id])
+        if is_chain_id(job_id):
+            chains.lost(st, job_id, damaged[job_id])
+        else:
+            fail_job(st, job_id, None, damaged[job_id])
+    for chain in begun:
+        if chain.id in damaged:
+            continue
+        try:
+            chains.restored(st, chain)
+        except Exception as problem:  # noqa: BLE001 (any error fails only this chain)
+            more[chain.id] = cause(problem)
     if more:
         return more
+    chains.follow(st)
     for tracker in gone:
         words = "its record in the journal is damaged"
         trackers.gone(st, st.cluster.trackers[tracker.id], words, by_mesos=False)

@@ -12,35 +12,33 @@ import logging
 import math
 import ssl
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
 import mrmesos
 from mrmesos.access.signing import Refusal
-from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_body, signed_by
+from mrmesos.jobtracker.http.backend import Backend
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
 from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
-from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStore, CodeStoreFull
+from mrmesos.jobtracker.http.waiting import Waiting, set_within
+from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
 from mrmesos.jobtracker.storage.history import History, HistoryError
+from mrmesos.wire.chain import ChainAnswer, ChainSpec
 from mrmesos.wire.greeting import GREETING_PATH, Greeting
-from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
+from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import is_job_id, is_sha256
 from mrmesos.wire.job import (
     KEPT,
     LOG_SOURCE,
     LOG_START,
     ApiError,
-    JobFacts,
     JobReport,
     JobSpec,
-    JobStatus,
-    ServiceStatus,
     SubmitAnswer,
 )
 
@@ -52,51 +50,6 @@ MAX_WAIT_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 _STREAMS = ("stdout", "stderr")
-
-
-class Backend(Protocol):
-    """The service as the API sees it. The core's thread completes the futures.
-
-    Each method may raise Unavailable, at once or through the future.
-    """
-
-    codes: CodeStore
-
-    def status(self, job_id: str) -> Future[JobStatus | None]:
-        """A job's status; None if there is no such job."""
-
-    def statuses(self) -> Future[list[JobStatus]]:
-        """The status of all jobs that the JobTracker knows."""
-
-    def service_status(self) -> Future[ServiceStatus]:
-        """The status of the JobTracker itself."""
-
-    def report(self, job_id: str) -> Future[JobReport | None]:
-        """A job's status and attempts; None if there is no such job."""
-
-    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
-        """A job's facts; None if it has ended or does not exist.
-
-        Fails with Forbidden if the job has neither attempts nor output on this TaskTracker.
-        """
-
-    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """Where the logs of an attempt can be read; None if there is no such attempt."""
-
-    def submit(self, spec: JobSpec, key: str) -> Future[str]:
-        """Accept a job and return its id. A repeated `key` that is not empty gets the same id.
-
-        Fails with BadRequest if the job could not run.
-        """
-
-    def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job; False if there is no such job. `by` is who asked for it."""
-
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
-        """Handle a heartbeat and return its answer."""
-
-    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
-        """The present answer to a heartbeat that was held."""
 
 
 @dataclass(slots=True)
@@ -127,7 +80,7 @@ class HttpApi:
         self._door, self.live_logs, self._history = door, LiveLogs(tls), history
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting = Waiting()
         self._closing = False
 
     def application(self) -> web.Application:
@@ -149,6 +102,9 @@ class HttpApi:
                 web.get("/api/v1/jobs/{job_id}/facts", self._facts, allow_head=False),
                 web.get("/api/v1/jobs/{job_id}/report", self._report),
                 web.post("/api/v1/jobs/{job_id}/kill", self._kill),
+                web.post("/api/v1/chains", self._submit_chain),
+                web.get("/api/v1/chains", self._list_chains),
+                web.get("/api/v1/chains/{chain_id}", self._chain_status),
                 web.get("/api/v1/attempts/{attempt_id}/logs", self._logs),
                 web.post("/api/v1/heartbeat", self._heartbeat),
             ]
@@ -165,17 +121,15 @@ class HttpApi:
             held.release.set()
 
     def job_ended(self, job_id: str) -> None:
-        """Answer the clients that wait for this job's end."""
-        for waiting in self._waiting.pop(job_id, ()):
-            waiting.set()
+        """Answer the clients that wait for the end of this job or chain."""
+        self._waiting.ended(job_id)
 
     def release_all(self) -> None:
         """Answer all requests that are held. From now on, hold none."""
         self._closing = True
         for held in self._held.values():
             held.release.set()
-        for job_id in list(self._waiting):
-            self.job_ended(job_id)
+        self._waiting.close()
 
     # Handlers.
 
@@ -219,10 +173,7 @@ class HttpApi:
 
     async def _submit(self, request: web.Request) -> web.Response:
         spec = _decode(sent_body(), JobSpec)
-        key = request.headers.get("Idempotency-Key", "")[:100]
-        if not (key.isascii() and key.isprintable()):
-            raise BadRequest("Idempotency-Key: expected printable ASCII")
-        job_id = await asyncio.wrap_future(self._backend.submit(spec, key))
+        job_id = await asyncio.wrap_future(self._backend.submit(spec, _key(request)))
         return _json(SubmitAnswer(job_id), status=201)
 
     async def _list(self, _request: web.Request) -> web.Response:
@@ -232,19 +183,12 @@ class HttpApi:
     async def _status(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         seconds = _seconds(request.query.get("wait", "0"))
-        ended = asyncio.Event()
-        self._waiting.setdefault(job_id, set()).add(ended)
-        try:
-            # `ended` is registered before the question, so that no end is missed in between.
-            status = await asyncio.wrap_future(self._backend.status(job_id))
-            if status is not None and not status.state.ended and seconds > 0 and not self._closing:
-                await _set_within(ended, seconds)
-                status = await asyncio.wrap_future(self._backend.status(job_id))
-        finally:
-            if (waiting := self._waiting.get(job_id)) is not None:
-                waiting.discard(ended)
-                if not waiting:
-                    del self._waiting[job_id]
+        status = await self._waiting.status(
+            job_id,
+            seconds,
+            lambda: asyncio.wrap_future(self._backend.status(job_id)),
+            lambda status: status.state.ended,
+        )
         if status is None and (report := await self._past(job_id)) is not None:
             status = report.status
         return _found(status, job_id)
@@ -258,6 +202,25 @@ class HttpApi:
         except HistoryError as problem:
             raise Unavailable(f"the history cannot be read: {problem}") from None
         return record.report if record is not None else None
+
+    async def _submit_chain(self, request: web.Request) -> web.Response:
+        spec = _decode(sent_body(), ChainSpec)
+        chain_id = await asyncio.wrap_future(self._backend.submit_chain(spec, _key(request)))
+        return _json(ChainAnswer(chain_id), status=201)
+
+    async def _list_chains(self, _request: web.Request) -> web.Response:
+        statuses = await asyncio.wrap_future(self._backend.chain_statuses())
+        return _json(statuses)
+
+    async def _chain_status(self, request: web.Request) -> web.Response:
+        chain_id = request.match_info["chain_id"]
+        status = await self._waiting.status(
+            chain_id,
+            _seconds(request.query.get("wait", "0")),
+            lambda: asyncio.wrap_future(self._backend.chain_status(chain_id)),
+            lambda status: status.state.ended,
+        )
+        return _error(404, f"no chain {chain_id}") if status is None else _json(status)
 
     async def _facts(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -316,7 +279,7 @@ class HttpApi:
             # `held` is registered before the question, so that no wake-up is missed in between.
             answer = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
             if not (answer.actions or answer.unknown or late or self._closing):
-                await _set_within(held.release, self._hold_seconds)
+                await set_within(held.release, self._hold_seconds)
                 answer = await asyncio.wrap_future(self._backend.held_answer(tracker_id))
         finally:
             if self._held.get(tracker_id) is held:
@@ -327,19 +290,18 @@ class HttpApi:
         await self.live_logs.close()
 
 
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
-
-
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRequest(f"not a {kind.__name__}: {problem}") from None
+
+
+def _key(request: web.Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")[:100]
+    if not (key.isascii() and key.isprintable()):
+        raise BadRequest("Idempotency-Key: expected printable ASCII")
+    return key
 
 
 def _seconds(text: str) -> float:

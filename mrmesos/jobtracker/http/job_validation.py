@@ -8,10 +8,12 @@ from mrmesos.conf import Conf, ConfError
 from mrmesos.io.shuffle.index import MAX_SEGMENTS
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.http.errors import BadRequest
+from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.ids import is_sha256
 from mrmesos.wire.job import FileKind, JobSpec
 
 MAX_FILES = 1000
+_STEP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -45,6 +47,35 @@ def check_job(spec: JobSpec, python: str = "") -> None:
         JobTracker.check_spec(spec)
     except ConfError as problem:
         raise BadRequest(str(problem)) from None
+
+
+def check_chain(spec: ChainSpec, python: str = "") -> None:
+    """Refuse a chain that could not run. Raises BadRequest. `python`: as of check_job."""
+    before: set[str] = set()
+    outputs: set[str] = set()
+    for uri in (spec.output, spec.data):
+        if "://" not in uri:
+            raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
+    for what, text in (("name", spec.name), ("user", spec.user)):
+        if _CONTROLS.search(text):
+            raise BadRequest(f"the chain's {what} {text[:200]!r} has control characters")
+    for step in spec.steps:
+        if not _STEP.fullmatch(step.name):
+            raise BadRequest(f"{step.name[:200]!r} is no name for a step of a chain")
+        if step.name in before:
+            raise BadRequest(f"two steps of the chain are named {step.name}")
+        if unknown := set(step.after) - before:
+            raise BadRequest(
+                f"the step {step.name} waits for {sorted(unknown)[0]!r}, which is not before it"
+            )
+        if step.job.output in outputs:
+            raise BadRequest(f"two steps of the chain write to {step.job.output}")
+        try:
+            check_job(step.job, python)
+        except BadRequest as problem:
+            raise BadRequest(f"step {step.name}: {problem}") from None
+        before.add(step.name)
+        outputs.add(step.job.output)
 
 
 def _check_files(spec: JobSpec) -> None:

@@ -20,6 +20,8 @@ from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import Command
 from mrmesos.jobtracker.core.messages.journal_records import (
     AttemptRecord,
+    ChainEndedRecord,
+    ChainRecord,
     EndedRecord,
     FrameworkRecord,
     JobRecord,
@@ -124,9 +126,11 @@ class JournalSession:
         return found[0] if found else ""
 
     def keys(self) -> dict[str, str]:
-        """The known jobs, by the keys with which clients submitted them."""
+        """The known jobs and chains, by the keys with which clients submitted them."""
         keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
-        keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord)}
+        done = [r for r in self.records if isinstance(r, ChainEndedRecord)]
+        keys |= {r.key: r.status.chain_id for r in done}
+        keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord | ChainRecord)}
         return {key: job_id for key, job_id in keys.items() if key}
 
     def ended_reports(self) -> list[JobReport]:
@@ -140,6 +144,8 @@ class JournalSession:
             match record:
                 case JobRecord():
                     moments += [record.submitted, record.started or 0.0]
+                case ChainRecord():
+                    moments.append(record.submitted)
                 case AttemptRecord():
                     moments += [record.start, record.end or 0.0]
                 case TrackerRecord() | SlotRecord():
@@ -147,7 +153,9 @@ class JournalSession:
         return max(moments)
 
     def pin_codes(self, store: CodeStore) -> None:
-        """Let the store keep the files of jobs in progress. A job with a damaged file fails."""
+        """Let the store keep the files of jobs and chains in progress. A job with a damaged file
+        fails.
+        """
         jobs = [record for record in self.records if isinstance(record, JobRecord)]
         for job in jobs:
             if job.state in (JobState.COMMITTING, JobState.ABORTING):
@@ -158,6 +166,18 @@ class JournalSession:
                     self.damaged[job.id] = f"its tasks need {path}, {why}; submit it again"
                     logger.error("%s cannot be restored: %s", job.id, self.damaged[job.id])
             store.pin(job.id, job.spec.uploads())
+        for record in self.records:
+            if isinstance(record, ChainRecord):
+                self._pin_chain(record, store)
+
+    def _pin_chain(self, chain: ChainRecord, store: CodeStore) -> None:
+        """The same for a chain, whose further steps need their files later."""
+        for sha256 in chain.spec.uploads():
+            if chain.id not in self.damaged and (why := store.damaged(sha256)):
+                path = f"{self.code_directory}/{sha256}"
+                self.damaged[chain.id] = f"its steps need {path}, {why}; submit it again"
+                logger.error("%s cannot be restored: %s", chain.id, self.damaged[chain.id])
+        store.pin(chain.id, chain.spec.uploads())
 
     def restore(self, core: JobTracker, now: float, *, same_command: bool) -> list[Command]:
         """Restore the core from the records found. Raises JournalError if that fails."""

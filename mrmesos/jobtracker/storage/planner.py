@@ -1,6 +1,6 @@
 """The JobTracker's own work on files: planning splits, committing output, cleaning up.
 
-Comes in: PlanJob, CommitJob and AbortJob. Goes out: an event for the core when each one ends.
+Comes in: commands of jobs and chains (`Work`). Goes out: an event for the core when each one ends.
 Thread: a pool beside the core thread. A store that hangs blocks only a few threads of the pool
 (store_threads.py). Its jobs show why they wait, and fail in the end.
 """
@@ -18,8 +18,17 @@ from typing import TYPE_CHECKING
 from mrmesos import conf as settings
 from mrmesos.conf import OUTPUT_OVERWRITE, Conf
 from mrmesos.io.fs.store_calls import GivenUp, store_of
-from mrmesos.jobtracker.core.messages.commands import AbortJob, CommitJob, PlanJob
+from mrmesos.jobtracker.core.messages.commands import (
+    AbortJob,
+    CleanChain,
+    CommitJob,
+    PlanJob,
+    PrepareChain,
+)
 from mrmesos.jobtracker.core.messages.events import (
+    ChainCleaned,
+    ChainPrepared,
+    ChainPrepareFailed,
     Event,
     JobAborted,
     JobCommitFailed,
@@ -28,6 +37,7 @@ from mrmesos.jobtracker.core.messages.events import (
     JobPlanned,
     StoreSilent,
 )
+from mrmesos.jobtracker.storage.planners_answer import OfChains, OfJobs, Work, name_of
 from mrmesos.jobtracker.storage.store_threads import Piece, StoreThreads
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -45,11 +55,17 @@ _taking_output: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 """A lock for each store. Planning holds it from the check that the output is absent until it has
 made the output. So two jobs cannot get the same output.
 """
-_WHAT = {PlanJob: "planning", CommitJob: "commit", AbortJob: "cleaning up"}
+_WHAT = {
+    PlanJob: "planning",
+    CommitJob: "commit",
+    AbortJob: "cleaning up",
+    PrepareChain: "looking at files",
+    CleanChain: "cleaning up",
+}
 
 
 class Planner:
-    """Executes PlanJob, CommitJob and AbortJob. `post` gets the event that answers each."""
+    """Executes the commands of `Work`. `post` gets the event that answers each."""
 
     def __init__(self, post: Callable[[Event], None], conf: Conf | None = None) -> None:
         conf = Conf({}) if conf is None else conf
@@ -59,23 +75,26 @@ class Planner:
         self._lock = threading.Lock()
         self._begun: dict[str, AbortJob] = {}  # jobs whose output is neither complete nor removed
 
-    def submit(self, command: PlanJob | CommitJob | AbortJob) -> None:
+    def submit(self, command: Work) -> None:
         """Begin a command. The answering event comes from another thread."""
-        spec, what = command.spec, _WHAT[type(command)]
-        uris = [spec.output]
-        seconds = self._seconds
-        if isinstance(command, PlanJob):
-            uris += [uri for source in spec.all_sources() for uri in source.uris]
-        elif isinstance(command, AbortJob):
+        name, seconds = name_of(command), self._seconds
+        if isinstance(command, AbortJob | CleanChain):
             seconds = min(seconds, ABORT_SECONDS)
+        run: Callable[[Piece], None]
+        over_due: Callable[[str], None]
+        if isinstance(command, OfChains):
+            run = partial(self._run_chain, command)
+            over_due = partial(self._chain_over_due, command)
+        else:
+            run, over_due = partial(self._run, command), partial(self._over_due, command)
         self._threads.submit(
             Piece(
-                name=command.job_id,
-                what=what,
-                stores=frozenset(map(store_of, uris)),
-                run=partial(self._run, command),
-                silent=lambda words: self._post(StoreSilent(command.job_id, words)),
-                over_due=partial(self._over_due, command),
+                name=name,
+                what=_WHAT[type(command)],
+                stores=frozenset(map(store_of, _uris(command))),
+                run=run,
+                silent=lambda words: self._post(StoreSilent(name, words)),
+                over_due=over_due,
                 seconds=seconds,
             )
         )
@@ -88,7 +107,12 @@ class Planner:
         """Take no more work, and wait for running work. Returns False after `timeout` seconds."""
         return self._threads.stop(timeout)
 
-    def _run(self, command: PlanJob | CommitJob | AbortJob, piece: Piece) -> None:
+    def _run_chain(self, command: OfChains, piece: Piece) -> None:
+        event = clean_chain(command) if isinstance(command, CleanChain) else prepare_chain(command)
+        if self._threads.still_wanted(piece):
+            self._post(event)
+
+    def _run(self, command: OfJobs, piece: Piece) -> None:
         job_id, spec = command.job_id, command.spec
         match command:
             case PlanJob():
@@ -130,7 +154,14 @@ class Planner:
             else:
                 self._begun[job_id] = leftover
 
-    def _over_due(self, command: PlanJob | CommitJob | AbortJob, words: str) -> None:
+    def _chain_over_due(self, command: OfChains, words: str) -> None:
+        if isinstance(command, CleanChain):
+            self._post(ChainCleaned(command.chain_id, words))
+        else:
+            error = AttemptError(kind=ErrorKind.INPUT, message=words)
+            self._post(ChainPrepareFailed(command.chain_id, error))
+
+    def _over_due(self, command: OfJobs, words: str) -> None:
         """The deadline passed without an answer. The job gets an error instead."""
         job_id, error = command.job_id, AttemptError(kind=ErrorKind.INPUT, message=words)
         match command:
@@ -148,6 +179,20 @@ class Planner:
         """Clean up after jobs that did not end. Call it after `stop()`."""
         while self._begun:
             abort(self._begun.popitem()[1])
+
+
+def _uris(command: Work) -> list[str]:
+    """All places that a command may look at or write to."""
+    match command:
+        case PrepareChain(spec=spec):
+            jobs = [step.job for step in spec.steps]
+            return [spec.data, *(uri for job in jobs for uri in (job.output, *job.inputs))]
+        case CleanChain(spec=spec):
+            return [spec.data]
+        case PlanJob(spec=job):
+            return [job.output, *(uri for source in job.all_sources() for uri in source.uris)]
+        case CommitJob(spec=job) | AbortJob(spec=job):
+            return [job.output]
 
 
 def _import_io() -> None:
@@ -205,6 +250,29 @@ def abort(command: AbortJob) -> Event:
         error = _told(command.job_id, "cleaning up", problem)
         return JobAborted(command.job_id, error.message)
     return JobAborted(command.job_id)
+
+
+def prepare_chain(command: PrepareChain) -> Event:
+    """Check the files of a chain, and find the steps that need not run."""
+    from mrmesos.jobtracker.storage.chain_data import prepare
+
+    try:
+        return ChainPrepared(command.chain_id, prepare(command))
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        error = _told(command.chain_id, "looking at files", problem)
+        return ChainPrepareFailed(command.chain_id, error)
+
+
+def clean_chain(command: CleanChain) -> Event:
+    """Remove the data between the steps of a chain."""
+    from mrmesos.jobtracker.storage.chain_data import clean
+
+    try:
+        clean(command)
+    except Exception as problem:  # noqa: BLE001 (_told logs it)
+        error = _told(command.chain_id, "cleaning up", problem)
+        return ChainCleaned(command.chain_id, error.message)
+    return ChainCleaned(command.chain_id)
 
 
 def _told(job_id: str, what: str, problem: Exception) -> AttemptError:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import logging
 
-from mrmesos.jobtracker.core.messages.commands import AbortJob, CommitJob, PlanJob
+from mrmesos.jobtracker.core.messages.commands import (
+    AbortJob,
+    CleanChain,
+    CommitJob,
+    PlanJob,
+    PrepareChain,
+)
 from mrmesos.jobtracker.core.messages.events import (
+    ChainCleaned,
+    ChainPrepared,
+    ChainPrepareFailed,
     Event,
     JobAborted,
     JobCommitFailed,
@@ -18,8 +27,18 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 
 logger = logging.getLogger(__name__)
 
-PlannersAnswer = JobPlanned | JobPlanFailed | JobCommitted | JobCommitFailed | JobAborted
-ANSWERED: dict[type[Event], type[PlanJob | CommitJob | AbortJob]] = {
+OfJobs = PlanJob | CommitJob | AbortJob
+OfChains = PrepareChain | CleanChain
+Work = OfJobs | OfChains
+"""The commands that the planner executes."""
+_OfChains = ChainPrepared | ChainPrepareFailed | ChainCleaned
+PlannersAnswer = (
+    JobPlanned | JobPlanFailed | JobCommitted | JobCommitFailed | JobAborted | _OfChains
+)
+ANSWERED: dict[type[Event], type[Work]] = {
+    ChainPrepared: PrepareChain,
+    ChainPrepareFailed: PrepareChain,
+    ChainCleaned: CleanChain,
     JobPlanned: PlanJob,
     JobPlanFailed: PlanJob,
     JobCommitted: CommitJob,
@@ -29,15 +48,20 @@ ANSWERED: dict[type[Event], type[PlanJob | CommitJob | AbortJob]] = {
 """The command that each event answers."""
 
 
+def name_of(one: Work | PlannersAnswer) -> str:
+    """The id of the job or the chain."""
+    return one.chain_id if isinstance(one, OfChains | _OfChains) else one.job_id
+
+
 class PlannersWork:
     """The planner's work under way. A core that starts again asks for all of it once more."""
 
     def __init__(self) -> None:
         self._under_way: set[tuple[str, type]] = set()
 
-    def begin(self, command: PlanJob | CommitJob | AbortJob) -> bool:
+    def begin(self, command: Work) -> bool:
         """Whether to begin this command. If the same one is under way, its answer is enough."""
-        work = (command.job_id, type(command))
+        work = (name_of(command), type(command))
         new = work not in self._under_way
         self._under_way.add(work)
         return new
@@ -45,7 +69,7 @@ class PlannersWork:
     def ended(self, event: Event) -> None:
         """Note an answer, if it is one."""
         if isinstance(event, PlannersAnswer):
-            self._under_way.discard((event.job_id, ANSWERED[type(event)]))
+            self._under_way.discard((name_of(event), ANSWERED[type(event)]))
 
 
 def to_be_kept(event: Event) -> Event:

@@ -22,6 +22,7 @@ from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import Authenticator
 from mrmesos.jobtracker.http.errors import BadRequest, Unavailable
 from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainState, ChainStatus, StepSpec
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, Numbered
 from mrmesos.wire.job import (
     ApiError,
@@ -57,6 +58,28 @@ def status(state: JobState = JobState.RUNNING) -> JobStatus:
         maps=COUNTS,
         reduces=COUNTS,
         counters={"task": {"MAP_INPUT_RECORDS": 1}},
+        output="file:///out",
+    )
+
+
+CHAIN = ChainSpec(
+    name="c",
+    user="u",
+    output="file:///out",
+    data="file:///_out_steps",
+    steps=(StepSpec(name="a", job=SPEC, identity="0" * 64),),
+)
+
+
+def chain_status() -> ChainStatus:
+    return ChainStatus(
+        chain_id="chain_1",
+        name="c",
+        user="u",
+        state=ChainState.SUCCEEDED,
+        submitted=1.0,
+        ended=2.0,
+        steps=(),
         output="file:///out",
     )
 
@@ -117,6 +140,16 @@ class FakeBackend:
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
         assert spec == SPEC
         return self._answer(f"job_{key or 1}")
+
+    def submit_chain(self, spec: ChainSpec, key: str) -> Future[str]:
+        assert spec == CHAIN
+        return self._answer(f"chain_{key or 1}")
+
+    def chain_status(self, chain_id: str) -> Future[ChainStatus | None]:
+        return self._answer(chain_status() if chain_id == "chain_1" else None)
+
+    def chain_statuses(self) -> Future[list[ChainStatus]]:
+        return self._answer([chain_status()])
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
         return self._answer(job_id == "job_1" and by == "me")
@@ -221,6 +254,21 @@ def test_jobs() -> None:
             assert (await desk.ask("POST", "/api/v1/jobs/job_2/kill"))[0] == 404
             assert (await desk.ask("GET", "/health"))[0] == 200
             assert b"JobTracker" in (await desk.ask("GET", "/version"))[1]
+
+    asyncio.run(scenario())
+
+
+def test_chains() -> None:
+    async def scenario() -> None:
+        async with serving() as desk:
+            code, body = await desk.ask("POST", "/api/v1/chains", CHAIN, Idempotency_Key="7")
+            assert (code, msgspec.json.decode(body, type=ChainAnswer).chain_id) == (201, "chain_7")
+            code, body = await desk.ask("GET", "/api/v1/chains")
+            assert msgspec.json.decode(body, type=list[ChainStatus]) == [chain_status()]
+            code, body = await desk.ask("GET", "/api/v1/chains/chain_1?wait=5")
+            assert msgspec.json.decode(body, type=ChainStatus) == chain_status()
+            code, body = await desk.ask("GET", "/api/v1/chains/chain_2")
+            assert (code, error_of(body)) == (404, "no chain chain_2")
 
     asyncio.run(scenario())
 

@@ -247,4 +247,6 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     st.totals.add(state.value, job.counters.own)
     report = report_of(job, st.cluster.trackers)
     st.changes.ended(job, st.ended.add(report))
+    if job.id in st.chains.of_job:
+        st.chains.ended_jobs.append(job.id)
     st.emit(JobEnded(job.id, run_of(job, report, st.tails)))

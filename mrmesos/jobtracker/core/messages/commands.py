@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from mrmesos.jobtracker.core.messages.job_run import JobRun
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
+from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.heartbeat import Numbered
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import Attempt
@@ -48,6 +49,25 @@ class AbortJob(Act, frozen=True):
     spec: JobSpec
     planned: bool = True
     """Whether its output directory was made, as far as we know."""
+
+
+class PrepareChain(Act, frozen=True):
+    """Check that the outputs of a chain are absent, and find the steps that an earlier run has
+    done. `job_ids` are those of its steps. The answer is ChainPrepared or ChainPrepareFailed.
+    """
+
+    chain_id: str
+    spec: ChainSpec
+    job_ids: tuple[str, ...]
+    again: bool = False
+    """An earlier JobTracker may have carried it out, and ended before the answer came."""
+
+
+class CleanChain(Act, frozen=True):
+    """Remove the data between the steps. The answer is ChainCleaned."""
+
+    chain_id: str
+    spec: ChainSpec
 
 
 class SlotLaunch(Struct, frozen=True):
@@ -189,10 +209,18 @@ class JobEnded(Act, frozen=True):
     run: JobRun
 
 
+class ChainEnded(Act, frozen=True):
+    """The chain is in a final state. Clients that wait for it may be told."""
+
+    chain_id: str
+
+
 Command = (
     PlanJob
     | CommitJob
     | AbortJob
+    | PrepareChain
+    | CleanChain
     | AcceptOffers
     | DeclineOffers
     | AcceptInverseOffers
@@ -207,5 +235,6 @@ Command = (
     | Suppress
     | Revive
     | JobEnded
+    | ChainEnded
     | WriteRecords
 )

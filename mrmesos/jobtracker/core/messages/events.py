@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from mrmesos.api.split import InputTable, Split
+from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import AttemptError
@@ -22,6 +23,43 @@ class JobSubmitted(Struct, frozen=True):
     token: str
     key: str = ""
     """The client's key. A client that submits again sends the same key."""
+
+
+class StepJob(Struct, frozen=True):
+    """The id and the token that the job of a step will have."""
+
+    job_id: str
+    token: str
+
+
+class ChainSubmitted(Struct, frozen=True):
+    """A client submitted a chain. `jobs` has one entry for each step. `key`: as of JobSubmitted."""
+
+    chain_id: str
+    spec: ChainSpec
+    jobs: tuple[StepJob, ...]
+    key: str = ""
+
+
+class ChainPrepared(Struct, frozen=True):
+    """PrepareChain is done. The steps in `kept` need not run, because an earlier run did them."""
+
+    chain_id: str
+    kept: tuple[str, ...] = ()
+
+
+class ChainPrepareFailed(Struct, frozen=True):
+    """PrepareChain failed. The chain fails with this error, and nothing was changed."""
+
+    chain_id: str
+    error: AttemptError
+
+
+class ChainCleaned(Struct, frozen=True):
+    """CleanChain is done, or gave up. Then `warning` says why."""
+
+    chain_id: str
+    warning: str = ""
 
 
 class JobPlanned(Struct, frozen=True):
@@ -60,21 +98,21 @@ class JobAborted(Struct, frozen=True):
 
 
 class StoreSilent(Struct, frozen=True):
-    """Planning or committing a job waits for a store. `words` is empty once the store answers."""
+    """Work for a job or a chain waits for a store. `words` is empty once the store answers."""
 
     job_id: str
     words: str
 
 
 class JobUnkept(Struct, frozen=True):
-    """A job's record could not be encoded. The journal wrote it without the faulty part."""
+    """A record of a job or chain could not be encoded. It was written without the faulty part."""
 
     job_id: str
     problem: str
 
 
 class KillAsked(Struct, frozen=True):
-    """A user wants the job ended."""
+    """A user wants the job, or the chain, ended."""
 
     job_id: str
     by: str
@@ -244,6 +282,10 @@ class Tick(Struct, frozen=True):
 
 Event = (
     JobSubmitted
+    | ChainSubmitted
+    | ChainPrepared
+    | ChainPrepareFailed
+    | ChainCleaned
     | JobPlanned
     | JobPlanFailed
     | JobCommitted

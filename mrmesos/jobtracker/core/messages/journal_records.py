@@ -2,7 +2,8 @@
 
 A record replaces the earlier one of the same key. So the journal never holds more than the
 JobTracker knows, and a restart only reads it (restore.py). Records are MessagePack maps by field
-name. A new field with a default keeps the FORMAT. Any other change needs the next one.
+name. A new field with a default keeps the FORMAT, and so does a new kind: an older release reports
+its rows as those of another release. Any other change needs the next one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.api.split import InputTable, Split
+from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus, StepState
 from mrmesos.wire.job import JobReport, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
@@ -201,6 +203,48 @@ class EndedRecord(msgspec.Struct, frozen=True):
         return Key(self.report.status.job_id, self.kind, "")
 
 
+class StepRecord(msgspec.Struct, frozen=True):
+    """A step: its state, and the id and token of its job."""
+
+    state: StepState
+    job_id: str
+    token: str
+
+
+class ChainRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A chain in progress. `steps` are in the order of its spec."""
+
+    kind: ClassVar[str] = "chain"
+
+    id: str
+    spec: ChainSpec
+    key: str
+    submitted: float
+    state: ChainState
+    steps: tuple[StepRecord, ...]
+    error: AttemptError | None = None
+    killed_by: str = ""
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.id, self.kind, "")
+
+
+class ChainEndedRecord(msgspec.Struct, frozen=True):
+    """A chain that has ended."""
+
+    kind: ClassVar[str] = "chain_ended"
+
+    status: ChainStatus
+    key: str
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.status.chain_id, self.kind, "")
+
+
 Record = (
     LifeRecord
     | FrameworkRecord
@@ -211,6 +255,8 @@ Record = (
     | TallyRecord
     | AttemptRecord
     | EndedRecord
+    | ChainRecord
+    | ChainEndedRecord
 )
 
 

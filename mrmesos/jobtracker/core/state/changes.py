@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.messages.journal_records import (
+    ChainEndedRecord,
     EndedRecord,
     FrameworkRecord,
     Key,
@@ -21,6 +22,7 @@ from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.jobtracker.core.model.tracker import Tracker
 
 if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.chain import ChainInProgress
     from mrmesos.jobtracker.core.model.job import JobInProgress
     from mrmesos.jobtracker.core.model.task import TaskAttempt
     from mrmesos.jobtracker.core.state.state import State
@@ -34,6 +36,8 @@ class Changes:
 
     __slots__ = (
         "_attempts",
+        "_chains",
+        "_chains_ended",
         "_ended",
         "_framework",
         "_jobs",
@@ -56,6 +60,8 @@ class Changes:
         self._planned: dict[str, JobInProgress] = {}
         self._ended: dict[str, str] = {}  # with the keys of their submission
         self._retired: list[str] = []
+        self._chains: dict[str, ChainInProgress] = {}
+        self._chains_ended: dict[str, str] = {}  # with the keys of their submission
         self._attempts: dict[str, TaskAttempt] = {}
         self._slots: dict[str, Slot] = {}
         self._trackers: dict[str, Tracker] = {}
@@ -79,6 +85,23 @@ class Changes:
         """The job ended. The reports of the jobs in `retired` are forgotten."""
         if self.on:
             self._ended[job.id] = job.key
+            self._retired += retired
+
+    def chain(self, chain: ChainInProgress) -> None:
+        """The chain is new, or its state or that of a step changed."""
+        if self.on:
+            self._chains[chain.id] = chain
+
+    def chain_ended(self, chain: ChainInProgress, retired: list[str]) -> None:
+        """The chain ended. The chains in `retired` are forgotten."""
+        if self.on:
+            self._chains_ended[chain.id] = chain.key
+            self._retired += retired
+
+    def chain_lost(self, chain_id: str, retired: list[str]) -> None:
+        """The chain could not be restored."""
+        if self.on:
+            self._chains_ended[chain_id] = ""
             self._retired += retired
 
     def attempt(self, attempt: TaskAttempt) -> None:
@@ -126,16 +149,21 @@ class Changes:
         for job_id, key in self._ended.items():
             if (report := st.ended.get(job_id)) is not None:
                 put.append(EndedRecord(report, key))
-        write = WriteRecords(
-            tuple(put), tuple(drop), (*self._retired, *self._ended), sync=self._whole
-        )
+        put += [chain.record() for chain in self._chains.values() if chain.id in st.chains.live]
+        for chain_id, key in self._chains_ended.items():
+            if (status := st.chains.ended.get(chain_id)) is not None:
+                put.append(ChainEndedRecord(status, key))
+        gone = (*self._retired, *self._ended, *self._chains_ended)
+        write = WriteRecords(tuple(put), tuple(drop), gone, sync=self._whole)
         self._clear()
         return write
 
     @property
     def _whole(self) -> bool:
         """Whether the records hold facts that a client or Mesos relies on, beyond running work."""
-        return bool(self._jobs or self._planned or self._ended or self._framework is not None)
+        chains = self._chains or self._chains_ended
+        jobs = self._jobs or self._planned or self._ended
+        return bool(jobs or chains or self._framework is not None)
 
     def _of_attempts(self, st: State) -> list[Record]:
         """The records of the attempts, and of the counters of their jobs."""

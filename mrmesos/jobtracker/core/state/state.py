@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.messages.commands import Command, WakeTracker
+from mrmesos.jobtracker.core.model.chain import Chains
 from mrmesos.jobtracker.core.model.cluster import Cluster
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import Settings
@@ -41,6 +42,7 @@ class State:
     """One for each TaskTracker of `cluster`, except those in `out.deaf`."""
     jobs: dict[str, JobInProgress] = field(default_factory=dict)
     ended: EndedJobs = field(init=False)
+    chains: Chains = field(default_factory=Chains)
     tails: LogTails = field(default_factory=LogTails)
     cluster: Cluster = field(default_factory=Cluster)
     index: JobIndex = field(init=False)

@@ -1,0 +1,62 @@
+"""What users see of a chain: its state, and its steps with the status of their jobs."""
+
+from __future__ import annotations
+
+from mrmesos.jobtracker.core.model.chain import ChainInProgress, StepInProgress
+from mrmesos.jobtracker.core.state import reports
+from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.chain import ChainState, ChainStatus, StepState, StepStatus
+from mrmesos.wire.job import JobStatus
+from mrmesos.wire.task import AttemptError
+
+_BEGUN = (StepState.RUNNING, StepState.SUCCEEDED, StepState.FAILED, StepState.KILLED)
+
+
+def status_of(st: State, chain: ChainInProgress) -> ChainStatus:
+    """The status of a live chain, or of one that ends now."""
+    keeps = chain.state in (ChainState.FAILED, ChainState.KILLED) and chain.keeps_data
+    return ChainStatus(
+        chain_id=chain.id,
+        name=chain.spec.name,
+        user=chain.spec.user,
+        state=chain.state,
+        submitted=chain.submitted,
+        ended=st.now if chain.state.ended else None,
+        steps=tuple(_step(st, step) for step in chain.steps),
+        output=chain.spec.output,
+        error=chain.error,
+        waiting=chain.waiting,
+        kept=chain.spec.data if keeps else "",
+    )
+
+
+def _step(st: State, step: StepInProgress) -> StepStatus:
+    begun = step.state in _BEGUN
+    return StepStatus(
+        name=step.spec.name,
+        state=step.state,
+        job_id=step.job_id if begun else "",
+        job=_job(st, step.job_id) if begun else None,
+    )
+
+
+def _job(st: State, job_id: str) -> JobStatus | None:
+    if (job := st.jobs.get(job_id)) is not None:
+        return reports.status_of(job)
+    ended = st.ended.get(job_id)
+    return None if ended is None else ended.status
+
+
+def lost_status(chain_id: str, now: float, error: AttemptError) -> ChainStatus:
+    """The status of a chain whose record is damaged."""
+    return ChainStatus(
+        chain_id=chain_id,
+        name="(its record is damaged)",
+        user="",
+        state=ChainState.FAILED,
+        submitted=now,
+        ended=now,
+        steps=(),
+        output="",
+        error=error,
+    )

@@ -1,0 +1,66 @@
+"""What the HTTP API asks of the service (jobtracker/backend.py answers it)."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from mrmesos.jobtracker.core.state.reports import AttemptLogs
+from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.wire.chain import ChainSpec, ChainStatus
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
+from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
+
+
+class Backend(Protocol):
+    """The service as the API sees it. The core's thread completes the futures.
+
+    Each method may raise Unavailable, at once or through the future.
+    """
+
+    codes: CodeStore
+
+    def status(self, job_id: str) -> Future[JobStatus | None]:
+        """A job's status; None if there is no such job."""
+
+    def statuses(self) -> Future[list[JobStatus]]:
+        """The status of all jobs that the JobTracker knows."""
+
+    def service_status(self) -> Future[ServiceStatus]:
+        """The status of the JobTracker itself."""
+
+    def report(self, job_id: str) -> Future[JobReport | None]:
+        """A job's status and attempts; None if there is no such job."""
+
+    def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
+        """A job's facts; None if it has ended or does not exist.
+
+        Fails with Forbidden if the job has neither attempts nor output on this TaskTracker.
+        """
+
+    def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
+        """Where the logs of an attempt can be read; None if there is no such attempt."""
+
+    def submit(self, spec: JobSpec, key: str) -> Future[str]:
+        """Accept a job and return its id. A repeated `key` that is not empty gets the same id.
+
+        Fails with BadRequest if the job could not run.
+        """
+
+    def submit_chain(self, spec: ChainSpec, key: str) -> Future[str]:
+        """Accept a chain and return its id. The rest is as of `submit`."""
+
+    def chain_status(self, chain_id: str) -> Future[ChainStatus | None]:
+        """A chain's status; None if there is no such chain."""
+
+    def chain_statuses(self) -> Future[list[ChainStatus]]:
+        """The status of all chains that the JobTracker knows."""
+
+    def kill(self, job_id: str, by: str) -> Future[bool]:
+        """Kill a job or a chain; False if there is no such job. `by` is who asked for it."""
+
+    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
+        """Handle a heartbeat and return its answer."""
+
+    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
+        """The present answer to a heartbeat that was held."""

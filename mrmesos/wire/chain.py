@@ -1,0 +1,127 @@
+"""Messages between clients and a JobTracker about chains: jobs that follow each other."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from mrmesos.api.chain import STEPS_MAX
+from mrmesos.bounds import Name, Seconds, Sha256, Text
+from mrmesos.wire.job import JobSpec, JobStatus
+from mrmesos.wire.task import AttemptError
+
+
+class ChainState(StrEnum):
+    """The states of a chain: PREP (files are checked), RUNNING, and an end.
+
+    CLEANING: all steps have succeeded, and their data are removed. STOPPING: it cannot succeed, and
+    its running steps are killed.
+    """
+
+    PREP = "PREP"
+    RUNNING = "RUNNING"
+    CLEANING = "CLEANING"
+    STOPPING = "STOPPING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state is final."""
+        return self in (ChainState.SUCCEEDED, ChainState.FAILED, ChainState.KILLED)
+
+
+class StepState(StrEnum):
+    """The states of a step. KEPT: an earlier run has finished it. CANCELLED: it never began."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+    KEPT = "KEPT"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def done(self) -> bool:
+        """Whether its output is there."""
+        return self in (StepState.SUCCEEDED, StepState.KEPT)
+
+
+class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A step: its job, and the names of the steps that must be done before it starts.
+
+    `identity` is a hash of what its code does: `job.code` also has the words of the command.
+    """
+
+    name: Name
+    job: JobSpec
+    identity: Sha256
+    after: Annotated[tuple[Name, ...], msgspec.Meta(max_length=STEPS_MAX)] = ()
+
+
+class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A chain as submitted. Each step comes behind the steps that it waits for.
+
+    `data` is the URI of the directory with the outputs that later steps read. It is removed when
+    the chain has succeeded. `resume`: steps that an earlier run has finished there are not run
+    again. Without `resume`, the directory must not exist, unless `overwrite` lets it be removed.
+    """
+
+    name: Name
+    user: Name
+    output: Text
+    data: Text
+    steps: Annotated[tuple[StepSpec, ...], msgspec.Meta(min_length=1, max_length=STEPS_MAX)]
+    resume: bool = False
+    overwrite: bool = False
+
+    def uploads(self) -> tuple[str, ...]:
+        """The hashes of all uploads that the steps need."""
+        return tuple(dict.fromkeys(each for step in self.steps for each in step.job.uploads()))
+
+    def is_intermediate(self, step: StepSpec) -> bool:
+        """Whether the step's output is one that later steps read."""
+        return step.job.output.startswith(f"{self.data}/")
+
+
+def left_behind(data: str) -> str:
+    """The error for a directory of steps that is there already, without --resume."""
+    return (
+        f"{data}: an earlier run has left its steps there; submit with --resume to go on behind "
+        "the last finished step, or with --overwrite to begin anew"
+    )
+
+
+class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of a step. `job` is that of its job, if that has begun and is still known."""
+
+    name: Name
+    state: StepState
+    job_id: Name = ""
+    job: JobStatus | None = None
+
+
+class ChainStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of a chain. Times are Unix seconds. `kept` is where data of steps are kept."""
+
+    chain_id: Name
+    name: Name
+    user: Name
+    state: ChainState
+    submitted: Seconds
+    ended: Seconds | None
+    steps: Annotated[tuple[StepStatus, ...], msgspec.Meta(max_length=STEPS_MAX)]
+    output: Text
+    error: AttemptError | None = None
+    waiting: Text = ""
+    kept: Text = ""
+
+
+class ChainAnswer(msgspec.Struct, frozen=True):
+    """The id of an accepted chain."""
+
+    chain_id: Name
