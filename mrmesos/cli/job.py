@@ -15,10 +15,13 @@ import click
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.client.terminal.errors import Failure, UsageProblem
+from mrmesos.client.terminal.job_table import chain_rows, job_row
 from mrmesos.client.terminal.printable import printable
 from mrmesos.client.terminal.tables import print_json, print_table
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.mesos.user import current_user
+from mrmesos.wire.chain import ChainState, ChainStatus
+from mrmesos.wire.ids import is_chain_id
 from mrmesos.wire.job import AttemptRow, JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class OneLineErrors(click.Command):
             return super().invoke(ctx)
         except ApiProblem as problem:
             kind = UsageProblem if problem.status in (400, 401, 404) else Failure
-            unknown = problem.status == 404 and str(problem).startswith("no job ")
+            unknown = problem.status == 404 and str(problem).startswith(("no job ", "no chain "))
             hint = "; `mrmesos job list` shows the known jobs" if unknown else ""
             raise kind(f"{problem}{hint}") from problem
         except Unreachable as problem:
@@ -80,13 +83,17 @@ def job() -> None:
 @jobtracker_option
 @_json_option
 def list_jobs(jobtracker: str, as_json: bool) -> None:
-    """List all jobs that the JobTracker knows."""
-    statuses = open_jobtracker(jobtracker).statuses()
+    """List all jobs and chains that the JobTracker knows. The steps of a chain stand below it."""
+    client = open_jobtracker(jobtracker)
+    statuses, chains = client.statuses(), client.chain_statuses()
     if as_json:
-        print_json(statuses)
+        print_json([*chains, *statuses])
         return
     rows: list[tuple[str, ...]] = [("JOB", "STATE", "USER", "MAPS", "REDUCES", "SUBMITTED", "NAME")]
-    print_table([*rows, *map(_row, statuses)])
+    for chain in chains:
+        rows += chain_rows(chain)
+    steps = {step.job_id for chain in chains for step in chain.steps}
+    print_table([*rows, *(job_row(one) for one in statuses if one.job_id not in steps)])
 
 
 @job.command()
@@ -94,8 +101,12 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
 @jobtracker_option
 @_json_option
 def status(job_id: str, jobtracker: str, as_json: bool) -> None:
-    """Show the progress of a job."""
-    _show(open_jobtracker(jobtracker).status(job_id), as_json)
+    """Show the progress of a job, or of a chain and its steps."""
+    client = open_jobtracker(jobtracker)
+    if is_chain_id(job_id):
+        _show_chain(client.chain_status(job_id), as_json)
+    else:
+        _show(client.status(job_id), as_json)
 
 
 @job.command()
@@ -104,17 +115,21 @@ def status(job_id: str, jobtracker: str, as_json: bool) -> None:
 @jobtracker_option
 @_json_option
 def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> None:
-    """Wait until a job ends.
+    """Wait until a job or a chain ends.
 
-    Exit code 0: the job succeeded. 1: it did not, or --timeout passed.
+    Exit code 0: it succeeded. 1: it did not, or --timeout passed.
     """
     client = open_jobtracker(jobtracker)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     while True:
         left = max(0.0, deadline - time.monotonic())
-        now = client.status(job_id, wait=min(left, WAIT_SECONDS))
-        if now.state.ended or time.monotonic() >= deadline:
+        if client.has_ended(job_id, min(left, WAIT_SECONDS)) or time.monotonic() >= deadline:
             break
+    if is_chain_id(job_id):
+        chain = client.chain_status(job_id)
+        _show_chain(chain, as_json)
+        sys.exit(0 if chain.state is ChainState.SUCCEEDED else 1)
+    now = client.status(job_id)
     _show(now, as_json)
     sys.exit(0 if now.state is JobState.SUCCEEDED else 1)
 
@@ -123,7 +138,7 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 @click.argument("job_id")
 @jobtracker_option
 def kill(job_id: str, jobtracker: str) -> None:
-    """Kill a job and remove its output."""
+    """Kill a job and remove its output, or kill a chain with all its running steps."""
     open_jobtracker(jobtracker).kill(job_id, current_user())
     click.echo(f"{job_id} is being killed", err=True)
 
@@ -217,18 +232,6 @@ def _attempt_row(row: AttemptRow) -> tuple[str, ...]:
     )
 
 
-def _row(status: JobStatus) -> tuple[str, ...]:
-    return (
-        status.job_id,
-        status.state.value,
-        status.user,
-        f"{status.maps.succeeded}/{status.maps.total}",
-        f"{status.reduces.succeeded}/{status.reduces.total}",
-        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.submitted)),
-        status.name,
-    )
-
-
 def _show(status: JobStatus, as_json: bool) -> None:
     from mrmesos.client.terminal.progress import plain_line
     from mrmesos.client.terminal.results import format_counters, format_end, format_error
@@ -249,3 +252,26 @@ def _show(status: JobStatus, as_json: bool) -> None:
         )
     if any(status.counters.values()):
         click.echo(format_counters(status.counters))
+
+
+def _show_chain(status: ChainStatus, as_json: bool) -> None:
+    from mrmesos.client.terminal.chain_progress import step_line
+    from mrmesos.client.terminal.progress import plain_line
+    from mrmesos.client.terminal.results import format_chain_end, format_error
+
+    if as_json:
+        print_json(status)
+        return
+    line = f"{status.chain_id} {status.state.value}  {status.waiting}".rstrip()
+    click.echo(printable(format_chain_end(status) if status.state.ended else line))
+    for step in status.steps:
+        line = f"  {step_line(step)}"
+        if step.job is not None and not step.job.state.ended:
+            line += f"  {plain_line(step.job, time.time() - step.job.submitted)}"
+        click.echo(printable(line))
+    if status.error is not None:
+        attempt_id = status.error.attempt_id
+        log = f"mrmesos job logs {attempt_id}" if attempt_id else ""
+        click.echo(format_error(status.error, log))
+    if status.kept:
+        click.echo(printable(f"finished steps are kept in {status.kept}"))

@@ -1,4 +1,4 @@
-"""`mrmesos submit`: runs one job and shows its result."""
+"""`mrmesos submit`: runs one job or chain and shows its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
     "--class",
     "class_name",
     metavar="NAME",
-    help="Name of the job's class, if SCRIPT has several jobs.",
+    help="Name of the class, if SCRIPT has several jobs or chains.",
 )
 @click.option(
     "--input",
@@ -42,6 +42,11 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
     "--overwrite",
     is_flag=True,
     help="Replace a finished output in this directory when the job has succeeded.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Of a chain: do not run steps again that an earlier run with this output has finished.",
 )
 @click.option(
     "--py-files",
@@ -79,7 +84,7 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
 @click.option(
     "--detach",
     is_flag=True,
-    help="With --jobtracker: print the job's id and do not wait for its end.",
+    help="With --jobtracker: print the id and do not wait for its end.",
 )
 @click.option(
     "--local-agents",
@@ -112,6 +117,7 @@ def submit(
     inputs: tuple[str, ...],
     output: str,
     overwrite: bool,
+    resume: bool,
     py_files: tuple[str, ...],
     files: tuple[str, ...],
     archives: tuple[str, ...],
@@ -127,7 +133,7 @@ def submit(
     verbose: bool,
     job_args: tuple[str, ...],
 ) -> None:
-    """Run the job in SCRIPT (or SCRIPT:NAME). Arguments after `--` are for the job itself.
+    """Run the job or chain in SCRIPT (or SCRIPT:NAME). Arguments after `--` are for the job itself.
 
     Without --master and --jobtracker, the job runs on this machine.
 
@@ -146,6 +152,8 @@ def submit(
         raise UsageProblem(
             "--detach needs --jobtracker: without it, the job ends with this command"
         )
+    if resume and overwrite:
+        raise UsageProblem("--resume and --overwrite exclude each other: one goes on, one begins")
     if quiet and verbose:
         raise UsageProblem("--quiet and --verbose exclude each other")
     if detach and report:
@@ -186,6 +194,7 @@ def submit(
         files=files,
         archives=archives,
         py_files=py_files,
+        resume=resume,
     )
     logging.basicConfig(
         level=logging.INFO if verbose else logging.CRITICAL,

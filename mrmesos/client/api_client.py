@@ -26,6 +26,8 @@ from mrmesos.client.proof import Proof, Unproven
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
+from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainStatus
+from mrmesos.wire.ids import is_chain_id
 from mrmesos.wire.job import (
     KEPT,
     LOG_SOURCE,
@@ -140,13 +142,34 @@ class JobTrackerClient:
 
         Raises UsageProblem if a text of the job is not Unicode.
         """
+        return _decode(self._post("/api/v1/jobs", spec), SubmitAnswer).job_id
+
+    def submit_chain(self, spec: ChainSpec) -> str:
+        """The same for a chain, all of whose code is uploaded."""
+        return _decode(self._post("/api/v1/chains", spec), ChainAnswer).chain_id
+
+    def _post(self, path: str, spec: JobSpec | ChainSpec) -> bytes:
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         try:
             wire = msgspec.json.encode(spec)
         except UnicodeEncodeError as problem:
             raise not_unicode(problem.object) from None
-        body = self._call("POST", "/api/v1/jobs", wire, headers=headers)
-        return _decode(body, SubmitAnswer).job_id
+        return self._call("POST", path, wire, headers=headers)
+
+    def chain_status(self, chain_id: str, wait: float = 0.0) -> ChainStatus:
+        """Return a chain's status when it has ended, at the latest after `wait` seconds."""
+        path = f"/api/v1/chains/{quote(chain_id, safe='')}?{urlencode({'wait': wait})}"
+        return _decode(self._call("GET", path, seconds=self._timeout + wait), ChainStatus)
+
+    def chain_statuses(self) -> list[ChainStatus]:
+        """Return the status of all chains that the JobTracker knows."""
+        return _decode(self._call("GET", "/api/v1/chains"), list[ChainStatus])
+
+    def has_ended(self, name: str, wait: float) -> bool:
+        """Whether a job or a chain has ended, or ends in `wait` seconds."""
+        if is_chain_id(name):
+            return self.chain_status(name, wait).state.ended
+        return self.status(name, wait).state.ended
 
     def status(self, job_id: str, wait: float = 0.0) -> JobStatus:
         """Return a job's status when the job has ended, at the latest after `wait` seconds."""
@@ -168,7 +191,7 @@ class JobTrackerClient:
         )
 
     def kill(self, job_id: str, by: str) -> None:
-        """Ask the JobTracker to kill a job. The job ends a little later."""
+        """Ask the JobTracker to kill a job or a chain. It ends a little later."""
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
 

@@ -34,6 +34,7 @@ class Options:
     files: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
     py_files: tuple[str, ...] = ()
+    resume: bool = False
 
 
 def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:

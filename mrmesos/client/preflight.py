@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mrmesos.client.code.loading import LoadedChain, LoadedJob
+from mrmesos.client.options import Options, make_spec
 from mrmesos.client.terminal.errors import UsageProblem, reason
+from mrmesos.conf import OUTPUT_OVERWRITE
+from mrmesos.wire.chain import ChainSpec, left_behind
+from mrmesos.wire.job import JobFile, JobSpec
 
 
 def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) -> None:
@@ -18,6 +23,43 @@ def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) 
         OutputCommitter(output, overwrite=overwrite).check_absent()
     except (InputError, OutputError) as problem:
         raise UsageProblem(str(problem)) from problem
+
+
+def check_chain_files(inputs: Sequence[str], spec: ChainSpec) -> None:
+    """The same for a chain. Its JobTracker checks what depends on an earlier run."""
+    from mrmesos.io.fs.filesystem import InputError, OutputError
+    from mrmesos.io.input.splits import expand_inputs
+    from mrmesos.io.output.commit import OutputCommitter
+    from mrmesos.io.output.output_dir import OutputDirectory
+
+    try:
+        expand_inputs(inputs)
+        if spec.resume:
+            return
+        if OutputDirectory(spec.data).exists() and not spec.overwrite:
+            raise OutputError(left_behind(spec.data))
+        for step in spec.steps:
+            if not spec.is_intermediate(step):
+                OutputCommitter(step.job.output, overwrite=spec.overwrite).check_absent()
+    except (InputError, OutputError) as problem:
+        raise UsageProblem(str(problem)) from problem
+
+
+def checked_spec(
+    options: Options, loaded: LoadedJob | LoadedChain, files: tuple[JobFile, ...]
+) -> JobSpec | ChainSpec:
+    """The description for the JobTracker, after a check of all files. Raises UsageProblem."""
+    if isinstance(loaded, LoadedJob):
+        if options.resume:
+            raise UsageProblem(f"--resume: {loaded.name} is a job and no chain of steps")
+        uris = [uri for source in loaded.sources for uri in source.uris]
+        check_files(uris, options.output, overwrite=loaded.conf.get_as(OUTPUT_OVERWRITE))
+        return make_spec(options, loaded, files)
+    from mrmesos.client.chain_spec import chain_key, make_chain_spec, read_files
+
+    spec = make_chain_spec(options, loaded, files, chain_key(options.output))
+    check_chain_files(read_files(loaded), spec)
+    return spec
 
 
 def check_master(master: str) -> None:

@@ -23,7 +23,7 @@ from mrmesos.client.api_client import (
     Unreachable,
 )
 from mrmesos.client.code.job_files import JobFiles
-from mrmesos.client.code.loading import load
+from mrmesos.client.code.loading import LoadedJob, load_target
 from mrmesos.client.kept_jobs import (
     NOT_KEPT,
     VARIABLE,
@@ -32,24 +32,26 @@ from mrmesos.client.kept_jobs import (
     usable,
     with_history,
 )
-from mrmesos.client.options import Options, make_spec
-from mrmesos.client.preflight import check_files, check_master
+from mrmesos.client.options import Options
+from mrmesos.client.preflight import check_master, checked_spec
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
+from mrmesos.client.terminal.preview import preview
 from mrmesos.conf import (
     MESOS_TEARDOWN_TIMEOUT,
-    OUTPUT_OVERWRITE,
     SETTINGS,
     TASKTRACKER_USERLOG_DIR,
     Conf,
 )
 from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
+from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.job import FileKind, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 if TYPE_CHECKING:
+    from mrmesos.client.chain_run import ChainRun
     from mrmesos.client.local_cluster import LocalCluster
     from mrmesos.jobtracker.mesos.link import MakeDriver
     from mrmesos.jobtracker.service import JobTrackerService
@@ -78,7 +80,8 @@ class Submission:
         self._service: JobTrackerService | None = None
         self._client: JobTrackerClient | None = None
         self._files: JobFiles | None = None
-        self._job_id = ""
+        self._job_id = ""  # or the id of the chain
+        self._chain: ChainRun | None = None
         self._history: Path | None = None  # the directory of kept jobs, if our JobTracker has one
         self._kept: KeptJob | None = None
 
@@ -97,7 +100,8 @@ class Submission:
                     self._kill()
                 return 1
             except (Unreachable, ApiProblem) as problem:
-                if not self._job_id and not _is_ours(problem):
+                ours = isinstance(problem, ApiProblem) and problem.status >= 500
+                if not self._job_id and not ours:
                     raise UsageProblem(str(problem)) from problem
                 click.echo(f"error: {problem}", err=True)
                 return 1
@@ -115,7 +119,7 @@ class Submission:
             self._cluster = LocalCluster(size, options.local_agents)
             self._interrupts.last_call.before_end(self._cluster.kill)
         files = self._gather()
-        loaded = load(
+        loaded = load_target(
             options.target,
             options.overrides,
             options.job_args,
@@ -123,21 +127,21 @@ class Submission:
             cached=files.cached,
         )
         files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
-        check_files(
-            [uri for source in loaded.sources for uri in source.uris],
-            options.output,
-            overwrite=loaded.conf.get_as(OUTPUT_OVERWRITE),
-        )
+        spec = checked_spec(options, loaded, files.files)
+        jobs = [loaded] if isinstance(loaded, LoadedJob) else [s.loaded for s in loaded.steps]
         if local:
             from mrmesos.client.local_cluster import check_fits
 
-            check_fits(size, options.local_agents, loaded.conf, loaded.num_reducers)
-        spec = make_spec(options, loaded, files.files)
+            for each in jobs:
+                check_fits(size, options.local_agents, each.conf, each.num_reducers)
         self._client = self._connect(loaded.conf)
-        self._client.upload(loaded.code)
+        for each in jobs:
+            self._client.upload(each.code)
         for file, path in files.items():
             self._client.upload_file(file.sha256, path)
         submitted = time.monotonic()
+        if isinstance(spec, ChainSpec):
+            return self._run_chain(self._client, spec)
         self._job_id = self._client.submit(spec)
         self._begin_keeping()
         if options.detach:
@@ -152,6 +156,21 @@ class Submission:
         assert self._client is not None
         if self._service is not None and not self._options.quiet:
             self._display.page(self._client.page(PAGE_SECONDS))
+
+    def _run_chain(self, client: JobTrackerClient, spec: ChainSpec) -> int:
+        """Submit a chain and follow it to its end. Returns the exit code."""
+        from mrmesos.client.chain_run import ChainRun
+
+        self._job_id = client.submit_chain(spec)
+        if self._options.detach:
+            click.echo(self._job_id)
+            return 0
+        own = self._service is not None
+        self._chain = ChainRun(client, self._options, spec, self._job_id, self._history, own=own)
+        code = self._chain.follow(self._cluster.poll if self._cluster is not None else None)
+        if not code and self._options.preview:
+            return preview(self._chain.outputs, self._options.preview)
+        return code
 
     def _gather(self) -> JobFiles:
         """Collect the files of the job, and make its modules importable here."""
@@ -238,7 +257,7 @@ class Submission:
         printed = self._kept is not None and bool(self._kept.printed())
         self._display.ended(status, printed=printed)
         if status.state is JobState.SUCCEEDED and self._options.preview:
-            return self._preview() or code
+            return preview([self._options.output], self._options.preview) or code
         return code
 
     def _with_last_words(self, error: AttemptError) -> tuple[AttemptError, str]:
@@ -252,19 +271,6 @@ class Submission:
             where = str(self._cluster.keep_failed(self._kept.path / "tasktrackers") or "")
         detail = error.detail or f"stderr of a TaskTracker:\n{words}"
         return replace(error, detail=detail), where
-
-    def _preview(self) -> int:
-        """Show the first records of the output. Returns 1 if it cannot be read here."""
-        from mrmesos.client.terminal.showing import shown
-        from mrmesos.io.fs.filesystem import InputError
-
-        try:
-            for lines in shown([self._options.output], self._options.preview):
-                click.echo(lines, nl=False)
-        except InputError as problem:
-            click.echo(f"error: --preview: {problem}", err=True)
-            return 1
-        return 0
 
     def _write_report(self) -> bool:
         """Write --report if it was given. Returns False if that failed."""
@@ -324,12 +330,15 @@ class Submission:
             return
 
         def ended(seconds: float) -> bool:
-            return client.status(self._job_id, wait=seconds).state.ended
+            return client.has_ended(self._job_id, seconds)
 
         try:
             if self._interrupts.wait_for(ended, KILL_SECONDS, self._take_down_time):
                 click.echo(f"{self._job_id} was killed", err=True)
-                self._write_report()
+                if self._chain is not None:
+                    self._chain.keep()
+                else:
+                    self._write_report()
             else:
                 click.echo(f"{self._job_id} is still being cleaned up", err=True)
         except (ApiProblem, Unreachable) as problem:
@@ -379,8 +388,3 @@ class Submission:
         if self._interrupts.signal_name or own_is_gone:
             return 0.0
         return self._options.overrides.get_as(MESOS_TEARDOWN_TIMEOUT)
-
-
-def _is_ours(problem: Unreachable | ApiProblem) -> bool:
-    """Whether the fault is ours and not the user's."""
-    return isinstance(problem, ApiProblem) and problem.status >= 500

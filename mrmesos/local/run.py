@@ -27,15 +27,17 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 import msgspec
 import pyarrow as pa
 
+from mrmesos.api.chain import Chain, check_chain, last_steps
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat, output_data
-from mrmesos.api.job import Job, check_job, named_output
+from mrmesos.api.job import Job, JobError, check_job, named_output
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.columns.encode import decode_batch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.io.input.read_back import input_of, output_files, read_file
 from mrmesos.startup import PATH_LAST
+from mrmesos.wire.chain import ChainStatus
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -59,7 +61,7 @@ class JobFailed(Exception):
 
 
 def run(
-    job: type[Job],
+    job: type[Job] | type[Chain],
     inputs: Where | Mapping[str, Where],
     output: str | Path | None = None,
     *,
@@ -73,7 +75,7 @@ def run(
     archives: Sequence[str | Path] = (),
     progress: TextIO | None = None,
 ) -> SubmitRun:
-    """Start `job` over `inputs`: URIs, or URIs by name for a job with several inputs.
+    """Start a job, or a chain, over `inputs`: URIs, or URIs by name if it has several inputs.
 
     The job runs on this host unless `master` or `jobtracker` names a cluster. Jobs on this host
     need no `output`: the output is then a temporary directory that lives as long as the Result.
@@ -81,7 +83,10 @@ def run(
     submit`. Progress lines go to `progress` (default `sys.stderr`; `io.StringIO()` hides them).
     Raises JobError if the job class cannot run.
     """
-    check_job(job)
+    if issubclass(job, Chain):
+        check_chain(job)
+    else:
+        check_job(job)
     if output is None and (master or jobtracker):
         raise ValueError("name an output that the agents of the cluster can write to")
     scratch = Scratch("mrmesos-run-")
@@ -123,7 +128,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _script(job: type[Job], scratch: Path) -> list[str]:
+def _script(job: type[Job] | type[Chain], scratch: Path) -> list[str]:
     """The script with the job: its own file, or a new script that unpickles it."""
     module = _module(job)
     if module is not None and module.__file__:
@@ -134,7 +139,7 @@ def _script(job: type[Job], scratch: Path) -> list[str]:
     return [str(script)]
 
 
-def _module(job: type[Job]) -> ModuleType | None:
+def _module(job: type[Job] | type[Chain]) -> ModuleType | None:
     """The module of the job if it has a file, which can be the script; else None."""
     module = sys.modules.get(job.__module__)
     if job.__module__ == "__main__" or not getattr(module, "__file__", None):
@@ -173,7 +178,7 @@ class SubmitRun:
 
     def __init__(
         self,
-        job: type[Job],
+        job: type[Job] | type[Chain],
         command: list[str],
         output: str,
         scratch: Scratch,
@@ -220,10 +225,34 @@ class SubmitRun:
         self._ended()
         if code:
             raise JobFailed("".join(self._said).strip() or f"mrmesos submit exited with {code}")
-        report = msgspec.json.decode(
-            Path(self._scratch.name, "report.json").read_bytes(), type=_Status
-        )
+        told = Path(self._scratch.name, "report.json").read_bytes()
+        if issubclass(self._job, Chain):
+            return self._of_chain(self._job, msgspec.json.decode(told, type=ChainStatus))
+        report = msgspec.json.decode(told, type=_Status)
         return Result(self._job, report.job_id, self._output, report.counters, self._scratch)
+
+    def _of_chain(self, cls: type[Chain], status: ChainStatus) -> Result:
+        """The output of the only step that writes one; of each in `steps`, if there are several."""
+        steps = check_chain(cls)
+        last = last_steps(steps)
+        jobs = {step.name: step.job for step in steps if step.name in last}
+        counters = {step.name: step.job.counters for step in status.steps if step.job is not None}
+        if len(last) == 1:
+            [(name, job)] = jobs.items()
+            found = counters.get(name, {})
+            return Result(job, status.chain_id, self._output, found, self._scratch)
+        whole = Result(None, status.chain_id, self._output, {}, self._scratch)
+        whole.steps = {
+            name: Result(
+                job,
+                status.chain_id,
+                f"{self._output.rstrip('/')}/{name}",
+                counters.get(name, {}),
+                self._scratch,
+            )
+            for name, job in jobs.items()
+        }
+        return whole
 
     def kill(self) -> None:
         """Kill the job and wait until all its processes have ended."""
@@ -260,12 +289,15 @@ class _Status(msgspec.Struct):
 class Result:
     """The output of a job. A temporary output is deleted together with this object.
 
-    In all methods, `output` names one of `Job.outputs`; an unknown name raises JobError.
+    In all methods, `output` names one of `Job.outputs`; an unknown name raises JobError. If several
+    steps of a chain write output, `steps` has the Result of each, and this one has no records.
     """
+
+    steps: Mapping[str, Result] = {}
 
     def __init__(
         self,
-        job: type[Job],
+        job: type[Job] | None,
         job_id: str,
         uri: str,
         counters: Counters,
@@ -283,7 +315,7 @@ class Result:
         fmt = self._format(output)
         for info in output_files(self._uri(output)):
             for given in read_file(info, input_of(fmt), records=True):
-                with _known_to_workers(self._job):
+                with _known_to_workers(self._writer):
                     keys, values = decode_batch(given.batch)
                 values = values if given.objects is None else given.objects
                 if isinstance(fmt, JsonLinesOutput | CsvOutput) and not fmt.records:
@@ -317,15 +349,23 @@ class Result:
 
         kind = type(self._format(output)).__name__.removesuffix("Output").lower()
         if kind not in ("parquet", "arrow", "orc"):
-            raise ValueError(f"{self._job.__name__} writes no columns; use table()")
+            raise ValueError(f"{self._writer.__name__} writes no columns; use table()")
         found = output_files(self._uri(output))
         fs, _ = open_filesystem(self.uri)
         return ds.dataset(
             [open_filesystem(info.uri)[1] for info in found], filesystem=fs, format=kind
         )
 
+    @property
+    def _writer(self) -> type[Job]:
+        if self._job is None:
+            first = next(iter(self.steps))
+            raise JobError(f"several steps write output: use steps[{first!r}] and so on")
+        return self._job
+
     def _format(self, output: str) -> OutputFormat:
-        return output_data(named_output(self._job, output) if output else self._job.output_format)
+        job = self._writer
+        return output_data(named_output(job, output) if output else job.output_format)
 
     def _uri(self, output: str) -> str:
         return f"{self.uri.rstrip('/')}/{output}" if output else self.uri

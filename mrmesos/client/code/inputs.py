@@ -16,7 +16,7 @@ def absolute_uri(uri: str) -> str:
     return uri if "://" in uri or uri.startswith("file:/") else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)
 
 
-def _given(text: str) -> list[str]:
+def uris_of(text: str) -> list[str]:
     """The URIs of one `--input`: a local path that does not exist may be a list with commas."""
     found: list[str] = []
     for uri in uri_list(text):
@@ -31,7 +31,7 @@ def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
     Names belong to jobs that have several inputs: elsewhere `year=2026/*` is a path.
     """
     if not job.inputs:
-        uris = tuple(uri for given in inputs for uri in _given(given))
+        uris = tuple(uri for given in inputs for uri in uris_of(given))
         return (Source("", uris, input_data(job.input_format)),)
     found: dict[str, list[str]] = {name: [] for name in job.inputs}
     names = ", ".join(found)
@@ -42,7 +42,7 @@ def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
                 f"--input {given}: {job.__name__} has the inputs {names}; "
                 f"write --input {next(iter(found))}=URI"
             )
-        found[name] += _given(uri)
+        found[name] += uris_of(uri)
     if missing := [name for name, uris in found.items() if not uris]:
         raise UsageProblem(f"{job.__name__} needs --input {missing[0]}=URI as well")
     return tuple(

@@ -1,22 +1,18 @@
-"""Loads a script, checks its job and pickles it. Every mistake is a UsageProblem."""
+"""Loads the job or the chain of a script. Every mistake is a UsageProblem.
+
+The work is in load_job.py and load_chain.py, which are imported only when a script is loaded.
+"""
 
 from __future__ import annotations
 
-import argparse
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NoReturn
 
-from mrmesos import conf as settings
-from mrmesos.api.formats import Source, output_data
-from mrmesos.api.job import Job, JobError, check_job, class_settings
-from mrmesos.api.tasks import TotalOrder
-from mrmesos.client.code.inputs import sources_of
+from mrmesos.api.formats import Source
+from mrmesos.api.job import Job
 from mrmesos.client.terminal.errors import UsageProblem
-from mrmesos.conf import Conf, ConfError
+from mrmesos.conf import Conf
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,39 @@ class LoadedJob:
     modules: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedStep:
+    """A step of a chain: its job, a hash of its code, and the steps that must be done before.
+
+    The sources that are outputs of steps have `step_uri(name)` in the place of URIs.
+    """
+
+    name: str
+    loaded: LoadedJob
+    identity: str
+    after: tuple[str, ...]
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedChain:
+    """A checked chain. `conf` has the settings of all steps; each has its own as well."""
+
+    name: str
+    steps: tuple[LoadedStep, ...]
+    conf: Conf
+
+    @property
+    def modules(self) -> bytes:
+        """Those of the script, which are the same for all steps."""
+        return self.steps[0].loaded.modules
+
+
+def step_uri(name: str) -> str:
+    """Stands for the output of a step until it is known where that is."""
+    return f"step:{name}"
+
+
 def parse_target(text: str, class_name: str | None = None) -> Target:
     """Split `job.py` or `job.py:Name`. Raises UsageProblem if there is no such script."""
     path, colon, name = text.rpartition(":")
@@ -66,154 +95,34 @@ def load(
     *,
     cached: Callable[[], Mapping[str, Path]] = dict,
 ) -> LoadedJob:
-    """Import the script, find and check its job, and pickle it. Raises UsageProblem.
+    """`load_target` for a script with a job. Raises UsageProblem for a chain, too."""
+    loaded = load_target(target, overrides, job_args, inputs, cached=cached)
+    if isinstance(loaded, LoadedChain):
+        raise UsageProblem(f"{target.script.name}: {loaded.name} is a chain; name one of its jobs")
+    return loaded
+
+
+def load_target(
+    target: Target,
+    overrides: Conf,
+    job_args: Sequence[str],
+    inputs: Sequence[str] = (),
+    *,
+    cached: Callable[[], Mapping[str, Path]] = dict,
+) -> LoadedJob | LoadedChain:
+    """Import the script, find and check its job or chain, and pickle it. Raises UsageProblem.
 
     A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
     that the mapper may ask for.
     """
-    from mrmesos.client.code.modules import needed_beside, unreachable, zipped
-    from mrmesos.client.code.pickling import pickle_job
-    from mrmesos.client.code.script import ImportedScript, script_problem
+    from mrmesos.api.chain import Chain
+    from mrmesos.client.code.find_class import find_class
+    from mrmesos.client.code.load_chain import load_chain
+    from mrmesos.client.code.load_job import load_job
+    from mrmesos.client.code.script import ImportedScript
 
     script = ImportedScript(target.script)
-    module = script.module
-    cls = _find_class(module, target)
-    try:
-        check_job(cls)
-    except JobError as problem:
-        raise UsageProblem(f"{target.script.name}: {problem}") from None
-    conf = Conf(class_settings(cls)).merged(overrides)
-    num_reducers = _num_reducers(cls, conf)
-    _check_outputs(cls, conf)
-    try:
-        args = _parse_arguments(cls, target.script.name, job_args)
-        job = cls(args)
-    except UsageProblem:
-        raise
-    except Exception as problem:
-        raise script_problem(target.script, problem) from problem
-    sources = sources_of(cls, inputs) if inputs else ()
-    _check_formats(target.script, cls, sources)
-    if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
-        job.cut_points = _find_cut_points(target.script, job, conf, num_reducers, sources, cached())
-    beside = needed_beside(target.script)
-    others = unreachable(module, target.script.parent, beside)
-    code = pickle_job(job, script, others, beside.values())
-    name = conf.get_as(settings.JOB_NAME) or cls.__name__
-    return LoadedJob(name, job, conf, num_reducers, code, sources, zipped(beside))
-
-
-def _check_outputs(cls: type[Job], conf: Conf) -> None:
-    most = conf.get_as(settings.JOB_OUTPUTS_MAX)
-    if len(cls.outputs) > most:
-        raise UsageProblem(
-            f"{cls.__name__}.outputs names {len(cls.outputs)} outputs, over {most}: raise "
-            f"-D {settings.JOB_OUTPUTS_MAX.name} (each takes some MiB of a task's memory), or "
-            "use fewer outputs and put the difference into the key"
-        )
-
-
-def _check_formats(script: Path, cls: type[Job], sources: Sequence[Source]) -> None:
-    from mrmesos.io.fs.filesystem import InputError, OutputError
-    from mrmesos.io.input.formats.registry import check_input
-    from mrmesos.io.output.registry import check_output
-
-    try:
-        for source in sources:
-            check_input(source.format)
-        for fmt in (cls.output_format, *cls.outputs.values()):
-            check_output(output_data(fmt))
-    except (InputError, OutputError) as problem:
-        raise UsageProblem(f"{script.name}: {cls.__name__}: {problem}") from None
-
-
-def _find_cut_points(
-    script: Path,
-    job: Job,
-    conf: Conf,
-    num_reducers: int,
-    sources: Sequence[Source],
-    cached: Mapping[str, Path],
-) -> Any:
-    from mrmesos.io.columns.schema import RecordTypeError
-    from mrmesos.io.fs.filesystem import InputError
-    from mrmesos.task.drivers.user_code import TaskError
-    from mrmesos.task.sampling import find_cut_points
-
-    try:
-        return find_cut_points(job, sources, conf, num_reducers, cached)
-    except (InputError, JobError, RecordTypeError) as problem:
-        raise UsageProblem(str(problem)) from problem
-    except TaskError as problem:
-        met, error = problem.__cause__, problem.error
-        if met is not None and not isinstance(
-            met, Exception | SystemExit
-        ):  # a signal, or another BaseException
-            raise met from None
-        lines = [
-            *(
-                f"  {name}: {text}"
-                for name, text in (("where", error.where), ("record", error.record))
-                if text
-            ),
-            error.detail,
-        ]
-        message = f"{script.name}: sampling keys for {job.partitioner.__name__}: {error.message}"
-        raise UsageProblem(message, "\n".join(lines)) from problem
-
-
-def _find_class(module: ModuleType, target: Target) -> type[Job]:
-    found = {
-        name: value
-        for name, value in vars(module).items()
-        if inspect.isclass(value) and issubclass(value, Job) and value is not Job
-    }
-    script = target.script.name
-    if target.class_name:
-        wanted = getattr(module, target.class_name, None)
-        if wanted is None:
-            known = f" (it has {', '.join(sorted(found))})" if found else ""
-            raise UsageProblem(f"{script} has no class {target.class_name}{known}")
-        if not (inspect.isclass(wanted) and issubclass(wanted, Job)):
-            raise UsageProblem(f"{target.class_name} in {script} is not a subclass of Job")
-        return wanted
-    own = {name: cls for name, cls in found.items() if cls.__module__ == module.__name__}
-    candidates = own or found
-    if not candidates:
-        raise UsageProblem(f"{script} defines no subclass of mrmesos.api.Job")
-    if len(set(candidates.values())) > 1:
-        names = sorted(candidates)
-        raise UsageProblem(
-            f"{script} defines several jobs: {', '.join(names)}; "
-            f"name one: --class {names[0]} or {script}:{names[0]}"
-        )
-    return next(iter(candidates.values()))
-
-
-def _num_reducers(cls: type[Job], conf: Conf) -> int:
-    """The number of reduces: 0 without a reducer, or if the job asks for 0."""
-    try:
-        conf.check()
-        asked = conf.get_as(settings.JOB_REDUCES)
-    except ConfError as problem:
-        raise UsageProblem(str(problem)) from None
-    if cls.reducer is not None:
-        return asked
-    if settings.JOB_REDUCES.name in conf and asked > 0:
-        raise UsageProblem(
-            f"{cls.__name__} has no reducer, so {settings.JOB_REDUCES.name}={asked} has no "
-            "effect; `reducer = Reducer` sorts and writes the records of the maps"
-        )
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageProblem(f"{self.prog}: {message} (the job's own arguments: -- --help)")
-
-
-def _parse_arguments(cls: type[Job], script: str, job_args: Sequence[str]) -> argparse.Namespace:
-    parser: Any = _Parser(prog=script, description=inspect.getdoc(cls))
-    cls.add_arguments(parser)
-    parsed: argparse.Namespace = parser.parse_args(list(job_args))
-    return parsed
+    cls = find_class(script.module, target)
+    if issubclass(cls, Chain):
+        return load_chain(script, cls, overrides, job_args, inputs)
+    return load_job(script, cls, overrides, job_args, inputs, cached)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -57,27 +58,37 @@ def pickle_job(
 
     Raises UsageProblem, which names the object that cannot be pickled.
     """
-    for one in travelling:
-        cloudpickle.register_pickle_by_value(one)
-    try:
-        code = dumps(_WithScript(_Installed(script.module.__name__, script.pickled(beside)), job))
-    except Exception as problem:
-        name = type(job).__name__
-        culprit = _culprit(job)
-        where = f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else ""
-        raise UsageProblem(
-            f"{name} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}{where}",
-            trimmed_traceback(problem) if has_own_frames(problem) else "",
-        ) from problem
-    finally:
-        for one in travelling:
-            cloudpickle.unregister_pickle_by_value(one)
+    code = _pickled(job, script.module.__name__, script.pickled(beside), travelling)
     if len(code) > MAX_CODE_BYTES:
         raise UsageProblem(
             f"{type(job).__name__} has {len(code) >> 20} MiB when pickled, over "
             f"{MAX_CODE_BYTES >> 20} MiB; read large data in setup() instead"
         )
     return code
+
+
+def identity_of(job: Job, script: ImportedScript, travelling: Sequence[ModuleType]) -> str:
+    """A hash of the job's code: equal for the same script and arguments, wherever it lies."""
+    code = _pickled(job, script.module.__name__, script.identity(), travelling)
+    return hashlib.sha256(code).hexdigest()
+
+
+def _pickled(job: Job, name: str, script: bytes, travelling: Sequence[ModuleType]) -> bytes:
+    for one in travelling:
+        cloudpickle.register_pickle_by_value(one)
+    try:
+        return dumps(_WithScript(_Installed(name, script), job))
+    except Exception as problem:
+        kind = type(job).__name__
+        culprit = _culprit(job)
+        where = f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else ""
+        raise UsageProblem(
+            f"{kind} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}{where}",
+            trimmed_traceback(problem) if has_own_frames(problem) else "",
+        ) from problem
+    finally:
+        for one in travelling:
+            cloudpickle.unregister_pickle_by_value(one)
 
 
 def _culprit(job: Job) -> str:

@@ -84,13 +84,15 @@ class ImportedScript:
 
     def pickled(self, beside: Iterable[Path] = ()) -> bytes:
         """Pickle the script for workers, with all variables that changed after the import."""
-        script = replace(
-            self._script,
-            values=self._values,
-            changes=self._changes(),
-            beside={place.name: str(place) for place in beside},
-        )
-        return pickle.dumps(script, 5)
+        places = {place.name: str(place) for place in beside}
+        return self._dumped(replace(self._script, beside=places))
+
+    def identity(self) -> bytes:
+        """The same without what says nothing of the script: its place, and the command's words."""
+        return self._dumped(replace(self._script, file="", argv=()))
+
+    def _dumped(self, script: Script) -> bytes:
+        return pickle.dumps(replace(script, values=self._values, changes=self._changes()), 5)
 
     def _changes(self) -> bytes:
         """Pickle the changed variables, without those that cannot be pickled."""

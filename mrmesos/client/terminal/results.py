@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from mrmesos.client.terminal.printable import printable
+from mrmesos.wire.chain import ChainState, ChainStatus
 from mrmesos.wire.job import JobReport, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
@@ -67,6 +68,14 @@ def format_error(error: AttemptError, log: str) -> str:
     return printable("\n".join(lines))
 
 
+def format_chain_end(status: ChainStatus) -> str:
+    """Format the last line of a chain."""
+    end = status.ended if status.ended is not None else status.submitted
+    line = f"{status.chain_id} {status.state.value} in {end - status.submitted:.1f} s"
+    succeeded = status.state is ChainState.SUCCEEDED
+    return printable(f"{line}: {status.output}" if succeeded else line)
+
+
 def report_json(report: JobReport) -> bytes:
     """The fields of the status and `attempts`, as one indented JSON object."""
     fields = msgspec.to_builtins(report.status)
@@ -76,10 +85,19 @@ def report_json(report: JobReport) -> bytes:
 
 def write_report(report: JobReport, path: Path) -> None:
     """Write the whole report or nothing. Raises OSError."""
+    _write_whole(report_json(report), path)
+
+
+def write_chain_report(status: ChainStatus, path: Path) -> None:
+    """Write the status of a chain with its steps, whole or not at all. Raises OSError."""
+    _write_whole(msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n", path)
+
+
+def _write_whole(data: bytes, path: Path) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(report_json(report))
+            file.write(data)
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)

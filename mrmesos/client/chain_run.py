@@ -1,0 +1,121 @@
+"""Follows a submitted chain: progress, errors, result and report.
+
+In: the JobTracker's answers. Out: text on the terminal, the exit code. Thread: the main thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.kept_jobs import KeptJob
+from mrmesos.client.options import Options
+from mrmesos.client.terminal.chain_progress import open_chain_progress, step_line
+from mrmesos.client.terminal.results import (
+    format_chain_end,
+    format_counters,
+    format_error,
+    write_chain_report,
+)
+from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus
+from mrmesos.wire.ids import named_attempts
+
+POLL_SECONDS = 0.5
+
+
+class ChainRun:
+    """One chain that was submitted."""
+
+    def __init__(
+        self,
+        client: JobTrackerClient,
+        options: Options,
+        spec: ChainSpec,
+        chain_id: str,
+        history: Path | None,
+        *,
+        own: bool,
+    ) -> None:
+        """`history` is where jobs are kept if the JobTracker is our `own`."""
+        self._client, self._options, self._chain_id = client, options, chain_id
+        self._history, self._own = history, own
+        self.outputs = [s.job.output for s in spec.steps if not spec.is_intermediate(s)]
+        self._tell(f"{chain_id} {spec.name}: {len(spec.steps)} steps")
+
+    def follow(self, died: Callable[[], int | None] | None) -> int:
+        """Show the chain until it has ended. Returns the exit code.
+
+        `died` says whether our cluster has ended. Raises Unreachable then.
+        """
+        began = time.monotonic()
+        progress = open_chain_progress(quiet=self._options.quiet)
+        try:
+            while True:
+                status = self._client.chain_status(self._chain_id, POLL_SECONDS)
+                progress.update(status, time.monotonic() - began)
+                if status.state.ended:
+                    break
+                if died is not None and died() is not None:
+                    raise Unreachable("minimesos has died; the chain is lost")
+        finally:
+            progress.close()
+        return self._finish(status)
+
+    def keep(self) -> None:
+        """Write --report, and remove the oldest kept jobs."""
+        try:
+            self._keep(self._client.chain_status(self._chain_id))
+        except (ApiProblem, Unreachable) as problem:
+            click.echo(f"error: --report: {problem}", err=True)
+
+    def _finish(self, status: ChainStatus) -> int:
+        code = 0 if status.state is ChainState.SUCCEEDED else 1
+        if not self._keep(status):
+            code = 1
+        if status.error is not None and code:
+            attempt = status.error.attempt_id
+            click.echo(format_error(status.error, self._log_of(attempt)), err=True)
+        self._tell(format_chain_end(status))
+        if status.kept:
+            self._tell(
+                f"  finished steps are kept in {status.kept}; submit again with --resume to go on"
+            )
+        if self._options.counters:
+            for step in status.steps:
+                if step.job is not None and any(step.job.counters.values()):
+                    self._tell(f"  {step_line(step)}")
+                    self._tell(format_counters(step.job.counters))
+        return code
+
+    def _keep(self, status: ChainStatus) -> bool:
+        """Returns False if --report could not be written."""
+        last = next((step.job_id for step in reversed(status.steps) if step.job_id), "")
+        if self._history is not None and last:
+            KeptJob(self._history, last).end()  # the JobTracker's history has the reports
+        if self._options.report is None:
+            return True
+        try:
+            write_chain_report(status, self._options.report)
+        except OSError as problem:
+            click.echo(f"error: --report {self._options.report}: {problem}", err=True)
+            return False
+        return True
+
+    def _log_of(self, attempt_id: str) -> str:
+        """How to read what a failed attempt printed."""
+        if not attempt_id:
+            return ""
+        command = f"mrmesos job logs {attempt_id}"
+        if not self._own:
+            return f"{command} --jobtracker {self._client.url}"
+        job_id, _ = named_attempts(attempt_id)
+        kept = self._history is not None and KeptJob(self._history, job_id).printed()
+        return command if kept and attempt_id in kept else ""
+
+    def _tell(self, line: str) -> None:
+        if not self._options.quiet:
+            click.echo(line, err=True)

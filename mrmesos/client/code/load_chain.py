@@ -1,0 +1,136 @@
+"""Checks a script's chain and pickles the jobs of its steps. Every mistake is a UsageProblem."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence, Set
+from types import ModuleType
+
+from mrmesos import conf as settings
+from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, check_order, last_steps
+from mrmesos.api.formats import Source, StepInput, input_data
+from mrmesos.api.job import Job, JobError, input_format_of, setting_texts
+from mrmesos.client.code.inputs import uris_of
+from mrmesos.client.code.load_job import (
+    check_formats,
+    job_settings,
+    make_job,
+    parse_arguments,
+    pickled,
+)
+from mrmesos.client.code.loading import LoadedChain, LoadedStep, step_uri
+from mrmesos.client.code.modules import needed_beside, unreachable
+from mrmesos.client.code.pickling import identity_of
+from mrmesos.client.code.script import ImportedScript
+from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.conf import Conf
+
+
+def load_chain(
+    script: ImportedScript,
+    cls: type[Chain],
+    overrides: Conf,
+    job_args: Sequence[str],
+    inputs: Sequence[str],
+) -> LoadedChain:
+    """Check a chain, and pickle the job of each step. Raises UsageProblem."""
+    file = script.file
+    try:
+        steps = check_chain(cls)
+    except JobError as problem:
+        raise UsageProblem(f"{file.name}: {problem}") from None
+    loading = _Loading(
+        script,
+        cls,
+        overrides,
+        parse_arguments(file, cls, job_args),
+        _inputs(cls.__name__, steps, inputs),
+        last_steps(steps),
+        unreachable(script.module, file.parent, needed_beside(file)),
+    )
+    conf = Conf(setting_texts(cls.conf)).merged(overrides)
+    name = conf.get_as(settings.JOB_NAME) or cls.__name__
+    return LoadedChain(name, tuple(map(loading.step, steps)), conf)
+
+
+def _inputs(
+    chain: str, steps: Sequence[ArrangedStep], given: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The URIs of each input that is no step, by name."""
+    names = {step.name for step in steps}
+    wanted = {
+        each: step.name
+        for step in reversed(steps)
+        for read in step.reads.values()
+        for each in read
+        if each not in names
+    }
+    found: dict[str, list[str]] = {name: [] for name in wanted}
+    for text in given:
+        name, equals, uri = text.partition("=")
+        if equals and name in found and name and uri:
+            found[name] += uris_of(uri)
+        elif "" in found:
+            found[""] += uris_of(text)
+        else:
+            known = ", ".join(sorted(found))
+            raise UsageProblem(f"--input {text}: no step of {chain} reads it; they read {known}")
+    for name, uris in found.items():
+        if not uris and name:
+            raise UsageProblem(
+                f"{chain}: step {wanted[name]} reads {name!r}, which is neither a step "
+                f"({', '.join(sorted(names))}) nor given by --input {name}=URI"
+            )
+        if not uris:
+            raise UsageProblem(f"{chain}: step {wanted[name]} needs --input URI")
+    return {name: tuple(uris) for name, uris in found.items()}
+
+
+class _Loading:
+    """What is the same for all steps of a chain."""
+
+    def __init__(
+        self,
+        script: ImportedScript,
+        chain: type[Chain],
+        overrides: Conf,
+        args: argparse.Namespace,
+        uris: Mapping[str, tuple[str, ...]],
+        last: Set[str],
+        travelling: Sequence[ModuleType],
+    ) -> None:
+        self._script, self._chain, self._overrides = script, chain, overrides
+        self._args, self._uris, self._last = args, uris, last
+        self._travelling = travelling
+
+    def step(self, step: ArrangedStep) -> LoadedStep:
+        """Load a step. Between steps, records have the format of steps."""
+        script, cls, is_last = self._script, step.job, step.name in self._last
+        own = self._overrides if cls.reducer else _without_reduces(self._overrides)
+        conf, num_reducers = job_settings(script.file, cls, self._chain.conf, own)
+        job = make_job(script.file, cls, self._args)
+        as_step(job, from_steps=self._from_steps(step), is_last=is_last)
+        sources = tuple(self._source(job, name, names) for name, names in step.reads.items())
+        check_formats(script.file, job, sources)
+        try:
+            check_order(step, num_reducers)
+        except JobError as problem:
+            raise UsageProblem(f"{script.file.name}: {problem}") from None
+        loaded = pickled(script, job, conf, num_reducers, sources)
+        identity = identity_of(job, script, self._travelling)
+        return LoadedStep(step.name, loaded, identity, step.after, is_last)
+
+    def _from_steps(self, step: ArrangedStep) -> set[str]:
+        """The inputs of a step that are outputs of steps."""
+        return {name for name, names in step.reads.items() if not self._uris.keys() & set(names)}
+
+    def _source(self, job: Job, name: str, names: Sequence[str]) -> Source:
+        fmt = input_data(input_format_of(job, name))
+        if isinstance(fmt, StepInput):
+            return Source(name, tuple(map(step_uri, names)), fmt)
+        return Source(name, tuple(uri for each in names for uri in self._uris[each]), fmt)
+
+
+def _without_reduces(overrides: Conf) -> Conf:
+    """A step without a reducer has no reduces, whatever is set for the others."""
+    return Conf({n: v for n, v in overrides.items() if n != settings.JOB_REDUCES.name})

@@ -1,0 +1,103 @@
+"""Chains as users run them: a killed client resumes, a killed JobTracker goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmesos.client.access import open_client
+from mrmesos.client.api_client import RETRY_SECONDS
+from mrmesos.conf import Conf
+from mrmesos.wire.chain import ChainStatus, StepState
+from tests.cli.test_end_to_end import DEADLINE, House, wait_until
+from tests.cli.test_killed_jobtracker import Cluster
+
+pytestmark = pytest.mark.slow
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "top_words" / "top_words.py"
+TEXT = "the quick brown fox\njumps over the lazy dog\nthe end of the fox\n" * 50
+TOP = sorted(Counter(TEXT.split()).items(), key=lambda each: (-each[1], each[0]))[:3]
+EXPECTED = "".join(f"{word}\t{count}\n" for word, count in TOP)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    (tmp_path / "words.txt").write_text(TEXT)
+    try:
+        yield house
+    finally:
+        for process in house.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def submission(output: str, *more: str) -> tuple[str, ...]:
+    files = ("--input", "words.txt", "--output", output)
+    return ("submit", str(EXAMPLE), *files, *more, "--", "--top", "3")
+
+
+def test_a_killed_client_goes_on_behind_the_finished_step(house: House) -> None:
+    first = house.start(*submission("out"))
+    assert first.stderr is not None
+    for line in first.stderr:
+        if line.startswith("  CountWords: SUCCEEDED"):
+            break
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=DEADLINE)
+    data = house.directory / "_out_steps"
+    assert (data / "CountWords" / "_SUCCESS").exists()
+
+    again = house.start(*submission("out"))
+    _, said = again.communicate(timeout=DEADLINE)
+    assert again.returncode == 2
+    assert said.count("\n") == 1
+    assert "--resume to go on behind the last finished step" in said
+
+    resumed = house.start(*submission("out", "--resume", "--report", "report.json", "--preview=9"))
+    shown, said = resumed.communicate(timeout=DEADLINE)
+    assert resumed.returncode == 0, said
+    assert "CountWords: KEPT from an earlier run" in said
+    assert shown == EXPECTED
+    assert not data.exists()
+    report = json.loads((house.directory / "report.json").read_text())
+    assert [step["state"] for step in report["steps"]] == ["KEPT", "SUCCEEDED"]
+
+
+def test_a_killed_jobtracker_goes_on_with_its_chain(house: House) -> None:
+    cluster = Cluster(house)
+    cluster.start()
+    detached = house.start(*submission("out", "--jobtracker", cluster.url, "--detach"))
+    chain_id = detached.communicate(timeout=DEADLINE)[0].strip()
+
+    def status() -> ChainStatus:
+        client = open_client(cluster.url, Conf(), retry_seconds=RETRY_SECONDS)
+        try:
+            return client.chain_status(chain_id)
+        finally:
+            client.close()
+
+    for number in (0, 1):
+        wait_until(
+            lambda n=number: status().steps[n].state is not StepState.WAITING,  # type: ignore[misc]
+            f"step {number}",
+        )
+        cluster.kill()
+        cluster.start()
+    waiting = house.start("job", "wait", chain_id, "--jobtracker", cluster.url)
+    told, _ = waiting.communicate(timeout=DEADLINE)
+    assert waiting.returncode == 0, told
+    assert "CountWords: SUCCEEDED" in told
+    parts = sorted((house.directory / "out").glob("part-*"))
+    assert "".join(part.read_text() for part in parts) == EXPECTED
+    assert not (house.directory / "_out_steps").exists()
+    listing = house.start("job", "list", "--jobtracker", cluster.url)
+    lines = listing.communicate(timeout=DEADLINE)[0].splitlines()
+    assert [line.split()[0][:5] for line in lines[1:]] == ["chain", "job_2", "job_2"]
+    cluster.end()
