@@ -36,6 +36,7 @@ ROOMS = (
     "wire",
     # Bytes and Arrow.
     "io",
+    "io/compression",
     "io/fs",
     "io/columns",
     "io/output",

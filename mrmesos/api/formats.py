@@ -41,9 +41,13 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     A line ends with ``\n`` or ``\r\n``; the value does not include the line end. An empty
     `encoding` gives `bytes`, otherwise the value is `str`. `errors` says what to do with bytes that
     do not decode: ``replace`` puts U+FFFD, as Hadoop's Text does; ``strict`` fails the attempt with
-    file and offset. Compressed files are decompressed and not split: gzip, bz2, zstd, lz4, xz, and
-    zip with one file. They are known by name (.gz, .bz2, .zst, .lz4, .xz, .zip) or by content, or
-    `compression` names the codec; "none" reads the bytes as they are.
+    file and offset. Files in UTF-16 and UTF-32 are known by their byte order mark. They are not
+    split, and offsets count their bytes as UTF-8.
+
+    Compressed files are decompressed and not split: gzip, bz2, zstd, lz4, xz, zip with one file,
+    lzma, deflate, snappy. They are known by content or by name, or `compression` names the codec;
+    "none" reads the bytes as they are.
+
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
     """
 
@@ -80,10 +84,11 @@ class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):
     max_line_bytes: Count = 1 << 28
     compression: Name = ""
     partitioning: Name | None = "hive"
+    encoding: Name = "utf-8"
 
 
 class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
-    """Rows of separated fields in UTF-8 (RFC 4180): key = byte offset of the row, value = the row.
+    """Rows of separated fields (RFC 4180): key = byte offset of the row, value = the row.
 
     The names of the columns come from `names`, else from the first row of every file (`header`).
     Columns are text unless `types` names another type. No type is guessed, because a guess would
@@ -106,6 +111,7 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     max_line_bytes: Count = 1 << 26
     compression: Name = ""
     partitioning: Name | None = "hive"
+    encoding: Name = "utf-8"
 
 
 class ParquetInput(msgspec.Struct, frozen=True, tag="parquet"):
@@ -164,6 +170,7 @@ class FixedWidthInput(msgspec.Struct, frozen=True, tag="fixed"):
     record_bytes: Count
     key_bytes: Count = 0
     on_error: Name = "fail"
+    compression: Name = ""
 
 
 class WholeFileInput(msgspec.Struct, frozen=True, tag="file"):
@@ -171,6 +178,7 @@ class WholeFileInput(msgspec.Struct, frozen=True, tag="file"):
 
     encoding: Name = ""
     max_bytes: Count = 1 << 30
+    compression: Name = ""
 
 
 class CustomInput(msgspec.Struct, frozen=True, tag="custom"):

@@ -13,7 +13,9 @@ from typing import Any
 
 from mrmesos.hadoop.shell_words import Call, WrongUse
 from mrmesos.hadoop.stores import Entry, FsFailed
-from mrmesos.io.fs.compression import HEAD_BYTES, codec_in, decompressed
+from mrmesos.io.compression.decompression import decompressed
+from mrmesos.io.compression.first_bytes import HEAD_BYTES, codec_in
+from mrmesos.io.compression.members import CompressionError
 from mrmesos.io.fs.filesystem import reason
 
 _COPY_BYTES = 1 << 20
@@ -97,7 +99,10 @@ def _copy_out(entry: Entry, call: Call, codec: str | None = None) -> None:
         call.fail(f"`{entry.shown}': Is a directory")
         return
     with _opened(entry, codec) as file:
-        shutil.copyfileobj(file, sys.stdout.buffer, _COPY_BYTES)
+        try:
+            shutil.copyfileobj(file, sys.stdout.buffer, _COPY_BYTES)
+        except CompressionError as problem:
+            raise FsFailed(f"`{entry.shown}': {reason(problem)}") from problem
     sys.stdout.buffer.flush()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from examples.terasort.teragen import LINE, generate
 from examples.terasort.terasort import TeraSort
 from mrmesos.api.testing import run_job
-from mrmesos.io.fs.compression import not_text
+from mrmesos.io.compression.first_bytes import not_text, wide_encoding
 
 
 def parts(files: dict[str, bytes]) -> bytes:
@@ -41,7 +41,7 @@ def test_the_parts_together_are_the_input_sorted(tmp_path: Path) -> None:
 )
 def test_any_lines(lines: list[bytes], splits: int, reduces: int) -> None:
     data = b"".join(line + b"\n" for line in lines)
-    assume(not_text(data) is None)
+    assume(not (not_text(data) or wide_encoding(data)))
     result = run_job(TeraSort, {"a": data}, splits=splits, num_reducers=reduces)
     assert parts(result.files) == b"".join(line + b"\n" for line in sorted(lines))
 

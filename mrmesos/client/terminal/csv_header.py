@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrmesos.io.fs.filesystem import codec_of
-from mrmesos.io.input.formats.lines import LineSource
+from mrmesos.io.compression.first_bytes import codec_of
+from mrmesos.io.input.formats.line_source import LineSource
 from mrmesos.io.input.splits import FileInfo
 
 MAX_HEADER_BYTES = 64 << 10

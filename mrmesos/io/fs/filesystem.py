@@ -20,9 +20,6 @@ from mrmesos.io.fs.read_ahead import open_remote
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _FILE = re.compile(r"file:(?://(?:localhost)?)?(?=/(?!/))")
 """`file:///path`, `file://localhost/path`, and Hadoop's `file:/path`."""
-SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4", "xz": ".xz"}
-"""File name suffix by compression of the whole file."""
-_CODECS = {**{suffix: codec for codec, suffix in SUFFIXES.items()}, ".zip": "zip"}
 
 _EXTRAS = {
     "hdfs": "hdfs",
@@ -110,11 +107,6 @@ def uri_of(fs: Any, path: str) -> str:
 def serves_threads(fs: Any) -> bool:
     """Whether several threads may call this driver at once: our hdfs://, and drivers on asyncio."""
     return hasattr(fs, "open_ranges") or bool(getattr(fs, "async_impl", False))
-
-
-def codec_of(uri: str) -> str | None:
-    """The compression by file name: "gzip", "bz2", "zstd", "lz4", "xz", "zip", or None."""
-    return _CODECS.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122 (a URI is no Path)
 
 
 def open_input(uri: str, until: int = -1) -> Any:

@@ -30,15 +30,16 @@ from mrmesos.api.formats import (
 )
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
+from mrmesos.io.compression.first_bytes import HEAD_BYTES, columns_in
 from mrmesos.io.fs.filesystem import InputError, open_input
 from mrmesos.io.input.formats.registry import read_split
 from mrmesos.io.input.splits import FileInfo, expand_inputs, part_files
 
-_MAGIC: dict[bytes, InputFormat] = {
-    b"PAR1": ParquetInput(),
-    b"ARRO": ArrowInput(),
-    b"ORC": OrcInput(),
-    b"Obj\x01": AvroInput(),
+_WITH_COLUMNS: dict[str, InputFormat] = {
+    "parquet": ParquetInput(),
+    "arrow": ArrowInput(),
+    "orc": OrcInput(),
+    "avro": AvroInput(),
 }
 _BY_NAME: dict[str, InputFormat] = {
     ".parquet": ParquetInput(),
@@ -100,8 +101,8 @@ def columns_of(uri: str) -> InputFormat | None:
     if by_name is not None:
         return by_name
     with open_input(uri) as file:
-        first = bytes(file.read(4))
-    return next((fmt for magic, fmt in _MAGIC.items() if first.startswith(magic)), None)
+        name = columns_in(bytes(file.read(HEAD_BYTES)))
+    return _WITH_COLUMNS[name] if name else None
 
 
 def read_file(info: FileInfo, fmt: InputFormat, *, records: bool) -> Iterator[InputBatch]:

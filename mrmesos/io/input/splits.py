@@ -16,8 +16,9 @@ from mrmesos import conf as settings
 from mrmesos.api.formats import InputFormat, Source
 from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.conf import Conf
+from mrmesos.io.compression.first_bytes import codec_of
 from mrmesos.io.fs.block_locations import Blocks, locate
-from mrmesos.io.fs.filesystem import InputError, codec_of, open_filesystem, uri_of
+from mrmesos.io.fs.filesystem import InputError, open_filesystem, uri_of
 from mrmesos.io.fs.store_calls import answered, caller
 from mrmesos.io.input.formats.registry import check_input, splits_files
 from mrmesos.io.input.host_packing import pack_by_host, pieces

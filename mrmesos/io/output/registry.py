@@ -18,7 +18,8 @@ from mrmesos.api.formats import (
     TextOutput,
     is_separator,
 )
-from mrmesos.io.fs.filesystem import SUFFIXES, OutputError
+from mrmesos.io.compression.first_bytes import SUFFIXES
+from mrmesos.io.fs.filesystem import OutputError
 
 _WHOLE_FILE = ("none", *SUFFIXES)
 

@@ -9,10 +9,10 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
+from mrmesos.io.compression.first_bytes import codec_of
 from mrmesos.io.fs.filesystem import (
     InputError,
     OutputError,
-    codec_of,
     open_filesystem,
     open_input,
     reason,

@@ -171,8 +171,8 @@ def test_too_many_splits_are_refused(tmp_path: Path) -> None:
 
 
 def test_formats_are_checked_before_anything_starts(here: Path) -> None:
-    with pytest.raises(InputError, match="utf-16"):
-        plan_splits([str(here / "a.txt")], TextInput("utf-16"), Conf())
+    with pytest.raises(InputError, match="klingon"):
+        plan_splits([str(here / "a.txt")], TextInput("klingon"), Conf())
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

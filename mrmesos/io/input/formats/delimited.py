@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -24,17 +24,16 @@ from mrmesos.io.input.formats.file_columns import (
     partition_values,
     with_partitions,
 )
+from mrmesos.io.input.formats.line_source import AsText, LineSource
 from mrmesos.io.input.formats.lines import (
     NEWLINE,
     LineBlock,
-    LineSource,
     Positions,
     line_blocks,
     line_spans,
+    parsed_blocks,
     too_long,
-    unmarked,
 )
-from mrmesos.io.input.formats.registry import splits_files
 from mrmesos.io.input.formats.rows import BadRows, ParsedLines, Parsing, arrow_says, tables
 from mrmesos.io.input.formats.types import types_of
 
@@ -81,15 +80,23 @@ def _headed(
 
 
 def _blocks(piece: FileSlice, fmt: CsvInput, batch_bytes: int) -> Iterator[LineBlock]:
-    if splits_files(fmt):
-        return unmarked(line_blocks(piece, batch_bytes, fmt.max_line_bytes, fmt.compression))
-    return unmarked(_quoted_blocks(piece.uri, fmt, batch_bytes))
+    text = AsText(fmt.compression, fmt.encoding, parsed=True)
+    blocks = (
+        _quoted_blocks(piece.uri, fmt, batch_bytes, text)
+        if _newlines_in_fields(fmt)
+        else line_blocks(piece, batch_bytes, fmt.max_line_bytes, text)
+    )
+    return parsed_blocks(blocks, fmt.encoding)
 
 
-def _quoted_blocks(uri: str, fmt: CsvInput, batch_bytes: int) -> Iterator[LineBlock]:
+def _newlines_in_fields(fmt: CsvInput) -> bool:
+    return bool(fmt.quote and fmt.newlines_in_fields)
+
+
+def _quoted_blocks(uri: str, fmt: CsvInput, batch_bytes: int, text: AsText) -> Iterator[LineBlock]:
     """Blocks of whole rows. A newline ends a row if the number of quotes before it is even."""
     quote, max_row = ord(fmt.quote), fmt.max_line_bytes
-    with LineSource(uri, 0, text=True, compression=fmt.compression) as source:
+    with LineSource(uri, 0, text=text) as source:
         tail, first = np.empty(0, np.uint8), 0
         while not source.ended:
             data = source.read_behind(tail, max(batch_bytes, len(tail)))
@@ -127,9 +134,12 @@ def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
 def _without_first_row(block: LineBlock) -> Iterator[LineBlock]:
     cut = int(block.newlines[0]) + 1 if len(block.newlines) else len(block.data)
     if cut < len(block.data):
-        rest = block.data[cut:]
-        yield LineBlock(
-            block.uri, block.offset + cut, rest, block.newlines[1:] - cut, block.max_line
+        yield replace(
+            block,
+            offset=block.offset + cut,
+            data=block.data[cut:],
+            newlines=block.newlines[1:] - cut,
+            starts=None if block.starts is None else block.starts[1:],
         )
 
 

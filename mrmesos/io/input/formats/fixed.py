@@ -13,7 +13,8 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.lines import Bytes, LineSource, shorter
+from mrmesos.io.input.formats.line_source import AsText, Bytes, LineSource
+from mrmesos.io.input.formats.lines import shorter
 
 _NOTHING = np.empty(0, np.uint8)
 
@@ -32,11 +33,13 @@ def _records(piece: FileSlice, fmt: FixedWidthInput, at_once: int) -> Iterator[I
     position = -(-piece.start // width) * width
     if position >= end:
         return
-    with LineSource(piece.uri, position) as source:
+    with LineSource(piece.uri, position, compression=fmt.compression, by_content=True) as source:
+        if source.whole:
+            end = sys.maxsize
         while position < end and not source.ended:
             count = min(at_once, -(-(end - position) // width))
             data = source.read_behind(_NOTHING, count * width)
-            if piece.length >= 0 and source.position < end and source.ended:
+            if end < sys.maxsize and source.position < end and source.ended:
                 raise shorter(piece.uri, source.position, end)
             whole, rest = divmod(len(data), width)
             if rest and fmt.on_error == "fail":
@@ -73,7 +76,8 @@ def _binary(rows: np.ndarray) -> pa.Array:
 def read_whole_files(split: Split, fmt: WholeFileInput) -> Iterator[InputBatch]:
     """Every file of the split as one record. Raises InputError."""
     for piece in split.slices:
-        with LineSource(piece.uri, 0) as source:
+        text = AsText(fmt.compression, fmt.encoding) if fmt.encoding else None
+        with LineSource(piece.uri, 0, text=text, compression=fmt.compression) as source:
             data = _NOTHING
             while not source.ended:
                 data = source.read_behind(data, max(1 << 16, len(data)))

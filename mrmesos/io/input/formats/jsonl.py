@@ -15,7 +15,8 @@ from mrmesos.api.formats import JsonLinesInput
 from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.input.formats.file_columns import partition_values, with_partitions
-from mrmesos.io.input.formats.lines import LineBlock, line_blocks, unmarked
+from mrmesos.io.input.formats.line_source import AsText
+from mrmesos.io.input.formats.lines import LineBlock, line_blocks, parsed_blocks
 from mrmesos.io.input.formats.rows import (
     BadRows,
     ParsedLines,
@@ -89,7 +90,8 @@ def _update(objects: list[Any], values: dict[str, int | str | None]) -> None:
 
 
 def _blocks(piece: FileSlice, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[LineBlock]:
-    return unmarked(line_blocks(piece, batch_bytes, fmt.max_line_bytes, fmt.compression))
+    text = AsText(fmt.compression, fmt.encoding, parsed=True)
+    return parsed_blocks(line_blocks(piece, batch_bytes, fmt.max_line_bytes, text), fmt.encoding)
 
 
 def _line_column(lines: ParsedLines, first: int, last: int) -> pa.Array:

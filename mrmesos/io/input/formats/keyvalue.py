@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,19 +14,21 @@ from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.input.formats.lines import LineBlock, Positions, line_spans
 from mrmesos.io.input.formats.planning import check_text
-from mrmesos.io.input.formats.text import text_batch, text_blocks
+from mrmesos.io.input.formats.text import as_read, text_batch, text_blocks
+from mrmesos.io.input.formats.text_encoding import is_utf8
 
 
 def read_key_values(
     split: Split, fmt: KeyValueTextInput, *, batch_bytes: int = 1 << 20
 ) -> Iterator[InputBatch]:
     """The lines of the split in order, cut at their first separator. Raises InputError."""
-    text = TextInput(fmt.encoding, fmt.errors, fmt.max_line_bytes)
+    decoded = as_read(fmt)
+    text = TextInput(decoded.encoding, fmt.errors, fmt.max_line_bytes)
     check_text(text)
     for piece in split.slices:
         for block in text_blocks(piece, fmt, batch_bytes):
             starts, lengths, _ = line_spans(block)
-            columns = _cut_where_they_lie(block, starts, starts + lengths, fmt)
+            columns = _cut_where_they_lie(block, starts, starts + lengths, decoded)
             if columns is None:
                 columns = cut_at_first(text_batch(block, text).column(VALUE), fmt.separator)
             yield InputBatch(
@@ -51,7 +52,7 @@ def _cut_where_they_lie(
     found = np.flatnonzero(data == ord(fmt.separator))
     if len(found) != count or len(data) >= 1 << 31 or not _between(starts, found, ends):
         return None
-    if fmt.encoding and (codecs.lookup(fmt.encoding).name != "utf-8" or int(np.max(data)) > 127):
+    if fmt.encoding and (not is_utf8(fmt.encoding) or int(np.max(data)) > 127):
         return None
     bounds = np.empty(4 * count + 1, np.int32)
     bounds[0:-1:4], bounds[1::4], bounds[2::4], bounds[3::4] = starts, found, found + 1, ends

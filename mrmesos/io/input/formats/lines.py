@@ -1,4 +1,4 @@
-"""Reading files in order: as decompressed bytes, and as blocks of whole lines.
+"""Reading files in order, as blocks of whole lines.
 
 A line belongs to the slice that contains its first byte. So a slice that begins inside a line skips
 the rest of that line, and reads its last line to the end.
@@ -6,7 +6,6 @@ the rest of that line, and reads its last line to the end.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,21 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mrmesos.api.split import FileSlice
-from mrmesos.io.fs.compression import (
-    CODECS,
-    HEAD_BYTES,
-    codec_in,
-    decompressed,
-    not_text,
-    unreadable_name,
-)
-from mrmesos.io.fs.filesystem import InputError, codec_of, open_input, reason
+from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.line_source import AsText, Bytes, LineSource
+from mrmesos.io.input.formats.text_encoding import is_single_byte, is_utf8, utf8_lengths
 
 NEWLINE, RETURN = 10, 13
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
-Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
 
 
@@ -46,122 +38,27 @@ class LineBlock:
     data: Bytes
     newlines: Positions
     max_line: int
-
-
-class LineSource:
-    """A file's bytes in order, decompressed. `position` is the offset of the next byte.
-
-    The caller plans to stop at `until` (-1: at the end), so read-ahead stops there. A `text` file
-    is decompressed if its content says so, whatever its name; one that surely is no text is an
-    InputError. `compression` names the codec, or is "none"; empty means to find out.
-    """
-
-    def __init__(
-        self, uri: str, start: int, until: int = -1, *, text: bool = False, compression: str = ""
-    ) -> None:
-        self.uri = uri
-        self.position = start
-        self.ended = False
-        self._unchecked = text and compression != "none" and not start
-        codec = compression or codec_of(uri)
-        codec = codec if codec in CODECS else None
-        with contextlib.ExitStack() as closing:
-            file: Any = closing.enter_context(open_input(uri, until))
-            try:
-                if codec is None and self._unchecked:
-                    file.seek(0)  # a pipe cannot, and a read of it might wait for ever
-                    codec = codec_in(file.read(HEAD_BYTES))
-                    file.seek(0)
-                if codec is not None and start:
-                    raise ValueError(f"a compressed file cannot be read from offset {start}")
-                if codec is None:
-                    file.seek(start)
-                else:
-                    file = closing.enter_context(decompressed(file, codec))
-            except Exception as exc:
-                raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
-            self.codec = codec
-            self._file = file
-            self._closing = closing.pop_all()
-
-    def __enter__(self) -> LineSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-
-    def read_behind(self, tail: Bytes, want: int) -> Bytes:
-        """A new array with `tail` and the next `want` bytes; fewer at the end of the file."""
-        data = np.empty(len(tail) + want, np.uint8)
-        data[: len(tail)] = tail
-        filled = len(tail)
-        while filled < len(data):
-            try:
-                count = self._read_into(data[filled:])
-            except Exception as exc:  # decompressors and remote drivers raise any type
-                raise InputError(
-                    f"{self.uri}: cannot be read at offset {self.position}: {reason(exc)}"
-                ) from exc
-            if not count:
-                self.ended = True
-                break
-            filled += count
-            self.position += count
-        if self._unchecked:
-            self._check(data[len(tail) : filled][:HEAD_BYTES].tobytes())
-        return data[:filled]
-
-    def _check(self, head: bytes) -> None:
-        """Refuse what surely is no text: nobody wants its bytes as records."""
-        self._unchecked = False
-        end = unreadable_name(self.uri) if self.codec is None else None
-        if end is not None:
-            raise InputError(
-                f"{self.uri}: files that end in {end} are not read as text; unpack it, or set "
-                'compression="none" in the input format if it is text'
-            )
-        if (found := not_text(head)) is not None:
-            raise InputError(
-                f"{self.uri}: holds {found}, not text{' inside' if self.codec else ''}; "
-                'unpack it, or set compression="none" in the input format if these bytes are wanted'
-            )
-
-    def _read_into(self, space: Bytes) -> int:
-        if hasattr(self._file, "readinto"):
-            return int(self._file.readinto(space.data))
-        data = self._file.read(len(space))
-        space[: len(data)] = np.frombuffer(data, np.uint8)
-        return len(data)
-
-
-def compressed_inside(uri: str, compression: str = "") -> bool:
-    """Whether a file is compressed though its name does not say so. Raises InputError."""
-    if compression:
-        return False
-    with open_input(uri, HEAD_BYTES) as file:
-        try:
-            return codec_in(file.read(HEAD_BYTES)) is not None
-        except Exception as exc:  # remote drivers raise any type
-            raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc
+    starts: Positions | None = None
+    """Where the lines begin in the file, if `data` is not as the file has it."""
 
 
 def line_blocks(
-    piece: FileSlice, batch_bytes: int, max_line: int, compression: str = ""
+    piece: FileSlice, batch_bytes: int, max_line: int, text: AsText
 ) -> Iterator[LineBlock]:
     """The lines of the slice in blocks of about `batch_bytes`. A longer line is a larger block.
 
-    A file that was cut and turns out to be compressed is read whole by the slice at its start; the
-    other slices are then empty.
+    A file that was cut and turns out to be compressed, or in UTF-16, is read whole by the slice at
+    its start; the other slices are then empty.
 
     Raises InputError with the file and, if known, the offset.
     """
-    if piece.start > 0 and compressed_inside(piece.uri, compression):
-        return
     # The byte before the slice tells whether a line begins at its first byte.
     skipping = piece.start > 0
     start, until = piece.start - skipping, -1 if piece.length < 0 else piece.start + piece.length
-    with LineSource(piece.uri, start, until, text=True, compression=compression) as source:
-        cut_off = piece.length >= 0 and source.codec is None
+    with LineSource(piece.uri, start, until, text=text) as source:
+        if source.whole and piece.start:
+            return
+        cut_off = piece.length >= 0 and not source.whole
         end = until if cut_off else sys.maxsize
         first = source.position  # of the first byte not yielded yet
         held = bytearray()  # the beginning of a long line without its newline; grows in place
@@ -219,6 +116,27 @@ def unmarked(blocks: Iterator[LineBlock]) -> Iterator[LineBlock]:
                 yield LineBlock(block.uri, 3, rest, newlines, block.max_line)
             continue
         yield block
+
+
+def recoded(blocks: Iterator[LineBlock], encoding: str) -> Iterator[LineBlock]:
+    """The blocks of a single-byte encoding in UTF-8; bytes that do not decode stay as they are."""
+    lengths = np.array(utf8_lengths(encoding), np.int64)
+    for block in blocks:
+        if int(block.data.max(initial=0)) < 128:
+            yield block
+            continue
+        starts, _, _ = line_spans(block)
+        text = block.data.tobytes().decode(encoding, "surrogateescape")
+        data = np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+        newlines = np.cumsum(lengths[block.data])[block.newlines] - 1
+        places = starts + block.offset
+        yield LineBlock(block.uri, block.offset, data, newlines, block.max_line, places)
+
+
+def parsed_blocks(blocks: Iterator[LineBlock], encoding: str) -> Iterator[LineBlock]:
+    """The blocks in UTF-8 without byte order mark, from a source that reads for a parser."""
+    single = not is_utf8(encoding) and is_single_byte(encoding)
+    return recoded(blocks, encoding) if single else unmarked(blocks)
 
 
 def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:

@@ -19,7 +19,7 @@ from mrmesos.api.formats import (
     WholeFileInput,
     is_separator,
 )
-from mrmesos.io.fs.compression import CODECS
+from mrmesos.io.compression.first_bytes import CODECS
 from mrmesos.io.fs.filesystem import InputError
 
 _BYTES_MAX = 1 << 30
@@ -47,6 +47,7 @@ def check_json_lines(fmt: JsonLinesInput) -> None:
     _check_on_error(fmt, fmt.on_error)
     _check_longest(fmt, fmt.max_line_bytes)
     _check_compression(fmt, fmt.compression)
+    _check_parsed(fmt, fmt.encoding)
 
 
 def check_csv(fmt: CsvInput) -> None:
@@ -62,6 +63,7 @@ def check_csv(fmt: CsvInput) -> None:
     _check_on_error(fmt, fmt.on_error)
     _check_longest(fmt, fmt.max_line_bytes)
     _check_compression(fmt, fmt.compression)
+    _check_parsed(fmt, fmt.encoding)
 
 
 def check_fixed_width(fmt: FixedWidthInput) -> None:
@@ -69,12 +71,14 @@ def check_fixed_width(fmt: FixedWidthInput) -> None:
     _check_number(fmt, "record_bytes", fmt.record_bytes, 1, _BYTES_MAX)
     _check_number(fmt, "key_bytes", fmt.key_bytes, 0, fmt.record_bytes)
     _check_on_error(fmt, fmt.on_error)
+    _check_compression(fmt, fmt.compression)
 
 
 def check_whole_files(fmt: WholeFileInput) -> None:
     """Raises InputError."""
     _check_number(fmt, "max_bytes", fmt.max_bytes, 1, _BYTES_MAX)
     _check_encoding(fmt, fmt.encoding)
+    _check_compression(fmt, fmt.compression)
 
 
 def check_partitioning(
@@ -114,15 +118,13 @@ def _check_compression(fmt: InputFormat, compression: str) -> None:
 def _check_lines(fmt: InputFormat, encoding: str, errors: str) -> None:
     if errors not in ("replace", "strict"):
         raise InputError(f"{_name(fmt)}(errors={errors!r}): write 'replace' or 'strict'")
-    if not encoding:
-        return
     _check_encoding(fmt, encoding)
-    # `endswith`, because some encodings begin with a byte order mark.
-    if not "\r\n\taZ09".encode(encoding).endswith(b"\r\n\taZ09"):
-        raise InputError(
-            f"{_name(fmt)}(encoding={encoding!r}): reading lines needs an encoding that contains "
-            "ASCII; convert the files to UTF-8"
-        )
+
+
+def _check_parsed(fmt: InputFormat, encoding: str) -> None:
+    if not encoding:
+        raise InputError(f"{_name(fmt)}(encoding=''): name the encoding of the text")
+    _check_encoding(fmt, encoding)
 
 
 def _check_encoding(fmt: InputFormat, encoding: str) -> None:

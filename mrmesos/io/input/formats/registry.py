@@ -29,6 +29,7 @@ from mrmesos.api.formats import (
 )
 from mrmesos.api.split import InputTable, Split
 from mrmesos.io.input.formats import planning
+from mrmesos.io.input.formats.text_encoding import read_as_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,16 +70,31 @@ _BATCH_BYTES, _RECORDS, _TABLE = ("batch_bytes",), ("records",), ("table",)
 _BOTH = _BATCH_BYTES + _RECORDS
 
 _FORMATS: dict[type, InputEntry] = {
-    TextInput: InputEntry("text:read_text", _BOTH, planning.check_text),
-    KeyValueTextInput: InputEntry(
-        "keyvalue:read_key_values", _BATCH_BYTES, planning.check_key_values
+    TextInput: InputEntry(
+        "text:read_text",
+        _BOTH,
+        planning.check_text,
+        splits=lambda fmt: not read_as_utf8(fmt.encoding, parsed=False),
     ),
-    JsonLinesInput: InputEntry("jsonl:read_json_lines", _BOTH + _TABLE, planning.check_json_lines),
+    KeyValueTextInput: InputEntry(
+        "keyvalue:read_key_values",
+        _BATCH_BYTES,
+        planning.check_key_values,
+        splits=lambda fmt: not read_as_utf8(fmt.encoding, parsed=False),
+    ),
+    JsonLinesInput: InputEntry(
+        "jsonl:read_json_lines",
+        _BOTH + _TABLE,
+        planning.check_json_lines,
+        splits=lambda fmt: not read_as_utf8(fmt.encoding, parsed=True),
+    ),
     CsvInput: InputEntry(
         "delimited:read_csv",
         _BATCH_BYTES + _TABLE,
         planning.check_csv,
-        splits=lambda fmt: not (fmt.quote and fmt.newlines_in_fields),
+        splits=lambda fmt: (
+            not ((fmt.quote and fmt.newlines_in_fields) or read_as_utf8(fmt.encoding, parsed=True))
+        ),
     ),
     ParquetInput: InputEntry(
         "parquet:read_parquet",

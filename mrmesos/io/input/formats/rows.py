@@ -39,19 +39,21 @@ class ParsedLines:
             for line in np.flatnonzero(spaces).tolist():  # indented, or blank
                 text = block.data[int(starts[line]) : int(starts[line] + lengths[line])]
                 some[line] = bool(text.tobytes().strip(b" \t"))
+        places = starts + block.offset if block.starts is None else block.starts
         if not some.all():
-            starts = starts[some]
+            starts, places = starts[some], places[some]
         self._data = block.data
+        self._places = places
         self._bounds = np.append(starts, len(block.data))
         self.uri = block.uri
-        self.offset = block.offset
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
 
     def places(self, first: int, last: int) -> Positions:
         """File offsets of the lines `[first, last)`."""
-        return self._bounds[first:last] + self.offset
+        places: Positions = self._places[first:last]
+        return places
 
     def bounds(self, first: int, last: int) -> Positions:
         """The start of each line within `data`, and the end of the last line."""

@@ -6,12 +6,11 @@ and their positions become the offsets of an Arrow array. `lines` says which sli
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,13 +18,19 @@ import pyarrow as pa
 from mrmesos.api.formats import KeyValueTextInput, TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.fs.compression import HEAD_BYTES, not_text, unreadable_name
-from mrmesos.io.fs.filesystem import InputError, codec_of, open_input
+from mrmesos.io.compression.first_bytes import (
+    HEAD_BYTES,
+    codec_of,
+    not_text,
+    unreadable_name,
+    wide_encoding,
+)
+from mrmesos.io.fs.filesystem import InputError, open_input
+from mrmesos.io.input.formats.line_source import AsText, Bytes
 from mrmesos.io.input.formats.lines import (
     BYTE_ORDER_MARK,
     NEWLINE,
     RETURN,
-    Bytes,
     LineBlock,
     Positions,
     line_blocks,
@@ -33,12 +38,12 @@ from mrmesos.io.input.formats.lines import (
     unmarked,
 )
 from mrmesos.io.input.formats.planning import check_text
+from mrmesos.io.input.formats.text_encoding import is_single_byte, is_utf8, read_as_utf8
+
+F = TypeVar("F", TextInput, KeyValueTextInput)
 
 _VALUES_MAX = (1 << 31) - 1  # int32 offsets
 _SHARING_MAX = 4096  # files
-
-# Encodings in which every byte is one character.
-_SINGLE_BYTE = re.compile(r"ascii|iso8859-\d+|cp125\d|koi8-[rtu]")
 
 
 def read_text(
@@ -57,26 +62,35 @@ def read_text(
     if not 1 <= batch_bytes <= 1 << 29:
         raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
     check_text(fmt)
+    decoded = as_read(fmt)
     for pieces in _gathered(split.slices, batch_bytes) if records else zip(split.slices):
-        together = _together(pieces, fmt) if len(pieces) > 1 else None
+        together = _together(pieces, fmt) if len(pieces) > 1 and decoded is fmt else None
         if together is not None:
             yield together
             continue
         for piece in pieces:
             for block in text_blocks(piece, fmt, batch_bytes):
-                yield InputBatch(piece.uri, text_batch(block, fmt))
+                yield InputBatch(piece.uri, text_batch(block, decoded))
 
 
 def text_blocks(
     piece: FileSlice, fmt: TextInput | KeyValueTextInput, batch_bytes: int
 ) -> Iterator[LineBlock]:
-    """The lines of a slice. Text in UTF-8 has no byte order mark; bytes keep it."""
-    blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, fmt.compression)
-    return unmarked(blocks) if _is_utf8(fmt.encoding) else blocks
+    """The lines of a slice in the encoding of `as_read(fmt)`.
+
+    Text in UTF-8 has no byte order mark; bytes keep it.
+    """
+    text = AsText(fmt.compression, fmt.encoding, fmt.errors)
+    blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, text)
+    as_utf8 = is_utf8(fmt.encoding) or read_as_utf8(fmt.encoding, parsed=False)
+    return unmarked(blocks) if as_utf8 else blocks
 
 
-def _is_utf8(encoding: str) -> bool:
-    return bool(encoding) and codecs.lookup(encoding).name == "utf-8"
+def as_read(fmt: F) -> F:
+    """The format with the encoding in which `text_blocks` gives the lines."""
+    if not read_as_utf8(fmt.encoding, parsed=False):
+        return fmt
+    return msgspec.structs.replace(fmt, encoding="utf-8")
 
 
 def _gathered(slices: Sequence[FileSlice], batch_bytes: int) -> Iterator[Sequence[FileSlice]]:
@@ -113,7 +127,7 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
             return None
         if not_text(data[:HEAD_BYTES]) or unreadable_name(piece.uri):
             return None
-        if data.startswith(BYTE_ORDER_MARK):
+        if data.startswith(BYTE_ORDER_MARK) or wide_encoding(data):
             return None
         parts.append(data if data.endswith(b"\n") else data + b"\n")
     text = np.frombuffer(b"".join(parts), np.uint8)
@@ -151,12 +165,11 @@ def _values(
         array = _array(lengths, _without_ends(raw, int(returns.sum())), pa.binary())
     if not fmt.encoding:
         return array
-    codec = codecs.lookup(fmt.encoding).name
-    if codec == "utf-8":
+    if is_utf8(fmt.encoding):
         # Cast per line: two invalid lines may be valid UTF-8 when joined.
         with contextlib.suppress(pa.ArrowInvalid):  # rare; handled below
             return array.view(pa.string()) if raw and raw.isascii() else array.cast(pa.string())
-    if codec == "utf-8" or _SINGLE_BYTE.fullmatch(codec):
+    if is_utf8(fmt.encoding) or is_single_byte(fmt.encoding):
         return _decoded_whole(block, fmt, starts, raw or block.data.tobytes())
     return _decoded_each(block, fmt, starts, array)
 

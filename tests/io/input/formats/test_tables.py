@@ -260,5 +260,7 @@ def test_compressed_lines_of_every_codec(tmp_path: Path) -> None:
         fmt = CsvInput(header=False, names=("j",), quote="")
         assert len(read(whole(path), fmt)) == 1000
         path.write_bytes(content[: len(content) - 9])
-        with pytest.raises(InputError, match=rf"data.{codec}: cannot be read at offset"):
+        with pytest.raises(
+            InputError, match=rf"data.{codec}: cannot be read: .* file ends in the midst"
+        ):
             read(whole(path), JsonLinesInput())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.io.fs.compression import not_text
+from mrmesos.io.compression.first_bytes import not_text, wide_encoding
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.registry import check_input
 from mrmesos.io.input.formats.text import read_text
@@ -49,7 +49,7 @@ TEXT = (
         max_size=40,
     )
     .map(b"".join)
-    .filter(lambda data: not_text(data) is None)
+    .filter(lambda data: not (not_text(data) or wide_encoding(data)))
 )
 on_files = settings(
     max_examples=150,
@@ -279,7 +279,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     gz = tmp_path / "cut.gz"
     gz.write_bytes(gzip.compress(b"line\n" * 1000)[:-6])
     with pytest.raises(
-        InputError, match=r"cut\.gz: cannot be read at offset \d+: .*ended before the end"
+        InputError, match=r"cut\.gz: cannot be read: gzip .* at byte \d+ .* file ends in the midst"
     ):
         records([Split((FileSlice(str(gz), 0, -1),), 1)])
     with pytest.raises(InputError, match=r"gone: cannot be read: No such file"):
@@ -305,7 +305,6 @@ def test_a_file_that_became_shorter_is_an_error_not_a_loss(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("fmt", "says"),
     [
-        (TextInput("utf-16"), "ASCII"),
         (TextInput("klingon"), "does not know"),
         (TextInput(errors="ignore"), "strict"),
         (TextInput(max_line_bytes=1 << 40), "max_line_bytes"),

@@ -14,10 +14,23 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mrmesos.api import CsvInput, Job, JsonLinesInput, KeyValueTextInput, Mapper, TextInput
-from mrmesos.io.fs.compression import codec_in, not_text
+from mrmesos.api import (
+    CsvInput,
+    FixedWidthInput,
+    Job,
+    JsonLinesInput,
+    KeyValueTextInput,
+    Mapper,
+    TextInput,
+    WholeFileInput,
+)
+from mrmesos.api.formats import InputFormat
+from mrmesos.api.split import FileSlice, Split
+from mrmesos.io.compression.first_bytes import CODECS, codec_in, not_text
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.local.run_job import run_job
+from tests.io.compression.packing import KINDS
+from tests.io.input.formats.cutting import read
 
 LINES = [f"line {index} of a file" for index in range(500)]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()
@@ -110,7 +123,7 @@ def test_zeros_behind_a_gzip_file_are_padding(tmp_path: Path) -> None:
 def test_junk_behind_a_gzip_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "junk.gz"
     path.write_bytes(gzip.compress(TEXT) + b"junk")
-    with pytest.raises(InputError, match=r"junk\.gz: cannot be read at offset \d+"):
+    with pytest.raises(InputError, match=r"junk\.gz: cannot be read: junk .* from byte \d+ of"):
         values(path)
 
 
@@ -120,9 +133,10 @@ def test_junk_behind_a_gzip_file_is_an_error(tmp_path: Path) -> None:
         ("t", _tar(TEXT), "a tar archive, not text"),
         ("t.tar.gz", gzip.compress(_tar(TEXT)), "a tar archive, not text inside"),
         ("twice.gz", gzip.compress(gzip.compress(TEXT)), "gzip data, not text inside"),
-        ("s", b"\xff\x06\x00\x00sNaPpY" + TEXT, "snappy data, not text"),
-        ("s.snappy", TEXT, r"files that end in \.snappy are not read"),
-        ("z", _zip("a", "b")(TEXT), "holds 2 files, not one"),
+        ("s.snappy", TEXT, "does not begin as snappy data does"),
+        ("s.lzo", TEXT, r"files that end in \.lzo are not read"),
+        ("o", b"ORC\x0a\x00" + TEXT, r"OrcInput\(\)"),
+        ("z", _zip("a", "b")(TEXT), "cannot be read: the zip archive holds 2 files, not one"),
         ("p", b"PAR1\x15" + TEXT, r"ParquetInput\(\)"),
         ("not.gz", TEXT, r"not\.gz: cannot be read"),
     ],
@@ -153,6 +167,80 @@ def test_the_compression_can_be_said(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(TEXT))
     assert values(path, 3, Packed) == LINES
     assert not_text(path.read_bytes()[:512]) == "gzip data"
+
+
+@pytest.mark.parametrize("splits", [1, 4])
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"Hadoop's lz4"}))
+def test_no_codec_becomes_records(tmp_path: Path, kind: str, splits: int) -> None:
+    """Not as a file without a suffix, and not with another codec's suffix."""
+    for name in ("part-00000", "part.gz"):
+        path = tmp_path / name
+        path.write_bytes(KINDS[kind][1](TEXT) + bytes(700))
+        if name == "part.gz" and kind in (
+            "deflate",
+            "lzma",
+            "Hadoop's snappy",
+            "zstd with notes",
+            "lz4 with notes",
+        ):
+            continue  # no magic number: there the name is believed, and found wrong
+        assert values(path, splits) == LINES
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_text_format_takes_compression(tmp_path: Path, codec: str) -> None:
+    pack = _zip("in") if codec == "zip" else KINDS[codec][1]
+    path = tmp_path / "packed"
+    path.write_bytes(pack(b"ab\ncd\n"))
+    split = Split((FileSlice(str(path), 0, -1),), 1)
+    expected: list[tuple[InputFormat, object]] = [
+        (TextInput(compression=codec), ["ab", "cd"]),
+        (KeyValueTextInput(compression=codec), ["", ""]),
+        (CsvInput(compression=codec, header=False, names=("a",)), [{"a": "ab"}, {"a": "cd"}]),
+        (FixedWidthInput(3, compression=codec), [b"ab\n", b"cd\n"]),
+        (WholeFileInput(compression=codec), [b"ab\ncd\n"]),
+        (WholeFileInput("utf-8", compression=codec), ["ab\ncd\n"]),
+    ]
+    for fmt, wanted in expected:
+        assert [value for _, value in read([split], fmt)] == wanted
+    path.write_bytes(pack(b"1\n2\n"))
+    assert read([split], JsonLinesInput(compression=codec)) == [(0, 1), (2, 2)]
+
+
+def test_binary_files_are_known_by_magic_numbers_only(tmp_path: Path) -> None:
+    path = tmp_path / "records"
+    path.write_bytes(gzip.compress(bytes(range(200))))
+    splits = [Split((FileSlice(str(path), start, 40),), 40) for start in (0, 40, 80)]
+    assert [key for key, _ in read(splits, FixedWidthInput(50))] == [0, 50, 100, 150]
+    assert len(read(splits, WholeFileInput())[0][1]) == path.stat().st_size
+    path.write_bytes((5).to_bytes(4, "big") * 30)  # as Hadoop's blocks of snappy may begin
+    assert len(read(splits, FixedWidthInput(40))) == 3
+
+
+@pytest.mark.parametrize("padding", [0, 1, 100_000])
+def test_zip_has_the_same_rule(tmp_path: Path, padding: int) -> None:
+    packed = _zip("in.txt")(TEXT)
+    path = tmp_path / "in.zip"
+    path.write_bytes(packed + bytes(padding))
+    assert values(path) == LINES
+    path.write_bytes(packed + bytes(padding) + b"junk")
+    with pytest.raises(InputError, match=rf"junk behind (.* byte {len(packed)} of|it)"):
+        values(path)
+    path.write_bytes(packed + packed)
+    with pytest.raises(InputError, match=rf"{len(packed)} bytes come before the zip archive"):
+        values(path)
+    path.write_bytes(packed[:-30])
+    with pytest.raises(InputError, match="it was cut off"):
+        values(path)
+    path.write_bytes(packed.replace(packed[60:90], bytes(30)))
+    with pytest.raises(InputError, match="damaged, cut off or encrypted"):
+        values(path)
+
+
+def test_what_macos_puts_into_a_zip_file_is_not_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "in.zip"
+    path.write_bytes(_zip("dir/in.txt", "__MACOSX/dir/._in.txt")(TEXT))
+    assert values(path) == LINES
 
 
 @pytest.mark.parametrize("packed", [False, True])
