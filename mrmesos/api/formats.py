@@ -49,12 +49,16 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     "none" reads the bytes as they are.
 
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
+
+    With a `delimiter`, such as ``b"\n\n"``, records end with these bytes instead of a line end, as
+    with Hadoop's textinputformat.record.delimiter.
     """
 
     encoding: Name = "utf-8"
     errors: Name = "replace"
     max_line_bytes: Count = 1 << 30
     compression: Name = ""
+    delimiter: Annotated[bytes, msgspec.Meta(max_length=1 << 16)] = b""
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from mrmesos.api.formats import InputFormat, KeyValueTextInput, OutputFormat, TextInput, TextOutput
 from mrmesos.io.fs.hadoop_conf import read_properties
+from mrmesos.io.input.formats.planning import DELIMITER_MAX
 from mrmesos.streaming.hadoop_names import new_name, our_settings
 from mrmesos.streaming.key_fields import BadKeyOptions, KeyRange, parse_ranges
 from mrmesos.streaming.spec import Fields, Program, ProgramKind, StreamSpec
@@ -269,11 +270,19 @@ def _ranges(text: str) -> tuple[KeyRange, ...]:
         raise BadOption(str(problem)) from None
 
 
+_DELIMITER = "textinputformat.record.delimiter"
+
+
 def _input_format(given: argparse.Namespace, properties: Mapping[str, str]) -> InputFormat:
     name = _simple(given.inputformat)
+    delimiter = properties.get(_DELIMITER, "").encode("utf-8", "surrogateescape")
+    if len(delimiter) > DELIMITER_MAX:
+        raise BadOption(f"{_DELIMITER}: write at most {DELIMITER_MAX} bytes")
     if name in ("", "TextInputFormat", "NLineInputFormat", "CombineTextInputFormat"):
-        return TextInput(encoding="")
+        return TextInput(encoding="", delimiter=delimiter)
     if name == "KeyValueTextInputFormat":
+        if delimiter:
+            raise BadOption(f"{_DELIMITER}: KeyValueTextInputFormat reads lines; leave it out")
         key = "mapreduce.input.keyvaluelinerecordreader.key.value.separator"
         return KeyValueTextInput(encoding="", separator=properties.get(key, "\t"))
     if name.startswith("SequenceFile"):

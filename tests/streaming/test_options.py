@@ -58,6 +58,8 @@ def test_aggregate_combines_too() -> None:
 
 
 def test_key_values_keep_their_keys() -> None:
+    found = options("-D", "textinputformat.record.delimiter=|\n|")
+    assert found.input_format == TextInput("", delimiter=b"|\n|")
     found = options("-inputformat", "org.apache.hadoop.mapred.KeyValueTextInputFormat")
     assert isinstance(found.input_format, KeyValueTextInput)
     assert not found.spec.ignore_key

@@ -23,6 +23,7 @@ from mrmesos.io.compression.first_bytes import CODECS
 from mrmesos.io.fs.filesystem import InputError
 
 _BYTES_MAX = 1 << 30
+DELIMITER_MAX = 1 << 16
 _OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in")
 
 
@@ -31,6 +32,11 @@ def check_text(fmt: TextInput) -> None:
     _check_lines(fmt, fmt.encoding, fmt.errors)
     _check_longest(fmt, fmt.max_line_bytes)
     _check_compression(fmt, fmt.compression)
+    if not isinstance(fmt.delimiter, bytes) or len(fmt.delimiter) > DELIMITER_MAX:
+        raise InputError(
+            f"TextInput(delimiter={fmt.delimiter!r:.80}): write at most {DELIMITER_MAX} bytes, "
+            'such as b"\\n\\n"'
+        )
 
 
 def check_key_values(fmt: KeyValueTextInput) -> None:

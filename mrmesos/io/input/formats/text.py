@@ -38,6 +38,7 @@ from mrmesos.io.input.formats.lines import (
     unmarked,
 )
 from mrmesos.io.input.formats.planning import check_text
+from mrmesos.io.input.formats.records import record_blocks, record_spans
 from mrmesos.io.input.formats.text_encoding import is_single_byte, is_utf8, read_as_utf8
 
 F = TypeVar("F", TextInput, KeyValueTextInput)
@@ -63,8 +64,9 @@ def read_text(
         raise ValueError(f"batch_bytes={batch_bytes}: must be between 1 and {1 << 29}")
     check_text(fmt)
     decoded = as_read(fmt)
+    shares = decoded is fmt and not fmt.delimiter
     for pieces in _gathered(split.slices, batch_bytes) if records else zip(split.slices):
-        together = _together(pieces, fmt) if len(pieces) > 1 and decoded is fmt else None
+        together = _together(pieces, fmt) if len(pieces) > 1 and shares else None
         if together is not None:
             yield together
             continue
@@ -81,7 +83,10 @@ def text_blocks(
     Text in UTF-8 has no byte order mark; bytes keep it.
     """
     text = AsText(fmt.compression, fmt.encoding, fmt.errors)
-    blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, text)
+    if isinstance(fmt, TextInput) and fmt.delimiter:
+        blocks = record_blocks(piece, fmt.delimiter, batch_bytes, fmt.max_line_bytes, text)
+    else:
+        blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, text)
     as_utf8 = is_utf8(fmt.encoding) or read_as_utf8(fmt.encoding, parsed=False)
     return unmarked(blocks) if as_utf8 else blocks
 
@@ -146,10 +151,24 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
 
 def text_batch(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
     """The lines of a block and their offsets. Raises InputError."""
+    if fmt.delimiter:
+        return _records(block, fmt)
     starts, lengths, returns = line_spans(block)
     keys = pa.array(starts + block.offset)
     values = _values(block, fmt, starts, lengths, returns)
     return pa.RecordBatch.from_arrays([keys, values], names=["key", "value"])
+
+
+def _records(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
+    """The same for records with a delimiter of their own."""
+    starts, lengths = record_spans(block, len(fmt.delimiter))
+    values = _array(lengths, block.data.tobytes().replace(fmt.delimiter, b""), pa.binary())
+    if is_utf8(fmt.encoding):
+        with contextlib.suppress(pa.ArrowInvalid):  # rare; each is decoded below
+            values = values.cast(pa.string())
+    if fmt.encoding and pa.types.is_binary(values.type):
+        values = _decoded_each(block, fmt, starts, values)
+    return pa.RecordBatch.from_arrays([pa.array(starts + block.offset), values], ["key", "value"])
 
 
 def _values(
