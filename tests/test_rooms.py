@@ -40,6 +40,7 @@ ROOMS = (
     "io/fs",
     "io/columns",
     "io/output",
+    "io/input/text",
     "io/input/formats",
     "io/input",
     "io/shuffle",

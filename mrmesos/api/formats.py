@@ -102,6 +102,10 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     If quoted fields may contain newlines, one map reads the whole file. Set
     `newlines_in_fields=False` if no field does; then files are split. `quote=""` gives quotes no
     meaning, and files are split too. TSV is `CsvInput(separator="\\t", quote="")`.
+
+    Behind an `escape` character, such as a backslash, every character is part of the field. Rows
+    that begin with the `comment` character are ignored. A row with fewer fields than there are
+    columns is a bad row, or with `short_rows="null"` the others are None. One with more is bad.
     """
 
     separator: Name = ","
@@ -111,6 +115,9 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     types: Types = {}
     quote: Name = '"'
     newlines_in_fields: bool = True
+    escape: Name = ""
+    comment: Name = ""
+    short_rows: Name = "fail"
     on_error: Name = "fail"
     max_line_bytes: Count = 1 << 26
     compression: Name = ""

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrmesos.io.compression.first_bytes import codec_of
-from mrmesos.io.input.formats.line_source import LineSource
 from mrmesos.io.input.splits import FileInfo
+from mrmesos.io.input.text.source import LineSource
 
 MAX_HEADER_BYTES = 64 << 10
 _SEPARATORS = re.compile(r"[,;\t|]")

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from mrmesos.client.terminal.csv_header import common_header, is_csv
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
-from mrmesos.io.input.formats.line_source import LineSource
-from mrmesos.io.input.formats.lines import NEWLINE
 from mrmesos.io.input.read_back import columns_of, output_files, read_file
+from mrmesos.io.input.text.lines import NEWLINE
+from mrmesos.io.input.text.source import LineSource
 from mrmesos.io.output.render import text_lines
 from mrmesos.io.output.render_rows import json_lines
 

@@ -21,7 +21,7 @@ from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_pickled
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.line_source import LineSource
+from mrmesos.io.input.text.source import LineSource
 from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_use
 
 _RECORDS_AT_ONCE = 4096

@@ -1,41 +1,31 @@
-"""CSV and similar formats: Arrow parses blocks of whole rows.
-
-If a field may contain newlines, the quotes decide where a row ends.
-"""
+"""CSV and similar formats: the header of each file, and the batches of its rows."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from mrmesos.api.formats import CsvInput
 from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.input.formats.csv_parser import CsvParser
 from mrmesos.io.input.formats.file_columns import (
     check_names,
     partition_values,
     with_partitions,
 )
-from mrmesos.io.input.formats.line_source import AsText, LineSource
-from mrmesos.io.input.formats.lines import (
-    NEWLINE,
-    LineBlock,
-    Positions,
-    line_blocks,
-    line_spans,
-    parsed_blocks,
-    too_long,
-)
-from mrmesos.io.input.formats.rows import BadRows, ParsedLines, Parsing, arrow_says, tables
+from mrmesos.io.input.formats.planning import newlines_in_fields
+from mrmesos.io.input.formats.rows import Parsing, tables
 from mrmesos.io.input.formats.types import types_of
+from mrmesos.io.input.text.csv_rows import Signs, csv_blocks
+from mrmesos.io.input.text.lines import LineBlock, Positions, line_spans
+from mrmesos.io.input.text.source import AsText
 
 _HEADER_BYTES = 1 << 16
 
@@ -52,7 +42,8 @@ def read_csv(
     for piece in split.slices:
         names, blocks = _headed(piece, fmt, batch_bytes)
         values = partition_values(piece.uri, table)
-        parsing = Parsing(_Parser.of(piece.uri, fmt, names, types, values).parse, fmt.on_error)
+        parse = _parser(piece.uri, fmt, names, types, values).parse
+        parsing = Parsing(parse, fmt.on_error, _as_text(fmt))
 
         def shown(
             columns: pa.RecordBatch, values: dict[str, int | str | None] = values
@@ -70,45 +61,48 @@ def _headed(
     blocks = _blocks(piece, fmt, batch_bytes)
     if not fmt.header:
         return list(fmt.names), blocks
-    if piece.start > 0:
-        top = next(_blocks(FileSlice(piece.uri, 0, 1), fmt, _HEADER_BYTES), None)
-        return ([] if top is None else _names(top, fmt)), blocks
-    top = next(blocks, None)
+    if not piece.start:
+        top = next(blocks, None)
+        if top is None:
+            return [], blocks
+        return _names(top, fmt), chain(_without_first_row(top), blocks)
+    # Comments may come before the header, so it may lie in any slice.
+    top = next(_blocks(FileSlice(piece.uri, 0, -1), fmt, _HEADER_BYTES), None)
     if top is None:
         return [], blocks
-    return _names(top, fmt), chain(_without_first_row(top), blocks)
+    return _names(top, fmt), _behind(blocks, _places(top)[0])
 
 
 def _blocks(piece: FileSlice, fmt: CsvInput, batch_bytes: int) -> Iterator[LineBlock]:
-    text = AsText(fmt.compression, fmt.encoding, parsed=True)
-    blocks = (
-        _quoted_blocks(piece.uri, fmt, batch_bytes, text)
-        if _newlines_in_fields(fmt)
-        else line_blocks(piece, batch_bytes, fmt.max_line_bytes, text)
+    return csv_blocks(
+        piece,
+        _as_text(fmt),
+        Signs.of(fmt.quote, fmt.escape, fmt.comment),
+        batch_bytes=batch_bytes,
+        max_row=fmt.max_line_bytes,
+        newlines_in_fields=newlines_in_fields(fmt),
     )
-    return parsed_blocks(blocks, fmt.encoding)
 
 
-def _newlines_in_fields(fmt: CsvInput) -> bool:
-    return bool(fmt.quote and fmt.newlines_in_fields)
+def _as_text(fmt: CsvInput) -> AsText:
+    return AsText(fmt.compression, fmt.encoding, parsed=True)
 
 
-def _quoted_blocks(uri: str, fmt: CsvInput, batch_bytes: int, text: AsText) -> Iterator[LineBlock]:
-    """Blocks of whole rows. A newline ends a row if the number of quotes before it is even."""
-    quote, max_row = ord(fmt.quote), fmt.max_line_bytes
-    with LineSource(uri, 0, text=text) as source:
-        tail, first = np.empty(0, np.uint8), 0
-        while not source.ended:
-            data = source.read_behind(tail, max(batch_bytes, len(tail)))
-            newlines = np.flatnonzero(data == NEWLINE)
-            quotes = np.flatnonzero(data == quote)
-            ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
-            cut = len(data) if source.ended else int(ends[-1]) + 1 if len(ends) else 0
-            if cut:
-                yield LineBlock(uri, first, data[:cut], ends, max_row)
-            tail, first = data[cut:], first + cut
-            if len(tail) > max_row:
-                raise too_long(uri, first, max_row)
+def _places(block: LineBlock) -> Positions:
+    """Where the rows of a block begin in the file."""
+    if block.starts is not None:
+        return block.starts
+    starts, _, _ = line_spans(block)
+    return starts + block.offset
+
+
+def _behind(blocks: Iterator[LineBlock], header: int) -> Iterator[LineBlock]:
+    """The blocks without the header, if it is in one of them."""
+    for block in blocks:
+        if block.offset <= header < block.offset + len(block.data) and header in _places(block):
+            yield from _without_first_row(block)
+        else:
+            yield block
 
 
 def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
@@ -118,8 +112,9 @@ def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
     _, lengths, _ = line_spans(block)
     row = block.data[: int(lengths[0])].tobytes()
     try:
-        quoting: dict[str, Any] = {"quotechar": fmt.quote} if fmt.quote else {"quoting": 3}
-        names = next(csv.reader([row.decode()], delimiter=fmt.separator, **quoting), [])
+        signs: dict[str, Any] = {"quotechar": fmt.quote} if fmt.quote else {"quoting": 3}
+        signs["escapechar"] = fmt.escape or None
+        names = next(csv.reader([row.decode()], delimiter=fmt.separator, **signs), [])
     except (UnicodeDecodeError, csv.Error) as exc:
         raise InputError(f"{block.uri}: its header cannot be read: {exc}") from exc
     if not names or len(set(names)) < len(names):
@@ -143,62 +138,18 @@ def _without_first_row(block: LineBlock) -> Iterator[LineBlock]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Parser:
-    names: list[str]
-    quote: str
-    options: pacsv.ParseOptions
-    convert: pacsv.ConvertOptions
-
-    @classmethod
-    def of(
-        cls,
-        uri: str,
-        fmt: CsvInput,
-        names: list[str],
-        types: dict[str, pa.DataType],
-        others: Iterable[str],
-    ) -> _Parser:
-        """`others` are columns that do not stand in the file."""
-        if names:
-            check_names(f"{uri}: has no", fmt.columns, [*names, *others])
-            check_names(f"{uri}: has no", types, names)
-        read = [name for name in fmt.columns if name not in set(others)]
-        if fmt.columns and not read:
-            read = names[:1]  # which tells how many rows there are
-        return cls(
-            names,
-            fmt.quote,
-            pacsv.ParseOptions(
-                delimiter=fmt.separator,
-                quote_char=fmt.quote or False,
-                newlines_in_values=fmt.newlines_in_fields,
-            ),
-            pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in names} | types,
-                include_columns=read,
-                null_values=[""],
-                strings_can_be_null=False,
-            ),
-        )
-
-    def parse(self, lines: ParsedLines, first: int, last: int) -> pa.RecordBatch:
-        data = lines.data(first, last)
-        if self.quote and _some_open(data, lines.bounds(first, last), ord(self.quote)):
-            raise BadRows('it has an unclosed quote; set quote="" if quotes have no meaning')
-        read = pacsv.ReadOptions(
-            use_threads=False, block_size=len(data) + 1, column_names=self.names
-        )
-        try:
-            table = pacsv.read_csv(pa.BufferReader(data), read, self.options, self.convert)
-        except pa.ArrowException as exc:
-            raise BadRows(arrow_says(exc)) from None
-        if table.num_rows != last - first:
-            raise BadRows(f"its quotes make it one row, but Arrow finds {table.num_rows} rows")
-        return table.combine_chunks().to_batches()[0]
-
-
-def _some_open(data: memoryview, bounds: Positions, quote: int) -> bool:
-    """Whether a row has an odd number of quotes. Arrow could read two such rows as one."""
-    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == quote)
-    return bool(len(quotes)) and bool((np.diff(np.searchsorted(quotes, bounds)) % 2).any())
+def _parser(
+    uri: str,
+    fmt: CsvInput,
+    names: list[str],
+    types: dict[str, pa.DataType],
+    others: Iterable[str],
+) -> CsvParser:
+    """`others` are columns that do not stand in the file."""
+    if names:
+        check_names(f"{uri}: has no", fmt.columns, [*names, *others])
+        check_names(f"{uri}: has no", types, names)
+    read = [name for name in fmt.columns if name not in set(others)]
+    if fmt.columns and not read:
+        read = names[:1]  # which tells how many rows there are
+    return CsvParser(fmt, names, read, types)

@@ -13,8 +13,8 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.line_source import AsText, Bytes, LineSource
-from mrmesos.io.input.formats.lines import shorter
+from mrmesos.io.input.text.lines import shorter
+from mrmesos.io.input.text.source import AsText, Bytes, LineSource
 
 _NOTHING = np.empty(0, np.uint8)
 

@@ -15,8 +15,6 @@ from mrmesos.api.formats import JsonLinesInput
 from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.input.formats.file_columns import partition_values, with_partitions
-from mrmesos.io.input.formats.line_source import AsText
-from mrmesos.io.input.formats.lines import LineBlock, line_blocks, parsed_blocks
 from mrmesos.io.input.formats.rows import (
     BadRows,
     ParsedLines,
@@ -26,6 +24,8 @@ from mrmesos.io.input.formats.rows import (
     tables,
 )
 from mrmesos.io.input.formats.types import types_of
+from mrmesos.io.input.text.lines import BYTE_ORDER_MARK, LineBlock, line_blocks, parsed_blocks
+from mrmesos.io.input.text.source import AsText
 
 _decoder = msgspec.json.Decoder()
 
@@ -51,7 +51,7 @@ def read_json_lines(
     def parse(lines: ParsedLines, first: int, last: int) -> pa.RecordBatch:
         return _columns(lines, first, last, schema)
 
-    parsing = Parsing(parse, fmt.on_error)
+    parsing = Parsing(parse, fmt.on_error, _as_text(fmt))
     for piece in split.slices:
         blocks = _blocks(piece, fmt, batch_bytes)
         values = partition_values(piece.uri, table)
@@ -62,7 +62,7 @@ def read_json_lines(
 def _objects(
     split: Split, fmt: JsonLinesInput, batch_bytes: int, table: InputTable | None
 ) -> Iterator[InputBatch]:
-    parsing = Parsing(_decoded, fmt.on_error)
+    parsing = Parsing(_decoded, fmt.on_error, _as_text(fmt))
     for piece in split.slices:
         values = partition_values(piece.uri, table)
         for block in _blocks(piece, fmt, batch_bytes):
@@ -90,8 +90,12 @@ def _update(objects: list[Any], values: dict[str, int | str | None]) -> None:
 
 
 def _blocks(piece: FileSlice, fmt: JsonLinesInput, batch_bytes: int) -> Iterator[LineBlock]:
-    text = AsText(fmt.compression, fmt.encoding, parsed=True)
-    return parsed_blocks(line_blocks(piece, batch_bytes, fmt.max_line_bytes, text), fmt.encoding)
+    blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, _as_text(fmt))
+    return parsed_blocks(blocks, fmt.encoding)
+
+
+def _as_text(fmt: JsonLinesInput) -> AsText:
+    return AsText(fmt.compression, fmt.encoding, parsed=True)
 
 
 def _line_column(lines: ParsedLines, first: int, last: int) -> pa.Array:
@@ -109,7 +113,7 @@ def _decoded(lines: ParsedLines, first: int, last: int) -> list[Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         found = _as_python_writes(data.tobytes())
         if found is None:
-            raise BadRows(_hint(data.tobytes(), str(exc))) from None
+            raise BadRows(_wrong_with(lines, first, last, str(exc))) from None
         objects = found
     if len(objects) != last - first:
         raise BadRows("it is not one JSON value")
@@ -124,13 +128,58 @@ def _as_python_writes(data: bytes) -> list[Any] | None:
         return None
 
 
-def _hint(data: bytes, problem: str) -> str:
-    """The problem, and what to do if the file is one JSON document over several lines."""
-    if data.strip() in (b"[", b"{", b"[{"):
-        return (
-            f"{problem}: here begins a value over several lines, and JSON lines have one value a "
-            "line (for an array: jq -c '.[]' FILE)"
-        )
+def _wrong_with(lines: ParsedLines, first: int, last: int, problem: str) -> str:
+    """What is wrong with one line that is not JSON, and what to do if its file is another JSON."""
+    if last - first > 1:
+        return problem  # each half is tried
+    try:
+        text = lines.data(first, last).tobytes().decode().strip()
+        json.loads(text)
+    except UnicodeDecodeError as exc:
+        return f"it is not UTF-8 ({exc.reason}); set encoding=... if the file has another encoding"
+    except json.JSONDecodeError as exc:
+        found = f"{exc.msg} at character {exc.pos + 1}"
+        rest = text[exc.pos :]
+        if exc.msg == "Extra data" and (rest in (",", "]", ",]") or rest.startswith(":")):
+            return f"{found}: {_OVER_LINES}"  # an item of an array or an object
+        if text in ("]", "}", "],", "},"):
+            return f"{found}: {_OVER_LINES}"
+        if not rest or exc.msg.startswith("Unterminated"):
+            at_start = int(lines.places(first, last)[0]) <= len(BYTE_ORDER_MARK)
+            return f"{found}: {_OVER_LINES if at_start else _CUT_OFF}"
+        return found
+    except (ValueError, RecursionError):
+        return problem
+    return problem
+
+
+_OVER_LINES = (
+    "JSON lines have one whole value a line, and here an array or an object seems to go over "
+    "several lines; make lines of it (jq -c '.[]' FILE for an array, jq -c . FILE for objects)"
+)
+_CUT_OFF = "the line ends before its value does, so it may have been cut off"
+
+
+def _wrong_column(
+    lines: ParsedLines, first: int, last: int, schema: pa.Schema | None, problem: str
+) -> str:
+    """What is wrong with one line that Arrow cannot make columns of."""
+    if last - first > 1:
+        return problem
+    found = _wrong_with(lines, first, last, "")
+    if found:
+        return found
+    row = json.loads(lines.data(first, last).tobytes())
+    if not isinstance(row, dict):
+        array = "; make lines of an array: jq -c '.[]' FILE" if isinstance(row, list) else ""
+        return f"it is not a JSON object, and has no columns{array}"
+    for field in schema or ():
+        value = row.get(field.name)
+        alone = json.dumps({field.name: value}).encode()
+        try:
+            _parsed(memoryview(alone), pa.schema([field]))
+        except pa.ArrowException:
+            return f"column {field.name!r}: {json.dumps(value):.60} is not {field.type}"
     return problem
 
 
@@ -142,17 +191,21 @@ def _columns(lines: ParsedLines, first: int, last: int, schema: pa.Schema | None
     if not (
         bytes(data[:1]) == b"{" and (last - first == 1 or lines.all_begin_with(b"{", first, last))
     ):
-        raise BadRows("it is not a JSON object")
+        raise BadRows(_wrong_column(lines, first, last, schema, "it is not a JSON object"))
+    try:
+        table = _parsed(data, schema)
+        table.validate(full=True)  # finds text that is not UTF-8
+    except (pa.ArrowException, UnicodeDecodeError) as exc:  # the latter comes from column names
+        raise BadRows(_wrong_column(lines, first, last, schema, arrow_says(exc))) from None
+    if table.num_rows != last - first:
+        raise BadRows("it is not one JSON object")
+    return table.combine_chunks().to_batches()[0]
+
+
+def _parsed(data: memoryview, schema: pa.Schema | None) -> pa.Table:
     read = pajson.ReadOptions(use_threads=False, block_size=len(data) + 1)
     parse = pajson.ParseOptions(
         explicit_schema=schema,
         unexpected_field_behavior="infer" if schema is None else "ignore",
     )
-    try:
-        table = pajson.read_json(pa.BufferReader(data), read, parse)
-        table.validate(full=True)  # finds text that is not UTF-8
-    except (pa.ArrowException, UnicodeDecodeError) as exc:  # the latter comes from column names
-        raise BadRows(arrow_says(exc)) from None
-    if table.num_rows != last - first:
-        raise BadRows("it is not one JSON object")
-    return table.combine_chunks().to_batches()[0]
+    return pajson.read_json(pa.BufferReader(data), read, parse)

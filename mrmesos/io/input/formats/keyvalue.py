@@ -12,10 +12,10 @@ from mrmesos.api.split import Split
 from mrmesos.io.columns.byte_words import bytes_column
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
-from mrmesos.io.input.formats.lines import LineBlock, Positions, line_spans
 from mrmesos.io.input.formats.planning import check_text
 from mrmesos.io.input.formats.text import as_read, text_batch, text_blocks
-from mrmesos.io.input.formats.text_encoding import is_utf8
+from mrmesos.io.input.text.encodings import is_utf8
+from mrmesos.io.input.text.lines import LineBlock, Positions, line_spans
 
 
 def read_key_values(

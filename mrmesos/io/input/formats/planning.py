@@ -62,6 +62,16 @@ def check_csv(fmt: CsvInput) -> None:
     _check_character(fmt, "separator", fmt.separator)
     if fmt.quote:
         _check_character(fmt, "quote", fmt.quote)
+    for field, sign in (("escape", fmt.escape), ("comment", fmt.comment)):
+        if sign:
+            _check_character(fmt, field, sign)
+    signs = [each for each in (fmt.separator, fmt.quote, fmt.escape, fmt.comment) if each]
+    if len(set(signs)) < len(signs):
+        raise InputError(
+            f"CsvInput: separator, quote, escape and comment must differ, but are {signs!r}"
+        )
+    if fmt.short_rows not in ("fail", "null"):
+        raise InputError(f"CsvInput(short_rows={fmt.short_rows!r}): write 'fail' or 'null'")
     if not fmt.header and not fmt.names:
         raise InputError("CsvInput(header=False): set the names of the columns with names=")
     if len(set(fmt.names)) != len(fmt.names):
@@ -70,6 +80,11 @@ def check_csv(fmt: CsvInput) -> None:
     _check_longest(fmt, fmt.max_line_bytes)
     _check_compression(fmt, fmt.compression)
     _check_parsed(fmt, fmt.encoding)
+
+
+def newlines_in_fields(fmt: CsvInput) -> bool:
+    """Whether a newline may be part of a field, so that nobody can tell rows in mid-file."""
+    return bool((fmt.quote or fmt.escape) and fmt.newlines_in_fields)
 
 
 def check_fixed_width(fmt: FixedWidthInput) -> None:

@@ -29,7 +29,7 @@ from mrmesos.api.formats import (
 )
 from mrmesos.api.split import InputTable, Split
 from mrmesos.io.input.formats import planning
-from mrmesos.io.input.formats.text_encoding import read_as_utf8
+from mrmesos.io.input.text.encodings import read_as_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +93,7 @@ _FORMATS: dict[type, InputEntry] = {
         _BATCH_BYTES + _TABLE,
         planning.check_csv,
         splits=lambda fmt: (
-            not ((fmt.quote and fmt.newlines_in_fields) or read_as_utf8(fmt.encoding, parsed=True))
+            not (planning.newlines_in_fields(fmt) or read_as_utf8(fmt.encoding, parsed=True))
         ),
     ),
     ParquetInput: InputEntry(

@@ -16,7 +16,8 @@ import pyarrow as pa
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.lines import LineBlock, Positions, line_spans
+from mrmesos.io.input.text.lines import LineBlock, Positions, line_number, line_spans
+from mrmesos.io.input.text.source import AsText
 
 T = TypeVar("T")
 
@@ -77,11 +78,13 @@ class ParsedLines:
 class Parsing(Generic[T]):
     """A parser over blocks of lines. `skipped` counts skipped lines that are not yet reported.
 
-    `parse(lines, first, last)` parses the lines `[first, last)` and raises BadRows.
+    `parse(lines, first, last)` parses the lines `[first, last)` and raises BadRows. `text` says how
+    the file is read, to number the line of a bad row.
     """
 
     parse: Callable[[ParsedLines, int, int], T]
     on_error: str
+    text: AsText
     skipped: int = field(default=0, init=False)
 
     def over(self, lines: ParsedLines) -> Iterator[tuple[int, int, T]]:
@@ -113,9 +116,11 @@ class Parsing(Generic[T]):
             self.skipped += 1
             return
         place = int(lines.places(line, line + 1)[0])
+        number = line_number(lines.uri, place, self.text)
+        counted = "" if number is None else f" (line {number})"
         raise InputError(
-            f"{lines.uri}: the row at offset {place} cannot be read: {exc}; fix it, or skip bad "
-            'rows with on_error="skip" in the input format'
+            f"{lines.uri}: the row at offset {place}{counted} cannot be read: {exc}; fix it, or "
+            'skip bad rows with on_error="skip" in the input format'
         )
 
 

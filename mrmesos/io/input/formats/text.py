@@ -26,8 +26,9 @@ from mrmesos.io.compression.first_bytes import (
     wide_encoding,
 )
 from mrmesos.io.fs.filesystem import InputError, open_input
-from mrmesos.io.input.formats.line_source import AsText, Bytes
-from mrmesos.io.input.formats.lines import (
+from mrmesos.io.input.formats.planning import check_text
+from mrmesos.io.input.text.encodings import is_single_byte, is_utf8, read_as_utf8
+from mrmesos.io.input.text.lines import (
     BYTE_ORDER_MARK,
     NEWLINE,
     RETURN,
@@ -37,9 +38,8 @@ from mrmesos.io.input.formats.lines import (
     line_spans,
     unmarked,
 )
-from mrmesos.io.input.formats.planning import check_text
-from mrmesos.io.input.formats.records import record_blocks, record_spans
-from mrmesos.io.input.formats.text_encoding import is_single_byte, is_utf8, read_as_utf8
+from mrmesos.io.input.text.records import record_blocks, record_spans
+from mrmesos.io.input.text.source import AsText, Bytes
 
 F = TypeVar("F", TextInput, KeyValueTextInput)
 

@@ -25,7 +25,7 @@ from mrmesos.io.compression.first_bytes import (
 )
 from mrmesos.io.compression.members import CompressionError
 from mrmesos.io.fs.filesystem import InputError, open_input, reason
-from mrmesos.io.input.formats.text_encoding import AsUtf8, Undecodable, is_utf8, read_as_utf8
+from mrmesos.io.input.text.encodings import AsUtf8, Undecodable, is_utf8, read_as_utf8
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from mrmesos.api.split import FileSlice
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.line_source import AsText, Bytes, LineSource
-from mrmesos.io.input.formats.text_encoding import is_single_byte, is_utf8, utf8_lengths
+from mrmesos.io.input.text.encodings import is_single_byte, is_utf8, utf8_lengths
+from mrmesos.io.input.text.source import AsText, Bytes, LineSource
 
 NEWLINE, RETURN = 10, 13
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_COUNTED_MAX, _COUNTED_AT_ONCE = 1 << 28, 1 << 20  # to number the line of a bad row
 _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
 Positions = npt.NDArray[np.int64]
@@ -137,6 +138,21 @@ def parsed_blocks(blocks: Iterator[LineBlock], encoding: str) -> Iterator[LineBl
     """The blocks in UTF-8 without byte order mark, from a source that reads for a parser."""
     single = not is_utf8(encoding) and is_single_byte(encoding)
     return recoded(blocks, encoding) if single else unmarked(blocks)
+
+
+def line_number(uri: str, offset: int, text: AsText) -> int | None:
+    """The number of the line at an offset, counted from 1; None if that would take long."""
+    if offset > _COUNTED_MAX:
+        return None
+    try:
+        with LineSource(uri, 0, text=text) as source:
+            count, nothing = 1, np.empty(0, np.uint8)
+            while source.position < offset and not source.ended:
+                data = source.read_behind(nothing, min(_COUNTED_AT_ONCE, offset - source.position))
+                count += int(np.count_nonzero(data == NEWLINE))
+    except InputError:
+        return None  # the error that is being told matters more
+    return count
 
 
 def line_spans(block: LineBlock) -> tuple[Positions, Positions, Any]:

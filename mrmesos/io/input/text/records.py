@@ -15,8 +15,8 @@ import numpy as np
 
 from mrmesos.api.split import FileSlice
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.formats.line_source import AsText, Bytes, LineSource
-from mrmesos.io.input.formats.lines import LineBlock, Positions, shorter, too_long
+from mrmesos.io.input.text.lines import LineBlock, Positions, shorter, too_long
+from mrmesos.io.input.text.source import AsText, Bytes, LineSource
 
 _RUN_MAX = 1 << 26
 """So far back a run of overlapping delimiters is followed."""
@@ -68,7 +68,8 @@ class _Reader:
 
     def _more(self) -> bool:
         """Read on. Long records double what is read, so they are not searched too often."""
-        if self._source.ended:
+        ended = self._source.ended
+        if ended:
             return False
         self._data = self._source.read_behind(
             self._data, max(self._batch_bytes, len(self._data), 2 * len(self._delimiter))
