@@ -32,8 +32,8 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
     multiple=True,
     required=True,
     metavar="[NAME=]URI",
-    help="A file, directory or glob; may be given several times. NAME is for jobs with several "
-    "named inputs.",
+    help="A file, directory or glob, or - for standard input; may be given several times. NAME is "
+    "for jobs with several named inputs.",
 )
 @click.option(
     "--output", required=True, metavar="URI", help="Directory of the output; it must not exist."

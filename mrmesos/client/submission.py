@@ -34,6 +34,7 @@ from mrmesos.client.kept_jobs import (
 )
 from mrmesos.client.options import Options
 from mrmesos.client.preflight import check_master, checked_spec
+from mrmesos.client.spool import Spool
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
@@ -80,6 +81,7 @@ class Submission:
         self._service: JobTrackerService | None = None
         self._client: JobTrackerClient | None = None
         self._files: JobFiles | None = None
+        self._spool: Spool | None = None
         self._job_id = ""  # or the id of the chain
         self._chain: ChainRun | None = None
         self._history: Path | None = None  # the directory of kept jobs, if our JobTracker has one
@@ -111,6 +113,10 @@ class Submission:
     def _run(self) -> int:
         options = self._options
         local = not options.master and not options.jobtracker
+        self._spool = spool = Spool(
+            options.output, options.overrides, local=local, detach=options.detach
+        )
+        inputs = spool.taken(options.inputs)
         if local:
             # First, so that it starts while the job is loaded.
             from mrmesos.client.local_cluster import LocalCluster, local_size
@@ -123,7 +129,7 @@ class Submission:
             options.target,
             options.overrides,
             options.job_args,
-            options.inputs,
+            inputs,
             cached=files.cached,
         )
         files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
@@ -372,6 +378,8 @@ class Submission:
         if self._cluster is not None:
             self._cluster.stop(self._interrupts.wait_for)
             self._cluster.forget_failed()
+        if self._spool is not None:
+            self._spool.close(lambda words: click.echo(f"warning: {words}", err=True))
         if self._kept is not None:
             self._kept.end()
         if self._service is not None:

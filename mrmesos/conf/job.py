@@ -38,6 +38,13 @@ JOB_OUTPUTS_MAX = declare(
 SPLIT_MAXSIZE = declare(
     "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
 )
+INPUT_SPOOL_MAXBYTES = declare(
+    "input.spool.maxbytes",
+    64 << 30,
+    "bytes",
+    "Most bytes that a submission takes from standard input and pipes.",
+    minimum=1,
+)
 OUTPUT_OVERWRITE = declare(
     "output.overwrite",
     False,
