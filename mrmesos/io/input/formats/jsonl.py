@@ -154,7 +154,7 @@ def _wrong_with(lines: ParsedLines, first: int, last: int, problem: str) -> str:
 
 
 _OVER_LINES = (
-    "JSON lines have one whole value a line, and here an array or an object seems to go over "
+    "JSON lines have one value a line and here an array or an object seems to go over "
     "several lines; make lines of it (jq -c '.[]' FILE for an array, jq -c . FILE for objects)"
 )
 _CUT_OFF = "the line ends before its value does, so it may have been cut off"
