@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Iterator
 
 HEAD_BYTES = 512
 """So many bytes of a file tell what it holds."""
@@ -51,15 +52,16 @@ COLUMNS = {
     b"ARROW1\x00\x00": ("arrow", "an Arrow file; read it with ArrowInput()"),
     b"Obj\x01": ("avro", "an Avro file; read it with AvroInput()"),
     b"ORC": ("orc", "an ORC file; read it with OrcInput()"),
+    b"FEA1": ("", "Feather version 1, which is no Arrow IPC; write it again as version 2"),
 }
-"""Files with columns. Text, too, may begin with "ORC": then it has no zero byte."""
+"""Files with columns. Text, too, may begin with "ORC" or "FEA1": then it has no zero byte."""
 _OTHERS = (
     (b"\x1f\x9d", "data of compress"),
     (b"\x89LZO\x00\r\n\x1a\n", "lzop data"),
     (b"LZIP\x01", "lzip data"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"SEQ\x06", "a SequenceFile"),
+    (b"SEQ\x06", "a Hadoop SequenceFile, which mrmesos does not read"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
 )
@@ -137,11 +139,14 @@ def _is_zlib(head: bytes) -> bool:
 
 
 def columns_in(head: bytes) -> str | None:
-    """`parquet`, `arrow` or `orc`, if a file that begins with these bytes is one."""
-    for magic, (name, _) in COLUMNS.items():
-        if head.startswith(magic) and (name != "orc" or b"\0" in head):
-            return name
-    return None
+    """`parquet`, `arrow`, `orc` or `avro`, if a file that begins with these bytes is one."""
+    return next((name for name, _ in _with_columns(head)), None) or None
+
+
+def _with_columns(head: bytes) -> Iterator[tuple[str, str]]:
+    for magic, columns in COLUMNS.items():
+        if head.startswith(magic) and (b"\0" in head or not magic.isalnum()):
+            yield columns
 
 
 def not_text(head: bytes) -> str | None:
@@ -150,8 +155,8 @@ def not_text(head: bytes) -> str | None:
         return "a tar archive"
     if codec := codec_in(head):
         return f"{codec} data"
-    if columns := columns_in(head):
-        return next(words for name, words in COLUMNS.values() if name == columns)
+    for _, words in _with_columns(head):
+        return words
     return next((words for magic, words in _OTHERS if head.startswith(magic)), None)
 
 

@@ -12,22 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from mrmesos.io.compression.first_bytes import HEAD_BYTES, codec_in, not_text
 from mrmesos.io.fs.filesystem import InputError, open_input
 from mrmesos.io.input.formats.rows import arrow_says
 
-_MAGIC = {
-    b"PAR1": "Parquet: use ParquetInput()",
-    b"ORC": "ORC: use OrcInput()",
-    b"ARROW1": "Arrow IPC: use ArrowInput()",
-    b"FEA1": "Feather version 1, which is no Arrow IPC: write it again with version 2",
-    b"Obj\x01": "Avro: use AvroInput()",
-    b"SEQ": "a Hadoop SequenceFile, which mrmesos does not read",
-    b"\x1f\x8b": "gzip: such a file is compressed within, so decompress it",
-    b"\x28\xb5\x2f\xfd": "zstd: such a file is compressed within, so decompress it",
-    b"BZh": "bzip2: such a file is compressed within, so decompress it",
-    b"PK\x03\x04": "a zip archive: unpack it",
-    b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself",
-}
+_LFS = b"version https://git-lfs"
 _OWN = {
     "Parquet": (b"PAR1", b"PARE"),
     "ORC": (b"ORC",),
@@ -166,7 +155,7 @@ def _is_about_keys(said: str) -> bool:
 def _first_bytes(uri: str) -> bytes:
     try:
         with open_input(uri) as file:
-            return bytes(file.read(32))
+            return bytes(file.read(HEAD_BYTES))
     except Exception:  # noqa: BLE001 -- only the first error matters
         return b"?"
 
@@ -174,4 +163,8 @@ def _first_bytes(uri: str) -> bytes:
 def _other_format(kind: str, first: bytes) -> str:
     if any(first.startswith(magic) for magic in _OWN.get(kind, ())):
         return ""
-    return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), "")
+    if first.startswith(_LFS):
+        return "a pointer of Git LFS; fetch the file itself"
+    if codec := codec_in(first):
+        return f"{codec} data; such a file is compressed within, so decompress it"
+    return not_text(first) or ""

@@ -133,8 +133,8 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     said(r"/a: cannot be read as Avro: block at offset")
     path.write_bytes(good + b"\x80")
     said(r"/a: cannot be read as Avro: block at offset [\d,]+: .*; the file is damaged, truncated")
-    path.write_bytes(b"PAR1 and so on")
-    said(r"those of Parquet: use ParquetInput")
+    path.write_bytes(b"PAR1\x15 and so on")
+    said(r"those of a Parquet file; read it with ParquetInput")
     fields: list[Any] = [{"name": "u", "type": ["string", "long"]}, {"name": "n", "type": "int"}]
     write(path, fields, [{"u": "x", "n": 1}])
     said(r"column 'u': it is a union of string and int64, and Arrow has no type for both")

@@ -91,13 +91,13 @@ def test_a_column_that_is_there_twice(tmp_path: Path, fmt: Any, write: Any) -> N
 def test_files_of_other_formats_are_named(tmp_path: Path) -> None:
     path = tmp_path / "data"
     orc.write_table(TABLE, path)
-    refused(path, ParquetInput(), r"those of ORC: use OrcInput\(\)")
+    refused(path, ParquetInput(), r"those of an ORC file; read it with OrcInput\(\)")
     pq.write_table(TABLE, path)
-    refused(path, ArrowInput(), r"those of Parquet: use ParquetInput\(\)")
+    refused(path, ArrowInput(), r"those of a Parquet file; read it with ParquetInput\(\)")
     path.write_bytes(b"\x1f\x8b\x08" + bytes(100))
-    refused(path, OrcInput(), r"those of gzip: .*decompress it")
+    refused(path, OrcInput(), r"those of gzip data; .*decompress it")
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
-    refused(path, ParquetInput(), r"a pointer of Git LFS: fetch the file itself")
+    refused(path, ParquetInput(), r"a pointer of Git LFS; fetch the file itself")
 
 
 class Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
