@@ -36,6 +36,8 @@ def test_booleans_are_words() -> None:
 def test_a_misspelt_setting_is_named_and_a_parameter_is_not() -> None:
     assert "io.sort.mb" in Conf({"io.sort.mbs": "1"}).check()[0]
     assert Conf({"threshold": "3"}).check() == []
+    [said] = Conf({"textinputformat.record.delimiter": "|"}).check()
+    assert "TextInput(delimiter=" in said
 
 
 def test_later_values_win() -> None:

@@ -17,6 +17,11 @@ SETTINGS: Mapping[str, AnySetting] = {
 }
 """All settings by name, in the order of docs/settings.md."""
 
+_IN_CODE = {
+    "textinputformat.record.delimiter": 'input_format = TextInput(delimiter=b"…")',
+}
+"""Settings of Hadoop that are part of a job's code here; `mrmesos streaming` knows them."""
+
 
 class Conf(Mapping[str, str]):
     """An immutable mapping of setting names to text. `get_as(SETTING)` returns the typed value.
@@ -54,6 +59,8 @@ class Conf(Mapping[str, str]):
             setting = SETTINGS.get(name)
             if setting is not None:
                 setting.parse(text)
+            elif name in _IN_CODE:
+                warnings.append(f"-D {name} has no effect; write {_IN_CODE[name]} in the job")
             elif close := difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.85):
                 warnings.append(f"-D {name} is not a setting of mrmesos; did you mean {close[0]}?")
         return warnings
