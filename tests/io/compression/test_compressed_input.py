@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -215,6 +216,16 @@ def test_binary_files_are_known_by_magic_numbers_only(tmp_path: Path) -> None:
     assert len(read(splits, WholeFileInput())[0][1]) == path.stat().st_size
     path.write_bytes((5).to_bytes(4, "big") * 30)  # as Hadoop's blocks of snappy may begin
     assert len(read(splits, FixedWidthInput(40))) == 3
+
+
+def test_snappy_without_its_library_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "part-00000"
+    path.write_bytes(KINDS["snappy"][1](TEXT))
+    monkeypatch.setitem(sys.modules, "cramjam", None)
+    with pytest.raises(InputError, match=r"part-00000: cannot be read: .*'mrmesos\[snappy\]'"):
+        values(path)
 
 
 @pytest.mark.parametrize("padding", [0, 1, 100_000])

@@ -75,14 +75,14 @@ class LineSource:
                 file: Any = closing.enter_context(open_input(uri, until))
                 file.seek(0)  # a pipe cannot, and a read of it might wait for ever
                 head = _filled(file) if by_content or text else b""
-                self.codec = _codec(uri, head, said, text=text is not None)
-                if self.codec is not None:
-                    file = closing.enter_context(decompressed(file, self.codec, head))
+                codec = _codec(uri, head, said, text=text is not None)
+                if codec is not None:
+                    file = closing.enter_context(decompressed(file, codec, head))
                     head = _filled(file)
                 if text and said != "none":
-                    _check(uri, self.codec, head)
+                    _check(uri, codec, head)
                 wide = _wide(head, text) if text else None
-                self.whole = self.codec is not None or wide is not None
+                self.whole = codec is not None or wide is not None
                 if text and wide:
                     file, head = AsUtf8(file, head, wide, text.errors), b""
                 if not self.whole:
