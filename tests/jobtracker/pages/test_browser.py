@@ -17,6 +17,7 @@ from tests.minimesos.cluster import Cluster
 
 pytest.importorskip("selenium", reason="selenium drives the browser")
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -24,10 +25,11 @@ from tests.jobtracker.pages.chromium import chromium, found
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(found() is None, reason="needs Debian's chromium and chromium-driver"),
 ]
 
+SECONDS = 200.0
 TOKEN = "a-token-that-only-this-test-knows"
 JOB = """
 import time
@@ -89,13 +91,20 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def shows(driver: Chrome, *words: str) -> None:
-    """Wait until the page shows all these words, without loading it again."""
+    """Wait until the page shows all these words, without loading it again.
 
-    def there(_driver: Chrome) -> bool:
-        text = driver.find_element("css selector", "main").text
-        return all(word in text for word in words)
+    SECONDS is for busy machines, where the first attempt waits long for its worker.
+    """
 
-    WebDriverWait(driver, 60, poll_frequency=0.1).until(there, f"{words} at {driver.current_url}")
+    def shown(_driver: Chrome) -> str:
+        return driver.find_element("css selector", "main").text
+
+    try:
+        WebDriverWait(driver, SECONDS, poll_frequency=0.1).until(
+            lambda _driver: all(word in shown(driver) for word in words)
+        )
+    except TimeoutException:
+        raise AssertionError(f"{words} at {driver.current_url}: {shown(driver)}") from None
 
 
 def click(driver: Chrome, what: str) -> None:
