@@ -52,6 +52,9 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
 
     With a `delimiter`, such as ``b"\n\n"``, records end with these bytes instead of a line end, as
     with Hadoop's textinputformat.record.delimiter.
+
+    With `lines_per_map`, every map gets so many lines of one file (Hadoop's NLineInputFormat). The
+    JobTracker then reads the whole input while it plans. A compressed file is one map.
     """
 
     encoding: Name = "utf-8"
@@ -59,6 +62,7 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     max_line_bytes: Count = 1 << 30
     compression: Name = ""
     delimiter: Annotated[bytes, msgspec.Meta(max_length=1 << 16)] = b""
+    lines_per_map: Count = 0
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
@@ -264,6 +268,15 @@ class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
     compression: Name = "none"
 
 
+class NullOutput(msgspec.Struct, frozen=True, tag="null"):
+    """No part files, as Hadoop's NullOutputFormat. Records are counted; `_SUCCESS` is written.
+
+    For jobs that write elsewhere (a database, named outputs).
+    """
+
+    compression: Name = "none"
+
+
 class CustomOutput(msgspec.Struct, frozen=True, tag="custom"):
     """A RecordWriter as the JobTracker sees it: its class name, and the end of file names."""
 
@@ -308,6 +321,7 @@ OutputFormat = (
     | ParquetOutput
     | OrcOutput
     | BytesOutput
+    | NullOutput
     | CustomOutput
     | StepOutput
 )

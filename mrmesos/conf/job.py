@@ -51,6 +51,12 @@ OUTPUT_OVERWRITE = declare(
     "boolean",
     "Replace an existing finished output after all tasks have succeeded (`--overwrite`).",
 )
+OUTPUT_LAZY = declare(
+    "output.lazy",
+    False,
+    "boolean",
+    "Write no part file for a task without records (Hadoop's LazyOutputFormat).",
+)
 NAMENODE_HTTP_ADDRESS = declare(
     "dfs.namenode.http-address",
     "",

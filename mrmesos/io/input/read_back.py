@@ -18,6 +18,7 @@ from mrmesos.api.formats import (
     JsonLinesInput,
     JsonLinesOutput,
     KeyValueTextInput,
+    NullOutput,
     OrcInput,
     OrcOutput,
     OutputFormat,
@@ -90,6 +91,7 @@ _READS_BACK: dict[type, Callable[[Any], InputFormat | None]] = {
     CsvOutput: _csv_back,
     TextOutput: _text_back,
     BytesOutput: lambda _: None,
+    NullOutput: lambda _: None,
     CustomOutput: lambda _: None,
     StepOutput: lambda fmt: StepInput(fmt.key),
 }

@@ -20,9 +20,10 @@ from mrmesos.io.compression.first_bytes import codec_of
 from mrmesos.io.fs.block_locations import Blocks, locate
 from mrmesos.io.fs.filesystem import InputError, open_filesystem, uri_of
 from mrmesos.io.fs.store_calls import answered, caller
-from mrmesos.io.input.formats.registry import check_input, splits_files
-from mrmesos.io.input.host_packing import pack_by_host, pieces
+from mrmesos.io.input.formats.registry import check_input, lines_per_map, splits_files
+from mrmesos.io.input.host_packing import hosts_of, pack_by_host, pieces
 from mrmesos.io.input.input_tables import ReadFooters, footers_aside, input_table
+from mrmesos.io.input.line_slices import line_slices
 from mrmesos.io.input.listing import Listing
 from mrmesos.io.input.patterns import (
     Info,
@@ -118,7 +119,9 @@ def plan_sources(
     if total <= goal * most:
         blocks = locate([(info.uri, info.size) for _, files in inputs for info in files], conf)
     for split in chain.from_iterable(
-        _packed(_cut(files, goal, source.format, blocks), goal, largest, source.name, blocks)
+        _by_lines(source, files, blocks)
+        if lines_per_map(source.format)
+        else _packed(_cut(files, goal, source.format, blocks), goal, largest, source.name, blocks)
         for source, files in inputs
     ):
         if len(splits) == most:
@@ -159,6 +162,21 @@ def _cut(
             continue
         for start, length in pieces(info.size, goal, blocks.get(info.uri, ())):
             yield FileSlice(info.uri, start, length), length
+
+
+def _by_lines(source: Source, files: Iterable[FileInfo], blocks: Blocks) -> Iterator[Split]:
+    """A split for every so many lines of a file, and one for a file that cannot be cut."""
+    for info in files:
+        if not info.size:
+            continue
+        whole = not info.splittable or info.size < 0
+        for piece in (
+            (FileSlice(info.uri, 0, -1),)
+            if whole
+            else line_slices(info.uri, lines_per_map(source.format))
+        ):
+            hosts = hosts_of([piece], blocks)
+            yield Split((piece,), max(piece.length, 0), hosts, source=source.name)
 
 
 def _packed(

@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mrmesos.io.fs.filesystem import OutputError
-from mrmesos.io.output.output_dir import PLAN, SUCCESS, TEMPORARY, OutputDirectory
+from mrmesos.io.output.output_dir import NOTHING, PLAN, SUCCESS, TEMPORARY, OutputDirectory
 from mrmesos.io.output.part_notes import (
     CONFORMED,
     NOTE_SUFFIX,
@@ -155,8 +155,8 @@ class OutputCommitter:
         """Move the winners' files to the output, delete all others, then write `_SUCCESS`.
 
         If an earlier commit has begun, its winners count, not these. Each winner must have written
-        at least one file, which may be empty. Raises OutputError if a winner's file is lost, or if
-        two winners wrote the same name; then nothing was moved.
+        at least one file: a part, which may be empty, or the mark NOTHING. Raises OutputError if a
+        winner's file is lost, or if two winners wrote the same name; then nothing was moved.
         """
         if not self._is_committed():
             plan = self._plan(winning_attempt_ids)
@@ -215,7 +215,7 @@ class OutputCommitter:
         by_target: dict[str, _Move] = {}
         listed = self._dir.each(self._moves_of, winners)
         for attempt, moves in zip(winners, listed, strict=True):
-            if not moves:
+            if moves is None:
                 raise OutputError(
                     f"{self.uri}: the files of {attempt} are lost; was the output removed?"
                 )
@@ -228,11 +228,15 @@ class OutputCommitter:
         self._dir.write(PLAN, msgspec.json.encode(plan), "committed")
         return plan
 
-    def _moves_of(self, attempt: str) -> list[_Move]:
-        """The moves of a winner's files."""
+    def _moves_of(self, attempt: str) -> list[_Move] | None:
+        """The moves of a winner's files; None if it has left none, not even a mark."""
         moves = []
         sizes = self._dir.sizes(f"{TEMPORARY}/{attempt}")
+        if not sizes:
+            return None
         for name, size in sizes.items():
+            if name == NOTHING:
+                continue
             source, upload, note = f"{TEMPORARY}/{attempt}/{name}", None, None
             if self._uploads is not None:
                 ticket = partial(self._uploads.ticket, self._dir.at(source))

@@ -21,6 +21,8 @@ TEMPORARY = "_temporary"
 """Directory with one subdirectory for each attempt; removed when the job ends."""
 PLAN = "_commit.json"
 """The list of files that a commit moves."""
+NOTHING = "_nothing"
+"""A file in an attempt's directory: the attempt has ended well and has no part file."""
 SUCCESS = "_SUCCESS"
 """Marks a complete output."""
 

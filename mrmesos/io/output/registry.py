@@ -11,6 +11,7 @@ from mrmesos.api.formats import (
     CsvOutput,
     CustomOutput,
     JsonLinesOutput,
+    NullOutput,
     OrcOutput,
     OutputFormat,
     ParquetOutput,
@@ -47,6 +48,7 @@ _FORMATS: dict[type, OutputEntry] = {
         ".parquet", ("none", "snappy", "gzip", "brotli", "lz4", "zstd"), container=True
     ),
     OrcOutput: OutputEntry(".orc", ("none", "snappy", "gzip", "lz4", "zstd"), container=True),
+    NullOutput: OutputEntry(codecs=("none",)),
     CustomOutput: OutputEntry(),
     StepOutput: OutputEntry(".step", ("none",)),
 }

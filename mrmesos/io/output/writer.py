@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
-from mrmesos.api.formats import OutputFormat, StepOutput
+from mrmesos.api.formats import NullOutput, OutputFormat, StepOutput
 from mrmesos.io.output.line_output import LineWriter, render_of
-from mrmesos.io.output.output_file import create
+from mrmesos.io.output.output_dir import NOTHING
+from mrmesos.io.output.output_file import create, unwritable
 from mrmesos.io.output.registry import has_columns
 
 
@@ -31,6 +34,8 @@ def open_writer(fmt: OutputFormat, fs: Any, path: str) -> Writer:
     So an attempt that starts after its job has ended and `_temporary` is deleted creates nothing.
     Raises OutputError with the file.
     """
+    if isinstance(fmt, NullOutput):
+        return NoFile(fs, path)
     if isinstance(fmt, StepOutput):
         from mrmesos.io.output.step_output import StepWriter
 
@@ -42,3 +47,47 @@ def open_writer(fmt: OutputFormat, fs: Any, path: str) -> Writer:
         return open_table(cast(Any, fmt), fs, path)
     uri, file = create(fs, path)
     return LineWriter(uri, file, type(fmt).__name__, render_of(fmt), fmt.compression)
+
+
+class NoFile:
+    """Counts records and writes none of them. A mark tells the commit that the task has ended."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._fs, self._mark = fs, posixpath.join(posixpath.dirname(path), NOTHING)
+        self._records = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._records += batch.num_rows
+
+    def close(self) -> tuple[int, int]:
+        uri, file = create(self._fs, self._mark)
+        try:
+            file.close()
+        except OSError as exc:
+            raise unwritable(uri, exc) from exc
+        return self._records, 0
+
+    def abort(self) -> None:
+        """See Writer."""
+
+
+class LazyWriter:
+    """Creates its part file with the first record. Without one, there is a mark only."""
+
+    def __init__(self, open_file: Callable[[], Writer], fs: Any, path: str) -> None:
+        self._open, self._nothing = open_file, NoFile(fs, path)
+        self._writer: Writer | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        if self._writer is None:
+            self._writer = self._open()
+        self._writer.write(batch)
+
+    def close(self) -> tuple[int, int]:
+        return (self._writer or self._nothing).close()
+
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.abort()

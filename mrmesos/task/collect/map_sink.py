@@ -18,14 +18,14 @@ import pyarrow as pa
 from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchPartitioner, HashPartitioner, Partitioner, TotalOrder
-from mrmesos.conf import Conf
+from mrmesos.conf import OUTPUT_LAZY, Conf
 from mrmesos.io.columns.batches import concat
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, MAX_KERNEL_BYTES
 from mrmesos.io.columns.sortkey import with_sort_column
 from mrmesos.io.output.commit import OutputCommitter
-from mrmesos.io.output.writer import Writer
+from mrmesos.io.output.writer import LazyWriter, Writer
 from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.hash_partition import hash_partition
 from mrmesos.io.shuffle.range_partition import range_partition
@@ -331,4 +331,9 @@ def open_part(attempt: Attempt, facts: JobFacts, job: Job) -> Writer:
     own = job.output_format
     fmt = own if isinstance(own, RecordWriter) else facts.spec.output_format
     path = f"{committer.attempt_dir(attempt.attempt_id)}/{part_name(fmt, name)}"
-    return open_part_file(fmt, committer.writing, path, name)
+
+    def create() -> Writer:
+        return open_part_file(fmt, committer.writing, path, name)
+
+    lazy = Conf(facts.spec.conf).get_as(OUTPUT_LAZY)
+    return LazyWriter(create, committer.writing, path) if lazy else create()

@@ -195,3 +195,26 @@ def test_every_byte_is_in_exactly_one_split(
     assert covered == {str(tmp_path / "in" / name): size for name, size in files.items() if size}
     for split in splits:
         assert split.length == sum(piece.length for piece in split.slices) <= most
+
+
+def test_so_many_lines_of_a_file_for_each_map(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"1\n22\r\n333\n4444\n55555")
+    (tmp_path / "b.txt").write_bytes(b"x\n")
+    (tmp_path / "c.txt.gz").write_bytes(b"packed")
+    (tmp_path / "d.txt").write_bytes(b"")
+    found = plan_splits([str(tmp_path)], TextInput(lines_per_map=2), Conf({"job.maps": "1"}))
+    cuts = [(Path(s.slices[0].uri).name, s.slices[0].start, s.slices[0].length) for s in found]
+    assert cuts == [
+        ("a.txt", 0, 6),
+        ("a.txt", 6, 9),
+        ("a.txt", 15, 5),
+        ("b.txt", 0, 2),
+        ("c.txt.gz", 0, -1),
+    ]
+    assert all(len(split.slices) == 1 for split in found)
+
+
+def test_too_many_maps_of_few_lines_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x\n" * 11)
+    with pytest.raises(InputError, match=r"more than job\.maps\.max=10"):
+        plan_splits([str(tmp_path)], TextInput(lines_per_map=1), Conf({"job.maps.max": "10"}))

@@ -144,6 +144,11 @@ def splits_files(fmt: InputFormat) -> bool:
     return _FORMATS[type(fmt)].splits(fmt)
 
 
+def lines_per_map(fmt: InputFormat) -> int:
+    """How many lines each map gets; 0 if the size of a split does not count lines."""
+    return fmt.lines_per_map if isinstance(fmt, TextInput) else 0
+
+
 def in_container(fmt: InputFormat) -> bool:
     """Whether a file consists of large units and is never compressed as a whole."""
     return _FORMATS[type(fmt)].container
