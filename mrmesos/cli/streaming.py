@@ -10,8 +10,8 @@ import click
 from mrmesos.cli import EXIT_USAGE
 from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
-from mrmesos.streaming.options import BadOption
 from mrmesos.streaming.preflight import check_program
+from mrmesos.streaming.values import BadOption
 
 _HELP = """Run a Hadoop Streaming job: commands that read and write lines.
 
@@ -30,6 +30,8 @@ The options are those of Hadoop:
   -D NAME=VALUE          Hadoop's settings, by their old or new names
   -conf FILE             the same from a file
   -inputformat, -outputformat, -partitioner CLASS
+  -io text|rawbytes|typedbytes          how commands read and write records
+  -lazyOutput            no part file for a task without records
   -background            print the job's id and do not wait
   -verbose
 
@@ -62,8 +64,6 @@ def streaming(words: tuple[str, ...]) -> None:
     """See _HELP."""
     try:
         options = checked_options(words)
-        for option in options.ignored:
-            click.echo(f"warning: {option} has no effect here", err=True)
         local = not options.jobtracker and not options.master
         for program in (options.spec.mapper, options.spec.combiner, options.spec.reducer):
             check_program(program, options.files, options.archives, local=local)

@@ -16,7 +16,8 @@ from mrmesos.client.terminal.job_display import JobDisplay
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.streaming.job_script import job_script
-from mrmesos.streaming.options import BadOption, StreamingOptions, parse_options
+from mrmesos.streaming.options import StreamingOptions, parse_options
+from mrmesos.streaming.values import BadOption
 
 
 def checked_options(words: Sequence[str]) -> StreamingOptions:

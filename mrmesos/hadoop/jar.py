@@ -13,7 +13,8 @@ from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
 from mrmesos.hadoop.paths import Places
-from mrmesos.streaming.options import BadOption, StreamingOptions
+from mrmesos.streaming.options import StreamingOptions
+from mrmesos.streaming.values import BadOption
 from mrmesos.task.files.job_files import named_files
 from mrmesos.wire.job import JobState, JobStatus, TaskCounts
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mrmesos.streaming.options import StreamingOptions
-from mrmesos.streaming.spec import ProgramKind, encode_spec
+from mrmesos.streaming.spec import ProgramKind, StreamIo, encode_spec
 
 _SCRIPT = '''"""A Hadoop Streaming job, written by `mrmesos streaming`."""
 
-from mrmesos.api import HashPartitioner, Job, SortedReducer
-from mrmesos.api.formats import KeyValueTextInput, TextInput, TextOutput
+from mrmesos.api import HashPartitioner, Job, SortedReducer, TotalOrder
+from mrmesos.api.formats import KeyValueTextInput, NullOutput, TextInput, TextOutput
 from mrmesos.streaming import aggregate, keys, tasks
 from mrmesos.streaming.spec import decode_spec
 
@@ -24,6 +24,10 @@ class StreamCombiner(tasks.StreamCombiner):
 
 
 class StreamReducer(tasks.StreamReducer):
+    spec = SPEC
+
+
+class IdentityReducer(tasks.IdentityReducer):
     spec = SPEC
 
 
@@ -52,7 +56,8 @@ _COMBINERS = {
 def job_script(options: StreamingOptions) -> str:
     """The text of the script."""
     spec = options.spec
-    identity = "tasks.RawKeys" if spec.comparator else "SortedReducer"
+    plain = not spec.comparator and spec.sent is not StreamIo.TYPEDBYTES
+    identity = "SortedReducer" if plain else "IdentityReducer"
     reducers = {
         ProgramKind.COMMAND: "StreamReducer",
         ProgramKind.AGGREGATE: "aggregate.HadoopAggregateReducer",
@@ -64,7 +69,7 @@ def job_script(options: StreamingOptions) -> str:
         mapper="StreamMapper" if spec.mapper.kind is ProgramKind.COMMAND else "IdentityMapper",
         combiner=_COMBINERS[spec.combiner.kind],
         reducer=reducers[spec.reducer.kind],
-        partitioner="KeyFieldPartitioner" if spec.partitioner else "HashPartitioner",
+        partitioner=options.partitioner,
         num_reducers=options.num_reducers,
         input_format=options.input_format,
         output_format=options.output_format,

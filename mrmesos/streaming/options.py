@@ -9,20 +9,22 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from mrmesos.api.formats import InputFormat, KeyValueTextInput, OutputFormat, TextInput, TextOutput
+from mrmesos.api.formats import InputFormat, OutputFormat
 from mrmesos.io.fs.hadoop_conf import read_properties
-from mrmesos.io.input.formats.planning import DELIMITER_MAX
 from mrmesos.streaming.hadoop_names import new_name, our_settings
-from mrmesos.streaming.key_fields import BadKeyOptions, KeyRange, parse_ranges
-from mrmesos.streaming.spec import Fields, Program, ProgramKind, StreamSpec
-
-
-class BadOption(Exception):
-    """The command line has to be changed. The message says how, in one line."""
+from mrmesos.streaming.java_classes import (
+    comparator,
+    input_format,
+    lines_per_map,
+    output_format,
+    partitioner,
+)
+from mrmesos.streaming.spec import Fields, Program, ProgramKind, StreamIo, StreamSpec
+from mrmesos.streaming.values import BadOption, flag, number, simple_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class StreamingOptions:
     output: str
     input_format: InputFormat
     output_format: OutputFormat
+    partitioner: str
     num_reducers: int
     settings: Mapping[str, str]
     files: tuple[str, ...] = ()
@@ -43,8 +46,6 @@ class StreamingOptions:
     local_agents: int = 0
     background: bool = False
     verbose: bool = False
-    ignored: tuple[str, ...] = field(default=())
-    """Options that have no meaning here, as the user wrote them."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,15 +85,19 @@ def parse_options(words: Sequence[str]) -> StreamingOptions:
         raise BadOption("name the directory of the output with -output PATH")
     reducers = _reducers(given, properties)
     spec = _spec(given, properties, reducers)
+    _check_io(spec)
     settings = our_settings(properties)
     settings.pop("job.reduces", None)
     settings.setdefault("job.name", _job_name(spec))
+    if given.lazyOutput:
+        settings["output.lazy"] = "true"
     return StreamingOptions(
         spec=spec,
         inputs=tuple(given.input),
         output=given.output,
-        input_format=_input_format(given, properties),
-        output_format=_output_format(given, properties),
+        input_format=input_format(given.inputformat, properties),
+        output_format=output_format(given.outputformat, properties),
+        partitioner=partitioner(given.partitioner, properties)[0],
         num_reducers=reducers,
         settings=settings,
         files=tuple(given.file + given.files + given.cacheFile),
@@ -102,7 +107,6 @@ def parse_options(words: Sequence[str]) -> StreamingOptions:
         local_agents=given.local_agents,
         background=given.background,
         verbose=given.verbose,
-        ignored=("-lazyOutput",) if given.lazyOutput else (),
     )
 
 
@@ -111,8 +115,25 @@ def _refuse(given: argparse.Namespace) -> None:
     for option in ("libjars", "inputreader", "mapdebug", "reducedebug"):
         if getattr(given, option):
             raise BadOption(f"-{option} needs Java, which mrmesos does not run; leave it out")
-    if given.io not in ("", "text"):
-        raise BadOption(f"-io {given.io} is not supported yet; use -io text")
+
+
+_RESOLVER = "stream.io.identifier.resolver.class"
+
+
+def _check_io(spec: StreamSpec) -> None:
+    """Refuse binary records where a program of ours reads or writes lines. Raises BadOption."""
+    if _RESOLVER in spec.properties:
+        raise BadOption(
+            f"{_RESOLVER} needs Java, which mrmesos does not run; leave it out, and use -io text, "
+            "rawbytes or typedbytes"
+        )
+    binary = {spec.map_fields.output, spec.reduce_fields.input} - {StreamIo.TEXT}
+    if not binary:
+        return
+    if ProgramKind.AGGREGATE in (spec.reducer.kind, spec.combiner.kind):
+        raise BadOption("-reducer aggregate folds lines; leave out -io, or write a reducer")
+    if spec.combiner.kind is ProgramKind.COMMAND and spec.sent is None:
+        raise BadOption("-combiner with binary records needs a -mapper that is a command")
 
 
 def _properties(given: argparse.Namespace) -> dict[str, str]:
@@ -160,35 +181,49 @@ def _spec(given: argparse.Namespace, properties: Mapping[str, str], reducers: in
         combiner = reducer  # as Hadoop does
     if not reducers:
         combiner = none
-    lines = properties.get("mapreduce.input.lineinputformat.linespermap", "1")
-    by_lines = _simple(given.inputformat) == "NLineInputFormat"
+    by_lines = simple_name(given.inputformat) == "NLineInputFormat"
     separator = properties.get("mapreduce.map.output.key.field.separator", "\t")
+    map_fields = _fields("map", given.io, properties)
     return StreamSpec(
         mapper=mapper,
         combiner=combiner,
         reducer=reducer,
-        map_fields=_fields("map", properties),
-        reduce_fields=_fields("reduce", properties),
-        ignore_key=_ignores_key(given, properties),
-        file_by_file=_simple(given.inputformat) != "CombineTextInputFormat",
-        lines_per_child=_number("linespermap", lines, 1) if by_lines else 0,
-        failure_is_failure=_flag(properties, "stream.non.zero.exit.is.failure", default=True),
-        comparator=_comparator(properties) if reducers else (),
-        partitioner=_partitioner(given, properties),
+        map_fields=map_fields,
+        reduce_fields=_fields("reduce", given.io, properties),
+        ignore_key=map_fields.input is StreamIo.TEXT and _ignores_key(given, properties),
+        file_by_file=simple_name(given.inputformat) != "CombineTextInputFormat",
+        lines_per_child=lines_per_map(properties) if by_lines else 0,
+        failure_is_failure=flag(properties, "stream.non.zero.exit.is.failure", default=True),
+        comparator=comparator(properties) if reducers else (),
+        partitioner=partitioner(given.partitioner, properties)[1],
         field_separator=separator or "\t",
         properties=dict(properties),
         environment=_environment(given.cmdenv),
     )
 
 
-def _fields(kind: str, properties: Mapping[str, str]) -> Fields:
-    """How lines of mappers or reducers are cut."""
+def _fields(kind: str, io: str, properties: Mapping[str, str]) -> Fields:
+    """How the records of mappers or reducers look. As in Hadoop, `-io` overrides the settings."""
     fields = f"stream.num.{kind}.output.key.fields"
     return Fields(
         input_separator=properties.get(f"stream.{kind}.input.field.separator", "\t") or "\t",
         output_separator=properties.get(f"stream.{kind}.output.field.separator", "\t") or "\t",
-        key_fields=_number(fields, properties.get(fields, "1"), 0),
+        key_fields=number(fields, properties.get(fields, "1"), 0),
+        input=_io("-io", io) if io else _io_setting(f"stream.{kind}.input", properties),
+        output=_io("-io", io) if io else _io_setting(f"stream.{kind}.output", properties),
     )
+
+
+def _io_setting(name: str, properties: Mapping[str, str]) -> StreamIo:
+    return _io(name, properties.get(name, "") or StreamIo.TEXT)
+
+
+def _io(name: str, text: str) -> StreamIo:
+    try:
+        return StreamIo(text)
+    except ValueError:
+        known = ", ".join(StreamIo)
+        raise BadOption(f"{name} {text}: mrmesos has {known}") from None
 
 
 _IDENTITY = frozenset({"IdentityMapper", "IdentityReducer", "Mapper", "Reducer"})
@@ -196,7 +231,7 @@ _IDENTITY = frozenset({"IdentityMapper", "IdentityReducer", "Mapper", "Reducer"}
 
 def _program(option: str, text: str) -> Program:
     """A command or one of Hadoop's classes. Raises BadOption."""
-    if not text or _simple(text) in _IDENTITY:
+    if not text or simple_name(text) in _IDENTITY:
         return Program(ProgramKind.IDENTITY)
     if text == "aggregate":
         return Program(ProgramKind.AGGREGATE)
@@ -224,102 +259,10 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(lexer)
 
 
-def _simple(name: str) -> str:
-    """The name of a Java class without its package."""
-    return name.rpartition(".")[2]
-
-
 def _ignores_key(given: argparse.Namespace, properties: Mapping[str, str]) -> bool:
     """Whether mappers see values only: as in Hadoop so for TextInputFormat alone, by default."""
-    text = _simple(given.inputformat) in ("", "TextInputFormat")
-    return _flag(properties, "stream.map.input.ignoreKey", default=text)
-
-
-def _comparator(properties: Mapping[str, str]) -> tuple[KeyRange, ...]:
-    name = _simple(properties.get("mapreduce.job.output.key.comparator.class", ""))
-    if not name:
-        return ()
-    if name != "KeyFieldBasedComparator":
-        raise BadOption(
-            f"the comparator {name} is a Java class; mrmesos has KeyFieldBasedComparator"
-        )
-    return _ranges(properties.get("mapreduce.partition.keycomparator.options", ""))
-
-
-def _partitioner(given: argparse.Namespace, properties: Mapping[str, str]) -> tuple[KeyRange, ...]:
-    given_class = given.partitioner or properties.get("mapreduce.job.partitioner.class", "")
-    name = _simple(given_class)
-    if name in ("", "HashPartitioner"):
-        return ()
-    if name != "KeyFieldBasedPartitioner":
-        raise BadOption(
-            f"-partitioner {given_class}: mrmesos has HashPartitioner and KeyFieldBasedPartitioner"
-        )
-    options = properties.get("mapreduce.partition.keypartitioner.options", "")
-    if options:
-        return _ranges(options)
-    number = properties.get("mapreduce.partition.keypartitioner.num.key.fields", "")
-    fields = _number("num.key.fields", number, 1) if number else 0
-    return (KeyRange(last_field=fields),)
-
-
-def _ranges(text: str) -> tuple[KeyRange, ...]:
-    try:
-        return parse_ranges(text)
-    except BadKeyOptions as problem:
-        raise BadOption(str(problem)) from None
-
-
-_DELIMITER = "textinputformat.record.delimiter"
-
-
-def _input_format(given: argparse.Namespace, properties: Mapping[str, str]) -> InputFormat:
-    name = _simple(given.inputformat)
-    delimiter = properties.get(_DELIMITER, "").encode("utf-8", "surrogateescape")
-    if len(delimiter) > DELIMITER_MAX:
-        raise BadOption(f"{_DELIMITER}: write at most {DELIMITER_MAX} bytes")
-    if name in ("", "TextInputFormat", "NLineInputFormat", "CombineTextInputFormat"):
-        return TextInput(encoding="", delimiter=delimiter)
-    if name == "KeyValueTextInputFormat":
-        if delimiter:
-            raise BadOption(f"{_DELIMITER}: KeyValueTextInputFormat reads lines; leave it out")
-        key = "mapreduce.input.keyvaluelinerecordreader.key.value.separator"
-        return KeyValueTextInput(encoding="", separator=properties.get(key, "\t"))
-    if name.startswith("SequenceFile"):
-        raise BadOption(
-            f"-inputformat {given.inputformat}: mrmesos does not read SequenceFiles; write the "
-            "input again as text: hadoop fs -text FILE | hadoop fs -put - TEXT"
-        )
-    raise BadOption(
-        f"-inputformat {given.inputformat}: mrmesos has TextInputFormat, KeyValueTextInputFormat, "
-        "NLineInputFormat and CombineTextInputFormat"
-    )
-
-
-_CODECS = {
-    "": "gzip",  # Hadoop's DefaultCodec is raw deflate, which few programs read
-    "DefaultCodec": "gzip",
-    "GzipCodec": "gzip",
-    "BZip2Codec": "bz2",
-    "ZStandardCodec": "zstd",
-    "Lz4Codec": "lz4",
-}
-
-
-def _output_format(given: argparse.Namespace, properties: Mapping[str, str]) -> OutputFormat:
-    name = _simple(given.outputformat)
-    if name not in ("", "TextOutputFormat"):
-        raise BadOption(f"-outputformat {given.outputformat}: mrmesos has TextOutputFormat")
-    key = "mapreduce.output.fileoutputformat.compress"
-    codec = "none"
-    if _flag(properties, key, default=False):
-        named = _simple(properties.get(f"{key}.codec", ""))
-        if named not in _CODECS:
-            known = ", ".join(filter(None, _CODECS))
-            raise BadOption(f"{key}.codec={named}: mrmesos has {known}")
-        codec = _CODECS[named]
-    separator = properties.get("mapreduce.output.textoutputformat.separator", "\t")
-    return TextOutput(separator=separator, compression=codec)
+    text = simple_name(given.inputformat) in ("", "TextInputFormat")
+    return flag(properties, "stream.map.input.ignoreKey", default=text)
 
 
 def _environment(given: Sequence[str]) -> dict[str, str]:
@@ -330,23 +273,6 @@ def _environment(given: Sequence[str]) -> dict[str, str]:
             raise BadOption(f"-cmdenv {text}: expected NAME=VALUE")
         environment[name] = value
     return environment
-
-
-def _number(name: str, text: str, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise BadOption(f"{name}={text}: expected a number, at least {least}")
-    return number
-
-
-def _flag(properties: Mapping[str, str], name: str, *, default: bool) -> bool:
-    text = properties.get(name, "").strip().lower()
-    if text not in ("", "true", "false"):
-        raise BadOption(f"{name}={text}: expected true or false")
-    return text == "true" if text else default
 
 
 def _job_name(spec: StreamSpec) -> str:

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrmesos.streaming.options import BadOption
 from mrmesos.streaming.spec import Program, ProgramKind
+from mrmesos.streaming.values import BadOption
 from mrmesos.task.files.job_files import named_files
 
 _MAGIC = (b"#!", b"\x7fELF")

@@ -30,12 +30,25 @@ class Program(msgspec.Struct, frozen=True):
         return " ".join(self.command) if self.command else self.kind.value
 
 
+class StreamIo(StrEnum):
+    """How records look in a child's input or output: lines, or binary (`frames`)."""
+
+    TEXT = "text"
+    RAWBYTES = "rawbytes"
+    TYPEDBYTES = "typedbytes"
+
+
 class Fields(msgspec.Struct, frozen=True):
-    """How a line is cut into key and value, and what stands between them in a child's input."""
+    """How records look to a mapper or reducer.
+
+    For lines: how they are cut into key and value, and what stands between them in the input.
+    """
 
     input_separator: str = "\t"
     output_separator: str = "\t"
     key_fields: int = 1
+    input: StreamIo = StreamIo.TEXT
+    output: StreamIo = StreamIo.TEXT
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +73,20 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     field_separator: str = "\t"
     properties: dict[str, str] = {}
     environment: dict[str, str] = {}
+
+    @property
+    def sent(self) -> StreamIo | None:
+        """How the records that a reduce gets were written; None if no command wrote them."""
+        return self.map_fields.output if self.mapper.kind is ProgramKind.COMMAND else None
+
+    @property
+    def combine_fields(self) -> Fields:
+        """A combiner reads as the reducer does, and writes as the mapper does."""
+        return msgspec.structs.replace(
+            self.map_fields,
+            input_separator=self.reduce_fields.input_separator,
+            input=self.reduce_fields.input,
+        )
 
 
 def encode_spec(spec: StreamSpec) -> str:

@@ -18,9 +18,10 @@ from mrmesos.api.tasks import BatchMapper, SortedReducer
 from mrmesos.io.columns.schema import VALUE
 from mrmesos.streaming.child import Child
 from mrmesos.streaming.environment import child_directory, child_environment
+from mrmesos.streaming.frames import FrameCutter, as_text, framed
 from mrmesos.streaming.keys import raw_keys, with_codes
 from mrmesos.streaming.lines import LineCutter, joined_lines, value_lines
-from mrmesos.streaming.spec import Fields, Program, StreamSpec
+from mrmesos.streaming.spec import Fields, Program, StreamIo, StreamSpec
 from mrmesos.streaming.stderr_reader import StderrReader
 
 _STDERR = 2
@@ -49,7 +50,7 @@ class _Run:
         final: bool = False,
     ) -> None:
         self._failure_is_failure = spec.failure_is_failure
-        self._cutter = LineCutter(fields.output_separator.encode(), fields.key_fields, final=final)
+        self._cutter = _cutter(fields, final=final)
         self._child = Child(
             program.command,
             place.path,
@@ -69,6 +70,19 @@ class _Run:
 
     def kill(self) -> None:
         self._child.kill()
+
+
+def _cutter(fields: Fields, *, final: bool) -> LineCutter | FrameCutter:
+    if fields.output is not StreamIo.TEXT:
+        return FrameCutter(fields.output, final=final)
+    return LineCutter(fields.output_separator.encode(), fields.key_fields, final=final)
+
+
+def _records(batch: pa.RecordBatch, fields: Fields, sent: StreamIo | None) -> pa.Buffer | bytes:
+    """The keys and values for a child to read."""
+    if fields.input is not StreamIo.TEXT:
+        return framed(batch, fields.input, sent)
+    return joined_lines(batch, fields.input_separator)
 
 
 def _to_log(words: bytes) -> None:
@@ -122,10 +136,10 @@ class StreamMapper(BatchMapper):
                 final=not self.context.facts.num_reducers,
             )
         if spec.ignore_key:
-            lines = value_lines(batch.column(VALUE))
+            data = value_lines(batch.column(VALUE))
         else:
-            lines = joined_lines(batch, spec.map_fields.input_separator)
-        yield from self._keyed(self._run.write(lines))
+            data = _records(batch, spec.map_fields, None)
+        yield from self._keyed(self._run.write(data))
 
     def _keyed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sorted_later = self.context.facts.num_reducers > 0
@@ -160,7 +174,7 @@ class _OverSorted(SortedReducer):
         run = _Run(program, self.spec, fields, self.context, self._place, final=final)
         try:
             for batch in batches:
-                yield from run.write(joined_lines(raw_keys(batch), fields.input_separator))
+                yield from run.write(_records(raw_keys(batch), fields, self.spec.sent))
             yield from run.finish()
         except BaseException:
             run.kill()
@@ -178,12 +192,15 @@ class StreamCombiner(_OverSorted):
     """Runs a command over each sorted run of a map's output."""
 
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in self._run_over(self.spec.combiner, self.spec.map_fields, batches):
+        for batch in self._run_over(self.spec.combiner, self.spec.combine_fields, batches):
             yield with_codes(batch, self.spec)
 
 
-class RawKeys(SortedReducer):
-    """Hadoop's IdentityReducer, where keys were sorted by fields."""
+class IdentityReducer(SortedReducer):
+    """Hadoop's IdentityReducer, where keys were sorted by fields, or records are typed bytes."""
+
+    spec: ClassVar[StreamSpec]
 
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return map(raw_keys, batches)
+        for batch in map(raw_keys, batches):
+            yield as_text(batch) if self.spec.sent is StreamIo.TYPEDBYTES else batch

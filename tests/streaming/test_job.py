@@ -90,6 +90,7 @@ def test_some_lines_a_child() -> None:
         *("-D", "mapreduce.input.lineinputformat.linespermap=4"),
     )
     result = run_job(job, ["x"] * 10, splits=1)
+    assert len(result.files) == 3  # a map for each
     assert [key.strip() for key, _ in lines(result.records)] == [b"4", b"4", b"2"]
 
 
@@ -191,3 +192,25 @@ def test_a_line_of_a_hundred_megabytes() -> None:
 def test_a_reducer_runs_without_records() -> None:
     job = job_class("-mapper", "true", "-reducer", "wc -l")
     assert [key.strip() for key, _ in lines(run_job(job, ["x"]).records)] == [b"0"]
+
+
+def test_total_order_over_reduces() -> None:
+    rng = random.Random(5)
+    given = [f"{rng.randrange(1 << 40):012d}" for _ in range(4_000)]
+    words = ("-mapper", "cat", "-reducer", "cat", "-partitioner", "TotalOrderPartitioner")
+    result = run_job(job_class(*words), given, splits=3, num_reducers=3)
+    parts = [result.files[name].split() for name in sorted(result.files)]
+    assert [word for part in parts for word in part] == sorted(line.encode() for line in given)
+    assert all(len(part) > 500 for part in parts)
+
+
+def test_total_order_by_a_comparator() -> None:
+    given = [str(number) for number in range(3_000)]
+    random.Random(6).shuffle(given)
+    words = ("-mapper", "cat", "-reducer", "cat", "-partitioner", "TotalOrderPartitioner")
+    key = "mapreduce.job.output.key.comparator.class=KeyFieldBasedComparator"
+    more = ("-D", key, "-D", "mapreduce.partition.keycomparator.options=-nr")
+    result = run_job(job_class(*words, *more), given, splits=2, num_reducers=3)
+    parts = [result.files[name].split() for name in sorted(result.files)]
+    assert [int(word) for part in parts for word in part] == list(range(2_999, -1, -1))
+    assert all(len(part) > 300 for part in parts)

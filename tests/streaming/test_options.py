@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.api.formats import KeyValueTextInput, TextInput, TextOutput
-from mrmesos.streaming.options import BadOption, parse_options
-from mrmesos.streaming.spec import Program, ProgramKind
+from mrmesos.api.formats import KeyValueTextInput, NullOutput, TextInput, TextOutput
+from mrmesos.streaming.java_classes import LINES_PER_MAP
+from mrmesos.streaming.options import parse_options
+from mrmesos.streaming.spec import Program, ProgramKind, StreamIo
+from mrmesos.streaming.values import BadOption
 from tests.streaming.support import options
 
 
@@ -101,7 +103,15 @@ def test_gzip_output() -> None:
         (("-partitioner", "org.example.Mine"), "-partitioner"),
         (("-D", "mapred.output.key.comparator.class=org.example.Mine"), "is a Java class"),
         (("-conf", "/no/such/file"), "-conf /no/such/file"),
-        (("-io", "typedbytes"), "-io typedbytes"),
+        (("-io", "avro"), "-io avro: mrmesos has text, rawbytes, typedbytes"),
+        (("-D", "stream.map.output=x"), "stream.map.output x"),
+        (("-D", "stream.io.identifier.resolver.class=org.x.Y"), "needs Java"),
+        (("-io", "rawbytes", "-mapper", "cat", "-reducer", "aggregate"), "folds lines"),
+        (("-io", "typedbytes", "-combiner", "cat"), "-mapper that is a command"),
+        (
+            ("-inputformat", "NLineInputFormat", "-D", f"{LINES_PER_MAP}=0"),
+            "at least 1",
+        ),
         (("-nosuch", "x"), "-nosuch"),
         (("-mapper",), "-mapper"),
         (("-D", "stream.non.zero.exit.is.failure=maybe"), "expected true or false"),
@@ -126,3 +136,26 @@ def test_a_separator_of_a_file_may_be_a_space(tmp_path: Path) -> None:
     name = "stream.map.output.field.separator"
     conf.write_text(f"<c><property><name> {name} </name><value> </value></property></c>")
     assert options("-conf", str(conf)).spec.map_fields.output_separator == " "
+
+
+def test_io_of_each_side() -> None:
+    both = options("-mapper", "cat", "-io", "typedbytes", "-D", "stream.map.input=text").spec
+    sides = (both.map_fields, both.reduce_fields)
+    assert {io for side in sides for io in (side.input, side.output)} == {StreamIo.TYPEDBYTES}
+    assert not both.ignore_key
+    one = options("-mapper", "cat", "-D", "stream.map.output=rawbytes").spec
+    assert (one.map_fields.input, one.map_fields.output) == (StreamIo.TEXT, StreamIo.RAWBYTES)
+    assert one.ignore_key
+
+
+def test_formats_and_partitioners_of_ours() -> None:
+    found = options(
+        *("-partitioner", "org.apache.hadoop.mapred.lib.TotalOrderPartitioner"),
+        *("-inputformat", "org.apache.hadoop.mapred.lib.NLineInputFormat"),
+        *("-outputformat", "org.apache.hadoop.mapred.lib.NullOutputFormat"),
+        *("-D", "mapred.line.input.format.linespermap=3", "-lazyOutput"),
+    )
+    assert found.partitioner == "TotalOrder"
+    assert found.input_format == TextInput(encoding="", lines_per_map=3)
+    assert found.output_format == NullOutput()
+    assert found.settings["output.lazy"] == "true"
