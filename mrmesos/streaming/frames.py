@@ -26,7 +26,7 @@ _LARGEST = (1 << 31) - 1  # int32 offsets
 _NESTED = (bytes([Code.VECTOR]), bytes([Code.LIST]), bytes([Code.MAP]))
 
 
-class BadRecords(Exception):
+class BadFrame(Exception):
     """A command wrote bytes that are no records of its `-io`."""
 
 
@@ -44,10 +44,10 @@ class FrameCutter:
         self._key: bytes | None = None
 
     def add(self, data: bytes) -> Iterator[pa.RecordBatch]:
-        """Take the next bytes. Raises BadRecords."""
+        """Take the next bytes. Raises BadFrame."""
         self._rest += data
         if len(self._rest) >= _LARGEST:
-            raise BadRecords(f"a record has over {_LARGEST >> 20} MiB")
+            raise BadFrame(f"a record has over {_LARGEST >> 20} MiB")
         if len(self._rest) < self._wanted:
             return
         at = 0
@@ -63,13 +63,11 @@ class FrameCutter:
             yield self._batch()
 
     def end(self) -> Iterator[pa.RecordBatch]:
-        """The records that are left. Raises BadRecords if the last one is not whole."""
+        """The records that are left. Raises BadFrame if the last one is not whole."""
         self._wanted = 0
         yield from self.add(b"")
         if self._rest or self._key is not None:
-            raise BadRecords(
-                f"the output of the command ends within a record of {self._form.value}"
-            )
+            raise BadFrame(f"the output of the command ends within a record of {self._form.value}")
         if self._columns[0]:
             yield self._batch()
 
@@ -77,7 +75,7 @@ class FrameCutter:
         try:
             return self._end_of(self._rest, at)
         except BadTypedBytes as problem:
-            raise BadRecords(f"the command wrote no {self._form.value}: {problem}") from None
+            raise BadFrame(f"the command wrote no {self._form.value}: {problem}") from None
 
     def _take(self, given: bytes) -> None:
         keys, values = self._columns

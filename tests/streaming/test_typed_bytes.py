@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrmesos.local.run_job import run_job
-from mrmesos.streaming.frames import BadRecords, FrameCutter, framed
+from mrmesos.streaming.frames import BadFrame, FrameCutter, framed
 from mrmesos.streaming.spec import StreamIo
 from mrmesos.streaming.typed_bytes import BadTypedBytes, decode, encode, end_of, read
 from tests.streaming.support import PYTHON, job_class, lines
@@ -118,7 +118,7 @@ def test_any_cut_of_the_stream(form: StreamIo, records: list[Any], size: int) ->
 )
 def test_a_stream_that_is_none(form: StreamIo, data: bytes) -> None:
     cutter = FrameCutter(form)
-    with pytest.raises(BadRecords, match=form.value):
+    with pytest.raises(BadFrame, match=form.value):
         [*cutter.add(data), *cutter.end()]
 
 
