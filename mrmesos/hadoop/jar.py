@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
 from mrmesos.hadoop.paths import Places
+from mrmesos.hadoop.saying import log, say
 from mrmesos.streaming.options import StreamingOptions
 from mrmesos.streaming.values import BadOption
 from mrmesos.task.files.job_files import named_files
@@ -68,18 +67,6 @@ def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
         jobtracker=jobtracker,
         background=options.background and bool(jobtracker),
     )
-
-
-def say(line: str) -> None:
-    """One line on stderr, where Hadoop logs."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
-
-
-def log(logger: str, line: str) -> None:
-    """A line as Hadoop's log4j writes it."""
-    now = dt.datetime.now()
-    say(f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d} INFO {logger}: {line}")
 
 
 @dataclass(slots=True)

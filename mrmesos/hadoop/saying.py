@@ -1,0 +1,18 @@
+"""Lines on stderr, where Hadoop logs. Imports nothing that is slow to load."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+
+
+def say(line: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def log(logger: str, line: str) -> None:
+    """A line as Hadoop's log4j writes it."""
+    now = dt.datetime.now()
+    say(f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d} INFO {logger}: {line}")
