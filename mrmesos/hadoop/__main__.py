@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 import mrmesos
-from mrmesos.hadoop.jar import say
 from mrmesos.hadoop.paths import places_of
+from mrmesos.hadoop.saying import say
 from mrmesos.hadoop.version import HADOOP_VERSION
 
 EXIT_USAGE = 255
@@ -16,7 +16,7 @@ _USAGE = """Usage: hadoop [--config DIR] COMMAND
   version       the version whose command line this is
   fs | dfs      files: hadoop fs -help
   jar           hadoop jar hadoop-streaming.jar -input … -output … -mapper … -reducer …
-  job           jobs of a JobTracker: -list, -status, -kill, -counter
+  job           jobs of a JobTracker: -list, -status, -kill, -counter, -history
 mrmesos stands in for Hadoop here; it runs no Java."""
 
 
