@@ -50,7 +50,10 @@ class StreamingOptions:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadOption(message)
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            message = f"unknown option {unknown}; `mrmesos streaming -help` lists all"
+        raise BadOption(message.removeprefix("argument "))
 
 
 def _parser() -> argparse.ArgumentParser:

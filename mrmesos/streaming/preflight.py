@@ -7,8 +7,9 @@ lie here and are not sent are refused.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mrmesos.streaming.spec import Program, ProgramKind
@@ -24,22 +25,66 @@ def check_program(
     """Raise BadOption if the command of a job cannot run."""
     if program.kind is not ProgramKind.COMMAND:
         return
+    _check_pipe(program.command)
     name = program.command[0]
     sent = _sent(files)
     plain = name.removeprefix("./")
     if plain in sent:
-        _check_start(plain, Path(sent[plain]))
+        _check_start(plain, Path(sent[plain]), local=local)
         return
-    inside = any(plain.startswith(f"{_name(each)}/") for each in named_files(archives))
+    inside = _inside(plain, archives)
+    _check_script(program.command, sent, archives)
     if "/" not in name.removeprefix("./") and Path(plain).is_file() and not shutil.which(name):
         raise BadOption(f"{plain} lies here but is not sent along; add -files {plain}")
     if local and not inside and not name.startswith("/") and not shutil.which(name):
         raise BadOption(
             f"there is no program {name} on this machine; check its name, or send it with -files"
         )
-    if local and name.startswith("/") and not os.access(name, os.X_OK):
-        what = "is not executable (chmod +x)" if Path(name).exists() else "does not exist"
-        raise BadOption(f"{name} {what}")
+    if local and name.startswith("/") and (problem := _no_program(name)):
+        raise BadOption(f"{name} {problem}")
+
+
+def _no_program(path: str) -> str:
+    """Why a path is no program; empty if it is one."""
+    if not Path(path).exists():
+        return "does not exist"
+    if not Path(path).is_file():
+        return "is a directory; name a program in it"
+    return "" if os.access(path, os.X_OK) else "is not executable (chmod +x)"
+
+
+def _check_pipe(command: Sequence[str]) -> None:
+    """Refuse `a | b`. `cut -d | -f 1` is right: no shell reads the command."""
+    for before, word, after in zip(command, command[1:], command[2:], strict=False):
+        if word == "|" and not before.startswith("-") and shutil.which(after):
+            raise BadOption(
+                f"no shell reads the command, so `| {after}` is no pipe; write "
+                f"sh -c '{' '.join(command)}'"
+            )
+
+
+_INTERPRETER = re.compile(
+    r"(python[\d.]*|pypy[\d.]*|perl|ruby|node|php|Rscript|lua|(ba|da|k|z)?sh)"
+)
+
+
+def _check_script(command: Sequence[str], sent: Mapping[str, str], archives: Sequence[str]) -> None:
+    """Refuse a script that an interpreter will not find: it looks in the command's directory."""
+    if len(command) < 2 or not _INTERPRETER.fullmatch(Path(command[0]).name):
+        return
+    script = command[1].removeprefix("./")
+    if script.startswith(("-", "/", "$")) or script in sent or _inside(script, archives):
+        return
+    if script.partition("/")[0] in sent:
+        return  # within a directory that is sent
+    if Path(script).is_file():
+        raise BadOption(f"{script} lies here but is not sent along; add -files {script}")
+    raise BadOption(f"there is no {script}; check its name, and send it with -files")
+
+
+def _inside(name: str, archives: Sequence[str]) -> bool:
+    """Whether a path is that of a file in an archive."""
+    return any(name.startswith(f"{_name(each)}/") for each in named_files(archives))
 
 
 def _name(text: str) -> str:
@@ -52,8 +97,8 @@ def _sent(files: Sequence[str]) -> dict[str, str]:
     return {_name(text): text.partition("#")[0] for text in named_files(files)}
 
 
-def _check_start(name: str, path: Path) -> None:
-    """Whether the kernel can start this file."""
+def _check_start(name: str, path: Path, *, local: bool) -> None:
+    """Whether the kernel can start this file. On agents there may be other interpreters."""
     if not path.is_file():
         return  # a URI; or no such file, which the check of files tells
     with path.open("rb") as opened:
@@ -65,3 +110,19 @@ def _check_start(name: str, path: Path) -> None:
         )
     if first.startswith(b"#!") and first.endswith(b"\r\n"):
         raise BadOption(f"the #! line of {name} ends in \\r\\n; save the file with Unix line ends")
+    if local and first.startswith(b"#!"):
+        _check_interpreter(name, first[2:].decode("utf-8", "replace").split())
+
+
+def _check_interpreter(name: str, words: Sequence[str]) -> None:
+    """Check the words of a #! line: a path, or `/usr/bin/env` and a name."""
+    if not words:
+        raise BadOption(f"the #! line of {name} names no interpreter")
+    if Path(words[0]).name == "env":
+        program = next((word for word in words[1:] if not word.startswith("-")), "")
+        if "=" not in program and not shutil.which(program):
+            raise BadOption(
+                f"the #! line of {name} asks for {program or 'nothing'}, which is not on the PATH"
+            )
+    elif problem := _no_program(words[0]):
+        raise BadOption(f"the #! line of {name} names {words[0]}, which {problem}")
