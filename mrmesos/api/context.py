@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from msgspec import Meta
 
+from mrmesos.api.split import Split
 from mrmesos.bounds import INT64_MAX, INT64_MIN, Int64, Name, bounded
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class TaskFacts:
     """Ids and facts of this attempt.
 
     `kind` is "map" or "reduce"; `index` is the number of the map or the partition of the reduce.
+    `split` is the input of a map; a reduce has none.
     `files` has the job's files by name (see `Context.cached`). The attempt may listen on `ports` of
     this host while it runs (`map.resources=ports:1`).
     """
@@ -56,6 +58,7 @@ class TaskFacts:
     hostname: str
     files: Mapping[str, Path] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
+    split: Split | None = None
 
 
 class NamedOutput(Protocol):

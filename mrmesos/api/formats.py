@@ -55,6 +55,7 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
 
     With `lines_per_map`, every map gets so many lines of one file (Hadoop's NLineInputFormat). The
     JobTracker then reads the whole input while it plans. A compressed file is one map.
+    With `empty_files`, a file without bytes has a map of its own, as in Hadoop.
     """
 
     encoding: Name = "utf-8"
@@ -63,6 +64,7 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     compression: Name = ""
     delimiter: Annotated[bytes, msgspec.Meta(max_length=1 << 16)] = b""
     lines_per_map: Count = 0
+    empty_files: bool = False
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
@@ -77,6 +79,7 @@ class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):
     errors: Name = "replace"
     max_line_bytes: Count = 1 << 30
     compression: Name = ""
+    empty_files: bool = False
 
 
 class JsonLinesInput(msgspec.Struct, frozen=True, tag="jsonl"):

@@ -6,7 +6,10 @@ In: the words of `mrmesos streaming` or `hadoop jar`. Out: a job, and its exit c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import Target
@@ -15,6 +18,7 @@ from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.job_display import JobDisplay
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.fs.scratch import Scratch
+from mrmesos.streaming.environment import OUTPUT_DIR
 from mrmesos.streaming.job_script import job_script
 from mrmesos.streaming.options import StreamingOptions, parse_options
 from mrmesos.streaming.values import BadOption
@@ -37,6 +41,7 @@ def run_streaming(options: StreamingOptions, display: JobDisplay | None = None) 
     """
     scratch = Scratch("mrmesos-streaming-")
     try:
+        options = _with_places(options)
         script = Path(scratch.name) / "streaming_job.py"
         script.write_text(job_script(options), encoding="utf-8")
         return Submission(_submission(options, script), display).run()
@@ -44,12 +49,25 @@ def run_streaming(options: StreamingOptions, display: JobDisplay | None = None) 
         scratch.cleanup()
 
 
+def _with_places(options: StreamingOptions) -> StreamingOptions:
+    """The options, with the paths in the environment of the commands, as Hadoop has them."""
+    places = {
+        OUTPUT_DIR: absolute_uri(options.output),
+        "mapreduce.input.fileinputformat.inputdir": ",".join(options.inputs),
+        "mapreduce.job.cache.files": ",".join(options.files),
+        "mapreduce.job.cache.archives": ",".join(options.archives),
+    }
+    given = {name: text for name, text in places.items() if text}
+    properties = {**options.spec.properties, **given}
+    return replace(options, spec=structs.replace(options.spec, properties=properties))
+
+
 def _submission(options: StreamingOptions, script: Path) -> Options:
     """The same job as `mrmesos submit` would be told of it."""
     return Options(
         target=Target(script, "StreamJob"),
         inputs=options.inputs,
-        output=absolute_uri(options.output),
+        output=options.spec.properties[OUTPUT_DIR],
         overrides=Conf(options.settings),
         master=options.master,
         jobtracker=options.jobtracker,

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import weakref
@@ -117,7 +118,7 @@ class Child:
         else:
             return
         words = self._stderr.last_words
-        problem = ChildFailed(f"`{' '.join(self._command)}` {how}")
+        problem = ChildFailed(f"`{shlex.join(self._command)}` {how}")
         problem.add_note(f"The end of its stderr:\n{words}" if words else "Its stderr is empty.")
         raise problem
 
@@ -167,7 +168,7 @@ def _program(name: str, directory: Path, environment: Mapping[str, str]) -> str:
 
 
 def _not_started(command: Sequence[str], problem: OSError) -> str:
-    shown = f"`{' '.join(command)}` cannot be started: "
+    shown = f"`{shlex.join(command)}` cannot be started: "
     if problem.errno == errno.ENOEXEC:
         return (
             f"{shown}{command[0]} has no #! line; add one, or name its interpreter, for example "

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mrmesos.api.context import Context
+from mrmesos.api.split import FileSlice
 from mrmesos.streaming.hadoop_names import both_names
 from mrmesos.streaming.spec import StreamSpec
 
 _OURS = ("MRMESOS_", "MESOS_", "LIBPROCESS_")
 """Variables of these names tell of the engine, and some are secret."""
+OUTPUT_DIR = "mapreduce.output.fileoutputformat.outputdir"
 _COPIED_BYTES = 16 << 20
 _NOT_NAME = re.compile(r"[^0-9A-Za-z_]")
 
@@ -34,11 +36,34 @@ def child_environment(spec: StreamSpec, context: Context, input_uri: str = "") -
         "mapreduce.task.partition": str(facts.index),
         "mapreduce.job.reduces": str(facts.num_reducers),
     }
+    output = spec.properties.get(OUTPUT_DIR, "")
+    if output:
+        properties["mapreduce.task.output.dir"] = f"{output}/_temporary/{facts.attempt_id}"
     if input_uri:
         properties["mapreduce.map.input.file"] = input_uri
-        properties["mapreduce.map.input.start"] = str(max(0, context.input_offset))
+        properties |= _slice(context, input_uri)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     return inherited | as_variables(both_names(properties)) | spec.environment
+
+
+def _slice(context: Context, uri: str) -> dict[str, str]:
+    """Where the map's part of the file begins, and its length (bytes)."""
+    split, at = context.facts.split, max(0, context.input_offset)
+    mine = [each for each in split.slices if each.uri == uri] if split else []
+    if split is None or not mine:
+        return {"mapreduce.map.input.start": str(at)}
+    piece = max((each for each in mine if each.start <= at), default=mine[0], key=_start)
+    length = piece.length
+    if length < 0:  # a file that cannot be cut
+        length = split.length if len(split.slices) == 1 else 0
+    return {
+        "mapreduce.map.input.start": str(piece.start),
+        "mapreduce.map.input.length": str(length),
+    }
+
+
+def _start(piece: FileSlice) -> int:
+    return piece.start
 
 
 def as_variables(properties: Mapping[str, str]) -> dict[str, str]:

@@ -62,7 +62,10 @@ _OLD_NAMES: Mapping[str, str] = {
     "mapreduce.map.input.file": "map.input.file",
     "mapreduce.map.input.start": "map.input.start",
     "mapreduce.map.input.length": "map.input.length",
-    "mapreduce.job.output.dir": "mapred.output.dir",
+    "mapreduce.output.fileoutputformat.outputdir": "mapred.output.dir",
+    "mapreduce.input.fileinputformat.inputdir": "mapred.input.dir",
+    "mapreduce.job.cache.files": "mapred.cache.files",
+    "mapreduce.job.cache.archives": "mapred.cache.archives",
     "mapreduce.task.output.dir": "mapred.work.output.dir",
 }
 

@@ -34,13 +34,16 @@ def input_format(given: str, properties: Properties) -> InputFormat:
     if delimiter and name in ("NLineInputFormat", "KeyValueTextInputFormat"):
         raise BadOption(f"{_DELIMITER}: {name} reads lines; leave it out")
     match name:
-        case "" | "TextInputFormat" | "CombineTextInputFormat":
+        case "" | "TextInputFormat":
+            return TextInput(encoding="", delimiter=delimiter, empty_files=True)
+        case "CombineTextInputFormat":
             return TextInput(encoding="", delimiter=delimiter)
         case "NLineInputFormat":
             return TextInput(encoding="", lines_per_map=lines_per_map(properties))
         case "KeyValueTextInputFormat":
             key = "mapreduce.input.keyvaluelinerecordreader.key.value.separator"
-            return KeyValueTextInput(encoding="", separator=properties.get(key, "\t"))
+            separator = properties.get(key, "\t")
+            return KeyValueTextInput(encoding="", separator=separator, empty_files=True)
         case sequence if sequence.startswith("SequenceFile"):
             raise BadOption(
                 f"-inputformat {given}: mrmesos does not read SequenceFiles; write the input again "

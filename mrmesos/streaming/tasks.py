@@ -102,15 +102,16 @@ class StreamMapper(BatchMapper):
         self._run: _Run | None = None
         self._uri = ""
         self._lines = 0
+        self._has_run = False
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         if self.spec.file_by_file and self.context.input_uri != self._uri:
-            yield from self.close()
+            yield from self._ended()
         self._uri = self.context.input_uri
         most = self.spec.lines_per_child
         while most and batch.num_rows:
             if self._lines == most:
-                yield from self.close()
+                yield from self._ended()
             piece = batch.slice(0, most - self._lines)
             batch = batch.slice(piece.num_rows)
             self._lines += piece.num_rows
@@ -119,27 +120,34 @@ class StreamMapper(BatchMapper):
             yield from self._fed(batch)
 
     def close(self) -> Iterator[pa.RecordBatch]:
+        if not self._has_run:  # Hadoop runs the command of every map, also over an empty file
+            split = self.context.facts.split
+            self._uri = split.slices[0].uri if split else ""
+            self._begin()
+        yield from self._ended()
+
+    def _ended(self) -> Iterator[pa.RecordBatch]:
         run, self._run, self._lines = self._run, None, 0
         if run is not None:
             yield from self._keyed(run.finish())
 
     def _fed(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        spec = self.spec
-        if self._run is None:
-            self._run = _Run(
-                spec.mapper,
-                spec,
-                spec.map_fields,
-                self.context,
-                self._place,
-                self._uri,
-                final=not self.context.facts.num_reducers,
-            )
+        spec, run = self.spec, self._run or self._begin()
         if spec.ignore_key:
             data = value_lines(batch.column(VALUE))
         else:
             data = _records(batch, spec.map_fields, None)
-        yield from self._keyed(self._run.write(data))
+        yield from self._keyed(run.write(data))
+
+    def _begin(self) -> _Run:
+        """Start the command."""
+        spec, final = self.spec, not self.context.facts.num_reducers
+        fields = spec.map_fields
+        self._has_run = True
+        self._run = _Run(
+            spec.mapper, spec, fields, self.context, self._place, self._uri, final=final
+        )
+        return self._run
 
     def _keyed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sorted_later = self.context.facts.num_reducers > 0

@@ -60,6 +60,7 @@ def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path)
         hostname=hostname,
         files=cached(work_dir.parent, facts.spec.files),
         ports=attempt.ports,
+        split=attempt.task.split if isinstance(attempt.task, MapTask) else None,
     )
 
 

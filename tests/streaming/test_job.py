@@ -12,6 +12,7 @@ import pytest
 
 from mrmesos.local.run_job import run_job
 from mrmesos.streaming.child import ChildFailed
+from mrmesos.streaming.environment import OUTPUT_DIR
 from tests.streaming.support import PYTHON, job_class, lines, script
 
 TEXT = [f"w{index % 7} w{index % 3} shared" for index in range(2_000)]
@@ -106,11 +107,12 @@ def test_the_environment(tmp_path: Path) -> None:
         "my_own_name",
         "LANGUAGE",
         "mapred_reduce_tasks",
+        "mapreduce_task_output_dir",
     ]
     code = f"import os\nfor n in {names!r}: print(n, os.environ[n], sep='\\t')"
     job = job_class(
         *("-mapper", f"{PYTHON} env.py", "-reducer", "NONE", "-cmdenv", "LANGUAGE=klingon"),
-        *("-D", "my.own-name=value", "-D", "mapred.reduce.tasks=0"),
+        *("-D", "my.own-name=value", "-D", "mapred.reduce.tasks=0", "-D", f"{OUTPUT_DIR}=/out"),
     )
     path = tmp_path / "env.py"
     path.write_text(code)
@@ -119,6 +121,8 @@ def test_the_environment(tmp_path: Path) -> None:
     assert found[b"my_own_name"] == b"value"
     assert found[b"LANGUAGE"] == b"klingon"
     assert found[b"mapred_reduce_tasks"] == b"0"
+    attempt = found[b"mapred_task_id"]
+    assert found[b"mapreduce_task_output_dir"] == b"/out/_temporary/" + attempt
 
 
 def test_no_secret_of_the_engine_reaches_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,3 +218,23 @@ def test_total_order_by_a_comparator() -> None:
     parts = [result.files[name].split() for name in sorted(result.files)]
     assert [int(word) for part in parts for word in part] == list(range(2_999, -1, -1))
     assert all(len(part) > 300 for part in parts)
+
+
+def test_a_mapper_runs_over_an_empty_file(tmp_path: Path) -> None:
+    tell = script(
+        tmp_path,
+        "tell.py",
+        "import os, sys\nname = os.environ['mapreduce_map_input_file'].rpartition('/')[2]\n"
+        "at, size = (os.environ[f'mapreduce_map_input_{n}'] for n in ('start', 'length'))\n"
+        "print(name, at, size, len(sys.stdin.readlines()), sep=' ')\n",
+    )
+    words = ("-mapper", "tell.py", "-numReduceTasks", "0")
+    for more in ((), ("-inputformat", "KeyValueTextInputFormat")):
+        result = run_job(
+            job_class(*words, *more),
+            {"a.txt": "x\ny\n", "b.txt": "", "c.txt": ""},
+            splits=1,
+            files={"tell.py": tell},
+        )
+        wanted = [b"a.txt 0 4 2", b"b.txt 0 0 0", b"c.txt 0 0 0"]
+        assert sorted(key for key, _ in lines(result.records)) == wanted

@@ -35,7 +35,10 @@ def test_a_usual_command_line() -> None:
     assert found.spec.properties["my.own"] == "x=y"
     assert found.files == ("more.txt", "m.py,r.py#reduce.py")
     assert found.archives == ("a.tgz#a",)
-    assert (found.input_format, found.output_format) == (TextInput(encoding=""), TextOutput())
+    assert (found.input_format, found.output_format) == (
+        TextInput(encoding="", empty_files=True),
+        TextOutput(),
+    )
 
 
 def test_a_backslash_is_a_character_as_in_hadoop() -> None:

@@ -20,7 +20,12 @@ from mrmesos.io.compression.first_bytes import codec_of
 from mrmesos.io.fs.block_locations import Blocks, locate
 from mrmesos.io.fs.filesystem import InputError, open_filesystem, uri_of
 from mrmesos.io.fs.store_calls import answered, caller
-from mrmesos.io.input.formats.registry import check_input, lines_per_map, splits_files
+from mrmesos.io.input.formats.registry import (
+    check_input,
+    lines_per_map,
+    maps_empty_files,
+    splits_files,
+)
 from mrmesos.io.input.host_packing import hosts_of, pack_by_host, pieces
 from mrmesos.io.input.input_tables import ReadFooters, footers_aside, input_table
 from mrmesos.io.input.line_slices import line_slices
@@ -96,12 +101,13 @@ def plan_splits(uris: Sequence[str], input_format: InputFormat, conf: Conf) -> l
 def plan_sources(
     sources: Sequence[Source], conf: Conf, *, read_footers: ReadFooters = footers_aside
 ) -> Plan:
-    """The splits of all maps over a job's inputs, one input after another. No split is empty.
+    """The splits of all maps over a job's inputs, one input after another.
 
     The target size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`. Larger files are
     cut, and smaller ones are packed together in order. Compressed files and files of formats that
     cannot be cut stay whole. Readers work with any cut. If block locations are known, files are
-    also cut at blocks, and small slices are packed by host.
+    also cut at blocks, and small slices are packed by host. A file without bytes makes no split, or
+    one of its own where the format says so.
 
     Raises InputError like `expand_inputs` and `check_input`, and for more than `job.maps.max`
     splits.
@@ -121,7 +127,10 @@ def plan_sources(
     for split in chain.from_iterable(
         _by_lines(source, files, blocks)
         if lines_per_map(source.format)
-        else _packed(_cut(files, goal, source.format, blocks), goal, largest, source.name, blocks)
+        else chain(
+            _packed(_cut(files, goal, source.format, blocks), goal, largest, source.name, blocks),
+            _of_nothing(source, files),
+        )
         for source, files in inputs
     ):
         if len(splits) == most:
@@ -177,6 +186,14 @@ def _by_lines(source: Source, files: Iterable[FileInfo], blocks: Blocks) -> Iter
         ):
             hosts = hosts_of([piece], blocks)
             yield Split((piece,), max(piece.length, 0), hosts, source=source.name)
+
+
+def _of_nothing(source: Source, files: Iterable[FileInfo]) -> Iterator[Split]:
+    """A split for each file without bytes, for formats whose maps have something to do there."""
+    if maps_empty_files(source.format):
+        for info in files:
+            if info.size == 0:
+                yield Split((FileSlice(info.uri, 0, -1),), 0, source=source.name)
 
 
 def _packed(

@@ -149,6 +149,11 @@ def lines_per_map(fmt: InputFormat) -> int:
     return fmt.lines_per_map if isinstance(fmt, TextInput) else 0
 
 
+def maps_empty_files(fmt: InputFormat) -> bool:
+    """Whether a file without bytes has a map."""
+    return isinstance(fmt, TextInput | KeyValueTextInput) and fmt.empty_files
+
+
 def in_container(fmt: InputFormat) -> bool:
     """Whether a file consists of large units and is never compressed as a whole."""
     return _FORMATS[type(fmt)].container
