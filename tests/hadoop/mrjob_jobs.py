@@ -1,0 +1,183 @@
+"""mrjob's own jobs, unmodified, by `-r hadoop` and by mrjob's own runners: the same bytes.
+
+Left out are jobs for Spark, for jars and for Java formats, and `mr_boom`-like ones that must fail
+are compared by their exit code. `local` runs what `inline` cannot: commands and filters.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 300.0
+Lines = list[bytes]
+
+
+def _same(lines: Lines) -> Lines:
+    return sorted(lines)
+
+
+def _once(lines: Lines) -> Lines:
+    """For jobs that write a line for each map: how many maps there are is the runner's choice."""
+    return sorted(set(lines))
+
+
+def _total(lines: Lines) -> Lines:
+    """For counts of each map: only their sum is the same."""
+    return [b"%d" % sum(int(line.split(b"\t")[1]) for line in lines)]
+
+
+def _by_name(lines: Lines) -> Lines:
+    """For jobs that write the paths of their inputs: each runner has them elsewhere."""
+    return sorted(re.sub(rb'"[^"]*/', b'"', line) for line in lines)
+
+
+def _as_json(lines: Lines) -> Lines:
+    """For dicts that are written in the order of a set: it differs from process to process."""
+    parts = [[json.loads(part) for part in line.split(b"\t")] for line in lines]
+    return sorted(json.dumps(each, sort_keys=True).encode() for each in parts)
+
+
+def _keys(lines: Lines) -> Lines:
+    """For values that are the runner's: ids and directories."""
+    return sorted({line.split(b"\t")[0] for line in lines})
+
+
+def _no_tabs(lines: Lines) -> Lines:
+    """For commands as reducers: Hadoop gives them a line without a value with a tab at its end."""
+    return sorted(line.rstrip(b"\t") for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class MrJob:
+    """A script of mrjob, and how to run it and to compare its output."""
+
+    script: str
+    args: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ("a.txt", "b.txt")
+    compared: Callable[[Lines], Lines] = _same
+    runner: str = "inline"
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.script.removeprefix("mr_"), *self.args]).replace("/", "_")
+
+
+EXAMPLES = (
+    MrJob("mr_boom"),
+    MrJob("mr_count_lines_by_file", compared=_by_name),
+    MrJob("mr_count_lines_right"),
+    MrJob("mr_count_lines_wrong", compared=_total),
+    MrJob("mr_grep", ("-e", "fox"), runner="local"),
+    MrJob("mr_grep", ("-e", "nosuch"), runner="local"),
+    MrJob("mr_log_sampler", ("--sample-size", "1000")),
+    MrJob("mr_most_used_word"),
+    MrJob("mr_next_word_stats"),
+    MrJob("mr_phone_to_url", inputs=("pages.wet.gz",)),
+    MrJob("mr_text_classifier", inputs=("docs",), compared=_as_json),
+    MrJob("mr_wc"),
+    MrJob("mr_wc", inputs=("empty.txt",)),
+    MrJob("mr_word_freq_count"),
+    MrJob("mr_words_containing_u_freq_count", runner="local"),
+)
+"""All of mrjob/examples but mr_jar_*, mr_nick_nack* (jars) and mr_spark*."""
+
+TEST_JOBS = (
+    MrJob("mr_cmd_job", ("--mapper-cmd", "cat", "--combiner-cmd", "cat"), runner="local"),
+    MrJob("mr_cmd_job", ("--reducer-cmd", "cat -e"), compared=_no_tabs, runner="local"),
+    MrJob("mr_count_lines_by_filename"),
+    MrJob("mr_counting_job"),
+    MrJob("mr_doubler", ("-n", "3"), ("json.txt",)),
+    MrJob("mr_exit_42_job"),
+    MrJob("mr_filter_job", ("--mapper-filter", "grep -i u"), runner="local"),
+    MrJob("mr_group"),
+    MrJob("mr_job_where_are_you", compared=_keys),
+    MrJob("mr_no_mapper"),
+    MrJob("mr_no_runner", compared=_once),
+    MrJob("mr_os_walk_job", compared=_keys),
+    MrJob("mr_partitioner"),
+    MrJob("mr_pass_thru_arg_test", ("--chars", "--ignore", "e")),
+    MrJob("mr_rot13lib"),
+    MrJob("mr_runner", compared=_keys),
+    MrJob("mr_sort_and_group"),
+    MrJob("mr_sort_and_group_reversed_text"),
+    MrJob("mr_sort_values"),
+    MrJob("mr_sort_values_and_more"),
+    MrJob("mr_stdin_only"),
+    MrJob("mr_test_cmdenv", ("--cmdenv", "FOO=bar", "--cmdenv", "SOMETHING=else")),
+    MrJob("mr_test_jobconf", ("-D", "user.defined=something"), compared=_keys),
+    MrJob("mr_test_per_step_jobconf", ("-D", "user.defined=something"), compared=_keys),
+    MrJob("mr_tower_of_powers", ("--n-file", "n.txt"), ("numbers.txt",)),
+    MrJob("mr_two_step_job"),
+    MrJob("mr_upload_attrs_job", compared=_keys),
+    MrJob("mr_verbose_job"),
+    MrJob("mr_word_count", compared=_by_name),
+    MrJob("mr_word_freq_count_with_combiner_cmd", runner="local"),
+)
+"""All of mrjob's tests/mr_*.py but those for Spark, jars, Java formats."""
+
+_PAGE = (
+    "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://shop.example/call\r\n"
+    "WARC-Date: 2020-01-01T00:00:00Z\r\nWARC-Record-ID: <urn:uuid:12345678>\r\n"
+    "Content-Type: text/plain\r\nContent-Length: {size}\r\n\r\n{text}\r\n\r\n"
+)
+
+
+def write_inputs(directory: Path, examples: Path) -> None:
+    """The inputs of all jobs."""
+    files = {
+        "a.txt": "The quick brown fox jumps over the lazy dog\nUnder a blue umbrella\n\nu u\n" * 5,
+        "b.txt": "été \u2028 sep\u0085 naïve\tTab tab\nlast line without end",
+        "json.txt": '"a"\t3\n"b"\t"xy"\nnull\t[1, 2]\n',
+        "numbers.txt": "2\n3\n5\n",
+        "n.txt": "3\n",
+        "empty.txt": "",
+    }
+    for name, text in files.items():
+        (directory / name).write_bytes(text.encode())
+    text = "Call us: (415) 555-0123 today"
+    page = _PAGE.format(size=len(text), text=text).encode()
+    (directory / "pages.wet.gz").write_bytes(gzip.compress(page))
+    (directory / "docs").symlink_to(examples / "docs-to-classify")
+
+
+def run(
+    job: MrJob, script: Path, runner: str, directory: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one job as its users do."""
+    inputs = [*job.inputs]
+    if inputs == ["docs"]:
+        inputs = sorted(str(path) for path in (directory / "docs").iterdir())
+    return subprocess.run(
+        [sys.executable, script, "-r", runner, *job.args, *inputs],
+        cwd=directory,
+        env={**os.environ, "MRJOB_CONF": os.devnull, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
+
+
+def check(job: MrJob, script: Path, directory: Path, environment: Mapping[str, str]) -> None:
+    """Both runners give the same bytes, or both fail."""
+    own = run(job, script, job.runner, directory, environment)
+    ours = run(job, script, "hadoop", directory, environment)
+    assert (ours.returncode == 0) == (own.returncode == 0), ours.stderr.decode()
+    if own.returncode == 0:
+        assert job.compared(_lines(ours)) == job.compared(_lines(own))
+
+
+def _lines(done: subprocess.CompletedProcess[bytes]) -> Lines:
+    return [line for line in done.stdout.split(b"\n") if line]
+
+
+def ids(jobs: Sequence[MrJob]) -> list[str]:
+    """Names for pytest."""
+    return [job.name for job in jobs]
