@@ -52,6 +52,13 @@ RATIOS = (
         ("duckdb", "polars"),
         2.0,
     ),
+    Ratio(
+        "words by streaming: CPU to the same commands in a shell's pipe",
+        "streaming",
+        "mrmesos-streaming",
+        ("shell",),
+        1.25,
+    ),
     Ratio("sort: CPU to GNU sort's", "sort", VECTORISED, ("gnu-sort",), 1.3),
     Ratio("sums, per record: CPU to plain Python's", "groupsum", "mrmesos", ("python",), 1.5),
     Ratio(

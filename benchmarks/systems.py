@@ -47,10 +47,11 @@ class System:
     def command(self, workload: Workload, source: Path, target: Path) -> list[str]:
         """The command that reads `source` and makes the directory `target`."""
         job = str(self.jobs[workload.operation])
-        if not self.ours:
-            interpreter = "sh" if job.endswith(".sh") else str(self.python)
-            return [interpreter, job, workload.operation.value, str(source), str(target)]
         settings = [part for item in workload.settings.items() for part in ("-D", "=".join(item))]
+        if job.endswith(".sh") or not self.ours:
+            interpreter = "sh" if job.endswith(".sh") else str(self.python)
+            command = [interpreter, job, workload.operation.value, str(source), str(target)]
+            return [*command, *settings] if self.ours else command
         place = ["--input", str(source), "--output", str(target)]
         return [str(self.python), "-m", "mrmesos", "submit", job, *place, *settings]
 
@@ -74,7 +75,7 @@ def systems() -> list[System]:
 
 
 def own() -> list[System]:
-    """Our engine three ways. Operations that only one of them shows are not measured twice."""
+    """Our engine four ways. Operations that only one of them shows are not measured twice."""
     python, examples, jobs = Path(sys.executable), ROOT / "examples", HERE / "jobs"
     wordcount, terasort = examples / "wordcount", examples / "terasort" / "terasort.py"
     groupsum = jobs / "groupsum.py"
@@ -108,6 +109,13 @@ def own() -> list[System]:
             },
             ours=True,
         ),
+        System(
+            f"{OURS}-streaming",
+            "mrmesos streaming, a mapper and a reducer in Python",
+            python,
+            {Operation.STREAMING: jobs / "streaming.sh"},
+            ours=True,
+        ),
     ]
 
 
@@ -135,6 +143,12 @@ def peers() -> list[System]:
             Path(sys.executable),
             dict.fromkeys(every, scripts / "plain_python.py"),
         ),
+        System(
+            "shell",
+            "cat, mapper, `sort -S 1G`, reducer in a pipe",
+            Path("/bin/sh"),
+            {Operation.STREAMING: scripts / "shell.sh"},
+        ),
         tool("gnu-sort", "GNU sort, 2 threads", "gnu_sort.sh", (Operation.SORT,)),
         tool("mawk", "mawk", "mawk.sh", summing),
         peer("duckdb", "DuckDB, 2 threads", "duckdb_sql.py", every, "duckdb"),
@@ -153,4 +167,5 @@ def environment(scratch: Path) -> dict[str, str]:
         "TMPDIR": str(scratch),
         "SPARK_LOCAL_DIRS": str(scratch),
         "PYSPARK_PYTHON": str(PEERS_PYTHON),
+        "PYTHON": sys.executable,
     }

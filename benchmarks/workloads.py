@@ -19,6 +19,8 @@ class Operation(StrEnum):
     """Lines by their first ten bytes, into files that are in order one after another."""
     GROUPSUM = "groupsum"
     """The sum of the integers of each key of `key TAB integer`."""
+    STREAMING = "streaming"
+    """The same counts, by commands that read and write lines."""
     NOTHING = "nothing"
     """Read everything, write nothing."""
 
@@ -100,7 +102,7 @@ SIZES = {
 
 
 def workloads(size: Size) -> list[Workload]:
-    """All of them, in the report's order: four beside peers, then what only we are asked."""
+    """All of them, in the report's order: five beside peers, then what only we are asked."""
     text = datasets.text(size.text, size.vocabulary)
     kilobyte = datasets.text(1_000, size.vocabulary)
     return [
@@ -124,6 +126,13 @@ def workloads(size: Size) -> list[Workload]:
             Operation.GROUPSUM,
             datasets.key_values(size.pair_lines, size.pair_keys),
             {"job.reduces": "2"},
+        ),
+        Workload(
+            "streaming",
+            f"Words of {bytes_in_words(size.text)} of text, by a mapper and reducer of lines",
+            Operation.STREAMING,
+            text,
+            {"mapreduce.job.reduces": "2"},
         ),
         Workload("latency", "Words of 1 KB: a job's latency", Operation.WORDCOUNT, kilobyte),
         *_corners(size),
