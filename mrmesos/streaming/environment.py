@@ -38,7 +38,8 @@ def child_environment(spec: StreamSpec, context: Context, input_uri: str = "") -
     }
     output = spec.properties.get(OUTPUT_DIR, "")
     if output:
-        properties["mapreduce.task.output.dir"] = f"{output}/_temporary/{facts.attempt_id}"
+        place = output.removeprefix("file://")
+        properties["mapreduce.task.output.dir"] = f"{place}/_temporary/{facts.attempt_id}"
     if input_uri:
         properties["mapreduce.map.input.file"] = input_uri
         properties |= _slice(context, input_uri)
