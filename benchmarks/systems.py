@@ -161,9 +161,12 @@ def peers() -> list[System]:
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """What every measured command runs with: its temporary files in `scratch`."""
+    """What every measured command runs with: its temporary files in `scratch`.
+
+    Python buffers what it writes, whatever the user's environment says.
+    """
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         "TMPDIR": str(scratch),
         "SPARK_LOCAL_DIRS": str(scratch),
         "PYSPARK_PYTHON": str(PEERS_PYTHON),

@@ -58,9 +58,9 @@ COMMANDS: Mapping[str, FsCommand] = {
     "touch": FsCommand(shell_changes.touchz, "c"),
     "appendToFile": FsCommand(shell_changes.append, "", 2, "<localsrc> ... <dst>"),
     "chmod": FsCommand(shell_changes.chmod, "R", 2, "[-R] <mode> <path> ..."),
-    "chown": FsCommand(shell_changes.nothing, "R", 2, "[-R] <owner> <path> ..."),
-    "chgrp": FsCommand(shell_changes.nothing, "R", 2, "[-R] <group> <path> ..."),
-    "setrep": FsCommand(shell_changes.nothing, "R w", 2, "[-w] <replicas> <path> ..."),
+    "chown": FsCommand(shell_changes.chown, "R", 2, "[-R] <owner>[:<group>] <path> ..."),
+    "chgrp": FsCommand(shell_changes.chown, "R", 2, "[-R] <group> <path> ..."),
+    "setrep": FsCommand(shell_changes.setrep, "R w", 2, "[-w] <replicas> <path> ..."),
     "expunge": FsCommand(shell_changes.nothing, least=0, usage=""),
 }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mrmesos.hadoop.shell_words import Call, WrongUse
-from mrmesos.hadoop.stores import FsFailed
+from mrmesos.hadoop.stores import Entry, FsFailed, hdfs_client
 from mrmesos.io.fs.filesystem import reason
 
 _COPY_BYTES = 1 << 20
@@ -173,21 +174,51 @@ def touchz(call: Call) -> None:
             _try(call, path, fs.touch, name)
 
 
-def chmod(call: Call) -> None:
-    """`-chmod [-R] MODE`: on the local filesystem, in octal; other stores have no such modes."""
-    mode, *paths = call.paths
+def _each(call: Call, paths: list[str]) -> Iterator[Entry]:
+    """The entries of these paths, and with -R what is below them."""
     for entry in call.entries(paths):
-        below = call.stores.below(entry) if call.has("R") and entry.is_directory else ()
-        for each in (entry, *below):
-            if type(each.fs).__name__ != "LocalFileSystem":
-                continue
-            try:
-                bits = int(mode, 8)
-            except ValueError:
-                raise WrongUse(f"{mode}: expected an octal mode such as 755") from None
-            _try(call, each.shown, Path(each.name).chmod, bits)
+        yield entry
+        if call.has("R") and entry.is_directory:
+            yield from call.stores.below(entry)
+
+
+def chmod(call: Call) -> None:
+    """`-chmod [-R] MODE`, in octal; a store that has no modes stays as it is."""
+    mode, *paths = call.paths
+    try:
+        bits = int(mode, 8)
+    except ValueError:
+        raise WrongUse(f"{mode}: expected an octal mode such as 755") from None
+    for entry in _each(call, paths):
+        if type(entry.fs).__name__ == "LocalFileSystem":
+            _try(call, entry.shown, Path(entry.name).chmod, bits)
+        elif (client := hdfs_client(entry.fs)) is not None:
+            _try(call, entry.shown, client.set_permission, entry.name, bits)
+
+
+def chown(call: Call) -> None:
+    """`-chown [-R] OWNER[:GROUP]`, `-chgrp`: on HDFS."""
+    who, *paths = call.paths
+    owner, _, group = (":" + who if call.name == "chgrp" else who).partition(":")
+    for entry in _each(call, paths):
+        if (client := hdfs_client(entry.fs)) is not None:
+            _try(call, entry.shown, client.set_owner, entry.name, owner or None, group or None)
+
+
+def setrep(call: Call) -> Iterator[str]:
+    """`-setrep [-R] [-w] N`: on HDFS, for all files of a directory. It does not wait."""
+    number, *paths = call.paths
+    if not number.isdigit() or not int(number):
+        raise WrongUse(f"{number}: expected a number of replicas")
+    call.options.add("R")
+    for entry in _each(call, paths):
+        client = hdfs_client(entry.fs)
+        if client is None or entry.is_directory:
+            continue
+        if _try(call, entry.shown, client.set_replication, entry.name, int(number)):
+            yield f"Replication {number} set: {entry.shown}"
 
 
 def nothing(call: Call) -> None:
-    """`-chown`, `-chgrp`, `-setrep`, `-expunge`: paths are checked, and nothing changes."""
+    """`-expunge`: there is no trash."""
     call.entries(call.paths[1:])

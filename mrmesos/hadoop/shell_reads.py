@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fnmatch
 import posixpath
 import pwd
@@ -20,7 +21,7 @@ from mrmesos.io.fs.filesystem import reason
 
 _COPY_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 10
-_UNITS = ("", " K", " M", " G", " T", " P")
+_UNITS = ("", " K", " M", " G", " T", " P", " E")
 
 
 def ls(call: Call) -> Iterator[str]:
@@ -70,12 +71,21 @@ def _owner(entry: Entry) -> str:
 
 
 def _size(size: int, call: Call) -> str:
-    if not call.has("h") or size < 1024:
+    return human_size(size) if call.has("h") else str(size)
+
+
+def human_size(size: int) -> str:
+    """As Hadoop's TraditionalBinaryPrefix: `1 K`, `1.5 K`."""
+    if size < 1024:
         return str(size)
-    number, unit = float(size), 0
-    while number >= 1024 and unit < len(_UNITS) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{number:.1f}{_UNITS[unit]}"
+    unit = min((size.bit_length() - 1) // 10, len(_UNITS) - 1)
+    whole, rest = divmod(size, 1 << 10 * unit)
+    if not rest:
+        return f"{whole}{_UNITS[unit]}"
+    shown = f"{size / (1 << 10 * unit):.1f}"
+    if shown == "1024.0" and unit < len(_UNITS) - 1:
+        shown, unit = "1.0", unit + 1
+    return f"{shown}{_UNITS[unit]}"
 
 
 def cat(call: Call) -> Iterator[str]:
@@ -177,15 +187,22 @@ def stat_path(call: Call) -> Iterator[str]:
             "%n": posixpath.basename(entry.name),
             "%o": str(entry.info.get("blocksize") or 0),
             "%r": str(entry.info.get("replication") or (0 if entry.is_directory else 1)),
+            "%a": f"{entry.bits:o}",
+            "%A": entry.mode[1:],
             "%u": _owner(entry),
             "%g": str(entry.info.get("group") or "-"),
-            "%y": f"{entry.modified:%Y-%m-%d %H:%M:%S}",
+            "%y": f"{_utc(entry):%Y-%m-%d %H:%M:%S}",
             "%Y": str(int(entry.modified.timestamp() * 1000)),
         }
         line = pattern
         for name, value in values.items():
             line = line.replace(name, value)
         yield line
+
+
+def _utc(entry: Entry) -> dt.datetime:
+    """When it was changed; Hadoop tells it in UTC here, and in local time in `-ls`."""
+    return dt.datetime.fromtimestamp(entry.modified.timestamp(), dt.UTC)
 
 
 def test(call: Call) -> Iterator[str]:

@@ -48,12 +48,17 @@ class Entry:
         return dt.datetime.fromtimestamp(0)
 
     @property
-    def mode(self) -> str:
-        """As `ls` prints it: `drwxr-xr-x`."""
+    def bits(self) -> int:
+        """The permissions; usual ones if the store has none."""
         mode = self.info.get("mode", self.info.get("permission"))
         if not isinstance(mode, int):
             mode = 0o755 if self.is_directory else 0o644
-        return ("d" if self.is_directory else "-") + stat.filemode(mode & 0o7777)[1:]
+        return mode & 0o7777
+
+    @property
+    def mode(self) -> str:
+        """As `ls` prints it: `drwxr-xr-x`."""
+        return ("d" if self.is_directory else "-") + stat.filemode(self.bits)[1:]
 
     def child(self, name: str) -> str:
         """The path of an entry of this directory as Hadoop prints it."""
@@ -142,6 +147,11 @@ class Stores:
             missing = "Is not a directory" if entry else "No such file or directory"
             raise FsFailed(f"`{path}': {missing}")
         return [(sources[0], path)]
+
+
+def hdfs_client(fs: Any) -> Any | None:
+    """The client of hdfs-native, for what fsspec has no call for; None for other stores."""
+    return fs.client if getattr(fs, "protocol", "") in ("hdfs", "viewfs") else None
 
 
 def _fixed_part(path: str) -> str:

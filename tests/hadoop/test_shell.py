@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from mrmesos.hadoop.paths import Places
 from mrmesos.hadoop.shell import run_shell
+from mrmesos.hadoop.shell_reads import human_size
 
 
 class Shell:
@@ -140,6 +142,39 @@ def test_copies_and_moves(fs: Shell, root: str, local: Path, tmp_path: Path) -> 
     assert (tmp_path / "copy").read_text() == "a\nb\nc\n"
     assert fs("-getmerge", f"{root}/to/sub", f"{root}/to/g", tmp_path / "merged") == 0
     assert (tmp_path / "merged").read_text() == 2 * "a\nb\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (1023, "1023"),
+        (1024, "1 K"),
+        (1536, "1.5 K"),
+        (1 << 20, "1 M"),
+        ((1 << 20) - 1, "1.0 M"),
+        ((5 << 30) + 1, "5.0 G"),
+        (1 << 60, "1 E"),
+    ],
+)
+def test_sizes_for_people(size: int, shown: str) -> None:
+    assert human_size(size) == shown
+
+
+def test_stat(fs: Shell, local: Path) -> None:
+    local.chmod(0o640)
+    os.utime(local, (86_400 * 365, 86_400 * 365))
+    assert fs("-stat", "%y|%Y|%b|%a|%A|%n|%F", local) == 0
+    assert fs.out == ("1971-01-01 00:00:00|31536000000|6|640|rw-r-----|local.txt|regular file\n")
+
+
+def test_modes(fs: Shell, root: str, local: Path) -> None:
+    assert fs("-put", local, f"{root}/f") == 0
+    assert fs("-chmod", "-R", "600", root) == 0
+    assert fs("-chmod", "a+x", root) == 255
+    assert fs("-setrep", "-w", "2", f"{root}/f") == 0
+    assert fs("-setrep", "none", f"{root}/f") == 255
+    assert fs("-chown", "ann:staff", f"{root}/f") == 0
+    assert fs("-chown", "ann", f"{root}/none") == 1
 
 
 def test_text_is_decompressed(fs: Shell, tmp_path: Path) -> None:

@@ -112,7 +112,14 @@ def test_the_environment(tmp_path: Path) -> None:
     code = f"import os\nfor n in {names!r}: print(n, os.environ[n], sep='\\t')"
     job = job_class(
         *("-mapper", f"{PYTHON} env.py", "-reducer", "NONE", "-cmdenv", "LANGUAGE=klingon"),
-        *("-D", "my.own-name=value", "-D", "mapred.reduce.tasks=0", "-D", f"{OUTPUT_DIR}=file:///out"),
+        *(
+            "-D",
+            "my.own-name=value",
+            "-D",
+            "mapred.reduce.tasks=0",
+            "-D",
+            f"{OUTPUT_DIR}=file:///out",
+        ),
     )
     path = tmp_path / "env.py"
     path.write_text(code)

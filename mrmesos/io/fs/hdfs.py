@@ -130,6 +130,11 @@ class _Mended:
             "size": status.length,
             "type": "directory" if status.isdir else "file",
             "modification_time": status.modification_time,
+            "owner": status.owner,
+            "group": status.group,
+            "permission": status.permission,
+            "replication": status.replication,
+            "blocksize": status.blocksize,
         }
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
