@@ -67,7 +67,8 @@ class MrJob:
 
     @property
     def name(self) -> str:
-        return "-".join([self.script.removeprefix("mr_"), *self.args]).replace("/", "_")
+        inputs = ("empty",) if self.inputs == ("empty.txt",) else ()
+        return "-".join([self.script.removeprefix("mr_"), *self.args, *inputs]).replace("/", "_")
 
 
 EXAMPLES = (

@@ -56,7 +56,7 @@ client.touchz("/client/deep/empty")
 client.copy("/client/deep/a", "/client/b")
 client.rename("/client/b", "/client/c")
 client.chmod("/client/c", "644")
-assert client.count("/client")["file_count"] == 3, client.count("/client")
+assert client.count("/client")["file_count"] == "3", client.count("/client")
 assert sorted(client.listdir("/client")) == ["/client/c", "/client/deep"]
 found = list(client.listdir("/client", recursive=True, ignore_directories=True))
 assert sorted(found) == ["/client/c", "/client/deep/a", "/client/deep/empty"], found
@@ -78,6 +78,7 @@ def environment(hdfs: Hdfs, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "luigi.cfg").write_text(
         f"[hadoop]\ncommand = {home}/bin/hadoop\nstreaming-jar = {home}/{STREAMING_JAR}\n"
         f"python-executable = {sys.executable}\n[hdfs]\nclient = hadoopcli\n"
+        "[retcode]\ntask_failed = 30\nmissing_data = 20\nnot_run = 25\nunhandled_exception = 40\n"
     )
     return {
         **os.environ,

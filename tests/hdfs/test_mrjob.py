@@ -53,7 +53,8 @@ def test_from_hdfs_to_hdfs(
     hdfs: Hdfs, packages: tuple[Path, Path], environment: dict[str, str], tmp_path: Path
 ) -> None:
     write(f"{hdfs.uri}/mrjob/in/text", b"b a\nb\n")
-    job = MrJob("mr_word_freq_count", ("--output-dir", "hdfs:///mrjob/out"), ("hdfs:///mrjob/in",))
+    more = ("--output-dir", "hdfs:///mrjob/out", "--cat-output")
+    job = MrJob("mr_word_freq_count", more, ("hdfs:///mrjob/in",))
     script = packages[0] / "mrjob/examples/mr_word_freq_count.py"
     done = run(job, script, "hadoop", tmp_path, environment)
     assert sorted(done.stdout.split()) == [b'"a"', b'"b"', b"1", b"2"], done.stderr.decode()
