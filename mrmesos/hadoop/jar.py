@@ -10,7 +10,7 @@ from pathlib import Path
 from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
-from mrmesos.hadoop.paths import Places
+from mrmesos.hadoop.paths import Places, has_scheme
 from mrmesos.hadoop.saying import log, say
 from mrmesos.streaming.options import StreamingOptions
 from mrmesos.streaming.values import BadOption
@@ -51,7 +51,8 @@ def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
         found = []
         for one in named_files(given):
             path, sharp, name = one.partition("#")
-            uri = places.uri(path)
+            # As in Hadoop, a path without a scheme is a local one here, whatever fs.defaultFS is.
+            uri = places.uri(path) if has_scheme(path) else path
             found.append(f"{uri}#{name}" if sharp else uri)
         return tuple(found)
 

@@ -17,6 +17,11 @@ from mrmesos.io.fs.hadoop_conf import site_configuration
 from mrmesos.jobtracker.mesos.user import current_user
 
 
+def has_scheme(path: str) -> bool:
+    """Whether a path names its store."""
+    return "://" in path or path.startswith("file:")
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """How paths are found. `default` is `fs.defaultFS`, empty for local files.
@@ -31,7 +36,7 @@ class Places:
     def uri(self, path: str) -> str:
         """The URI or local path that mrmesos opens."""
         parts = urlsplit(path)
-        if "://" in path or path.startswith("file:"):
+        if has_scheme(path):
             if parts.scheme == "hdfs" and not parts.netloc:
                 return self._on_default(parts.path)
             if parts.scheme == "file":
