@@ -41,7 +41,7 @@ class WordCount(luigi.contrib.hadoop.JobTask):
         yield word, sum(counts)
 
     def reducer(self, word, counts):
-        self.incr_counter("words", "all")
+        self.incr_counter("words", "all", 1)
         yield word, sum(counts)
 """
 
