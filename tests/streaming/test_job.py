@@ -176,6 +176,13 @@ def test_keys_sort_by_bytes_and_any_bytes_pass() -> None:
     ]
 
 
+def test_bytes_of_any_encoding_pass_untouched() -> None:
+    data = "h\u0117 \u4e2d\r\n\n".encode("utf-16") + b"caf\xe9 \x80\x00\x01\n"
+    result = run_job(job_class("-mapper", "cat", "-reducer", "NONE"), {"in": data}, splits=1)
+    (part,) = result.files.values()
+    assert part == data.replace(b"\r\n", b"\n")
+
+
 def test_compressed_input(tmp_path: Path) -> None:
     path = tmp_path / "in.gz"
     path.write_bytes(gzip.compress("\n".join(TEXT).encode()))
@@ -193,6 +200,7 @@ def test_one_that_fails_at_the_last_record(tmp_path: Path) -> None:
     assert len(run_job(kept, TEXT, splits=1, files={"m.py": mapper}).records) == len(TEXT)
 
 
+@pytest.mark.slow
 def test_a_line_of_a_hundred_megabytes() -> None:
     result = run_job(
         job_class("-mapper", "cat", "-reducer", "wc -c"), {"in": b"k\t" + b"x" * 100_000_000}

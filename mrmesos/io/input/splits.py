@@ -178,7 +178,9 @@ def _by_lines(source: Source, files: Iterable[FileInfo], blocks: Blocks) -> Iter
     for info in files:
         if not info.size:
             continue
-        whole = not info.splittable or info.size < 0
+        said = getattr(source.format, "compression", "")
+        whole = said not in ("", "none") or info.size < 0
+        whole = whole or not (info.splittable or said == "none")
         for piece in (
             (FileSlice(info.uri, 0, -1),)
             if whole
