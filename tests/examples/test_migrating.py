@@ -30,7 +30,14 @@ def test_mrjob(tmp_path: Path) -> None:
     pytest.importorskip("mrjob", reason="mrjob is not installed: pip install mrjob")
     source = tmp_path / "readings.txt"
     source.write_text("".join(f"{line}\n" for line in READINGS))
-    command = [sys.executable, HERE / "mr_highest.py", "-r", "inline", "--no-conf", source]
+    command = [
+        sys.executable,
+        str(HERE / "mr_highest.py"),
+        "-r",
+        "inline",
+        "--no-conf",
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     pairs = [line.split("\t") for line in done.stdout.splitlines()]
     assert {year: float(degrees) for year, degrees in pairs} == WANTED
