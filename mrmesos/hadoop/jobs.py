@@ -48,7 +48,7 @@ def run_job(words: Sequence[str]) -> int:
             case "-list", [] | ["all"]:
                 return _print(_list(client.statuses(), everything=bool(rest)))
             case "-status", [job_id]:
-                return _print(_status(client.status(job_id), f"{url}/jobs/{job_id}"))
+                return _print(_status(client.status(job_id), f"{url}/ui/jobs/{job_id}"))
             case "-kill", [job_id]:
                 return _kill(client, job_id)
             case "-counter", [job_id, group, name]:

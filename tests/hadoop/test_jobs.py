@@ -100,7 +100,7 @@ def test_status_and_counter(client: _Client, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     for line in (
         f"Job: {RUNNING}",
-        f"Job Tracking URL : http://jt:5055/jobs/{RUNNING}",
+        f"Job Tracking URL : http://jt:5055/ui/jobs/{RUNNING}",
         "map() completion: 0.25",
         "Job state: RUNNING",
         "\t\tMAP_INPUT_RECORDS=7",

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mrmesos.api.custom_formats import RecordWriter
+from mrmesos.api.formats import StepOutput
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchPartitioner, HashPartitioner, Partitioner, TotalOrder
 from mrmesos.conf import OUTPUT_LAZY, Conf
@@ -335,5 +336,5 @@ def open_part(attempt: Attempt, facts: JobFacts, job: Job) -> Writer:
     def create() -> Writer:
         return open_part_file(fmt, committer.writing, path, name)
 
-    lazy = Conf(facts.spec.conf).get_as(OUTPUT_LAZY)
+    lazy = Conf(facts.spec.conf).get_as(OUTPUT_LAZY) and not isinstance(fmt, StepOutput)
     return LazyWriter(create, committer.writing, path) if lazy else create()
