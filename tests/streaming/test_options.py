@@ -64,7 +64,7 @@ def test_aggregate_combines_too() -> None:
 
 def test_key_values_keep_their_keys() -> None:
     found = options("-D", "textinputformat.record.delimiter=|\n|")
-    assert found.input_format == TextInput("", delimiter=b"|\n|")
+    assert found.input_format == TextInput("", delimiter=b"|\n|", empty_files=True)
     found = options("-inputformat", "org.apache.hadoop.mapred.KeyValueTextInputFormat")
     assert isinstance(found.input_format, KeyValueTextInput)
     assert not found.spec.ignore_key
@@ -106,6 +106,10 @@ def test_gzip_output() -> None:
         (("-partitioner", "org.example.Mine"), "-partitioner"),
         (("-D", "mapred.output.key.comparator.class=org.example.Mine"), "is a Java class"),
         (("-conf", "/no/such/file"), "-conf /no/such/file"),
+        (
+            ("-inputformat", "NLineInputFormat", "-D", "textinputformat.record.delimiter=|"),
+            "NLineInputFormat reads lines",
+        ),
         (("-io", "avro"), "-io avro: mrmesos has text, rawbytes, typedbytes"),
         (("-D", "stream.map.output=x"), "stream.map.output x"),
         (("-D", "stream.io.identifier.resolver.class=org.x.Y"), "needs Java"),
