@@ -36,6 +36,7 @@ from mrmesos.jobtracker.mesos.task_info import python_of_trackers
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.chain import ChainSpec, ChainStatus
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
+from mrmesos.wire.ids import TrackerId
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ class CoreBackend:
 
         def read() -> JobFacts | None:
             facts = self._core.job_facts(job_id)
-            if facts is not None and not self._core.works_for(tracker_id, job_id):
+            if facts is not None and not self._core.works_for(TrackerId(tracker_id), job_id):
                 raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
             return facts
 

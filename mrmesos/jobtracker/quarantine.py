@@ -37,6 +37,7 @@ from mrmesos.jobtracker.core.messages.events import (
     SlotUpdated,
     TrackerLost,
 )
+from mrmesos.wire.ids import AgentId, SlotId
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def answers(event: Event) -> list[Command]:
             ids = tuple(offer.offer_id for offer in offers)
             return [DeclineInverseOffers(ids, REFUSE_SECONDS)]
         case SlotUpdated() if event.uuid:
-            return [Acknowledge(event.slot_id, event.agent_id, event.uuid)]
+            return [Acknowledge(SlotId(event.slot_id), AgentId(event.agent_id), event.uuid)]
     return []
 
 

@@ -17,6 +17,7 @@ import re
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, NewType
 
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
 _OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mr]_\d+)?(_\d+)?")
@@ -29,6 +30,18 @@ _ID_PARTS = {("job", False, False), ("task", True, False), ("attempt", True, Tru
 
 STAMP_SALTS = 10_000
 """Number of different salts of a stamp."""
+
+# Kinds of names that the JobTracker's core must not mix up. An agent has an id of Mesos and the
+# name of its host, and a split names only hosts. Messages carry plain strings. Where the core takes
+# a name out of a message, it says what kind it is, and mypy follows it from there. At run time, all
+# are `str`.
+if TYPE_CHECKING:
+    AgentId = NewType("AgentId", str)
+    HostName = NewType("HostName", str)
+    TrackerId = NewType("TrackerId", str)
+    SlotId = NewType("SlotId", str)
+else:
+    AgentId = HostName = TrackerId = SlotId = str
 
 
 class TaskKind(StrEnum):

@@ -29,6 +29,7 @@ from mrmesos.jobtracker.quarantine import OWN_FAULT_SECONDS, Quarantine, answers
 from mrmesos.jobtracker.storage import planner
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.wire.heartbeat import EndSlot
+from mrmesos.wire.ids import AgentId, SlotId
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Locality
 from tests.jobtracker.fakes import offer_json, wait_until
@@ -280,7 +281,9 @@ def test_mesos_is_answered() -> None:
     [decline] = answers(OffersReceived((offer,)))
     assert isinstance(decline, DeclineOffers)
     assert decline.offer_ids == ("o",)
-    assert answers(slot_updated("s", "a", "TASK_LOST", uuid="u")) == [Acknowledge("s", "a", "u")]
+    assert answers(slot_updated("s", "a", "TASK_LOST", uuid="u")) == [
+        Acknowledge(SlotId("s"), AgentId("a"), "u")
+    ]
     assert answers(slot_updated("s", "a", "TASK_LOST")) == answers(Tick()) == []
 
 

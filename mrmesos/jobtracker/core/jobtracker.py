@@ -41,6 +41,7 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.state_parts import Recovery
 from mrmesos.wire import ids
 from mrmesos.wire.chain import ChainStatus
+from mrmesos.wire.ids import AgentId, TrackerId
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
 
 REVIVE_SECONDS = 1.0
@@ -108,8 +109,9 @@ class JobTracker:
         """Handle an event. Returns what the shell must do, in order."""
         st = self.st
         if isinstance(event, ev.AnswerAsked):  # frequent, and changes nothing else
-            st.mailboxes.acknowledge(event.tracker_id, event.acknowledged)
-            self._answer(event.tracker_id)
+            tracker_id = TrackerId(event.tracker_id)
+            st.mailboxes.acknowledge(tracker_id, event.acknowledged)
+            self._answer(tracker_id)
             return st.take_commands()
         st.now = max(now, st.now)
         st.index.advance(st.now)
@@ -120,12 +122,13 @@ class JobTracker:
         self._settle()
         if isinstance(event, ev.HeartbeatReceived):
             beat = event.heartbeat
-            tracker = st.cluster.trackers.get(beat.tracker_id)
+            tracker_id = TrackerId(beat.tracker_id)
+            tracker = st.cluster.trackers.get(tracker_id)
             late = tracker is not None and beat.sequence < tracker.sequence
-            self._answer(beat.tracker_id, late=late)
+            self._answer(tracker_id, late=late)
         return st.take_commands()
 
-    def _answer(self, tracker_id: str, *, late: bool = False) -> None:
+    def _answer(self, tracker_id: TrackerId, *, late: bool = False) -> None:
         """Answer a heartbeat, also with the actions of this event. The TaskTracker may not read the
         answer to a `late` heartbeat, so a newer held heartbeat is answered as well.
         """
@@ -182,13 +185,13 @@ class JobTracker:
             case ev.KillAsked():
                 jobs.kill(st, event.job_id, event.by)
             case ev.TrackerLost():
-                trackers.lost(st, event.tracker_id, event.status)
+                trackers.lost(st, TrackerId(event.tracker_id), event.status)
             case ev.SandboxRead():
                 st.tracker_ends.last_stderr = (
                     f"stderr of a TaskTracker on {event.hostname}:\n{event.text}"
                 )
             case ev.AgentLost():
-                trackers.agent_lost(st, event.agent_id)
+                trackers.agent_lost(st, AgentId(event.agent_id))
             case ev.InverseOffersReceived():
                 maintenance.asked_back(st, event.offers)
             case ev.InverseOfferRescinded():
@@ -336,7 +339,7 @@ class JobTracker:
             tables=job.tables,
         )
 
-    def works_for(self, tracker_id: str, job_id: str) -> bool:
+    def works_for(self, tracker_id: TrackerId, job_id: str) -> bool:
         """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""
         tracker = self.st.cluster.trackers.get(tracker_id)
         if tracker is None:

@@ -35,7 +35,14 @@ from mrmesos.jobtracker.core.restore_failures import cause, fail_job, missing, s
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Announce, ForgetJob
-from mrmesos.wire.ids import TaskKind, is_chain_id, parse_attempt
+from mrmesos.wire.ids import (
+    AgentId,
+    HostName,
+    TaskKind,
+    TrackerId,
+    is_chain_id,
+    parse_attempt,
+)
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState, MapOutput
 
@@ -139,14 +146,14 @@ def restore(
     chains.follow(st)
     for tracker in gone:
         words = "its record in the journal is damaged"
-        trackers.gone(st, st.cluster.trackers[tracker.id], words, by_mesos=False)
+        trackers.gone(st, st.cluster.trackers[TrackerId(tracker.id)], words, by_mesos=False)
     _say_what_may_be_missed(st)
     return {}
 
 
 def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
     agent = st.cluster.see_agent(
-        record.agent_id, record.hostname, record.agent_address, record.rack
+        AgentId(record.agent_id), HostName(record.hostname), record.agent_address, record.rack
     )
     st.index.see_agent(agent)
     agent.seen = st.now
@@ -164,7 +171,7 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
 def _slot(st: State, record: SlotRecord) -> None:
     """Restore a slot. If it was to end, Mesos is told again to end it."""
     slot = Slot.restored(record, st.now, st.changes)
-    tracker = st.cluster.trackers.get(record.tracker_id)
+    tracker = st.cluster.trackers.get(slot.tracker_id)
     if tracker is None and not record.ending:
         slot.transition(SlotState.ENDING, st.now)
     if slot.state is SlotState.ENDING:
@@ -225,10 +232,11 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
     name = parse_attempt(record.id)
     task = job.of(name.kind).tasks[name.index]
     attempt = TaskAttempt.restored(record, task)
-    if record.tracker_id in st.cluster.trackers:
-        job.hosts.trackers.add(record.tracker_id)
+    if attempt.tracker_id in st.cluster.trackers:
+        job.hosts.trackers.add(attempt.tracker_id)
     if record.state is AttemptState.FAILED:
-        job.hosts.failures[record.hostname] = job.hosts.failures.get(record.hostname, 0) + 1
+        failures = job.hosts.failures
+        failures[attempt.hostname] = failures.get(attempt.hostname, 0) + 1
     st.index.trials |= task.silences >= TRIAL_SILENCES
     if record.state is AttemptState.RUNNING:
         st.attempts[attempt.id] = attempt

@@ -16,7 +16,7 @@ from mrmesos.simulator.faults.base import DRAIN
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.trackers import FaultyTrackers
 from mrmesos.wire import heartbeat as hb
-from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.ids import AgentId, HostName, TaskKind, TrackerId, parse_attempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt, ErrorKind
 
@@ -99,7 +99,7 @@ class CheckedWorld(FaultyTrackers):
         """No agent is given back that has map output which a reduce has yet to fetch."""
         # Nothing is given back where no maintenance is planned or where it is already over.
         agents = {
-            offer.offer_id: offer.agent_id
+            offer.offer_id: AgentId(offer.agent_id)
             for offer in asked.offers
             if offer.unavailability is not None and offer.unavailability.end > self.now
         }
@@ -124,10 +124,10 @@ class CheckedWorld(FaultyTrackers):
     def check_action(self, tracker_id: str, action: hb.Action) -> None:
         """See check_attempts."""
         if isinstance(action, hb.RunAttempt):
-            tracker = self.core.st.cluster.trackers[tracker_id]
+            tracker = self.core.st.cluster.trackers[TrackerId(tracker_id)]
             self.check_attempts([(action.attempt, tracker.agent_id)])
 
-    def check_attempts(self, attempts: list[tuple[Attempt, str]]) -> None:
+    def check_attempts(self, attempts: list[tuple[Attempt, AgentId]]) -> None:
         """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
         for attempt, agent_id in attempts:
             self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
@@ -165,7 +165,7 @@ class CheckedWorld(FaultyTrackers):
         alone = any(a.task.silences >= TRIAL_SILENCES for a in ran if a.start < self.now)
         assert not alone, "started beside a task that is to run alone"
         assert host not in job.hosts.shunned, "started on a host that the job came to avoid"
-        faults = self.core.st.faults.by_host.get(host)
+        faults = self.core.st.faults.by_host.get(HostName(host))
         assert faults is None or faults.until <= self.now, "started on a host that all avoid"
 
     def look_for_strays(self) -> None:

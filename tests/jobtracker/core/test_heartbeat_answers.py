@@ -9,6 +9,7 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core.state import mailbox
 from mrmesos.wire.heartbeat import Announce, EndSlot, Heartbeat
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
@@ -72,7 +73,9 @@ def test_a_tracker_that_does_not_listen_is_given_up() -> None:
     hands.beat(launch.tracker_id)
     hands.core.st.mailboxes[launch.tracker_id]._limit = 0
     commands = hands.do(ev.KillAsked(job, "me"))
-    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(launch.tracker_id, "a")]
+    assert of(commands, cmd.ShutdownTracker) == [
+        cmd.ShutdownTracker(launch.tracker_id, AgentId("a"))
+    ]
     assert launch.tracker_id not in hands.core.st.cluster.trackers
     assert hands.core.st.attempts == {}
     asked = hands.core.handle(ev.AnswerAsked(launch.tracker_id), hands.now)

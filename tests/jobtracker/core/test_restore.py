@@ -15,7 +15,7 @@ from mrmesos.simulator.faults import histories
 from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.wire.heartbeat import Heartbeat
-from mrmesos.wire.ids import parse_attempt
+from mrmesos.wire.ids import AgentId, TrackerId, parse_attempt
 from mrmesos.wire.job import JobState
 from tests.jobtracker.harness import core_module
 
@@ -78,7 +78,7 @@ def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: b
         leaving=False,
     )
     core.restore([launched], 1010.0, life=1, same_command=same_command)
-    agent = core.st.cluster.agents["S1"]
+    agent = core.st.cluster.agents[AgentId("S1")]
     assert agent.tracker is None, "its launch may never have left the JobTracker"
     beat = Heartbeat(
         tracker_id=launched.id,
@@ -90,7 +90,7 @@ def test_a_tracker_first_heard_after_a_restart_is_its_agents_own(same_command: b
         slots=[],
     )
     core.handle(HeartbeatReceived(beat), 1011.0)
-    tracker = core.st.cluster.trackers[launched.id]
+    tracker = core.st.cluster.trackers[TrackerId(launched.id)]
     assert agent.tracker is (tracker if same_command else None)
 
 

@@ -56,14 +56,15 @@ from mrmesos.jobtracker.mesos.slot_updates import DISCONNECTED, parse_status, sl
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, task_info
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 from mrmesos.mesos.scheduler_driver import SchedulerDriver
+from mrmesos.wire.ids import AgentId, SlotId, TrackerId
 from mrmesos.wire.task import Attempt, MapTask
 from tests.jobtracker.fakes import FakeDriver, offer_json, wait_until
 
 COMMAND = TrackerCommand("exec true", {})
 LAUNCH = SlotLaunch(
-    "slot_1",
-    "tracker_1",
-    "agent-S0",
+    SlotId("slot_1"),
+    TrackerId("tracker_1"),
+    AgentId("agent-S0"),
     (),
     (),
     Attempt(
@@ -213,9 +214,9 @@ def test_commands_become_calls_in_order(desk: Calls) -> None:
     for command in (
         ACCEPT,
         DeclineOffers(("o3",), 300.0),
-        Acknowledge("s", "a", "dQ=="),
-        KillSlot("s", "a"),
-        ShutdownTracker("t", "a"),
+        Acknowledge(SlotId("s"), AgentId("a"), "dQ=="),
+        KillSlot(SlotId("s"), AgentId("a")),
+        ShutdownTracker(TrackerId("t"), AgentId("a")),
         Reconcile((("s", "a"), ("s2", ""))),
         Reconcile(()),
         Suppress(),
@@ -255,7 +256,7 @@ def test_calls_that_may_be_repeated_are(desk: Calls) -> None:
 
 def test_a_refused_call_does_not_stop_those_after_it(desk: Calls) -> None:
     desk.driver.answers["kill"] = [MesosCallError(403, "no")]
-    desk.calls.submit(KillSlot("s", "a"))
+    desk.calls.submit(KillSlot(SlotId("s"), AgentId("a")))
     desk.calls.submit(Revive())
     wait_until(lambda: desk.driver.named("revive") == [()])
     assert len(desk.driver.named("kill")) == 1
@@ -296,9 +297,9 @@ CALLS: tuple[tuple[str, DriverCommand], ...] = (
     ("decline", DeclineOffers(("o1",), 5.0)),
     ("accept inverse", AcceptInverseOffers(("o1",), 5.0)),
     ("decline inverse", DeclineInverseOffers(("o1",), 5.0)),
-    ("acknowledge", Acknowledge("slot_1", "agent-S0", "dXVpZA==")),
-    ("kill", KillSlot("slot_1", "agent-S0")),
-    ("shutdown", ShutdownTracker("tracker_1", "agent-S0")),
+    ("acknowledge", Acknowledge(SlotId("slot_1"), AgentId("agent-S0"), "dXVpZA==")),
+    ("kill", KillSlot(SlotId("slot_1"), AgentId("agent-S0"))),
+    ("shutdown", ShutdownTracker(TrackerId("tracker_1"), AgentId("agent-S0"))),
     ("reconcile", Reconcile(())),
     ("revive", Revive()),
     ("suppress", Suppress()),

@@ -15,9 +15,10 @@ import pytest
 from mrmesos.jobtracker.core.messages.commands import ReadSandbox
 from mrmesos.jobtracker.core.messages.events import Event, SandboxRead
 from mrmesos.jobtracker.mesos.sandboxes import MAX_WAITING, TAIL_BYTES, SandboxReader, read_tail
+from mrmesos.wire.ids import AgentId, HostName, TrackerId
 
 PATH = "/frameworks/F/executors/tracker_1/runs/latest/stderr"
-COMMAND = ReadSandbox("tracker_1", "S0", "host-0")
+COMMAND = ReadSandbox(TrackerId("tracker_1"), AgentId("S0"), HostName("host-0"))
 
 
 class Agent:
@@ -124,7 +125,7 @@ def test_an_unreadable_file_gives_no_event_and_stops_nothing(
     reader.learn([agent.offer])
     agent.answer = answer
     reader.submit(COMMAND, "F")
-    reader.submit(ReadSandbox("t", "an unknown agent", "h"), "F")
+    reader.submit(ReadSandbox(TrackerId("t"), AgentId("an unknown agent"), HostName("h")), "F")
     while not reader._waiting.empty():
         threading.Event().wait(0.01)
     agent.answer = None

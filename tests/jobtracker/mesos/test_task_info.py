@@ -24,6 +24,7 @@ from mrmesos.jobtracker.mesos.task_info import (
 )
 from mrmesos.minimesos.master.validation import same_executor, validate_task
 from mrmesos.minimesos.model.resources import from_json
+from mrmesos.wire.ids import AgentId, SlotId, TrackerId
 from mrmesos.wire.task import Attempt, MapTask, SlotData
 
 # An offer's resources and the fields of TaskInfos as recorded with a real master (Mesos 1.12).
@@ -49,9 +50,9 @@ def launch(slot: int = 1) -> SlotLaunch:
         task=MapTask(Split((FileSlice("file:///data/ü.txt", 0, 10),), 10)),
     )
     return SlotLaunch(
-        slot_id=attempt.slot_id,
-        tracker_id="tracker_202611201130_1",
-        agent_id="agent-S0",
+        slot_id=SlotId(attempt.slot_id),
+        tracker_id=TrackerId("tracker_202611201130_1"),
+        agent_id=AgentId("agent-S0"),
         resources=(scalar("cpus", 1), scalar("mem", 1024)),
         tracker_resources=(scalar("cpus", 0.1), scalar("mem", 128)),
         first=attempt,

@@ -44,7 +44,7 @@ from mrmesos.jobtracker.core.scheduling.output_placement import (
 )
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire import ids
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import HostName, TaskKind
 from mrmesos.wire.task import AttemptProgress, AttemptReport, AttemptState
 
 STANDS_SECONDS = 10.0
@@ -114,7 +114,7 @@ def _output(job: JobInProgress, map_attempt: str) -> TaskInProgress | None:
     return task if task.winner is not None and task.winner.id == map_attempt else None
 
 
-def _source(task: TaskInProgress) -> str:
+def _source(task: TaskInProgress) -> HostName:
     if task.winner is None:
         raise AssertionError(f"{task.id} has no output")
     return task.winner.hostname
@@ -136,16 +136,16 @@ def _complain(
             _complains(st, job, reduce, name, answered=name in answered)
 
 
-def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[str, list[TaskInProgress]]:
+def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[HostName, list[TaskInProgress]]:
     """The maps of the outputs that are current, grouped by the host that has them."""
-    found: dict[str, list[TaskInProgress]] = {}
+    found: dict[HostName, list[TaskInProgress]] = {}
     for name in names:
         if (task := _output(job, name)) is not None:
             found.setdefault(_source(task), []).append(task)
     return found
 
 
-def _few(job: JobInProgress, source: str, tasks: list[TaskInProgress]) -> bool:
+def _few(job: JobInProgress, source: HostName, tasks: list[TaskInProgress]) -> bool:
     """Whether these outputs may be damaged: they are few, and their host has others that can be
     fetched as far as we see. This is not assumed twice for the same map.
     """
@@ -171,7 +171,7 @@ def _complains(
         reduce.task.failed_on.add(reduce.hostname)
         kill_attempt(st, reduce, "could not fetch map outputs that others may be able to")
     elif answered or _at_fault(st, job, task, said):
-        hosts = sorted(set[str]().union(*said.values()))
+        hosts = sorted(set[HostName]().union(*said.values()))
         if not answered and source not in hosts:
             # The network may be at fault, so the map must run on another host.
             task.failed_on.add(source)
@@ -181,10 +181,10 @@ def _complains(
 
 
 def _at_fault(
-    st: State, job: JobInProgress, task: TaskInProgress, said: dict[int, set[str]]
+    st: State, job: JobInProgress, task: TaskInProgress, said: dict[int, set[HostName]]
 ) -> bool:
     """Whether to run the map again: its output is at fault, or the network of its host alone."""
-    source, hosts = _source(task), set[str]().union(*said.values())
+    source, hosts = _source(task), set[HostName]().union(*said.values())
     if source in hosts or _silent(st, task):
         return True
     if len(hosts) == 1 or task.losses >= QUICK_MAX:
@@ -201,7 +201,7 @@ def _silent(st: State, task: TaskInProgress) -> bool:
     return tracker is not None and tracker.silent
 
 
-def _own_trouble(job: JobInProgress, host: str, index: int, source: str) -> bool:
+def _own_trouble(job: JobInProgress, host: HostName, index: int, source: HostName) -> bool:
     """Whether a host has found so much damage that the host itself is probably at fault."""
     blamed = job.fetch.blamed.setdefault(host, {})
     again = index in blamed
@@ -249,7 +249,10 @@ def tick(st: State, job: JobInProgress) -> None:
 
 
 def _decide(
-    st: State, job: JobInProgress, reduce: TaskAttempt, by_source: dict[str, list[TaskInProgress]]
+    st: State,
+    job: JobInProgress,
+    reduce: TaskAttempt,
+    by_source: dict[HostName, list[TaskInProgress]],
 ) -> None:
     """Decide what to do: a reduce could not fetch these maps' outputs (by host) for long."""
     tasks = [task for some in by_source.values() for task in some]
@@ -303,7 +306,7 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
 
 def words(st: State, job: JobInProgress) -> str:
     """A text: which hosts cannot fetch map outputs from which. Empty if nobody complains."""
-    lacked: dict[tuple[str, str], set[str]] = {}
+    lacked: dict[tuple[HostName, HostName], set[str]] = {}
     for reduce_id, failing in job.fetch.failing.items():
         reduce = st.attempts.get(reduce_id)
         for name in failing if reduce is not None else ():

@@ -22,6 +22,7 @@ from mrmesos.jobtracker.core.messages.events import InverseOffer, Unavailability
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.scheduling.eligibility import expected_seconds
 from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.ids import AgentId
 
 REFUSE_SECONDS_ACCEPTED = 3600.0
 """Filter of an accepted inverse offer. Mesos drops the filter when the schedule changes."""
@@ -54,7 +55,9 @@ def asked_back(st: State, offers: Sequence[InverseOffer]) -> None:
     declined: list[str] = []
     for offer in offers:
         known = st.cluster.agents
-        agents = list(known.values()) if not offer.agent_id else [known.get(offer.agent_id)]
+        agents = (
+            list(known.values()) if not offer.agent_id else [known.get(AgentId(offer.agent_id))]
+        )
         in_time = True
         for agent in agents:
             if agent is not None:

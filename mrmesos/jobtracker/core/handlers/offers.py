@@ -25,6 +25,7 @@ from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool, Resource
+from mrmesos.wire.ids import AgentId, HostName, TrackerId
 
 REFUSE_SECONDS_LOCALITY = 0.5
 """Filter of an offer that we decline because each task waits for a better agent. Mesos' allocator
@@ -77,9 +78,12 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
     offered: dict[tuple[str, str], _Offered] = {}
     now, agents, known_trackers = st.now, st.cluster.agents, st.cluster.trackers
     for offer in offers:
-        agent = agents.get(offer.agent_id)
+        agent_id = AgentId(offer.agent_id)
+        agent = agents.get(agent_id)
         if agent is None or agent.rack != offer.rack:
-            agent = st.cluster.see_agent(offer.agent_id, offer.hostname, offer.address, offer.rack)
+            agent = st.cluster.see_agent(
+                agent_id, HostName(offer.hostname), offer.address, offer.rack
+            )
             st.index.see_agent(agent)
             host_faults.seen(st, agent)
         agent.seen = now
@@ -89,7 +93,7 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
             maintenance.learn(st, agent, offer.unavailability)
         for executor_id in offer.executor_ids:
             if executor_id not in known_trackers:
-                st.emit(ShutdownTracker(executor_id, agent.id))
+                st.emit(ShutdownTracker(TrackerId(executor_id), agent.id))
         key = (agent.id, offer.role)
         entry = offered.get(key)
         if entry is None:

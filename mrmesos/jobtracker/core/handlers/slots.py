@@ -17,6 +17,7 @@ from mrmesos.jobtracker.core.policies.dispatch import began, end_slot, run_next
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State
+from mrmesos.wire.ids import AgentId, SlotId
 
 LEASE_LEAST = 0.5
 """Shortest lease, as a share of `slot.lease.seconds`, which is the longest."""
@@ -39,20 +40,22 @@ def updated(st: State, event: SlotUpdated) -> None:
     """Handle a status update of Mesos. An update with a uuid is acknowledged, even if we do not
     know the slot.
     """
-    slot = st.cluster.slots.get(event.slot_id)
+    slot_id, agent_id = SlotId(event.slot_id), AgentId(event.agent_id)
+    slot = st.cluster.slots.get(slot_id)
     if slot is not None:
         slot.told = st.now
     if slot is None:
         if event.status in _ALIVE:
-            st.emit(KillSlot(event.slot_id, event.agent_id))
+            st.emit(KillSlot(slot_id, agent_id))
     elif event.status is SlotStatus.RUNNING:
         if slot.state is SlotState.LAUNCHING:
             began(st, slot)
     elif event.status is SlotStatus.ENDED:
         _over(st, slot, event)
     if event.uuid:
-        agent_id = event.agent_id or (slot.agent_id if slot is not None else "")
-        st.out.last.append(Acknowledge(event.slot_id, agent_id, event.uuid))
+        if not agent_id and slot is not None:
+            agent_id = slot.agent_id
+        st.out.last.append(Acknowledge(slot_id, agent_id, event.uuid))
 
 
 def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
@@ -91,7 +94,7 @@ def serve_free(st: State) -> None:
         serve(st, st.slots.free.pop())
 
 
-def lease_seconds(slot_id: str, longest: float) -> float:
+def lease_seconds(slot_id: SlotId, longest: float) -> float:
     """How old a slot may become: from LEASE_LEAST of `longest` to all of it, by the slot's number.
 
     So slots that are launched together end one after another. If all slots of an agent ended at

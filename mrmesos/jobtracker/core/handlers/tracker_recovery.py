@@ -14,6 +14,7 @@ from mrmesos.jobtracker.core.policies.dispatch import came_free, kill_attempt, k
 from mrmesos.jobtracker.core.state.mailbox import first_number
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat
+from mrmesos.wire.ids import SlotId
 from mrmesos.wire.job import JobState
 
 
@@ -23,7 +24,7 @@ def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
         return
     expected = st.recovery.unheard.pop(tracker.id)
     for slot_id, attempt_id in beat.attempts.items():
-        slot = tracker.slots.get(slot_id)
+        slot = tracker.slots.get(SlotId(slot_id))
         if slot is None or slot.state is SlotState.ENDING:
             continue
         if attempt_id not in st.attempts:

@@ -17,6 +17,7 @@ from mrmesos.jobtracker.core.policies.dispatch import began, kill_slot
 from mrmesos.jobtracker.core.state.mailbox import MAX_ACTIONS
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import Heartbeat, Leave
+from mrmesos.wire.ids import AgentId, SlotId, TrackerId
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
@@ -33,9 +34,9 @@ FAILURES_TO_GIVE_UP = 10
 
 def heartbeat(st: State, beat: Heartbeat) -> None:
     """A TaskTracker spoke. A late one (by its sequence) is only read for reports."""
-    tracker = st.cluster.trackers.get(beat.tracker_id)
+    tracker = st.cluster.trackers.get(TrackerId(beat.tracker_id))
     if tracker is None or tracker.ended is None:
-        silence.spoke(st, beat.agent_id if tracker is None else tracker.agent_id)
+        silence.spoke(st, AgentId(beat.agent_id) if tracker is None else tracker.agent_id)
     if tracker is None or tracker.ended is not None:
         return
     tracker.heard = st.now
@@ -52,10 +53,10 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     takes_slots = tracker.takes_slots and tracker.state is TrackerState.LIVE
     if agent is not None and agent.tracker is None and takes_slots:
         agent.tracker = tracker  # launched in an earlier life of ours (restore.py)
-    fresh = beat.sequence > tracker.sequence
+    fresh, slots = beat.sequence > tracker.sequence, [SlotId(name) for name in beat.slots]
     if fresh:
         tracker.sequence = beat.sequence
-        for slot_id in beat.slots:
+        for slot_id in slots:
             if (slot := tracker.slots.get(slot_id)) is not None:
                 slot.listed, slot.missing_since = True, None
                 if slot.state is SlotState.LAUNCHING:
@@ -68,7 +69,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     for progress in beat.progress:
         attempts.progressed(st, progress, tracker)
         fetch_failures.progressed(st, progress, tracker)
-    listed = set(beat.slots)
+    listed = set(slots)
     for slot in tracker.slots.values():
         if slot.listed and slot.id not in listed and slot.missing_since is None:
             slot.missing_since = st.now
@@ -76,7 +77,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     _end_strays(st, tracker, listed)
 
 
-def _end_strays(st: State, tracker: Tracker, listed: set[str]) -> None:
+def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
     """Slots that Mesos once told us were over, but that live on, would hold resources for ever."""
     strays = {slot_id for slot_id in listed if slot_id not in st.cluster.slots}
     tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}
@@ -118,7 +119,7 @@ def vacated(st: State, tracker: Tracker) -> None:
         leave(st, tracker, "its work is elsewhere")
 
 
-def lost(st: State, tracker_id: str, status: int | None) -> None:
+def lost(st: State, tracker_id: TrackerId, status: int | None) -> None:
     """Mesos says that the executor ended (FAILURE); why, the updates of its slots say."""
     tracker = st.cluster.trackers.get(tracker_id)
     if tracker is None:
@@ -178,7 +179,7 @@ def tick(st: State) -> None:
             _conclude(st, tracker, tracker.ended)
 
 
-def agent_lost(st: State, agent_id: str) -> None:
+def agent_lost(st: State, agent_id: AgentId) -> None:
     """An agent is gone, with everything on it."""
     for tracker in st.cluster.trackers_on(agent_id):
         gone(st, tracker, "its agent was lost", by_mesos=True)
@@ -249,7 +250,7 @@ def gone(
         launch_failed(st, tracker.agent_id, words)
 
 
-def launch_failed(st: State, agent_id: str, words: str) -> None:
+def launch_failed(st: State, agent_id: AgentId, words: str) -> None:
     """A TaskTracker never came up. Where that goes on the agent is avoided; where it happens
     everywhere and nothing runs (no such command, say) jobs fail instead of trying for ever.
     """

@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.messages.job_run import JobRun
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.heartbeat import Numbered
+from mrmesos.wire.ids import AgentId, HostName, SlotId, TrackerId
 from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import Attempt
 
@@ -77,9 +78,9 @@ class SlotLaunch(Struct, frozen=True):
     the same in every launch on one TaskTracker, because Mesos demands this of an ExecutorInfo.
     """
 
-    slot_id: str
-    tracker_id: str
-    agent_id: str
+    slot_id: SlotId
+    tracker_id: TrackerId
+    agent_id: AgentId
     resources: tuple[Mapping[str, Any], ...]
     tracker_resources: tuple[Mapping[str, Any], ...]
     first: Attempt
@@ -88,9 +89,9 @@ class SlotLaunch(Struct, frozen=True):
 class SpareLaunch(Struct, frozen=True):
     """One Mesos task to launch that starts a TaskTracker before it is needed, and runs nothing."""
 
-    slot_id: str
-    tracker_id: str
-    agent_id: str
+    slot_id: SlotId
+    tracker_id: TrackerId
+    agent_id: AgentId
     resources: tuple[Mapping[str, Any], ...]
     tracker_resources: tuple[Mapping[str, Any], ...]
 
@@ -138,7 +139,7 @@ class AnswerHeartbeat(Act, frozen=True):
 
     after_journal: ClassVar[bool] = False
 
-    tracker_id: str
+    tracker_id: TrackerId
     actions: tuple[Numbered, ...] | None
 
 
@@ -149,14 +150,14 @@ class WakeTracker(Act, frozen=True):
 
     after_journal: ClassVar[bool] = False
 
-    tracker_id: str
+    tracker_id: TrackerId
 
 
 class ShutdownTracker(Act, frozen=True):
     """Have the agent end an executor and all in it, because it does not send heartbeats."""
 
-    tracker_id: str
-    agent_id: str
+    tracker_id: TrackerId
+    agent_id: AgentId
 
 
 class ReadSandbox(Act, frozen=True):
@@ -164,23 +165,23 @@ class ReadSandbox(Act, frozen=True):
     answer is SandboxRead.
     """
 
-    tracker_id: str
-    agent_id: str
-    hostname: str
+    tracker_id: TrackerId
+    agent_id: AgentId
+    hostname: HostName
 
 
 class KillSlot(Act, frozen=True):
     """KILL the Mesos task."""
 
-    slot_id: str
-    agent_id: str
+    slot_id: SlotId
+    agent_id: AgentId
 
 
 class Acknowledge(Act, frozen=True):
     """Acknowledge a status update, after all commands before this one."""
 
-    slot_id: str
-    agent_id: str
+    slot_id: SlotId
+    agent_id: AgentId
     uuid: str
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mrmesos.jobtracker.core.messages.events import Unavailability
 from mrmesos.jobtracker.core.model.demand import Constraints
 from mrmesos.resources import Amounts, Resource
+from mrmesos.wire.ids import AgentId, HostName
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.tracker import Tracker
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Agent:
     """A host that Mesos offered. `tracker` is its one TaskTracker that may get slots."""
 
-    id: str
-    hostname: str
+    id: AgentId
+    hostname: HostName
     address: str
     seen: float = 0.0
     """When we last got an offer of it."""
@@ -58,13 +59,13 @@ class Agent:
     """When the lease of a slot here last ended."""
     passed: float | None = None
     """When all jobs last passed over what it offered. None after something started here."""
-    hosts: tuple[str, ...] = field(init=False)
+    hosts: tuple[HostName, ...] = field(init=False)
     """The names that filesystems may use for this host."""
 
     def __post_init__(self) -> None:
         # Agents and jobs share one string per host. A dict look-up then compares no characters.
         names = (self.hostname, self.address) if self.address else (self.hostname,)
-        self.hosts = tuple(map(intern, names))
+        self.hosts = tuple([HostName(intern(name)) for name in names])
 
     def takes(self, now: float) -> bool:
         """Whether attempts may be started here."""

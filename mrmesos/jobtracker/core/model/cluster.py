@@ -12,13 +12,14 @@ from mrmesos.jobtracker.core.model.reachability import Reachability
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
 from mrmesos.resources import Amounts
+from mrmesos.wire.ids import AgentId, HostName, SlotId, TrackerId
 
 
 @dataclass(slots=True)
 class Rack:
     """Its host names, each with its number of agents. `version` grows with each change."""
 
-    hosts: dict[str, int] = field(default_factory=dict)
+    hosts: dict[HostName, int] = field(default_factory=dict)
     version: int = 0
 
 
@@ -41,15 +42,15 @@ class Cluster:
     name.
     """
 
-    agents: dict[str, Agent] = field(default_factory=dict)
-    trackers: dict[str, Tracker] = field(default_factory=dict)
-    slots: dict[str, Slot] = field(default_factory=dict)
-    hosts: dict[str, list[Agent]] = field(default_factory=dict)
+    agents: dict[AgentId, Agent] = field(default_factory=dict)
+    trackers: dict[TrackerId, Tracker] = field(default_factory=dict)
+    slots: dict[SlotId, Slot] = field(default_factory=dict)
+    hosts: dict[HostName, list[Agent]] = field(default_factory=dict)
     racks: dict[str, Rack] = field(default_factory=dict)
     rack_changes: int = 0
     size: dict[str, int] = field(default_factory=dict)
     """The sum of each agent's `size`, in thousandths by resource."""
-    closing: dict[str, Agent] = field(default_factory=dict)
+    closing: dict[AgentId, Agent] = field(default_factory=dict)
     """Agents whose maintenance is planned or under way."""
     losses: int = 0
     """Grows each time that an agent is lost, or that one becomes avoided."""
@@ -58,7 +59,7 @@ class Cluster:
     reach: Reachability = field(default_factory=Reachability)
     notes: ChangeListener = NOBODY
 
-    def see_agent(self, agent_id: str, hostname: str, address: str, rack: str) -> Agent:
+    def see_agent(self, agent_id: AgentId, hostname: HostName, address: str, rack: str) -> Agent:
         """The agent of an offer. The agent, or its rack, may be new."""
         agent = self.agents.get(agent_id)
         if agent is None:
@@ -90,7 +91,7 @@ class Cluster:
         if not rack.hosts:
             del self.racks[agent.rack]
 
-    def forget_agent(self, agent_id: str) -> None:
+    def forget_agent(self, agent_id: AgentId) -> None:
         """The agent is gone."""
         agent = self.agents.pop(agent_id, None)
         if agent is None:
@@ -122,18 +123,18 @@ class Cluster:
         self.avoiding_until = max(self.avoiding_until, until)
         self.losses += 1
 
-    def usable(self, now: float) -> Callable[[str], bool]:
+    def usable(self, now: float) -> Callable[[HostName], bool]:
         """A function from a host name to whether, as far as we know, attempts could start there."""
         if now >= self.avoiding_until:
             return self.hosts.__contains__
         return lambda host: any(agent.takes(now) for agent in self.hosts.get(host, ()))
 
-    def hostnames(self) -> set[str]:
+    def hostnames(self) -> set[HostName]:
         """The host names of all agents."""
         return {agent.hostname for agent in self.agents.values()}
 
     def has_others(
-        self, than: Set[str], now: float, suits: Callable[[Agent], bool] | None = None
+        self, than: Set[HostName], now: float, suits: Callable[[Agent], bool] | None = None
     ) -> bool:
         """Whether the cluster has a usable agent that `suits`, on a host that is not in `than`."""
         return any(
@@ -141,7 +142,7 @@ class Cluster:
             for agent in self.agents.values()
         )
 
-    def trackers_on(self, agent_id: str) -> list[Tracker]:
+    def trackers_on(self, agent_id: AgentId) -> list[Tracker]:
         """All TaskTrackers of an agent, including those that are leaving."""
         return [tracker for tracker in self.trackers.values() if tracker.agent_id == agent_id]
 

@@ -20,6 +20,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from mrmesos.wire.ids import HostName
+
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.agent import Agent
 
@@ -79,7 +81,7 @@ class Constraints:
     def __bool__(self) -> bool:
         return bool(self.clauses)
 
-    def allow(self, hostname: str, attributes: Mapping[str, str]) -> bool:
+    def allow(self, hostname: HostName, attributes: Mapping[str, str]) -> bool:
         """Whether an agent with this name and these attributes meets all clauses."""
         return all(
             clause.holds(hostname if clause.name == HOSTNAME else attributes.get(clause.name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mrmesos.api.context import Counters
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.wire.ids import HostName, TrackerId
 from mrmesos.wire.task import AttemptError, MapOutput
 
 
@@ -65,7 +66,7 @@ class KnownOutputs:
     """Where the map outputs are. Written by JobInProgress, handlers/attempts.py and restore.py."""
 
     by_map: dict[int, MapOutput] = field(default_factory=dict)
-    on_host: dict[str, int] = field(default_factory=dict)
+    on_host: dict[HostName, int] = field(default_factory=dict)
     """How many of `by_map` each host has."""
     news: list[MapOutput] = field(default_factory=list)
     """What reduces are told, in order. Each TaskTracker has a cursor into it."""
@@ -79,11 +80,11 @@ class FetchTrouble:
     JobInProgress removes attempts that ended.
     """
 
-    complaints: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+    complaints: dict[str, dict[int, set[HostName]]] = field(default_factory=dict)
     """By map attempt: the reduces that could not fetch its output, each with its hosts."""
     failing: dict[str, dict[str, float]] = field(default_factory=dict)
     """By running reduce attempt: the map attempts whose output it cannot fetch, and since when."""
-    blamed: dict[str, dict[int, str]] = field(default_factory=dict)
+    blamed: dict[HostName, dict[int, HostName]] = field(default_factory=dict)
     """By reading host: the maps that ran again because only this host found their output damaged,
     each with the host that had the output.
     """
@@ -99,11 +100,11 @@ class JobHosts:
     index on its behalf, and `trackers` by policies/dispatch.py; restore.py fills them.
     """
 
-    failures: dict[str, int] = field(default_factory=dict)
+    failures: dict[HostName, int] = field(default_factory=dict)
     """The number of failed attempts, by host."""
-    shunned: dict[str, None] = field(default_factory=dict)
+    shunned: dict[HostName, None] = field(default_factory=dict)
     """Hosts that the job avoids, the oldest first."""
-    trackers: set[str] = field(default_factory=set)
+    trackers: set[TrackerId] = field(default_factory=set)
     """The TaskTrackers that were given an attempt of the job."""
 
 

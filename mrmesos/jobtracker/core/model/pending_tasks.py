@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 
 from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.wire.ids import HostName
 
 AVOID_SECONDS = 300.0
 """A task that failed on a host waits this long for another host. Those may be busy meanwhile."""
@@ -18,7 +19,7 @@ AVOID_SECONDS = 300.0
 LOOK_AT = 64
 """Most tasks that one choice examines if it cannot simply take the first."""
 
-Usable = Callable[[str], bool]
+Usable = Callable[[HostName], bool]
 
 
 class HostTasks(list[TaskInProgress]):
@@ -28,7 +29,7 @@ class HostTasks(list[TaskInProgress]):
 
     __slots__ = ("host", "left")
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: HostName) -> None:
         self.host = host
         self.left = 0  # how many of them wait and never failed
 
@@ -61,11 +62,11 @@ class PendingTasks:
         self._loose: list[TaskInProgress] = []  # no host is better than another
         self._looked = 0  # the next index that `look_for_homeless` examines
         self._look = (-1, 0)  # the `losses` of its present round, and how many tasks are left in it
-        self._by_host: dict[str, HostTasks] = {}
+        self._by_host: dict[HostName, HostTasks] = {}
         self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made on first use
         self._again: dict[int, None] = {}  # tasks that failed somewhere, in order; few
-        self.new_hosts: list[str] = []
-        self.done_hosts: list[str] = []
+        self.new_hosts: list[HostName] = []
+        self.done_hosts: list[HostName] = []
         for task in reversed(tasks):
             task.queues = tuple(map(self._queue, task.hosts))
             self._put(task)
@@ -78,7 +79,7 @@ class PendingTasks:
         return task.fresh or task.index in self._again
 
     @property
-    def hosts(self) -> Iterable[str]:
+    def hosts(self) -> Iterable[HostName]:
         """All hosts that store data of a task, whether it waits or not."""
         return self._by_host
 
@@ -119,13 +120,13 @@ class PendingTasks:
             if not queue.left:
                 self.done_hosts.append(queue.host)
 
-    def waits_for(self, host: str) -> bool:
+    def waits_for(self, host: HostName) -> bool:
         """Whether a task waits that never failed and has its data on this host."""
         queue = self._by_host.get(host)
         return queue is not None and queue.left > 0
 
     def retry_for(
-        self, host: str, others: Callable[[Set[str]], bool], now: float
+        self, host: HostName, others: Callable[[Set[HostName]], bool], now: float
     ) -> TaskInProgress | None:
         """The first task that failed before and may run on `host`.
 
@@ -142,12 +143,14 @@ class PendingTasks:
                 return task
         return None
 
-    def on_host(self, host: str) -> TaskInProgress | None:
+    def on_host(self, host: HostName) -> TaskInProgress | None:
         """The first task that never failed and has its data on this host."""
         queue = self._by_host.get(host)
         return self._head(queue) if queue is not None and queue.left else None
 
-    def on_rack(self, rack: str, version: int, hosts: Collection[str]) -> TaskInProgress | None:
+    def on_rack(
+        self, rack: str, version: int, hosts: Collection[HostName]
+    ) -> TaskInProgress | None:
         """The first task that never failed and has its data on one of the rack's `hosts`.
 
         The queue is made on first use, and again for each new `version` of the rack.
@@ -194,7 +197,7 @@ class PendingTasks:
         self._loose = found[::-1]
         return bool(found)
 
-    def _queue(self, host: str) -> HostTasks:
+    def _queue(self, host: HostName) -> HostTasks:
         queue = self._by_host.get(host)
         if queue is None:
             queue = self._by_host[host] = HostTasks(host)

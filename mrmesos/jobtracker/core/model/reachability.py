@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mrmesos.wire.ids import HostName
+
 BELIEVED_SECONDS = 60.0
 """How long we believe a cut after the last failed fetch."""
 BELIEVED_MAX_SECONDS = 960.0
@@ -33,13 +35,13 @@ class Reachability:
 
     until: float = float("-inf")
     """After this time, no cut is believed."""
-    _cuts: dict[tuple[str, str], Cut] = field(default_factory=dict)
-    _sources: dict[str, dict[str, Cut]] = field(default_factory=dict)
+    _cuts: dict[tuple[HostName, HostName], Cut] = field(default_factory=dict)
+    _sources: dict[HostName, dict[HostName, Cut]] = field(default_factory=dict)
     """By reader, then by source."""
-    _readers: dict[str, dict[str, Cut]] = field(default_factory=dict)
+    _readers: dict[HostName, dict[HostName, Cut]] = field(default_factory=dict)
     """By source, then by reader."""
 
-    def failed(self, reader: str, source: str, now: float) -> None:
+    def failed(self, reader: HostName, source: HostName, now: float) -> None:
         """A fetch failed, or still fails."""
         if reader == source:
             return
@@ -55,18 +57,18 @@ class Reachability:
         cut.until = now + cut.seconds
         self.until = max(self.until, cut.until)
 
-    def worked(self, reader: str, source: str) -> None:
+    def worked(self, reader: HostName, source: HostName) -> None:
         """A fetch worked that had failed before."""
         if self._cuts.pop((reader, source), None) is not None:
             _drop(self._sources, reader, source)
             _drop(self._readers, source, reader)
 
-    def sources_cut_from(self, reader: str, now: float) -> Iterator[str]:
+    def sources_cut_from(self, reader: HostName, now: float) -> Iterator[HostName]:
         """The hosts that a host cannot fetch from."""
         cuts = self._sources.get(reader, {})
         return (source for source, cut in cuts.items() if cut.until > now)
 
-    def readers_cut_from(self, source: str, now: float) -> Iterator[str]:
+    def readers_cut_from(self, source: HostName, now: float) -> Iterator[HostName]:
         """The hosts that cannot fetch from a host."""
         cuts = self._readers.get(source, {})
         return (reader for reader, cut in cuts.items() if cut.until > now)
@@ -78,7 +80,7 @@ class Reachability:
                 self.worked(reader, source)
 
 
-def _drop(index: dict[str, dict[str, Cut]], first: str, second: str) -> None:
+def _drop(index: dict[HostName, dict[HostName, Cut]], first: HostName, second: HostName) -> None:
     del index[first][second]
     if not index[first]:
         del index[first]

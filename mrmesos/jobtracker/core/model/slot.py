@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.resources import Amounts
 from mrmesos.transitions import Transitions
+from mrmesos.wire.ids import AgentId, SlotId, TrackerId
 
 
 class SlotState(StrEnum):
@@ -39,9 +40,9 @@ class Slot:
     may need. The Mesos task takes slightly fewer CPUs, because TaskTrackers have the rest.
     """
 
-    id: str
-    agent_id: str
-    tracker_id: str
+    id: SlotId
+    agent_id: AgentId
+    tracker_id: TrackerId
     capacity: Amounts
     launched: float
     role: str = "*"
@@ -88,9 +89,9 @@ class Slot:
     def restored(record: SlotRecord, now: float, notes: ChangeListener) -> Slot:
         """The slot that a record describes. It is LAUNCHING until somebody reports it."""
         slot = Slot(
-            id=record.id,
-            agent_id=record.agent_id,
-            tracker_id=record.tracker_id,
+            id=SlotId(record.id),
+            agent_id=AgentId(record.agent_id),
+            tracker_id=TrackerId(record.tracker_id),
             capacity=record.capacity,
             launched=record.launched,
             role=record.role,

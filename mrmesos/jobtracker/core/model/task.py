@@ -13,7 +13,7 @@ from mrmesos.jobtracker.core.messages.journal_records import AttemptRecord
 from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.transitions import STORY_LINES, Transitions
 from mrmesos.wire import ids
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import AgentId, HostName, SlotId, TaskKind, TrackerId
 from mrmesos.wire.task import (
     Attempt,
     AttemptError,
@@ -68,10 +68,10 @@ class TaskAttempt:
 
     id: str
     task: TaskInProgress
-    slot_id: str
-    tracker_id: str
-    agent_id: str
-    hostname: str
+    slot_id: SlotId
+    tracker_id: TrackerId
+    agent_id: AgentId
+    hostname: HostName
     locality: Locality
     start: float
     backup: bool = False
@@ -137,10 +137,10 @@ class TaskAttempt:
         attempt = TaskAttempt(
             id=record.id,
             task=task,
-            slot_id=record.slot_id,
-            tracker_id=record.tracker_id,
-            agent_id=record.agent_id,
-            hostname=record.hostname,
+            slot_id=SlotId(record.slot_id),
+            tracker_id=TrackerId(record.tracker_id),
+            agent_id=AgentId(record.agent_id),
+            hostname=HostName(record.hostname),
             locality=record.locality,
             start=record.start,
             backup=record.backup,
@@ -151,7 +151,7 @@ class TaskAttempt:
         )
         task.attempts.append(attempt)
         if record.state is AttemptState.FAILED:
-            task.failed_on.add(record.hostname)
+            task.failed_on.add(attempt.hostname)
         task.failures = max(task.failures, record.failures)
         task.losses = max(task.losses, record.losses)
         task.silences = max(task.silences, record.silences)
@@ -170,7 +170,7 @@ class TaskInProgress:
     kind: TaskKind
     index: int
     split: Split | None = None
-    hosts: tuple[str, ...] = field(init=False)
+    hosts: tuple[HostName, ...] = field(init=False)
     """The hosts that store its split. The names are interned: every split brings its own strings,
     and in a large cluster their memory accesses are the cost of a choice.
     """
@@ -190,7 +190,7 @@ class TaskInProgress:
     losses: int = 0
     silences: int = 0
     """How often a TaskTracker was given up as silent while it ran this task (silence.py)."""
-    failed_on: set[str] = field(default_factory=set)
+    failed_on: set[HostName] = field(default_factory=set)
     """The hosts where an attempt failed."""
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
@@ -198,14 +198,16 @@ class TaskInProgress:
 
     def __post_init__(self) -> None:
         hosts = () if self.split is None else self.split.hosts
-        self.hosts = tuple(map(intern, dict.fromkeys(hosts)))
+        self.hosts = tuple([HostName(intern(host)) for host in dict.fromkeys(hosts)])
 
     @property
     def id(self) -> str:
         """`task_…_m_000003`."""
         return ids.task_id(self.job_id, self.kind, self.index)
 
-    def start(self, slot_id: str, tracker: Tracker, locality: Locality, now: float) -> TaskAttempt:
+    def start(
+        self, slot_id: SlotId, tracker: Tracker, locality: Locality, now: float
+    ) -> TaskAttempt:
         """Begin a new attempt. It is a backup if another attempt runs."""
         name = ids.attempt_id(self.job_id, self.kind, self.index, self.next_number)
         self.next_number += 1

@@ -12,6 +12,7 @@ from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.transitions import Transitions
+from mrmesos.wire.ids import AgentId, HostName, SlotId, TrackerId
 
 
 class TrackerState(StrEnum):
@@ -50,21 +51,21 @@ class ExecutorEnd:
 class Tracker:
     """One executor process. `resources` is the Resource JSON of its ExecutorInfo."""
 
-    id: str
-    agent_id: str
-    hostname: str
+    id: TrackerId
+    agent_id: AgentId
+    hostname: HostName
     resources: tuple[Mapping[str, Any], ...]
     launched: float
     state: TrackerState = TrackerState.STARTING
     url: str = ""
     heard: float | None = None
     sequence: int = -1
-    slots: dict[str, Slot] = field(default_factory=dict)
+    slots: dict[SlotId, Slot] = field(default_factory=dict)
     outputs: dict[str, set[int]] = field(default_factory=dict)
     """The maps whose output it holds, for each job that may still need the output."""
     cursors: dict[str, int] = field(default_factory=dict)
     """How many entries of each job's map output news we have sent to it."""
-    strays: dict[str, float] = field(default_factory=dict)
+    strays: dict[SlotId, float] = field(default_factory=dict)
     """Slots in its heartbeats that we do not know, and since when."""
     idle_since: float | None = None
     leaving_since: float | None = None
@@ -115,9 +116,9 @@ class Tracker:
     ) -> Tracker:
         """The TaskTracker that a record describes. It has until the usual deadline to be heard."""
         tracker = Tracker(
-            record.id,
-            record.agent_id,
-            record.hostname,
+            TrackerId(record.id),
+            AgentId(record.agent_id),
+            HostName(record.hostname),
             record.resources,
             launched=record.launched,
             takes_slots=takes_slots,

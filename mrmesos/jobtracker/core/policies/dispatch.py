@@ -17,7 +17,7 @@ from mrmesos.jobtracker.core.scheduling.find_task import Found
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, MapOutputs, RunAttempt
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import SlotId, TaskKind, TrackerId
 from mrmesos.wire.task import Attempt, Locality
 
 _LOCAL_COUNTER = {
@@ -31,7 +31,7 @@ def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
     """A new TaskTracker for the agent. It takes its own resources from the offered ones."""
     resources = pool.take(st.settings.tracker)
     tracker = Tracker(
-        st.name("tracker"),
+        TrackerId(st.name("tracker")),
         agent.id,
         agent.hostname,
         resources,
@@ -47,7 +47,7 @@ def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
 def new_slot(st: State, tracker: Tracker, role: str, capacity: Amounts, taken: Amounts) -> Slot:
     """A new slot on the tracker's agent, made of resources that were offered to `role`."""
     slot = Slot(
-        id=st.name("slot"),
+        id=SlotId(st.name("slot")),
         agent_id=tracker.agent_id,
         tracker_id=tracker.id,
         capacity=capacity,

@@ -22,7 +22,7 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import AVOID_SECONDS
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import HostName, TaskKind
 from mrmesos.wire.job import JobState
 
 HOSTS_NAMED = 5
@@ -34,7 +34,7 @@ def _in_sight(agent: Agent, since: float) -> bool:
     return agent.tracker is not None or agent.seen >= since
 
 
-def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[str]:
+def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[HostName]:
     """The hosts in sight that could run all tasks of the job, ignoring failures there."""
     agents, demand = st.cluster.agents.values(), job.settings.demand
     kinds = [kind for kind in TaskKind if job.of(kind).tasks]
@@ -128,7 +128,7 @@ def _use_again(st: State, waiting: list[JobInProgress]) -> None:
                 st.index.forgive(job, host)
 
 
-def _too_many(hosts: list[str], known: set[str]) -> list[str]:
+def _too_many(hosts: list[HostName], known: set[HostName]) -> list[HostName]:
     """The hosts to use again if more than a third of `known` is avoided: the oldest first."""
     here = [host for host in hosts if host in known]
     return here[: max(0, len(here) - len(known) // 3)]

@@ -72,9 +72,15 @@ def may_end(st: State, slot: Slot) -> bool:
     return _taken(st)
 
 
+def _given_back(st: State) -> Slot | None:
+    """The slot whose end shows whether Mesos accepts what we give back, if it has not ended."""
+    slot_id = st.slots.given_back
+    return None if slot_id is None else st.cluster.slots.get(slot_id)
+
+
 def _taken(st: State) -> bool:
     """Whether Mesos confirmed the end of the slot given back before, or still has time to."""
-    before = st.cluster.slots.get(st.slots.given_back)
+    before = _given_back(st)
     if before is None or before.ending_since is None:
         return True
     waits = st.now - before.ending_since
@@ -83,6 +89,6 @@ def _taken(st: State) -> bool:
 
 def give_back(st: State, slot: Slot) -> None:
     """A slot is being given back. Remember it, to see whether Mesos confirms its end."""
-    before = st.cluster.slots.get(st.slots.given_back)
+    before = _given_back(st)
     if before is None or st.now - (before.ending_since or 0.0) > TRY_AGAIN_SECONDS:
         st.slots.given_back = slot.id

@@ -26,7 +26,7 @@ from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.policies.host_faults import named
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import AgentId, TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
@@ -170,7 +170,7 @@ def verdict(task: TaskInProgress) -> AttemptError | None:
     )
 
 
-def parole(st: State, agent_id: str) -> None:
+def parole(st: State, agent_id: AgentId) -> None:
     """Avoid an agent for a while. We gave its TaskTracker up, but Mesos still sees the agent."""
     agent = st.cluster.agents.get(agent_id)
     if agent is None:
@@ -183,7 +183,7 @@ def parole(st: State, agent_id: str) -> None:
         st.cluster.avoid(agent, until)
 
 
-def spoke(st: State, agent_id: str) -> None:
+def spoke(st: State, agent_id: AgentId) -> None:
     """A TaskTracker on the agent is heard, perhaps one that we gave up. End the parole."""
     agent = st.cluster.agents.get(agent_id)
     if agent is not None and agent.silences:
@@ -191,7 +191,7 @@ def spoke(st: State, agent_id: str) -> None:
         _end_parole(st, agent_id)
 
 
-def _end_parole(st: State, agent_id: str) -> None:
+def _end_parole(st: State, agent_id: AgentId) -> None:
     agent = st.cluster.agents[agent_id]
     if agent.parole_until > st.now and agent.avoid_until == agent.parole_until:
         agent.avoid_until = agent.parole_until = st.now
@@ -209,5 +209,5 @@ def use_the_last(st: State) -> None:
         _end_parole(st, agent)
 
 
-def _by_parole(st: State) -> Iterable[str]:
+def _by_parole(st: State) -> Iterable[AgentId]:
     return [agent.id for agent in st.cluster.agents.values() if agent.parole_until > st.now]

@@ -28,7 +28,7 @@ from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_set import EVERY_JOB, NO_JOBS, JobSet
 from mrmesos.resources import Amounts
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import HostName, TaskKind
 from mrmesos.wire.task import Locality
 
 SPREAD_SECONDS = 0.5
@@ -296,7 +296,7 @@ class _Search:
                 return Found(job, task, self._locality(task))
         return NOTHING
 
-    def _others(self, job: JobInProgress, kind: TaskKind) -> Callable[[Set[str]], bool]:
+    def _others(self, job: JobInProgress, kind: TaskKind) -> Callable[[Set[HostName]], bool]:
         """A function that says whether a task of the job could run on an agent that is not on one
         of the given hosts.
         """

@@ -8,6 +8,7 @@ changed (`touch`), and the index updates its sets before the next choice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.cluster import Cluster
@@ -21,8 +22,10 @@ from mrmesos.jobtracker.core.scheduling.job_entry import NOTHING_WAITS, Deadline
 from mrmesos.jobtracker.core.scheduling.job_order import Order, Rank, cost
 from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
 from mrmesos.resources import Amounts
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import HostName, TaskKind
 from mrmesos.wire.task import Locality
+
+Where = TypeVar("Where", bound=str)
 
 
 def _put(jobs: JobSet, bit: JobSet, inside: bool) -> JobSet:
@@ -58,11 +61,11 @@ class JobIndex:
         self.reduces = NO_JOBS
         self.retries = NO_JOBS  # maps that failed before
         self.loose = NO_JOBS  # maps without preference
-        self.hosts: dict[str, JobSet] = {}  # maps that never failed, by host of their data
+        self.hosts: dict[HostName, JobSet] = {}  # maps that never failed, by host of their data
         self.racks: dict[str, JobSet] = {}  # … by rack; some bits are out of date
         self.demands.clear()
         # Which jobs avoid a host
-        self.shunned: dict[str, JobSet] = {}
+        self.shunned: dict[HostName, JobSet] = {}
         # Jobs by their delay clock.
         self.clocked = NO_JOBS  # a wait for locality runs
         self.counting = NO_JOBS  # a wait runs that counts chances
@@ -142,7 +145,7 @@ class JobIndex:
             self._clear()
 
     @staticmethod
-    def _drop(masks: dict[str, JobSet], name: str, bit: JobSet) -> None:
+    def _drop(masks: dict[Where, JobSet], name: Where, bit: JobSet) -> None:
         mask = masks.get(name, NO_JOBS) & ~bit
         if mask:
             masks[name] = mask
@@ -341,21 +344,21 @@ class JobIndex:
             self.advance(self.now)
         return again
 
-    def usable(self, job: JobInProgress) -> Callable[[str], bool]:
+    def usable(self, job: JobInProgress) -> Callable[[HostName], bool]:
         """A function from a host name to whether, as far as we know, the job could run there."""
         now, hosts = self.now, self.cluster.hosts
         if job.settings.demand == ANYWHERE and not job.hosts.shunned:
             return self.cluster.usable(now)
         return lambda host: any(a.takes(now) and job.suits(a) for a in hosts.get(host, ()))
 
-    def shun(self, job: JobInProgress, host: str) -> None:
+    def shun(self, job: JobInProgress, host: HostName) -> None:
         """The job avoids a host from now on. Maps whose data is only there run elsewhere."""
         job.hosts.shunned[host] = None
         self.cluster.losses += 1
         if (entry := self.entries.get(job.id)) is not None:
             self.shunned[host] = self.shunned.get(host, NO_JOBS) | entry.bit
 
-    def forgive(self, job: JobInProgress, host: str) -> None:
+    def forgive(self, job: JobInProgress, host: HostName) -> None:
         """The job may use a host again that it avoided."""
         del job.hosts.shunned[host]
         if (entry := self.entries.get(job.id)) is not None:

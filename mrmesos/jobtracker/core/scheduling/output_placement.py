@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import HostName, TaskKind
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.agent import Agent
@@ -32,7 +32,7 @@ def waiting_reduces(job: JobInProgress) -> Iterator[TaskAttempt]:
             yield attempt
 
 
-def outputs_cut_from(cluster: Cluster, job: JobInProgress, host: str, now: float) -> int:
+def outputs_cut_from(cluster: Cluster, job: JobInProgress, host: HostName, now: float) -> int:
     """How many of the job's map outputs a reduce on this host could not fetch."""
     cut = cluster.reach.sources_cut_from(host, now)
     return sum(job.outputs.on_host.get(source, 0) for source in cut)
@@ -127,7 +127,7 @@ class _Trouble:
         self._waiting = {attempt.hostname for attempt in waiting_reduces(job)}
         self.least = (not self._read(""), False)
 
-    def of(self, host: str) -> tuple[bool, bool]:
+    def of(self, host: HostName) -> tuple[bool, bool]:
         cut = list(self._cluster.reach.readers_cut_from(host, self._now))
         if not cut:
             return self.least

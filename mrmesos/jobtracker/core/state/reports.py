@@ -12,7 +12,7 @@ from mrmesos.jobtracker.core.messages.job_run import JobRun, TaskRun
 from mrmesos.jobtracker.core.model.job import JOB_COUNTERS, JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.model.tracker import Tracker
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import TaskKind, TrackerId
 from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
 from mrmesos.wire.task import AttemptState
 
@@ -160,7 +160,7 @@ def _expected(job: JobInProgress, kind: TaskKind) -> int:
     return job.spec.num_reducers if kind is TaskKind.REDUCE else 0
 
 
-def report_of(job: JobInProgress, trackers: Mapping[str, Tracker]) -> JobReport:
+def report_of(job: JobInProgress, trackers: Mapping[TrackerId, Tracker]) -> JobReport:
     """The status, and a row for each attempt: maps first, then reduces, in order of their tasks."""
     rows = [
         row_of(attempt, trackers)
@@ -193,7 +193,7 @@ def log_url(tracker_url: str, attempt_id: str) -> str:
     return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
 
 
-def row_of(attempt: TaskAttempt, trackers: Mapping[str, Tracker]) -> AttemptRow:
+def row_of(attempt: TaskAttempt, trackers: Mapping[TrackerId, Tracker]) -> AttemptRow:
     """An attempt's row in a report."""
     tracker = trackers.get(attempt.tracker_id)
     log = log_url(tracker.url, attempt.id) if tracker is not None else ""

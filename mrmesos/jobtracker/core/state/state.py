@@ -27,6 +27,7 @@ from mrmesos.jobtracker.core.state.state_parts import (
     TrackerEnds,
 )
 from mrmesos.wire.heartbeat import Action
+from mrmesos.wire.ids import TrackerId
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class State:
         """Add a command."""
         self.out.commands.append(command)
 
-    def post(self, tracker_id: str, *actions: Action) -> None:
+    def post(self, tracker_id: TrackerId, *actions: Action) -> None:
         """Give a TaskTracker actions, with the next answer to its heartbeats.
 
         If the TaskTracker is gone, nothing happens.
@@ -94,7 +95,7 @@ class State:
         if known:
             self.out.woken[tracker_id] = None
 
-    def forget_mailbox(self, tracker_id: str) -> None:
+    def forget_mailbox(self, tracker_id: TrackerId) -> None:
         """A TaskTracker is gone. If it speaks again, it hears that it is unknown, and ends."""
         self.mailboxes.forget(tracker_id)
         self.out.woken[tracker_id] = None

@@ -11,6 +11,7 @@ from mrmesos.jobtracker.core.model.cluster import Faults
 from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.resources import Amounts
+from mrmesos.wire.ids import HostName, SlotId, TrackerId
 
 _NEVER = float("-inf")
 
@@ -24,9 +25,9 @@ class Outbox:
     commands: list[Command] = field(default_factory=list)
     last: list[Command] = field(default_factory=list)
     """Commands that go after all others: acknowledgements."""
-    woken: dict[str, None] = field(default_factory=dict)
+    woken: dict[TrackerId, None] = field(default_factory=dict)
     """TaskTrackers for which this event brought actions."""
-    deaf: list[str] = field(default_factory=list)
+    deaf: list[TrackerId] = field(default_factory=list)
     """TaskTrackers whose mailbox became full in this event."""
 
 
@@ -38,9 +39,9 @@ class IdleSlots:
 
     free: list[Slot] = field(default_factory=list)
     """Slots whose attempt ended in this event."""
-    held: dict[str, Slot] = field(default_factory=dict)
+    held: dict[SlotId, Slot] = field(default_factory=dict)
     """Slots that are kept for a moment, because a task waits for a better agent."""
-    given_back: str = ""
+    given_back: SlotId | None = None
     """The slot whose end shows whether Mesos accepts what we give back."""
 
 
@@ -48,7 +49,7 @@ class IdleSlots:
 class FaultyHosts:
     """Hosts on which jobs fared badly. Written by policies/host_faults.py."""
 
-    by_host: dict[str, Faults] = field(default_factory=dict)
+    by_host: dict[HostName, Faults] = field(default_factory=dict)
     checked: int = 0
     """The cluster's `losses` when we last checked whether too many hosts are avoided. -1: check."""
     looked: float = _NEVER
@@ -61,7 +62,7 @@ class Recovery:
 
     life: int = 0
     """The number of JobTrackers before this one, on the same journal."""
-    unheard: dict[str, set[str]] = field(default_factory=dict)
+    unheard: dict[TrackerId, set[str]] = field(default_factory=dict)
     """TaskTrackers of earlier lives that have not spoken in this one, and the attempts that they
     should run.
     """
@@ -73,7 +74,7 @@ class TrackerEnds:
     the JobTracker, from SandboxRead.
     """
 
-    unexplained: dict[str, Tracker] = field(default_factory=dict)
+    unexplained: dict[TrackerId, Tracker] = field(default_factory=dict)
     """Ended TaskTrackers, while Mesos may still say more about their end."""
     failed_launches: int = 0
     """The number of TaskTrackers in a row that never came up, on any agent."""

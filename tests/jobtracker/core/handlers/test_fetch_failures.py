@@ -8,6 +8,7 @@ from mrmesos.jobtracker.core.handlers.fetch_failures import STANDS_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire.heartbeat import KillAttempt
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.task import AttemptProgress, AttemptState
 from tests.jobtracker.harness import Hands, launches, long, of, reducing, started
 
@@ -192,7 +193,9 @@ def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
     hands.end(long(job, "m0"))
     hands.offer("a")
     hands.offer("b", mem=100)
-    hands.core.st.cluster.agents["b"].size["mem"] = 8_192_000  # an earlier offer had this much
+    hands.core.st.cluster.agents[AgentId("b")].size["mem"] = (
+        8_192_000  # an earlier offer had this much
+    )
     keep_on(hands, (job, "r0", ("m0",)))
     hands.end(long(job, "r0"), AttemptState.KILLED)
     assert started(hands.offer("a")) == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire.heartbeat import ForgetJob, KillAttempt
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState, ErrorKind
 from tests.jobtracker.harness import Hands, error, launches, long, of, short, spec, splits, started
@@ -131,7 +132,7 @@ def test_a_slot_that_has_not_come_up_is_killed_through_mesos() -> None:
     assert [kill.slot_id for kill in of(commands, cmd.KillSlot)] == [launch.slot_id]
     commands = hands.update(launch.slot_id, "TASK_KILLED", uuid="u")
     assert len(of(commands, cmd.AbortJob)) == 1
-    assert commands[-1] == cmd.Acknowledge(launch.slot_id, "a", "u")
+    assert commands[-1] == cmd.Acknowledge(launch.slot_id, AgentId("a"), "u")
 
 
 def test_an_attempt_in_a_slot_that_came_up_is_killed_by_its_tracker() -> None:

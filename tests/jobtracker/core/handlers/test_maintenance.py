@@ -7,6 +7,7 @@ import math
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.task import AttemptProgress
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
@@ -123,12 +124,12 @@ def test_when_the_time_has_come_what_is_left_is_ended_and_runs_elsewhere() -> No
     hands.later(59)
     assert one.tracker_id in hands.core.st.cluster.trackers, "its output may be needed"
     commands = hands.later(2)
-    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(one.tracker_id, "a")]
+    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(one.tracker_id, AgentId("a"))]
     assert two.slot_id in {kill.slot_id for kill in of(commands, cmd.KillSlot)}
     assert not hands.core.st.attempts
     assert sorted(started(hands.offer("b", cpus=4.0))) == ["m0.1", "m1.1", "m2"]
     hands.later(60)
-    assert hands.core.st.cluster.agents["a"].takes(hands.now), "it is over"
+    assert hands.core.st.cluster.agents[AgentId("a")].takes(hands.now), "it is over"
 
 
 def test_maps_whose_data_is_on_an_agent_that_closes_do_not_wait_for_it() -> None:

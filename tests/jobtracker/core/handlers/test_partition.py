@@ -9,6 +9,7 @@ import pytest
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, of, short, started
 
@@ -68,9 +69,9 @@ def test_an_agent_cut_off_with_all_it_ran_and_its_return() -> None:
     offer = hands.an_offer("a")
     back = ev.Offer(offer.offer_id, "a", "a", offer.resources, executor_ids=(one.tracker_id,))
     commands = hands.do(ev.OffersReceived((back,)))
-    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(one.tracker_id, "a")]
+    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(one.tracker_id, AgentId("a"))]
     commands = hands.update(two.slot_id, "TASK_KILLED", uuid="u")
-    assert of(commands, cmd.Acknowledge) == [cmd.Acknowledge(two.slot_id, "a", "u")]
+    assert of(commands, cmd.Acknowledge) == [cmd.Acknowledge(two.slot_id, AgentId("a"), "u")]
     for launch in rerun:
         hands.beat(launch.tracker_id)
         hands.end(launch.first.attempt_id)

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot
+from mrmesos.wire.ids import AgentId, SlotId
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
 
@@ -22,7 +23,7 @@ def test_a_slot_runs_one_attempt_after_another_then_ends() -> None:
     (end,) = of(hands.end(long(job, "m2")), EndSlot)
     assert end.slot_id == launch.slot_id
     commands = hands.update(launch.slot_id, "TASK_FINISHED", uuid="u")
-    assert of(commands, cmd.Acknowledge) == [cmd.Acknowledge(launch.slot_id, "a", "u")]
+    assert of(commands, cmd.Acknowledge) == [cmd.Acknowledge(launch.slot_id, AgentId("a"), "u")]
     assert not hands.core.st.cluster.slots
 
 
@@ -57,7 +58,7 @@ def test_a_slot_goes_back_to_mesos_when_its_lease_is_over() -> None:
 
 @given(first=st.integers(1, 10**9), count=st.integers(2, 64))
 def test_leases_of_slots_launched_together_end_one_after_another(first: int, count: int) -> None:
-    leases = sorted(lease_seconds(f"slot_x_{first + n}", 60.0) for n in range(count))
+    leases = sorted(lease_seconds(SlotId(f"slot_x_{first + n}"), 60.0) for n in range(count))
     assert 30.0 <= leases[0] <= leases[-1] <= 60.0
     gaps = [after - before for before, after in pairwise(leases)]
     assert min(gaps) >= 30.0 / count / 3, "at most three times as close as if spread evenly"
@@ -83,9 +84,12 @@ def test_leases_that_are_over_at_once_end_one_at_a_time() -> None:
 def test_an_unknown_slot_that_runs_is_killed_and_acknowledged() -> None:
     hands = Hands()
     commands = hands.do(slot_updated("slot_x", "a", "TASK_RUNNING", uuid="u"))
-    assert commands == [cmd.KillSlot("slot_x", "a"), cmd.Acknowledge("slot_x", "a", "u")]
+    assert commands == [
+        cmd.KillSlot(SlotId("slot_x"), AgentId("a")),
+        cmd.Acknowledge(SlotId("slot_x"), AgentId("a"), "u"),
+    ]
     commands = hands.do(slot_updated("slot_x", "a", "TASK_KILLED", uuid="v"))
-    assert commands == [cmd.Acknowledge("slot_x", "a", "v")]
+    assert commands == [cmd.Acknowledge(SlotId("slot_x"), AgentId("a"), "v")]
     assert hands.do(slot_updated("slot_x", "a", "TASK_LOST")) == []
 
 
@@ -172,7 +176,7 @@ def test_a_slot_that_lives_on_after_its_end_is_killed() -> None:
     assert hands.beat(launch.tracker_id) == []
     hands.now += 10
     commands = hands.beat(launch.tracker_id)
-    assert of(commands, cmd.KillSlot) == [cmd.KillSlot(launch.slot_id, "a")]
+    assert of(commands, cmd.KillSlot) == [cmd.KillSlot(launch.slot_id, AgentId("a"))]
     assert hands.beat(launch.tracker_id) == [], "not with every heartbeat"
 
 

@@ -6,6 +6,7 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
+from mrmesos.wire.ids import AgentId, HostName
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, long, of, short, started
@@ -139,7 +140,9 @@ def test_a_tracker_never_heard_of_is_shut_down() -> None:
     hands.job(maps=1)
     (launch,) = launches(hands.offer("a"))
     commands = hands.later(29) + hands.later(2)
-    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(launch.tracker_id, "a")]
+    assert of(commands, cmd.ShutdownTracker) == [
+        cmd.ShutdownTracker(launch.tracker_id, AgentId("a"))
+    ]
     assert [kill.slot_id for kill in of(commands, cmd.KillSlot)] == [launch.slot_id]
     assert len(started(hands.offer("b"))) == 1
 
@@ -277,7 +280,7 @@ def test_jobs_that_fail_as_no_tracker_starts_show_what_one_had_to_say() -> None:
         (launch,) = launches(hands.offer("a"))
         commands = hands.update(launch.slot_id, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
         (read,) = of(commands, cmd.ReadSandbox)
-        assert read == cmd.ReadSandbox(launch.tracker_id, "a", "a")
+        assert read == cmd.ReadSandbox(launch.tracker_id, AgentId("a"), HostName("a"))
         if number < 9:
             hands.do(ev.SandboxRead(launch.tracker_id, "a", f"not found, {number}"))
         hands.now += 3

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrmesos.jobtracker.core.model.demand import MAX_CLAUSES, Constraints, parse_constraints
+from mrmesos.wire.ids import HostName
 
 ATTRIBUTES = {"rack": "r1", "disk": "ssd", "level": "3", "ids": "[1-2,7-9]", "os.kind": "linux"}
 
@@ -38,7 +39,7 @@ ATTRIBUTES = {"rack": "r1", "disk": "ssd", "level": "3", "ids": "[1-2,7-9]", "os
     ],
 )
 def test_what_holds(text: str) -> None:
-    assert parse_constraints(text).allow("node-1", ATTRIBUTES)
+    assert parse_constraints(text).allow(HostName("node-1"), ATTRIBUTES)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_what_holds(text: str) -> None:
     ],
 )
 def test_what_does_not(text: str) -> None:
-    assert not parse_constraints(text).allow("node-1", ATTRIBUTES)
+    assert not parse_constraints(text).allow(HostName("node-1"), ATTRIBUTES)
 
 
 @pytest.mark.parametrize(
@@ -90,15 +91,15 @@ def test_any_text_is_refused_or_decides(text: str, value: str) -> None:
         constraints = parse_constraints(text)
     except ValueError:
         return
-    assert isinstance(constraints.allow(value, {"rack": value}), bool)
+    assert isinstance(constraints.allow(HostName(value), {"rack": value}), bool)
 
 
 @given(st.lists(st.sampled_from(["a", "b", "1", "x*"]), min_size=1, max_size=3), st.text())
 def test_a_clause_and_its_opposite(values: list[str], value: str) -> None:
     listed = ",".join(values)
     for positive, negative in (("in", "not in"), ("like", "unlike")):
-        one = parse_constraints(f"rack {positive} {listed}").allow("h", {"rack": value})
-        other = parse_constraints(f"rack {negative} {listed}").allow("h", {"rack": value})
+        one = parse_constraints(f"rack {positive} {listed}").allow(HostName("h"), {"rack": value})
+        other = parse_constraints(f"rack {negative} {listed}").allow(HostName("h"), {"rack": value})
         assert one != other
 
 

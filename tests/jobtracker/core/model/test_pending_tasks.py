@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mrmesos.api.split import Split
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import HostName, TaskKind
 
 hosts = st.lists(st.sampled_from("abc"), max_size=2, unique=True).map(tuple)
 steps = st.lists(
@@ -28,7 +28,7 @@ def test_the_index_agrees_with_a_plain_scan(
     for step, host in steps:
         fresh = {i for i in waiting if not tasks[i].failed_on}
         if step in ("local", "first"):
-            task = pending.on_host(host) if step == "local" else pending.first()
+            task = pending.on_host(HostName(host)) if step == "local" else pending.first()
             could = {i for i in fresh if step == "first" or host in where[i]}
             assert (task is None) == (not could)
             if task is not None:
@@ -39,7 +39,7 @@ def test_the_index_agrees_with_a_plain_scan(
         elif taken:
             task = tasks[taken.pop()]
             if step == "failed":
-                task.failed_on.add(host)
+                task.failed_on.add(HostName(host))
             pending.put_back(task)
             waiting.add(task.index)
             if not task.failed_on:
@@ -47,9 +47,9 @@ def test_the_index_agrees_with_a_plain_scan(
         assert len(pending) == len(waiting)
         fresh = {i for i in waiting if not tasks[i].failed_on}
         for each in "abc":
-            assert pending.waits_for(each) == any(each in where[i] for i in fresh)
+            assert pending.waits_for(HostName(each)) == any(each in where[i] for i in fresh)
         assert all((task in pending) == (task.index in waiting) for task in tasks)
         again = {i for i in waiting if tasks[i].failed_on}
-        found = pending.retry_for(host, lambda _: True, 0.0)
+        found = pending.retry_for(HostName(host), lambda _: True, 0.0)
         assert (found is None) == all(host in tasks[i].failed_on for i in again)
-        assert (pending.retry_for(host, lambda _: False, 0.0) is None) == (not again)
+        assert (pending.retry_for(HostName(host), lambda _: False, 0.0) is None) == (not again)

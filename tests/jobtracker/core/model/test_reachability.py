@@ -6,9 +6,12 @@ from mrmesos.jobtracker.core.model.reachability import (
     CUTS_MAX,
     Reachability,
 )
+from mrmesos.wire.ids import HostName
+
+A, B, C, X = map(HostName, "abcx")
 
 
-def cut(reach: Reachability, reader: str, source: str, now: float) -> bool:
+def cut(reach: Reachability, reader: HostName, source: HostName, now: float) -> bool:
     """Whether the cut from host to host is believed. Both indexes must agree."""
     said = source in reach.sources_cut_from(reader, now)
     assert said == (reader in reach.readers_cut_from(source, now))
@@ -17,28 +20,28 @@ def cut(reach: Reachability, reader: str, source: str, now: float) -> bool:
 
 def test_a_cut_has_a_direction_and_is_forgotten() -> None:
     reach = Reachability()
-    reach.failed("a", "b", 0.0)
-    assert cut(reach, "a", "b", BELIEVED_SECONDS - 1)
-    assert not cut(reach, "b", "a", 0.0)
-    assert not cut(reach, "a", "b", BELIEVED_SECONDS)
+    reach.failed(A, B, 0.0)
+    assert cut(reach, A, B, BELIEVED_SECONDS - 1)
+    assert not cut(reach, B, A, 0.0)
+    assert not cut(reach, A, B, BELIEVED_SECONDS)
     assert reach.until == BELIEVED_SECONDS
 
 
 def test_a_fetch_that_works_ends_it_at_once() -> None:
     reach = Reachability()
-    reach.failed("a", "b", 0.0)
-    reach.failed("c", "b", 0.0)
-    reach.worked("a", "b")
-    assert not cut(reach, "a", "b", 1.0)
-    assert cut(reach, "c", "b", 1.0)
-    reach.worked("a", "b")
+    reach.failed(A, B, 0.0)
+    reach.failed(C, B, 0.0)
+    reach.worked(A, B)
+    assert not cut(reach, A, B, 1.0)
+    assert cut(reach, C, B, 1.0)
+    reach.worked(A, B)
 
 
 def test_one_that_was_forgotten_too_early_is_believed_for_longer() -> None:
     reach, now, times = Reachability(), 0.0, []
     for _ in range(8):
-        reach.failed("a", "b", now)
-        reach.failed("a", "b", now)
+        reach.failed(A, B, now)
+        reach.failed(A, B, now)
         times.append(reach.until - now)
         now = reach.until
     assert times[:4] == [60.0, 120.0, 240.0, 480.0]
@@ -48,14 +51,14 @@ def test_one_that_was_forgotten_too_early_is_believed_for_longer() -> None:
 def test_what_is_long_past_takes_no_room() -> None:
     reach = Reachability()
     for number in range(CUTS_MAX + 5):
-        reach.failed(f"h{number}", "b", 0.0)
-    assert not cut(reach, f"h{CUTS_MAX}", "b", 1.0), "there is a limit"
+        reach.failed(HostName(f"h{number}"), B, 0.0)
+    assert not cut(reach, HostName(f"h{CUTS_MAX}"), B, 1.0), "there is a limit"
     reach.tick(BELIEVED_SECONDS + BELIEVED_MAX_SECONDS + 1)
-    reach.failed("x", "b", 5000.0)
-    assert cut(reach, "x", "b", 5000.0)
+    reach.failed(X, B, 5000.0)
+    assert cut(reach, X, B, 5000.0)
 
 
 def test_a_host_reaches_itself() -> None:
     reach = Reachability()
-    reach.failed("a", "a", 0.0)
-    assert not cut(reach, "a", "a", 0.0)
+    reach.failed(A, A, 0.0)
+    assert not cut(reach, A, A, 0.0)

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.policies.silence import PAROLE_SECONDS, SILENCES_MAX
 from mrmesos.wire.heartbeat import KillAttempt
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState
 from tests.jobtracker.harness import SILENCE, Hands, launches, long, of, short, started
@@ -270,10 +271,10 @@ def test_an_agent_whose_tracker_expired_is_on_parole_twice_as_long_each_time() -
     hands.job(maps=9)
     hands.end(long(job, "m1"))
     for time in range(3):
-        while hands.core.st.cluster.trackers_on("a"):
+        while hands.core.st.cluster.trackers_on(AgentId("a")):
             hands.later(1)
         begin = hands.now
-        while not hands.core.st.cluster.trackers_on("a"):
+        while not hands.core.st.cluster.trackers_on(AgentId("a")):
             hands.later(1)
             hands.allocate()
             assert hands.now - begin < 1000
@@ -283,7 +284,7 @@ def test_an_agent_whose_tracker_expired_is_on_parole_twice_as_long_each_time() -
 def test_parole_ends_when_a_tracker_there_is_heard_be_it_a_forgotten_one() -> None:
     hands, _ = two_maps()
     hands.job(maps=9)
-    (old,) = hands.core.st.cluster.trackers_on("a")
+    (old,) = hands.core.st.cluster.trackers_on(AgentId("a"))
     hands.later(EXPIRY + 1)
     assert launches(hands.offer("a")) == []
     hands.beat(old.id)

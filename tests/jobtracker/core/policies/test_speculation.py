@@ -6,6 +6,7 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.scheduling.eligibility import SLOW_AGENT
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState
 from tests.jobtracker.harness import Hands, error, launches, long, of, reducing, short, started
@@ -191,12 +192,12 @@ def test_at_most_so_many_at_once() -> None:
 def test_none_on_a_slow_agent() -> None:
     hands, job = slow_map()
     agents = hands.core.st.cluster.agents
-    assert agents["d"].pace < SLOW_AGENT < agents["c"].pace
+    assert agents[AgentId("d")].pace < SLOW_AGENT < agents[AgentId("c")].pace
     other = hands.job(maps=1)
     hands.offer("z")
     hands.later(100)
     hands.end(long(other, "m0"))
-    agents["z"].pace = 0.5
+    agents[AgentId("z")].pace = 0.5
     tell(hands, job, m3=0.2)
     hands.later(1.5)
     assert started(hands.offer("z")) == []

@@ -16,6 +16,7 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.settings import Wait
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import REST
 from mrmesos.wire.heartbeat import EndSlot, RunAttempt
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.task import AttemptState, Locality
 from tests.jobtracker.harness import Hands, launches, of, scalar, spec, started
 
@@ -158,10 +159,10 @@ def test_hosts_that_are_avoided_or_lost_are_not_waited_for() -> None:
     hands.job(maps=3)
     assert started(hands.offer("a", "b")) == ["m0", "m0"]
     cluster = hands.core.st.cluster
-    cluster.avoid(cluster.agents["a"], hands.now + 60)
+    cluster.avoid(cluster.agents[AgentId("a")], hands.now + 60)
     hands.later(0.5)
     assert launches(hands.offer("c"))[0].first.job_id == job
-    cluster.agents["a"].avoid_until = 0.0
+    cluster.agents[AgentId("a")].avoid_until = 0.0
     assert launches(hands.offer("d"))[0].first.job_id != job, "it is back"
     hands.do(ev.AgentLost("a"))
     hands.later(0.5)
