@@ -365,14 +365,14 @@ class Submission:
             self._client.close()
         if self._service is not None:
             left = self._interrupts.last_call.left
-            patience = self._patience()
+            wait = self._master_wait()
             stop = partial(
                 self._service.stop,
                 timeout=left(STOP_SECONDS, TAKE_DOWN_SECONDS),
-                patience=patience,
+                master_wait=wait,
                 tell=partial(click.echo, err=True),
             )
-            self._interrupts.wait_for_call(stop, STOP_SECONDS + patience + 5.0, keep=1.5)
+            self._interrupts.wait_for_call(stop, STOP_SECONDS + wait + 5.0, keep=1.5)
             if self._service.left_behind and self._cluster is None:
                 click.echo(f"warning: {self._service.left_behind}", err=True)
         if self._cluster is not None:
@@ -390,7 +390,7 @@ class Submission:
                     err=True,
                 )
 
-    def _patience(self) -> float:
+    def _master_wait(self) -> float:
         """How long to wait for a master that accepts the end of the framework."""
         own_is_gone = self._cluster is not None and self._cluster.poll() is not None
         if self._interrupts.signal_name or own_is_gone:

@@ -92,21 +92,21 @@ class JobTrackerService:
         self._host, self._port, self._election = host, port, election
         self._make_driver = make_driver
         self.token = token or secrets.token_urlsafe(32)
-        self._ledger = JournalSession(
+        self._session = JournalSession(
             conf.get_as(settings.JOBTRACKER_STATE_DIR),
             shared=bool(election),
             accept_loss=accept_journal_loss,
         )
         self.codes = CodeStore(
-            self._ledger.code_directory,
+            self._session.code_directory,
             max_code_bytes=conf.get_as(settings.JOB_CACHE_SINGLE_MAX_MB) << 20,
             max_store_bytes=conf.get_as(settings.JOBTRACKER_CACHE_MB) << 20,
         )
-        self._ledger.pin_codes(self.codes)
+        self._session.pin_codes(self.codes)
         # Deadlines and times of jobs come from one clock: Unix time without jumps. It also never
         # goes back behind the journal, even if the host's clock was set back before this start.
-        self._clock_offset = max(time.time(), self._ledger.latest()) - time.monotonic()
-        life = self._ledger.life
+        self._clock_offset = max(time.time(), self._session.latest()) - time.monotonic()
+        life = self._session.life
         self._core = JobTracker(conf, life.stamp, journal=True)
         self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
         self._later: list[Command] = []  # commands that wait for the journal
@@ -120,7 +120,7 @@ class JobTrackerService:
             self._thread,
             self.codes,
             self._live,
-            self._ledger.keys(),
+            self._session.keys(),
             self._quarantine.counts,
         )
         self._planner = Planner(lambda event: self._thread.post(to_be_kept(event)), conf)
@@ -147,13 +147,13 @@ class JobTrackerService:
         try:
             return self._start()
         except BaseException:
-            self._ledger.close()
+            self._session.close()
             self.codes.close()
             raise
 
     def _start(self) -> str:
         address = self._front.start(
-            self._ledger, self._master, self._host, self._port, elected=bool(self._election)
+            self._session, self._master, self._host, self._port, elected=bool(self._election)
         )
         self.url = self._front.url
         try:
@@ -164,7 +164,7 @@ class JobTrackerService:
                 self._election or self.url,
                 python_path=source_tree(purelib, package),
                 inherited=os.environ,
-                secret=self._ledger.life.secret,
+                secret=self._session.life.secret,
             )
             self._link = MesosLink(
                 self._conf,
@@ -172,8 +172,8 @@ class JobTrackerService:
                 self._make_driver,
                 url=self.url,
                 command=command,
-                framework_id=self._ledger.framework_id,
-                journal=self._ledger.on,
+                framework_id=self._session.framework_id,
+                journal=self._session.on,
                 post=self._thread.post,
                 fail=self._thread.fail,
             )
@@ -190,16 +190,16 @@ class JobTrackerService:
     def _restore(self, address: str, command: TrackerCommand) -> None:
         """Restore the core from the journal, and write a record of this life to it."""
         environment = sorted(command.environment.items())
-        same = self._ledger.begin(
+        same = self._session.begin(
             address, f"{command.shell} {environment} {command.package} {command.image}"
         )
         self._begin_with(same_command=same)
 
     def _begin_with(self, *, same_command: bool) -> None:
         """Restore the core from the records read, and carry out the commands that follow."""
-        life = self._ledger.life.number
-        ended = self._ledger.ended_reports()
-        commands = self._ledger.restore(self._core, self._now(), same_command=same_command)
+        life = self._session.life.number
+        ended = self._session.ended_reports()
+        commands = self._session.restore(self._core, self._now(), same_command=same_command)
         if not life:
             return
         if self._history is not None:
@@ -214,13 +214,13 @@ class JobTrackerService:
         *,
         teardown: bool = True,
         timeout: float = 10.0,
-        patience: float = 0.0,
+        master_wait: float = 0.0,
         tell: Callable[[str], None] = logger.info,
     ) -> bool:
         """Kill all jobs, clean up, and end the framework. Returns False after `timeout` seconds.
 
         Without `teardown`, jobs, tasks and the framework stay, until Mesos' failover timeout ends
-        them. If no Mesos master answers, this waits `patience` seconds for one; `tell` gets a
+        them. If no Mesos master answers, this waits `master_wait` seconds for one; `tell` gets a
         text about that. `left_behind` says what then still remains at Mesos.
         """
         deadline = time.monotonic() + timeout
@@ -235,7 +235,7 @@ class JobTrackerService:
 
         if self._link is not None:
             clean &= self._link.stop(
-                teardown=teardown, deadline=deadline, patience=patience, tell=tell
+                teardown=teardown, deadline=deadline, master_wait=master_wait, tell=tell
             )
         clean &= self._planner.stop(left())
         clean &= self._front.stop(left())
@@ -243,7 +243,7 @@ class JobTrackerService:
         self._leftovers &= teardown
         if self._history is not None:
             clean &= self._history.stop(left())
-        self._ledger.close()
+        self._session.close()
         self.codes.close()
         return clean
 
@@ -329,7 +329,7 @@ class JobTrackerService:
         self._quarantine.take(event, problem)
         self._settle()  # write what earlier events of this batch changed
         before, self._later = self._core.st, []
-        life = self._ledger.again()
+        life = self._session.again()
         self._core = JobTracker(self._conf, life.stamp, journal=True)
         self.backend.use(self._core)
         self._begin_with(same_command=True)
@@ -339,7 +339,7 @@ class JobTrackerService:
 
     def _settle(self) -> None:
         """Write all noted records to the journal, then carry out the commands that waited."""
-        while unkept := self._ledger.settle():
+        while unkept := self._session.settle():
             for job_id, why in unkept.items():
                 self._handle(JobUnkept(job_id, why))
         later, self._later = self._later, []
@@ -360,7 +360,7 @@ class JobTrackerService:
     def _carry_out(self, command: Command) -> None:
         match command:
             case WriteRecords():
-                self._ledger.note(command)
+                self._session.note(command)
             case AnswerHeartbeat():
                 self.backend.answer(command)
             case WakeTracker(tracker_id):

@@ -36,7 +36,7 @@ from tests.tasktracker.fake_jobtracker import fake_jobtracker, link_to
 from tests.tasktracker.harness import JOB_ID, facts_for
 from tests.tasktracker.support import JOB, facts
 
-PATIENCE = aiohttp.ClientTimeout(total=20)
+TIMEOUT = aiohttp.ClientTimeout(total=20)
 TOKEN = "secret"
 MAP = attempt_id(JOB_ID, TaskKind.MAP, 0, 0)
 
@@ -190,7 +190,7 @@ def test_who_took_over_the_jobtrackers_port_is_not_believed(tmp_path: Path) -> N
                 await beats.run()
             assert answers == []
             with pytest.raises(NoAnswer):
-                await link.exchange("GET", f"/api/v1/jobs/{JOB}/facts", patience=PATIENCE)
+                await link.exchange("GET", f"/api/v1/jobs/{JOB}/facts", time_limit=TIMEOUT)
 
     asyncio.run(scenario())
     assert not list(tmp_path.rglob("*.pickle"))
@@ -213,7 +213,7 @@ def test_a_tasktracker_with_another_key_is_not_let_in(tmp_path: Path) -> None:
         async with fake_jobtracker() as jobtracker, link_to(jobtracker, "another key") as link:
             jobtracker.jobs[JOB] = facts()
             with pytest.raises(NoAnswer, match="401"):
-                await link.exchange("GET", f"/api/v1/jobs/{JOB}/facts", patience=PATIENCE)
+                await link.exchange("GET", f"/api/v1/jobs/{JOB}/facts", time_limit=TIMEOUT)
             assert jobtracker.refusals
 
     asyncio.run(scenario())

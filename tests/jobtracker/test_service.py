@@ -84,7 +84,7 @@ class Desk:
 
     def as_tracker(self, tracker: str, method: str, path: str, body: bytes = b"") -> bytes:
         """Send a TaskTracker's request. Returns the answer, after checking its proof."""
-        secret = self.service._ledger.life.secret
+        secret = self.service._session.life.secret
         signer = Signer(tracker, self.keys.get(tracker) or derived_key(secret, tracker))
         connection = http.client.HTTPConnection(self.service.url.removeprefix("http://"))
         signed = signer.sign(method, path, body)

@@ -64,7 +64,7 @@ def test_a_master_that_takes_the_end_is_waited_for(
     desk.driver.answers["suppress"] = [SILENCE[silence]] * 3
     told: list[str] = []
     monkeypatch.setattr("mrmesos.jobtracker.mesos.link.TELL_SECONDS", 0.0)
-    assert desk.service.stop(patience=30.0, tell=told.append)
+    assert desk.service.stop(master_wait=30.0, tell=told.append)
     assert len(desk.driver.named("suppress")) >= 4
     assert desk.driver.stopped is False
     assert desk.service.left_behind == ""
@@ -77,7 +77,7 @@ def test_the_user_learns_what_no_master_was_told(silence: str) -> None:
     wait_until(lambda: bool(desk.driver.named("suppress")), "a registration")
     desk.driver.answers["suppress"] = [SILENCE[silence]] * 1000
     desk.driver.hears_teardown = False
-    desk.service.stop(patience=0.3, tell=lambda _: None)
+    desk.service.stop(master_wait=0.3, tell=lambda _: None)
     assert "framework framework-1" in desk.service.left_behind
     assert "after 10 s" in desk.service.left_behind
     assert "/master/teardown" in desk.service.left_behind

@@ -142,15 +142,15 @@ class MesosLink:
         *,
         teardown: bool,
         deadline: float,
-        patience: float = 0.0,
+        master_wait: float = 0.0,
         tell: Callable[[str], None] = logger.info,
     ) -> bool:
         """End the framework, or leave it to Mesos' failover timeout. Returns False if `deadline`
         (of time.monotonic) came before all queued calls were made.
 
-        TEARDOWN needs a leading master that answers. We wait `patience` seconds for one, and `tell`
-        gets a text about that. Until a master took it, `left` says what remains at Mesos. A
-        caller that cannot wait for the end of this can read it, too.
+        TEARDOWN needs a leading master that answers. We wait `master_wait` seconds for one, and
+        `tell` gets a text about that. Until a master took it, `left` says what remains at Mesos.
+        A caller that cannot wait for the end of this can read it, too.
         """
         with self._lock:
             self._stopped = True
@@ -161,18 +161,18 @@ class MesosLink:
                 "list it until POST /master/teardown names it as frameworkId"
             )
         self._sandboxes.stop()
-        until = time.monotonic() + patience
-        words = f"no Mesos master takes our end; waiting for one for {patience:.0f} s at most"
+        until = time.monotonic() + master_wait
+        words = f"no Mesos master takes our end; waiting for one for {master_wait:.0f} s at most"
         waiting = threading.Timer(TELL_SECONDS, tell, (words,))
         waiting.daemon = True
-        if teardown and patience:
+        if teardown and master_wait:
             waiting.start()
         clean = self._calls.stop(max(0.5, deadline - time.monotonic()))
-        if teardown and patience:
+        if teardown and master_wait:
             self._wait_for_master(until)
         waiting.cancel()
         self._driver.stop(failover=not teardown)
-        least = TEARDOWN_SECONDS if patience else 0.5
+        least = TEARDOWN_SECONDS if master_wait else 0.5
         self._driver.join(max(least, deadline - time.monotonic()))
         if self._driver.torn_down:
             self.left = ""

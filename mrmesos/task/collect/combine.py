@@ -105,25 +105,25 @@ class ReducerCombiner(Combiner):
     def __init__(self, combiner: Reducer, encoder: ColumnEncoder) -> None:
         self._combiner = combiner
         self._reducer = GroupReducer(combiner, encoder, "combiner", "map")
-        self._adviser = AdaptiveFold(_WORTHWHILE)
-        self._groups_adviser = AdaptiveFold(_GROUPS_WORTHWHILE)
+        self._fold = AdaptiveFold(_WORTHWHILE)
+        self._fold_of_groups = AdaptiveFold(_GROUPS_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
-        return self._adviser.taken, self._adviser.given
+        return self._fold.taken, self._fold.given
 
     def wants_groups(self) -> bool:
-        return not self._groups_adviser.paused
+        return not self._fold_of_groups.paused
 
     def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
-        if not self._groups_adviser.pays(rows, len(groups)):
+        if not self._fold_of_groups.pays(rows, len(groups)):
             return None
         made = self._reducer.over_groups(list(groups), map(iter, groups.values()))
         return self._counted(made, rows)
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
-        self._groups_adviser.wanted()  # shortens the pause by this batch
-        if not self._adviser.wanted():
+        self._fold_of_groups.wanted()  # shortens the pause by this batch
+        if not self._fold.wanted():
             return iter((batch,))
         batch = with_sort_column(batch)
         encoded = _encoded(batch)
@@ -131,7 +131,7 @@ class ReducerCombiner(Combiner):
             return iter((batch,))
         codes, distinct = encoded.indices.to_numpy(), len(encoded.dictionary)
         groups = by_code(codes, distinct, enough(batch))
-        if not self._adviser.pays(batch.num_rows, batch.num_rows - len(groups.rows) + len(groups)):
+        if not self._fold.pays(batch.num_rows, batch.num_rows - len(groups.rows) + len(groups)):
             return iter((batch,))
         made = self._counted(self._reduced(batch, groups), len(groups.rows))
         return chain((without(batch, groups.rows),), made)
@@ -149,9 +149,9 @@ class ReducerCombiner(Combiner):
         return self._reducer.over_groups(keys, map(iter, map(values.__getitem__, stretches)))
 
     def _counted(self, batches: Batches, taken: int) -> Batches:
-        self._adviser.taken += taken
+        self._fold.taken += taken
         for batch in batches:
-            self._adviser.given += batch.num_rows
+            self._fold.given += batch.num_rows
             yield batch
 
     def fold_sorted(self, batches: Batches) -> Batches:
@@ -221,27 +221,27 @@ class DistinctCombiner(Combiner):
     """
 
     def __init__(self) -> None:
-        self._adviser = AdaptiveFold(_DISTINCT_WORTHWHILE)
+        self._fold = AdaptiveFold(_DISTINCT_WORTHWHILE)
 
     @property
     def records(self) -> tuple[int, int]:
-        return self._adviser.taken, self._adviser.given
+        return self._fold.taken, self._fold.given
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         kinds = [field.type for field in batch.schema]
         unhashed = any(
             pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) for kind in kinds
         )
-        if unhashed or not self._adviser.wanted():
+        if unhashed or not self._fold.wanted():
             yield batch
             return
         table = pa.Table.from_batches([batch])
         unique = table.group_by([KEY, VALUE], use_threads=False).aggregate([])
-        if not self._adviser.pays(batch.num_rows, unique.num_rows):
+        if not self._fold.pays(batch.num_rows, unique.num_rows):
             yield batch
             return
-        self._adviser.taken += batch.num_rows
-        self._adviser.given += unique.num_rows
+        self._fold.taken += batch.num_rows
+        self._fold.given += unique.num_rows
         yield from unique.select([KEY, VALUE]).cast(batch.schema).to_batches()
 
     def fold_sorted(self, batches: Batches) -> Batches:

@@ -24,7 +24,7 @@ class Slots:
     def __init__(
         self,
         out: list[cmd.Command],
-        force: WorkerSet,
+        worker_set: WorkerSet,
         hostname: Callable[[], str],
         log_url: Callable[[str], str],
     ) -> None:
@@ -33,7 +33,7 @@ class Slots:
         self.runs: dict[str, RunningAttempt] = {}
         self.reports: dict[str, AttemptReport] = {}
         self._out = out
-        self._force = force
+        self._worker_set = worker_set
         self._hostname = hostname
         self._log_url = log_url
 
@@ -66,7 +66,7 @@ class Slots:
         if run.worker is None:
             self.over(run, verdict, now)
         else:
-            self._force.kill(self._force.workers[run.worker])
+            self._worker_set.kill(self._worker_set.workers[run.worker])
 
     def over(
         self,

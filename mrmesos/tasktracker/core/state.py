@@ -101,7 +101,7 @@ class RunningAttempt:
     position: str = ""
     progress: AttemptProgress | None = None
     verdict: Verdict | None = None
-    suspects: Bisection | None = None
+    bisection: Bisection | None = None
 
     @property
     def is_map(self) -> bool:

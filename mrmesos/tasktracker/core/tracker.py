@@ -63,9 +63,9 @@ class TaskTracker:
         self._sequence = 0
         self._exited = False
         self._out: list[cmd.Command] = []
-        self._force = WorkerSet(self._out, now, prestarted)
-        self.workers = self._force.workers
-        self._held = Slots(self._out, self._force, lambda: self.hostname, self.log_url)
+        self._worker_set = WorkerSet(self._out, now, prestarted)
+        self.workers = self._worker_set.workers
+        self._held = Slots(self._out, self._worker_set, lambda: self.hostname, self.log_url)
         self.slots, self.runs = self._held.slots, self._held.runs
         self.reports = self._held.reports
 
@@ -218,7 +218,7 @@ class TaskTracker:
     def _worker_event(self, event: ev.Event, now: float) -> None:
         match event:
             case ev.WorkerReady():
-                self._force.ready(event.worker, now)
+                self._worker_set.ready(event.worker, now)
             case ev.WorkerProgressed():
                 self._progressed(event, now)
             case ev.WorkerDone():
@@ -265,7 +265,7 @@ class TaskTracker:
         elif event.message.state not in (AttemptState.SUCCEEDED, AttemptState.FAILED):
             self._broken(event.worker, f"ends with state {event.message.state}", now)
         else:
-            self._force.release(worker, now)
+            self._worker_set.release(worker, now)
             if not self._starts_again(run, event.message, event.message.at, now):
                 self._held.over(run, event.message, now, event.log_tail, event.peak_bytes)
 
@@ -275,13 +275,13 @@ class TaskTracker:
             words = f"worker broke its channel: {message}"
             self._held.stop(run, verdicts.failed(ErrorKind.CRASH, words), now)
         elif worker is not None:
-            self._force.kill(worker)
+            self._worker_set.kill(worker)
 
     def _exited_worker(self, event: ev.WorkerExited, now: float) -> None:
         worker = self.workers.get(event.worker)
         if worker is None:
             return
-        none_starts = self._force.gone(worker)
+        none_starts = self._worker_set.gone(worker)
         run = self.runs.get(worker.attempt_id)
         if run is not None:
             verdict = run.verdict or verdicts.crashed(event.status, run.position)
@@ -305,10 +305,10 @@ class TaskTracker:
             return False
         if slot.ending or job.forgotten or self.leaving:
             return False
-        if run.suspects is None:
-            run.suspects = Bisection(self._limits(run).bad_records)
+        if run.bisection is None:
+            run.bisection = Bisection(self._limits(run).bad_records)
         error = outcome.error
-        if not run.suspects.ended_at(at, error.kind, error.message, status=status):
+        if not run.bisection.ended_at(at, error.kind, error.message, status=status):
             return False
         run.worker = run.verdict = None
         run.last_active = now
@@ -331,7 +331,7 @@ class TaskTracker:
             limits = self._limits(run)
             if limits.timeout and now - run.last_active > limits.timeout:
                 self._held.stop(run, verdicts.timed_out(limits, run.position), now)
-        self._force.tick(now, slots=0 if self.leaving else len(self.slots))
+        self._worker_set.tick(now, slots=0 if self.leaving else len(self.slots))
 
     def _close_event(self, now: float) -> None:
         """Emit the commands that the whole state asks for. A second call would change nothing."""
@@ -340,7 +340,7 @@ class TaskTracker:
             return
         self._assign(now)
         free_slots = len(self.slots) - len(self.runs)
-        self._force.balance(free_slots=free_slots, waiting=len(self._held.waiting()), now=now)
+        self._worker_set.balance(free_slots=free_slots, waiting=len(self._held.waiting()), now=now)
         for job in [job for job in self.jobs.values() if job.forgotten]:
             self._drop_forgotten(job)
 
@@ -348,14 +348,14 @@ class TaskTracker:
         """Give an idle worker to each waiting attempt whose job is here. Prefer the job's own."""
         for run in self._held.waiting():
             job = self.jobs[run.attempt.job_id]
-            chosen = self._force.choose(job.job_id) if job.facts is not None else None
+            chosen = self._worker_set.choose(job.job_id) if job.facts is not None else None
             if chosen is not None:
                 self._run(run, chosen, job, now)
 
     def _run(self, run: RunningAttempt, worker: WorkerProcess, job: JobHere, now: float) -> None:
         assert job.facts is not None, "checked by _assign"
         attempt_id = run.attempt.attempt_id
-        self._force.occupy(worker, job.job_id, attempt_id, now)
+        self._worker_set.occupy(worker, job.job_id, attempt_id, now)
         run.worker, run.last_active = worker.number, now
         limits = self._limits(run)
         self._out.append(
@@ -366,7 +366,7 @@ class TaskTracker:
                 job.code_path,
                 memory_limit_mb=limits.memory_mb,
                 log_limit_kb=limits.log_kb,
-                redo=run.suspects.redo() if run.suspects is not None else None,
+                redo=run.bisection.redo() if run.bisection is not None else None,
             )
         )
         if not run.is_map and job.outputs:
@@ -374,10 +374,10 @@ class TaskTracker:
             self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
 
     def _drop_forgotten(self, job: JobHere) -> None:
-        mine = self._force.of_job(job.job_id)
+        mine = self._worker_set.of_job(job.job_id)
         for worker in mine:
             if worker.state is WorkerState.IDLE:
-                self._force.kill(worker)
+                self._worker_set.kill(worker)
         if not mine and not job.fetching and not self._held.of_job(job.job_id):
             del self.jobs[job.job_id]
             self._out.append(cmd.DropJob(job.job_id))
@@ -385,7 +385,7 @@ class TaskTracker:
     def _end_everything(self, now: float) -> None:
         for run in list(self.runs.values()):
             self._held.stop(run, verdicts.killed(self.leaving), now)
-        self._force.kill_all()
+        self._worker_set.kill_all()
         if self.workers or self._exited:
             return
         for slot_id in list(self.slots):

@@ -104,7 +104,7 @@ def report(
     error = outcome.error
     if error is None and outcome.state is AttemptState.FAILED:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="the attempt failed without a reason")
-    left_out = run.suspects.words() if run.suspects is not None else ""
+    left_out = run.bisection.words() if run.bisection is not None else ""
     if error is not None:
         error = msgspec.structs.replace(
             error,

@@ -79,29 +79,29 @@ class JobTrackerLink:
         path: str,
         body: bytes = b"",
         *,
-        patience: aiohttp.ClientTimeout,
+        time_limit: aiohttp.ClientTimeout,
     ) -> tuple[int, bytes]:
         """Send a request. Returns status and body of the verified answer. Raises NoAnswer."""
-        async with self._ask(method, path, body, patience) as (signed, answer):
+        async with self._ask(method, path, body, time_limit) as (signed, answer):
             return answer.status, await self._proven(signed, answer)
 
     @asynccontextmanager
     async def download(
-        self, path: str, *, patience: aiohttp.ClientTimeout
+        self, path: str, *, time_limit: aiohttp.ClientTimeout
     ) -> AsyncIterator[tuple[int, aiohttp.StreamReader]]:
         """Status and content of a file on the JobTracker. Raises NoAnswer.
 
         Content with status 200 is not verified here: the caller must check its hash. Answers with
         any other status are verified.
         """
-        async with self._ask("GET", path, b"", patience) as (signed, answer):
+        async with self._ask("GET", path, b"", time_limit) as (signed, answer):
             if answer.status != 200:
                 await self._proven(signed, answer)
             yield answer.status, answer.content
 
     @asynccontextmanager
     async def _ask(
-        self, method: str, path: str, body: bytes, patience: aiohttp.ClientTimeout
+        self, method: str, path: str, body: bytes, time_limit: aiohttp.ClientTimeout
     ) -> AsyncIterator[tuple[str, aiohttp.ClientResponse]]:
         assert self._session is not None, "open() makes it"
         await self.ready()
@@ -119,7 +119,7 @@ class JobTrackerLink:
                 url + path,
                 data=body or None,
                 headers=headers,
-                timeout=patience,
+                timeout=time_limit,
                 allow_redirects=False,
             ) as answer:
                 yield signed, answer

@@ -131,7 +131,7 @@ class Heartbeats:
         body = self._encoder.encode(heartbeat)
         try:
             status, answer = await self._jobtracker.exchange(
-                "POST", _PATH, body, patience=self._timeout
+                "POST", _PATH, body, time_limit=self._timeout
             )
         except NoAnswer as problem:
             raise JobTrackerAway(f"no answer to a heartbeat: {problem}") from problem

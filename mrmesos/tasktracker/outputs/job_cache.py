@@ -171,7 +171,7 @@ class JobCache:
     async def _fetch_once(self, job_id: str, seconds: float) -> CachedJob:
         path = f"/api/v1/jobs/{job_id}/facts"
         timeout = aiohttp.ClientTimeout(total=seconds)
-        status, body = await self._jobtracker.exchange("GET", path, patience=timeout)
+        status, body = await self._jobtracker.exchange("GET", path, time_limit=timeout)
         _check_status(status, path)
         try:
             facts = msgspec.json.decode(body, type=JobFacts)
@@ -200,7 +200,7 @@ class JobCache:
             raise JobFetchError(f"{file.name} has no hash")
         timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_SECONDS, sock_read=_TRY_SECONDS)
         digest, left = hashlib.sha256(), file.size
-        async with self._jobtracker.download(path, patience=timeout) as (status, content):
+        async with self._jobtracker.download(path, time_limit=timeout) as (status, content):
             _check_status(status, path)
             with into.open("wb") as out:
                 async for part in content.iter_chunked(_DOWNLOAD_PART_BYTES):
@@ -212,8 +212,8 @@ class JobCache:
         if left or digest.hexdigest() != file.sha256:
             raise _TryAgain(f"the data for {file.name} does not have the hash {file.sha256}")
 
-    async def _get(self, path: str, limit: int, patience: aiohttp.ClientTimeout) -> bytes:
-        async with self._jobtracker.download(path, patience=patience) as (status, content):
+    async def _get(self, path: str, limit: int, time_limit: aiohttp.ClientTimeout) -> bytes:
+        async with self._jobtracker.download(path, time_limit=time_limit) as (status, content):
             _check_status(status, path)
             parts, total = [], 0
             async for part in content.iter_any():

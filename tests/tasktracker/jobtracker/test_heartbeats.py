@@ -175,8 +175,8 @@ def test_a_jobtracker_without_patience_is_not_flooded() -> None:
 def test_requests_come_from_the_agents_address(source: str) -> None:
     async def body() -> None:
         async with fake_jobtracker() as jobtracker, link_to(jobtracker, source=source) as link:
-            patience = aiohttp.ClientTimeout(total=20.0)
-            await link.exchange("GET", "/api/v1/jobs/j/facts", patience=patience)
+            timeout = aiohttp.ClientTimeout(total=20.0)
+            await link.exchange("GET", "/api/v1/jobs/j/facts", time_limit=timeout)
             assert jobtracker.sources == {source or "127.0.0.1"}
 
     asyncio.run(body())

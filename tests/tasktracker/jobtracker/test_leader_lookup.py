@@ -79,10 +79,10 @@ def test_a_link_follows_the_election_when_it_is_not_answered_or_not_by_its_own()
             link._where = LeaderLookup(ZK, election.find)
             await link.open()
             link.use_key(KEY)
-            patience = aiohttp.ClientTimeout(total=10.0)
+            timeout = aiohttp.ClientTimeout(total=10.0)
 
             async def ask() -> int:
-                return (await link.exchange("GET", "/api/v1/jobs/x/facts", patience=patience))[0]
+                return (await link.exchange("GET", "/api/v1/jobs/x/facts", time_limit=timeout))[0]
 
             assert await ask() == 404
             first.statuses = [503, 0]

@@ -68,7 +68,7 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
 
 
 def lost(st: State, attempt: TaskAttempt, why: str) -> None:
-    """The attempt is gone with its slot or tracker. It is KILLED: the task has no failure more."""
+    """The attempt is gone with its slot or TaskTracker. It is KILLED, so no failure is counted."""
     error = AttemptError(
         kind=ErrorKind.LOST, message=why, attempt_id=attempt.id, hostname=attempt.hostname
     )

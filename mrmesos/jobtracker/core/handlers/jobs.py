@@ -185,7 +185,7 @@ def advance(st: State, job: JobInProgress) -> None:
         job.ending.since = st.now
         _outputs_unneeded(st, job)
         for attempt in list(job.running.values()):
-            kill_attempt(st, attempt, "the job needs it no more")
+            kill_attempt(st, attempt, "the job no longer needs it")
     if job.ending.asked:
         return
     if job.state is JobState.COMMITTING and not job.writers:

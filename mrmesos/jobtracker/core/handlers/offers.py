@@ -159,22 +159,22 @@ def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
 
 def _place(st: State, taking: list[_Offered]) -> None:
     """Go round the agents until no agent takes another task, or no task waits."""
-    budget = Quota(st) if taking and st.settings.cap else None
+    quota = Quota(st) if taking and st.settings.cap else None
     while taking:
         again = []
         for entry in taking:
             if not st.index.hungry:
                 return
-            if _place_one(st, entry, budget):
+            if _place_one(st, entry, quota):
                 again.append(entry)
         taking = again
 
 
-def _place_one(st: State, entry: _Offered, budget: Quota | None) -> bool:
+def _place_one(st: State, entry: _Offered, quota: Quota | None) -> bool:
     tracker, own = entry.agent.tracker, st.settings.tracker
-    free = entry.free if budget is None else budget.within(entry.free)
-    room = Fit(free, own if tracker is None else {}, own["cpus"])
-    choice = entry.choice = find_task(st.index, entry.agent, tracker, room.fits, entry.role)
+    free = entry.free if quota is None else quota.within(entry.free)
+    fit = Fit(free, own if tracker is None else {}, own["cpus"])
+    choice = entry.choice = find_task(st.index, entry.agent, tracker, fit.fits, entry.role)
     if not isinstance(choice, Found):
         return False
     pool = entry.pool
@@ -182,9 +182,9 @@ def _place_one(st: State, entry: _Offered, budget: Quota | None) -> bool:
         pool = entry.pool = Pool(entry.resources)
         entry.free = pool.free
     need = choice.job.settings.need(choice.task.kind)
-    taken = room.asks(need)
-    if budget is not None:
-        budget.spend(taken, room.beside)
+    taken = fit.asks(need)
+    if quota is not None:
+        quota.spend(taken, fit.beside)
     if tracker is None:
         tracker = new_tracker(st, entry.agent, pool)
     resources = pool.take(taken)
@@ -198,18 +198,18 @@ def _place_one(st: State, entry: _Offered, budget: Quota | None) -> bool:
 
 def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
     wanted = warm_trackers.missing(st)
-    budget = Quota(st) if wanted > 0 and st.settings.cap else None
+    quota = Quota(st) if wanted > 0 and st.settings.cap else None
     for entry in offered if wanted > 0 else ():
         agent = entry.agent
         if wanted <= 0 or agent.tracker is not None or not agent.takes(st.now):
             continue
         pool = Pool(entry.resources)
-        free = pool.free if budget is None else budget.within(pool.free)
+        free = pool.free if quota is None else quota.within(pool.free)
         entry.spare = warm_trackers.place(st, agent, entry.role, free, pool)
         if entry.spare is not None:
             wanted -= 1
-            if budget is not None:
-                budget.spend(st.settings.tracker, warm_trackers.NEED)
+            if quota is not None:
+                quota.spend(st.settings.tracker, warm_trackers.NEED)
 
 
 def _answer(st: State, offered: Iterable[_Offered]) -> None:

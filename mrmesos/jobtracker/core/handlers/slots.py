@@ -130,7 +130,7 @@ def serve(st: State, slot: Slot) -> None:
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return
     if slot.id not in st.cluster.slots or slot.tracker_id in st.recovery.unheard:
-        # The tracker has not told yet what it runs. tracker_recovery.py handles the slot then.
+        # The TaskTracker has not said yet what it runs. tracker_recovery.py then serves the slot.
         return
     tracker = st.cluster.trackers.get(slot.tracker_id)
     agent = st.cluster.agents.get(slot.agent_id)

@@ -38,7 +38,7 @@ def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
         elif attempt not in attempt.task.running:
             kill_attempt(st, attempt, "another attempt was first")
         elif st.jobs[attempt.task.job_id].state is not JobState.RUNNING:
-            kill_attempt(st, attempt, "the job needs it no more")
+            kill_attempt(st, attempt, "the job no longer needs it")
     for slot in tracker.slots.values():
         if slot.state is SlotState.RUNNING and slot.attempt is None and slot not in st.slots.free:
             came_free(st, slot)

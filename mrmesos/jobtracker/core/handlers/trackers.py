@@ -1,4 +1,8 @@
-"""The life of TaskTrackers: heartbeats, losses, agents that do not let one start."""
+"""The life of TaskTrackers: heartbeats, losses, and agents on which none starts.
+
+Comes in: heartbeats, and what Mesos says of executors and agents. Goes out: changed TaskTrackers
+and slots, lost attempts, and commands to end executors.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +26,20 @@ from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 STRAY_SECONDS = 10.0
+"""A slot that only its TaskTracker knows is killed after this long."""
 FAILURES_TO_AVOID = 3
+"""An agent is avoided for AVOID_SECONDS after this many TaskTrackers did not start there."""
 AVOID_SECONDS = 60.0
 WORDS_SECONDS = 2.0
-"""How long the two halves of what Mesos says of an executor's end wait for each other. They come
-within milliseconds; what was lost with the tracker runs again this much later if one is lost.
+"""Mesos describes an executor's end in two messages, which come within milliseconds. If one of them
+does not come within this time, we go on without it.
 """
 FAILURES_TO_GIVE_UP = 10
-"""TaskTrackers in a row that never came up, with none alive, after which jobs fail."""
+"""Jobs fail after this many TaskTrackers in a row never came up, if none is alive."""
 
 
 def heartbeat(st: State, beat: Heartbeat) -> None:
-    """A TaskTracker spoke. A late one (by its sequence) is only read for reports."""
+    """Handle a heartbeat. If it is late (by its sequence), only its reports count."""
     tracker = st.cluster.trackers.get(TrackerId(beat.tracker_id))
     if tracker is None or tracker.ended is None:
         silence.spoke(st, AgentId(beat.agent_id) if tracker is None else tracker.agent_id)
@@ -78,7 +84,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
 
 
 def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
-    """Slots that Mesos once told us were over, but that live on, would hold resources for ever."""
+    """Kill slots that still run although Mesos said that they ended. They would hold resources."""
     strays = {slot_id for slot_id in listed if slot_id not in st.cluster.slots}
     tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}
     for slot_id, since in tracker.strays.items():
@@ -88,14 +94,14 @@ def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
 
 
 def leave(st: State, tracker: Tracker, reason: str) -> None:
-    """Send a tracker away; its agent may get a new one at once."""
+    """Tell a TaskTracker to leave. Its agent may get a new one at once."""
     tracker.transition(TrackerState.LEAVING, st.now)
     _leave_agent(st, tracker)
     st.post(tracker.id, Leave(reason))
 
 
 def send_all_away(st: State) -> None:
-    """The JobTracker ends. Mesos ends TaskTrackers too, but may not hear of it for a while."""
+    """The JobTracker ends, so all TaskTrackers leave. Mesos may end them only much later."""
     st.closing = True
     for tracker in list(st.cluster.trackers.values()):
         if tracker.state is not TrackerState.LEAVING:
@@ -109,9 +115,9 @@ def _leave_agent(st: State, tracker: Tracker) -> None:
 
 
 def vacated(st: State, tracker: Tracker) -> None:
-    """A tracker's last slot ended. It leaves at once where tasks wait, for other agents than this:
-    the little that it holds may be what another framework lacks here. With nothing waiting it
-    stays warm for a while (deadlines.py).
+    """A TaskTracker's last slot ended. If tasks wait, they wait for other agents. Then it leaves at
+    once, because another framework may need its resources. If no task waits, it stays warm for
+    a while (deadlines.py).
     """
     if tracker.state is not TrackerState.LIVE or tracker.holds_output:
         return
@@ -120,7 +126,7 @@ def vacated(st: State, tracker: Tracker) -> None:
 
 
 def lost(st: State, tracker_id: TrackerId, status: int | None) -> None:
-    """Mesos says that the executor ended (FAILURE); why, the updates of its slots say."""
+    """Mesos says that the executor ended (FAILURE). The updates of its slots say why."""
     tracker = st.cluster.trackers.get(tracker_id)
     if tracker is None:
         return
@@ -134,8 +140,8 @@ def lost(st: State, tracker_id: TrackerId, status: int | None) -> None:
 def ended_by_update(
     st: State, tracker: Tracker, words: str, *, enough: bool, blameless: bool
 ) -> None:
-    """An update of one of its slots says that the executor ended. The FAILURE event with its exit
-    status is waited for, unless the update says `enough`.
+    """An update of a slot says that the executor ended. Unless the update says `enough`, wait for
+    the FAILURE event, which has the exit status.
     """
     ended = _begin_end(st, tracker, failed_launch=not blameless)
     ended.words = words
@@ -149,7 +155,7 @@ def _wanted(tracker: Tracker) -> bool:
 
 
 def _begin_end(st: State, tracker: Tracker, *, failed_launch: bool) -> ExecutorEnd:
-    """The tracker gets nothing more, and its agent may get a new one."""
+    """Give the TaskTracker nothing more. Its agent may get a new one."""
     if tracker.ended is None:
         never_up = tracker.state is TrackerState.STARTING
         tracker.ended = ExecutorEnd(st.now, failed_launch=failed_launch and never_up)
@@ -173,7 +179,7 @@ def _conclude(st: State, tracker: Tracker, ended: ExecutorEnd) -> None:
 
 
 def tick(st: State) -> None:
-    """Wait no longer for what Mesos may have to say of ends."""
+    """Stop waiting for what Mesos may still say of the ends of TaskTrackers."""
     for tracker in list(st.tracker_ends.unexplained.values()):
         if tracker.ended is not None and st.now - tracker.ended.since >= WORDS_SECONDS:
             _conclude(st, tracker, tracker.ended)
@@ -189,7 +195,7 @@ def agent_lost(st: State, agent_id: AgentId) -> None:
 
 
 def all_gone(st: State, words: str) -> None:
-    """Mesos has ended everything that was ours."""
+    """Mesos has ended all our tasks and executors."""
     for tracker in list(st.cluster.trackers.values()):
         gone(st, tracker, words, by_mesos=True)
     for slot in list(st.cluster.slots.values()):
@@ -197,7 +203,7 @@ def all_gone(st: State, words: str) -> None:
 
 
 def expire(st: State, tracker: Tracker) -> None:
-    """Not heard of for too long: everything on it is taken as lost, and Mesos is to end it."""
+    """A TaskTracker was silent for too long. Give up all that is on it, and have Mesos end it."""
     started = tracker.state is not TrackerState.STARTING
     st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
     words = f"its TaskTracker was not heard of for {silence.expiry(st, tracker):g} s"
@@ -208,8 +214,8 @@ def expire(st: State, tracker: Tracker) -> None:
 
 
 def give_up_deaf(st: State) -> None:
-    """Those that let their mailboxes fill have not listened for long. What they were not told is
-    lost, so nothing that they run or hold can be relied on: they are to end.
+    """End the TaskTrackers whose mailboxes are full. They have not listened for long, and their
+    actions are lost. So nothing that they run or hold can be relied on.
     """
     deaf, st.out.deaf = st.out.deaf, []
     for tracker_id in deaf:
@@ -222,9 +228,10 @@ def give_up_deaf(st: State) -> None:
 def gone(
     st: State, tracker: Tracker, words: str, *, by_mesos: bool, failed_launch: bool = False
 ) -> None:
-    """Forget a tracker: what it ran is lost, and the map outputs that only it had.
+    """Forget a TaskTracker. Its attempts are lost, and so are its map outputs.
 
-    `by_mesos`: Mesos said that it ended, so its slots have too; else they are to be killed.
+    With `by_mesos`, Mesos said that it ended, so its slots have ended too. Otherwise they are
+    killed.
     """
     st.cluster.drop_tracker(tracker)
     st.recovery.unheard.pop(tracker.id, None)
@@ -251,12 +258,12 @@ def gone(
 
 
 def launch_failed(st: State, agent_id: AgentId, words: str) -> None:
-    """A TaskTracker never came up. Where that goes on the agent is avoided; where it happens
-    everywhere and nothing runs (no such command, say) jobs fail instead of trying for ever.
+    """A TaskTracker never came up. If that happens again on the agent, we avoid it. If it happens
+    everywhere and no TaskTracker is alive (the command may be wrong), jobs fail.
     """
     agent = st.cluster.agents.get(agent_id)
     if agent is not None and agent.avoid_until > st.now:
-        return  # of the same batch as a failure just counted
+        return  # a failure that came together with this one is counted already
     st.tracker_ends.failed_launches += 1
     if agent is not None:
         agent.launch_failures += 1
@@ -267,10 +274,10 @@ def launch_failed(st: State, agent_id: AgentId, words: str) -> None:
         else:
             st.cluster.avoid(agent, st.now + min(2.0, 0.25 * agent.launch_failures))
     states = [tracker.state for tracker in st.cluster.trackers.values()]
-    hoped_for = states.count(TrackerState.STARTING)
+    starting = states.count(TrackerState.STARTING)
     if (
         TrackerState.LIVE in states
-        or st.tracker_ends.failed_launches < FAILURES_TO_GIVE_UP + hoped_for
+        or st.tracker_ends.failed_launches < FAILURES_TO_GIVE_UP + starting
     ):
         return
     message = (

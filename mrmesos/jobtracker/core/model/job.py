@@ -284,7 +284,7 @@ class JobInProgress:
         pace.candidates.clear()
 
     def add_running(self, attempt: TaskAttempt) -> None:
-        """An attempt runs, even if only its end is awaited."""
+        """Add an attempt that runs. It may already have been told to end."""
         self.index.touch(self)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup

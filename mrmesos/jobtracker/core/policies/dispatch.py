@@ -1,6 +1,6 @@
 """Makes and ends slots and TaskTrackers, starts and kills attempts.
 
-Comes in: what other handlers decided. Goes out: changed records, actions for TaskTrackers, commands
+Comes in: what handlers decided. Goes out: changed records, actions for TaskTrackers, commands
 for Mesos.
 """
 
@@ -93,7 +93,9 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
 
 
 def began(st: State, slot: Slot) -> None:
-    """The slot runs. A spare's slot has no attempt, nor has one that an earlier life left free."""
+    """The slot runs. If it has no attempt, it is free. A spare starts like this, and an earlier
+    JobTracker may have left a slot like this.
+    """
     slot.transition(SlotState.RUNNING, st.now)
     if slot.attempt is None:
         came_free(st, slot)

@@ -106,7 +106,7 @@ def tick(st: State) -> None:
 
 
 def _waits_long(st: State, job: JobInProgress) -> bool:
-    """Whether a job waits as long as a task does for a host where it has not failed."""
+    """Whether a job has waited for AVOID_SECONDS, as a failed task waits for another host."""
     return job.waits.idle_since is not None and st.now - job.waits.idle_since >= AVOID_SECONDS
 
 

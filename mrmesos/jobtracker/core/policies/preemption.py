@@ -16,8 +16,8 @@ from mrmesos.wire.ids import TaskKind
 
 def tick(st: State) -> None:
     """Find pools that have waited too long below their minimum share, and preempt for them."""
-    order, patience = st.index.order, st.settings.preempt_after
-    if not patience or not isinstance(order, Fair):
+    order, after = st.index.order, st.settings.preempt_after
+    if not after or not isinstance(order, Fair):
         return
     st.index.flush()
     waiting = st.index.maps | st.index.reduces
@@ -28,7 +28,7 @@ def tick(st: State) -> None:
         if not wanting or pool.used >= pool.share.least:
             continue
         since = before.get(pool.name, st.now)
-        if st.now - since >= patience:
+        if st.now - since >= after:
             since = st.now
             due += min(pool.share.least - pool.used, _wanted(st, wanting))
         st.starved[pool.name] = since
@@ -68,4 +68,4 @@ def _take_back(st: State, order: Fair, due: int) -> None:
         if attempt.kill_asked or above[pool] >= cost:
             above[pool] -= cost
             due -= cost
-            kill_attempt(st, attempt, "gives back what another pool is due by its minimum share")
+            kill_attempt(st, attempt, "another pool is below its minimum share")

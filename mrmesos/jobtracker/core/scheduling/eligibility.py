@@ -122,9 +122,9 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[JobSet, JobSet]:
     resources that it offers to `role`. Their demands are not met, or they failed too often here, or
     they would not end before the agent's maintenance.
     """
-    if not (index.demands.special or index.shunned or agent.gpus or agent.away is not None):
+    if not (index.eligibility.special or index.shunned or agent.gpus or agent.away is not None):
         return NO_JOBS, NO_JOBS  # most agents
-    by_demand = index.demands.barred(agent, role) | index.shunned.get(agent.hostname, NO_JOBS)
+    by_demand = index.eligibility.barred(agent, role) | index.shunned.get(agent.hostname, NO_JOBS)
     if agent.away is None or agent.closes == math.inf:
         return by_demand, by_demand
     if index.now >= agent.closes:

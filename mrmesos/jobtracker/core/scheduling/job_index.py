@@ -41,7 +41,7 @@ class JobIndex:
         self.now = 0.0
         self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
         self.order = order
-        self.demands = Eligibility()
+        self.eligibility = Eligibility()
         self.backups: dict[TaskInProgress, JobInProgress] = {}
         """Slow tasks that want a backup attempt (speculation.py)."""
         self.unheard: dict[TaskInProgress, JobInProgress] = {}
@@ -63,7 +63,7 @@ class JobIndex:
         self.loose = NO_JOBS  # maps without preference
         self.hosts: dict[HostName, JobSet] = {}  # maps that never failed, by host of their data
         self.racks: dict[str, JobSet] = {}  # … by rack; some bits are out of date
-        self.demands.clear()
+        self.eligibility.clear()
         # Which jobs avoid a host
         self.shunned: dict[HostName, JobSet] = {}
         # Jobs by their delay clock.
@@ -93,7 +93,7 @@ class JobIndex:
         )
         entry.map_shape.maps |= bit
         entry.reduce_shape.reduces |= bit
-        self.demands.add(settings.demand, bit)
+        self.eligibility.add(settings.demand, bit)
         entry.rank = Rank(bit, settings.priority, settings.pool)
         entry.waits = NOTHING_WAITS
         for host in job.hosts.shunned:
@@ -138,7 +138,7 @@ class JobIndex:
             if not shape.maps | shape.reduces:
                 self.shapes.pop(tuple(sorted(shape.need.items())), None)
         self.order.discard(entry.rank)
-        self.demands.discard(job.settings.demand, bit)
+        self.eligibility.discard(job.settings.demand, bit)
         if not self.entries:
             self._at.clear()
             self._deadlines.clear()
@@ -264,7 +264,7 @@ class JobIndex:
         if self.backups or self.unheard:
             return roles
         self.flush()
-        return self.demands.roles(self.maps | self.reduces, roles)
+        return self.eligibility.roles(self.maps | self.reduces, roles)
 
     def only_elsewhere(self, agent: Agent) -> bool:
         """A quick check that nothing may start on an agent now: only maps wait, their data is on
@@ -277,7 +277,7 @@ class JobIndex:
             return False
         if maps & (self.rack_level | self.loose | self.retries | self.counting):
             return False  # any_level is a part of rack_level
-        special = self.demands.special or self.shunned
+        special = self.eligibility.special or self.shunned
         return not (special or agent.gpus or agent.away is not None)
 
     def stored_on(self, agent: Agent) -> JobSet:

@@ -116,8 +116,8 @@ def reachable_by_all(cluster: Cluster, job: JobInProgress, now: float, less: str
 
 
 class _Trouble:
-    """How bad map output on a host would be, as a pair that compares. First, the worse: whether no
-    agent would reach all outputs then. Second: whether a waiting reduce would not reach it.
+    """How bad it would be to have map output on a host, as a pair to compare. The first part is
+    worse: no agent would then reach all outputs. The second: a waiting reduce would not reach it.
 
     `least` is the pair for a host that everybody reaches. It needs no look at other agents.
     """

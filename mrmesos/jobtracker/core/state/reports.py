@@ -128,7 +128,7 @@ def status_of(job: JobInProgress) -> JobStatus:
 
 
 def _note(job: JobInProgress) -> str:
-    """The status of the first running task that has one. The first, so that it does not jump."""
+    """The status of the first running task that has one, so that the text does not jump."""
     speaking = (attempt for attempt in job.running.values() if attempt.status)
     first = min(speaking, key=lambda each: each.id, default=None)
     if first is None:
