@@ -109,9 +109,8 @@ class JobTracker:
         """Handle an event. Returns what the shell must do, in order."""
         st = self.st
         if isinstance(event, ev.AnswerAsked):  # frequent, and changes nothing else
-            tracker_id = TrackerId(event.tracker_id)
-            st.mailboxes.acknowledge(tracker_id, event.acknowledged)
-            self._answer(tracker_id)
+            st.mailboxes.acknowledge(event.tracker_id, event.acknowledged)
+            self._answer(TrackerId(event.tracker_id))
             return st.take_commands()
         st.now = max(now, st.now)
         st.index.advance(st.now)
@@ -121,8 +120,7 @@ class JobTracker:
             chains.follow(st)
         self._settle()
         if isinstance(event, ev.HeartbeatReceived):
-            beat = event.heartbeat
-            tracker_id = TrackerId(beat.tracker_id)
+            beat, tracker_id = event.heartbeat, TrackerId(event.heartbeat.tracker_id)
             tracker = st.cluster.trackers.get(tracker_id)
             late = tracker is not None and beat.sequence < tracker.sequence
             self._answer(tracker_id, late=late)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mrmesos.jobtracker.pages import events, gate
 from mrmesos.jobtracker.pages.app import login_path
 from mrmesos.jobtracker.pages.content import Content
+from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
 from tests.jobtracker.pages.world import CULPRIT, TAIL, TOKEN, Browser, World, browsing
 
@@ -88,7 +89,9 @@ def test_empty_pages_say_what_to_do(world: World) -> None:
 def test_the_cluster_shows_agents_pools_and_offers(world: World) -> None:
     world.submit("visits", "grace", 30, job_pool="etl")
     world.run(2)
-    world.hands.core.st.cluster.agents["node-03.example"].avoid_until = world.hands.now + 600
+    world.hands.core.st.cluster.agents[AgentId("node-03.example")].avoid_until = (
+        world.hands.now + 600
+    )
 
     async def walk(browser: Browser) -> None:
         text = await browser.page("/ui/")

@@ -20,7 +20,7 @@ from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.state.reports import row_of, status_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import AgentId, TaskKind
 from mrmesos.wire.job import AttemptRow, JobSpec, JobStatus
 
 PIECE = 500
@@ -135,7 +135,7 @@ def agent_ids(st: State) -> list[str]:
 
 def agents_of(st: State, ids: Iterable[str]) -> list[AgentView]:
     """Those of these agents that are still known."""
-    found = (st.cluster.agents.get(agent_id) for agent_id in ids)
+    found = (st.cluster.agents.get(AgentId(agent_id)) for agent_id in ids)
     return [_agent(st, agent) for agent in found if agent is not None]
 
 
