@@ -255,7 +255,9 @@ def test_bad_rows_fail_the_job_or_are_counted() -> None:
     class Strict(Job):
         mapper, input_format = Numbers, JsonLinesInput()
 
-    with pytest.raises(InputError, match=r"a\.jsonl: the row at offset 9 cannot be read"):
+    with pytest.raises(
+        InputError, match=r"a\.jsonl: the row at offset 9 \(line 2\) cannot be read"
+    ):
         run_job(Strict, text)
 
     class Lenient(Job):

@@ -76,6 +76,9 @@ def unbounded(kind: inspect.Type, where: str, seen: set[type]) -> Iterator[str]:
             seen.add(kind.cls)
             for field in kind.fields:
                 yield from unbounded(field.type, f"{kind.cls.__name__}.{field.name}", seen)
+        case inspect.BytesType():
+            if kind.max_length is None:
+                yield where
         case inspect.BoolType() | inspect.NoneType() | inspect.EnumType() | inspect.LiteralType():
             return
         case _:
