@@ -51,6 +51,7 @@ ROOMS = (
     "task/shuffle",
     "task",
     "streaming",
+    "mrjob",
     "worker",
     "mesos",
     "tasktracker/core",

@@ -131,6 +131,7 @@ class Submission:
             options.job_args,
             inputs,
             cached=files.cached,
+            files=files,
         )
         files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
         spec = checked_spec(options, loaded, files.files)

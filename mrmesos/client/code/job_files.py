@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -98,6 +99,13 @@ class JobFiles:
             except BadArchive as problem:
                 raise UsageProblem(f"{words}: {problem}") from problem
         self._paths[file] = path
+
+    def add_directory(self, path: Path, name: str = "") -> None:
+        """Add a directory, packed. Tasks find it unpacked under `name`, else under its own name."""
+        if not path.is_dir():
+            raise UsageProblem(f"{path}: no such directory")
+        packed = shutil.make_archive(str(self._root / f"packed-{len(self._paths)}"), "gztar", path)
+        self._take(name or path.resolve().name, FileKind.ARCHIVE, Path(packed), str(path))
 
     def add_modules(self, name: str, zipped: bytes) -> None:
         """Add the modules beside the script. They come first on `sys.path`."""

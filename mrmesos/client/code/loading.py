@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrmesos.api.formats import Source
 from mrmesos.api.job import Job
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
+
+if TYPE_CHECKING:
+    from mrmesos.client.code.job_files import JobFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +113,25 @@ def load_target(
     inputs: Sequence[str] = (),
     *,
     cached: Callable[[], Mapping[str, Path]] = dict,
+    files: JobFiles | None = None,
 ) -> LoadedJob | LoadedChain:
     """Import the script, find and check its job or chain, and pickle it. Raises UsageProblem.
 
     A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
-    that the mapper may ask for.
+    that the mapper may ask for. An MRJob names files of its own, which go to `files`.
     """
     from mrmesos.api.chain import Chain
-    from mrmesos.client.code.find_class import find_class
+    from mrmesos.client.code.find_class import find_class, is_mrjob
     from mrmesos.client.code.load_chain import load_chain
     from mrmesos.client.code.load_job import load_job
     from mrmesos.client.code.script import ImportedScript
 
     script = ImportedScript(target.script)
     cls = find_class(script.module, target)
+    if is_mrjob(cls):
+        from mrmesos.client.code.load_mrjob import load_mrjob
+
+        return load_mrjob(script, cls, overrides, job_args, inputs, files)
     if issubclass(cls, Chain):
         return load_chain(script, cls, overrides, job_args, inputs)
     return load_job(script, cls, overrides, job_args, inputs, cached)

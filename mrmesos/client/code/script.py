@@ -67,6 +67,11 @@ class ImportedScript:
             ) from problem
         except (Interrupted, KeyboardInterrupt):
             raise
+        except ModuleNotFoundError as problem:
+            if problem.name == "mrjob":
+                words = "needs mrjob, which is not installed: pip install 'mrmesos[mrjob]'"
+                raise UsageProblem(f"{file.name}: {words}") from None
+            raise script_problem(file, problem) from problem
         except BaseException as problem:
             raise script_problem(file, problem) from problem
         self._values = values.pickles

@@ -1,0 +1,50 @@
+"""What a task of an mrjob step needs to know. It travels with the job, as `context.args.mrjob`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mrmesos.streaming.spec import StreamSpec
+
+
+class WorkKind(StrEnum):
+    """What does the work of a mapper, combiner or reducer. RAW: `mapper_raw`."""
+
+    NONE = "none"
+    SCRIPT = "script"
+    COMMAND = "command"
+    IDENTITY = "identity"
+    RAW = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class SubStep:
+    """A mapper, combiner or reducer: `command` does the work, or filters what a script reads."""
+
+    kind: WorkKind = WorkKind.NONE
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MRTask:
+    """One step of an MRJob class. `args` are the words with which the class is made in tasks."""
+
+    job_class: Any
+    step: int
+    args: tuple[str, ...]
+    mapper: SubStep
+    combiner: SubStep
+    reducer: SubStep
+    stream: StreamSpec = field(default_factory=StreamSpec)
+
+    @property
+    def combines_in_mapper(self) -> bool:
+        """Whether the mapper itself combines, so that most pairs are never encoded."""
+        scripts = self.mapper.kind is self.combiner.kind is WorkKind.SCRIPT
+        return scripts and not self.combiner.command and self.reducer.kind is not WorkKind.NONE
+
+    def words(self, what: str) -> list[str]:
+        """The command line of a task, as mrjob's runners make it."""
+        return [f"--{what}", f"--step-num={self.step}", *self.args]
