@@ -33,11 +33,12 @@ def assignments(path: Path) -> Iterator[tuple[str, int]]:
         if not isinstance(function, ast.FunctionDef):
             continue
         for node in ast.walk(function):
-            targets = node.targets if isinstance(node, ast.Assign) else ()
-            for target in targets:
-                for one in ast.walk(target):
-                    if isinstance(one, ast.Attribute) and one.attr == "state":
-                        yield function.name, one.lineno
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr == "state"
+                and isinstance(node.ctx, ast.Store)
+            ):
+                yield function.name, node.lineno
 
 
 @pytest.mark.parametrize("core", ["jobtracker/core", "tasktracker/core"])
