@@ -22,7 +22,8 @@ from mrmesos.client.machine import AgentSize, machine_size
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, Setting
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
+"""It takes 1 to 2 s on an idle machine. Two cores with a load of 20 needed more than 20 s."""
 STOP_SECONDS = 15.0
 """Time for executors to end within their grace period, before all is killed."""
 MAX_ERROR_BYTES = 4096
