@@ -35,7 +35,7 @@ from mrmesos.jobtracker.core.policies.dispatch import tell_outputs
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
 from mrmesos.jobtracker.core.state import chain_reports
-from mrmesos.jobtracker.core.state.changes import Changes
+from mrmesos.jobtracker.core.state.journal_changes import Changes
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.state_parts import Recovery

@@ -1,4 +1,4 @@
-"""Builds a State from the journal's records. It is the inverse of state/changes.py.
+"""Builds a State from the journal's records. It is the inverse of state/journal_changes.py.
 
 Comes in: all records. Goes out: a State, and commands for what must be done again.
 TaskTrackers outlive a JobTracker, and their attempts may still run. We ask each TaskTracker what it

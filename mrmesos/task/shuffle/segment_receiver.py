@@ -26,7 +26,7 @@ from mrmesos.wire.task import MapOutput
 
 _CHUNK = 1 << 20
 _HEADER_MAX = 64 << 10
-_PATIENCE = 4
+_WAITS_MAX = 4
 """Each MiB (or the rest of a segment) may take this many times the longest allowed silence."""
 
 
@@ -127,9 +127,9 @@ class Receiver:
             if self._closed.is_set():
                 raise Closed("the fetch of map output was given up")
             if left <= due:  # the next MiB begins
-                due, deadline = left - _CHUNK, time.monotonic() + _PATIENCE * self._silence
+                due, deadline = left - _CHUNK, time.monotonic() + _WAITS_MAX * self._silence
             elif time.monotonic() > deadline:
-                raise FetchError(f"less than 1 MiB in {_PATIENCE * self._silence:g} s")
+                raise FetchError(f"less than 1 MiB in {_WAITS_MAX * self._silence:g} s")
             chunk = response.read1(min(left, _CHUNK))
             if not chunk:
                 raise FetchError(f"the answer ended {left:,} bytes early")

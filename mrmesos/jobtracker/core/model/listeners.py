@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ChangeListener(Protocol):
-    """Hears of each change while an event is handled (state/changes.py)."""
+    """Hears of each change while an event is handled (state/journal_changes.py)."""
 
     def job(self, job: JobInProgress) -> None:
         """The job is new, or its state changed."""

@@ -12,7 +12,7 @@ from mrmesos.jobtracker.core.model.settings import Settings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
-from mrmesos.jobtracker.core.state.changes import Changes
+from mrmesos.jobtracker.core.state.journal_changes import Changes
 from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
 from mrmesos.jobtracker.core.state.reports import EndedJobs, LogTails
 from mrmesos.jobtracker.core.state.state_parts import (
