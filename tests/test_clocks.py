@@ -21,6 +21,9 @@ NAMES = {
     "jobtracker/storage/journal_session.py",  # the stamp of a JobTracker's life
     "mesos/executor_driver.py",  # the time of a status update, for people
     "cli/job.py",  # how long a job has run, for people
+    "jobtracker/pages/app.py",  # how long ago something was, for people
+    "jobtracker/pages/content.py",  # the same
+    "jobtracker/storage/history.py",  # how old an ended job is, in days
     "minimesos/model/records.py",  # since when a framework or agent is known, for people
 }
 FILES_OF_OTHERS = {"testing/faults.py", "io/fs/scratch.py"}  # ages of files

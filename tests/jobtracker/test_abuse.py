@@ -78,7 +78,7 @@ def test_a_thousand_requests_of_strangers(tmp_path: Path) -> None:
         gc.collect()
         assert us.memory_info().rss - memory < MEMORY_MAX
         assert not desk.service._front._api._held
-        assert not desk.service._front._api._waiting
+        assert not desk.service._front._api._waiting._events
     finally:
         desk.client.close()
         desk.service.stop(timeout=0.5)

@@ -53,7 +53,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Gate:
     """The middleware of the pages, and the handlers of login and logout."""
 
-    def __init__(self, token: str, *, secure: bool, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, token: str, *, secure: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Without a `token`, only tickets open a session. `secure`: the server speaks HTTPS."""
         self.sessions = Sessions()
         self._token, self._secure, self.clock = token, secure, clock

@@ -29,3 +29,7 @@ class JobRun(Struct, frozen=True, kw_only=True):
     spec: JobSpec
     tasks: Callable[[], Iterable[TaskRun]]
     tails: dict[str, str]
+
+    def __repr__(self) -> str:
+        """Without `tasks`: a history's story must be the same when it is replayed."""
+        return f"JobRun({self.report!r}, tails={self.tails!r})"
