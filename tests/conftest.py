@@ -22,5 +22,7 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Processes that tests start inherit them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MRMESOS_TOKEN_FILE", str(tmp_path_factory.mktemp("access") / "token"))
+        key = tmp_path_factory.mktemp("pickles") / "key"
+        patch.setenv("MRMESOS_PICKLE_KEY_FILE", str(key))
         patch.setenv("MRMESOS_HISTORY_DIR", str(tmp_path_factory.mktemp("history")))
         yield

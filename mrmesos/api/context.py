@@ -98,6 +98,8 @@ class Context:
     input_offset: int = -1
     input_name: str = ""
     open_output: Callable[[str], NamedOutput] = _no_outputs
+    given_pickles: bool = False
+    """Whether batches with pickled columns were given to user code. Only then may it yield some."""
 
     def count(self, group: str, name: str, amount: int = 1) -> None:
         """Add to a counter of the job. The job reports the totals of its winning attempts.

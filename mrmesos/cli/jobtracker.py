@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from mrmesos.access.pickle_keys import named_key
 from mrmesos.access.tokens import TokenError, own_token, token_path
 from mrmesos.client.kept_jobs import history_dir, with_history
 from mrmesos.client.terminal.errors import UsageProblem
@@ -120,6 +121,7 @@ def jobtracker(
                 host=host,
                 port=port,
                 token=token,
+                pickle_key=named_key(conf, os.environ),
                 accept_journal_loss=accept_journal_loss,
             )
             if standby is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 
+from mrmesos.access.pickle_keys import key_of_token, named_key, own_key
 from mrmesos.access.tls import client_context
 from mrmesos.access.tokens import TokenError, client_token
 from mrmesos.client.api_client import JobTrackerClient
@@ -32,6 +33,22 @@ def open_client(
         raise UsageProblem(str(problem)) from None
     except ValueError as problem:
         raise UsageProblem(f"--jobtracker: {problem}") from None
+
+
+def pickle_key(jobtracker: str, conf: Conf) -> str:
+    """The key that signs pickled values of our jobs: that of the JobTracker at this URL, else ours.
+
+    Empty if no token of that JobTracker is here. Raises UsageProblem.
+    """
+    try:
+        if not jobtracker:
+            return own_key(conf, os.environ)
+        if key := named_key(conf, os.environ):
+            return key
+        token = client_token(conf, os.environ)
+        return key_of_token(token) if token else ""
+    except TokenError as problem:
+        raise UsageProblem(str(problem)) from None
 
 
 def trusted(conf: Conf) -> ssl.SSLContext:

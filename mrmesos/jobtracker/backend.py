@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat
@@ -90,12 +92,14 @@ class CoreBackend:
         live: LiveJobs,
         keys: Mapping[str, str],
         set_aside: Mapping[str, int],
+        pickle_key: str,
     ) -> None:
         """`keys` maps the idempotency keys of earlier submissions to the ids of their jobs.
 
-        `set_aside` counts the events that were set aside, by kind (quarantine.py).
+        `set_aside` counts the events that were set aside, by kind (quarantine.py). `pickle_key` is
+        a part of all jobs' facts.
         """
-        self._set_aside = set_aside
+        self._set_aside, self._pickle_key = set_aside, pickle_key
         self._conf, self._core, self._thread = conf, core, thread
         self.codes, self._live = codes, live
         self._keys: OrderedDict[str, str] = OrderedDict(keys)
@@ -164,7 +168,7 @@ class CoreBackend:
             facts = self._core.job_facts(job_id)
             if facts is not None and not self._core.works_for(TrackerId(tracker_id), job_id):
                 raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
-            return facts
+            return None if facts is None else replace(facts, pickle_key=self._pickle_key)
 
         return self._thread.ask(read)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
+from mrmesos.access.pickle_keys import key_of_token
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -71,6 +72,7 @@ class JobTrackerService:
         host: str = "",
         port: int = 0,
         token: str = "",
+        pickle_key: str = "",
         election: str = "",
         accept_journal_loss: bool = False,
         make_driver: MakeDriver = make_mesos_driver,
@@ -79,7 +81,8 @@ class JobTrackerService:
 
         The service listens at `jobtracker.http.address`. Without that setting, it listens at
         `host` and `port`; without `host`, at this machine's address on the route to the master.
-        Clients authenticate with `token`; if it is empty, the service makes one. `election`
+        Clients authenticate with `token`; if it is empty, the service makes one. `pickle_key` signs
+        pickled values of jobs' outputs; if it is empty, it follows from the token. `election`
         (zk://…) is set if several JobTrackers share the journal and this one was elected;
         TaskTrackers find the leader there. With `accept_journal_loss`, a damaged journal does not
         prevent the start.
@@ -92,6 +95,7 @@ class JobTrackerService:
         self._host, self._port, self._election = host, port, election
         self._make_driver = make_driver
         self.token = token or secrets.token_urlsafe(32)
+        pickle_key = pickle_key or key_of_token(self.token)
         self._session = JournalSession(
             conf.get_as(settings.JOBTRACKER_STATE_DIR),
             shared=bool(election),
@@ -122,8 +126,11 @@ class JobTrackerService:
             self._live,
             self._session.keys(),
             self._quarantine.counts,
+            pickle_key,
         )
-        self._planner = Planner(lambda event: self._thread.post(to_be_kept(event)), conf)
+        self._planner = Planner(
+            lambda event: self._thread.post(to_be_kept(event)), conf, pickle_key
+        )
         self._front = Front(
             conf,
             self.backend,

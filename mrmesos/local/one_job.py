@@ -5,6 +5,7 @@ In: a job and its inputs. Out: its records, counters and files. Thread: the call
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,9 @@ def run_tasks(
         reduces = settings.get_as(JOB_REDUCES)
         if needs_cut_points(job, reduces):
             paths = cached(scratch, job_files)
-            job.cut_points = find_cut_points(job, sources, settings, reduces, paths)
+            job.cut_points = find_cut_points(
+                job, sources, settings, reduces, paths, pickle_key=_PICKLE_KEY
+            )
         return _LocalRun(job, settings, scratch, sources, job_files).result()
     except TaskError as exc:
         failed = exc
@@ -116,6 +119,10 @@ def _users_own(failed: TaskError) -> Exception:
     return exc
 
 
+_PICKLE_KEY = secrets.token_hex(32)
+"""So a job of this process reads back as objects what an earlier one pickled."""
+
+
 class _Kept:
     """Writes a part file as usual, and also keeps its records in memory."""
 
@@ -126,6 +133,10 @@ class _Kept:
     def write(self, batch: pa.RecordBatch) -> None:
         self.batches.append(batch)
         self._writer.write(batch)
+
+    @property
+    def pickled(self) -> int:
+        return self._writer.pickled
 
     def close(self) -> tuple[int, int]:
         return self._writer.close()
@@ -193,7 +204,12 @@ class _LocalRun:
             files=files,
         )
         self._facts = JobFacts(
-            job_id=_JOB_ID, spec=spec, token="", num_maps=len(plan.splits), tables=plan.tables
+            job_id=_JOB_ID,
+            spec=spec,
+            token="",
+            num_maps=len(plan.splits),
+            tables=plan.tables,
+            pickle_key=_PICKLE_KEY,
         )
         self._parts: list[_Kept] = []
         self._counters: Counters = {}
@@ -202,7 +218,7 @@ class _LocalRun:
     def result(self) -> JobResult:
         """Run all tasks and commit."""
         reduces = self._facts.spec.num_reducers
-        committer = OutputCommitter(self._facts.spec.output)
+        committer = OutputCommitter(self._facts.spec.output, pickle_key=_PICKLE_KEY)
         committer.setup_job()
         maps = [
             self._attempt(TaskKind.MAP, index, MapTask(split))

@@ -31,8 +31,9 @@ from mrmesos.api.chain import Chain, check_chain, last_steps
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat, output_data
 from mrmesos.api.job import Job, JobError, check_job, named_output
+from mrmesos.client.access import pickle_key
+from mrmesos.conf import Conf
 from mrmesos.io.code.code_pickle import dumps
-from mrmesos.io.columns.encode import decode_batch
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.io.input.read_back import input_of, output_files, read_file
@@ -113,7 +114,8 @@ def run(
     command += [
         word for option, values in options.items() for one in values for word in (option, one)
     ]
-    return SubmitRun(job, [*command, "--", *args], str(at), scratch, progress or sys.stderr)
+    key = pickle_key(jobtracker, Conf({name: _text(value) for name, value in (conf or {}).items()}))
+    return SubmitRun(job, [*command, "--", *args], str(at), scratch, progress or sys.stderr, key)
 
 
 def _environment() -> dict[str, str]:
@@ -183,7 +185,9 @@ class SubmitRun:
         output: str,
         scratch: Scratch,
         progress: TextIO,
+        pickle_key: str,
     ) -> None:
+        self._pickle_key = pickle_key
         self._job, self._output, self._scratch = job, output, scratch
         self._said: deque[str] = deque(maxlen=_LINES_KEPT)
         # Its own process group: an interrupt at the terminal must reach it through `result` only.
@@ -229,7 +233,9 @@ class SubmitRun:
         if issubclass(self._job, Chain):
             return self._of_chain(self._job, msgspec.json.decode(told, type=ChainStatus))
         report = msgspec.json.decode(told, type=_Status)
-        return Result(self._job, report.job_id, self._output, report.counters, self._scratch)
+        return Result(
+            self._job, report.job_id, self._output, report.counters, self._scratch, self._pickle_key
+        )
 
     def _of_chain(self, cls: type[Chain], status: ChainStatus) -> Result:
         """The output of the only step that writes one; of each in `steps`, if there are several."""
@@ -240,7 +246,9 @@ class SubmitRun:
         if len(last) == 1:
             [(name, job)] = jobs.items()
             found = counters.get(name, {})
-            return Result(job, status.chain_id, self._output, found, self._scratch)
+            return Result(
+                job, status.chain_id, self._output, found, self._scratch, self._pickle_key
+            )
         whole = Result(None, status.chain_id, self._output, {}, self._scratch)
         whole.steps = {
             name: Result(
@@ -249,6 +257,7 @@ class SubmitRun:
                 f"{self._output.rstrip('/')}/{name}",
                 counters.get(name, {}),
                 self._scratch,
+                self._pickle_key,
             )
             for name, job in jobs.items()
         }
@@ -302,22 +311,25 @@ class Result:
         uri: str,
         counters: Counters,
         scratch: Scratch,
+        pickle_key: str = "",
     ) -> None:
+        self._pickle_key = pickle_key
         self.job_id, self.uri, self.counters = job_id, uri, counters
         self._job, self._scratch = job, scratch
 
     def records(self, output: str = "") -> Iterator[tuple[Any, Any]]:
         """Keys and values of the main output, or of a named one, as Python objects.
 
-        With `records=True` in the output format, keys are the positions of rows in their file. This
-        method unpickles pickled values, because this job wrote them. Raises InputError.
+        With `records=True` in the output format, keys are the positions of rows in their file.
+        Pickled values come as objects if our own jobs signed them, else as bytes. Raises
+        InputError.
         """
         fmt = self._format(output)
         for info in output_files(self._uri(output)):
-            for given in read_file(info, input_of(fmt), records=True):
+            found = read_file(info, input_of(fmt), records=True, pickle_key=self._pickle_key)
+            for given in found:
                 with _known_to_workers(self._writer):
-                    keys, values = decode_batch(given.batch)
-                values = values if given.objects is None else given.objects
+                    keys, values = given.key_objects(), given.value_objects()
                 if isinstance(fmt, JsonLinesOutput | CsvOutput) and not fmt.records:
                     yield from ((row[KEY], row[VALUE]) for row in values)
                 else:

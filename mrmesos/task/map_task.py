@@ -35,7 +35,7 @@ from mrmesos.task.drivers.skipping import make_skipping_driver
 from mrmesos.task.drivers.user_code import checked_counters, make_task
 from mrmesos.task.files.job_files import cached
 from mrmesos.wire.ids import parse_attempt
-from mrmesos.wire.job import JobFacts
+from mrmesos.wire.job import FOREIGN_PICKLES, PICKLED_RECORDS, JobFacts
 from mrmesos.wire.task import Attempt, MapTask
 
 
@@ -88,7 +88,7 @@ def run_map(
     context = RecordContext(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
     split = attempt.task.split
     context.input_name = split.source
-    outputs = NamedOutputs(attempt, facts, job)
+    outputs = NamedOutputs(attempt, facts, job, context)
     context.open_output = outputs.open
     mapper = make_task(mapper_of(job, split.source), context)
     encoder = ColumnEncoder(job.map_output_types)
@@ -100,12 +100,20 @@ def run_map(
         watch.follow(run.snapshot)
     try:
         fmt, declared = facts.spec.format_of(split.source), input_format_of(job, split.source)
-        table = facts.table_of(split.source)
-        records = isinstance(mapper, Mapper)
-        run.over(read_input(split, fmt, declared, records=records, table=table))
+        given = read_input(
+            split,
+            fmt,
+            declared,
+            records=isinstance(mapper, Mapper),
+            table=facts.table_of(split.source),
+            pickle_key=facts.pickle_key,
+        )
+        run.over(given)
         written = sink.finish()
         own = {**run.counters(), **written, "MAP_OUTPUT_RECORDS": run.pairs}
         own |= outputs.close()
+        if pickled := own.get(PICKLED_RECORDS, 0) + outputs.pickled:
+            own[PICKLED_RECORDS] = pickled
         if bad is not None:
             own |= bad.close("SKIPPED_RECORDS")
         counters = checked_counters(context.counters)
@@ -127,15 +135,19 @@ def read_input(
     batch_bytes: int = 1 << 20,
     records: bool = True,
     table: InputTable | None = None,
+    pickle_key: str = "",
 ) -> Iterator[InputBatch]:
     """The split's records in batches. If `declared` is the job's own reader, it reads them.
 
     `fmt` is the format that the JobTracker planned with, and `table` what it has decided about the
-    columns of this input. Raises InputError, and TaskError if the job's own reader fails.
+    columns of this input. For `pickle_key` see read_split. Raises InputError, and TaskError if the
+    job's own reader fails.
     """
     if isinstance(declared, RecordReader):
         return read_own(split, declared, records=records)
-    return read_split(split, fmt, batch_bytes=batch_bytes, records=records, table=table)
+    return read_split(
+        split, fmt, batch_bytes=batch_bytes, records=records, table=table, pickle_key=pickle_key
+    )
 
 
 class _MapRun:
@@ -151,7 +163,7 @@ class _MapRun:
         self._phase = ""  # until the first batch, the TaskTracker's own word for the phase is used
         self._bytes = 0
         self._batch_bytes = self._batch_rows = 0
-        self._rows = self._skipped = 0
+        self._rows = self._skipped = self._foreign = 0
 
     @property
     def pairs(self) -> int:
@@ -167,6 +179,7 @@ class _MapRun:
             self._driver.map(given)
             self._rows += self._batch_rows
             self._skipped += given.skipped
+            self._foreign += given.foreign
             self._bytes += self._batch_bytes
             self._batch_bytes = self._batch_rows = 0
         self._phase = "closing the mapper after"
@@ -176,7 +189,8 @@ class _MapRun:
     def counters(self) -> dict[str, int]:
         """Counters of the input read so far."""
         counters = {"MAP_INPUT_RECORDS": self._rows, "MAP_INPUT_BYTES": self._bytes}
-        return counters | ({"MAP_SKIPPED_RECORDS": self._skipped} if self._skipped else {})
+        more = {"MAP_SKIPPED_RECORDS": self._skipped, FOREIGN_PICKLES: self._foreign}
+        return counters | {name: count for name, count in more.items() if count}
 
     def snapshot(self) -> Snapshot:
         """The map's progress now. Within a batch it is the position of the record iterator."""

@@ -41,7 +41,7 @@ from mrmesos.task.drivers.reduce_driver import (
 from mrmesos.task.drivers.skipping import make_skipping_folder
 from mrmesos.task.drivers.user_code import checked_counters, make_task
 from mrmesos.task.map_task import task_facts
-from mrmesos.wire.job import JobFacts
+from mrmesos.wire.job import PICKLED_RECORDS, JobFacts
 from mrmesos.wire.task import Attempt
 
 
@@ -94,7 +94,7 @@ def run_reduce(
     usage = ResourceUsage()
     conf = Conf(facts.spec.conf)
     context = Context(task_facts(attempt, facts, hostname, work_dir), conf, job.args)
-    outputs = NamedOutputs(attempt, facts, job)
+    outputs = NamedOutputs(attempt, facts, job, context)
     context.open_output = outputs.open
     bad = bad_records(conf, redo, work_dir, outputs)
     run = _ReduceRun(job, context, source, bad)
@@ -107,6 +107,8 @@ def run_reduce(
         records, nbytes = writer.close()
         own = {**run.counters(), "REDUCE_OUTPUT_RECORDS": records, "BYTES_WRITTEN": nbytes}
         own |= outputs.close()
+        if pickled := writer.pickled + outputs.pickled:
+            own[PICKLED_RECORDS] = pickled
         if bad is not None:
             own |= bad.close("REDUCE_SKIPPED_GROUPS")
         counters = checked_counters(context.counters)

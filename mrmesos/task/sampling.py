@@ -52,10 +52,12 @@ def find_cut_points(
     conf: Conf,
     num_reducers: int,
     files: Mapping[str, Path] | None = None,
+    *,
+    pickle_key: str = "",
 ) -> pa.Array | None:
     """The value for `job.cut_points`; None if the mapper yields nothing for the samples.
 
-    `files` is what the mapper sees as `context.cached`.
+    `files` is what the mapper sees as `context.cached`; for `pickle_key` see read_split.
 
     Raises JobError if the job names wrong cut points itself, TaskError if the mapper fails, and
     InputError.
@@ -89,6 +91,7 @@ def find_cut_points(
             batch_bytes=_BATCH_BYTES,
             records=records,
             table=tables.get(source.name),
+            pickle_key=pickle_key,
         ):
             some = given.head(share * done - rows)  # earlier stretches may have left some over
             driver.map(some)

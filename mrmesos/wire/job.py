@@ -16,6 +16,10 @@ from mrmesos.wire.task import AttemptError, Locality
 
 LOG_SOURCE, KEPT = "X-Log-Source", "kept"
 """Header of an answer with a log. KEPT: only the last lines of both streams were kept."""
+PICKLED_RECORDS, FOREIGN_PICKLES = "PICKLED_RECORDS", "FOREIGN_PICKLES"
+"""Counters: records written to files with pickled columns; pickled values that were read as bytes,
+because another key signed them, or none.
+"""
 LOG_START = "X-Log-Start"
 """Header of an answer with a log: the offset of its first byte, where an offset was asked for."""
 
@@ -103,12 +107,16 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of a job that a TaskTracker fetches once. `token` signs its shuffle requests."""
+    """The facts of a job that a TaskTracker fetches once. `token` signs its shuffle requests.
+
+    `pickle_key` signs the pickled values of its output, and verifies those of its input.
+    """
 
     job_id: Name
     spec: JobSpec
     token: Name
     num_maps: Index
+    pickle_key: Name = ""
     tables: Annotated[tuple[InputTable, ...], msgspec.Meta(max_length=10_000)] = ()
 
     def table_of(self, source: str) -> InputTable | None:

@@ -31,6 +31,7 @@ def load_job(
     job_args: Sequence[str],
     inputs: Sequence[str],
     cached: Callable[[], Mapping[str, Path]],
+    pickle_key: str,
 ) -> LoadedJob:
     """Check and pickle a job. Raises UsageProblem."""
     file = script.file
@@ -39,7 +40,9 @@ def load_job(
     sources = sources_of(cls, inputs) if inputs else ()
     check_formats(file, job, sources)
     if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
-        job.cut_points = _find_cut_points(file, job, conf, num_reducers, sources, cached())
+        job.cut_points = _find_cut_points(
+            file, job, conf, num_reducers, sources, cached(), pickle_key
+        )
     return pickled(script, job, conf, num_reducers, sources)
 
 
@@ -114,6 +117,7 @@ def _find_cut_points(
     num_reducers: int,
     sources: Sequence[Source],
     cached: Mapping[str, Path],
+    pickle_key: str,
 ) -> Any:
     from mrmesos.io.columns.schema import RecordTypeError
     from mrmesos.io.fs.filesystem import InputError
@@ -121,7 +125,7 @@ def _find_cut_points(
     from mrmesos.task.sampling import find_cut_points
 
     try:
-        return find_cut_points(job, sources, conf, num_reducers, cached)
+        return find_cut_points(job, sources, conf, num_reducers, cached, pickle_key=pickle_key)
     except (InputError, JobError, RecordTypeError) as problem:
         raise UsageProblem(str(problem)) from problem
     except TaskError as problem:

@@ -98,9 +98,10 @@ def load(
     inputs: Sequence[str] = (),
     *,
     cached: Callable[[], Mapping[str, Path]] = dict,
+    pickle_key: str = "",
 ) -> LoadedJob:
     """`load_target` for a script with a job. Raises UsageProblem for a chain, too."""
-    loaded = load_target(target, overrides, job_args, inputs, cached=cached)
+    loaded = load_target(target, overrides, job_args, inputs, cached=cached, pickle_key=pickle_key)
     if isinstance(loaded, LoadedChain):
         raise UsageProblem(f"{target.script.name}: {loaded.name} is a chain; name one of its jobs")
     return loaded
@@ -114,11 +115,13 @@ def load_target(
     *,
     cached: Callable[[], Mapping[str, Path]] = dict,
     files: JobFiles | None = None,
+    pickle_key: str = "",
 ) -> LoadedJob | LoadedChain:
     """Import the script, find and check its job or chain, and pickle it. Raises UsageProblem.
 
     A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
-    that the mapper may ask for. An MRJob names files of its own, which go to `files`.
+    that the mapper may ask for; `pickle_key` is that of the job. An MRJob names files of its own,
+    which go to `files`.
     """
     from mrmesos.api.chain import Chain
     from mrmesos.client.code.find_class import find_class, is_mrjob
@@ -134,4 +137,4 @@ def load_target(
         return load_mrjob(script, cls, overrides, job_args, inputs, files)
     if issubclass(cls, Chain):
         return load_chain(script, cls, overrides, job_args, inputs)
-    return load_job(script, cls, overrides, job_args, inputs, cached)
+    return load_job(script, cls, overrides, job_args, inputs, cached, pickle_key)

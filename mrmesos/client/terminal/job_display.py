@@ -52,9 +52,11 @@ class PlainDisplay:
 
     def ended(self, status: JobStatus, *, printed: bool) -> None:
         """See JobDisplay."""
-        from mrmesos.client.terminal.results import format_counters, format_end
+        from mrmesos.client.terminal.results import format_counters, format_end, notes
 
         self._tell(format_end(status))
+        for note in notes(status):
+            self._tell(f"  {note}")
         if printed:
             self._tell(f"  tasks printed: mrmesos job logs {status.job_id}")
         if status.counters and self.counters:

@@ -11,7 +11,7 @@ import msgspec
 
 from mrmesos.client.terminal.printable import printable
 from mrmesos.wire.chain import ChainState, ChainStatus
-from mrmesos.wire.job import JobReport, JobState, JobStatus
+from mrmesos.wire.job import FOREIGN_PICKLES, PICKLED_RECORDS, JobReport, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 _ADVICE = {
@@ -45,6 +45,24 @@ def format_end(status: JobStatus) -> str:
     end = status.ended if status.ended is not None else status.submitted
     line = f"{status.job_id} {status.state.value} in {end - status.submitted:.1f} s"
     return f"{line}: {status.output}" if status.state is JobState.SUCCEEDED else line
+
+
+def notes(status: JobStatus) -> list[str]:
+    """What a user should know of a job that has ended."""
+    of_tasks = status.counters.get("task", {})
+    found = []
+    if written := of_tasks.get(PICKLED_RECORDS, 0):
+        found.append(
+            f"note: {written:,} records are in files with pickled columns, because no Arrow type "
+            "holds their values. Jobs of the same key read these as objects, others as bytes "
+            "(docs/formats.md)."
+        )
+    if foreign := of_tasks.get(FOREIGN_PICKLES, 0):
+        found.append(
+            f"note: {foreign:,} pickled values of the input came as bytes, because they are not "
+            "signed with the key of this job (docs/security.md)."
+        )
+    return found
 
 
 def format_error(error: AttemptError, log: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from itertools import pairwise, starmap
 from typing import Any
 
@@ -29,12 +30,13 @@ def decode_column(array: pa.Array, field: pa.Field | None = None) -> list[Any]:
     A struct with the fields `_0`, `_1`, … becomes a tuple, any other struct a dict. A map becomes a
     dict, or a list of pairs if a key repeats. Nanoseconds are cut to microseconds. A month interval
     becomes the tuple (months, days, nanoseconds). Unpickling runs code, so pickled columns may come
-    only from attempts of the same job.
+    only from attempts of the same job, or from a file whose signatures were verified (see
+    `signed`).
 
     Raises RecordTypeError for a time that Python cannot hold, or a zone that this machine lacks.
     """
     if field is not None and is_pickled(field):
-        # An attempt of the same job pickled this. The job's code runs in this process anyway.
+        # Attempts of our own jobs pickled this. Such code runs in this process anyway.
         return [
             None if each is None else pickle.loads(each)  # noqa: S301
             for each in array.to_pylist()
@@ -116,8 +118,13 @@ def microseconds(array: pa.Array) -> pa.Array:
 
 
 def _decode_struct(array: pa.Array) -> list[Any]:
+    return decode_rows(array, [None] * array.type.num_fields)
+
+
+def decode_rows(array: pa.Array, fields: Sequence[pa.Field | None]) -> list[Any]:
+    """The rows of a struct column. `fields` say which of its columns hold pickled objects."""
     names = [field.name for field in array.type]
-    columns = [decode_column(column) for column in array.flatten()]
+    columns = list(map(decode_column, array.flatten(), fields))
     if not names:
         rows: list[Any] = [{}] * len(array)
     elif names == [f"_{index}" for index in range(len(names))]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
+from mrmesos.io.columns.decode import decode_column, decode_rows
+from mrmesos.io.columns.schema import KEY, PICKLE, VALUE, is_pickled
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class InputBatch:
     """The unit of `places`, for messages: bytes ("offset") or rows ("row")."""
     skipped: int = 0
     """Number of bad records that the reader skipped since the last batch."""
+    pickled: tuple[str, ...] = ()
+    """Columns of pickled objects whose signatures are ours (see `signed`)."""
+    foreign: int = 0
+    """Number of pickled values that stay bytes, because their signatures are not ours."""
 
     @property
     def places(self) -> pa.Array:
@@ -42,20 +47,35 @@ class InputBatch:
 
     @property
     def columns(self) -> pa.RecordBatch:
-        """The batch for a BatchMapper.
-
-        A file may mark a column as pickled. This property removes the mark, so the column stays
-        bytes: a job unpickles only data from its own attempts.
-        """
+        """The batch for a BatchMapper, with marks at the columns in `pickled` only."""
         given = self.batch
         if self.table:
             given = pa.RecordBatch.from_struct_array(given.column(VALUE))
-        if not any(is_pickled(field) for field in given.schema):
+        if not self.pickled and not any(is_pickled(field) for field in given.schema):
             return given
-        plain = [
-            field.with_metadata(None) if is_pickled(field) else field for field in given.schema
-        ]
-        return pa.RecordBatch.from_arrays(given.columns, schema=pa.schema(plain))
+        fields = [self._field(field) for field in given.schema]
+        return pa.RecordBatch.from_arrays(given.columns, schema=pa.schema(fields))
+
+    def key_objects(self, start: int = 0, rows: int | None = None) -> list[Any]:
+        """The keys of some rows as Python objects; by default all."""
+        if self.keys is not None:
+            return self.keys[start:] if rows is None else self.keys[start : start + rows]
+        column = self.batch.column(KEY).slice(start, rows)
+        return decode_column(column, self._field(self.batch.schema.field(KEY)))
+
+    def value_objects(self, start: int = 0, rows: int | None = None) -> list[Any]:
+        """The values of some rows as Python objects; by default all."""
+        if self.objects is not None:
+            return self.objects[start:] if rows is None else self.objects[start : start + rows]
+        column, field = self.batch.column(VALUE).slice(start, rows), self.batch.schema.field(VALUE)
+        if self.table and self.pickled:
+            return decode_rows(column, list(map(self._field, field.type)))
+        return decode_column(column, field if self.table else self._field(field))
+
+    def _field(self, field: pa.Field) -> pa.Field:
+        return pa.field(
+            field.name, field.type, metadata=PICKLE if field.name in self.pickled else None
+        )
 
     def head(self, rows: int) -> InputBatch:
         """The first `rows` records, or fewer. Only for a batch of one file."""

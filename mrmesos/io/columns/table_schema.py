@@ -19,6 +19,7 @@ from mrmesos.io.columns.schema import (
     is_pickled,
     is_text,
 )
+from mrmesos.io.columns.signed import with_signatures
 from mrmesos.io.columns.unify import cast_faithfully, pickled, struct_as_map, unify_types
 
 EMPTY = pa.schema([])
@@ -138,8 +139,11 @@ def _has_tuple(kind: pa.DataType) -> bool:
     return tuples or any(_has_tuple(child.type) for child in children)
 
 
-def conform_table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch in a schema that is `wider` than its own. Raises MisfitColumn."""
+def conform_table(batch: pa.RecordBatch, schema: pa.Schema, key: str = "") -> pa.RecordBatch:
+    """The batch in a schema that is `wider` than its own. Raises MisfitColumn.
+
+    `key` signs values that have to be pickled; values that are pickled already are signed.
+    """
     if batch.schema.equals(schema, check_metadata=True):
         return batch
     columns = []
@@ -150,7 +154,7 @@ def conform_table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             continue
         column = batch.column(index)
         if is_pickled(field) and not is_pickled(batch.schema.field(index)):
-            columns.append(pickled(column))
+            columns.append(with_signatures(pickled(column), key))
             continue
         try:
             columns.append(conform_array(column, field.type))

@@ -107,7 +107,9 @@ def columns_of(uri: str) -> InputFormat | None:
     return _WITH_COLUMNS[name] if name else None
 
 
-def read_file(info: FileInfo, fmt: InputFormat, *, records: bool) -> Iterator[InputBatch]:
-    """All records of a file. Raises InputError."""
+def read_file(
+    info: FileInfo, fmt: InputFormat, *, records: bool, pickle_key: str = ""
+) -> Iterator[InputBatch]:
+    """All records of a file; for `pickle_key` see read_split. Raises InputError."""
     split = Split((FileSlice(info.uri, 0, -1),), max(info.size, 0))
-    return read_split(split, fmt, records=records)
+    return read_split(split, fmt, records=records, pickle_key=pickle_key)

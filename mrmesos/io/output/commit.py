@@ -81,8 +81,13 @@ class OutputCommitter:
         fs: Any = None,
         sleep: Callable[[float], None] = time.sleep,
         conform: Conform | None = None,
+        pickle_key: str = "",
     ) -> None:
-        """`conform` gives parts one schema; without it, this process does."""
+        """`conform` gives parts one schema; without it, this process does.
+
+        `pickle_key` signs the values that it pickles.
+        """
+        self._pickle_key = pickle_key
         self.uri, self._overwrite = output_uri, overwrite
         self._conform = conform or self._in_this_process
         self._dir = OutputDirectory(output_uri, fs=fs, sleep=sleep)
@@ -265,7 +270,9 @@ class OutputCommitter:
             if len(set(map(_schema_of, found))) == 1:
                 continue
             step = "rewrite" if self._uploads is None else "unify"
-            answer = self._conform(Conforming(self.uri, step, _parts(found)))
+            answer = self._conform(
+                Conforming(self.uri, step, _parts(found), pickle_key=self._pickle_key)
+            )
             for move in found:
                 if move.target in answer.sizes:
                     source = f"{CONFORMED}/{move.target}"
@@ -280,7 +287,7 @@ class OutputCommitter:
         """Rewrite completed uploads whose schema is not that of all parts."""
         for schema in dict.fromkeys(move.schema for move in plan.moves if move.schema):
             found = [move for move in plan.moves if move.schema == schema]
-            self._conform(Conforming(self.uri, "replace", _parts(found), schema))
+            self._conform(Conforming(self.uri, "replace", _parts(found), schema, self._pickle_key))
 
     def _in_this_process(self, request: Conforming) -> Conformed:
         from mrmesos.io.output.conform_parts import conform

@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from mrmesos.api.formats import OrcOutput
+from mrmesos.io.columns.signed import file_schema
 from mrmesos.io.columns.table_schema import (
     MisfitColumn,
     MixedColumn,
@@ -41,14 +42,14 @@ def conform(request: Conforming, fs: Any, path: str, told: Callable[[], None]) -
     if request.step == "replace":
         schema = as_schema(request.schema)
         for part in request.parts:
-            _replace(part, schema, fs, posixpath.join(path, part.target), told)
+            _replace(request, part, schema, fs, posixpath.join(path, part.target), told)
         return Conformed(request.schema)
     schema = _unified(request.parts, request.output)
     text, sizes = as_text(schema), {}
     if request.step == "rewrite":
         for part in request.parts:
             if part.note.schema != text:
-                sizes[part.target] = _rewrite(part, schema, fs, path, told)
+                sizes[part.target] = _rewrite(request, part, schema, fs, path, told)
     return Conformed(text, sizes)
 
 
@@ -78,15 +79,29 @@ def _with_column(parts: Sequence[Part], column: str) -> tuple[str, str] | None:
     return None
 
 
-def _rewrite(part: Part, schema: pa.Schema, fs: Any, path: str, told: Callable[[], None]) -> int:
+def _rewrite(
+    request: Conforming,
+    part: Part,
+    schema: pa.Schema,
+    fs: Any,
+    path: str,
+    told: Callable[[], None],
+) -> int:
     source = posixpath.join(path, part.source)
     target = posixpath.join(path, CONFORMED, part.target)
     fs.makedirs(posixpath.dirname(target), exist_ok=True)
     with fs.open(source, "rb") as read, fs.open(target, "wb") as written:
-        return _copy(part, read, CountedFile(written), schema, told)
+        return _copy(request, part, read, CountedFile(written), schema, told)
 
 
-def _replace(part: Part, schema: pa.Schema, fs: Any, target: str, told: Callable[[], None]) -> None:
+def _replace(
+    request: Conforming,
+    part: Part,
+    schema: pa.Schema,
+    fs: Any,
+    target: str,
+    told: Callable[[], None],
+) -> None:
     """Rewrite a visible file. The store shows the old file until the new one is complete."""
     fmt = part.note.format
     with Scratch("mrmesos-conform-") as scratch:
@@ -97,18 +112,24 @@ def _replace(part: Part, schema: pa.Schema, fs: Any, target: str, told: Callable
                 return
             read.seek(0)
             with local.open("wb") as file:
-                _copy(part, read, CountedFile(file), schema, told)
+                _copy(request, part, read, CountedFile(file), schema, told)
         with local.open("rb") as made, fs.open(target, "wb") as written:
             shutil.copyfileobj(made, written, _COPY_BYTES)
 
 
 def _copy(
-    part: Part, read: Any, written: CountedFile, schema: pa.Schema, told: Callable[[], None]
+    request: Conforming,
+    part: Part,
+    read: Any,
+    written: CountedFile,
+    schema: pa.Schema,
+    told: Callable[[], None],
 ) -> int:
     fmt: TableFormat = part.note.format
-    sink = _Telling(open_sink(fmt, written, schema), told)
+    key = request.pickle_key
+    sink = _Telling(open_sink(fmt, written, file_schema(schema, key)), told)
     try:
-        copy_into(fmt, read, as_schema(part.note.schema), sink, schema)
+        copy_into(fmt, read, as_schema(part.note.schema), sink, schema, key)
     except MisfitColumn as exc:
         written.given_up = True
         kind = schema.field(exc.column).type

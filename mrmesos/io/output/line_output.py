@@ -68,6 +68,8 @@ _RENDERS: dict[type, Callable[[Any], Render]] = {
 class LineWriter:
     """A Writer of lines or bytes. `name` is the format's name; `footer` makes the file's end."""
 
+    pickled = 0
+
     def __init__(
         self,
         uri: str,

@@ -43,13 +43,15 @@ class Conforming(msgspec.Struct, frozen=True):
     """A request about all parts of one directory of an output.
 
     `step` is "unify": find the common schema; "rewrite": do so, and write each part that differs
-    below CONFORMED; "replace": rewrite targets in place that have not this `schema`.
+    below CONFORMED; "replace": rewrite targets in place that have not this `schema`. `pickle_key`
+    signs values that have to be pickled.
     """
 
     output: str
     step: str
     parts: list[Part]
     schema: str = ""
+    pickle_key: str = ""
 
 
 class Conformed(msgspec.Struct, frozen=True):

@@ -25,11 +25,11 @@ from mrmesos.io.output.table_output import TableWriter
 _COPY_BYTES = 16 << 20
 
 
-def open_table(fmt: TableFormat, fs: Any, path: str) -> _NotedPart | _UploadedPart:
-    """Create a part file. Raises OutputError with the file."""
+def open_table(fmt: TableFormat, fs: Any, path: str, key: str = "") -> _NotedPart | _UploadedPart:
+    """Create a part file; `key` signs pickled values. Raises OutputError with the file."""
     if isinstance(fs, Uploads):
-        return _UploadedPart(fmt, fs, path)
-    return _NotedPart(fmt, fs, path)
+        return _UploadedPart(fmt, fs, path, key)
+    return _NotedPart(fmt, fs, path, key)
 
 
 def _note(writer: TableWriter, fmt: TableFormat) -> PartNote:
@@ -39,9 +39,13 @@ def _note(writer: TableWriter, fmt: TableFormat) -> PartNote:
 class _NotedPart:
     """A part file and its note, in a store where files can be read at once."""
 
-    def __init__(self, fmt: TableFormat, fs: Any, path: str) -> None:
+    def __init__(self, fmt: TableFormat, fs: Any, path: str, key: str) -> None:
         self._fmt, self._fs, self._path = fmt, fs, path
-        self._writer = TableWriter(fs, path, fmt, None)
+        self._writer = TableWriter(fs, path, fmt, None, key)
+
+    @property
+    def pickled(self) -> int:
+        return self._writer.pickled
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._writer.write(batch)
@@ -64,12 +68,16 @@ class _NotedPart:
 class _UploadedPart:
     """A part file on S3; its ticket has the note."""
 
-    def __init__(self, fmt: TableFormat, uploads: Uploads, path: str) -> None:
+    def __init__(self, fmt: TableFormat, uploads: Uploads, path: str, key: str) -> None:
         self._fmt = fmt
         self._uri, self._file = create(uploads, path)
         self._scratch = Scratch("mrmesos-part-")
         self._local = Path(self._scratch.name, Path(path).name)
-        self._writer = TableWriter(LocalFileSystem(), str(self._local), fmt, None)
+        self._writer = TableWriter(LocalFileSystem(), str(self._local), fmt, None, key)
+
+    @property
+    def pickled(self) -> int:
+        return self._writer.pickled
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._writer.write(batch)

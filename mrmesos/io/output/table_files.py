@@ -107,14 +107,17 @@ def read_tables(fmt: TableFormat, file: Any) -> Iterator[pa.Table]:
                 yield pa.Table.from_batches([stripes.read_stripe(index)])
 
 
-def copy_into(fmt: TableFormat, file: Any, known: pa.Schema, sink: Any, schema: pa.Schema) -> None:
+def copy_into(
+    fmt: TableFormat, file: Any, known: pa.Schema, sink: Any, schema: pa.Schema, key: str
+) -> None:
     """Append the rows of a file to a sink that has the `schema`, a piece at a time.
 
-    `known` is the schema of the file's rows: ORC stores columns without a type as text. Raises
-    MisfitColumn, OSError, ArrowException.
+    `known` is the schema of the file's rows: ORC stores columns without a type as text. `key` signs
+    values that have to be pickled. Raises MisfitColumn, OSError, ArrowException.
     """
     for table in read_tables(fmt, file):
-        batches = [conform_table(_as_known(each, known), schema) for each in table.to_batches()]
+        pieces = [_as_known(each, known) for each in table.to_batches()]
+        batches = [conform_table(each, schema, key) for each in pieces]
         sink.write_table(pa.Table.from_batches(batches, schema))
 
 

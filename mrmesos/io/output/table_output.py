@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from mrmesos.api.formats import ParquetOutput
-from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_list
+from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_list, is_pickled
+from mrmesos.io.columns.signed import file_schema, signed_batch
 from mrmesos.io.columns.table_schema import (
     EMPTY,
     MisfitColumn,
@@ -33,8 +34,11 @@ _PENDING_BYTES = 8 << 20
 class TableWriter:
     """A Writer of columns: `key` and `value`, or with `records` the items of the value dicts."""
 
-    def __init__(self, fs: Any, path: str, fmt: TableFormat, declared: pa.Schema | None) -> None:
-        self._fs, self._path, self._fmt = fs, path, fmt
+    def __init__(
+        self, fs: Any, path: str, fmt: TableFormat, declared: pa.Schema | None, key: str = ""
+    ) -> None:
+        """`key` signs pickled values."""
+        self._fs, self._path, self._fmt, self._key = fs, path, fmt, key
         self._uri, self._file = create(fs, path)
         self._schema = declared
         self._sink: Any = None
@@ -50,6 +54,11 @@ class TableWriter:
         if self._schema is not None:
             return self._schema
         return EMPTY if self._fmt.records else pa.schema([(KEY, pa.null()), (VALUE, pa.null())])
+
+    @property
+    def pickled(self) -> int:
+        """The number of records, if one of their columns is pickled."""
+        return self._records if any(map(is_pickled, self.schema)) else 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
@@ -76,7 +85,8 @@ class TableWriter:
             batch = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
         try:
             batch = table_batch(batch, rows=self._fmt.records)
-            return for_format(self._fmt, rows_of(batch) if self._fmt.records else batch)
+            columns_of = rows_of(batch) if self._fmt.records else batch
+            return for_format(self._fmt, signed_batch(columns_of, self._key))
         except (RecordTypeError, NotRows) as exc:
             raise OutputError(f"{self._uri}: {exc}") from exc
 
@@ -100,7 +110,7 @@ class TableWriter:
             if self._sink is None:
                 self._open(schema)
             if self._pending:
-                batches = [conform_table(batch, schema) for batch in self._pending]
+                batches = [conform_table(batch, schema, self._key) for batch in self._pending]
                 self._sink.write_table(pa.Table.from_batches(batches, schema))
         except MisfitColumn as exc:
             raise self._misfit(exc) from None
@@ -112,7 +122,7 @@ class TableWriter:
 
     def _open(self, schema: pa.Schema) -> None:
         try:
-            self._sink = open_sink(self._fmt, self._file, schema)
+            self._sink = open_sink(self._fmt, self._file, file_schema(schema, self._key))
         except (ValueError, TypeError) as exc:
             raise OutputError(
                 f"{self._uri}: cannot be written as {self._fmt}: {reason(exc)}"
@@ -149,7 +159,7 @@ class TableWriter:
         self._open(self.schema)
         for segment, known in self._segments:
             with self._fs.open(segment, "rb") as file:
-                copy_into(self._fmt, file, known, self._sink, self.schema)
+                copy_into(self._fmt, file, known, self._sink, self.schema, self._key)
             self._fs.rm(segment)
 
     def _misfit(self, exc: MisfitColumn) -> OutputError:

@@ -18,6 +18,10 @@ from mrmesos.io.output.registry import has_columns
 class Writer(Protocol):
     """Writes one part file. Batches have the columns `key` and `value`; others are ignored."""
 
+    @property
+    def pickled(self) -> int:
+        """The number of records in a file with pickled columns; 0 in other files."""
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the records. Raises OutputError with the file."""
 
@@ -28,8 +32,10 @@ class Writer(Protocol):
         """Close without finishing; the file is then useless. Never raises."""
 
 
-def open_writer(fmt: OutputFormat, fs: Any, path: str) -> Writer:
+def open_writer(fmt: OutputFormat, fs: Any, path: str, pickle_key: str = "") -> Writer:
     """Create the file and its directory, but no parent directory.
+
+    `pickle_key` signs pickled values.
 
     So an attempt that starts after its job has ended and `_temporary` is deleted creates nothing.
     Raises OutputError with the file.
@@ -44,7 +50,7 @@ def open_writer(fmt: OutputFormat, fs: Any, path: str) -> Writer:
         # Imported here, because loading Parquet and ORC takes time.
         from mrmesos.io.output.part_writer import open_table
 
-        return open_table(cast(Any, fmt), fs, path)
+        return open_table(cast(Any, fmt), fs, path, pickle_key)
     uri, file = create(fs, path)
     return LineWriter(uri, file, type(fmt).__name__, render_of(fmt), fmt.compression)
 

@@ -67,9 +67,11 @@ _WHAT = {
 class Planner:
     """Executes the commands of `Work`. `post` gets the event that answers each."""
 
-    def __init__(self, post: Callable[[Event], None], conf: Conf | None = None) -> None:
+    def __init__(
+        self, post: Callable[[Event], None], conf: Conf | None = None, pickle_key: str = ""
+    ) -> None:
         conf = Conf({}) if conf is None else conf
-        self._post = post
+        self._post, self._pickle_key = post, pickle_key
         self._seconds = conf.get_as(settings.STORE_TIMEOUT)
         self._threads = StoreThreads(conf.get_as(settings.STORE_THREADS))
         self._lock = threading.Lock()
@@ -120,7 +122,7 @@ class Planner:
                 if isinstance(event, JobPlanned):
                     self._note(job_id, AbortJob(job_id, spec))
             case CommitJob():
-                event = commit(command)
+                event = commit(command, self._pickle_key)
                 if isinstance(event, JobCommitted):
                     self._note(job_id, None)
             case AbortJob():
@@ -223,18 +225,20 @@ def plan(command: PlanJob) -> Event:
     return JobPlanned(command.job_id, tuple(found.splits), found.tables)
 
 
-def _committer(spec: JobSpec) -> OutputCommitter:
+def _committer(spec: JobSpec, pickle_key: str = "") -> OutputCommitter:
     from mrmesos.io.output.commit import OutputCommitter
     from mrmesos.io.output.part_notes import in_own_process
 
     overwrite = Conf(spec.conf).get_as(OUTPUT_OVERWRITE)
-    return OutputCommitter(spec.output, overwrite=overwrite, conform=in_own_process)
+    return OutputCommitter(
+        spec.output, overwrite=overwrite, conform=in_own_process, pickle_key=pickle_key
+    )
 
 
-def commit(command: CommitJob) -> Event:
+def commit(command: CommitJob, pickle_key: str = "") -> Event:
     """Move the winners' files into place and write `_SUCCESS`."""
     try:
-        _committer(command.spec).commit_job(command.winners)
+        _committer(command.spec, pickle_key).commit_job(command.winners)
     except Exception as problem:  # noqa: BLE001 (_told logs it)
         return JobCommitFailed(command.job_id, _told(command.job_id, "commit", problem))
     return JobCommitted(command.job_id)

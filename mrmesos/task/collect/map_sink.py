@@ -46,7 +46,7 @@ from mrmesos.task.drivers.record_feed import (
 from mrmesos.task.drivers.sink import MapSink
 from mrmesos.task.drivers.user_code import TaskError, describe, make_task, shorten, wrong_use
 from mrmesos.wire.ids import parse_attempt
-from mrmesos.wire.job import JobFacts
+from mrmesos.wire.job import PICKLED_RECORDS, JobFacts
 from mrmesos.wire.task import Attempt
 
 OpenOutput = Callable[[Attempt, JobFacts, Job], Writer]
@@ -319,7 +319,8 @@ class OutputSink:
 
     def finish(self) -> dict[str, int]:
         _, nbytes = self._writer.close()
-        return {"BYTES_WRITTEN": nbytes}
+        pickled = self._writer.pickled
+        return {"BYTES_WRITTEN": nbytes} | ({PICKLED_RECORDS: pickled} if pickled else {})
 
     def abort(self) -> None:
         self._writer.abort()
@@ -334,7 +335,7 @@ def open_part(attempt: Attempt, facts: JobFacts, job: Job) -> Writer:
     path = f"{committer.attempt_dir(attempt.attempt_id)}/{part_name(fmt, name)}"
 
     def create() -> Writer:
-        return open_part_file(fmt, committer.writing, path, name)
+        return open_part_file(fmt, committer.writing, path, name, facts.pickle_key)
 
     lazy = Conf(facts.spec.conf).get_as(OUTPUT_LAZY) and not isinstance(fmt, StepOutput)
     return LazyWriter(create, committer.writing, path) if lazy else create()

@@ -20,6 +20,7 @@ from mrmesos.api.split import FileSlice, Split
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_pickled
+from mrmesos.io.columns.signed import unmarked
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.text.source import LineSource
 from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_use
@@ -100,7 +101,7 @@ class _Reading:
                 where=self._where(),
             )
         table = pa.types.is_struct(batch.schema.field(VALUE).type)
-        return self._numbered(InputBatch(self._piece.uri, batch, table=table))
+        return self._numbered(InputBatch(self._piece.uri, unmarked(batch), table=table))
 
     def _of_pairs(self, pairs: list[Any]) -> InputBatch:
         keys, values = [], []

@@ -19,7 +19,7 @@ def decoded(given: InputBatch, name: str) -> list[Any]:
     """The objects of the column `name` (key or value). Raises InputError."""
     column = given.batch.column(name)
     try:
-        return decode_column(column)
+        return given.value_objects() if name == VALUE else given.key_objects()
     except RecordTypeError as exc:
         row = _first_bad(column)
         culprit = _field(column.slice(row, 1), name if not (given.table and name == VALUE) else "")

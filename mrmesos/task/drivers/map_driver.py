@@ -68,13 +68,9 @@ class RecordDriver:
         """Begin a batch. Returns an iterator over its keys, which tells the record, and values."""
         self._given = given
         offsets = decode_column(given.places)
-        keys = offsets if given.keys is None else given.keys
-        if given.keys is None and given.positions is not None:
-            keys = decoded(given, KEY)
-        values = given.objects
-        if values is None:
-            values = decoded(given, VALUE)
-        return self._context.feed(given.uri, offsets, given.further, keys), values
+        plain = given.keys is None and given.positions is None
+        keys = offsets if plain else decoded(given, KEY)
+        return self._context.feed(given.uri, offsets, given.further, keys), decoded(given, VALUE)
 
     def close(self) -> None:
         self._given = None
@@ -130,7 +126,7 @@ class RecordDriver:
         """The error to report for what the mapper raised or yielded."""
         record, index = "", self._context.consumed() - 1
         if self._given is not None and index >= 0:
-            record = shorten(decode_column(self._given.batch.column(VALUE).slice(index, 1))[0])
+            record = shorten(self._given.value_objects(index, 1)[0])
         if isinstance(exc, NotAPair):
             return not_a_pair(self._mapper, exc.item, where=self.where(), record=record)
         return TaskError(
@@ -160,6 +156,7 @@ class BatchDriver:
     def _mapped(self, given: InputBatch, start: int, end: int) -> Iterator[pa.RecordBatch]:
         """Call the mapper for these rows."""
         self._context.stand_at(given.uri, given.places[start].as_py())
+        self._context.given_pickles |= bool(given.pickled)
         mapper, columns = self._mapper, given.columns.slice(start, end - start)
         place = place_of(given, start, end)
         return user_batches(mapper, mapper.map_batch, (columns,), place, "map")

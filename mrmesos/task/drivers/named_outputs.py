@@ -8,10 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from mrmesos.api.context import Context
 from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.formats import OutputFormat
 from mrmesos.api.job import Job, JobError, named_output
 from mrmesos.io.columns.encode import ColumnEncoder
+from mrmesos.io.columns.signed import unmarked
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.io.output.writer import Writer
@@ -27,7 +29,8 @@ _BYTES_AT_ONCE = 4 << 20
 class NamedOutputs:
     """All named outputs of one attempt. The first write to an output creates its file."""
 
-    def __init__(self, attempt: Attempt, facts: JobFacts, job: Job) -> None:
+    def __init__(self, attempt: Attempt, facts: JobFacts, job: Job, context: Context) -> None:
+        self.context = context
         self._attempt = attempt
         self._facts = facts
         self._job = job
@@ -62,7 +65,7 @@ class NamedOutputs:
         with contextlib.suppress(OSError):  # it exists already, or opening the file fails next
             committer.writing.mkdir(directory, create_parents=False)
         path = f"{directory}/{name}/{part_name(fmt, attempt)}{suffix}"
-        return open_part_file(fmt, committer.writing, path, attempt)
+        return open_part_file(fmt, committer.writing, path, attempt, self._facts.pickle_key)
 
     def close(self) -> dict[str, int]:
         """Finish the files. Returns `task` counters. Raises OutputError, RecordTypeError."""
@@ -71,6 +74,11 @@ class NamedOutputs:
         sizes = [output.close() for output in self._open.values()]
         records, nbytes = (sum(each) for each in zip(*sizes, strict=True))
         return {"NAMED_OUTPUT_RECORDS": records, "NAMED_OUTPUT_BYTES": nbytes}
+
+    @property
+    def pickled(self) -> int:
+        """The number of records in files with pickled columns, after `close`."""
+        return sum(output.pickled for output in self._open.values())
 
     def abort(self) -> None:
         """Close without finishing.
@@ -106,7 +114,7 @@ class _Output:
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         self._flush()
-        self._put(batch)
+        self._put(batch if self._outputs.context.given_pickles else unmarked(batch))
 
     def _flush(self) -> None:
         keys, values = self._keys, self._values
@@ -127,6 +135,11 @@ class _Output:
         """Finish the file. Returns its records and bytes, 0 if nothing was written."""
         self._flush()
         return (0, 0) if self._writer is None else self._writer.close()
+
+    @property
+    def pickled(self) -> int:
+        """See Writer."""
+        return 0 if self._writer is None else self._writer.pickled
 
     def abort(self) -> None:
         """Close without finishing. Never raises."""

@@ -25,11 +25,15 @@ def part_name(fmt: OutputFormat | RecordWriter, attempt: AttemptName) -> str:
 
 
 def open_part_file(
-    fmt: OutputFormat | RecordWriter, fs: Any, path: str, attempt: AttemptName
+    fmt: OutputFormat | RecordWriter,
+    fs: Any,
+    path: str,
+    attempt: AttemptName,
+    pickle_key: str = "",
 ) -> Writer:
     """Create the part file. Raises OutputError, and TaskError if a RecordWriter fails."""
     if not isinstance(fmt, RecordWriter):
-        return open_writer(fmt, fs, path)
+        return open_writer(fmt, fs, path, pickle_key)
     uri, file = create(fs, path)
     own = _Rendering(copy.copy(fmt), uri, attempt.kind.value)
     return LineWriter(uri, file, own.name, own.render, fmt.compression, own.footer)

@@ -15,6 +15,7 @@ from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer, Sorted
 from mrmesos.io.columns.batches import cut
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError, is_bytes, is_text
+from mrmesos.io.columns.signed import has_pickles, unmarked
 from mrmesos.io.columns.sorting import changes
 from mrmesos.io.columns.sortkey import drop_sort_column, sort_column, with_sort_column
 from mrmesos.io.columns.tabular import plain_batch
@@ -180,6 +181,7 @@ class BatchGroupReducer:
 
     def _plain(self, groups: pa.RecordBatch) -> pa.RecordBatch:
         """The columns that the reducer sees."""
+        self._reducer.context.given_pickles |= has_pickles(groups)
         try:
             return plain_batch(groups.select([KEY, VALUE]))
         except RecordTypeError as exc:
@@ -232,13 +234,17 @@ class SortedFolder:
         return self._passed.groups
 
     def over_sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        guard = Guard(map(plain_batch, self._passed.over_sorted(batches)))
+        guard = Guard(map(self._plain, self._passed.over_sorted(batches)))
         call = self._reducer.reduce_sorted
         try:
             yield from user_batches(self._reducer, call, (iter(guard),), self._where, self._kind)
         except TaskError:
             guard.check()
             raise
+
+    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self._reducer.context.given_pickles |= has_pickles(batch)
+        return plain_batch(batch)
 
     def close(self) -> Iterator[pa.RecordBatch]:
         return iter(())
@@ -277,7 +283,10 @@ def user_batches(
     where: str,
     kind: str,
 ) -> Iterator[pa.RecordBatch]:
-    """Call a method of a vectorised class and check the batches it yields. Raises TaskError."""
+    """Call a method of a vectorised class and check the batches it yields. Raises TaskError.
+
+    If it was given no pickled columns, what it marks as pickled comes from a foreign file.
+    """
     batches: Iterator[Any] | None = None
     while True:
         try:
@@ -296,7 +305,9 @@ def user_batches(
         yield from _checked(task, batch, where)
 
 
-def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch]:
+def _checked(
+    task: BatchMapper | BatchReducer | SortedReducer, batch: object, where: str
+) -> Iterator[pa.RecordBatch]:
     name = type(task).__name__
     if isinstance(batch, pa.Table):
         pieces = batch.to_batches()
@@ -315,7 +326,7 @@ def _checked(task: object, batch: object, where: str) -> Iterator[pa.RecordBatch
                 "'key' and 'value' and no others: make it with mrmesos.api.pairs(key, value)",
                 where=where,
             )
-        yield from _cut(piece)
+        yield from _cut(piece if task.context.given_pickles else unmarked(piece))
 
 
 def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

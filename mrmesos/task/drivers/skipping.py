@@ -24,7 +24,6 @@ from mrmesos.api.tasks import BatchMapper, BatchReducer, Mapper, Reducer
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.shuffle.merge import group_spans, grouped_batches, whole_groups
 from mrmesos.task.drivers.bad_records import KEPT_VALUES, BadRecords, copied, put_back
 from mrmesos.task.drivers.map_driver import (
@@ -222,9 +221,8 @@ class SkippingBatchDriver(BatchDriver):
 
 
 def _record(given: InputBatch, row: int) -> tuple[Any, Any]:
-    keys = given.places if given.table else given.batch.column(KEY)
-    values = given.batch.column(VALUE)
-    return decode_column(keys.slice(row, 1))[0], decode_column(values.slice(row, 1))[0]
+    keys = decode_column(given.places.slice(row, 1)) if given.table else given.key_objects(row, 1)
+    return keys[0], given.value_objects(row, 1)[0]
 
 
 # --- Reduces -------------------------------------------------------------------------------------

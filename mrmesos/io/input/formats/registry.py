@@ -176,11 +176,13 @@ def read_split(
     batch_bytes: int = 1 << 20,
     records: bool = True,
     table: InputTable | None = None,
+    pickle_key: str = "",
 ) -> Iterator[InputBatch]:
     """The records of the split in order, as batches of about `batch_bytes` if the format uses it.
 
     `records` is for mappers that see one record at a time. A batch may then contain several small
     files, and values that fit no column. `table` is what planning has decided about columns.
+    Pickled values stay bytes, unless `pickle_key` signed them.
 
     Raises InputError with the file and what to do.
     """
@@ -191,7 +193,14 @@ def read_split(
     batches: Iterator[InputBatch] = _function(entry.read)(
         split, fmt, **{name: given[name] for name in entry.takes}
     )
-    return batches
+    return _trusted(batches, pickle_key) if entry.container else batches
+
+
+def _trusted(batches: Iterator[InputBatch], pickle_key: str) -> Iterator[InputBatch]:
+    from mrmesos.io.columns.signed import trusted
+
+    for given in batches:
+        yield trusted(given, pickle_key)
 
 
 @cache
