@@ -233,12 +233,19 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
             return array_of(objects, pa.uuid())
     elif kinds == {int, float}:
         return encode_mixed(objects)
-    if any(issubclass(kind, _NUMPY) for kind in kinds):
+    if any(map(_is_numpy, kinds)):
         # `.item()` returns Python's own type, so this recurses only once.
-        plain = [each.item() if isinstance(each, _NUMPY) else each for each in objects]
+        plain = [each.item() if _is_numpy(type(each)) else each for each in objects]
         return _encode(plain, is_key=is_key)
     names = " and ".join(sorted(kind.__name__ for kind in kinds))
     raise NoColumn(f"objects of type {names}")
+
+
+def _is_numpy(kind: type) -> bool:
+    """Whether it is one of numpy's plain types. A timedelta64 is an integer there, but no number:
+    `.item()` loses its unit, or returns None.
+    """
+    return issubclass(kind, _NUMPY) and not issubclass(kind, np.timedelta64)
 
 
 def _present(objects: list[Any], missing: bool) -> tuple[list[Any], np.ndarray | None]:
@@ -342,7 +349,7 @@ def _plain_key(key: Any) -> Any:
     kind = type(key)
     if kind is tuple or kind is list:
         return kind(map(_plain_key, key))
-    if isinstance(key, _NUMPY):
+    if _is_numpy(kind):
         return _plain_key(key.item())
     if kind is float:
         return key + 0.0
