@@ -21,9 +21,10 @@ then make the data for the JobTracker.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+import msgspec.structs
 
 from mrmesos.api.custom_formats import RecordReader, RecordWriter
 from mrmesos.bounds import Count, Finite, Int64, Name, Text
@@ -206,6 +207,16 @@ class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
     splittable: bool = False
 
 
+def _name_types(fmt: JsonLinesOutput | CsvOutput | ArrowOutput | ParquetOutput | OrcOutput) -> None:
+    """Put the names of types in the place of a pyarrow.Schema, so that the format is plain data."""
+    schema: Any = fmt.schema
+    if not isinstance(schema, dict):
+        names = {
+            field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in schema
+        }
+        msgspec.structs.force_setattr(fmt, "schema", names)
+
+
 class TextOutput(msgspec.Struct, frozen=True, tag="text"):
     """`key TAB value` lines, as Hadoop's TextOutputFormat; a key or value of None is left out.
 
@@ -223,10 +234,19 @@ class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
 
     `records=True`, here and below: values are dicts, and their items are the columns of the file.
     The key is not written.
+
+    `schema`, here and below: the types of the columns, as a pyarrow.Schema or as names of Arrow
+    types by column, such as `{"user": "string not null", "amount": "decimal128(9, 2)"}`. With
+    `records=True` they are all the columns of every file; else `key`, `value` or both. A value that
+    does not fit unchanged fails the attempt.
     """
 
     records: bool = False
     compression: Name = "none"
+    schema: Types = {}
+
+    def __post_init__(self) -> None:
+        _name_types(self)
 
 
 class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
@@ -239,6 +259,10 @@ class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
     header: bool = True
     records: bool = False
     compression: Name = "none"
+    schema: Types = {}
+
+    def __post_init__(self) -> None:
+        _name_types(self)
 
 
 class ArrowOutput(msgspec.Struct, frozen=True, tag="arrow"):
@@ -246,6 +270,10 @@ class ArrowOutput(msgspec.Struct, frozen=True, tag="arrow"):
 
     compression: Name = "lz4"
     records: bool = False
+    schema: Types = {}
+
+    def __post_init__(self) -> None:
+        _name_types(self)
 
 
 class ParquetOutput(msgspec.Struct, frozen=True, tag="parquet"):
@@ -253,6 +281,10 @@ class ParquetOutput(msgspec.Struct, frozen=True, tag="parquet"):
 
     compression: Name = "zstd"
     records: bool = False
+    schema: Types = {}
+
+    def __post_init__(self) -> None:
+        _name_types(self)
 
 
 class OrcOutput(msgspec.Struct, frozen=True, tag="orc"):
@@ -260,6 +292,10 @@ class OrcOutput(msgspec.Struct, frozen=True, tag="orc"):
 
     compression: Name = "zstd"
     records: bool = False
+    schema: Types = {}
+
+    def __post_init__(self) -> None:
+        _name_types(self)
 
 
 class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):

@@ -106,6 +106,10 @@ def check_formats(script: Path, job: Job, sources: Sequence[Source]) -> None:
             check_input(source.format)
         for fmt in (job.output_format, *job.outputs.values()):
             check_output(output_data(fmt))
+            if getattr(fmt, "schema", None):  # pyarrow takes time to import
+                from mrmesos.io.output.declared import check_declared
+
+                check_declared(output_data(fmt))
     except (InputError, OutputError) as problem:
         raise UsageProblem(f"{script.name}: {type(job).__name__}: {problem}") from None
 

@@ -66,6 +66,8 @@ def wider(first: pa.Schema, second: pa.Schema) -> pa.Schema:
 
 
 def _wider_field(a: pa.Field, b: pa.Field) -> pa.Field:
+    if a.equals(b, check_metadata=True):
+        return a
     if is_pickled(a) or is_pickled(b):
         return pa.field(a.name, pa.binary(), metadata=PICKLE)
     kind = wider_type(a.type, b.type)

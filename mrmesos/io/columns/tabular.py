@@ -84,9 +84,9 @@ def table_batch(batch: pa.RecordBatch, *, rows: bool) -> pa.RecordBatch:
         if is_pickled(field):
             objects = decode_column(column, field)
             if rows and name == VALUE:
-                made = rows_of_objects(objects, union=True)
+                made = rows_of_objects(objects)
                 if made is not None:
-                    columns.append(_struct_of(table_columns(made)))
+                    columns.append(table_columns(made).to_struct_array())
                     fields.append(pa.field(name, columns[-1].type))
                     continue
             field, column = _table_column(objects, column, field)
@@ -97,6 +97,8 @@ def table_batch(batch: pa.RecordBatch, *, rows: bool) -> pa.RecordBatch:
 
 def table_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Any batch with pickled columns as Arrow types where there are some."""
+    if not batch.num_columns:
+        return batch
     fields, columns = [], []
     for field, column in zip(batch.schema, batch.columns, strict=True):
         if is_pickled(field):
@@ -104,6 +106,12 @@ def table_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
         fields.append(field)
         columns.append(column)
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def table_column(objects: list[Any]) -> tuple[pa.Field, pa.Array]:
+    """A column of any objects for a table; pickled if no Arrow type holds them."""
+    field, column = encode_values(objects)
+    return _table_column(objects, column, field)
 
 
 def _table_column(
@@ -114,10 +122,6 @@ def _table_column(
     except (NotTabular, UnfaithfulCast):
         return field, column
     return pa.field(field.name, array.type), array
-
-
-def _struct_of(batch: pa.RecordBatch) -> pa.Array:
-    return pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
 
 
 def without_orc_gaps(array: pa.Array) -> pa.Array:
@@ -147,18 +151,23 @@ def as_row(value: Any) -> Any:
     return value
 
 
-def rows_of_objects(objects: list[Any], *, union: bool) -> pa.RecordBatch | None:
+def rows_without_columns(rows: int) -> pa.RecordBatch:
+    """So many rows of no columns."""
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+
+
+def rows_of_objects(objects: list[Any]) -> pa.RecordBatch | None:
     """A column for each item of dicts, dataclasses or named tuples; None if they are others.
 
-    With `union` they may have different items; what a row lacks is null. Else that gives None.
+    They may have different items; what a row lacks is null.
     """
     rows = [{} if each is None else as_row(each) for each in objects]
     if not rows or not all(isinstance(row, dict) for row in rows):
         return None
     names = list(dict.fromkeys(chain.from_iterable(rows)))
-    if not names or set(map(type, names)) != {str} or names[0] == "_0":
-        return None
-    if not union and any(row and list(row) != names for row in rows):
+    if not names:
+        return rows_without_columns(len(rows))
+    if set(map(type, names)) != {str} or names[0] == "_0":
         return None
     pairs = [encode_values([row.get(name) for row in rows]) for name in names]
     fields = [

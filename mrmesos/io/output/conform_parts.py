@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from mrmesos.api.formats import OrcOutput
+from mrmesos.api.formats import CsvOutput, OrcOutput
 from mrmesos.io.columns.signed import file_schema
 from mrmesos.io.columns.table_schema import (
     MisfitColumn,
@@ -27,6 +27,7 @@ from mrmesos.io.columns.table_schema import (
 )
 from mrmesos.io.fs.filesystem import OutputError, open_filesystem, reason
 from mrmesos.io.fs.scratch import Scratch
+from mrmesos.io.output.csv_output import has_columns, rewritten
 from mrmesos.io.output.output_file import CountedFile
 from mrmesos.io.output.part_notes import CONFORMED, Conformed, Conforming, Part
 from mrmesos.io.output.table_files import TableFormat, copy_into, open_sink, orc_schema, read_schema
@@ -107,14 +108,20 @@ def _replace(
     with Scratch("mrmesos-conform-") as scratch:
         local = Path(scratch, "part")
         with fs.open(target, "rb") as read:
-            wanted = orc_schema(schema) if isinstance(fmt, OrcOutput) else schema
-            if read_schema(fmt, read).equals(wanted, check_metadata=True):
+            if _is_conformed(fmt, read, schema):
                 return
             read.seek(0)
             with local.open("wb") as file:
                 _copy(request, part, read, CountedFile(file), schema, told)
         with local.open("rb") as made, fs.open(target, "wb") as written:
             shutil.copyfileobj(made, written, _COPY_BYTES)
+
+
+def _is_conformed(fmt: TableFormat | CsvOutput, file: Any, schema: pa.Schema) -> bool:
+    if isinstance(fmt, CsvOutput):
+        return has_columns(fmt, file, schema.names)
+    wanted = orc_schema(schema) if isinstance(fmt, OrcOutput) else schema
+    return bool(read_schema(fmt, file).equals(wanted, check_metadata=True))
 
 
 def _copy(
@@ -125,8 +132,10 @@ def _copy(
     schema: pa.Schema,
     told: Callable[[], None],
 ) -> int:
-    fmt: TableFormat = part.note.format
-    key = request.pickle_key
+    fmt, key = part.note.format, request.pickle_key
+    if isinstance(fmt, CsvOutput):
+        rewritten(fmt, read, as_schema(part.note.schema).names, written, schema.names)
+        return written.bytes
     sink = _Telling(open_sink(fmt, written, file_schema(schema, key)), told)
     try:
         copy_into(fmt, read, as_schema(part.note.schema), sink, schema, key)

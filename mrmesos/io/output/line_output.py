@@ -14,8 +14,11 @@ from mrmesos.api.formats import (
     OutputFormat,
     TextOutput,
 )
-from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
-from mrmesos.io.fs.filesystem import OutputError, reason
+from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
+from mrmesos.io.columns.table_schema import MisfitColumn
+from mrmesos.io.columns.tabular import plain_batch
+from mrmesos.io.output.culprit import record_fault
+from mrmesos.io.output.declared import declared_schema, fitted
 from mrmesos.io.output.output_file import CountedFile, close_quietly, compressed, unwritable
 from mrmesos.io.output.render import text_lines
 from mrmesos.io.output.render_rows import (
@@ -39,30 +42,44 @@ def render_of(fmt: OutputFormat) -> Render:
 
 
 class _Csv:
+    """Rows of key and value; CsvRecordsWriter writes records."""
+
     def __init__(self, fmt: CsvOutput) -> None:
-        self._fmt = fmt
-        self._names: list[str] = []
+        self._separator, self._schema = fmt.separator, declared_schema(fmt)
+        self._header = fmt.header
 
     def __call__(self, batch: pa.RecordBatch) -> Iterator[Any]:
-        rows = rows_of(batch) if self._fmt.records else batch.select([KEY, VALUE])
-        if not self._names:
-            self._names = rows.schema.names
-            if self._fmt.header:
-                yield csv_header(self._names, self._fmt.separator)
-        if rows.schema.names != self._names:
-            raise NotRows(
-                f"the file has the columns {', '.join(self._names)}, but now "
-                f"{', '.join(rows.schema.names)} come"
-            )
-        yield csv_lines(rows, self._fmt.separator)
+        if self._header:
+            self._header = False
+            yield csv_header([KEY, VALUE], self._separator)
+        yield csv_lines(_pairs(batch, self._schema), self._separator)
+
+
+class _JsonLines:
+    def __init__(self, fmt: JsonLinesOutput) -> None:
+        self._records, self._schema = fmt.records, declared_schema(fmt)
+
+    def __call__(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        if self._schema is None or not self._records:
+            yield json_lines(_pairs(batch, self._schema), records=self._records)
+            return
+        rows = fitted(rows_of(batch), self._schema, complete=True).to_struct_array()
+        keys = pa.nulls(batch.num_rows)
+        yield json_lines(pa.RecordBatch.from_arrays([keys, rows], [KEY, VALUE]), records=True)
+
+
+def _pairs(batch: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatch:
+    batch = batch.select([KEY, VALUE])
+    return batch if schema is None else fitted(plain_batch(batch), schema, complete=False)
 
 
 _RENDERS: dict[type, Callable[[Any], Render]] = {
     TextOutput: lambda fmt: lambda batch: iter((text_lines(batch, fmt.separator),)),
-    JsonLinesOutput: lambda fmt: lambda batch: iter((json_lines(batch, records=fmt.records),)),
+    JsonLinesOutput: _JsonLines,
     CsvOutput: _Csv,
     BytesOutput: lambda _: lambda batch: iter((plain_bytes(batch),)),
 }
+_FAILURES = (NotRows, RecordTypeError, MisfitColumn, pa.ArrowException, ValueError, OverflowError)
 
 
 class LineWriter:
@@ -86,19 +103,22 @@ class LineWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+            piece = batch.slice(start, _ROWS_AT_ONCE)
             try:
-                for data in self._render(batch.slice(start, _ROWS_AT_ONCE)):
+                for data in self._render(piece):
                     self._file.write(data)
-            except NotRows as exc:
-                raise OutputError(f"{self._uri}: {exc}") from exc
             except OSError as exc:
                 raise unwritable(self._uri, exc) from exc
-            except (pa.ArrowException, ValueError, OverflowError) as exc:  # years past 9999 ...
-                raise OutputError(
-                    f"{self._uri}: {types_of(batch.schema)} cannot be written by {self._as}: "
-                    f"{reason(exc)}"
+            except _FAILURES as exc:  # years past 9999 ...
+                raise record_fault(
+                    f"{self._uri}: {self._as}",
+                    piece,
+                    self._records,
+                    lambda piece: list(self._render(piece)),
+                    _FAILURES,
+                    exc,
                 ) from exc
-        self._records += batch.num_rows
+            self._records += piece.num_rows
 
     def close(self) -> tuple[int, int]:
         try:
@@ -111,10 +131,3 @@ class LineWriter:
     def abort(self) -> None:
         self._counted.given_up = True
         close_quietly(self._file)
-
-
-def types_of(schema: pa.Schema) -> str:
-    """The columns and their types, for messages."""
-    return ", ".join(
-        f"{field.name} {'(pickled)' if is_pickled(field) else field.type}" for field in schema
-    )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from mrmesos.api.formats import ArrowOutput, OrcOutput, ParquetOutput
+from mrmesos.api.formats import ArrowOutput, CsvOutput, OrcOutput, ParquetOutput
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.fs.own_process import ProcessFailed, answer_of
 from mrmesos.io.fs.store_calls import caller
@@ -25,9 +25,12 @@ _MODULE = "mrmesos.io.output.conform_parts"
 
 
 class PartNote(msgspec.Struct, frozen=True):
-    """The format and the schema (an Arrow IPC message in base64) of a part."""
+    """The format and the schema (an Arrow IPC message in base64) of a part.
 
-    format: ArrowOutput | ParquetOutput | OrcOutput
+    Columns of CSV have no types: they are null there.
+    """
+
+    format: ArrowOutput | ParquetOutput | OrcOutput | CsvOutput
     schema: str
 
 

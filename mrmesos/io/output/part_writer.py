@@ -14,8 +14,10 @@ import msgspec
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
+from mrmesos.api.formats import CsvOutput
 from mrmesos.io.columns.table_schema import as_text
 from mrmesos.io.fs.scratch import Scratch
+from mrmesos.io.output.csv_output import CsvRecordsWriter
 from mrmesos.io.output.output_file import close_quietly, create, unwritable
 from mrmesos.io.output.part_notes import NOTE_SUFFIX, PartNote
 from mrmesos.io.output.s3_uploads import Uploads
@@ -23,25 +25,34 @@ from mrmesos.io.output.table_files import TableFormat
 from mrmesos.io.output.table_output import TableWriter
 
 _COPY_BYTES = 16 << 20
+NotedFormat = TableFormat | CsvOutput
 
 
-def open_table(fmt: TableFormat, fs: Any, path: str, key: str = "") -> _NotedPart | _UploadedPart:
+def open_table(fmt: NotedFormat, fs: Any, path: str, key: str = "") -> _NotedPart | _UploadedPart:
     """Create a part file; `key` signs pickled values. Raises OutputError with the file."""
     if isinstance(fs, Uploads):
         return _UploadedPart(fmt, fs, path, key)
     return _NotedPart(fmt, fs, path, key)
 
 
-def _note(writer: TableWriter, fmt: TableFormat) -> PartNote:
+def _columns_writer(
+    fmt: NotedFormat, fs: Any, path: str, key: str
+) -> TableWriter | CsvRecordsWriter:
+    if isinstance(fmt, CsvOutput):
+        return CsvRecordsWriter(fs, path, fmt)
+    return TableWriter(fs, path, fmt, key)
+
+
+def _note(writer: TableWriter | CsvRecordsWriter, fmt: NotedFormat) -> PartNote:
     return PartNote(fmt, as_text(writer.schema))
 
 
 class _NotedPart:
     """A part file and its note, in a store where files can be read at once."""
 
-    def __init__(self, fmt: TableFormat, fs: Any, path: str, key: str) -> None:
+    def __init__(self, fmt: NotedFormat, fs: Any, path: str, key: str) -> None:
         self._fmt, self._fs, self._path = fmt, fs, path
-        self._writer = TableWriter(fs, path, fmt, None, key)
+        self._writer = _columns_writer(fmt, fs, path, key)
 
     @property
     def pickled(self) -> int:
@@ -68,12 +79,12 @@ class _NotedPart:
 class _UploadedPart:
     """A part file on S3; its ticket has the note."""
 
-    def __init__(self, fmt: TableFormat, uploads: Uploads, path: str, key: str) -> None:
+    def __init__(self, fmt: NotedFormat, uploads: Uploads, path: str, key: str) -> None:
         self._fmt = fmt
         self._uri, self._file = create(uploads, path)
         self._scratch = Scratch("mrmesos-part-")
         self._local = Path(self._scratch.name, Path(path).name)
-        self._writer = TableWriter(LocalFileSystem(), str(self._local), fmt, None, key)
+        self._writer = _columns_writer(fmt, LocalFileSystem(), str(self._local), key)
 
     @property
     def pickled(self) -> int:

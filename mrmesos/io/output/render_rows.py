@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.schema import KEY, VALUE, is_bytes, is_pickled, is_text
-from mrmesos.io.columns.tabular import as_row, rows_of_objects
+from mrmesos.io.columns.tabular import as_row, rows_of_objects, rows_without_columns
 from mrmesos.io.output.render import content, jsonable, readable, rendered
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class NotRows(Exception):
-    """The values are not dicts with the same keys; the message says what they are."""
+    """The values are no records; the message says what they are."""
 
 
 def row_schema(schema: pa.Schema) -> pa.Schema:
@@ -30,8 +30,8 @@ def row_schema(schema: pa.Schema) -> pa.Schema:
     if not names or names[0] == "_0":  # "_0" means a tuple
         shown = "Python objects" if is_pickled(field) else str(field.type)
         raise NotRows(
-            f"values are {shown}, but records=True needs dicts that have the same keys in the same "
-            "order"
+            f"the value is {shown}, but records=True needs dicts with text keys, dataclasses or "
+            "named tuples"
         )
     return pa.schema(list(field.type))
 
@@ -40,9 +40,11 @@ def rows_of(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The items of the dicts in `value` as columns, some of them pickled. Raises NotRows."""
     field = batch.schema.field(VALUE)
     if is_pickled(field):
-        rows = rows_of_objects(decode_column(batch.column(VALUE), field), union=False)
+        rows = rows_of_objects(decode_column(batch.column(VALUE), field))
         if rows is not None:
             return rows
+    if pa.types.is_null(field.type) or field.type.equals(pa.struct([])):
+        return rows_without_columns(batch.num_rows)  # None is a row of nulls
     schema = row_schema(batch.schema)
     return pa.RecordBatch.from_arrays(batch.column(VALUE).flatten(), schema=schema)
 

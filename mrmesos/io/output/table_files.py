@@ -23,7 +23,9 @@ def open_sink(fmt: TableFormat, file: Any, schema: pa.Schema) -> Any:
     """A writer with `write_table` and `close`. Raises ValueError, TypeError, OSError."""
     match fmt:
         case ParquetOutput():
-            return pq.ParquetWriter(file, schema, compression=fmt.compression)
+            keyed = _keyed_schema(schema)
+            sink = pq.ParquetWriter(file, keyed, compression=fmt.compression)
+            return sink if keyed.equals(schema) else _Casting(sink, keyed)
         case ArrowOutput():
             codec = None if fmt.compression == "none" else fmt.compression
             options = pa.ipc.IpcWriteOptions(compression=codec)
@@ -31,6 +33,35 @@ def open_sink(fmt: TableFormat, file: Any, schema: pa.Schema) -> Any:
         case OrcOutput():
             codec = _ORC_CODECS.get(fmt.compression, fmt.compression)
             return _OrcSink(file, schema, codec)
+
+
+class _Casting:
+    """A sink whose schema differs in types without values."""
+
+    def __init__(self, sink: Any, schema: pa.Schema) -> None:
+        self._sink, self._schema = sink, schema
+
+    def write_table(self, table: pa.Table) -> None:
+        self._sink.write_table(table.cast(self._schema))
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+def _keyed_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_type(_keyed(field.type)) for field in schema], schema.metadata)
+
+
+def _keyed(kind: pa.DataType) -> pa.DataType:
+    """The type with text as keys of maps that have no keys: Parquet needs a type for them."""
+    if pa.types.is_map(kind):
+        key = pa.string() if pa.types.is_null(kind.key_type) else kind.key_type
+        return pa.map_(key, _keyed(kind.item_type))
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_keyed(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_keyed(field.type)) for field in kind])
+    return kind
 
 
 class _OrcSink:
@@ -56,9 +87,17 @@ def orc_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_type(_typed(field.type)) for field in schema])
 
 
+def format_schema(fmt: TableFormat, schema: pa.Schema) -> pa.Schema:
+    """A declared schema with types that the format has, as `for_format` makes them."""
+    if not isinstance(fmt, OrcOutput):
+        return schema
+    kinds = (without_orc_gaps(pa.nulls(0, field.type)).type for field in schema)
+    return pa.schema([field.with_type(kind) for field, kind in zip(schema, kinds, strict=True)])
+
+
 def for_format(fmt: TableFormat, batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch with types that the format has."""
-    if not isinstance(fmt, OrcOutput):
+    if not isinstance(fmt, OrcOutput) or not batch.num_columns:
         return batch
     columns = [without_orc_gaps(column) for column in batch.columns]
     fields = [
@@ -75,6 +114,8 @@ def _typed(kind: pa.DataType) -> pa.DataType:
         return pa.list_(_typed(kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([field.with_type(_typed(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_typed(kind.key_type), _typed(kind.item_type))
     return kind
 
 

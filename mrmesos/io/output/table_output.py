@@ -1,12 +1,14 @@
 """Part files with columns: Arrow IPC, Parquet, ORC.
 
-A file's schema is that of all its records. If a later record needs a wider schema, the rows so far
-are set aside as a segment, and a file with the wider schema begins. At the end the segments are
-joined, a piece at a time. A file whose first records have all columns costs nothing more.
+A file's schema is that of all its records, or the declared one. If a later record needs a wider
+schema, the rows so far are set aside as a segment, and a file with the wider schema begins. At the
+end the segments are joined, a piece at a time. A file whose first records have all columns costs
+nothing more.
 """
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pyarrow as pa
@@ -23,37 +25,52 @@ from mrmesos.io.columns.table_schema import (
 )
 from mrmesos.io.columns.tabular import table_batch
 from mrmesos.io.fs.filesystem import OutputError, reason
+from mrmesos.io.output.culprit import culprit, record, record_fault
+from mrmesos.io.output.declared import declared_schema, fitted
 from mrmesos.io.output.output_file import close_quietly, create, unwritable
 from mrmesos.io.output.render_rows import NotRows, rows_of
-from mrmesos.io.output.table_files import TableFormat, copy_into, for_format, open_sink
+from mrmesos.io.output.table_files import (
+    TableFormat,
+    copy_into,
+    for_format,
+    format_schema,
+    open_sink,
+)
 
 _ROW_GROUP_BYTES = 64 << 20
 _PENDING_BYTES = 8 << 20
+_NO_TABLE = (RecordTypeError, NotRows, MisfitColumn)
+_UNWRITABLE = (pa.ArrowException, ValueError, TypeError)
 
 
 class TableWriter:
     """A Writer of columns: `key` and `value`, or with `records` the items of the value dicts."""
 
-    def __init__(
-        self, fs: Any, path: str, fmt: TableFormat, declared: pa.Schema | None, key: str = ""
-    ) -> None:
+    def __init__(self, fs: Any, path: str, fmt: TableFormat, key: str = "") -> None:
         """`key` signs pickled values."""
         self._fs, self._path, self._fmt, self._key = fs, path, fmt, key
+        declared = declared_schema(fmt)
+        self._declared = None if declared is None else format_schema(fmt, declared)
         self._uri, self._file = create(fs, path)
-        self._schema = declared
+        self._schema: pa.Schema | None = None
         self._sink: Any = None
         self._begun: pa.Schema | None = None
         self._segments: list[tuple[str, pa.Schema]] = []
         self._pending: list[pa.RecordBatch] = []
+        self._given: list[pa.RecordBatch] = []  # what `_pending` was made of, for errors
         self._pending_bytes = 0
-        self._records = 0
+        self._records = self._written = 0
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of all records so far."""
         if self._schema is not None:
             return self._schema
-        return EMPTY if self._fmt.records else pa.schema([(KEY, pa.null()), (VALUE, pa.null())])
+        declared = EMPTY if self._declared is None else self._declared
+        if self._fmt.records:
+            return declared
+        fields = {KEY: pa.field(KEY, pa.null()), VALUE: pa.field(VALUE, pa.null())}
+        return pa.schema(list((fields | {field.name: field for field in declared}).values()))
 
     @property
     def pickled(self) -> int:
@@ -63,44 +80,45 @@ class TableWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
             return
+        batch = batch.select([KEY, VALUE])
+        try:
+            columns = self._columns(batch)
+        except _NO_TABLE as exc:
+            raise record_fault(
+                self._uri, batch, self._records, self._columns, _NO_TABLE, exc
+            ) from exc
+        self._widen(batch, columns.schema)
         self._records += batch.num_rows
-        columns = self._columns(batch)
-        self._widen(columns.schema)
         self._pending.append(columns)
-        self._pending_bytes += columns.nbytes
+        self._given.append(batch)
+        self._pending_bytes += max(columns.nbytes, batch.nbytes)
         if isinstance(self._fmt, ParquetOutput):
             full = self._pending_bytes >= _ROW_GROUP_BYTES
         else:  # a column with only nulls so far has no type yet: wait
-            untyped = any(_has_null(field.type) for field in self.schema)
+            untyped = not len(self.schema) or any(_has_null(field.type) for field in self.schema)
             full = self._sink is not None or not untyped
             full = full or self._pending_bytes >= _PENDING_BYTES
-        if full:
+        if full and len(self.schema):
             self._flush()
 
     def _columns(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        batch = batch.select([KEY, VALUE])
-        if self._fmt.records:  # keys are not written, so they may have any types
+        rows = self._fmt.records
+        if rows:  # keys are not written, so they may have any types
             columns = [pa.nulls(batch.num_rows), batch.column(VALUE)]
             fields = [pa.field(KEY, pa.null()), batch.schema.field(VALUE)]
             batch = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
-        try:
-            batch = table_batch(batch, rows=self._fmt.records)
-            columns_of = rows_of(batch) if self._fmt.records else batch
-            return for_format(self._fmt, signed_batch(columns_of, self._key))
-        except (RecordTypeError, NotRows) as exc:
-            raise OutputError(f"{self._uri}: {exc}") from exc
+        batch = table_batch(batch, rows=rows)
+        batch = for_format(self._fmt, rows_of(batch) if rows else batch)
+        if self._declared is not None:
+            batch = fitted(batch, self._declared, complete=rows)
+        return signed_batch(batch, self._key)
 
-    def _widen(self, schema: pa.Schema) -> None:
-        if self._schema is None:
-            self._schema = schema
-            return
+    def _widen(self, batch: pa.RecordBatch, schema: pa.Schema) -> None:
+        before = self.schema
         try:
-            self._schema = wider(self._schema, schema)
+            self._schema = schema if self._schema is None else wider(before, schema)
         except MixedColumn as exc:
-            raise OutputError(
-                f"{self._uri}: the column {exc.column} holds {exc.one} but now {exc.other} comes; "
-                "yield one type, or write text"
-            ) from None
+            raise self._mixed(batch, before, exc) from None
 
     def _flush(self) -> None:
         schema = self.schema
@@ -110,23 +128,25 @@ class TableWriter:
             if self._sink is None:
                 self._open(schema)
             if self._pending:
-                batches = [conform_table(batch, schema, self._key) for batch in self._pending]
+                batches = [self._conformed(batch, schema) for batch in self._pending]
                 self._sink.write_table(pa.Table.from_batches(batches, schema))
         except MisfitColumn as exc:
             raise self._misfit(exc) from None
         except OSError as exc:
             raise unwritable(self._uri, exc) from exc
         except pa.ArrowException as exc:
-            raise OutputError(f"{self._uri}: cannot be written: {reason(exc)}") from exc
-        self._pending, self._pending_bytes = [], 0
+            raise self._unwritable(schema, exc) from exc
+        self._written = self._records
+        self._pending, self._given, self._pending_bytes = [], [], 0
+
+    def _conformed(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        return conform_table(batch, schema, self._key)
 
     def _open(self, schema: pa.Schema) -> None:
         try:
             self._sink = open_sink(self._fmt, self._file, file_schema(schema, self._key))
         except (ValueError, TypeError) as exc:
-            raise OutputError(
-                f"{self._uri}: cannot be written as {self._fmt}: {reason(exc)}"
-            ) from exc
+            raise self._unwritable(schema, exc) from exc
         self._begun = schema
 
     def _set_aside(self, schema: pa.Schema) -> None:
@@ -143,6 +163,11 @@ class TableWriter:
         self._sink = None
 
     def close(self) -> tuple[int, int]:
+        if self._records and not len(self.schema):
+            raise OutputError(
+                f"{self._uri}: none of its {self._records:,} records has a column; yield dicts "
+                "with items, or declare the columns with schema="
+            )
         self._flush()
         try:
             if self._segments:
@@ -162,21 +187,83 @@ class TableWriter:
                 copy_into(self._fmt, file, known, self._sink, self.schema, self._key)
             self._fs.rm(segment)
 
-    def _misfit(self, exc: MisfitColumn) -> OutputError:
-        kind = self.schema.field(exc.column).type
-        return OutputError(
-            f"{self._uri}: values of the column {exc.column} do not fit its type {kind} without a "
-            f"change: {exc.why}; yield one type, or write text"
-        )
-
     def abort(self) -> None:
         self._file.given_up = True
         close_quietly(self._file)
+
+    # Errors.
+
+    def _mixed(self, batch: pa.RecordBatch, before: pa.Schema, exc: MixedColumn) -> OutputError:
+        """The error for a column of two types; `before` has the earlier one."""
+
+        def attempt(piece: pa.RecordBatch) -> None:
+            made = self._columns(piece)
+            if made.column(exc.column).null_count < made.num_rows:
+                wider(before, made.schema)
+
+        row = culprit(batch, attempt, (MixedColumn,))
+        return OutputError(
+            f"{self._uri}: the column {exc.column} holds {exc.one} but now {exc.other} comes, in "
+            f"{record(batch, row, self._records)}; yield one type, or write text"
+        )
+
+    def _misfit(self, exc: MisfitColumn) -> OutputError:
+        """The error for pending rows, or rows on disk, that do not fit the type of all records."""
+        schema, before = self.schema, self._written
+        kind = schema.field(exc.column).type
+        where = ""
+        for batch, given in zip(self._pending, self._given, strict=True):
+            row = _first_misfit(batch, schema, self._key)
+            if row >= 0:
+                where = f", first in {record(given, row, before)}"
+                break
+            before += batch.num_rows
+        return OutputError(
+            f"{self._uri}: values of the column {exc.column} do not fit its type {kind} without a "
+            f"change{where}: {exc.why}; yield one type, or write text"
+        )
+
+    def _unwritable(self, schema: pa.Schema, exc: Exception) -> OutputError:
+        """The error for columns, or for a record, that the format does not hold."""
+        name = type(self._fmt).__name__
+
+        def attempt(piece: pa.RecordBatch) -> None:
+            sink = open_sink(self._fmt, io.BytesIO(), piece.schema)
+            sink.write_table(pa.Table.from_batches([piece]))
+            sink.close()
+
+        before = self._written
+        for batch, given in zip(self._pending, self._given, strict=True):
+            for index, field in enumerate(batch.schema):
+                column = batch.select([index])
+                try:
+                    attempt(column)
+                except _UNWRITABLE as alone:
+                    row = culprit(column, attempt, _UNWRITABLE)
+                    return OutputError(
+                        f"{self._uri}: {record(given, row, before)}: the column {field.name} of "
+                        f"type {field.type} cannot be written by {name}: {reason(alone)}"
+                    )
+            before += batch.num_rows
+        types = ", ".join(f"{field.name} {field.type}" for field in schema)
+        return OutputError(f"{self._uri}: {types} cannot be written by {name}: {reason(exc)}")
+
+
+def _first_misfit(batch: pa.RecordBatch, schema: pa.Schema, key: str) -> int:
+    def attempt(piece: pa.RecordBatch) -> pa.RecordBatch:
+        return conform_table(piece, schema, key)
+
+    try:
+        attempt(batch)
+    except MisfitColumn:
+        return culprit(batch, attempt, (MisfitColumn,))
+    return -1
 
 
 def _has_null(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_null(kind)
         or (is_list(kind) and _has_null(kind.value_type))
+        or (pa.types.is_map(kind) and (_has_null(kind.key_type) or _has_null(kind.item_type)))
         or (pa.types.is_struct(kind) and any(_has_null(field.type) for field in kind))
     )

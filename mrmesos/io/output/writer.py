@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
-from mrmesos.api.formats import NullOutput, OutputFormat, StepOutput
+from mrmesos.api.formats import CsvOutput, NullOutput, OutputFormat, StepOutput
 from mrmesos.io.output.line_output import LineWriter, render_of
 from mrmesos.io.output.output_dir import NOTHING
 from mrmesos.io.output.output_file import create, unwritable
@@ -46,7 +46,7 @@ def open_writer(fmt: OutputFormat, fs: Any, path: str, pickle_key: str = "") -> 
         from mrmesos.io.output.step_output import StepWriter
 
         return StepWriter(fs, path, fmt)
-    if has_columns(fmt):
+    if has_columns(fmt) or (isinstance(fmt, CsvOutput) and fmt.records):
         # Imported here, because loading Parquet and ORC takes time.
         from mrmesos.io.output.part_writer import open_table
 

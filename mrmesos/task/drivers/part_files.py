@@ -15,7 +15,7 @@ from mrmesos.io.output.line_output import LineWriter
 from mrmesos.io.output.output_file import create
 from mrmesos.io.output.registry import file_name
 from mrmesos.io.output.writer import Writer, open_writer
-from mrmesos.task.drivers.user_code import blamed_on_user, shorten, wrong_use
+from mrmesos.task.drivers.user_code import TaskError, blamed_on_user, describe, shorten, wrong_use
 from mrmesos.wire.ids import AttemptName
 
 
@@ -50,8 +50,16 @@ class _Rendering:
     def render(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """The bytes of a batch. The header comes before the first batch."""
         keys, values = decode_batch(batch)
-        with self._blamed("record"):
-            rendered = [*map(self._writer.record, keys, values)]
+        rendered: list[Any] = []
+        try:
+            rendered.extend(map(self._writer.record, keys, values))
+        except TaskError:
+            raise
+        except BaseException as exc:
+            key, value = keys[len(rendered)], values[len(rendered)]
+            where = f"{self.name}.record() for {self._uri}, key {shorten(key)}"
+            record = shorten(value)
+            raise TaskError(describe(exc, where=where, record=record, kind=self._kind)) from exc
         for each, key in zip(rendered, keys, strict=True):
             if not isinstance(each, bytes):
                 raise wrong_use(

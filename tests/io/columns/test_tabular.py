@@ -72,11 +72,10 @@ def test_records_become_structs_nested_or_as_rows(
     assert decode_column(in_table([{"deep": values}])) == [{"deep": rows}]
 
 
-def test_rows_may_lack_items_in_tables_only() -> None:
+def test_rows_may_lack_items() -> None:
     rows = [{"a": 1}, {"a": 2, "b": Decimal("0.5")}]
     assert decode_column(in_table(rows, rows=True)) == [{"a": 1, "b": None}, rows[1]]
-    assert rows_of_objects(rows, union=False) is None
-    assert rows_of_objects([1], union=True) is None
+    assert rows_of_objects([1]) is None
 
 
 def test_what_no_type_holds_stays_pickled_beside_columns_that_do_not() -> None:

@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from mrmesos.api.formats import ArrowOutput, OrcOutput, ParquetOutput
+from mrmesos.api.formats import ArrowOutput, CsvOutput, OrcOutput, ParquetOutput
 from mrmesos.io.columns.encode import encode_pairs
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.output.commit import OutputCommitter
@@ -32,7 +32,7 @@ FORMATS: list[TableFormat] = [
 ]
 
 
-def run_job(out: OutputCommitter, fmt: TableFormat, parts: Sequence[Any]) -> list[str]:
+def run_job(out: OutputCommitter, fmt: TableFormat | CsvOutput, parts: Sequence[Any]) -> list[str]:
     """Write parts, each of batches of values. Returns the winners."""
     out.setup_job()
     winners = []
