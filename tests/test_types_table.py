@@ -6,15 +6,18 @@ import collections
 import dataclasses
 import datetime as dt
 import decimal
+import enum
 import functools
 import operator
+import shutil
 import uuid
 import zoneinfo
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -42,9 +45,15 @@ class Point:
     b: str
 
 
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
 Pair = collections.namedtuple("Pair", ["a", "b"])
 SMALL, TEXT = st.integers(0, 9), st.text("abc", max_size=3)
 ITEMS = st.builds(lambda a, b: {"a": a, "b": b}, SMALL, TEXT)
+ITEM_COUNTS = st.dictionaries(TEXT, SMALL).map(lambda made: collections.defaultdict(int, made))
 VIENNA = zoneinfo.ZoneInfo("Europe/Vienna")
 INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
 NAIVE = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2200, 1, 1)).map(
@@ -94,16 +103,26 @@ TYPES: dict[str, st.SearchStrategy[list[Any]]] = {
     ),
     "UUID": some(st.uuids()),
     "list of int": some(st.lists(SMALL, max_size=3), [1]),
+    "list of int and float": some(st.lists(SMALL | EIGHTHS, max_size=3), [1, 0.5]),
     "tuple of int and str": some(st.tuples(SMALL, TEXT)),
     "tuple of one and of two": some(st.tuples(SMALL), (1,), (1, 2)),
     "dict with the keys a, b": some(ITEMS),
     "dict of other text keys": some(st.dictionaries(TEXT, SMALL), {"a": 1}, {"b": 1}),
     "dict of int keys": some(st.dictionaries(SMALL, TEXT), {1: "a"}),
     "OrderedDict with the keys a, b": some(ITEMS.map(collections.OrderedDict)),
+    "empty dict": some(st.just({}), {}),
+    "defaultdict": some(ITEM_COUNTS, collections.defaultdict(int, a=1)),
     "Counter": some(TEXT.map(collections.Counter), collections.Counter("aa")),
     "dataclass": some(st.builds(Point, SMALL, TEXT)),
     "named tuple": some(st.builds(Pair, SMALL, TEXT)),
     "complex": some(st.complex_numbers(allow_nan=False, allow_infinity=False), 1j),
+    "Fraction": some(st.fractions(max_denominator=99)),
+    "set or frozenset": some(st.sets(SMALL, max_size=2) | st.frozensets(SMALL, max_size=2)),
+    "bytearray": some(st.binary(max_size=3).map(bytearray)),
+    "IPv4Address": some(st.ip_addresses(v=4)),
+    "member of an Enum": some(st.sampled_from(Color)),
+    "Path": some(TEXT.map(PurePosixPath)),
+    "numpy.timedelta64": some(SMALL.map(lambda count: np.timedelta64(count, "ns"))),
     "None": st.lists(st.none(), min_size=1, max_size=3),
 }
 
@@ -221,46 +240,114 @@ def test_tables_hold_equal_values_of_the_type_or_refuse(
     ]
 
 
-def python_of(reader: str, path: Path) -> list[Any]:
-    """The column `value` of a Parquet file as another program reads it."""
+SAMPLES: dict[str, list[Any]] = {
+    "bool": [True, False],
+    "int": [1, -(2**62)],
+    "int from 2**63": [2**63, 1],
+    "int from 2**64": [2**64, 1],
+    "float": [0.5, -2.0],
+    "int and float": [1, 0.5],
+    "str": ["a", "\u00fc"],
+    "bytes": [b"a", b"\x00"],
+    "Decimal of one and two places": [Decimal("0.5"), Decimal("-0.25")],
+    "date": [dt.date(2026, 1, 1)],
+    "datetime": [dt.datetime(2026, 1, 1, 12, 30, 0, 7)],
+    "datetime in UTC": [dt.datetime(2026, 1, 1, tzinfo=dt.UTC)],
+    "datetime in Europe/Vienna": [dt.datetime(2026, 7, 1, tzinfo=VIENNA)],
+    "datetime in several zones": [
+        dt.datetime(2026, 7, 1, tzinfo=VIENNA),
+        dt.datetime(2026, 7, 1, tzinfo=INDIA),
+    ],
+    "UUID": [uuid.UUID(int=7)],
+    "list of int": [[1, 2], []],
+    "tuple of int and str": [(1, "x")],
+    "dict with the keys a, b": [{"a": 1, "b": "x"}],
+    "dict of other text keys": [{"a": 1}, {"b": 2}],
+    "Counter": [collections.Counter("aab")],
+    "dataclass": [Point(1, "x")],
+    "named tuple": [Pair(1, "x")],
+}
+
+
+@functools.cache
+def spark() -> Any:
+    """A Spark session in this process; its clock is in UTC."""
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, which is not installed")
+    made = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    return made.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+
+
+def read_by(reader: str, path: Path) -> list[Any]:
+    """The column `value` of a Parquet or ORC file as another program reads it."""
+    kind = path.suffix[1:]
+    if reader == "pyspark":
+        return [row.value for row in getattr(spark().read, kind)(str(path)).collect()]
     module = pytest.importorskip(reader, reason=f"{reader} is not installed")
     if reader == "duckdb":
         return [row[0] for row in module.sql(f"select value from '{path}'").fetchall()]
-    if reader == "polars":
-        return list(module.read_parquet(path)["value"].to_list())
-    return list(module.read_parquet(path)["value"])
+    found = getattr(module, f"read_{kind}")(path)["value"]
+    return list(found.to_list()) if reader == "polars" else list(found)
 
 
-READ_BY_OTHERS = [
-    "bool",
-    "int",
-    "float",
-    "str",
-    "bytes",
-    "Decimal of one and two places",
-    "date",
-    "datetime",
-    "dataclass",
+def normal(value: Any) -> Any:
+    """Values that say the same in Python and in the other programs, as one: zones as UTC, tuples
+    and rows as dicts, maps as dicts, UUIDs as text.
+    """
+    if hasattr(value, "asDict"):
+        value = value.asDict()
+    if hasattr(value, "to_pydatetime"):
+        value = value.to_pydatetime()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, bytearray):
+        return bytes(value)
+    value = as_row(value)
+    if isinstance(value, tuple):
+        value = {f"_{index}": each for index, each in enumerate(value)}
+    if isinstance(value, dict):
+        return {name: normal(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [normal(each) for each in value]
+    return value
+
+
+def same(found: Any, value: Any) -> bool:
+    found, value = normal(found), normal(value)
+    if isinstance(found, list) and isinstance(value, dict):  # a map as pairs
+        pairs = [each.values() if isinstance(each, dict) else each for each in found]
+        found = dict(map(tuple, pairs))
+    if isinstance(found, bytes) and isinstance(value, str):  # a UUID as bytes
+        found = str(uuid.UUID(bytes=found)) if len(found) == 16 else found.decode()
+    return bool(found == value)
+
+
+READERS = [
+    ("duckdb", "parquet"),
+    ("polars", "parquet"),
+    ("pandas", "parquet"),
+    ("pandas", "orc"),
+    ("pyspark", "parquet"),
+    ("pyspark", "orc"),
 ]
 
 
-@pytest.mark.parametrize("reader", ["duckdb", "polars", "pandas"])
-@pytest.mark.parametrize("name", READ_BY_OTHERS)
-def test_other_programs_read_equal_values(reader: str, name: str, tmp_path: Path) -> None:
-    samples: dict[str, list[Any]] = {
-        "bool": [True, False],
-        "int": [1, -(2**62)],
-        "float": [0.5, 2.0],
-        "str": ["a", "ü"],
-        "bytes": [b"a", b"\x00"],
-        "Decimal of one and two places": [Decimal("0.5"), Decimal("0.25")],
-        "date": [dt.date(2026, 1, 1)],
-        "datetime": [dt.datetime(2026, 1, 1, 12, 30)],
-        "dataclass": [Point(1, "x")],
-    }
-    values = samples[name]
-    path = tmp_path / "out" / "part.parquet"
-    writer = open_writer(ParquetOutput(), fsspec.filesystem("file"), str(path))
-    writer.write(batch_of(values))
-    writer.close()
-    assert python_of(reader, path) == [as_row(value) for value in values]
+@pytest.mark.parametrize(("reader", "kind"), READERS)
+def test_other_programs_read_equal_values(reader: str, kind: str, tmp_path: Path) -> None:
+    fmt: Any = ParquetOutput() if kind == "parquet" else OrcOutput()
+    for name, values in SAMPLES.items():
+        path = tmp_path / uuid.uuid4().hex / f"part.{kind}"
+        writer = open_writer(fmt, fsspec.filesystem("file"), str(path))
+        writer.write(batch_of([*values, None]))
+        writer.close()
+        try:
+            *found, nothing = read_by(reader, path)
+        except Exception as problem:
+            raise AssertionError(f"{reader} cannot read {name}") from problem
+        assert nothing is None or nothing != nothing, name
+        assert all(map(same, found, values)), f"{reader}: {name}: {found}"
