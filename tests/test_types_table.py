@@ -327,6 +327,8 @@ def same(found: Any, value: Any) -> bool:
     return bool(found == value)
 
 
+UNREAD = [("pyspark", "parquet", "UUID")]
+"""Spark 4.3 refuses Parquet's UUID: PARQUET_TYPE_ILLEGAL."""
 READERS = [
     ("duckdb", "parquet"),
     ("polars", "parquet"),
@@ -341,6 +343,8 @@ READERS = [
 def test_other_programs_read_equal_values(reader: str, kind: str, tmp_path: Path) -> None:
     fmt: Any = ParquetOutput() if kind == "parquet" else OrcOutput()
     for name, values in SAMPLES.items():
+        if (reader, kind, name) in UNREAD:
+            continue
         path = tmp_path / uuid.uuid4().hex / f"part.{kind}"
         writer = open_writer(fmt, fsspec.filesystem("file"), str(path))
         writer.write(batch_of([*values, None]))

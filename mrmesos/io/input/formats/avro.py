@@ -20,7 +20,7 @@ from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.avro_types import arrow_schema_of
 from mrmesos.io.input.formats.damage import BadColumn, in_unit, opened
 from mrmesos.io.input.formats.file_columns import FileColumns, JobColumns
-from mrmesos.io.input.formats.tables import BATCH_ROWS, as_input, for_records
+from mrmesos.io.input.formats.tables import BATCH_ROWS, as_input
 
 _SYNC_BYTES = 16
 _BUFFER = 1 << 18
@@ -29,11 +29,10 @@ _ROW_BITS = 24
 
 
 def read_avro(
-    split: Split, fmt: AvroInput, *, records: bool = False, table: InputTable | None = None
+    split: Split, fmt: AvroInput, *, table: InputTable | None = None
 ) -> Iterator[InputBatch]:
     """The records of the split's blocks in order. Raises InputError."""
-    batches = _blocks(split, JobColumns.of(fmt.columns, table))
-    return for_records(batches) if records else batches
+    return _blocks(split, JobColumns.of(fmt.columns, table))
 
 
 def avro_schema(uri: str) -> pa.Schema:

@@ -18,7 +18,7 @@ from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.damage import in_unit, opened
 from mrmesos.io.input.formats.file_columns import FileColumns, JobColumns
 from mrmesos.io.input.formats.rows import arrow_says
-from mrmesos.io.input.formats.tables import BATCH_ROWS, as_input, for_records, holds
+from mrmesos.io.input.formats.tables import BATCH_ROWS, as_input, holds
 
 _PLACE = "__place"
 _BUFFER = 1 << 20
@@ -27,7 +27,7 @@ _BATCH_BYTES = 8 << 20
 
 
 def read_parquet(
-    split: Split, fmt: ParquetInput, *, records: bool = False, table: InputTable | None = None
+    split: Split, fmt: ParquetInput, *, table: InputTable | None = None
 ) -> Iterator[InputBatch]:
     """The rows of the split's row groups in order. Raises InputError.
 
@@ -36,8 +36,7 @@ def read_parquet(
     job = JobColumns.of(fmt.columns, table)
     # Planning has left out the files whose directory names do not pass.
     filters = [each for each in fmt.filters if each[0] not in job.partitions]
-    batches = _row_groups(split, job, filters)
-    return for_records(batches) if records else batches
+    return _row_groups(split, job, filters)
 
 
 def parquet_schema(uri: str) -> pa.Schema:

@@ -66,8 +66,8 @@ class InputEntry:
     schema: str = ""
 
 
-_BATCH_BYTES, _RECORDS, _TABLE = ("batch_bytes",), ("records",), ("table",)
-_BOTH = _BATCH_BYTES + _RECORDS
+_BATCH_BYTES, _TABLE = ("batch_bytes",), ("table",)
+_BOTH = (*_BATCH_BYTES, "records")
 
 _FORMATS: dict[type, InputEntry] = {
     TextInput: InputEntry(
@@ -98,28 +98,28 @@ _FORMATS: dict[type, InputEntry] = {
     ),
     ParquetInput: InputEntry(
         "parquet:read_parquet",
-        _RECORDS + _TABLE,
+        _TABLE,
         planning.check_parquet,
         container=True,
         schema="parquet:parquet_schema",
     ),
     ArrowInput: InputEntry(
         "tables:read_arrow",
-        _RECORDS + _TABLE,
+        _TABLE,
         planning.check_partitioning,
         container=True,
         schema="tables:arrow_schema",
     ),
     OrcInput: InputEntry(
         "tables:read_orc",
-        _RECORDS + _TABLE,
+        _TABLE,
         planning.check_partitioning,
         container=True,
         schema="tables:orc_schema",
     ),
     AvroInput: InputEntry(
         "avro:read_avro",
-        _RECORDS + _TABLE,
+        _TABLE,
         planning.check_partitioning,
         container=True,
         schema="avro:avro_schema",

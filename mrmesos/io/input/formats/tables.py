@@ -35,38 +35,6 @@ def holds(piece: FileSlice, position: float) -> bool:
     return piece.start <= position < piece.start + piece.length
 
 
-def for_records(batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
-    """The batches with nanosecond times cut to microseconds, which Python's datetime can hold."""
-    for given in batches:
-        if not any(_is_fine(kind) for kind in _kinds(given.batch.schema)):
-            yield given
-            continue
-        columns = given.columns
-        coarse = [
-            column.cast(pa.timestamp("us", column.type.tz), safe=False)
-            if _is_fine(column.type)
-            else column
-            for column in columns.columns
-        ]
-        fields = [
-            field.with_type(column.type)
-            for field, column in zip(columns.schema, coarse, strict=True)
-        ]
-        batch = pa.RecordBatch.from_arrays(coarse, schema=pa.schema(fields))
-        yield as_input(given.uri, batch, given.places, given.stored)
-
-
-def _kinds(schema: pa.Schema) -> Iterator[pa.DataType]:
-    for field in schema:
-        yield field.type
-        if pa.types.is_struct(field.type):
-            yield from (child.type for child in field.type)
-
-
-def _is_fine(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) and kind.unit == "ns")
-
-
 def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -> InputBatch:
     """The columns of a file as the mapper sees them.
 
@@ -81,11 +49,10 @@ def as_input(uri: str, columns: pa.RecordBatch, places: pa.Array, stored: int) -
 
 
 def read_arrow(
-    split: Split, fmt: ArrowInput, *, records: bool = False, table: InputTable | None = None
+    split: Split, fmt: ArrowInput, *, table: InputTable | None = None
 ) -> Iterator[InputBatch]:
     """The record batches of the split in order, in slices of at most BATCH_ROWS rows."""
-    batches = _record_batches(split, JobColumns.of(fmt.columns, table))
-    return for_records(batches) if records else batches
+    return _record_batches(split, JobColumns.of(fmt.columns, table))
 
 
 def arrow_schema(uri: str) -> pa.Schema:
@@ -144,11 +111,10 @@ def _ipc_stream(piece: FileSlice, file: Any, job: JobColumns) -> Iterator[InputB
 
 
 def read_orc(
-    split: Split, fmt: OrcInput, *, records: bool = False, table: InputTable | None = None
+    split: Split, fmt: OrcInput, *, table: InputTable | None = None
 ) -> Iterator[InputBatch]:
     """The stripes of the split in order, in slices of at most BATCH_ROWS rows."""
-    batches = _stripes(split, JobColumns.of(fmt.columns, table))
-    return for_records(batches) if records else batches
+    return _stripes(split, JobColumns.of(fmt.columns, table))
 
 
 def orc_schema(uri: str) -> pa.Schema:

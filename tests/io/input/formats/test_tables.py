@@ -264,3 +264,21 @@ def test_compressed_lines_of_every_codec(tmp_path: Path) -> None:
             InputError, match=rf"data.{codec}: cannot be read: .* file ends in the midst"
         ):
             read(whole(path), JsonLinesInput())
+
+
+@pytest.mark.parametrize(
+    ("fmt", "write"),
+    [(ParquetInput(), write_parquet), (ArrowInput(), write_arrow), (OrcInput(), write_orc)],
+)
+def test_nanoseconds_before_1970_are_cut_down_as_those_after(
+    tmp_path: Path, fmt: InputFormat, write: Write
+) -> None:
+    moments = pa.array([-1, 1, -1001, 1001], pa.timestamp("ns"))
+    nested = pa.StructArray.from_arrays([moments], names=["deep"])
+    path = tmp_path / "file"
+    write(pa.table({"at": moments, "in": nested}), path, 4)
+    epoch = dt.datetime(1970, 1, 1)
+    expected = [epoch + dt.timedelta(microseconds=each) for each in (-1, 0, -2, 1)]
+    values = [value for given in batches(whole(path), fmt) for value in given.values()]
+    assert [value["at"] for value in values] == expected
+    assert [value["in"]["deep"] for value in values] == expected
