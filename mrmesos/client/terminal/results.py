@@ -17,7 +17,8 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 _ADVICE = {
     ErrorKind.USER_CODE: "correct the job's code, or let it skip the record, and submit again",
     ErrorKind.INPUT: "check the input named above and submit again",
-    ErrorKind.OUTPUT: "check that the output can be written there and submit again",
+    ErrorKind.OUTPUT: "correct the record if one is named above, else check that the output can be "
+    "written there, and submit again",
     ErrorKind.MEMORY: "raise map.memory.mb or reduce.memory.mb with -D, or keep less in memory",
     ErrorKind.CRASH: "the worker process died; read the end of the attempt's log",
     ErrorKind.TIMEOUT: "raise task.timeout with -D, or report progress from the task",
