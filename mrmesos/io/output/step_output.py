@@ -14,6 +14,8 @@ from mrmesos.io.output.output_file import close_quietly, create, unwritable
 class StepWriter:
     """A Writer (writer.py) that keeps all types."""
 
+    pickled = 0
+
     def __init__(self, fs: Any, path: str, fmt: StepOutput) -> None:
         self._uri, self._file = create(fs, path)
         self._steps = StepFile(self._file, fmt.key)

@@ -124,7 +124,7 @@ _FORMATS: dict[type, InputEntry] = {
         container=True,
         schema="avro:avro_schema",
     ),
-    StepInput: InputEntry("steps:read_steps", _RECORDS, container=True),
+    StepInput: InputEntry("steps:read_steps", ("records",), container=True),
     FixedWidthInput: InputEntry("fixed:read_fixed_width", _BATCH_BYTES, planning.check_fixed_width),
     WholeFileInput: InputEntry(
         "fixed:read_whole_files", check=planning.check_whole_files, splits=lambda _: False
@@ -193,7 +193,9 @@ def read_split(
     batches: Iterator[InputBatch] = _function(entry.read)(
         split, fmt, **{name: given[name] for name in entry.takes}
     )
-    return _trusted(batches, pickle_key) if entry.container else batches
+    if not entry.container or isinstance(fmt, StepInput):  # files of steps have a key of their own
+        return batches
+    return _trusted(batches, pickle_key)
 
 
 def _trusted(batches: Iterator[InputBatch], pickle_key: str) -> Iterator[InputBatch]:

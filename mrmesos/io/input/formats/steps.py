@@ -54,9 +54,9 @@ def _read(slice_: FileSlice, fmt: StepInput, records: bool) -> Iterator[InputBat
 def _batch(uri: str, batch: pa.RecordBatch, first: int, stored: int, records: bool) -> InputBatch:
     places = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
     if not records:
-        return InputBatch(
-            uri, table_batch(batch, rows=False), positions=places, stored=stored, unit="row"
-        )
+        table = table_batch(batch, rows=False)
+        pickled = tuple(field.name for field in table.schema if is_pickled(field))
+        return InputBatch(uri, table, positions=places, stored=stored, unit="row", pickled=pickled)
     keys, values = (_objects(batch, name) for name in (KEY, VALUE))
     return InputBatch(
         uri,
