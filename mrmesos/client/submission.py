@@ -82,7 +82,6 @@ class Submission:
         self._client: JobTrackerClient | None = None
         self._files: JobFiles | None = None
         self._spool: Spool | None = None
-        self._pickle_key = ""
         self._job_id = ""  # or the id of the chain
         self._chain: ChainRun | None = None
         self._history: Path | None = None  # the directory of kept jobs, if our JobTracker has one
@@ -125,7 +124,6 @@ class Submission:
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
             self._interrupts.last_call.before_end(self._cluster.kill)
-        self._pickle_key = pickle_key(options.jobtracker, options.overrides)
         files = self._gather()
         loaded = load_target(
             options.target,
@@ -134,7 +132,7 @@ class Submission:
             inputs,
             cached=files.cached,
             files=files,
-            pickle_key=self._pickle_key,
+            pickle_key=pickle_key(options.jobtracker, options.overrides),
         )
         files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
         spec = checked_spec(options, loaded, files.files)
@@ -221,9 +219,8 @@ class Submission:
             master = options.master
             check_master(master)
         try:
-            self._service = JobTrackerService(
-                conf, master, pickle_key=self._pickle_key, make_driver=self._make_driver()
-            )
+            key, make = pickle_key("", options.overrides), self._make_driver()
+            self._service = JobTrackerService(conf, master, pickle_key=key, make_driver=make)
             url, token = self._service.start(), self._service.token
             tls = trusted(conf) if url.startswith("https:") else None
             return JobTrackerClient(url, token=token, tls=tls, retry_seconds=1.0)

@@ -58,6 +58,8 @@ def open_writer(fmt: OutputFormat, fs: Any, path: str, pickle_key: str = "") -> 
 class NoFile:
     """Counts records and writes none of them. A mark tells the commit that the task has ended."""
 
+    pickled = 0
+
     def __init__(self, fs: Any, path: str) -> None:
         self._fs, self._mark = fs, posixpath.join(posixpath.dirname(path), NOTHING)
         self._records = 0
@@ -83,6 +85,10 @@ class LazyWriter:
     def __init__(self, open_file: Callable[[], Writer], fs: Any, path: str) -> None:
         self._open, self._nothing = open_file, NoFile(fs, path)
         self._writer: Writer | None = None
+
+    @property
+    def pickled(self) -> int:
+        return 0 if self._writer is None else self._writer.pickled
 
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
