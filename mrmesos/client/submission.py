@@ -39,12 +39,7 @@ from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
 from mrmesos.client.terminal.preview import preview
-from mrmesos.conf import (
-    MESOS_TEARDOWN_TIMEOUT,
-    SETTINGS,
-    TASKTRACKER_USERLOG_DIR,
-    Conf,
-)
+from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, SETTINGS, TASKTRACKER_USERLOG_DIR, Conf
 from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainSpec

@@ -59,7 +59,7 @@ def record(batch: pa.RecordBatch, row: int, before: int) -> str:
 def _shown(one: pa.Array, field: pa.Field) -> str:
     try:
         return shown(decode_column(one, field)[0])
-    except (OverflowError, ValueError):  # a time beyond Python's years
+    except (RecordTypeError, OverflowError, ValueError):  # a time beyond Python's years
         return f"{one.view(pa.int64())[0]} as {field.type}"
 
 

@@ -279,6 +279,6 @@ def test_nanoseconds_before_1970_are_cut_down_as_those_after(
     write(pa.table({"at": moments, "in": nested}), path, 4)
     epoch = dt.datetime(1970, 1, 1)
     expected = [epoch + dt.timedelta(microseconds=each) for each in (-1, 0, -2, 1)]
-    values = [value for given in batches(whole(path), fmt) for value in given.values()]
+    values = [value for given in batches(whole(path), fmt) for value in given.value_objects()]
     assert [value["at"] for value in values] == expected
     assert [value["in"]["deep"] for value in values] == expected
