@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mrmesos.client.terminal.csv_header import common_header, is_csv
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
+from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.input.read_back import columns_of, output_files, read_file
 from mrmesos.io.input.text.lines import NEWLINE
 from mrmesos.io.input.text.source import LineSource
@@ -82,15 +82,15 @@ def _plain(uri: str) -> Iterator[bytes]:
 def _lines(given: InputBatch) -> bytes:
     if given.table:
         return json_lines(given.batch, records=True)
-    return bytes(text_lines(_unpickled(given.batch), "\t"))
+    return bytes(text_lines(_unpickled(given), "\t"))
 
 
-def _unpickled(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _unpickled(given: InputBatch) -> pa.RecordBatch:
     """Replace pickled objects by a short text."""
     columns: list[Any] = []
     for name in (KEY, VALUE):
-        column = batch.column(name)
-        if is_pickled(batch.schema.field(name)):
+        column = given.batch.column(name)
+        if name in given.marked:
             sizes = pc.binary_length(column).cast(pa.string())
             column = pc.binary_join_element_wise("<a pickled object of ", sizes, " bytes>", "")
         columns.append(column)

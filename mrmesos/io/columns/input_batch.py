@@ -39,6 +39,8 @@ class InputBatch:
     """Columns of pickled objects whose signatures are ours (see `signed`)."""
     foreign: int = 0
     """Number of pickled values that stay bytes, because their signatures are not ours."""
+    marked: tuple[str, ...] = ()
+    """Columns that the file marks as pickled objects. To show them needs no belief in the mark."""
 
     @property
     def places(self) -> pa.Array:

@@ -61,7 +61,9 @@ def trusted(given: InputBatch, key: str) -> InputBatch:
     if not given.table:
         columns, names, foreign = _verified(list(batch.schema), batch.columns, key)
         made = pa.RecordBatch.from_arrays(columns, names=[KEY, VALUE])
-        return replace(given, batch=made, pickled=names, foreign=foreign)
+        return replace(
+            given, batch=made, pickled=names, foreign=foreign, marked=_names(batch.schema)
+        )
     value = batch.column(VALUE)
     columns, names, foreign = _verified(list(value.type), value.flatten(), key)
     fields = [
@@ -70,7 +72,7 @@ def trusted(given: InputBatch, key: str) -> InputBatch:
     mask = value.is_null() if value.null_count else None
     rows = pa.StructArray.from_arrays(columns, fields=fields, mask=mask)
     made = pa.RecordBatch.from_arrays([batch.column(KEY), rows], names=[KEY, VALUE])
-    return replace(given, batch=made, pickled=names, foreign=foreign)
+    return replace(given, batch=made, pickled=names, foreign=foreign, marked=_names(value.type))
 
 
 def unmarked(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -83,6 +85,10 @@ def unmarked(batch: pa.RecordBatch) -> pa.RecordBatch:
 def has_pickles(batch: pa.RecordBatch) -> bool:
     """Whether a column of the batch holds pickled objects."""
     return any(map(is_pickled, batch.schema))
+
+
+def _names(fields: Iterable[pa.Field]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields if is_pickled(field))
 
 
 def _verified(

@@ -70,6 +70,7 @@ def test_what_is_no_directory_of_ours_or_just_made_stays(
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_one_that_is_forgotten_leaves_neither_directory_nor_descriptor(place: Path) -> None:
+    gc.collect()  # what other tests forgot
     before = sorted(Path("/proc/self/fd").iterdir())
     Scratch("mrmesos-x-")
     gc.collect()
