@@ -99,7 +99,7 @@ BROKEN: dict[str, tuple[str, object]] = {
     "numbers of attempts are given twice": ("restore.ATTEMPTS_OF_A_LIFE", 0),
     "nobody is adopted": ("trackers.adopt", lambda *_: None),
     "what nobody knows runs on": ("tracker_recovery.kill_slot", lambda *_: None),
-    "slots are not journaled": ("changes.Changes.slot", lambda *_: None),
+    "slots are not journaled": ("journal_changes.Changes.slot", lambda *_: None),
 }
 
 
