@@ -40,6 +40,8 @@ from mrmesos.io.output.table_files import (
 _ROW_GROUP_BYTES = 64 << 20
 _PENDING_BYTES = 8 << 20
 _NO_TABLE = (RecordTypeError, NotRows, MisfitColumn)
+_WRITABLE = pa.RecordBatch.from_pydict({"n": [1]})
+"""Every format holds this. If it cannot be written, no record is at fault."""
 _UNWRITABLE = (pa.ArrowException, ValueError, TypeError)
 
 
@@ -232,6 +234,10 @@ class TableWriter:
             sink.write_table(pa.Table.from_batches([piece]))
             sink.close()
 
+        try:
+            attempt(_WRITABLE)
+        except _UNWRITABLE as general:
+            return OutputError(f"{self._uri}: cannot be written as {self._fmt}: {reason(general)}")
         before = self._written
         for batch, given in zip(self._pending, self._given, strict=True):
             for index, field in enumerate(batch.schema):
