@@ -52,7 +52,7 @@ def _keys(lines: Lines) -> Lines:
 
 def _no_tabs(lines: Lines) -> Lines:
     """For commands as reducers: Hadoop gives them a line without a value with a tab at its end."""
-    return sorted(line.rstrip(b"\t") for line in lines)
+    return sorted(filter(None, (line.rstrip(b"\t") for line in lines)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ EXAMPLES = (
 
 TEST_JOBS = (
     MrJob("mr_cmd_job", ("--mapper-cmd", "cat", "--combiner-cmd", "cat"), runner="local"),
-    MrJob("mr_cmd_job", ("--reducer-cmd", "cat -e"), compared=_no_tabs, runner="local"),
+    MrJob("mr_cmd_job", ("--reducer-cmd", "cat"), compared=_no_tabs, runner="local"),
     MrJob("mr_count_lines_by_filename"),
     MrJob("mr_counting_job"),
     MrJob("mr_doubler", ("-n", "3"), ("json.txt",)),
