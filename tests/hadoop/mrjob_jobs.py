@@ -102,7 +102,6 @@ TEST_JOBS = (
     MrJob("mr_job_where_are_you", compared=_keys),
     MrJob("mr_no_mapper"),
     MrJob("mr_no_runner", compared=_once),
-    MrJob("mr_os_walk_job", compared=_keys),
     MrJob("mr_partitioner"),
     MrJob("mr_pass_thru_arg_test", ("--chars", "--ignore", "e")),
     MrJob("mr_rot13lib"),
@@ -122,7 +121,9 @@ TEST_JOBS = (
     MrJob("mr_word_count", compared=_by_name),
     MrJob("mr_word_freq_count_with_combiner_cmd", runner="local"),
 )
-"""All of mrjob's tests/mr_*.py but those for Spark, jars, Java formats."""
+"""All of mrjob's tests/mr_*.py but those for Spark, jars, Java formats, and but mr_os_walk_job: it
+lists its directory, where mrjob's Hadoop runner puts more files than its others.
+"""
 
 _PAGE = (
     "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://shop.example/call\r\n"
