@@ -107,7 +107,6 @@ TEST_JOBS = (
     MrJob("mr_rot13lib"),
     MrJob("mr_runner", compared=_keys),
     MrJob("mr_sort_and_group"),
-    MrJob("mr_sort_and_group_reversed_text"),
     MrJob("mr_sort_values"),
     MrJob("mr_sort_values_and_more"),
     MrJob("mr_stdin_only"),
@@ -121,8 +120,11 @@ TEST_JOBS = (
     MrJob("mr_word_count", compared=_by_name),
     MrJob("mr_word_freq_count_with_combiner_cmd", runner="local"),
 )
-"""All of mrjob's tests/mr_*.py but those for Spark, jars, Java formats, and but mr_os_walk_job: it
-lists its directory, where mrjob's Hadoop runner puts more files than its others.
+"""All of mrjob's tests/mr_*.py but those for Spark, jars, Java formats, and but two.
+
+mr_os_walk_job lists its directory, where mrjob's Hadoop runner puts more files than its others. In
+mr_sort_and_group_reversed_text the whole line is the key, so Hadoop adds a tab to it, which the job
+reads as the beginning of its values.
 """
 
 _PAGE = (
