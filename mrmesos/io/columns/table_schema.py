@@ -20,7 +20,13 @@ from mrmesos.io.columns.schema import (
     is_text,
 )
 from mrmesos.io.columns.signed import with_signatures
-from mrmesos.io.columns.unify import cast_faithfully, pickled, struct_as_map, unify_types
+from mrmesos.io.columns.unify import (
+    cast_faithfully,
+    pickled,
+    struct_as_map,
+    struct_as_struct,
+    unify_types,
+)
 
 EMPTY = pa.schema([])
 
@@ -179,7 +185,7 @@ def conform_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_list(kind) and is_any_list(array.type):
         return rebuilt(as_lists(array), lambda items: conform_array(items, kind.value_type))
     if types.is_struct(kind) and types.is_struct(array.type):
-        return _conform_struct(array, kind)
+        return struct_as_struct(array, kind, conform_array)
     if types.is_map(kind) and types.is_map(array.type):
         return rebuilt_map(
             array,
@@ -190,18 +196,6 @@ def conform_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if types.is_map(kind) and types.is_struct(array.type):
         return struct_as_map(array, kind, conform_array)
     return cast_faithfully(array, kind)
-
-
-def _conform_struct(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    known = {field.name: column for field, column in zip(array.type, array.flatten(), strict=True)}
-    columns = [
-        conform_array(known[field.name], field.type)
-        if field.name in known
-        else pa.nulls(len(array), field.type)
-        for field in kind
-    ]
-    mask = array.is_null() if array.null_count else None
-    return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
 
 
 def own_metadata(schema: pa.Schema) -> pa.Schema:

@@ -275,6 +275,21 @@ def _cast_nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
     raise UnfaithfulCast(f"{array.type} as {kind}")
 
 
+def struct_as_struct(
+    array: pa.Array, kind: pa.DataType, change: Callable[[pa.Array, pa.DataType], pa.Array]
+) -> pa.Array:
+    """A struct with the fields of `kind`, each brought to its type by `change`; missing: null."""
+    known = {field.name: column for field, column in zip(array.type, array.flatten(), strict=True)}
+    columns = [
+        change(known[field.name], field.type)
+        if field.name in known
+        else pa.nulls(len(array), field.type)
+        for field in kind
+    ]
+    mask = array.is_null() if array.null_count else None
+    return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
+
+
 def struct_as_map(
     array: pa.Array, kind: pa.DataType, change: Callable[[pa.Array, pa.DataType], pa.Array]
 ) -> pa.Array:

@@ -30,7 +30,7 @@ from mrmesos.io.columns.schema import (
 from mrmesos.io.columns.table_schema import MisfitColumn
 from mrmesos.io.columns.tabular import table_column
 from mrmesos.io.columns.type_names import EXAMPLES, field_of
-from mrmesos.io.columns.unify import struct_as_map
+from mrmesos.io.columns.unify import struct_as_map, struct_as_struct
 from mrmesos.io.fs.filesystem import OutputError, reason
 from mrmesos.io.output.table_files import TableFormat, format_schema, open_sink
 
@@ -162,19 +162,11 @@ def as_declared(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _struct(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    known = {field.name: column for field, column in zip(array.type, array.flatten(), strict=True)}
     wanted = {field.name for field in kind}
-    for name in known:
-        if name not in wanted:
-            raise UnfaithfulCast(f"{name} is no field of {kind}")
-    columns = [
-        as_declared(known[field.name], field.type)
-        if field.name in known
-        else pa.nulls(len(array), field.type)
-        for field in kind
-    ]
-    mask = array.is_null() if array.null_count else None
-    return pa.StructArray.from_arrays(columns, fields=list(kind), mask=mask)
+    for field in array.type:
+        if field.name not in wanted:
+            raise UnfaithfulCast(f"{field.name} is no field of {kind}")
+    return struct_as_struct(array, kind, as_declared)
 
 
 def _equal(one: pa.Array, other: pa.Array) -> bool:
