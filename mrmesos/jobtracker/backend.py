@@ -29,6 +29,7 @@ from mrmesos.jobtracker.core.messages.events import (
     KillAsked,
     StepJob,
 )
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core_thread import CoreThread
@@ -124,11 +125,11 @@ class CoreBackend:
 
     def status(self, job_id: str) -> Future[JobStatus | None]:
         """One job's status."""
-        return self._thread.ask(lambda: self._core.job_status(job_id))
+        return self.look(lambda st: queries.job_status(st, job_id))
 
     def statuses(self) -> Future[list[JobStatus]]:
         """All jobs' statuses."""
-        return self._thread.ask(lambda: list(self._core.job_statuses()))
+        return self.look(queries.job_statuses)
 
     def look(self, question: Callable[[State], T]) -> Future[T]:
         """Ask a short question of the core's state, for pages and metrics."""
@@ -140,41 +141,40 @@ class CoreBackend:
 
     def chain_status(self, chain_id: str) -> Future[ChainStatus | None]:
         """One chain's status."""
-        return self._thread.ask(lambda: self._core.chain_status(chain_id))
+        return self.look(lambda st: queries.chain_status(st, chain_id))
 
     def chain_statuses(self) -> Future[list[ChainStatus]]:
         """All chains' statuses."""
-        return self._thread.ask(lambda: self._core.chain_statuses())
+        return self.look(queries.chain_statuses)
 
     def service_status(self) -> Future[ServiceStatus]:
         """The status of the service itself."""
 
-        def read() -> ServiceStatus:
-            st = self._core.st
+        def read(st: State) -> ServiceStatus:
             return ServiceStatus(
                 jobs=len(st.jobs), trackers=len(st.cluster.trackers), set_aside={**self._set_aside}
             )
 
-        return self._thread.ask(read)
+        return self.look(read)
 
     def report(self, job_id: str) -> Future[JobReport | None]:
         """One job's report."""
-        return self._thread.ask(lambda: self._core.job_report(job_id))
+        return self.look(lambda st: queries.job_report(st, job_id))
 
     def facts(self, job_id: str, tracker_id: str) -> Future[JobFacts | None]:
         """One job's facts, for a TaskTracker that runs its attempts or holds its output."""
 
-        def read() -> JobFacts | None:
-            facts = self._core.job_facts(job_id)
-            if facts is not None and not self._core.works_for(TrackerId(tracker_id), job_id):
+        def read(st: State) -> JobFacts | None:
+            facts = queries.job_facts(st, job_id)
+            if facts is not None and not queries.works_for(st, TrackerId(tracker_id), job_id):
                 raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
             return None if facts is None else replace(facts, pickle_key=self._pickle_key)
 
-        return self._thread.ask(read)
+        return self.look(read)
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
         """Where the logs of an attempt can be read."""
-        return self._thread.ask(lambda: self._core.attempt_logs(attempt_id))
+        return self.look(lambda st: queries.attempt_logs(st, attempt_id))
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
         """Accept a job. Returns its id."""
@@ -230,7 +230,8 @@ class CoreBackend:
         """Kill a job or a chain."""
 
         def end() -> bool:
-            known = self._core.job_status(job_id) or self._core.chain_status(job_id)
+            st = self._core.st
+            known = queries.job_status(st, job_id) or queries.chain_status(st, job_id)
             if known is None:
                 return False
             self._thread.handle(KillAsked(job_id, by))

@@ -11,6 +11,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.durations import ideal
 from mrmesos.simulator.executors import Executors
 from mrmesos.simulator.job_spec import simulated_job
@@ -208,7 +209,7 @@ class Framework:
 
     def _job_ended(self, job_id: str) -> None:
         job = self.jobs.pop(job_id)
-        status = self._core.job_status(job_id)
+        status = queries.job_status(self._core.st, job_id)
         work, times = job.work, self._scene.spec.times
         self._meter.jobs -= 1
         self._meter.ended.append(

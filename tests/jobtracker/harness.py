@@ -13,6 +13,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobSpec, JobStatus
@@ -201,7 +202,7 @@ class Hands:
 
     def status(self, job_id: str) -> JobStatus:
         """A job's status."""
-        status = self.core.job_status(job_id)
+        status = queries.job_status(self.core.st, job_id)
         assert status is not None
         return status
 

@@ -22,6 +22,7 @@ from mrmesos.jobtracker.core.messages.commands import Command
 from mrmesos.jobtracker.core.messages.journal_records import KINDS, WriteRecords
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.commit_number import FILE as NUMBER
@@ -75,8 +76,8 @@ def keep(ledger: JournalSession, commands: list[Command]) -> None:
 
 def picture(core: JobTracker) -> Picture:
     found: Picture = {}
-    for status in core.job_statuses():
-        report = core.job_report(status.job_id)
+    for status in queries.job_statuses(core.st):
+        report = queries.job_report(core.st, status.job_id)
         assert report is not None
         rows = {row.id: AttemptState(row.state) for row in report.attempts}
         found[status.job_id] = (status.state, rows)
@@ -153,7 +154,7 @@ def check(begun: Start, before: Picture) -> str:
     after, failed = picture(begun.core), 0
     assert after.keys() == before.keys()
     for job_id, (state, attempts) in before.items():
-        status = begun.core.job_status(job_id)
+        status = queries.job_status(begun.core.st, job_id)
         assert status is not None
         if status.error is not None and "from its journal" in status.error.message:
             assert status.state in (JobState.ABORTING, JobState.FAILED)
@@ -292,7 +293,7 @@ def test_a_job_without_code_fails_alone(story: Story, tmp_path: Path) -> None:
     ledger.close()
     begun = start(directory)
     assert begun.core is not None
-    status = begun.core.job_status("job_202611201131_0001")
+    status = queries.job_status(begun.core.st, "job_202611201131_0001")
     assert status is not None
     assert status.error is not None
     assert "from its journal" in status.error.message
@@ -315,7 +316,7 @@ def test_a_job_whose_restoring_raises_fails_alone(
     begun = start(copied(story.ended, tmp_path / "state"))
     assert check(begun, story.picture) == "failed"
     assert begun.core is not None
-    status = begun.core.job_status(f"job_{STAMP}_0003")
+    status = queries.job_status(begun.core.st, f"job_{STAMP}_0003")
     assert status is not None
     assert status.error is not None
     assert "RuntimeError: a fault of ours" in status.error.message

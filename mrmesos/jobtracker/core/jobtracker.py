@@ -2,8 +2,8 @@
 
 The modules in handlers/ change one State (state/state.py), each for one subject: jobs, attempts,
 slots, trackers, offers, deadlines and others. The rules that they share stand in policies/.
-scheduling/find_task.py chooses the next task. One thread owns a JobTracker. Queries run on this
-thread, too, between two events.
+scheduling/find_task.py chooses the next task. state/queries.py answers what others ask of jobs. One
+thread owns a JobTracker. Queries run on this thread, too, between two events.
 """
 
 from __future__ import annotations
@@ -18,40 +18,24 @@ from mrmesos.jobtracker.core.handlers import (
     maintenance,
     offers,
     slots,
+    subscription,
     trackers,
 )
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.messages.commands import (
-    AnswerHeartbeat,
-    Command,
-    Revive,
-    Suppress,
-)
+from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat, Command
 from mrmesos.jobtracker.core.messages.journal_records import Record
 from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
 from mrmesos.jobtracker.core.model.slot import SlotState
-from mrmesos.jobtracker.core.policies import leases, reconciliation, warm_trackers
+from mrmesos.jobtracker.core.policies import leases
 from mrmesos.jobtracker.core.policies.dispatch import tell_outputs
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
-from mrmesos.jobtracker.core.state import chain_reports
 from mrmesos.jobtracker.core.state.journal_changes import Changes
-from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.state_parts import Recovery
 from mrmesos.wire import ids
-from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.ids import AgentId, TrackerId
-from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus
-
-REVIVE_SECONDS = 1.0
-"""Least time between two REVIVE calls if there is no new work."""
-REVIVE_NEW_WORK_SECONDS = 0.1
-
-
-def _named(some: frozenset[str], roles: frozenset[str]) -> tuple[str, ...]:
-    """An empty role list means all roles, as in Mesos' SUPPRESS and REVIVE calls."""
-    return () if some == roles else tuple(sorted(some))
+from mrmesos.wire.job import JobSpec
 
 
 class JobTracker:
@@ -197,30 +181,16 @@ class JobTracker:
             case ev.OfferRescinded():
                 pass  # offers are answered at once; Mesos reports what became of the answer
             case ev.Registered():
-                self._registered(event.framework_id)
+                subscription.registered(st, event.framework_id)
             case ev.FrameworkRemoved():
                 trackers.all_gone(st, "Mesos had removed the framework")
-                self._take_id("")
+                subscription.take_id(st, "")
             case ev.MasterHeard():
                 pass  # only its time counts (leases.py)
             case ev.Closing():
                 trackers.send_all_away(st)
             case ev.Disconnected():
                 st.subscription.connected = False
-
-    def _registered(self, framework_id: str) -> None:
-        """In a new subscription no role is suppressed, and our earlier calls are forgotten."""
-        st = self.st
-        self._take_id(framework_id)
-        st.subscription.connected, st.subscription.since = True, st.now
-        st.offers.suppressed = frozenset()
-        st.offers.new_work = st.hungry()  # drop filters of the old subscription
-        reconciliation.begin(st)
-
-    def _take_id(self, framework_id: str) -> None:
-        if framework_id != self.st.subscription.framework_id:
-            self.st.subscription.framework_id = framework_id
-            self.st.changes.framework(framework_id)
 
     def _settle(self) -> None:
         """Act on the changes: serve free slots, send news to reduces, suppress or revive offers."""
@@ -233,29 +203,10 @@ class JobTracker:
             if not st.out.deaf:
                 break
             trackers.give_up_deaf(st)
-        if not st.subscription.connected:
-            return
-        self._want_offers()
+        if st.subscription.connected:
+            subscription.want_offers(st)
 
-    def _want_offers(self) -> None:
-        """Suppress the roles that no task waits for, and revive the others."""
-        st = self.st
-        flow, roles = st.offers, st.settings.roles
-        wanted = warm_trackers.wanted_roles(st)
-        unwanted = roles - wanted - flow.suppressed
-        if unwanted:
-            flow.suppressed |= unwanted
-            st.emit(Suppress(_named(unwanted, roles)))
-        if not wanted:
-            flow.new_work = False
-            return
-        wait = REVIVE_NEW_WORK_SECONDS if flow.new_work else REVIVE_SECONDS
-        revived = wanted if flow.new_work else wanted & flow.suppressed
-        if revived and st.now - flow.revived >= wait:
-            flow.suppressed, flow.new_work, flow.revived = flow.suppressed - revived, False, st.now
-            st.emit(Revive(_named(revived, roles)))
-
-    # --- Queries ---------------------------------------------------------------------------------
+    # --- For the shell ---------------------------------------------------------------------------
 
     def next_job_id(self) -> str:
         """A new job's id."""
@@ -289,88 +240,6 @@ class JobTracker:
     def untold(self) -> int:
         """The number of TaskTrackers with actions that were never sent."""
         return self.st.mailboxes.unsent
-
-    def job_status(self, job_id: str) -> JobStatus | None:
-        """A job's status. None if the job is unknown or forgotten."""
-        job = self.st.jobs.get(job_id)
-        if job is not None:
-            return status_of(job)
-        ended = self.st.ended.get(job_id)
-        return None if ended is None else ended.status
-
-    def job_statuses(self) -> list[JobStatus]:
-        """The ended jobs that we remember, then the jobs in progress, each in order."""
-        return self.st.ended.statuses() + [status_of(job) for job in self.st.jobs.values()]
-
-    def job_report(self, job_id: str) -> JobReport | None:
-        """A job's status and attempts. None if the job is unknown or forgotten."""
-        job = self.st.jobs.get(job_id)
-        if job is not None:
-            return report_of(job, self.st.cluster.trackers)
-        return self.st.ended.get(job_id)
-
-    def chain_status(self, chain_id: str) -> ChainStatus | None:
-        """A chain's status. None if the chain is unknown or forgotten."""
-        chain = self.st.chains.live.get(chain_id)
-        if chain is not None:
-            return chain_reports.status_of(self.st, chain)
-        return self.st.chains.ended.get(chain_id)
-
-    def chain_statuses(self) -> list[ChainStatus]:
-        """The ended chains that we remember, then the live ones, each in order."""
-        live = self.st.chains.live.values()
-        return [
-            *self.st.chains.ended.values(),
-            *(chain_reports.status_of(self.st, chain) for chain in live),
-        ]
-
-    def job_facts(self, job_id: str) -> JobFacts | None:
-        """What TaskTrackers fetch about a job. None if it is not in progress."""
-        job = self.st.jobs.get(job_id)
-        if job is None:
-            return None
-        return JobFacts(
-            job_id=job.id,
-            spec=job.spec,
-            token=job.token,
-            num_maps=len(job.maps.tasks),
-            tables=job.tables,
-        )
-
-    def works_for(self, tracker_id: TrackerId, job_id: str) -> bool:
-        """Whether a TaskTracker runs an attempt of a job, or holds output that it needs."""
-        tracker = self.st.cluster.trackers.get(tracker_id)
-        if tracker is None:
-            return False
-        attempts = (slot.attempt for slot in tracker.slots.values() if slot.attempt is not None)
-        return job_id in tracker.outputs or any(one.task.job_id == job_id for one in attempts)
-
-    def attempt_logs(self, attempt_id: str) -> AttemptLogs | None:
-        """Where an attempt's logs are. None if the attempt is unknown."""
-        try:
-            name = ids.parse_attempt(attempt_id)
-        except ValueError:
-            return None
-        st = self.st
-        job = st.jobs.get(name.job_id)
-        if job is not None:
-            tasks = job.of(name.kind).tasks
-            known = tasks[name.index].attempts if name.index < len(tasks) else ()
-            tracker_id = next((a.tracker_id for a in known if a.id == attempt_id), None)
-            if tracker_id is None:
-                return None
-            tracker = st.cluster.trackers.get(tracker_id)
-            url = tracker.url if tracker is not None else ""
-            agent = st.cluster.agents.get(tracker.agent_id) if tracker is not None else None
-            hosts = agent.hosts if agent is not None else ()
-            kept = st.tails.get(attempt_id)
-            return AttemptLogs(url, kept, job.id, job.token, tracker_id, hosts)
-        report = st.ended.get(name.job_id)
-        row = next((r for r in report.attempts if r.id == attempt_id), None) if report else None
-        if row is None:
-            return None
-        # Its TaskTrackers have forgotten it.
-        return AttemptLogs("", st.tails.get(attempt_id), hosts=(row.hostname,))
 
     # --- For tests -------------------------------------------------------------------------------
 

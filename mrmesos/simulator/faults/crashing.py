@@ -20,6 +20,7 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Record,
     WriteRecords,
 )
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.machines import SimTracker
 from mrmesos.simulator.faults.world import FaultWorld
@@ -104,11 +105,11 @@ class CrashingWorld(FaultWorld):
         for command in commands:
             self.note(f"   <- {command}")
             self.carry_out(command)
-        for status in self.core.job_statuses():
+        for status in queries.job_statuses(self.core.st):
             if status.state.ended and status.job_id not in self.ended:
                 self.ended.add(status.job_id)
                 self.check_ended(status.job_id)
-        for job_id in [j for j in self.specs if self.core.job_status(j) is None]:
+        for job_id in [j for j in self.specs if queries.job_status(self.core.st, j) is None]:
             del self.specs[job_id]  # never answered: its client submits it again
             self.at(0.5, self.submit)
         if self.chance(self.removed):
@@ -216,7 +217,7 @@ def picture(core: JobTracker) -> list[object]:
             (task.id, task.state, task.winner and task.winner.id, [a.id for a in task.running])
             for task in (*job.maps.tasks, *job.reduces.tasks)
         ]
-        reports: JobReport | None = core.job_report(job.id)
+        reports: JobReport | None = queries.job_report(core.st, job.id)
         assert reports is not None
         ended = [(a.id, a.state, a.start, a.end) for a in reports.attempts]
         failures = [(t.failures, t.losses) for t in (*job.maps.tasks, *job.reduces.tasks)]
@@ -245,7 +246,7 @@ def picture(core: JobTracker) -> list[object]:
         for job_id, held in t.outputs.items()
         if held and job_id in st.jobs
     }
-    ended_jobs = [core.job_report(s.job_id) for s in st.ended.statuses()]
+    ended_jobs = [queries.job_report(core.st, s.job_id) for s in st.ended.statuses()]
     return [
         jobs,
         trackers,

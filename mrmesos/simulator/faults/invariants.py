@@ -12,6 +12,7 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.policies import silence
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.base import DRAIN
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.trackers import FaultyTrackers
@@ -201,7 +202,7 @@ class CheckedWorld(FaultyTrackers):
         assert not self.core.st.jobs[command.job_id].writers, "committed beside who still writes"
 
     def check_ended(self, job_id: str) -> None:
-        status = self.core.job_status(job_id)
+        status = queries.job_status(self.core.st, job_id)
         assert status is not None
         assert (status.state is JobState.SUCCEEDED) == (job_id in self.committed), status
         assert (status.state is JobState.KILLED) <= (job_id in self.killed), status

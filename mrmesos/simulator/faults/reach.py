@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.machines import SimTracker
 from mrmesos.simulator.faults.world import FaultWorld
@@ -56,7 +57,7 @@ class ReachWorld(FaultWorld):
 
     def check_ended(self, job_id: str) -> None:
         super().check_ended(job_id)
-        status = self.core.job_status(job_id)
+        status = queries.job_status(self.core.st, job_id)
         assert status is not None
         assert status.state is JobState.SUCCEEDED, status.error
         if self.cut_at < math.inf:

@@ -14,6 +14,7 @@ from typing import Any
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.base import EXPIRY
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.invariants import BACKUPS_MAX, CheckedWorld
@@ -54,7 +55,7 @@ class FaultWorld(CheckedWorld):
         self.check_all_given_back()
 
     def unfinished(self) -> list[Any]:
-        return [status for status in self.core.job_statuses() if not status.state.ended]
+        return [status for status in queries.job_statuses(self.core.st) if not status.state.ended]
 
     # --- The core and its shell
 
@@ -152,7 +153,7 @@ class FaultWorld(CheckedWorld):
         return maps, reduces, conf
 
     def kill_job(self, job_id: str) -> None:
-        status = self.core.job_status(job_id)
+        status = queries.job_status(self.core.st, job_id)
         assert status is not None
         if status.state in (JobState.PREP, JobState.RUNNING):
             self.killed.add(job_id)

@@ -7,7 +7,7 @@ from typing import get_args
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
-from mrmesos.jobtracker.core.state import mailbox
+from mrmesos.jobtracker.core.state import mailbox, queries
 from mrmesos.wire.heartbeat import Announce, EndSlot, Heartbeat
 from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
@@ -82,7 +82,7 @@ def test_a_tracker_that_does_not_listen_is_given_up() -> None:
     assert answers(asked) == [None]
     hands.do(ev.JobAborted(job))
     assert hands.status(job).state is JobState.KILLED
-    report = hands.core.job_report(job)
+    report = queries.job_report(hands.core.st, job)
     assert report is not None
     assert report.attempts[0].state == "KILLED"
 

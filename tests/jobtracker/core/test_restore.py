@@ -11,6 +11,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.events import HeartbeatReceived
 from mrmesos.jobtracker.core.messages.journal_records import TrackerRecord
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults import histories
 from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
@@ -42,9 +43,9 @@ def test_no_finished_task_runs_again_however_often_it_is_killed() -> None:
     for seed in range(40):
         world = run(seed, killed_only)
         lives += world.life
-        for status in world.core.job_statuses():
+        for status in queries.job_statuses(world.core.st):
             assert status.state is JobState.SUCCEEDED
-            report = world.core.job_report(status.job_id)
+            report = queries.job_report(world.core.st, status.job_id)
             assert report is not None
             won: dict[str, float] = {}
             for row in report.attempts:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.job import JobState
 from tests.jobtracker.pages.chromium import chromium, looks, picture
 from tests.jobtracker.pages.world import TOKEN, World, busy
@@ -43,7 +44,7 @@ def addresses(world: World) -> dict[str, str]:
     core = world.hands.core
     jobs = {job.spec.name: job.id for job in core.st.jobs.values()}
     failed = next(s for s in core.st.ended.statuses() if s.state is JobState.FAILED)
-    report = core.job_report(failed.job_id)
+    report = queries.job_report(core.st, failed.job_id)
     assert report is not None
     attempt = next(row.id for row in report.attempts if row.error is not None)
     running = jobs["daily word count"]

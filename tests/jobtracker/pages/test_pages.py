@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.pages import events, gate
 from mrmesos.jobtracker.pages.app import login_path
 from mrmesos.jobtracker.pages.content import Content
@@ -50,7 +51,7 @@ def failing(world: World) -> tuple[str, str]:
     for other in world.running_of(job_id):
         world.end(other)
     world.finish(job_id, failed=True)
-    assert world.hands.core.job_status(job_id).state is JobState.FAILED  # type: ignore[union-attr]
+    assert queries.job_status(world.hands.core.st, job_id).state is JobState.FAILED  # type: ignore[union-attr]
     return job_id, attempt_id
 
 
@@ -331,7 +332,7 @@ def test_a_job_is_killed_only_by_its_own_page(world: World) -> None:
     path = f"/ui/jobs/{job_id}/kill"
 
     def state() -> JobState:
-        status = world.hands.core.job_status(job_id)
+        status = queries.job_status(world.hands.core.st, job_id)
         assert status is not None
         return status.state
 

@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestServer
 from mrmesos.access.guard import RequestGuard
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.slot import SlotState
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.history.record import record_of
@@ -69,10 +70,10 @@ class PlayedCore:
         return self.look(lambda st: st.ended.statuses())
 
     def report(self, job_id: str) -> Future[JobReport | None]:
-        return done(self._hands.core.job_report(job_id))
+        return done(queries.job_report(self._hands.core.st, job_id))
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        found = self._hands.core.attempt_logs(attempt_id)
+        found = queries.attempt_logs(self._hands.core.st, attempt_id)
         return done(found._replace(url="") if found is not None else None)
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
@@ -243,7 +244,7 @@ def busy(directory: Path) -> World:
         culprits = [name for name in mine if "_m_000007_" in name]
         for attempt_id in culprits:
             world.fail(attempt_id)
-        if world.hands.core.job_status(broken).state.value == "ABORTING":  # type: ignore[union-attr]
+        if queries.job_status(world.hands.core.st, broken).state.value == "ABORTING":  # type: ignore[union-attr]
             world.finish(broken, failed=True)
     world.submit("daily word count", "ada", 160, 8, job_pool="etl", io_sort_mb="200")
     world.submit(

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults import WORLD_KINDS
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.histories import WORLDS, command, prove, run
@@ -66,7 +67,7 @@ def test_in_peace_every_job_succeeds_at_once() -> None:
         world = FaultWorld(seed, FaultPlan(until=0.0), jobs=3)
         world.run()
         assert len(world.committed) == 3
-        for status in world.core.job_statuses():
+        for status in queries.job_statuses(world.core.st):
             job = status.counters["job"]
             preempted = world.core.st.settings.preempt_after > 0
             again = job.get("KILLED_MAPS" if preempted else "SPECULATIVE_MAPS", 0)
@@ -80,7 +81,7 @@ def test_in_peace_every_job_succeeds_at_once() -> None:
 def test_worlds_have_slow_tasks_and_hosts_that_fail() -> None:
     seen: Counter[str] = Counter()
     for seed in range(40):
-        for status in run_seed(seed).core.job_statuses():
+        for status in queries.job_statuses(run_seed(seed).core.st):
             seen.update(status.counters["job"])
     assert seen["SPECULATIVE_MAPS"] > 10
     assert seen["SPECULATIVE_REDUCES"] > 1

@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.histories import prove
 from mrmesos.simulator.faults.reach import SmallWorld
 
@@ -82,7 +83,7 @@ def test_a_short_cut_throws_little_away() -> None:
     for seed in range(40):
         world = SmallWorld(seed, 5, pairs=((0, 1), (1, 0)), lasts=25.0, maps=10, reduces=5)
         world.run()
-        [status] = world.core.job_statuses()
+        [status] = queries.job_statuses(world.core.st)
         job = status.counters["job"]
         attempts += job["LAUNCHED_MAPS"] + job["LAUNCHED_REDUCES"]
         tasks += 15

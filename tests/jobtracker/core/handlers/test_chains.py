@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import Key, Record, WriteRecords
 from mrmesos.jobtracker.core.model.chain import CHAIN_TRANSITIONS, STEP_TRANSITIONS
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.transitions import Named, Transitions
 from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus, StepSpec, StepState
 from mrmesos.wire.job import JobState
@@ -113,7 +114,7 @@ class Desk:
 
     @property
     def status(self) -> ChainStatus:
-        status = self.core.chain_status(self.id)
+        status = queries.chain_status(self.core.st, self.id)
         assert status is not None
         return status
 
@@ -215,7 +216,7 @@ def test_a_lost_record_of_a_chain_is_told() -> None:
     records = [r for k, r in desk.journal.items() if k.kind != "chain"]
     core.restore(records, desk.now, life=1, damaged={desk.id: "a bad sector"})
     core.validate()
-    status = core.chain_status(desk.id)
+    status = queries.chain_status(core.st, desk.id)
     assert status is not None
     assert status.error is not None
     assert "a bad sector" in status.error.message

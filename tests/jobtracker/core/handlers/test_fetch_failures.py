@@ -7,6 +7,7 @@ import pytest
 from mrmesos.jobtracker.core.handlers.fetch_failures import STANDS_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import KillAttempt
 from mrmesos.wire.ids import AgentId
 from mrmesos.wire.task import AttemptProgress, AttemptState
@@ -305,7 +306,7 @@ def test_a_reduce_is_not_moved_for_ever() -> None:
             hands.end(name)
             number = int(name.rsplit("_", 1)[1])
             output = f"m0.{number}"
-        if hands.core.job_status(job) is None or not hands.core.st.jobs:
+        if queries.job_status(hands.core.st, job) is None or not hands.core.st.jobs:
             break
     assert number > 3, "the map ran again"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import ForgetJob, KillAttempt
 from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
@@ -16,7 +17,7 @@ def test_a_job_from_submit_to_success() -> None:
     assert (plan.job_id, hands.status(job).state) == (job, JobState.PREP)
     hands.do(ev.JobPlanned(job, splits((), ())))
     assert hands.status(job).state is JobState.RUNNING
-    facts = hands.core.job_facts(job)
+    facts = queries.job_facts(hands.core.st, job)
     assert facts is not None
     assert (facts.num_maps, facts.token) == (2, "secret")
     (first, second) = launches(hands.offer("a", "b"))
@@ -33,7 +34,7 @@ def test_a_job_from_submit_to_success() -> None:
     assert status.state is JobState.SUCCEEDED
     assert status.counters["task"] == {"RECORDS": 15}
     assert status.maps.progress == status.reduces.progress == 1.0
-    assert hands.core.job_facts(job) is None
+    assert queries.job_facts(hands.core.st, job) is None
 
 
 def test_a_map_only_job_commits_its_maps() -> None:
@@ -197,6 +198,6 @@ def test_ended_jobs_are_forgotten_in_the_end() -> None:
         hands.do(ev.JobSubmitted(jobs[-1], spec(), "t"))
         hands.do(ev.JobPlanned(jobs[-1], ()))
         hands.do(ev.JobCommitted(jobs[-1]))
-    assert [status.job_id for status in hands.core.job_statuses()] == jobs[2:]
-    assert hands.core.job_status(jobs[0]) is None
+    assert [status.job_id for status in queries.job_statuses(hands.core.st)] == jobs[2:]
+    assert queries.job_status(hands.core.st, jobs[0]) is None
     assert hands.core.idle

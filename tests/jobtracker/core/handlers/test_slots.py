@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mrmesos.jobtracker.core.handlers.slots import lease_seconds
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot
 from mrmesos.wire.ids import AgentId, SlotId
@@ -102,7 +103,7 @@ def test_an_attempt_is_lost_with_its_slot_and_runs_again() -> None:
     status = hands.status(job)
     assert (status.maps.pending, status.maps.killed_attempts) == (1, 1)
     assert started(hands.offer("a")) == ["m0.1"], "no failure, so the agent is not avoided"
-    report = hands.core.job_report(job)
+    report = queries.job_report(hands.core.st, job)
     assert report is not None
     assert report.attempts[0].error is not None
     assert "TASK_LOST: REASON_AGENT_REMOVED: words" in report.attempts[0].error.message

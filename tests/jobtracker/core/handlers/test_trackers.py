@@ -4,6 +4,7 @@ import pytest
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
 from mrmesos.wire.ids import AgentId, HostName
@@ -13,7 +14,7 @@ from tests.jobtracker.harness import Hands, launches, long, of, short, started
 
 
 def running(hands: Hands, job: str) -> list[str]:
-    report = hands.core.job_report(job)
+    report = queries.job_report(hands.core.st, job)
     assert report is not None
     return [short(row.id) for row in report.attempts if row.state == "RUNNING"]
 
@@ -167,7 +168,7 @@ def fail_launch(hands: Hands, agent: str) -> None:
 
 def why_lost(hands: Hands, job: str) -> str:
     """The error of the job's first attempt. Empty until the attempt is lost."""
-    report = hands.core.job_report(job)
+    report = queries.job_report(hands.core.st, job)
     assert report is not None
     error = report.attempts[0].error
     return error.message if error is not None else ""
@@ -236,7 +237,7 @@ def test_no_words_of_ours_show_a_raw_wait_status() -> None:
         (launch,) = launches(hands.offer("a"))
         hands.do(ev.TrackerLost(launch.tracker_id, "a", status))
         hands.later(8)
-    report = hands.core.job_report(job)
+    report = queries.job_report(hands.core.st, job)
     assert report is not None
     told = [row.error.message for row in report.attempts if row.error is not None]
     assert len(told) == 7

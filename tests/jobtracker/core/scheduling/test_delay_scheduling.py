@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.settings import Wait
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import REST
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import EndSlot, RunAttempt
 from mrmesos.wire.ids import AgentId
 from mrmesos.wire.task import AttemptState, Locality
@@ -32,7 +33,7 @@ def offer(hands: Hands, **racks: str) -> list[str]:
 
 
 def localities(hands: Hands, job_id: str) -> Counter[Locality]:
-    report = hands.core.job_report(job_id)
+    report = queries.job_report(hands.core.st, job_id)
     assert report is not None
     return Counter(row.locality for row in report.attempts)
 

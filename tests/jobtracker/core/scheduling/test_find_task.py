@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.messages import commands as cmd
+from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import EndSlot
 from mrmesos.wire.task import Locality
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
 
 def locality(hands: Hands, job_id: str, name: str) -> Locality:
-    location = hands.core.job_report(job_id)
+    location = queries.job_report(hands.core.st, job_id)
     assert location is not None
     return {row.id: row.locality for row in location.attempts}[long(job_id, name)]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.state import reports
+from mrmesos.jobtracker.core.state import queries, reports
 from mrmesos.wire.task import AttemptProgress
 from tests.jobtracker.harness import Hands, launches, long, short
 
@@ -38,25 +38,25 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     hands.offer("a")
     hands.fail(long(job, "m0"), None)
     tracker = hands.tracker_of[long(job, "m0.1")]
-    running = hands.core.attempt_logs(long(job, "m0.1"))
+    running = queries.attempt_logs(hands.core.st, long(job, "m0.1"))
     assert running is not None
     assert running[:5] == (f"http://{tracker}", "", job, "token", tracker)
     assert "a" in running.hosts
     hands.end(long(job, "m0.1"), log_tail="printed")
     hands.do(ev.JobCommitted(job))
-    report = hands.core.job_report(job)
+    report = queries.job_report(hands.core.st, job)
     assert report is not None
     rows = [(short(row.id), row.kind, row.hostname, row.state) for row in report.attempts]
     assert rows == [("m0", "map", "a", "FAILED"), ("m0.1", "map", "a", "SUCCEEDED")]
     assert report.attempts[0].error is not None
     assert report.attempts[1].end is not None
-    location = hands.core.attempt_logs(long(job, "m0.1"))
+    location = queries.attempt_logs(hands.core.st, long(job, "m0.1"))
     assert location is not None
     assert location.kept == "printed"
     assert location.url == "", "its TaskTracker has forgotten it"
     assert location.hosts == ("a",)
-    assert hands.core.attempt_logs("nonsense") is None
-    assert hands.core.attempt_logs(long(job, "m5")) is None
+    assert queries.attempt_logs(hands.core.st, "nonsense") is None
+    assert queries.attempt_logs(hands.core.st, long(job, "m5")) is None
 
 
 def test_what_is_kept_of_logs_and_reports_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_what_is_kept_of_logs_and_reports_has_a_limit(monkeypatch: pytest.Monkey
     for maps in (1, 2, 2):
         job = hands.job(maps=maps)
         hands.offer(f"agent{maps}", cpus=8)
-        report = hands.core.job_report(job)
+        report = queries.job_report(hands.core.st, job)
         assert report is not None
         ended.add(report)
         for index in range(maps):
