@@ -97,8 +97,10 @@ def list_jobs(
 @_from_option
 @_json_option
 def show(job_id: str, settings: bool, directory: Path | None, as_json: bool) -> None:
-    """Show one ended job: its end, its error, counters per task, settings and their origin."""
+    """Show one ended job: its end, its error, why it was slow, counters per task, settings."""
+    from mrmesos.client.terminal.explanation import format_findings
     from mrmesos.client.terminal.results import format_counters, format_end, format_error
+    from mrmesos.jobtracker.history.findings import findings
     from mrmesos.jobtracker.history.record import DEFAULT, settings_of
 
     record = _record(_history(directory), job_id)
@@ -112,6 +114,8 @@ def show(job_id: str, settings: bool, directory: Path | None, as_json: bool) -> 
         click.echo(format_error(status.error, ""))
         if tail := record.tails.get(status.error.attempt_id):
             click.echo(printable(f"the last lines it printed:\n{tail}"))
+    if slow := findings(record):
+        click.echo(format_findings(slow))
     if any(status.counters.values()):
         click.echo(format_counters(status.counters))
     if record.spreads:

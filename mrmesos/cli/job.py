@@ -165,6 +165,30 @@ def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
 
 
 @job.command()
+@click.argument("job_id", metavar="JOB")
+@click.argument("task", default="", metavar="[TASK]")
+@jobtracker_option
+@_json_option
+def explain(job_id: str, task: str, jobtracker: str, as_json: bool) -> None:
+    """Say why a job waits, by the scheduler's own rules, and why it is or was slow.
+
+    TASK is a task's id, or the end of one, such as m_000003.
+
+    The reasons follow from what agents offered last. `mrmesos history show` says why a job was slow
+    that a JobTracker no longer knows.
+    """
+    from mrmesos.client.terminal.explanation import format_explanation
+
+    if task and not task.startswith("task_"):
+        task = f"{job_id.replace('job_', 'task_', 1)}_{task}"
+    found = open_jobtracker(jobtracker).explain(job_id, task)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(format_explanation(found))
+
+
+@job.command()
 @click.argument("name", metavar="JOB|TASK|ATTEMPT")
 @click.option(
     "--stream", type=click.Choice(["stdout", "stderr", "both"]), default="both", show_default=True

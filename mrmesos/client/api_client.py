@@ -27,6 +27,7 @@ from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainStatus
+from mrmesos.wire.explain import EXPLAIN_PATH, Explanation
 from mrmesos.wire.ids import is_chain_id
 from mrmesos.wire.job import (
     KEPT,
@@ -194,6 +195,11 @@ class JobTrackerClient:
         """Ask the JobTracker to kill a job or a chain. It ends a little later."""
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
+
+    def explain(self, job_id: str, task_id: str = "") -> Explanation:
+        """Why tasks of a job wait, or one task, and why the job is or was slow."""
+        path = EXPLAIN_PATH.format(job_id=quote(job_id, safe=""))
+        return _decode(self._call("GET", f"{path}?{urlencode({'task': task_id})}"), Explanation)
 
     def page(self, seconds: float) -> str:
         """The address of the JobTracker's web pages. It logs a browser in, once, within `seconds`

@@ -17,6 +17,7 @@ from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import PAGES, Authenticator
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.pages.app import Pages
+from mrmesos.jobtracker.pages.explain import Explainer
 from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.live import LiveSource
@@ -24,6 +25,7 @@ from mrmesos.jobtracker.pages.metrics import PATH as METRICS
 from mrmesos.jobtracker.pages.metrics import Metrics
 from mrmesos.jobtracker.storage.history_writer import HistoryWriter
 from mrmesos.jobtracker.storage.journal_session import JournalSession
+from mrmesos.wire.explain import EXPLAIN_PATH
 
 
 class Front:
@@ -57,6 +59,7 @@ class Front:
         )
         self._pages = Pages(live, Gate(token, secure=self._tls is not None))
         self._metrics = Metrics(live, history)
+        self._explainer = Explainer(live)
         self._server: HttpServer | None = None
         self.url = ""
 
@@ -84,6 +87,7 @@ class Front:
     def _application(self) -> web.Application:
         app = self._api.application()
         app.router.add_get(METRICS, self._metrics.show, allow_head=False)
+        app.router.add_get(EXPLAIN_PATH, self._explainer.show)
         self._pages.attach_tickets(app)
         self._pages.attach(app)
         return app

@@ -69,6 +69,19 @@ def test_status(desk: Desk) -> None:
     assert json.loads(desk.ask("status", desk.job_id, "--json").stdout)["state"] == "RUNNING"
 
 
+def test_explain(desk: Desk) -> None:
+    shown = desk.ask("explain", desk.job_id).stdout
+    assert "2 tasks wait, 0 attempts run" in shown
+    assert "[no-offer] maps: no offers received from Mesos" in shown
+    one = json.loads(desk.ask("explain", desk.job_id, "m_000001", "--json").stdout)
+    assert [reason["why"] for reason in one["waiting"]["reasons"]] == ["no-offer"]
+    assert one["waiting"]["facts"][0].endswith("_m_000001: pending")
+    unknown = desk.ask("explain", desk.job_id, "m_000099")
+    assert unknown.exit_code == 2
+    assert "has no task" in unknown.stderr
+    assert desk.ask("explain", "job_1_1").exit_code == 2
+
+
 def test_a_job_without_attempts(desk: Desk) -> None:
     assert desk.ask("attempts", desk.job_id).stdout.split()[:3] == ["ATTEMPT", "STATE", "AGENT"]
     assert json.loads(desk.ask("attempts", desk.job_id, "--json").stdout) == []

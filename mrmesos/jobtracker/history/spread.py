@@ -14,6 +14,8 @@ from mrmesos.wire.task import AttemptState
 
 TIME, MILLIS = "time", "MILLIS"
 """Group and name of the durations of attempts that succeeded, in milliseconds."""
+SPLIT, FILES = "split", "FILES"
+"""Group and name of the numbers of files in the splits of maps."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,9 @@ def spreads(tasks: Iterable[TaskRun]) -> list[Spread]:
     """The spread of each counter over the tasks that have one; maps first."""
     values: dict[tuple[str, str, str], _Values] = {}
     for task in tasks:
+        if task.files:
+            files = values.setdefault((task.kind, SPLIT, FILES), _Values())
+            files.add(task.files, task.id)
         for group, names in task.counters.items():
             for name, value in names.items():
                 key = (task.kind, group, name)

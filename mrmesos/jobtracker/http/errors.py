@@ -23,6 +23,14 @@ class Forbidden(Refusal):
         super().__init__(403, message)
 
 
+class NotFound(Refusal):
+    """What the request names does not exist."""
+
+    def __init__(self, message: str) -> None:
+        """`message` may quote the request, which may hold invalid text."""
+        super().__init__(404, message.encode("utf-8", "replace").decode())
+
+
 class SetAside(Refusal):
     """The core raised an exception over this message. That is our bug. Nothing was changed."""
 

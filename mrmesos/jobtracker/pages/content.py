@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from mrmesos.jobtracker.history.findings import findings
 from mrmesos.jobtracker.history.record import HistoryRecord, settings_of
 from mrmesos.jobtracker.pages.source import Log, PageSource
 from mrmesos.jobtracker.pages.views import jobs as views
@@ -79,6 +80,7 @@ class Contents:
             "attempts_total": len(record.report.attempts) + record.attempts_left_out,
         }
         if part == "job":
+            data["waiting"] = await self._source.waiting(job_id, "")
             data.update(await asyncio.to_thread(self._overview, record))
         elif part == "attempts":
             asked = views.Asked.of(query)
@@ -93,6 +95,7 @@ class Contents:
         """What the job's first page draws. It may take some tenths of a second."""
         return {
             "errors": views.error_groups(record),
+            "findings": findings(record),
             "counters": views.counter_rows(record),
             "picture": timeline(record.report.attempts, self._clock()),
             "legend": LEGEND,

@@ -13,6 +13,7 @@ from mrmesos.jobtracker.http.errors import Unavailable
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.jobtracker.storage.history import History, HistoryError, HistoryLine
+from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id, parse_attempt
 from mrmesos.wire.job import JobState
 
@@ -54,6 +55,10 @@ class KeptSource:
             while len(self._records) > RECORDS_KEPT:
                 self._records.popitem(last=False)
         return record
+
+    async def waiting(self, job_id: str, task_id: str) -> WaitingTasks | None:  # noqa: ARG002
+        """No job of a history waits."""
+        return None
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:  # noqa: ARG002
         """The last lines of both streams, if the attempt failed."""

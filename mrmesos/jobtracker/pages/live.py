@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
+from mrmesos.jobtracker.core.policies.explanation import waiting_of
 from mrmesos.jobtracker.core.state import views
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
@@ -29,6 +30,7 @@ from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log
 from mrmesos.jobtracker.pages.views.jobs import JobLine, line_of
+from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id
 from mrmesos.wire.job import KEPT, AttemptRow, JobReport, JobSpec, JobStatus
 
@@ -155,6 +157,11 @@ class LiveSource:
             tasks += piece.tasks
         return await asyncio.to_thread(_record, *head, rows, tasks)
 
+    async def waiting(self, job_id: str, task_id: str) -> WaitingTasks | None:
+        """Why tasks of a job wait, a second ago at most."""
+        question = partial(_waiting, job_id=job_id, task_id=task_id)
+        return await self._shared(f"{job_id} {task_id} waiting", lambda: self._look(question))
+
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt has printed so far; of an ended job, what was kept."""
         logs = await asyncio.wrap_future(self._core.logs(attempt_id))
@@ -176,6 +183,14 @@ class LiveSource:
     async def kill(self, job_id: str, by: str) -> bool:
         """Kill a job."""
         return await asyncio.wrap_future(self._core.kill(job_id, by))
+
+
+def _waiting(st: State, job_id: str, task_id: str) -> WaitingTasks | None:
+    job = st.jobs.get(job_id)
+    try:
+        return None if job is None else waiting_of(st, job, task_id)
+    except KeyError:
+        return None
 
 
 def _record(

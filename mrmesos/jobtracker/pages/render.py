@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from mrmesos.jobtracker.history import words
 from mrmesos.jobtracker.pages.content import Content
-from mrmesos.jobtracker.pages.views import words
 
 if TYPE_CHECKING:
     import jinja2

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.pages.views.jobs import JobLine
+from mrmesos.wire.explain import WaitingTasks
 
 ENDED_MAX = 200
 """Most ended jobs in a list."""
@@ -35,6 +36,11 @@ class PageSource(Protocol):
 
     async def job(self, job_id: str) -> HistoryRecord | None:
         """All that is known of a job; None if it is unknown."""
+
+    async def waiting(self, job_id: str, task_id: str) -> WaitingTasks | None:
+        """Why tasks of a job wait, or (`task_id` not empty) one task. None if the job is not in
+        progress, or has no such task.
+        """
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt printed; None if the attempt is unknown."""

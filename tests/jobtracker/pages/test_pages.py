@@ -126,6 +126,24 @@ def test_a_failed_job_shows_its_error_before_all_else(world: World) -> None:
     visit(world, walk)
 
 
+def test_a_job_says_why_it_waits_and_why_it_was_slow(world: World) -> None:
+    slow = world.submit("slow", "ada", 12)
+    world.run(150, lambda name: 70.0 if "_m_000003_" in name else 10.0)
+    world.finish(slow)
+    waiting = world.submit("large", "ada", 2, map_memory_mb="999999")
+    world.run(1)
+
+    async def walk(browser: Browser) -> None:
+        page = await browser.page(f"/ui/jobs/{waiting}")
+        assert "why tasks wait" in page
+        assert "the largest offer seen had" in page
+        page = await browser.page(f"/ui/jobs/{slow}")
+        assert "why it was slow" in page
+        assert "1 of 12 maps took more than 2 times the median" in page
+
+    visit(world, walk)
+
+
 def test_jobs_and_attempts_are_filtered_sorted_and_paged(world: World) -> None:
     job_id = world.submit("visits", "grace", 230)
     world.submit("other", "ada", 1)

@@ -5,6 +5,8 @@ Comes in: the time. Goes out: kills, shutdowns, reconciliation, and each job's w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mrmesos.jobtracker.core.handlers import (
     attempts,
     fetch_failures,
@@ -26,19 +28,21 @@ from mrmesos.jobtracker.core.policies import (
     silence,
     speculation,
 )
+from mrmesos.jobtracker.core.policies.agent_reasons import seen_last
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
-from mrmesos.jobtracker.core.policies.quota import Quota
+from mrmesos.jobtracker.core.policies.explanation import waiting_words
 from mrmesos.jobtracker.core.policies.warm_trackers import dispensable
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.output_placement import is_barred
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.resources import Amounts, describe
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
 
 STUCK_SECONDS = 5.0
 """How long a job's reduces may hold slots while its maps wait and no map runs."""
 WAITING_SECONDS = 5.0
+AGENTS_LOOKED_AT = 20
+"""Most agents that each tick looks at for the waiting text of a job."""
 KILL_AGAIN_SECONDS = 10.0
 END_SLOT_SECONDS = 30.0
 """A tracker has this long to end a slot. After that, we ask Mesos to end it."""
@@ -75,14 +79,18 @@ def tick(st: State) -> None:
     reconciliation.tick(st)
     maintenance.tick(st)
     preemption.tick(st)
+    waiting: list[JobInProgress] = []
     for job in list(st.jobs.values()):
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
             jobs.press(st, job)
         elif job.state is JobState.RUNNING:
             fetch_failures.tick(st, job)
             _unstick(st, job)
-            _say_why_waiting(st, job)
+            if _waits_long(st, job):
+                waiting.append(job)
             speculation.review(st, job)
+    if waiting:
+        _say_why(st, waiting)
     for agent in list(st.cluster.agents.values()):
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)
@@ -188,72 +196,18 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
     return slot.state is SlotState.RUNNING and Fit(slot.capacity).fits(job.settings.map_need)
 
 
-def _say_why_waiting(st: State, job: JobInProgress) -> None:
+def _waits_long(st: State, job: JobInProgress) -> bool:
+    """Note since when a job waits. Returns whether its users must be told why."""
     if job.running or not job.hungry:
         words = fetch_failures.words(st, job), silence.words(st, job)
         job.waits.idle_since, job.waits.words = None, "; ".join(filter(None, words))
-        return
+        return False
     if job.waits.idle_since is None:
         job.waits.idle_since = st.now
-    if st.now - job.waits.idle_since >= WAITING_SECONDS:
-        job.waits.words = "; ".join(filter(None, (_why(st, job), silence.words(st))))
+    return st.now - job.waits.idle_since >= WAITING_SECONDS
 
 
-def _goes_before(st: State, job: JobInProgress) -> JobInProgress | None:
-    """Another job that runs or wants to run, and whose turn comes before this job's."""
-    older = True
-    for other in st.jobs.values():
-        if other is job:
-            older = False
-            continue
-        steps = other.settings.priority - job.settings.priority
-        before = other.running if st.settings.fair else steps < 0 or (older and not steps)
-        if before and (other.running or other.hungry):
-            return other
-    return None
-
-
-def _what_it_asks(st: State, job: JobInProgress) -> str:
-    """Why no known agent suits the job. Empty if an agent suits it, or if no agent is known."""
-    demand, agents = job.settings.demand, st.cluster.agents.values()
-    if demand.role and demand.role not in st.settings.roles:
-        return f"wants resources of role {demand.role}, which this JobTracker does not have"
-    if not agents or any(demand.suits(agent) for agent in agents):
-        return ""
-    asked = demand.constraints.text or "to have no GPUs"
-    return f"none of the {len(agents)} agents known meets what it asks: {asked}"
-
-
-def _fits_somewhere(st: State, need: Amounts) -> bool:
-    """Whether the largest offer has room for `need`, or any agent has.
-
-    The largest offer may lack a resource that only few agents have, such as GPUs.
-    """
-    own = st.settings.tracker
-    if Fit(st.offers.largest, own, own["cpus"]).fits(need):
-        return True
-    agents = st.cluster.agents.values()
-    return any(Fit(agent.size, own, own["cpus"]).fits(need) for agent in agents)
-
-
-def _why(st: State, job: JobInProgress) -> str:
-    if not st.subscription.connected:
-        return "not connected to the Mesos master"
-    if words := _what_it_asks(st, job):
-        return words
-    kind = TaskKind.MAP if job.wants_map else TaskKind.REDUCE
-    need, own = job.settings.need(kind), st.settings.tracker
-    if st.offers.largest and not _fits_somewhere(st, need):
-        return (
-            f"the largest offer seen had {describe(st.offers.largest)}, but a {kind} needs "
-            f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
-        )
-    if (other := _goes_before(st, job)) is not None:
-        return f"waits behind {other.id}"
-    if st.settings.cap and not Quota(st).allows({**need, "mem": need["mem"] + own["mem"]}):
-        return f"this JobTracker may hold no more than {describe(st.settings.cap)}"
-    if st.offers.last is None or st.offers.last < (job.waits.idle_since or 0.0):
-        return "no offers received from Mesos"
-    why = "the offers received are too small, or of agents where its tasks failed"
-    cuts = fetch_failures.words_of_cuts(st, job)
-    return "; ".join(filter(None, (why, host_faults.words(st, job), cuts)))
+def _say_why(st: State, jobs: Iterable[JobInProgress]) -> None:
+    agents = seen_last(st, AGENTS_LOOKED_AT)
+    for job in jobs:
+        job.waits.words = waiting_words(st, job, agents)

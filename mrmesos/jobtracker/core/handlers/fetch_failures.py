@@ -34,6 +34,7 @@ from mrmesos.jobtracker.core.handlers import attempts
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.model.tracker import Tracker
+from mrmesos.jobtracker.core.policies.agent_reasons import some_pairs
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt
 from mrmesos.jobtracker.core.scheduling.output_placement import (
     counted_on,
@@ -312,26 +313,8 @@ def words(st: State, job: JobInProgress) -> str:
         for name in failing if reduce is not None else ():
             if reduce is not None and (task := _output(job, name)) is not None:
                 lacked.setdefault((reduce.hostname, _source(task)), set()).add(name)
-    return _some(
+    return some_pairs(
         f"reduces on {reader} cannot fetch {len(names)} map output{'s' if len(names) > 1 else ''} "
         f"from {source}"
         for (reader, source), names in sorted(lacked.items())
     )
-
-
-def words_of_cuts(st: State, job: JobInProgress) -> str:
-    """A text: the hosts that are avoided because they cannot fetch the job's map output."""
-    if not job.needs_map_outputs:
-        return ""
-    return _some(
-        f"{agent.hostname} cannot fetch map output from {source}"
-        for agent in st.cluster.agents.values()
-        for source in st.cluster.reach.sources_cut_from(agent.hostname, st.now)
-        if source in job.outputs.on_host
-    )
-
-
-def _some(words: Iterable[str]) -> str:
-    said = list(words)
-    more = f"and so on, {len(said)} pairs of hosts in all" if len(said) > NAMED_MAX else ""
-    return "; ".join(filter(None, (*said[:NAMED_MAX], more)))

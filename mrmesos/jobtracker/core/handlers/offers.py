@@ -114,6 +114,7 @@ def _read(st: State, offered: Iterable[_Offered]) -> None:
         agent = entry.agent
         if agent.offered != entry.resources:
             agent.offered, agent.free = entry.resources, Pool(entry.resources).free
+            agent.role = entry.role
             _remember_size(st, agent.free)
             grown |= st.cluster.see_size(agent, agent.free)
         entry.free = agent.free

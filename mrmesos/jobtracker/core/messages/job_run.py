@@ -12,12 +12,15 @@ from mrmesos.wire.job import JobReport, JobSpec
 
 
 class TaskRun(NamedTuple):
-    """One task. `counters` are those of the attempt that won; empty if none did."""
+    """One task. `counters` are those of the attempt that won; empty if none did. `files`: of how
+    many files its split has a part; 0 for a reduce.
+    """
 
     id: str
     kind: str
     counters: Counters
     story: Sequence[str]
+    files: int = 0
 
 
 class JobRun(Struct, frozen=True, kw_only=True):

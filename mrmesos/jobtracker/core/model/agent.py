@@ -38,7 +38,8 @@ class Agent:
     offered: Sequence[Resource] = ()
     """The resources of its last offers."""
     free: Amounts = field(default_factory=dict)
-    """The amounts that could be taken of `offered`."""
+    """The amounts that could be taken of `offered`, which was offered to `role`."""
+    role: str = "*"
     pace: float = 1.0
     """The speed of attempts here, relative to attempts of the same jobs elsewhere."""
     launch_failures: int = 0

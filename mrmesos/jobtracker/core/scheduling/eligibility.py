@@ -60,6 +60,13 @@ class Fit:
                 return False
         return True
 
+    def lacks(self, need: Amounts) -> dict[str, int]:
+        """What is missing for a slot for `need`. Empty if it fits."""
+        free, beside = self.free, self.beside
+        asked = self.asks(need) if self.left else need
+        missing = {n: a + beside.get(n, 0) - free.get(n, 0) for n, a in asked.items()}
+        return {name: amount for name, amount in missing.items() if amount > 0}
+
 
 @dataclass(slots=True)
 class Eligibility:

@@ -76,6 +76,22 @@ def find_task(
     return _Search(index, agent, tracker, fits, role).run()
 
 
+def find_for(
+    index: JobIndex,
+    agent: Agent,
+    fits: Callable[[Amounts], bool],
+    entry: JobEntry,
+    kind: TaskKind,
+) -> Found | None:
+    """What `find_task` would find if only tasks of this kind of this job waited, and none of its
+    conditions on agents and sizes kept them off. This begins no wait. Valid after `flush`.
+    """
+    crowded_since = entry.crowded_since
+    found = _Search(index, agent, agent.tracker, fits, agent.role).only(entry, kind)
+    entry.crowded_since = crowded_since
+    return found
+
+
 class _Search:
     """The state of one choice."""
 
@@ -124,6 +140,10 @@ class _Search:
         if self._later or self._any_fits(self._waiting):
             return NOT_YET
         return self._backup() if self._index.backups else NOTHING
+
+    def only(self, entry: JobEntry, kind: TaskKind) -> Found | None:
+        """The choice among the tasks of one kind of one job."""
+        return self._map(entry) if kind is TaskKind.MAP else self._reduce(entry)
 
     def _passing_over(self, choice: Found | None) -> JobSet:
         """The jobs that come before the chosen one and pass this agent over. A job whose wait

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.jobtracker.core.messages.job_run import JobRun, TaskRun
 from mrmesos.jobtracker.core.model.job import JOB_COUNTERS, JobInProgress
-from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.wire.ids import TaskKind, TrackerId
 from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
@@ -177,8 +177,7 @@ def run_of(job: JobInProgress, report: JobReport, tails: LogTails) -> JobRun:
 
     def tasks() -> Iterator[TaskRun]:
         for task in (*job.maps.tasks, *job.reduces.tasks):
-            counters = task.winner.counters if task.winner is not None else {}
-            yield TaskRun(task.id, task.kind.value, counters, task.story)
+            yield task_run(task)
 
     return JobRun(
         report=report,
@@ -186,6 +185,13 @@ def run_of(job: JobInProgress, report: JobReport, tails: LogTails) -> JobRun:
         tasks=tasks,
         tails={attempt_id: tail for attempt_id, tail in found.items() if tail},
     )
+
+
+def task_run(task: TaskInProgress) -> TaskRun:
+    """One task, as histories and pages have it."""
+    counters = task.winner.counters if task.winner is not None else {}
+    files = len(task.split.slices) if task.split is not None else 0
+    return TaskRun(task.id, task.kind.value, counters, task.story, files)
 
 
 def log_url(tracker_url: str, attempt_id: str) -> str:

@@ -17,7 +17,7 @@ from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskInProgress
-from mrmesos.jobtracker.core.state.reports import row_of, status_of
+from mrmesos.jobtracker.core.state.reports import row_of, status_of, task_run
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts
 from mrmesos.wire.ids import AgentId, TaskKind
@@ -268,8 +268,7 @@ def job_piece(st: State, job_id: str, start: int) -> JobPiece | None:
     rows: list[AttemptRow] = []
     tasks: list[TaskRun] = []
     for task in islice(_tasks(job, start), PIECE):
-        counters = task.winner.counters if task.winner is not None else {}
-        tasks.append(TaskRun(task.id, task.kind.value, counters, tuple(task.story)))
+        tasks.append(task_run(task)._replace(story=tuple(task.story)))
         rows += [row_of(attempt, st.cluster.trackers) for attempt in task.attempts]
     return JobPiece(rows, tasks)
 

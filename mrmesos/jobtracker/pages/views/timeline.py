@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mrmesos.jobtracker.pages.views import words
+from mrmesos.jobtracker.history import words
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState, Locality

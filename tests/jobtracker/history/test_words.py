@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mrmesos.jobtracker.pages.views import words
+from mrmesos.jobtracker.history import words
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How pages write numbers, durations and times."""
+"""How pages and reports write numbers, durations and times."""
 
 from __future__ import annotations
 

@@ -1,0 +1,293 @@
+"""Why a job was slow: a short list of findings, each with numbers and the setting that helps.
+
+Comes in: the record of a job that has ended, or of one in progress. Goes out: findings, the most
+expensive first. A job without any of these faults has no findings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from statistics import median, median_low
+
+from mrmesos.conf import IO_SORT_MB, Conf, ConfError
+from mrmesos.jobtracker.history.record import HistoryRecord
+from mrmesos.jobtracker.history.spread import FILES, SPLIT, Spread
+from mrmesos.jobtracker.history.words import count, duration, percent, size
+from mrmesos.wire.explain import Finding
+from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.job import AttemptRow
+from mrmesos.wire.task import AttemptState, Locality
+
+LEAST_SECONDS = 5.0
+"""A fault that costs less is not worth a line."""
+SKEW = 3.0
+"""A task is skewed if it gets this many times the median."""
+STRAGGLER = 2.0
+"""An attempt is a straggler if it takes this many times the median."""
+SMALL_FILE_BYTES = 256 << 10
+MANY_FILES = 100
+SPILLS = 1.5
+"""Maps spill if they write each record this often."""
+FAR = 0.3
+"""Maps are far from their data if this part of them is."""
+SLOW_HOST = 1.8
+WASTED = 0.05
+LONG_WAIT_SECONDS = 30.0
+LONG_WAIT = 0.25
+FEW = 3
+"""With fewer attempts, a median says nothing."""
+
+
+def findings(record: HistoryRecord) -> list[Finding]:
+    """All findings, those that cost most first."""
+    bad_hosts = list(_bad_hosts(record))
+    found = [*bad_hosts, *_small_files(record), *_spills(record), *_locality(record)]
+    found += _waited(record)
+    if not any(each.what == "bad host" for each in bad_hosts):
+        found += _retries(record)
+    slow_hosts = any(each.what == "slow host" for each in bad_hosts)
+    for kind in TaskKind:
+        skew = list(_skew(record, kind))
+        found += skew
+        if not skew and not slow_hosts:
+            found += _stragglers(record, kind)
+    return sorted(found, key=lambda each: -each.seconds)
+
+
+def _spread(record: HistoryRecord, kind: str, name: str, group: str = "task") -> Spread | None:
+    for each in record.spreads:
+        if (each.kind, each.group, each.name) == (kind, group, name):
+            return each
+    return None
+
+
+def _seconds(row: AttemptRow) -> float:
+    return max(0.0, row.end - row.start) if row.end is not None else 0.0
+
+
+def _won(record: HistoryRecord, kind: TaskKind) -> list[AttemptRow]:
+    rows = record.report.attempts
+    return [row for row in rows if row.kind == kind and row.state == AttemptState.SUCCEEDED]
+
+
+def _short(task_or_attempt: str) -> str:
+    """`r_000003` of a task's id."""
+    return "_".join(task_or_attempt.split("_")[3:5])
+
+
+def _skew(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
+    """One task gets much more than the others, and takes longer for it."""
+    names = {
+        TaskKind.MAP: ("MAP_INPUT_BYTES", "MAP_INPUT_RECORDS"),
+        TaskKind.REDUCE: ("REDUCE_SHUFFLE_BYTES", "REDUCE_INPUT_RECORDS"),
+    }
+    rows = _won(record, kind)
+    if len(rows) < 2:
+        return
+    typical = median(map(_seconds, rows))
+    for name in names[kind]:
+        got = _spread(record, kind, name)
+        if got is None or got.tasks < 2 or got.maximum < SKEW * max(1, got.median):
+            continue
+        longest = max((_seconds(row) for row in rows if _of(row, got.most)), default=0.0)
+        if longest < STRAGGLER * typical or longest - typical < LEAST_SECONDS:
+            continue
+        unit = size if name.endswith("BYTES") else _records
+        what = "of map output" if kind is TaskKind.REDUCE else "of input"
+        yield Finding(
+            what="skew",
+            words=f"{kind} {_short(got.most)} got {unit(got.maximum)} {what}, "
+            f"{got.maximum / max(1, got.median):,.1f} times the median of {unit(got.median)}, and "
+            f"took {duration(longest)} instead of {duration(typical)}",
+            help="a combiner, or a partitioner that spreads the largest keys; a larger job.reduces "
+            "helps only if many keys share the partition"
+            if kind is TaskKind.REDUCE
+            else "split.maxsize cuts large files, unless their compression cannot be split",
+            seconds=longest - typical,
+        )
+        return
+
+
+def _of(row: AttemptRow, task_id: str) -> bool:
+    return parse_attempt(row.id).task_id == task_id
+
+
+def _records(number: float) -> str:
+    return f"{count(number)} records"
+
+
+def _stragglers(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
+    """Some attempts take much longer, though they do not get more."""
+    rows = _won(record, kind)
+    if len(rows) < FEW:
+        return
+    typical = median(map(_seconds, rows))
+    slow = [row for row in rows if _seconds(row) > STRAGGLER * typical]
+    lost = sum(_seconds(row) - typical for row in slow)
+    if not slow or lost < LEAST_SECONDS or len(slow) > len(rows) / 4:
+        return
+    worst = max(slow, key=_seconds)
+    setting = f"{kind}.speculative"
+    off = record.spec is not None and record.spec.conf.get(setting, "true").lower() == "false"
+    yield Finding(
+        what="stragglers",
+        words=f"{len(slow)} of {len(rows)} {kind}s took more than {STRAGGLER:g} times the median "
+        f"of {duration(typical)}; the slowest, {_short(worst.id)}, took "
+        f"{duration(_seconds(worst))} on {worst.hostname}",
+        help=f"{setting}=true starts a second attempt of slow ones"
+        if off
+        else "a smaller job.speculative.slowtaskthreshold starts second attempts earlier; look at "
+        "the attempt's log, too",
+        seconds=lost,
+    )
+
+
+def _small_files(record: HistoryRecord) -> Iterator[Finding]:
+    """The input has many small files."""
+    files = _spread(record, TaskKind.MAP, FILES, SPLIT)
+    read = _spread(record, TaskKind.MAP, "MAP_INPUT_BYTES")
+    if files is None or read is None or files.total < MANY_FILES:
+        return
+    average = read.total / files.total
+    if average >= SMALL_FILE_BYTES:
+        return
+    maps = _won(record, TaskKind.MAP)
+    yield Finding(
+        what="small files",
+        words=f"{count(files.total)} files of {size(average)} on average were read by "
+        f"{count(files.tasks)} maps, {count(files.median)} files a map; to open a file costs more "
+        "than to read so little",
+        help="write fewer and larger files; a larger split.maxsize and a smaller job.maps give "
+        "each map more of them",
+        seconds=sum(map(_seconds, maps)) * (1 - average / SMALL_FILE_BYTES),
+    )
+
+
+def _spills(record: HistoryRecord) -> Iterator[Finding]:
+    """Maps write their output more than once, because it does not fit into the sort buffer."""
+    spilled = _spread(record, TaskKind.MAP, "SPILLED_RECORDS")
+    made = _spread(record, TaskKind.MAP, "MAP_OUTPUT_RECORDS")
+    largest = _spread(record, TaskKind.MAP, "MAP_OUTPUT_BYTES")
+    if spilled is None or made is None or largest is None or record.spec is None:
+        return
+    try:
+        buffer_mb = Conf(record.spec.conf).get_as(IO_SORT_MB)
+    except ConfError:
+        return
+    if spilled.total < SPILLS * max(1, made.total) or largest.maximum <= buffer_mb << 20:
+        return
+    again = 1 - made.total / spilled.total
+    enough = -(-largest.maximum // (1 << 20)) + 1
+    yield Finding(
+        what="spills",
+        words=f"maps wrote each record {spilled.total / max(1, made.total):.1f} times to disk: up "
+        f"to {size(largest.maximum)} of output of a map does not fit into the sort buffer of "
+        f"{size(buffer_mb << 20)}",
+        help=f"io.sort.mb={enough} (and as much more map.memory.mb), a combiner, or a smaller "
+        "split.maxsize",
+        seconds=sum(map(_seconds, _won(record, TaskKind.MAP))) * again / 4,
+    )
+
+
+def _locality(record: HistoryRecord) -> Iterator[Finding]:
+    """Many maps read over the network, and take longer for it."""
+    rows = _won(record, TaskKind.MAP)
+    near = [_seconds(row) for row in rows if row.locality is not Locality.ANY]
+    far = [_seconds(row) for row in rows if row.locality is Locality.ANY]
+    if len(near) < FEW or len(far) < FAR * len(rows):
+        return
+    lost = sum(far) - len(far) * median(near)
+    if median(far) < 1.3 * median(near) or lost < LEAST_SECONDS:
+        return
+    yield Finding(
+        what="locality",
+        words=f"{percent(len(far) / len(rows))} of the maps read their data over the network: "
+        f"{duration(median(far))} instead of {duration(median(near))} (medians)",
+        help="a larger locality.wait.node waits longer for agents that store the data; more "
+        "replicas of the input help, too",
+        seconds=lost,
+    )
+
+
+def _retries(record: HistoryRecord) -> Iterator[Finding]:
+    """Failed attempts took time."""
+    rows = record.report.attempts
+    failed = [row for row in rows if row.state == AttemptState.FAILED]
+    lost, total = sum(map(_seconds, failed)), sum(map(_seconds, rows))
+    if lost < LEAST_SECONDS or lost < WASTED * total:
+        return
+    first = next((row.error for row in failed if row.error is not None), None)
+    why = f"; the first error: {first.message[:160]}" if first is not None else ""
+    yield Finding(
+        what="retries",
+        words=f"{len(failed)} attempts failed, after {duration(lost)} in all "
+        f"({percent(lost / total)} of the job's time){why}",
+        help="mend the first error; skip.records.max leaves bad records out",
+        seconds=lost,
+    )
+
+
+def _bad_hosts(record: HistoryRecord) -> Iterator[Finding]:
+    """Hosts on which attempts failed, or took long, unlike elsewhere."""
+    rows = [row for row in record.report.attempts if row.end is not None]
+    failed = [row for row in rows if row.state == AttemptState.FAILED]
+    ran = Counter(row.hostname for row in rows)
+    won = Counter(row.hostname for row in rows if row.state == AttemptState.SUCCEEDED)
+    for host, number in Counter(row.hostname for row in failed).items():
+        others, elsewhere = len(failed) - number, len(rows) - ran[host]
+        fine = won.total() - won[host]
+        if number < FEW or fine < FEW or number / ran[host] < SKEW * others / max(1, elsewhere):
+            continue
+        first = next(row for row in failed if row.hostname == host)
+        why = f": {first.error.message[:160]}" if first.error is not None else ""
+        yield Finding(
+            what="bad host",
+            words=f"{number} of {ran[host]} attempts on {host} failed, and {others} of "
+            f"{elsewhere} elsewhere{why}",
+            help=f"look at {host}; job.constraints='hostname != {host}' keeps off, and a smaller "
+            "job.maxtaskfailures.per.tracker gives such a host up sooner",
+            seconds=sum(_seconds(row) for row in failed if row.hostname == host),
+        )
+    for kind in TaskKind:
+        yield from _slow_hosts(_won(record, kind), kind)
+
+
+def _slow_hosts(rows: Sequence[AttemptRow], kind: TaskKind) -> Iterator[Finding]:
+    times: dict[str, list[float]] = {}
+    for row in rows:
+        times.setdefault(row.hostname, []).append(_seconds(row))
+    medians = {host: median(those) for host, those in times.items() if len(those) >= FEW}
+    if len(medians) < 2:
+        return
+    typical = median_low(medians.values())
+    for host, seconds in medians.items():
+        lost = sum(times[host]) - len(times[host]) * typical
+        if seconds < SLOW_HOST * typical or lost < LEAST_SECONDS:
+            continue
+        yield Finding(
+            what="slow host",
+            words=f"{len(times[host])} {kind}s on {host} took {duration(seconds)}, and "
+            f"{duration(typical)} elsewhere (medians)",
+            help=f"look at {host}: its disks, and what else runs there; "
+            f"job.constraints='hostname != {host}' keeps off",
+            seconds=lost,
+        )
+
+
+def _waited(record: HistoryRecord) -> Iterator[Finding]:
+    """The job waited long for its first slot."""
+    status = record.report.status
+    begins = [row.start for row in record.report.attempts if row.start]
+    if status.ended is None or not begins:
+        return
+    waited, total = min(begins) - status.submitted, status.ended - status.submitted
+    if waited < LONG_WAIT_SECONDS or waited < LONG_WAIT * total:
+        return
+    yield Finding(
+        what="waiting",
+        words=f"it waited {duration(waited)} for its first attempt, of {duration(total)} in all",
+        help="job.priority and job.pool, or a larger share of the pool; `mrmesos job explain` says "
+        "why while it waits",
+        seconds=waited,
+    )
