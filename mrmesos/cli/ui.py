@@ -8,19 +8,36 @@ import sys
 import click
 
 from mrmesos.cli.job import OneLineErrors, jobtracker_option, open_jobtracker
+from mrmesos.client.terminal.errors import UsageProblem
 
 TICKET_SECONDS = 60.0
+LINK_HOURS_MAX = 720.0
 
 
 @click.command(cls=OneLineErrors)
 @jobtracker_option
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-def ui(jobtracker: str, no_browser: bool) -> None:
+@click.option(
+    "--link",
+    "hours",
+    type=click.FloatRange(min=0.02, max=LINK_HOURS_MAX),
+    metavar="HOURS",
+    help="Print a read-only link to give to others. Anybody who has it sees the pages for so many "
+    "hours (at most 720), and can change nothing.",
+)
+@click.option("--job", "job_id", default="", metavar="JOB", help="With --link: only this job.")
+def ui(jobtracker: str, no_browser: bool, hours: float | None, job_id: str) -> None:
     """Open the web pages of a JobTracker: its cluster, its jobs, their attempts and logs.
 
     The address is printed, too. It logs a browser in once, within a minute, so the token is not
     typed into the page. For another login, run this again.
     """
+    if job_id and hours is None:
+        raise UsageProblem("--job goes with --link HOURS")
+    if hours is not None:
+        client = open_jobtracker(jobtracker)
+        click.echo(client.page(hours * 3600, read_only=True, job_id=job_id))
+        return
     address = open_jobtracker(jobtracker).page(TICKET_SECONDS)
     click.echo(address)
     if no_browser or not _has_screen():

@@ -201,11 +201,13 @@ class JobTrackerClient:
         path = EXPLAIN_PATH.format(job_id=quote(job_id, safe=""))
         return _decode(self._call("GET", f"{path}?{urlencode({'task': task_id})}"), Explanation)
 
-    def page(self, seconds: float) -> str:
+    def page(self, seconds: float, *, read_only: bool = False, job_id: str = "") -> str:
         """The address of the JobTracker's web pages. It logs a browser in, once, within `seconds`
-        (whole ones).
+        (whole ones). A `read_only` one works until then, shows the pages (only those of `job_id`,
+        if that is given), and changes nothing.
         """
-        body = self._call("POST", f"{TICKET_PATH}?seconds={seconds:.0f}")
+        query = {"seconds": f"{seconds:.0f}", "read": str(int(read_only)), "job": job_id}
+        body = self._call("POST", f"{TICKET_PATH}?{urlencode(query)}")
         return self._url_in_use + _decode(body, PageTicket).path
 
     def logs(self, attempt_id: str, stream: str, offset: int | None = None) -> LogPiece:

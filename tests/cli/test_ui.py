@@ -119,3 +119,17 @@ def test_clients_import_nothing_of_the_pages() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (ran.stdout.split("\n"), ran.stderr) == (["[]", "[]", ""], "")
+
+
+def test_ui_prints_a_read_only_link(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MRMESOS_TOKEN", desk.service.token)
+    words = ["ui", "--jobtracker", desk.service.url]
+    ran = CliRunner().invoke(main, [*words, "--link", "24", "--job", "job_1_1"])
+    assert ran.exit_code == 0, ran.output
+    link = ran.stdout.strip().partition("link=")[2]
+    assert ".job_1_1." in link
+    status, _, headers = ask(desk.service.url, "/ui/login", {"link": link})
+    assert (status, headers["Location"]) == (303, "/ui/jobs/job_1_1")
+    assert CliRunner().invoke(main, [*words, "--job", "job_1_1"]).exit_code == 2
+    assert CliRunner().invoke(main, [*words, "--link", "1", "--job", "x"]).exit_code == 2
+    assert CliRunner().invoke(main, [*words, "--link", "0"]).exit_code == 2

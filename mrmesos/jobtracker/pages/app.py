@@ -17,7 +17,7 @@ from mrmesos.jobtracker.http.errors import BadRequest
 from mrmesos.jobtracker.pages import render
 from mrmesos.jobtracker.pages.content import ROOT, Content, Contents
 from mrmesos.jobtracker.pages.events import Feeds
-from mrmesos.jobtracker.pages.gate import Gate, answer, confine, message
+from mrmesos.jobtracker.pages.gate import SCOPE, Gate, answer, confine, message
 from mrmesos.jobtracker.pages.source import PageSource
 from mrmesos.wire.ids import is_job_id
 from mrmesos.wire.pages import TICKET_PATH, PageTicket
@@ -68,11 +68,18 @@ class Pages:
         raise web.HTTPFound(ROOT)
 
     async def ticket(self, request: web.Request) -> web.StreamResponse:
-        """A login for a client that has signed its request."""
+        """A login, or a read-only link, for a client that has signed its request."""
         text = request.query.get("seconds", "60")
         if not (text.isascii() and text.isdigit() and len(text) < 8):
             raise BadRequest(f"seconds={text[:50]}: expected a whole number")
-        body = msgspec.json.encode(PageTicket(login_path(self._gate, float(text))))
+        job = request.query.get("job", "")
+        if job and not is_job_id(job):
+            raise BadRequest(f"job={job[:50]}: expected the id of a job")
+        if request.query.get("read") == "1":
+            path = self._gate.link_path(float(text), job)
+        else:
+            path = login_path(self._gate, float(text))
+        body = msgspec.json.encode(PageTicket(path))
         return web.Response(body=body, content_type="application/json")
 
     def attach_tickets(self, app: web.Application) -> None:
@@ -82,7 +89,7 @@ class Pages:
     async def _page(self, request: web.Request) -> web.StreamResponse:
         content = await self._contents.of(request.match_info["path"], request.query)
         follow = request.path_qs if content.changes else ""
-        return await answer(content, follow=follow)
+        return await answer(content, follow=follow, read_only=request[SCOPE].read_only)
 
     async def _fragment(self, address: str) -> str:
         """The changing part of the page of an address."""

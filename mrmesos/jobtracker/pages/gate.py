@@ -15,18 +15,27 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from mrmesos.access.signing import Refusal, same
+from mrmesos.access.signing import Refusal, derived_key, same
 from mrmesos.jobtracker.pages import render
 from mrmesos.jobtracker.pages.content import ROOT, Content
+from mrmesos.jobtracker.pages.views.links import (
+    FULL,
+    LINK_SECONDS_MAX,
+    Scope,
+    make_link,
+    read_link,
+)
 from mrmesos.jobtracker.pages.views.sessions import SESSION_SECONDS, Sessions
 
 logger = logging.getLogger(__name__)
 
 LOGIN = f"{ROOT}login"
+LOGOUT = f"{ROOT}logout"
+EVENTS = f"{ROOT}events"
 STATIC = f"{ROOT}static/"
 FAILED_SECONDS = 1.0
 """The answer to a wrong token waits this long."""
@@ -43,7 +52,11 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+SCOPE = "mrmesos scope"
+"""The key of a request under which its handler finds the Scope of its session."""
 _USED = "This link was used before, or is too old. `mrmesos ui` makes a new one."
+_EXPIRED = "This link has expired, or is not whole. Ask whoever sent it for a new one."
+_SHOWS = "You came by a read-only link"
 _WRONG = "This is not the token of this JobTracker."
 _WORDLESS = "Only the address that this command printed opens these pages."
 
@@ -54,12 +67,26 @@ class Gate:
     """The middleware of the pages, and the handlers of login and logout."""
 
     def __init__(
-        self, token: str, *, secure: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        token: str,
+        *,
+        secure: bool,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without a `token`, only tickets open a session. `secure`: the server speaks HTTPS."""
+        """Without a `token`, only tickets open a session. `secure`: the server speaks HTTPS.
+        Links expire by `wall_clock`.
+        """
         self.sessions = Sessions()
         self._token, self._secure, self.clock = token, secure, clock
+        self._link_key = derived_key(token, "read-only links") if token else ""
+        self._wall_clock = wall_clock
         self._logins = 0
+
+    def link_path(self, seconds: float, job: str) -> str:
+        """A path that shows all pages, or those of one job, to anybody for so many seconds."""
+        until = self._wall_clock() + min(seconds, LINK_SECONDS_MAX)
+        return f"{LOGIN}?link={make_link(self._link_key, until, job)}"
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -67,17 +94,22 @@ class Gate:
         if request.method == "POST" and "Origin" not in request.headers:
             return await answer(message("Origin is missing", "Send forms with a browser."), 403)
         open_to_all = request.path == LOGIN or request.path.startswith(STATIC)
-        if not open_to_all and not self.welcome(request):
-            return await self._stranger(request)
+        scope = self._scope(request)
+        if not open_to_all:
+            if scope is None:
+                return await self._stranger(request)
+            if why := _not_within(scope, request):
+                return await answer(message(_SHOWS, why), 403)
+            request[SCOPE] = scope
         try:
             return await handler(request)
         except Refusal as refusal:
             return await answer(message("This did not work", str(refusal)), refusal.status)
 
-    def welcome(self, request: web.Request) -> bool:
-        """Whether the request comes with a session that has not ended."""
+    def _scope(self, request: web.Request) -> Scope | None:
+        """What the session of a request may do. None if there is none that has not ended."""
         cookie = request.cookies.get(self._name(request), "")
-        return bool(cookie) and self.sessions.knows(cookie, self.clock())
+        return self.sessions.scope(cookie, self.clock()) if cookie else None
 
     def watch(self, request: web.Request) -> Callable[[], bool]:
         """A function that says whether the session of a request still goes on."""
@@ -103,6 +135,7 @@ class Gate:
             "now": 0.0,
             "problem": problem,
             "ticket": request.query.get("ticket", "")[:_FIELD_MAX] if not problem else "",
+            "link": request.query.get("link", "")[:_FIELD_MAX] if not problem else "",
             "next": _inside(request.query.get("next", "")),
             "with_token": bool(self._token),
             "wordless": _WORDLESS,
@@ -118,9 +151,19 @@ class Gate:
         try:
             form = await request.post()
             ticket, token = _field(form.get("ticket")), _field(form.get("token")).strip()
-            if ticket:
+            seconds, scope, home = SESSION_SECONDS, FULL, ROOT
+            if link := _field(form.get("link")):
+                now = self._wall_clock()
+                found, problem = read_link(self._link_key, link, now), _EXPIRED
+                good = found is not None
+                if found is not None:
+                    if self._scope(request) == FULL:  # who may do more keeps that
+                        raise web.HTTPSeeOther(f"{ROOT}jobs/{found[1].job}".rstrip("/"))
+                    seconds, scope = min(SESSION_SECONDS, found[0] - now), found[1]
+                    home = f"{ROOT}jobs/{scope.job}".rstrip("/")
+            elif ticket:
                 good, problem = self.sessions.redeem(ticket, self.clock()), _USED
-                if not good and self.welcome(request):  # the page was opened twice
+                if not good and self._scope(request) == FULL:  # the page was opened twice
                     raise web.HTTPSeeOther(ROOT)
             else:
                 good, problem = bool(self._token) and same(token, self._token), _WRONG
@@ -130,12 +173,12 @@ class Gate:
                 return await self._form(request, problem, 403)
         finally:
             self._logins -= 1
-        to_page = web.HTTPSeeOther(_inside(_field(form.get("next"))) or ROOT)
+        to_page = web.HTTPSeeOther(_inside(_field(form.get("next"))) or home)
         to_page.set_cookie(
             self._name(request),
-            self.sessions.open(self.clock()),
+            self.sessions.open(self.clock(), seconds, scope),
             path=ROOT,
-            max_age=int(SESSION_SECONDS),
+            max_age=int(seconds),
             httponly=True,
             samesite="Strict",
             secure=self._secure,
@@ -157,14 +200,27 @@ class Gate:
         return f"{'__Secure-' if self._secure else ''}mrmesos-{port}"
 
 
+def _not_within(scope: Scope, request: web.Request) -> str:
+    """Why a session with this scope may not make this request. Empty if it may."""
+    if scope.read_only and request.method not in ("GET", "HEAD") and request.path != LOGOUT:
+        return "It shows pages, and changes nothing."
+    of = request.query.get("of", "")
+    shown = urlsplit(of).path if request.path == EVENTS else request.path
+    if request.path != LOGOUT and not scope.shows(shown):
+        return f"It shows the pages of {scope.job}, and no others."
+    return ""
+
+
 def message(title: str, hint: str) -> Content:
     """A page with a few words."""
     return Content("message.html", {"title": title, "hint": hint, "now": 0.0, "live": False})
 
 
-async def answer(content: Content, status: int = 0, follow: str = "") -> web.Response:
+async def answer(
+    content: Content, status: int = 0, follow: str = "", *, read_only: bool = False
+) -> web.Response:
     """The whole page, made in a thread beside the event loop."""
-    text = await asyncio.to_thread(render.whole, content, follow)
+    text = await asyncio.to_thread(render.whole, content, follow, read_only)
     return web.Response(text=text, content_type="text/html", status=status or content.status)
 
 

@@ -66,10 +66,13 @@ def _query(asked: Any, **other: object) -> str:
     return "?" + urlencode({name: now[name] for name in now if now[name] != usual[name]})
 
 
-def whole(content: Content, address: str = "") -> str:
-    """A whole page. `address`: the page follows changes of this address; empty: it does not."""
+def whole(content: Content, address: str = "", read_only: bool = False) -> str:
+    """A whole page. `address`: the page follows changes of this address; empty: it does not. A
+    `read_only` page hides the forms that change something.
+    """
     template = _environment().get_template(content.template)
-    return template.render({**content.data, "layout": "base.html", "follow": address})
+    how = {"layout": "base.html", "follow": address, "read_only": read_only}
+    return template.render({**content.data, **how})
 
 
 def fragment(content: Content) -> str:

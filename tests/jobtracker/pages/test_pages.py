@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.pages import events, gate
 from mrmesos.jobtracker.pages.app import login_path
 from mrmesos.jobtracker.pages.content import Content
+from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.wire.ids import AgentId
 from mrmesos.wire.job import JobState
 from tests.jobtracker.pages.world import CULPRIT, TAIL, TOKEN, Browser, World, browsing
@@ -332,6 +333,100 @@ def test_a_ticket_is_good_once_and_not_for_long(world: World) -> None:
         assert status == 403
 
     visit(world, walk, known=False)
+
+
+def test_a_read_only_link_shows_and_changes_nothing(world: World) -> None:
+    job_id = world.submit("visits", "grace", 9)
+    world.run(1)
+
+    async def walk(browser: Browser) -> None:
+        path = world.gate.link_path(3600, "")
+        link = path.partition("link=")[2]
+        _, text, headers = await browser.ask(path)
+        assert link in text
+        assert "Set-Cookie" not in headers  # looking at it opens no session
+        status, _, headers = await browser.ask("/ui/login", {"link": link})
+        assert (status, headers["Location"]) == (303, "/ui/jobs")
+        assert "Max-Age=3600" in headers["Set-Cookie"] or "Max-Age=3599" in headers["Set-Cookie"]
+        browser.cookie = headers["Set-Cookie"].partition(";")[0]
+        for shown in ("/ui/", "/ui/jobs", f"/ui/jobs/{job_id}/attempts"):
+            assert "read only" in await browser.page(shown)
+        assert "data-read-only" in await browser.page(f"/ui/jobs/{job_id}")
+        status, text, _ = await browser.ask(f"/ui/jobs/{job_id}/kill", {})
+        assert (status, "changes nothing" in text) == (403, True)
+        assert job_id in world.hands.core.st.jobs
+        await browser.ask("/ui/logout", {})
+        assert (await browser.ask("/ui/"))[0] == 303
+
+    visit(world, walk, known=False)
+
+
+def test_a_link_to_a_job_shows_no_other_page(world: World) -> None:
+    mine, other = world.submit("mine", "grace", 2), world.submit("other", "grace", 2)
+    world.run(1)
+    attempt = world.running_of(mine)[0]
+
+    async def walk(browser: Browser) -> None:
+        link = world.gate.link_path(60, mine).partition("link=")[2]
+        _, _, headers = await browser.ask("/ui/login", {"link": link})
+        assert headers["Location"] == f"/ui/jobs/{mine}"
+        browser.cookie = headers["Set-Cookie"].partition(";")[0]
+        await browser.page(f"/ui/jobs/{mine}")
+        await browser.page(f"/ui/jobs/{mine}/settings")
+        await browser.page(f"/ui/attempts/{attempt}")
+        refused = [f"/ui/jobs/{other}", "/ui/", "/ui/jobs", f"/ui/jobs/{mine}9", "/ui/events"]
+        refused += [f"/ui/events?of=/ui/jobs/{other}", f"/ui/jobs/{mine}/../{other}"]
+        refused += [f"/ui/attempts/{attempt.replace(mine[4:], other[4:])}"]
+        for path in refused:
+            assert (await browser.ask(path))[0] == 403, path
+
+    visit(world, walk, known=False)
+
+
+def test_a_stolen_link_is_worth_nothing_after_its_time_nor_if_it_is_changed(world: World) -> None:
+    now = [1000.0]
+    world.gate._wall_clock = lambda: now[0]
+    world.gate.clock = lambda: now[0]
+    job_id = world.submit("visits", "grace", 1)
+
+    async def walk(browser: Browser) -> None:
+        link = world.gate.link_path(600, job_id).partition("link=")[2]
+        until, job, mac = link.split(".")
+        forged = [
+            f"9{until}.{job}.{mac}",
+            f"{until}.-.{mac}",
+            f"{until}.{job}.{'0' * 64}",
+            f"{until}.{job}.",
+            "",
+            "." * 30,
+            "é.ü.ö",
+        ]
+        for each in forged:
+            status, _, headers = await browser.ask("/ui/login", {"link": each})
+            assert status == 403, each
+            assert "Set-Cookie" not in headers
+        _, _, headers = await browser.ask("/ui/login", {"link": link})
+        browser.cookie = headers["Set-Cookie"].partition(";")[0]
+        await browser.page(f"/ui/jobs/{job_id}")
+        now[0] += 600
+        assert (await browser.ask(f"/ui/jobs/{job_id}"))[0] == 303  # its session has ended, too
+        status, text, _ = await browser.ask("/ui/login", {"link": link})
+        assert (status, "has expired" in text) == (403, True)
+        other = Gate("another token", secure=False, wall_clock=lambda: 1000.0)
+        foreign = other.link_path(600, job_id).partition("link=")[2]
+        now[0] = 1000.0
+        assert (await browser.ask("/ui/login", {"link": foreign}))[0] == 403
+
+    visit(world, walk, known=False)
+
+
+def test_a_link_takes_nothing_from_a_session_that_may_do_more(world: World) -> None:
+    async def walk(browser: Browser) -> None:
+        link = world.gate.link_path(600, "").partition("link=")[2]
+        status, _, headers = await browser.ask("/ui/login", {"link": link})
+        assert (status, "Set-Cookie" in headers) == (303, False)
+
+    visit(world, walk)
 
 
 def test_a_session_ends_after_its_time(world: World) -> None:
