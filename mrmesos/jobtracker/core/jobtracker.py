@@ -24,7 +24,7 @@ from mrmesos.jobtracker.core.handlers import (
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat, Command
 from mrmesos.jobtracker.core.messages.journal_records import Record
-from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
+from mrmesos.jobtracker.core.model.settings import CoreSettings, JobSettings
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.policies import leases
 from mrmesos.jobtracker.core.policies.dispatch import tell_outputs
@@ -47,7 +47,7 @@ class JobTracker:
 
     def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
         """With `journal`, the first command of an event says what the journal must write."""
-        self.st = State(Settings.of(conf), stamp=stamp, changes=Changes(journal))
+        self.st = State(CoreSettings.of(conf), stamp=stamp, changes=Changes(journal))
         self._last_job = self._last_chain = 0
 
     def restore(

@@ -49,7 +49,7 @@ NO_WAIT = Wait()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CoreSettings:
     """The JobTracker's own settings. Times are in seconds, and resources are in thousandths."""
 
     tracker: Amounts
@@ -79,7 +79,7 @@ class Settings:
     trackers_minimum: int
 
     @classmethod
-    def of(cls, conf: Conf) -> Settings:
+    def of(cls, conf: Conf) -> CoreSettings:
         """Raises ConfError where a value cannot be used."""
         return cls(
             tracker={

@@ -8,7 +8,7 @@ from mrmesos.jobtracker.core.messages.commands import Command, WakeTracker
 from mrmesos.jobtracker.core.model.chain import Chains
 from mrmesos.jobtracker.core.model.cluster import Cluster
 from mrmesos.jobtracker.core.model.job import JobInProgress
-from mrmesos.jobtracker.core.model.settings import Settings
+from mrmesos.jobtracker.core.model.settings import CoreSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
@@ -34,7 +34,7 @@ from mrmesos.wire.ids import TrackerId
 class State:
     """Written by the modules that the parts name. `now` is the time of the event being handled."""
 
-    settings: Settings
+    settings: CoreSettings
     stamp: str
     changes: Changes
     now: float = 0.0

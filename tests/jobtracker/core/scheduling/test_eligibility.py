@@ -10,7 +10,7 @@ import pytest
 from mrmesos.conf import Conf, ConfError
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.model.settings import JobSettings, Settings
+from mrmesos.jobtracker.core.model.settings import CoreSettings, JobSettings
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from tests.jobtracker.harness import Hands, launches, of, scalar, spec, splits, started
 
@@ -228,7 +228,7 @@ def test_settings_that_say_nothing() -> None:
             JobSettings.of(spec(map_resources=bad))
     with pytest.raises(ConfError, match=r"job\.constraints"):
         JobSettings.of(spec(job_constraints="rack"))
-    cap = Settings.of(Conf({"mesos.cpus.max": "2.5", "mesos.gpus.max": "1"})).cap
+    cap = CoreSettings.of(Conf({"mesos.cpus.max": "2.5", "mesos.gpus.max": "1"})).cap
     assert cap == {"cpus": 2500, "gpus": 1000}
 
 
