@@ -1,6 +1,6 @@
 """What all tests share: hypothesis measures no time, as machines are busy with other things;
-JobTrackers have a token and jobs a history of their own, not those of whoever runs the tests; and
-Control-C reaches the processes that tests start.
+JobTrackers have a token, jobs a history, and commands a configuration of their own, not those of
+whoever runs the tests; and Control-C reaches the processes that tests start.
 """
 
 import signal
@@ -24,5 +24,6 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("MRMESOS_TOKEN_FILE", str(tmp_path_factory.mktemp("access") / "token"))
         key = tmp_path_factory.mktemp("pickles") / "key"
         patch.setenv("MRMESOS_PICKLE_KEY_FILE", str(key))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         patch.setenv("MRMESOS_HISTORY_DIR", str(tmp_path_factory.mktemp("history")))
         yield

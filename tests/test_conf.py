@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from mrmesos import conf
+from mrmesos.api import Settings
 from mrmesos.conf import SETTINGS, Conf, ConfError, Setting, parse_assignments
+from mrmesos.conf.__main__ import WRITTEN
+from mrmesos.conf.names import python_name, variable_name
+from mrmesos.conf.schema import toml_schema
+from mrmesos.conf.variables import OF_PROCESSES, OF_USERS, VARIABLES
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_defaults_and_text_become_typed_values() -> None:
@@ -56,8 +67,96 @@ def test_every_default_is_within_its_own_bound() -> None:
         assert setting.parse(str(setting.default)) == setting.default
 
 
-def test_the_settings_page_is_written_from_the_table() -> None:
-    page = Path(__file__).parent.parent / "docs" / "settings.md"
-    assert page.read_text() == conf.settings_page(), (
-        "run: python -m mrmesos.conf > docs/settings.md"
-    )
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_from_the_table_is_up_to_date(name: str) -> None:
+    assert (ROOT / name).read_text() == WRITTEN[name](), "run: python -m mrmesos.conf"
+
+
+def test_every_setting_has_its_own_variable_and_keyword() -> None:
+    variables = [*map(variable_name, SETTINGS), *OF_USERS, *OF_PROCESSES]
+    assert len(set(variables)) == len(variables)
+    assert len(set(map(python_name, SETTINGS))) == len(SETTINGS)
+    assert all(python_name(name).isidentifier() for name in SETTINGS)
+
+
+def test_no_other_variable_is_read_anywhere() -> None:
+    """A misspelt variable is one that is not in the table, so the table has to be complete."""
+    known = {*map(variable_name, SETTINGS), *VARIABLES}
+    for path in (ROOT / "mrmesos").rglob("*.py"):
+        named = set(re.findall(r"(?<![A-Z_])MRMESOS_[A-Z][A-Z_]*[A-Z]", path.read_text()))
+        assert named <= known, path
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("io.sort.mbs", "io.sort.mb"),
+        ("map.memroy.mb", "map.memory.mb"),
+        ("map_memory_mb", "map.memory.mb"),
+        ("MAP.MEMORY.MB", "map.memory.mb"),
+        ("mapreduce.map.memory.mb", "map.memory.mb"),
+        ("mapreduce.task.timeout", "task.timeout"),
+        ("tasktracker.idle.second", "tasktracker.idle.seconds"),
+        ("map.zzzzzzzzzzzz", "begin with `map.`"),
+    ],
+)
+def test_what_a_misspelt_name_means(wrong: str, meant: str) -> None:
+    [said] = Conf({wrong: "1"}).check("here")
+    assert said.startswith(f"here: {wrong} is not a setting")
+    assert meant in said
+
+
+@pytest.mark.parametrize("own", ["threshold", "stop-words", "ann.mode", "mapreduce.job.queuename"])
+def test_a_parameter_of_a_job_may_have_any_other_name(own: str) -> None:
+    assert Conf({own: "1"}).check() == []
+
+
+def test_a_service_has_no_parameters() -> None:
+    with pytest.raises(ConfError, match="threshold is not a setting"):
+        Conf({"threshold": "3"}).check_service()
+    with pytest.raises(ConfError, match="did you mean scheduler"):
+        Conf({"schedular": "fair"}).check_service()
+
+
+def test_typed_settings_are_a_dict_of_settings() -> None:
+    given = Settings(map_memory_mb=2048, map_speculative=False, job_pool="etl")
+    assert given == {"map.memory.mb": 2048, "map.speculative": False, "job.pool": "etl"}
+    assert (given | {"threshold": 3})["threshold"] == 3
+
+
+def test_typed_settings_say_what_is_wrong_at_once() -> None:
+    with pytest.raises(TypeError, match="did you mean map_memory_mb"):
+        Settings(map_memroy_mb=2048)  # type: ignore[call-arg]
+    with pytest.raises(ConfError, match=r"map\.memory\.mb='1': must be at least 128 MiB"):
+        Settings(map_memory_mb=1)
+
+
+def valid(text: str) -> bool:
+    checker = jsonschema.Draft7Validator(toml_schema())
+    return bool(checker.is_valid(tomllib.loads(text)))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_schema_knows_every_setting(name: str) -> None:
+    value = json.dumps(SETTINGS[name].default)
+    assert valid(f'[settings]\n"{name}" = {value}')
+    assert valid(f"[settings]\n{name} = {value}")
+    assert valid(f"[profile.p.settings]\n{name} = {value}")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_valid"),
+    [
+        ("jobtracker = 'x'\n[settings]\nthreshold = 3", True),
+        ("[settings.map]\nmemory.mb = 512\n'cpus' = 1", True),
+        ("[settings.map]\n'memory.mb' = 512", True),
+        ("jobtraker = 'x'", False),
+        ("[profile.p]\ntokenfile = 'x'", False),
+        ("[settings]\nmap.memroy.mb = 512", False),
+        ("[settings]\nmap.memory.mb = 'much'", False),
+        ("[settings]\nmap.memory.mb = 1", False),
+        ("[settings]\nscheduler = 'lottery'", False),
+    ],
+)
+def test_the_schema_refuses_what_is_wrong(text: str, is_valid: bool) -> None:
+    assert valid(text) == is_valid

@@ -83,6 +83,7 @@ ROOMS = (
     "minimesos",
     # What users start.
     "client/terminal",
+    "client/config",
     "client/code",
     "client",
     "hadoop",

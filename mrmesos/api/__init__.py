@@ -29,6 +29,7 @@ from mrmesos.api.formats import (
     WholeFileInput,
 )
 from mrmesos.api.job import Input, Job, JobError
+from mrmesos.api.settings import Settings
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.api.tasks import (
     BatchMapper,
@@ -83,6 +84,7 @@ __all__ = [
     "RecordReader",
     "RecordWriter",
     "Reducer",
+    "Settings",
     "SortedReducer",
     "Split",
     "Step",

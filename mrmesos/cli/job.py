@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.config.option import current_configuration, jobtracker_option
 from mrmesos.client.terminal.errors import Failure, UsageProblem
 from mrmesos.client.terminal.job_table import chain_rows, job_row
 from mrmesos.client.terminal.printable import printable
 from mrmesos.client.terminal.tables import print_json, print_table
-from mrmesos.conf import Conf
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainState, ChainStatus
 from mrmesos.wire.ids import is_chain_id
@@ -27,23 +26,8 @@ from mrmesos.wire.job import AttemptRow, JobState, JobStatus
 if TYPE_CHECKING:
     from mrmesos.client.attempt_logs import LogSource
 
-DEFAULT_URL = "http://127.0.0.1:5055"
 WAIT_SECONDS = 20.0
 RETRY_SECONDS = 3.0
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def jobtracker_option(function: F) -> F:
-    """The option that names the JobTracker."""
-    return click.option(
-        "--jobtracker",
-        envvar="MRMESOS_JOBTRACKER_URL",
-        default=DEFAULT_URL,
-        show_default=True,
-        show_envvar=True,
-        metavar="URL",
-        help="URL of the JobTracker, or the zk://… address of its election.",
-    )(function)
 
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -51,7 +35,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 def open_jobtracker(url: str) -> JobTrackerClient:
     """A client of the JobTracker at this URL."""
-    return open_client(url, Conf(), retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
+    conf = current_configuration().layers.for_client()
+    return open_client(url, conf, retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
 
 
 class OneLineErrors(click.Command):

@@ -13,10 +13,12 @@ import click
 
 from mrmesos.access.pickle_keys import named_key
 from mrmesos.access.tokens import TokenError, own_token, token_path
+from mrmesos.client.config.configuration import read_configuration
+from mrmesos.client.config.option import profile_option
 from mrmesos.client.kept_jobs import history_dir, with_history
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
-from mrmesos.conf import JOBTRACKER_STATE_DIR, Conf, ConfError, parse_assignments
+from mrmesos.conf import JOBTRACKER_STATE_DIR, SETTINGS, Conf, ConfError, parse_assignments
 
 DEFAULT_PORT = 5055
 STOP_SECONDS = 30.0
@@ -24,8 +26,13 @@ STOP_SECONDS = 30.0
 
 @click.command()
 @click.option(
-    "--master", required=True, metavar="URL", help="The Mesos master: http://host:port or zk://…"
+    "--master",
+    default="",
+    metavar="URL",
+    help="The Mesos master: http://host:port or zk://…  [default: that of MRMESOS_MASTER, else of "
+    "mrmesos.toml]",
 )
+@profile_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -60,6 +67,7 @@ STOP_SECONDS = 30.0
 @click.option("-D", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a setting.")
 def jobtracker(
     master: str,
+    profile: str,
     port: int,
     host: str,
     state_dir: Path | None,
@@ -88,19 +96,23 @@ def jobtracker(
     from mrmesos.jobtracker.storage.journal_errors import JournalError
     from mrmesos.mesos.addresses import parse_master
 
+    configuration = read_configuration(profile, assignments)
+    master = master or configuration.master.text
+    if not master:
+        raise UsageProblem("name the Mesos master: --master URL, or `master` in mrmesos.toml")
+    settings = configuration.layers.for_jobtracker()
+    if state_dir is not None:
+        settings = settings.merged({JOBTRACKER_STATE_DIR.name: str(state_dir)})
+    conf = with_history(settings, history_dir())
     try:
-        settings = dict(parse_assignments(assignments))
-        if state_dir is not None:
-            settings[JOBTRACKER_STATE_DIR.name] = str(state_dir)
-        conf = with_history(Conf(settings), history_dir())
-        warnings = conf.check()
+        check_assignments(assignments)
         parse_master(master)
         if zk and not conf.get_as(JOBTRACKER_STATE_DIR):
             raise UsageProblem("--zk needs a --state-dir that all candidates share")
         standby = Standby(Place.parse(zk), conf, master) if zk else None
     except (ConfError, ValueError) as problem:
         raise UsageProblem(str(problem)) from None
-    for warning in warnings:
+    for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
     allow_connections()
     logging.basicConfig(
@@ -168,3 +180,16 @@ def jobtracker(
     if failed:
         click.echo(f"error: the JobTracker could not continue: {service.failure}", err=True)
         sys.exit(1)
+
+
+def check_assignments(assignments: tuple[str, ...]) -> None:
+    """Raise ConfError for a `-D` that a JobTracker does not know. Warn of settings of jobs."""
+    given = parse_assignments(assignments)
+    Conf(given).check_service("-D")
+    for name in given:
+        if SETTINGS[name].scope == "job":
+            click.echo(
+                f"warning: -D {name} is a setting of jobs and has no effect on a JobTracker; give "
+                "it to `mrmesos submit`, or write it below [settings] in mrmesos.toml",
+                err=True,
+            )

@@ -171,6 +171,7 @@ def wanted(
 
     spec = load(path) if path is not None else Spec()
     conf = {**spec.conf, **parse_assignments(define)}
+    Conf(as_text(conf)).check_service()
     spec = change(spec, conf=conf, seed=spec.seed if seed is None else seed)
     if swim is not None:
         spec = change(spec, jobs=(), swim=change(spec.swim or SwimSpec(file=swim), file=swim))

@@ -8,7 +8,7 @@ import sys
 import click
 
 from mrmesos.cli import EXIT_USAGE
-from mrmesos.client.streaming import checked_options, run_streaming
+from mrmesos.client.streaming import checked_options, placed, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.streaming.preflight import check_program
 from mrmesos.streaming.values import BadOption
@@ -39,6 +39,7 @@ Of mrmesos:
 
 \b
   --jobtracker URL, --master URL, --local-agents N    as for `mrmesos submit`
+  --profile NAME         a profile of mrmesos.toml
 
 docs/streaming.md says what differs from Hadoop.
 """
@@ -63,7 +64,7 @@ class _HadoopCommand(click.Command):
 def streaming(words: tuple[str, ...]) -> None:
     """See _HELP."""
     try:
-        options = checked_options(words)
+        options = placed(checked_options(words))
         local = not options.jobtracker and not options.master
         for program in (options.spec.mapper, options.spec.combiner, options.spec.reducer):
             check_program(program, options.files, options.archives, local=local)

@@ -12,10 +12,12 @@ import click
 from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import parse_target
+from mrmesos.client.config.configuration import read_configuration, where_to_run
+from mrmesos.client.config.option import profile_option
 from mrmesos.client.options import Options
 from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
-from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
+from mrmesos.conf import OUTPUT_OVERWRITE
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -82,6 +84,12 @@ from mrmesos.conf import OUTPUT_OVERWRITE, Conf, ConfError, parse_assignments
     help="Run the job on a running `mrmesos jobtracker`. Its URL, or zk://…",
 )
 @click.option(
+    "--local",
+    is_flag=True,
+    help="Run the job on this machine, also if mrmesos.toml or a variable names a cluster.",
+)
+@profile_option
+@click.option(
     "--detach",
     is_flag=True,
     help="With --jobtracker: print the id and do not wait for its end.",
@@ -124,6 +132,8 @@ def submit(
     assignments: tuple[str, ...],
     master: str,
     jobtracker: str,
+    local: bool,
+    profile: str,
     detach: bool,
     local_agents: int | None,
     report: Path | None,
@@ -135,7 +145,8 @@ def submit(
 ) -> None:
     """Run the job or chain in SCRIPT (or SCRIPT:NAME). Arguments after `--` are for the job itself.
 
-    Without --master and --jobtracker, the job runs on this machine.
+    Without --master and --jobtracker, the job runs where MRMESOS_JOBTRACKER_URL, MRMESOS_MASTER or
+    mrmesos.toml say, else on this machine.
 
     All messages go to stderr. stdout gets only what is asked for: the records of --preview, or the
     job's id of --detach.
@@ -148,6 +159,13 @@ def submit(
         raise UsageProblem(f"--{'input' if output else 'output'} is empty; name a path or a URI")
     if local_agents and (master or jobtracker):
         raise UsageProblem("--local-agents is for runs without --master and --jobtracker")
+    if local and (master or jobtracker):
+        raise UsageProblem("--local excludes --master and --jobtracker")
+    configuration = read_configuration(profile, assignments)
+    cluster = where_to_run(
+        configuration, master=master, jobtracker=jobtracker, local=local or bool(local_agents)
+    )
+    master, jobtracker = cluster.master, cluster.jobtracker
     if detach and not jobtracker:
         raise UsageProblem(
             "--detach needs --jobtracker: without it, the job ends with this command"
@@ -160,20 +178,18 @@ def submit(
         raise UsageProblem("--report is written when the job ends, so --detach cannot have one")
     if detach and preview:
         raise UsageProblem("--preview waits for the job's end, so --detach cannot have one")
-    try:
-        overrides = Conf(parse_assignments(assignments))
-        if overwrite:
-            overrides = overrides.merged({OUTPUT_OVERWRITE.name: "true"})
-        warnings = overrides.check()
-    except ConfError as problem:
-        raise UsageProblem(str(problem)) from None
+    site, overrides = configuration.layers.for_job(own_jobtracker=not jobtracker)
+    if overwrite:
+        overrides = overrides.merged({OUTPUT_OVERWRITE.name: "true"})
     try:
         if jobtracker:
             jobtracker = JobTrackerClient(jobtracker).url
     except ValueError as problem:
-        raise UsageProblem(f"--jobtracker: {problem}") from None
-    for warning in warnings:
+        raise UsageProblem(f"{cluster.origin}: {problem}") from None
+    for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if (master or jobtracker) and not cluster.origin.startswith("--") and not quiet:
+        click.echo(f"cluster: {jobtracker or master} (from {cluster.origin})", err=True)
     if report is not None and not os.access(report.parent, os.W_OK | os.X_OK):
         raise UsageProblem(f"--report {report}: cannot write in {report.parent}")
     options = Options(
@@ -195,6 +211,8 @@ def submit(
         archives=archives,
         py_files=py_files,
         resume=resume,
+        site=site,
+        client=configuration.layers.for_client(),
     )
     logging.basicConfig(
         level=logging.INFO if verbose else logging.CRITICAL,

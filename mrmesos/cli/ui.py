@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from mrmesos.cli.job import OneLineErrors, jobtracker_option, open_jobtracker
+from mrmesos.cli.job import OneLineErrors, open_jobtracker
+from mrmesos.client.config.option import jobtracker_option
 from mrmesos.client.terminal.errors import UsageProblem
 
 TICKET_SECONDS = 60.0

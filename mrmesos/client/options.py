@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrmesos.api.formats import input_data, output_data
+from mrmesos.api.job import class_settings
 from mrmesos.client.code.loading import LoadedJob, Target
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.mesos.user import current_user
@@ -35,6 +36,15 @@ class Options:
     archives: tuple[str, ...] = ()
     py_files: tuple[str, ...] = ()
     resume: bool = False
+    site: Conf = field(default_factory=Conf)
+    """The settings of mrmesos.toml for the job, which its class overrides."""
+    client: Conf | None = None
+    """The settings that the client itself uses; None: `overrides`."""
+
+    @property
+    def of_client(self) -> Conf:
+        """The client's own settings, such as the token's file."""
+        return self.overrides if self.client is None else self.client
 
 
 def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -> JobSpec:
@@ -52,5 +62,13 @@ def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -
         sources=loaded.sources if loaded.job.inputs else (),
         python=running_python(),
         files=files,
-        overridden=tuple(name for name in options.overrides if name in loaded.conf),
+        overridden=_overridden(options, loaded),
     )
+
+
+def _overridden(options: Options, loaded: LoadedJob) -> tuple[str, ...]:
+    """The settings that came with the submission, and not from the job's class."""
+    own = class_settings(type(loaded.job))
+    from_files = (name for name in options.site if name not in own)
+    names = dict.fromkeys((*options.overrides, *from_files))
+    return tuple(name for name in names if name in loaded.conf)

@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import click
 from msgspec import structs
 
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import Target
+from mrmesos.client.config.configuration import read_configuration, where_to_run
 from mrmesos.client.options import Options
 from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.job_display import JobDisplay
-from mrmesos.conf import Conf, ConfError
+from mrmesos.conf import JOB_REDUCES, SETTINGS, Conf, ConfError
+from mrmesos.conf.names import ALMOST, likely
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.streaming.environment import OUTPUT_DIR
+from mrmesos.streaming.hadoop_names import our_settings
 from mrmesos.streaming.job_script import job_script
 from mrmesos.streaming.options import StreamingOptions, parse_options
 from mrmesos.streaming.values import BadOption
@@ -27,11 +31,32 @@ from mrmesos.streaming.values import BadOption
 def checked_options(words: Sequence[str]) -> StreamingOptions:
     """Read the command line, and check the settings in it. Raises BadOption."""
     options = parse_options(words)
+    for name in options.spec.properties:
+        # Hadoop has many names that we do not know, so only what is almost a name of ours is one.
+        if not our_settings({name: ""}) and (near := likely(name, SETTINGS, ALMOST)):
+            click.echo(f"warning: -D {name} is not known; did you mean {near}?", err=True)
     try:
-        Conf(options.settings).check()
+        Conf(options.settings).check("-D")
     except ConfError as problem:
         raise BadOption(str(problem)) from None
     return options
+
+
+def placed(options: StreamingOptions) -> StreamingOptions:
+    """The options with the cluster that they, a variable or mrmesos.toml name.
+
+    Raises UsageProblem.
+    """
+    configuration = read_configuration(options.profile)
+    for warning in configuration.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    cluster = where_to_run(
+        configuration,
+        master=options.master,
+        jobtracker=options.jobtracker,
+        local=bool(options.local_agents),
+    )
+    return replace(options, master=cluster.master, jobtracker=cluster.jobtracker)
 
 
 def run_streaming(options: StreamingOptions, display: JobDisplay | None = None) -> int:
@@ -64,11 +89,15 @@ def _with_places(options: StreamingOptions) -> StreamingOptions:
 
 def _submission(options: StreamingOptions, script: Path) -> Options:
     """The same job as `mrmesos submit` would be told of it."""
+    layers = read_configuration(options.profile).layers
+    site, variables = layers.for_job(own_jobtracker=not options.jobtracker)
+    # -numReduceTasks is in the script, and no variable must override it.
+    given = {name: text for name, text in variables.items() if name != JOB_REDUCES.name}
     return Options(
         target=Target(script, "StreamJob"),
         inputs=options.inputs,
         output=options.spec.properties[OUTPUT_DIR],
-        overrides=Conf(options.settings),
+        overrides=Conf(given).merged(options.settings),
         master=options.master,
         jobtracker=options.jobtracker,
         detach=options.background,
@@ -78,4 +107,6 @@ def _submission(options: StreamingOptions, script: Path) -> Options:
         job_args=(),
         files=options.files,
         archives=options.archives,
+        site=site,
+        client=layers.for_client().merged(options.settings),
     )

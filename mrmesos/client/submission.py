@@ -109,7 +109,7 @@ class Submission:
         options = self._options
         local = not options.master and not options.jobtracker
         self._spool = spool = Spool(
-            options.output, options.overrides, local=local, detach=options.detach
+            options.output, options.of_client, local=local, detach=options.detach
         )
         inputs = spool.taken(options.inputs)
         if local:
@@ -127,7 +127,8 @@ class Submission:
             inputs,
             cached=files.cached,
             files=files,
-            pickle_key=pickle_key(options.jobtracker, options.overrides),
+            pickle_key=pickle_key(options.jobtracker, options.of_client),
+            site=options.site,
         )
         files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
         spec = checked_spec(options, loaded, files.files)
@@ -193,7 +194,7 @@ class Submission:
                     click.echo(f"warning: -D {name} is a setting of the JobTracker", err=True)
             return open_client(
                 options.jobtracker,
-                options.overrides,
+                options.of_client,
                 retry_seconds=RETRY_SECONDS,
                 return_seconds=RETURN_SECONDS,
             )
@@ -214,10 +215,10 @@ class Submission:
             master = options.master
             check_master(master)
         try:
-            key, make = pickle_key("", options.overrides), self._make_driver()
+            key, make = pickle_key("", options.of_client), self._make_driver()
             self._service = JobTrackerService(conf, master, pickle_key=key, make_driver=make)
             url, token = self._service.start(), self._service.token
-            tls = trusted(conf) if url.startswith("https:") else None
+            tls = trusted(options.of_client) if url.startswith("https:") else None
             return JobTrackerClient(url, token=token, tls=tls, retry_seconds=1.0)
         except (AddressError, ValueError, OSError) as problem:
             raise UsageProblem(str(problem)) from problem
@@ -393,4 +394,4 @@ class Submission:
         own_is_gone = self._cluster is not None and self._cluster.poll() is not None
         if self._interrupts.signal_name or own_is_gone:
             return 0.0
-        return self._options.overrides.get_as(MESOS_TEARDOWN_TIMEOUT)
+        return self._options.of_client.get_as(MESOS_TEARDOWN_TIMEOUT)

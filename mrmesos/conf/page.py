@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from mrmesos.conf.values import SETTINGS
+from mrmesos.conf.variables import OF_USERS
+
+_HEAD = """\
+# Settings
+
+Written from `mrmesos/conf/` by `python -m mrmesos.conf`. [Configuration](configuration.md) says
+where settings are given, and which place wins. `mrmesos config show` says what holds now, and why.
+
+Every setting has three spellings. `map.memory.mb` is for `-D`, `Job.conf` and `mrmesos.toml`.
+`MRMESOS_MAP_MEMORY_MB` is its variable. `Settings(map_memory_mb=2048)` is its form in Python."""
 
 
 def settings_page() -> str:
@@ -13,7 +23,7 @@ def settings_page() -> str:
         "or by `submit` if it starts its own",
         "access": "Settings of access, given to both `mrmesos jobtracker` and `submit`",
     }
-    lines = ["# Settings", "", "Written from `mrmesos/conf/` by `python -m mrmesos.conf`."]
+    lines = [_HEAD]
     for scope, title in titles.items():
         lines += ["", f"## {title}", "", "| name | default | unit | meaning |", "|---|---|---|---|"]
         for setting in SETTINGS.values():
@@ -21,4 +31,6 @@ def settings_page() -> str:
                 default = f"`{setting.default}`" if setting.default != "" else ""
                 unit = setting.unit.replace("|", " or ")
                 lines.append(f"| `{setting.name}` | {default} | {unit} | {setting.doc} |")
+    lines += ["", "## Other variables of the environment", "", "| name | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {words} |" for name, words in OF_USERS.items()]
     return "\n".join(lines) + "\n"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 
 from mrmesos.conf import access, io, job, jobtracker, mesos, tasktracker
 from mrmesos.conf.declaring import AnySetting, ConfError, Setting, T
+from mrmesos.conf.names import misspelt_setting
 
 SETTINGS: Mapping[str, AnySetting] = {
     setting.name: setting
@@ -16,11 +16,6 @@ SETTINGS: Mapping[str, AnySetting] = {
     if isinstance(setting, Setting)
 }
 """All settings by name, in the order of docs/settings.md."""
-
-_IN_CODE = {
-    "textinputformat.record.delimiter": 'input_format = TextInput(delimiter=b"…")',
-}
-"""Settings of Hadoop that are part of a job's code here; `mrmesos streaming` knows them."""
 
 
 class Conf(Mapping[str, str]):
@@ -52,18 +47,38 @@ class Conf(Mapping[str, str]):
         """These settings, overridden by those of `other`."""
         return Conf({**self._values, **other})
 
-    def check(self) -> list[str]:
-        """Raise ConfError at the first bad value; return warnings about likely misspellings."""
+    def check(self, origin: str = "") -> list[str]:
+        """Raise ConfError at the first bad value; return a warning for each misspelt name.
+
+        `origin` says where the values stand, such as `-D` or a file.
+        """
+        where = f"{origin}: " if origin else ""
         warnings = []
         for name, text in self._values.items():
             setting = SETTINGS.get(name)
-            if setting is not None:
+            if setting is None:
+                if wrong := misspelt_setting(name, SETTINGS):
+                    warnings.append(f"{where}{wrong}")
+                continue
+            try:
                 setting.parse(text)
-            elif name in _IN_CODE:
-                warnings.append(f"-D {name} has no effect; write {_IN_CODE[name]} in the job")
-            elif close := difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.85):
-                warnings.append(f"-D {name} is not a setting of mrmesos; did you mean {close[0]}?")
+            except ConfError as problem:
+                raise ConfError(f"{where}{problem}") from None
         return warnings
+
+    def check_service(self, origin: str = "") -> None:
+        """The same for a service, which has no parameters: a name that is no setting raises, too.
+
+        Raises ConfError.
+        """
+        if warnings := self.check(origin):
+            raise ConfError(warnings[0])
+        for name in self._values:
+            if name not in SETTINGS:
+                raise ConfError(
+                    f"{origin + ': ' if origin else ''}{name} is not a setting of mrmesos "
+                    "(docs/settings.md lists all)"
+                )
 
 
 def parse_assignments(assignments: tuple[str, ...] | list[str]) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mrmesos.client.config.configuration import read_configuration
 from mrmesos.client.streaming import checked_options, run_streaming
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
@@ -45,7 +45,7 @@ def run_jar(words: Sequence[str], places: Places, properties: dict[str, str]) ->
 
 def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
     """The options with every path, and the JobTracker, where they really are."""
-    jobtracker = options.jobtracker or os.environ.get("MRMESOS_JOBTRACKER_URL", "")
+    jobtracker = options.jobtracker or read_configuration().cluster.jobtracker
 
     def each(given: Sequence[str]) -> tuple[str, ...]:
         found = []

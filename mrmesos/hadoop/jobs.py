@@ -6,14 +6,13 @@ a wrong use, an unknown job, and a job that cannot be killed any more.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
-from mrmesos.conf import Conf
+from mrmesos.client.config.configuration import read_configuration
 from mrmesos.hadoop.saying import say
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import AttemptRow, JobReport, JobState, JobStatus, TaskCounts
@@ -34,16 +33,18 @@ _GROUPS = {
 
 def run_job(words: Sequence[str]) -> int:
     """Run one command. Returns Hadoop's exit code."""
-    url = os.environ.get("MRMESOS_JOBTRACKER_URL", "")
     if not words:
         say(_USAGE)
         return EXIT_ERROR
+    configuration = read_configuration()
+    url = configuration.cluster.jobtracker
     if not url:
         say("no JobTracker is configured: set MRMESOS_JOBTRACKER_URL=http://host:5055")
         return EXIT_ERROR
     option, *rest = words
     try:
-        client = open_client(url, Conf(), retry_seconds=3.0, return_seconds=3.0)
+        conf = configuration.layers.for_client()
+        client = open_client(url, conf, retry_seconds=3.0, return_seconds=3.0)
         match option, rest:
             case "-list", [] | ["all"]:
                 return _print(_list(client.statuses(), everything=bool(rest)))

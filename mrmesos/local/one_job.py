@@ -6,6 +6,7 @@ In: a job and its inputs. Out: its records, counters and files. Thread: the call
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,8 @@ def settings_of(
     if job_class.reducer is None:
         values[JOB_REDUCES.name] = "0"
     settings = Conf(values)
-    settings.check()
+    for warning in settings.check(f"{job_class.__name__}.conf"):
+        warnings.warn(warning, stacklevel=3)
     return settings
 
 

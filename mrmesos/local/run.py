@@ -110,6 +110,7 @@ def run(
         "--local-agents": [] if local_agents is None else [str(local_agents)],
     }
     command = [sys.executable, "-P", "-m", "mrmesos", "submit", "--no-counters"]
+    command += [] if master or jobtracker else ["--local"]
     command += _script(job, Path(scratch.name))
     command += [
         word for option, values in options.items() for one in values for word in (option, one)

@@ -46,6 +46,7 @@ class StreamingOptions:
     local_agents: int = 0
     background: bool = False
     verbose: bool = False
+    profile: str = ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in (
         *("-output", "-mapper", "-combiner", "-reducer", "-partitioner", "-inputformat"),
         *("-outputformat", "-io", "-fs", "-jt", "-inputreader", "-mapdebug", "-reducedebug"),
-        *("-additionalconfspec", "-dfs", "--jobtracker", "--master"),
+        *("-additionalconfspec", "-dfs", "--jobtracker", "--master", "--profile"),
     ):
         add(name, default="")
     add("-numReduceTasks", "-numreducetasks", dest="num_reducers", default=None)
@@ -110,6 +111,7 @@ def parse_options(words: Sequence[str]) -> StreamingOptions:
         local_agents=given.local_agents,
         background=given.background,
         verbose=given.verbose,
+        profile=given.profile,
     )
 
 

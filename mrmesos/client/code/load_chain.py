@@ -32,6 +32,7 @@ def load_chain(
     overrides: Conf,
     job_args: Sequence[str],
     inputs: Sequence[str],
+    site: Conf,
 ) -> LoadedChain:
     """Check a chain, and pickle the job of each step. Raises UsageProblem."""
     file = script.file
@@ -42,13 +43,14 @@ def load_chain(
     loading = _Loading(
         script,
         cls,
+        site,
         overrides,
         parse_arguments(file, cls, job_args),
         _inputs(cls.__name__, steps, inputs),
         last_steps(steps),
         unreachable(script.module, file.parent, needed_beside(file)),
     )
-    conf = Conf(setting_texts(cls.conf)).merged(overrides)
+    conf = site.merged(setting_texts(cls.conf)).merged(overrides)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     return LoadedChain(name, tuple(map(loading.step, steps)), conf)
 
@@ -93,13 +95,15 @@ class _Loading:
         self,
         script: ImportedScript,
         chain: type[Chain],
+        site: Conf,
         overrides: Conf,
         args: argparse.Namespace,
         uris: Mapping[str, tuple[str, ...]],
         last: Set[str],
         travelling: Sequence[ModuleType],
     ) -> None:
-        self._script, self._chain, self._overrides = script, chain, overrides
+        self._script, self._chain = script, chain
+        self._site, self._overrides = site, overrides
         self._args, self._uris, self._last = args, uris, last
         self._travelling = travelling
 
@@ -107,7 +111,7 @@ class _Loading:
         """Load a step. Between steps, records have the format of steps."""
         script, cls, is_last = self._script, step.job, step.name in self._last
         own = self._overrides if cls.reducer else _without_reduces(self._overrides)
-        conf, num_reducers = job_settings(script.file, cls, self._chain.conf, own)
+        conf, num_reducers = job_settings(script.file, cls, self._site, self._chain.conf, own)
         job = make_job(script.file, cls, self._args)
         as_step(job, from_steps=self._from_steps(step), is_last=is_last)
         sources = tuple(self._source(job, name, names) for name, names in step.reads.items())

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
+
 from mrmesos import conf as settings
 from mrmesos.api.chain import Chain
 from mrmesos.api.formats import Source, output_data
@@ -32,10 +34,11 @@ def load_job(
     inputs: Sequence[str],
     cached: Callable[[], Mapping[str, Path]],
     pickle_key: str,
+    site: Conf,
 ) -> LoadedJob:
     """Check and pickle a job. Raises UsageProblem."""
     file = script.file
-    conf, num_reducers = job_settings(file, cls, {}, overrides)
+    conf, num_reducers = job_settings(file, cls, site, {}, overrides)
     job = make_job(file, cls, parse_arguments(file, cls, job_args))
     sources = sources_of(cls, inputs) if inputs else ()
     check_formats(file, job, sources)
@@ -47,14 +50,25 @@ def load_job(
 
 
 def job_settings(
-    file: Path, cls: type[Job], defaults: Defaults, overrides: Conf
+    file: Path, cls: type[Job], site: Conf, defaults: Defaults, overrides: Conf
 ) -> tuple[Conf, int]:
-    """Check the class. Returns its settings and the number of its reduces. Raises UsageProblem."""
+    """Check the class. Returns its settings and the number of its reduces. Raises UsageProblem.
+
+    From the weakest: `site` (mrmesos.toml), `defaults` (the chain's), the class's, `overrides`.
+    """
     try:
         check_job(cls)
     except JobError as problem:
         raise UsageProblem(f"{file.name}: {problem}") from None
-    conf = Conf({**setting_texts(defaults), **class_settings(cls)}).merged(overrides)
+    own = {**setting_texts(defaults), **class_settings(cls)}
+    try:
+        for warning in Conf(own).check(f"{file.name}: {cls.__name__}.conf"):
+            click.echo(f"warning: {warning}", err=True)
+    except ConfError as problem:
+        raise UsageProblem(str(problem)) from None
+    if cls.reducer is None:  # a file's number of reduces is for the jobs that have some
+        site = Conf({n: text for n, text in site.items() if n != settings.JOB_REDUCES.name})
+    conf = site.merged(own).merged(overrides)
     num_reducers = _num_reducers(cls, conf)
     _check_outputs(cls, conf)
     return conf, num_reducers

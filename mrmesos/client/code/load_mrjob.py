@@ -33,6 +33,7 @@ def load_mrjob(
     job_args: Sequence[str],
     inputs: Sequence[str],
     files: JobFiles | None,
+    site: Conf,
 ) -> LoadedJob | LoadedChain:
     """Check an MRJob, and pickle the job of each step. Raises UsageProblem."""
     try:
@@ -44,11 +45,12 @@ def load_mrjob(
     if files is not None:
         _send(program, files)
     uris = tuple(uri for given in inputs for uri in uris_of(given))
-    loading = _Loading(script, program, overrides, uris)
+    loading = _Loading(script, program, site, overrides, uris)
     if len(program.tasks) == 1:
         return loading.job(program.tasks[0])
     steps = tuple(map(loading.step, program.tasks))
-    return LoadedChain(overrides.get_as(settings.JOB_NAME) or program.name, steps, overrides)
+    name = overrides.get_as(settings.JOB_NAME) or program.name
+    return LoadedChain(name, steps, site.merged(overrides))
 
 
 def _send(program: MRProgram, files: JobFiles) -> None:
@@ -64,9 +66,14 @@ class _Loading:
     """What is the same for all steps."""
 
     def __init__(
-        self, script: ImportedScript, program: MRProgram, overrides: Conf, uris: tuple[str, ...]
+        self,
+        script: ImportedScript,
+        program: MRProgram,
+        site: Conf,
+        overrides: Conf,
+        uris: tuple[str, ...],
     ) -> None:
-        self._script, self._program = script, program
+        self._script, self._program, self._site = script, program, site
         self._overrides, self._uris = overrides, uris
         beside = needed_beside(script.file)
         self._others: Sequence[ModuleType] = unreachable(script.module, script.file.parent, beside)
@@ -74,7 +81,7 @@ class _Loading:
     def job(self, task: MRTask) -> LoadedJob:
         """The job of a step."""
         program, number = self._program, task.step
-        conf = Conf(program.settings[number]).merged(self._overrides)
+        conf = self._site.merged(program.settings[number]).merged(self._overrides)
         if not conf.get(settings.JOB_NAME.name):
             conf = conf.merged({settings.JOB_NAME.name: program.name})
         try:

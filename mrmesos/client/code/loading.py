@@ -116,13 +116,15 @@ def load_target(
     cached: Callable[[], Mapping[str, Path]] = dict,
     files: JobFiles | None = None,
     pickle_key: str = "",
+    site: Conf | None = None,
 ) -> LoadedJob | LoadedChain:
     """Import the script, find and check its job or chain, and pickle it. Raises UsageProblem.
 
     A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
     that the mapper may ask for; `pickle_key` is that of the job. An MRJob names files of its own,
-    which go to `files`.
+    which go to `files`. `site` has the settings of mrmesos.toml, which those of the class override.
     """
+    site = Conf() if site is None else site
     from mrmesos.api.chain import Chain
     from mrmesos.client.code.find_class import find_class, is_mrjob
     from mrmesos.client.code.load_chain import load_chain
@@ -134,7 +136,7 @@ def load_target(
     if is_mrjob(cls):
         from mrmesos.client.code.load_mrjob import load_mrjob
 
-        return load_mrjob(script, cls, overrides, job_args, inputs, files)
+        return load_mrjob(script, cls, overrides, job_args, inputs, files, site)
     if issubclass(cls, Chain):
-        return load_chain(script, cls, overrides, job_args, inputs)
-    return load_job(script, cls, overrides, job_args, inputs, cached, pickle_key)
+        return load_chain(script, cls, overrides, job_args, inputs, site)
+    return load_job(script, cls, overrides, job_args, inputs, cached, pickle_key, site)

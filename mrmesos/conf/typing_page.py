@@ -1,0 +1,25 @@
+"""Writes `mrmesos/api/setting_types.py`: the types of all settings, for type checkers."""
+
+from __future__ import annotations
+
+from mrmesos.conf.names import python_name
+from mrmesos.conf.values import SETTINGS
+
+_HEAD = '''\
+"""The types of settings as keywords. Written from `mrmesos/conf/` by `python -m mrmesos.conf`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class SettingTypes(TypedDict, total=False):
+    """The keywords of `Settings`."""
+
+'''
+
+
+def typed_source() -> str:
+    """The text of the module."""
+    lines = (f"    {python_name(each.name)}: {each.kind.__name__}" for each in SETTINGS.values())
+    return _HEAD + "\n".join(lines) + "\n"
