@@ -31,6 +31,7 @@ from mrmesos.wire.explain import EXPLAIN_PATH, Explanation
 from mrmesos.wire.ids import is_chain_id
 from mrmesos.wire.job import (
     KEPT,
+    LOG_NOTE,
     LOG_SOURCE,
     LOG_START,
     ApiError,
@@ -70,12 +71,14 @@ class _TryAgain(Exception):
 class LogPiece(NamedTuple):
     """Part of a log, and the offset of its first byte.
 
-    `kept`: the log itself is gone, and these are the last lines of both streams.
+    `kept`: the log itself is gone, and these are the last lines of both streams. Then `note` may
+    say why.
     """
 
     data: bytes
     start: int
     kept: bool = False
+    note: str = ""
 
 
 class JobTrackerClient:
@@ -108,7 +111,7 @@ class JobTrackerClient:
         self._timeout, self._retry_seconds = timeout, retry_seconds
         self._return_seconds = max(retry_seconds, return_seconds)
         self._answered = False
-        self._log = (0, False)
+        self._log = (0, False, "")
         self._connection: http.client.HTTPConnection | None = None
         self._url_in_use = self.url  # that of the leader, if `url` names an election
 
@@ -360,10 +363,10 @@ class JobTrackerClient:
             raise _TryAgain(str(problem)) from problem
 
 
-def _log_facts(headers: Message) -> tuple[int, bool]:
+def _log_facts(headers: Message) -> tuple[int, bool, str]:
     start = headers.get(LOG_START, "")
     number = int(start) if start.isascii() and start.isdigit() and len(start) < 16 else 0
-    return number, headers.get(LOG_SOURCE) == KEPT
+    return number, headers.get(LOG_SOURCE) == KEPT, headers.get(LOG_NOTE, "")
 
 
 def _base(url: str) -> str:

@@ -9,7 +9,7 @@ from mrmesos.client.api_client import ApiProblem, JobTrackerClient, LogPiece
 from mrmesos.client.kept_jobs import KeptJob
 from mrmesos.client.terminal.errors import Failure
 from mrmesos.wire.ids import parse_attempt
-from mrmesos.wire.job import AttemptRow
+from mrmesos.wire.job import AttemptRow, Sandbox
 from mrmesos.wire.task import AttemptState, Locality
 
 PIECE_BYTES = 1 << 20
@@ -35,6 +35,7 @@ class KeptAttempts:
 
     def __init__(self, job: KeptJob) -> None:
         self._job = job
+        self._sandboxes: dict[str, Sandbox] = {}
 
     def look(self) -> tuple[list[AttemptRow], bool]:
         """Before the report is written, only the attempts that have printed something."""
@@ -46,11 +47,15 @@ class KeptAttempts:
         except HistoryError as problem:
             raise Failure(f"the history cannot be read: {problem}") from problem
         if report is not None:
+            self._sandboxes = {row.id: row.sandbox for row in report.attempts if row.sandbox}
             return report.attempts, True
         return [_unreported(attempt_id) for attempt_id in self._job.printed()], ended
 
     def read(self, attempt_id: str, stream: str, offset: int | None) -> LogPiece:
-        """Read the file that the attempt writes, or wrote. Empty if it printed nothing."""
+        """Read the file that the attempt writes, or wrote. Empty if it printed nothing.
+
+        If Mesos was not our own, the file is still in the TaskTracker's sandbox.
+        """
         try:
             with (self._job.path / attempt_id / stream).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -59,7 +64,10 @@ class KeptAttempts:
                 file.seek(start)
                 return LogPiece(file.read(PIECE_BYTES), start)
         except FileNotFoundError:
-            return LogPiece(b"", offset or 0)
+            sandbox = self._sandboxes.get(attempt_id)
+            if sandbox is None or not sandbox.has_logs:
+                return LogPiece(b"", offset or 0)
+            return _from_sandbox(sandbox, attempt_id, stream, offset)
         except OSError as problem:
             raise LogGone(str(problem)) from problem
 
@@ -76,13 +84,23 @@ class JobTrackersAttempts:
         return report.attempts, report.status.state.ended
 
     def read(self, attempt_id: str, stream: str, offset: int | None) -> LogPiece:
-        """Ask the JobTracker, which asks the attempt's TaskTracker."""
+        """Ask the JobTracker, which asks the attempt's TaskTracker, or Mesos after its end."""
         try:
             return self._client.logs(attempt_id, stream, offset)
         except ApiProblem as problem:
             if problem.status != 404:
                 raise
             raise LogGone(str(problem)) from None
+
+
+def _from_sandbox(sandbox: Sandbox, attempt_id: str, stream: str, offset: int | None) -> LogPiece:
+    from mrmesos.jobtracker.http.live_logs import FileGone
+    from mrmesos.jobtracker.mesos.agent_files import AgentFiles
+
+    try:
+        return LogPiece(*AgentFiles().read_log(sandbox, attempt_id, stream, offset, PIECE_BYTES))
+    except FileGone as problem:
+        raise LogGone(str(problem)) from None
 
 
 def _unreported(attempt_id: str) -> AttemptRow:

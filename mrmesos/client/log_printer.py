@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 from mrmesos.client.attempt_logs import LogGone, LogSource
 from mrmesos.client.terminal.printable import printable
-from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState
 
@@ -40,6 +39,7 @@ class LogPrinter:
         self._terminal = out.isatty()
         self._last = ("", "")
         self._shown: set[str] = set()
+        self._noted: set[str] = set()
         self._tails: dict[tuple[str, str], bytes] = {}
         self._ends: dict[tuple[str, str], int] = {}
         self._done: set[str] = set()
@@ -80,7 +80,7 @@ class LogPrinter:
         """Print a part of a log. Returns whether there may be more."""
         key = (row.id, stream)
         try:
-            data, start, kept = self._attempts.read(row.id, stream, offset)
+            data, start, kept, note = self._attempts.read(row.id, stream, offset)
         except LogGone as problem:
             # One that has just begun may have no log yet.
             began = offset is not None and row.state == AttemptState.RUNNING
@@ -89,6 +89,9 @@ class LogPrinter:
                 self.missing += 1
             return False
         if kept:
+            if note and row.id not in self._noted:
+                self._noted.add(row.id)
+                self._tell(f"{row.id}: only its last lines: {note}")
             self._print_kept(row, stream, data)
             return False
         new = self._new(key, data) if offset and start != offset else data
@@ -102,8 +105,7 @@ class LogPrinter:
     def _print_kept(self, row: AttemptRow, stream: str, data: bytes) -> None:
         """Print the last lines of both streams, or what of them we have not printed yet."""
         if row.id not in self._shown:
-            place = f"userlogs/{parse_attempt(row.id).job_id}/{row.id}"
-            self._head(row, f"last lines; all are in its sandbox, {place}")
+            self._head(row, "last lines of both streams")
             self._write(data)
             return
         tail = self._tails.get((row.id, stream), b"")

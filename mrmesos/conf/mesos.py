@@ -99,7 +99,7 @@ MESOS_PRINCIPAL = declare(
     "mesos.principal",
     "",
     "text",
-    "Principal to authenticate as; none if empty.",
+    "Principal to authenticate as; none if empty. Agents that ask for one are shown it, too.",
     scope="jobtracker",
 )
 MESOS_SECRET_FILE = declare(

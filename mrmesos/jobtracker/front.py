@@ -15,6 +15,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import PAGES, Authenticator
+from mrmesos.jobtracker.http.live_logs import ReadSandboxLog
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.pages.app import Pages
 from mrmesos.jobtracker.pages.explain import Explainer
@@ -38,6 +39,7 @@ class Front:
         token: str,
         secret: str,
         history: HistoryWriter | None,
+        read_sandbox: ReadSandboxLog,
     ) -> None:
         """`token` and `secret` are those of Authenticator. Raises ConfError for a bad
         certificate.
@@ -53,7 +55,7 @@ class Front:
         )
         hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
         kept = history.history if history is not None else None
-        self._api = HttpApi(backend, hold_seconds, door, tls_of_trackers, kept)
+        self._api = HttpApi(backend, hold_seconds, door, tls_of_trackers, kept, read_sandbox)
         live = LiveSource(
             backend, self._api.live_logs, KeptSource(kept) if kept is not None else None
         )

@@ -41,6 +41,8 @@ from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.front import Front
 from mrmesos.jobtracker.http.errors import SetAside, Unavailable
+from mrmesos.jobtracker.mesos.agent_files import AgentFiles
+from mrmesos.jobtracker.mesos.credentials import credentials_of
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
 from mrmesos.jobtracker.quarantine import Quarantine, answers
@@ -137,6 +139,7 @@ class JobTrackerService:
             self.token,
             life.secret,
             self._history,
+            AgentFiles(credentials_of(conf)).read_log,
         )
         self._link: MesosLink | None = None
         self._leftovers = True

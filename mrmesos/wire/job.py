@@ -16,6 +16,8 @@ from mrmesos.wire.task import AttemptError, Locality
 
 LOG_SOURCE, KEPT = "X-Log-Source", "kept"
 """Header of an answer with a log. KEPT: only the last lines of both streams were kept."""
+LOG_NOTE = "X-Log-Note"
+"""Header of such an answer: why there is no more of the log."""
 PICKLED_RECORDS, FOREIGN_PICKLES = "PICKLED_RECORDS", "FOREIGN_PICKLES"
 """Counters: records written to files with pickled columns; pickled values that were read as bytes,
 because another key signed them, or none.
@@ -157,6 +159,19 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the first running task with a `set_status` says: `m_000003: sorting`; else empty."""
 
 
+class Sandbox(msgspec.Struct, frozen=True):
+    """The sandbox of a TaskTracker, which Mesos keeps for a while after the TaskTracker's end.
+
+    `agent_url` is the agent's own URL, as its offers have it. `tracker` is the executor's id.
+    `has_logs`: whether attempts' logs are in it, and not in `tasktracker.userlog.dir`.
+    """
+
+    agent_url: Text
+    framework: Name
+    tracker: Name
+    has_logs: bool = True
+
+
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt in a job's report."""
 
@@ -172,6 +187,8 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     error: AttemptError | None = None
     log: Text = ""
     """URL of the attempt's logs while its TaskTracker lives."""
+    sandbox: Sandbox | None = None
+    """Where the logs are afterwards. None if the agent's address is not known."""
     slot: Name = ""
     backup: bool = False
     """Whether it began while another attempt of its task ran (speculation)."""

@@ -48,7 +48,7 @@ class Scene:
     def read(self, attempt_id: str, stream: str, offset: int | None) -> LogPiece:
         self.asked.append((attempt_id, stream, offset))
         if self.kept:
-            return LogPiece(self.kept, 0, kept=True)
+            return LogPiece(self.kept, 0, kept=True, note="its sandbox is gone")
         log = self.now.get((attempt_id, stream), b"")
         if log is None:
             raise LogGone("its agent is lost")
@@ -111,11 +111,12 @@ def test_the_last_lines_are_shown_once_for_both_streams() -> None:
     scene = Scene({})
     scene.kept = b"[stderr]\nend\n"
     out = io.BytesIO()
-    show, _ = printer(scene, out)
+    show, told = printer(scene, out)
     show.show(scene.look()[0])
-    shown = [line.partition(" last lines; ")[0] for line in out.getvalue().decode().splitlines()]
+    shown = [line.partition(" last lines ")[0] for line in out.getvalue().decode().splitlines()]
     assert shown == [f"==> {A1}", "[stderr]", "end", f"==> {A2}", "[stderr]", "end"]
-    assert f"userlogs/job_1_1/{A1} (RUNNING on h) <==".encode() in out.getvalue()
+    assert f"==> {A1} last lines of both streams (RUNNING on h) <==".encode() in out.getvalue()
+    assert told == [f"{each}: only its last lines: its sandbox is gone" for each in (A1, A2)]
 
 
 def test_following_ends_with_the_last_lines_of_an_ended_job() -> None:

@@ -130,7 +130,8 @@ class Hands:
         """One offer, not yet sent."""
         self.offers += 1
         resources = (scalar("cpus", cpus), scalar("mem", mem))
-        return ev.Offer(f"o{self.offers}", agent, agent, resources)
+        url = f"http://{agent}:5051"
+        return ev.Offer(f"o{self.offers}", agent, agent, resources, agent_url=url)
 
     def beat(
         self,

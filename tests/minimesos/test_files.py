@@ -1,8 +1,9 @@
-"""`/files/read` reads files in the sandboxes of its agent, and no others."""
+"""`/files` of an agent shows what is in its sandboxes, and nothing else."""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -35,12 +36,24 @@ def sandbox_of(cluster: Cluster) -> Path:
     return sandbox
 
 
-def read(cluster: Cluster, **query: object) -> dict[str, Any]:
+def ask(cluster: Cluster, endpoint: str, **query: object) -> bytes:
     where = cluster.mesos.agents[0].address
     text = urllib.parse.urlencode(query)
-    with urllib.request.urlopen(f"http://{where}/files/read?{text}", timeout=10) as answer:
-        found: dict[str, Any] = json.load(answer)
+    with urllib.request.urlopen(f"http://{where}/files/{endpoint}?{text}", timeout=10) as answer:
+        found: bytes = answer.read()
     return found
+
+
+def read(cluster: Cluster, **query: object) -> dict[str, Any]:
+    """The answer, with each byte of the file as one character."""
+    found: dict[str, Any] = json.loads(ask(cluster, "read", **query).decode("latin-1"))
+    return found
+
+
+def refusal(cluster: Cluster, endpoint: str, **query: object) -> int:
+    with pytest.raises(urllib.error.HTTPError) as problem:
+        ask(cluster, endpoint, **query)
+    return problem.value.code
 
 
 def test_a_file_by_its_path_and_by_the_agents_own(cluster: Cluster) -> None:
@@ -48,21 +61,44 @@ def test_a_file_by_its_path_and_by_the_agents_own(cluster: Cluster) -> None:
     for path in (str(stderr), f"/{RUN}/latest/stderr"):
         assert read(cluster, path=path) == {"data": "", "offset": 9}
         assert read(cluster, path=path, offset=4, length=3) == {"data": "two", "offset": 4}
-        assert read(cluster, path=path, offset=0)["data"] == "one\ntwo\n\ufffd"
-        assert read(cluster, path=path, offset=90) == {"data": "", "offset": 90}
+        assert read(cluster, path=path, offset=0)["data"] == "one\ntwo\n\xff"
+        assert read(cluster, path=path, offset=90) == {"data": "", "offset": 9}
+        assert ask(cluster, "download", path=path) == b"one\ntwo\n\xff"
 
 
-def test_only_files_of_a_sandbox_are_found(cluster: Cluster) -> None:
+def test_what_a_sandbox_holds(cluster: Cluster) -> None:
+    sandbox = sandbox_of(cluster)
+    (sandbox / "userlogs/job_1").mkdir(parents=True)
+    (sandbox / "nowhere").symlink_to("gone")
+    listing = json.loads(ask(cluster, "browse", path=f"/{RUN}/latest/"))
+    assert [entry["path"] for entry in listing] == [
+        f"/{RUN}/latest/stderr",
+        f"/{RUN}/latest/userlogs",
+    ]
+    assert [entry["mode"][0] for entry in listing] == ["-", "d"]
+    assert listing[0]["size"] == 9
+    assert listing[0].keys() == {"gid", "mode", "mtime", "nlink", "path", "size", "uid"}
+    assert json.loads(ask(cluster, "browse", path=f"/{RUN}/latest/stderr")) == []
+    assert refusal(cluster, "browse", path=f"/{RUN}/latest/none") == 404
+
+
+def test_only_what_is_in_a_sandbox_is_shown(cluster: Cluster) -> None:
     sandbox = sandbox_of(cluster)
     (sandbox / "link").symlink_to("/etc/passwd")
     (sandbox / "loop").symlink_to("loop")
-    paths = ("/etc/passwd", f"/{RUN}/latest/link", f"/{RUN}/latest/loop", f"/{RUN}/latest", "a\0b")
-    for path in (*paths, f"/{RUN}/../../../../../../etc/passwd", "", "stderr"):
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            read(cluster, path=path)
+    os.mkfifo(sandbox / "pipe")
+    (cluster.mesos.agents[0].work_dir / "secrets").mkdir()
+    (cluster.mesos.agents[0].work_dir / "secrets/one").write_text("secret")
+    outside = "/frameworks/../../../secrets"
+    unknown = ("/etc/passwd", f"/{RUN}/latest/loop", f"/{RUN}/latest/pipe", "a\0b", "stderr")
+    for endpoint in ("read", "download"):
+        assert {refusal(cluster, endpoint, path=path) for path in unknown} == {404}
+        inaccessible = (f"/{RUN}/latest/link", f"{outside}/one", f"/{RUN}/latest", "")
+        assert {refusal(cluster, endpoint, path=path) for path in inaccessible} == {400}
+    assert refusal(cluster, "browse", path="/etc") == 404
+    assert refusal(cluster, "browse", path=outside) == 500
 
 
 @pytest.mark.parametrize("query", [{}, {"path": "x", "offset": "a"}, {"path": "x", "length": -2}])
 def test_bad_queries(cluster: Cluster, query: dict[str, object]) -> None:
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        read(cluster, **query)
+    assert refusal(cluster, "read", **query) == 400

@@ -20,20 +20,22 @@ from aiohttp import web
 
 import mrmesos
 from mrmesos.access.signing import Refusal
+from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
 from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_body, signed_by
 from mrmesos.jobtracker.http.backend import Backend
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
-from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
+from mrmesos.jobtracker.http.live_logs import LiveLogs, ReadSandboxLog, not_kept
 from mrmesos.jobtracker.http.waiting import Waiting, set_within
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
 from mrmesos.jobtracker.storage.history import History, HistoryError
 from mrmesos.wire.chain import ChainAnswer, ChainSpec
 from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat
-from mrmesos.wire.ids import is_job_id, is_sha256
+from mrmesos.wire.ids import is_job_id, is_sha256, parse_attempt
 from mrmesos.wire.job import (
     KEPT,
+    LOG_NOTE,
     LOG_SOURCE,
     LOG_START,
     ApiError,
@@ -70,14 +72,17 @@ class HttpApi:
         door: Authenticator,
         tls: ssl.SSLContext | None = None,
         history: History | None = None,
+        read_sandbox: ReadSandboxLog | None = None,
     ) -> None:
         """A heartbeat for which there is no action is held for `hold_seconds`.
 
         `door` authenticates requests. `tls` is for requests to TaskTrackers that speak HTTPS.
-        `history` has the jobs that the core has forgotten.
+        `history` has the jobs that the core has forgotten. `read_sandbox` reads logs after the
+        TaskTrackers' end.
         """
         self._backend = backend
-        self._door, self.live_logs, self._history = door, LiveLogs(tls), history
+        self._door, self._history = door, history
+        self.live_logs = LiveLogs(tls, read_sandbox)
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
         self._waiting = Waiting()
@@ -249,15 +254,29 @@ class HttpApi:
             raise BadRequest(f"stream={stream}: expected stdout or stderr")
         logs = await asyncio.wrap_future(self._backend.logs(attempt_id))
         if logs is None:
+            logs = await self._past_logs(attempt_id)
+        if logs is None:
             return _error(404, f"no attempt {attempt_id}")
         offset = _offset(request.query.get("offset", ""))
-        text, start, source = await self.live_logs.read(logs, attempt_id, stream, offset)
-        if not text and source == KEPT:
-            return _error(404, not_kept(attempt_id, logs))
-        headers = {LOG_SOURCE: source, LOG_START: str(start)}
+        part = await self.live_logs.read(logs, attempt_id, stream, offset)
+        if not part.data and part.source == KEPT:
+            return _error(404, not_kept(attempt_id, logs, part.note))
+        headers = {LOG_SOURCE: part.source, LOG_START: str(part.start)}
+        if part.note:
+            headers[LOG_NOTE] = part.note.encode("ascii", "replace").decode()
         headers["Content-Type"] = "text/plain; charset=utf-8"
         headers["X-Content-Type-Options"] = "nosniff"  # a browser must not take it for HTML
-        return web.Response(body=text, headers=headers)
+        return web.Response(body=part.data, headers=headers)
+
+    async def _past_logs(self, attempt_id: str) -> AttemptLogs | None:
+        """The logs of an attempt of a job that the core does not know (any more)."""
+        try:
+            report = await self._past(parse_attempt(attempt_id).job_id)
+        except ValueError:
+            return None
+        rows = report.attempts if report is not None else []
+        row = next((each for each in rows if each.id == attempt_id), None)
+        return logs_of_ended(row, "") if row is not None else None
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         body = await read_body(request, MAX_HEARTBEAT_BYTES)

@@ -1,6 +1,7 @@
-"""Fetches logs of running attempts from their TaskTrackers, for a client.
+"""Fetches logs of attempts for a client: from TaskTrackers, and after their end from sandboxes.
 
-Comes in: an attempt, and its TaskTracker's URL. Goes out: the log. Thread: the server's event loop.
+Comes in: an attempt, and where its logs are. Goes out: the log. Thread: the server's event loop;
+sandboxes are read in threads beside it.
 
 The answer must prove that its sender knows the job's token. A TaskTracker names its own URL in its
 heartbeats, and user code could forge those. So we use the URL only if it leads to the TaskTracker's
@@ -10,33 +11,67 @@ could make us send requests to other hosts.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 import logging
 import ssl
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Signer
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
-from mrmesos.wire.job import KEPT, LOG_START
+from mrmesos.wire.job import KEPT, LOG_START, Sandbox
 
 logger = logging.getLogger(__name__)
 
 MAX_LOG_BYTES = 8 << 20
+SANDBOX_LOG_BYTES = 1 << 20
+SANDBOX_READS = 4
+"""Most sandboxes that are read at once."""
+TRACKER, SANDBOX = "TaskTracker", "sandbox"
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 SOURCES_MAX = 50_000
+
+
+ReadSandboxLog = Callable[[Sandbox, str, str, int | None, int], tuple[bytes, int]]
+"""The log of an attempt and a stream in a sandbox: at most so many bytes from an offset on, or its
+end, and the offset of the first byte. Raises FileGone with one line. It blocks.
+"""
+
+
+class FileGone(Exception):
+    """A file in a sandbox cannot be had. The message says why, in one line."""
+
+
+class LogPart(NamedTuple):
+    """What an attempt printed, and the offset of its first byte.
+
+    `source` is TRACKER, SANDBOX, or KEPT: the last lines of both streams, which may be empty. Then
+    `note` says why there is no more, if anybody knows.
+    """
+
+    data: bytes
+    start: int
+    source: str
+    note: str = ""
 
 
 class LiveLogs:
     """Fetches logs, and remembers the addresses that heartbeats come from."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        """`tls` is for TaskTrackers that speak HTTPS."""
-        self._tls = tls
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, read_sandbox: ReadSandboxLog | None = None
+    ) -> None:
+        """`tls` is for TaskTrackers that speak HTTPS. Without `read_sandbox`, no logs are read from
+        sandboxes.
+        """
+        self._tls, self._read_sandbox = tls, read_sandbox
+        self._sandbox_reads = asyncio.Semaphore(SANDBOX_READS)
         self._session: aiohttp.ClientSession | None = None
         self._sources: OrderedDict[str, str] = OrderedDict()
 
@@ -49,22 +84,31 @@ class LiveLogs:
 
     async def read(
         self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
-    ) -> tuple[bytes, int, str]:
-        """What the attempt printed, the offset of its first byte, and the source: `TaskTracker`,
-        or KEPT for the last lines of both streams, which may be empty.
+    ) -> LogPart:
+        """What the attempt printed to `stdout` or `stderr`.
+
+        With `offset`, it begins there, if the log still has that byte; without, it is the end of
+        the log.
         """
         found = await self.fetch(logs, attempt_id, stream, offset) if logs.url else None
-        if found is None:
-            return logs.kept.encode("utf-8", "replace"), 0, KEPT
-        return *found, "TaskTracker"
+        if found is not None:
+            return LogPart(*found, TRACKER)
+        note = ""
+        if logs.sandbox is not None and self._read_sandbox is not None:
+            arguments = (logs.sandbox, attempt_id, stream, offset, SANDBOX_LOG_BYTES)
+            try:
+                async with self._sandbox_reads:
+                    data, start = await asyncio.to_thread(self._read_sandbox, *arguments)
+                return LogPart(data, start, SANDBOX)
+            except FileGone as problem:
+                note = str(problem)
+        return LogPart(logs.kept.encode("utf-8", "replace"), 0, KEPT, note)
 
     async def fetch(
         self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
     ) -> tuple[bytes, int] | None:
-        """What the attempt printed to `stdout` or `stderr`, and the offset of the first byte.
-
-        With `offset`, it begins there, if the log still has that byte; without, it is the end of
-        the log. None if we cannot get it.
+        """The same from its TaskTracker: bytes, and the offset of the first. None if we cannot get
+        them.
         """
         hosts = {*logs.hosts, self._sources.get(logs.tracker_id, "")}
         if not leads_to(logs.url, hosts):
@@ -105,8 +149,10 @@ class LiveLogs:
             await self._session.close()
 
 
-def not_kept(attempt_id: str, logs: AttemptLogs) -> str:
+def not_kept(attempt_id: str, logs: AttemptLogs, note: str) -> str:
     """Says where the log of an attempt may be, if nobody can show it."""
+    if note:
+        return f"no log of {attempt_id}: {note}"
     on = f" on {logs.hosts[0]}" if logs.hosts and logs.hosts[0] else ""
     place = f"userlogs/*/{attempt_id}"
     return (

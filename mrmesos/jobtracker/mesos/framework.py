@@ -93,7 +93,18 @@ def parse_offer(offer: Json, rack: str = "") -> Offer:
         rack=rack,
         role=offer.get("allocation_info", {}).get("role", "*"),
         unavailability=parse_unavailability(offer),
+        agent_url=_url_of_agent(offer),
     )
+
+
+def _url_of_agent(offer: Json) -> str:
+    """Where the offer's agent answers itself: its /files show sandboxes. Empty if unknown."""
+    url = offer.get("url", {})
+    address = url.get("address", {})
+    host, port = address.get("ip") or address.get("hostname"), address.get("port")
+    if url.get("scheme", "http") != "http" or not host or not isinstance(port, int):
+        return ""  # we do not speak TLS with Mesos
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def parse_inverse_offer(offer: Json) -> InverseOffer:
@@ -135,15 +146,11 @@ class FrameworkCallbacks:
         post: Callable[[Event], None],
         fail: Callable[[str], None],
         topology: Topology | None = None,
-        on_offers: Callable[[list[Json]], None] = lambda _: None,
     ) -> None:
-        """`post` takes events. `fail` is called if the framework cannot go on. `on_offers` gets the
-        offers as Mesos sent them.
-        """
+        """`post` takes events. `fail` is called if the framework cannot go on."""
         self._post = post
         self._fail = fail
         self._topology = topology or Topology()
-        self._on_offers = on_offers
 
     def registered(self, framework_id: str, master_info: Json) -> None:
         """Subscribed for the first time."""
@@ -157,7 +164,6 @@ class FrameworkCallbacks:
 
     def offers(self, offers: list[Json]) -> None:
         """Resource offers."""
-        self._on_offers(offers)
         topology = self._topology
         topology.learn([offer.get("hostname", "") for offer in offers])
         made = tuple(parse_offer(offer, topology.rack_of(offer)) for offer in offers)

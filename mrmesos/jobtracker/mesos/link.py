@@ -14,11 +14,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mrmesos import conf as settings
-from mrmesos.access.tokens import private_text
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.messages.commands import ReadSandbox
 from mrmesos.jobtracker.core.messages.events import (
@@ -27,7 +25,9 @@ from mrmesos.jobtracker.core.messages.events import (
     FrameworkRemoved,
     Registered,
 )
+from mrmesos.jobtracker.mesos.agent_files import AgentFiles
 from mrmesos.jobtracker.mesos.calls_out import DriverCalls, DriverCommand
+from mrmesos.jobtracker.mesos.credentials import credentials_of, secret_of
 from mrmesos.jobtracker.mesos.driver import MesosDriver
 from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks, framework_info
 from mrmesos.jobtracker.mesos.sandboxes import SandboxReader
@@ -64,9 +64,7 @@ def make_mesos_driver(
     from mrmesos.mesos.event_loop import Backoff
     from mrmesos.mesos.scheduler_driver import SchedulerDriver
 
-    principal = conf.get_as(settings.MESOS_PRINCIPAL) or None
-    secret_file = conf.get_as(settings.MESOS_SECRET_FILE)
-    secret = private_text(Path(secret_file)).strip() if secret_file else None
+    principal, secret = conf.get_as(settings.MESOS_PRINCIPAL) or None, secret_of(conf)
     if credentials is not None:
         principal, secret = credentials
         info = {**info, "principal": principal}
@@ -112,10 +110,8 @@ class MesosLink:
         self._away_since: float | None = None
         self.left = ""
         """A text: what `stop()` has not ended at Mesos so far."""
-        self._sandboxes = SandboxReader(post)
-        self._callbacks = FrameworkCallbacks(
-            self._hear, self._failed, Topology.of(conf), self._sandboxes.learn
-        )
+        self._sandboxes = SandboxReader(AgentFiles(credentials_of(conf)), post)
+        self._callbacks = FrameworkCallbacks(self._hear, self._failed, Topology.of(conf))
         self._driver = self._new_driver(framework_id)
         self._calls = DriverCalls(self._driver, command, post)
 
@@ -133,7 +129,7 @@ class MesosLink:
     def submit(self, command: DriverCommand | ReadSandbox) -> None:
         """Queue a call, or a read of a sandbox file, which does not wait for the calls."""
         if isinstance(command, ReadSandbox):
-            self._sandboxes.submit(command, self._framework_id)
+            self._sandboxes.submit(command)
         else:
             self._calls.submit(command)
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
 from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.http.errors import Unavailable
@@ -62,16 +63,24 @@ class KeptSource:
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:  # noqa: ARG002
         """The last lines of both streams, if the attempt failed."""
+        logs = await self.logs(attempt_id)
+        if logs is None:
+            return None
+        note = "the last lines of both streams" if logs.kept else "nothing was kept"
+        return Log(logs.kept, note)
+
+    async def logs(self, attempt_id: str) -> AttemptLogs | None:
+        """Where the logs of an attempt are."""
         try:
             job_id = parse_attempt(attempt_id).job_id
         except ValueError:
             return None
         record = await self.job(job_id)
-        if record is None:
+        rows = record.report.attempts if record is not None else []
+        row = next((each for each in rows if each.id == attempt_id), None)
+        if record is None or row is None:
             return None
-        tail = record.tails.get(attempt_id, "")
-        note = "the last lines of both streams" if tail else "nothing was kept"
-        return Log(tail, note)
+        return logs_of_ended(row, record.tails.get(attempt_id, ""))
 
     async def kill(self, job_id: str, by: str) -> bool:  # noqa: ARG002
         """No job of a history is in progress."""

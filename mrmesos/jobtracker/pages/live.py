@@ -165,9 +165,11 @@ class LiveSource:
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt has printed so far; of an ended job, what was kept."""
         logs = await asyncio.wrap_future(self._core.logs(attempt_id))
+        if logs is None and self._kept is not None:
+            logs = await self._kept.logs(attempt_id)
         if logs is None:
-            return await self._kept.log(attempt_id, stream) if self._kept is not None else None
-        text, start, source = await self._logs.read(logs, attempt_id, stream)
+            return None
+        text, start, source, note = await self._logs.read(logs, attempt_id, stream)
         if source != KEPT:
             more = start > 0 or len(text) > LOG_BYTES
             shown = text[-LOG_BYTES:].decode("utf-8", "replace")
@@ -177,8 +179,9 @@ class LiveSource:
             if kept is not None and kept.text:
                 return kept
         if not text:
-            return Log("", not_kept(attempt_id, logs))
-        return Log(text.decode("utf-8", "replace"), "the last lines of both streams")
+            return Log("", not_kept(attempt_id, logs, note))
+        why = f": {note}" if note else ""
+        return Log(text.decode("utf-8", "replace"), f"the last lines of both streams{why}")
 
     async def kill(self, job_id: str, by: str) -> bool:
         """Kill a job."""

@@ -92,10 +92,18 @@ def master_door(secrets: Mapping[str, str]) -> Door | None:
     return door
 
 
-def agent_door(tokens: Callable[[], Iterable[str]]) -> Door:
-    """The check of an agent; `tokens` returns those of its live executors."""
+def agent_door(tokens: Callable[[], Iterable[str]], secrets: Mapping[str, str]) -> Door:
+    """The check of an agent; `tokens` returns those of its live executors.
 
-    def door(request: web.Request, _path: str) -> web.Response | None:
+    Principals may look at files, as with a real agent's `--authenticate_http_readonly`.
+    """
+
+    def door(request: web.Request, path: str) -> web.Response | None:
+        if path.removeprefix("/slave(1)").startswith("/files/"):
+            if principal_of(secrets, request) is not None:
+                return None
+            headers = {"WWW-Authenticate": 'Basic realm="mesos-agent-readonly"'}
+            return web.Response(status=401, headers=headers)
         shown = token_of(request)
         if shown and any(same(shown, token) for token in tokens()):
             return None

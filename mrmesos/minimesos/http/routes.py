@@ -14,7 +14,7 @@ from mrmesos.access.signing import same
 from mrmesos.minimesos.agent.agent import Agent
 from mrmesos.minimesos.agent.executors import State
 from mrmesos.minimesos.http.authentication import principal_of, token_of
-from mrmesos.minimesos.http.files import read_file
+from mrmesos.minimesos.http.files import browse_files, download_file, read_file
 from mrmesos.minimesos.http.streams import Endpoint, EventStream
 from mrmesos.minimesos.master import maintenance, partition, subscription
 from mrmesos.minimesos.master.master import VERSION, Master
@@ -63,6 +63,8 @@ def agent_endpoints(agent: Agent, version: Json) -> dict[str, Endpoint]:
     """An agent's handlers by path."""
     endpoints: dict[str, Endpoint] = {
         "/api/v1/executor": _refusing(partial(_executor, agent), partial(_give_up_executor, agent)),
+        "/files/browse": partial(browse_files, agent),
+        "/files/download": partial(download_file, agent),
         "/files/read": partial(read_file, agent),
         **_facts(version),
     }

@@ -208,7 +208,8 @@ class MiniMesos:
         agent.restarted(partial(self._speaks_again, agent))
 
     def _server_of(self, agent: Agent) -> HttpServer:
-        door = agent_door(agent.tokens) if agent.authenticates else None
+        secrets = self.config.credentials
+        door = agent_door(agent.tokens, secrets) if agent.authenticates else None
         return HttpServer(agent_endpoints(agent, self._version), self._guard, door)
 
     def _agent(self, agent_id: str) -> Agent:

@@ -150,6 +150,7 @@ class FaultyMesos(FaultWorldState):
                         attributes={"disk": agent.disk},
                         unavailability=agent.away,
                         role=role,
+                        agent_url=f"http://{agent.hostname}:5051",
                     )
                 )
                 if self.chance(self.faults.rescind):

@@ -11,7 +11,15 @@ from aiohttp.test_utils import TestServer
 
 from mrmesos.access.signing import AUTHORIZATION, REPLY, Verified, Verifier
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
-from mrmesos.jobtracker.http.live_logs import SOURCES_MAX, LiveLogs, leads_to
+from mrmesos.jobtracker.http.live_logs import (
+    SANDBOX,
+    SANDBOX_LOG_BYTES,
+    SOURCES_MAX,
+    FileGone,
+    LiveLogs,
+    leads_to,
+)
+from mrmesos.wire.job import KEPT, Sandbox
 
 HOSTS = ("node-1.example", "10.0.0.7", "2001:db8::7")
 
@@ -125,3 +133,29 @@ def test_remembered_addresses_are_bounded() -> None:
     assert len(logs._sources) == SOURCES_MAX
     assert logs._sources["t20"] == "10.0.0.2"
     assert "t1" not in logs._sources
+
+
+def test_what_no_tasktracker_serves_is_read_from_its_sandbox() -> None:
+    sandbox = Sandbox("http://agent:5051", "F", "t1")
+    asked: list[tuple[object, ...]] = []
+
+    def read_sandbox(*arguments: object) -> tuple[bytes, int]:
+        asked.append(arguments)
+        if arguments[1] == "a2":
+            raise FileGone("Mesos has removed it")
+        return b"all of it", 7
+
+    async def scenario() -> None:
+        logs = LiveLogs(read_sandbox=read_sandbox)
+        gone = AttemptLogs("http://127.0.0.1:1", "kept", hosts=("127.0.0.1",), sandbox=sandbox)
+        for told in (gone, gone._replace(url="")):
+            assert await logs.read(told, "a1", "stdout", 7) == (b"all of it", 7, SANDBOX, "")
+            assert asked.pop() == (sandbox, "a1", "stdout", 7, SANDBOX_LOG_BYTES)
+            kept = await logs.read(told, "a2", "stdout")
+            assert kept == (b"kept", 0, KEPT, "Mesos has removed it")
+        asked.clear()
+        assert (await logs.read(gone._replace(sandbox=None), "a1", "stdout")).data == b"kept"
+        assert not asked
+        await logs.close()
+
+    asyncio.run(scenario())

@@ -109,6 +109,20 @@ def test_a_master_answers_nobody_who_shows_nothing(make_cluster: MakeCluster, be
     assert ask(cluster.address, "POST", schedule, GOOD, '{"windows": []}')[0] == 200
 
 
+@pytest.mark.parametrize("below", ["", "/slave(1)"])
+def test_principals_may_look_at_files(make_cluster: MakeCluster, below: str) -> None:
+    cluster = make_cluster(credentials=SECRETS)
+    agent = cluster.mesos.agents[0]
+    token = {"Authorization": f"Bearer {next(iter(agent.tokens()), 'x')}"}
+    for endpoint in ("read", "browse", "download"):
+        path = f"{below}/files/{endpoint}?path=/frameworks/none"
+        for headers in (*WRONG, token):
+            status, told, said = ask(agent.address, "GET", path, headers)
+            assert (status, said) == (401, "")
+            assert told == 'Basic realm="mesos-agent-readonly"'
+        assert ask(agent.address, "GET", path, GOOD)[0] == 404
+
+
 def test_a_framework_is_who_it_says(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(credentials=SECRETS)
     scheduler = Scheduler(cluster.address, principal="other")

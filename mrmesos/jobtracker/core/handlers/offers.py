@@ -87,6 +87,7 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
             st.index.see_agent(agent)
             host_faults.seen(st, agent)
         agent.seen = now
+        agent.url = offer.agent_url
         if offer.attributes != agent.attributes:
             agent.has(offer.attributes)
         if offer.unavailability != agent.away:

@@ -253,7 +253,8 @@ def gone(
         if job is not None:
             attempts.outputs_lost(st, job, indexes, f"{tracker.hostname}: {words}")
     if failed_launch:
-        st.emit(ReadSandbox(tracker.id, tracker.agent_id, tracker.hostname))
+        if tracker.sandbox is not None:
+            st.emit(ReadSandbox(tracker.sandbox, tracker.hostname))
         launch_failed(st, tracker.agent_id, words)
 
 

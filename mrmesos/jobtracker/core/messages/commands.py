@@ -16,7 +16,7 @@ from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.heartbeat import Numbered
 from mrmesos.wire.ids import AgentId, HostName, SlotId, TrackerId
-from mrmesos.wire.job import JobSpec
+from mrmesos.wire.job import JobSpec, Sandbox
 from mrmesos.wire.task import Attempt
 
 
@@ -165,8 +165,7 @@ class ReadSandbox(Act, frozen=True):
     answer is SandboxRead.
     """
 
-    tracker_id: TrackerId
-    agent_id: AgentId
+    sandbox: Sandbox
     hostname: HostName
 
 

@@ -147,7 +147,8 @@ class Offer(Struct, frozen=True):
     """One Mesos offer. `resources` is the Resource JSON exactly as offered.
 
     `executor_ids` are our TaskTrackers that Mesos knows on the agent. `attributes` are by name.
-    `rack` is empty if it is unknown. `role` is the role of ours that gets the offer.
+    `rack` is empty if it is unknown. `role` is the role of ours that gets the offer. `agent_url` is
+    where the agent itself answers; empty if we cannot ask there.
     """
 
     offer_id: str
@@ -160,6 +161,7 @@ class Offer(Struct, frozen=True):
     rack: str = ""
     role: str = "*"
     unavailability: Unavailability | None = None
+    agent_url: str = ""
 
 
 class OffersReceived(Struct, frozen=True):

@@ -16,7 +16,7 @@ import msgspec
 from mrmesos.api.context import Counters
 from mrmesos.api.split import InputTable, Split
 from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus, StepState
-from mrmesos.wire.job import JobReport, JobSpec, JobState
+from mrmesos.wire.job import JobReport, JobSpec, JobState, Sandbox
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
 FORMAT = 3
@@ -80,6 +80,7 @@ class TrackerRecord(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     leaving: bool
     attributes: dict[str, str] = {}
+    sandbox: Sandbox | None = None
 
     @property
     def filed_as(self) -> Key:

@@ -27,6 +27,8 @@ class Agent:
     seen: float = 0.0
     """When we last got an offer of it."""
     tracker: Tracker | None = None
+    url: str = ""
+    """Where it answers itself. Empty if that is unknown."""
     rack: str = ""
     """Empty if unknown."""
     size: dict[str, int] = field(default_factory=dict)

@@ -77,6 +77,8 @@ class CoreSettings:
     drain: float
     """An agent gets no new attempts in this time before its maintenance."""
     trackers_minimum: int
+    logs_in_sandbox: bool
+    """Whether TaskTrackers write attempts' logs into their sandboxes."""
 
     @classmethod
     def of(cls, conf: Conf) -> CoreSettings:
@@ -106,6 +108,7 @@ class CoreSettings:
             cap=_cap(conf),
             drain=conf.get_as(c.MAINTENANCE_DRAIN_SECONDS),
             trackers_minimum=conf.get_as(c.TRACKERS_MINIMUM),
+            logs_in_sandbox=not conf.get_as(c.TASKTRACKER_USERLOG_DIR),
         )
 
 

@@ -14,6 +14,7 @@ from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.transitions import STORY_LINES, Transitions
 from mrmesos.wire import ids
 from mrmesos.wire.ids import AgentId, HostName, SlotId, TaskKind, TrackerId
+from mrmesos.wire.job import Sandbox
 from mrmesos.wire.task import (
     Attempt,
     AttemptError,
@@ -89,6 +90,8 @@ class TaskAttempt:
     error: AttemptError | None = None
     kill_asked: str = ""
     """Why it is being killed. Empty if it is not."""
+    sandbox: Sandbox | None = None
+    """Of its TaskTracker. None if that is unknown."""
     fetched: bool = False
     """Whether a reduce has fetched all map outputs that it needs."""
 
@@ -221,6 +224,7 @@ class TaskInProgress:
             locality=locality,
             start=now,
             backup=bool(self.running),
+            sandbox=tracker.sandbox,
         )
         self.transition(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
         self.attempts.append(attempt)

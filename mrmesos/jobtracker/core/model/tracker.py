@@ -13,6 +13,7 @@ from mrmesos.jobtracker.core.model.listeners import NOBODY, ChangeListener
 from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.transitions import Transitions
 from mrmesos.wire.ids import AgentId, HostName, SlotId, TrackerId
+from mrmesos.wire.job import Sandbox
 
 
 class TrackerState(StrEnum):
@@ -56,6 +57,7 @@ class Tracker:
     hostname: HostName
     resources: tuple[Mapping[str, Any], ...]
     launched: float
+    sandbox: Sandbox | None = None
     state: TrackerState = TrackerState.STARTING
     url: str = ""
     heard: float | None = None
@@ -108,6 +110,7 @@ class Tracker:
             url=self.url,
             leaving=self.state is TrackerState.LEAVING,
             attributes=dict(agent.attributes),
+            sandbox=self.sandbox,
         )
 
     @staticmethod
@@ -121,6 +124,7 @@ class Tracker:
             HostName(record.hostname),
             record.resources,
             launched=record.launched,
+            sandbox=record.sandbox,
             takes_slots=takes_slots,
             notes=notes,
         )

@@ -18,6 +18,7 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, MapOutputs, RunAttempt
 from mrmesos.wire.ids import SlotId, TaskKind, TrackerId
+from mrmesos.wire.job import Sandbox
 from mrmesos.wire.task import Attempt, Locality
 
 _LOCAL_COUNTER = {
@@ -30,12 +31,17 @@ _LOCAL_COUNTER = {
 def new_tracker(st: State, agent: Agent, pool: Pool) -> Tracker:
     """A new TaskTracker for the agent. It takes its own resources from the offered ones."""
     resources = pool.take(st.settings.tracker)
+    name = TrackerId(st.name("tracker"))
+    sandbox = Sandbox(
+        agent.url, st.subscription.framework_id, name, has_logs=st.settings.logs_in_sandbox
+    )
     tracker = Tracker(
-        TrackerId(st.name("tracker")),
+        name,
         agent.id,
         agent.hostname,
         resources,
         launched=st.now,
+        sandbox=sandbox if agent.url else None,
         notes=st.changes,
     )
     agent.tracker = tracker

@@ -7,7 +7,13 @@ Thread: the core's, between two events.
 from __future__ import annotations
 
 from mrmesos.jobtracker.core.state import chain_reports
-from mrmesos.jobtracker.core.state.reports import AttemptLogs, report_of, status_of
+from mrmesos.jobtracker.core.state.reports import (
+    AttemptLogs,
+    logs_of,
+    logs_of_ended,
+    report_of,
+    status_of,
+)
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire import ids
 from mrmesos.wire.chain import ChainStatus
@@ -84,18 +90,12 @@ def attempt_logs(st: State, attempt_id: str) -> AttemptLogs | None:
     if job is not None:
         tasks = job.of(name.kind).tasks
         known = tasks[name.index].attempts if name.index < len(tasks) else ()
-        tracker_id = next((a.tracker_id for a in known if a.id == attempt_id), None)
-        if tracker_id is None:
+        attempt = next((each for each in known if each.id == attempt_id), None)
+        if attempt is None:
             return None
-        tracker = st.cluster.trackers.get(tracker_id)
-        url = tracker.url if tracker is not None else ""
-        agent = st.cluster.agents.get(tracker.agent_id) if tracker is not None else None
-        hosts = agent.hosts if agent is not None else ()
-        kept = st.tails.get(attempt_id)
-        return AttemptLogs(url, kept, job.id, job.token, tracker_id, hosts)
+        return logs_of(job, attempt, st.cluster, st.tails.get(attempt_id))
     report = st.ended.get(name.job_id)
     row = next((r for r in report.attempts if r.id == attempt_id), None) if report else None
     if row is None:
         return None
-    # Its TaskTrackers have forgotten it.
-    return AttemptLogs("", st.tails.get(attempt_id), hosts=(row.hostname,))
+    return logs_of_ended(row, st.tails.get(attempt_id))

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.jobtracker.core.messages.job_run import JobRun, TaskRun
+from mrmesos.jobtracker.core.model.cluster import Cluster
 from mrmesos.jobtracker.core.model.job import JOB_COUNTERS, JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.wire.ids import TaskKind, TrackerId
-from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, TaskCounts
+from mrmesos.wire.job import AttemptRow, JobReport, JobStatus, Sandbox, TaskCounts
 from mrmesos.wire.task import AttemptState
 
 ROWS_KEPT = 200_000
@@ -31,6 +32,7 @@ class AttemptLogs(NamedTuple):
     `url` is the base URL of its TaskTracker, or "" if that is gone or the job has ended. `kept` is
     the end of the output that the JobTracker keeps, or "". Requests to the TaskTracker are signed
     with `token`, the job's token. `hosts` are its agent's name and address, as Mesos gives them.
+    `sandbox` is that of the TaskTracker, if we know where it is.
     """
 
     url: str
@@ -39,6 +41,7 @@ class AttemptLogs(NamedTuple):
     token: str = ""
     tracker_id: str = ""
     hosts: tuple[str, ...] = ()
+    sandbox: Sandbox | None = None
 
 
 class LogTails:
@@ -194,6 +197,26 @@ def task_run(task: TaskInProgress) -> TaskRun:
     return TaskRun(task.id, task.kind.value, counters, task.story, files)
 
 
+def logs_of(job: JobInProgress, attempt: TaskAttempt, cluster: Cluster, kept: str) -> AttemptLogs:
+    """Where the logs of a job in progress are."""
+    tracker = cluster.trackers.get(attempt.tracker_id)
+    agent = cluster.agents.get(attempt.agent_id)
+    return AttemptLogs(
+        url=tracker.url if tracker is not None else "",
+        kept=kept,
+        job_id=job.id,
+        token=job.token,
+        tracker_id=attempt.tracker_id,
+        hosts=agent.hosts if tracker is not None and agent is not None else (),
+        sandbox=row_of(attempt, cluster.trackers).sandbox,
+    )
+
+
+def logs_of_ended(row: AttemptRow, kept: str) -> AttemptLogs:
+    """Where the logs of an ended job's attempt are: TaskTrackers have forgotten the job."""
+    return AttemptLogs("", kept, hosts=(row.hostname,), sandbox=row.sandbox)
+
+
 def log_url(tracker_url: str, attempt_id: str) -> str:
     """The URL of an attempt's logs. Empty if the TaskTracker's URL is not known yet."""
     return f"{tracker_url}/attempts/{attempt_id}/logs" if tracker_url else ""
@@ -203,6 +226,7 @@ def row_of(attempt: TaskAttempt, trackers: Mapping[TrackerId, Tracker]) -> Attem
     """An attempt's row in a report."""
     tracker = trackers.get(attempt.tracker_id)
     log = log_url(tracker.url, attempt.id) if tracker is not None else ""
+    found = tracker.sandbox if tracker is not None else None  # a restart restores no other
     return AttemptRow(
         id=attempt.id,
         kind=attempt.task.kind.value,
@@ -215,6 +239,7 @@ def row_of(attempt: TaskAttempt, trackers: Mapping[TrackerId, Tracker]) -> Attem
         status=attempt.status,
         error=attempt.error,
         log=log,
+        sandbox=attempt.sandbox or found,
         slot=attempt.slot_id,
         backup=attempt.backup,
     )

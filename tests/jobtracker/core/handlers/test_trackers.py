@@ -8,7 +8,7 @@ from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
 from mrmesos.wire.ids import AgentId, HostName
-from mrmesos.wire.job import JobState
+from mrmesos.wire.job import JobState, Sandbox
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, long, of, short, started
 
@@ -281,7 +281,9 @@ def test_jobs_that_fail_as_no_tracker_starts_show_what_one_had_to_say() -> None:
         (launch,) = launches(hands.offer("a"))
         commands = hands.update(launch.slot_id, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
         (read,) = of(commands, cmd.ReadSandbox)
-        assert read == cmd.ReadSandbox(launch.tracker_id, AgentId("a"), HostName("a"))
+        framework = hands.core.st.subscription.framework_id
+        sandbox = Sandbox("http://a:5051", framework, launch.tracker_id)
+        assert read == cmd.ReadSandbox(sandbox, HostName("a"))
         if number < 9:
             hands.do(ev.SandboxRead(launch.tracker_id, "a", f"not found, {number}"))
         hands.now += 3

@@ -4,6 +4,7 @@ import pytest
 
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries, reports
+from mrmesos.wire.job import Sandbox
 from mrmesos.wire.task import AttemptProgress
 from tests.jobtracker.harness import Hands, launches, long, short
 
@@ -42,6 +43,8 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     assert running is not None
     assert running[:5] == (f"http://{tracker}", "", job, "token", tracker)
     assert "a" in running.hosts
+    sandbox = Sandbox("http://a:5051", hands.core.st.subscription.framework_id, tracker)
+    assert running.sandbox == sandbox
     hands.end(long(job, "m0.1"), log_tail="printed")
     hands.do(ev.JobCommitted(job))
     report = queries.job_report(hands.core.st, job)
@@ -55,6 +58,7 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
     assert location.kept == "printed"
     assert location.url == "", "its TaskTracker has forgotten it"
     assert location.hosts == ("a",)
+    assert location.sandbox == sandbox == report.attempts[0].sandbox, "Mesos has not"
     assert queries.attempt_logs(hands.core.st, "nonsense") is None
     assert queries.attempt_logs(hands.core.st, long(job, "m5")) is None
 
