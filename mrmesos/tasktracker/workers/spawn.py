@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrmesos.tasktracker.workers.processes import WORKER_MARK
+from mrmesos.tasktracker.workers.vector_sorts import slow_features
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "mrmesos.worker")
 """`-P`: files in the sandbox must not be imported instead of real modules."""
@@ -62,7 +63,8 @@ def spawn_worker(number: int, sandbox: Path, command: Sequence[str] = WORKER_COM
     ends. Raises OSError.
     """
     environment = {name: text for name, text in os.environ.items() if name not in _SECRETS}
-    environment = _DEFAULTS | environment | _ENVIRONMENT | {WORKER_MARK: mark(number)}
+    environment = _DEFAULTS | slow_features() | environment | _ENVIRONMENT
+    environment[WORKER_MARK] = mark(number)
     log_path = sandbox / f"worker-{number}.log"
     ours, theirs = socket.socketpair()
     try:
