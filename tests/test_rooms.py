@@ -198,3 +198,20 @@ def test_modules_that_promise_to_import_no_pyarrow_keep_it() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (ran.stdout.strip(), ran.stderr) == ("[]", ""), promised
+
+
+@pytest.mark.parametrize(
+    ("process", "never"),
+    [
+        ("mrmesos.worker.loop", ("pyarrow.parquet", "pyarrow.orc", "pyarrow.fs", "aiohttp")),
+        ("mrmesos.tasktracker.executor", ("pyarrow", "numpy", "fsspec", "jinja2", "sqlite3")),
+        ("mrmesos.cli.submit", ("pyarrow", "numpy", "aiohttp", "jinja2", "prometheus_client")),
+    ],
+)
+def test_a_process_imports_nothing_heavy_that_it_may_not_need(
+    process: str, never: tuple[str, ...]
+) -> None:
+    """Each of these costs tens of milliseconds, in every process and every job."""
+    code = f"import sys, {process}\nprint([m for m in {never!r} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ran.stdout.strip(), ran.stderr) == ("[]", "")
