@@ -13,6 +13,7 @@ class SettingTypes(TypedDict, total=False):
     job_maps: int
     job_maps_max: int
     job_outputs_max: int
+    split_minsize: int
     split_maxsize: int
     input_spool_maxbytes: int
     output_overwrite: bool

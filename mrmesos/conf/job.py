@@ -35,6 +35,14 @@ JOB_OUTPUTS_MAX = declare(
     "file and a few MiB for each output that it writes to.",
     minimum=0,
 )
+SPLIT_MINSIZE = declare(
+    "split.minsize",
+    0,
+    "bytes",
+    "Files are not cut into smaller splits than this, even if there are then fewer maps than "
+    "`job.maps`; small files are packed up to it. `split.maxsize` goes before it.",
+    minimum=0,
+)
 SPLIT_MAXSIZE = declare(
     "split.maxsize", 128 << 20, "bytes", "Most input bytes of one map task.", minimum=1
 )

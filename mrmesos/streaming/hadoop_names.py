@@ -72,6 +72,7 @@ _OLD_NAMES: Mapping[str, str] = {
 _OURS: Mapping[str, str] = {
     "mapreduce.job.queuename": "job.pool",
     "mapreduce.input.fileinputformat.split.maxsize": "split.maxsize",
+    "mapreduce.input.fileinputformat.split.minsize": "split.minsize",
     "mapreduce.task.io.sort.mb": "io.sort.mb",
     "mapreduce.task.io.sort.factor": "io.sort.factor",
     "mapreduce.map.cpu.vcores": "map.cpus",

@@ -103,11 +103,11 @@ def plan_sources(
 ) -> Plan:
     """The splits of all maps over a job's inputs, one input after another.
 
-    The target size is Hadoop's goal size, `min(split.maxsize, total / job.maps)`. Larger files are
-    cut, and smaller ones are packed together in order. Compressed files and files of formats that
-    cannot be cut stay whole. Readers work with any cut. If block locations are known, files are
-    also cut at blocks, and small slices are packed by host. A file without bytes makes no split, or
-    one of its own where the format says so.
+    The target size is Hadoop's goal size, `total / job.maps`, but at least `split.minsize` and at
+    most `split.maxsize`. Larger files are cut, and smaller ones are packed together in order.
+    Compressed files and files of formats that cannot be cut stay whole. Readers work with any cut.
+    If block locations are known, files are also cut at blocks, and small slices are packed by host.
+    A file without bytes makes no split, or one of its own where the format says so.
 
     Raises InputError like `expand_inputs` and `check_input`, and for more than `job.maps.max`
     splits.
@@ -118,7 +118,8 @@ def plan_sources(
     answered()
     total = sum(max(info.size, 0) for _, files in inputs for info in files)
     largest = conf.get_as(settings.SPLIT_MAXSIZE)
-    goal = max(1, min(largest, -(-total // conf.get_as(settings.JOB_MAPS))))
+    goal = max(conf.get_as(settings.SPLIT_MINSIZE), -(-total // conf.get_as(settings.JOB_MAPS)))
+    goal = max(1, min(largest, goal))
     most = conf.get_as(settings.JOB_MAPS_MAX)
     splits: list[Split] = []
     blocks: Blocks = {}
