@@ -79,6 +79,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     Every TaskTracker of the job gets the `files`.
     `overridden` names the settings of `conf` that came with the submission, and not from the job's
     class.
+    `session` is the id of the session that submits the job. Workers run the jobs of one session
+    one after another, because all come from one user's process.
     """
 
     name: Name
@@ -94,6 +96,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     python: Name = ""
     files: Annotated[tuple[JobFile, ...], msgspec.Meta(max_length=10_000)] = ()
     overridden: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)] = ()
+    session: Name = ""
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all uploads that the job needs."""

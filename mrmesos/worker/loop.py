@@ -1,7 +1,8 @@
 """The main loop of a worker: it runs the attempts that its TaskTracker sends, one after another.
 
-All attempts are of one job, which the worker unpickles once. When the channel to the TaskTracker
-closes, the worker kills its whole process group, including children of user code.
+All attempts are of one job, which the worker unpickles once, or of the jobs of one session. When
+the channel to the TaskTracker closes, the worker kills its whole process group, including children
+of user code.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
 from mrmesos.task.drivers.progress import Watch
 from mrmesos.task.drivers.record_spans import NOTE_FILE, Note
 from mrmesos.task.drivers.user_code import load_job
-from mrmesos.task.files.job_files import import_from
+from mrmesos.task.files.job_files import forget_imports, import_from
 from mrmesos.task.map_task import run_map
 from mrmesos.task.reduce_task import run_reduce
 from mrmesos.task.shuffle.addresses import source_address
@@ -65,6 +66,7 @@ class Worker:
         self._early: list[MapOutputsKnown] = []
         self._job: Job | None = None
         self._code = ""
+        self._code_dir: Path | None = None
         self._reporter = Reporter(self.send)
 
     def send(self, message: FromWorker) -> None:
@@ -188,6 +190,9 @@ class Worker:
     def _loaded(self, task: RunTask) -> Job:
         if self._job is None or self._code != task.facts.spec.code:
             code, spec = Path(task.code_path), task.facts.spec
+            if self._code_dir is not None:
+                forget_imports(self._code_dir)
+            self._job, self._code_dir = None, code.parent
             import_from(code.parent, spec.files)
             _place_sockets(code.parent)
             self._job = load_job(code, task.hostname, python=spec.python, sha256=spec.code)
@@ -225,9 +230,15 @@ def _place_sockets(job_dir: Path) -> None:
     """
     directory = job_dir / "sockets"
     directory.mkdir(exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # never closed
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    place = f"/proc/{os.getpid()}/fd/"
     config = getattr(multiprocessing.process.current_process(), "_config", {})
-    config["tempdir"] = f"/proc/{os.getpid()}/fd/{descriptor}"
+    before = str(config.get("tempdir") or "")
+    if before.startswith(place):  # of the session's last job: the number stays the same
+        os.dup2(opened, int(before.removeprefix(place)), inheritable=False)
+        os.close(opened)
+    else:
+        config["tempdir"] = f"{place}{opened}"
 
 
 def _remove_all_but_logs(task: RunTask) -> None:

@@ -25,11 +25,16 @@ DEADLINE = 30.0
 
 
 def facts(
-    job: str = JOB, conf: dict[str, str] | None = None, *, maps: int = 4, reduces: int = 3
+    job: str = JOB,
+    conf: dict[str, str] | None = None,
+    *,
+    maps: int = 4,
+    reduces: int = 3,
+    session: str = "",
 ) -> JobFacts:
     """A job's facts."""
     code = hashlib.sha256(CODE).hexdigest()
-    spec = job_spec(num_reducers=reduces, conf=conf or {}, code=code)
+    spec = job_spec(num_reducers=reduces, conf=conf or {}, code=code, session=session)
     return JobFacts(job_id=job, spec=spec, token=f"secret of {job}", num_maps=maps)
 
 

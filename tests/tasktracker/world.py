@@ -43,6 +43,8 @@ ENDS = {cmd.SlotReport.FINISHED, cmd.SlotReport.KILLED, cmd.SlotReport.FAILED}
 class World:
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
+        self.most_slots = 0
+        self.has_session = chance.random() < 0.5
         self.now = 1000.0
         self.tracker = TaskTracker(
             tracker_id="tracker_1", agent_id="agent", hostname="here", now=self.now, prestarted=1
@@ -78,6 +80,10 @@ class World:
             assert not self.exits, f"{command} after exit"
             self.carry_out(command)
 
+    def session_of(self, job: str) -> str:
+        """Two of the three jobs may be of one session."""
+        return "s" if self.has_session and job != JOBS[0] else ""
+
     def carry_out(self, command: cmd.Command) -> None:
         match command:
             case cmd.StartWorker():
@@ -87,9 +93,10 @@ class World:
             case cmd.RunInWorker():
                 name = command.attempt.attempt_id
                 assert self.workers[command.worker] == "idle"
-                assert self.worker_job.setdefault(command.worker, command.attempt.job_id) == (
-                    command.attempt.job_id
-                ), "a worker runs code of one job only"
+                owner = self.session_of(command.attempt.job_id) or command.attempt.job_id
+                assert self.worker_job.setdefault(command.worker, owner) == owner, (
+                    "a worker runs code of one job or of one session only"
+                )
                 assert command.facts.job_id == command.attempt.job_id
                 self.workers[command.worker] = name
                 assert (command.redo is None) == (self.ran[name] == 0), "only bad records do that"
@@ -111,6 +118,8 @@ class World:
             case cmd.DropJob():
                 left = [w for w, job in self.worker_job.items() if job == command.job_id]
                 assert not left, "a worker of the job lives"
+                busy = [self.given[name] for name in self.workers.values() if name in self.given]
+                assert command.job_id not in [attempt.job_id for attempt in busy]
                 self.forgotten.add(command.job_id)
             case cmd.SendStatus():
                 self.statuses.setdefault(command.slot_id, []).append(command.state)
@@ -217,7 +226,8 @@ class World:
         self.fetching.discard(job)
         if self.chance.random() < 0.85:
             conf = {"task.timeout": "5"} | ({"skip.records.max": "2"} if job == JOBS[0] else {})
-            self.send(ev.JobFetched(facts(job, conf), f"/jobs/{job}"))
+            session = self.session_of(job)
+            self.send(ev.JobFetched(facts(job, conf, session=session), f"/jobs/{job}"))
         else:
             gone = self.chance.random() < 0.5
             self.send(ev.JobFetchFailed(job, "cannot be fetched", gone=gone))
@@ -295,7 +305,9 @@ class World:
         for run in tracker.runs.values():
             assert tracker.slots[run.attempt.slot_id].attempt_id == run.attempt.attempt_id
         live = [state for state in self.workers.values() if state != "dying"]
-        assert len(live) <= len(tracker.slots) + 1, "more workers than slots and a spare"
+        self.most_slots = max(self.most_slots, len(tracker.slots))
+        slots = self.most_slots if self.has_session else len(tracker.slots)
+        assert len(live) <= slots + 1, "more workers than slots and a spare"
         assert set(tracker.workers) == set(self.workers)
         for slot, states in self.statuses.items():
             ends = [state for state in states if state in ENDS]
@@ -325,7 +337,7 @@ class World:
                     self.send(ev.WorkerDone(worker, done))
             for job in sorted(self.fetching):
                 self.fetching.discard(job)
-                self.send(ev.JobFetched(facts(job), "/code"))
+                self.send(ev.JobFetched(facts(job, session=self.session_of(job)), "/code"))
             self.may_heartbeat()
             heartbeat = self.held.pop()
             self.hear(heartbeat)

@@ -149,15 +149,17 @@ def names_in(file: str) -> Names:
 
 def _place(names: Names, value: object) -> object:
     """Put missing names into `__main__`, and return the value."""
+    before = dict(_placed)
     _placed.update(names)
     main = sys.modules[MAIN]
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name.partition(".")[0] == "mrmesos":
         _replaced.append(main)  # keep it alive: its code is still running
         main = sys.modules[MAIN] = ModuleType(MAIN)
-        if (file := pickled()) is not None:
-            add_stub(STUB_NAME, STUB.format(pickle=str(file)))
-            main.__spec__ = ModuleSpec(STUB_NAME, None)
+        main.__spec__ = spec = ModuleSpec(STUB_NAME, None)
+    if spec is not None and spec.name == STUB_NAME and (file := pickled()) is not None:
+        add_stub(STUB_NAME, STUB.format(pickle=str(file)))
     for name, each in names.items():
-        vars(main).setdefault(name, each)
+        if name not in vars(main) or (name in before and vars(main)[name] is before[name]):
+            vars(main)[name] = each  # a worker of a session gets one job after another
     return value

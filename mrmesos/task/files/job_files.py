@@ -49,3 +49,13 @@ def import_from(job_dir: Path, files: Iterable[JobFile]) -> None:
             if path not in paths:
                 paths.append(path)
     sys.path[:0] = paths
+
+
+def forget_imports(job_dir: Path) -> None:
+    """Undo `import_from`, for a process that gets another job. Its modules are imported again."""
+    place = str(job_dir / _PYTHON)
+    sys.path[:] = [path for path in sys.path if not f"{path}/".startswith(f"{place}/")]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.startswith(f"{place}/"):
+            del sys.modules[name]

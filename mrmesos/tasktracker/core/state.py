@@ -50,6 +50,7 @@ WORKER_TRANSITIONS = Transitions(
 class WorkerProcess:
     """One worker process. `job_id` is empty until its first attempt (a blank worker).
 
+    A worker of a `session` takes attempts of all its jobs. Between two jobs, `job_id` is empty.
     `overdue`: it was killed because it never became ready.
     """
 
@@ -57,6 +58,7 @@ class WorkerProcess:
     state: WorkerState
     since: float
     job_id: str = ""
+    session: str = ""
     attempt_id: str = ""
     overdue: bool = False
 
@@ -64,6 +66,11 @@ class WorkerProcess:
     def id(self) -> str:
         """What it is called in messages."""
         return f"worker {self.number}"
+
+    @property
+    def blank(self) -> bool:
+        """Whether it has run nothing."""
+        return not self.job_id and not self.session
 
     def transition(self, state: WorkerState) -> None:
         """Change to `state`. Raises BadTransition if the table does not allow it."""

@@ -6,8 +6,9 @@ threads, sockets, files, processes or clock. One thread owns it. The tests check
 - Each attempt is reported exactly once. Every heartbeat repeats the report, until a heartbeat with
   it is answered.
 - Each slot is reported as RUNNING once, and gets exactly one final status, after its attempt.
-- A worker runs one attempt at a time, and attempts of one job only. A killed attempt is reported
-  only when its worker's processes are gone. No worker is left at the Exit command.
+- A worker runs one attempt at a time, and attempts of one job or one session only. A killed
+  attempt is reported only when its worker's processes are gone. No worker is left at the Exit
+  command.
 """
 
 from __future__ import annotations
@@ -340,7 +341,9 @@ class TaskTracker:
             return
         self._assign(now)
         free_slots = len(self.slots) - len(self.runs)
-        self._worker_set.balance(free_slots=free_slots, waiting=len(self._held.waiting()), now=now)
+        waiting = self._held.waiting()
+        early = sum(self.jobs[run.attempt.job_id].facts is None for run in waiting)
+        self._worker_set.balance(free_slots=free_slots, waiting=len(waiting), early=early, now=now)
         for job in [job for job in self.jobs.values() if job.forgotten]:
             self._drop_forgotten(job)
 
@@ -348,14 +351,16 @@ class TaskTracker:
         """Give an idle worker to each waiting attempt whose job is here. Prefer the job's own."""
         for run in self._held.waiting():
             job = self.jobs[run.attempt.job_id]
-            chosen = self._worker_set.choose(job.job_id) if job.facts is not None else None
+            if job.facts is None:
+                continue
+            chosen = self._worker_set.choose(job.job_id, job.facts.spec.session)
             if chosen is not None:
                 self._run(run, chosen, job, now)
 
     def _run(self, run: RunningAttempt, worker: WorkerProcess, job: JobHere, now: float) -> None:
         assert job.facts is not None, "checked by _assign"
         attempt_id = run.attempt.attempt_id
-        self._worker_set.occupy(worker, job.job_id, attempt_id, now)
+        self._worker_set.occupy(worker, job.job_id, attempt_id, now, job.facts.spec.session)
         run.worker, run.last_active = worker.number, now
         limits = self._limits(run)
         self._out.append(
@@ -374,11 +379,8 @@ class TaskTracker:
             self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
 
     def _drop_forgotten(self, job: JobHere) -> None:
-        mine = self._worker_set.of_job(job.job_id)
-        for worker in mine:
-            if worker.state is WorkerState.IDLE:
-                self._worker_set.kill(worker)
-        if not mine and not job.fetching and not self._held.of_job(job.job_id):
+        left = self._worker_set.part(job.job_id)
+        if not left and not job.fetching and not self._held.of_job(job.job_id):
             del self.jobs[job.job_id]
             self._out.append(cmd.DropJob(job.job_id))
 

@@ -1,6 +1,7 @@
 """The core's worker processes: decides how many there should be, and which one runs an attempt.
 
-A worker is blank until its first attempt. From then on it runs attempts of that job only.
+A worker is blank until its first attempt. From then on it runs attempts of that job only, or of
+the jobs of that session. A session's worker waits for the session's next job.
 Part of the core: pure. It appends its commands to the given list.
 """
 
@@ -19,6 +20,9 @@ SPARE_AFTER_SECONDS = 10.0
 """A spare blank worker starts only after this time without need for a fresh one. Its start takes a
 third of a CPU second, which a job of a few seconds would waste."""
 
+SESSION_SECONDS = 60.0
+"""A worker waits this long for the next job of its session."""
+
 
 class WorkerSet:
     """All workers that are not yet gone, by number."""
@@ -31,6 +35,7 @@ class WorkerSet:
         self._last = 0
         self._failures = 0
         self._last_fresh = now
+        self._most_slots = 0
         for _ in range(prestarted):
             self.add(now)
 
@@ -69,13 +74,15 @@ class WorkerSet:
             worker.transition(WorkerState.IDLE)
             worker.since = now
 
-    def occupy(self, worker: WorkerProcess, job_id: str, attempt_id: str, now: float) -> None:
+    def occupy(
+        self, worker: WorkerProcess, job_id: str, attempt_id: str, now: float, session: str = ""
+    ) -> None:
         """Note that an idle worker runs an attempt from now on."""
-        if not worker.job_id:
+        if worker.blank:
             self._last_fresh = now
             self._awaiting_slots -= 1
         worker.transition(WorkerState.BUSY)
-        worker.job_id, worker.attempt_id = job_id, attempt_id
+        worker.job_id, worker.attempt_id, worker.session = job_id, attempt_id, session
 
     def release(self, worker: WorkerProcess, now: float) -> None:
         """Note that a worker's attempt has ended. The worker stays for the next one."""
@@ -93,30 +100,59 @@ class WorkerSet:
         self._failures = 0
         return True
 
-    def choose(self, job_id: str) -> WorkerProcess | None:
-        """An idle worker for a job: the job's most recently used one, otherwise a blank one."""
+    def choose(self, job_id: str, session: str = "") -> WorkerProcess | None:
+        """An idle worker for a job: the job's most recently used one, one of its session, otherwise
+        a blank one.
+        """
         idle = self._idle()
         warm = [worker for worker in idle if worker.job_id == job_id]
+        if session and not warm:
+            warm = [worker for worker in idle if worker.session == session]
         if warm:
-            return max(warm, key=lambda worker: worker.since)
-        return next((worker for worker in idle if not worker.job_id), None)
+            return max(warm, key=lambda worker: (not worker.job_id, worker.since))
+        return next((worker for worker in idle if worker.blank), None)
+
+    def part(self, job_id: str) -> bool:
+        """A job has ended. Its idle workers end, or stay for their session. Returns whether some
+        are still bound to the job.
+        """
+        mine = self.of_job(job_id)
+        for worker in mine:
+            if worker.state is not WorkerState.IDLE:
+                continue
+            if worker.session:
+                worker.job_id = ""
+            else:
+                self.kill(worker)
+        return any(worker.job_id for worker in mine)
 
     def of_job(self, job_id: str) -> list[WorkerProcess]:
         """The workers that have run code of a job."""
         return [worker for worker in self.workers.values() if worker.job_id == job_id]
 
-    def balance(self, *, free_slots: int, waiting: int, now: float) -> None:
+    def balance(self, *, free_slots: int, waiting: int, now: float, early: int = 0) -> None:
         """Start workers for `waiting` attempts, and kill idle ones that only hold memory.
 
-        Of the idle workers bound to a job, one for each free slot stays. Of the blank ones, those
-        for waiting attempts stay, and one spare or those started ahead for expected slots.
+        The jobs of the `early` ones of them are not known yet. They may belong to a session, whose
+        idle workers they would then get.
+
+        Idle workers of sessions stay while no more workers live than slots were held at once. Of
+        the other idle workers bound to a job, one for each free slot stays. Of the blank ones,
+        those for waiting attempts stay, and one spare or those started ahead for expected slots.
 
         If there is no blank worker, one more bound worker stays as the spare: when a slot ends for
         lack of maps, a slot for a reduce of the same job often follows.
         """
         blanks = self._blanks()
+        of_sessions = [worker for worker in self._idle() if worker.session]
+        of_sessions.sort(key=lambda worker: worker.since, reverse=True)
+        waiting -= min(early, len(of_sessions))
+        busy = sum(worker.state is WorkerState.BUSY for worker in self.workers.values())
+        self._most_slots = max(self._most_slots, free_slots + busy + waiting)
+        for worker in of_sessions[max(0, self._most_slots - busy - waiting) :]:
+            self.kill(worker)
         self.start(waiting - len(blanks), now)
-        bound = [worker for worker in self._idle() if worker.job_id]
+        bound = [worker for worker in self._idle() if worker.job_id and not worker.session]
         bound.sort(key=lambda worker: worker.since, reverse=True)
         spare = max(1, self._awaiting_slots - waiting)
         kept = free_slots if waiting or blanks else free_slots + 1
@@ -136,6 +172,9 @@ class WorkerSet:
             if worker.state is WorkerState.STARTING and late:
                 worker.overdue = True
                 self.kill(worker)
+            idle = now - worker.since if worker.state is WorkerState.IDLE else 0.0
+            if worker.session and idle > SESSION_SECONDS:
+                self.kill(worker)
         live = sum(worker.state is not WorkerState.DYING for worker in self.workers.values())
         is_calm = now - self._last_fresh > SPARE_AFTER_SECONDS
         if is_calm and 0 < slots >= live and not self._blanks():
@@ -147,5 +186,5 @@ class WorkerSet:
     def _blanks(self) -> list[WorkerProcess]:
         """Workers that have run nothing: the idle ones first."""
         states = (WorkerState.STARTING, WorkerState.IDLE)
-        blanks = [w for w in self.workers.values() if not w.job_id and w.state in states]
+        blanks = [w for w in self.workers.values() if w.blank and w.state in states]
         return sorted(blanks, key=lambda worker: worker.state is WorkerState.STARTING)

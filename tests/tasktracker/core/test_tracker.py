@@ -15,6 +15,7 @@ from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.core.tracker import TaskTracker
 from mrmesos.tasktracker.core.worker_set import (
     PRESTARTED_SECONDS,
+    SESSION_SECONDS,
     SPARE_AFTER_SECONDS,
     WORKER_START_TRIES,
 )
@@ -176,6 +177,39 @@ def test_another_jobs_attempt_gets_a_fresh_worker_and_the_old_one_ends() -> None
     [run] = core.tell(ev.WorkerReady(2))
     assert isinstance(run, cmd.RunInWorker)
     assert run.worker == 2
+
+
+def test_a_sessions_next_job_gets_the_worker_of_the_last_one() -> None:
+    core, first = Core(), map_attempt(0)
+    core.tell(ev.SlotLaunched("slot_1", first))
+    core.tell(ev.JobFetched(facts(session="s"), "/code"))
+    core.tell(ev.WorkerReady(1))
+    core.tell(ev.WorkerDone(1, done(first)))
+    ended = core.answer(EndSlot("slot_1"), ForgetJob(JOB), reported=(first.attempt_id,))
+    assert kinds(ended) == ["SendStatus", "DropJob"]
+    other = map_attempt(0, "slot_2", job=OTHER_JOB)
+    assert kinds(core.tell(ev.SlotLaunched("slot_2", other))) == ["SendStatus", "FetchJob"]
+    [run] = core.tell(ev.JobFetched(facts(OTHER_JOB, session="s"), "/other"))
+    assert isinstance(run, cmd.RunInWorker)
+    assert run.worker == 1
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_sessions_worker_runs_no_job_of_others_and_ends_in_time(waits: bool) -> None:
+    core, first = Core(), map_attempt(0)
+    core.tell(ev.SlotLaunched("slot_1", first))
+    core.tell(ev.JobFetched(facts(session="s"), "/code"))
+    core.tell(ev.WorkerReady(1))
+    core.tell(ev.WorkerDone(1, done(first)))
+    core.answer(EndSlot("slot_1"), ForgetJob(JOB), reported=(first.attempt_id,))
+    assert cmd.KillWorker(1) not in core.tell(ev.TrackerTick(), after=SESSION_SECONDS / 2)
+    if waits:
+        assert cmd.KillWorker(1) in core.tell(ev.TrackerTick(), after=SESSION_SECONDS)
+        return
+    other = map_attempt(0, "slot_2", job=OTHER_JOB)
+    core.tell(ev.SlotLaunched("slot_2", other))
+    commands = core.tell(ev.JobFetched(facts(OTHER_JOB, session="t"), "/other"))
+    assert commands == [cmd.KillWorker(1), cmd.StartWorker(2)], "one slot was held at a time"
 
 
 def test_a_spare_blank_worker_is_started_once_things_are_calm() -> None:
