@@ -90,6 +90,7 @@ ROOMS = (
     "local",
     "api/testing.py",
     "api/running.py",
+    "api/sessions.py",
     "cli",
     "__main__.py",
 )
@@ -105,6 +106,8 @@ NEVER = {
 """Beyond the order: a TaskTracker and a JobTracker meet only in `wire`. minimesos stands for a real
 Mesos: of ours it imports only `access`, the rules of who gets in, and `bounds.py`.
 """
+FACE = ("api/__init__.py", ("api/sessions.py",))
+"""Authors import also what runs jobs from `mrmesos.api`, which imports it only on demand."""
 KNOW_MINIMESOS = ("minimesos", "client", "local", "cli")
 
 
@@ -152,6 +155,8 @@ def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
     own = room_of(path)
     below = ROOMS[: ROOMS.index(own) + 1]
     used = {room_of(file) for file in imported(path)}
+    if str(path) == FACE[0]:
+        used -= set(FACE[1])
     assert used <= set(below), f"{path} must not import {sorted(used - set(below))}"
     never = NEVER.get(path.parts[0], ())
     wrong = {room for room in used if room.split("/")[0] in never and room != own}

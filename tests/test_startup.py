@@ -89,7 +89,7 @@ def test_a_job_with_names_like_ours_about_it(trap: Path) -> None:
 
 def test_run_from_a_script_tells_what_is_searched_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["/beside/the/script", "/usr/lib/x"])
-    environment = local_run._environment()
+    environment = local_run.child_environment()
     assert environment["PYTHONPATH"] == "/beside/the/script:/usr/lib/x"
     assert environment["MRMESOS_PATH_LAST"].split(":")[0] == "/beside/the/script"
 

@@ -1,8 +1,10 @@
 """The names that authors of jobs import: Job, Mapper, Reducer, batch versions, aggregates, formats.
 
-Nothing here uses files, processes or the network, except `api.testing` and `api.running`, which run
-jobs.
+Nothing here uses files, processes or the network, except what runs jobs: `Session`, `api.testing`,
+`api.running` and `api.sessions`. These are imported when they are first used.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from mrmesos.api.aggregates import Aggregate, Count, CountDistinct, Max, Mean, Min, Sum, TopK
 from mrmesos.api.chain import Chain, Step
@@ -45,6 +47,9 @@ from mrmesos.api.tasks import (
 )
 from mrmesos.api.text import words
 
+if TYPE_CHECKING:
+    from mrmesos.api.sessions import Session
+
 __all__ = [
     "Aggregate",
     "ArrowInput",
@@ -84,6 +89,7 @@ __all__ = [
     "RecordReader",
     "RecordWriter",
     "Reducer",
+    "Session",
     "Settings",
     "SortedReducer",
     "Split",
@@ -99,3 +105,13 @@ __all__ = [
     "pairs",
     "words",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Import what runs jobs when it is asked for: workers have no use for it."""
+        if name == "Session":
+            from importlib import import_module
+
+            return import_module("mrmesos.api.sessions").Session
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,29 +19,25 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from types import TracebackType
+from typing import Self, TextIO
 
 import msgspec
-import pyarrow as pa
 
 from mrmesos.api.chain import Chain, check_chain, last_steps
 from mrmesos.api.context import Counters
-from mrmesos.api.formats import CsvOutput, JsonLinesOutput, OutputFormat, output_data
-from mrmesos.api.job import Job, JobError, check_job, named_output
+from mrmesos.api.job import Job, check_job
 from mrmesos.client.access import pickle_key
 from mrmesos.conf import Conf
 from mrmesos.io.code.code_pickle import dumps
-from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.fs.scratch import Scratch
-from mrmesos.io.input.read_back import input_of, output_files, read_file
+from mrmesos.local.result import JobFailed, Result, module_of
 from mrmesos.startup import PATH_LAST
 from mrmesos.wire.chain import ChainStatus
 
-if TYPE_CHECKING:
-    import pyarrow.dataset as ds
+__all__ = ["JobFailed", "Result", "SubmitRun", "run"]
 
 Where = str | Path | Sequence[str | Path]
 
@@ -55,10 +51,6 @@ import cloudpickle
 
 SubmittedJob = cloudpickle.loads(Path(__file__).with_name("job.pickle").read_bytes())
 '''
-
-
-class JobFailed(Exception):
-    """The job did not succeed; the message is the output of `mrmesos submit`."""
 
 
 def run(
@@ -119,7 +111,7 @@ def run(
     return SubmitRun(job, [*command, "--", *args], str(at), scratch, progress or sys.stderr, key)
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Ours, with our `sys.path`; what lies beside the caller's script hides no module of ours."""
     last = [] if sys.flags.safe_path else list(filter(None, sys.path[:1]))
     last += [entry for entry in os.environ.get(PATH_LAST, "").split(os.pathsep) if entry]
@@ -133,38 +125,13 @@ def _text(value: object) -> str:
 
 def _script(job: type[Job] | type[Chain], scratch: Path) -> list[str]:
     """The script with the job: its own file, or a new script that unpickles it."""
-    module = _module(job)
+    module = module_of(job)
     if module is not None and module.__file__:
         return [module.__file__, "--class", job.__name__]
     (scratch / "job.pickle").write_bytes(dumps(job))
     script = scratch / "job.py"
     script.write_text(_SCRIPT, encoding="utf-8")
     return [str(script)]
-
-
-def _module(job: type[Job] | type[Chain]) -> ModuleType | None:
-    """The module of the job if it has a file, which can be the script; else None."""
-    module = sys.modules.get(job.__module__)
-    if job.__module__ == "__main__" or not getattr(module, "__file__", None):
-        return None
-    return module if getattr(module, job.__qualname__, None) is job else None
-
-
-@contextlib.contextmanager
-def _known_to_workers(job: type[Job]) -> Iterator[None]:
-    """Make unpickling workers' objects work: workers name the job's module by its file name."""
-    module = _module(job)
-    names = ("mrmesos_job", Path(module.__file__ or "").stem) if module is not None else ()
-    others = [
-        each for each in names if each not in sys.modules and each not in sys.stdlib_module_names
-    ]
-    for each in others:
-        sys.modules[each] = sys.modules[job.__module__]
-    try:
-        yield
-    finally:
-        for each in others:
-            del sys.modules[each]
 
 
 _running: set[SubmitRun] = set()
@@ -200,7 +167,7 @@ class SubmitRun:
             text=True,
             errors="replace",
             start_new_session=True,
-            env=_environment(),
+            env=child_environment(),
         )
         _running.add(self)
         self._reader = threading.Thread(target=self._read, args=(progress,), daemon=True)
@@ -294,91 +261,3 @@ class _Status(msgspec.Struct):
 
     job_id: str
     counters: Counters
-
-
-class Result:
-    """The output of a job. A temporary output is deleted together with this object.
-
-    In all methods, `output` names one of `Job.outputs`; an unknown name raises JobError. If several
-    steps of a chain write output, `steps` has the Result of each, and this one has no records.
-    """
-
-    steps: Mapping[str, Result] = {}
-
-    def __init__(
-        self,
-        job: type[Job] | None,
-        job_id: str,
-        uri: str,
-        counters: Counters,
-        scratch: Scratch,
-        pickle_key: str = "",
-    ) -> None:
-        self._pickle_key = pickle_key
-        self.job_id, self.uri, self.counters = job_id, uri, counters
-        self._job, self._scratch = job, scratch
-
-    def records(self, output: str = "") -> Iterator[tuple[Any, Any]]:
-        """Keys and values of the main output, or of a named one, as Python objects.
-
-        With `records=True` in the output format, keys are the positions of rows in their file.
-        Pickled values come as objects if our own jobs signed them, else as bytes. Raises
-        InputError.
-        """
-        fmt = self._format(output)
-        for info in output_files(self._uri(output)):
-            found = read_file(info, input_of(fmt), records=True, pickle_key=self._pickle_key)
-            for given in found:
-                with _known_to_workers(self._writer):
-                    keys, values = given.key_objects(), given.value_objects()
-                if isinstance(fmt, JsonLinesOutput | CsvOutput) and not fmt.records:
-                    yield from ((row[KEY], row[VALUE]) for row in values)
-                else:
-                    yield from zip(keys, values, strict=True)
-
-    def table(self, output: str = "") -> pa.Table:
-        """All records in memory: the columns `key` and `value`, or the columns of the records.
-
-        Text output gives text columns. Raises InputError; ArrowInvalid if types of parts differ.
-        """
-        fmt = input_of(self._format(output))
-        batches = [
-            pa.Table.from_batches([given.columns])
-            for info in output_files(self._uri(output))
-            for given in read_file(info, fmt, records=False)
-            if given.batch.num_rows
-        ]
-        return pa.concat_tables(batches, promote_options="permissive") if batches else pa.table({})
-
-    def to_pandas(self, output: str = "") -> Any:
-        """The table as a pandas.DataFrame; needs pandas."""
-        return self.table(output).to_pandas()
-
-    def dataset(self, output: str = "") -> ds.Dataset:
-        """The files as a lazy dataset; only for Parquet, Arrow and ORC."""
-        import pyarrow.dataset as ds
-
-        from mrmesos.io.fs.filesystem import open_filesystem
-
-        kind = type(self._format(output)).__name__.removesuffix("Output").lower()
-        if kind not in ("parquet", "arrow", "orc"):
-            raise ValueError(f"{self._writer.__name__} writes no columns; use table()")
-        found = output_files(self._uri(output))
-        fs, _ = open_filesystem(self.uri)
-        return ds.dataset(
-            [open_filesystem(info.uri)[1] for info in found], filesystem=fs, format=kind
-        )
-
-    @property
-    def _writer(self) -> type[Job]:
-        if self._job is None:
-            first = next(iter(self.steps))
-            raise JobError(f"several steps write output: use steps[{first!r}] and so on")
-        return self._job
-
-    def _format(self, output: str) -> OutputFormat:
-        job = self._writer
-        return output_data(named_output(job, output) if output else job.output_format)
-
-    def _uri(self, output: str) -> str:
-        return f"{self.uri.rstrip('/')}/{output}" if output else self.uri

@@ -42,10 +42,8 @@ def load_job(
     job = make_job(file, cls, parse_arguments(file, cls, job_args))
     sources = sources_of(cls, inputs) if inputs else ()
     check_formats(file, job, sources)
-    if sources and num_reducers > 1 and issubclass(cls.partitioner, TotalOrder):
-        job.cut_points = _find_cut_points(
-            file, job, conf, num_reducers, sources, cached(), pickle_key
-        )
+    if sources:
+        cut_points_of(file, job, conf, num_reducers, sources, cached, pickle_key)
     return pickled(script, job, conf, num_reducers, sources)
 
 
@@ -128,22 +126,27 @@ def check_formats(script: Path, job: Job, sources: Sequence[Source]) -> None:
         raise UsageProblem(f"{script.name}: {type(job).__name__}: {problem}") from None
 
 
-def _find_cut_points(
+def cut_points_of(
     script: Path,
     job: Job,
     conf: Conf,
     num_reducers: int,
     sources: Sequence[Source],
-    cached: Mapping[str, Path],
+    cached: Callable[[], Mapping[str, Path]],
     pickle_key: str,
-) -> Any:
+) -> None:
+    """Find the cut points of a job with TotalOrder. Raises UsageProblem."""
+    if num_reducers < 2 or not issubclass(job.partitioner, TotalOrder):
+        return
     from mrmesos.io.columns.schema import RecordTypeError
     from mrmesos.io.fs.filesystem import InputError
     from mrmesos.task.drivers.user_code import TaskError
     from mrmesos.task.sampling import find_cut_points
 
     try:
-        return find_cut_points(job, sources, conf, num_reducers, cached, pickle_key=pickle_key)
+        job.cut_points = find_cut_points(
+            job, sources, conf, num_reducers, cached(), pickle_key=pickle_key
+        )
     except (InputError, JobError, RecordTypeError) as problem:
         raise UsageProblem(str(problem)) from problem
     except TaskError as problem:

@@ -14,7 +14,7 @@ import os
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -96,10 +96,35 @@ def unreachable(script: ModuleType, directory: Path, taken: dict[str, Path]) -> 
     return [each for each in _below(directory, taken) if each is not script]
 
 
-def _below(directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
-    installed = {
+def not_installed(sent: Iterable[Path]) -> list[ModuleType]:
+    """Imported top-level modules that lie outside the installed packages, and are not `sent`.
+
+    Workers of another process would not find them, or would find an older version of them.
+    """
+    apart = {"mrmesos", "__main__", "__mp_main__"}
+    files = {_resolved(str(path)) for path in sent}
+    installed = _installed_roots()
+    found = []
+    for name, module in list(sys.modules.items()):
+        if "." in name or name in apart or getattr(module, "__name__", None) != name:
+            continue
+        origin = origin_of(module)
+        if origin is None or origin in files or _INSTALLED & set(origin.parts):
+            continue
+        if not any(place in origin.parents for place in installed):
+            found.append(module)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _installed_roots() -> frozenset[Path]:
+    return frozenset(
         Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")
-    }
+    )
+
+
+def _below(directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
+    installed = _installed_roots()
     found = []
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]

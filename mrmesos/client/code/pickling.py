@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -21,6 +22,7 @@ from mrmesos.task.drivers.user_code import trimmed_traceback
 
 MAX_CODE_BYTES = 64 << 20
 """The limit of TaskTrackers."""
+_registering = threading.Lock()  # cloudpickle's registry is one for the whole process
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,19 @@ def pickle_job(
 
     Raises UsageProblem, which names the object that cannot be pickled.
     """
-    code = _pickled(job, script.module.__name__, script.pickled(beside), travelling)
+    name = script.module.__name__
+    return _checked(job, _pickled(job, name, script.pickled(beside), travelling))
+
+
+def pickle_alone(job: Job, travelling: Sequence[ModuleType]) -> bytes:
+    """Pickle a job without a script: its class too, if it is of `__main__` or of `travelling`.
+
+    Raises UsageProblem like pickle_job.
+    """
+    return _checked(job, _dumped(job, job, travelling))
+
+
+def _checked(job: Job, code: bytes) -> bytes:
     if len(code) > MAX_CODE_BYTES:
         raise UsageProblem(
             f"{type(job).__name__} has {len(code) >> 20} MiB when pickled, over "
@@ -74,10 +88,19 @@ def identity_of(job: Job, script: ImportedScript, travelling: Sequence[ModuleTyp
 
 
 def _pickled(job: Job, name: str, script: bytes, travelling: Sequence[ModuleType]) -> bytes:
+    return _dumped(job, _WithScript(_Installed(name, script), job), travelling)
+
+
+def _dumped(job: Job, whole: object, travelling: Sequence[ModuleType]) -> bytes:
+    with _registering:
+        return _dumped_by_value(job, whole, travelling)
+
+
+def _dumped_by_value(job: Job, whole: object, travelling: Sequence[ModuleType]) -> bytes:
     for one in travelling:
         cloudpickle.register_pickle_by_value(one)
     try:
-        return dumps(_WithScript(_Installed(name, script), job))
+        return dumps(whole)
     except Exception as problem:
         kind = type(job).__name__
         culprit = _culprit(job)
