@@ -27,6 +27,7 @@ ROOMS = (
     "bounds.py",
     "resources.py",
     "transitions.py",
+    "log_format.py",
     "conf",
     "election",
     "testing",

@@ -43,6 +43,12 @@ class SettingTypes(TypedDict, total=False):
     task_timeout: float
     skip_records_max: int
     task_userlog_limit_kb: int
+    job_end_notification_url: str
+    job_end_notification_retry_attempts: int
+    job_end_notification_max_attempts: int
+    job_end_notification_retry_interval: int
+    job_end_notification_max_retry_interval: int
+    job_end_notification_timeout: int
     io_sort_mb: int
     io_sort_factor: int
     map_output_compress_codec: str
@@ -76,6 +82,8 @@ class SettingTypes(TypedDict, total=False):
     fairscheduler_preemption_timeout: float
     jobtracker_store_timeout_seconds: float
     jobtracker_store_threads: int
+    jobtracker_end_notification_hosts: str
+    log_format: str
     mesos_role: str
     mesos_cpus_max: float
     mesos_mem_max_mb: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 from functools import partial
@@ -18,7 +17,15 @@ from mrmesos.client.config.option import profile_option
 from mrmesos.client.kept_jobs import history_dir, with_history
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
-from mrmesos.conf import JOBTRACKER_STATE_DIR, SETTINGS, Conf, ConfError, parse_assignments
+from mrmesos.conf import (
+    JOBTRACKER_STATE_DIR,
+    LOG_FORMAT,
+    SETTINGS,
+    Conf,
+    ConfError,
+    parse_assignments,
+)
+from mrmesos.log_format import FORMS, begin_logging
 
 DEFAULT_PORT = 5055
 STOP_SECONDS = 30.0
@@ -106,6 +113,8 @@ def jobtracker(
     conf = with_history(settings, history_dir())
     try:
         check_assignments(assignments)
+        if (form := conf.get_as(LOG_FORMAT)) not in FORMS:
+            raise ConfError(f"{LOG_FORMAT.name}={form!r}: expected one of {', '.join(FORMS)}")
         parse_master(master)
         if zk and not conf.get_as(JOBTRACKER_STATE_DIR):
             raise UsageProblem("--zk needs a --state-dir that all candidates share")
@@ -115,9 +124,7 @@ def jobtracker(
     for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
     allow_connections()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    begin_logging(form, "jobtracker")
     ends = not conf.get_as(
         JOBTRACKER_STATE_DIR
     )  # with a journal, the next JobTracker continues the jobs

@@ -222,3 +222,33 @@ TASK_USERLOG_LIMIT_KB = declare(
     "Size limit of an attempt's log, for stdout and stderr each.",
     minimum=1,
 )
+END_NOTIFICATION_URL = declare(
+    "job.end-notification.url",
+    "",
+    "URL",
+    "The JobTracker sends a GET request to this URL when the job has ended. `$jobId` and "
+    "`$jobStatus` (SUCCEEDED, FAILED or KILLED) in it are replaced.",
+)
+END_NOTIFICATION_RETRIES = declare(
+    "job.end-notification.retry.attempts",
+    0,
+    "tries",
+    "How often the request is repeated if the answer is not 200.",
+    minimum=0,
+)
+END_NOTIFICATION_TRIES_MAX = declare(
+    "job.end-notification.max.attempts", 5, "tries", "Most requests in all.", minimum=1
+)
+END_NOTIFICATION_INTERVAL = declare(
+    "job.end-notification.retry.interval",
+    1000,
+    "ms",
+    "Pause before the request is repeated.",
+    minimum=0,
+)
+END_NOTIFICATION_INTERVAL_MAX = declare(
+    "job.end-notification.max.retry.interval", 5000, "ms", "Longest such pause.", minimum=0
+)
+END_NOTIFICATION_TIMEOUT = declare(
+    "job.end-notification.timeout", 5000, "ms", "Longest wait for the answer.", minimum=1
+)

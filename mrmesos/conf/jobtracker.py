@@ -147,3 +147,18 @@ STORE_THREADS = declare(
     minimum=1,
     scope="jobtracker",
 )
+END_NOTIFICATION_HOSTS = declare(
+    "jobtracker.end-notification.hosts",
+    "",
+    "hosts",
+    "Hosts that `job.end-notification.url` may name, separated by commas; any if empty.",
+    scope="jobtracker",
+)
+LOG_FORMAT = declare(
+    "log.format",
+    "plain",
+    "plain|json",
+    "How the JobTracker and its TaskTrackers write their logs: lines for people, or one JSON "
+    "object a line.",
+    scope="jobtracker",
+)

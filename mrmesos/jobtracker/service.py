@@ -40,6 +40,7 @@ from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, K
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.front import Front
+from mrmesos.jobtracker.http.end_notification import Notifier
 from mrmesos.jobtracker.http.errors import SetAside, Unavailable
 from mrmesos.jobtracker.mesos.agent_files import AgentFiles
 from mrmesos.jobtracker.mesos.credentials import credentials_of
@@ -119,7 +120,7 @@ class JobTrackerService:
         self._at_work = PlannersWork()
         self._live = LiveJobs()
         self._quarantine = Quarantine()
-        self._history = history_writer(conf)
+        self._history, self._notifier = history_writer(conf), Notifier(conf)
         self.backend = CoreBackend(
             conf,
             self._core,
@@ -253,6 +254,7 @@ class JobTrackerService:
         self._leftovers &= teardown
         if self._history is not None:
             clean &= self._history.stop(left())
+        self._notifier.stop(left())
         self._session.close()
         self.codes.close()
         return clean
@@ -381,6 +383,7 @@ class JobTrackerService:
             case JobEnded(job_id, run):
                 if self._history is not None:
                     self._history.put(run)
+                self._notifier.job_ended(run.spec, run.report.status)
                 self._ended(job_id)
             case ChainEnded(chain_id):
                 self._ended(chain_id)

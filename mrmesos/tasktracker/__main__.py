@@ -17,9 +17,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from mrmesos.conf import ConfError
+from mrmesos.conf import LOG_FORMAT, ConfError
 from mrmesos.ending import LastCall
 from mrmesos.garbage import look_seldom
+from mrmesos.log_format import PLAIN, begin_logging
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
 from mrmesos.tasktracker.workers.processes import become_subreaper
 from mrmesos.tasktracker.workers.spawn import Spawned, spawn_worker
@@ -36,11 +37,10 @@ _MESOS_FAILED, _WE_FAILED = 1, 70
 def main() -> int:
     """Run until asked to leave. Returns the exit status, 0 for success."""
     look_seldom()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    begin_logging(PLAIN, "tasktracker")
     try:
         settings = TrackerSettings.from_environment(os.environ)
+        begin_logging(settings.conf.get_as(LOG_FORMAT), "tasktracker")
     except (SettingsError, ConfError) as problem:
         logger.error("%s", problem)
         return 2

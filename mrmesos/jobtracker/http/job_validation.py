@@ -7,6 +7,7 @@ import re
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.shuffle.index import MAX_SEGMENTS
 from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.http.end_notification import check_end_notification
 from mrmesos.jobtracker.http.errors import BadRequest
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.ids import is_sha256
@@ -45,6 +46,7 @@ def check_job(spec: JobSpec, python: str = "") -> None:
     try:
         Conf(spec.conf).check()
         JobTracker.check_spec(spec)
+        check_end_notification(spec)
     except ConfError as problem:
         raise BadRequest(str(problem)) from None
 

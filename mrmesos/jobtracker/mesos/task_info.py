@@ -33,7 +33,7 @@ from mrmesos.wire.task import SlotData
 SHUTDOWN_GRACE_SECONDS = 5
 """Mesos gives a TaskTracker this long to end its attempts before it kills it."""
 
-_FOR_TRACKERS = ("tasktracker.", "tls.", "http.")
+_FOR_TRACKERS = ("tasktracker.", "tls.", "http.", "log.")
 _NOT_THEIRS = frozenset(
     setting.name
     for setting in (
