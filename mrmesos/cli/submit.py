@@ -17,6 +17,7 @@ from mrmesos.client.config.option import profile_option
 from mrmesos.client.options import Options
 from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.client.terminal.tables import print_json
 from mrmesos.conf import OUTPUT_OVERWRITE
 
 
@@ -100,6 +101,17 @@ from mrmesos.conf import OUTPUT_OVERWRITE
     help="Number of agents on this machine, without --master and --jobtracker.  [default: 1]",
 )
 @click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Run nothing. Print what would run: splits, reduces, formats, settings, what is sent.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON on stdout: the plan of --dry-run, or the job's status at its end.",
+)
+@click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write all attempts, their hosts, and the counters to this file as JSON.",
@@ -136,6 +148,8 @@ def submit(
     profile: str,
     detach: bool,
     local_agents: int | None,
+    dry_run: bool,
+    as_json: bool,
     report: Path | None,
     preview: int | None,
     quiet: bool,
@@ -148,8 +162,8 @@ def submit(
     Without --master and --jobtracker, the job runs where MRMESOS_JOBTRACKER_URL, MRMESOS_MASTER or
     mrmesos.toml say, else on this machine.
 
-    All messages go to stderr. stdout gets only what is asked for: the records of --preview, or the
-    job's id of --detach.
+    All messages go to stderr. stdout gets only what is asked for: the records of --preview, the
+    job's id of --detach, the plan of --dry-run, or the JSON of --json.
 
     Exit code 0: the job succeeded. 1: it failed. 2: the command has to be changed; nothing ran.
     """
@@ -176,9 +190,11 @@ def submit(
         raise UsageProblem("--quiet and --verbose exclude each other")
     if detach and report:
         raise UsageProblem("--report is written when the job ends, so --detach cannot have one")
+    if as_json and (preview or detach):
+        raise UsageProblem("--json, --preview and --detach each print on stdout; choose one")
     if detach and preview:
         raise UsageProblem("--preview waits for the job's end, so --detach cannot have one")
-    site, overrides = configuration.layers.for_job(own_jobtracker=not jobtracker)
+    site, overrides = configuration.layers.for_job()
     if overwrite:
         overrides = overrides.merged({OUTPUT_OVERWRITE.name: "true"})
     try:
@@ -211,9 +227,22 @@ def submit(
         archives=archives,
         py_files=py_files,
         resume=resume,
+        as_json=as_json,
         site=site,
         client=configuration.layers.for_client(),
+        service=configuration.layers.for_jobtracker(),
     )
+    if dry_run:
+        from mrmesos.client.dry_run import dry_run as planned
+        from mrmesos.client.dry_run import plan_lines
+        from mrmesos.client.terminal.printable import printable
+
+        plans = planned(options, configuration.layers)
+        if as_json:
+            print_json(plans)
+        else:
+            click.echo(printable("\n".join(line for plan in plans for line in plan_lines(plan))))
+        return
     logging.basicConfig(
         level=logging.INFO if verbose else logging.CRITICAL,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -36,10 +36,14 @@ class Options:
     archives: tuple[str, ...] = ()
     py_files: tuple[str, ...] = ()
     resume: bool = False
+    as_json: bool = False
     site: Conf = field(default_factory=Conf)
     """The settings of mrmesos.toml for the job, which its class overrides."""
     client: Conf | None = None
     """The settings that the client itself uses; None: `overrides`."""
+
+    service: Conf = field(default_factory=Conf)
+    """The settings of a JobTracker of its own, beside those in the job's `conf`."""
 
     @property
     def of_client(self) -> Conf:

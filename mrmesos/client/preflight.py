@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.loading import LoadedChain, LoadedJob
 from mrmesos.client.options import Options, make_spec
 from mrmesos.client.terminal.errors import UsageProblem, reason
 from mrmesos.conf import OUTPUT_OVERWRITE
 from mrmesos.wire.chain import ChainSpec, left_behind
-from mrmesos.wire.job import JobFile, JobSpec
+from mrmesos.wire.job import FileKind, JobFile, JobSpec
+
+
+def gathered(options: Options) -> JobFiles:
+    """The files of the job. Its modules can be imported here from then on. Raises UsageProblem."""
+    files = JobFiles()
+    try:
+        files.add(FileKind.FILE, options.files)
+        files.add(FileKind.ARCHIVE, options.archives)
+        files.add(FileKind.PYTHON, options.py_files)
+        files.import_here()
+    except BaseException:
+        files.close()
+        raise
+    return files
 
 
 def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) -> None:

@@ -123,6 +123,11 @@ class Spool:
         self._scratch = self._directory = None
 
 
+def reads_pipe(given: str) -> bool:
+    """Whether an input is standard input or a pipe."""
+    return given == STDIN or _is_pipe(given.removeprefix("file://")) or bool(_named(given)[0])
+
+
 def _named(given: str) -> tuple[str, str]:
     """`NAME=` of a job with named inputs, and the URI."""
     name, equals, uri = given.partition("=")

@@ -90,7 +90,7 @@ def _with_places(options: StreamingOptions) -> StreamingOptions:
 def _submission(options: StreamingOptions, script: Path) -> Options:
     """The same job as `mrmesos submit` would be told of it."""
     layers = read_configuration(options.profile).layers
-    site, variables = layers.for_job(own_jobtracker=not options.jobtracker)
+    site, variables = layers.for_job()
     # -numReduceTasks is in the script, and no variable must override it.
     given = {name: text for name, text in variables.items() if name != JOB_REDUCES.name}
     return Options(
@@ -109,4 +109,5 @@ def _submission(options: StreamingOptions, script: Path) -> Options:
         archives=options.archives,
         site=site,
         client=layers.for_client().merged(options.settings),
+        service=layers.for_jobtracker(),
     )

@@ -33,17 +33,18 @@ from mrmesos.client.kept_jobs import (
     with_history,
 )
 from mrmesos.client.options import Options
-from mrmesos.client.preflight import check_master, checked_spec
+from mrmesos.client.preflight import check_master, checked_spec, gathered
 from mrmesos.client.spool import Spool
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
 from mrmesos.client.terminal.preview import preview
+from mrmesos.client.terminal.tables import print_json
 from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, SETTINGS, TASKTRACKER_USERLOG_DIR, Conf
 from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainSpec
-from mrmesos.wire.job import FileKind, JobState, JobStatus
+from mrmesos.wire.job import JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Submission:
             size = local_size(options.local_agents)
             self._cluster = LocalCluster(size, options.local_agents)
             self._interrupts.last_call.before_end(self._cluster.kill)
-        files = self._gather()
+        self._files = files = gathered(options)
         loaded = load_target(
             options.target,
             options.overrides,
@@ -137,8 +138,9 @@ class Submission:
             from mrmesos.client.local_cluster import check_fits
 
             for each in jobs:
-                check_fits(size, options.local_agents, each.conf, each.num_reducers)
-        self._client = self._connect(loaded.conf)
+                conf = options.service.merged(each.conf)
+                check_fits(size, options.local_agents, conf, each.num_reducers)
+        self._client = self._connect(options.service.merged(loaded.conf))
         for each in jobs:
             self._client.upload(each.code)
         for file, path in files.items():
@@ -172,18 +174,11 @@ class Submission:
         own = self._service is not None
         self._chain = ChainRun(client, self._options, spec, self._job_id, self._history, own=own)
         code = self._chain.follow(self._cluster.poll if self._cluster is not None else None)
+        if self._options.as_json:
+            print_json(client.chain_status(self._job_id))
         if not code and self._options.preview:
             return preview(self._chain.outputs, self._options.preview)
         return code
-
-    def _gather(self) -> JobFiles:
-        """Collect the files of the job, and make its modules importable here."""
-        self._files = files = JobFiles()
-        files.add(FileKind.FILE, self._options.files)
-        files.add(FileKind.ARCHIVE, self._options.archives)
-        files.add(FileKind.PYTHON, self._options.py_files)
-        files.import_here()
-        return files
 
     def _connect(self, conf: Conf) -> JobTrackerClient:
         """Connect to the given JobTracker, or start our own."""
@@ -261,6 +256,8 @@ class Submission:
             click.echo(format_error(error, log or self._log_of(error.attempt_id)), err=True)
         printed = self._kept is not None and bool(self._kept.printed())
         self._display.ended(status, printed=printed)
+        if self._options.as_json:
+            print_json(status)
         if status.state is JobState.SUCCEEDED and self._options.preview:
             return preview([self._options.output], self._options.preview) or code
         return code

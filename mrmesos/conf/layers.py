@@ -47,23 +47,26 @@ class Layers:
 
     def for_jobtracker(self) -> Conf:
         """The settings of a JobTracker that this process starts, without those of jobs."""
-        found = {name: each for name, each in self.all().items() if not _is_of_jobs(name)}
-        return conf_of(_without_clients_only(found))
+        return conf_of(
+            {
+                name: each
+                for name, each in self.all().items()
+                if not _is_of_jobs(name) and each.origin not in _CLIENTS_ONLY
+            }
+        )
 
-    def for_job(self, *, own_jobtracker: bool) -> tuple[Conf, Conf]:
+    def for_job(self) -> tuple[Conf, Conf]:
         """The settings of a job, below and above those of its class.
 
-        A JobTracker of its own gets its settings with the job. A service has settings of its own,
-        so only `-D` is sent to it: it may be meant for another JobTracker, and the user is warned.
+        Other settings are not sent with a job, but those of `-D` are, so that the user can be
+        warned of one that has no effect.
         """
-        below, above = _without_clients_only(self.below), _without_clients_only(self.above)
-        if not own_jobtracker:
-            below = {n: each for n, each in below.items() if _is_of_jobs(n)}
-            above = {
-                n: each
-                for n, each in above.items()
-                if _is_of_jobs(n) or each.origin == COMMAND_LINE
-            }
+        below = {name: each for name, each in self.below.items() if _is_of_jobs(name)}
+        above = {
+            name: each
+            for name, each in self.above.items()
+            if _is_of_jobs(name) or each.origin == COMMAND_LINE
+        }
         return conf_of(below), conf_of(above)
 
 
@@ -114,7 +117,3 @@ def check_profile(name: str, known: Mapping[str, object]) -> None:
 def _is_of_jobs(name: str) -> bool:
     """Whether this is a setting of jobs, or a parameter of one."""
     return name not in SETTINGS or SETTINGS[name].scope == "job"
-
-
-def _without_clients_only(layer: Layer) -> dict[str, Given]:
-    return {name: each for name, each in layer.items() if each.origin not in _CLIENTS_ONLY}

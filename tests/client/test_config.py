@@ -77,7 +77,7 @@ def test_the_nearer_place_wins(places: Places) -> None:
 def test_files_are_below_the_class_and_variables_above(places: Places) -> None:
     places.project.write_text("[settings]\nmap.cpus = 1\nmap.memory.mb = 512\n")
     places.environ["MRMESOS_REDUCE_CPUS"] = "2"
-    below, above = places.read("", "job.reduces=3").layers.for_job(own_jobtracker=True)
+    below, above = places.read("", "job.reduces=3").layers.for_job()
     assert dict(below) == {"map.cpus": "1", "map.memory.mb": "512"}
     assert dict(above) == {"reduce.cpus": "2", "job.reduces": "3"}
 
@@ -87,7 +87,7 @@ def test_a_service_gets_its_own_settings_and_a_job_those_of_jobs(places: Places)
     places.environ["MRMESOS_SLOT_LEASE_SECONDS"] = "7"
     layers = places.read().layers
     assert dict(layers.for_jobtracker()) == {"scheduler": "fair", "slot.lease.seconds": "7"}
-    below, above = layers.for_job(own_jobtracker=False)
+    below, above = layers.for_job()
     assert (dict(below), dict(above)) == ({"map.cpus": "2", "mine": "x"}, {})
     assert set(layers.for_client()) == {"scheduler", "map.cpus", "mine", "slot.lease.seconds"}
 
