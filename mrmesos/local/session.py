@@ -92,7 +92,7 @@ class Session:
             layers = read_configuration(assignments=assigned).layers
         except UsageProblem as problem:
             raise JobError(problem.message) from None
-        site, settled = layers.for_job(own_jobtracker=not jobtracker)
+        site, settled = layers.for_job()
         self._conf = layers.for_client()
         self._agents = 0 if jobtracker or master else local_agents or 1
         self._jobtracker, self._progress = jobtracker, progress
@@ -115,9 +115,8 @@ class Session:
             ):
                 job_files.add(kind, map(str, given))
             where = absolute_uri(str(work)) if work else ""
-            request = HostRequest(
-                name, token, dict(site.merged(settled)), master, self._agents, where
-            )
+            service = layers.for_jobtracker().merged(site).merged(settled)
+            request = HostRequest(name, token, dict(service), master, self._agents, where)
             self._host = HostProcess(request, child_environment())
         except UsageProblem as problem:
             job_files.close()
