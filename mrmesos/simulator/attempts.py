@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.simulator.machines import MeteredSlot, MeteredTracker, Running, SimJob
+from mrmesos.simulator.executors import Executors
+from mrmesos.simulator.metered import MeteredSlot, MeteredTracker, Running, SimJob
 from mrmesos.simulator.scene import Scene
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import TaskKind
@@ -26,14 +27,14 @@ LAST_OF_FETCH = 0.1
 _BOOM = AttemptError(kind=ErrorKind.USER_CODE, message="a simulated failure")
 
 
-class Attempts:
+class Attempts(Executors[MeteredTracker, MeteredSlot]):
     """Begins and ends attempts, and sends the heartbeats that tell of it."""
 
     def __init__(
         self, scene: Scene, tell: Callable[[ev.Event], None], jobs: dict[str, SimJob]
     ) -> None:
+        super().__init__(scene.clock)
         self.spec = scene.spec
-        self.clock = scene.clock
         self.meter = scene.meter
         self.rng = scene.rng
         self.tell = tell

@@ -7,7 +7,8 @@ from random import Random
 
 from mrmesos.resources import milli
 from mrmesos.simulator.clock import Clock
-from mrmesos.simulator.master import Account, Amounts, Master, SimulatedAgent
+from mrmesos.simulator.machines import Amounts
+from mrmesos.simulator.master import Account, Master, SimulatedAgent
 from mrmesos.simulator.spec import Competitor
 
 REFUSE_SECONDS = 5.0

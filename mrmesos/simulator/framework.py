@@ -13,11 +13,12 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.durations import ideal
-from mrmesos.simulator.executors import Executors
 from mrmesos.simulator.job_spec import simulated_job
-from mrmesos.simulator.machines import SimJob
+from mrmesos.simulator.machines import resources
 from mrmesos.simulator.master import Account, SimulatedAgent
 from mrmesos.simulator.meter import Ended
+from mrmesos.simulator.metered import SimJob
+from mrmesos.simulator.metered_trackers import MeteredTrackers
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import MB, as_text
 from mrmesos.simulator.workload import Work
@@ -43,7 +44,7 @@ class Framework:
         self._meter = scene.meter
         conf = {c.TASKTRACKER_SILENCE_SECONDS.name: str(2 * spec.trackers.heartbeat)}
         self._core = JobTracker(Conf({**conf, **as_text(spec.conf)}), f"2026112011{number:02d}")
-        self._executors = Executors(scene, self.account, self.tell, self.jobs)
+        self._trackers = MeteredTrackers(scene, self.account, self.tell, self.jobs)
         self._woken: list[str] = []
         self._master_spoke = 0.0
         self._clock.after(0.0, self._register)
@@ -51,11 +52,11 @@ class Framework:
     @property
     def quiet(self) -> bool:
         """Nothing submitted that has not ended, and nothing held."""
-        return not self.jobs and not self._executors.trackers
+        return not self.jobs and not self._trackers.trackers
 
     def agent_gone(self, agent: SimulatedAgent) -> None:
         """A machine is lost with all that runs there."""
-        self._executors.agent_gone(agent)
+        self._trackers.agent_gone(agent)
 
     # --- The core --------------------------------------------------------------------------------
 
@@ -71,13 +72,13 @@ class Framework:
             self._carry_out(command)
         woken, self._woken = self._woken, []
         for tracker_id in woken:  # of each a heartbeat is held; none outlives being forgotten
-            if (tracker := self._executors.trackers.get(tracker_id)) is not None:
+            if (tracker := self._trackers.trackers.get(tracker_id)) is not None:
                 self.tell(ev.AnswerAsked(tracker_id, tracker.done))
 
     def _carry_out(self, command: cmd.Command) -> None:
         match command:
             case cmd.AnswerHeartbeat():
-                self._executors.act(command.tracker_id, command.actions or ())
+                self._trackers.answered(command.tracker_id, command.actions or ())
             case cmd.WakeTracker():
                 self._woken.append(command.tracker_id)
             case cmd.AcceptOffers():
@@ -99,11 +100,11 @@ class Framework:
             case cmd.JobEnded():
                 self._job_ended(command.job_id)
             case cmd.KillSlot():
-                self._executors.kill_slot(command.slot_id, command.agent_id)
+                self._trackers.kill_slot(command.slot_id, command.agent_id)
             case cmd.ShutdownTracker():
-                self._executors.shut_down(command.tracker_id)
+                self._trackers.shut_down(command.tracker_id)
             case cmd.Reconcile():
-                self._executors.reconcile(command.slots)
+                self._trackers.reconcile(command.slots)
             case cmd.ReadSandbox():
                 pass  # there are no files here
             case cmd.Acknowledge():
@@ -122,7 +123,7 @@ class Framework:
                 self._master_spoke = self._clock.now
                 self.tell(ev.MasterHeard())
             self.tell(ev.Tick())
-        self._clock.after(times.tick if self._executors.idle else times.calm_tick, self._tick)
+        self._clock.after(times.tick if self._trackers.idle else times.calm_tick, self._tick)
 
     # --- Offers ----------------------------------------------------------------------------------
 
@@ -139,16 +140,16 @@ class Framework:
             offer_id=agent.id,
             agent_id=agent.id,
             hostname=agent.hostname,
-            resources=self._master.resources(agent.free),
+            resources=resources(agent.free),
             attributes=agent.attributes,
             rack=agent.attributes["rack"],
-            executor_ids=self._executors.on_agent.get(agent.id, ()),
+            executor_ids=self._trackers.on_agent.get(agent.id, ()),
         )
         return offer
 
     def _accept(self, command: cmd.AcceptOffers) -> None:
         for launch in command.tasks:
-            self._executors.launch(launch)
+            self._trackers.launch(launch)
         self._meter.launches += len(command.tasks)
         agents = self._agents(command.offer_ids)
         self._master.refuse(self.account, agents, command.refuse_seconds)

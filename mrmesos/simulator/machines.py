@@ -1,91 +1,96 @@
-"""What runs on agents: TaskTrackers, slots and attempts, and the jobs they work for."""
+"""Agents, executors and Mesos tasks, and the amounts of resources that they have or take.
+
+Both simulations extend these: the one that plans in metered.py, the one with faults in
+faults/machines.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Generic, TypeVar
 
-from mrmesos.simulator.master import Amounts, SimulatedAgent
-from mrmesos.simulator.workload import Work
-from mrmesos.wire.ids import TaskKind
-from mrmesos.wire.task import Attempt, Locality
+from mrmesos.resources import Resource
+from mrmesos.wire.task import Attempt
+
+Amounts = dict[str, int]
+"""Thousandths by resource name."""
+
+LEAST_CPUS = 10
+LEAST_MEM = 32_000
+"""Less than both is no offer (Mesos' `min_allocatable_resources`)."""
+
+
+def allocatable(free: Mapping[str, int]) -> bool:
+    """Whether a master offers this."""
+    return free.get("cpus", 0) >= LEAST_CPUS or free.get("mem", 0) >= LEAST_MEM
+
+
+def within(amounts: Mapping[str, int], bound: Mapping[str, int]) -> bool:
+    """Whether a filter that refused `bound` holds back these amounts, too."""
+    return all(amount <= bound.get(name, 0) for name, amount in amounts.items())
+
+
+def resources(amounts: Mapping[str, int]) -> tuple[Resource, ...]:
+    """Resource objects as an offer has them. They are shared: treat them as read-only."""
+    return _resources(tuple(amounts.items()))
+
+
+@lru_cache(maxsize=10_000)
+def _resources(amounts: tuple[tuple[str, int], ...]) -> tuple[Resource, ...]:
+    return tuple(
+        {"name": name, "type": "SCALAR", "scalar": {"value": n / 1000}, "role": "*"}
+        for name, n in amounts
+        if n > 0
+    )
 
 
 @dataclass(slots=True, eq=False)
-class SimJob:
-    """A submitted job. Times are seconds from the start."""
+class SimAgent:
+    """A machine."""
 
     id: str
-    work: Work
-    submitted: float
-    available: set[int] = field(default_factory=set)
-    """Maps whose output a living TaskTracker has."""
-    waiting: list[Running] = field(default_factory=list)
-    """Reduce attempts that lack map outputs."""
-    localities: dict[Locality, int] = field(default_factory=lambda: dict.fromkeys(Locality, 0))
-    attempts: int = 0
+    hostname: str
+    free: Amounts
+    alive: bool = field(default=True, kw_only=True)
+    slowness: float = field(default=1.0, kw_only=True)
+    """What attempts take here, as a multiple of what they take on the others."""
+
+
+AgentT = TypeVar("AgentT", bound=SimAgent)
+SlotT = TypeVar("SlotT")
+TrackerT = TypeVar("TrackerT")
+
+
+@dataclass(slots=True, eq=False)
+class SimTracker(Generic[AgentT, SlotT]):
+    """An executor. `own` is what it takes for itself."""
+
+    id: str
+    agent: AgentT
+    own: Amounts
+    up: bool = field(default=False, kw_only=True)
+    gone: bool = field(default=False, kw_only=True)
+    slots: dict[str, SlotT] = field(default_factory=dict, kw_only=True)
+    sequence: int = field(default=0, kw_only=True)
+    """The number of its last heartbeat."""
+    done: int = field(default=0, kw_only=True)
+    """The highest number of any action carried out."""
 
     @property
-    def maps_done(self) -> bool:
-        """Whether a reduce finds all it has to fetch."""
-        return len(self.available) >= self.work.maps
-
-    def map_mb(self, index: int) -> float:
-        """The input of a map: the last one has the rest."""
-        work = self.work
-        if index < work.maps - 1:
-            return work.map_mb
-        return max(0.0, work.input_mb - (work.maps - 1) * work.map_mb)
+    def url(self) -> str:
+        """Where it serves map outputs."""
+        return f"http://{self.id}"
 
 
 @dataclass(slots=True, eq=False)
-class MeteredTracker:
-    """An executor."""
+class SimSlot(Generic[TrackerT]):
+    """A Mesos task. It is `up` from TASK_RUNNING on, and `over` in the end."""
 
     id: str
-    agent: SimulatedAgent
-    own: Amounts
-    url: str
-    launched: float
-    up: bool = False
-    gone: bool = False
-    sequence: int = 0
-    done: int = 0
-    """The highest number of any action carried out."""
-    spoke: float = 0.0
-    slots: dict[str, MeteredSlot] = field(default_factory=dict)
-    outputs: dict[str, list[int]] = field(default_factory=dict)
-    """Maps whose output is here, by job."""
-
-
-@dataclass(slots=True, eq=False)
-class MeteredSlot:
-    """A Mesos task."""
-
-    id: str
-    tracker: MeteredTracker
+    tracker: TrackerT
     amounts: Amounts
     first: Attempt | None
-    launched: float
-    running: Running | None = None
-    idle_since: float = 0.0
-    up: bool = False
-    over: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Running:
-    """An attempt under way. `over` voids what the clock still holds of it."""
-
-    id: str
-    slot: MeteredSlot
-    job: SimJob
-    kind: TaskKind
-    index: int
-    began: float
-    fails: bool = False
-    expected: float = 0.0
-    """Seconds it takes, as far as is known when it begins."""
-    rest: float = 0.0
-    """Seconds of a reduce after it has fetched."""
-    stalled_since: float = 0.0
-    over: bool = False
+    up: bool = field(default=False, kw_only=True)
+    over: bool = field(default=False, kw_only=True)

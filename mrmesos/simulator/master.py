@@ -14,31 +14,18 @@ from random import Random
 from typing import Protocol
 
 from mrmesos.jobtracker.core.messages.events import Offer
-from mrmesos.resources import Resource
 from mrmesos.simulator.clock import Clock
-
-Amounts = dict[str, int]
-"""Thousandths by resource name."""
-
-LEAST_CPUS = 10
-LEAST_MEM = 32_000
-"""Less than both is no offer (Mesos' `min_allocatable_resources`)."""
+from mrmesos.simulator.machines import Amounts, SimAgent, allocatable, within
 
 
 @dataclass(slots=True, eq=False)
-class SimulatedAgent:
+class SimulatedAgent(SimAgent):
     """A machine. `partition` is the only framework that is offered it, where agents are split."""
 
-    id: str
-    hostname: str
     rack: int
     total: Amounts
-    free: Amounts
     attributes: Mapping[str, str]
     partition: int | None = None
-    alive: bool = True
-    slowness: float = 1.0
-    """What attempts take here, as a multiple of what they take on the others."""
     failing: float = 0.0
     """How likely an attempt fails here."""
     offers: dict[int, Offer] = field(default_factory=dict)
@@ -84,7 +71,6 @@ class Master:
         self._roomy: dict[str, SimulatedAgent] = {}
         self._total: Amounts = {}
         self._asked = False
-        self._json: dict[tuple[tuple[str, int], ...], tuple[Resource, ...]] = {}
 
     def start(self) -> None:
         """Begin to allocate, once an interval."""
@@ -130,7 +116,7 @@ class Master:
             held[name] = held.get(name, 0) + amount
         agent.offers.clear()
         agent.seen = None
-        if not _allocatable(free):
+        if not allocatable(free):
             self._roomy.pop(agent.id, None)
 
     def give_back(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
@@ -142,7 +128,7 @@ class Master:
         if agent.alive:
             agent.offers.clear()
             agent.seen = None
-            if agent.id not in self._roomy and _allocatable(free):
+            if agent.id not in self._roomy and allocatable(free):
                 self._roomy[agent.id] = agent
 
     # --- Offers ----------------------------------------------------------------------------------
@@ -154,7 +140,7 @@ class Master:
         until, refused = self._clock.now + max(seconds, self._interval), account.refused
         for agent in agents:
             old = refused.get(agent.id)
-            if old is not None and old[0] >= until and _within(agent.free, old[1]):
+            if old is not None and old[0] >= until and within(agent.free, old[1]):
                 continue
             if agent.seen is None:
                 agent.seen = dict(agent.free)
@@ -171,18 +157,6 @@ class Master:
         if not self._asked:
             self._asked = True
             self._clock.after(0.0, self._allocate_now)
-
-    def resources(self, amounts: Amounts) -> tuple[Resource, ...]:
-        """Resource objects as an offer has them; shared, so read-only."""
-        key = tuple(amounts.items())
-        known = self._json.get(key)
-        if known is None:
-            known = self._json[key] = tuple(
-                {"name": name, "type": "SCALAR", "scalar": {"value": n / 1000}, "role": "*"}
-                for name, n in amounts.items()
-                if n > 0
-            )
-        return known
 
     def _every_interval(self) -> None:
         self._allocate()
@@ -248,12 +222,4 @@ class Master:
         if refused[0] <= self._clock.now:
             del account.refused[agent.id]
             return True
-        return not _within(agent.free, refused[1])
-
-
-def _allocatable(free: Amounts) -> bool:
-    return free.get("cpus", 0) >= LEAST_CPUS or free.get("mem", 0) >= LEAST_MEM
-
-
-def _within(amounts: Amounts, bound: Amounts) -> bool:
-    return all(amount <= bound.get(name, 0) for name, amount in amounts.items())
+        return not within(agent.free, refused[1])

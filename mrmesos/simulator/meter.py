@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrmesos.simulator.master import Amounts
+from mrmesos.simulator.machines import Amounts
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Locality
 

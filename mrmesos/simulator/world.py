@@ -15,7 +15,8 @@ from mrmesos.simulator.clock import Clock
 from mrmesos.simulator.competitor import PlainFramework
 from mrmesos.simulator.durations import Durations
 from mrmesos.simulator.framework import Framework
-from mrmesos.simulator.master import Amounts, Bidder, Master, SimulatedAgent
+from mrmesos.simulator.machines import Amounts
+from mrmesos.simulator.master import Bidder, Master, SimulatedAgent
 from mrmesos.simulator.meter import Meter
 from mrmesos.simulator.scene import Scene
 from mrmesos.simulator.spec import Spec, SpecError, as_text

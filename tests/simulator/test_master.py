@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from mrmesos.simulator.clock import Clock
-from mrmesos.simulator.master import Account, Amounts, Master, SimulatedAgent
+from mrmesos.simulator.machines import Amounts
+from mrmesos.simulator.master import Account, Master, SimulatedAgent
 
 SIZE = {"cpus": 4000, "mem": 4096_000}
 TASK = {"cpus": 1000, "mem": 512_000}
@@ -40,7 +41,7 @@ class Bench:
         for number in range(agents):
             size = dict(SIZE)
             self.master.add_agent(
-                SimulatedAgent(f"S{number}", f"h{number}", 0, size, dict(size), {})
+                SimulatedAgent(f"S{number}", f"h{number}", dict(size), 0, size, {})
             )
         self.master.start()
 
@@ -108,7 +109,7 @@ def test_partitions_are_offered_to_their_own_only() -> None:
     bench = Bench(0)
     for number in range(4):
         agent = SimulatedAgent(
-            f"S{number}", "h", 0, dict(SIZE), dict(SIZE), {}, partition=number % 2
+            f"S{number}", "h", dict(SIZE), 0, dict(SIZE), {}, partition=number % 2
         )
         bench.master.add_agent(agent)
     takers = bench.taker(wants=99), bench.taker(wants=99)

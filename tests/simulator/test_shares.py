@@ -15,7 +15,8 @@ from mrmesos.minimesos.master.allocator import Allocator
 from mrmesos.minimesos.model.resources import SCALAR, Bucket, Resources
 from mrmesos.simulator import world as worlds
 from mrmesos.simulator.clock import Clock
-from mrmesos.simulator.master import Account, Amounts, Bidder, Master, SimulatedAgent
+from mrmesos.simulator.machines import Amounts
+from mrmesos.simulator.master import Account, Bidder, Master, SimulatedAgent
 from mrmesos.simulator.spec import ClusterSpec, FrameworksSpec, JobClass, Spec, TimesSpec
 from mrmesos.simulator.world import World
 

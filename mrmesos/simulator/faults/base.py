@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.simulator.clock import Clock
+from mrmesos.simulator.executors import Executors
 from mrmesos.simulator.faults.fault_plan import FaultPlan, random_plan
-from mrmesos.simulator.faults.machines import Amounts, SimAgent, SimSlot, SimTracker
+from mrmesos.simulator.faults.machines import FaultyAgent, FaultySlot, FaultyTracker
+from mrmesos.simulator.machines import Amounts
 from mrmesos.wire import heartbeat as hb
 
 EXPIRY = 20.0
@@ -26,14 +28,14 @@ CONF = {
 }
 
 
-class FaultWorldState(ABC):
+class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
     """All that the world holds. `history` keeps the last events, for when something fails."""
 
     def __init__(self, seed: int, faults: FaultPlan | None) -> None:
+        super().__init__(Clock())
         self.rng = random.Random(seed)
         self.faults = faults if faults is not None else random_plan(self.rng)
         self.racks = self.rng.random() < 0.5
-        self.clock = Clock()
         self.history: list[str] = []
         self.told = 0  # events
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
@@ -55,10 +57,8 @@ class FaultWorldState(ABC):
         self.connected = False
         self.epoch = 0
         self.suppressed: set[str] = set()
-        self.agents: dict[str, SimAgent] = {}
-        self.offers: dict[str, tuple[SimAgent, Amounts]] = {}
-        self.slots: dict[str, SimSlot] = {}
-        self.trackers: dict[str, SimTracker] = {}
+        self.agents: dict[str, FaultyAgent] = {}
+        self.offers: dict[str, tuple[FaultyAgent, Amounts]] = {}
         self.cuts: dict[tuple[str, str], float] = {}  # (who reads, from whom): until when
         self.damaged: set[tuple[str, int]] = set()  # (map attempt, partition)
         self.tells_damage = self.rng.random() < 0.5

@@ -22,7 +22,7 @@ from mrmesos.jobtracker.core.messages.journal_records import (
 )
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.fault_plan import FaultPlan
-from mrmesos.simulator.faults.machines import SimTracker
+from mrmesos.simulator.faults.machines import FaultyTracker
 from mrmesos.simulator.faults.world import FaultWorld
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
@@ -114,7 +114,7 @@ class CrashingWorld(FaultWorld):
             self.at(0.5, self.submit)
         if self.chance(self.removed):
             for tracker in list(self.trackers.values()):
-                self.executor_gone(tracker)
+                self.executor_ended(tracker)
             self.unacked.clear()
             self.framework = f"framework {self.life}"
             self.tell(ev.FrameworkRemoved())
@@ -158,11 +158,11 @@ class CrashingWorld(FaultWorld):
         else:
             super().commit(command)
 
-    def hear(self, tracker: SimTracker, beat: hb.Heartbeat) -> None:
+    def hear(self, tracker: FaultyTracker, beat: hb.Heartbeat) -> None:
         if not self.down:
             super().hear(tracker, beat)
 
-    def act(self, tracker: SimTracker, action: hb.Action) -> None:
+    def act(self, tracker: FaultyTracker, action: hb.Action) -> None:
         if isinstance(action, hb.ForgetJob) and Key(action.job_id, "ended", "") in self.journal:
             tracker.outputs.pop(action.job_id, None)  # also where it died in the midst of the end
         else:

@@ -1,56 +1,33 @@
-"""Agents, Mesos tasks and executors of a world with faults, and the amounts of resources."""
+"""Agents, Mesos tasks and executors of a world with faults."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.simulator.machines import Amounts, SimAgent, SimSlot, SimTracker
 from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
-
-Amounts = dict[str, float]
-
-
-def amounts(*lists: tuple[Mapping[str, Any], ...]) -> Amounts:
-    """Resource JSON summed by name."""
-    sums: Amounts = {}
-    for resources in lists:
-        for resource in resources:
-            name = resource["name"]
-            sums[name] = round(sums.get(name, 0) + resource["scalar"]["value"], 3)
-    return sums
 
 
 def minus(left: Amounts, right: Amounts) -> Amounts:
     """What is left, by name."""
-    return {name: round(value - right.get(name, 0), 3) for name, value in left.items()}
+    return {name: amount - right.get(name, 0) for name, amount in left.items()}
 
 
-def as_json(values: Amounts) -> tuple[dict[str, Any], ...]:
-    """Resource JSON."""
-    return tuple(
-        {"name": name, "type": "SCALAR", "scalar": {"value": value}, "role": "*"}
-        for name, value in values.items()
-        if value > 0
-    )
+def plus(left: Amounts, right: Amounts) -> Amounts:
+    """The sums, by name."""
+    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
 
 
-@dataclass(slots=True)
-class SimAgent:
+@dataclass(slots=True, eq=False)
+class FaultyAgent(SimAgent):
     """A machine."""
 
-    id: str
-    hostname: str
-    resources: Amounts
-    free: Amounts
     rack: str = ""
     disk: str = "ssd"
-    slowness: float = 1.0
     bad: bool = False
     """Most attempts fail here while there are faults."""
     away: ev.Unavailability | None = None
-    alive: bool = True
     cut_off: bool = False
     """The master does not reach it; what runs there runs on."""
     unheard_until: float = 0.0
@@ -59,31 +36,10 @@ class SimAgent:
     filtered: Amounts = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class SimSlot:
-    """A Mesos task."""
-
-    id: str
-    agent: SimAgent
-    tracker_id: str
-    resources: Amounts
-    first: Attempt | None
-    state: str = "TASK_STAGING"
-    attempt: str = ""
-
-
-@dataclass(slots=True)
-class SimTracker:
+@dataclass(slots=True, eq=False)
+class FaultyTracker(SimTracker[FaultyAgent, "FaultySlot"]):
     """An executor process."""
 
-    id: str
-    agent: SimAgent
-    resources: Amounts
-    up: bool = False
-    gone: bool = False
-    slots: dict[str, SimSlot] = field(default_factory=dict)
-    sequence: int = 0
-    done: int = 0
     reports: dict[str, AttemptReport] = field(default_factory=dict)
     running: dict[str, tuple[Attempt, float]] = field(default_factory=dict)
     lasts: dict[str, float] = field(default_factory=dict)
@@ -97,3 +53,10 @@ class SimTracker:
     outputs: dict[str, dict[int, MapOutput]] = field(default_factory=dict)
     silent_until: float = 0.0
     answered: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class FaultySlot(SimSlot[FaultyTracker]):
+    """A Mesos task."""
+
+    attempt: str = ""

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import partial
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
+from mrmesos.resources import total
 from mrmesos.simulator.faults.base import FaultWorldState
 from mrmesos.simulator.faults.machines import (
-    Amounts,
-    SimAgent,
-    SimSlot,
-    SimTracker,
-    amounts,
-    as_json,
+    FaultyAgent,
+    FaultySlot,
+    FaultyTracker,
     minus,
+    plus,
 )
-from mrmesos.wire.task import Attempt, AttemptState
+from mrmesos.simulator.machines import Amounts, allocatable, resources, within
+from mrmesos.wire.task import AttemptState
 
 
 class FaultyMesos(FaultWorldState):
     """Answers the core's calls as a master would, in order and with delay."""
 
     @abstractmethod
-    def beat(self, tracker: SimTracker) -> None:
+    def beat(self, tracker: FaultyTracker) -> None:
         """A TaskTracker begins to send heartbeats."""
 
     @abstractmethod
-    def begin(self, tracker: SimTracker, slot: SimSlot, attempt: Attempt) -> None:
-        """A TaskTracker starts an attempt."""
-
-    @abstractmethod
-    def finish(self, tracker: SimTracker, attempt_id: str, state: AttemptState) -> None:
+    def finish(self, tracker: FaultyTracker, attempt_id: str, state: AttemptState) -> None:
         """An attempt ends."""
 
     def register(self) -> None:
@@ -80,15 +77,24 @@ class FaultyMesos(FaultWorldState):
         if self.connected and epoch == self.epoch:
             self.tell(event)
 
-    def update(self, slot: SimSlot, state: str, reason: str = "", acked: bool = True) -> None:
-        number = self.clock.number()
-        uuid = f"u{number}" if acked else ""
-        update = slot_updated(slot.id, slot.agent.id, state, reason, "", uuid)
-        if uuid:
-            self.unacked[uuid] = update
-            self.at(10.0, lambda: self.again(uuid))
+    def update(self, slot_id: str, agent_id: str, state: str, reason: str = "") -> None:
+        uuid = f"u{self.clock.number()}"
+        update = slot_updated(slot_id, agent_id, state, reason, "", uuid)
+        self.unacked[uuid] = update
+        self.at(10.0, lambda: self.again(uuid))
         if self.connected:
             self.event(update)
+
+    def say(self, slot_id: str, agent_id: str, state: str, reason: str) -> None:
+        """An update of the master's own, which nobody has to acknowledge."""
+        if self.connected:
+            self.event(slot_updated(slot_id, agent_id, state, reason))
+
+    def answer(self, slot_id: str, agent_id: str, state: str) -> None:
+        self.say(slot_id, agent_id, state, "REASON_RECONCILIATION")
+
+    def soon(self, action: Callable[[FaultySlot], None], slot: FaultySlot) -> None:
+        action(slot)  # the call itself has taken its time
 
     def again(self, uuid: str) -> None:
         if uuid in self.unacked:
@@ -100,12 +106,12 @@ class FaultyMesos(FaultWorldState):
         """One with an SSD is replaced by another, so that those who ask for it can go on."""
         number = self.clock.number()
         size = {
-            "cpus": float(self.rng.choice([1, 2, 4])),
-            "mem": float(self.rng.choice([2048, 4096])),
+            "cpus": self.rng.choice([1000, 2000, 4000]),
+            "mem": self.rng.choice([2048_000, 4096_000]),
         }
         rack = self.rng.choice(["", "/a", "/b"]) if self.racks else ""
         host = hostname or f"host{number}"
-        agent = SimAgent(f"S{number}", host, size, dict(size), rack, disk)
+        agent = FaultyAgent(f"S{number}", host, size, rack, disk)
         agent.slowness = 4.0 if self.chance(self.faults.straggles) else 1.0
         agent.bad = self.chance(self.faults.bad_hosts)
         self.agents[agent.id] = agent
@@ -128,13 +134,12 @@ class FaultyMesos(FaultWorldState):
         for agent in self.agents.values():
             held = [a for a, _ in self.offers.values() if a is agent]
             free = agent.free
-            if not agent.alive or agent.cut_off or held or free["cpus"] < 0.01 or free["mem"] < 32:
+            if not agent.alive or agent.cut_off or held or not allocatable(free):
                 continue
-            within = all(free[n] <= agent.filtered.get(n, 0) for n in free)
-            if self.now < agent.filtered_until and within:
+            if self.now < agent.filtered_until and within(free, agent.filtered):
                 continue
             mine = [t.id for t in self.trackers.values() if t.agent is agent and not t.gone]
-            agent.free = dict.fromkeys(free, 0.0)
+            agent.free = dict.fromkeys(free, 0)
             for part in self.parts(free):
                 offer_id = f"O{self.clock.number()}"
                 self.offers[offer_id] = (agent, part)
@@ -144,7 +149,7 @@ class FaultyMesos(FaultWorldState):
                         offer_id,
                         agent.id,
                         agent.hostname,
-                        as_json(part),
+                        resources(part),
                         executor_ids=tuple(mine),
                         rack=agent.rack,
                         attributes={"disk": agent.disk},
@@ -163,13 +168,12 @@ class FaultyMesos(FaultWorldState):
         """What is free as one offer, or now and then as two."""
         if not self.chance(0.1):
             return [dict(free)]
-        part = {name: round(value * self.rng.random(), 3) for name, value in free.items()}
+        part = {name: round(value * self.rng.random()) for name, value in free.items()}
         return [part, minus(free, part)]
 
     def take_back(self, offer_id: str) -> None:
         agent, held = self.offers.pop(offer_id)
-        for name, value in held.items():
-            agent.free[name] = round(agent.free[name] + value, 3)
+        agent.free = plus(agent.free, held)
 
     def mesos_call(self, command: cmd.Command, epoch: int) -> None:
         if not self.connected or epoch != self.epoch:
@@ -198,11 +202,11 @@ class FaultyMesos(FaultWorldState):
             case cmd.KillSlot():
                 self.kill_slot(command.slot_id, command.agent_id)
             case cmd.Reconcile():
-                self.reconcile(command)
+                self.reconcile(command.slots)
             case cmd.ShutdownTracker():
                 tracker = self.trackers.get(command.tracker_id)
                 if tracker is not None and tracker.up and not tracker.agent.cut_off:
-                    self.at(self.latency(), lambda: self.executor_gone(tracker))
+                    self.at(self.latency(), partial(self.executor_ended, tracker))
             case cmd.ReadSandbox():
                 pass
             case _:
@@ -221,90 +225,69 @@ class FaultyMesos(FaultWorldState):
         for offer_id in command.offer_ids:
             if offer_id in self.offers:
                 agent, held = self.offers[offer_id]
-                pool = {n: round(pool.get(n, 0) + held[n], 3) for n in held}
+                pool = plus(pool, held)
                 self.take_back(offer_id)
         for launch in command.tasks:
             agent = self.agents[launch.agent_id]
-            resources = amounts(launch.resources)
             first = launch.first if isinstance(launch, cmd.SlotLaunch) else None
-            slot = SimSlot(launch.slot_id, agent, launch.tracker_id, resources, first)
             assert launch.slot_id not in self.slots
             if first is not None:
                 self.placed.append((first.attempt_id, agent.id))
             if not valid:
                 self.void.add(launch.tracker_id)
-                self.update(slot, "TASK_LOST", "REASON_INVALID_OFFERS", acked=False)
+                self.say(launch.slot_id, agent.id, "TASK_LOST", "REASON_INVALID_OFFERS")
                 continue
             tracker = self.trackers.get(launch.tracker_id)
-            own = amounts(launch.tracker_resources)
-            asked = dict(resources)
+            own, asked = total(launch.tracker_resources), total(launch.resources)
+            slot = partial(FaultySlot, launch.slot_id, amounts=asked, first=first)
             if tracker is None:
-                asked = {n: round(asked.get(n, 0) + own.get(n, 0), 3) for n in {**asked, **own}}
-                tracker = SimTracker(launch.tracker_id, agent, own, answered=self.now)
-                self.trackers[tracker.id] = tracker
-                self.at(self.rng.uniform(0.1, 1.0), partial(self.executor_up, tracker))
-            assert tracker.resources == own, "an executor's resources changed"
+                asked = plus(asked, own)
+                tracker = FaultyTracker(launch.tracker_id, agent, own, answered=self.now)
+                self.new_executor(tracker, self.rng.uniform(0.1, 1.0))
+            assert tracker.own == own, "an executor's resources changed"
             if tracker.gone:
-                self.update(slot, "TASK_LOST", "REASON_EXECUTOR_TERMINATED", acked=False)
+                self.say(launch.slot_id, agent.id, "TASK_LOST", "REASON_EXECUTOR_TERMINATED")
                 continue
             if any(pool.get(name, 0) < value for name, value in asked.items()):
                 # The core may think that an executor runs whose first launch was void.
                 assert launch.tracker_id in self.void, "more accepted than offered"
                 if not tracker.slots:
                     tracker.gone = True
-                self.update(slot, "TASK_ERROR", "REASON_TASK_INVALID", acked=False)
+                self.say(launch.slot_id, agent.id, "TASK_ERROR", "REASON_TASK_INVALID")
                 continue
             pool = minus(pool, asked)
             agent.free = minus(agent.free, asked)
-            self.slots[slot.id] = tracker.slots[slot.id] = slot
-            if tracker.up:
-                self.at(self.latency(), partial(self.slot_up, slot, tracker))
+            self.staged(slot(tracker), self.latency())
         if valid and command.offer_ids:
             agent.filtered_until = self.now + command.refuse_seconds
             agent.filtered = dict(agent.free)
 
-    def executor_up(self, tracker: SimTracker) -> None:
-        if tracker.gone:
-            return
-        if self.chance(self.faults.launch_fails):
-            self.executor_gone(tracker)
-            return
-        tracker.up = True
+    def comes_up(self) -> bool:
+        return not self.chance(self.faults.launch_fails)
+
+    def came_up(self, tracker: FaultyTracker) -> None:
         tracker.answered = self.now
-        for slot in list(tracker.slots.values()):
-            self.slot_up(slot, tracker)
         self.beat(tracker)
 
-    def slot_up(self, slot: SimSlot, tracker: SimTracker) -> None:
-        if tracker.gone or slot.id not in tracker.slots or slot.state != "TASK_STAGING":
-            return
-        slot.state = "TASK_RUNNING"
-        self.update(slot, "TASK_RUNNING")
-        if slot.first is not None:
-            self.begin(tracker, slot, slot.first)
+    def came_to_run(self, slot: FaultySlot) -> None:
+        pass
 
-    def slot_over(self, slot: SimSlot, state: str, reason: str = "") -> None:
-        self.slots.pop(slot.id, None)
-        tracker = self.trackers[slot.tracker_id]
-        tracker.slots.pop(slot.id, None)
-        if slot.agent.alive:
-            for name, value in slot.resources.items():
-                slot.agent.free[name] = round(slot.agent.free[name] + value, 3)
-        self.update(slot, state, reason)
+    def released(self, slot: FaultySlot) -> None:
+        self.give_back(slot.tracker.agent, slot.amounts)
 
-    def executor_gone(self, tracker: SimTracker) -> None:
-        if tracker.gone:
-            return
-        tracker.gone, tracker.up = True, False
+    def gone(self, tracker: FaultyTracker) -> None:
         tracker.running.clear()
-        for slot in list(tracker.slots.values()):
-            self.slot_over(slot, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
-        for name, value in tracker.resources.items():
-            tracker.agent.free[name] = round(tracker.agent.free[name] + value, 3)
+        self.give_back(tracker.agent, tracker.own)
+
+    def give_back(self, agent: FaultyAgent, amounts: Amounts) -> None:
+        if agent.alive:
+            agent.free = plus(agent.free, amounts)
+
+    def tell_lost(self, tracker: FaultyTracker) -> None:
         if self.connected and not self.chance(0.2):
             self.event(ev.TrackerLost(tracker.id, tracker.agent.id, 256))
 
-    def agent_gone(self, agent: SimAgent) -> None:
+    def agent_gone(self, agent: FaultyAgent) -> None:
         agent.alive = False
         for offer_id, (owner, _) in list(self.offers.items()):
             if owner is agent:
@@ -313,16 +296,16 @@ class FaultyMesos(FaultWorldState):
                     self.event(ev.OfferRescinded(offer_id))
         for tracker in list(self.trackers.values()):
             if tracker.agent is agent and not tracker.gone:
-                tracker.gone, tracker.up = True, False
-                tracker.running.clear()
-                for slot in list(tracker.slots.values()):
-                    self.slot_over(slot, "TASK_LOST", "REASON_AGENT_REMOVED")
+                lost = list(tracker.slots)
+                self.take_down(tracker)
+                for slot_id in lost:
+                    self.update(slot_id, agent.id, "TASK_LOST", "REASON_AGENT_REMOVED")
         if self.connected:
             self.event(ev.AgentLost(agent.id))
         again = self.rng.choice([agent.hostname, ""])  # the same machine, with a new agent id
         self.at(self.rng.uniform(1, 20), partial(self.add_agent, agent.disk, again))
 
-    def plan_maintenance(self, agent: SimAgent) -> None:
+    def plan_maintenance(self, agent: FaultyAgent) -> None:
         """The operator wants a machine for a while, and may think better of it."""
         start = self.now + self.rng.uniform(0, 20)
         agent.away = ev.Unavailability(start, start + self.rng.uniform(1, 20))
@@ -331,7 +314,7 @@ class FaultyMesos(FaultWorldState):
             self.event(ev.InverseOffersReceived((asked,)))
         self.at(self.rng.uniform(1, 40), partial(setattr, agent, "away", None))
 
-    def cut_off(self, agent: SimAgent) -> None:
+    def cut_off(self, agent: FaultyAgent) -> None:
         """The master loses sight of an agent: it says that all on it is lost, and errs."""
         if agent.cut_off:
             return
@@ -342,36 +325,24 @@ class FaultyMesos(FaultWorldState):
                 if self.connected:
                     self.event(ev.OfferRescinded(offer_id))
         for slot in self.slots.values():
-            if slot.agent is agent:
-                self.update(slot, "TASK_UNREACHABLE", "REASON_AGENT_REMOVED", acked=False)
+            if slot.tracker.agent is agent:
+                self.say(slot.id, agent.id, "TASK_UNREACHABLE", "REASON_AGENT_REMOVED")
         if self.connected:
             self.event(ev.AgentLost(agent.id))
         self.at(self.rng.uniform(0.5, 40), partial(self.back, agent))
 
-    def back(self, agent: SimAgent) -> None:
+    def back(self, agent: FaultyAgent) -> None:
         agent.cut_off = False
         for slot in self.slots.values():
-            if slot.agent is agent and self.trackers[slot.tracker_id].up:
-                self.update(slot, "TASK_RUNNING", "REASON_AGENT_REREGISTERED", acked=False)
+            if slot.tracker.agent is agent and slot.tracker.up:
+                self.say(slot.id, agent.id, "TASK_RUNNING", "REASON_AGENT_REREGISTERED")
 
     def kill_slot(self, slot_id: str, agent_id: str) -> None:
         slot = self.slots.get(slot_id)
-        if slot is not None and slot.agent.cut_off:
-            return
-        if slot is None:
-            if self.connected:
-                self.event(slot_updated(slot_id, agent_id, "TASK_LOST", "REASON_RECONCILIATION"))
-            return
-        tracker = self.trackers[slot.tracker_id]
-        if tracker.up and slot.attempt:
-            self.finish(tracker, slot.attempt, AttemptState.KILLED)
-        self.slot_over(slot, "TASK_KILLED")
-        if not tracker.up and not tracker.slots:
-            self.executor_gone(tracker)
-
-    def reconcile(self, command: cmd.Reconcile) -> None:
-        asked = command.slots or tuple((s.id, s.agent.id) for s in self.slots.values())
-        for slot_id, agent_id in asked:
-            slot = self.slots.get(slot_id)
-            state = slot.state if slot is not None else "TASK_LOST"
-            self.event(slot_updated(slot_id, agent_id, state, "REASON_RECONCILIATION"))
+        if slot is not None:
+            tracker = slot.tracker
+            if tracker.agent.cut_off:
+                return
+            if tracker.up and slot.attempt:
+                self.finish(tracker, slot.attempt, AttemptState.KILLED)
+        super().kill_slot(slot_id, agent_id)

@@ -11,7 +11,7 @@ import math
 
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.fault_plan import FaultPlan
-from mrmesos.simulator.faults.machines import SimTracker
+from mrmesos.simulator.faults.machines import FaultyTracker
 from mrmesos.simulator.faults.world import FaultWorld
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt, AttemptState
@@ -44,7 +44,7 @@ class ReachWorld(FaultWorld):
         self.cut_at = self.now
         self.cut(self.cut_seconds)
 
-    def seconds(self, _tracker: SimTracker, _attempt: Attempt) -> float:
+    def seconds(self, _tracker: FaultyTracker, _attempt: Attempt) -> float:
         return self.rng.uniform(0.05, 1.0)
 
     def submit(self) -> None:
@@ -135,8 +135,7 @@ class SmallWorld(ReachWorld):
     def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
         super().add_agent(disk, hostname)
         agent = list(self.agents.values())[-1]
-        agent.resources.update(cpus=1.0, mem=2048.0)
-        agent.free.update(cpus=1.0, mem=2048.0)
+        agent.free.update(cpus=1000, mem=2048_000)
 
     def random_job(self) -> tuple[int, int, dict[str, str]]:
         maps, reduces, conf = super().random_job()
@@ -144,7 +143,7 @@ class SmallWorld(ReachWorld):
         more = {"map.cpus": "1", "reduce.cpus": "1", "job.reduce.slowstart.completedmaps": "0.5"}
         return maps, reduces, {**conf, **more, "job.constraints": "", "map.speculative": "false"}
 
-    def seconds(self, tracker: SimTracker, attempt: Attempt) -> float:
+    def seconds(self, tracker: FaultyTracker, attempt: Attempt) -> float:
         """One map is slow, and while it runs the other hosts have begun with the reduces."""
         if not self.slow or attempt.attempt_id == self.slow:
             self.slow = attempt.attempt_id
@@ -156,7 +155,7 @@ class SmallWorld(ReachWorld):
         for reader, source in self.pairs:
             self.cuts[hosts[reader], hosts[source]] = self.now + seconds
 
-    def finish(self, tracker: SimTracker, attempt_id: str, state: AttemptState) -> None:
+    def finish(self, tracker: FaultyTracker, attempt_id: str, state: AttemptState) -> None:
         super().finish(tracker, attempt_id, state)
         for index, partition in self.segments:
             if attempt_id.endswith(f"_m_{index:06d}_0"):

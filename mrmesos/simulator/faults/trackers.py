@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.simulator.faults.base import EXPIRY
-from mrmesos.simulator.faults.machines import SimSlot, SimTracker
+from mrmesos.simulator.faults.machines import FaultySlot, FaultyTracker
 from mrmesos.simulator.faults.mesos import FaultyMesos
 from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import parse_attempt
@@ -31,16 +31,16 @@ class FaultyTrackers(FaultyMesos):
     heard: hb.Heartbeat | None = None
     """What the core is being told."""
 
-    def beat(self, tracker: SimTracker) -> None:
+    def beat(self, tracker: FaultyTracker) -> None:
         if tracker.gone:
             return
         if self.now - tracker.answered > EXPIRY:
-            self.executor_gone(tracker)
+            self.executor_ended(tracker)
             return
         self.heartbeat(tracker)
         self.at(1.0, lambda: self.beat(tracker))
 
-    def heartbeat(self, tracker: SimTracker) -> None:
+    def heartbeat(self, tracker: FaultyTracker) -> None:
         if tracker.gone or not tracker.up:
             return
         tracker.sequence += 1
@@ -65,12 +65,12 @@ class FaultyTrackers(FaultyMesos):
         if self.chance(self.faults.heartbeat_doubled):
             self.at(self.rng.uniform(0.001, 3.0), lambda: self.hear(tracker, beat))
 
-    def silent(self, tracker: SimTracker) -> bool:
+    def silent(self, tracker: FaultyTracker) -> bool:
         """Whether a message to or from a TaskTracker is lost."""
         until = max(tracker.silent_until, tracker.agent.unheard_until)
         return self.now < until or self.chance(self.faults.heartbeat_lost)
 
-    def hear(self, _tracker: SimTracker, beat: hb.Heartbeat) -> None:
+    def hear(self, _tracker: FaultyTracker, beat: hb.Heartbeat) -> None:
         self.heard = beat
         self.tell(ev.HeartbeatReceived(beat))
         self.heard = None
@@ -81,36 +81,33 @@ class FaultyTrackers(FaultyMesos):
         if tracker is not None and tracker.up and not tracker.gone:
             self.tell(ev.AnswerAsked(tracker_id))
 
-    def answer(self, command: cmd.AnswerHeartbeat) -> None:
+    def send_answer(self, command: cmd.AnswerHeartbeat) -> None:
         tracker = self.trackers.get(command.tracker_id)
         if tracker is None or self.silent(tracker):
             return
         actions = command.actions
         if actions is None:
-            self.at(self.latency(), lambda: self.executor_gone(tracker))
+            self.at(self.latency(), lambda: self.executor_ended(tracker))
             return
         told = [report.attempt_id for report in self.heard.reports] if self.heard else []
-        self.at(self.rng.uniform(0.001, 0.05), lambda: self.receive(tracker, actions, told))
+        self.at(self.rng.uniform(0.001, 0.05), lambda: self.hear_answer(tracker, actions, told))
 
-    def receive(
-        self, tracker: SimTracker, actions: tuple[hb.Numbered, ...], told: list[str]
+    def hear_answer(
+        self, tracker: FaultyTracker, actions: tuple[hb.Numbered, ...], told: list[str]
     ) -> None:
         if tracker.gone or not tracker.up:
             return
         tracker.answered = self.now
         for attempt_id in told:
             tracker.reports.pop(attempt_id, None)
-        for numbered in actions:
-            if numbered.number > tracker.done and not tracker.gone:
-                tracker.done = numbered.number
-                self.act(tracker, numbered.action)
+        self.receive(tracker, actions)
 
-    def act(self, tracker: SimTracker, action: hb.Action) -> None:
+    def act(self, tracker: FaultyTracker, action: hb.Action) -> None:
         match action:
             case hb.RunAttempt():
                 slot = tracker.slots.get(action.attempt.slot_id)
                 if slot is not None:
-                    self.begin(tracker, slot, action.attempt)
+                    self.begin(slot, action.attempt)
             case hb.KillAttempt():
                 if action.attempt_id in tracker.running:
                     self.finish(tracker, action.attempt_id, AttemptState.KILLED)
@@ -118,7 +115,7 @@ class FaultyTrackers(FaultyMesos):
                 slot = tracker.slots.get(action.slot_id)
                 if slot is not None:
                     assert not slot.attempt, "a slot ends under its attempt"
-                    self.slot_over(slot, "TASK_FINISHED")
+                    self.end_slot(slot, "TASK_FINISHED")
             case hb.MapOutputs():
                 table = tracker.outputs.setdefault(action.job_id, {})
                 for output in action.outputs:
@@ -131,9 +128,10 @@ class FaultyTrackers(FaultyMesos):
             case hb.Leave():
                 # Slots that Mesos declared lost before, and that live on, go with it.
                 assert not tracker.slots.keys() & self.core.st.cluster.slots.keys()
-                self.executor_gone(tracker)
+                self.executor_ended(tracker)
 
-    def begin(self, tracker: SimTracker, slot: SimSlot, attempt: Attempt) -> None:
+    def begin(self, slot: FaultySlot, attempt: Attempt) -> None:
+        tracker = slot.tracker
         assert not slot.attempt, "a slot runs two attempts"
         assert attempt.attempt_id not in self.launched, "an attempt is launched twice"
         assert attempt.slot_id == slot.id
@@ -143,12 +141,12 @@ class FaultyTrackers(FaultyMesos):
         lasts = tracker.lasts[attempt.attempt_id] = self.seconds(tracker, attempt)
         self.at(lasts, lambda: self.work(tracker, attempt))
 
-    def seconds(self, tracker: SimTracker, _attempt: Attempt) -> float:
+    def seconds(self, tracker: FaultyTracker, _attempt: Attempt) -> float:
         """How long an attempt takes."""
         lasts = self.rng.uniform(0.05, 5.0) * tracker.agent.slowness
         return lasts * 8 if self.chance(self.faults.straggles) else lasts
 
-    def progress(self, tracker: SimTracker, attempt: Attempt, since: float) -> AttemptProgress:
+    def progress(self, tracker: FaultyTracker, attempt: Attempt, since: float) -> AttemptProgress:
         """How far it is; it never goes back behind what it has fetched."""
         name, bad = attempt.attempt_id, list[str]()
         if name not in tracker.fetched and not isinstance(attempt.task, MapTask):
@@ -163,7 +161,7 @@ class FaultyTrackers(FaultyMesos):
             fetched=name in tracker.fetched,
         )
 
-    def missing(self, tracker: SimTracker, attempt: Attempt) -> tuple[bool, list[str]]:
+    def missing(self, tracker: FaultyTracker, attempt: Attempt) -> tuple[bool, list[str]]:
         """A reduce fetches what it can. Whether it still waits for map outputs, and those that it
         could not fetch for some time.
         """
@@ -185,7 +183,7 @@ class FaultyTrackers(FaultyMesos):
         bad = [bad for bad, since in failing.items() if self.now - since >= FETCH_SECONDS]
         return len(have) < maps, bad
 
-    def answers(self, tracker: SimTracker, attempt: Attempt, output: str) -> bool:
+    def answers(self, tracker: FaultyTracker, attempt: Attempt, output: str) -> bool:
         """Whether it is said that an output that cannot be fetched is damaged. Half of the worlds
         have TaskTrackers that do not tell.
         """
@@ -196,20 +194,20 @@ class FaultyTrackers(FaultyMesos):
         reached = self.reaches(tracker, table[index])
         return reached and (output, attempt.task.partition) in self.damaged
 
-    def reaches(self, tracker: SimTracker, output: MapOutput) -> bool:
+    def reaches(self, tracker: FaultyTracker, output: MapOutput) -> bool:
         """Whether the TaskTracker of an output is there and can be reached."""
         source = self.trackers[output.url.removeprefix("http://")]
         hosts = tracker.agent.hostname, source.agent.hostname
         cut = hosts[0] != hosts[1] and self.cuts.get(hosts, 0.0) > self.now
         return not source.gone and not cut
 
-    def fetches(self, tracker: SimTracker, output: MapOutput, partition: int) -> bool:
+    def fetches(self, tracker: FaultyTracker, output: MapOutput, partition: int) -> bool:
         """Whether a segment can be fetched now."""
         damaged = (output.attempt_id, partition) in self.damaged
         good = self.reaches(tracker, output) and not damaged
         return good and not self.chance(self.faults.fetch_fails)
 
-    def work(self, tracker: SimTracker, attempt: Attempt) -> None:
+    def work(self, tracker: FaultyTracker, attempt: Attempt) -> None:
         if tracker.gone or attempt.attempt_id not in tracker.running:
             return
         bad_luck = 0.8 if tracker.agent.bad else self.faults.attempt_fails
@@ -220,7 +218,7 @@ class FaultyTrackers(FaultyMesos):
         else:
             self.finish(tracker, attempt.attempt_id, AttemptState.SUCCEEDED)
 
-    def finish(self, tracker: SimTracker, attempt_id: str, state: AttemptState) -> None:
+    def finish(self, tracker: FaultyTracker, attempt_id: str, state: AttemptState) -> None:
         attempt, started = tracker.running.pop(attempt_id)
         slot = tracker.slots[attempt.slot_id]
         slot.attempt = ""

@@ -9,7 +9,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.simulator.faults.fault_plan import FaultPlan
-from mrmesos.simulator.faults.machines import SimAgent, SimTracker
+from mrmesos.simulator.faults.machines import FaultyAgent, FaultyTracker
 from mrmesos.simulator.faults.world import FaultWorld
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
@@ -29,11 +29,10 @@ class UnheardWorld(FaultWorld):
         conf = {"scheduler": self.rng.choice(["fifo", "fair"])}
         self.core = JobTracker(Conf(conf), self.core.st.stamp)  # silence and expiry by default
         self.roles, self.spares = ("*",), 0
-        self.lost: SimAgent | None = None
+        self.lost: FaultyAgent | None = None
         self.waits: dict[str, float] = {}  # tasks that run out of hearing only, since when
         for agent in self.agents.values():
-            agent.resources = {"cpus": 2.0, "mem": 4096.0}
-            agent.free, agent.disk = dict(agent.resources), "ssd"
+            agent.free, agent.disk = {"cpus": 2000, "mem": 4096_000}, "ssd"
         self.at(self.rng.uniform(1, 40), self.cut_one)
 
     def cut_one(self) -> None:
@@ -43,16 +42,16 @@ class UnheardWorld(FaultWorld):
         if self.rng.random() < 0.3:
             self.at(self.rng.uniform(2, 200), partial(self.heal, self.lost))
 
-    def heal(self, agent: SimAgent) -> None:
+    def heal(self, agent: FaultyAgent) -> None:
         self.note("=== all is well")
         self.lost, agent.unheard_until = None, 0.0
 
-    def beat(self, tracker: SimTracker) -> None:
+    def beat(self, tracker: FaultyTracker) -> None:
         if not tracker.gone and self.now - tracker.answered <= EXPIRY:
             self.heartbeat(tracker)
             self.at(1.0, partial(self.beat, tracker))
         elif not tracker.gone:
-            self.executor_gone(tracker)
+            self.executor_ended(tracker)
 
     def tick(self) -> None:
         super().tick()

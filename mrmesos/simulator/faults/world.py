@@ -104,7 +104,7 @@ class FaultWorld(CheckedWorld):
             case cmd.WakeTracker():
                 self.at(self.latency(), lambda: self.ask(command.tracker_id))
             case cmd.AnswerHeartbeat():
-                self.answer(command)
+                self.send_answer(command)
             case _:
                 epoch = self.epoch
                 self.to_mesos = max(self.to_mesos, self.now + self.latency())
@@ -195,7 +195,7 @@ class FaultWorld(CheckedWorld):
         faults = self.faults
         alive = [t for t in self.trackers.values() if t.up and not t.gone]
         if alive and self.chance(faults.executor_dies):
-            self.executor_gone(self.rng.choice(alive))
+            self.executor_ended(self.rng.choice(alive))
         if alive and self.chance(faults.silence):
             long = self.rng.uniform(0.5, 1.5 * EXPIRY)
             self.rng.choice(alive).silent_until = self.now + long
