@@ -28,6 +28,7 @@ ROOMS = (
     "resources.py",
     "transitions.py",
     "log_format.py",
+    "metrics_text.py",
     "conf",
     "election",
     "testing",

@@ -60,6 +60,7 @@ class SettingTypes(TypedDict, total=False):
     jobtracker_token_file: str
     jobtracker_bearer_tokens: bool
     jobtracker_metrics_public: bool
+    tasktracker_metrics_public: bool
     http_allowed_hosts: str
     tls_certificate_file: str
     tls_key_file: str

@@ -29,6 +29,13 @@ METRICS_PUBLIC = declare(
     "(`jobtracker.bearer.tokens` for Prometheus).",
     scope="access",
 )
+TASKTRACKER_METRICS_PUBLIC = declare(
+    "tasktracker.metrics.public",
+    False,
+    "yes or no",
+    "Anybody may read `/metrics` of TaskTrackers. Otherwise only the JobTracker may.",
+    scope="access",
+)
 HTTP_ALLOWED_HOSTS = declare(
     "http.allowed.hosts",
     "",

@@ -22,10 +22,10 @@ from mrmesos.jobtracker.pages.explain import Explainer
 from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.live import LiveSource
-from mrmesos.jobtracker.pages.metrics import PATH as METRICS
 from mrmesos.jobtracker.pages.metrics import Metrics
 from mrmesos.jobtracker.storage.history_writer import HistoryWriter
 from mrmesos.jobtracker.storage.journal_session import JournalSession
+from mrmesos.metrics_text import PATH as METRICS
 from mrmesos.wire.explain import EXPLAIN_PATH
 
 

@@ -15,10 +15,12 @@ from typing import Any, Protocol
 
 from mrmesos.access.names import known_as
 from mrmesos.access.tls import client_context, server_context
+from mrmesos.conf import TASKTRACKER_METRICS_PUBLIC
 from mrmesos.task.files.user_logs import UserLogs
 from mrmesos.tasktracker.core import commands as cmd
 from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.core.tracker import TaskTracker
+from mrmesos.tasktracker.inspection import Inspection
 from mrmesos.tasktracker.jobtracker.client import JobTrackerLink
 from mrmesos.tasktracker.jobtracker.heartbeats import Heartbeats, JobTrackerAway
 from mrmesos.tasktracker.outputs.disk import trouble
@@ -87,6 +89,14 @@ class Shell:
             tls=server_context(settings.conf),
             guard=known_as(settings.conf, settings.address),
         )
+        self._inspection = Inspection(
+            self.tracker,
+            self._pool,
+            self._jobs,
+            settings.sandbox,
+            public=settings.conf.get_as(TASKTRACKER_METRICS_PUBLIC),
+        )
+        self._inspection.attach(self._server)
         self._heartbeats: Heartbeats | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._registered = asyncio.Event()
@@ -106,6 +116,7 @@ class Shell:
     def use_key(self, key: str) -> None:
         """Set the key that signs requests to the JobTracker. Requests wait for it."""
         self._jobtracker.use_key(key)
+        self._inspection.use_key(key)
 
     async def run(self) -> str:
         """Run until the core's Exit command. Returns its reason. Raises our own errors."""

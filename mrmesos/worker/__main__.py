@@ -22,6 +22,7 @@ import socket
 import threading
 
 from mrmesos.garbage import look_seldom
+from mrmesos.worker.stack_signal import answer_with_stacks
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="mrmesos.worker")
     parser.add_argument("--fd", type=int, required=True)
     fd: int = parser.parse_args().fd
+    answer_with_stacks()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

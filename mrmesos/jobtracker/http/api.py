@@ -82,7 +82,7 @@ class HttpApi:
         """
         self._backend = backend
         self._door, self._history = door, history
-        self.live_logs = LiveLogs(tls, read_sandbox)
+        self.live_logs = LiveLogs(tls, read_sandbox, door.key_of)
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
         self._waiting = Waiting()

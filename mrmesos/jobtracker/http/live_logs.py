@@ -1,12 +1,13 @@
 """Fetches logs of attempts for a client: from TaskTrackers, and after their end from sandboxes.
+Asks TaskTrackers for their status, too, and for stacks of workers.
 
 Comes in: an attempt, and where its logs are. Goes out: the log. Thread: the server's event loop;
 sandboxes are read in threads beside it.
 
-The answer must prove that its sender knows the job's token. A TaskTracker names its own URL in its
-heartbeats, and user code could forge those. So we use the URL only if it leads to the TaskTracker's
-agent, as Mesos knows it, or to the address that its heartbeats come from. Otherwise a forged URL
-could make us send requests to other hosts.
+The answer must prove that its sender knows the job's token, or the TaskTracker's own key. A
+TaskTracker names its own URL in its heartbeats, and user code could forge those. So we use the URL
+only if it leads to the TaskTracker's agent, as Mesos knows it, or to the address that its
+heartbeats come from. Otherwise a forged URL could make us send requests to other hosts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import ipaddress
 import logging
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -65,12 +66,15 @@ class LiveLogs:
     """Fetches logs, and remembers the addresses that heartbeats come from."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, read_sandbox: ReadSandboxLog | None = None
+        self,
+        tls: ssl.SSLContext | None = None,
+        read_sandbox: ReadSandboxLog | None = None,
+        key_of: Callable[[str], str] | None = None,
     ) -> None:
         """`tls` is for TaskTrackers that speak HTTPS. Without `read_sandbox`, no logs are read from
-        sandboxes.
+        sandboxes. `key_of` gives the key of a TaskTracker; without it, `ask` asks none.
         """
-        self._tls, self._read_sandbox = tls, read_sandbox
+        self._tls, self._read_sandbox, self._key_of = tls, read_sandbox, key_of
         self._sandbox_reads = asyncio.Semaphore(SANDBOX_READS)
         self._session: aiohttp.ClientSession | None = None
         self._sources: OrderedDict[str, str] = OrderedDict()
@@ -110,37 +114,54 @@ class LiveLogs:
         """The same from its TaskTracker: bytes, and the offset of the first. None if we cannot get
         them.
         """
-        hosts = {*logs.hosts, self._sources.get(logs.tracker_id, "")}
-        if not leads_to(logs.url, hosts):
+        path = f"/attempts/{attempt_id}/logs?stream={stream}"
+        if offset is not None:
+            path += f"&offset={offset}"
+        signer = Signer(logs.job_id, logs.token)
+        found = await self._get(logs.tracker_id, logs.url, logs.hosts, path, signer)
+        return None if found is None else (found[0], _number(found[1].get(LOG_START, "")))
+
+    async def ask(
+        self, tracker_id: str, url: str, hosts: Collection[str], path: str
+    ) -> bytes | None:
+        """What a TaskTracker answers to the JobTracker itself. None if we cannot get it."""
+        if self._key_of is None or not url:
+            return None
+        signer = Signer(tracker_id, self._key_of(tracker_id))
+        found = await self._get(tracker_id, url, hosts, path, signer)
+        return None if found is None else found[0]
+
+    async def _get(
+        self, tracker_id: str, url: str, hosts: Collection[str], path: str, signer: Signer
+    ) -> tuple[bytes, Mapping[str, str]] | None:
+        """The body and the headers of an answer that its sender has signed."""
+        known = {*hosts, self._sources.get(tracker_id, "")}
+        if not leads_to(url, known):
             logger.warning(
-                "%s says that it listens at %r, which is none of %s: its logs are not asked for",
-                logs.tracker_id,
-                logs.url,
-                sorted(filter(None, hosts)),
+                "%s says that it listens at %r, which is none of %s: it is not asked",
+                tracker_id,
+                url,
+                sorted(filter(None, known)),
             )
             return None
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=self._tls or True)
             self._session = aiohttp.ClientSession(timeout=LOG_TIMEOUT, connector=connector)
-        path = f"/attempts/{attempt_id}/logs?stream={stream}"
-        if offset is not None:
-            path += f"&offset={offset}"
-        signer = Signer(logs.job_id, logs.token)
         signed = signer.sign("GET", path)
         try:
             async with self._session.get(
-                logs.url + path, headers={AUTHORIZATION: signed}, allow_redirects=False
+                url + path, headers={AUTHORIZATION: signed}, allow_redirects=False
             ) as answer:
                 if answer.status != 200:
                     return None
                 body = await _at_most(answer, MAX_LOG_BYTES)
                 proof = answer.headers.get(REPLY, "")
                 if not signer.proves(signed, proof, hashlib.sha256(body).hexdigest()):
-                    logger.warning("what answers at %s is not %s", logs.url, logs.tracker_id)
+                    logger.warning("what answers at %s is not %s", url, tracker_id)
                     return None
-                return body, _number(answer.headers.get(LOG_START, ""))
+                return body, answer.headers
         except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
-            logger.info("no log from %s: %s", logs.url, problem)
+            logger.info("no answer from %s: %s", url, problem)
             return None
 
     async def close(self) -> None:

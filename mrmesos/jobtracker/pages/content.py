@@ -18,7 +18,8 @@ from mrmesos.wire.ids import parse_attempt
 
 ROOT = "/ui/"
 _JOB = re.compile(r"jobs/(job_\d{1,32}_\d{1,32})(?:/(attempts|settings))?")
-_ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mr]_\d{1,12}_\d{1,12})")
+_ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mr]_\d{1,12}_\d{1,12})(/stack)?")
+_TRACKER = re.compile(r"trackers/(tracker_\d{1,32}_\d{1,32})")
 STREAMS = ("stderr", "stdout")
 
 
@@ -51,7 +52,9 @@ class Contents:
         if (found := _JOB.fullmatch(path)) is not None:
             return await self._job(found[1], found[2] or "job", query)
         if (found := _ATTEMPT.fullmatch(path)) is not None:
-            return await self._attempt(found[1])
+            return await (self._stack(found[1]) if found[2] else self._attempt(found[1]))
+        if (found := _TRACKER.fullmatch(path)) is not None:
+            return await self._tracker(found[1])
         return missing("this page does not exist", "Follow the links above.")
 
     async def _cluster(self) -> Content:
@@ -115,6 +118,18 @@ class Contents:
             logs = {"log": logs["stderr"]}
         data = {"page": page, "row": page.row, "logs": logs, "status": record.report.status}
         return Content("attempt.html", data, changes=page.row.end is None)
+
+    async def _stack(self, attempt_id: str) -> Content:
+        """Asked for each time, as it costs the worker a moment. It does not follow changes."""
+        stack = await self._source.stack(attempt_id)
+        return Content("stack.html", {"attempt_id": attempt_id, "stack": stack})
+
+    async def _tracker(self, tracker_id: str) -> Content:
+        page = await self._source.tracker(tracker_id)
+        if page is None:
+            return missing(f"no TaskTracker {tracker_id}", "It may have ended.")
+        data = {"view": page.view, "status": page.status}
+        return Content("tracker.html", data, changes=True)
 
 
 def missing(what: str, hint: str) -> Content:

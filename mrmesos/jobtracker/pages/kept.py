@@ -11,12 +11,13 @@ from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
 from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.http.errors import Unavailable
-from mrmesos.jobtracker.pages.source import ENDED_MAX, Log
+from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.jobtracker.storage.history import History, HistoryError, HistoryLine
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id, parse_attempt
 from mrmesos.wire.job import JobState
+from mrmesos.wire.tracker_status import Stack
 
 RECORDS_KEPT = 8
 T = TypeVar("T")
@@ -60,6 +61,14 @@ class KeptSource:
     async def waiting(self, job_id: str, task_id: str) -> WaitingTasks | None:  # noqa: ARG002
         """No job of a history waits."""
         return None
+
+    async def tracker(self, tracker_id: str) -> TrackerPage | None:  # noqa: ARG002
+        """There are no TaskTrackers."""
+        return None
+
+    async def stack(self, attempt_id: str) -> Stack:  # noqa: ARG002
+        """No attempt of a history runs."""
+        return Stack(problem="the attempt has ended")
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:  # noqa: ARG002
         """The last lines of both streams, if the attempt failed."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
@@ -23,16 +24,18 @@ from mrmesos.jobtracker.core.policies.explanation import waiting_of
 from mrmesos.jobtracker.core.state import views
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
+from mrmesos.jobtracker.core.state.tracker_view import TrackerView, tracker_of, tracker_view
 from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord, bare_record, eventful
 from mrmesos.jobtracker.history.spread import durations, spreads
 from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
 from mrmesos.jobtracker.pages.kept import KeptSource
-from mrmesos.jobtracker.pages.source import ENDED_MAX, Log
+from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
 from mrmesos.jobtracker.pages.views.jobs import JobLine, line_of
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id
 from mrmesos.wire.job import KEPT, AttemptRow, JobReport, JobSpec, JobStatus
+from mrmesos.wire.tracker_status import STACK_PATH, STATUS_PATH, Stack, TrackerStatus
 
 FRESH_SECONDS = 1.0
 SHARE = 20
@@ -161,6 +164,34 @@ class LiveSource:
         """Why tasks of a job wait, a second ago at most."""
         question = partial(_waiting, job_id=job_id, task_id=task_id)
         return await self._shared(f"{job_id} {task_id} waiting", lambda: self._look(question))
+
+    async def tracker(self, tracker_id: str) -> TrackerPage | None:
+        """A TaskTracker, a second ago at most."""
+        return await self._shared(tracker_id, lambda: self._tracker(tracker_id))
+
+    async def _tracker(self, tracker_id: str) -> TrackerPage | None:
+        view = await self._look(lambda st: tracker_view(st, tracker_id))
+        if view is None:
+            return None
+        status = await self._ask(view, STATUS_PATH, TrackerStatus)
+        return TrackerPage(view, status)
+
+    async def stack(self, attempt_id: str) -> Stack:
+        """What the worker of a running attempt does now."""
+        view = await self._look(lambda st: tracker_of(st, attempt_id))
+        if view is None:
+            return Stack(problem="the attempt does not run now")
+        found = await self._ask(view, STACK_PATH.format(attempt_id=attempt_id), Stack)
+        return found or Stack(problem=f"the TaskTracker on {view.hostname} does not answer")
+
+    async def _ask(self, view: TrackerView, path: str, kind: type[T]) -> T | None:
+        body = await self._logs.ask(view.id, view.url, view.hosts, path)
+        if body is None:
+            return None
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):  # of another version
+            return None
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt has printed so far; of an ended job, what was kept."""

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from mrmesos.jobtracker.core.state.tracker_view import TrackerView
 from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.wire.explain import WaitingTasks
+from mrmesos.wire.tracker_status import Stack, TrackerStatus
 
 ENDED_MAX = 200
 """Most ended jobs in a list."""
@@ -20,6 +22,13 @@ class Log(NamedTuple):
 
     text: str
     note: str
+
+
+class TrackerPage(NamedTuple):
+    """A TaskTracker as the core knows it, and what it says of itself, if it answers."""
+
+    view: TrackerView
+    status: TrackerStatus | None
 
 
 class PageSource(Protocol):
@@ -41,6 +50,12 @@ class PageSource(Protocol):
         """Why tasks of a job wait, or (`task_id` not empty) one task. None if the job is not in
         progress, or has no such task.
         """
+
+    async def tracker(self, tracker_id: str) -> TrackerPage | None:
+        """A TaskTracker; None if it is unknown."""
+
+    async def stack(self, attempt_id: str) -> Stack:
+        """What the worker of a running attempt does now."""
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt printed; None if the attempt is unknown."""

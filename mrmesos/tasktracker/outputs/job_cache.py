@@ -95,6 +95,14 @@ class JobCache:
         self.logs = logs or UserLogs(sandbox / DIRECTORY, TASKTRACKER_USERLOG_MB.default << 20)
         self.files = FileCache(sandbox / "cache", self._download, max_bytes=cache_bytes)
 
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def outputs(self) -> int:
+        """How many map outputs are served."""
+        return sum(len(job.outputs) for job in self._jobs.values())
+
     def get(self, job_id: str) -> CachedJob | None:
         """A fetched job; None if it is not here."""
         return self._jobs.get(job_id)

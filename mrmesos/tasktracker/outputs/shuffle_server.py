@@ -82,6 +82,14 @@ class ServerLimits:
     nonces: int = NONCES_MAX
 
 
+@dataclass(slots=True)
+class Served:
+    """How much map output was sent."""
+
+    bytes: int = 0
+    requests: int = 0
+
+
 class ShuffleServer:
     """Serves map output and logs of `jobs` until closed."""
 
@@ -101,6 +109,9 @@ class ShuffleServer:
         self._indexes: OrderedDict[str, MapOutputIndex] = OrderedDict()
         self._indexed_segments = 0
         app = web.Application(client_max_size=REQUEST_BYTES_MAX, middlewares=[self._guard])
+        self.served = Served()
+        self.routes = app.router
+        """Further paths may be added before the start."""
         app.router.add_post("/shuffle/{job_id}/{partition}", self._shuffle)
         app.router.add_get("/attempts/{attempt_id}/logs", self._logs)
         self._listener = Listener(
@@ -163,6 +174,7 @@ class ShuffleServer:
             busy.headers["Retry-After"] = "1"
             return busy
         self._sending += 1
+        self.served.requests += 1
         try:
             frames = await self._frames(job, partition, asked.maps)
             return await self._send(request, signed, frames)
@@ -247,6 +259,7 @@ class ShuffleServer:
                     pending = bytearray()
             await self._write(response, pending)
             await response.write_eof()
+            self.served.bytes += response.content_length
         except (OSError, TimeoutError) as problem:
             # The header with the length is already sent, so we can only break off.
             logger.warning("shuffle to %s broken off: %r", request.remote, problem)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.workers import logs, processes
 from mrmesos.tasktracker.workers.exits import wait_for_end
 from mrmesos.tasktracker.workers.spawn import WORKER_COMMAND, Spawned, mark, spawn_worker
+from mrmesos.tasktracker.workers.stacks import ask_stack
+from mrmesos.wire.task import AttemptState
+from mrmesos.wire.tracker_status import Stack, WorkerStatus
 from mrmesos.worker.channel import FrameError, body_length, decode_from_worker, encode
 from mrmesos.worker.messages import Done, MapOutputsKnown, Ready, RunTask, ToWorker, WorkerProgress
 
@@ -91,11 +94,36 @@ class WorkerPool:
         self._processes: dict[int, _Process] = {}
         self._sampler: asyncio.Task[None] | None = None
         self._kept_logs: deque[Path] = deque()
+        self.ended: Counter[str] = Counter()
+        """Attempts that ended, by state."""
 
     @property
     def pids(self) -> list[int]:
         """The pids of all workers that have not ended."""
         return [process.pid for process in self._processes.values()]
+
+    def workers(self) -> list[WorkerStatus]:
+        """All workers, with the memory of their process trees. Any thread may call it."""
+        found = []
+        for process in list(self._processes.values()):
+            tree = [process.pid, *processes.descendants(process.pid)]
+            attempt = process.attempt
+            found.append(
+                WorkerStatus(
+                    pid=process.pid,
+                    attempt_id=attempt.attempt_id if attempt is not None else "",
+                    memory_bytes=processes.memory_bytes(tree, 0),
+                    limit_bytes=attempt.memory_limit if attempt is not None else 0,
+                )
+            )
+        return found
+
+    async def stack(self, attempt_id: str) -> Stack:
+        """What the threads of the worker that runs an attempt do now."""
+        for process in self._processes.values():
+            if process.attempt is not None and process.attempt.attempt_id == attempt_id:
+                return await ask_stack(process.pid, process.log_path)
+        return Stack(problem="the attempt does not run here now")
 
     def start(self, number: int, spawned: Spawned | None = None) -> None:
         """Start a worker, or take over a process that was started before."""
@@ -182,6 +210,8 @@ class WorkerPool:
         attempt = process.attempt
         tail, peak, at = "", 0, None
         if attempt is not None:
+            killed = process.killed.is_set()
+            self.ended[AttemptState.KILLED if killed else AttemptState.FAILED] += 1
             tail = logs.tails(attempt.stderr, attempt.stdout, logs.FAILED_TAIL_BYTES)
             peak = attempt.peak
             at = Note.read(attempt.note)
@@ -243,6 +273,7 @@ class WorkerPool:
     def _done(self, process: _Process, message: Done) -> None:
         attempt, process.attempt = process.attempt, None
         tail, peak = "", 0
+        self.ended[message.state] += 1
         if attempt is not None:
             failed = message.error is not None
             limit = logs.FAILED_TAIL_BYTES if failed else logs.SUCCEEDED_TAIL_BYTES

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from mrmesos.jobtracker.core.state import views
-from mrmesos.jobtracker.pages.metrics import exposition
+from mrmesos.jobtracker.pages.metrics import families
+from mrmesos.metrics_text import exposition
 from tests.jobtracker.pages.test_pages import failing
 from tests.jobtracker.pages.world import World
 
@@ -16,7 +17,7 @@ from tests.jobtracker.pages.world import World
 def values(world: World, lost: int = 0) -> dict[tuple[str, ...], float]:
     st = world.hands.core.st
     view = replace(views.cluster_view(st), agents=views.agents_of(st, views.agent_ids(st)))
-    text = exposition(view, views.totals(st), lost).decode()
+    text = exposition(families(view, views.totals(st), lost)).decode()
     found = {}
     for family in text_string_to_metric_families(text):
         assert family.documentation.endswith("."), family.name

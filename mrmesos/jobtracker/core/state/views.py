@@ -38,6 +38,7 @@ class AgentView(Struct, frozen=True, kw_only=True):
     hostname: str
     rack: str
     tracker: str
+    tracker_id: str
     slots: int
     busy: int
     size: Amounts
@@ -156,6 +157,7 @@ def _agent(st: State, agent: Agent) -> AgentView:
         hostname=agent.hostname,
         rack=agent.rack,
         tracker=tracker.state.value if tracker is not None else "",
+        tracker_id=tracker.id if tracker is not None else "",
         slots=slots,
         busy=busy,
         size=dict(agent.size),

@@ -1,0 +1,19 @@
+"""The signal at which a worker writes the stacks of its threads. Standard library only."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+
+STACK_SIGNAL = signal.SIGURG
+"""Ignored by default, and used by nothing else here (out-of-band data needs F_SETOWN)."""
+BEGIN = ("Thread 0x", "Current thread 0x")
+"""How faulthandler's text begins."""
+
+
+def answer_with_stacks() -> None:
+    """From now on, the signal writes all stacks to what is standard error now. Attempts redirect
+    standard error later, and their logs must not get the stacks.
+    """
+    faulthandler.register(STACK_SIGNAL, file=os.dup(2), all_threads=True)
