@@ -18,6 +18,7 @@ from mrmesos.client.terminal.errors import Failure, UsageProblem
 from mrmesos.client.terminal.job_table import chain_rows, job_row
 from mrmesos.client.terminal.printable import printable
 from mrmesos.client.terminal.tables import print_json, print_table
+from mrmesos.jobtracker.core.model.pools import PRIORITIES
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainState, ChainStatus
 from mrmesos.wire.ids import is_chain_id
@@ -126,6 +127,20 @@ def kill(job_id: str, jobtracker: str) -> None:
     """Kill a job and remove its output, or kill a chain with all its running steps."""
     open_jobtracker(jobtracker).kill(job_id, current_user())
     click.echo(f"{job_id} is being killed", err=True)
+
+
+@job.command()
+@click.argument("job_id")
+@click.option("--priority", type=click.Choice(PRIORITIES, case_sensitive=False))
+@click.option("--pool", default="", metavar="NAME", help="The pool whose share it uses then.")
+@jobtracker_option
+def move(job_id: str, priority: str | None, pool: str, jobtracker: str) -> None:
+    """Give a job that has not ended another priority or pool. What runs of it runs on."""
+    if not (priority or pool):
+        raise UsageProblem("name a --priority or a --pool")
+    open_jobtracker(jobtracker).move(job_id, current_user(), priority or "", pool)
+    said = ", ".join(filter(None, (priority and f"priority {priority}", pool and f"pool {pool}")))
+    click.echo(printable(f"{job_id} has {said} now"), err=True)
 
 
 @job.command()

@@ -199,15 +199,19 @@ class JobTrackerClient:
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
 
+    def move(self, job_id: str, by: str, priority: str, pool: str) -> None:
+        """Give a job another priority or pool, where they are not empty."""
+        query = urlencode({"by": by, "priority": priority, "pool": pool})
+        self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/move?{query}")
+
     def explain(self, job_id: str, task_id: str = "") -> Explanation:
         """Why tasks of a job wait, or one task, and why the job is or was slow."""
         path = EXPLAIN_PATH.format(job_id=quote(job_id, safe=""))
         return _decode(self._call("GET", f"{path}?{urlencode({'task': task_id})}"), Explanation)
 
     def page(self, seconds: float, *, read_only: bool = False, job_id: str = "") -> str:
-        """The address of the JobTracker's web pages. It logs a browser in, once, within `seconds`
-        (whole ones). A `read_only` one works until then, shows the pages (only those of `job_id`,
-        if that is given), and changes nothing.
+        """An address that logs a browser in to the web pages, once, within `seconds`. A `read_only`
+        one works until then, and shows the pages (of `job_id` only, if given).
         """
         query = {"seconds": f"{seconds:.0f}", "read": str(int(read_only)), "job": job_id}
         body = self._call("POST", f"{TICKET_PATH}?{urlencode(query)}")

@@ -9,6 +9,7 @@ core brings its answer.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections import OrderedDict
@@ -18,7 +19,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from mrmesos.conf import Conf
+from mrmesos.conf import Conf, ConfError
+from mrmesos.jobtracker.core.handlers.jobs import moved
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat
 from mrmesos.jobtracker.core.messages.events import (
@@ -27,6 +29,7 @@ from mrmesos.jobtracker.core.messages.events import (
     HeartbeatReceived,
     JobSubmitted,
     KillAsked,
+    MoveAsked,
     StepJob,
 )
 from mrmesos.jobtracker.core.state import queries
@@ -42,6 +45,7 @@ from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.ids import TrackerId
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_KEYS = 10_000
 """Most submissions whose idempotency key is remembered. Also the most TaskTrackers whose heartbeats
@@ -238,6 +242,23 @@ class CoreBackend:
             return True
 
         return self._thread.ask(end)
+
+    def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
+        """Give a job another priority or pool."""
+
+        def change() -> bool:
+            job = self._core.st.jobs.get(job_id)
+            if job is None:
+                return False
+            try:
+                moved(job.spec, priority, pool)
+            except ConfError as problem:
+                raise BadRequest(str(problem)) from None
+            logger.info("%s: priority %s, pool %s, says %s", job_id, priority, pool, by)
+            self._thread.handle(MoveAsked(job_id, priority, pool))
+            return True
+
+        return self._thread.ask(change)
 
     def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
         """Handle a heartbeat."""

@@ -82,6 +82,20 @@ def test_explain(desk: Desk) -> None:
     assert desk.ask("explain", "job_1_1").exit_code == 2
 
 
+def test_move(desk: Desk) -> None:
+    moved = desk.ask("move", desk.job_id, "--priority", "high", "--pool", "etl")
+    assert (moved.exit_code, moved.stderr) == (
+        0,
+        f"{desk.job_id} has priority HIGH, pool etl now\n",
+    )
+    job = desk.service._core.st.jobs[desk.job_id]
+    assert (job.settings.priority, job.settings.pool) == (1, "etl")
+    assert desk.ask("move", desk.job_id).exit_code == 2
+    assert desk.ask("move", desk.job_id, "--priority", "urgent").exit_code == 2
+    unknown = desk.ask("move", "job_1_1", "--pool", "etl")
+    assert (unknown.exit_code, "no job job_1_1" in unknown.stderr) == (2, True)
+
+
 def test_a_job_without_attempts(desk: Desk) -> None:
     assert desk.ask("attempts", desk.job_id).stdout.split()[:3] == ["ATTEMPT", "STATE", "AGENT"]
     assert json.loads(desk.ask("attempts", desk.job_id, "--json").stdout) == []

@@ -166,6 +166,8 @@ class JobTracker:
                 jobs.unkept(st, event.job_id, event.problem)
             case ev.KillAsked():
                 jobs.kill(st, event.job_id, event.by)
+            case ev.MoveAsked():
+                jobs.move(st, event)
             case ev.TrackerLost():
                 trackers.lost(st, TrackerId(event.tracker_id), event.status)
             case ev.SandboxRead():

@@ -107,6 +107,7 @@ class HttpApi:
                 web.get("/api/v1/jobs/{job_id}/facts", self._facts, allow_head=False),
                 web.get("/api/v1/jobs/{job_id}/report", self._report),
                 web.post("/api/v1/jobs/{job_id}/kill", self._kill),
+                web.post("/api/v1/jobs/{job_id}/move", self._move),
                 web.post("/api/v1/chains", self._submit_chain),
                 web.get("/api/v1/chains", self._list_chains),
                 web.get("/api/v1/chains/{chain_id}", self._chain_status),
@@ -240,11 +241,15 @@ class HttpApi:
 
     async def _kill(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
-        by = request.query.get("by", "a client")[:100]
-        if not by.isprintable():
-            raise BadRequest("by: expected a name, without control characters")
-        if not await asyncio.wrap_future(self._backend.kill(job_id, by)):
+        if not await asyncio.wrap_future(self._backend.kill(job_id, _by(request))):
             return _error(404, f"no job {job_id}")
+        return web.Response(status=202)
+
+    async def _move(self, request: web.Request) -> web.Response:
+        job_id, query = request.match_info["job_id"], request.query
+        wanted = query.get("priority", "")[:100], query.get("pool", "")[:1000]
+        if not await asyncio.wrap_future(self._backend.move(job_id, *wanted, _by(request))):
+            return _error(404, f"no job {job_id} in progress")
         return web.Response(status=202)
 
     async def _logs(self, request: web.Request) -> web.Response:
@@ -314,6 +319,14 @@ def _decode(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRequest(f"not a {kind.__name__}: {problem}") from None
+
+
+def _by(request: web.Request) -> str:
+    """Who asks."""
+    by = request.query.get("by", "a client")[:100]
+    if not by.isprintable():
+        raise BadRequest("by: expected a name, without control characters")
+    return by
 
 
 def _key(request: web.Request) -> str:

@@ -59,6 +59,11 @@ class Backend(Protocol):
     def kill(self, job_id: str, by: str) -> Future[bool]:
         """Kill a job or a chain; False if there is no such job. `by` is who asked for it."""
 
+    def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
+        """Give a job another priority or pool, where they are not empty; False if there is no such
+        job in progress. Fails with BadRequest for a value that cannot be used.
+        """
+
     def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
         """Handle a heartbeat and return its answer."""
 

@@ -56,6 +56,7 @@ class Pages:
                 web.get("/static/{name}", self._static),
                 web.get("/events", events, allow_head=False),
                 web.post("/jobs/{job_id}/kill", self._kill),
+                web.post("/jobs/{job_id}/move", self._move),
                 web.get("/{path:.*}", self._page),
             ]
         )
@@ -109,6 +110,14 @@ class Pages:
             charset="utf-8",
             headers={"Cache-Control": f"private, max-age={STATIC_SECONDS}"},
         )
+
+    async def _move(self, request: web.Request) -> web.StreamResponse:
+        job_id, form = request.match_info["job_id"], await request.post()
+        wanted = [str(form.get(name, "")).strip()[:1000] for name in ("priority", "pool")]
+        by = f"a user of the web page ({request.remote})"
+        if not is_job_id(job_id) or not await self._source.move(job_id, wanted[0], wanted[1], by):
+            return await answer(message("This job is not running", "It may have ended."), 404)
+        raise web.HTTPSeeOther(f"{ROOT}jobs/{job_id}")
 
     async def _kill(self, request: web.Request) -> web.StreamResponse:
         job_id = request.match_info["job_id"]

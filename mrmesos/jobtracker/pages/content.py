@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from mrmesos.jobtracker.core.model.pools import PRIORITIES
 from mrmesos.jobtracker.history.findings import findings
 from mrmesos.jobtracker.history.record import HistoryRecord, settings_of
 from mrmesos.jobtracker.pages.source import Log, PageSource
@@ -99,6 +100,8 @@ class Contents:
         return {
             "errors": views.error_groups(record),
             "findings": findings(record),
+            "priorities": PRIORITIES,
+            "place": views.place_of(record),
             "counters": views.counter_rows(record),
             "picture": timeline(record.report.attempts, self._clock()),
             "legend": LEGEND,

@@ -91,6 +91,10 @@ class KeptSource:
             return None
         return logs_of_ended(row, record.tails.get(attempt_id, ""))
 
+    async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:  # noqa: ARG002
+        """No job of a history is in progress."""
+        return False
+
     async def kill(self, job_id: str, by: str) -> bool:  # noqa: ARG002
         """No job of a history is in progress."""
         return False

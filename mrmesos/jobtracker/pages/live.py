@@ -60,6 +60,9 @@ class Core(Protocol):
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
         """Where the logs of an attempt can be read."""
 
+    def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
+        """Give a job another priority or pool."""
+
     def kill(self, job_id: str, by: str) -> Future[bool]:
         """Kill a job."""
 
@@ -213,6 +216,10 @@ class LiveSource:
             return Log("", not_kept(attempt_id, logs, note))
         why = f": {note}" if note else ""
         return Log(text.decode("utf-8", "replace"), f"the last lines of both streams{why}")
+
+    async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:
+        """Give a job another priority or pool."""
+        return await asyncio.wrap_future(self._core.move(job_id, priority, pool, by))
 
     async def kill(self, job_id: str, by: str) -> bool:
         """Kill a job."""

@@ -60,5 +60,10 @@ class PageSource(Protocol):
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt printed; None if the attempt is unknown."""
 
+    async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:
+        """Give a job another priority or pool, where they are not empty; False if there is no such
+        job in progress.
+        """
+
     async def kill(self, job_id: str, by: str) -> bool:
         """Kill a job; False if there is no such job in progress."""

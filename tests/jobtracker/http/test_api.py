@@ -151,6 +151,9 @@ class FakeBackend:
     def chain_statuses(self) -> Future[list[ChainStatus]]:
         return self._answer([chain_status()])
 
+    def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
+        return self.kill(job_id, f"{by}: {priority} {pool}")
+
     def kill(self, job_id: str, by: str) -> Future[bool]:
         return self._answer(job_id == "job_1" and by == "me")
 

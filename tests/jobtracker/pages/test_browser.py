@@ -17,7 +17,11 @@ from tests.minimesos.cluster import Cluster
 
 pytest.importorskip("selenium", reason="selenium drives the browser")
 
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -97,7 +101,9 @@ def shows(driver: Chrome, *words: str) -> None:
     """
 
     def shown(_driver: Chrome) -> str:
-        return driver.find_element("css selector", "main").text
+        # One step, as the element may go with its page between two.
+        words = "return document.querySelector('main')?.innerText ?? ''"
+        return str(driver.execute_script(words))
 
     try:
         WebDriverWait(driver, SECONDS, poll_frequency=0.1).until(
@@ -108,9 +114,15 @@ def shows(driver: Chrome, *words: str) -> None:
 
 
 def click(driver: Chrome, what: str) -> None:
-    driver.find_element(
-        "xpath", f"//*[self::a or self::summary or self::button][contains(., '{what}')]"
-    ).click()
+    """Click on what has these words, as soon as it is there. Live updates may replace it."""
+    where = f"//*[self::a or self::summary or self::button][contains(., '{what}')]"
+
+    def clicked(_driver: Chrome) -> bool:
+        driver.find_element("xpath", where).click()
+        return True
+
+    gone = (StaleElementReferenceException, NoSuchElementException)
+    WebDriverWait(driver, SECONDS, poll_frequency=0.1, ignored_exceptions=gone).until(clicked)
 
 
 def test_a_user_logs_in_watches_a_job_finds_an_error_and_kills(house: House) -> None:

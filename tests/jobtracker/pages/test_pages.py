@@ -475,6 +475,26 @@ def test_a_job_is_killed_only_by_its_own_page(world: World) -> None:
     visit(world, walk)
 
 
+def test_priority_and_pool_are_changed_by_the_jobs_own_page(world: World) -> None:
+    job_id = world.submit("visits", "grace", 9, job_pool="etl")
+    path = f"/ui/jobs/{job_id}/move"
+    form = {"priority": "HIGH", "pool": "adhoc"}
+
+    async def walk(browser: Browser) -> None:
+        assert "pool <bdi>etl</bdi>" in await browser.page(f"/ui/jobs/{job_id}")
+        status, _, _ = await browser.ask(path, form, headers={"Origin": "https://evil.example"})
+        assert status == 403
+        cookie, browser.cookie = browser.cookie, ""
+        assert (await browser.ask(path, form))[0] == 401
+        browser.cookie = cookie
+        status, _, headers = await browser.ask(path, form)
+        assert (status, headers["Location"]) == (303, f"/ui/jobs/{job_id}")
+        assert world.hands.core.st.jobs[job_id].settings.pool == "adhoc"
+        assert (await browser.ask("/ui/jobs/job_9_9/move", form))[0] == 404
+
+    visit(world, walk)
+
+
 def test_a_foreign_name_reads_nothing(world: World) -> None:
     """DNS rebinding: the page of evil.example has its name lead to us."""
 

@@ -76,6 +76,11 @@ class PlayedCore:
         found = queries.attempt_logs(self._hands.core.st, attempt_id)
         return done(found._replace(url="") if found is not None else None)
 
+    def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
+        known = job_id in self._hands.core.st.jobs
+        self._hands.do(ev.MoveAsked(job_id, priority, pool))
+        return done(known)
+
     def kill(self, job_id: str, by: str) -> Future[bool]:
         known = job_id in self._hands.core.st.jobs
         self._hands.do(ev.KillAsked(job_id, by))

@@ -11,19 +11,20 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from mrmesos.api.split import InputTable, Split
-from mrmesos.conf import ConfError
+from mrmesos.conf import JOB_POOL, JOB_PRIORITY, ConfError
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
     CommitJob,
     JobEnded,
     PlanJob,
 )
-from mrmesos.jobtracker.core.messages.events import JobSubmitted
+from mrmesos.jobtracker.core.messages.events import JobSubmitted, MoveAsked
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.policies import host_faults
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
+from mrmesos.jobtracker.core.scheduling.job_order import rerank
 from mrmesos.jobtracker.core.state.reports import report_of, run_of
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import ForgetJob
@@ -146,6 +147,31 @@ def kill(st: State, job_id: str, by: str) -> None:
         return
     job.ending.killed_by = by or "a user"
     _abort(st, job, f"the job was killed by {job.ending.killed_by}")
+
+
+def moved(spec: JobSpec, priority: str, pool: str) -> JobSpec:
+    """The specification of a job with another priority or pool. Raises ConfError."""
+    given = {JOB_PRIORITY.name: priority, JOB_POOL.name: pool}
+    changed = {name: text for name, text in given.items() if text}
+    after = replace(
+        spec,
+        conf={**spec.conf, **changed},
+        overridden=tuple(dict.fromkeys((*spec.overridden, *changed))),
+    )
+    JobSettings.of(after)
+    return after
+
+
+def move(st: State, event: MoveAsked) -> None:
+    """Give a job another priority or pool. What runs of it runs on, and counts for its new pool."""
+    job = st.jobs.get(event.job_id)
+    if job is None or job.state not in (JobState.PREP, JobState.RUNNING):
+        return
+    job.spec = moved(job.spec, event.priority, event.pool)
+    job.settings = JobSettings.of(job.spec)
+    if (entry := st.index.entries.get(job.id)) is not None:
+        rerank(st.index.order, entry.rank, job.settings.priority, job.settings.pool)
+    st.changes.job(job)
 
 
 def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:

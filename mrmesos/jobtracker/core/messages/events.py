@@ -118,6 +118,14 @@ class KillAsked(Struct, frozen=True):
     by: str
 
 
+class MoveAsked(Struct, frozen=True):
+    """A user wants a job to have another priority or pool. Empty: it stays as it is."""
+
+    job_id: str
+    priority: str = ""
+    pool: str = ""
+
+
 class Registered(Struct, frozen=True):
     """We subscribed to a master, for the first time or again."""
 
@@ -296,6 +304,7 @@ Event = (
     | StoreSilent
     | JobUnkept
     | KillAsked
+    | MoveAsked
     | Registered
     | FrameworkRemoved
     | MasterHeard

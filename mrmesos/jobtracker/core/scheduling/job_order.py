@@ -230,6 +230,13 @@ class Fair:
 Order = Fifo | Fair
 
 
+def rerank(order: Order, rank: Rank, priority: int, pool: str) -> None:
+    """Give a job in the order another priority and pool."""
+    order.discard(rank)
+    rank.priority, rank.pool = priority, pool
+    order.add(rank)
+
+
 def cost(need: Mapping[str, int], cluster: Mapping[str, int]) -> int:
     """The cost of an attempt in thousandths of a CPU, at least 1. The module's head defines it."""
     cpus, most = cluster.get("cpus", 0), max(1, need.get("cpus", 0))

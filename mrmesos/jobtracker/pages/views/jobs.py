@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from mrmesos.conf import JOB_POOL, JOB_PRIORITY, Conf
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import MILLIS, TIME, Spread
 from mrmesos.wire.ids import TaskKind, parse_attempt
@@ -82,6 +84,20 @@ def progress_of(status: JobStatus) -> float:
         return 0.0
     done = status.maps.progress * status.maps.total + status.reduces.progress * status.reduces.total
     return done / tasks
+
+
+class Place(NamedTuple):
+    """What decides a job's turn."""
+
+    priority: str
+    pool: str
+
+
+def place_of(record: HistoryRecord) -> Place:
+    """A job's priority and pool."""
+    conf = Conf(record.spec.conf) if record.spec is not None else Conf()
+    pool = conf.get_as(JOB_POOL).strip() or record.report.status.user
+    return Place(conf.get_as(JOB_PRIORITY).strip().upper(), pool)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import ForgetJob, KillAttempt
 from mrmesos.wire.ids import AgentId
@@ -201,3 +206,32 @@ def test_ended_jobs_are_forgotten_in_the_end() -> None:
     assert [status.job_id for status in queries.job_statuses(hands.core.st)] == jobs[2:]
     assert queries.job_status(hands.core.st, jobs[0]) is None
     assert hands.core.idle
+
+
+@pytest.mark.parametrize("scheduler", ["fifo", "fair"])
+def test_a_job_that_is_moved_goes_first_from_then_on(scheduler: str) -> None:
+    hands = Hands({"scheduler": scheduler, "pools": "etl:min=9;adhoc:weight=1"})
+    first = hands.job(maps=9, job_pool="adhoc")
+    second = hands.job(maps=9, job_pool="adhoc", job_priority="LOW")
+    assert started(hands.offer("a", cpus=1.1)) == ["m0"]
+    hands.do(ev.MoveAsked(second, "VERY_HIGH", "etl"))
+    hands.offer("b", cpus=1.1)
+    assert (hands.status(first).maps.running, hands.status(second).maps.running) == (1, 1)
+    hands.offer("c", cpus=2.2)
+    assert hands.status(second).maps.running == 3
+    job = hands.core.st.jobs[second]
+    assert job.spec.overridden[-2:] == ("job.priority", "job.pool")
+    hands.do(ev.MoveAsked(second, "", "adhoc"))
+    assert (job.settings.priority, job.settings.pool) == (0, "adhoc")
+    hands.do(ev.MoveAsked("job_1_1", "LOW", ""))  # unknown: nothing happens
+
+
+def test_a_job_keeps_its_place_over_a_restart() -> None:
+    core = JobTracker(Conf(), "202611201130", journal=True)
+    core.handle(ev.JobSubmitted("job_202611201130_0001", spec(), "token"), 1000.0)
+    commands = core.handle(ev.MoveAsked("job_202611201130_0001", "HIGH", "etl"), 1001.0)
+    [written] = of(commands, WriteRecords)
+    again = JobTracker(Conf(), "202611201130", journal=True)
+    again.restore(list(written.put), 1002.0, life=1)
+    settings = again.st.jobs["job_202611201130_0001"].settings
+    assert (settings.priority, settings.pool) == (1, "etl")
