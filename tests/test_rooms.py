@@ -88,6 +88,7 @@ ROOMS = (
     "client/config",
     "client/code",
     "client",
+    "client/doctor",
     "hadoop",
     "local",
     "api/testing.py",

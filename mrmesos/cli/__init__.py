@@ -48,6 +48,10 @@ VERBS = {
         "mrmesos.cli.history:history",
         "Show ended jobs, also long ago, and compare two of them.",
     ),
+    "doctor": (
+        "mrmesos.cli.doctor:doctor",
+        "Look for what is wrong with this machine and a cluster.",
+    ),
     "config": ("mrmesos.cli.config:config", "Show settings, and where each value comes from."),
     "minimesos": ("mrmesos.cli.minimesos:minimesos", "Run a small Mesos on this machine."),
     "simulate": ("mrmesos.cli.simulate:simulate", "Simulate a cluster and its jobs."),

@@ -99,7 +99,7 @@ class LocalCluster:
                 stdout=self._errors,
                 stderr=self._errors,
                 pass_fds=(announced, credentials),
-                env=_environment(),
+                env=environment_of_children(),
                 start_new_session=True,
             )
         except BaseException:
@@ -193,7 +193,7 @@ def _readable(text: str) -> int:
     return reading
 
 
-def _environment() -> dict[str, str]:
+def environment_of_children() -> dict[str, str]:
     """Our environment; PYTHONPATH has the source tree if mrmesos runs from one."""
     from mrmesos.jobtracker.mesos.task_info import source_tree
 

@@ -70,6 +70,22 @@ def open_filesystem(
     return fs, path
 
 
+def missing_driver(uri: str) -> str:
+    """What to install for the scheme of `uri`, such as `mrmesos[s3]`; empty if it is there."""
+    scheme = _SCHEME.match(uri)
+    name = scheme[1].lower() if scheme is not None else "file"
+    try:
+        if name in ("hdfs", "viewfs"):
+            import mrmesos.io.fs.hdfs  # noqa: F401
+        else:
+            fsspec.get_filesystem_class(name)
+    except ImportError as exc:
+        return f"mrmesos[{_EXTRAS[name]}]" if name in _EXTRAS else _one_line(exc)
+    except ValueError:  # fsspec knows no such scheme; opening it says so
+        return ""
+    return ""
+
+
 def _what_to_install(scheme: str, exc: ImportError) -> str:
     extra = _EXTRAS.get(scheme)
     if extra is None:
