@@ -14,6 +14,7 @@ import selectors
 import shlex
 import signal
 import subprocess
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,11 @@ from mrmesos.streaming.stderr_reader import StderrReader
 _PIPE_BYTES = 1 << 20
 """Size of each pipe, if the kernel allows it: fewer changes between the processes."""
 _READ_BYTES = 1 << 20
+_LITTLE = 8
+"""Less than this part of a pipe (1/8) is little for one turn of reading and writing."""
+_PAUSE_SECONDS = 0.002
+"""Pause after a turn that moved little: programs write 8 KiB at a time, and a turn for each of them
+costs more than to copy them. A program that fills its pipe meanwhile writes 500 MB a second."""
 
 
 class ChildFailed(Exception):
@@ -67,6 +73,8 @@ class Child:
             os.set_blocking(pipe.fileno(), False)
             with contextlib.suppress(OSError):  # the user's limit of pipe memory may be lower
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._pipe_bytes = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+        self._moved = 0  # bytes, in this turn
         self._selector.register(process.stdout, selectors.EVENT_READ)
         self._selector.register(process.stderr, selectors.EVENT_READ)
 
@@ -87,13 +95,16 @@ class Child:
                     yield from self._read(key)
                     continue
                 try:
-                    rest = rest[os.write(key.fd, rest) :]
+                    written = os.write(key.fd, rest)
+                    rest, self._moved = rest[written:], self._moved + written
                 except BlockingIOError:
                     continue
                 except BrokenPipeError:
                     rest = rest[:0]
                     self._close(self._stdin)
                     break
+            if len(rest):
+                self._pause()
         if not self._stdin.closed:
             self._selector.unregister(self._stdin)
 
@@ -104,6 +115,8 @@ class Child:
         while self._selector.get_map():
             for key, _ in self._selector.select():
                 yield from self._read(key)
+            if self._selector.get_map():
+                self._pause()
         self._selector.close()
         self._process.wait()
         self._killer.detach()
@@ -127,12 +140,19 @@ class Child:
         self._selector.close()
         self._killer()
 
+    def _pause(self) -> None:
+        """End a turn. After one that moved little, let the child do more before the next."""
+        moved, self._moved = self._moved, 0
+        if moved * _LITTLE < self._pipe_bytes:
+            time.sleep(_PAUSE_SECONDS * self._pipe_bytes / _PIPE_BYTES)
+
     def _read(self, key: selectors.SelectorKey) -> Iterator[bytes]:
         pipe = key.fileobj
         try:
             data = os.read(key.fd, _READ_BYTES)
         except BlockingIOError:
             return
+        self._moved += len(data)
         is_stdout = pipe is self._process.stdout
         if not data:
             self._close(pipe)

@@ -14,8 +14,13 @@ from mrmesos.api.split import FileSlice
 from mrmesos.streaming.hadoop_names import both_names
 from mrmesos.streaming.spec import StreamSpec
 
-_OURS = ("MRMESOS_", "MESOS_", "LIBPROCESS_")
-"""Variables of these names tell of the engine, and some are secret."""
+_OURS = (
+    *("MRMESOS_", "MESOS_", "LIBPROCESS_"),
+    # A worker's own. Unbuffered, a print of a child in Python would cost a call of the kernel, and
+    # with an encoding of ours its text would not be as its own locale says.
+    *("MALLOC_", "ARROW_", "PYTHONUNBUFFERED", "PYTHONIOENCODING"),
+)
+"""Variables that begin so are for the engine. Some are secret."""
 OUTPUT_DIR = "mapreduce.output.fileoutputformat.outputdir"
 _COPIED_BYTES = 16 << 20
 _NOT_NAME = re.compile(r"[^0-9A-Za-z_]")

@@ -56,7 +56,7 @@ _COMBINERS = {
 def job_script(options: StreamingOptions) -> str:
     """The text of the script."""
     spec = options.spec
-    plain = not spec.comparator and spec.sent is not StreamIo.TYPEDBYTES
+    plain = not spec.comparator and spec.sent is not StreamIo.TYPEDBYTES and not spec.counts_repeats
     identity = "SortedReducer" if plain else "IdentityReducer"
     reducers = {
         ProgramKind.COMMAND: "StreamReducer",

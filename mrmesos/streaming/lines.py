@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.output.render import text_lines
+from mrmesos.streaming.repeats import Cut, repeated_lines, uncounted
 
 BLOCK_BYTES = 1 << 20
 """Lines are cut in blocks of about this size."""
@@ -29,9 +31,9 @@ class LineTooLong(Exception):
 class LineCutter:
     """Takes what a child writes, in pieces of any size, and gives columns of keys and values."""
 
-    def __init__(self, separator: bytes, fields: int, *, final: bool = False) -> None:
-        """With `final`, the lines go to the job's output: see `cut_lines`."""
-        self._separator, self._fields, self._final = separator, fields, final
+    def __init__(self, cut: Cut, block_bytes: int = BLOCK_BYTES) -> None:
+        """`cut` gets blocks of whole lines, each with its newline."""
+        self._cut, self._block_bytes = cut, block_bytes
         self._pieces: list[bytes] = []
         self._bytes = 0
 
@@ -41,7 +43,7 @@ class LineCutter:
         self._bytes += len(data)
         if self._bytes >= _LARGEST_BLOCK:
             raise LineTooLong(f"a line has over {_LARGEST_BLOCK >> 20} MiB")
-        if self._bytes < BLOCK_BYTES or b"\n" not in data:
+        if self._bytes < self._block_bytes or b"\n" not in data:
             return
         whole = b"".join(self._pieces)
         end = whole.rindex(b"\n") + 1
@@ -51,13 +53,11 @@ class LineCutter:
 
     def end(self) -> Iterator[pa.RecordBatch]:
         """The lines that are left; the last one need not end in a newline."""
-        rest = b"".join(self._pieces)
-        self._pieces, self._bytes = [], 0
+        pieces, self._pieces, self._bytes = self._pieces, [], 0
+        last = next(filter(None, reversed(pieces)), b"\n")
+        rest = b"".join(pieces if last.endswith(b"\n") else [*pieces, b"\n"])
         if rest:
             yield self._cut(rest)
-
-    def _cut(self, data: bytes | memoryview) -> pa.RecordBatch:
-        return cut_lines(data, self._separator, self._fields, final=self._final)
 
 
 def cut_lines(
@@ -88,7 +88,7 @@ def cut_lines(
     )
     if final and (without := cuts == ends).any():
         value = pc.if_else(pa.array(without), pa.scalar(None, pa.binary()), value)
-    return pa.RecordBatch.from_arrays([key, value], names=["key", "value"])
+    return pa.RecordBatch.from_arrays([key, value], names=[KEY, VALUE])
 
 
 def _nth_separators(
@@ -111,12 +111,19 @@ def _separators(block: np.ndarray, separator: bytes) -> np.ndarray:
     return np.array([each.start() for each in re.finditer(re.escape(separator), data)], np.int64)
 
 
-def joined_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
-    """The records as lines `key separator value`, for a child to read."""
-    return text_lines(batch, separator)
+def joined_lines(batch: pa.RecordBatch, separator: str) -> Iterator[pa.Buffer | bytes]:
+    """The records as lines `key separator value`, for a child to read; see `repeats`."""
+    plain, times = uncounted(batch)
+    if times is None:
+        yield text_lines(plain, separator)
+        return
+    parts = (plain.column(KEY), separator.encode(), plain.column(VALUE), b"\n", b"")
+    kind = pa.large_binary()
+    wide = [pa.scalar(each, kind) if isinstance(each, bytes) else each.cast(kind) for each in parts]
+    yield from repeated_lines(pc.binary_join_element_wise(*wide), times)
 
 
 def value_lines(values: pa.Array) -> pa.Buffer | bytes:
     """The values as lines, for a mapper that reads no keys."""
     nothing = pa.nulls(len(values))
-    return text_lines(pa.RecordBatch.from_arrays([nothing, values], names=["key", "value"]), "")
+    return text_lines(pa.RecordBatch.from_arrays([nothing, values], names=[KEY, VALUE]), "")

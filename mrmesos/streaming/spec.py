@@ -80,6 +80,13 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.map_fields.output if self.mapper.kind is ProgramKind.COMMAND else None
 
     @property
+    def counts_repeats(self) -> bool:
+        """Whether equal lines of the mapper travel once, with their number (`repeats`)."""
+        whole = (ProgramKind.COMMAND, ProgramKind.IDENTITY)
+        by_lines = self.reducer.kind in whole and self.combiner.kind is not ProgramKind.AGGREGATE
+        return by_lines and self.sent is StreamIo.TEXT
+
+    @property
     def combine_fields(self) -> Fields:
         """A combiner reads as the reducer does, and writes as the mapper does."""
         return msgspec.structs.replace(

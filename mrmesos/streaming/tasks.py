@@ -9,6 +9,7 @@ import os
 import shutil
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
@@ -20,7 +21,8 @@ from mrmesos.streaming.child import Child
 from mrmesos.streaming.environment import child_directory, child_environment
 from mrmesos.streaming.frames import FrameCutter, as_text, framed
 from mrmesos.streaming.keys import raw_keys, with_codes
-from mrmesos.streaming.lines import LineCutter, joined_lines, value_lines
+from mrmesos.streaming.lines import LineCutter, cut_lines, joined_lines, value_lines
+from mrmesos.streaming.repeats import BLOCK_BYTES, LineCounter, more_than_rows, repeated_rows
 from mrmesos.streaming.spec import Fields, Program, StreamIo, StreamSpec
 from mrmesos.streaming.stderr_reader import StderrReader
 
@@ -50,7 +52,7 @@ class _Run:
         final: bool = False,
     ) -> None:
         self._failure_is_failure = spec.failure_is_failure
-        self._cutter = _cutter(fields, final=final)
+        self._cutter = _cutter(fields, final=final, counts=spec.counts_repeats and not final)
         self._child = Child(
             program.command,
             place.path,
@@ -72,17 +74,21 @@ class _Run:
         self._child.kill()
 
 
-def _cutter(fields: Fields, *, final: bool) -> LineCutter | FrameCutter:
+def _cutter(fields: Fields, *, final: bool, counts: bool) -> LineCutter | FrameCutter:
     if fields.output is not StreamIo.TEXT:
         return FrameCutter(fields.output, final=final)
-    return LineCutter(fields.output_separator.encode(), fields.key_fields, final=final)
+    separator, count = fields.output_separator.encode(), fields.key_fields
+    cut = partial(cut_lines, separator=separator, fields=count, final=final)
+    return LineCutter(LineCounter(cut).cut, BLOCK_BYTES) if counts else LineCutter(cut)
 
 
-def _records(batch: pa.RecordBatch, fields: Fields, sent: StreamIo | None) -> pa.Buffer | bytes:
+def _records(
+    batch: pa.RecordBatch, fields: Fields, sent: StreamIo | None
+) -> Iterator[pa.Buffer | bytes]:
     """The keys and values for a child to read."""
-    if fields.input is not StreamIo.TEXT:
-        return framed(batch, fields.input, sent)
-    return joined_lines(batch, fields.input_separator)
+    if fields.input is StreamIo.TEXT:
+        return joined_lines(batch, fields.input_separator)
+    return (framed(each, fields.input, sent) for each in repeated_rows(batch))
 
 
 def _to_log(words: bytes) -> None:
@@ -134,10 +140,10 @@ class StreamMapper(BatchMapper):
     def _fed(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         spec, run = self.spec, self._run or self._begin()
         if spec.ignore_key:
-            data = value_lines(batch.column(VALUE))
-        else:
-            data = _records(batch, spec.map_fields, None)
-        yield from self._keyed(run.write(data))
+            yield from self._keyed(run.write(value_lines(batch.column(VALUE))))
+            return
+        for data in _records(batch, spec.map_fields, None):
+            yield from self._keyed(run.write(data))
 
     def _begin(self) -> _Run:
         """Start the command."""
@@ -152,6 +158,7 @@ class StreamMapper(BatchMapper):
     def _keyed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sorted_later = self.context.facts.num_reducers > 0
         for batch in batches:
+            _count_repeats(self.context, "MAP_OUTPUT", batch)
             yield with_codes(batch, self.spec) if sorted_later else batch
 
 
@@ -164,8 +171,15 @@ class IdentityMapper(BatchMapper):
         yield with_codes(batch, self.spec) if self.context.facts.num_reducers else batch
 
 
+def _count_repeats(context: Context, name: str, batch: pa.RecordBatch) -> None:
+    """The engine counts rows as records; add the records for which no row stands."""
+    if more := more_than_rows(batch):
+        context.count("task", f"{name}_RECORDS", more)
+
+
 class _OverSorted(SortedReducer):
     spec: ClassVar[StreamSpec]
+    takes = "REDUCE_INPUT"
 
     def setup(self) -> None:
         self._place = _Place(self.context)
@@ -182,7 +196,9 @@ class _OverSorted(SortedReducer):
         run = _Run(program, self.spec, fields, self.context, self._place, final=final)
         try:
             for batch in batches:
-                yield from run.write(_records(raw_keys(batch), fields, self.spec.sent))
+                _count_repeats(self.context, self.takes, batch)
+                for data in _records(raw_keys(batch), fields, self.spec.sent):
+                    yield from run.write(data)
             yield from run.finish()
         except BaseException:
             run.kill()
@@ -199,16 +215,26 @@ class StreamReducer(_OverSorted):
 class StreamCombiner(_OverSorted):
     """Runs a command over each sorted run of a map's output."""
 
+    takes = "COMBINE_INPUT"
+
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in self._run_over(self.spec.combiner, self.spec.combine_fields, batches):
+            _count_repeats(self.context, "COMBINE_OUTPUT", batch)
             yield with_codes(batch, self.spec)
 
 
 class IdentityReducer(SortedReducer):
-    """Hadoop's IdentityReducer, where keys were sorted by fields, or records are typed bytes."""
+    """Hadoop's IdentityReducer, where records have another form in the shuffle.
+
+    Keys were sorted by fields, records are typed bytes, or equal ones travel once.
+    """
 
     spec: ClassVar[StreamSpec]
 
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in map(raw_keys, batches):
-            yield as_text(batch) if self.spec.sent is StreamIo.TYPEDBYTES else batch
+            if self.spec.sent is StreamIo.TYPEDBYTES:
+                yield as_text(batch)
+                continue
+            _count_repeats(self.context, "REDUCE_INPUT", batch)
+            yield from repeated_rows(batch)
