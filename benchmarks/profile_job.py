@@ -24,7 +24,7 @@ from unittest import mock
 
 from mrmesos.client.code.loading import load, parse_target
 from mrmesos.conf import Conf
-from mrmesos.local import run_job
+from mrmesos.local import one_job, run_job
 from mrmesos.task.map_task import run_map
 from mrmesos.task.reduce_task import run_reduce
 
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, maps: Observer, reduces: Observer) -> None:
     def watched_reduce(*args: Any, **named: Any) -> Any:
         return reduces.runcall(run_reduce, *args, **named)
 
-    with mock.patch.multiple(run_job, run_map=watched_map, run_reduce=watched_reduce):
+    with mock.patch.multiple(one_job, run_map=watched_map, run_reduce=watched_reduce):
         run_job.run_job(type(loaded.job), options.input, conf=dict(loaded.conf))
 
 
