@@ -6,11 +6,13 @@ say), and the value is the rest. In an output, the key is the whole line, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
 from mrmesos.io.columns.schema import KEY, VALUE
+from mrmesos.io.output.render import text_lines
+from mrmesos.streaming.lines import cut_lines
 from mrmesos.streaming.spec import Fields
 
 BATCH_LINES = 1 << 14
@@ -34,15 +36,13 @@ def cutter(fields: Fields) -> Cut:
     return first if count == 1 else nth
 
 
-def keyed(lines: Iterable[bytes], cut: Cut) -> pa.RecordBatch:
+def keyed(lines: list[bytes], fields: Fields) -> pa.RecordBatch:
     """Lines for the shuffle."""
-    keys: list[bytes] = []
-    values: list[bytes | None] = []
-    for line in lines:
-        key, value = cut(line)
-        keys.append(key)
-        values.append(value)
-    columns = [pa.array(keys, pa.binary()), pa.array(values, pa.binary())]
+    data = b"\n".join([*lines, b""])
+    if data.count(b"\n") == len(lines):
+        return cut_lines(data, fields.output_separator.encode(), fields.key_fields, final=True)
+    pairs = [*map(cutter(fields), lines)]  # a protocol has written a newline
+    columns = [pa.array([pair[at] for pair in pairs], pa.binary()) for at in (0, 1)]
     return pa.RecordBatch.from_arrays(columns, names=[KEY, VALUE])
 
 
@@ -54,6 +54,10 @@ def whole(lines: list[bytes]) -> pa.RecordBatch:
 
 def joined(batch: pa.RecordBatch, separator: bytes) -> Iterator[bytes]:
     """The lines of a batch from the shuffle, or of an output."""
+    lines = bytes(memoryview(text_lines(batch, separator.decode()))).split(b"\n")
+    if len(lines) == batch.num_rows + 1:
+        yield from lines[:-1]
+        return
     keys, values = batch.column(KEY).to_pylist(), batch.column(VALUE)
     if values.null_count == len(values):
         yield from keys

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mrmesos.streaming.spec import StreamSpec
+from mrmesos.streaming.spec import Fields, StreamSpec
 
 
 class WorkKind(StrEnum):
@@ -44,6 +44,13 @@ class MRTask:
         """Whether the mapper itself combines, so that most pairs are never encoded."""
         scripts = self.mapper.kind is self.combiner.kind is WorkKind.SCRIPT
         return scripts and not self.combiner.command and self.reducer.kind is not WorkKind.NONE
+
+    @property
+    def writes_pairs(self) -> bool:
+        """Whether methods of the class wrote what its reducer reads, and fields are the usual."""
+        scripts = (WorkKind.SCRIPT, WorkKind.NONE)
+        usual = self.stream.map_fields == Fields()
+        return usual and self.mapper.kind is WorkKind.SCRIPT and self.combiner.kind in scripts
 
     def words(self, what: str) -> list[str]:
         """The command line of a task, as mrjob's runners make it."""

@@ -12,9 +12,11 @@ import pyarrow as pa
 from mrmesos.api.context import Context
 from mrmesos.api.tasks import BatchMapper, SortedReducer
 from mrmesos.io.columns.schema import KEY, VALUE
+from mrmesos.mrjob.codec import Pair, fast_read, fast_write
 from mrmesos.mrjob.command import Command, piped
+from mrmesos.mrjob.groups import called, pairs_of, reduced
 from mrmesos.mrjob.lines import BATCH_LINES, cutter, joined, keyed, whole
-from mrmesos.mrjob.pairs import Combining, Encoding, Pair
+from mrmesos.mrjob.pairs import Combining, Encoding
 from mrmesos.mrjob.place import TaskPlace, place_of
 from mrmesos.mrjob.task import MRTask, WorkKind
 from mrmesos.streaming.keys import KeyFieldPartitioner, raw_keys, with_codes
@@ -42,44 +44,47 @@ class _Script:
     def __init__(self, task: MRTask, place: TaskPlace) -> None:
         job = place.make("mapper")
         step = job._get_step(task.step, _step_type())
-        self._read, write = job.pick_protocols(task.step, "mapper")
+        read, write = job.pick_protocols(task.step, "mapper")
+        self._read = fast_read(read)
         self._mapper, self._final = step["mapper"], step["mapper_final"]
         self._into: Encoding | Combining = Encoding(write)
         if task.combines_in_mapper:
             read_back, write_back = place.make("combiner").pick_protocols(task.step, "combiner")
             cut = cutter(task.stream.map_fields)
             self._into = Combining(
-                read_back, write_back, _combiner(task, place), lambda line: cut(line)[0]
+                read_back,
+                write_back,
+                _combiner(task, place),
+                lambda line: cut(line)[0],
+                in_order=bool(step["combiner_init"] or step["combiner_final"]),
             )
-        if (init := step["mapper_init"]) is not None:
-            self._into.take(init() or ())
+        self._init = step["mapper_init"]
 
     def add(self, lines: list[bytes]) -> Iterable[bytes]:
+        yield from self._begin()
         records = map(self._read, [line.rstrip(b"\r\n") for line in lines])
         yielded = filter(None, itertools.starmap(self._mapper, records))
-        self._into.take(itertools.chain.from_iterable(yielded))
-        return self._into.lines()
+        yield from self._into.take(itertools.chain.from_iterable(yielded))
+
+    def _begin(self) -> Iterable[bytes]:
+        init, self._init = self._init, None
+        return () if init is None else self._into.take(init() or ())
 
     def end(self) -> Iterable[bytes]:
+        yield from self._begin()
         if self._final is not None:
-            self._into.take(self._final() or ())
-        return self._into.lines(at_end=True)
+            yield from self._into.take(self._final() or ())
+        yield from self._into.end()
 
 
 def _combiner(
     task: MRTask, place: TaskPlace
-) -> Callable[[Iterator[tuple[Any, list[Any]]]], Iterator[Pair]]:
+) -> Callable[[Iterator[tuple[Any, Iterator[Any]]]], Iterator[Pair]]:
     """Runs the combiner of a new object over groups, as a task of mrjob would."""
 
-    def run(groups: Iterator[tuple[Any, list[Any]]]) -> Iterator[Pair]:
+    def run(groups: Iterator[tuple[Any, Iterator[Any]]]) -> Iterator[Pair]:
         step = place.make("combiner")._get_step(task.step, _step_type())
-        if (init := step["combiner_init"]) is not None:
-            yield from init() or ()
-        combine = step["combiner"]
-        for key, values in groups:
-            yield from combine(key, iter(values)) or ()
-        if (final := step["combiner_final"]) is not None:
-            yield from final() or ()
+        return called(step, "combiner", groups)
 
     return run
 
@@ -92,7 +97,7 @@ class _Filtered:
         self._then: _Stage = then or _Identity()
 
     def add(self, lines: list[bytes]) -> Iterable[bytes]:
-        return self._then.add([*self._command.add(lines)])
+        yield from self._then.add([*self._command.add(lines)])
 
     def end(self) -> Iterable[bytes]:
         yield from self._then.add([*self._command.end()])
@@ -121,7 +126,6 @@ class _Out:
 
     def __init__(self, task: MRTask, context: Context) -> None:
         self._stream = task.stream
-        self._cut = cutter(task.stream.map_fields)
         self._shuffled = context.facts.num_reducers > 0
 
     def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
@@ -134,7 +138,7 @@ class _Out:
         """A batch of these lines."""
         if not self._shuffled:
             return whole(lines)
-        return with_codes(keyed(lines, self._cut), self._stream)
+        return with_codes(keyed(lines, self._stream.map_fields), self._stream)
 
 
 class MRMapper(BatchMapper):
@@ -192,17 +196,25 @@ class _OverSorted(SortedReducer):
         task, what = self._task, self.what
         work = task.combiner if what == "combiner" else task.reducer
         separator = task.stream.map_fields.output_separator.encode()
-        lines: Iterator[bytes] = itertools.chain.from_iterable(
-            joined(raw_keys(batch), separator) for batch in batches
-        )
+
+        def lines_of(batch: pa.RecordBatch) -> Iterator[bytes]:
+            return joined(batch, separator)
+
+        plain = map(raw_keys, batches)
+        lines = itertools.chain.from_iterable(map(lines_of, plain))
         if work.kind is WorkKind.COMMAND:
             return piped(lines, work.command, self._place, is_filter=False)
-        if work.command:
-            lines = piped(lines, work.command, self._place, is_filter=True)
         job = self._place.make(what)
         read, write = job.pick_protocols(task.step, what)
-        run = job.combine_pairs if what == "combiner" else job.reduce_pairs
-        return itertools.starmap(write, run(map(read, lines), task.step))
+        pairs: Iterator[Pair]
+        if work.command:
+            pairs = map(fast_read(read), piped(lines, work.command, self._place, is_filter=True))
+        elif task.writes_pairs:
+            pairs = pairs_of(plain, read, lines_of)
+        else:
+            pairs = map(fast_read(read), lines)
+        step = job._get_step(task.step, _step_type())
+        return itertools.starmap(fast_write(write), reduced(job, step, task.step, what, pairs))
 
 
 class MRReducer(_OverSorted):

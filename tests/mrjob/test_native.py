@@ -201,15 +201,7 @@ def script(place: Path) -> Path:
 def test_the_same_as_by_mrjob(place: Path, name: str) -> None:
     words = () if name == "MRSorted" else ("--stop", str(place / "stop.txt"))
     found = native(script(place), [place / "in.txt"], place / "run", *words, name=name)
-    assert lines_of(found) == by_mrjob_class(place, name, *words)
-
-
-def by_mrjob_class(place: Path, name: str, *words: str) -> list[bytes]:
-    class_first = place / "first.py"
-    class_first.write_text(
-        f"from chained_mr import {name}\nif __name__ == '__main__':\n    {name}.run()\n"
-    )
-    return by_mrjob(class_first, [place / "in.txt"], *words)
+    assert lines_of(found) == by_mrjob(script(place), [place / "in.txt"], *words, name=name)
 
 
 def test_counters_status_and_arguments(place: Path) -> None:

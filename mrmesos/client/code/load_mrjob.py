@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import click
 
 from mrmesos import conf as settings
 from mrmesos.api.chain import as_step
@@ -41,7 +42,7 @@ def load_mrjob(
     except BadMRJob as problem:
         raise UsageProblem(f"{script.file.name}: {problem}") from None
     for each in program.ignored:
-        print(f"warning: {program.name}: {each} has no effect here", file=sys.stderr)
+        click.echo(f"warning: {program.name}: {each} has no effect here", err=True)
     if files is not None:
         _send(program, files)
     uris = tuple(uri for given in inputs for uri in uris_of(given))

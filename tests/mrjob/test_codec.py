@@ -1,0 +1,71 @@
+"""The short ways of mrjob's JSON protocols against the protocols themselves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mrmesos.mrjob.codec import fast_read, fast_write, is_faithful, load_all
+
+protocol = pytest.importorskip("mrjob.protocol", reason="mrjob is an optional extra")
+STANDARD = protocol.StandardJSONProtocol()
+
+PLAIN = st.one_of(
+    st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.integers())
+)
+PARTS = st.sampled_from(
+    [
+        *(b'"', b"a", b"\\", b"u00e9", b"\\ud83d", b"1", b"-", b"0", b".", b"e", b"[", b"]", b","),
+        *(b" ", b"\t", b"\x01", b"\xc3\xa9", b"\xff", b"\xed\xa0\x80", b"true", b"NaN", b"1e400"),
+        b"9" * 25,
+    ]
+)
+
+
+def same(one: Any, other: Any) -> bool:
+    return repr(one) == repr(other)
+
+
+@given(PLAIN, PLAIN)
+@example("é\ud800\x00\t\n\u2028", 1 << 80)
+@example("a", True)
+@example(1, 1.0)
+def test_lines_are_those_of_the_protocol(key: Any, value: Any) -> None:
+    line = STANDARD.write(key, value)
+    assert fast_write(STANDARD.write)(key, value) == line
+    assert same(fast_read(STANDARD.read)(line), protocol.StandardJSONProtocol().read(line))
+
+
+@given(st.lists(PARTS, max_size=5), st.lists(PARTS, max_size=5))
+def test_bad_lines_are_bad_for_both(key: list[bytes], value: list[bytes]) -> None:
+    line = b"".join(key) + b"\t" + b"".join(value)
+    try:
+        expected = protocol.StandardJSONProtocol().read(line)
+    except ValueError:
+        with pytest.raises(ValueError):
+            fast_read(protocol.StandardJSONProtocol().read)(line)
+    else:
+        assert same(fast_read(protocol.StandardJSONProtocol().read)(line), expected)
+
+
+@given(st.lists(PLAIN, max_size=5))
+def test_a_column_is_read_at_once(values: list[Any]) -> None:
+    column = pa.array([STANDARD.write(None, each).split(b"\t", 1)[1] for each in values])
+    found = load_all(column.cast(pa.binary()), STANDARD.read)
+    odd = any(isinstance(each, float) and not math.isfinite(each) for each in values)
+    assert found is None or same(found, values)
+    assert found is not None or odd or any("\\ud" in str(each) for each in column.to_pylist())
+
+
+def test_other_protocols_are_left_alone() -> None:
+    for name in ("PickleProtocol", "ReprProtocol", "RawProtocol", "JSONValueProtocol"):
+        other = getattr(protocol, name)()
+        assert not is_faithful(other.write)
+        assert fast_write(other.write) == other.write
+        assert fast_read(other.read) == other.read
+        assert load_all(pa.array([b"1"]), other.read) is None
