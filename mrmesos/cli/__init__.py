@@ -43,6 +43,7 @@ VERBS = {
         "mrmesos.cli.job:job",
         "List, watch and kill jobs; show attempts and their logs.",
     ),
+    "top": ("mrmesos.cli.top:top", "Show jobs, pools and agents of a JobTracker, live."),
     "ui": ("mrmesos.cli.ui:ui", "Open the web pages of a JobTracker."),
     "history": (
         "mrmesos.cli.history:history",

@@ -177,11 +177,12 @@ def explain(job_id: str, task: str, jobtracker: str, as_json: bool) -> None:
     The reasons follow from what agents offered last. `mrmesos history show` says why a job was slow
     that a JobTracker no longer knows.
     """
+    from mrmesos.client import insight
     from mrmesos.client.terminal.explanation import format_explanation
 
     if task and not task.startswith("task_"):
         task = f"{job_id.replace('job_', 'task_', 1)}_{task}"
-    found = open_jobtracker(jobtracker).explain(job_id, task)
+    found = insight.explain(open_jobtracker(jobtracker), job_id, task)
     if as_json:
         print_json(found)
     else:

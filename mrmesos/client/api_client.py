@@ -27,7 +27,6 @@ from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainStatus
-from mrmesos.wire.explain import EXPLAIN_PATH, Explanation
 from mrmesos.wire.ids import is_chain_id
 from mrmesos.wire.job import (
     KEPT,
@@ -204,10 +203,9 @@ class JobTrackerClient:
         query = urlencode({"by": by, "priority": priority, "pool": pool})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/move?{query}")
 
-    def explain(self, job_id: str, task_id: str = "") -> Explanation:
-        """Why tasks of a job wait, or one task, and why the job is or was slow."""
-        path = EXPLAIN_PATH.format(job_id=quote(job_id, safe=""))
-        return _decode(self._call("GET", f"{path}?{urlencode({'task': task_id})}"), Explanation)
+    def ask(self, path: str, kind: type[T]) -> T:
+        """Return what the JobTracker answers to a GET request."""
+        return _decode(self._call("GET", path), kind)
 
     def page(self, seconds: float, *, read_only: bool = False, job_id: str = "") -> str:
         """An address that logs a browser in to the web pages, once, within `seconds`. A `read_only`

@@ -18,7 +18,7 @@ from mrmesos.jobtracker.http.authentication import PAGES, Authenticator
 from mrmesos.jobtracker.http.live_logs import ReadSandboxLog
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.pages.app import Pages
-from mrmesos.jobtracker.pages.explain import Explainer
+from mrmesos.jobtracker.pages.for_clients import ForClients
 from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.live import LiveSource
@@ -26,6 +26,7 @@ from mrmesos.jobtracker.pages.metrics import Metrics
 from mrmesos.jobtracker.storage.history_writer import HistoryWriter
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.metrics_text import PATH as METRICS
+from mrmesos.wire.cluster import CLUSTER_PATH
 from mrmesos.wire.explain import EXPLAIN_PATH
 
 
@@ -61,7 +62,7 @@ class Front:
         )
         self._pages = Pages(live, Gate(token, secure=self._tls is not None))
         self._metrics = Metrics(live, history)
-        self._explainer = Explainer(live)
+        self._for_clients = ForClients(live)
         self._server: HttpServer | None = None
         self.url = ""
 
@@ -89,7 +90,8 @@ class Front:
     def _application(self) -> web.Application:
         app = self._api.application()
         app.router.add_get(METRICS, self._metrics.show, allow_head=False)
-        app.router.add_get(EXPLAIN_PATH, self._explainer.show)
+        app.router.add_get(EXPLAIN_PATH, self._for_clients.explain)
+        app.router.add_get(CLUSTER_PATH, self._for_clients.cluster)
         self._pages.attach_tickets(app)
         self._pages.attach(app)
         return app

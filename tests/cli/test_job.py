@@ -96,6 +96,14 @@ def test_move(desk: Desk) -> None:
     assert (unknown.exit_code, "no job job_1_1" in unknown.stderr) == (2, True)
 
 
+def test_top(desk: Desk) -> None:
+    environment = {"MRMESOS_JOBTRACKER_URL": desk.url, "MRMESOS_TOKEN": desk.service.token}
+    shown = CliRunner().invoke(main, ["top", "--once"], env=environment)
+    assert shown.exit_code == 0, shown.output
+    assert desk.job_id in shown.stdout
+    assert "no agent has made an offer yet" in shown.stdout
+
+
 def test_a_job_without_attempts(desk: Desk) -> None:
     assert desk.ask("attempts", desk.job_id).stdout.split()[:3] == ["ATTEMPT", "STATE", "AGENT"]
     assert json.loads(desk.ask("attempts", desk.job_id, "--json").stdout) == []

@@ -101,7 +101,7 @@ class Contents:
             "errors": views.error_groups(record),
             "findings": findings(record),
             "priorities": PRIORITIES,
-            "place": views.place_of(record),
+            "turn": views.turn_of(record),
             "counters": views.counter_rows(record),
             "picture": timeline(record.report.attempts, self._clock()),
             "legend": LEGEND,

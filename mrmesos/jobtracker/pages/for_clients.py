@@ -1,11 +1,12 @@
-"""Answers `mrmesos job explain`: why a job waits, and why it was slow, as JSON.
+"""Answers clients with what pages know, as JSON: `mrmesos job explain` and `mrmesos top`.
 
-Comes in: signed requests of clients. Goes out: wire.explain.Explanation.
+Comes in: signed requests of clients. Goes out: wire.explain.Explanation, wire.cluster.ClusterView.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 
 import msgspec
@@ -16,14 +17,24 @@ from mrmesos.jobtracker.http.errors import NotFound
 from mrmesos.jobtracker.pages.source import PageSource
 from mrmesos.wire.explain import Explanation
 
+AGENTS_MAX = 500
 
-class Explainer:
-    """The handler of EXPLAIN_PATH."""
+
+class ForClients:
+    """The handlers of EXPLAIN_PATH and CLUSTER_PATH."""
 
     def __init__(self, source: PageSource) -> None:
         self._source = source
 
-    async def show(self, request: web.Request) -> web.StreamResponse:
+    async def cluster(self, _request: web.Request) -> web.StreamResponse:
+        """The cluster, with at most AGENTS_MAX agents: those with the most busy slots."""
+        view = await self._source.cluster()
+        assert view is not None
+        agents = heapq.nlargest(AGENTS_MAX, view.agents, key=lambda agent: agent.busy)
+        body = msgspec.json.encode(msgspec.structs.replace(view, agents=agents))
+        return web.Response(body=body, content_type="application/json")
+
+    async def explain(self, request: web.Request) -> web.StreamResponse:
         """Explain a job, or the task that the query names."""
         job_id, task_id = request.match_info["job_id"], request.query.get("task", "")[:200]
         waiting = await self._source.waiting(job_id, task_id)

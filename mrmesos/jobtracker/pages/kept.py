@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
-from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.http.errors import Unavailable
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.jobtracker.storage.history import History, HistoryError, HistoryLine
+from mrmesos.wire.cluster import ClusterView
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id, parse_attempt
 from mrmesos.wire.job import JobState

@@ -25,13 +25,13 @@ from mrmesos.jobtracker.core.state import views
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView, tracker_of, tracker_view
-from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord, bare_record, eventful
 from mrmesos.jobtracker.history.spread import durations, spreads
 from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
 from mrmesos.jobtracker.pages.views.jobs import JobLine, line_of
+from mrmesos.wire.cluster import AgentView, ClusterView
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id
 from mrmesos.wire.job import KEPT, AttemptRow, JobReport, JobSpec, JobStatus
@@ -108,7 +108,7 @@ class LiveSource:
         return await self._shared("cluster", self._cluster_here)
 
     async def _cluster_here(self) -> ClusterView:
-        agents: list[views.AgentView] = []
+        agents: list[AgentView] = []
         ids = await self._look(views.agent_ids)
         for begin in range(0, len(ids), AGENTS_PIECE):
             piece = ids[begin : begin + AGENTS_PIECE]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 import mrmesos
-from mrmesos.jobtracker.core.state.views import ClusterView, Totals
+from mrmesos.jobtracker.core.state.views import Totals
 from mrmesos.jobtracker.pages.live import LiveSource
 from mrmesos.jobtracker.storage.history_writer import HistoryWriter
 from mrmesos.metrics_text import Values, content_type, counter, exposition, gauge, keys
+from mrmesos.wire.cluster import ClusterView
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

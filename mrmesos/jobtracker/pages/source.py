@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView
-from mrmesos.jobtracker.core.state.views import ClusterView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.pages.views.jobs import JobLine
+from mrmesos.wire.cluster import ClusterView
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.tracker_status import Stack, TrackerStatus
 

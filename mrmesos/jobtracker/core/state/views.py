@@ -20,68 +20,12 @@ from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.state.reports import row_of, status_of, task_run
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts
+from mrmesos.wire.cluster import AgentView, ClusterView, OffersView, PoolView
 from mrmesos.wire.ids import AgentId, TaskKind
 from mrmesos.wire.job import AttemptRow, JobSpec, JobStatus
 
 PIECE = 500
 _KINDS = (TaskKind.MAP, TaskKind.REDUCE)
-
-
-class AgentView(Struct, frozen=True, kw_only=True):
-    """An agent. Amounts are in thousandths. `size` is the most that it ever offered at once.
-
-    `held` is what our Mesos tasks take there. `busy` slots run an attempt. `avoided`: why no
-    attempt starts there now; empty if attempts may start.
-    """
-
-    id: str
-    hostname: str
-    rack: str
-    tracker: str
-    tracker_id: str
-    slots: int
-    busy: int
-    size: Amounts
-    held: Amounts
-    seen: float
-    avoided: str
-    until: float
-
-
-class PoolView(Struct, frozen=True, kw_only=True):
-    """A pool with its jobs in progress. `weight` and `least` are in thousandths (PoolShare)."""
-
-    name: str
-    weight: int
-    least: int
-    jobs: int
-    running: int
-    waiting: int
-    cpus: int
-
-
-class OffersView(Struct, frozen=True):
-    """How many offers were taken and, by reason, declined, since the JobTracker started."""
-
-    taken: int
-    declined: dict[str, int]
-    last: float | None
-    suppressed: bool
-
-
-class ClusterView(Struct, frozen=True, kw_only=True):
-    """The cluster as the core knows it."""
-
-    now: float
-    connected: bool
-    framework_id: str
-    scheduler: str
-    agents: list[AgentView]
-    pools: list[PoolView]
-    offers: OffersView
-    faults: dict[str, int]
-    trackers: dict[str, int]
-    last_stderr: str
 
 
 class Totals(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mrmesos.jobtracker.core.state.views import AgentView, ClusterView
+from mrmesos.wire.cluster import AgentView, ClusterView
 
 AGENTS_MAX = 500
 IN_SIGHT_SECONDS = 60.0

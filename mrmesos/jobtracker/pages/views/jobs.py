@@ -86,18 +86,18 @@ def progress_of(status: JobStatus) -> float:
     return done / tasks
 
 
-class Place(NamedTuple):
+class Turn(NamedTuple):
     """What decides a job's turn."""
 
     priority: str
     pool: str
 
 
-def place_of(record: HistoryRecord) -> Place:
+def turn_of(record: HistoryRecord) -> Turn:
     """A job's priority and pool."""
     conf = Conf(record.spec.conf) if record.spec is not None else Conf()
     pool = conf.get_as(JOB_POOL).strip() or record.report.status.user
-    return Place(conf.get_as(JOB_PRIORITY).strip().upper(), pool)
+    return Turn(conf.get_as(JOB_PRIORITY).strip().upper(), pool)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,47 @@
+"""`mrmesos top`: jobs, pools and agents of a JobTracker in the terminal, live."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from mrmesos.cli.job import OneLineErrors, open_jobtracker
+from mrmesos.client.config.option import jobtracker_option
+
+
+@click.command(cls=OneLineErrors)
+@jobtracker_option
+@click.option(
+    "--every",
+    type=click.FloatRange(0.5, 3600.0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look.",
+)
+@click.option("--once", is_flag=True, help="Print it once. So it is without a terminal, too.")
+def top(jobtracker: str, every: float, once: bool) -> None:
+    """Show jobs, pools and agents of a JobTracker, live, until Ctrl-C.
+
+    Running jobs come first, then those that wait, with the reason.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    from mrmesos.client.insight import cluster
+    from mrmesos.client.terminal.top import screen
+
+    client, console = open_jobtracker(jobtracker), Console()
+    if once or not sys.stdout.isatty():
+        console.print(screen(cluster(client), client.statuses(), rows=None))
+        return
+    try:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                found = screen(cluster(client), client.statuses(), rows=console.size.height)
+                live.update(found, refresh=True)
+                time.sleep(every)
+    except KeyboardInterrupt:
+        return

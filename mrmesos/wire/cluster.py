@@ -1,0 +1,71 @@
+"""The cluster as the JobTracker knows it, for pages and for `mrmesos top`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from mrmesos.bounds import LIST_MAX, Count, Name, Seconds, Text
+
+CLUSTER_PATH = "/api/v1/cluster"
+
+Numbers = Annotated[dict[Name, Count], msgspec.Meta(max_length=LIST_MAX)]
+"""Numbers by name. Amounts of resources are in thousandths."""
+
+
+class AgentView(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent. `size` is the most that it ever offered at once.
+
+    `held` is what our Mesos tasks take there. `busy` slots run an attempt. `avoided`: why no
+    attempt starts there now; empty if attempts may start.
+    """
+
+    id: Name
+    hostname: Name
+    rack: Name
+    tracker: Name
+    tracker_id: Name
+    slots: Count
+    busy: Count
+    size: Numbers
+    held: Numbers
+    seen: Seconds
+    avoided: Text
+    until: Seconds
+
+
+class PoolView(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool with its jobs in progress. `weight` and `least` are in thousandths (PoolShare)."""
+
+    name: Name
+    weight: Count
+    least: Count
+    jobs: Count
+    running: Count
+    waiting: Count
+    cpus: Count
+
+
+class OffersView(msgspec.Struct, frozen=True):
+    """How many offers were taken and, by reason, declined, since the JobTracker started."""
+
+    taken: Count
+    declined: Numbers
+    last: Seconds | None
+    suppressed: bool
+
+
+class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster as the core knows it."""
+
+    now: Seconds
+    connected: bool
+    framework_id: Name
+    scheduler: Name
+    agents: Annotated[list[AgentView], msgspec.Meta(max_length=LIST_MAX)]
+    pools: Annotated[list[PoolView], msgspec.Meta(max_length=LIST_MAX)]
+    offers: OffersView
+    faults: Numbers
+    trackers: Numbers
+    last_stderr: Text
