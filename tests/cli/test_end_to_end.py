@@ -201,6 +201,9 @@ class Count(Job):
 def test_whatever_looks_names_of_the_script_up_finds_them(house: House, name: str) -> None:
     script = house.directory / "scripts" / name
     script.parent.mkdir()
+    for hidden in ("six.py", "aiohttp.py", "kazoo/__init__.py", "select.py", "numpy.py"):
+        (script.parent / hidden).parent.mkdir(exist_ok=True)
+        (script.parent / hidden).write_text("raise SystemError('imported by mrmesos')\n")
     script.write_text(MODULE)
     files = ("--input", "in.txt", "--output", "out", "-D", "job.reduces=2")
     (house.directory / "in.txt").write_text("a rose\nis a rose\n")

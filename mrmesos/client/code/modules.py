@@ -20,7 +20,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from mrmesos.client.code.script import is_installed
+from mrmesos.client.code.script import is_engines, is_installed
 from mrmesos.client.terminal.errors import UsageProblem
 
 MAX_MODULES_BYTES = 64 << 20
@@ -177,7 +177,7 @@ def _place(name: str, directory: Path) -> Path | None:
     if name in _NOT_OURS:
         return None
     spec = PathFinder.find_spec(name, [str(directory)])
-    if spec is None:
+    if spec is None or is_engines(name, directory):
         return None
     if spec.origin is not None and spec.has_location:
         origin = Path(spec.origin)

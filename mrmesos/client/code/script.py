@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 import mrmesos
+from mrmesos.client.code.engine_names import engine_modules
 from mrmesos.client.terminal.errors import UsageProblem, one_line
 from mrmesos.client.terminal.interrupts import Interrupted
 from mrmesos.io.code.code_pickle import dumps
@@ -244,6 +245,11 @@ def is_installed(name: str, directory: Path) -> bool:
     return spec is not None and spec.has_location
 
 
+def is_engines(name: str, directory: Path) -> bool:
+    """Whether mrmesos needs the installed module of this name, so a file must not hide it."""
+    return is_installed(name, directory) and name in engine_modules()
+
+
 def _others(directory: Path) -> list[str]:
     return [entry for entry in sys.path if os.path.realpath(entry) != str(directory)]
 
@@ -251,7 +257,8 @@ def _others(directory: Path) -> list[str]:
 class _Beside:
     """Finds modules that files in the script's directory must not hide.
 
-    These are the standard library, and an installed module with the script's own name.
+    These are the standard library, an installed module with the script's own name, and what
+    mrmesos itself imports, perhaps later.
     """
 
     def __init__(self, file: Path) -> None:
@@ -260,9 +267,16 @@ class _Beside:
     def find_spec(
         self, name: str, path: Any = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is not None or not (name in sys.stdlib_module_names or name == self._file.stem):
+        if path is not None or not self._protects(name):
             return None
         return PathFinder.find_spec(name, _others(self._file.parent), target)
+
+    def _protects(self, name: str) -> bool:
+        if name in sys.stdlib_module_names or name == self._file.stem:
+            return True
+        beside = self._file.parent / name
+        found = beside.with_suffix(".py").exists() or beside.exists()
+        return found and is_engines(name, self._file.parent)
 
 
 def _import_beside(file: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.client.code import modules
+from mrmesos.client.code import modules, script
 from mrmesos.client.code.modules import needed_beside, zipped
 from mrmesos.client.terminal.errors import UsageProblem
 
@@ -84,3 +84,18 @@ def test_too_much_is_refused_with_the_largest_file(
     script = lay(tmp_path, {"script.py": "import p\n", "p/__init__.py": "", "p/big": "x" * 11})
     with pytest.raises(UsageProblem, match=r"--files.*p/big"):
         zipped(needed_beside(script))
+
+
+def test_what_mrmesos_needs_itself_is_never_taken(tmp_path: Path) -> None:
+    """pymesos imports six, and `six.py` beside a script is common."""
+    files = {"script.py": "import six, kazoo, pyarrow, helper\n", "helper.py": "X = 1\n"}
+    files |= {"six.py": "", "kazoo/__init__.py": "", "pyarrow/x.py": "", "pytest.py": ""}
+    assert names(tmp_path, files) == {"helper.py"}
+    finder = script._Beside(tmp_path / "script.py")
+    for name in ("six", "kazoo"):
+        found = finder.find_spec(name)
+        assert found is not None
+        assert found.origin is not None
+        assert tmp_path not in Path(found.origin).parents
+    assert finder.find_spec("helper") is None
+    assert finder.find_spec("pytest") is None, "installed, but mrmesos does not need it"
