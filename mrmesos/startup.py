@@ -8,8 +8,11 @@ started without descriptors 0 to 2. Thread: main.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
+from typing import Any
 
 PATH_LAST = "MRMESOS_PATH_LAST"
 """Directories of users on PYTHONPATH: our processes search them last, and tell their children."""
@@ -57,3 +60,32 @@ def open_standard_descriptors() -> None:
             os.set_inheritable(fd, True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+class _MayBeFull(io.FileIO):
+    """Loses what a full disk does not take."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as problem:
+            if problem.errno not in _NO_ROOM:
+                raise
+            return memoryview(data).nbytes
+
+
+def survive_full_stderr() -> None:
+    """Progress and warnings go to stderr. A full disk there must not end what they tell of."""
+    given = sys.stderr
+    if not isinstance(given, io.TextIOWrapper):
+        return
+    try:
+        raw = _MayBeFull(given.fileno(), "wb", closefd=False)
+    except OSError:  # it has no descriptor
+        return
+    buffer = io.BufferedWriter(raw, 1 << 13)
+    errors = given.errors or "backslashreplace"
+    sys.stderr = io.TextIOWrapper(buffer, given.encoding, errors, line_buffering=True)

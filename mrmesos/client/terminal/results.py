@@ -113,6 +113,11 @@ def write_chain_report(status: ChainStatus, path: Path) -> None:
 
 
 def _write_whole(data: bytes, path: Path) -> None:
+    path = path.resolve()
+    if path.exists() and not path.is_file():  # /dev/stdout, or a named pipe: nothing to replace
+        with path.open("wb") as file:
+            file.write(data)
+        return
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,18 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         write_report(REPORT, tmp_path / "report.json")
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_report_does_not_replace_what_is_no_file(tmp_path: Path) -> None:
+    """As root, `--report /dev/stdout` made a file of the device."""
+    pipe, real, link = tmp_path / "pipe", tmp_path / "real.json", tmp_path / "latest.json"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_report(REPORT, pipe)
+    assert os.read(reader, 1 << 16) == report_json(REPORT)
+    os.close(reader)
+    assert pipe.is_fifo()
+    link.symlink_to("real.json")
+    write_report(REPORT, link)
+    assert link.is_symlink()
+    assert real.read_bytes() == report_json(REPORT)
