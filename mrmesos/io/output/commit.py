@@ -65,6 +65,10 @@ def _schema_of(move: _Move) -> str:
     return "" if move.note is None else move.note.schema
 
 
+def _is_bare(move: _Move) -> bool:
+    return move.note is not None and move.note.bare > 0
+
+
 class OutputCommitter:
     """Sets up, commits and aborts one job's output. Every method may run again after a crash.
 
@@ -267,7 +271,7 @@ class OutputCommitter:
                 directories.setdefault(posixpath.dirname(move.target), []).append(move)
         changed: dict[str, _Move] = {}
         for found in directories.values():
-            if len(set(map(_schema_of, found))) == 1:
+            if len(set(map(_schema_of, found))) == 1 and not any(map(_is_bare, found)):
                 continue
             step = "rewrite" if self._uploads is None else "unify"
             answer = self._conform(

@@ -33,6 +33,7 @@ from mrmesos.io.output.part_notes import CONFORMED, Conformed, Conforming, Part
 from mrmesos.io.output.table_files import TableFormat, copy_into, open_sink, orc_schema, read_schema
 
 _COPY_BYTES = 16 << 20
+_BARE_ROWS = 1 << 16
 
 
 def conform(request: Conforming, fs: Any, path: str, told: Callable[[], None]) -> Conformed:
@@ -68,6 +69,12 @@ def _unified(parts: Sequence[Part], output: str) -> pa.Schema:
                 f"{part.target}; yield values of one type in all tasks, or write text"
             ) from None
     assert schema is not None
+    bare = sum(part.note.bare for part in parts)
+    if bare and not len(schema):
+        raise OutputError(
+            f"{output}: none of its {bare:,} records has a column; yield dicts with items, or "
+            "declare the columns with schema="
+        )
     return schema
 
 
@@ -139,6 +146,8 @@ def _copy(
     sink = _Telling(open_sink(fmt, written, file_schema(schema, key)), told)
     try:
         copy_into(fmt, read, as_schema(part.note.schema), sink, schema, key)
+        for start in range(0, part.note.bare, _BARE_ROWS):
+            sink.write_table(_nulls(schema, min(_BARE_ROWS, part.note.bare - start)))
     except MisfitColumn as exc:
         written.given_up = True
         kind = schema.field(exc.column).type
@@ -150,6 +159,10 @@ def _copy(
     sink.close()
     written.close()
     return written.bytes
+
+
+def _nulls(schema: pa.Schema, rows: int) -> pa.Table:
+    return pa.Table.from_arrays([pa.nulls(rows, field.type) for field in schema], schema=schema)
 
 
 class _Telling:

@@ -27,11 +27,13 @@ _MODULE = "mrmesos.io.output.conform_parts"
 class PartNote(msgspec.Struct, frozen=True):
     """The format and the schema (an Arrow IPC message in base64) of a part.
 
-    Columns of CSV have no types: they are null there.
+    Columns of CSV have no types: they are null there. `bare`: records of a table without any
+    column, which the file does not hold.
     """
 
     format: ArrowOutput | ParquetOutput | OrcOutput | CsvOutput
     schema: str
+    bare: int = 0
 
 
 class Part(msgspec.Struct, frozen=True):

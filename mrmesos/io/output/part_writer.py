@@ -44,7 +44,8 @@ def _columns_writer(
 
 
 def _note(writer: TableWriter | CsvRecordsWriter, fmt: NotedFormat) -> PartNote:
-    return PartNote(fmt, as_text(writer.schema))
+    bare = writer.bare if isinstance(writer, TableWriter) else 0
+    return PartNote(fmt, as_text(writer.schema), bare)
 
 
 class _NotedPart:

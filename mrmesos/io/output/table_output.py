@@ -79,6 +79,11 @@ class TableWriter:
         """The number of records, if one of their columns is pickled."""
         return self._records if any(map(is_pickled, self.schema)) else 0
 
+    @property
+    def bare(self) -> int:
+        """The number of records, if none has a column. Other parts may tell the columns."""
+        return 0 if len(self.schema) else self._records
+
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
             return
@@ -165,11 +170,8 @@ class TableWriter:
         self._sink = None
 
     def close(self) -> tuple[int, int]:
-        if self._records and not len(self.schema):
-            raise OutputError(
-                f"{self._uri}: none of its {self._records:,} records has a column; yield dicts "
-                "with items, or declare the columns with schema="
-            )
+        if self.bare:
+            self._pending, self._given = [], []
         self._flush()
         try:
             if self._segments:

@@ -212,11 +212,6 @@ def test_values_that_are_no_records_name_the_record(tmp_path: Path, fmt: Any) ->
         write(fmt, tmp_path, [{"a": 1}, {"b": 1}, 7])
 
 
-def test_no_record_with_a_column_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="none of its 2 records has a column"):
-        write(OrcOutput(records=True), tmp_path, [{}, None])
-
-
 def test_text_that_cannot_be_written_names_the_record(tmp_path: Path) -> None:
     far = pa.array([0, 2**62], pa.timestamp("s"))
     batch = pa.RecordBatch.from_arrays([pa.array(["a", "b"]), far], names=["key", "value"])

@@ -124,6 +124,22 @@ def test_parts_agree(tmp_path: Path, fmt: TableFormat, conform: Conform | None) 
     ]
 
 
+@pytest.mark.parametrize("conform", [None, in_own_process])
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_records_without_columns_are_nulls_wherever_they_are_cut(
+    tmp_path: Path, fmt: TableFormat, conform: Conform | None
+) -> None:
+    a, none = {"a": 1}, {"a": None}
+    cuts: list[list[list[Any]]] = [[[None, {}], [{"a": 1}]], [[None], [{}], [{"a": 1}]]]
+    for number, cut in enumerate(cuts):
+        files = made(tmp_path / str(number), fmt, [[values] for values in cut], conform)
+        assert rows(fmt, files) == [none, none, a]
+        assert len(set(map(str, schemas(fmt, files)))) == 1
+    for number, cut in enumerate(cuts):
+        with pytest.raises(OutputError, match="none of its 2 records has a column"):
+            made(tmp_path / f"bare{number}", fmt, [[values] for values in cut[:-1]], conform)
+
+
 def test_parts_without_records_have_the_types_of_keys_and_values(tmp_path: Path) -> None:
     files = made(tmp_path / "out", ParquetOutput(), [[], [["x", "y"]], []])
     assert one([pq.read_schema(file) for file in files]).types == [pa.int64(), pa.string()]
