@@ -43,11 +43,13 @@ from mrmesos.io.columns.schema import (
     CODED,
     KEY,
     MAX_KERNEL_BYTES,
+    NESTED_MAX,
     PICKLE,
     SORT,
     VALUE,
     RecordTypeError,
     UnfaithfulCast,
+    depth_of,
     is_coded,
     is_pickled,
 )
@@ -161,7 +163,7 @@ def encode_keys(keys: list[Any], kind: pa.DataType | None = None) -> tuple[pa.Fi
     if kind is not None:
         return pa.field(KEY, kind), _declared(keys, kind, "keys")
     try:
-        array = _encode(keys, is_key=True)
+        array = _column(keys, is_key=True)
         if is_exact(array.type):
             raise NoColumn("integers and floats")
         return pa.field(KEY, array.type), array
@@ -174,7 +176,7 @@ def encode_values(values: list[Any], kind: pa.DataType | None = None) -> tuple[p
     if kind is not None:
         return pa.field(VALUE, kind), _declared(values, kind, "values")
     try:
-        array = _encode(values, is_key=False)
+        array = _column(values, is_key=False)
         return pa.field(VALUE, array.type), array
     except NoColumn:
         pickled = [None if value is None else _pickle_value(value) for value in values]
@@ -200,6 +202,17 @@ def _kinds(objects: list[Any]) -> set[type]:
     if objects and countOf(map(type, objects), type(objects[0])) == len(objects):
         return {type(objects[0])}
     return set(map(type, objects))
+
+
+def _column(objects: list[Any], *, is_key: bool) -> pa.Array:
+    """As `_encode`, but raises NoColumn also for what is nested deeper than Arrow writes it."""
+    try:
+        array = _encode(objects, is_key=is_key)
+    except RecursionError:
+        raise NoColumn("objects that are nested too deep, or hold themselves") from None
+    if array.type.num_fields and depth_of(array.type) > NESTED_MAX:
+        raise NoColumn("objects that are nested too deep")
+    return array
 
 
 def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
@@ -310,7 +323,7 @@ def _encode_lists(present: list[Any], mask: np.ndarray | None, *, is_key: bool) 
 def _pickle_value(value: Any) -> bytes:
     try:
         return pickle.dumps(value, 5)
-    except (pickle.PicklingError, AttributeError, TypeError):
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError):
         pass  # a class of the job's script or a lambda: cloudpickle pickles it by value
     try:
         return dumps(value, sources=False)
@@ -323,12 +336,10 @@ def _pickle_value(value: Any) -> bytes:
 
 def _pickled_keys(keys: list[Any]) -> tuple[pa.Field, pa.Array]:
     """Keys that no column holds: in the order of their codes, or all of one class by pickles."""
-    keys = list(map(_plain_key, keys))
+    keys = list(map(_shallow_key, keys))
     kinds = {type(key): key for key in reversed(keys) if key is not None}
     without = [kind for kind in kinds if not has_order(kind)]
     if not without:
-        for key in keys:
-            code_of(key)
         pickled = [None if key is None else pickled_key(key) for key in keys]
         return pa.field(KEY, pa.binary(), metadata=CODED), array_of(pickled, pa.binary())
     odd = without[0]
@@ -342,6 +353,19 @@ def _pickled_keys(keys: list[Any]) -> tuple[pa.Field, pa.Array]:
             )
     pickled = [None if key is None else pickled_key(key) for key in keys]
     return pa.field(KEY, pa.binary(), metadata=PICKLE), array_of(pickled, pa.binary())
+
+
+def _shallow_key(key: Any) -> Any:
+    """As `_plain_key`. Raises RecordTypeError if Python cannot walk through the key."""
+    try:
+        plain = _plain_key(key)
+        code_of(plain)
+    except RecursionError:
+        raise RecordTypeError(
+            f"a key of type {type(key).__name__} is nested too deep, or holds itself (seen: "
+            f"{shown(key)}); yield a tuple, text or a number made from it"
+        ) from None
+    return plain
 
 
 def _plain_key(key: Any) -> Any:

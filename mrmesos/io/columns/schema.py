@@ -21,6 +21,10 @@ MAX_KERNEL_BYTES = 1 << 30
 """Most bytes in one kernel call: half of the limit of Arrow's 32-bit string offsets."""
 
 
+NESTED_MAX = 60
+"""Most levels of lists, structs and maps in a column. Arrow IPC takes 64, with those of the row."""
+
+
 class RecordTypeError(TypeError):
     """The types of keys or values do not go together; the message says which and why."""
 
@@ -37,6 +41,12 @@ def is_pickled(field: pa.Field) -> bool:
 def is_coded(field: pa.Field) -> bool:
     """Whether a column of this field holds pickled keys of any types, in the order of values."""
     return bool(field.metadata and b"mrmesos.order" in field.metadata)
+
+
+def depth_of(kind: pa.DataType) -> int:
+    """The levels of lists, structs and maps in a type."""
+    children = [kind.field(index).type for index in range(kind.num_fields)]
+    return 1 + max(map(depth_of, children)) if children else 0
 
 
 def is_text(kind: pa.DataType) -> bool:

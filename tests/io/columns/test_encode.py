@@ -356,3 +356,47 @@ def test_no_tuple_is_copied_to_where_there_is_none() -> None:
     batch.validate(full=True)
     assert batch.nbytes < 2_000_000
     assert decode_batch(batch)[1] == values
+
+
+def _nested(levels: int, *, inner: Any = 1) -> Any:
+    value = inner
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [59, 60, 61, 100])
+def test_values_and_keys_nested_deeper_than_arrow_writes_come_back(levels: int) -> None:
+    value = _nested(levels)
+    struct: Any = {"a": 1}
+    for _ in range(levels):
+        struct = {"a": struct}
+    batch = encode_pairs([_nested(levels)], [value])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    assert decode_batch(batch) == ([value], [value])
+    assert decode_batch(encode_pairs([1], [struct]))[1] == [struct]
+
+
+def test_what_holds_itself_is_a_value_and_no_key() -> None:
+    value: list[Any] = []
+    value.append(value)
+    _, (back,) = decode_batch(encode_pairs([1], [value]))
+    assert back[0] is back
+    with pytest.raises(
+        RecordTypeError, match="a key of type list is nested too deep, or holds its"
+    ):
+        encode_pairs([value], [1])
+
+
+def test_a_key_that_cannot_be_shown_is_refused_all_the_same() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise SystemError("no")
+
+        def __reduce__(self) -> str:
+            raise TypeError("nor pickled")
+
+    with pytest.raises(RecordTypeError, match="an object of type Odd, which cannot be shown"):
+        encode_pairs([Odd()], [1])

@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from mrmesos.api.split import InputTable
-from mrmesos.io.columns.schema import KEY, VALUE, UnfaithfulCast
+from mrmesos.io.columns.schema import KEY, NESTED_MAX, VALUE, UnfaithfulCast, depth_of
 from mrmesos.io.columns.table_schema import as_schema, conform_array
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.damage import BadColumn
 from mrmesos.io.input.formats.partitions import TEXT, typed, values_of
 
 _NAMES_SHOWN = 20
-_DEEPEST = 60
-"""Arrow IPC takes 64 levels, and a row is a struct of its own."""
 
 
 _Chosen = tuple[pa.Schema, list[str], tuple[tuple[str, str], ...]]
@@ -190,10 +188,10 @@ def check_single(uri: str, name: str, own: pa.Schema) -> None:
         found = f"has {count} columns named {name!r}"
     elif count and (path := _doubled(own.field(name))):
         found = f"the column {name!r} has two fields named {path!r}"
-    elif count and (depth := _depth(own.field(name).type)) > _DEEPEST:
+    elif count and (depth := depth_of(own.field(name).type)) > NESTED_MAX:
         raise InputError(
-            f"{uri}: the column {name!r} is nested {depth} levels deep, and at most {_DEEPEST} can "
-            "travel between tasks; leave it out with columns=, or flatten it"
+            f"{uri}: the column {name!r} is nested {depth} levels deep, and at most {NESTED_MAX} "
+            "can travel between tasks; leave it out with columns=, or flatten it"
         )
     else:
         return
@@ -201,12 +199,6 @@ def check_single(uri: str, name: str, own: pa.Schema) -> None:
         f"{uri}: {found}, and a row can hold one; name the columns to read with columns=, without "
         "this one, or rewrite the file"
     )
-
-
-def _depth(kind: pa.DataType) -> int:
-    """The levels of lists, structs and maps in a type."""
-    children = [kind.field(index).type for index in range(kind.num_fields)]
-    return 1 + max(map(_depth, children)) if children else 0
 
 
 def _doubled(column: pa.Field) -> str:
