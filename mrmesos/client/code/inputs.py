@@ -17,11 +17,16 @@ def absolute_uri(uri: str) -> str:
 
 
 def uris_of(text: str) -> list[str]:
-    """The URIs of one `--input`: a local path that does not exist may be a list with commas."""
+    """The URIs of one `--input`: a local path that does not exist may be a list with commas.
+
+    Raises UsageProblem if there are none.
+    """
     found: list[str] = []
     for uri in uri_list(text):
         literal = "://" in uri or os.path.lexists(uri)
         found += map(absolute_uri, [uri] if literal else comma_list(uri))
+    if not found:  # as of a shell's variable that is not set: no records would be read
+        raise UsageProblem(f"--input {text!r}: names no file; write a path, a pattern or a URI")
     return found
 
 

@@ -210,7 +210,7 @@ def _is_directory(info: Info, directories: Directories) -> bool:
 
 
 def _matcher(part: str) -> Callable[[str], bool]:
-    matching = re.compile(fnmatch.translate(part)).match
+    matching = re.compile(fnmatch.translate(_with_pythons_not(part))).match
     wants_hidden = is_hidden(part)
     return lambda name: matching(name) is not None and (wants_hidden or not is_hidden(name))
 
@@ -222,3 +222,22 @@ def _join(directory: str, name: str) -> str:
 def _unique(infos: Iterable[Info]) -> list[Info]:
     """Each once. On an object store a file and a directory may have one name."""
     return list({(info["name"], info["type"]): info for info in infos}.values())
+
+
+def _with_pythons_not(part: str) -> str:
+    """`[^a]` as `[!a]`. Shells and Hadoop know both, and Python would take it to match `a`."""
+    made, at = "", 0
+    while at < len(part):
+        end = (
+            part.find("]", at + 2 + (part[at + 1 : at + 2] in ("!", "^")))
+            if part[at] == "["
+            else -1
+        )
+        if end < 0:
+            made += part[at]
+            at += 1
+            continue
+        inner = part[at + 1 : end]
+        made += f"[!{inner[1:]}]" if inner.startswith("^") else f"[{inner}]"
+        at = end + 1
+    return made

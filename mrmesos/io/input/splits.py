@@ -345,7 +345,9 @@ def _resolved(listing: Listing, info: Info, uri: str) -> Info:
 def _file(fs: Any, info: Info, uri: str) -> FileInfo:
     name = uri_of(fs, info["name"])
     if info["type"] != "file":
-        raise InputError(f"{uri}: {name} is neither a file nor a directory")
+        raise InputError(
+            f"{uri}: {name} is neither a file nor a directory; move it, or name the files to read"
+        )
     try:
         name.encode()
     except UnicodeEncodeError:

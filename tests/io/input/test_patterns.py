@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from mrmesos.api.job import Job
 from mrmesos.client.code.inputs import sources_of
+from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.patterns import TooMany, braces, comma_list, uri_list
 from mrmesos.io.input.splits import expand_inputs, part_files
@@ -140,6 +141,22 @@ def test_braces_and_commas(
     else:
         assert seen() == wanted
         assert [os.path.relpath(info.uri, here) for info in expand_inputs([uri])] == wanted
+
+
+def test_both_ways_to_say_not(here: Path) -> None:
+    make(here, "a", "b", "^", "!", "[", "x]")
+    for pattern in ("[!a]", "[^a]"):
+        assert names(here, pattern) == ["!", "[", "^", "b"]
+    assert names(here, "[a^]") == ["^", "a"]
+    assert names(here, "[^]a]") == ["!", "[", "^", "b"]
+    assert names(here, "x[]]") == names(here, "x[^a]") == ["x]"]
+    assert names(here, "[[^]") == ["[", "^"]
+
+
+@pytest.mark.parametrize("given", ["", ",", " "])
+def test_an_input_that_names_nothing_is_refused(given: str) -> None:
+    with pytest.raises((UsageProblem, InputError), match=r"names no file|does not exist"):
+        expand_inputs(sources_of(Job, [given])[0].uris)
 
 
 def test_parts_of_lists_and_alternatives_that_are_missing(here: Path) -> None:
