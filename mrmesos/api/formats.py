@@ -114,6 +114,8 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     Behind an `escape` character, such as a backslash, every character is part of the field. Rows
     that begin with the `comment` character are ignored. A row with fewer fields than there are
     columns is a bad row, or with `short_rows="null"` the others are None. One with more is bad.
+    A file without a column of `columns` or `types` is an error, or with `missing_columns="null"`
+    its values are None.
     """
 
     separator: Name = ","
@@ -126,6 +128,7 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
     escape: Name = ""
     comment: Name = ""
     short_rows: Name = "fail"
+    missing_columns: Name = "fail"
     on_error: Name = "fail"
     max_line_bytes: Count = 1 << 26
     compression: Name = ""

@@ -79,6 +79,11 @@ def test_lines_are_shown_as_they_are(tmp_path: Path) -> None:
     assert cat(write(tmp_path / "c", CsvOutput(records=True), rows)) == "n\n1\n"
     (tmp_path / "open.gz").write_bytes(gzip.compress(b"no end"))
     assert cat(str(tmp_path / "open.gz")) == "no end\n"
+    for name in ("a.csv", "b.csv"):  # the content tells, as it does to jobs
+        (tmp_path / name).write_bytes(gzip.compress(b"x,y\n1,2\n"))
+    assert cat(str(tmp_path / "a.csv"), str(tmp_path / "b.csv")) == "x,y\n1,2\n1,2\n"
+    (tmp_path / "part.bin").write_bytes(gzip.compress(b"x"))
+    assert cat(str(tmp_path / "part.bin")) != "x\n"
     (tmp_path / "empty").touch()
     assert cat(str(tmp_path / "empty")) == ""
 

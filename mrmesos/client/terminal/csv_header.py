@@ -46,7 +46,7 @@ def common_header(files: Sequence[FileInfo]) -> bytes:
 
 
 def _start(uri: str) -> bytes:
-    with LineSource(uri, 0) as source:
+    with LineSource(uri, 0, by_content=True) as source:
         return source.read_behind(np.empty(0, np.uint8), MAX_HEADER_BYTES).tobytes()
 
 

@@ -26,7 +26,7 @@ def shown(
 ) -> Iterator[bytes]:
     """Read the records at `uris` as lines, at most `limit`. Raises InputError.
 
-    Text is decompressed and shown unchanged, but the header of CSV files only once, unless
+    Text is decompressed, whatever the name of the file, and shown unchanged, but the header of CSV files only once, unless
     `all_headers`. Columns `key` and `value` are shown as TextOutput writes them, other columns as
     JSON. Unpickling would run code, so pickled objects stay packed.
     """
@@ -69,7 +69,8 @@ def _plain(uri: str) -> Iterator[bytes]:
     """The decompressed bytes of a file. A missing last newline is added."""
     nothing = np.empty(0, np.uint8)
     last = NEWLINE
-    with LineSource(uri, 0) as source:
+    # BytesOutput writes any bytes, also those that compressed files begin with.
+    with LineSource(uri, 0, by_content=not uri.endswith(".bin")) as source:
         while not source.ended:
             data = source.read_behind(nothing, _READ_BYTES)
             if len(data):

@@ -49,6 +49,8 @@ def read_csv(
             columns: pa.RecordBatch, values: dict[str, int | str | None] = values
         ) -> pa.RecordBatch:
             whole = with_partitions(columns, table, values)
+            if fmt.missing_columns == "null":
+                whole = _with_missing(whole, fmt, types)
             return whole.select(list(fmt.columns)) if fmt.columns else whole
 
         yield from tables(piece.uri, blocks, parsing, shown=shown)
@@ -116,7 +118,10 @@ def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
         signs["escapechar"] = fmt.escape or None
         names = next(csv.reader([row.decode()], delimiter=fmt.separator, **signs), [])
     except (UnicodeDecodeError, csv.Error) as exc:
-        raise InputError(f"{block.uri}: its header cannot be read: {exc}") from exc
+        words = str(exc)
+        if isinstance(exc, csv.Error) and b"\r" in row.removesuffix(b"\n").removesuffix(b"\r"):
+            words = "rows end in \\r alone, and must end in \\n; convert the file (tr '\\r' '\\n')"
+        raise InputError(f"{block.uri}: its header cannot be read: {words}") from exc
     if not names or len(set(names)) < len(names):
         wrong = "is empty" if not names else "names a column twice"
         raise InputError(
@@ -138,6 +143,17 @@ def _without_first_row(block: LineBlock) -> Iterator[LineBlock]:
         )
 
 
+def _with_missing(
+    whole: pa.RecordBatch, fmt: CsvInput, types: dict[str, pa.DataType]
+) -> pa.RecordBatch:
+    for name in dict.fromkeys((*fmt.columns, *types)):
+        if name not in whole.schema.names:
+            whole = whole.append_column(
+                name, pa.nulls(whole.num_rows, types.get(name, pa.string()))
+            )
+    return whole
+
+
 def _parser(
     uri: str,
     fmt: CsvInput,
@@ -146,10 +162,17 @@ def _parser(
     others: Iterable[str],
 ) -> CsvParser:
     """`others` are columns that do not stand in the file."""
-    if names:
-        check_names(f"{uri}: has no", fmt.columns, [*names, *others])
-        check_names(f"{uri}: has no", types, names)
-    read = [name for name in fmt.columns if name not in set(others)]
+    known, read = {*names, *others}, [name for name in fmt.columns if name not in set(others)]
+    if names and fmt.missing_columns == "null":
+        read = [name for name in read if name in known]
+        types = {name: kind for name, kind in types.items() if name in known}
+    elif names:
+        try:
+            check_names(f"{uri}: has no", fmt.columns, [*names, *others])
+            check_names(f"{uri}: has no", types, names)
+        except InputError as exc:
+            hint = 'missing_columns="null" in CsvInput gives None for columns that a file lacks'
+            raise InputError(f"{exc}; {hint}") from None
     if fmt.columns and not read:
         read = names[:1]  # which tells how many rows there are
     return CsvParser(fmt, names, read, types)

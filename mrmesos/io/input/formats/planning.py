@@ -72,6 +72,10 @@ def check_csv(fmt: CsvInput) -> None:
         )
     if fmt.short_rows not in ("fail", "null"):
         raise InputError(f"CsvInput(short_rows={fmt.short_rows!r}): write 'fail' or 'null'")
+    if fmt.missing_columns not in ("fail", "null"):
+        raise InputError(
+            f"CsvInput(missing_columns={fmt.missing_columns!r}): write 'fail' or 'null'"
+        )
     if not fmt.header and not fmt.names:
         raise InputError("CsvInput(header=False): set the names of the columns with names=")
     if len(set(fmt.names)) != len(fmt.names):

@@ -66,7 +66,7 @@ class AsUtf8(io.RawIOBase):
 
     def __init__(self, file: Any, head: bytes, encoding: str, errors: str) -> None:
         super().__init__()
-        self._file, self._head = file, head
+        self._file, self._head, self._encoding = file, head, codecs.lookup(encoding).name
         self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._out = memoryview(b"")
         self._fed = 0
@@ -96,6 +96,11 @@ class AsUtf8(io.RawIOBase):
             raise Undecodable(
                 f"the text at offset {at} is not {exc.encoding}: {exc.reason}; name the right "
                 "encoding=... in the input format"
+            ) from exc
+        except UnicodeError as exc:  # of utf-16 and utf-32
+            raise Undecodable(
+                f"it has no byte order mark, which encoding={self._encoding!r} needs; name "
+                f"encoding='{self._encoding}-le' or '{self._encoding}-be' in the input format"
             ) from exc
         self._fed += len(data)
         return text

@@ -133,6 +133,31 @@ def test_errors_name_line_and_column(tmp_path: Path, text: str, fmt: CsvInput, s
     assert "CSV parse error" not in str(caught.value)
 
 
+def test_columns_that_a_file_lacks_are_an_error_or_null(tmp_path: Path) -> None:
+    full = write(tmp_path / "full.csv", "a,b\n1,2\n")
+    short = write(tmp_path / "short.csv", "a\n3\n4\n")
+    for fmt in (CsvInput(columns=("b", "a")), CsvInput(types={"b": "int64"})):
+        with pytest.raises(InputError, match=r"short.csv: has no column 'b', but a; missing_col"):
+            read(whole(short), fmt)
+    fmt = CsvInput(columns=("b", "a"), types={"b": "int64"}, missing_columns="null")
+    assert read_rows(whole(full), fmt) == [{"b": 2, "a": "1"}]
+    assert [row for _, row in read(whole(short), fmt)] == read_rows(whole(short), fmt)
+    assert read_rows(whole(short), fmt) == [{"b": None, "a": "3"}, {"b": None, "a": "4"}]
+    assert {batch.batch.schema.field("value").type for batch in batches(whole(short), fmt)} == {
+        batch.batch.schema.field("value").type for batch in batches(whole(full), fmt)
+    }
+    typed = CsvInput(types={"b": "int64"}, missing_columns="null")
+    assert read_rows(whole(short), typed) == [{"a": "3", "b": None}, {"a": "4", "b": None}]
+    none = CsvInput(columns=("x",), missing_columns="null")
+    assert read_rows(whole(short), none) == [{"x": None}, {"x": None}]
+
+
+def test_rows_that_end_in_carriage_returns_alone_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "mac.csv", "a,b\r1,2\r")
+    with pytest.raises(InputError, match=r"mac.csv: its header .*rows end in \\r alone"):
+        read(whole(path), CsvInput())
+
+
 @pytest.mark.parametrize(
     ("fmt", "says"),
     [
@@ -140,6 +165,7 @@ def test_errors_name_line_and_column(tmp_path: Path, text: str, fmt: CsvInput, s
         (CsvInput(comment="é"), "one ASCII"),
         (CsvInput(escape='"'), "must differ"),
         (CsvInput(short_rows="pad"), "'fail' or 'null'"),
+        (CsvInput(missing_columns="skip"), "'fail' or 'null'"),
     ],
 )
 def test_signs_are_checked(fmt: CsvInput, says: str) -> None:

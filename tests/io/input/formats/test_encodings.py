@@ -120,3 +120,16 @@ def test_encodings_are_checked() -> None:
             check_input(fmt)
     with pytest.raises(InputError, match="name the encoding"):
         check_input(JsonLinesInput(encoding=""))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF16", "utf-32"])
+def test_a_mark_that_is_needed_and_missing_is_told(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "in"
+    path.write_bytes("a,b\n1,2\n".encode(f"{encoding}-le".lower().replace("utf16", "utf-16")))
+    for fmt in (
+        TextInput(encoding),
+        CsvInput(encoding=encoding),
+        JsonLinesInput(encoding=encoding),
+    ):
+        with pytest.raises(InputError, match=r"no byte order mark.*encoding='utf-\d\d-le' or '"):
+            read(whole(path), fmt)
