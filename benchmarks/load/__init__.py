@@ -1,0 +1,1 @@
+"""Load on a real JobTracker: many TaskTrackers, played in one process, over real HTTP."""
