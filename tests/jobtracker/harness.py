@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -62,6 +64,7 @@ class Hands:
         self.now = 1000.0
         self.master_speaks = True  # its HEARTBEAT, as often as may be
         self.offers = 0
+        self.planned: list[cmd.Command] = []
         self.sequence: dict[str, int] = {}
         self.slots: dict[str, list[str]] = {}
         self.running: dict[str, Attempt] = {}
@@ -115,11 +118,19 @@ class Hands:
             commands += self.do(ev.Tick())
         return commands
 
-    def job(self, *hosts: tuple[str, ...], reduces: int = 0, maps: int = 0, **conf: str) -> str:
+    def job(
+        self,
+        *hosts: tuple[str, ...],
+        reduces: int = 0,
+        maps: int = 0,
+        session: str = "",
+        **conf: str,
+    ) -> str:
         """Submit and plan a job with these splits (or `maps` without hosts)."""
         job_id = self.core.next_job_id()
-        self.do(ev.JobSubmitted(job_id, spec(reduces, **conf), "token"))
-        self.do(ev.JobPlanned(job_id, splits(*hosts, *([()] * maps))))
+        described = replace(spec(reduces, **conf), session=session)
+        self.do(ev.JobSubmitted(job_id, described, "token"))
+        self.planned = self.do(ev.JobPlanned(job_id, splits(*hosts, *([()] * maps))))
         return job_id
 
     def offer(self, *agents: str, cpus: float = 1.0, mem: float = 8192.0) -> list[cmd.Command]:

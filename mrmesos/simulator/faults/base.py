@@ -35,6 +35,7 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         super().__init__(Clock())
         self.rng = random.Random(seed)
         self.faults = faults if faults is not None else random_plan(self.rng)
+        self.session = "session" if seed % 3 == 1 else ""  # of all jobs
         self.racks = self.rng.random() < 0.5
         self.history: list[str] = []
         self.told = 0  # events

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from msgspec.structs import replace
+
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
@@ -124,7 +126,7 @@ class FaultWorld(CheckedWorld):
             conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
         if conf["job.constraints"]:
             self.disks[job_id] = "ssd"
-        spec = simulated_job("sim", job_id, reduces, conf)
+        spec = replace(simulated_job("sim", job_id, reduces, conf), session=self.session)
         self.tell(ev.JobSubmitted(job_id, spec, "token"))
         if self.chance(self.faults.kill_job):
             when = self.rng.uniform(0, 40)

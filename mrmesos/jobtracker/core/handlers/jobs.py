@@ -90,6 +90,7 @@ def planned(
         task.pending_since = st.now
     job.transition(JobState.RUNNING)
     st.offers.new_work = True
+    st.slots.free += st.slots.held.values()  # before any offer comes
     advance(st, job)
 
 

@@ -15,7 +15,7 @@ from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
 from mrmesos.jobtracker.core.policies import leases
 from mrmesos.jobtracker.core.policies.dispatch import began, end_slot, run_next
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
-from mrmesos.jobtracker.core.scheduling.find_task import Found, NotYet, find_task
+from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import AgentId, SlotId
 
@@ -31,6 +31,10 @@ frameworks.
 HOLD_SECONDS = 2.0
 """A slot without work stays this long at most, while a task waits for a better agent and no other
 framework wants the slot's resources.
+"""
+SESSION_SECONDS = 0.5
+"""A slot stays this long for the next job of its session. Without that, each short job would wait
+for an offer, and Mesos would start and end a task for it.
 """
 
 _ALIVE = frozenset({SlotStatus.STAGING, SlotStatus.RUNNING})
@@ -125,7 +129,8 @@ def serve(st: State, slot: Slot) -> None:
     The slot ends if no task fits, or if its lease is over. Mesos then offers its resources to the
     framework that is due. The slot also ends if a task fits but waits for a better agent: another
     framework may have data here, and we get an offer of another agent instead. But if no other
-    framework wants what we pass over, the slot stays for up to HOLD_SECONDS.
+    framework wants what we pass over, the slot stays for up to HOLD_SECONDS. It stays for up to
+    SESSION_SECONDS if nothing waits and its session may bring the next job soon.
     """
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return
@@ -154,6 +159,8 @@ def serve(st: State, slot: Slot) -> None:
     elif isinstance(choice, NotYet) and chances.unwanted and st.now - free_since < HOLD_SECONDS:
         chances.passed += 1
         chances.again += slot.id in st.slots.held
+        st.slots.held[slot.id] = slot
+    elif choice is NOTHING and slot.session and st.now - free_since < SESSION_SECONDS:
         st.slots.held[slot.id] = slot
     else:
         end_slot(st, slot)

@@ -52,6 +52,8 @@ class Slot:
     state: SlotState = SlotState.LAUNCHING
     attempt: TaskAttempt | None = None
     free_since: float | None = None
+    session: str = ""
+    """The session of its last attempt's job."""
     listed: bool = False
     """A heartbeat has named it."""
     missing_since: float | None = None

@@ -84,7 +84,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         agent.passed = None
     if attempt.backup:
         job.count(f"SPECULATIVE_{task.kind.plural}")
-    slot.attempt, slot.free_since = attempt, None
+    slot.attempt, slot.free_since, slot.session = attempt, None, job.spec.session
     tracker.idle_since = None
     if task.kind is TaskKind.MAP:
         job.waits.stuck_since, job.waits.maps_first = None, False

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrmesos.jobtracker.core.handlers.slots import lease_seconds
+from mrmesos.jobtracker.core.handlers.slots import SESSION_SECONDS, lease_seconds
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
@@ -33,6 +33,30 @@ def test_a_slot_serves_the_next_job() -> None:
     first, _ = hands.job(maps=1), hands.job(maps=1)
     hands.offer("a")
     assert started(hands.end(long(first, "m0"))) == ["m0"]
+
+
+def test_a_slot_waits_for_the_next_job_of_its_session() -> None:
+    hands = Hands()
+    first = hands.job(maps=1, session="s")
+    (launch,) = launches(hands.offer("a"))
+    assert of(hands.end(long(first, "m0")), EndSlot) == []
+    hands.job(maps=1, session="s")
+    assert started(hands.planned) == ["m0"], "without an offer"
+    second = hands.core.st.cluster.slots[SlotId(launch.slot_id)].attempt
+    assert second is not None
+    assert of(hands.end(second.id), EndSlot) == []
+    ends = of(hands.later(2 * SESSION_SECONDS + 0.5), EndSlot)
+    assert [end.slot_id for end in ends] == [launch.slot_id]
+    assert not hands.core.st.slots.held
+
+
+def test_a_slot_that_waits_for_a_session_takes_any_job() -> None:
+    hands = Hands()
+    first = hands.job(maps=1, session="s")
+    hands.offer("a")
+    hands.end(long(first, "m0"))
+    hands.job(maps=1)
+    assert started(hands.planned) == ["m0"]
 
 
 def test_a_slot_does_not_take_a_task_that_needs_more() -> None:
