@@ -28,6 +28,7 @@ class SettingTypes(TypedDict, total=False):
     map_cpus: float
     map_memory_mb: int
     map_resources: str
+    map_resources_global: str
     reduce_cpus: float
     reduce_memory_mb: int
     reduce_resources: str
@@ -80,6 +81,8 @@ class SettingTypes(TypedDict, total=False):
     scheduler: str
     pools: str
     pools_file: str
+    resources_global: str
+    queue_lease_seconds: float
     fairscheduler_preemption_timeout: float
     jobtracker_store_timeout_seconds: float
     jobtracker_store_threads: int

@@ -125,6 +125,13 @@ MAP_RESOURCES = declare(
     "Other resources of one map attempt: any scalars, as in `db_connections:2;disk:512;gpus:1`, "
     "and the number of `ports`.",
 )
+MAP_RESOURCES_GLOBAL = declare(
+    "map.resources.global",
+    "",
+    "resources",
+    "What one map attempt holds of the JobTracker's global resources (`resources.global`), as in "
+    "`db_connections:1`.",
+)
 REDUCE_CPUS = declare("reduce.cpus", 1.0, "CPUs", "CPUs of one reduce attempt.", minimum=0.01)
 REDUCE_MEMORY_MB = declare(
     "reduce.memory.mb",

@@ -121,6 +121,22 @@ POOLS_FILE = declare(
     "`pools` overrides it.",
     scope="jobtracker",
 )
+RESOURCES_GLOBAL = declare(
+    "resources.global",
+    "",
+    "resources",
+    "Resources that belong to no agent, such as `db_connections:10;licenses:2`. Over the whole "
+    "cluster, attempts hold at most so much of them at once.",
+    scope="jobtracker",
+)
+QUEUE_LEASE_SECONDS = declare(
+    "queue.lease.seconds",
+    600.0,
+    "seconds",
+    "A queue of free tasks is killed if its client is silent for this long.",
+    minimum=1.0,
+    scope="jobtracker",
+)
 PREEMPTION_TIMEOUT = declare(
     "fairscheduler.preemption.timeout",
     0.0,

@@ -4,7 +4,8 @@ job_202611201130476208_0001
 task_202611201130476208_0001_m_000003
 attempt_202611201130476208_0001_m_000003_0
 
-A chain of jobs has an id of its own: chain_202611201130476208_0001.
+A chain of jobs has an id of its own: chain_202611201130476208_0001. So has a queue of free tasks:
+queue_202611201130476208_0001; their attempts are attempt_202611201130476208_0001_t_000003_0.
 
 The first number is the stamp of the JobTracker: when it started, and four random digits. Hadoop's
 JobTracker stamps the minute only, so two local runs of one minute would have the same ids.
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
-_ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mr])_(\d+)_(\d+)")
-_OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mr]_\d+)?(_\d+)?")
+_ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mrt])_(\d+)_(\d+)")
+_OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mrt]_\d+)?(_\d+)?")
 _JOB = re.compile(r"job_\d{1,32}_\d{1,32}")
 _CHAIN = re.compile(r"chain_\d{1,32}_\d{1,32}")
+_QUEUE = re.compile(r"queue_\d{1,32}_\d{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SECOND = "%Y%m%d%H%M%S"
 
@@ -45,20 +47,26 @@ else:
 
 
 class TaskKind(StrEnum):
-    """Map or reduce."""
+    """Map, reduce, or free task. A job has maps and reduces, or free tasks in the place of maps."""
 
     MAP = "map"
     REDUCE = "reduce"
+    FREE = "task"
 
     @property
     def letter(self) -> str:
-        """`m` or `r`, as in ids and in `part-r-00000`."""
+        """`m`, `r` or `t`, as in ids and in `part-r-00000`."""
         return self.value[0]
 
     @property
     def plural(self) -> str:
-        """`MAPS` or `REDUCES`, as in names of counters."""
+        """`MAPS`, `REDUCES` or `TASKS`, as in names of counters."""
         return f"{self.value.upper()}S"
+
+
+SETS = (TaskKind.MAP, TaskKind.REDUCE)
+"""The two sets of tasks of a job. Free tasks are in the first one."""
+_KINDS = {kind.letter: kind for kind in TaskKind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,16 @@ def is_chain_id(text: str) -> bool:
     return _CHAIN.fullmatch(text) is not None
 
 
+def queue_id(stamp: str, number: int) -> str:
+    """`queue_202611201130476208_0001` for stamp `202611201130476208` and number 1."""
+    return f"queue_{stamp}_{number:04d}"
+
+
+def is_queue_id(text: str) -> bool:
+    """Whether a text is the id of a queue of free tasks."""
+    return _QUEUE.fullmatch(text) is not None
+
+
 def parse_attempt(text: str) -> AttemptName:
     """Parse an attempt id. Raises ValueError."""
     match = _ATTEMPT.fullmatch(text)
@@ -128,8 +146,7 @@ def parse_attempt(text: str) -> AttemptName:
             f"{text!r} is not an attempt id such as attempt_202611201130476208_0001_m_000003_0"
         )
     stamp, number, letter, index, attempt = match.groups()
-    kind = TaskKind.MAP if letter == "m" else TaskKind.REDUCE
-    return AttemptName(f"job_{stamp}_{number}", kind, int(index), int(attempt))
+    return AttemptName(f"job_{stamp}_{number}", _KINDS[letter], int(index), int(attempt))
 
 
 def named_attempts(text: str) -> tuple[str, str]:

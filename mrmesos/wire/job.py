@@ -81,6 +81,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     class.
     `session` is the id of the session that submits the job. Workers run the jobs of one session
     one after another, because all come from one user's process.
+    `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it.
     """
 
     name: Name
@@ -97,6 +98,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     files: Annotated[tuple[JobFile, ...], msgspec.Meta(max_length=10_000)] = ()
     overridden: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)] = ()
     session: Name = ""
+    queue: Name = ""
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all uploads that the job needs."""

@@ -9,8 +9,13 @@ import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
-from mrmesos.bounds import Fraction, Index, Name, Seconds, Text
+from mrmesos.bounds import Count, Fraction, Index, Name, Seconds, Sha256, Text
 
+INLINE_BYTES = 256 << 10
+"""Most bytes of a free task's pickle, or of its result, that travel in messages. Larger ones go
+through files in the queue's store.
+"""
+Inline = Annotated[bytes, msgspec.Meta(max_length=INLINE_BYTES)]
 FailedFetches = Annotated[list[Name], msgspec.Meta(max_length=100_000)]
 """Map attempts whose output a reduce could not get."""
 
@@ -76,6 +81,27 @@ class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
     partition: Index
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """A file with a pickle. It is checked against `sha256` before it is unpickled."""
+
+    uri: Text
+    sha256: Sha256
+    size: Count
+
+
+class FreeTask(msgspec.Struct, frozen=True, kw_only=True, tag="free"):
+    """A free task: the pickle of what to call, by value or in a file.
+
+    `store` is the directory (a URI) for results that are too large for a message; empty if there
+    is none.
+    """
+
+    name: Name
+    payload: Inline = b""
+    stored: Stored | None = None
+    store: Text = ""
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to run in a slot. A tracker fetches the job's facts once, by `job_id`.
 
@@ -85,7 +111,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     attempt_id: Name
     job_id: Name
     slot_id: Name
-    task: MapTask | ReduceTask
+    task: MapTask | ReduceTask | FreeTask
     ports: Annotated[tuple[Index, ...], msgspec.Meta(max_length=65_536)] = ()
 
 
@@ -112,11 +138,21 @@ class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
     url: Text
 
 
+class FreeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a free task returned, or the exception that it raised, pickled.
+
+    `value` is empty if the pickle is in a file, or if an exception cannot be pickled.
+    """
+
+    value: Inline = b""
+    stored: Stored | None = None
+
+
 class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an attempt. A tracker repeats it until it is answered; only the first one counts.
 
     `state` is not RUNNING. `fetch_failed` lists the map attempts whose output a reduce could not
-    fetch. `log_tail` is the end of the attempt's log.
+    fetch. `log_tail` is the end of the attempt's log. `result` is that of a free task.
     """
 
     attempt_id: Name
@@ -128,6 +164,7 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     error: AttemptError | None = None
     fetch_failed: FailedFetches = []
     log_tail: Text = ""
+    result: FreeResult | None = None
 
     def __post_init__(self) -> None:
         if self.state is AttemptState.RUNNING:
