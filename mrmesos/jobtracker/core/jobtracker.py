@@ -17,6 +17,7 @@ from mrmesos.jobtracker.core.handlers import (
     jobs,
     maintenance,
     offers,
+    queues,
     slots,
     subscription,
     trackers,
@@ -34,7 +35,7 @@ from mrmesos.jobtracker.core.state.journal_changes import Changes
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.state_parts import Recovery
 from mrmesos.wire import ids
-from mrmesos.wire.ids import AgentId, TrackerId
+from mrmesos.wire.ids import AgentId, TaskKind, TrackerId
 from mrmesos.wire.job import JobSpec
 
 
@@ -48,7 +49,7 @@ class JobTracker:
     def __init__(self, conf: Conf, stamp: str, *, journal: bool = False) -> None:
         """With `journal`, the first command of an event says what the journal must write."""
         self.st = State(CoreSettings.of(conf), stamp=stamp, changes=Changes(journal))
-        self._last_job = self._last_chain = 0
+        self._last_chain = self._last_queue = 0
 
     def restore(
         self,
@@ -102,6 +103,8 @@ class JobTracker:
         self._dispatch(event)
         if st.chains.ended_jobs:
             chains.follow(st)
+        if st.queues.ended_jobs or st.queues.news:
+            queues.follow(st)
         self._settle()
         if isinstance(event, ev.HeartbeatReceived):
             beat, tracker_id = event.heartbeat, TrackerId(event.heartbeat.tracker_id)
@@ -144,6 +147,12 @@ class JobTracker:
                 chains.prepare_failed(st, event.chain_id, event.error)
             case ev.ChainCleaned():
                 chains.cleaned(st, event.chain_id)
+            case ev.QueueSubmitted():
+                queues.submit(st, event)
+            case ev.QueueRequested():
+                queues.requested(st, event.queue_id, event.request)
+            case ev.EndsTaken():
+                queues.taken(st, event.queue_id, event.number)
             case ev.JobPlanned():
                 jobs.planned(st, event.job_id, event.splits, event.tables)
             case ev.JobPlanFailed():
@@ -160,6 +169,10 @@ class JobTracker:
                 chains.unkept(st, event.job_id, event.problem)
             case ev.KillAsked() if event.job_id in st.chains.live:
                 chains.kill(st, event.job_id, event.by)
+            case ev.JobUnkept() if event.job_id in st.queues.live:
+                queues.unkept(st, event.job_id, event.problem)
+            case ev.KillAsked() if event.job_id in st.queues.live:
+                queues.kill(st, event.job_id, event.by)
             case ev.StoreSilent():
                 jobs.waits(st, event.job_id, event.words)
             case ev.JobUnkept():
@@ -212,13 +225,17 @@ class JobTracker:
 
     def next_job_id(self) -> str:
         """A new job's id."""
-        self._last_job += 1
-        return ids.job_id(self.st.stamp, self._last_job)
+        return self.st.next_job_id()
 
     def next_chain_id(self) -> str:
         """A new chain's id."""
         self._last_chain += 1
         return ids.chain_id(self.st.stamp, self._last_chain)
+
+    def next_queue_id(self) -> str:
+        """A new queue's id."""
+        self._last_queue += 1
+        return ids.queue_id(self.st.stamp, self._last_queue)
 
     @staticmethod
     def check_spec(spec: JobSpec) -> None:
@@ -235,8 +252,12 @@ class JobTracker:
         """No job is in progress, no slot is known, and all TaskTrackers were told to leave."""
         cluster = self.st.cluster
         live = any(t.leaving_since is None for t in cluster.trackers.values())
-        work = self.st.jobs or self.st.chains.live
+        work = self.st.jobs or self.st.chains.live or self.st.queues.live
         return not work and not cluster.slots and not live
+
+    def live(self) -> list[str]:
+        """The ids of all jobs, chains and queues that have not ended."""
+        return [*self.st.jobs, *self.st.chains.live, *self.st.queues.live]
 
     @property
     def untold(self) -> int:
@@ -254,6 +275,15 @@ class JobTracker:
             job.validate()
         for chain in st.chains.live.values():
             chain.validate(st.jobs)
+        for queue in st.queues.live.values():
+            queue.validate(st.jobs)
+        held: dict[str, int] = {}
+        for attempt in st.attempts.values():
+            for name, amount in st.jobs[attempt.task.job_id].settings.shared.items():
+                held[name] = held.get(name, 0) + amount * (attempt.task.kind is not TaskKind.REDUCE)
+        shared = st.index.shared
+        assert held == {name: amount for name, amount in shared.held.items() if amount}, held
+        assert all(amount <= shared.total.get(name, 0) for name, amount in held.items()), held
         running = {a for job in st.jobs.values() for a in job.running}
         assert running == set(st.attempts), running ^ set(st.attempts)
         for attempt in st.attempts.values():

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from mrmesos.api.context import add_counters
-from mrmesos.jobtracker.core.handlers import chains, jobs, trackers
+from mrmesos.jobtracker.core import restore_queues
+from mrmesos.jobtracker.core.handlers import chains, jobs, queues, trackers
 from mrmesos.jobtracker.core.messages.commands import PlanJob
 from mrmesos.jobtracker.core.messages.journal_records import (
     AttemptRecord,
@@ -20,11 +23,15 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     ChainRecord,
     EndedRecord,
     FrameworkRecord,
+    FreeTaskRecord,
     JobRecord,
     PlanRecord,
+    QueueEndedRecord,
+    QueueRecord,
     Record,
     SlotRecord,
     TallyRecord,
+    TaskEndRecord,
     TrackerRecord,
 )
 from mrmesos.jobtracker.core.model.job import JobInProgress
@@ -41,6 +48,7 @@ from mrmesos.wire.ids import (
     TaskKind,
     TrackerId,
     is_chain_id,
+    is_queue_id,
     parse_attempt,
 )
 from mrmesos.wire.job import JobState
@@ -50,6 +58,10 @@ ATTEMPTS_OF_A_LIFE = 1000
 """Each life numbers a task's attempts from its own multiple of this (as Hadoop's MRAppMaster does).
 So no number is used twice, even if a loss of power took the last records.
 """
+
+
+def _lists() -> defaultdict[str, list[Any]]:
+    return defaultdict(list)
 
 
 def restore(
@@ -80,6 +92,7 @@ def restore(
     known: list[TrackerRecord] = []
     begun: list[ChainRecord] = []
     done_chains: list[ChainEndedRecord] = []
+    found = _QueueRecords()
     for record in records:
         match record:
             case AttemptRecord():
@@ -100,6 +113,8 @@ def restore(
                 begun.append(record)
             case ChainEndedRecord():
                 done_chains.append(record)
+            case QueueRecord() | FreeTaskRecord() | TaskEndRecord() | QueueEndedRecord():
+                found.add(record)
             case FrameworkRecord():
                 st.subscription.framework_id = record.framework_id
     of_jobs = [a for job in jobs if job.id not in damaged for a in attempts[job.id]]
@@ -118,6 +133,8 @@ def restore(
     done_chains.sort(key=lambda e: (e.status.ended or 0.0, e.status.chain_id))
     for over in done_chains:
         st.chains.keep(over.status, st.settings.retired_max)
+    for gone_queue in sorted(found.ended, key=lambda e: (e.status.ended or 0.0, e.status.queue_id)):
+        st.queues.keep(gone_queue.status, st.settings.retired_max)
     more: dict[str, str] = {}
     for job in sorted(jobs, key=lambda j: (j.submitted, j.id)):
         if job.id in damaged:
@@ -126,12 +143,15 @@ def restore(
         tally = tallies.get(job.id)
         counters = tally.counters if tally is not None else {}
         try:
-            _job(st, job, plans.get(job.id), attempts[job.id], counters)
+            free = found.of_job[job.id]
+            _job(st, job, plans.get(job.id), attempts[job.id], counters, free)
         except Exception as problem:  # noqa: BLE001 (any error fails only this job)
             more[job.id] = cause(problem)
     for job_id in sorted(damaged.keys() - {job.id for job in jobs}):
         if is_chain_id(job_id):
             chains.lost(st, job_id, damaged[job_id])
+        elif is_queue_id(job_id):
+            restore_queues.lost(st, job_id, damaged[job_id])
         else:
             fail_job(st, job_id, None, damaged[job_id])
     for chain in begun:
@@ -141,14 +161,47 @@ def restore(
             chains.restored(st, chain)
         except Exception as problem:  # noqa: BLE001 (any error fails only this chain)
             more[chain.id] = cause(problem)
+    for queue in found.live:
+        if queue.id in damaged:
+            continue
+        try:
+            restore_queues.restored(st, queue, found.tasks[queue.id], found.ends[queue.id])
+        except Exception as problem:  # noqa: BLE001 (any error fails only this queue)
+            more[queue.id] = cause(problem)
     if more:
         return more
+    restore_queues.kill_orphans(st)
     chains.follow(st)
+    queues.follow(st)
     for tracker in gone:
         words = "its record in the journal is damaged"
         trackers.gone(st, st.cluster.trackers[TrackerId(tracker.id)], words, by_mesos=False)
     _say_what_may_be_missed(st)
     return {}
+
+
+@dataclass(slots=True)
+class _QueueRecords:
+    """The records of queues and free tasks."""
+
+    live: list[QueueRecord] = field(default_factory=list)
+    ended: list[QueueEndedRecord] = field(default_factory=list)
+    of_job: defaultdict[str, list[FreeTaskRecord]] = field(default_factory=_lists)
+    tasks: defaultdict[str, list[FreeTaskRecord]] = field(default_factory=_lists)
+    ends: defaultdict[str, list[TaskEndRecord]] = field(default_factory=_lists)
+
+    def add(self, record: QueueRecord | FreeTaskRecord | TaskEndRecord | QueueEndedRecord) -> None:
+        """Add one."""
+        match record:
+            case QueueRecord():
+                self.live.append(record)
+            case QueueEndedRecord():
+                self.ended.append(record)
+            case TaskEndRecord():
+                self.ends[record.queue_id].append(record)
+            case FreeTaskRecord():
+                self.tasks[record.queue_id].append(record)
+                self.of_job[record.job_id].append(record)
 
 
 def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
@@ -187,6 +240,7 @@ def _job(
     plan: PlanRecord | None,
     attempts: list[AttemptRecord],
     counters: dict[str, int],
+    free: list[FreeTaskRecord],
 ) -> None:
     settings, problem = jobs.settings_of(record.spec)
     job = JobInProgress(
@@ -204,11 +258,13 @@ def _job(
     job.ending.error, job.ending.killed_by = record.error, record.killed_by
     job.counters.own, job.ending.since = counters, st.now
     st.jobs[job.id] = job
-    if plan is None and record.state is JobState.PREP:
+    if record.spec.queue:
+        _free_tasks(st, job, attempts, free)
+    elif plan is None and record.state is JobState.PREP:
         st.emit(PlanJob(job.id, job.spec, again=True))
         return
     job.planning = False
-    if plan is None and record.state is not JobState.ABORTING:
+    if plan is None and record.state is not JobState.ABORTING and not record.spec.queue:
         raise ValueError(f"it is {record.state}, and there is no record of its splits")
     if plan is not None:
         job.plan(plan.splits, plan.tables)
@@ -226,6 +282,19 @@ def _job(
         jobs.fail(st, job, problem)
     jobs.advance(st, job)
     job.validate()
+
+
+def _free_tasks(
+    st: State, job: JobInProgress, attempts: list[AttemptRecord], free: list[FreeTaskRecord]
+) -> None:
+    restore_queues.add_tasks(job, free, attempts)
+    for one in sorted(attempts, key=lambda a: parse_attempt(a.id).number):
+        _attempt(st, job, one)
+    known = {record.index for record in free}
+    for task in job.maps.tasks:
+        task.next_number = st.recovery.life * ATTEMPTS_OF_A_LIFE
+        restore_queues.settle_task(st, job, task, known=task.index in known)
+    job.transition(JobState.RUNNING)
 
 
 def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:

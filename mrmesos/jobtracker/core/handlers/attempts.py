@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from mrmesos.api.context import Counters
-from mrmesos.jobtracker.core.handlers import jobs
+from mrmesos.jobtracker.core.handlers import free_tasks, jobs
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
@@ -28,6 +28,7 @@ from mrmesos.wire.task import (
     AttemptReport,
     AttemptState,
     ErrorKind,
+    FreeResult,
 )
 
 LOSSES_MAX = 20
@@ -51,7 +52,7 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="failed without saying why")
     if error is not None:
         error = _with_place(error, attempt, tracker)
-    _finish_attempt(st, attempt, report.state, error, report.counters)
+    _finish_attempt(st, attempt, report.state, error, report.counters, report.result)
 
 
 def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
@@ -90,6 +91,7 @@ def _finish_attempt(
     state: AttemptState,
     error: AttemptError | None,
     counters: Counters,
+    result: FreeResult | None = None,
 ) -> None:
     """End a running attempt. While a job lives, its attempts end only here."""
     task = attempt.task
@@ -106,8 +108,12 @@ def _finish_attempt(
     may_win = job.state is JobState.RUNNING and attempt in task.running
     if state is AttemptState.SUCCEEDED and may_win:
         _won(st, job, attempt)
+        if job.spec.queue:
+            free_tasks.succeeded(st, job, attempt, result or FreeResult())
     else:
         _not_won(st, job, attempt)
+        if job.spec.queue:
+            free_tasks.not_won(st, job, attempt, result)
     jobs.advance(st, job)
 
 
@@ -162,7 +168,7 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     job.task_back(attempt, st.now, why)
     if job.outputs.absent and job.fetching:
         outputs_lost(st, job, job.outputs.absent, "a reduce has to fetch it again")
-    if task.failures >= job.settings.maxattempts(task.kind):
+    if task.failures >= job.settings.maxattempts(task.kind) and not job.spec.queue:
         jobs.fail(st, job, task.first_real_error() or error)
     else:
         _give_up_if_lost_too_often(st, job, task)
@@ -170,7 +176,7 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
 
 def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgress) -> None:
     if (blamed := silence.verdict(task)) is not None:
-        jobs.fail(st, job, blamed)
+        _give_up(st, job, task, blamed)
         return
     if task.losses <= LOSSES_MAX:
         return
@@ -179,13 +185,18 @@ def _give_up_if_lost_too_often(st: State, job: JobInProgress, task: TaskInProgre
     message = f"{task.id} was lost {task.losses} times; {first.message if first else ''}".rstrip(
         "; "
     )
-    jobs.fail(
-        st,
-        job,
-        AttemptError(
-            kind=ErrorKind.LOST, message=message, attempt_id=last.id, hostname=last.hostname
-        ),
+    error = AttemptError(
+        kind=ErrorKind.LOST, message=message, attempt_id=last.id, hostname=last.hostname
     )
+    _give_up(st, job, task, error)
+
+
+def _give_up(st: State, job: JobInProgress, task: TaskInProgress, error: AttemptError) -> None:
+    """A task cannot succeed. So its job fails; a free task fails alone."""
+    if job.spec.queue:
+        free_tasks.give_up(st, job, task, error)
+    else:
+        jobs.fail(st, job, error)
 
 
 # --- Map outputs ---------------------------------------------------------------------------------

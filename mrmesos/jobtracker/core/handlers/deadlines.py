@@ -12,6 +12,7 @@ from mrmesos.jobtracker.core.handlers import (
     fetch_failures,
     jobs,
     maintenance,
+    queues,
     slots,
     trackers,
 )
@@ -91,6 +92,7 @@ def tick(st: State) -> None:
             speculation.review(st, job)
     if waiting:
         _say_why(st, waiting)
+    queues.tick(st)
     for agent in list(st.cluster.agents.values()):
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)
@@ -198,7 +200,7 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
 
 def _waits_long(st: State, job: JobInProgress) -> bool:
     """Note since when a job waits. Returns whether its users must be told why."""
-    if job.running or not job.hungry:
+    if job.running or not (job.hungry or job.blocked):
         words = fetch_failures.words(st, job), silence.words(st, job)
         job.waits.idle_since, job.waits.words = None, "; ".join(filter(None, words))
         return False

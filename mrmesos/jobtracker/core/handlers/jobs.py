@@ -215,7 +215,11 @@ def advance(st: State, job: JobInProgress) -> None:
             kill_attempt(st, attempt, "the job no longer needs it")
     if job.ending.asked:
         return
-    if job.state is JobState.COMMITTING and not job.writers:
+    if job.spec.queue:
+        if job.state in (JobState.COMMITTING, JobState.ABORTING) and not job.running:
+            aborted = JobState.KILLED if job.ending.killed_by else JobState.FAILED
+            end(st, job, JobState.SUCCEEDED if job.state is JobState.COMMITTING else aborted)
+    elif job.state is JobState.COMMITTING and not job.writers:
         job.ending.asked = True
         st.emit(CommitJob(job.id, job.spec, job.winners()))
     elif job.state is JobState.ABORTING:
@@ -274,6 +278,8 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     st.totals.add(state.value, job.counters.own)
     report = report_of(job, st.cluster.trackers)
     st.changes.ended(job, st.ended.add(report))
+    if job.spec.queue:
+        st.queues.ended_jobs.append((job.spec.queue, job.id))
     if job.id in st.chains.of_job:
         st.chains.ended_jobs.append(job.id)
     st.emit(JobEnded(job.id, run_of(job, report, st.tails)))

@@ -215,6 +215,18 @@ class ChainEnded(Act, frozen=True):
     chain_id: str
 
 
+class QueueNews(Act, frozen=True):
+    """Tasks of the queue have ended. A client that waits for this may be told."""
+
+    queue_id: str
+
+
+class QueueEnded(Act, frozen=True):
+    """The queue is in a final state. Clients that wait for it may be told."""
+
+    queue_id: str
+
+
 Command = (
     PlanJob
     | CommitJob
@@ -236,5 +248,7 @@ Command = (
     | Revive
     | JobEnded
     | ChainEnded
+    | QueueNews
+    | QueueEnded
     | WriteRecords
 )

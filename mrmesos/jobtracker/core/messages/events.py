@@ -12,6 +12,7 @@ from mrmesos.api.split import InputTable, Split
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.job import JobSpec
+from mrmesos.wire.queue import QueueRequest, QueueSpec
 from mrmesos.wire.task import AttemptError
 
 
@@ -60,6 +61,29 @@ class ChainCleaned(Struct, frozen=True):
 
     chain_id: str
     warning: str = ""
+
+
+class QueueSubmitted(Struct, frozen=True):
+    """A client wants a queue for free tasks. `token` and `key`: as of JobSubmitted."""
+
+    queue_id: str
+    spec: QueueSpec
+    token: str
+    key: str = ""
+
+
+class QueueRequested(Struct, frozen=True):
+    """The client of a queue adds or cancels tasks, or closes it. Handling this twice is safe."""
+
+    queue_id: str
+    request: QueueRequest
+
+
+class EndsTaken(Struct, frozen=True):
+    """The client of a queue has the ends of tasks up to this number, and they may be forgotten."""
+
+    queue_id: str
+    number: int
 
 
 class JobPlanned(Struct, frozen=True):
@@ -296,6 +320,9 @@ Event = (
     | ChainPrepared
     | ChainPrepareFailed
     | ChainCleaned
+    | QueueSubmitted
+    | QueueRequested
+    | EndsTaken
     | JobPlanned
     | JobPlanFailed
     | JobCommitted

@@ -17,6 +17,7 @@ from mrmesos.api.context import Counters
 from mrmesos.api.split import InputTable, Split
 from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus, StepState
 from mrmesos.wire.job import JobReport, JobSpec, JobState, Sandbox
+from mrmesos.wire.queue import QueueSpec, QueueState, QueueStatus, TaskEnd, TaskSpec
 from mrmesos.wire.task import AttemptError, AttemptState, Locality
 
 FORMAT = 3
@@ -246,6 +247,77 @@ class ChainEndedRecord(msgspec.Struct, frozen=True):
         return Key(self.status.chain_id, self.kind, "")
 
 
+class QueueRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A live queue of free tasks. `highest` is the highest key of its tasks so far."""
+
+    kind: ClassVar[str] = "queue"
+
+    id: str
+    spec: QueueSpec
+    token: str
+    key: str
+    submitted: float
+    state: QueueState
+    highest: int
+    words: str = ""
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.id, self.kind, "")
+
+
+class FreeTaskRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A free task that is not over, and its place: the number `index` of the job `job_id`.
+
+    `dropped`: it gets no further attempt, and only the end of one that runs is awaited. Then
+    `error` says why, or the task was cancelled.
+    """
+
+    kind: ClassVar[str] = "free_task"
+
+    queue_id: str
+    spec: TaskSpec
+    job_id: str
+    index: int
+    added: float
+    dropped: bool = False
+    error: AttemptError | None = None
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.queue_id, self.kind, str(self.spec.key))
+
+
+class TaskEndRecord(msgspec.Struct, frozen=True):
+    """The end of a free task, until the client has taken it."""
+
+    kind: ClassVar[str] = "task_end"
+
+    queue_id: str
+    end: TaskEnd
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.queue_id, self.kind, str(self.end.number))
+
+
+class QueueEndedRecord(msgspec.Struct, frozen=True):
+    """A queue that has ended."""
+
+    kind: ClassVar[str] = "queue_ended"
+
+    status: QueueStatus
+    key: str
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key(self.status.queue_id, self.kind, "")
+
+
 Record = (
     LifeRecord
     | FrameworkRecord
@@ -258,6 +330,10 @@ Record = (
     | EndedRecord
     | ChainRecord
     | ChainEndedRecord
+    | QueueRecord
+    | FreeTaskRecord
+    | TaskEndRecord
+    | QueueEndedRecord
 )
 
 

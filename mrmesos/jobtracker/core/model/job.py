@@ -25,9 +25,9 @@ from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
 from mrmesos.transitions import Transitions
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import SETS, TaskKind
 from mrmesos.wire.job import JobSpec, JobState
-from mrmesos.wire.task import MapOutput
+from mrmesos.wire.task import FreeTask, MapOutput
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.agent import Agent
@@ -80,16 +80,24 @@ class JobInProgress:
     hosts: JobHosts = field(default_factory=JobHosts)
     waits: JobWaits = field(default_factory=JobWaits)
     ending: JobEnding = field(default_factory=JobEnding)
+    blocked: str = ""
+    """The global resource that it waits for, or `paused`. Written by global_resources.py."""
+    paused: str = ""
+    """Why its queue starts no task now. Written by handlers/queues.py, as is `closed`."""
+    closed: bool = False
+    """It gets no further free tasks."""
 
     def transition(self, state: JobState) -> None:
         """Change to `state`. Raises BadTransition if JOB_TRANSITIONS does not allow it."""
         JOB_TRANSITIONS.check(self, self.state, state)
         self.state = state
         if state is JobState.RUNNING:
+            self.index.shared.enter(self)
             self.index.add(self)
         else:
+            self.index.shared.leave(self)
             self.index.remove(self)
-            for kind in TaskKind:
+            for kind in SETS:
                 self.drop_candidates(kind)
         self.notes.job(self)
 
@@ -112,19 +120,58 @@ class JobInProgress:
         self.reduces = TaskSet(reduces, PendingTasks(reduces))
         self.maps_for_reduces = math.ceil(self.settings.slowstart * len(maps))
 
+    def add_free(self, key: int, free: FreeTask | None, now: float) -> TaskInProgress:
+        """One more free task. It waits for other tasks until `ready` is called."""
+        task = TaskInProgress(
+            self.id,
+            TaskKind.FREE,
+            len(self.maps.tasks),
+            state=TaskState.WAITING,
+            pending_since=now,
+            notes=self.notes,
+            key=key,
+            free=free,
+        )
+        self.maps.tasks.append(task)
+        return task
+
+    def ready(self, task: TaskInProgress, now: float) -> None:
+        """A free task waits for no other task any more."""
+        task.transition(TaskState.PENDING, now, "waits for no other task")
+        task.pending_since = now
+        if task.failed_on:  # before a restart
+            self.maps.pending.put_back(task)
+        else:
+            self.maps.pending.add(task)
+        self.index.touch(self)
+
+    def drop(self, task: TaskInProgress, now: float, why: str) -> None:
+        """A free task failed, or was cancelled."""
+        if task.state is TaskState.PENDING:
+            self.maps.pending.remove(task)
+        task.drop(now, why)
+        self.maps.dropped += 1
+        self.index.touch(self)
+        self.index.no_backup(task)
+
+    @property
+    def first_kind(self) -> TaskKind:
+        """The kind of its first set of tasks."""
+        return TaskKind.FREE if self.spec.queue else TaskKind.MAP
+
     @property
     def planned(self) -> bool:
         """Whether its tasks are known. Then its output directory was made, too."""
         return not self.planning and bool(self.maps.tasks or self.reduces.tasks)
 
     def of(self, kind: TaskKind) -> TaskSet:
-        """Its maps or its reduces."""
-        return self.maps if kind is TaskKind.MAP else self.reduces
+        """Its maps (or free tasks) or its reduces."""
+        return self.reduces if kind is TaskKind.REDUCE else self.maps
 
     @property
     def wants_map(self) -> bool:
         """Whether a map waits and may run now."""
-        return self.state is JobState.RUNNING and len(self.maps.pending) > 0
+        return self.state is JobState.RUNNING and len(self.maps.pending) > 0 and not self.blocked
 
     @property
     def wants_reduce(self) -> bool:
@@ -164,7 +211,11 @@ class JobInProgress:
 
     @property
     def complete(self) -> bool:
-        """Whether every task that writes the job's output has a winner."""
+        """Whether every task that writes the job's output has a winner. A job of free tasks also
+        needs to be closed.
+        """
+        if self.spec.queue:
+            return self.closed and self.maps.done + self.maps.dropped == len(self.maps.tasks)
         if self.reduces.tasks:
             return self.reduces.done == len(self.reduces.tasks)
         return self.maps.done == len(self.maps.tasks)
@@ -193,11 +244,11 @@ class JobInProgress:
         self.index.no_backup(attempt.task)
         beyond = add_counters(self.counters.won, attempt.counters)
         self.counters.beyond = self.counters.beyond or beyond
-        if attempt.task.kind is TaskKind.MAP:
+        if attempt.task.kind is TaskKind.REDUCE:
+            self.reduces.done += 1
+        else:
             self.maps.done += 1
             self.maps.over = now if self.maps.done == len(self.maps.tasks) else None
-        else:
-            self.reduces.done += 1
 
     def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
         """An attempt ended without success. Its task waits again, unless another attempt runs.
@@ -286,6 +337,8 @@ class JobInProgress:
     def add_running(self, attempt: TaskAttempt) -> None:
         """Add an attempt that runs. It may already have been told to end."""
         self.index.touch(self)
+        if self.settings.shared and attempt.task.kind is not TaskKind.REDUCE:
+            self.index.shared.take(self.settings.shared)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup
         self.index.no_backup(attempt.task)
@@ -295,6 +348,8 @@ class JobInProgress:
     def drop_running(self, attempt: TaskAttempt) -> None:
         """An attempt ended, in whatever state."""
         del self.running[attempt.id]
+        if self.settings.shared and attempt.task.kind is not TaskKind.REDUCE:
+            self.index.shared.give(self.settings.shared)
         self.backups -= attempt.backup
         self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)
@@ -316,6 +371,8 @@ class JobInProgress:
 
     def validate(self) -> None:
         """Check the invariants."""
+        dropped = sum(task.state is TaskState.DROPPED for task in self.maps.tasks)
+        assert dropped == self.maps.dropped, self.id
         for kind, done in ((TaskKind.MAP, self.maps.done), (TaskKind.REDUCE, self.reduces.done)):
             tasks, pending = self.of(kind).tasks, self.of(kind).pending
             assert done == sum(t.state is TaskState.SUCCEEDED for t in tasks), self.id

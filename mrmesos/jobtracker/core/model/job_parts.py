@@ -44,6 +44,8 @@ class TaskSet:
     """Those that wait."""
     done: int = 0
     """How many have a winner."""
+    dropped: int = 0
+    """How many free tasks failed or were cancelled."""
     over: float | None = None
     """When the last one was done. None while any is not done."""
     pace: Pace = field(default_factory=Pace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.global_resources import GlobalResources
     from mrmesos.jobtracker.core.model.job import JobInProgress
     from mrmesos.jobtracker.core.model.slot import Slot
     from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
@@ -54,6 +55,8 @@ NOBODY = Nobody()
 
 class JobListener(Protocol):
     """Hears what changed in a job: the index of waiting tasks (scheduling/job_index.py)."""
+
+    shared: GlobalResources
 
     def add(self, job: JobInProgress) -> None:
         """The job was planned, and may run."""

@@ -3,11 +3,13 @@
 As in Spark's TaskSetManager, there are queues by host, by rack, for tasks without preference, and
 for all tasks. Removal is lazy: a task that was taken stays in the other queues until it comes to
 their head. So a choice is O(1) amortised. A queue is a list with its head at the end. Most hosts
-have one or two tasks of a job, and such a list takes an eighth of a deque's memory.
+have one or two tasks of a job, and such a list takes an eighth of a deque's memory. The two queues
+to whose other end free tasks are added are deques.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 
 from mrmesos.jobtracker.core.model.task import TaskInProgress
@@ -58,8 +60,8 @@ class PendingTasks:
     def __init__(self, tasks: Sequence[TaskInProgress]) -> None:
         self._tasks = tasks
         self._number = 0  # how many tasks wait that never failed
-        self._all: list[TaskInProgress] = []
-        self._loose: list[TaskInProgress] = []  # no host is better than another
+        self._all: deque[TaskInProgress] = deque()
+        self._loose: deque[TaskInProgress] = deque()  # no host is better than another
         self._looked = 0  # the next index that `look_for_homeless` examines
         self._look = (-1, 0)  # the `losses` of its present round, and how many tasks are left in it
         self._by_host: dict[HostName, HostTasks] = {}
@@ -97,6 +99,13 @@ class PendingTasks:
     def fresh(self) -> bool:
         """Whether a task that never failed waits."""
         return self._number > 0
+
+    def add(self, task: TaskInProgress) -> None:
+        """A free task begins to wait, behind all others."""
+        task.fresh = True
+        self._number += 1
+        self._all.appendleft(task)
+        self._loose.appendleft(task)
 
     def put_back(self, task: TaskInProgress) -> None:
         """A task waits again. It goes before tasks that were never tried (as in Hadoop)."""
@@ -194,7 +203,7 @@ class PendingTasks:
             self._looked = task.index + 1
             if task.fresh and task.split is not None and not any(map(usable, task.hosts)):
                 found.append(task)
-        self._loose = found[::-1]
+        self._loose.extend(reversed(found))
         return bool(found)
 
     def _queue(self, host: HostName) -> HostTasks:
@@ -205,8 +214,9 @@ class PendingTasks:
 
     def _put(self, task: TaskInProgress) -> None:
         """Put a task, which must not be in here, before all others."""
-        for queue in (self._all, *task.queues):
-            # Drop taken tasks at the head, so that a task put back often is not in there as often.
+        # Drop taken tasks at the head, so that a task put back often is not in there as often.
+        self._head(self._all)
+        for queue in task.queues:
             self._head(queue)
         task.fresh = True
         self._number += 1
@@ -218,7 +228,7 @@ class PendingTasks:
             self._loose.append(task)
 
     @staticmethod
-    def _head(queue: list[TaskInProgress]) -> TaskInProgress | None:
+    def _head(queue: list[TaskInProgress] | deque[TaskInProgress]) -> TaskInProgress | None:
         while queue:
             task = queue[-1]
             if task.fresh:

@@ -79,6 +79,10 @@ class CoreSettings:
     trackers_minimum: int
     logs_in_sandbox: bool
     """Whether TaskTrackers write attempts' logs into their sandboxes."""
+    shared: Amounts
+    """The global resources: how much of each all attempts together may hold."""
+    queue_lease: float
+    """A queue ends if its client is silent for this long."""
 
     @classmethod
     def of(cls, conf: Conf) -> CoreSettings:
@@ -109,6 +113,8 @@ class CoreSettings:
             drain=conf.get_as(c.MAINTENANCE_DRAIN_SECONDS),
             trackers_minimum=conf.get_as(c.TRACKERS_MINIMUM),
             logs_in_sandbox=not conf.get_as(c.TASKTRACKER_USERLOG_DIR),
+            shared=_scalars(conf, c.RESOURCES_GLOBAL),
+            queue_lease=conf.get_as(c.QUEUE_LEASE_SECONDS),
         )
 
 
@@ -139,6 +145,8 @@ class JobSettings:
     pool: str
     demand: Demand
     """What it demands of agents, apart from free resources."""
+    shared: Amounts
+    """What each map or free task holds of the global resources."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -165,19 +173,20 @@ class JobSettings:
             priority=_one_of(conf, c.JOB_PRIORITY, PRIORITIES),
             pool=conf.get_as(c.JOB_POOL).strip() or spec.user,
             demand=_demand(conf, gpus=GPUS in map_need or GPUS in reduce_need),
+            shared=_scalars(conf, c.MAP_RESOURCES_GLOBAL),
         )
 
     def need(self, kind: TaskKind) -> Amounts:
         """What one attempt of this kind takes."""
-        return self.map_need if kind is TaskKind.MAP else self.reduce_need
+        return self.reduce_need if kind is TaskKind.REDUCE else self.map_need
 
     def speculative(self, kind: TaskKind) -> bool:
         """Whether slow attempts of this kind get backups."""
-        return self.map_speculative if kind is TaskKind.MAP else self.reduce_speculative
+        return self.reduce_speculative if kind is TaskKind.REDUCE else self.map_speculative
 
     def maxattempts(self, kind: TaskKind) -> int:
         """How many failed attempts of one task fail the job."""
-        return self.map_maxattempts if kind is TaskKind.MAP else self.reduce_maxattempts
+        return self.reduce_maxattempts if kind is TaskKind.REDUCE else self.map_maxattempts
 
 
 def roles_of(conf: Conf) -> tuple[str, ...]:
@@ -249,13 +258,17 @@ def _wait(conf: Conf, setting: Setting[str]) -> Wait:
         ) from None
 
 
+def _scalars(conf: Conf, setting: Setting[str]) -> dict[str, int]:
+    try:
+        return parse_scalars(conf.get_as(setting))
+    except ValueError as problem:
+        raise ConfError(f"{setting.name}: {problem}") from None
+
+
 def _need(
     conf: Conf, cpus: Setting[float], memory_mb: Setting[int], further: Setting[str]
 ) -> Amounts:
-    try:
-        more = parse_scalars(conf.get_as(further))
-    except ValueError as problem:
-        raise ConfError(f"{further.name}: {problem}") from None
+    more = _scalars(conf, further)
     if twice := {"cpus", "mem"} & set(more):
         raise ConfError(f"{further.name}: {min(twice)} has its own setting")
     if broken := sorted(name for name in WHOLE & set(more) if more[name] % 1000):

@@ -20,6 +20,7 @@ from mrmesos.wire.task import (
     AttemptError,
     AttemptState,
     ErrorKind,
+    FreeTask,
     Locality,
     MapTask,
     ReduceTask,
@@ -35,19 +36,30 @@ _NOISE = frozenset({ErrorKind.FETCH, ErrorKind.LOST, ErrorKind.INTERNAL})
 
 
 class TaskState(StrEnum):
-    """PENDING -> RUNNING -> SUCCEEDED. Back to PENDING if its attempts or its output are lost."""
+    """PENDING -> RUNNING -> SUCCEEDED. Back to PENDING if its attempts or its output are lost.
 
+    Only free tasks: WAITING for other tasks, before PENDING; DROPPED if it failed or was cancelled.
+    """
+
+    WAITING = "WAITING"
     PENDING = "PENDING"
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
+    DROPPED = "DROPPED"
 
 
 TASK_TRANSITIONS = Transitions(
     "task",
     {
         # RUNNING -> RUNNING: a backup begins, or one of two attempts ends.
-        TaskState.PENDING: (TaskState.RUNNING,),
-        TaskState.RUNNING: (TaskState.RUNNING, TaskState.PENDING, TaskState.SUCCEEDED),
+        TaskState.WAITING: (TaskState.PENDING, TaskState.DROPPED),
+        TaskState.PENDING: (TaskState.RUNNING, TaskState.DROPPED),
+        TaskState.RUNNING: (
+            TaskState.RUNNING,
+            TaskState.PENDING,
+            TaskState.SUCCEEDED,
+            TaskState.DROPPED,
+        ),
         TaskState.SUCCEEDED: (TaskState.PENDING,),
     },
 )
@@ -167,7 +179,7 @@ class TaskAttempt:
 
 @dataclass(slots=True, eq=False)
 class TaskInProgress:
-    """The JobTracker's record of one map or one reduce."""
+    """The JobTracker's record of one map, one reduce, or one free task."""
 
     job_id: str
     kind: TaskKind
@@ -198,6 +210,10 @@ class TaskInProgress:
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
     notes: ChangeListener = NOBODY
+    key: int = 0
+    """The number of a free task in its queue."""
+    free: FreeTask | None = None
+    """What a free task runs. None once it is over."""
 
     def __post_init__(self) -> None:
         hosts = () if self.split is None else self.split.hosts
@@ -248,6 +264,13 @@ class TaskInProgress:
         )
         self.running, self.pending_since = others, now
 
+    def drop(self, now: float, why: str) -> None:
+        """A free task gets no further attempt. Only the end of those that run is awaited."""
+        self.transition(TaskState.DROPPED, now, why)
+        for each in self.running:
+            self.notes.attempt(each)
+        self.running = ()
+
     def withdraw(self, now: float, why: str) -> None:
         """The winner's output is gone. The task waits again."""
         self.transition(TaskState.PENDING, now, f"output withdrawn: {why}")
@@ -257,7 +280,11 @@ class TaskInProgress:
 
     def wire(self, attempt: TaskAttempt) -> Attempt:
         """The attempt as the TaskTracker gets it."""
-        task = ReduceTask(self.index) if self.split is None else MapTask(self.split)
+        task: MapTask | ReduceTask | FreeTask = ReduceTask(self.index)
+        if self.split is not None:
+            task = MapTask(self.split)
+        elif self.free is not None:
+            task = self.free
         return Attempt(
             attempt_id=attempt.id, job_id=self.job_id, slot_id=attempt.slot_id, task=task
         )

@@ -84,7 +84,7 @@ def look(st: State, entry: JobEntry, kind: TaskKind, agent: Agent, quota: Quota 
         return Seen(Why.NEXT)
     if not job.of(kind).pending.fresh:
         return Seen(Why.FAILED_HERE)
-    return Seen(Why.LOCALITY if kind is TaskKind.MAP else Why.SPREAD)
+    return Seen(Why.SPREAD if kind is TaskKind.REDUCE else Why.LOCALITY)
 
 
 def _bar(job: JobInProgress, agent: Agent) -> Why:

@@ -86,12 +86,13 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         job.count(f"SPECULATIVE_{task.kind.plural}")
     slot.attempt, slot.free_since, slot.session = attempt, None, job.spec.session
     tracker.idle_since = None
-    if task.kind is TaskKind.MAP:
+    if task.kind is not TaskKind.REDUCE:
         job.waits.stuck_since, job.waits.maps_first = None, False
         if not attempt.backup:
             st.index.started(job, found.locality)
-        job.count("LAUNCHED_MAPS")
-        job.count(_LOCAL_COUNTER[found.locality])
+        job.count(f"LAUNCHED_{task.kind.plural}")
+        if task.kind is TaskKind.MAP:
+            job.count(_LOCAL_COUNTER[found.locality])
     else:
         job.count("LAUNCHED_REDUCES")
         st.changes.outputs(job)

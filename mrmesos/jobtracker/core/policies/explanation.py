@@ -40,7 +40,7 @@ def explain(st: State, job: JobInProgress, agents: Sequence[Agent]) -> Iterator[
         yield Reason(why=Why.ENDING, words=job.waits.words or "its output is moved or removed")
     else:
         st.index.flush()
-        for kind in TaskKind:
+        for kind in (job.first_kind, TaskKind.REDUCE):
             if len(job.of(kind).pending):
                 yield from _of_kind(st, job, kind, agents)
         if words := silence.words(st):
@@ -101,7 +101,7 @@ def waiting_of(st: State, job: JobInProgress, task_name: str = "") -> WaitingTas
 
 def _not_yet(job: JobInProgress, kind: TaskKind) -> Reason | None:
     """Why no reduce may start at all (JobInProgress.wants_reduce). None if one may."""
-    if kind is TaskKind.MAP or job.wants_reduce:
+    if kind is not TaskKind.REDUCE or job.wants_reduce:
         return None
     maps, done = len(job.maps.tasks), job.maps.done
     if done < job.maps_for_reduces:
@@ -161,6 +161,39 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
         words=words,
         help=f"{kind}.cpus, {kind}.memory.mb, {kind}.resources",
     )
+
+
+def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
+    """Why the job may start nothing, whatever agents have free: global resources, or its queue."""
+    if not job.blocked or kind is TaskKind.REDUCE:
+        return None
+    if job.paused:
+        return Reason(why=Why.GLOBAL_RESOURCE, kind=kind, words=job.paused)
+    shared, name = st.index.shared, job.blocked
+    users = [each.id for each in shared.wanting.get(name, {}).values() if each.running]
+    held, total = shared.held.get(name, 0) / 1000, shared.total.get(name, 0) / 1000
+    by = f" by {named(users)}" if users else ""
+    return Reason(
+        why=Why.GLOBAL_RESOURCE,
+        kind=kind,
+        words=f"waits for {name}: {held:g} of {total:g} are in use{by}",
+        help="resources.global, map.resources.global",
+    )
+
+
+def impossible(st: State, job: JobInProgress) -> str:
+    """Why no agent could run the free tasks of a job. Empty if one could, or if we cannot know.
+
+    An agent that we know only from the journal has not been offered yet, so its size is unknown.
+    """
+    agents, since = st.cluster.agents.values(), max(job.submitted, st.subscription.since)
+    offered = st.offers.last is not None and st.offers.last >= since
+    if not offered or not agents or not all(agent.size for agent in agents):
+        return ""
+    for rule in (_nobody_suits, _too_large):
+        if (reason := rule(st, job, job.first_kind)) is not None:
+            return reason.words
+    return ""
 
 
 def _turn(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
@@ -231,6 +264,7 @@ _RULES: tuple[Callable[[State, JobInProgress, TaskKind], Reason | None], ...] = 
     _no_master,
     _nobody_suits,
     _too_large,
+    _blocked,
     _turn,
     _share,
     _over_quota,
@@ -242,6 +276,7 @@ _FIRST = (
     Why.ROLE,
     Why.CONSTRAINT,
     Why.TOO_LARGE,
+    Why.GLOBAL_RESOURCE,
     Why.TURN,
     Why.QUOTA,
     Why.NO_OFFER,
@@ -249,7 +284,7 @@ _FIRST = (
 """Reasons of which lists of jobs show the first one alone."""
 _LATER = (Why.SLOW_START, Why.MAPS_FIRST, Why.RATIO, Why.SHARE)
 """Reasons that lists of jobs leave out."""
-_ENOUGH = (Why.NO_MASTER, Why.ROLE, Why.CONSTRAINT, Why.TOO_LARGE)
+_ENOUGH = (Why.NO_MASTER, Why.ROLE, Why.CONSTRAINT, Why.TOO_LARGE, Why.GLOBAL_RESOURCE)
 """Where one of these holds, what single agents offer does not matter."""
 
 

@@ -22,7 +22,7 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import AVOID_SECONDS
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire.ids import HostName, TaskKind
+from mrmesos.wire.ids import SETS, HostName
 from mrmesos.wire.job import JobState
 
 HOSTS_NAMED = 5
@@ -37,7 +37,7 @@ def _in_sight(agent: Agent, since: float) -> bool:
 def _hosts_of(st: State, job: JobInProgress, since: float = _EVER) -> set[HostName]:
     """The hosts in sight that could run all tasks of the job, ignoring failures there."""
     agents, demand = st.cluster.agents.values(), job.settings.demand
-    kinds = [kind for kind in TaskKind if job.of(kind).tasks]
+    kinds = [kind for kind in SETS if job.of(kind).tasks]
     return {
         agent.hostname
         for agent in agents

@@ -63,7 +63,7 @@ def _take_back(st: State, order: Fair, due: int) -> None:
         entry = st.index.entries.get(attempt.task.job_id)
         if due <= 0 or entry is None:
             continue
-        cost = entry.map_cost if attempt.task.kind is TaskKind.MAP else entry.reduce_cost
+        cost = entry.reduce_cost if attempt.task.kind is TaskKind.REDUCE else entry.map_cost
         pool = entry.rank.pool
         if attempt.kill_asked or above[pool] >= cost:
             above[pool] -= cost

@@ -105,7 +105,9 @@ def _wants_another(st: State, attempt: TaskAttempt) -> bool:
     """
     task = attempt.task
     job = st.jobs[task.job_id]
-    all_there = task.kind is TaskKind.MAP or (job.maps.over is not None and not job.outputs.absent)
+    all_there = task.kind is not TaskKind.REDUCE or (
+        job.maps.over is not None and not job.outputs.absent
+    )
     return (
         task.running == (attempt,)
         and not task.silences

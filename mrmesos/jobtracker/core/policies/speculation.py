@@ -15,7 +15,7 @@ import math
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import SETS, TaskKind
 
 REVIEW_SECONDS = 1.0
 """Least time between two looks at the attempts of a job."""
@@ -29,7 +29,7 @@ _WEIGHT = 0.4
 
 def review(st: State, job: JobInProgress) -> None:
     """Look for slow attempts of a running job, if a look is due and no task could run instead."""
-    for kind in TaskKind:
+    for kind in SETS:
         due = st.now >= job.of(kind).pace.review_at
         if due and job.settings.speculative(kind):
             job.of(kind).pace.review_at = st.now + REVIEW_SECONDS
@@ -41,11 +41,11 @@ def review(st: State, job: JobInProgress) -> None:
 
 def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
     pace, lag = job.of(kind).pace, job.settings.speculative_lag
-    running = job.running if kind is TaskKind.MAP else job.running_reduces
+    running = job.running_reduces if kind is TaskKind.REDUCE else job.running
     rates = {  # a running attempt's rate cannot be so high that it would have ended by now
         attempt: min(attempt.progress / seconds, 1 / (st.now - began(job, attempt)))
         for attempt in running.values()
-        if attempt.task.kind is kind
+        if (attempt.task.kind is TaskKind.REDUCE) == (kind is TaskKind.REDUCE)
         and attempt.told is not None
         and (seconds := attempt.told - began(job, attempt)) > 0
         and attempt in attempt.task.running
@@ -85,7 +85,7 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
 
 def began(job: JobInProgress, attempt: TaskAttempt) -> float:
     """From when an attempt could make progress by itself. A reduce waits for the last map."""
-    if attempt.task.kind is TaskKind.MAP or job.maps.over is None:
+    if attempt.task.kind is not TaskKind.REDUCE or job.maps.over is None:
         return attempt.start
     return max(attempt.start, job.maps.over)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mrmesos.jobtracker.core.model.demand import ANYWHERE, Demand
 from mrmesos.jobtracker.core.scheduling.job_set import EVERY_JOB, NO_JOBS, JobSet
 from mrmesos.resources import Amounts
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import SETS, TaskKind
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.agent import Agent
@@ -139,7 +139,7 @@ def barred(index: JobIndex, agent: Agent, role: str) -> tuple[JobSet, JobSet]:
     left = agent.away.start - index.now
     too_long = {TaskKind.MAP: by_demand, TaskKind.REDUCE: by_demand}
     for entry in index.entries_of(index.maps | index.reduces):
-        for kind in TaskKind:
+        for kind in SETS:
             if expected_seconds(entry.job, kind) > left:
                 too_long[kind] |= entry.bit
     return too_long[TaskKind.MAP], too_long[TaskKind.REDUCE]

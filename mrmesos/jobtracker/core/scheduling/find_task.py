@@ -224,10 +224,10 @@ class _Search:
         maps = reduces = 0
         for slot in self._tracker.slots.values() if self._tracker is not None else ():
             if slot.attempt is not None:
-                if slot.attempt.task.kind is TaskKind.MAP:
-                    maps += 1
-                else:
+                if slot.attempt.task.kind is TaskKind.REDUCE:
                     reduces += 1
+                else:
+                    maps += 1
         return (reduces + 1) * job.settings.ratio <= maps
 
     def _map(self, entry: JobEntry) -> Found | None:

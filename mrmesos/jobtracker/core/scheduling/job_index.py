@@ -13,6 +13,7 @@ from typing import TypeVar
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.cluster import Cluster
 from mrmesos.jobtracker.core.model.demand import ANYWHERE
+from mrmesos.jobtracker.core.model.global_resources import GlobalResources
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress
@@ -46,6 +47,7 @@ class JobIndex:
         """Slow tasks that want a backup attempt (speculation.py)."""
         self.unheard: dict[TaskInProgress, JobInProgress] = {}
         """Tasks that run only on silent TaskTrackers and want another attempt (silence.py)."""
+        self.shared = GlobalResources(self.touch)
         self.trials = False  # whether any task must run alone (eligibility.on_trial)
         self._rated: dict[str, int] = {}  # the size of the cluster from which costs are computed
         self._touched: dict[str, JobEntry] = {}
@@ -193,7 +195,7 @@ class JobIndex:
     def _refresh(self, entry: JobEntry) -> None:
         job, bit = entry.job, entry.bit
         pending = job.maps.pending
-        wants = len(pending) > 0
+        wants = len(pending) > 0 and not job.blocked
         waits = (wants, job.wants_reduce, wants and pending.retries, wants and pending.loose)
         if waits != entry.waits:
             entry.waits = waits

@@ -6,6 +6,7 @@ at the end of the event, from the state that things have then.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.messages.journal_records import (
@@ -14,8 +15,10 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     FrameworkRecord,
     Key,
     PlanRecord,
+    QueueEndedRecord,
     Record,
     TallyRecord,
+    TaskEndRecord,
     WriteRecords,
 )
 from mrmesos.jobtracker.core.model.slot import Slot
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.chain import ChainInProgress
     from mrmesos.jobtracker.core.model.job import JobInProgress
     from mrmesos.jobtracker.core.model.task import TaskAttempt
+    from mrmesos.jobtracker.core.model.task_queue import QueuedTask, TaskQueue
     from mrmesos.jobtracker.core.state.state import State
+    from mrmesos.wire.queue import TaskEnd
 
 
 class Changes:
@@ -39,11 +44,16 @@ class Changes:
         "_chains",
         "_chains_ended",
         "_ended",
+        "_forgotten",
         "_framework",
+        "_free_tasks",
         "_jobs",
         "_planned",
+        "_queues",
+        "_queues_ended",
         "_retired",
         "_slots",
+        "_task_ends",
         "_trackers",
         "news",
         "on",
@@ -62,6 +72,11 @@ class Changes:
         self._retired: list[str] = []
         self._chains: dict[str, ChainInProgress] = {}
         self._chains_ended: dict[str, str] = {}  # with the keys of their submission
+        self._queues: dict[str, TaskQueue] = {}
+        self._queues_ended: dict[str, str] = {}  # with the keys of their submission
+        self._free_tasks: dict[tuple[str, int], tuple[TaskQueue, QueuedTask]] = {}
+        self._task_ends: dict[tuple[str, int], TaskEnd] = {}
+        self._forgotten: list[Key] = []  # records of free tasks that are over
         self._attempts: dict[str, TaskAttempt] = {}
         self._slots: dict[str, Slot] = {}
         self._trackers: dict[str, Tracker] = {}
@@ -104,6 +119,40 @@ class Changes:
             self._chains_ended[chain_id] = ""
             self._retired += retired
 
+    def queue(self, queue: TaskQueue) -> None:
+        """The queue is new, or its state changed, or it has new tasks."""
+        if self.on:
+            self._queues[queue.id] = queue
+
+    def queue_ended(self, queue_id: str, key: str, retired: list[str]) -> None:
+        """The queue ended, or could not be restored. The queues in `retired` are forgotten."""
+        if self.on:
+            self._queues_ended[queue_id] = key
+            self._retired += retired
+
+    def free_task(self, queue: TaskQueue, queued: QueuedTask) -> None:
+        """The task is new, or was dropped."""
+        if self.on:
+            self._free_tasks[queue.id, queued.spec.key] = queue, queued
+
+    def task_over(self, queue: TaskQueue, key: int) -> None:
+        """Nothing more happens to the task."""
+        if self.on:
+            self._free_tasks.pop((queue.id, key), None)
+            self._forgotten.append(Key(queue.id, "free_task", str(key)))
+
+    def task_end(self, queue: TaskQueue, end: TaskEnd) -> None:
+        """The client must hear how a task ended."""
+        if self.on:
+            self._task_ends[queue.id, end.number] = end
+
+    def ends_taken(self, queue: TaskQueue, numbers: Iterable[int]) -> None:
+        """The client has heard of these ends."""
+        if self.on:
+            for number in numbers:
+                self._task_ends.pop((queue.id, number), None)
+                self._forgotten.append(Key(queue.id, "task_end", str(number)))
+
     def attempt(self, attempt: TaskAttempt) -> None:
         """The attempt began or ended, or the output with which it won is lost."""
         if self.on:
@@ -125,7 +174,8 @@ class Changes:
 
     def take(self, st: State) -> WriteRecords | None:
         """What the journal must write after this event. None if there is nothing to write."""
-        if not (self._attempts or self._slots or self._trackers or self._whole):
+        some = self._attempts or self._slots or self._trackers or self._forgotten
+        if not (some or self._task_ends or self._whole):
             return None
         put: list[Record] = []
         drop: list[Key] = []
@@ -153,7 +203,8 @@ class Changes:
         for chain_id, key in self._chains_ended.items():
             if (status := st.chains.ended.get(chain_id)) is not None:
                 put.append(ChainEndedRecord(status, key))
-        gone = (*self._retired, *self._ended, *self._chains_ended)
+        self._of_queues(st, put, drop)
+        gone = (*self._retired, *self._ended, *self._chains_ended, *self._queues_ended)
         write = WriteRecords(tuple(put), tuple(drop), gone, sync=self._whole)
         self._clear()
         return write
@@ -163,7 +214,22 @@ class Changes:
         """Whether the records hold facts that a client or Mesos relies on, beyond running work."""
         chains = self._chains or self._chains_ended
         jobs = self._jobs or self._planned or self._ended
-        return bool(jobs or chains or self._framework is not None)
+        queues = self._queues or self._queues_ended or self._free_tasks
+        return bool(jobs or chains or queues or self._framework is not None)
+
+    def _of_queues(self, st: State, put: list[Record], drop: list[Key]) -> None:
+        live = st.queues.live
+        drop += self._forgotten
+        put += [queue.record() for queue in self._queues.values() if queue.id in live]
+        put += [queued.record(queue.id) for queue, queued in self._free_tasks.values()]
+        put += [
+            TaskEndRecord(queue_id, end)
+            for (queue_id, _), end in self._task_ends.items()
+            if queue_id in live
+        ]
+        for queue_id, key in self._queues_ended.items():
+            if (status := st.queues.ended.get(queue_id)) is not None:
+                put.append(QueueEndedRecord(status, key))
 
     def _of_attempts(self, st: State) -> list[Record]:
         """The records of the attempts, and of the counters of their jobs."""

@@ -1,4 +1,4 @@
-"""What users, TaskTrackers and the shell ask of jobs and chains. Nothing here changes the state.
+"""What users, TaskTrackers and the shell ask of jobs, chains and queues. It changes no state.
 
 Comes in: the state and an id. Goes out: the status, report or facts of one job or chain, or of all.
 Thread: the core's, between two events.
@@ -6,7 +6,7 @@ Thread: the core's, between two events.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.state import chain_reports
+from mrmesos.jobtracker.core.state import chain_reports, queue_reports
 from mrmesos.jobtracker.core.state.reports import (
     AttemptLogs,
     logs_of,
@@ -19,6 +19,7 @@ from mrmesos.wire import ids
 from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.ids import TrackerId
 from mrmesos.wire.job import JobFacts, JobReport, JobStatus
+from mrmesos.wire.queue import QueueStatus, TaskEnds
 
 
 def job_status(st: State, job_id: str) -> JobStatus | None:
@@ -55,6 +56,29 @@ def chain_statuses(st: State) -> list[ChainStatus]:
     """The ended chains that we remember, then the live ones, each in order."""
     live = st.chains.live.values()
     return [*st.chains.ended.values(), *(chain_reports.status_of(st, chain) for chain in live)]
+
+
+def queue_status(st: State, queue_id: str) -> QueueStatus | None:
+    """A queue's status. None if the queue is unknown or forgotten."""
+    queue = st.queues.live.get(queue_id)
+    if queue is not None:
+        return queue_reports.status_of(st, queue)
+    return st.queues.ended.get(queue_id)
+
+
+def queue_statuses(st: State) -> list[QueueStatus]:
+    """The ended queues that we remember, then the live ones, each in order."""
+    live = st.queues.live.values()
+    return [*st.queues.ended.values(), *(queue_reports.status_of(st, queue) for queue in live)]
+
+
+def queue_ends(st: State, queue_id: str) -> TaskEnds | None:
+    """The ends of a queue's tasks that its client has not taken. None if it is unknown."""
+    queue = st.queues.live.get(queue_id)
+    if queue is not None:
+        return queue_reports.ends_of(st, queue)
+    over = st.queues.ended.get(queue_id)
+    return None if over is None else TaskEnds([], over.state, over.words)
 
 
 def job_facts(st: State, job_id: str) -> JobFacts | None:

@@ -120,7 +120,7 @@ def status_of(job: JobInProgress) -> JobStatus:
         submitted=job.submitted,
         started=job.started,
         ended=job.ending.ended,
-        maps=_counts(job, TaskKind.MAP, job.maps.done),
+        maps=_counts(job, job.first_kind, job.maps.done, job.maps.dropped),
         reduces=_counts(job, TaskKind.REDUCE, job.reduces.done),
         counters=counters,
         output=job.spec.output,
@@ -139,7 +139,7 @@ def _note(job: JobInProgress) -> str:
     return f"{first.task.kind.letter}_{first.task.index:06d}: {first.status}"
 
 
-def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
+def _counts(job: JobInProgress, kind: TaskKind, done: int, dropped: int = 0) -> TaskCounts:
     tasks = job.of(kind).tasks
     running: dict[int, float] = {}  # by task: the progress of its best attempt
     for attempt in job.running.values():
@@ -150,12 +150,12 @@ def _counts(job: JobInProgress, kind: TaskKind, done: int) -> TaskCounts:
     total = len(tasks) if job.maps.tasks or job.reduces.tasks else _expected(job, kind)
     return TaskCounts(
         total=total,
-        pending=max(0, total - done - len(running)),
+        pending=max(0, total - done - dropped - len(running)),
         running=len(running),
         succeeded=done,
         failed_attempts=job.counters.own.get(f"FAILED_{kind.plural}", 0),
         killed_attempts=job.counters.own.get(f"KILLED_{kind.plural}", 0),
-        progress=min(1.0, (done + part) / total) if total else float(job.state.ended),
+        progress=min(1.0, (done + dropped + part) / total) if total else float(job.state.ended),
     )
 
 

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.model.cluster import Cluster
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import CoreSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
+from mrmesos.jobtracker.core.model.task_queue import Queues
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
 from mrmesos.jobtracker.core.state.journal_changes import Changes
@@ -26,6 +27,7 @@ from mrmesos.jobtracker.core.state.state_parts import (
     Ticks,
     TrackerEnds,
 )
+from mrmesos.wire import ids
 from mrmesos.wire.heartbeat import Action
 from mrmesos.wire.ids import TrackerId
 
@@ -44,6 +46,7 @@ class State:
     jobs: dict[str, JobInProgress] = field(default_factory=dict)
     ended: EndedJobs = field(init=False)
     chains: Chains = field(default_factory=Chains)
+    queues: Queues = field(default_factory=Queues)
     tails: LogTails = field(default_factory=LogTails)
     cluster: Cluster = field(default_factory=Cluster)
     index: JobIndex = field(init=False)
@@ -63,19 +66,25 @@ class State:
     closing: bool = False
     """No further TaskTracker starts."""
     numbers: dict[str, int] = field(default_factory=dict)
-    """The last number in the names of slots and of TaskTrackers."""
+    """The last number in the names of slots and of TaskTrackers, and in the ids of jobs."""
 
     def __post_init__(self) -> None:
         self.cluster.notes = self.changes
         self.ended = EndedJobs(self.settings.retired_max)
         order = Fair(self.settings.pools) if self.settings.fair else Fifo()
         self.index = JobIndex(self.cluster, order)
+        self.index.shared.total = self.settings.shared
         self.mailboxes = Mailboxes(first_number(self.recovery.life))
 
     def name(self, what: str) -> str:
         """The next `slot_<stamp>_<n>` or `tracker_<stamp>_<n>`."""
         self.numbers[what] = self.numbers.get(what, 0) + 1
         return f"{what}_{self.stamp}_{self.numbers[what]}"
+
+    def next_job_id(self) -> str:
+        """A new job's id."""
+        self.numbers["job"] = self.numbers.get("job", 0) + 1
+        return ids.job_id(self.stamp, self.numbers["job"])
 
     def emit(self, command: Command) -> None:
         """Add a command."""

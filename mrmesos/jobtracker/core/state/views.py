@@ -25,7 +25,7 @@ from mrmesos.wire.ids import AgentId, TaskKind
 from mrmesos.wire.job import AttemptRow, JobSpec, JobStatus
 
 PIECE = 500
-_KINDS = (TaskKind.MAP, TaskKind.REDUCE)
+_KINDS = tuple(TaskKind)
 
 
 class Totals(Struct, frozen=True, kw_only=True):
@@ -168,9 +168,9 @@ def totals(st: State) -> Totals:
     running = dict.fromkeys(_KINDS, 0)
     for job in st.jobs.values():
         jobs[job.state.value] = jobs.get(job.state.value, 0) + 1
-        waiting[TaskKind.MAP] += len(job.maps.pending)
+        waiting[job.first_kind] += len(job.maps.pending)
         waiting[TaskKind.REDUCE] += len(job.reduces.pending)
-        running[TaskKind.MAP] += job.running_maps
+        running[job.first_kind] += job.running_maps
         running[TaskKind.REDUCE] += len(job.running_reduces)
         _add(own, job.counters.own)
 

@@ -23,7 +23,7 @@ from mrmesos.jobtracker.core.scheduling.find_task import (
 from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.wire.explain import Reason, Why
-from mrmesos.wire.ids import AgentId, TaskKind
+from mrmesos.wire.ids import SETS, AgentId, TaskKind
 from tests.jobtracker.harness import Hands, long, reducing, scalar, spec, started
 
 
@@ -308,7 +308,7 @@ def test_the_answer_is_that_of_find_task(seed: int, monkeypatch: pytest.MonkeyPa
         before = {
             (entry.job.id, kind): look(st, entry, kind, agent, quota).why
             for entry in st.index.entries.values()
-            for kind in TaskKind
+            for kind in SETS
             if (entry.job.wants_map if kind is TaskKind.MAP else entry.job.wants_reduce)
         }
         waits = {entry.job.id: wait_of(entry) for entry in st.index.entries.values()}

@@ -1,0 +1,81 @@
+"""Global resources: amounts that belong to no agent, such as connections to a database.
+
+The setting `resources.global` says how much of each there is. A running attempt holds what its job
+asks for, until the attempt has ended as far as the JobTracker knows. A job whose next attempt would
+take too much is blocked: the index then treats it as if no task of it waited, so findTask does not
+look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mrmesos.resources import Amounts
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.job import JobInProgress
+
+
+@dataclass(slots=True)
+class GlobalResources:
+    """How much there is (`total`), and how much running attempts hold, in thousandths."""
+
+    touch: Callable[[JobInProgress], None]
+    """Tells the index that a job is blocked now, or not any more."""
+    total: Amounts = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    wanting: dict[str, dict[str, JobInProgress]] = field(default_factory=dict)
+    """By resource: the running jobs that ask for it."""
+
+    def enter(self, job: JobInProgress) -> None:
+        """A job may run."""
+        for name in job.settings.shared:
+            self.wanting.setdefault(name, {})[job.id] = job
+        self.review(job)
+
+    def leave(self, job: JobInProgress) -> None:
+        """A job starts no further attempt."""
+        for name in job.settings.shared:
+            if (jobs := self.wanting.get(name)) is not None:
+                jobs.pop(job.id, None)
+                if not jobs:
+                    del self.wanting[name]
+
+    def take(self, need: Amounts, sign: int = 1) -> None:
+        """An attempt begins to hold `need`; with the sign -1, it has ended."""
+        for name, amount in need.items():
+            self.held[name] = self.held.get(name, 0) + sign * amount
+            for job in self.wanting.get(name, {}).values():
+                self.review(job)
+
+    def give(self, need: Amounts) -> None:
+        """An attempt that held `need` has ended."""
+        self.take(need, -1)
+
+    def review(self, job: JobInProgress) -> None:
+        """Set whether the job is blocked."""
+        blocked = job.paused or self.lacks(job.settings.shared)
+        if blocked != job.blocked:
+            job.blocked = blocked
+            self.touch(job)
+
+    def lacks(self, need: Amounts) -> str:
+        """The first resource of `need` of which too little is free. Empty if all is there."""
+        for name, amount in need.items():
+            if self.held.get(name, 0) + amount > self.total.get(name, 0):
+                return name
+        return ""
+
+    def impossible(self, need: Amounts) -> str:
+        """Why `need` can never be held, in words. Empty if it can."""
+        for name, amount in need.items():
+            if name not in self.total:
+                return f"the JobTracker has no global resource {name} (resources.global)"
+            if amount > self.total[name]:
+                return (
+                    f"it needs {name}:{amount / 1000:g}, but resources.global has "
+                    f"{name}:{self.total[name] / 1000:g}"
+                )
+        return ""
