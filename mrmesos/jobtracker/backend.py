@@ -26,10 +26,13 @@ from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat
 from mrmesos.jobtracker.core.messages.events import (
     AnswerAsked,
     ChainSubmitted,
+    EndsTaken,
     HeartbeatReceived,
     JobSubmitted,
     KillAsked,
     MoveAsked,
+    QueueRequested,
+    QueueSubmitted,
     StepJob,
 )
 from mrmesos.jobtracker.core.state import queries
@@ -38,12 +41,14 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, SetAside, Unavailable
 from mrmesos.jobtracker.http.job_validation import check_chain, check_job
+from mrmesos.jobtracker.http.queue_validation import check_queue, check_tasks
 from mrmesos.jobtracker.mesos.task_info import python_of_trackers
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.chain import ChainSpec, ChainStatus
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.ids import TrackerId
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
+from mrmesos.wire.queue import QueueRequest, QueueSpec, QueueStatus, TaskEnds
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -204,7 +209,48 @@ class CoreBackend:
 
         return self._thread.ask(lambda: self._take(key, event))
 
-    def _take(self, key: str, make: Callable[[], JobSubmitted | ChainSubmitted]) -> str:
+    def submit_queue(self, spec: QueueSpec, key: str) -> Future[str]:
+        """Accept a queue for free tasks. Returns its id."""
+
+        def event() -> QueueSubmitted:
+            check_queue(spec, python_of_trackers(self._conf))
+            return QueueSubmitted(self._core.next_queue_id(), spec, secrets.token_hex(16), key)
+
+        return self._thread.ask(lambda: self._take(key, event))
+
+    def queue_status(self, queue_id: str) -> Future[QueueStatus | None]:
+        """One queue's status."""
+        return self._thread.ask(lambda: queries.queue_status(self._core.st, queue_id))
+
+    def queue_statuses(self) -> Future[list[QueueStatus]]:
+        """All queues' statuses."""
+        return self._thread.ask(lambda: queries.queue_statuses(self._core.st))
+
+    def queue_request(self, queue_id: str, request: QueueRequest) -> Future[bool]:
+        """Add and cancel free tasks."""
+        check_tasks(request)
+
+        def change() -> bool:
+            if queue_id not in self._core.st.queues.live:
+                return False
+            self._thread.handle(QueueRequested(queue_id, request))
+            return True
+
+        return self._thread.ask(change)
+
+    def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
+        """The ends of free tasks after number `taken`."""
+
+        def read() -> TaskEnds | None:
+            if queue_id in self._core.st.queues.live:
+                self._thread.handle(EndsTaken(queue_id, taken))
+            return queries.queue_ends(self._core.st, queue_id)
+
+        return self._thread.ask(read)
+
+    def _take(
+        self, key: str, make: Callable[[], JobSubmitted | ChainSubmitted | QueueSubmitted]
+    ) -> str:
         """Accept what was submitted, unless that has happened before. Returns its id."""
         if key and key in self._keys:
             return self._keys[key]
@@ -213,7 +259,7 @@ class CoreBackend:
         if self._core.full:
             raise Unavailable(f"{len(self._live)} jobs are in progress; try again later")
         event = make()
-        name = event.chain_id if isinstance(event, ChainSubmitted) else event.job_id
+        name = _name(event)
         if missing := self.codes.pin(name, event.spec.uploads()):
             raise BadRequest(f"{missing} is not here; upload it, then submit")
         self._live.add([name])
@@ -231,12 +277,12 @@ class CoreBackend:
         return name
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job or a chain."""
+        """Kill a job, a chain or a queue."""
 
         def end() -> bool:
             st = self._core.st
             known = queries.job_status(st, job_id) or queries.chain_status(st, job_id)
-            if known is None:
+            if (known or queries.queue_status(st, job_id)) is None:
                 return False
             self._thread.handle(KillAsked(job_id, by))
             return True
@@ -288,3 +334,14 @@ class CoreBackend:
     def answer(self, command: AnswerHeartbeat) -> None:
         """Take the core's answer to the heartbeat that it is handling."""
         self._answers[command.tracker_id] = command
+
+
+def _name(event: JobSubmitted | ChainSubmitted | QueueSubmitted) -> str:
+    """The id of what was submitted."""
+    match event:
+        case ChainSubmitted():
+            return event.chain_id
+        case QueueSubmitted():
+            return event.queue_id
+        case _:
+            return event.job_id

@@ -26,6 +26,7 @@ from mrmesos.jobtracker.core.messages.events import (
     AgentLost,
     AnswerAsked,
     ChainSubmitted,
+    EndsTaken,
     Event,
     HeartbeatReceived,
     InverseOfferRescinded,
@@ -35,6 +36,8 @@ from mrmesos.jobtracker.core.messages.events import (
     MoveAsked,
     OfferRescinded,
     OffersReceived,
+    QueueRequested,
+    QueueSubmitted,
     SlotUpdated,
     TrackerLost,
 )
@@ -54,6 +57,9 @@ KNOWN_MAX = 10_000
 _OF_PEERS = (
     JobSubmitted,
     ChainSubmitted,
+    QueueSubmitted,
+    QueueRequested,
+    EndsTaken,
     KillAsked,
     MoveAsked,
     HeartbeatReceived,
@@ -109,7 +115,7 @@ class Quarantine:
 
 def shortened(event: Event) -> str:
     """The event as text for the log: of bounded length, without the tokens of jobs."""
-    if isinstance(event, JobSubmitted):
+    if isinstance(event, JobSubmitted | QueueSubmitted):
         event = replace(event, token="")
     elif isinstance(event, ChainSubmitted):
         event = replace(event, jobs=())

@@ -34,6 +34,8 @@ from mrmesos.jobtracker.core.messages.commands import (
     JobEnded,
     PlanJob,
     PrepareChain,
+    QueueEnded,
+    QueueNews,
     WakeTracker,
 )
 from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, KillAsked, Registered
@@ -55,7 +57,6 @@ from mrmesos.jobtracker.storage.planners_answer import PlannersWork, to_be_kept
 from mrmesos.jobtracker.storage.pools_file import with_pools_file
 
 logger = logging.getLogger(__name__)
-
 
 LEAVE_SECONDS = 2.0
 """Deadline for telling all TaskTrackers to leave. Usually it takes milliseconds, because the
@@ -115,7 +116,9 @@ class JobTrackerService:
         self._clock_offset = max(time.time(), self._session.latest()) - time.monotonic()
         life = self._session.life
         self._core = JobTracker(conf, life.stamp, journal=True)
-        self._thread = CoreThread(self._handle, self._settle, self._thread_ended)
+        self._thread = CoreThread(
+            self._handle, self._settle, on_end=lambda: self._front.release_all()
+        )
         self._later: list[Command] = []  # commands that wait for the journal
         self._at_work = PlannersWork()
         self._live = LiveJobs()
@@ -215,7 +218,7 @@ class JobTrackerService:
             return
         if self._history is not None:
             self._history.catch_up(ended)
-        self._live.add([*self._core.st.jobs, *self._core.st.chains.live])
+        self._live.add(self._core.live())
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
         self._take(commands)
@@ -358,9 +361,6 @@ class JobTrackerService:
         for command in later:
             self._carry_out(command)
 
-    def _thread_ended(self) -> None:
-        self._front.release_all()
-
     def _take(self, commands: Iterable[Command]) -> None:
         """Carry out the commands that may act at once. The others wait for the journal."""
         for command in commands:
@@ -385,8 +385,10 @@ class JobTrackerService:
                     self._history.put(run)
                 self._notifier.job_ended(run.spec, run.report.status)
                 self._ended(job_id)
-            case ChainEnded(chain_id):
-                self._ended(chain_id)
+            case ChainEnded(name) | QueueEnded(name):
+                self._ended(name)
+            case QueueNews():
+                self._front.job_ended(command.queue_id)  # its client asks for ends of tasks
             case _:
                 if self._link is not None:
                     self._link.submit(command)

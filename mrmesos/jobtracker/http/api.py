@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-import msgspec
 from aiohttp import web
 
 import mrmesos
@@ -26,6 +23,14 @@ from mrmesos.jobtracker.http.backend import Backend
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
 from mrmesos.jobtracker.http.live_logs import LiveLogs, ReadSandboxLog, not_kept
+from mrmesos.jobtracker.http.messages import (
+    as_json,
+    decoded,
+    error_answer,
+    idempotency_key,
+    wait_seconds,
+)
+from mrmesos.jobtracker.http.queue_api import QueueApi
 from mrmesos.jobtracker.http.waiting import Waiting, set_within
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
 from mrmesos.jobtracker.storage.history import History, HistoryError
@@ -38,17 +43,13 @@ from mrmesos.wire.job import (
     LOG_NOTE,
     LOG_SOURCE,
     LOG_START,
-    ApiError,
     JobReport,
     JobSpec,
     SubmitAnswer,
 )
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-
 MAX_HEARTBEAT_BYTES = 64 << 20
-MAX_WAIT_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 _STREAMS = ("stdout", "stderr")
@@ -86,6 +87,7 @@ class HttpApi:
         self._hold_seconds = hold_seconds
         self._held: dict[str, _Held] = {}
         self._waiting = Waiting()
+        self._queues = QueueApi(backend, self._waiting)
         self._closing = False
 
     def application(self) -> web.Application:
@@ -111,6 +113,7 @@ class HttpApi:
                 web.post("/api/v1/chains", self._submit_chain),
                 web.get("/api/v1/chains", self._list_chains),
                 web.get("/api/v1/chains/{chain_id}", self._chain_status),
+                *self._queues.routes(),
                 web.get("/api/v1/attempts/{attempt_id}/logs", self._logs),
                 web.post("/api/v1/heartbeat", self._heartbeat),
             ]
@@ -144,14 +147,14 @@ class HttpApi:
         return web.Response(text="ok\n")
 
     async def _version(self, _request: web.Request) -> web.Response:
-        return _json({"name": "mrmesos JobTracker", "version": mrmesos.__version__})
+        return as_json({"name": "mrmesos JobTracker", "version": mrmesos.__version__})
 
     async def _service_status(self, _request: web.Request) -> web.Response:
         status = await asyncio.wrap_future(self._backend.service_status())
-        return _json(status)
+        return as_json(status)
 
     async def _greet(self, _request: web.Request) -> web.Response:
-        return _json(Greeting(self._door.life))
+        return as_json(Greeting(self._door.life))
 
     async def _put_code(self, request: web.Request) -> web.Response:
         sha256 = request.match_info["sha256"]
@@ -175,20 +178,20 @@ class HttpApi:
 
     async def _get_code(self, request: web.Request) -> web.StreamResponse:
         path = self._backend.codes.path(request.match_info["sha256"])
-        return _error(404, "no such code") if path is None else web.FileResponse(path)
+        return error_answer(404, "no such code") if path is None else web.FileResponse(path)
 
     async def _submit(self, request: web.Request) -> web.Response:
-        spec = _decode(sent_body(), JobSpec)
-        job_id = await asyncio.wrap_future(self._backend.submit(spec, _key(request)))
-        return _json(SubmitAnswer(job_id), status=201)
+        spec = decoded(sent_body(), JobSpec)
+        job_id = await asyncio.wrap_future(self._backend.submit(spec, idempotency_key(request)))
+        return as_json(SubmitAnswer(job_id), status=201)
 
     async def _list(self, _request: web.Request) -> web.Response:
         statuses = await asyncio.wrap_future(self._backend.statuses())
-        return _json(statuses)
+        return as_json(statuses)
 
     async def _status(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
-        seconds = _seconds(request.query.get("wait", "0"))
+        seconds = wait_seconds(request.query.get("wait", "0"))
         status = await self._waiting.status(
             job_id,
             seconds,
@@ -210,23 +213,25 @@ class HttpApi:
         return record.report if record is not None else None
 
     async def _submit_chain(self, request: web.Request) -> web.Response:
-        spec = _decode(sent_body(), ChainSpec)
-        chain_id = await asyncio.wrap_future(self._backend.submit_chain(spec, _key(request)))
-        return _json(ChainAnswer(chain_id), status=201)
+        spec = decoded(sent_body(), ChainSpec)
+        chain_id = await asyncio.wrap_future(
+            self._backend.submit_chain(spec, idempotency_key(request))
+        )
+        return as_json(ChainAnswer(chain_id), status=201)
 
     async def _list_chains(self, _request: web.Request) -> web.Response:
         statuses = await asyncio.wrap_future(self._backend.chain_statuses())
-        return _json(statuses)
+        return as_json(statuses)
 
     async def _chain_status(self, request: web.Request) -> web.Response:
         chain_id = request.match_info["chain_id"]
         status = await self._waiting.status(
             chain_id,
-            _seconds(request.query.get("wait", "0")),
+            wait_seconds(request.query.get("wait", "0")),
             lambda: asyncio.wrap_future(self._backend.chain_status(chain_id)),
             lambda status: status.state.ended,
         )
-        return _error(404, f"no chain {chain_id}") if status is None else _json(status)
+        return error_answer(404, f"no chain {chain_id}") if status is None else as_json(status)
 
     async def _facts(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -242,14 +247,14 @@ class HttpApi:
     async def _kill(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         if not await asyncio.wrap_future(self._backend.kill(job_id, _by(request))):
-            return _error(404, f"no job {job_id}")
+            return error_answer(404, f"no job {job_id}")
         return web.Response(status=202)
 
     async def _move(self, request: web.Request) -> web.Response:
         job_id, query = request.match_info["job_id"], request.query
         wanted = query.get("priority", "")[:100], query.get("pool", "")[:1000]
         if not await asyncio.wrap_future(self._backend.move(job_id, *wanted, _by(request))):
-            return _error(404, f"no job {job_id} in progress")
+            return error_answer(404, f"no job {job_id} in progress")
         return web.Response(status=202)
 
     async def _logs(self, request: web.Request) -> web.Response:
@@ -261,11 +266,11 @@ class HttpApi:
         if logs is None:
             logs = await self._past_logs(attempt_id)
         if logs is None:
-            return _error(404, f"no attempt {attempt_id}")
+            return error_answer(404, f"no attempt {attempt_id}")
         offset = _offset(request.query.get("offset", ""))
         part = await self.live_logs.read(logs, attempt_id, stream, offset)
         if not part.data and part.source == KEPT:
-            return _error(404, not_kept(attempt_id, logs, part.note))
+            return error_answer(404, not_kept(attempt_id, logs, part.note))
         headers = {LOG_SOURCE: part.source, LOG_START: str(part.start)}
         if part.note:
             headers[LOG_NOTE] = part.note.encode("ascii", "replace").decode()
@@ -287,7 +292,7 @@ class HttpApi:
         body = await read_body(request, MAX_HEARTBEAT_BYTES)
         signed = signed_by()
         signed.check_body(body)
-        heartbeat = _decode(body, Heartbeat)
+        heartbeat = decoded(body, Heartbeat)
         tracker_id = heartbeat.tracker_id
         if tracker_id != signed.who:
             raise Forbidden(f"{signed.who} cannot send the heartbeat of another TaskTracker")
@@ -308,17 +313,10 @@ class HttpApi:
         finally:
             if self._held.get(tracker_id) is held:
                 del self._held[tracker_id]
-        return _json(answer)
+        return as_json(answer)
 
     async def _clean_up(self, _app: web.Application) -> None:
         await self.live_logs.close()
-
-
-def _decode(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadRequest(f"not a {kind.__name__}: {problem}") from None
 
 
 def _by(request: web.Request) -> str:
@@ -327,23 +325,6 @@ def _by(request: web.Request) -> str:
     if not by.isprintable():
         raise BadRequest("by: expected a name, without control characters")
     return by
-
-
-def _key(request: web.Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")[:100]
-    if not (key.isascii() and key.isprintable()):
-        raise BadRequest("Idempotency-Key: expected printable ASCII")
-    return key
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if math.isnan(seconds):
-        raise BadRequest(f"wait={text}: expected seconds")
-    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
 
 def _offset(text: str) -> int | None:
@@ -355,20 +336,8 @@ def _offset(text: str) -> int | None:
     return int(text)
 
 
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json"
-    )
-
-
-def _error(status: int, message: str) -> web.Response:
-    """An error as JSON. `message` may quote the request, which may hold invalid text."""
-    words = message.encode("utf-8", "replace").decode()
-    return _json(ApiError(words), status=status)
-
-
 def _found(value: object | None, job_id: str) -> web.Response:
-    return _error(404, f"no job {job_id}") if value is None else _json(value)
+    return error_answer(404, f"no job {job_id}") if value is None else as_json(value)
 
 
 @web.middleware
@@ -384,7 +353,7 @@ async def _errors_as_json(
     except web.HTTPException as answer:
         if answer.status < 400:
             raise
-        return _error(answer.status, answer.text or answer.reason)
+        return error_answer(answer.status, answer.text or answer.reason)
     except Exception as problem:
         logger.exception("%s %s failed", request.method, request.path)
-        return _error(500, f"{type(problem).__name__}: {problem}")
+        return error_answer(500, f"{type(problem).__name__}: {problem}")

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.chain import ChainSpec, ChainStatus
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.job import JobFacts, JobReport, JobSpec, JobStatus, ServiceStatus
+from mrmesos.wire.queue import QueueRequest, QueueSpec, QueueStatus, TaskEnds
 
 
 class Backend(Protocol):
@@ -56,8 +57,26 @@ class Backend(Protocol):
     def chain_statuses(self) -> Future[list[ChainStatus]]:
         """The status of all chains that the JobTracker knows."""
 
+    def submit_queue(self, spec: QueueSpec, key: str) -> Future[str]:
+        """Accept a queue for free tasks and return its id. The rest is as of `submit`."""
+
+    def queue_status(self, queue_id: str) -> Future[QueueStatus | None]:
+        """A queue's status; None if there is no such queue."""
+
+    def queue_statuses(self) -> Future[list[QueueStatus]]:
+        """The status of all queues that the JobTracker knows."""
+
+    def queue_request(self, queue_id: str, request: QueueRequest) -> Future[bool]:
+        """Add and cancel tasks; False if the queue has ended or does not exist.
+
+        Fails with BadRequest if a task could not run.
+        """
+
+    def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
+        """Forget the ends up to `taken`, and return those that follow; None for no such queue."""
+
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job or a chain; False if there is no such job. `by` is who asked for it."""
+        """Kill a job, a chain or a queue; False if it is unknown. `by` is who asked for it."""
 
     def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
         """Give a job another priority or pool, where they are not empty; False if there is no such

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mrmesos.conf import Conf, ConfError
 from mrmesos.io.shuffle.index import MAX_SEGMENTS
@@ -11,7 +12,7 @@ from mrmesos.jobtracker.http.end_notification import check_end_notification
 from mrmesos.jobtracker.http.errors import BadRequest
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.ids import is_sha256
-from mrmesos.wire.job import FileKind, JobSpec
+from mrmesos.wire.job import FileKind, JobFile, JobSpec
 
 MAX_FILES = 1000
 _STEP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -23,12 +24,9 @@ def check_job(spec: JobSpec, python: str = "") -> None:
 
     `python` is the Python version of TaskTrackers, or "" if it is unknown.
     """
-    for what, text in (("name", spec.name), ("user", spec.user)):
-        if _CONTROLS.search(text):
-            raise BadRequest(
-                f"the job's {what} {text[:200]!r} has control characters, which forge lines of "
-                "lists; leave them out"
-            )
+    check_texts("job", spec.name, spec.user)
+    if spec.queue:
+        raise BadRequest("only the JobTracker makes jobs of a queue; send tasks to the queue")
     if not spec.inputs:
         raise BadRequest("the job has no input")
     for uri in (*spec.inputs, spec.output):
@@ -36,13 +34,8 @@ def check_job(spec: JobSpec, python: str = "") -> None:
             raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
     if not 0 <= spec.num_reducers <= MAX_SEGMENTS:
         raise BadRequest(f"num_reducers is {spec.num_reducers}, not within 0 and {MAX_SEGMENTS:,}")
-    if spec.python and python and spec.python != python:
-        raise BadRequest(
-            f"the job was pickled by Python {spec.python}, and TaskTrackers here run {python}, "
-            f"which cannot run its code: submit with Python {python}, or have the JobTracker start "
-            "TaskTrackers with another (tasktracker.package, tasktracker.command)"
-        )
-    _check_files(spec)
+    check_python(spec.python, python)
+    check_files(spec.files)
     try:
         Conf(spec.conf).check()
         JobTracker.check_spec(spec)
@@ -58,9 +51,7 @@ def check_chain(spec: ChainSpec, python: str = "") -> None:
     for uri in (spec.output, spec.data):
         if "://" not in uri:
             raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
-    for what, text in (("name", spec.name), ("user", spec.user)):
-        if _CONTROLS.search(text):
-            raise BadRequest(f"the chain's {what} {text[:200]!r} has control characters")
+    check_texts("chain", spec.name, spec.user)
     for step in spec.steps:
         if not _STEP.fullmatch(step.name):
             raise BadRequest(f"{step.name[:200]!r} is no name for a step of a chain")
@@ -80,13 +71,34 @@ def check_chain(spec: ChainSpec, python: str = "") -> None:
         outputs.add(step.job.output)
 
 
-def _check_files(spec: JobSpec) -> None:
-    if len(spec.files) > MAX_FILES:
+def check_texts(what: str, name: str, user: str) -> None:
+    """Refuse names that forge lines of lists. Raises BadRequest."""
+    for kind, text in (("name", name), ("user", user)):
+        if _CONTROLS.search(text):
+            raise BadRequest(
+                f"the {what}'s {kind} {text[:200]!r} has control characters, which forge lines of "
+                "lists; leave them out"
+            )
+
+
+def check_python(pickled: str, python: str) -> None:
+    """Refuse code that TaskTrackers cannot load. Raises BadRequest."""
+    if pickled and python and pickled != python:
         raise BadRequest(
-            f"the job has {len(spec.files)} files, over {MAX_FILES}; put them in an archive"
+            f"the job was pickled by Python {pickled}, and TaskTrackers here run {python}, "
+            f"which cannot run its code: submit with Python {python}, or have the JobTracker start "
+            "TaskTrackers with another (tasktracker.package, tasktracker.command)"
+        )
+
+
+def check_files(files: Sequence[JobFile]) -> None:
+    """Refuse files that cannot be placed on agents. Raises BadRequest."""
+    if len(files) > MAX_FILES:
+        raise BadRequest(
+            f"the job has {len(files)} files, over {MAX_FILES}; put them in an archive"
         )
     names = set()
-    for file in spec.files:
+    for file in files:
         if file.name in ("", ".", "..") or "/" in file.name or "\0" in file.name:
             raise BadRequest(f"{file.name!r} is no name for a file of a job")
         if not is_sha256(file.sha256):

@@ -26,6 +26,8 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     FrameworkRecord,
     JobRecord,
     LifeRecord,
+    QueueEndedRecord,
+    QueueRecord,
     Record,
     SlotRecord,
     TrackerRecord,
@@ -130,7 +132,10 @@ class JournalSession:
         keys = {r.key: r.report.status.job_id for r in self.records if isinstance(r, EndedRecord)}
         done = [r for r in self.records if isinstance(r, ChainEndedRecord)]
         keys |= {r.key: r.status.chain_id for r in done}
-        keys |= {r.key: r.id for r in self.records if isinstance(r, JobRecord | ChainRecord)}
+        over = [r for r in self.records if isinstance(r, QueueEndedRecord)]
+        keys |= {r.key: r.status.queue_id for r in over}
+        live = JobRecord | ChainRecord | QueueRecord
+        keys |= {r.key: r.id for r in self.records if isinstance(r, live)}
         return {key: job_id for key, job_id in keys.items() if key}
 
     def ended_reports(self) -> list[JobReport]:
@@ -144,7 +149,7 @@ class JournalSession:
             match record:
                 case JobRecord():
                     moments += [record.submitted, record.started or 0.0]
-                case ChainRecord():
+                case ChainRecord() | QueueRecord():
                     moments.append(record.submitted)
                 case AttemptRecord():
                     moments += [record.start, record.end or 0.0]
@@ -167,15 +172,15 @@ class JournalSession:
                     logger.error("%s cannot be restored: %s", job.id, self.damaged[job.id])
             store.pin(job.id, job.spec.uploads())
         for record in self.records:
-            if isinstance(record, ChainRecord):
+            if isinstance(record, ChainRecord | QueueRecord):
                 self._pin_chain(record, store)
 
-    def _pin_chain(self, chain: ChainRecord, store: CodeStore) -> None:
-        """The same for a chain, whose further steps need their files later."""
+    def _pin_chain(self, chain: ChainRecord | QueueRecord, store: CodeStore) -> None:
+        """The same for a chain, whose further steps need their files later, and for a queue."""
         for sha256 in chain.spec.uploads():
             if chain.id not in self.damaged and (why := store.damaged(sha256)):
                 path = f"{self.code_directory}/{sha256}"
-                self.damaged[chain.id] = f"its steps need {path}, {why}; submit it again"
+                self.damaged[chain.id] = f"it needs {path}, {why}; submit it again"
                 logger.error("%s cannot be restored: %s", chain.id, self.damaged[chain.id])
         store.pin(chain.id, chain.spec.uploads())
 

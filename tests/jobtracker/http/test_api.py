@@ -35,6 +35,16 @@ from mrmesos.wire.job import (
     SubmitAnswer,
     TaskCounts,
 )
+from mrmesos.wire.queue import (
+    QueueAnswer,
+    QueueRequest,
+    QueueSpec,
+    QueueState,
+    QueueStatus,
+    TaskEnd,
+    TaskEnds,
+    TaskSpec,
+)
 from tests.wire import specs
 
 T = TypeVar("T")
@@ -84,6 +94,23 @@ def chain_status() -> ChainStatus:
     )
 
 
+QUEUE = QueueSpec(name="q", user="u", conf={}, code="0" * 64)
+
+
+def queue_status() -> QueueStatus:
+    return QueueStatus(
+        queue_id="queue_1",
+        name="q",
+        user="u",
+        state=QueueState.OPEN,
+        submitted=1.0,
+        ended=None,
+        jobs=(),
+        waiting=0,
+        unread=0,
+    )
+
+
 def beat(tracker: str = "t1", sequence: int = 1) -> Heartbeat:
     return Heartbeat(
         tracker_id=tracker,
@@ -106,6 +133,8 @@ class FakeBackend:
         self.known: dict[str, list[Numbered]] = {"t1": []}
         self.beats: list[Heartbeat] = []
         self.log: AttemptLogs | None = None
+        self.asked_of_queue: list[QueueRequest] = []
+        self.ends: list[TaskEnd] = []
         self.asked = 0
 
     def _answer(self, value: T) -> Future[T]:
@@ -153,6 +182,23 @@ class FakeBackend:
 
     def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
         return self.kill(job_id, f"{by}: {priority} {pool}")
+
+    def submit_queue(self, spec: QueueSpec, key: str) -> Future[str]:
+        return self._answer(f"queue_{spec.name}_{key}")
+
+    def queue_status(self, queue_id: str) -> Future[QueueStatus | None]:
+        return self._answer(queue_status() if queue_id == "queue_1" else None)
+
+    def queue_statuses(self) -> Future[list[QueueStatus]]:
+        return self._answer([queue_status()])
+
+    def queue_request(self, queue_id: str, request: QueueRequest) -> Future[bool]:
+        self.asked_of_queue.append(request)
+        return self._answer(queue_id == "queue_1")
+
+    def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
+        ends = [each for each in self.ends if each.number > taken]
+        return self._answer(TaskEnds(ends, QueueState.OPEN) if queue_id == "queue_1" else None)
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
         return self._answer(job_id == "job_1" and by == "me")
@@ -257,6 +303,36 @@ def test_jobs() -> None:
             assert (await desk.ask("POST", "/api/v1/jobs/job_2/kill"))[0] == 404
             assert (await desk.ask("GET", "/health"))[0] == 200
             assert b"JobTracker" in (await desk.ask("GET", "/version"))[1]
+
+    asyncio.run(scenario())
+
+
+def test_queues() -> None:
+    async def scenario() -> None:
+        async with serving() as desk:
+            path = "/api/v1/queues/queue_1"
+            code, body = await desk.ask("POST", "/api/v1/queues", QUEUE, Idempotency_Key="7")
+            assert (code, msgspec.json.decode(body, type=QueueAnswer).queue_id) == (
+                201,
+                "queue_q_7",
+            )
+            code, body = await desk.ask("GET", "/api/v1/queues")
+            assert msgspec.json.decode(body, type=list[QueueStatus]) == [queue_status()]
+            code, body = await desk.ask("GET", path)
+            assert msgspec.json.decode(body, type=QueueStatus) == queue_status()
+            code, body = await desk.ask("GET", "/api/v1/queues/queue_2")
+            assert (code, error_of(body)) == (404, "no queue queue_2")
+            task = TaskSpec(key=1, name="t", need={"cpus": 1000}, payload=b"\x80\xff")
+            wanted = QueueRequest(tasks=(task,), cancel=(4,))
+            code, _ = await desk.ask("POST", f"{path}/tasks", wanted)
+            assert (code, desk.backend.asked_of_queue) == (202, [wanted])
+            code, _ = await desk.ask("POST", "/api/v1/queues/queue_2/tasks", wanted)
+            assert code == 404
+            desk.backend.ends = [TaskEnd(number=1, key=1), TaskEnd(number=2, key=2)]
+            code, body = await desk.ask("GET", f"{path}/ends?taken=1&wait=60")
+            assert msgspec.json.decode(body, type=TaskEnds).ends == [TaskEnd(number=2, key=2)]
+            code, body = await desk.ask("GET", f"{path}/ends?taken=-1")
+            assert (code, error_of(body)) == (400, "taken=-1: expected the number of an end")
 
     asyncio.run(scenario())
 
