@@ -26,19 +26,19 @@ from pathlib import Path
 import pyarrow as pa
 
 from mrmesos.access.tls import client_context
-from mrmesos.api.job import Job
 from mrmesos.conf import conf_from_environment
 from mrmesos.task.drivers.failures import error_of
 from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
 from mrmesos.task.drivers.progress import Watch
 from mrmesos.task.drivers.record_spans import NOTE_FILE, Note
-from mrmesos.task.drivers.user_code import load_job
+from mrmesos.task.drivers.user_code import as_job, load_code
 from mrmesos.task.files.job_files import forget_imports, import_from
+from mrmesos.task.free_task import run_free
 from mrmesos.task.map_task import run_map
 from mrmesos.task.reduce_task import run_reduce
 from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
-from mrmesos.wire.task import AttemptState, MapTask
+from mrmesos.wire.task import AttemptState, FreeTask, MapTask, ReduceTask
 from mrmesos.worker.channel import decode_to_worker, encode, read_frame
 from mrmesos.worker.messages import Done, FromWorker, MapOutputsKnown, Ready, RunTask
 from mrmesos.worker.redirect import Redirected
@@ -49,6 +49,7 @@ _HEADROOM_MB = 512
 # collection takes half a millisecond.
 _GC_AFTER_SECONDS = 0.1
 _IDLE_SECONDS = 1.0
+_KINDS = {MapTask: "map", ReduceTask: "reduce", FreeTask: "task"}
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Worker:
         self._fetcher: Fetcher | None = None
         self._fetching = ""
         self._early: list[MapOutputsKnown] = []
-        self._job: Job | None = None
+        self._job: object = None
         self._code = ""
         self._code_dir: Path | None = None
         self._reporter = Reporter(self.send)
@@ -120,8 +121,7 @@ class Worker:
             try:
                 done = self._finished(task, watch)
             except BaseException as exc:  # noqa: BLE001 -- all that user code raises ends here
-                kind = "map" if isinstance(task.attempt.task, MapTask) else "reduce"
-                error = error_of(exc, kind)
+                error = error_of(exc, _KINDS[type(task.attempt.task)])
                 snapshot = watch.snapshot()
                 done = Done(
                     attempt_id=attempt_id,
@@ -130,10 +130,10 @@ class Worker:
                     fetch_failed=list(snapshot.fetch_failed[:MAX_FETCH_FAILED]) if snapshot else [],
                     at=Note.read(Path(task.work_dir) / NOTE_FILE),
                 )
-                if error.detail:
-                    sys.stderr.write(error.detail)
             finally:
                 self._reporter.end()
+            if done.error is not None and done.error.detail:
+                sys.stderr.write(done.error.detail)
         return done
 
     def _finished(self, task: RunTask, watch: Watch) -> Done:
@@ -144,7 +144,17 @@ class Worker:
         # Temporary files of user code are deleted together with the attempt's directory.
         os.environ["TMPDIR"] = task.work_dir
         tempfile.tempdir = None  # the module caches its first answer
-        job = self._loaded(task)
+        code = self._loaded(task)
+        if isinstance(attempt.task, FreeTask):
+            outcome = run_free(attempt.attempt_id, attempt.task, task.hostname)
+            return Done(
+                attempt_id=attempt.attempt_id,
+                state=AttemptState.SUCCEEDED if outcome.error is None else AttemptState.FAILED,
+                counters=outcome.counters,
+                error=outcome.error,
+                result=outcome.result,
+            )
+        job = as_job(code)
         if isinstance(attempt.task, MapTask):
             mapped = run_map(
                 attempt,
@@ -160,6 +170,7 @@ class Worker:
                 state=AttemptState.SUCCEEDED,
                 counters=mapped.counters,
             )
+        assert isinstance(attempt.task, ReduceTask)
         fetcher = Fetcher(
             facts,
             attempt.task.partition,
@@ -187,15 +198,19 @@ class Worker:
             counters=reduced.counters,
         )
 
-    def _loaded(self, task: RunTask) -> Job:
-        if self._job is None or self._code != task.facts.spec.code:
+    def _loaded(self, task: RunTask) -> object:
+        """The job, or what the queue of a free task sends along. All jobs of a queue share it, and
+        a worker may outlive the first of them.
+        """
+        gone = self._code_dir is not None and not self._code_dir.exists()
+        if gone or self._code != task.facts.spec.code:
             code, spec = Path(task.code_path), task.facts.spec
             if self._code_dir is not None:
                 forget_imports(self._code_dir)
-            self._job, self._code_dir = None, code.parent
+            self._job, self._code, self._code_dir = None, "", code.parent
             import_from(code.parent, spec.files)
             _place_sockets(code.parent)
-            self._job = load_job(code, task.hostname, python=spec.python, sha256=spec.code)
+            self._job = load_code(code, task.hostname, python=spec.python, sha256=spec.code)
             self._code = task.facts.spec.code
         return self._job
 

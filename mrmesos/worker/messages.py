@@ -26,6 +26,7 @@ from mrmesos.wire.task import (
     AttemptProgress,
     AttemptState,
     FailedFetches,
+    FreeResult,
     MapOutput,
 )
 
@@ -88,7 +89,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The attempt has ended: SUCCEEDED, or FAILED with an error. Its files are closed.
 
     The fields are those of `AttemptReport`; the tracker adds slot, times and the tail of the logs.
-    `at`: the records at which user code failed, if the attempt may skip records.
+    `at`: the records at which user code failed, if the attempt may skip records. `result` is that
+    of a free task.
     """
 
     attempt_id: Name
@@ -97,6 +99,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     error: AttemptError | None = None
     fetch_failed: FailedFetches = []
     at: Span | None = None
+    result: FreeResult | None = None
 
 
 ToWorker = RunTask | MapOutputsKnown

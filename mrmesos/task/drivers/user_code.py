@@ -179,7 +179,24 @@ def blamed_on_user(where: str, kind: str) -> Iterator[None]:
 
 
 def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> Job:
-    """Load the job from its pickle at `path`. `python` is the version that wrote it, if known.
+    """Load the job from its pickle at `path`. The rest is as of `load_code`."""
+    return as_job(load_code(path, hostname, python=python, sha256=sha256))
+
+
+def as_job(code: object) -> Job:
+    """What `load_code` has loaded, if it is a job. Raises TaskError."""
+    if not isinstance(code, Job):
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.INTERNAL,
+                message=f"the job's code holds a {type(code).__name__}, not a Job",
+            )
+        )
+    return code
+
+
+def load_code(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> object:
+    """Load what is pickled at `path`. `python` is the version that wrote it, if known.
 
     If `sha256` is given, the file is checked; a damaged file is removed, so that the next attempt
     fetches it again. Raises TaskError if the job does not load; the message says what to do.
@@ -203,7 +220,7 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
     stubs_in(path.parent / "script", path)
     modules_in(path.parent / "python")
     try:
-        job = cloudpickle.loads(code)
+        return cloudpickle.loads(code)
     except ScriptFailed as exc:
         raise _script_failed(exc, hostname) from exc
     except ModuleNotFoundError as exc:
@@ -225,14 +242,6 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
                 detail=trimmed_traceback(exc),
             )
         ) from exc
-    if not isinstance(job, Job):
-        raise TaskError(
-            AttemptError(
-                kind=ErrorKind.INTERNAL,
-                message=f"the job's code holds a {type(job).__name__}, not a Job",
-            )
-        )
-    return job
 
 
 def _script_failed(failed: ScriptFailed, hostname: str) -> TaskError:

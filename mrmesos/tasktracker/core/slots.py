@@ -14,7 +14,7 @@ from mrmesos.tasktracker.core import verdicts
 from mrmesos.tasktracker.core.state import HeldSlot, RunningAttempt, Verdict
 from mrmesos.tasktracker.core.worker_set import WorkerSet
 from mrmesos.wire.ids import TaskKind, parse_attempt
-from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, MapTask
+from mrmesos.wire.task import Attempt, AttemptReport, AttemptState, FreeTask, MapTask, ReduceTask
 from mrmesos.worker.messages import Done
 
 
@@ -140,5 +140,7 @@ def _is_named_right(attempt: Attempt) -> bool:
         name = parse_attempt(attempt.attempt_id)
     except ValueError:
         return False
-    kind = TaskKind.MAP if isinstance(attempt.task, MapTask) else TaskKind.REDUCE
-    return name.job_id == attempt.job_id and name.kind is kind
+    return name.job_id == attempt.job_id and name.kind is _KINDS[type(attempt.task)]
+
+
+_KINDS = {MapTask: TaskKind.MAP, ReduceTask: TaskKind.REDUCE, FreeTask: TaskKind.FREE}

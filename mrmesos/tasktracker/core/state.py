@@ -22,8 +22,10 @@ from mrmesos.wire.task import (
     AttemptError,
     AttemptProgress,
     AttemptState,
+    FreeTask,
     MapOutput,
     MapTask,
+    ReduceTask,
 )
 
 
@@ -115,6 +117,16 @@ class RunningAttempt:
         """Whether it leaves map output."""
         return isinstance(self.attempt.task, MapTask)
 
+    @property
+    def is_reduce(self) -> bool:
+        """Whether it reads map output."""
+        return isinstance(self.attempt.task, ReduceTask)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is a free task."""
+        return isinstance(self.attempt.task, FreeTask)
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
@@ -127,14 +139,14 @@ class AttemptLimits:
     bad_records: int
 
     @classmethod
-    def of(cls, facts: JobFacts, is_map: bool) -> AttemptLimits:
+    def of(cls, facts: JobFacts, run: RunningAttempt) -> AttemptLimits:
         """Read a job's settings. Raises ConfError."""
         conf = Conf(facts.spec.conf)
-        memory = MAP_MEMORY_MB if is_map else REDUCE_MEMORY_MB
+        memory = REDUCE_MEMORY_MB if run.is_reduce else MAP_MEMORY_MB
         return cls(
             timeout=conf.get_as(TASK_TIMEOUT),
             memory_mb=conf.get_as(memory),
-            memory_setting=memory.name,
+            memory_setting="the `ram` of the task" if run.is_free else memory.name,
             log_kb=conf.get_as(TASK_USERLOG_LIMIT_KB),
             bad_records=conf.get_as(SKIP_RECORDS_MAX),
         )

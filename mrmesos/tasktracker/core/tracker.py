@@ -175,7 +175,7 @@ class TaskTracker:
         job = self._job(news.job_id)
         job.outputs.update((output.map_index, output) for output in news.outputs)
         for run in self._held.of_job(news.job_id):
-            if run.worker is not None and not run.is_map and run.verdict is None:
+            if run.worker is not None and run.is_reduce and run.verdict is None:
                 name = run.attempt.attempt_id
                 self._out.append(cmd.TellMapOutputs(run.worker, name, tuple(news.outputs)))
 
@@ -243,7 +243,7 @@ class TaskTracker:
     def _limits(self, run: RunningAttempt) -> AttemptLimits:
         facts = self.jobs[run.attempt.job_id].facts
         assert facts is not None, "an attempt in a worker has its job's facts"
-        return AttemptLimits.of(facts, run.is_map)
+        return AttemptLimits.of(facts, run)
 
     def _progressed(self, event: ev.WorkerProgressed, now: float) -> None:
         run, message = self._run_in(event.worker), event.message
@@ -331,7 +331,7 @@ class TaskTracker:
                 continue
             limits = self._limits(run)
             if limits.timeout and now - run.last_active > limits.timeout:
-                self._held.stop(run, verdicts.timed_out(limits, run.position), now)
+                self._held.stop(run, verdicts.timed_out(run, limits), now)
         self._worker_set.tick(now, slots=0 if self.leaving else len(self.slots))
 
     def _close_event(self, now: float) -> None:
@@ -374,7 +374,7 @@ class TaskTracker:
                 redo=run.bisection.redo() if run.bisection is not None else None,
             )
         )
-        if not run.is_map and job.outputs:
+        if run.is_reduce and job.outputs:
             outputs = tuple(job.outputs.values())
             self._out.append(cmd.TellMapOutputs(worker.number, attempt_id, outputs))
 
