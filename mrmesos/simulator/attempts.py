@@ -19,6 +19,7 @@ from mrmesos.wire.task import (
     ErrorKind,
     Locality,
     MapTask,
+    ReduceTask,
 )
 
 LAST_OF_FETCH = 0.1
@@ -64,6 +65,7 @@ class Attempts(Executors[MeteredTracker, MeteredSlot]):
                 job.localities[locality] += 1
             seconds = self._durations.map(job.work, job.map_mb(number), locality)
         else:
+            assert isinstance(task, ReduceTask), "the simulator has no free tasks"
             running = Running(attempt.attempt_id, slot, job, TaskKind.REDUCE, task.partition, now)
             seconds = self._durations.fetch(job.work)
             running.rest = self._durations.reduce(job.work)

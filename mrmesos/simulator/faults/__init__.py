@@ -13,5 +13,6 @@ WORLD_KINDS = (
     "rough",
     "out-of-sight",
     "apart",
+    "tasks",
 )
 """See histories.py, which builds them."""

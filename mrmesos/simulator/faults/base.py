@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
@@ -31,6 +32,9 @@ CONF = {
 class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
     """All that the world holds. `history` keeps the last events, for when something fails."""
 
+    more_conf: ClassVar[Mapping[str, str]] = {}
+    """Further settings of a kind of world."""
+
     def __init__(self, seed: int, faults: FaultPlan | None) -> None:
         super().__init__(Clock())
         self.rng = random.Random(seed)
@@ -48,7 +52,7 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.job_roles: dict[str, str] = {}  # that jobs ask for
         more = {"trackers.minimum": str(self.spares), "mesos.role": ",".join(self.roles)}
         cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
-        self.conf = Conf({**CONF, **fair, **more, **cap})
+        self.conf = Conf({**CONF, **fair, **more, **cap, **self.more_conf})
         self.core = JobTracker(self.conf, "202611201130")
         self.disks: dict[str, str] = {}  # that jobs ask for
         self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent

@@ -20,6 +20,7 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     Record,
     WriteRecords,
 )
+from mrmesos.jobtracker.core.model.task import TaskState
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.machines import FaultyTracker
@@ -28,6 +29,8 @@ from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
 
 LIVES = 12
+QUEUE_NAME = "a queue"
+"""Jobs that hold free tasks are named after their queue. An idle one ends with the JobTracker."""
 
 
 class Killed(Exception):
@@ -213,14 +216,21 @@ def picture(core: JobTracker) -> list[object]:
     jobs: list[object] = []
     st = core.st
     for job in st.jobs.values():
+        if job.spec.queue and job.maps.done + job.maps.dropped == len(job.maps.tasks):
+            continue  # it takes no task after a restart, so it ends
         tasks = [
             (task.id, task.state, task.winner and task.winner.id, [a.id for a in task.running])
             for task in (*job.maps.tasks, *job.reduces.tasks)
+            if task.state is not TaskState.DROPPED
         ]
         reports: JobReport | None = queries.job_report(core.st, job.id)
         assert reports is not None
         ended = [(a.id, a.state, a.start, a.end) for a in reports.attempts]
-        failures = [(t.failures, t.losses) for t in (*job.maps.tasks, *job.reduces.tasks)]
+        failures = [
+            (t.failures, t.losses)
+            for t in (*job.maps.tasks, *job.reduces.tasks)
+            if t.state is not TaskState.DROPPED
+        ]
         if job.needs_map_outputs:
             jobs.append(
                 {i: o for i, o in job.outputs.by_map.items() if i not in job.outputs.absent}
@@ -246,9 +256,22 @@ def picture(core: JobTracker) -> list[object]:
         for job_id, held in t.outputs.items()
         if held and job_id in st.jobs
     }
-    ended_jobs = [queries.job_report(core.st, s.job_id) for s in st.ended.statuses()]
+    over = [s for s in st.ended.statuses() if not s.name.startswith(QUEUE_NAME)]
+    ended_jobs = [queries.job_report(core.st, s.job_id) for s in over]
+    queues = [
+        (
+            q.id,
+            q.state,
+            q.highest,
+            list(q.ends.values()),
+            {k: t.dropped for k, t in q.tasks.items()},
+        )
+        for q in st.queues.live.values()
+    ]
     return [
         jobs,
+        queues,
+        {name: held for name, held in st.index.shared.held.items() if held},
         trackers,
         outputs,
         set(st.cluster.slots),

@@ -2,7 +2,7 @@
 
 A seed is a whole history. Without a kind, seeds go through IN_TURN: a core that lives on, a core
 that is killed now and then and comes back from its journal, hosts that cease to reach each other,
-and a JobTracker that ceases to reach an agent.
+a JobTracker that ceases to reach an agent, and free tasks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
+from mrmesos.simulator.faults.free_tasks import FreeTaskWorld
 from mrmesos.simulator.faults.reach import ReachWorld, SilentWorld, SmallWorld
 from mrmesos.simulator.faults.unheard import UnheardWorld
 from mrmesos.simulator.faults.world import FaultWorld
@@ -51,17 +52,18 @@ WORLDS: Mapping[str, Callable[[int], FaultWorld]] = {
     "rough": _rough,
     "out-of-sight": _out_of_sight,
     "apart": _apart,
+    "tasks": FreeTaskWorld,
 }
 """By kind. `mixed` draws its faults from the seed, and so do `crashing` and `one-job`. In `rough`
 attempts, TaskTrackers and agents fail all the time; in `out-of-sight` the master loses sight of
 agents and half of its events are lost; in `apart` two of at most three hosts do not reach each
-other.
+other; in `tasks` a client runs free tasks beside a job, and the core is killed now and then.
 """
-IN_TURN = ("mixed", "crashing", "cut", "silent")
+IN_TURN = ("mixed", "crashing", "cut", "silent", "tasks")
 
 
 def make(seed: int, kind: str = "") -> FaultWorld:
-    """A world of this kind. Without one the kinds take turns: each gets a quarter of the seeds."""
+    """A world of this kind. Without one the kinds take turns: each gets a fifth of the seeds."""
     if not kind:
         seed, turn = divmod(seed, len(IN_TURN))
         kind = IN_TURN[turn]

@@ -17,7 +17,7 @@ from mrmesos.simulator.faults.base import DRAIN
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.trackers import FaultyTrackers
 from mrmesos.wire import heartbeat as hb
-from mrmesos.wire.ids import AgentId, HostName, TaskKind, TrackerId, parse_attempt
+from mrmesos.wire.ids import SETS, AgentId, HostName, TaskKind, TrackerId, parse_attempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt, ErrorKind
 
@@ -189,7 +189,7 @@ class CheckedWorld(FaultyTrackers):
             agent.hostname
             for agent in self.core.st.cluster.agents.values()
             if job.settings.demand.suits(agent)
-            and all(job.fits(kind, agent) for kind in TaskKind if job.of(kind).tasks)
+            and all(job.fits(kind, agent) for kind in SETS if job.of(kind).tasks)
         }
 
     def check_winners(self, command: cmd.CommitJob) -> None:
@@ -202,6 +202,8 @@ class CheckedWorld(FaultyTrackers):
         assert not self.core.st.jobs[command.job_id].writers, "committed beside who still writes"
 
     def check_ended(self, job_id: str) -> None:
+        if job_id not in self.specs:
+            return  # it holds free tasks (free_tasks.py)
         status = queries.job_status(self.core.st, job_id)
         assert status is not None
         assert (status.state is JobState.SUCCEEDED) == (job_id in self.committed), status

@@ -16,8 +16,11 @@ from mrmesos.wire.task import (
     AttemptReport,
     AttemptState,
     ErrorKind,
+    FreeResult,
+    FreeTask,
     MapOutput,
     MapTask,
+    ReduceTask,
 )
 
 FETCH_SECONDS = 2.0
@@ -149,7 +152,7 @@ class FaultyTrackers(FaultyMesos):
     def progress(self, tracker: FaultyTracker, attempt: Attempt, since: float) -> AttemptProgress:
         """How far it is; it never goes back behind what it has fetched."""
         name, bad = attempt.attempt_id, list[str]()
-        if name not in tracker.fetched and not isinstance(attempt.task, MapTask):
+        if name not in tracker.fetched and isinstance(attempt.task, ReduceTask):
             waits, bad = self.missing(tracker, attempt)
             if not waits and self.rng.random() < 0.5:
                 tracker.fetched.add(name)
@@ -165,7 +168,7 @@ class FaultyTrackers(FaultyMesos):
         """A reduce fetches what it can. Whether it still waits for map outputs, and those that it
         could not fetch for some time.
         """
-        if isinstance(attempt.task, MapTask):
+        if not isinstance(attempt.task, ReduceTask):
             return False, []
         name, table = attempt.attempt_id, tracker.outputs.get(attempt.job_id, {})
         have = tracker.have.setdefault(name, set())
@@ -187,7 +190,7 @@ class FaultyTrackers(FaultyMesos):
         """Whether it is said that an output that cannot be fetched is damaged. Half of the worlds
         have TaskTrackers that do not tell.
         """
-        if isinstance(attempt.task, MapTask) or not self.tells_damage:
+        if not isinstance(attempt.task, ReduceTask) or not self.tells_damage:
             return False
         table = tracker.outputs[attempt.job_id]
         index = parse_attempt(output).index
@@ -228,7 +231,7 @@ class FaultyTrackers(FaultyMesos):
                 for partition in range(self.specs[attempt.job_id][1]):
                     if self.chance(self.faults.damage):
                         self.damaged.add((attempt_id, partition))
-        failed = state is AttemptState.FAILED
+        failed, free = state is AttemptState.FAILED, isinstance(attempt.task, FreeTask)
         tracker.reports[attempt_id] = AttemptReport(
             attempt_id=attempt_id,
             slot_id=slot.id,
@@ -237,5 +240,6 @@ class FaultyTrackers(FaultyMesos):
             ended=self.now,
             counters={"task": {"RECORDS": 1}},
             error=AttemptError(kind=ErrorKind.USER_CODE, message="boom") if failed else None,
+            result=FreeResult(value=attempt_id.encode()) if free else None,
         )
         self.heartbeat(tracker)
