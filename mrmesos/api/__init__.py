@@ -1,7 +1,8 @@
 """The names that authors of jobs import: Job, Mapper, Reducer, batch versions, aggregates, formats.
 
-Nothing here uses files, processes or the network, except what runs jobs: `Session`, `api.testing`,
-`api.running` and `api.sessions`. These are imported when they are first used.
+Nothing here uses files, processes or the network, except what runs jobs: `Session`, `TaskExecutor`,
+`api.testing`, `api.running`, `api.sessions` and `api.executors`. These are imported when they are
+first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from mrmesos.api.formats import (
     TextOutput,
     WholeFileInput,
 )
+from mrmesos.api.free_tasks import FunctionTask
 from mrmesos.api.job import Input, Job, JobError
 from mrmesos.api.settings import Settings
 from mrmesos.api.split import FileSlice, Split
@@ -48,6 +50,7 @@ from mrmesos.api.tasks import (
 from mrmesos.api.text import words
 
 if TYPE_CHECKING:
+    from mrmesos.api.executors import TaskExecutor
     from mrmesos.api.sessions import Session
 
 __all__ = [
@@ -69,6 +72,7 @@ __all__ = [
     "FileSlice",
     "FileSplit",
     "FixedWidthInput",
+    "FunctionTask",
     "HashPartitioner",
     "Input",
     "Job",
@@ -95,6 +99,7 @@ __all__ = [
     "Split",
     "Step",
     "Sum",
+    "TaskExecutor",
     "TaskFacts",
     "TextInput",
     "TextOutput",
@@ -106,12 +111,14 @@ __all__ = [
     "words",
 ]
 
+_LATE = {"Session": "mrmesos.api.sessions", "TaskExecutor": "mrmesos.api.executors"}
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """Import what runs jobs when it is asked for: workers have no use for it."""
-        if name == "Session":
+        if (place := _LATE.get(name)) is not None:
             from importlib import import_module
 
-            return import_module("mrmesos.api.sessions").Session
+            return getattr(import_module(place), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

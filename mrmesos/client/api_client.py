@@ -11,28 +11,25 @@ import hashlib
 import http.client
 import secrets
 import ssl
-from collections.abc import Callable, Iterator
-from email.message import Message
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import tenacity
 
 from mrmesos.access.signing import AUTHORIZATION
+from mrmesos.client.api_messages import Unreachable as Unreachable
+from mrmesos.client.api_messages import base_url, decoded, log_facts, opened
 from mrmesos.client.diagnosis import diagnosed
 from mrmesos.client.proof import Proof, Unproven
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
 from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainStatus
-from mrmesos.wire.ids import is_chain_id
+from mrmesos.wire.ids import is_chain_id, is_queue_id
 from mrmesos.wire.job import (
-    KEPT,
-    LOG_NOTE,
-    LOG_SOURCE,
-    LOG_START,
     ApiError,
     JobReport,
     JobSpec,
@@ -41,6 +38,7 @@ from mrmesos.wire.job import (
     SubmitAnswer,
 )
 from mrmesos.wire.pages import TICKET_PATH, PageTicket
+from mrmesos.wire.queue import QueueAnswer, QueueRequest, QueueSpec, QueueStatus, TaskEnds
 
 T = TypeVar("T")
 
@@ -57,10 +55,6 @@ class ApiProblem(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-class Unreachable(Exception):
-    """The JobTracker did not answer in any try."""
 
 
 class _TryAgain(Exception):
@@ -104,7 +98,7 @@ class JobTrackerClient:
         Raises ValueError for a wrong URL.
         """
         self._election = Place.parse(url) if url.startswith(SCHEME) else None
-        self.url = _base(url) if self._election is None else self._election.url
+        self.url = base_url(url) if self._election is None else self._election.url
         self._proof = Proof(token) if token else None
         self._tls = tls
         self._timeout, self._retry_seconds = timeout, retry_seconds
@@ -145,13 +139,13 @@ class JobTrackerClient:
 
         Raises UsageProblem if a text of the job is not Unicode.
         """
-        return _decode(self._post("/api/v1/jobs", spec), SubmitAnswer).job_id
+        return decoded(self._post("/api/v1/jobs", spec), SubmitAnswer).job_id
 
     def submit_chain(self, spec: ChainSpec) -> str:
         """The same for a chain, all of whose code is uploaded."""
-        return _decode(self._post("/api/v1/chains", spec), ChainAnswer).chain_id
+        return decoded(self._post("/api/v1/chains", spec), ChainAnswer).chain_id
 
-    def _post(self, path: str, spec: JobSpec | ChainSpec) -> bytes:
+    def _post(self, path: str, spec: JobSpec | ChainSpec | QueueSpec) -> bytes:
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         try:
             wire = msgspec.json.encode(spec)
@@ -162,39 +156,65 @@ class JobTrackerClient:
     def chain_status(self, chain_id: str, wait: float = 0.0) -> ChainStatus:
         """Return a chain's status when it has ended, at the latest after `wait` seconds."""
         path = f"/api/v1/chains/{quote(chain_id, safe='')}?{urlencode({'wait': wait})}"
-        return _decode(self._call("GET", path, seconds=self._timeout + wait), ChainStatus)
+        return decoded(self._call("GET", path, seconds=self._timeout + wait), ChainStatus)
 
     def chain_statuses(self) -> list[ChainStatus]:
         """Return the status of all chains that the JobTracker knows."""
-        return _decode(self._call("GET", "/api/v1/chains"), list[ChainStatus])
+        return decoded(self._call("GET", "/api/v1/chains"), list[ChainStatus])
+
+    def submit_queue(self, spec: QueueSpec) -> str:
+        """The same for a queue of free tasks."""
+        return decoded(self._post("/api/v1/queues", spec), QueueAnswer).queue_id
+
+    def ask_queue(self, queue_id: str, request: QueueRequest) -> None:
+        """Add and cancel free tasks. Retries add none twice."""
+        body = msgspec.json.encode(request)
+        self._call("POST", f"/api/v1/queues/{quote(queue_id, safe='')}/tasks", body, seconds=60.0)
+
+    def queue_ends(self, queue_id: str, taken: int, wait: float) -> TaskEnds:
+        """Return the ends of tasks after number `taken`, at the latest after `wait` seconds."""
+        query = urlencode({"taken": taken, "wait": wait})
+        path = f"/api/v1/queues/{quote(queue_id, safe='')}/ends?{query}"
+        return decoded(self._call("GET", path, seconds=self._timeout + wait), TaskEnds)
+
+    def queue_status(self, queue_id: str, wait: float = 0.0) -> QueueStatus:
+        """Return a queue's status when it has ended, at the latest after `wait` seconds."""
+        path = f"/api/v1/queues/{quote(queue_id, safe='')}?{urlencode({'wait': wait})}"
+        return decoded(self._call("GET", path, seconds=self._timeout + wait), QueueStatus)
+
+    def queue_statuses(self) -> list[QueueStatus]:
+        """Return the status of all queues that the JobTracker knows."""
+        return decoded(self._call("GET", "/api/v1/queues"), list[QueueStatus])
 
     def has_ended(self, name: str, wait: float) -> bool:
-        """Whether a job or a chain has ended, or ends in `wait` seconds."""
+        """Whether a job, a chain or a queue has ended, or ends in `wait` seconds."""
         if is_chain_id(name):
             return self.chain_status(name, wait).state.ended
+        if is_queue_id(name):
+            return self.queue_status(name, wait).state.ended
         return self.status(name, wait).state.ended
 
     def status(self, job_id: str, wait: float = 0.0) -> JobStatus:
         """Return a job's status when the job has ended, at the latest after `wait` seconds."""
         path = f"/api/v1/jobs/{quote(job_id, safe='')}?{urlencode({'wait': wait})}"
-        return _decode(self._call("GET", path, seconds=self._timeout + wait), JobStatus)
+        return decoded(self._call("GET", path, seconds=self._timeout + wait), JobStatus)
 
     def statuses(self) -> list[JobStatus]:
         """Return the status of all jobs that the JobTracker knows."""
-        return _decode(self._call("GET", "/api/v1/jobs"), list[JobStatus])
+        return decoded(self._call("GET", "/api/v1/jobs"), list[JobStatus])
 
     def service_status(self) -> ServiceStatus:
         """Return the status of the JobTracker itself."""
-        return _decode(self._call("GET", "/api/v1/status"), ServiceStatus)
+        return decoded(self._call("GET", "/api/v1/status"), ServiceStatus)
 
     def report(self, job_id: str) -> JobReport:
         """Return a job's status and its attempts."""
-        return _decode(
+        return decoded(
             self._call("GET", f"/api/v1/jobs/{quote(job_id, safe='')}/report"), JobReport
         )
 
     def kill(self, job_id: str, by: str) -> None:
-        """Ask the JobTracker to kill a job or a chain. It ends a little later."""
+        """Ask the JobTracker to kill a job, a chain or a queue. It ends a little later."""
         query = urlencode({"by": by})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
 
@@ -205,7 +225,7 @@ class JobTrackerClient:
 
     def ask(self, path: str, kind: type[T]) -> T:
         """Return what the JobTracker answers to a GET request."""
-        return _decode(self._call("GET", path), kind)
+        return decoded(self._call("GET", path), kind)
 
     def page(self, seconds: float, *, read_only: bool = False, job_id: str = "") -> str:
         """An address that logs a browser in to the web pages, once, within `seconds`. A `read_only`
@@ -213,7 +233,7 @@ class JobTrackerClient:
         """
         query = {"seconds": f"{seconds:.0f}", "read": str(int(read_only)), "job": job_id}
         body = self._call("POST", f"{TICKET_PATH}?{urlencode(query)}")
-        return self._url_in_use + _decode(body, PageTicket).path
+        return self._url_in_use + decoded(body, PageTicket).path
 
     def logs(self, attempt_id: str, stream: str, offset: int | None = None) -> LogPiece:
         """Return what an attempt printed, or the last part of a long text.
@@ -276,7 +296,7 @@ class JobTrackerClient:
                     sha256 = hashlib.sha256(body or b"").hexdigest()
                 signed = self._proof.sign(method, path, sha256)
                 headers = headers | {AUTHORIZATION: signed}
-            with _opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
+            with opened(body) as (content, length), contextlib.suppress(*_CUT_OFF):
                 # The server may refuse before all is sent: its answer is the better message.
                 connection.request(method, path, content, headers | length)
             answer = connection.getresponse()
@@ -299,7 +319,7 @@ class JobTrackerClient:
                 self.close()
         if 200 <= answer.status < 300:
             self._answered = True
-            self._log = _log_facts(answer.headers)
+            self._log = log_facts(answer.headers)
             return said
         refusal = ApiProblem(answer.status, self._message(said, answer.status))
         if answer.status == 503:
@@ -363,35 +383,3 @@ class JobTrackerClient:
             return find_leader(self._election)
         except NoLeader as problem:
             raise _TryAgain(str(problem)) from problem
-
-
-def _log_facts(headers: Message) -> tuple[int, bool, str]:
-    start = headers.get(LOG_START, "")
-    number = int(start) if start.isascii() and start.isdigit() and len(start) < 16 else 0
-    return number, headers.get(LOG_SOURCE) == KEPT, headers.get(LOG_NOTE, "")
-
-
-def _base(url: str) -> str:
-    given = "://" in url
-    parts = urlsplit(url if given else f"http://{url}")
-    good = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-    if not good or not (given or parts.port):
-        raise ValueError(f"{url!r} is not of the form http://host:port")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-@contextlib.contextmanager
-def _opened(body: bytes | Path | None) -> Iterator[tuple[bytes | BinaryIO | None, dict[str, str]]]:
-    """Open the body to send. A file is sent in pieces and needs a header with its length."""
-    if not isinstance(body, Path):
-        yield body, {}
-        return
-    with body.open("rb") as file:
-        yield file, {"Content-Length": str(body.stat().st_size)}
-
-
-def _decode(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise Unreachable(f"the server is not a JobTracker of this version: {problem}") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -91,27 +92,35 @@ def _pickled(job: Job, name: str, script: bytes, travelling: Sequence[ModuleType
     return _dumped(job, _WithScript(_Installed(name, script), job), travelling)
 
 
-def _dumped(job: Job, whole: object, travelling: Sequence[ModuleType]) -> bytes:
+@contextmanager
+def by_value(modules: Iterable[ModuleType]) -> Iterator[None]:
+    """Pickle what these modules hold by value, because workers cannot import them."""
+    taken = list(modules)
     with _registering:
-        return _dumped_by_value(job, whole, travelling)
+        for one in taken:
+            cloudpickle.register_pickle_by_value(one)
+        try:
+            yield
+        finally:
+            for one in taken:
+                cloudpickle.unregister_pickle_by_value(one)
 
 
-def _dumped_by_value(job: Job, whole: object, travelling: Sequence[ModuleType]) -> bytes:
-    for one in travelling:
-        cloudpickle.register_pickle_by_value(one)
-    try:
-        return dumps(whole)
-    except Exception as problem:
-        kind = type(job).__name__
-        culprit = _culprit(job)
-        where = f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else ""
-        raise UsageProblem(
-            f"{kind} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}{where}",
-            trimmed_traceback(problem) if has_own_frames(problem) else "",
-        ) from problem
-    finally:
-        for one in travelling:
-            cloudpickle.unregister_pickle_by_value(one)
+def _dumped(job: Job, whole: object, travelling: Sequence[ModuleType]) -> bytes:
+    with by_value(travelling):
+        try:
+            return dumps(whole)
+        except Exception as problem:
+            kind = type(job).__name__
+            culprit = _culprit(job)
+            where = (
+                f" (in {culprit}; make it in setup(), or pass it as a parameter)" if culprit else ""
+            )
+            raise UsageProblem(
+                f"{kind} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}"
+                f"{where}",
+                trimmed_traceback(problem) if has_own_frames(problem) else "",
+            ) from problem
 
 
 def _culprit(job: Job) -> str:
