@@ -59,7 +59,7 @@ _LARGE_BYTES = 256 << 10
 _GROUPS_ROWS = 1 << 20
 _GROUPS_BYTES = 64 << 20
 # After this many pairs we check once whether keys repeat enough for groups to pay.
-_LOOK_ROWS = 1 << 15
+_LOOK_ROWS = 1 << 13
 _LOOK_DISTINCT = 0.2
 
 
