@@ -61,8 +61,8 @@ test-newest test-oldest: test-%: $(UV)
 
 SHOTS ?= /tmp/mrmesos-screenshots
 
-screenshots: setup  ## pictures of the web pages in SHOTS, to look at; needs Debian's chromium and chromium-driver
-	$(BIN)/python -m tests.jobtracker.pages.screenshots $(SHOTS)
+screenshots: setup  ## pictures of the web pages in SHOTS, to look at (DOCS=docs/img: for the docs, too); needs chromium and chromium-driver
+	$(BIN)/python -m tests.jobtracker.pages.screenshots $(SHOTS) $(DOCS)
 	@ls $(SHOTS)
 
 MINUTES ?= 30

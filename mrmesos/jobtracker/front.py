@@ -60,6 +60,7 @@ class Front:
         live = LiveSource(
             backend, self._api.live_logs, KeptSource(kept) if kept is not None else None
         )
+        self._trend = live.trend_keeper
         self._pages = Pages(live, Gate(token, secure=self._tls is not None))
         self._metrics = Metrics(live, history)
         self._for_clients = ForClients(live)
@@ -94,6 +95,7 @@ class Front:
         app.router.add_get(CLUSTER_PATH, self._for_clients.cluster)
         self._pages.attach_tickets(app)
         self._pages.attach(app)
+        app.cleanup_ctx.append(self._trend.run)
         return app
 
     def wake_tracker(self, tracker_id: str) -> None:

@@ -97,12 +97,15 @@ def left_behind(data: str) -> str:
 
 
 class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The status of a step. `job` is that of its job, if that has begun and is still known."""
+    """The status of a step. `job` is that of its job, if that has begun and is still known. `after`
+    names the steps that it waits for.
+    """
 
     name: Name
     state: StepState
     job_id: Name = ""
     job: JobStatus | None = None
+    after: Annotated[tuple[Name, ...], msgspec.Meta(max_length=STEPS_MAX)] = ()
 
 
 class ChainStatus(msgspec.Struct, frozen=True, kw_only=True):

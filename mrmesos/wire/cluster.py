@@ -17,8 +17,9 @@ Numbers = Annotated[dict[Name, Count], msgspec.Meta(max_length=LIST_MAX)]
 class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     """An agent. `size` is the most that it ever offered at once.
 
-    `held` is what our Mesos tasks take there. `busy` slots run an attempt. `avoided`: why no
-    attempt starts there now; empty if attempts may start.
+    `held` is what our Mesos tasks take there, and `used` the part of it in slots that run an
+    attempt; there are `busy` such slots. `avoided`: why no attempt starts there now; empty if
+    attempts may start.
     """
 
     id: Name
@@ -30,6 +31,7 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     busy: Count
     size: Numbers
     held: Numbers
+    used: Numbers
     seen: Seconds
     avoided: Text
     until: Seconds

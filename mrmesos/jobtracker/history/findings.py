@@ -132,8 +132,8 @@ def _stragglers(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
     off = record.spec is not None and record.spec.conf.get(setting, "true").lower() == "false"
     yield Finding(
         what="stragglers",
-        words=f"{len(slow)} of {len(rows)} {kind}s took more than {STRAGGLER:g} times the median "
-        f"of {duration(typical)}; the slowest, {_short(worst.id)}, took "
+        words=f"{len(slow)} of {len(rows)} {kind} attempts took more than {STRAGGLER:g} times the "
+        f"median of {duration(typical)}; the slowest, {_short(worst.id)}, took "
         f"{duration(_seconds(worst))} on {worst.hostname}",
         help=f"{setting}=true starts a second attempt of slow ones"
         if off

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +18,21 @@ SPLIT, FILES = "split", "FILES"
 """Group and name of the numbers of files in the splits of maps."""
 
 
+BINS = 24
+BINNED = frozenset(
+    {
+        MILLIS,
+        "MAP_INPUT_BYTES",
+        "MAP_OUTPUT_BYTES",
+        "REDUCE_SHUFFLE_BYTES",
+        "REDUCE_INPUT_RECORDS",
+    }
+)
+"""The counters whose bins are kept, for histograms."""
+BINNED_LEAST = 5
+"""With fewer tasks, the table says it all."""
+
+
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """One counter over the maps or the reduces of a job that have it."""
 
@@ -31,6 +46,8 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     maximum: int
     most: str
     """The task with the maximum."""
+    bins: list[int] = []
+    """How many tasks are in each of BINS equal parts of the range, for some counters."""
 
 
 class _Values:
@@ -61,7 +78,17 @@ class _Values:
             median=ordered[(len(ordered) - 1) // 2],
             maximum=maximum,
             most=self.tasks[self.numbers.index(maximum)],
+            bins=_bins(ordered) if name in BINNED and len(ordered) >= BINNED_LEAST else [],
         )
+
+
+def _bins(ordered: Sequence[int]) -> list[int]:
+    """How many of the numbers are in each of BINS equal parts of their range."""
+    low, span = ordered[0], max(1, ordered[-1] - ordered[0])
+    bins = [0] * BINS
+    for number in ordered:
+        bins[min(BINS - 1, (number - low) * BINS // span)] += 1
+    return bins
 
 
 def spreads(tasks: Iterable[TaskRun]) -> list[Spread]:

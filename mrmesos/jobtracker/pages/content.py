@@ -13,6 +13,8 @@ from mrmesos.jobtracker.history.findings import findings
 from mrmesos.jobtracker.history.record import HistoryRecord, settings_of
 from mrmesos.jobtracker.pages.source import Log, PageSource
 from mrmesos.jobtracker.pages.views import jobs as views
+from mrmesos.jobtracker.pages.views.chain_graph import chain_graph
+from mrmesos.jobtracker.pages.views.charts import histograms, trends
 from mrmesos.jobtracker.pages.views.cluster import cluster_page
 from mrmesos.jobtracker.pages.views.timeline import LEGEND, timeline
 from mrmesos.wire.ids import parse_attempt
@@ -20,6 +22,7 @@ from mrmesos.wire.ids import parse_attempt
 ROOT = "/ui/"
 _JOB = re.compile(r"jobs/(job_\d{1,32}_\d{1,32})(?:/(attempts|settings))?")
 _ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mr]_\d{1,12}_\d{1,12})(/stack)?")
+_CHAIN = re.compile(r"chains/(chain_\d{1,32}_\d{1,32})")
 _TRACKER = re.compile(r"trackers/(tracker_\d{1,32}_\d{1,32})")
 STREAMS = ("stderr", "stdout")
 
@@ -54,6 +57,8 @@ class Contents:
             return await self._job(found[1], found[2] or "job", query)
         if (found := _ATTEMPT.fullmatch(path)) is not None:
             return await (self._stack(found[1]) if found[2] else self._attempt(found[1]))
+        if (found := _CHAIN.fullmatch(path)) is not None:
+            return await self._chain(found[1])
         if (found := _TRACKER.fullmatch(path)) is not None:
             return await self._tracker(found[1])
         return missing("this page does not exist", "Follow the links above.")
@@ -61,13 +66,15 @@ class Contents:
     async def _cluster(self) -> Content:
         view = await self._source.cluster()
         assert view is not None
-        return Content("cluster.html", {"page": cluster_page(view)}, changes=True)
+        data = {"page": cluster_page(view), "trends": trends(self._source.trend())}
+        return Content("cluster.html", data, changes=True)
 
     async def _jobs(self, query: Mapping[str, str]) -> Content:
         asked = views.Asked.of(query)
         jobs = await self._source.jobs(asked.text, asked.state)
         groups = views.select_jobs(jobs, asked)
-        data = {"groups": groups, "asked": asked, "total": len(jobs)}
+        chains = [] if asked.text or asked.state else await self._source.chains()
+        data = {"groups": groups, "asked": asked, "total": len(jobs), "chains": chains[::-1]}
         return Content("jobs.html", data, changes=self._source.live)
 
     async def _job(self, job_id: str, part: str, query: Mapping[str, str]) -> Content:
@@ -100,6 +107,7 @@ class Contents:
         return {
             "errors": views.error_groups(record),
             "findings": findings(record),
+            "histograms": histograms(record),
             "priorities": PRIORITIES,
             "turn": views.turn_of(record),
             "counters": views.counter_rows(record),
@@ -121,6 +129,13 @@ class Contents:
             logs = {"log": logs["stderr"]}
         data = {"page": page, "row": page.row, "logs": logs, "status": record.report.status}
         return Content("attempt.html", data, changes=page.row.end is None)
+
+    async def _chain(self, chain_id: str) -> Content:
+        known = {chain.chain_id: chain for chain in await self._source.chains()}
+        if (chain := known.get(chain_id)) is None:
+            return missing(f"no chain {chain_id}", "It may have ended long ago; its jobs are kept.")
+        data = {"chain": chain, "graph": chain_graph(chain)}
+        return Content("chain.html", data, changes=not chain.state.ended)
 
     async def _stack(self, attempt_id: str) -> Content:
         """Asked for each time, as it costs the worker a moment. It does not follow changes."""

@@ -11,8 +11,10 @@ from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.http.errors import Unavailable
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
+from mrmesos.jobtracker.pages.views.charts import Sample
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.jobtracker.storage.history import History, HistoryError, HistoryLine
+from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.cluster import ClusterView
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id, parse_attempt
@@ -35,6 +37,14 @@ class KeptSource:
     async def cluster(self) -> ClusterView | None:
         """There is no cluster."""
         return None
+
+    def trend(self) -> list[Sample]:
+        """There is no cluster."""
+        return []
+
+    async def chains(self) -> list[ChainStatus]:
+        """A history has jobs only."""
+        return []
 
     async def jobs(self, text: str, state: str) -> list[JobLine]:
         """The jobs that ended last and match."""

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
 from mrmesos.jobtracker.core.policies.explanation import waiting_of
-from mrmesos.jobtracker.core.state import views
+from mrmesos.jobtracker.core.state import queries, views
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView, tracker_of, tracker_view
@@ -30,7 +30,10 @@ from mrmesos.jobtracker.history.spread import durations, spreads
 from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
+from mrmesos.jobtracker.pages.trend import TrendKeeper
+from mrmesos.jobtracker.pages.views.charts import Sample
 from mrmesos.jobtracker.pages.views.jobs import JobLine, line_of
+from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.cluster import AgentView, ClusterView
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.ids import is_job_id
@@ -42,6 +45,7 @@ SHARE = 20
 SNAPSHOTS_MAX = 64
 STATUSES_PIECE = AGENTS_PIECE = 200
 LOG_BYTES = 64 << 10
+CHAINS_MAX = 100
 T = TypeVar("T")
 
 
@@ -85,6 +89,7 @@ class LiveSource:
         """`kept` has the ended jobs, also those that the core has forgotten."""
         self._core, self._logs, self._kept = core, logs, kept
         self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
+        self.trend_keeper = TrendKeeper(self.cluster)
 
     async def _shared(self, name: str, take: Callable[[], Awaitable[T]]) -> T:
         snapshot = self._snapshots.setdefault(name, _Snapshot())
@@ -114,6 +119,14 @@ class LiveSource:
             piece = ids[begin : begin + AGENTS_PIECE]
             agents += await self._look(partial(views.agents_of, ids=piece))
         return replace(await self._look(views.cluster_view), agents=agents)
+
+    def trend(self) -> list[Sample]:
+        """The cluster over time."""
+        return list(self.trend_keeper.samples)
+
+    async def chains(self) -> list[ChainStatus]:
+        """The chains in progress, and those that ended last."""
+        return await self._shared("chains", lambda: self._look(_chains))
 
     async def totals(self) -> views.Totals:
         """Sums over all jobs."""
@@ -224,6 +237,10 @@ class LiveSource:
     async def kill(self, job_id: str, by: str) -> bool:
         """Kill a job."""
         return await asyncio.wrap_future(self._core.kill(job_id, by))
+
+
+def _chains(st: State) -> list[ChainStatus]:
+    return queries.chain_statuses(st)[-CHAINS_MAX:]
 
 
 def _waiting(st: State, job_id: str, task_id: str) -> WaitingTasks | None:

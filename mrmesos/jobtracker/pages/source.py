@@ -8,7 +8,9 @@ from typing import NamedTuple, Protocol
 
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView
 from mrmesos.jobtracker.history.record import HistoryRecord
+from mrmesos.jobtracker.pages.views.charts import Sample
 from mrmesos.jobtracker.pages.views.jobs import JobLine
+from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.cluster import ClusterView
 from mrmesos.wire.explain import WaitingTasks
 from mrmesos.wire.tracker_status import Stack, TrackerStatus
@@ -39,6 +41,12 @@ class PageSource(Protocol):
 
     async def cluster(self) -> ClusterView | None:
         """The cluster; None if there is none, only a history."""
+
+    def trend(self) -> list[Sample]:
+        """The cluster over time, as far as it is known."""
+
+    async def chains(self) -> list[ChainStatus]:
+        """The chains in progress, and those that ended last."""
 
     async def jobs(self, text: str, state: str) -> list[JobLine]:
         """The jobs in progress, and at most ENDED_MAX that ended last and match."""

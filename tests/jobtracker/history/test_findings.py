@@ -169,7 +169,10 @@ CASES: dict[str, tuple[Callable[[Sick], None], tuple[str, ...], str]] = {
     ),
     "stragglers": (
         straggler,
-        ("1 of 40 maps took more than 2 times the median of 22 s", "m_000007, took 1 min 35 s"),
+        (
+            "1 of 40 map attempts took more than 2 times the median of 22 s",
+            "m_000007, took 1 min 35 s",
+        ),
         "job.speculative",
     ),
     "small files": (

@@ -54,10 +54,12 @@ def looks(driver: Chrome, *, width: int, dark: bool) -> None:
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
-def picture(driver: Chrome, path: Path, width: int) -> None:
-    """Write a picture of the whole page."""
+def picture(
+    driver: Chrome, path: Path, width: int, *, scale: float = 1, most: int = MAX_HEIGHT
+) -> None:
+    """Write a picture of the whole page, or of its upper `most` pixels."""
     height = driver.execute_script("return document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": width, "height": min(height, MAX_HEIGHT), "scale": 1}
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, most), "scale": scale}
     asked = {"captureBeyondViewport": True, "clip": clip}
     path.write_bytes(
         base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", asked)["data"])

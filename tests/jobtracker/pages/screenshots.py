@@ -1,6 +1,8 @@
 """`make screenshots`: pictures of all pages in light, dark and narrow, to look at.
 
-python -m tests.jobtracker.pages.screenshots DIRECTORY
+python -m tests.jobtracker.pages.screenshots DIRECTORY [DOCS]
+
+DOCS gets small ones of some pages, for docs/operating.md.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from tests.jobtracker.pages.chromium import chromium, looks, picture
 from tests.jobtracker.pages.world import TOKEN, World, busy
 
 LOOKS = {"light": (1400, False), "dark": (1400, True), "narrow": (375, False)}
-LIVE_SECONDS = 20.0
+FOR_DOCS = ("cluster", "job", "job-failed", "job-waiting", "chain")
+DOCS_HEIGHT = 900
 
 
 def serve(world: World) -> str:
@@ -43,10 +46,12 @@ def addresses(world: World) -> dict[str, str]:
     """The pages, by name."""
     core = world.hands.core
     jobs = {job.spec.name: job.id for job in core.st.jobs.values()}
-    failed = next(s for s in core.st.ended.statuses() if s.state is JobState.FAILED)
+    kept = core.st.ended.statuses()
+    failed = next(s for s in kept if s.state is JobState.FAILED)
     report = queries.job_report(core.st, failed.job_id)
     assert report is not None
     attempt = next(row.id for row in report.attempts if row.error is not None)
+    ended = next(s for s in kept if s.state is JobState.SUCCEEDED)
     running = jobs["daily word count"]
     return {
         "cluster": "/ui/",
@@ -56,12 +61,16 @@ def addresses(world: World) -> dict[str, str]:
         "job-waiting": f"/ui/jobs/{jobs['train ranking model']}",
         "attempts": f"/ui/jobs/{running}/attempts",
         "settings": f"/ui/jobs/{running}/settings",
+        "job-ended": f"/ui/jobs/{ended.job_id}",
+        "chain": f"/ui/chains/{next(iter(core.st.chains.live))}",
+        "tasktracker": f"/ui/trackers/{next(iter(core.st.cluster.trackers))}",
+        "stack": f"/ui/attempts/{next(iter(world.hands.running))}/stack",
         "attempt": f"/ui/attempts/{attempt}",
         "nothing": "/ui/jobs?q=nothing-is-like-this",
     }
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, docs: Path | None) -> None:
     """Write the pictures."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as kept, chromium() as driver:
@@ -76,6 +85,8 @@ def main(directory: Path) -> None:
             for page, address in addresses(world).items():
                 driver.get(base + address)
                 picture(driver, directory / f"{name}-{page}.png", width)
+                if docs is not None and name == "light" and page in FOR_DOCS:
+                    picture(driver, docs / f"page-{page}.png", width, scale=0.6, most=DOCS_HEIGHT)
                 wide = driver.execute_script("return document.documentElement.scrollWidth")
                 if wide > width:
                     sys.exit(f"{name}-{page} is {wide} px wide, more than {width}")
@@ -83,4 +94,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

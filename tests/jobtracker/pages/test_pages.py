@@ -140,7 +140,52 @@ def test_a_job_says_why_it_waits_and_why_it_was_slow(world: World) -> None:
         assert "the largest offer seen had" in page
         page = await browser.page(f"/ui/jobs/{slow}")
         assert "why it was slow" in page
-        assert "1 of 12 maps took more than 2 times the median" in page
+        assert "1 of 12 map attempts took more than 2 times the median" in page
+
+    visit(world, walk)
+
+
+def test_a_chain_is_shown_as_a_graph(world: World) -> None:
+    chain = world.chain("report", "ada", {"clean": (), "count": ("clean",), "join": ("count",)})
+    world.run(2)
+
+    async def walk(browser: Browser) -> None:
+        assert f"/ui/chains/{chain}" in await browser.page("/ui/jobs")
+        page = await browser.page(f"/ui/chains/{chain}")
+        job_id = next(iter(world.hands.core.st.jobs))
+        assert page.count("g-box") == 3
+        assert page.count("c22 0 22 0 44 0") == 2  # from box to box
+        assert f"/ui/jobs/{job_id}" in page
+        assert (await browser.ask("/ui/chains/chain_9_9"))[0] == 404
+
+    visit(world, walk)
+
+
+def test_the_cluster_shows_resources_over_time(world: World) -> None:
+    world.submit("visits", "grace", 30)
+
+    async def walk(browser: Browser) -> None:
+        assert "used by attempts" not in await browser.page("/ui/")
+        world.run(40)
+        world.source._snapshots.clear()
+        page = await browser.page("/ui/")
+        assert page.count('class="t-used"') == 2
+        assert re.search(r"now 12 offered, [\d.]+ held, [\d.]+ used", page)
+
+    visit(world, walk)
+
+
+def test_a_tasktracker_has_its_page_and_an_attempt_its_stack(world: World) -> None:
+    world.submit("visits", "grace", 9)
+    world.run(1)
+    attempt_id, tracker_id = next(iter(world.hands.tracker_of.items()))
+
+    async def walk(browser: Browser) -> None:
+        page = await browser.page(f"/ui/trackers/{tracker_id}")
+        assert "does not answer now" in page  # a played one has no server
+        assert attempt_id in page
+        assert "does not answer" in await browser.page(f"/ui/attempts/{attempt_id}/stack")
+        assert (await browser.ask("/ui/trackers/tracker_9_9"))[0] == 404
 
     visit(world, walk)
 
@@ -562,9 +607,11 @@ def test_whatever_users_write_stays_text(world: World) -> None:
     done, _ = world.running_of(counted)
     world.hands.end(done, counters={EVIL: {EVIL: 7}})
     world.hands.core.st.ended._reports.clear()
+    chain = world.chain(EVIL, EVIL, {EVIL: (), f"{EVIL}2": (EVIL,)})
 
     async def walk(browser: Browser) -> None:
         paths = [
+            f"/ui/chains/{chain}",
             "/ui/",
             f"/ui/jobs?q={EVIL.replace('&', '%26').replace(' ', '+')}&sort={EVIL[:9]}",
             f"/ui/attempts/{attempt_id}",
@@ -581,7 +628,7 @@ def test_whatever_users_write_stays_text(world: World) -> None:
             assert not [a for a in found.attributes if a.startswith("on") or a == "style"], path
             assert found.code == "", path
             shown += "&lt;script&gt;" in text
-        assert shown >= 7
+        assert shown >= 8
 
     visit(world, walk)
 

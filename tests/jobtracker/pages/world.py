@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import TypeVar
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from msgspec.structs import replace
 
 from mrmesos.access.guard import RequestGuard
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.slot import SlotState
-from mrmesos.jobtracker.core.state import queries
+from mrmesos.jobtracker.core.state import queries, views
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.history.record import record_of
@@ -31,6 +32,7 @@ from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.live import LiveSource
 from mrmesos.jobtracker.storage.history import History
+from mrmesos.wire.chain import ChainSpec, StepSpec
 from mrmesos.wire.job import JobReport, JobState, JobStatus
 from mrmesos.wire.task import AttemptError, AttemptProgress, AttemptState, ErrorKind
 from tests.jobtracker.harness import Hands, scalar, splits
@@ -147,6 +149,33 @@ class World:
         self.hands.do(ev.JobPlanned(job_id, splits(*hosts)))
         return job_id
 
+    def chain(self, name: str, user: str, steps: Mapping[str, Sequence[str]]) -> str:
+        """Submit a chain of these steps, each with those that it waits for."""
+        data = f"hdfs://nn/out/_{name.replace(' ', '-')}_steps"
+        made = tuple(
+            StepSpec(
+                name=step,
+                job=job_spec(name=step, user=user, num_reducers=0, output=f"{data}/{step}"),
+                identity="0" * 64,
+                after=tuple(after),
+            )
+            for step, after in steps.items()
+        )
+        spec = ChainSpec(name=name, user=user, output="hdfs://nn/out", data=data, steps=made)
+        core = self.hands.core
+        jobs = tuple(ev.StepJob(core.next_job_id(), "token") for _ in made)
+        chain_id = core.next_chain_id()
+        self.hands.do(ev.ChainSubmitted(chain_id, spec, jobs))
+        self.hands.do(ev.ChainPrepared(chain_id))
+        self.plan_steps()
+        return chain_id
+
+    def plan_steps(self) -> None:
+        """Plan the jobs of steps that have begun."""
+        for job in list(self.hands.core.st.jobs.values()):
+            if job.planning and job.id in self.hands.core.st.chains.of_job:
+                self.hands.do(ev.JobPlanned(job.id, splits(*[()] * 12)))
+
     def offers(self, cpus: float = 4.0) -> None:
         """All agents offer what they have not given away."""
         cluster = self.hands.core.st.cluster
@@ -176,6 +205,10 @@ class World:
             self.hands.now += 1.0
             self.hands.do(ev.Tick())
             self._end_slots()
+            if self.random.random() < 0.2:
+                st = self.hands.core.st
+                agents = views.agents_of(st, views.agent_ids(st))
+                self.source.trend_keeper.add(replace(views.cluster_view(st), agents=agents))
             self.offers()
             for attempt_id in list(self.hands.running):
                 attempt = self.hands.core.st.attempts.get(attempt_id)
@@ -205,6 +238,8 @@ class World:
             "CPU_MILLISECONDS": records // 9,
             "PHYSICAL_MEMORY_BYTES": records * 2048,
         }
+        size = "MAP_INPUT_BYTES" if kind == "MAP" else "REDUCE_SHUFFLE_BYTES"
+        counters[size] = records * 700
         self._say(attempt_id, AttemptState.SUCCEEDED, counters={"task": counters})
 
     def fail(self, attempt_id: str, error: AttemptError = CULPRIT) -> None:
@@ -212,8 +247,6 @@ class World:
         self._say(attempt_id, AttemptState.FAILED, error=error)
 
     def _say(self, attempt_id: str, state: AttemptState, **more: object) -> None:
-        from msgspec.structs import replace
-
         error = more.get("error")
         if isinstance(error, AttemptError):
             host = self.hands.agent_of[self.hands.tracker_of[attempt_id]]
@@ -264,7 +297,12 @@ def busy(directory: Path) -> World:
         )
     world.run(12, lambda name: 90.0 if name.endswith(("13_0", "21_0")) else 17.0)
     world.submit('top <b>pages</b> & "friends" \'; alert(1)', "mallory", 40, 1, job_pool="adhoc")
+    graph = {"clean": (), "by country": ("clean",), "by day": ("clean",)}
+    world.chain(
+        "weekly report", "ada", {**graph, "join": ("by country", "by day"), "top": ("join",)}
+    )
     world.run(6, lambda _name: 40.0)
+    world.plan_steps()
     return world
 
 

@@ -21,7 +21,7 @@ from mrmesos.jobtracker.core.policies.quota import Quota
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.resources import describe
+from mrmesos.resources import Amounts, describe
 from mrmesos.wire.explain import Reason, WaitingTasks, Why
 from mrmesos.wire.ids import TaskKind, parse_attempt
 from mrmesos.wire.job import JobState
@@ -146,20 +146,23 @@ def _nobody_suits(st: State, job: JobInProgress, kind: TaskKind) -> Reason | Non
 def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
     """The largest offer may lack a resource that only few agents have, such as GPUs."""
     need, own = job.settings.need(kind), st.settings.tracker
-    sizes = (agent.size for agent in st.cluster.agents.values())
-    if not st.offers.largest or any(
-        Fit(size, own, own["cpus"]).fits(need) for size in (st.offers.largest, *sizes)
-    ):
+    if not st.offers.largest:
         return None
+    nearest: dict[str, int] = {}
+    for size in (st.offers.largest, *(agent.size for agent in st.cluster.agents.values())):
+        fit = Fit(size, own, own["cpus"])
+        if fit.fits(need):
+            return None
+        lacks = fit.lacks(need)
+        if not nearest or _part(lacks, need) < _part(nearest, need):
+            nearest = lacks
     words = (
         f"the largest offer seen had {describe(st.offers.largest)}, but a {kind} needs "
         f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
     )
+    helps = f"the nearest agent lacks {describe(nearest)}; {kind}.cpus, {kind}.memory.mb, "
     return Reason(
-        why=Why.TOO_LARGE,
-        kind=kind,
-        words=words,
-        help=f"{kind}.cpus, {kind}.memory.mb, {kind}.resources",
+        why=Why.TOO_LARGE, kind=kind, words=words, help=f"{helps}{kind}.resources lower the need"
     )
 
 
@@ -194,6 +197,11 @@ def impossible(st: State, job: JobInProgress) -> str:
         if (reason := rule(st, job, job.first_kind)) is not None:
             return reason.words
     return ""
+
+
+def _part(lacks: Amounts, need: Amounts) -> float:
+    """The largest part of the need that is missing."""
+    return max(lack / max(1, need[name]) for name, lack in lacks.items())
 
 
 def _turn(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:

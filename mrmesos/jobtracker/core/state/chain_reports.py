@@ -37,6 +37,7 @@ def _step(st: State, step: StepInProgress) -> StepStatus:
         state=step.state,
         job_id=step.job_id if begun else "",
         job=_job(st, step.job_id) if begun else None,
+        after=step.spec.after,
     )
 
 

@@ -86,6 +86,7 @@ def agents_of(st: State, ids: Iterable[str]) -> list[AgentView]:
 
 def _agent(st: State, agent: Agent) -> AgentView:
     held: dict[str, int] = {}
+    used: dict[str, int] = {}
     slots = busy = 0
     tracker = agent.tracker
     if tracker is not None:
@@ -95,6 +96,8 @@ def _agent(st: State, agent: Agent) -> AgentView:
                 slots += 1
                 busy += slot.attempt is not None
             _add(held, slot.taken)
+            if slot.attempt is not None:
+                _add(used, slot.taken)
     avoided, until = _avoided(st, agent)
     return AgentView(
         id=agent.id,
@@ -106,6 +109,7 @@ def _agent(st: State, agent: Agent) -> AgentView:
         busy=busy,
         size=dict(agent.size),
         held=held,
+        used=used,
         seen=agent.seen,
         avoided=avoided,
         until=until,

@@ -95,6 +95,7 @@ def test_more_than_any_agent_has() -> None:
     reason = only(hands, job)
     assert reason.why is Why.TOO_LARGE
     assert "needs 1 CPUs, 16384 MiB of memory" in reason.words
+    assert "the nearest agent lacks 8320 MiB of memory" in reason.help
 
 
 def test_constraints_that_no_agent_or_only_some_meet() -> None:
