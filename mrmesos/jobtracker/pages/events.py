@@ -1,8 +1,11 @@
 """Live pages by server-sent events: a browser gets the changed part of its page when it changes.
 
-All browsers that show the same address share one feed, which makes the page once for all. A feed
-makes it again after a second, and after SHARE times as long as it took. A browser that reads slowly
-misses versions, and gets the newest one. The number of browsers is bounded.
+All browsers that show the same address share one feed, which makes the page once for all, at most
+once a second. Feeds take turns: one page is made at a time, and then none is made for SHARE times
+as long as that took. So all pages together take at most a few percent of this process, however many
+are open, as the core's thread needs the same interpreter lock; a page that is costly to make comes
+less often. A browser that reads slowly misses versions, and gets the newest one. The number of
+browsers is bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 CLIENTS_MAX = 200
 FEED_SECONDS = 1.0
-SHARE = 10
+SHARE = 30
 QUIET_SECONDS = 15.0
 """After this long without a change, a line shows both ends that the other one is there."""
 STREAM_SECONDS = 3600.0
@@ -46,6 +49,7 @@ class Feeds:
         self._make = make
         self._feeds: dict[str, _Feed] = {}
         self._closing = asyncio.Event()
+        self._turn = asyncio.Lock()
         self.clients = 0
 
     def close(self) -> None:
@@ -105,18 +109,22 @@ class Feeds:
 
     async def _run(self, address: str, feed: _Feed) -> None:
         while not self._closing.is_set():
-            begin = time.monotonic()
-            try:
-                html = await self._make(address)
-            except Refusal as refusal:  # the core is busy or ends; the page shows the last state
-                logger.debug("%s: %s", address, refusal)
-                html = feed.html
-            except Exception:  # our bug in one page must not end its feed, which others watch
-                logger.exception("%s cannot be made", address)
-                html = feed.html
-            if html != feed.html:
-                feed.html, feed.version = html, feed.version + 1
-                changed, feed.changed = feed.changed, asyncio.Event()
-                changed.set()
-            now = time.monotonic()
-            await asyncio.sleep(max(FEED_SECONDS, SHARE * (now - begin)))
+            async with self._turn:
+                begin = time.monotonic()
+                await self._renew(address, feed)
+                await asyncio.sleep(SHARE * (time.monotonic() - begin))
+            await asyncio.sleep(FEED_SECONDS)
+
+    async def _renew(self, address: str, feed: _Feed) -> None:
+        try:
+            html = await self._make(address)
+        except Refusal as refusal:  # the core is busy or ends; the page shows the last state
+            logger.debug("%s: %s", address, refusal)
+            return
+        except Exception:  # our bug in one page must not end its feed, which others watch
+            logger.exception("%s cannot be made", address)
+            return
+        if html != feed.html:
+            feed.html, feed.version = html, feed.version + 1
+            changed, feed.changed = feed.changed, asyncio.Event()
+            changed.set()

@@ -1,8 +1,9 @@
 """Pages of a running JobTracker: snapshots of its core, and its history.
 
 All viewers share one snapshot of a thing. A new one is taken only after it is older than a second,
-and after SHARE times as long as it took. So pages take at most a few percent of the core's thread,
-however many browsers look. Large things are asked for in pieces, and the core works between them.
+and not before SHARE times as long as the last one of any thing took. So pages take at most a few
+percent of the core's thread, however many browsers look at however many things. Large things are
+asked for in pieces, and the core works between them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from mrmesos.wire.job import KEPT, AttemptRow, JobReport, JobSpec, JobStatus
 from mrmesos.wire.tracker_status import STACK_PATH, STATUS_PATH, Stack, TrackerStatus
 
 FRESH_SECONDS = 1.0
-SHARE = 20
+SHARE = 30
 SNAPSHOTS_MAX = 64
 STATUSES_PIECE = AGENTS_PIECE = 200
 LOG_BYTES = 64 << 10
@@ -89,6 +90,7 @@ class LiveSource:
         """`kept` has the ended jobs, also those that the core has forgotten."""
         self._core, self._logs, self._kept = core, logs, kept
         self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
+        self._free_at = float("-inf")
         self.trend_keeper = TrendKeeper(self.cluster)
 
     async def _shared(self, name: str, take: Callable[[], Awaitable[T]]) -> T:
@@ -98,10 +100,12 @@ class LiveSource:
             self._snapshots.popitem(last=False)
         async with snapshot.lock:
             begin = time.monotonic()
-            if begin >= snapshot.stale_at:
+            new = snapshot.stale_at == float("-inf")
+            if new or begin >= max(snapshot.stale_at, self._free_at):
                 snapshot.value = await take()
                 now = time.monotonic()
-                snapshot.stale_at = now + max(FRESH_SECONDS, SHARE * (now - begin))
+                snapshot.stale_at = now + FRESH_SECONDS
+                self._free_at = now + SHARE * (now - begin)
             value: T = snapshot.value
             return value
 
