@@ -5,6 +5,7 @@ A verb's file is imported only when that verb is used, so that `mrmesos --help` 
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import itertools
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import mrmesos
 from mrmesos.client.terminal.errors import not_unicode
@@ -59,28 +61,19 @@ VERBS = {
 }
 """For each verb: the place of its click command, and its line in `mrmesos --help`."""
 
+IN_GROUPS = {
+    "job": ("list", "status", "wait", "kill", "attempts", "logs"),
+    "history": ("list", "show", "diff", "serve"),
+    "config": ("show", "files", "schema"),
+}
+"""The verbs of groups, for those who forget the group."""
+
 EXIT_USAGE = 2
 _STDOUT_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EPIPE})
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command only when it is used, and prints mistakes in one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in VERBS:
-            return None
-        module, name = VERBS[cmd_name][0].split(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the verbs without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+class OneLineCommand(click.Command):
+    """A command that prints mistakes in one line."""
 
     def main(
         self,
@@ -102,7 +95,7 @@ class LazyGroup(click.Group):
             problem.show()
             sys.exit(EXIT_USAGE)
         except click.ClickException as problem:
-            path, hint = "mrmesos", ""
+            path, hint = self.name or "mrmesos", ""
             if isinstance(problem, click.UsageError) and problem.ctx is not None:
                 path = problem.ctx.command_path
                 hint = f" (see {path} --help)"
@@ -126,6 +119,51 @@ class LazyGroup(click.Group):
             click.echo("mrmesos: standard output cannot be written", err=True)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
+
+
+class LazyGroup(OneLineCommand, click.Group):
+    """A group that imports a command only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        module, name = VERBS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for a mistyped verb, and for one of a group."""
+        wrong = args[0]
+        if wrong in VERBS or wrong.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        inner = [f"{group} {wrong}" for group, verbs in IN_GROUPS.items() if wrong in verbs]
+        if inner:
+            words = " or ".join(f"`mrmesos {each}`" for each in inner)
+            raise click.UsageError(f"No such command {wrong!r}. Did you mean {words}?", ctx)
+        near = difflib.get_close_matches(wrong, VERBS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"No such command {wrong!r}.{hint}", ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs, without importing any."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(verb, help=line)
+            for verb, (_, line) in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the verbs without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
 
 def _stdout_fails() -> bool:
