@@ -23,10 +23,8 @@ def run(job: type, argv: Sequence[str] | None = None) -> NoReturn:
     `python wordcount.py INPUT...` then prints the results. Its options are those of submit, and
     those of the job itself. `argv` replaces `sys.argv[1:]`. Raises TypeError for another class.
     """
-    from mrmesos.startup import prepare
-
-    prepare()
+    importlib.import_module("mrmesos.startup").prepare()  # by name: rooms above are not imported
     if not sys.flags.safe_path and sys.path:  # what lies beside the script hides no module of ours
         sys.path.append(sys.path.pop(0))
-    importlib.import_module("mrmesos.cli.script").main(job, argv)  # the rooms below do not know it
+    importlib.import_module("mrmesos.cli.script").main(job, argv)
     raise AssertionError("main exits")

@@ -62,7 +62,7 @@ VERBS = {
 """For each verb: the place of its click command, and its line in `mrmesos --help`."""
 
 IN_GROUPS = {
-    "job": ("list", "status", "wait", "kill", "attempts", "logs"),
+    "job": ("list", "status", "wait", "kill", "move", "attempts", "logs"),
     "history": ("list", "show", "diff", "serve"),
     "config": ("show", "files", "schema"),
 }

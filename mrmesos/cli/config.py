@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import click
 
+from mrmesos.client.completion import setting_names
 from mrmesos.client.config.configuration import Configuration, read_configuration
 from mrmesos.client.config.option import profile_option
 from mrmesos.client.terminal.errors import UsageProblem
@@ -36,7 +37,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=setting_names)
 @click.option(
     "--job", "target", metavar="SCRIPT[:NAME]", help="Also the settings of this job's class."
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mrmesos.client.completion import ended_ids
 from mrmesos.client.kept_jobs import history_dir
 from mrmesos.client.terminal.errors import Failure, UsageProblem
 from mrmesos.client.terminal.printable import printable
@@ -92,7 +93,7 @@ def list_jobs(
 
 
 @history.command()
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=ended_ids)
 @click.option("--settings", is_flag=True, help="Also show settings that have their default.")
 @_from_option
 @_json_option
@@ -139,8 +140,8 @@ def show(job_id: str, settings: bool, directory: Path | None, as_json: bool) -> 
 
 
 @history.command()
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=ended_ids)
+@click.argument("after", shell_complete=ended_ids)
 @_from_option
 @_json_option
 def diff(before: str, after: str, directory: Path | None, as_json: bool) -> None:

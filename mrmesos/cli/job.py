@@ -13,6 +13,7 @@ import click
 
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.completion import job_ids
 from mrmesos.client.config.option import current_configuration, jobtracker_option
 from mrmesos.client.terminal.errors import Failure, UsageProblem
 from mrmesos.client.terminal.job_table import chain_rows, job_row
@@ -83,7 +84,7 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=job_ids)
 @jobtracker_option
 @_json_option
 def status(job_id: str, jobtracker: str, as_json: bool) -> None:
@@ -96,7 +97,7 @@ def status(job_id: str, jobtracker: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=job_ids)
 @click.option("--timeout", type=click.FloatRange(0.0), help="Stop waiting after this many seconds.")
 @jobtracker_option
 @_json_option
@@ -121,16 +122,21 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 
 
 @job.command()
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=job_ids)
 @jobtracker_option
-def kill(job_id: str, jobtracker: str) -> None:
+@_json_option
+def kill(job_id: str, jobtracker: str, as_json: bool) -> None:
     """Kill a job and remove its output, or kill a chain with all its running steps."""
-    open_jobtracker(jobtracker).kill(job_id, current_user())
-    click.echo(f"{job_id} is being killed", err=True)
+    client = open_jobtracker(jobtracker)
+    client.kill(job_id, current_user())
+    if as_json:
+        print_json(client.chain_status(job_id) if is_chain_id(job_id) else client.status(job_id))
+    else:
+        click.echo(f"{job_id} is being killed", err=True)
 
 
 @job.command()
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=job_ids)
 @click.option("--priority", type=click.Choice(PRIORITIES, case_sensitive=False))
 @click.option("--pool", default="", metavar="NAME", help="The pool whose share it uses then.")
 @jobtracker_option
@@ -144,7 +150,7 @@ def move(job_id: str, priority: str | None, pool: str, jobtracker: str) -> None:
 
 
 @job.command()
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=job_ids)
 @jobtracker_option
 @_json_option
 def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
@@ -190,7 +196,7 @@ def explain(job_id: str, task: str, jobtracker: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("name", metavar="JOB|TASK|ATTEMPT")
+@click.argument("name", metavar="JOB|TASK|ATTEMPT", shell_complete=job_ids)
 @click.option(
     "--stream", type=click.Choice(["stdout", "stderr", "both"]), default="both", show_default=True
 )

@@ -23,7 +23,8 @@ import click
     type=click.Path(dir_okay=False, path_type=Path),
     help="The archive to write (.tar.gz, .tgz).",
 )
-def pack(requirements: tuple[Path, ...], output: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def pack(requirements: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Pack the installed mrmesos, and packages that jobs import, for agents without them.
 
     Agents need only a Python of the same version. Give the archive to the JobTracker with
@@ -31,6 +32,7 @@ def pack(requirements: tuple[Path, ...], output: Path) -> None:
     """
     from mrmesos.client.code.packing import pack_environment, soabi
     from mrmesos.client.terminal.errors import UsageProblem
+    from mrmesos.client.terminal.tables import print_json
     from mrmesos.wire.job import running_python
 
     if not output.name.endswith((".tar.gz", ".tgz")):
@@ -38,6 +40,18 @@ def pack(requirements: tuple[Path, ...], output: Path) -> None:
     if not output.parent.is_dir():
         raise UsageProblem(f"-o {output}: no such directory")
     packed = pack_environment(output, requirements)
+    if as_json:
+        print_json(
+            {
+                "file": str(output),
+                "bytes": output.stat().st_size,
+                "distributions": packed.distributions,
+                "unpacked_bytes": packed.unpacked_bytes,
+                "python": running_python(),
+                "soabi": soabi(),
+            }
+        )
+        return
     click.echo(
         f"{output}: {packed.distributions} distributions, {output.stat().st_size >> 20} MiB "
         f"({packed.unpacked_bytes >> 20} unpacked), for Python {running_python()} ({soabi()})"

@@ -12,6 +12,7 @@ import click
 from mrmesos.client.api_client import JobTrackerClient
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.loading import parse_target
+from mrmesos.client.completion import assignments as assignments_begun
 from mrmesos.client.config.configuration import read_configuration, where_to_run
 from mrmesos.client.config.option import profile_option
 from mrmesos.client.options import Options
@@ -70,7 +71,12 @@ from mrmesos.conf import OUTPUT_OVERWRITE
     help="Like --files, for zip and tar archives: cached(NAME) is a directory with the contents.",
 )
 @click.option(
-    "-D", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a setting or parameter."
+    "-D",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=assignments_begun,
+    help="Set a setting or parameter.",
 )
 @click.option(
     "--master",

@@ -116,6 +116,15 @@ def read_configuration(
     )
 
 
+def known_profiles() -> list[str]:
+    """The names of all profiles. Raises UsageProblem."""
+    try:
+        files = found_files(os.environ, _working_directory())
+    except ConfError as problem:
+        raise UsageProblem(str(problem)) from None
+    return sorted({name for each in files for name in each.profiles})
+
+
 def _place(named: tuple[str, Table]) -> Clusters:
     origin, table = named
     return Clusters(table.jobtracker, table.master, origin)

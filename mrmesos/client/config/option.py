@@ -7,10 +7,24 @@ from typing import Any, TypeVar
 
 import click
 
-from mrmesos.client.config.configuration import PROFILE_VARIABLE, Configuration, read_configuration
+from mrmesos.client.config.configuration import (
+    PROFILE_VARIABLE,
+    Configuration,
+    known_profiles,
+    read_configuration,
+)
+from mrmesos.client.terminal.errors import UsageProblem
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KEY = "mrmesos.configuration"
+
+
+def profiles(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """Completes names of profiles."""
+    try:
+        return [name for name in known_profiles() if name.startswith(begun)]
+    except UsageProblem:
+        return []
 
 
 def profile_option(function: F) -> F:
@@ -19,6 +33,7 @@ def profile_option(function: F) -> F:
         "--profile",
         default="",
         metavar="NAME",
+        shell_complete=profiles,
         help=f"Use [profile.NAME] of mrmesos.toml.  [env var: {PROFILE_VARIABLE}]",
     )(function)
 
@@ -39,6 +54,7 @@ def jobtracker_option(function: F) -> F:
         "--profile",
         default="",
         metavar="NAME",
+        shell_complete=profiles,
         is_eager=True,  # the URL may come from it
         expose_value=False,
         callback=_configured,
