@@ -218,11 +218,17 @@ def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str
 
 
 def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:
-    """A map's output is gone. Tell the reduces, and run the map again."""
+    """A map's output is gone. Tell the reduces, and run the map again.
+
+    Reduces wait for this map. So it must not wait until filters of declined offers are over.
+    """
     winner = task.winner
     if winner is None or not job.needs_map_outputs:
         return
     if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
         tracker.outputs.get(job.id, set()).discard(task.index)
+    maps_waited = job.wants_map
     job.withdraw_map(task, st.now, why)
+    if job.wants_map and not maps_waited:
+        st.offers.new_work = True
     _give_up_if_lost_too_often(st, job, task)

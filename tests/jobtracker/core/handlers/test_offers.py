@@ -121,6 +121,19 @@ def test_a_new_subscription_with_work_drops_old_filters() -> None:
     assert len(of(hands.do(ev.Registered("f")), cmd.Revive)) == 1
 
 
+def test_a_map_that_runs_again_does_not_wait_for_a_filter() -> None:
+    hands = Hands()
+    job = hands.job(("a",), reduces=2)
+    hands.offer("a")
+    hands.end(long(job, "m0"))
+    assert set(hands.running) == {long(job, "r0")}
+    hands.now += 5
+    (decline,) = of(hands.offer("b", cpus=0.5), cmd.DeclineOffers)
+    assert decline.refuse_seconds == 5, "b is too small for the other reduce"
+    hands.now += 1
+    assert len(of(hands.do(ev.AgentLost("a")), cmd.Revive)) == 1
+
+
 def test_a_retry_revives_but_never_in_a_storm() -> None:
     hands = Hands()
     job = hands.job(*[()] * 20, map_maxattempts="1000")
