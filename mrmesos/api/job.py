@@ -52,6 +52,15 @@ class Input:
     mapper: AnyMapper | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FusedStep:
+    """A step of a chain that has no job of its own: its name, its job, and its parameters."""
+
+    name: str
+    job: Job
+    params: Mapping[str, str]
+
+
 class Job:
     """A job. Derive a class from it, name mapper and reducer, and `mrmesos submit` the file.
 
@@ -87,6 +96,8 @@ class Job:
 
     cut_points: pa.Array | None = None
     """The cut points of a job with TotalOrder; the client sets them."""
+    fused: Mapping[str, tuple[FusedStep, ...]] = {}
+    """By input: the steps of a chain whose mappers run before that of this job."""
 
     def __init__(self, args: argparse.Namespace | None = None) -> None:
         self.args = args if args is not None else argparse.Namespace()

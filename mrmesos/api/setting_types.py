@@ -9,6 +9,7 @@ class SettingTypes(TypedDict, total=False):
     """The keywords of `Settings`."""
 
     job_name: str
+    chain_fuse: bool
     job_reduces: int
     job_maps: int
     job_maps_max: int

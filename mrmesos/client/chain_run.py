@@ -86,9 +86,10 @@ class ChainRun:
             )
         if self._options.counters:
             for step in status.steps:
-                if step.job is not None and any(step.job.counters.values()):
+                counters = step.job.counters if step.job is not None else step.counters
+                if any(counters.values()):
                     self._tell(f"  {step_line(step)}")
-                    self._tell(format_counters(step.job.counters))
+                    self._tell(format_counters(counters))
         return code
 
     def _keep(self, status: ChainStatus) -> bool:

@@ -90,10 +90,12 @@ def _step(
         output=outputs[step_uri(step.name)],
         inputs=tuple(uri for source in sources for uri in source.uris),
         sources=sources if step.loaded.job.inputs else (),
-        input_format=reads if isinstance(spec.input_format, StepInput) else spec.input_format,
+        input_format=spec.input_format if step.loaded.job.inputs else sources[0].format,
         output_format=spec.output_format if step.is_last else writes,
     )
-    return StepSpec(name=step.name, job=spec, identity=step.identity, after=step.after)
+    return StepSpec(
+        name=step.name, job=spec, identity=step.identity, after=step.after, fused=step.fused
+    )
 
 
 def chain_key(output: str) -> str:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from mrmesos.conf.declaring import declare
 
 JOB_NAME = declare("job.name", "", "text", "Name shown in lists; the job class's name if empty.")
+CHAIN_FUSE = declare(
+    "chain.fuse",
+    True,
+    "boolean",
+    "A step of a chain that only maps runs inside the maps of the step that reads it, if it loses "
+    "nothing (docs/workflows.md).",
+)
 JOB_REDUCES = declare(
     "job.reduces",
     1,

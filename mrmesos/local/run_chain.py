@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, check_order, last_steps
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import Source, StepInput, input_data
-from mrmesos.api.job import JobError, input_format_of, setting_texts
-from mrmesos.conf import JOB_REDUCES
+from mrmesos.api.job import FusedStep, JobError, input_format_of, setting_texts
+from mrmesos.client.code.fusing import Into, fused_steps, params_of
+from mrmesos.conf import CHAIN_FUSE, JOB_REDUCES, Conf
 from mrmesos.local.one_job import Inputs, JobResult, materialise, run_tasks, settings_of
 
 Given = tuple[Mapping[str, object], int | None, int | None]
@@ -58,16 +61,20 @@ def run_chain(
     files: Mapping[str, str | bytes | Path],
     scratch: Path,
 ) -> ChainResult:
-    """Run all steps. Raises what run_job raises."""
+    """Run all steps. Raises what run_job raises.
+
+    Each step has a result of its own, unless `conf` names `chain.fuse`.
+    """
     steps = check_chain(cls)
     last = last_steps(steps)
     uris = _inputs(cls, steps, inputs, scratch / "input")
     outputs = {step.name: scratch / "steps" / step.name for step in steps}
     done: dict[str, JobResult] = {}
+    confs = {step.name: _settings(cls, step, given) for step in steps}
+    into = fused_steps(steps, confs) if CHAIN_FUSE.name in given[0] else {}
+    before: dict[Into, tuple[tuple[FusedStep, ...], Source]] = {}
     for step in steps:
-        conf, splits, reduces = given
-        reduces = reduces if step.job.reducer is not None else None
-        settings = settings_of(step.job, conf, setting_texts(cls.conf), splits, reduces)
+        settings = confs[step.name]
         check_order(step, settings.get_as(JOB_REDUCES))
         job = step.job(args)
         from_steps = {name for name, read in step.reads.items() if set(read) <= outputs.keys()}
@@ -80,9 +87,26 @@ def run_chain(
             else:
                 places = [uri for each in read for uri in uris[each]]
             sources.append(Source(name, tuple(places), fmt))
+        earlier = {at.source: each for at, each in before.items() if at.step == step.name}
+        sources = [
+            replace(earlier[each.name][1], name=each.name) if each.name in earlier else each
+            for each in sources
+        ]
+        if step.name in into:
+            one = FusedStep(step.name, job, params_of(settings))
+            ones = (*(earlier[""][0] if earlier else ()), one)
+            before[into[step.name]] = ones, sources[0]
+            continue
+        job.fused = {name: ones for name, (ones, _) in earlier.items()}
         outputs[step.name].mkdir(parents=True)
         done[step.name] = run_tasks(job, settings, outputs[step.name], sources, files)
     return ChainResult(done, tuple(name for name in done if name in last))
+
+
+def _settings(cls: type[Chain], step: ArrangedStep, given: Given) -> Conf:
+    conf, splits, reduces = given
+    reduces = reduces if step.job.reducer is not None else None
+    return settings_of(step.job, conf, setting_texts(cls.conf), splits, reduces)
 
 
 def _inputs(

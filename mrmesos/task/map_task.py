@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from mrmesos.api.context import Counters, TaskFacts, add_counters
 from mrmesos.api.custom_formats import RecordReader
 from mrmesos.api.formats import InputFormat
@@ -21,11 +19,11 @@ from mrmesos.api.tasks import Mapper
 from mrmesos.conf import Conf
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.columns.schema import VALUE
 from mrmesos.io.input.formats.registry import read_split
 from mrmesos.task.collect.map_sink import OpenOutput, make_sink, open_part
 from mrmesos.task.drivers.bad_records import bad_records
 from mrmesos.task.drivers.custom_input import read_own
+from mrmesos.task.drivers.fused_maps import FusedMap
 from mrmesos.task.drivers.map_driver import MapDriver
 from mrmesos.task.drivers.named_outputs import NamedOutputs
 from mrmesos.task.drivers.progress import ResourceUsage, Snapshot, Watch, spilled_bytes
@@ -99,15 +97,21 @@ def run_map(
     if watch is not None:
         watch.follow(run.snapshot)
     try:
-        fmt, declared = facts.spec.format_of(split.source), input_format_of(job, split.source)
+        fused = [FusedMap(each, context.facts, conf) for each in job.fused.get(split.source, ())]
+        by_record = [*(each.by_record for each in fused), isinstance(mapper, Mapper)]
+        declared = input_format_of(job, split.source)
+        if fused:
+            declared = input_format_of(job.fused[split.source][0].job, "")
         given = read_input(
             split,
-            fmt,
+            facts.spec.format_of(split.source),
             declared,
-            records=isinstance(mapper, Mapper),
+            records=by_record[0],
             table=facts.table_of(split.source),
             pickle_key=facts.pickle_key,
         )
+        for each, records in zip(fused, by_record[1:], strict=True):
+            given = each.over(given, records=records)
         run.over(given)
         written = sink.finish()
         own = {**run.counters(), **written, "MAP_OUTPUT_RECORDS": run.pairs}
@@ -118,6 +122,8 @@ def run_map(
             own |= bad.close("SKIPPED_RECORDS")
         counters = checked_counters(context.counters)
         add_counters(counters, {"task": {**own, **usage.counters()}})
+        for each in fused:
+            add_counters(counters, each.counters())
     except BaseException:
         sink.abort()
         if bad is not None:
@@ -175,7 +181,7 @@ class _MapRun:
         for given in batches:
             self._phase = "reading"
             self._batch_rows = given.batch.num_rows
-            self._batch_bytes = _text_bytes(given) if given.stored < 0 else given.stored
+            self._batch_bytes = given.stored_bytes()
             self._driver.map(given)
             self._rows += self._batch_rows
             self._skipped += given.skipped
@@ -205,9 +211,3 @@ class _MapRun:
             counters=context.counters,
             status=context.status,
         )
-
-
-def _text_bytes(given: InputBatch) -> int:
-    r"""Bytes of the lines, counting one newline each. A ``\r`` before a newline is not counted."""
-    text = pc.sum(pc.binary_length(given.batch.column(VALUE))).as_py()
-    return int(text or 0) + int(given.batch.num_rows)

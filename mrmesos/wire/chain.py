@@ -8,9 +8,12 @@ from typing import Annotated
 import msgspec
 
 from mrmesos.api.chain import STEPS_MAX
+from mrmesos.api.context import Counters
 from mrmesos.bounds import Name, Seconds, Sha256, Text
 from mrmesos.wire.job import JobSpec, JobStatus
 from mrmesos.wire.task import AttemptError
+
+GROUP_CHARS_MAX = 128
 
 
 class ChainState(StrEnum):
@@ -55,12 +58,14 @@ class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A step: its job, and the names of the steps that must be done before it starts.
 
     `identity` is a hash of what its code does: `job.code` also has the words of the command.
+    `fused` names the steps that have no job, because their mappers run in the maps of this one.
     """
 
     name: Name
     job: JobSpec
     identity: Sha256
     after: Annotated[tuple[Name, ...], msgspec.Meta(max_length=STEPS_MAX)] = ()
+    fused: Annotated[tuple[Name, ...], msgspec.Meta(max_length=STEPS_MAX)] = ()
 
 
 class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +93,11 @@ class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
         return step.job.output.startswith(f"{self.data}/")
 
 
+def fused_group(step: str, group: str) -> str:
+    """The group in which the job that runs a fused step counts what is of that step."""
+    return f"{step}: {group}"[:GROUP_CHARS_MAX]
+
+
 def left_behind(data: str) -> str:
     """The error for a directory of steps that is there already, without --resume."""
     return (
@@ -99,6 +109,9 @@ def left_behind(data: str) -> str:
 class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The status of a step. `job` is that of its job, if that has begun and is still known. `after`
     names the steps that it waits for.
+
+    A step that was fused has no job. Its state is that of the step `into` whose maps run it. Its
+    `counters` are those of its mapper.
     """
 
     name: Name
@@ -106,6 +119,8 @@ class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
     job_id: Name = ""
     job: JobStatus | None = None
     after: Annotated[tuple[Name, ...], msgspec.Meta(max_length=STEPS_MAX)] = ()
+    into: Name = ""
+    counters: Counters = {}
 
 
 class ChainStatus(msgspec.Struct, frozen=True, kw_only=True):

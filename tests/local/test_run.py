@@ -16,6 +16,7 @@ import pytest
 
 from examples.wordcount.wordcount import WordCount
 from mrmesos.api import (
+    Chain,
     CsvOutput,
     Input,
     Job,
@@ -26,6 +27,7 @@ from mrmesos.api import (
     ParquetInput,
     ParquetOutput,
     Reducer,
+    Step,
     Sum,
     TextInput,
 )
@@ -276,3 +278,67 @@ def test_objects_of_the_scripts_classes_come_back_as_such(tmp_path: Path, script
         timeout=180,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+class Upper(Mapper):
+    def map(self, key: Any, line: str) -> Iterator[tuple[int, str]]:
+        self.context.count("mine", "lines")
+        yield key, line.upper()
+
+
+class Uppers(Job):
+    mapper = Upper
+
+
+class Keys(Mapper):
+    def map(self, word: str, count: int) -> Iterator[tuple[int, str]]:
+        yield count, word
+
+
+class ByCount(Job):
+    mapper, reducer = Keys, None
+
+
+class CountWords(Job):
+    mapper, reducer = Words, Sum
+
+
+class Report(Chain):
+    steps: ClassVar = {
+        "upper": Uppers,
+        "words": Step(CountWords, "upper"),
+        "counts": Step(ByCount, "words"),
+        "again": Step(CountWords, "lines"),
+    }
+
+
+@pytest.mark.slow
+def test_a_chain_runs_with_a_fused_step_and_several_outputs(tmp_path: Path) -> None:
+    progress = io.StringIO()
+    inputs = {"": text(tmp_path), "lines": text(tmp_path)}
+    result = run(Report, inputs, tmp_path / "out", progress=progress).result(100)
+    assert sorted(result.steps) == ["again", "counts"]
+    assert sorted(result.steps["counts"].records()) == [("1", "IS"), ("2", "A"), ("2", "ROSE")]
+    assert dict(result.steps["again"].records()) == {"a": "2", "is": "1", "rose": "2"}
+    assert result.steps["counts"].counters["task"]["MAP_INPUT_RECORDS"] == 3
+    assert "upper: SUCCEEDED, in the maps of words" in progress.getvalue()
+    assert not (tmp_path / "_out_steps").exists()
+
+
+@pytest.mark.slow
+def test_a_chain_that_fails_names_the_record_and_keeps_what_is_done(tmp_path: Path) -> None:
+    class Failing(Mapper):
+        def map(self, word: str, count: int) -> None:
+            raise KeyError(word)
+
+    class Fails(Job):
+        mapper = Failing
+        conf: ClassVar = {"map.maxattempts": 1}
+
+    class Stops(Chain):
+        steps: ClassVar = [CountWords, Fails]
+
+    with pytest.raises(JobFailed, match="KeyError: 'a'") as failed:
+        run(Stops, text(tmp_path), tmp_path / "out", progress=io.StringIO()).result(100)
+    assert "submit again with --resume" in str(failed.value)
+    assert (tmp_path / "_out_steps" / "CountWords" / "_SUCCESS").exists()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence, Set
 from types import ModuleType
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from mrmesos import conf as settings
 from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, check_order, last_steps
 from mrmesos.api.formats import Source, StepInput, input_data
-from mrmesos.api.job import Job, JobError, input_format_of, setting_texts
+from mrmesos.api.job import FusedStep, Job, JobError, input_format_of, setting_texts
+from mrmesos.client.code.fusing import Into, fused_steps, params_of
 from mrmesos.client.code.inputs import uris_of
 from mrmesos.client.code.load_job import (
     check_formats,
@@ -52,7 +56,11 @@ def load_chain(
     )
     conf = site.merged(setting_texts(cls.conf)).merged(overrides)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
-    return LoadedChain(name, tuple(map(loading.step, steps)), conf)
+    settled = {step.name: loading.settings(step) for step in steps}
+    confs = {step: each for step, (each, _) in settled.items()}
+    loading.fused = fused_steps(steps, confs)
+    loaded = [loading.step(step, *settled[step.name]) for step in steps]
+    return LoadedChain(name, tuple(each for each in loaded if each is not None), conf)
 
 
 def _inputs(
@@ -88,6 +96,15 @@ def _inputs(
     return {name: tuple(uris) for name, uris in found.items()}
 
 
+class _Before(NamedTuple):
+    """A fused step, with those that are fused into it, and what the first of all reads."""
+
+    step: FusedStep
+    steps: tuple[FusedStep, ...]
+    source: Source
+    after: tuple[str, ...]
+
+
 class _Loading:
     """What is the same for all steps of a chain."""
 
@@ -106,23 +123,53 @@ class _Loading:
         self._site, self._overrides = site, overrides
         self._args, self._uris, self._last = args, uris, last
         self._travelling = travelling
+        self.fused: Mapping[str, Into] = {}
+        self._before: dict[Into, _Before] = {}
 
-    def step(self, step: ArrangedStep) -> LoadedStep:
-        """Load a step. Between steps, records have the format of steps."""
-        script, cls, is_last = self._script, step.job, step.name in self._last
+    def settings(self, step: ArrangedStep) -> tuple[Conf, int]:
+        """The settings of a step, and the number of its reduces."""
+        file, cls = self._script.file, step.job
         own = self._overrides if cls.reducer else _without_reduces(self._overrides)
-        conf, num_reducers = job_settings(script.file, cls, self._site, self._chain.conf, own)
+        return job_settings(file, cls, self._site, self._chain.conf, own)
+
+    def step(self, step: ArrangedStep, conf: Conf, num_reducers: int) -> LoadedStep | None:
+        """Load a step. None if it has no job of its own. Between steps, records have the format of
+        steps. The steps that it reads have been loaded before.
+        """
+        script, cls, is_last = self._script, step.job, step.name in self._last
         job = make_job(script.file, cls, self._args)
         as_step(job, from_steps=self._from_steps(step), is_last=is_last)
         sources = tuple(self._source(job, name, names) for name, names in step.reads.items())
         check_formats(script.file, job, sources)
+        before = {
+            name: each for (reader, name), each in self._before.items() if reader == step.name
+        }
+        after = tuple(
+            dict.fromkeys(
+                name
+                for own in step.after
+                for name in next((e.after for e in before.values() if e.step.name == own), (own,))
+            )
+        )
+        if (into := self.fused.get(step.name)) is not None:
+            earlier = before[""].steps if before else ()
+            source = before[""].source if before else sources[0]
+            fused = FusedStep(step.name, job, params_of(conf))
+            self._before[into] = _Before(fused, (*earlier, fused), source, after)
+            return None
         try:
             check_order(step, num_reducers)
         except JobError as problem:
             raise UsageProblem(f"{script.file.name}: {problem}") from None
+        job.fused = {name: each.steps for name, each in before.items()}
+        sources = tuple(
+            replace(before[each.name].source, name=each.name) if each.name in before else each
+            for each in sources
+        )
         loaded = pickled(script, job, conf, num_reducers, sources)
         identity = identity_of(job, script, self._travelling)
-        return LoadedStep(step.name, loaded, identity, step.after, is_last)
+        names = tuple(one.name for each in before.values() for one in each.steps)
+        return LoadedStep(step.name, loaded, identity, after, is_last, names)
 
     def _from_steps(self, step: ArrangedStep) -> set[str]:
         """The inputs of a step that are outputs of steps."""

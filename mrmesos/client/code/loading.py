@@ -47,6 +47,7 @@ class LoadedJob:
 class LoadedStep:
     """A step of a chain: its job, a hash of its code, and the steps that must be done before.
 
+    `fused` names the steps that run in its maps, and that are not among the steps of the chain.
     The sources that are outputs of steps have `step_uri(name)` in the place of URIs.
     """
 
@@ -55,6 +56,7 @@ class LoadedStep:
     identity: str
     after: tuple[str, ...]
     is_last: bool
+    fused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def step_line(step: StepStatus) -> str:
     line = f"{step.name}: {step.state.value}"
     if step.state is StepState.KEPT:
         return f"{line} from an earlier run"
+    if step.into:
+        return f"{line}, in the maps of {step.into}"
     job = step.job
     if job is None or job.ended is None:
         return f"{line} ({step.job_id})" if step.job_id else line

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mrmesos.io.columns.decode import decode_column, decode_rows
 from mrmesos.io.columns.schema import KEY, PICKLE, VALUE, is_pickled
@@ -46,6 +47,15 @@ class InputBatch:
     def places(self) -> pa.Array:
         """The position of each record in its file."""
         return self.batch.column(KEY) if self.positions is None else self.positions
+
+    def stored_bytes(self) -> int:
+        r"""Bytes of the input that the records take. Of lines, it counts one newline each, and no
+        ``\r`` before it.
+        """
+        if self.stored >= 0:
+            return self.stored
+        text = pc.sum(pc.binary_length(self.batch.column(VALUE))).as_py()
+        return int(text or 0) + int(self.batch.num_rows)
 
     @property
     def columns(self) -> pa.RecordBatch:

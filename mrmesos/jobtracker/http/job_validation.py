@@ -48,15 +48,18 @@ def check_chain(spec: ChainSpec, python: str = "") -> None:
     """Refuse a chain that could not run. Raises BadRequest. `python`: as of check_job."""
     before: set[str] = set()
     outputs: set[str] = set()
+    names: set[str] = set()
     for uri in (spec.output, spec.data):
         if "://" not in uri:
             raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
     check_texts("chain", spec.name, spec.user)
     for step in spec.steps:
-        if not _STEP.fullmatch(step.name):
-            raise BadRequest(f"{step.name[:200]!r} is no name for a step of a chain")
-        if step.name in before:
-            raise BadRequest(f"two steps of the chain are named {step.name}")
+        for name in (*step.fused, step.name):
+            if not _STEP.fullmatch(name):
+                raise BadRequest(f"{name[:200]!r} is no name for a step of a chain")
+            if name in names:
+                raise BadRequest(f"two steps of the chain are named {name}")
+            names.add(name)
         if unknown := set(step.after) - before:
             raise BadRequest(
                 f"the step {step.name} waits for {sorted(unknown)[0]!r}, which is not before it"

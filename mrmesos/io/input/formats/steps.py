@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-import pyarrow as pa
-
 from mrmesos.api.formats import StepInput
 from mrmesos.api.split import FileSlice, Split
-from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.columns.schema import KEY, VALUE, is_pickled
+from mrmesos.io.columns.step_batch import step_batch
 from mrmesos.io.columns.step_file import UnusableStep, read_piece, read_pieces
-from mrmesos.io.columns.tabular import table_batch
 from mrmesos.io.fs.filesystem import InputError, open_input
 from mrmesos.io.input.formats.rows import arrow_says
 from mrmesos.io.input.formats.tables import holds
@@ -46,29 +41,6 @@ def _read(slice_: FileSlice, fmt: StepInput, records: bool) -> Iterator[InputBat
             if holds(slice_, piece.offset + piece.length / 2):
                 rows, stored = first, piece.length
                 for batch in read_piece(file, piece):
-                    yield _batch(slice_.uri, batch, rows, stored, records)
+                    yield step_batch(slice_.uri, batch, rows, stored, records)
                     rows, stored = rows + batch.num_rows, 0
             first += piece.rows
-
-
-def _batch(uri: str, batch: pa.RecordBatch, first: int, stored: int, records: bool) -> InputBatch:
-    places = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
-    if not records:
-        table = table_batch(batch, rows=False)
-        pickled = tuple(field.name for field in table.schema if is_pickled(field))
-        return InputBatch(uri, table, positions=places, stored=stored, unit="row", pickled=pickled)
-    keys, values = (_objects(batch, name) for name in (KEY, VALUE))
-    return InputBatch(
-        uri,
-        batch,
-        positions=places,
-        keys=keys,
-        objects=values,
-        stored=stored,
-        unit="row",
-    )
-
-
-def _objects(batch: pa.RecordBatch, name: str) -> list[object] | None:
-    field = batch.schema.field(name)
-    return decode_column(batch.column(name), field) if is_pickled(field) else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
 from mrmesos.jobtracker.core.model.chain import ChainInProgress, StepInProgress
 from mrmesos.jobtracker.core.state import reports
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire.chain import ChainState, ChainStatus, StepState, StepStatus
+from mrmesos.wire.chain import ChainState, ChainStatus, StepState, StepStatus, fused_group
 from mrmesos.wire.job import JobStatus
 from mrmesos.wire.task import AttemptError
 
@@ -22,7 +26,7 @@ def status_of(st: State, chain: ChainInProgress) -> ChainStatus:
         state=chain.state,
         submitted=chain.submitted,
         ended=st.now if chain.state.ended else None,
-        steps=tuple(_step(st, step) for step in chain.steps),
+        steps=tuple(each for step in chain.steps for each in _with_fused(_step(st, step), step)),
         output=chain.spec.output,
         error=chain.error,
         waiting=chain.waiting,
@@ -39,6 +43,25 @@ def _step(st: State, step: StepInProgress) -> StepStatus:
         job=_job(st, step.job_id) if begun else None,
         after=step.spec.after,
     )
+
+
+def _with_fused(status: StepStatus, step: StepInProgress) -> Iterator[StepStatus]:
+    """The steps that run in the maps of this one, each with its own counters, then this one."""
+    job, fused = status.job, step.spec.fused
+    counters = {} if job is None else dict(job.counters)
+    for name in fused:
+        begins = fused_group(name, "")
+        own = {
+            group.removeprefix(begins): counters.pop(group)
+            for group in list(counters)
+            if group.startswith(begins)
+        }
+        yield StepStatus(
+            name=name, state=status.state, after=status.after, into=status.name, counters=own
+        )
+    if fused and job is not None:
+        status = replace(status, job=replace(job, counters=counters))
+    yield replace(status, after=(*fused, *status.after)) if fused else status
 
 
 def _job(st: State, job_id: str) -> JobStatus | None:

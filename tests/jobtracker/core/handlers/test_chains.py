@@ -151,6 +151,24 @@ def test_steps_begin_when_those_before_are_done_and_independent_ones_at_once() -
     assert [step.job.state for step in desk.status.steps if step.job] == [JobState.SUCCEEDED] * 5
 
 
+def test_a_fused_step_is_shown_with_its_own_counters() -> None:
+    spec = chain_spec({"b": "", "d": "b"})
+    first, last = spec.steps
+    desk = Desk(replace(spec, steps=(replace(first, fused=("a", "a2")), last)))
+    assert [step.name for step in desk.status.steps] == ["a", "a2", "b", "d"]
+    assert [step.after for step in desk.status.steps] == [(), (), ("a", "a2"), ("b",)]
+    desk.answer(desk.open[0])
+    job = next(job for job in desk.core.st.jobs.values() if desk.names[job.id] == "b")
+    counted = {"a: task": {"MAP_INPUT_RECORDS": 3}, "a: mine": {"x": 1}, "task": {"N": 2}}
+    for group, names in counted.items():
+        job.counters.won[group] = dict(names)
+    fused, _, runs, _ = desk.status.steps
+    assert (fused.state, fused.into, fused.job) == (StepState.RUNNING, "b", None)
+    assert fused.counters == {"task": {"MAP_INPUT_RECORDS": 3}, "mine": {"x": 1}}
+    assert runs.job is not None
+    assert not any(group.startswith("a: ") for group in runs.job.counters)
+
+
 def test_a_failed_step_kills_the_running_ones_and_keeps_the_finished_data() -> None:
     desk = prepared()
     desk.finish("a")
