@@ -21,16 +21,21 @@ then make the data for the JobTracker.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import msgspec.structs
 
 from mrmesos.api.custom_formats import RecordReader, RecordWriter
+from mrmesos.api.record_types import column_types
 from mrmesos.bounds import Count, Finite, Int64, Name, Text
 
 Columns = Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)]
 Types = Annotated[dict[Name, Name], msgspec.Meta(max_length=100_000)]
+if TYPE_CHECKING:
+    Schema = Any  # authors may also give a class of records, or a pyarrow.Schema
+else:
+    Schema = Types
 Scalar = Text | Int64 | Finite | bool | None
 Filter = tuple[Name, Name, Scalar | Annotated[Sequence[Scalar], msgspec.Meta(max_length=100_000)]]
 """Column, one of `== != < <= > >= in not in`, and a value (for `in` a list of them)."""
@@ -211,9 +216,13 @@ class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
 
 
 def _name_types(fmt: JsonLinesOutput | CsvOutput | ArrowOutput | ParquetOutput | OrcOutput) -> None:
-    """Put the names of types in the place of a pyarrow.Schema, so that the format is plain data."""
+    """Put the names of types in the place of a pyarrow.Schema or a class of records, so that the
+    format is plain data.
+    """
     schema: Any = fmt.schema
-    if not isinstance(schema, dict):
+    if isinstance(schema, type):
+        msgspec.structs.force_setattr(fmt, "schema", column_types(schema))
+    elif not isinstance(schema, dict):
         names = {
             field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in schema
         }
@@ -238,15 +247,15 @@ class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):
     `records=True`, here and below: values are dicts, and their items are the columns of the file.
     The key is not written.
 
-    `schema`, here and below: the types of the columns, as a pyarrow.Schema or as names of Arrow
-    types by column, such as `{"user": "string not null", "amount": "decimal128(9, 2)"}`. With
-    `records=True` they are all the columns of every file; else `key`, `value` or both. A value that
-    does not fit unchanged fails the attempt.
+    `schema`, here and below: the types of the columns, as a pyarrow.Schema, as names of Arrow types
+    by column, such as `{"user": "string not null", "amount": "decimal128(9, 2)"}`, or as a
+    dataclass, named tuple or TypedDict. With `records=True` they are all the columns of every file;
+    else `key`, `value` or both. A value that does not fit unchanged fails the attempt.
     """
 
     records: bool = False
     compression: Name = "none"
-    schema: Types = {}
+    schema: Schema = {}
 
     def __post_init__(self) -> None:
         _name_types(self)
@@ -262,7 +271,7 @@ class CsvOutput(msgspec.Struct, frozen=True, tag="csv"):
     header: bool = True
     records: bool = False
     compression: Name = "none"
-    schema: Types = {}
+    schema: Schema = {}
 
     def __post_init__(self) -> None:
         _name_types(self)
@@ -273,7 +282,7 @@ class ArrowOutput(msgspec.Struct, frozen=True, tag="arrow"):
 
     compression: Name = "lz4"
     records: bool = False
-    schema: Types = {}
+    schema: Schema = {}
 
     def __post_init__(self) -> None:
         _name_types(self)
@@ -284,7 +293,7 @@ class ParquetOutput(msgspec.Struct, frozen=True, tag="parquet"):
 
     compression: Name = "zstd"
     records: bool = False
-    schema: Types = {}
+    schema: Schema = {}
 
     def __post_init__(self) -> None:
         _name_types(self)
@@ -295,7 +304,7 @@ class OrcOutput(msgspec.Struct, frozen=True, tag="orc"):
 
     compression: Name = "zstd"
     records: bool = False
-    schema: Types = {}
+    schema: Schema = {}
 
     def __post_init__(self) -> None:
         _name_types(self)

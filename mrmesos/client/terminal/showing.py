@@ -26,9 +26,9 @@ def shown(
 ) -> Iterator[bytes]:
     """Read the records at `uris` as lines, at most `limit`. Raises InputError.
 
-    Text is decompressed, whatever the name of the file, and shown unchanged, but the header of CSV files only once, unless
-    `all_headers`. Columns `key` and `value` are shown as TextOutput writes them, other columns as
-    JSON. Unpickling would run code, so pickled objects stay packed.
+    Text is decompressed, whatever the name of the file, and shown unchanged, but the header of CSV
+    files only once, unless `all_headers`. Columns `key` and `value` are shown as TextOutput writes
+    them, other columns as JSON. Unpickling would run code, so pickled objects stay packed.
     """
     left = limit
     if left == 0:
