@@ -6,7 +6,7 @@ import argparse
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, Self, get_args
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.custom_formats import RecordReader, RecordWriter
@@ -99,8 +99,16 @@ class Job:
     fused: Mapping[str, tuple[FusedStep, ...]] = {}
     """By input: the steps of a chain whose mappers run before that of this job."""
 
+    args: argparse.Namespace
+
+    def __new__(cls, args: argparse.Namespace | None = None) -> Self:
+        """Set the arguments here, as an `__init__` of the author's may call no other one."""
+        job = super().__new__(cls)
+        job.args = args if args is not None else argparse.Namespace()
+        return job
+
     def __init__(self, args: argparse.Namespace | None = None) -> None:
-        self.args = args if args is not None else argparse.Namespace()
+        """`args` are the job's own arguments."""
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:

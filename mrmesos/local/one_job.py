@@ -39,7 +39,7 @@ from mrmesos.wire.ids import TaskKind, attempt_id
 from mrmesos.wire.job import FileKind, JobFacts, JobFile, JobSpec
 from mrmesos.wire.task import Attempt, MapTask, ReduceTask
 
-Inputs = str | Path | Sequence[str] | Sequence[Path] | Mapping[str, str | bytes]
+Inputs = str | bytes | Path | Sequence[str] | Sequence[Path] | Mapping[str, str | bytes]
 
 _JOB_ID = "job_197001010000_0001"
 _SPLITS, _REDUCES = 3, 2
@@ -302,7 +302,7 @@ def sources_of(job: Job, inputs: Inputs | Mapping[str, Inputs], directory: Path)
     return [
         Source(
             name,
-            tuple(materialise(cast(Inputs, inputs[name]), directory / name)),
+            tuple(materialise(inputs[name], directory / name)),
             input_data(given.format),
         )
         for name, given in job.inputs.items()
@@ -313,12 +313,18 @@ def materialise(inputs: Inputs, directory: Path) -> list[str]:
     """The URIs of the inputs. Text is first written to files in `directory`."""
     if isinstance(inputs, Path):
         return [str(inputs)]
-    if not isinstance(inputs, str | Mapping) and all(isinstance(each, Path) for each in inputs):
-        return [str(each) for each in inputs]
+    if not isinstance(inputs, str | bytes | Mapping):
+        if all(isinstance(each, Path) for each in inputs):
+            return [str(each) for each in inputs]
+        if odd := [each for each in inputs if not isinstance(each, str)]:
+            raise JobError(
+                f"an input of {type(odd[0]).__name__} among lines: give a list of lines (text), a "
+                "list of Paths, one text, the bytes of one file, or {name: text or bytes}"
+            )
     directory.mkdir()
     if isinstance(inputs, Mapping):
         files = dict(inputs)
-    elif isinstance(inputs, str):
+    elif isinstance(inputs, str | bytes):
         files = {"input.txt": inputs}
     else:
         files = {"input.txt": "".join(f"{line}\n" for line in inputs)}

@@ -124,7 +124,4 @@ def _inputs(
         shown = ", ".join(sorted(map(repr, wanted)))
         raise JobError(f"give the inputs of {cls.__name__} by name: {shown}")
     directory.mkdir()
-    return {
-        name: materialise(cast(Inputs, inputs[name]), directory / (name or "input"))
-        for name in wanted
-    }
+    return {name: materialise(inputs[name], directory / (name or "input")) for name in wanted}

@@ -67,11 +67,12 @@ def run_job(
 ) -> JobResult | ChainResult:
     """Run `job_class` over `inputs` and return its output.
 
-    `inputs` is text (a list of lines, one text, or `{file name: text or bytes}`) or `Path`s of
-    files. A job with several inputs needs a dict of these. `args` are the job's command-line
-    arguments; `conf` has the settings of `-D`. `splits` and `num_reducers` set `job.maps` and
-    `job.reduces`. `files` has the files for `context.cached` by name: text, bytes, or the Path of a
-    file or directory. A chain runs step by step, and needs a dict if its steps read named inputs.
+    `inputs` is text (a list of lines, one text, or `{file name: text or bytes}`), the bytes of
+    one file, or `Path`s of files. A job with several inputs needs a dict of these. `args` are
+    the job's command-line arguments; `conf` has the settings of `-D`. `splits` and
+    `num_reducers` set `job.maps` and `job.reduces`. `files` has the files for `context.cached`
+    by name: text, bytes, or the Path of a file or directory. A chain runs step by step, and
+    needs a dict if its steps read named inputs.
 
     Raises the exception of the user's code, with a note that names file, offset and record. Raises
     JobError for wrong uses of the API; InputError, ConfError and so on as in a real run.

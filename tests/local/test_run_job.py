@@ -307,3 +307,31 @@ def test_a_script_that_tests_its_own_job(tmp_path: Path) -> None:
     command = [sys.executable, str(tmp_path / "script.py")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_bytes_are_one_file_and_no_numbers() -> None:
+    assert dict(run_job(WordCount, b"a b\na\n").records) == {"a": 2, "b": 1}
+    odd: Any
+    for odd in ([b"a"], [1, 2], [Path("x"), "y"]):
+        with pytest.raises(JobError, match="among lines: give a list of lines"):
+            run_job(WordCount, odd)
+
+
+class Asking(Mapper):
+    def map(self, key: int, line: str) -> Pairs:  # noqa: ARG002
+        yield self.context.args.word, 1
+
+
+class Forgetful(Job):
+    mapper, reducer = Asking, Total
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--word", default="x")
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.note = args.word  # it calls no other __init__
+
+
+def test_a_job_keeps_its_arguments_whatever_its_init_calls() -> None:
+    assert run_job(Forgetful, ["a"], ["--word", "y"]).records == [("y", 1)]
