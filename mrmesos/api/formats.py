@@ -27,7 +27,7 @@ import msgspec
 import msgspec.structs
 
 from mrmesos.api.custom_formats import RecordReader, RecordWriter
-from mrmesos.api.record_types import column_types
+from mrmesos.api.record_types import type_names
 from mrmesos.bounds import Count, Finite, Int64, Name, Text
 
 Columns = Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)]
@@ -216,17 +216,8 @@ class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
 
 
 def _name_types(fmt: JsonLinesOutput | CsvOutput | ArrowOutput | ParquetOutput | OrcOutput) -> None:
-    """Put the names of types in the place of a pyarrow.Schema or a class of records, so that the
-    format is plain data.
-    """
-    schema: Any = fmt.schema
-    if isinstance(schema, type):
-        msgspec.structs.force_setattr(fmt, "schema", column_types(schema))
-    elif not isinstance(schema, dict):
-        names = {
-            field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in schema
-        }
-        msgspec.structs.force_setattr(fmt, "schema", names)
+    """Formats are plain data, whatever the author gave as `schema`."""
+    msgspec.structs.force_setattr(fmt, "schema", type_names(fmt.schema))
 
 
 class TextOutput(msgspec.Struct, frozen=True, tag="text"):

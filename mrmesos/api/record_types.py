@@ -32,6 +32,15 @@ _DEEPEST = 30
 _BREAKS_NAMES = frozenset(",:<>")
 
 
+def type_names(schema: Any) -> dict[str, str]:
+    """The names of types by column: of a dict of these, a class of records or a pyarrow.Schema."""
+    if isinstance(schema, dict):
+        return schema
+    if isinstance(schema, type):
+        return column_types(schema)
+    return {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in schema}
+
+
 def column_types(record: type) -> dict[str, str]:
     """The columns of a class of records. A field that takes no None is `not null`.
 

@@ -318,7 +318,7 @@ def test_bytes_are_one_file_and_no_numbers() -> None:
 
 
 class Asking(Mapper):
-    def map(self, key: int, line: str) -> Pairs:  # noqa: ARG002
+    def map(self, key: int, line: str) -> Pairs:
         yield self.context.args.word, 1
 
 

@@ -123,7 +123,9 @@ def shown(key: Any) -> str:
     try:
         text = ascii(key)
     except ValueError:  # an integer of more digits than Python writes
-        return f"an integer of {key.bit_length()} bits" if isinstance(key, int) else "too long"
+        if isinstance(key, int):
+            return f"an integer of {key.bit_length()} bits"
+        return f"an object of type {type(key).__name__}, which is too long or cannot be shown"
     except Exception:  # noqa: BLE001 (its class may raise anything)
         return f"an object of type {type(key).__name__}, which cannot be shown"
     return text if len(text) <= 60 else text[:57] + "..."
