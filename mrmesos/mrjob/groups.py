@@ -24,14 +24,14 @@ def reduced(job: Any, step: Any, number: int, what: str, pairs: Iterable[Pair]) 
     if getattr(type(job), name).__module__ != "mrjob.job":  # the job has its own
         own: Iterator[Pair] = getattr(job, name)(pairs, number)
         return own
-    groups = ((key, map(_VALUE, group)) for key, group in groupby(pairs, _KEY))
-    return called(step, what, groups)
+    return _called(step, what, pairs)
 
 
-def called(step: Any, what: str, groups: Iterable[tuple[Any, Iterator[Any]]]) -> Iterator[Pair]:
-    """The pairs of the methods of a combiner or reducer: its init, itself for each key, final."""
+def _called(step: Any, what: str, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs of the methods: init, the task itself for each key, final. Each may return None."""
     if (init := step[f"{what}_init"]) is not None:
         yield from init() or ()
+    groups = ((key, map(_VALUE, group)) for key, group in groupby(pairs, _KEY))
     yield from chain.from_iterable(filter(None, starmap(step[what], groups)))
     if (final := step[f"{what}_final"]) is not None:
         yield from final() or ()

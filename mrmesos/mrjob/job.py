@@ -14,7 +14,7 @@ class MRJobStep(Job):
     """What differs from step to step is set on the object."""
 
     mapper = MRMapper
-    input_format = TextInput(encoding="")
+    input_format = TextInput(encoding="", empty_files=True)
 
 
 def make_step(task: MRTask, *, sort_values: bool) -> MRJobStep:

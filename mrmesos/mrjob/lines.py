@@ -15,7 +15,6 @@ from mrmesos.io.output.render import text_lines
 from mrmesos.streaming.lines import cut_lines
 from mrmesos.streaming.spec import Fields
 
-BATCH_LINES = 1 << 14
 Cut = Callable[[bytes], tuple[bytes, bytes | None]]
 
 

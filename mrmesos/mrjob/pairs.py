@@ -1,4 +1,4 @@
-"""Collects what a mapper yields: encoded by its protocol, and combined before that.
+"""Combines what a mapper yields, before it is encoded.
 
 mrjob encodes every pair, sorts the lines, decodes them for the combiner, and encodes its pairs
 again. Here pairs are grouped as objects, and the combiner gets what it would get: a pair whose
@@ -9,74 +9,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, starmap
+from itertools import islice
 from sys import getsizeof
 from typing import Any
 
-from mrmesos.mrjob.codec import Pair, Read, Write, fast_write, is_faithful
+from mrmesos.mrjob.codec import Pair, Read, Write, is_faithful
 
-MOST_PAIRS = 1 << 20
+MOST_PAIRS = 1 << 17
 MOST_BYTES = 128 << 20
 """Pairs, and about how many bytes of them, that are held before they are combined."""
-MEMO_PAIRS = 1 << 16
-"""Encoded pairs that are remembered: most pairs of a word count are few."""
 _CHUNK_LEAST, _CHUNK_MOST, _CHUNK_BYTES = 64, 4096, 1 << 20
 _WEIGHED = 16
 _ABSENT = object()
 _SAME = frozenset({str, int, float, bool, type(None)})
 
-Combine = Callable[[Iterator[tuple[Any, Iterator[Any]]]], Iterable[Pair]]
-"""Runs the combiner over groups, with its init and final."""
-
-
-class Encoding:
-    """Encodes pairs at once."""
-
-    def __init__(self, write: Write) -> None:
-        self._write, self._faithful = fast_write(write), is_faithful(write)
-        self._memo: dict[Pair, bytes] = {}
-
-    def take(self, pairs: Iterable[Pair]) -> Iterator[bytes]:
-        """The lines of these pairs. Raises what the protocol raises."""
-        write, memo = self._write, self._memo
-        if not self._faithful:
-            yield from starmap(write, pairs)
-            return
-        for key, value in pairs:
-            # Other types than these could be equal to one another: 1, 1.0 and True.
-            if type(key) is str and type(value) is int:
-                line = memo.get((key, value))
-                if line is None:
-                    line = write(key, value)
-                    if len(memo) < MEMO_PAIRS:
-                        memo[key, value] = line
-                yield line
-            else:
-                yield write(key, value)
-
-    def end(self) -> Iterable[bytes]:
-        """Nothing is held."""
-        return ()
+Make = Callable[[], Any]
+"""Makes the step of a new object of the job, which has the methods of its combiner by name."""
 
 
 class Combining:
     """Groups pairs by key, and combines them when there are many.
 
-    With `in_order`, the combiner gets the keys of a round in order, as from mrjob's runners.
+    A single value of a key stays as it is, as with any combiner here. But with `in_order`, as for a
+    combiner that has an init or a final method, it gets all keys of a round, in order.
     """
 
     def __init__(
         self,
         read: Read,
         write: Write,
-        combine: Combine,
+        make: Make,
         key_of: Callable[[bytes], bytes],
         *,
         in_order: bool,
     ) -> None:
-        self._read, self._write, self._combine, self._key_of = read, write, combine, key_of
+        self._read, self._write, self._make, self._key_of = read, write, make, key_of
         self._faithful, self._in_order = is_faithful(write), in_order
-        self._encoded = fast_write(write)
         # One value as it is, and several in a list: most keys of a text come once, and a list for
         # each takes memory, and time of the garbage collector.
         self._groups: dict[str, Any] = {}
@@ -84,8 +52,8 @@ class Combining:
         self._held = self._held_bytes = 0
         self._chunk = _CHUNK_LEAST
 
-    def take(self, pairs: Iterable[Pair]) -> Iterator[bytes]:
-        """Take pairs. Yields lines whenever too much is held.
+    def take(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Take pairs. Yields combined ones whenever too much is held.
 
         If combining leaves few pairs, they wait for more. Raises what the protocol or the combiner
         raises.
@@ -100,16 +68,16 @@ class Combining:
             if len(found) < before // 8 and len(found) * _size(found) < MOST_BYTES // 8:
                 self._add(found)
             else:
-                yield from starmap(self._encoded, found)
+                yield from found
 
-    def end(self) -> Iterable[bytes]:
-        """The lines of all that is held."""
-        return starmap(self._encoded, self._combined())
+    def end(self) -> Iterable[Pair]:
+        """All that is held, combined."""
+        return self._combined()
 
     def _add(self, pairs: list[Pair]) -> None:
         groups, faithful, same, absent = self._groups, self._faithful, _SAME, _ABSENT
         for key, value in pairs:
-            if type(key) is str and faithful and type(value) in same:
+            if type(key) is str and (type(value) is int or type(value) in same) and faithful:
                 known = groups.get(key, absent)
                 if known is absent:
                     groups[key] = value
@@ -127,20 +95,29 @@ class Combining:
 
     def _combined(self) -> list[Pair]:
         """Combine all that is held, and hold nothing."""
-        found = [*self._combine(self._sorted())]
-        self._groups.clear()
-        self._coded.clear()
-        self._held = self._held_bytes = 0
-        return found
-
-    def _sorted(self) -> Iterator[tuple[Any, Iterator[Any]]]:
-        groups = self._groups
+        step, groups, coded = self._make(), self._groups, self._coded
+        combine = step["combiner"]
+        found: list[Pair] = []
+        if (init := step["combiner_init"]) is not None:
+            found += init() or ()
         for key in sorted(groups) if self._in_order else groups:
             held = groups[key]
-            yield key, iter(held if type(held) is list else (held,))
-        for _, lines in sorted(self._coded.items()):
-            pairs = [self._read(line) for line in lines]
-            yield pairs[0][0], iter([value for _, value in pairs])
+            if type(held) is not list:
+                if not self._in_order:
+                    found.append((key, held))
+                    continue
+                held = (held,)
+            made = combine(key, iter(held))
+            if made is not None:
+                found += made
+        for raw in sorted(coded):
+            pairs = [self._read(line) for line in coded[raw]]
+            found += combine(pairs[0][0], iter([value for _, value in pairs])) or ()
+        if (final := step["combiner_final"]) is not None:
+            found += final() or ()
+        self._groups, self._coded = {}, defaultdict(list)
+        self._held = self._held_bytes = 0
+        return found
 
 
 def _size(pairs: list[Pair]) -> int:

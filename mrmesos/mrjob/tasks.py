@@ -3,103 +3,100 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from mrmesos.api.context import Context
 from mrmesos.api.tasks import BatchMapper, SortedReducer
 from mrmesos.io.columns.schema import KEY, VALUE
-from mrmesos.mrjob.codec import Pair, fast_read, fast_write
+from mrmesos.mrjob.codec import Pair, fast_read
 from mrmesos.mrjob.command import Command, piped
-from mrmesos.mrjob.groups import called, pairs_of, reduced
-from mrmesos.mrjob.lines import BATCH_LINES, cutter, joined, keyed, whole
-from mrmesos.mrjob.pairs import Combining, Encoding
+from mrmesos.mrjob.groups import pairs_of, reduced
+from mrmesos.mrjob.lines import cutter, joined
+from mrmesos.mrjob.output import MROutput
+from mrmesos.mrjob.pairs import Combining
 from mrmesos.mrjob.place import TaskPlace, place_of
-from mrmesos.mrjob.task import MRTask, WorkKind
-from mrmesos.streaming.keys import KeyFieldPartitioner, raw_keys, with_codes
+from mrmesos.mrjob.task import MRTask, SubStep, WorkKind
+from mrmesos.streaming.keys import KeyFieldPartitioner, raw_keys
 
 
 class _Stage(Protocol):
-    """Turns lines of a file into lines. `end` comes once, after all lines."""
+    """Turns lines of a file into records. `end` comes once, after all lines."""
 
-    def add(self, lines: list[bytes]) -> Iterable[bytes]: ...
+    def add(self, lines: list[bytes]) -> Iterable[pa.RecordBatch]: ...
 
-    def end(self) -> Iterable[bytes]: ...
+    def end(self) -> Iterable[pa.RecordBatch]: ...
 
 
 class _Identity:
-    def add(self, lines: list[bytes]) -> Iterable[bytes]:
-        return lines
+    def __init__(self, out: MROutput) -> None:
+        self._out = out
 
-    def end(self) -> Iterable[bytes]:
+    def add(self, lines: list[bytes]) -> Iterable[pa.RecordBatch]:
+        return self._out.of_lines(lines)
+
+    def end(self) -> Iterable[pa.RecordBatch]:
         return ()
 
 
 class _Script:
     """Calls the mapper of the job class."""
 
-    def __init__(self, task: MRTask, place: TaskPlace) -> None:
+    def __init__(self, task: MRTask, place: TaskPlace, out: MROutput) -> None:
         job = place.make("mapper")
         step = job._get_step(task.step, _step_type())
-        read, write = job.pick_protocols(task.step, "mapper")
-        self._read = fast_read(read)
+        read, self._write = job.pick_protocols(task.step, "mapper")
+        self._read, self._out = fast_read(read), out
+        self._init = step["mapper_init"]
         self._mapper, self._final = step["mapper"], step["mapper_final"]
-        self._into: Encoding | Combining = Encoding(write)
+        self._combining: Combining | None = None
         if task.combines_in_mapper:
-            read_back, write_back = place.make("combiner").pick_protocols(task.step, "combiner")
+            read_back, self._write = place.make("combiner").pick_protocols(task.step, "combiner")
             cut = cutter(task.stream.map_fields)
-            self._into = Combining(
+            self._combining = Combining(
                 read_back,
-                write_back,
-                _combiner(task, place),
+                self._write,
+                lambda: place.make("combiner")._get_step(task.step, _step_type()),
                 lambda line: cut(line)[0],
                 in_order=bool(step["combiner_init"] or step["combiner_final"]),
             )
-        self._init = step["mapper_init"]
 
-    def add(self, lines: list[bytes]) -> Iterable[bytes]:
+    def add(self, lines: list[bytes]) -> Iterable[pa.RecordBatch]:
         yield from self._begin()
         records = map(self._read, [line.rstrip(b"\r\n") for line in lines])
         yielded = filter(None, itertools.starmap(self._mapper, records))
-        yield from self._into.take(itertools.chain.from_iterable(yielded))
+        yield from self._taken(itertools.chain.from_iterable(yielded))
 
-    def _begin(self) -> Iterable[bytes]:
+    def _begin(self) -> Iterable[pa.RecordBatch]:
         init, self._init = self._init, None
-        return () if init is None else self._into.take(init() or ())
+        return () if init is None else self._taken(init() or ())
 
-    def end(self) -> Iterable[bytes]:
+    def _taken(self, pairs: Iterable[Pair]) -> Iterable[pa.RecordBatch]:
+        if self._combining is not None:
+            pairs = self._combining.take(pairs)
+        return self._out.of_pairs(pairs, self._write)
+
+    def end(self) -> Iterable[pa.RecordBatch]:
         yield from self._begin()
         if self._final is not None:
-            yield from self._into.take(self._final() or ())
-        yield from self._into.end()
-
-
-def _combiner(
-    task: MRTask, place: TaskPlace
-) -> Callable[[Iterator[tuple[Any, Iterator[Any]]]], Iterator[Pair]]:
-    """Runs the combiner of a new object over groups, as a task of mrjob would."""
-
-    def run(groups: Iterator[tuple[Any, Iterator[Any]]]) -> Iterator[Pair]:
-        step = place.make("combiner")._get_step(task.step, _step_type())
-        return called(step, "combiner", groups)
-
-    return run
+            yield from self._taken(self._final() or ())
+        if self._combining is not None:
+            yield from self._out.of_pairs(self._combining.end(), self._write)
 
 
 class _Filtered:
-    """Runs a command before another stage; without one, the command is the mapper."""
+    """Runs a command before another stage."""
 
-    def __init__(self, command: str, place: TaskPlace, then: _Stage | None) -> None:
-        self._command = Command(command, place, is_filter=then is not None)
-        self._then: _Stage = then or _Identity()
+    def __init__(self, command: str, place: TaskPlace, then: _Stage, *, is_filter: bool) -> None:
+        self._command = Command(command, place, is_filter=is_filter)
+        self._then = then
 
-    def add(self, lines: list[bytes]) -> Iterable[bytes]:
+    def add(self, lines: list[bytes]) -> Iterable[pa.RecordBatch]:
         yield from self._then.add([*self._command.add(lines)])
 
-    def end(self) -> Iterable[bytes]:
+    def end(self) -> Iterable[pa.RecordBatch]:
         yield from self._then.add([*self._command.end()])
         yield from self._then.end()
 
@@ -110,35 +107,16 @@ def _step_type() -> Any:
     return MRStep
 
 
-def _stage(task: MRTask, place: TaskPlace) -> _Stage:
+def _stage(task: MRTask, place: TaskPlace, out: MROutput) -> _Stage:
+    command = task.mapper.command
     match task.mapper.kind:
         case WorkKind.COMMAND:
-            return _Filtered(task.mapper.command, place, None)
-        case WorkKind.SCRIPT if task.mapper.command:
-            return _Filtered(task.mapper.command, place, _Script(task, place))
+            return _Filtered(command, place, _Identity(out), is_filter=False)
+        case WorkKind.SCRIPT if command:
+            return _Filtered(command, place, _Script(task, place, out), is_filter=True)
         case WorkKind.SCRIPT:
-            return _Script(task, place)
-    return _Identity()
-
-
-class _Out:
-    """Makes columns of lines: for the shuffle, or for the output."""
-
-    def __init__(self, task: MRTask, context: Context) -> None:
-        self._stream = task.stream
-        self._shuffled = context.facts.num_reducers > 0
-
-    def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
-        """The lines, in batches."""
-        rest = iter(lines)
-        while some := [*itertools.islice(rest, BATCH_LINES)]:
-            yield self.batch(some)
-
-    def batch(self, lines: list[bytes]) -> pa.RecordBatch:
-        """A batch of these lines."""
-        if not self._shuffled:
-            return whole(lines)
-        return with_codes(keyed(lines, self._stream.map_fields), self._stream)
+            return _Script(task, place, out)
+    return _Identity(out)
 
 
 class MRMapper(BatchMapper):
@@ -147,40 +125,50 @@ class MRMapper(BatchMapper):
     def setup(self) -> None:
         self._task: MRTask = self.context.args.mrjob
         self._place = place_of(self.context)
-        self._out = _Out(self._task, self.context)
+        self._out = MROutput(self._task.stream, shuffled=self.context.facts.num_reducers > 0)
         self._running: _Stage | None = None
         self._uri = ""
+        self._has_run = False
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         if self.context.input_uri != self._uri:
-            yield from self.close()
+            yield from self._ended()
             self._uri = self.context.input_uri
             self._place.reads(self._uri)
         if self._task.mapper.kind is WorkKind.RAW:
+            self._has_run = True
             for uri, data in zip(batch[KEY].to_pylist(), batch[VALUE].to_pylist(), strict=True):
-                yield from self._out.batches(self._raw(uri, data))
+                yield from self._raw(uri, data)
             return
-        if self._running is None:
-            self._running = _stage(self._task, self._place)
         # The first step reads lines as values; later ones read them as keys.
         from_step = self._task.step > 0
         lines = batch.column(KEY if from_step else VALUE).to_pylist()
-        yield from self._out.batches(self._running.add(lines))
+        yield from self._begun().add(lines)
 
     def close(self) -> Iterator[pa.RecordBatch]:
+        if not self._has_run and self._task.mapper.kind is not WorkKind.RAW:
+            self._begun()  # as mrjob does over an empty file
+        yield from self._ended()
+
+    def _begun(self) -> _Stage:
+        self._has_run = True
+        if self._running is None:
+            self._running = _stage(self._task, self._place, self._out)
+        return self._running
+
+    def _ended(self) -> Iterator[pa.RecordBatch]:
         running, self._running = self._running, None
         if running is not None:
-            yield from self._out.batches(running.end())
+            yield from running.end()
 
-    def _raw(self, uri: str, data: bytes) -> Iterator[bytes]:
+    def _raw(self, uri: str, data: bytes) -> Iterator[pa.RecordBatch]:
         """Give a whole file to `mapper_raw`."""
         path = Path(self._place.path, "input", uri.rpartition("/")[2] or "input")
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         job = self._place.make("mapper", str(path), uri)
         _, write = job.pick_protocols(self._task.step, "mapper")
-        for key, value in job.map_pairs((), self._task.step):
-            yield write(key, value)
+        yield from self._out.of_pairs(job.map_pairs((), self._task.step), write)
         path.unlink(missing_ok=True)
 
 
@@ -191,10 +179,11 @@ class _OverSorted(SortedReducer):
         self._task: MRTask = self.context.args.mrjob
         self._place = place_of(self.context)
 
-    def _lines(self, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-        """The lines of the sorted batches, after what this task does with them."""
+    def _over(
+        self, batches: Iterator[pa.RecordBatch], work: SubStep, out: MROutput
+    ) -> Iterator[pa.RecordBatch]:
+        """The records of the sorted batches, after what this task does with them."""
         task, what = self._task, self.what
-        work = task.combiner if what == "combiner" else task.reducer
         separator = task.stream.map_fields.output_separator.encode()
 
         def lines_of(batch: pa.RecordBatch) -> Iterator[bytes]:
@@ -203,7 +192,7 @@ class _OverSorted(SortedReducer):
         plain = map(raw_keys, batches)
         lines = itertools.chain.from_iterable(map(lines_of, plain))
         if work.kind is WorkKind.COMMAND:
-            return piped(lines, work.command, self._place, is_filter=False)
+            return out.of_lines(piped(lines, work.command, self._place, is_filter=False))
         job = self._place.make(what)
         read, write = job.pick_protocols(task.step, what)
         pairs: Iterator[Pair]
@@ -214,7 +203,7 @@ class _OverSorted(SortedReducer):
         else:
             pairs = map(fast_read(read), lines)
         step = job._get_step(task.step, _step_type())
-        return itertools.starmap(fast_write(write), reduced(job, step, task.step, what, pairs))
+        return out.of_pairs(reduced(job, step, task.step, what, pairs), write)
 
 
 class MRReducer(_OverSorted):
@@ -223,9 +212,8 @@ class MRReducer(_OverSorted):
     what = "reducer"
 
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        lines = self._lines(batches)
-        while some := [*itertools.islice(lines, BATCH_LINES)]:
-            yield whole(some)
+        out = MROutput(self._task.stream, shuffled=False)
+        return self._over(batches, self._task.reducer, out)
 
 
 class MRCombiner(_OverSorted):
@@ -233,12 +221,9 @@ class MRCombiner(_OverSorted):
 
     what = "combiner"
 
-    def setup(self) -> None:
-        super().setup()
-        self._out = _Out(self._task, self.context)
-
     def reduce_sorted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return self._out.batches(self._lines(batches))
+        out = MROutput(self._task.stream, shuffled=True)
+        return self._over(batches, self._task.combiner, out)
 
 
 class MRPartitioner(KeyFieldPartitioner):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mrmesos.mrjob.codec import fast_read, fast_write, is_faithful, load_all
+from mrmesos.mrjob.codec import columns, fast_read, fast_write, is_faithful, load_all
 
 protocol = pytest.importorskip("mrjob.protocol", reason="mrjob is an optional extra")
 STANDARD = protocol.StandardJSONProtocol()
@@ -62,8 +62,34 @@ def test_a_column_is_read_at_once(values: list[Any]) -> None:
     assert found is not None or odd or any("\\ud" in str(each) for each in column.to_pylist())
 
 
+TYPED = st.one_of(
+    st.lists(st.text(st.characters(codec="utf-8"))), st.lists(st.integers()), st.lists(PLAIN)
+)
+
+
+@given(TYPED, TYPED)
+@example(["a", "é", '"', "\x7f", "", "\\"], [1, -(1 << 63), 0, 5, 6, 7])
+@example(["\ud800"], [1])
+@example(["a"], [1 << 63])
+def test_columns_are_what_the_protocol_writes(keys: list[Any], values: list[Any]) -> None:
+    pairs = [*zip(keys, values, strict=False)]
+    made = columns(pairs, STANDARD.write)
+    if made is not None:
+        lines = zip(*(column.to_pylist() for column in made), strict=True)
+        assert [b"\t".join(line) for line in lines] == [STANDARD.write(*pair) for pair in pairs]
+    plain = all(type(key) is str and type(value) is str for key, value in pairs)
+    if pairs and plain:
+        assert made is not None
+
+
+def test_text_is_written_as_the_protocol_does() -> None:
+    write = protocol.TextProtocol().write
+    for pair in (("a", "é"), ("", ""), ("a", None), (None, "b")):
+        assert fast_write(write)(*pair) == write(*pair)
+
+
 def test_other_protocols_are_left_alone() -> None:
-    for name in ("PickleProtocol", "ReprProtocol", "RawProtocol", "JSONValueProtocol"):
+    for name in ("PickleProtocol", "ReprProtocol", "BytesProtocol", "JSONValueProtocol"):
         other = getattr(protocol, name)()
         assert not is_faithful(other.write)
         assert fast_write(other.write) == other.write
