@@ -225,11 +225,13 @@ class TextOutput(msgspec.Struct, frozen=True, tag="text"):
 
     Text and bytes are written unchanged, numbers as Python prints them, booleans as true/false,
     timestamps in ISO 8601, lists and structs as JSON. `compression` is none, gzip, bz2, zstd, lz4
-    or xz.
+    or xz. With `short_names` files are named `part-00000`, as Hadoop Streaming names them, and not
+    `part-r-00000`.
     """
 
     separator: Name = "\t"
     compression: Name = "none"
+    short_names: bool = False
 
 
 class JsonLinesOutput(msgspec.Struct, frozen=True, tag="jsonl"):

@@ -16,6 +16,7 @@ _USAGE = """Usage: hadoop [--config DIR] COMMAND
   version       the version whose command line this is
   fs | dfs      files: hadoop fs -help
   jar           hadoop jar hadoop-streaming.jar -input … -output … -mapper … -reducer …
+  streaming     mapred streaming -input …: the same
   job           jobs of a JobTracker: -list, -status, -kill, -counter, -history
 mrmesos stands in for Hadoop here; it runs no Java."""
 
@@ -48,13 +49,19 @@ def main(words: Sequence[str]) -> int:
             from mrmesos.hadoop.jar import run_jar
 
             return run_jar(rest, places, properties)
+        case "streaming":
+            from mrmesos.hadoop.jar import run_streaming_tool
+
+            return run_streaming_tool(rest, places, properties)
         case "job":
             from mrmesos.hadoop.jobs import run_job
 
             return run_job(rest)
         case "classpath" | "envvars":
             return 0
-    say(f"{verb}: mrmesos stands in for Hadoop's version, fs, jar and job only\n{_USAGE}")
+    say(
+        f"{verb}: mrmesos stands in for Hadoop's version, fs, jar, streaming and job only\n{_USAGE}"
+    )
     return EXIT_USAGE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +13,25 @@ from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.progress import ProgressDisplay
 from mrmesos.hadoop.paths import Places, has_scheme
 from mrmesos.hadoop.saying import log, say
+from mrmesos.io.fs.filesystem import InputError, OutputError
 from mrmesos.streaming.options import StreamingOptions
+from mrmesos.streaming.preflight import check_program
 from mrmesos.streaming.values import BadOption
 from mrmesos.task.files.job_files import named_files
 from mrmesos.wire.job import JobState, JobStatus, TaskCounts
 
 EXIT_FAILED = 1
+EXIT_OUTPUT = 4
+"""The output exists (StreamJob.submitAndMonitorJob of Hadoop 3.4)."""
+EXIT_INPUT = 5
+"""An input does not exist."""
+_USAGE = """Usage: $HADOOP_HOME/bin/hadoop jar hadoop-streaming.jar [options]
+  -input PATH ...  -output DIR  -mapper COMMAND  -combiner COMMAND  -reducer COMMAND|NONE|aggregate
+  -numReduceTasks N  -file PATH ...  -files PATH[#NAME],...  -archives PATH[#NAME],...
+  -cmdenv NAME=VALUE  -D NAME=VALUE  -conf FILE  -inputformat, -outputformat, -partitioner CLASS
+  -io text|rawbytes|typedbytes  -lazyOutput  -background  -verbose
+`mrmesos streaming -help` says what each means.
+"""
 
 
 def run_jar(words: Sequence[str], places: Places, properties: dict[str, str]) -> int:
@@ -32,14 +46,35 @@ def run_jar(words: Sequence[str], places: Places, properties: dict[str, str]) ->
             "(hadoop jar hadoop-streaming.jar -input …)"
         )
         return EXIT_FAILED
+    return run_streaming_tool(rest, places, properties)
+
+
+def run_streaming_tool(words: Sequence[str], places: Places, properties: dict[str, str]) -> int:
+    """Run the streaming job of a command line. Returns Hadoop's exit code."""
+    if {"-help", "-info", "--help"}.intersection(words[:1]):
+        sys.stdout.write(_USAGE)
+        return 0
+    code = _run(words, places, properties)
+    if code:
+        say("Streaming Command Failed!")
+    return code
+
+
+def _run(words: Sequence[str], places: Places, properties: dict[str, str]) -> int:
     given = [word for name, value in properties.items() for word in ("-D", f"{name}={value}")]
     try:
-        options = _placed(checked_options([*given, *rest]), places)
+        options = _placed(checked_options([*given, *words]), places)
+        for program in (options.spec.mapper, options.spec.combiner, options.spec.reducer):
+            check_program(program, options.files, options.archives, local=not options.jobtracker)
         return run_streaming(options, HadoopDisplay(options.output))
     except BadOption as problem:
         say(f"ERROR streaming.StreamJob: {problem}")
     except UsageProblem as problem:
         say(f"ERROR streaming.StreamJob: {problem.format_message()}")
+        if isinstance(problem.__cause__, OutputError):
+            return EXIT_OUTPUT
+        if isinstance(problem.__cause__, InputError):
+            return EXIT_INPUT
     return EXIT_FAILED
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mrmesos.api.context import Context
 from mrmesos.api.split import FileSlice
+from mrmesos.conf import JOB_NAME
 from mrmesos.streaming.hadoop_names import both_names
 from mrmesos.streaming.spec import StreamSpec
 
@@ -22,6 +23,9 @@ _OURS = (
 )
 """Variables that begin so are for the engine. Some are secret."""
 OUTPUT_DIR = "mapreduce.output.fileoutputformat.outputdir"
+TRUNCATE = "stream.jobconf.truncate.limit"
+_LONGEST = 30_000
+"""Characters of a variable. No program starts with one of over 128 KiB (Linux' MAX_ARG_STRLEN)."""
 _COPIED_BYTES = 16 << 20
 _NOT_NAME = re.compile(r"[^0-9A-Za-z_]")
 
@@ -33,6 +37,8 @@ def child_environment(spec: StreamSpec, context: Context, input_uri: str = "") -
     """
     facts = context.facts
     properties = {
+        "mapreduce.job.name": context.params.get(JOB_NAME.name, ""),
+        "mapreduce.job.maps": str(facts.num_maps),
         **spec.properties,
         "mapreduce.job.id": facts.job_id,
         "mapreduce.task.id": facts.task_id,
@@ -49,7 +55,9 @@ def child_environment(spec: StreamSpec, context: Context, input_uri: str = "") -
         properties["mapreduce.map.input.file"] = input_uri
         properties |= _slice(context, input_uri)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return inherited | as_variables(both_names(properties)) | spec.environment
+    limit = spec.properties.get(TRUNCATE, "").strip()
+    most = int(limit) if limit.isdigit() else _LONGEST
+    return inherited | as_variables(both_names(properties), most) | spec.environment
 
 
 def _slice(context: Context, uri: str) -> dict[str, str]:
@@ -72,10 +80,13 @@ def _start(piece: FileSlice) -> int:
     return piece.start
 
 
-def as_variables(properties: Mapping[str, str]) -> dict[str, str]:
-    """Settings as variables of an environment. A value with a NUL cannot be one and is left out."""
+def as_variables(properties: Mapping[str, str], most: int = _LONGEST) -> dict[str, str]:
+    """Settings as variables of an environment, cut off after `most` characters.
+
+    A value with a NUL cannot be one and is left out.
+    """
     return {
-        _NOT_NAME.sub("_", name): value
+        _NOT_NAME.sub("_", name): value[: min(most, _LONGEST)]
         for name, value in properties.items()
         if "\0" not in value and "\0" not in name
     }

@@ -96,7 +96,7 @@ def output_format(given: str, properties: Properties) -> OutputFormat:
             raise BadOption(f"{_COMPRESS}.codec={named}: mrmesos has {known}")
         codec = _CODECS[named]
     separator = properties.get("mapreduce.output.textoutputformat.separator", "\t")
-    return TextOutput(separator=separator, compression=codec)
+    return TextOutput(separator=separator, compression=codec, short_names=True)
 
 
 def comparator(properties: Properties) -> tuple[KeyRange, ...]:

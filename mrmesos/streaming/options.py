@@ -25,6 +25,7 @@ from mrmesos.streaming.java_classes import (
 )
 from mrmesos.streaming.spec import Fields, Program, ProgramKind, StreamIo, StreamSpec
 from mrmesos.streaming.values import BadOption, flag, number, simple_name
+from mrmesos.task.files.job_files import named_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mrmesos streaming", add_help=False, allow_abbrev=False)
     add = parser.add_argument
-    for name in ("-input", "-file", "-cmdenv", "-D", "-jobconf", "-conf"):
-        add(name, action="append", default=[])
-    for name in ("-files", "-archives", "-cacheFile", "-cacheArchive", "-libjars"):
+    for name in ("-input", "-file", "-cacheFile", "-cacheArchive"):  # a shell may expand a pattern
+        add(name, action="extend", nargs="+", default=[])
+    for name in ("-cmdenv", "-D", "-jobconf", "-conf", "-files", "-archives", "-libjars"):
         add(name, action="append", default=[])
     for name in (
         *("-output", "-mapper", "-combiner", "-reducer", "-partitioner", "-inputformat"),
@@ -117,9 +118,15 @@ def parse_options(words: Sequence[str]) -> StreamingOptions:
 
 def _refuse(given: argparse.Namespace) -> None:
     """Refuse what would need Java. Raises BadOption."""
-    for option in ("libjars", "inputreader", "mapdebug", "reducedebug"):
+    for option in ("libjars", "inputreader"):
         if getattr(given, option):
             raise BadOption(f"-{option} needs Java, which mrmesos does not run; leave it out")
+    for option in ("mapdebug", "reducedebug"):
+        if getattr(given, option):
+            raise BadOption(
+                f"-{option}: mrmesos runs no script after a failed task; leave it out (the error "
+                "shows the end of the task's stderr)"
+            )
 
 
 _RESOLVER = "stream.io.identifier.resolver.class"
@@ -144,7 +151,7 @@ def _check_io(spec: StreamSpec) -> None:
 def _properties(given: argparse.Namespace) -> dict[str, str]:
     """All of Hadoop's settings that the user gave, under their present names."""
     properties: dict[str, str] = {}
-    for path in given.conf:
+    for path in filter(None, (given.additionalconfspec, *given.conf)):
         properties |= _of_file(Path(path))
     for text in (*given.jobconf, *given.D):
         name, equals, value = text.partition("=")
@@ -175,14 +182,25 @@ def _reducers(given: argparse.Namespace, properties: Mapping[str, str]) -> int:
     return 0 if given.reducer == "NONE" else number
 
 
+def _as_sent(command: str, files: Sequence[str]) -> str:
+    """The command with its program as it is named where it runs, if it is a file that is sent."""
+    program, space, rest = command.partition(" ")
+    for text in named_files(files) if "/" in program else ():
+        path, _, name = text.partition("#")
+        if Path(path.removeprefix("file://")).resolve() == Path(program).resolve():
+            return f"{name or Path(path).name}{space}{rest}"
+    return command
+
+
 def _spec(given: argparse.Namespace, properties: Mapping[str, str], reducers: int) -> StreamSpec:
-    mapper = _program("-mapper", given.mapper)
+    sent = (*given.file, *given.files)
+    mapper = _program("-mapper", _as_sent(given.mapper, sent))
     none = Program(ProgramKind.NONE)
-    reducer = _program("-reducer", given.reducer) if reducers else none
-    combiner = _program("-combiner", given.combiner) if given.combiner else none
-    if ProgramKind.AGGREGATE in (mapper.kind, combiner.kind) and given.combiner != "aggregate":
+    reducer = _program("-reducer", _as_sent(given.reducer, sent)) if reducers else none
+    combiner = _program("-combiner", _as_sent(given.combiner, sent)) if given.combiner else none
+    if mapper.kind is ProgramKind.AGGREGATE:
         raise BadOption("aggregate is a reducer or a combiner, not a mapper")
-    if reducer.kind is ProgramKind.AGGREGATE and combiner is none:
+    if reducer.kind is ProgramKind.AGGREGATE:
         combiner = reducer  # as Hadoop does
     if not reducers:
         combiner = none
@@ -202,9 +220,16 @@ def _spec(given: argparse.Namespace, properties: Mapping[str, str], reducers: in
         comparator=comparator(properties) if reducers else (),
         partitioner=partitioner(given.partitioner, properties)[1],
         field_separator=separator or "\t",
+        reporter=_reporter(properties),
         properties=dict(properties),
         environment=_environment(given.cmdenv),
     )
+
+
+def _reporter(properties: Mapping[str, str]) -> str:
+    """What begins a line on stderr that is for the engine; empty if none is."""
+    on = flag(properties, "stream.stderr.reporter.enabled", default=True)
+    return properties.get("stream.stderr.reporter.prefix", "reporter:") if on else ""
 
 
 def _fields(kind: str, io: str, properties: Mapping[str, str]) -> Fields:
@@ -232,13 +257,14 @@ def _io(name: str, text: str) -> StreamIo:
 
 
 _IDENTITY = frozenset({"IdentityMapper", "IdentityReducer", "Mapper", "Reducer"})
+_AGGREGATE = frozenset({"aggregate", "valueaggregatorreducer", "valueaggregatorcombiner"})
 
 
 def _program(option: str, text: str) -> Program:
     """A command or one of Hadoop's classes. Raises BadOption."""
     if not text or simple_name(text) in _IDENTITY:
         return Program(ProgramKind.IDENTITY)
-    if text == "aggregate":
+    if simple_name(text).lower() in _AGGREGATE:
         return Program(ProgramKind.AGGREGATE)
     if text.startswith(("org.apache.hadoop.", "com.")):
         raise BadOption(

@@ -54,6 +54,7 @@ class Fields(msgspec.Struct, frozen=True):
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A streaming job.
 
+    `reporter` begins the lines on stderr that are for the engine; if it is empty, there are none.
     `properties` has Hadoop's settings under their present names, for the environment of children.
     `environment` is that of `-cmdenv`. `lines_per_child` is NLineInputFormat's number; 0: no limit.
     With `file_by_file`, each input file has a child of its own.
@@ -71,6 +72,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     comparator: tuple[KeyRange, ...] = ()
     partitioner: tuple[KeyRange, ...] = ()
     field_separator: str = "\t"
+    reporter: str = "reporter:"
     properties: dict[str, str] = {}
     environment: dict[str, str] = {}
 

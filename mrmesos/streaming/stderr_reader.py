@@ -10,17 +10,22 @@ from collections.abc import Callable
 
 from mrmesos.api.context import Context
 
-_PREFIX = b"reporter:"
 _LONGEST_LINE = 64 << 10
 """A line of more bytes is not kept whole; it cannot be one for the engine."""
 _LAST_WORDS = 4 << 10
 
 
 class StderrReader:
-    """Takes the bytes of a child's stderr. `log` takes what is not for the engine."""
+    """Takes the bytes of a child's stderr. `log` takes what is not for the engine.
 
-    def __init__(self, context: Context, log: Callable[[bytes], object]) -> None:
+    Without a `prefix`, nothing is.
+    """
+
+    def __init__(
+        self, context: Context, log: Callable[[bytes], object], prefix: str = "reporter:"
+    ) -> None:
         self._context, self._log = context, log
+        self._prefix = prefix.encode()
         self._rest = b""
         self._within = False  # a line of which the beginning is in the log already
         self._last = b""
@@ -56,9 +61,9 @@ class StderrReader:
 
     def _told(self, line: bytes) -> bool:
         """Whether the line was for the engine, and valid."""
-        if not line.startswith(_PREFIX):
+        if not self._prefix or not line.startswith(self._prefix):
             return False
-        what, _, text = line[len(_PREFIX) :].decode("utf-8", "replace").strip().partition(":")
+        what, _, text = line[len(self._prefix) :].decode("utf-8", "replace").strip().partition(":")
         if what == "status":
             self._context.set_status(text)
             return True

@@ -56,8 +56,8 @@ class _Run:
         self._child = Child(
             program.command,
             place.path,
-            child_environment(spec, context, uri),
-            StderrReader(context, _to_log),
+            child_environment(spec, context, uri) | {"PWD": str(place.path)},
+            StderrReader(context, _to_log, spec.reporter),
         )
 
     def write(self, data: pa.Buffer | bytes) -> Iterator[pa.RecordBatch]:

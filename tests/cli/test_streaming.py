@@ -47,7 +47,7 @@ def test_a_compiled_mapper_and_a_python_reducer(tmp_path: Path) -> None:
         *("-file", "count", "-file", "total.py", "-D", "mapred.map.tasks=2"),
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "part-r-00000").read_text() == "all\t1000\n"
+    assert (tmp_path / "out" / "part-00000").read_text() == "all\t1000\n"
     assert "programs" in done.stderr
     assert (tmp_path / "out" / "_SUCCESS").exists()
 

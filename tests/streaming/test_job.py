@@ -132,6 +132,23 @@ def test_the_environment(tmp_path: Path) -> None:
     assert found[b"mapreduce_task_output_dir"] == b"/out/_temporary/" + attempt
 
 
+def test_a_long_setting_does_not_keep_a_program_from_its_start() -> None:
+    code = "import os; print(len(os.environ['a_b']), len(os.environ['mapreduce_job_maps']))"
+    words = ("-numReduceTasks", "0", "-D", f"a.b={'x' * 200_000}")
+    job = job_class("-mapper", f'{PYTHON} -c "{code}"', *words)
+    assert lines(run_job(job, ["x"], splits=1).records)[0][0] == b"30000 1"
+    job = job_class(
+        "-mapper", f'{PYTHON} -c "{code}"', *words, "-D", "stream.jobconf.truncate.limit=7"
+    )
+    assert lines(run_job(job, ["x"], splits=1).records)[0][0] == b"7 1"
+
+
+def test_part_files_have_the_names_of_hadoop_streaming() -> None:
+    for more in ((), ("-numReduceTasks", "0")):
+        result = run_job(job_class("-mapper", "cat", *more), ["x"], splits=1)
+        assert list(result.files) == ["part-00000"]
+
+
 def test_no_secret_of_the_engine_reaches_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MRMESOS_TOKEN", "hidden-token")
     monkeypatch.setenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "hidden-token")

@@ -37,7 +37,7 @@ def test_a_usual_command_line() -> None:
     assert found.archives == ("a.tgz#a",)
     assert (found.input_format, found.output_format) == (
         TextInput(encoding="", empty_files=True),
-        TextOutput(),
+        TextOutput(short_names=True),
     )
 
 
@@ -84,10 +84,12 @@ def test_settings_of_a_file_and_of_the_command_line(tmp_path: Path) -> None:
 
 def test_gzip_output() -> None:
     key = "mapred.output.compress"
-    assert options("-D", f"{key}=true").output_format == TextOutput(compression="gzip")
+    assert options("-D", f"{key}=true").output_format == TextOutput(
+        compression="gzip", short_names=True
+    )
     codec = "mapred.output.compression.codec=org.apache.hadoop.io.compress.BZip2Codec"
     found = options("-D", f"{key}=true", "-D", codec)
-    assert found.output_format == TextOutput(compression="bz2")
+    assert found.output_format == TextOutput(compression="bz2", short_names=True)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +168,61 @@ def test_formats_and_partitioners_of_ours() -> None:
     assert found.input_format == TextInput(encoding="", lines_per_map=3)
     assert found.output_format == NullOutput()
     assert found.settings["output.lazy"] == "true"
+
+
+def test_several_paths_after_one_option() -> None:
+    found = parse_options(
+        (
+            "-input",
+            "a",
+            "b,c",
+            "-input",
+            "d",
+            "-output",
+            "o",
+            "-file",
+            "x.py",
+            "y.py",
+            "-mapper",
+            "cat",
+        )
+    )
+    assert found.inputs == ("a", "b,c", "d")
+    assert found.files == ("x.py", "y.py")
+
+
+def test_a_program_that_is_sent_is_named_as_it_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "map.py"
+    for files, name in (
+        (("-file", str(path)), "map.py"),
+        (("-files", f"{path}#m.py"), "m.py"),
+        (("-files", f"file://{path}"), "map.py"),
+        ((), str(path)),
+    ):
+        assert options("-mapper", f"{path} -v 'a b'", *files).spec.mapper.command == (
+            name,
+            "-v",
+            "a b",
+        )
+
+
+@pytest.mark.parametrize(
+    "reducer",
+    ["Aggregate", "org.apache.hadoop.mapred.lib.aggregate.ValueAggregatorReducer"],
+)
+def test_names_of_aggregate(reducer: str) -> None:
+    spec = options("-mapper", "cat", "-reducer", reducer, "-combiner", "cat").spec
+    assert spec.reducer.kind is spec.combiner.kind is ProgramKind.AGGREGATE
+
+
+def test_joined_settings_and_their_order() -> None:
+    found = parse_options(
+        ("-mapper", "cat", "-input", "a", "-Dmapred.reduce.tasks=3", "-output", "o", "-D", "x=1=2")
+    )
+    assert found.num_reducers == 3
+    assert found.spec.properties["x"] == "1=2"
+
+
+def test_the_reporter_of_stderr() -> None:
+    assert options("-D", "stream.stderr.reporter.prefix=rep:").spec.reporter == "rep:"
+    assert options("-D", "stream.stderr.reporter.enabled=false").spec.reporter == ""

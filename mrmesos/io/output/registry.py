@@ -73,12 +73,13 @@ def check_output(fmt: OutputFormat) -> None:
 
 
 def file_name(fmt: OutputFormat, kind_letter: str, index: int) -> str:
-    """`part-r-00000` of reduce 0, `part-m-00012.parquet` of map 12."""
+    """`part-r-00000` of reduce 0, `part-m-00012.parquet` of map 12, `part-00000` if short."""
     entry = _FORMATS[type(fmt)]
     extension = fmt.extension if isinstance(fmt, CustomOutput) else entry.extension
     packed = fmt.compression != "none" and not entry.container
     suffix = SUFFIXES[fmt.compression] if packed else ""
-    return f"part-{kind_letter}-{index:05d}{extension}{suffix}"
+    kind = "" if isinstance(fmt, TextOutput) and fmt.short_names else f"{kind_letter}-"
+    return f"part-{kind}{index:05d}{extension}{suffix}"
 
 
 def _name(fmt: Any) -> str:
