@@ -1,6 +1,6 @@
 """Thousands of agents and days of jobs in minutes: the production core on a virtual clock.
 
-What decides is `jobtracker.core.jobtracker`, unchanged; this room plays Mesos, TaskTrackers,
+The unchanged core (`jobtracker.core.jobtracker`) decides. This room plays Mesos, TaskTrackers,
 storage and users around it, from one seed. `faults` proves the same core in small worlds where
 much goes wrong. docs/simulator.md tells what is modelled and what is not.
 """

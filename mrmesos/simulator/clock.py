@@ -41,7 +41,7 @@ class Clock:
         heapq.heappush(self._heap, (self.now + delay, self._number, action, what))
 
     def step(self) -> bool:
-        """Go to the next action and take it; False where there is none."""
+        """Go to the next action and take it. False if there is none."""
         if not self._heap:
             return False
         self.now, _, action, what = heapq.heappop(self._heap)

@@ -1,4 +1,4 @@
-"""How long attempts take. Time in slots only: waiting for slots is what the core brings about."""
+"""How long attempts take in their slots. The time until they get a slot is up to the core."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Framework:
         for command in commands:
             self._carry_out(command)
         woken, self._woken = self._woken, []
-        for tracker_id in woken:  # of each a heartbeat is held; none outlives being forgotten
+        for tracker_id in woken:  # each has a held heartbeat, until it is forgotten
             if (tracker := self._trackers.trackers.get(tracker_id)) is not None:
                 self.tell(ev.AnswerAsked(tracker_id, tracker.done))
 
@@ -191,7 +191,7 @@ class Framework:
         self.tell(ev.Tick())
 
     def _splits(self, job: SimJob) -> tuple[Split, ...]:
-        """One slice serves all splits of a job: nobody here reads it."""
+        """All splits of a job share one slice, because nobody reads it here."""
         work, storage = job.work, self._scene.storage
         slices = (FileSlice(f"sim://in/{work.name}", 0, -1),)
         match work.placement:

@@ -55,7 +55,7 @@ class SimAgent:
     free: Amounts
     alive: bool = field(default=True, kw_only=True)
     slowness: float = field(default=1.0, kw_only=True)
-    """What attempts take here, as a multiple of what they take on the others."""
+    """The time of attempts here, as a multiple of their time on other agents."""
 
 
 AgentT = TypeVar("AgentT", bound=SimAgent)

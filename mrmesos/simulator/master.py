@@ -1,9 +1,10 @@
 """The simulated Mesos master: agents' free resources, filters, and DRF between frameworks.
 
-As Mesos' hierarchical allocator (`src/master/allocator/mesos/hierarchical.cpp`) in what a
-scheduler can see: an allocation each interval and at every revive, agents in random order, the
-whole free rest of an agent to the framework with the smallest weighted dominant share that does
-not refuse it. Each framework has a role of its own; there are no reservations and no quota.
+A scheduler sees the same as with Mesos' hierarchical allocator
+(`src/master/allocator/mesos/hierarchical.cpp`). There is an allocation each interval and at every
+revive, with the agents in random order. All free resources of an agent go to the framework with
+the smallest weighted dominant share that does not refuse them. Each framework has a role of its
+own. There are no reservations and no quota.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Account:
     suppressed: bool = False
     held: Amounts = field(default_factory=dict)
     times: int = 0
-    """How often it was offered an agent. Of equal shares the one with fewer goes first."""
+    """How often it was offered an agent. If shares are equal, the one with fewer offers goes first."""
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
     """By agent: until when, and how much."""
 
@@ -56,11 +57,11 @@ class Bidder(Protocol):
     account: Account
 
     def offered(self, agents: Sequence[SimulatedAgent]) -> None:
-        """Take what it wants of these agents' free resources, and refuse the rest."""
+        """Take resources of these agents, and refuse the rest."""
 
 
 class Master:
-    """Keeps who has what, and offers what is free."""
+    """Knows what each framework holds, and offers what is free."""
 
     def __init__(self, clock: Clock, interval: float, rng: Random) -> None:
         self.agents: dict[str, SimulatedAgent] = {}
@@ -89,7 +90,7 @@ class Master:
         self._roomy[agent.id] = agent
 
     def remove_agent(self, agent: SimulatedAgent) -> None:
-        """The agent is gone; what was held there must have been given back."""
+        """The agent is gone. All that was held there must have been given back before."""
         del self.agents[agent.id]
         self._count(agent, -1)
         self._roomy.pop(agent.id, None)
@@ -106,7 +107,7 @@ class Master:
         return self._total
 
     def use(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
-        """A framework accepts these. Raises AssertionError where the agent has not as much."""
+        """A framework accepts these. Raises AssertionError if the agent has less."""
         free, held = agent.free, account.held
         for name, amount in amounts.items():
             left = free.get(name, 0) - amount
@@ -134,7 +135,7 @@ class Master:
     # --- Offers ----------------------------------------------------------------------------------
 
     def refuse(self, account: Account, agents: Iterable[SimulatedAgent], seconds: float) -> None:
-        """Do not offer what is free there now, or less, for some time (an interval at least)."""
+        """For some time (at least an interval), do not offer these free resources, or less of them."""
         if seconds <= 0:
             return
         until, refused = self._clock.now + max(seconds, self._interval), account.refused
@@ -189,7 +190,7 @@ class Master:
     def _deal(
         self, agents: Iterable[SimulatedAgent], wanting: Sequence[Bidder]
     ) -> list[tuple[Bidder, list[SimulatedAgent]]]:
-        """Whose each agent is, where several want them: what is offered counts as held."""
+        """Deal the agents to several frameworks that want them. Offered resources count as held."""
         offered: list[tuple[Bidder, list[SimulatedAgent]]] = [(bidder, []) for bidder in wanting]
         counted = [dict(bidder.account.held) for bidder in wanting]
         shares = [self._share(n, b.account.weight) for n, b in zip(counted, wanting, strict=True)]

@@ -13,7 +13,7 @@ SAMPLES_MAX = 1_000
 
 @dataclass(slots=True)
 class HeldResources:
-    """Where the time of one resource's slots went."""
+    """How the time of one resource's slots was spent."""
 
     used: float = 0.0
     """By attempts that ran, whatever came of them."""
@@ -88,7 +88,7 @@ class Meter:
 
     @property
     def placed(self) -> int:
-        """Attempts placed; those whose slot was lost at once never began."""
+        """Attempts that were placed. Some never began, because their slot was lost at once."""
         return self.launches + self.further
 
     @property

@@ -1,7 +1,7 @@
 """The simulated TaskTrackers of one framework: slots, attempts, heartbeats, and their ends.
 
-Nothing here tells the core anything while the core's commands are carried out: what follows from a
-command comes by the clock, after the delay a message takes.
+While the core's commands are carried out, nothing here gives the core an event. The effects of a
+command come by the clock, after the delay of a message.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MeteredTrackers(Attempts):
     # --- Slots -----------------------------------------------------------------------------------
 
     def launch(self, launch: SlotLaunch | SpareLaunch) -> None:
-        """A Mesos task, with its executor where that does not run yet."""
+        """Launch a Mesos task, and its executor if it does not run yet."""
         agent = self._master.agents[launch.agent_id]
         tracker = self.trackers.get(launch.tracker_id)
         if tracker is None:
@@ -183,7 +183,7 @@ class MeteredTrackers(Attempts):
         self.clock.after(self.spec.mesos.agent_timeout, self.tell, ev.AgentLost(agent.id))
 
     def _sweep(self) -> None:
-        """Heartbeats of those that had nothing to report for long."""
+        """Send heartbeats of TaskTrackers that had nothing to report for long."""
         before = self.clock.now - self._longest * 3 / 4
         for tracker in list(self.trackers.values()):
             if tracker.up and tracker.spoke <= before:

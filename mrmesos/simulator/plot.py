@@ -113,7 +113,7 @@ def _bar(x: float, top: int, width: float, base: float, share: float, colour: st
 
 
 def _area(points: Sequence[tuple[float, float]], top: int, colour: str) -> str:
-    """Steps: what was seen at a time holds until the next look."""
+    """Steps: a sample counts until the next one."""
     bottom = top + PANEL
     path = [f"M{LEFT} {bottom}"]
     for x, share in points:

@@ -116,8 +116,8 @@ class FailuresSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class SwimSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Jobs of a SWIM file: the first `share` of its lines, submitted `speed` times as fast.
 
-    Those files tell no number of reduces: one for each `reduce_mb` of shuffle, `reduces_max` at
-    most, none where there is no shuffle.
+    Those files have no numbers of reduces. There is one for each `reduce_mb` of shuffle,
+    `reduces_max` at most, and none without a shuffle.
     """
 
     file: str

@@ -19,8 +19,9 @@ class Storage:
         self._rng = rng
 
     def block(self) -> tuple[str, ...]:
-        """The hosts of a new block: any one (the writer), and two of another rack where there are
-        that many; fewer in a cluster of fewer hosts.
+        """The hosts of a new block: a random one (the writer), and two of another rack.
+
+        A small cluster may have fewer.
         """
         rnd = self._rng.random
         first, rack = self._hosts[int(rnd() * len(self._hosts))]

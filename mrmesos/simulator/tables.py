@@ -94,7 +94,7 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def percent(share: float | None) -> str:
-    """`93.1 %`; a dash where there is nothing to have a share of."""
+    """`93.1 %`, or a dash if there is no share."""
     return "-" if share is None else f"{share * 100:.1f} %"
 
 

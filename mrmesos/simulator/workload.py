@@ -14,8 +14,9 @@ from mrmesos.simulator.spec import MB, JobClass, Spec, SpecError, SwimSpec, as_t
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One job to come. `at` is in seconds from the start; sizes are in MB, of the whole job, but
-    for `map_mb`: the input of each map, the last of which may have less.
+    """One job to come. `at` is in seconds from the start. Sizes are in MB of the whole job.
+
+    Only `map_mb` is the input of one map. The last map may have less.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """CSV files of records: every file of an output has the same columns, in one header.
 
-A column that comes late is empty before. If one comes when rows are written already, the file is
-set aside as a segment, and one with more columns begins. At the end the segments are joined: their
-rows are read and written again.
+A column that first appears in a later row is empty in the rows before. If rows are already in the
+file, the file becomes a segment, and a new file with more columns begins. At the end the segments
+are joined: their rows are read and written again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CsvRecordsWriter:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of all records so far; in CSV they have no types."""
+        """The columns of all records so far. In CSV they have no types."""
         return pa.schema([pa.field(name, pa.null()) for name in self._names])
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -127,12 +127,12 @@ def rewritten(
 
 
 def _header(fmt: CsvOutput, names: Sequence[str]) -> bytes:
-    """The header; nothing while no record has a column."""
+    """The header. It is empty while no record has a column."""
     return bytes(csv_header(names, fmt.separator)) if fmt.header and names else b""
 
 
 def has_columns(fmt: CsvOutput, file: Any, names: Sequence[str]) -> bool:
-    """Whether a file that is to have these columns has them already."""
+    """Whether the header of a file is the one for these columns."""
     row = next(_rows_in(_decompressed(file, fmt.compression)), None)
     if row is None:
         return False
@@ -193,7 +193,7 @@ def _fields(row: bytes, separator: bytes) -> list[bytes]:
 
 
 def _in_order(rows: pa.RecordBatch, names: list[str]) -> pa.RecordBatch:
-    """The columns in this order; what is missing is null."""
+    """The columns in this order. Missing ones are null."""
     if rows.schema.names == names:
         return rows
     fields, columns = [], []

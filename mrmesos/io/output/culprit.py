@@ -46,7 +46,7 @@ def culprit(batch: pa.RecordBatch, attempt: Try, failures: tuple[type[Exception]
 def record(batch: pa.RecordBatch, row: int, before: int) -> str:
     """A record for an error: its number in the file, its key and its value.
 
-    `before` is the number of records before the batch. With row -1, the batch as a whole is meant.
+    `before` is the number of records before the batch. Row -1 means the whole batch.
     """
     if row < 0:
         return f"records {before + 1:,} to {before + batch.num_rows:,}"

@@ -1,8 +1,8 @@
-"""Columns that an output format declares with `schema=`. Each batch is brought to them or refused.
+"""Columns that an output format declares with `schema=`. Each batch gets them or is refused.
 
-A value may change its Arrow type, but not its kind and not itself: 3 fits `double`, `int16` and
+A value may change its Arrow type, but neither its kind nor its value: 3 fits `double`, `int16` and
 `decimal128(9, 2)`; "3", 3.5 and 2**40 do not fit `int16`. With `records=True` a file has exactly
-the declared columns, in this order. What a record lacks is null.
+the declared columns, in this order. Columns that a record lacks are null.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What an attempt notes about a part file with columns, and who makes parts of one job agree.
+"""Notes of attempts about part files with columns, and the process that gives them one schema.
 
-A part's schema is known when it is complete. The attempt leaves it beside the part, so that the
-commit compares a few bytes a part and opens none. Only parts that differ are read and rewritten: in
-a process of its own, because the JobTracker does not import Arrow. Imports no pyarrow.
+A part's schema is known when the part is complete. The attempt leaves a note with it beside the
+part. So the commit compares a few bytes for each part, and opens none. Only parts that differ are
+read and rewritten. This happens in a process of its own, because the JobTracker does not import
+Arrow. Imports no pyarrow.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _MODULE = "mrmesos.io.output.conform_parts"
 class PartNote(msgspec.Struct, frozen=True):
     """The format and the schema (an Arrow IPC message in base64) of a part.
 
-    Columns of CSV have no types: they are null there. `bare`: records of a table without any
-    column, which the file does not hold.
+    The type of all CSV columns is null. `bare`: the number of records without any column, which
+    the file cannot hold.
     """
 
     format: ArrowOutput | ParquetOutput | OrcOutput | CsvOutput

@@ -41,7 +41,7 @@ def _larger(one: Any, other: Any) -> Any:
 
 
 def _of_equals(one: Any, other: Any) -> Any:
-    """The integer of 1 and 1.0, the shorter of 1.0 and 1.00: whichever comes first."""
+    """The one to keep of two equal values: 1 of 1 and 1.0, and 1.0 of 1.0 and 1.00, in any order."""
     if isinstance(one, decimal.Decimal) and isinstance(other, decimal.Decimal):
         a, b = one.as_tuple(), other.as_tuple()
         return other if (b.exponent, -b.sign) > (a.exponent, -a.sign) else one
@@ -87,7 +87,7 @@ def as_int64(folded: pa.Array) -> pa.Array:
 
 
 def _smaller_or_larger(ints: pa.Array, floats: pa.Array, function: str) -> pa.Array:
-    """Of an integer and a float the smaller or larger; the integer if they are equal or NaN."""
+    """The smaller or larger of an integer and a float. If they are equal, or NaN, the integer."""
     near, rest = double_and_rest(ints.fill_null(0).to_numpy(zero_copy_only=False))
     other = floats.fill_null(0.0).to_numpy(zero_copy_only=False)
     if function == "min":

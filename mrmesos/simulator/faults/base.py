@@ -55,7 +55,9 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.conf = Conf({**CONF, **fair, **more, **cap, **self.more_conf})
         self.core = JobTracker(self.conf, "202611201130")
         self.disks: dict[str, str] = {}  # that jobs ask for
-        self.away: dict[str, ev.Unavailability | None] = {}  # what the core was told, by agent
+        self.away: dict[
+            str, ev.Unavailability | None
+        ] = {}  # by agent: the unavailability that the core knows
         self.posted: dict[str, tuple[int, int]] = {}
         """By TaskTracker: the last action seen, and how many outputs that told of."""
         self.to_mesos = self.from_mesos = 0.0
@@ -87,7 +89,7 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         """Hand the core an event, and carry out what it commands."""
 
     def new_actions(self) -> list[tuple[str, hb.Action]]:
-        """What the event that was just handled has to say, and to which TaskTrackers."""
+        """The new actions of the event that was just handled, each with its TaskTracker."""
         new: list[tuple[str, hb.Action]] = []
         for tracker_id in (mailboxes := self.core.st.mailboxes):
             last, told = self.posted.get(tracker_id, (0, 0))

@@ -78,7 +78,7 @@ class CrashingWorld(FaultWorld):
                 self.die(whole=True)
 
     def die(self, *, whole: bool) -> None:
-        """`whole`: what it did last is in the journal, so all that it knew is to come back."""
+        """`whole`: its last event is in the journal, so all that it knew must come back."""
         self.note("=== killed")
         self.down, self.connected = True, False
         for offer_id in list(self.offers):
@@ -156,7 +156,7 @@ class CrashingWorld(FaultWorld):
             action()
 
     def commit(self, command: cmd.CommitJob) -> None:
-        if command.job_id in self.committed:  # and nobody lived to hear of it
+        if command.job_id in self.committed:  # but the JobTracker died before it heard so
             self.tell(ev.JobCommitted(command.job_id))
         else:
             super().commit(command)
@@ -167,7 +167,7 @@ class CrashingWorld(FaultWorld):
 
     def act(self, tracker: FaultyTracker, action: hb.Action) -> None:
         if isinstance(action, hb.ForgetJob) and Key(action.job_id, "ended", "") in self.journal:
-            tracker.outputs.pop(action.job_id, None)  # also where it died in the midst of the end
+            tracker.outputs.pop(action.job_id, None)  # also if it died during the end of the job
         else:
             super().act(tracker, action)
 
@@ -193,7 +193,7 @@ class CrashingWorld(FaultWorld):
 
 
 def apply(journal: dict[Key, Record], write: WriteRecords) -> None:
-    """Do to a dict what a journal does to its file."""
+    """Change a dict as a journal changes its file."""
     for job_id in write.drop_jobs:
         for key in [key for key in journal if key.job == job_id]:
             del journal[key]
@@ -204,7 +204,7 @@ def apply(journal: dict[Key, Record], write: WriteRecords) -> None:
 
 
 def reread(journal: dict[Key, Record]) -> list[Record]:
-    """What was written as bytes, read again."""
+    """The records, encoded to bytes and decoded again."""
     return [
         msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=KINDS[key.kind])
         for key, record in journal.items()
@@ -212,7 +212,7 @@ def reread(journal: dict[Key, Record]) -> list[Record]:
 
 
 def picture(core: JobTracker) -> list[object]:
-    """All that a restored core must know as well as the one before it did."""
+    """All that a restored core must know, as the one before it did."""
     jobs: list[object] = []
     st = core.st
     for job in st.jobs.values():

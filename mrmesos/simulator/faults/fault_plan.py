@@ -24,7 +24,7 @@ class FaultPlan:
     commit_fails: float = 0.0
     fetch_fails: float = 0.0
     damage: float = 0.0
-    """Of each segment, one partition of one map output."""
+    """How often a segment is damaged: one partition of one map output."""
     cut: float = 0.0
     """Two hosts cease to reach each other, or one of them the other."""
     unheard: float = 0.0

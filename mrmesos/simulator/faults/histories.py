@@ -71,7 +71,7 @@ def make(seed: int, kind: str = "") -> FaultWorld:
 
 
 def story_of(world: FaultWorld) -> str:
-    """Run a world. Returns its last steps and the problem where it broke a promise."""
+    """Run a world. Returns its last steps and the problem, or "" if it broke no promise."""
     try:
         world.run()
     except Exception as problem:  # noqa: BLE001 - whatever it was, how to replay it is what to know
@@ -85,14 +85,14 @@ def command(seed: int, kind: str = "") -> str:
 
 
 def run(seed: int, kind: str = "") -> tuple[FaultWorld, str]:
-    """A world that has run, and its story where it broke a promise."""
+    """A world that has run, and its story if it broke a promise."""
     world = make(seed, kind)
     story = story_of(world)
     return world, f"{story}\nreplay it: {command(seed, kind)}" if story else ""
 
 
 def prove(seed: int, kind: str = "") -> FaultWorld:
-    """Run a world. Raises AssertionError with its story where it broke a promise."""
+    """Run a world. Raises AssertionError with its story if it broke a promise."""
     world, story = run(seed, kind)
     if story:
         raise AssertionError(story)

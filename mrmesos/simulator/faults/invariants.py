@@ -1,7 +1,7 @@
 """The promises of the core, checked while a world with faults goes on.
 
-A check raises AssertionError. What the core knows is compared with what the world did: the core's
-own consistency is checked by its `validate`.
+A check raises AssertionError. It compares what the core knows with what the world did. The core's
+`validate` checks that the core itself is consistent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mrmesos.wire.task import Attempt, ErrorKind
 
 BACKUPS_MAX = 2
 STRAYS_END = 30.0
-"""Seconds until slots that nobody knows have ended, once nothing fails any more."""
+"""Once nothing fails any more, slots that the JobTracker does not know end within this time (s)."""
 
 
 class CheckedWorld(FaultyTrackers):
@@ -32,7 +32,7 @@ class CheckedWorld(FaultyTrackers):
     def __init__(self, seed: int, faults: FaultPlan | None) -> None:
         super().__init__(seed, faults)
         self.strays: dict[str, float] = {}
-        self.urgent: set[str] = set()  # attempts begun as nobody heard the one before
+        self.urgent: set[str] = set()  # attempts that began because the one before was not heard
 
     def check_all_given_back(self) -> None:
         """In the end nothing is held."""
@@ -62,7 +62,7 @@ class CheckedWorld(FaultyTrackers):
                 assert 3 * len(avoided) <= len(usable), "too many hosts are avoided"
 
     def check_backups(self) -> None:
-        """Slow tasks have few backups; those of tasks that nobody hears are not counted."""
+        """Slow tasks have few backups. Second attempts of silent tasks are not counted."""
         state = self.core.st
         for job in state.jobs.values():
             backups = [attempt for attempt in job.running.values() if attempt.backup]
@@ -76,7 +76,7 @@ class CheckedWorld(FaultyTrackers):
             assert not many, "more backups than allowed"
 
     def check_outputs(self, actions: list[tuple[str, hb.Action]]) -> None:
-        """Map outputs that are gone come again where a reduce has yet to fetch them, else not."""
+        """Lost map outputs are made again if a reduce still has to fetch them, and only then."""
         jobs = self.core.st.jobs
         for job in jobs.values():
             # After a restart it is not known at first how far running reduces are.
@@ -98,7 +98,7 @@ class CheckedWorld(FaultyTrackers):
         self, asked: ev.InverseOffersReceived, commands: list[cmd.Command]
     ) -> None:
         """No agent is given back that has map output which a reduce has yet to fetch."""
-        # Nothing is given back where no maintenance is planned or where it is already over.
+        # Without a planned maintenance, or after it, nothing is given back.
         agents = {
             offer.offer_id: AgentId(offer.agent_id)
             for offer in asked.offers

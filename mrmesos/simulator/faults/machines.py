@@ -10,7 +10,7 @@ from mrmesos.wire.task import Attempt, AttemptReport, MapOutput
 
 
 def minus(left: Amounts, right: Amounts) -> Amounts:
-    """What is left, by name."""
+    """The differences, by name."""
     return {name: amount - right.get(name, 0) for name, amount in left.items()}
 
 

@@ -36,7 +36,7 @@ class FaultyMesos(FaultWorldState):
     def register(self) -> None:
         self.connected, self.suppressed = True, set()
         self.epoch += 1
-        for offer_id in list(self.offers):  # of a subscription before, which nobody will answer
+        for offer_id in list(self.offers):  # of an earlier subscription: nobody will answer them
             self.take_back(offer_id)
         self.from_mesos = self.now
         self.tell(ev.Registered("framework"))
@@ -54,10 +54,11 @@ class FaultyMesos(FaultWorldState):
         self.at(self.rng.uniform(0.1, 15), self.register)
 
     def event(self, event: ev.Event) -> None:
-        """Send an event down the stream; lost with the connection.
+        """Send an event down the stream. If the connection ends, it is lost.
 
-        In peace events come in order, once. Some come late, and so after others, some twice, and
-        those may be lost on their way that Mesos sends once and tells of in other ways, too.
+        Without faults, each event arrives once, and in order. With faults, some arrive late, so
+        others overtake them, and some arrive twice. Some are lost on the way, but only events that
+        Mesos sends once, and whose content the JobTracker also learns in other ways.
         """
         may_be_lost = isinstance(event, ev.TrackerLost | ev.AgentLost | ev.OfferRescinded)
         may_be_lost |= isinstance(event, ev.SlotUpdated)
@@ -86,7 +87,7 @@ class FaultyMesos(FaultWorldState):
             self.event(update)
 
     def say(self, slot_id: str, agent_id: str, state: str, reason: str) -> None:
-        """An update of the master's own, which nobody has to acknowledge."""
+        """Send an update that the master itself makes. Nobody has to acknowledge it."""
         if self.connected:
             self.event(slot_updated(slot_id, agent_id, state, reason))
 
@@ -103,7 +104,7 @@ class FaultyMesos(FaultWorldState):
             self.at(10.0, lambda: self.again(uuid))
 
     def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
-        """One with an SSD is replaced by another, so that those who ask for it can go on."""
+        """Register an agent. If one with an SSD is lost, its successor has one, for jobs that ask for it."""
         number = self.clock.number()
         size = {
             "cpus": self.rng.choice([1000, 2000, 4000]),
@@ -165,7 +166,7 @@ class FaultyMesos(FaultWorldState):
             self.event(ev.OffersReceived(tuple(made)))
 
     def parts(self, free: Amounts) -> list[Amounts]:
-        """What is free as one offer, or now and then as two."""
+        """The free resources as one offer, or sometimes as two."""
         if not self.chance(0.1):
             return [dict(free)]
         part = {name: round(value * self.rng.random()) for name, value in free.items()}

@@ -74,7 +74,7 @@ class ReachWorld(FaultWorld):
         self.look_for_reasons()
 
     def look_for_reasons(self) -> None:
-        """Who cannot fetch what is announced is known to wait, and the job says for what."""
+        """If a reduce cannot fetch an announced output, the core knows it, and the job says so."""
         for reduce in self.core.st.attempts.values():
             job = self.core.st.jobs[reduce.task.job_id]
             tracker = self.trackers.get(reduce.tracker_id)
@@ -110,9 +110,9 @@ class SilentWorld(ReachWorld):
 
 
 class SmallWorld(ReachWorld):
-    """One job on hosts of one slot each. The cut comes once a reduce runs and some maps are done;
-    `pairs` are numbers of hosts: who cannot fetch, and from whom. `damaged` are segments of the
-    first attempts, (map, partition).
+    """One job on hosts of one slot each. The cut comes once a reduce runs and some maps are done.
+    `pairs`: the first host cannot fetch from the second (both are numbers). `damaged`: segments of
+    the first attempts, (map, partition).
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class FaultyTrackers(FaultyMesos):
 
     ended: set[str]
     heard: hb.Heartbeat | None = None
-    """What the core is being told."""
+    """The heartbeat that the core handles now."""
 
     def beat(self, tracker: FaultyTracker) -> None:
         if tracker.gone:
@@ -79,7 +79,7 @@ class FaultyTrackers(FaultyMesos):
         self.heard = None
 
     def ask(self, tracker_id: str) -> None:
-        """Of each TaskTracker that is up a heartbeat is held, which was woken."""
+        """The JobTracker wakes the held heartbeat of a TaskTracker. Each that is up has one."""
         tracker = self.trackers.get(tracker_id)
         if tracker is not None and tracker.up and not tracker.gone:
             self.tell(ev.AnswerAsked(tracker_id))
@@ -150,7 +150,7 @@ class FaultyTrackers(FaultyMesos):
         return lasts * 8 if self.chance(self.faults.straggles) else lasts
 
     def progress(self, tracker: FaultyTracker, attempt: Attempt, since: float) -> AttemptProgress:
-        """How far it is; it never goes back behind what it has fetched."""
+        """The progress of an attempt. What a reduce has fetched stays fetched."""
         name, bad = attempt.attempt_id, list[str]()
         if name not in tracker.fetched and isinstance(attempt.task, ReduceTask):
             waits, bad = self.missing(tracker, attempt)
@@ -165,8 +165,8 @@ class FaultyTrackers(FaultyMesos):
         )
 
     def missing(self, tracker: FaultyTracker, attempt: Attempt) -> tuple[bool, list[str]]:
-        """A reduce fetches what it can. Whether it still waits for map outputs, and those that it
-        could not fetch for some time.
+        """A reduce fetches what it can. Returns whether it still waits for map outputs, and which of
+        them it could not fetch for some time.
         """
         if not isinstance(attempt.task, ReduceTask):
             return False, []

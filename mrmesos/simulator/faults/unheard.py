@@ -19,7 +19,8 @@ EXPIRY = 120.0
 
 
 class UnheardWorld(FaultWorld):
-    """In peace but for one agent, which is not heard from a time on, for some time or for good.
+    """A world without faults, except that the JobTracker no longer hears one agent, for a while or for
+    good.
 
     Every agent is large enough for every task, so whatever runs there can run on another.
     """

@@ -46,7 +46,7 @@ class FaultWorld(CheckedWorld):
         self.at(0.5, self.chaos)
 
     def run(self) -> None:
-        """Until all is quiet. Raises AssertionError where the core broke a promise."""
+        """Run until all is quiet. Raises AssertionError if the core broke a promise."""
         quiet_since = None
         while self.clock.step():
             jobs_over = len(self.ended & self.specs.keys()) == self.jobs_wanted

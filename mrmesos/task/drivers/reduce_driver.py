@@ -33,8 +33,8 @@ _BATCH_BYTES = 32 << 20
 class Guard:
     """Passes batches on, and remembers an error of reading them.
 
-    User code pulls a reducer's values, and so reads disks and the network from inside itself. An
-    error of such a read passes through user code, which may even swallow it; the user is not to
+    User code pulls a reducer's values, so reads of disks and the network happen inside of it. An
+    error of such a read passes through user code, which may even swallow it. The user is not to
     blame for it.
     """
 
@@ -285,7 +285,7 @@ def user_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Call a method of a vectorised class and check the batches it yields. Raises TaskError.
 
-    If it was given no pickled columns, what it marks as pickled comes from a foreign file.
+    Without pickled columns in its input, a column that it marks as pickled is from a foreign file.
     """
     batches: Iterator[Any] | None = None
     while True:
