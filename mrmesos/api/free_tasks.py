@@ -24,7 +24,7 @@ class FreeTaskLike(Protocol):
 
 
 class FunctionTask:
-    """A function with its arguments, as a task: `FunctionTask(pow, 2, 10, consumption={"cpus": 0.5})`."""
+    """A function with its arguments: `FunctionTask(pow, 2, 10, consumption={"cpus": 0.5})`."""
 
     def __init__(
         self,

@@ -289,7 +289,7 @@ class TaskExecutor(Executor):
     # concurrent.futures.Executor
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run `fn(*args, **kwargs)` in a worker. `fn` may be a FunctionTask, for a consumption of its own.
+        """Run `fn(*args, **kwargs)` in a worker. A FunctionTask has a consumption of its own.
 
         The future's `cancel` also ends a call that runs.
         """

@@ -86,6 +86,11 @@ class JobInProgress:
     """Why its queue starts no task now. Written by handlers/queues.py, as is `closed`."""
     closed: bool = False
     """It gets no further free tasks."""
+    shares: bool = field(init=False)
+    """Whether its maps or free tasks hold global resources."""
+
+    def __post_init__(self) -> None:
+        self.shares = bool(self.settings.shared)
 
     def transition(self, state: JobState) -> None:
         """Change to `state`. Raises BadTransition if JOB_TRANSITIONS does not allow it."""
@@ -337,7 +342,7 @@ class JobInProgress:
     def add_running(self, attempt: TaskAttempt) -> None:
         """Add an attempt that runs. It may already have been told to end."""
         self.index.touch(self)
-        if self.settings.shared and attempt.task.kind is not TaskKind.REDUCE:
+        if self.shares and attempt.task.kind is not TaskKind.REDUCE:
             self.index.shared.take(self.settings.shared)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup
@@ -348,7 +353,7 @@ class JobInProgress:
     def drop_running(self, attempt: TaskAttempt) -> None:
         """An attempt ended, in whatever state."""
         del self.running[attempt.id]
-        if self.settings.shared and attempt.task.kind is not TaskKind.REDUCE:
+        if self.shares and attempt.task.kind is not TaskKind.REDUCE:
             self.index.shared.give(self.settings.shared)
         self.backups -= attempt.backup
         self.index.touch(self)

@@ -280,11 +280,11 @@ class TaskInProgress:
 
     def wire(self, attempt: TaskAttempt) -> Attempt:
         """The attempt as the TaskTracker gets it."""
-        task: MapTask | ReduceTask | FreeTask = ReduceTask(self.index)
+        task: MapTask | ReduceTask | FreeTask
         if self.split is not None:
             task = MapTask(self.split)
-        elif self.free is not None:
-            task = self.free
+        else:
+            task = ReduceTask(self.index) if self.free is None else self.free
         return Attempt(
             attempt_id=attempt.id, job_id=self.job_id, slot_id=attempt.slot_id, task=task
         )

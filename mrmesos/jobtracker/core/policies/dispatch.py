@@ -90,9 +90,11 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
         job.waits.stuck_since, job.waits.maps_first = None, False
         if not attempt.backup:
             st.index.started(job, found.locality)
-        job.count(f"LAUNCHED_{task.kind.plural}")
-        if task.kind is TaskKind.MAP:
+        if task.free is None:
+            job.count("LAUNCHED_MAPS")
             job.count(_LOCAL_COUNTER[found.locality])
+        else:
+            job.count("LAUNCHED_TASKS")
     else:
         job.count("LAUNCHED_REDUCES")
         st.changes.outputs(job)
