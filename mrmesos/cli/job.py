@@ -18,12 +18,14 @@ from mrmesos.client.config.option import current_configuration, jobtracker_optio
 from mrmesos.client.terminal.errors import Failure, UsageProblem
 from mrmesos.client.terminal.job_table import chain_rows, job_row
 from mrmesos.client.terminal.printable import printable
+from mrmesos.client.terminal.queue_lines import queue_rows, queue_text
 from mrmesos.client.terminal.tables import print_json, print_table
 from mrmesos.jobtracker.core.model.pools import PRIORITIES
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainState, ChainStatus
-from mrmesos.wire.ids import is_chain_id
+from mrmesos.wire.ids import is_chain_id, is_queue_id
 from mrmesos.wire.job import AttemptRow, JobState, JobStatus
+from mrmesos.wire.queue import QueueState, QueueStatus
 
 if TYPE_CHECKING:
     from mrmesos.client.attempt_logs import LogSource
@@ -41,6 +43,9 @@ def open_jobtracker(url: str) -> JobTrackerClient:
     return open_client(url, conf, retry_seconds=RETRY_SECONDS, return_seconds=RETURN_SECONDS)
 
 
+_UNKNOWN = ("no job ", "no chain ", "no queue ")
+
+
 class OneLineErrors(click.Command):
     """Prints a refusal of the JobTracker, or a missing answer, in one line."""
 
@@ -50,7 +55,7 @@ class OneLineErrors(click.Command):
             return super().invoke(ctx)
         except ApiProblem as problem:
             kind = UsageProblem if problem.status in (400, 401, 404) else Failure
-            unknown = problem.status == 404 and str(problem).startswith(("no job ", "no chain "))
+            unknown = problem.status == 404 and str(problem).startswith(_UNKNOWN)
             hint = "; `mrmesos job list` shows the known jobs" if unknown else ""
             raise kind(f"{problem}{hint}") from problem
         except Unreachable as problem:
@@ -70,16 +75,23 @@ def job() -> None:
 @jobtracker_option
 @_json_option
 def list_jobs(jobtracker: str, as_json: bool) -> None:
-    """List all jobs and chains that the JobTracker knows. The steps of a chain stand below it."""
+    """List all jobs, chains and queues of free tasks that the JobTracker knows.
+
+    The steps of a chain stand below it, and so do the jobs that hold the tasks of a queue.
+    """
     client = open_jobtracker(jobtracker)
     statuses, chains = client.statuses(), client.chain_statuses()
+    queues = client.queue_statuses()
     if as_json:
-        print_json([*chains, *statuses])
+        print_json([*chains, *queues, *statuses])
         return
     rows: list[tuple[str, ...]] = [("JOB", "STATE", "USER", "MAPS", "REDUCES", "SUBMITTED", "NAME")]
     for chain in chains:
         rows += chain_rows(chain)
     steps = {step.job_id for chain in chains for step in chain.steps}
+    for queue in queues:
+        rows += queue_rows(queue)
+        steps |= {each.job_id for each in queue.jobs}
     print_table([*rows, *(job_row(one) for one in statuses if one.job_id not in steps)])
 
 
@@ -88,10 +100,12 @@ def list_jobs(jobtracker: str, as_json: bool) -> None:
 @jobtracker_option
 @_json_option
 def status(job_id: str, jobtracker: str, as_json: bool) -> None:
-    """Show the progress of a job, or of a chain and its steps."""
+    """Show the progress of a job, of a chain and its steps, or of a queue of free tasks."""
     client = open_jobtracker(jobtracker)
     if is_chain_id(job_id):
         _show_chain(client.chain_status(job_id), as_json)
+    elif is_queue_id(job_id):
+        _show_queue(client.queue_status(job_id), as_json)
     else:
         _show(client.status(job_id), as_json)
 
@@ -102,9 +116,9 @@ def status(job_id: str, jobtracker: str, as_json: bool) -> None:
 @jobtracker_option
 @_json_option
 def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> None:
-    """Wait until a job or a chain ends.
+    """Wait until a job, a chain or a queue of free tasks ends.
 
-    Exit code 0: it succeeded. 1: it did not, or --timeout passed.
+    Exit code 0: it succeeded (a queue: it was not killed). 1: it did not, or --timeout passed.
     """
     client = open_jobtracker(jobtracker)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
@@ -116,6 +130,10 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
         chain = client.chain_status(job_id)
         _show_chain(chain, as_json)
         sys.exit(0 if chain.state is ChainState.SUCCEEDED else 1)
+    if is_queue_id(job_id):
+        queue = client.queue_status(job_id)
+        _show_queue(queue, as_json)
+        sys.exit(0 if queue.state is QueueState.ENDED else 1)
     now = client.status(job_id)
     _show(now, as_json)
     sys.exit(0 if now.state is JobState.SUCCEEDED else 1)
@@ -126,11 +144,11 @@ def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> 
 @jobtracker_option
 @_json_option
 def kill(job_id: str, jobtracker: str, as_json: bool) -> None:
-    """Kill a job and remove its output, or kill a chain with all its running steps."""
+    """Kill a job and remove its output, a chain with all its running steps, or a queue."""
     client = open_jobtracker(jobtracker)
     client.kill(job_id, current_user())
     if as_json:
-        print_json(client.chain_status(job_id) if is_chain_id(job_id) else client.status(job_id))
+        print_json(client.any_status(job_id))
     else:
         click.echo(f"{job_id} is being killed", err=True)
 
@@ -283,6 +301,14 @@ def _show(status: JobStatus, as_json: bool) -> None:
         )
     if any(status.counters.values()):
         click.echo(format_counters(status.counters))
+
+
+def _show_queue(status: QueueStatus, as_json: bool) -> None:
+    if as_json:
+        print_json(status)
+        return
+    for line in queue_text(status):
+        click.echo(printable(line))
 
 
 def _show_chain(status: ChainStatus, as_json: bool) -> None:

@@ -186,13 +186,15 @@ class JobTrackerClient:
         """Return the status of all queues that the JobTracker knows."""
         return decoded(self._call("GET", "/api/v1/queues"), list[QueueStatus])
 
+    def any_status(self, name: str, wait: float = 0.0) -> JobStatus | ChainStatus | QueueStatus:
+        """Return the status of a job, a chain or a queue, when it ends or after `wait` seconds."""
+        if is_chain_id(name):
+            return self.chain_status(name, wait)
+        return self.queue_status(name, wait) if is_queue_id(name) else self.status(name, wait)
+
     def has_ended(self, name: str, wait: float) -> bool:
         """Whether a job, a chain or a queue has ended, or ends in `wait` seconds."""
-        if is_chain_id(name):
-            return self.chain_status(name, wait).state.ended
-        if is_queue_id(name):
-            return self.queue_status(name, wait).state.ended
-        return self.status(name, wait).state.ended
+        return self.any_status(name, wait).state.ended
 
     def status(self, job_id: str, wait: float = 0.0) -> JobStatus:
         """Return a job's status when the job has ended, at the latest after `wait` seconds."""

@@ -16,7 +16,7 @@ def job_row(status: JobStatus) -> tuple[str, ...]:
         status.user,
         f"{status.maps.succeeded}/{status.maps.total}",
         f"{status.reduces.succeeded}/{status.reduces.total}",
-        _moment(status.submitted),
+        moment(status.submitted),
         status.name,
     )
 
@@ -24,7 +24,7 @@ def job_row(status: JobStatus) -> tuple[str, ...]:
 def chain_rows(status: ChainStatus) -> list[tuple[str, ...]]:
     """A chain, and below it its steps with their jobs."""
     head = (status.chain_id, status.state.value, status.user, "", "")
-    rows: list[tuple[str, ...]] = [(*head, _moment(status.submitted), status.name)]
+    rows: list[tuple[str, ...]] = [(*head, moment(status.submitted), status.name)]
     for step in status.steps:
         if step.job is not None:
             row = job_row(step.job)
@@ -37,5 +37,6 @@ def chain_rows(status: ChainStatus) -> list[tuple[str, ...]]:
     return rows
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """A time of day with its date, on this host's clock."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
