@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check screenshots bench bench-small bench-peers chaos sim-faults fuzz clean
+.PHONY: help setup demo test test-slow test-hdfs test-versions test-newest test-oldest lock lint types check docs dist dist-check screenshots bench bench-small bench-peers chaos sim-faults fuzz clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -36,6 +36,24 @@ test-slow: setup ## the slow ones; WORKERS=2 at once
 
 test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
 	$(BIN)/python -m pytest -q -m hdfs --timeout 900 tests/hdfs
+
+# The site and a release are built in environments of their own.
+.venv-%/.installed: pyproject.toml packages/http-parser/pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt pip
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
+	  ./packages/http-parser --editable . --group $*
+	touch $@
+
+docs: .venv-docs/.installed  ## the site in build/site; a dead link fails it
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+dist: .venv-release/.installed  ## wheels, wheelhouse, mrmesos.pex, SBOM and hashes in dist/; the same commit gives the same bytes
+	.venv-release/bin/hadolint release/Containerfile
+	.venv-release/bin/python release/dist.py
+
+dist-check: dist  ## dist twice with the same bytes; an install from the wheelhouse, and the pex on a bare Python
+	release/check_dist.sh
 
 UV := .venv-uv/bin/uv
 

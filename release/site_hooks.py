@@ -1,0 +1,22 @@
+"""A hook of mkdocs: links from pages into the repository, which the site does not have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)(?:#[^)]*)?\)")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Show the path in the place of the link. A path that does not exist ends the build."""
+
+    def named(found: re.Match[str]) -> str:
+        path = found[2].rstrip("/")
+        if not (ROOT / path).exists():
+            raise FileNotFoundError(f"a page links to {path}, which is not in the repository")
+        return f"{found[1]} (`{path}` in the repository)"
+
+    return _OUTSIDE.sub(named, markdown)
