@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mrmesos", "tests", "examples", "benchmarks", "packages")
 OF_USERS = {"my-job.py", "numpy.py", "queue.py", "job.py", "random.py", "json.py", "wordcount.py"}
+OF_USERS |= {"mean.py", "careful.py", "test_mean.py"}  # of the tutorial
 """Scripts that pages speak of, and that nobody ships."""
 
 _FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)(?:::\w+)?`")

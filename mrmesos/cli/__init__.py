@@ -185,7 +185,7 @@ def _check_unicode(args: Sequence[str]) -> None:
             raise not_unicode(text) from None
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("mrmesos", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mrmesos.__version__, prog_name="mrmesos")
 def main() -> None:
     """MapReduce for Python on Apache Mesos."""
