@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,7 +21,7 @@ from mrmesos.wire.job import JobState
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.history.record import HistoryRecord
-    from mrmesos.jobtracker.storage.history import History
+    from mrmesos.jobtracker.storage.history import HistoryStore
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ENDS = [state.value for state in JobState if state.ended]
@@ -32,9 +31,8 @@ def _from_option(function: F) -> F:
     return click.option(
         "--from",
         "directory",
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="DIR",
-        help="Directory of the history: a JobTracker's --state-dir, or its "
+        metavar="DIR|URI",
+        help="Directory or URI of the history: a JobTracker's --state-dir, or its "
         "jobtracker.jobhistory.location.  [default: MRMESOS_HISTORY_DIR, else ~/.mrmesos/jobs]",
     )(function)
 
@@ -69,7 +67,7 @@ def history() -> None:
 @_from_option
 @_json_option
 def list_jobs(
-    name: str, user: str, state: str | None, limit: int, directory: Path | None, as_json: bool
+    name: str, user: str, state: str | None, limit: int, directory: str | None, as_json: bool
 ) -> None:
     """List ended jobs. Those that ended last come first."""
     kept = _history(directory)
@@ -88,7 +86,7 @@ def list_jobs(
     print_table(rows)
     if not lines:
         filtered = bool(name or user or state)
-        hint = "no ended job is like this" if filtered else f"no ended jobs in {kept.directory}"
+        hint = "no ended job is like this" if filtered else f"no ended jobs in {kept.place}"
         click.echo(f"{hint}; --from names another directory", err=True)
 
 
@@ -97,7 +95,7 @@ def list_jobs(
 @click.option("--settings", is_flag=True, help="Also show settings that have their default.")
 @_from_option
 @_json_option
-def show(job_id: str, settings: bool, directory: Path | None, as_json: bool) -> None:
+def show(job_id: str, settings: bool, directory: str | None, as_json: bool) -> None:
     """Show one ended job: its end, its error, why it was slow, counters per task, settings."""
     from mrmesos.client.terminal.explanation import format_findings
     from mrmesos.client.terminal.results import format_counters, format_end, format_error
@@ -144,7 +142,7 @@ def show(job_id: str, settings: bool, directory: Path | None, as_json: bool) -> 
 @click.argument("after", shell_complete=ended_ids)
 @_from_option
 @_json_option
-def diff(before: str, after: str, directory: Path | None, as_json: bool) -> None:
+def diff(before: str, after: str, directory: str | None, as_json: bool) -> None:
     """Show what differs between two ended jobs: settings, durations, counters.
 
     Exit code 0: nothing differs. 1: something does.
@@ -176,20 +174,21 @@ def _text(value: float | str | None) -> str:
     return value if isinstance(value, str) else f"{value:,}"
 
 
-def _history(directory: Path | None) -> History:
+def _history(directory: str | None) -> HistoryStore:
     from mrmesos.jobtracker.storage.history import FILE, History
+    from mrmesos.jobtracker.storage.history_writer import history_at
 
-    kept = History(directory if directory is not None else history_dir())
-    if directory is not None and not kept.path.exists():
+    kept = history_at(directory if directory is not None else str(history_dir()))
+    if directory is not None and isinstance(kept, History) and not kept.path.exists():
         raise UsageProblem(f"{directory} has no {FILE}, so it is no directory of a history")
     return kept
 
 
-def _record(kept: History, job_id: str) -> HistoryRecord:
+def _record(kept: HistoryStore, job_id: str) -> HistoryRecord:
     record = kept.get(job_id)
     if record is None:
         raise UsageProblem(
-            f"no job {job_id} in {kept.path}; `mrmesos history list` shows the known jobs"
+            f"no job {job_id} in {kept.place}; `mrmesos history list` shows the known jobs"
         )
     return record
 
@@ -205,7 +204,7 @@ def _record(kept: History, job_id: str) -> HistoryRecord:
     "--host", default="127.0.0.1", show_default=True, help="Address of this host to listen on."
 )
 @_from_option
-def serve(port: int, host: str, directory: Path | None) -> None:
+def serve(port: int, host: str, directory: str | None) -> None:
     """Serve the web pages of ended jobs until Ctrl-C, without a JobTracker.
 
     The address that is printed logs a browser in once.

@@ -50,9 +50,10 @@ JOBTRACKER_RETIRED_MAX = declare(
 HISTORY_LOCATION = declare(
     "jobtracker.jobhistory.location",
     "",
-    "directory",
-    "Directory of the history of ended jobs (docs/operating.md). Empty: the directory of the "
-    "journal (`jobtracker.state.dir`), else the one that MRMESOS_HISTORY_DIR names, else "
+    "directory or URI",
+    "Directory of the history of ended jobs (docs/operating.md), or a URI such as "
+    "`hdfs://nn/history`, below which each job has a file. Empty: the directory of the journal "
+    "(`jobtracker.state.dir`), else the one that MRMESOS_HISTORY_DIR names, else "
     "`~/.mrmesos/jobs`.",
     scope="jobtracker",
 )

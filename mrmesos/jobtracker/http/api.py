@@ -33,7 +33,7 @@ from mrmesos.jobtracker.http.messages import (
 from mrmesos.jobtracker.http.queue_api import QueueApi
 from mrmesos.jobtracker.http.waiting import Waiting, set_within
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
-from mrmesos.jobtracker.storage.history import History, HistoryError
+from mrmesos.jobtracker.storage.history import HistoryError, HistoryStore
 from mrmesos.wire.chain import ChainAnswer, ChainSpec
 from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat
@@ -72,7 +72,7 @@ class HttpApi:
         hold_seconds: float,
         door: Authenticator,
         tls: ssl.SSLContext | None = None,
-        history: History | None = None,
+        history: HistoryStore | None = None,
         read_sandbox: ReadSandboxLog | None = None,
     ) -> None:
         """A heartbeat for which there is no action is held for `hold_seconds`.

@@ -13,7 +13,7 @@ from mrmesos.jobtracker.http.errors import Unavailable
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
 from mrmesos.jobtracker.pages.views.charts import Sample
 from mrmesos.jobtracker.pages.views.jobs import JobLine
-from mrmesos.jobtracker.storage.history import History, HistoryError, HistoryLine
+from mrmesos.jobtracker.storage.history import HistoryError, HistoryLine, HistoryStore
 from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.cluster import ClusterView
 from mrmesos.wire.explain import WaitingTasks
@@ -30,7 +30,7 @@ class KeptSource:
 
     live = False
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: HistoryStore) -> None:
         self._history = history
         self._records: OrderedDict[str, HistoryRecord] = OrderedDict()  # the ones read last
 

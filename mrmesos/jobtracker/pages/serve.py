@@ -12,7 +12,7 @@ from mrmesos.jobtracker.pages.content import ROOT
 from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.views.sessions import TICKET_SECONDS_MAX
-from mrmesos.jobtracker.storage.history import History
+from mrmesos.jobtracker.storage.history import HistoryStore
 
 STOP_SECONDS = 5.0
 
@@ -20,7 +20,7 @@ STOP_SECONDS = 5.0
 class HistoryServer:
     """Serves from `start()` to `stop()`."""
 
-    def __init__(self, history: History, host: str, port: int) -> None:
+    def __init__(self, history: HistoryStore, host: str, port: int) -> None:
         """Only the address that `start` returns opens the pages."""
         self._history, self._host = history, host
         self._gate = Gate("", secure=False)

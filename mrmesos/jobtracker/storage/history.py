@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -62,18 +63,53 @@ class HistoryLine(msgspec.Struct, frozen=True):
     """The message of its error; empty if it has none."""
 
 
+class HistoryStore(Protocol):
+    """A history: an SQLite file (History), or a file for each job (HistoryFiles). The methods are
+    those of History.
+    """
+
+    place: str
+
+    def put(self, record: HistoryRecord) -> None: ...
+    def prune(self, *, max_age_seconds: float, max_bytes: int, now: float | None = None) -> int: ...
+    def ids(self) -> set[str]: ...
+    def lines(
+        self, *, limit: int, name: str = "", user: str = "", state: str = "", text: str = ""
+    ) -> list[HistoryLine]: ...
+    def get(self, job_id: str) -> HistoryRecord | None: ...
+    def set_aside(self) -> str: ...
+
+
+def pack(record: HistoryRecord) -> bytes:
+    """A record as it is kept."""
+    return zlib.compress(msgspec.msgpack.encode(record), 3)
+
+
+def unpack(body: bytes, what: str) -> HistoryRecord:
+    """A record that was kept. Raises HistoryDamaged with `what`."""
+    try:
+        unpacking = zlib.decompressobj()
+        content = unpacking.decompress(body, MAX_BODY_BYTES)
+        if unpacking.unconsumed_tail or not unpacking.eof:
+            raise ValueError("it is not complete")
+        return msgspec.msgpack.decode(content, type=HistoryRecord)
+    except (zlib.error, ValueError, TypeError) as problem:
+        raise HistoryDamaged(f"{what}: {problem}") from problem
+
+
 class History:
     """The history in `directory`. `put` creates it (mode 0700)."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / FILE
+        self.place = str(self.path)
 
     def put(self, record: HistoryRecord) -> None:
         """Keep a record; one of the same job is replaced. Raises HistoryError."""
         status = record.report.status
         ended = status.ended if status.ended is not None else status.submitted
-        body = zlib.compress(msgspec.msgpack.encode(record), 3)
+        body = pack(record)
         row = (status.job_id, status.name, status.user, status.state.value, status.submitted, ended)
         with self._open(write=True) as database:
             counts = (status.maps.total, status.reduces.total, len(body))
@@ -140,14 +176,7 @@ class History:
             row = database.execute("SELECT body FROM jobs WHERE job = ?", (job_id,)).fetchone()
         if row is None:
             return None
-        try:
-            unpack = zlib.decompressobj()
-            body = unpack.decompress(row[0], MAX_BODY_BYTES)
-            if unpack.unconsumed_tail or not unpack.eof:
-                raise ValueError("it is not complete")
-            return msgspec.msgpack.decode(body, type=HistoryRecord)
-        except (zlib.error, ValueError, TypeError) as problem:
-            raise HistoryDamaged(f"{self.path}: the record of {job_id}: {problem}") from problem
+        return unpack(row[0], f"{self.path}: the record of {job_id}")
 
     def set_aside(self) -> str:
         """Rename a damaged file, so that a new one begins. Returns the new name. Raises OSError."""

@@ -19,7 +19,13 @@ from mrmesos.conf import HISTORY_LOCATION, HISTORY_MAX_AGE_DAYS, HISTORY_MAX_MB,
 from mrmesos.conf import JOBTRACKER_STATE_DIR as STATE_DIR
 from mrmesos.jobtracker.core.messages.job_run import JobRun
 from mrmesos.jobtracker.history.record import HistoryRecord, bare_record, record_of
-from mrmesos.jobtracker.storage.history import History, HistoryDamaged, HistoryError
+from mrmesos.jobtracker.storage.history import (
+    History,
+    HistoryDamaged,
+    HistoryError,
+    HistoryStore,
+)
+from mrmesos.jobtracker.storage.history_files import HistoryFiles
 from mrmesos.wire.job import JobReport
 
 logger = logging.getLogger(__name__)
@@ -36,7 +42,7 @@ class HistoryWriter:
 
     def __init__(
         self,
-        history: History,
+        history: HistoryStore,
         *,
         max_age_seconds: float,
         max_bytes: int,
@@ -124,7 +130,7 @@ class HistoryWriter:
                 "the damaged history is now %s; a new one begins", self.history.set_aside()
             )
         except OSError as problem:
-            logger.error("%s cannot be renamed: %s", self.history.path, problem)
+            logger.error("%s cannot be renamed: %s", self.history.place, problem)
 
     def _prune(self) -> None:
         if time.monotonic() < self._next_prune:
@@ -152,13 +158,20 @@ class HistoryWriter:
                 self._write(job_id, partial(bare_record, report))
 
 
+def history_at(place: str) -> HistoryStore:
+    """The history in a directory, or below a URI."""
+    if "://" in place and not place.startswith("file://"):
+        return HistoryFiles(place)
+    return History(Path(place.removeprefix("file://")).expanduser().absolute())
+
+
 def history_writer(conf: Conf) -> HistoryWriter | None:
     """The writer for these settings. None if they name no directory."""
     directory = conf.get_as(HISTORY_LOCATION) or conf.get_as(STATE_DIR)
     if not directory:
         return None
     return HistoryWriter(
-        History(Path(directory).expanduser().absolute()),
+        history_at(directory),
         max_age_seconds=conf.get_as(HISTORY_MAX_AGE_DAYS) * 86_400.0,
         max_bytes=conf.get_as(HISTORY_MAX_MB) << 20,
     )

@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from mrmesos.conf import Conf
+from mrmesos.jobtracker.pages.serve import HistoryServer
 from mrmesos.jobtracker.service import JobTrackerService
+from mrmesos.jobtracker.storage.history import History
 from mrmesos.minimesos.http.server import AgentSpec
 from tests.minimesos.cluster import Cluster
 
 pytest.importorskip("selenium", reason="selenium drives the browser")
 
 from selenium.common.exceptions import (
+    ElementClickInterceptedException,
     NoSuchElementException,
     StaleElementReferenceException,
     TimeoutException,
@@ -59,7 +62,7 @@ class House:
     """A JobTracker on a small cluster, and jobs that clients submit."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory, self.closed = directory, False
         (directory / "job.py").write_text(JOB)
         self.go = directory / "go"
         self.cluster = Cluster(directory / "work", AgentSpec("host-0", "cpus:3;mem:4096"))
@@ -83,8 +86,10 @@ class House:
         return ran.stdout.strip()
 
     def close(self) -> None:
-        self.service.stop(timeout=10.0)
-        self.cluster.stop()
+        if not self.closed:
+            self.closed = True
+            self.service.stop(timeout=10.0)
+            self.cluster.stop()
 
 
 @pytest.fixture
@@ -121,7 +126,8 @@ def click(driver: Chrome, what: str) -> None:
         driver.find_element("xpath", where).click()
         return True
 
-    gone = (StaleElementReferenceException, NoSuchElementException)
+    moving = (ElementClickInterceptedException, StaleElementReferenceException)
+    gone = (*moving, NoSuchElementException)
     WebDriverWait(driver, SECONDS, poll_frequency=0.1, ignored_exceptions=gone).until(clicked)
 
 
@@ -166,3 +172,15 @@ def test_a_user_logs_in_watches_a_job_finds_an_error_and_kills(house: House) -> 
         shows(driver, "killed")
         cookies = driver.execute_script("return document.cookie")
         assert cookies == ""  # no script can read the session
+
+        house.close()  # the JobTracker has gone, and its history is read without it
+        server = HistoryServer(History(house.directory / "history"), "127.0.0.1", 0)
+        driver.get(server.start())
+        try:
+            shows(driver, "history", "watched", "failing", "endless", "IndexError")
+            click(driver, "failing")
+            shows(driver, "ended the job", "yield fields[3], 1", "job.py")
+            click(driver, "_m_000000_0")
+            shows(driver, "IndexError: list index out of range", "host-0")
+        finally:
+            server.stop()

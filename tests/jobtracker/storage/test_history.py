@@ -164,9 +164,9 @@ def test_settings_name_the_place(tmp_path: Path) -> None:
     assert history_writer(Conf()) is None
     beside = history_writer(Conf({"jobtracker.state.dir": str(tmp_path)}))
     assert beside is not None
-    assert beside.history.directory == tmp_path
+    assert beside.history.place == str(tmp_path / "history.sqlite")
     own = history_writer(
         Conf({"jobtracker.state.dir": "/x", "jobtracker.jobhistory.location": str(tmp_path)})
     )
     assert own is not None
-    assert own.history.directory == tmp_path
+    assert own.history.place == str(tmp_path / "history.sqlite")
