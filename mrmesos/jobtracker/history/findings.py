@@ -7,18 +7,21 @@ expensive first. A job without any of these faults has no findings.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from statistics import median, median_low
+from typing import NamedTuple
 
 from mrmesos.conf import IO_SORT_MB, Conf, ConfError
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import FILES, SPLIT, Spread
 from mrmesos.jobtracker.history.words import count, duration, percent, size
 from mrmesos.wire.explain import Finding
-from mrmesos.wire.ids import TaskKind, parse_attempt
+from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState, Locality
 
+_SUCCEEDED, _FAILED = AttemptState.SUCCEEDED.value, AttemptState.FAILED.value
+"""As texts: comparisons of members cost several times as much, and there may be many attempts."""
 LEAST_SECONDS = 5.0
 """A fault that costs less is not worth a line."""
 SKEW = 3.0
@@ -39,19 +42,39 @@ FEW = 3
 """With fewer attempts, a median says nothing."""
 
 
+class _Won(NamedTuple):
+    """The attempts of one kind that succeeded: each one's time, and the median."""
+
+    rows: list[AttemptRow]
+    seconds: list[float]
+    typical: float
+
+
+def _won(record: HistoryRecord, kind: TaskKind) -> _Won:
+    rows = [
+        row
+        for row in record.report.attempts
+        if row.state == _SUCCEEDED and row.kind == kind and row.end is not None
+    ]
+    seconds = [(row.end or 0.0) - row.start for row in rows]
+    return _Won(rows, seconds, median(seconds) if seconds else 0.0)
+
+
 def findings(record: HistoryRecord) -> list[Finding]:
     """All findings, those that cost most first."""
+    won = {kind: _won(record, kind) for kind in TaskKind}
+    maps = won[TaskKind.MAP]
     bad_hosts = list(_bad_hosts(record))
-    found = [*bad_hosts, *_small_files(record), *_spills(record), *_locality(record)]
-    found += _waited(record)
-    if not any(each.what == "bad host" for each in bad_hosts):
+    slow_hosts = [each for kind in TaskKind for each in _slow_hosts(won[kind], kind)]
+    found = [*bad_hosts, *slow_hosts, *_small_files(record, maps), *_spills(record, maps)]
+    found += [*_locality(maps), *_waited(record)]
+    if not bad_hosts:
         found += _retries(record)
-    slow_hosts = any(each.what == "slow host" for each in bad_hosts)
     for kind in TaskKind:
-        skew = list(_skew(record, kind))
+        skew = list(_skew(record, won[kind], kind))
         found += skew
         if not skew and not slow_hosts:
-            found += _stragglers(record, kind)
+            found += _stragglers(record, won[kind], kind)
     return sorted(found, key=lambda each: -each.seconds)
 
 
@@ -66,31 +89,27 @@ def _seconds(row: AttemptRow) -> float:
     return max(0.0, row.end - row.start) if row.end is not None else 0.0
 
 
-def _won(record: HistoryRecord, kind: TaskKind) -> list[AttemptRow]:
-    rows = record.report.attempts
-    return [row for row in rows if row.kind == kind and row.state == AttemptState.SUCCEEDED]
-
-
 def _short(task_or_attempt: str) -> str:
     """`r_000003` of a task's id."""
     return "_".join(task_or_attempt.split("_")[3:5])
 
 
-def _skew(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
+def _skew(record: HistoryRecord, won: _Won, kind: TaskKind) -> Iterator[Finding]:
     """One task gets much more than the others, and takes longer for it."""
     names = {
         TaskKind.MAP: ("MAP_INPUT_BYTES", "MAP_INPUT_RECORDS"),
         TaskKind.REDUCE: ("REDUCE_SHUFFLE_BYTES", "REDUCE_INPUT_RECORDS"),
     }
-    rows = _won(record, kind)
-    if len(rows) < 2:
+    if len(won.rows) < 2:
         return
-    typical = median(map(_seconds, rows))
+    typical = won.typical
     for name in names[kind]:
         got = _spread(record, kind, name)
         if got is None or got.tasks < 2 or got.maximum < SKEW * max(1, got.median):
             continue
-        longest = max((_seconds(row) for row in rows if _of(row, got.most)), default=0.0)
+        begin = f"attempt{got.most[4:]}_"
+        mine = zip(won.rows, won.seconds, strict=True)
+        longest = max((took for row, took in mine if row.id.startswith(begin)), default=0.0)
         if longest < STRAGGLER * typical or longest - typical < LEAST_SECONDS:
             continue
         unit = size if name.endswith("BYTES") else _records
@@ -109,32 +128,28 @@ def _skew(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
         return
 
 
-def _of(row: AttemptRow, task_id: str) -> bool:
-    return parse_attempt(row.id).task_id == task_id
-
-
 def _records(number: float) -> str:
     return f"{count(number)} records"
 
 
-def _stragglers(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
+def _stragglers(record: HistoryRecord, won: _Won, kind: TaskKind) -> Iterator[Finding]:
     """Some attempts take much longer, though they do not get more."""
-    rows = _won(record, kind)
+    rows, typical = won.rows, won.typical
     if len(rows) < FEW:
         return
-    typical = median(map(_seconds, rows))
-    slow = [row for row in rows if _seconds(row) > STRAGGLER * typical]
-    lost = sum(_seconds(row) - typical for row in slow)
+    slow = [number for number, took in enumerate(won.seconds) if took > STRAGGLER * typical]
+    lost = sum(won.seconds[number] - typical for number in slow)
     if not slow or lost < LEAST_SECONDS or len(slow) > len(rows) / 4:
         return
-    worst = max(slow, key=_seconds)
+    slowest = max(slow, key=won.seconds.__getitem__)
+    worst = rows[slowest]
     setting = f"{kind}.speculative"
     off = record.spec is not None and record.spec.conf.get(setting, "true").lower() == "false"
     yield Finding(
         what="stragglers",
         words=f"{len(slow)} of {len(rows)} {kind} attempts took more than {STRAGGLER:g} times the "
         f"median of {duration(typical)}; the slowest, {_short(worst.id)}, took "
-        f"{duration(_seconds(worst))} on {worst.hostname}",
+        f"{duration(won.seconds[slowest])} on {worst.hostname}",
         help=f"{setting}=true starts a second attempt of slow ones"
         if off
         else "a smaller job.speculative.slowtaskthreshold starts second attempts earlier; look at "
@@ -143,7 +158,7 @@ def _stragglers(record: HistoryRecord, kind: TaskKind) -> Iterator[Finding]:
     )
 
 
-def _small_files(record: HistoryRecord) -> Iterator[Finding]:
+def _small_files(record: HistoryRecord, maps: _Won) -> Iterator[Finding]:
     """The input has many small files."""
     files = _spread(record, TaskKind.MAP, FILES, SPLIT)
     read = _spread(record, TaskKind.MAP, "MAP_INPUT_BYTES")
@@ -152,7 +167,6 @@ def _small_files(record: HistoryRecord) -> Iterator[Finding]:
     average = read.total / files.total
     if average >= SMALL_FILE_BYTES:
         return
-    maps = _won(record, TaskKind.MAP)
     yield Finding(
         what="small files",
         words=f"{count(files.total)} files of {size(average)} on average were read by "
@@ -160,11 +174,11 @@ def _small_files(record: HistoryRecord) -> Iterator[Finding]:
         "than to read so little",
         help="write fewer and larger files; a larger split.maxsize and a smaller job.maps give "
         "each map more of them",
-        seconds=sum(map(_seconds, maps)) * (1 - average / SMALL_FILE_BYTES),
+        seconds=sum(maps.seconds) * (1 - average / SMALL_FILE_BYTES),
     )
 
 
-def _spills(record: HistoryRecord) -> Iterator[Finding]:
+def _spills(record: HistoryRecord, maps: _Won) -> Iterator[Finding]:
     """Maps write their output more than once, because it does not fit into the sort buffer."""
     spilled = _spread(record, TaskKind.MAP, "SPILLED_RECORDS")
     made = _spread(record, TaskKind.MAP, "MAP_OUTPUT_RECORDS")
@@ -186,23 +200,24 @@ def _spills(record: HistoryRecord) -> Iterator[Finding]:
         f"{size(buffer_mb << 20)}",
         help=f"io.sort.mb={enough} (and as much more map.memory.mb), a combiner, or a smaller "
         "split.maxsize",
-        seconds=sum(map(_seconds, _won(record, TaskKind.MAP))) * again / 4,
+        seconds=sum(maps.seconds) * again / 4,
     )
 
 
-def _locality(record: HistoryRecord) -> Iterator[Finding]:
+def _locality(maps: _Won) -> Iterator[Finding]:
     """Many maps read over the network, and take longer for it."""
-    rows = _won(record, TaskKind.MAP)
-    near = [_seconds(row) for row in rows if row.locality is not Locality.ANY]
-    far = [_seconds(row) for row in rows if row.locality is Locality.ANY]
-    if len(near) < FEW or len(far) < FAR * len(rows):
+    near: list[float] = []
+    far: list[float] = []
+    for row, took in zip(maps.rows, maps.seconds, strict=True):
+        (far if row.locality is Locality.ANY else near).append(took)
+    if len(near) < FEW or len(far) < FAR * len(maps.rows):
         return
     lost = sum(far) - len(far) * median(near)
     if median(far) < 1.3 * median(near) or lost < LEAST_SECONDS:
         return
     yield Finding(
         what="locality",
-        words=f"{percent(len(far) / len(rows))} of the maps read their data over the network: "
+        words=f"{percent(len(far) / len(maps.rows))} of the maps read their data over the network: "
         f"{duration(median(far))} instead of {duration(median(near))} (medians)",
         help="a larger locality.wait.node waits longer for agents that store the data; more "
         "replicas of the input help, too",
@@ -213,9 +228,9 @@ def _locality(record: HistoryRecord) -> Iterator[Finding]:
 def _retries(record: HistoryRecord) -> Iterator[Finding]:
     """Failed attempts took time."""
     rows = record.report.attempts
-    failed = [row for row in rows if row.state == AttemptState.FAILED]
-    lost, total = sum(map(_seconds, failed)), sum(map(_seconds, rows))
-    if lost < LEAST_SECONDS or lost < WASTED * total:
+    failed = [row for row in rows if row.state == _FAILED]
+    lost = sum(map(_seconds, failed))
+    if lost < LEAST_SECONDS or lost < WASTED * (total := sum(map(_seconds, rows))):
         return
     first = next((row.error for row in failed if row.error is not None), None)
     why = f"; the first error: {first.message[:160]}" if first is not None else ""
@@ -231,9 +246,11 @@ def _retries(record: HistoryRecord) -> Iterator[Finding]:
 def _bad_hosts(record: HistoryRecord) -> Iterator[Finding]:
     """Hosts on which attempts failed, or took long, unlike elsewhere."""
     rows = [row for row in record.report.attempts if row.end is not None]
-    failed = [row for row in rows if row.state == AttemptState.FAILED]
+    failed = [row for row in rows if row.state == _FAILED]
+    if len(failed) < FEW:
+        return
     ran = Counter(row.hostname for row in rows)
-    won = Counter(row.hostname for row in rows if row.state == AttemptState.SUCCEEDED)
+    won = Counter(row.hostname for row in rows if row.state == _SUCCEEDED)
     for host, number in Counter(row.hostname for row in failed).items():
         others, elsewhere = len(failed) - number, len(rows) - ran[host]
         fine = won.total() - won[host]
@@ -249,14 +266,12 @@ def _bad_hosts(record: HistoryRecord) -> Iterator[Finding]:
             "job.maxtaskfailures.per.tracker gives such a host up sooner",
             seconds=sum(_seconds(row) for row in failed if row.hostname == host),
         )
-    for kind in TaskKind:
-        yield from _slow_hosts(_won(record, kind), kind)
 
 
-def _slow_hosts(rows: Sequence[AttemptRow], kind: TaskKind) -> Iterator[Finding]:
+def _slow_hosts(won: _Won, kind: TaskKind) -> Iterator[Finding]:
     times: dict[str, list[float]] = {}
-    for row in rows:
-        times.setdefault(row.hostname, []).append(_seconds(row))
+    for row, took in zip(won.rows, won.seconds, strict=True):
+        times.setdefault(row.hostname, []).append(took)
     medians = {host: median(those) for host, those in times.items() if len(those) >= FEW}
     if len(medians) < 2:
         return
