@@ -177,7 +177,7 @@ def test_a_user_logs_in_watches_a_job_finds_an_error_and_kills(house: House) -> 
         server = HistoryServer(History(house.directory / "history"), "127.0.0.1", 0)
         driver.get(server.start())
         try:
-            shows(driver, "history", "watched", "failing", "endless", "IndexError")
+            shows(driver, "watched", "failing", "endless", "IndexError")
             click(driver, "failing")
             shows(driver, "ended the job", "yield fields[3], 1", "job.py")
             click(driver, "_m_000000_0")
