@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import collections
+import csv
 import dataclasses
 import datetime as dt
 import decimal
 import enum
 import functools
+import io
+import json
 import operator
 import shutil
 import uuid
 import zoneinfo
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,7 +30,14 @@ from hypothesis import strategies as st
 from pyarrow import orc
 
 from mrmesos.api.aggregates import Aggregate, Max, Min, Sum
-from mrmesos.api.formats import ArrowOutput, OrcOutput, ParquetOutput
+from mrmesos.api.formats import (
+    ArrowOutput,
+    CsvOutput,
+    JsonLinesOutput,
+    OrcOutput,
+    ParquetOutput,
+    TextOutput,
+)
 from mrmesos.io.columns.decode import decode_batch, decode_column
 from mrmesos.io.columns.encode import RecordTypeError, encode_pairs
 from mrmesos.io.columns.schema import is_pickled
@@ -149,7 +160,7 @@ def text_of(values: list[Any]) -> list[str]:
 
 def test_the_table_has_the_types_that_are_tested() -> None:
     assert list(ROWS) == list(TYPES)
-    assert {len(cells) for cells in ROWS.values()} == {5}
+    assert {len(cells) for cells in ROWS.values()} == {7}
 
 
 @by_row
@@ -238,6 +249,57 @@ def test_tables_hold_equal_values_of_the_type_or_refuse(
     assert found == [
         str(value) if text and value is not None else as_row(value) for value in values
     ]
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+TEXTS: dict[str, Callable[[Any], Any]] = {
+    "str": str,
+    "ISO": lambda value: value.isoformat(),
+    "JSON": as_json,
+    "true, false": as_json,
+    "bytes": lambda value: value,
+    "empty": str,
+}
+READ_AS: dict[str, Callable[[Any], Any]] = {
+    "=": lambda value: value,
+    "str": str,
+    "ISO": lambda value: value.isoformat(),
+    "list": list,
+    "dict": dataclasses.asdict,
+    "text keys": lambda value: {str(key): item for key, item in value.items()},
+    "UTF-8": lambda value: value.decode("utf-8", "backslashreplace"),
+}
+
+
+def lines_of(fmt: Any, values: list[Any], path: Path) -> bytes:
+    part = str(path / uuid.uuid4().hex)
+    writer = open_writer(fmt, fsspec.filesystem("file"), part)
+    writer.write(batch_of(values))
+    writer.close()
+    return Path(part).read_bytes()
+
+
+@by_row
+@few
+@given(data=st.data())
+def test_text_csv_and_json_hold_what_the_table_says(
+    name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    values, (text, back) = data.draw(TYPES[name]), ROWS[name][5:]
+    path = tmp_path_factory.mktemp("out")
+    shown = [None if value is None else TEXTS[text](value) for value in values]
+    raw = [each.encode() if isinstance(each, str) else each for each in shown]
+    lines = [b"1\n" if each is None else b"1\t" + each + b"\n" for each in raw]
+    assert lines_of(TextOutput(), values, path) == b"".join(lines)
+    table = lines_of(CsvOutput(), values, path).decode("latin-1")
+    rows = list(csv.reader(io.StringIO(table, newline="")))
+    assert rows == [["key", "value"], *(["1", (each or b"").decode("latin-1")] for each in raw)]
+    found = [json.loads(line) for line in lines_of(JsonLinesOutput(), values, path).splitlines()]
+    expected = [None if value is None else READ_AS[back](value) for value in values]
+    assert found == [{"key": 1, "value": value} for value in expected]
 
 
 SAMPLES: dict[str, list[Any]] = {
