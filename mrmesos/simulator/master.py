@@ -46,7 +46,7 @@ class Account:
     suppressed: bool = False
     held: Amounts = field(default_factory=dict)
     times: int = 0
-    """How often it was offered an agent. If shares are equal, the one with fewer offers goes first."""
+    """How often it was offered an agent. Of two equal shares, the one with fewer goes first."""
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
     """By agent: until when, and how much."""
 
@@ -135,7 +135,7 @@ class Master:
     # --- Offers ----------------------------------------------------------------------------------
 
     def refuse(self, account: Account, agents: Iterable[SimulatedAgent], seconds: float) -> None:
-        """For some time (at least an interval), do not offer these free resources, or less of them."""
+        """For some time (at least an interval), offer neither these resources nor less of them."""
         if seconds <= 0:
             return
         until, refused = self._clock.now + max(seconds, self._interval), account.refused

@@ -41,7 +41,7 @@ def _larger(one: Any, other: Any) -> Any:
 
 
 def _of_equals(one: Any, other: Any) -> Any:
-    """The one to keep of two equal values: 1 of 1 and 1.0, and 1.0 of 1.0 and 1.00, in any order."""
+    """The one to keep of two equal values: 1 of 1 and 1.0, 1.0 of 1.0 and 1.00, in any order."""
     if isinstance(one, decimal.Decimal) and isinstance(other, decimal.Decimal):
         a, b = one.as_tuple(), other.as_tuple()
         return other if (b.exponent, -b.sign) > (a.exponent, -a.sign) else one

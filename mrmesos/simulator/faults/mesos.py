@@ -104,7 +104,7 @@ class FaultyMesos(FaultWorldState):
             self.at(10.0, lambda: self.again(uuid))
 
     def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
-        """Register an agent. If one with an SSD is lost, its successor has one, for jobs that ask for it."""
+        """Register an agent. The successor of a lost one has its disk, as jobs may ask for it."""
         number = self.clock.number()
         size = {
             "cpus": self.rng.choice([1000, 2000, 4000]),

@@ -165,8 +165,8 @@ class FaultyTrackers(FaultyMesos):
         )
 
     def missing(self, tracker: FaultyTracker, attempt: Attempt) -> tuple[bool, list[str]]:
-        """A reduce fetches what it can. Returns whether it still waits for map outputs, and which of
-        them it could not fetch for some time.
+        """A reduce fetches what it can. Returns whether it still waits for map outputs, and those
+        that it could not fetch for some time.
         """
         if not isinstance(attempt.task, ReduceTask):
             return False, []

@@ -19,8 +19,8 @@ EXPIRY = 120.0
 
 
 class UnheardWorld(FaultWorld):
-    """A world without faults, except that the JobTracker no longer hears one agent, for a while or for
-    good.
+    """A world without faults, except that the JobTracker does not hear one agent any more, for a
+    while or for good.
 
     Every agent is large enough for every task, so whatever runs there can run on another.
     """
