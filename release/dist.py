@@ -51,7 +51,7 @@ def write_archive() -> None:
     run(
         *(sys.executable, "-m", "pex", "mrmesos", "--no-index", "--find-links", HOUSE),
         *("--script", "mrmesos", "--venv", "prepend", "--output-file", DIST / "mrmesos.pex"),
-        *("--python-shebang", "/usr/bin/env python3", "--no-compress"),
+        *("--python-shebang", "/usr/bin/env python3"),
     )
 
 
