@@ -31,8 +31,8 @@ class SettingRow(msgspec.Struct, frozen=True):
     origin: str
 
 
-COMMAND_LINE, JOB_CLASS, DEFAULT = "-D", "job", "default"
-"""Origins of a setting: given with the submission, written in the job's class, or neither."""
+SUBMISSION, JOB_CLASS, DEFAULT = "submission", "job", "default"
+"""Origins: the submission (`-D`, a variable, mrmesos.toml), the job's class, or neither."""
 
 
 class HistoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,7 +94,7 @@ def eventful(tasks: Iterable[TaskRun]) -> dict[str, list[str]]:
 def settings_of(spec: JobSpec) -> list[SettingRow]:
     """All settings of a job, each with the origin of its value; first those that were given."""
     given = [
-        SettingRow(name, value, COMMAND_LINE if name in spec.overridden else JOB_CLASS)
+        SettingRow(name, value, SUBMISSION if name in spec.overridden else JOB_CLASS)
         for name, value in sorted(spec.conf.items())
     ]
     rest = [

@@ -45,7 +45,7 @@ def test_settings_say_where_they_come_from() -> None:
     run = ended_run(task_timeout="5", my_own="x")
     spec = replace(run.spec, overridden=("task.timeout",))
     rows = {row.name: row for row in settings_of(spec)}
-    assert (rows["task.timeout"].value, rows["task.timeout"].origin) == ("5", "-D")
+    assert (rows["task.timeout"].value, rows["task.timeout"].origin) == ("5", "submission")
     assert (rows["my.own"].value, rows["my.own"].origin) == ("x", "job")
     assert rows["reduce.maxattempts"].origin == "default"
     assert "jobtracker.jobs.max" not in rows
