@@ -26,11 +26,10 @@ from mrmesos.io.shuffle.aggregate import combine_with, each_alone
 from mrmesos.io.shuffle.grouping import without_repeats
 from mrmesos.io.shuffle.merge import group_spans
 from mrmesos.task.collect.adaptive_fold import AdaptiveFold
-from mrmesos.task.collect.large_groups import (
-    LargeGroups,
+from mrmesos.task.collect.repeated_keys import (
+    RepeatedKeys,
     by_code,
     by_span,
-    enough,
     put_back,
     without,
 )
@@ -130,13 +129,13 @@ class ReducerCombiner(Combiner):
         if encoded is None:
             return iter((batch,))
         codes, distinct = encoded.indices.to_numpy(), len(encoded.dictionary)
-        groups = by_code(codes, distinct, enough(batch))
+        groups = by_code(codes, distinct)
         if not self._fold.pays(batch.num_rows, batch.num_rows - len(groups.rows) + len(groups)):
             return iter((batch,))
         made = self._counted(self._reduced(batch, groups), len(groups.rows))
         return chain((without(batch, groups.rows),), made)
 
-    def _reduced(self, batch: pa.RecordBatch, groups: LargeGroups) -> Batches:
+    def _reduced(self, batch: pa.RecordBatch, groups: RepeatedKeys) -> Batches:
         """Call the reducer on these groups."""
         keys = decode_column(
             batch.column(KEY).take(pa.array(groups.firsts)), batch.schema.field(KEY)
@@ -157,7 +156,7 @@ class ReducerCombiner(Combiner):
     def fold_sorted(self, batches: Batches) -> Batches:
         """See Combiner. If a key has records in two batches, they are folded separately."""
         for batch in batches:
-            groups = by_span(group_spans(batch), enough(batch))
+            groups = by_span(group_spans(batch))
             if len(groups):
                 yield from put_back(batch, groups, self._reduced(batch, groups))
             else:

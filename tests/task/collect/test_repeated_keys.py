@@ -1,9 +1,8 @@
-"""Only groups worth a fold are folded: no record is lost, and the order stays."""
+"""Only keys with several records are folded: no record is lost, and the order stays."""
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +10,10 @@ from hypothesis import strategies as st
 from mrmesos.api import pairs
 from mrmesos.io.columns.decode import decode_batch
 from mrmesos.io.shuffle.merge import group_spans
-from mrmesos.task.collect.large_groups import (
-    LargeGroups,
+from mrmesos.task.collect.repeated_keys import (
+    RepeatedKeys,
     by_code,
     by_span,
-    enough,
     put_back,
     without,
 )
@@ -27,42 +25,42 @@ def batch_of(keys: list[int]) -> pa.RecordBatch:
     return pairs(pa.array(keys, pa.int64()), pa.array(range(len(keys)), pa.int64()))
 
 
-def stretches(groups: LargeGroups) -> list[list[int]]:
+def stretches(groups: RepeatedKeys) -> list[list[int]]:
     bounds = groups.starts.tolist()
     return [groups.rows[a:b].tolist() for a, b in pairwise(bounds)]
 
 
-def rows_of(keys: list[int], least: int) -> list[list[int]]:
-    """The rows of each key with enough rows, in the order of the keys' first rows."""
+def rows_of(keys: list[int]) -> list[list[int]]:
+    """The rows of each key that repeats, in the order of the keys' first rows."""
     found: dict[int, list[int]] = {}
     for row, key in enumerate(keys):
         found.setdefault(key, []).append(row)
-    return [rows for rows in found.values() if len(rows) >= least]
+    return [rows for rows in found.values() if len(rows) > 1]
 
 
-@given(KEYS, st.integers(1, 5))
-def test_large_groups_of_numbered_keys(keys: list[int], least: int) -> None:
+@given(KEYS)
+def test_repeated_keys_of_numbered_keys(keys: list[int]) -> None:
     encoded = pa.array(keys, pa.int64()).dictionary_encode()
-    groups = by_code(encoded.indices.to_numpy(), len(encoded.dictionary), least)
-    assert stretches(groups) == rows_of(keys, least)
-    folded = {row for rows in rows_of(keys, least) for row in rows}
+    groups = by_code(encoded.indices.to_numpy(), len(encoded.dictionary))
+    assert stretches(groups) == rows_of(keys)
+    folded = {row for rows in rows_of(keys) for row in rows}
     left = without(batch_of(keys), groups.rows).column("value").to_pylist()
     assert left == [row for row in range(len(keys)) if row not in folded]
 
 
-@given(KEYS, st.integers(1, 5))
-def test_large_groups_of_sorted_keys(keys: list[int], least: int) -> None:
+@given(KEYS)
+def test_repeated_keys_of_sorted_keys(keys: list[int]) -> None:
     keys.sort()
-    groups = by_span(group_spans(batch_of(keys)), least)
-    assert stretches(groups) == rows_of(keys, least)
+    groups = by_span(group_spans(batch_of(keys)))
+    assert stretches(groups) == rows_of(keys)
 
 
 @given(KEYS, st.sampled_from(["one", "none", "two", "float"]), st.integers(1, 30))
 def test_folded_records_replace_their_group(keys: list[int], made: str, size: int) -> None:
     keys.sort()
     batch = batch_of(keys)
-    groups = by_span(group_spans(batch), 3)
-    of = rows_of(keys, 3)
+    groups = by_span(group_spans(batch))
+    of = rows_of(keys)
 
     def folded() -> Iterator[pa.RecordBatch]:
         times = {"none": 0, "two": 2}.get(made, 1)
@@ -84,11 +82,3 @@ def test_folded_records_replace_their_group(keys: list[int], made: str, size: in
     expected += [(keys[rows[0]], -sum(rows)) for rows in of for _ in range(times)]
     assert [key for key, _ in result] == sorted(key for key, _ in expected)
     assert sorted(result) == sorted(expected)
-
-
-def test_records_are_worth_folding_by_twos_where_they_are_large_or_few() -> None:
-    few = pairs(pa.array([1, 2]), pa.array([1, 2]))
-    many = pairs(pa.array(range(1 << 16)), pa.array(range(1 << 16)))
-    large = pairs(many["key"], pa.array(["x" * 500] * (1 << 16)))
-    assert enough(few) == enough(large) == 2 < enough(many)
-    assert len(by_span(np.array([0, 2, 5]), enough(many))) == 0
