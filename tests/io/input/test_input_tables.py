@@ -308,6 +308,37 @@ def test_the_directory_counts_where_the_file_has_the_column_too(tmp_path: Path) 
     ]
 
 
+@each_format
+def test_null_takes_no_value_of_a_file_outside_of_the_directories(
+    tmp_path: Path, kind: Any, write: Write
+) -> None:
+    put(write, tmp_path / "year=2024" / "a", n=[1])
+    put(write, tmp_path / "b", year=[2023], n=[2])
+    says = r"/b: holds the column 'year', which .* directories named year=.*, and lies in none"
+    for fmt in (kind(), kind(columns=("year",))):
+        with pytest.raises(InputError, match=says):
+            rows_of(tmp_path / "**", fmt)
+    assert rows_of(tmp_path / "**", kind(columns=("n",))) == [{"n": 2}, {"n": 1}]
+    found = rows_of(tmp_path / "**", kind(partitioning=None))
+    assert {row["n"]: row["year"] for row in found} == {1: None, 2: 2023}
+
+
+@pytest.mark.parametrize(
+    ("fmt", "inside", "outside"),
+    [
+        (CsvInput(), "n\n1\n", "year,n\n2023,2\n"),
+        (CsvInput(columns=("year",)), "n\n1\n", "year,n\n2023,2\n"),
+        (JsonLinesInput(), '{"n": 1}\n', '{"year": 2023, "n": 2}\n'),
+        (JsonLinesInput(types={"year": "int64"}), '{"n": 1}\n', '{"year": 2023, "n": 2}\n'),
+    ],
+)
+def test_nor_in_lines(tmp_path: Path, fmt: InputFormat, inside: str, outside: str) -> None:
+    lines(tmp_path / "year=2024" / "a", inside)
+    lines(tmp_path / "b", outside)
+    with pytest.raises(InputError, match="/b: holds the column 'year', which"):
+        rows_of(tmp_path / "**", fmt)
+
+
 def test_filters_on_directories_leave_files_out(tmp_path: Path) -> None:
     for year in ("2023", "2024", "__HIVE_DEFAULT_PARTITION__"):
         put(pq.write_table, tmp_path / f"year={year}" / "x", n=[1, 2])

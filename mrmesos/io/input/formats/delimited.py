@@ -16,6 +16,7 @@ from mrmesos.io.columns.input_batch import InputBatch
 from mrmesos.io.fs.filesystem import InputError
 from mrmesos.io.input.formats.csv_parser import CsvParser
 from mrmesos.io.input.formats.file_columns import (
+    check_given,
     check_names,
     partition_values,
     with_partitions,
@@ -42,13 +43,16 @@ def read_csv(
     for piece in split.slices:
         names, blocks = _headed(piece, fmt, batch_bytes)
         values = partition_values(piece.uri, table)
+        check_given(piece.uri, [name for name in names if name in (fmt.columns or names)], values)
         parse = _parser(piece.uri, fmt, names, types, values).parse
         parsing = Parsing(parse, fmt.on_error, _as_text(fmt))
 
         def shown(
-            columns: pa.RecordBatch, values: dict[str, int | str | None] = values
+            columns: pa.RecordBatch,
+            uri: str = piece.uri,
+            values: dict[str, int | str | None] = values,
         ) -> pa.RecordBatch:
-            whole = with_partitions(columns, table, values)
+            whole = with_partitions(uri, columns, table, values)
             if fmt.missing_columns == "null":
                 whole = _with_missing(whole, fmt, types)
             return whole.select(list(fmt.columns)) if fmt.columns else whole

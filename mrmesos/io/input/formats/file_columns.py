@@ -7,7 +7,7 @@ columns to read, and the rows with the columns of the table. Thread: a worker's.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -56,6 +56,8 @@ class JobColumns:
         if key not in self._seen:
             self._seen[key] = self._chosen(uri, own, also)
         schema, names, partitions = self._seen[key]
+        if partitions:
+            check_given(uri, [name for name in own.names if name in schema.names], dict(partitions))
         values = partition_values(uri, InputTable("", partitions=partitions))
         constants = {
             name: pa.scalar(value, schema.field(name).type)
@@ -134,12 +136,31 @@ def partition_values(uri: str, table: InputTable | None) -> dict[str, int | str 
     return {name: typed(texts.get(name), kind) for name, kind in table.partitions}
 
 
+def check_given(uri: str, own: Iterable[str], partitions: Container[str]) -> None:
+    """Raise InputError if a column of the file would give way to that of a missing directory."""
+    clashing = [name for name in own if name in partitions]
+    missing = [name for name in clashing if name not in values_of(uri)] if clashing else []
+    if missing:
+        raise InputError(
+            f"{uri}: holds the column {missing[0]!r}, which other files of the input have from "
+            f"directories named {missing[0]}=…, and lies in none; move it into one, or set "
+            "partitioning=None in the input format"
+        )
+
+
 def with_partitions(
-    batch: pa.RecordBatch, table: InputTable | None, values: dict[str, int | str | None]
+    uri: str,
+    batch: pa.RecordBatch,
+    table: InputTable | None,
+    values: dict[str, int | str | None],
 ) -> pa.RecordBatch:
-    """The rows with these columns last; they take the place of columns of the same name."""
+    """The rows with these columns last; they take the place of columns of the same name.
+
+    Raises InputError as `check_given` does.
+    """
     if table is None or not values:
         return batch
+    check_given(uri, batch.schema.names, values)
     own = [name for name in batch.schema.names if name not in values]
     columns = [batch.column(name) for name in own]
     for name, kind in table.partitions:

@@ -14,7 +14,7 @@ import pyarrow.json as pajson
 from mrmesos.api.formats import JsonLinesInput
 from mrmesos.api.split import FileSlice, InputTable, Split
 from mrmesos.io.columns.input_batch import InputBatch
-from mrmesos.io.input.formats.file_columns import partition_values, with_partitions
+from mrmesos.io.input.formats.file_columns import check_given, partition_values, with_partitions
 from mrmesos.io.input.formats.rows import (
     BadRows,
     ParsedLines,
@@ -55,7 +55,7 @@ def read_json_lines(
     for piece in split.slices:
         blocks = _blocks(piece, fmt, batch_bytes)
         values = partition_values(piece.uri, table)
-        shown = partial(with_partitions, table=table, values=values)
+        shown = partial(with_partitions, piece.uri, table=table, values=values)
         yield from tables(piece.uri, blocks, parsing, strip=True, shown=shown)
 
 
@@ -69,7 +69,7 @@ def _objects(
             lines = ParsedLines(block, strip=True)
             for first, last, objects in parsing.over(lines):
                 if values:
-                    _update(objects, values)
+                    _update(piece.uri, objects, values)
                 keys = pa.array(lines.places(first, last))
                 text = _line_column(lines, first, last)
                 yield InputBatch(
@@ -82,10 +82,11 @@ def _objects(
             yield from left_out(piece.uri, parsing)
 
 
-def _update(objects: list[Any], values: dict[str, int | str | None]) -> None:
+def _update(uri: str, objects: list[Any], values: dict[str, int | str | None]) -> None:
     """Add columns to the objects; a JSON value of another kind has none."""
     for each in objects:
         if isinstance(each, dict):
+            check_given(uri, values.keys() & each.keys(), values)
             each.update(values)
 
 
