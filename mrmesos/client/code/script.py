@@ -301,6 +301,8 @@ def script_problem(script: Path, problem: BaseException, doing: str = "") -> Usa
     else:
         own = _own_line(script, problem)
         where, text = own or script.name, one_line(problem)
+    if isinstance(problem, ImportError) and "relative import" in text:
+        text += "; a script is no part of a package: import the module by its whole name"
     words = f"{doing}: {text}" if doing else text
     return UsageProblem(f"{where}: {words}", trimmed_traceback(problem))
 

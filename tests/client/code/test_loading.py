@@ -133,6 +133,13 @@ def test_a_wrong_job_gives_an_error_in_one_line(tmp_path: Path, text: str, words
     assert words in refusal(tmp_path, text)
 
 
+def test_a_relative_import_is_told_what_a_script_is(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    said = refusal(tmp_path, f"from . import helper\n{GOOD}")
+    assert "job.py, line 1: ImportError: attempted relative import" in said
+    assert said.endswith("a script is no part of a package: import the module by its whole name")
+
+
 def test_scripts_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "job.txt").write_text(GOOD)
     for path, words in (
