@@ -11,10 +11,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import aiohttp
 import msgspec
 
+from benchmarks.load.lean_link import LeanLink
 from mrmesos.api.context import Counters
 from mrmesos.tasktracker.core import commands as cmd
 from mrmesos.tasktracker.core import events as ev
@@ -76,9 +78,7 @@ class PlayedTracker:
             tracker_id=settings.tracker_id, agent_id=agent_id, hostname=hostname, now=time.time()
         )
         self._tracker.url = f"http://{settings.address}:1"
-        self._link = JobTrackerLink(
-            settings.jobtracker, settings.tracker_id, source=settings.address
-        )
+        self._link = LeanLink(settings.jobtracker, settings.tracker_id, settings.address)
         self._heartbeats: Heartbeats | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._sent_at: dict[str, float] = {}
@@ -86,7 +86,6 @@ class PlayedTracker:
 
     async def run(self) -> None:
         """Run until the core's Exit command."""
-        await self._link.open()
         self._spawn(self._tick())
         self._spawn(self._beat())
         try:
@@ -97,7 +96,7 @@ class PlayedTracker:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._link.close()
+            self._link.close()
 
     def use_key(self, key: str) -> None:
         """Set the key that signs requests."""
@@ -162,7 +161,7 @@ class PlayedTracker:
     async def _beat(self) -> None:
         await self._link.ready()
         self._heartbeats = Heartbeats(
-            self._link,
+            cast(JobTrackerLink, self._link),
             make=self._make,
             on_answer=self._answered,
             held_seconds=self._settings.heartbeat_seconds,
