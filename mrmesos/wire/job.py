@@ -162,6 +162,8 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Why no attempt of the job has run for a while; empty otherwise."""
     note: Text = ""
     """What the first running task with a `set_status` says: `m_000003: sorting`; else empty."""
+    queue: Name = ""
+    """The queue whose free tasks it holds; they are counted in `maps`. Else empty."""
 
 
 class Sandbox(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ def plain_line(status: JobStatus, elapsed: float) -> str:
     """`maps 3/8  reduces 0/3  12 s`, with the reason if the job waits."""
     if status.state is JobState.PREP:
         return f"planning  {elapsed:.0f} s"
-    parts = [f"maps {_done(status.maps)}"]
+    parts = [f"{'tasks' if status.queue else 'maps'} {_done(status.maps)}"]
     if status.reduces.total:
         parts.append(f"reduces {_done(status.reduces)}")
     if state := _words(status):

@@ -58,7 +58,7 @@ def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None
     # Any TaskTracker may have run it, or may hold its output. So all are told to forget it.
     job.hosts.trackers.update(st.cluster.trackers)
     st.jobs[job.id] = job
-    if record is None:
+    if record is None or record.spec.queue:  # it has written no files that we know of
         jobs.end(st, job, JobState.FAILED)
         return
     job.transition(JobState.ABORTING)

@@ -16,7 +16,7 @@ from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import FILES, SPLIT, Spread
 from mrmesos.jobtracker.history.words import count, duration, percent, size
 from mrmesos.wire.explain import Finding
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import SETS, TaskKind
 from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState, Locality
 
@@ -62,15 +62,15 @@ def _won(record: HistoryRecord, kind: TaskKind) -> _Won:
 
 def findings(record: HistoryRecord) -> list[Finding]:
     """All findings, those that cost most first."""
-    won = {kind: _won(record, kind) for kind in TaskKind}
+    won = {kind: _won(record, kind) for kind in SETS}
     maps = won[TaskKind.MAP]
     bad_hosts = list(_bad_hosts(record))
-    slow_hosts = [each for kind in TaskKind for each in _slow_hosts(won[kind], kind)]
+    slow_hosts = [each for kind in SETS for each in _slow_hosts(won[kind], kind)]
     found = [*bad_hosts, *slow_hosts, *_small_files(record, maps), *_spills(record, maps)]
     found += [*_locality(maps), *_waited(record)]
     if not bad_hosts:
         found += _retries(record)
-    for kind in TaskKind:
+    for kind in SETS:
         skew = list(_skew(record, won[kind], kind))
         found += skew
         if not skew and not slow_hosts:

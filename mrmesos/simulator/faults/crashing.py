@@ -29,8 +29,6 @@ from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
 
 LIVES = 12
-QUEUE_NAME = "a queue"
-"""Jobs that hold free tasks are named after their queue. An idle one ends with the JobTracker."""
 
 
 class Killed(Exception):
@@ -256,7 +254,8 @@ def picture(core: JobTracker) -> list[object]:
         for job_id, held in t.outputs.items()
         if held and job_id in st.jobs
     }
-    over = [s for s in st.ended.statuses() if not s.name.startswith(QUEUE_NAME)]
+    # A job of a queue that has no task to run ends with the JobTracker.
+    over = [status for status in st.ended.statuses() if not status.queue]
     ended_jobs = [queries.job_report(core.st, s.job_id) for s in over]
     queues = [
         (

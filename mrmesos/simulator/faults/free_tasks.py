@@ -15,7 +15,7 @@ from typing import ClassVar
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
-from mrmesos.simulator.faults.crashing import QUEUE_NAME, CrashingWorld
+from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.wire.ids import AgentId
 from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskEnd, TaskSpec
@@ -117,7 +117,7 @@ class FreeTaskWorld(CrashingWorld):
         if self.down:
             return
         if not self.made:
-            spec = QueueSpec(name=QUEUE_NAME, user="sim", conf={}, code="0" * 64)
+            spec = QueueSpec(name="q", user="sim", conf={}, code="0" * 64)
             self.tell(ev.QueueSubmitted(self.queue_id, spec, "token", "key"))
             self.made = not self.down
         while self.made and self.unsent and not self.down:

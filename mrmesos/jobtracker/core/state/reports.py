@@ -127,6 +127,7 @@ def status_of(job: JobInProgress) -> JobStatus:
         error=job.ending.error,
         waiting=job.waits.words,
         note=_note(job),
+        queue=job.spec.queue,
     )
 
 

@@ -279,6 +279,7 @@ def states_of(rows: Iterable[AttemptRow]) -> dict[str, int]:
 
 
 def kinds_of(status: JobStatus) -> list[tuple[str, object]]:
-    """Maps and reduces, as far as the job has them."""
-    found = [(TaskKind.MAP.value, status.maps), (TaskKind.REDUCE.value, status.reduces)]
-    return [(kind, counts) for kind, counts in found if counts.total or kind == "map"]
+    """Maps (or free tasks) and reduces, as far as the job has them."""
+    first = TaskKind.FREE if status.queue else TaskKind.MAP
+    found = [(first.value, status.maps), (TaskKind.REDUCE.value, status.reduces)]
+    return [(kind, counts) for kind, counts in found if counts.total or kind == first]

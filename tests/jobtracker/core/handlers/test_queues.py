@@ -301,7 +301,8 @@ def test_a_full_job_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> N
     assert q.good() == [1, 2, 3]
 
 
-def test_a_restart_keeps_every_task_and_every_result() -> None:
+def with_journal() -> tuple[Queue, dict[object, object]]:
+    """A queue whose core has a journal, which is kept as a dict."""
     q = Queue()
     q.core = JobTracker(RESTART, "202611201130", journal=True)
     journal: dict[object, object] = {}
@@ -317,6 +318,11 @@ def test_a_restart_keeps_every_task_and_every_result() -> None:
     q.core.handle = journaled  # type: ignore[method-assign]
     q.do(ev.Registered("framework"))
     q.do(ev.QueueSubmitted(q.id, QueueSpec(name="q", user="me", conf={}, code="0" * 64), "token"))
+    return q, journal
+
+
+def test_a_restart_keeps_every_task_and_every_result() -> None:
+    q, journal = with_journal()
     db = {**CPU, "db": 3000}
     q.ask(
         task(1), task(2, after=(1,)), task(3, need=db), task(4, need=db), task(5), task(6), task(7)
@@ -338,3 +344,29 @@ def test_a_restart_keeps_every_task_and_every_result() -> None:
     assert q.core.st.index.shared.held == {"db": 3000}
     q.ask(task(6), task(8, after=(5,)), task(9))
     assert q.why(8) == "it waits for task 5, which did not succeed"
+
+
+def test_a_queue_whose_record_is_damaged_ends_with_all_its_tasks() -> None:
+    q, journal = with_journal()
+    q.ask(task(1), task(2))
+    q.offer("a")
+    running = q.attempt(1)
+    q.core = JobTracker(RESTART, "202611201131", journal=True)
+    records = [each for each in reread(journal) if each.filed_as.kind != "queue"]  # type: ignore[arg-type]
+    commands = q.core.restore(records, q.now, life=1, damaged={q.id: "bits are lost"})
+    q.core.validate()
+    assert of(commands, cmd.QueueEnded)
+    assert q.found().state is QueueState.KILLED
+    assert q.found().words.endswith("from its journal: bits are lost")
+    assert q.core.st.attempts[running].kill_asked
+
+
+def test_a_task_whose_job_is_damaged_fails() -> None:
+    q, journal = with_journal()
+    q.ask(task(1), task(2, need={"cpus": 500, "mem": 1_024_000}))
+    first = next(iter(q.core.st.jobs))
+    q.core = JobTracker(RESTART, "202611201131", journal=True)
+    q.core.restore(reread(journal), q.now, life=1, damaged={first: "bits are lost"})  # type: ignore[arg-type]
+    q.core.validate()
+    assert q.why(1) == "the JobTracker could not bring its job back from its journal"
+    assert 2 not in q.ends()
