@@ -178,6 +178,18 @@ def test_over_the_quota() -> None:
     assert reasons(hands, job)[Why.QUOTA].words == "this JobTracker may hold no more than 1 CPUs"
 
 
+def test_a_resource_of_the_whole_cluster_is_exhausted() -> None:
+    hands = Hands({"resources.global": "licenses:1"})
+    first = hands.job(maps=1, map_resources_global="licenses:1")
+    hands.offer("a")
+    second = hands.job(maps=1, map_resources_global="licenses:1", job_priority="VERY_HIGH")
+    hands.now += 1
+    hands.offer("b")
+    reason = reasons(hands, second)[Why.GLOBAL_RESOURCE]
+    assert reason.words == f"waits for licenses: 1 of 1 are in use by {first}"
+    assert "resources.global" in reason.help
+
+
 def test_slow_start_and_the_ratio() -> None:
     hands = Hands()
     job = hands.job(maps=4, reduces=1)
