@@ -59,6 +59,13 @@ RATIOS = (
         ("shell",),
         1.25,
     ),
+    Ratio(
+        "words by mrjob's job: CPU to mrjob's own local runner",
+        "mrjob",
+        "mrmesos-mrjob",
+        ("mrjob",),
+        0.25,
+    ),
     Ratio("sort: CPU to GNU sort's", "sort", VECTORISED, ("gnu-sort",), 1.3),
     Ratio("sums, per record: CPU to plain Python's", "groupsum", "mrmesos", ("python",), 1.5),
     Ratio(

@@ -75,7 +75,7 @@ def systems() -> list[System]:
 
 
 def own() -> list[System]:
-    """Our engine four ways. Operations that only one of them shows are not measured twice."""
+    """Our engine five ways. Operations that only one of them shows are not measured twice."""
     python, examples, jobs = Path(sys.executable), ROOT / "examples", HERE / "jobs"
     wordcount, terasort = examples / "wordcount", examples / "terasort" / "terasort.py"
     groupsum = jobs / "groupsum.py"
@@ -116,6 +116,14 @@ def own() -> list[System]:
             {Operation.STREAMING: jobs / "streaming.sh"},
             ours=True,
         ),
+        System(
+            f"{OURS}-mrjob",
+            "mrmesos, mrjob's job in its workers",
+            python,
+            {Operation.MRJOB: jobs / "mrjob.sh"},
+            package="mrjob.job",
+            ours=True,
+        ),
     ]
 
 
@@ -154,7 +162,13 @@ def peers() -> list[System]:
         peer("duckdb", "DuckDB, 2 threads", "duckdb_sql.py", every, "duckdb"),
         peer("polars", "Polars, 2 threads", "polars_frames.py", every, "polars"),
         peer("dask", "dask.bag, 2 processes", "dask_bag.py", summing, "dask.bag"),
-        peer("mrjob", "mrjob, local runner", "mrjob_local.py", summing, "mrjob.job"),
+        peer(
+            "mrjob",
+            "mrjob, local runner",
+            "mrjob_local.py",
+            (*summing, Operation.MRJOB),
+            "mrjob.job",
+        ),
         peer("spark-dataframe", "Spark DataFrame", "pyspark_dataframe.py", every, "pyspark.sql"),
         peer("spark-rdd", "PySpark RDD", "pyspark_rdd.py", every, "pyspark.sql"),
     ]

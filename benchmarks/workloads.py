@@ -21,6 +21,8 @@ class Operation(StrEnum):
     """The sum of the integers of each key of `key TAB integer`."""
     STREAMING = "streaming"
     """The same counts, by commands that read and write lines."""
+    MRJOB = "mrjob"
+    """The same counts, by a job of mrjob's."""
     NOTHING = "nothing"
     """Read everything, write nothing."""
 
@@ -102,9 +104,10 @@ SIZES = {
 
 
 def workloads(size: Size) -> list[Workload]:
-    """All of them, in the report's order: five beside peers, then what only we are asked."""
+    """All of them, in the report's order: six beside peers, then what only we are asked."""
     text = datasets.text(size.text, size.vocabulary)
     kilobyte = datasets.text(1_000, size.vocabulary)
+    some = min(size.text, 100 * MILLION)
     return [
         Workload(
             "wordcount",
@@ -133,6 +136,13 @@ def workloads(size: Size) -> list[Workload]:
             Operation.STREAMING,
             text,
             {"mapreduce.job.reduces": "2"},
+        ),
+        Workload(
+            "mrjob",
+            f"Words of {bytes_in_words(some)} of text, by a job of mrjob's",
+            Operation.MRJOB,
+            datasets.text(some, size.vocabulary),
+            {"job.reduces": "2"},
         ),
         Workload("latency", "Words of 1 KB: a job's latency", Operation.WORDCOUNT, kilobyte),
         *_corners(size),

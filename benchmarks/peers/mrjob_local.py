@@ -19,7 +19,7 @@ class Summing(MRJob):
         self.add_passthru_arg("--operation")
 
     def mapper(self, _: Any, line: str) -> Iterator[tuple[str, int]]:
-        if self.options.operation == "wordcount":
+        if self.options.operation != "groupsum":
             for word in line.split():
                 yield word, 1
         else:
@@ -35,7 +35,7 @@ class Summing(MRJob):
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    if arguments[0] in ("wordcount", "groupsum"):
+    if arguments[0] in ("wordcount", "mrjob", "groupsum"):
         operation, source, target = arguments
         arguments = ["-r", "local", "--num-cores", "2", "--no-conf", "--operation", operation]
         arguments += ["--output-dir", target, source]
