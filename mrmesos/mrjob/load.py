@@ -13,6 +13,9 @@ from mrmesos.streaming.options import parse_options
 from mrmesos.streaming.spec import StreamSpec
 from mrmesos.streaming.values import BadOption
 
+_MRJOB = "mrjob.job"
+_LOOPS = ("map_pairs", "combine_pairs", "run_mapper", "run_combiner", "run_reducer")
+"""Methods of mrjob's whose work is done here by other code."""
 _HASH = "org.apache.hadoop.mapred.lib.HashPartitioner"
 
 
@@ -40,6 +43,9 @@ def read_program(cls: Any, words: Sequence[str]) -> MRProgram:
     """Make an object of the class with the words of the command line, and ask it for its steps."""
     job = _made(cls, words)
     name = cls.__name__
+    for method in _LOOPS:
+        if getattr(cls, method).__module__ != _MRJOB:
+            raise BadMRJob(f"{name} has its own {method}, which is not called here; use -r hadoop")
     steps, described = job.steps(), job._steps_desc()
     if not steps:
         raise BadMRJob(f"{name} has no steps: define a mapper or a reducer")
