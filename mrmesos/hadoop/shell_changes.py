@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -134,9 +135,7 @@ def mv(call: Call) -> None:
         fs, name = call.stores.open(place)
         if fs is not entry.fs and type(fs) is not type(entry.fs):
             call.fail(f"`{entry.shown}': Does not match target filesystem")
-        elif call.stores.find(place) is not None:
-            call.fail(f"`{place}': File exists")
-        else:
+        elif _may_write(call, place):
             _try(call, entry.shown, entry.fs.mv, entry.name, name, recursive=entry.is_directory)
 
 
@@ -183,17 +182,46 @@ def _each(call: Call, paths: list[str]) -> Iterator[Entry]:
 
 
 def chmod(call: Call) -> None:
-    """`-chmod [-R] MODE`, in octal; a store that has no modes stays as it is."""
+    """`-chmod [-R] MODE`: 755, or u+x,go-w; a store that has no modes stays as it is."""
     mode, *paths = call.paths
-    try:
-        bits = int(mode, 8)
-    except ValueError:
-        raise WrongUse(f"{mode}: expected an octal mode such as 755") from None
+    if not _MODE.fullmatch(mode):
+        raise WrongUse(f"chmod : mode '{mode}' does not match the expected pattern.")
     for entry in _each(call, paths):
+        bits = _changed(entry, mode)
         if type(entry.fs).__name__ == "LocalFileSystem":
             _try(call, entry.shown, Path(entry.name).chmod, bits)
         elif (client := hdfs_client(entry.fs)) is not None:
             _try(call, entry.shown, client.set_permission, entry.name, bits)
+
+
+_CLAUSE = r"[ugoa]*[+=-][rwxXt]*"
+_MODE = re.compile(rf"[01]?[0-7]{{3}}|{_CLAUSE}(,{_CLAUSE})*")
+_WHO = {"u": 0o700, "g": 0o070, "o": 0o007}
+_WHAT = {"r": 0o444, "w": 0o222, "x": 0o111}
+
+
+def _changed(entry: Entry, mode: str) -> int:
+    """The permissions of an entry after a `chmod` of this mode."""
+    if mode.isdigit():
+        return int(mode, 8)
+    bits = entry.bits
+    for clause in mode.split(","):
+        who, sign, what = re.split(r"([+=-])", clause, maxsplit=1)
+        mine = sum(mask for name, mask in _WHO.items() if not who or name in who or "a" in who)
+        named = 0
+        for letter in what:
+            if letter == "X":  # x for directories, and for files that somebody may run
+                named |= _WHAT["x"] if entry.is_directory or bits & 0o111 else 0
+            elif letter == "t":
+                named |= 0o1000
+                mine |= 0o1000
+            else:
+                named |= _WHAT[letter]
+        if sign == "=":
+            bits = bits & ~mine | named & mine
+        else:
+            bits = bits | named & mine if sign == "+" else bits & ~(named & mine)
+    return bits
 
 
 def chown(call: Call) -> None:
@@ -212,10 +240,12 @@ def setrep(call: Call) -> Iterator[str]:
         raise WrongUse(f"{number}: expected a number of replicas")
     call.options.add("R")
     for entry in _each(call, paths):
-        client = hdfs_client(entry.fs)
-        if client is None or entry.is_directory:
+        if entry.is_directory:
             continue
-        if _try(call, entry.shown, client.set_replication, entry.name, int(number)):
+        client = hdfs_client(entry.fs)
+        if client is None or _try(
+            call, entry.shown, client.set_replication, entry.name, int(number)
+        ):
             yield f"Replication {number} set: {entry.shown}"
 
 

@@ -170,7 +170,7 @@ def test_stat(fs: Shell, local: Path) -> None:
 def test_modes(fs: Shell, root: str, local: Path) -> None:
     assert fs("-put", local, f"{root}/f") == 0
     assert fs("-chmod", "-R", "600", root) == 0
-    assert fs("-chmod", "a+x", root) == 255
+    assert fs("-chmod", "a+z", root) == 255
     assert fs("-setrep", "-w", "2", f"{root}/f") == 0
     assert fs("-setrep", "none", f"{root}/f") == 255
     assert fs("-chown", "ann:staff", f"{root}/f") == 0
@@ -208,3 +208,35 @@ def test_wrong_uses(fs: Shell, words: tuple[str, ...]) -> None:
     assert fs(*words) == 255
     assert fs.err
     assert not fs.out
+
+
+@pytest.mark.parametrize(
+    ("before", "mode", "after"),
+    [
+        (0o644, "u+x", 0o744),
+        (0o644, "+x", 0o755),
+        (0o777, "go-w", 0o755),
+        (0o640, "a+r,u=rwx", 0o744),
+        (0o644, "a+X", 0o644),
+        (0o744, "a+X", 0o755),
+        (0o755, "o=", 0o750),
+        (0o600, "0644", 0o644),
+    ],
+)
+def test_symbolic_modes(fs: Shell, local: Path, before: int, mode: str, after: int) -> None:
+    local.chmod(before)
+    assert fs("-chmod", mode, local) == 0
+    assert local.stat().st_mode & 0o7777 == after
+
+
+@pytest.mark.parametrize("mode", ["u+q", "9", "rwx", "64", "u+x,"])
+def test_bad_modes(fs: Shell, local: Path, mode: str) -> None:
+    assert fs("-chmod", mode, local) == 255
+    assert "does not match the expected pattern" in fs.err
+
+
+def test_a_move_to_a_directory_that_is_not_there_names_it(fs: Shell, local: Path) -> None:
+    assert fs("-mv", local, f"{local.parent}/none/x") == 1
+    place = f"{local.parent}/none"
+    assert fs.err == f"mv: `{place}/x': No such file or directory: `{place}'\n"
+    assert local.exists()
