@@ -244,8 +244,8 @@ class JobTracker:
 
     @property
     def full(self) -> bool:
-        """Whether new jobs must be refused (jobtracker.jobs.max)."""
-        return len(self.st.jobs) >= self.st.settings.jobs_max
+        """Whether new jobs and queues must be refused (jobtracker.jobs.max)."""
+        return len(self.st.jobs) + len(self.st.queues.live) >= self.st.settings.jobs_max
 
     @property
     def idle(self) -> bool:

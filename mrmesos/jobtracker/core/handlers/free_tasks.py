@@ -26,6 +26,8 @@ from mrmesos.wire.queue import TaskEnd, TaskSpec
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind, FreeResult, FreeTask
 
 TASKS_OF_JOB = 10_000
+TASKS_OF_QUEUE = 1_000_000
+"""Most tasks of a queue that are not over."""
 JOBS_OF_QUEUE = 1_000
 """Most jobs of a queue at once, and so most different demands."""
 UNREAD_BYTES = 64 << 20
@@ -40,6 +42,10 @@ def add(st: State, queue: TaskQueue, spec: TaskSpec) -> None:
     """A client adds a task. It runs as soon as it waits for no other task, or fails at once."""
     if before := queue.failed_before(spec.after):
         _refuse(st, queue, spec, task_error(f"it waits for {before}, which did not succeed"))
+        return
+    if len(queue.tasks) >= TASKS_OF_QUEUE:
+        words = f"the queue holds {TASKS_OF_QUEUE:,} tasks; execute more when some have ended"
+        _refuse(st, queue, spec, task_error(words))
         return
     job = _job_for(st, queue, spec)
     if isinstance(job, AttemptError):

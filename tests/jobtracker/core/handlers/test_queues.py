@@ -17,7 +17,7 @@ from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.queue import QueueRequest, QueueSpec, QueueState, TaskEnd, TaskEnds, TaskSpec
 from mrmesos.wire.task import AttemptState, FreeResult, FreeTask
-from tests.jobtracker.harness import SILENCE, Hands, error, launches, of
+from tests.jobtracker.harness import SILENCE, Hands, error, launches, of, spec
 
 CPU = {"cpus": 1000, "mem": 1_024_000}
 CONF = {"resources.global": "db:3"}
@@ -206,6 +206,31 @@ def test_maps_hold_global_resources_too() -> None:
     job = q.job(maps=5, map_resources_global="db:2")
     q.offer("a", cpus=8, mem=100_000)
     assert q.status(job).maps.running == 1
+
+
+def test_a_job_that_asks_for_more_than_there_is_fails_at_once() -> None:
+    q = Queue()
+    for asked, words in (
+        ("db:4", "it needs db:4, but resources.global has db:3"),
+        ("tape:1", "the JobTracker has no global resource tape (resources.global)"),
+    ):
+        job_id = q.core.next_job_id()
+        q.do(ev.JobSubmitted(job_id, spec(map_resources_global=asked), "token"))
+        found = q.status(job_id).error
+        assert found is not None
+        assert found.message == words
+
+
+def test_a_queue_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrmesos.jobtracker.core.handlers.free_tasks.TASKS_OF_QUEUE", 2)
+    q = Queue()
+    q.ask(task(1), task(2), task(3))
+    assert q.why(3) == "the queue holds 2 tasks; execute more when some have ended"
+    q.offer("a")
+    q.end(q.attempt(1))
+    q.ask(task(4))
+    assert q.now_run() == [2]
+    assert 4 not in q.ends()
 
 
 def test_a_deadline_ends_a_task_wherever_it_is() -> None:
