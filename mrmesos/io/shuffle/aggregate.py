@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate, Fold
 from mrmesos.io.columns.batches import concat, take
+from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.exact import has_exact, is_exact
+from mrmesos.io.columns.key_code import shown
 from mrmesos.io.columns.schema import (
     KEY,
     SORT,
@@ -279,8 +281,11 @@ def _by_arrow(values: pa.Array, spans: np.ndarray, function: str) -> pa.Array:
     try:
         folded = table.group_by("group", use_threads=False).aggregate([(VALUE, function)])
     except (pa.ArrowException, TypeError) as error:
+        unknown = isinstance(error, NotImplementedError)  # Arrow then names its kernels
+        example = next((each for each in decode_column(values) if each is not None), None)
+        why = f"seen: {shown(example)}; a Reducer can" if unknown else error
         raise RecordTypeError(
-            f"values of type {values.type} cannot be folded by {function}: {error}"
+            f"values of type {values.type} cannot be folded by {function}: {why}"
         ) from None
     column = folded.sort_by("group").column(f"{VALUE}_{function}")
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
