@@ -78,7 +78,7 @@ def run_page(page: Path, place: Path, environ: Mapping[str, str], *, network: bo
             continue
         if block.language == "console":
             for command in commands(block):
-                text = command.text.replace(REPOSITORY, str(ROOT))
+                text = command.text.replace(REPOSITORY, f"{ROOT} mrmesos")
                 script += [text, f'printf "\\n@@%s %s\\n" {len(ran)} $?']
                 ran.append(command)
         elif block.title:
