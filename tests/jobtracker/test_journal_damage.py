@@ -7,8 +7,10 @@ import random
 import re
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -30,12 +32,14 @@ from mrmesos.jobtracker.storage.commit_number import CommitNumber
 from mrmesos.jobtracker.storage.journal import FILE, Journal
 from mrmesos.jobtracker.storage.journal_errors import ACCEPT, JournalDamaged, JournalError
 from mrmesos.jobtracker.storage.journal_session import JournalSession
-from mrmesos.wire.job import JobState
+from mrmesos.wire.chain import ChainSpec, ChainStatus, StepSpec
+from mrmesos.wire.job import JobState, JobStatus
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import STAMP, Hands, spec, splits
 
 WAL = f"{FILE}-wal"
-Picture = dict[str, tuple[JobState, dict[str, AttemptState]]]
+Picture = dict[str, tuple[StrEnum, Mapping[str, StrEnum]]]
+"""Of jobs: the states of their attempts. Of chains: the states of their steps."""
 
 
 class JournaledHands(Hands):
@@ -66,6 +70,33 @@ class JournaledHands(Hands):
         self.do(ev.JobSubmitted(job_id, wanted, "token", f"key {number}"))
         return job_id
 
+    def submit_chain(self, number: int) -> str:
+        """Two steps, one after the other; the files of the chain are in order."""
+        code = f"the code of chain {number}".encode()
+        sha256 = hashlib.sha256(code).hexdigest()
+        self.codes.put(sha256, code)
+        data = f"memory://_chain{number}_steps"
+        first, last = (
+            StepSpec(
+                name=name,
+                job=msgspec.structs.replace(spec(), code=sha256, output=output),
+                identity="0" * 64,
+                after=after,
+            )
+            for name, output, after in (
+                ("first", f"{data}/first", ()),
+                ("last", f"memory://chain{number}", ("first",)),
+            )
+        )
+        chain_id = self.core.next_chain_id()
+        jobs = tuple(ev.StepJob(self.core.next_job_id(), "token") for _ in range(2))
+        wanted = ChainSpec(
+            name="chain", user="me", output=last.job.output, data=data, steps=(first, last)
+        )
+        self.do(ev.ChainSubmitted(chain_id, wanted, jobs, f"chain {number}"))
+        self.do(ev.ChainPrepared(chain_id, ()))
+        return chain_id
+
 
 def keep(ledger: JournalSession, commands: list[Command]) -> None:
     for command in commands:
@@ -81,12 +112,16 @@ def picture(core: JobTracker) -> Picture:
         assert report is not None
         rows = {row.id: AttemptState(row.state) for row in report.attempts}
         found[status.job_id] = (status.state, rows)
+    for chain in queries.chain_statuses(core.st):
+        found[chain.chain_id] = (chain.state, {step.name: step.state for step in chain.steps})
     return found
 
 
 @dataclass
 class Story:
-    """A journal with jobs in all states: after `kill -9`, after an orderly end, and in format 2."""
+    """A journal with jobs in all states and two chains: after `kill -9`, after an orderly end, and
+    in format 2.
+    """
 
     killed: Path
     ended: Path
@@ -101,6 +136,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     jobs = [hands.submit(number, reduces) for number, reduces in enumerate((1, 0, 1, 0, 1, 0))]
     for job_id in jobs[:5]:
         hands.do(ev.JobPlanned(job_id, splits(*[()] * 3)))
+    over = hands.submit_chain(1)
+    hands.do(ev.KillAsked(over, "me"))
+    for job_id in [job for job in hands.core.st.jobs if job not in jobs]:
+        hands.do(ev.JobPlanned(job_id, ()))
+        hands.do(ev.JobAborted(job_id))
+    hands.do(ev.ChainCleaned(over))
+    live = hands.submit_chain(2)
+    assert hands.core.st.chains.live.keys() == {live}
     for round_ in range(16):
         hands.offer(f"a{round_ % 4}", cpus=2.0)
         if round_ == 8:
@@ -154,10 +197,11 @@ def check(begun: Start, before: Picture) -> str:
     after, failed = picture(begun.core), 0
     assert after.keys() == before.keys()
     for job_id, (state, attempts) in before.items():
-        status = queries.job_status(begun.core.st, job_id)
+        status: JobStatus | ChainStatus | None = queries.job_status(begun.core.st, job_id)
+        status = status or queries.chain_status(begun.core.st, job_id)
         assert status is not None
         if status.error is not None and "from its journal" in status.error.message:
-            assert status.state in (JobState.ABORTING, JobState.FAILED)
+            assert status.state.value in ("ABORTING", "STOPPING", "FAILED")
             failed += 1
         elif begun.relaxed:
             assert status.state is state
@@ -245,8 +289,8 @@ def test_whatever_row_is_damaged(story: Story, tmp_path: Path) -> None:
     """Damage each record in its body, key and checksum. Only its own job may fail."""
     with closing(sqlite3.connect(copied(story.ended, tmp_path / "rows") / FILE)) as database:
         keys = database.execute("SELECT job, kind, name FROM records").fetchall()
-    without = {"chain", "chain_ended", "queue", "free_task", "task_end", "queue_ended"}
-    assert {kind for _, kind, _ in keys} == set(KINDS) - without
+    of_queues = {"queue", "queue_ended", "free_task", "task_end"}  # it has none
+    assert {kind for _, kind, _ in keys} == set(KINDS) - of_queues
     rng, outcomes = random.Random(1), dict[tuple[str, str], set[str]]()
     where = "WHERE job = ? AND kind = ? AND name = ?"
     kinds: dict[str, int] = {}
@@ -401,6 +445,20 @@ def test_a_journal_of_format_2_is_upgraded(story: Story, tmp_path: Path) -> None
     for _ in range(2):
         assert check(start(directory), story.picture) == "whole"
     Journal(directory).close()
+
+
+def test_accepting_the_loss_keeps_jobs_and_chains(story: Story, tmp_path: Path) -> None:
+    directory = copied(story.ended, tmp_path / "state")
+    with closing(sqlite3.connect(directory / FILE)) as database:
+        (one,) = database.execute("SELECT max(job) FROM records WHERE kind = 'ended'").fetchone()
+        database.execute("DELETE FROM records WHERE job = ?", (one,))
+        database.commit()
+    assert ACCEPT in start(directory).refusal
+    begun = start(directory, accept=True)
+    assert begun.core is not None
+    kept = {name: each for name, each in story.picture.items() if name != one}
+    assert len([name for name in kept if name.startswith("chain_")]) == 2
+    assert picture(begun.core) == kept
 
 
 def test_accepting_the_loss_keeps_the_old_files(story: Story, tmp_path: Path) -> None:

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mrmesos.jobtracker.core.messages.journal_records import (
-    EndedRecord,
     FrameworkRecord,
-    JobRecord,
     Key,
     LifeRecord,
     Record,
@@ -34,17 +32,20 @@ logger = logging.getLogger(__name__)
 FILE = "journal.sqlite"
 _LOG = f"{FILE}-wal"
 _PARTS = (FILE, _LOG, f"{_LOG}.refused", f"{FILE}-shm", f"{FILE}-journal", NUMBER_FILE)
-_OF_JOBS = frozenset({"job", "plan", "tally", "attempt", "ended"})
+_OWN = frozenset({"job", "ended", "chain", "chain_ended", "queue", "queue_ended"})
+"""Kinds of records that say what a job, a chain or a queue of free tasks is."""
+_OF_JOBS = _OWN | {"plan", "tally", "attempt", "free_task", "task_end"}
+"""These, and the kinds of their parts."""
 
 
 def unusable(found: FoundRows) -> str | None:
     """Why no start may use these rows unless the loss is accepted. None if it may.
 
-    A damaged row of a job costs only that job. A damaged row of a slot or a TaskTracker costs only
-    the attempts that ran there.
+    A damaged row of a job, a chain or a queue costs only that. A damaged row of a slot or a
+    TaskTracker costs only the attempts that ran there.
     """
-    jobs = {record.filed_as.job for record in found.records if isinstance(record, JobRecord)}
-    jobs |= {one.key.job for one in found.damaged if one.key.kind in ("job", "ended")}
+    jobs = {record.filed_as.job for record in found.records if record.filed_as.kind in _OWN}
+    jobs |= {one.key.job for one in found.damaged if one.key.kind in _OWN}
     for one in found.damaged:
         if one.key.kind in COPIED:
             return f"{one.why}, and its copy, too"
@@ -89,11 +90,11 @@ def _disown(path: Path) -> None:
 
 def _drop_lost(found: FoundRows) -> None:
     """Drop records that are useless without others: slots and TaskTrackers without the framework's
-    id, and parts of jobs whose own record is gone. Such jobs are noted as damaged.
+    id, and parts of jobs, chains and queues whose own record is gone. These are noted as damaged.
     """
     if not any(isinstance(record, FrameworkRecord) for record in found.records):
         found.records = [r for r in found.records if not isinstance(r, TrackerRecord | SlotRecord)]
-    whole = {r.filed_as.job for r in found.records if isinstance(r, JobRecord | EndedRecord)}
+    whole = {r.filed_as.job for r in found.records if r.filed_as.kind in _OWN}
     parts = {record.filed_as.job for record in found.records} - whole - {""}
     damaged = {one.key.job for one in found.damaged}
     for job_id in sorted(parts - damaged):
