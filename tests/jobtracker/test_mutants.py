@@ -115,13 +115,19 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "a TaskTracker that speaks again is silent still": (
         ("silence.heard", "tracker.silent = False", "pass"),
     ),
+    "a step begins before those that it waits for": (
+        ("chain.ChainInProgress.ready", "done.issuperset(step.spec.after)", "True"),
+    ),
+    "the data of a failed chain are removed": (
+        ("chains._advance", "and chain.keeps_data", "and False"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),
 }
 
 
-KINDS = ("", "rough", "out-of-sight", "unheard", "apart")
+KINDS = ("", "rough", "out-of-sight", "unheard", "apart", "chains")
 """See mrmesos.simulator.faults.histories."""
 
 

@@ -14,5 +14,6 @@ WORLD_KINDS = (
     "out-of-sight",
     "apart",
     "tasks",
+    "chains",
 )
 """See histories.py, which builds them."""

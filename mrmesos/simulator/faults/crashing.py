@@ -29,6 +29,8 @@ from mrmesos.wire import heartbeat as hb
 from mrmesos.wire.job import JobReport
 
 LIVES = 12
+PLANNERS = (cmd.PlanJob, cmd.CommitJob, cmd.AbortJob, cmd.PrepareChain, cmd.CleanChain)
+"""The commands whose answers come from threads of the JobTracker's process, and die with it."""
 
 
 class Killed(Exception):
@@ -110,9 +112,7 @@ class CrashingWorld(FaultWorld):
             if status.state.ended and status.job_id not in self.ended:
                 self.ended.add(status.job_id)
                 self.check_ended(status.job_id)
-        for job_id in [j for j in self.specs if queries.job_status(self.core.st, j) is None]:
-            del self.specs[job_id]  # never answered: its client submits it again
-            self.at(0.5, self.submit)
+        self.submit_again()
         if self.chance(self.removed):
             for tracker in list(self.trackers.values()):
                 self.executor_ended(tracker)
@@ -121,6 +121,12 @@ class CrashingWorld(FaultWorld):
             self.tell(ev.FrameworkRemoved())
             assert not self.core.st.cluster.slots
         self.register()
+
+    def submit_again(self) -> None:
+        """What was never answered, its client submits again."""
+        for job_id in [j for j in self.specs if queries.job_status(self.core.st, j) is None]:
+            del self.specs[job_id]
+            self.at(0.5, self.submit)
 
     # --- What dies with it, and what it finds
 
@@ -136,10 +142,9 @@ class CrashingWorld(FaultWorld):
                     for write in self.unsynced:
                         apply(self.journal, write)
                     self.unsynced.clear()
-            case cmd.PlanJob() | cmd.CommitJob() | cmd.AbortJob():
+            case _ if isinstance(command, PLANNERS):
                 self.planning = True
                 super().carry_out(command)
-                self.planning = False
                 self.planning = False
             case _:
                 super().carry_out(command)
@@ -267,8 +272,13 @@ def picture(core: JobTracker) -> list[object]:
         )
         for q in st.queues.live.values()
     ]
+    chains = [
+        (chain.id, chain.state, [(s.job_id, s.state) for s in chain.steps], chain.error)
+        for chain in st.chains.live.values()
+    ]
     return [
         jobs,
+        chains,
         queues,
         {name: held for name, held in st.index.shared.held.items() if held},
         trackers,

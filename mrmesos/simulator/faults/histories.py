@@ -2,7 +2,7 @@
 
 A seed is a whole history. Without a kind, seeds go through IN_TURN: a core that lives on, a core
 that is killed now and then and comes back from its journal, hosts that cease to reach each other,
-a JobTracker that ceases to reach an agent, and free tasks.
+a JobTracker that ceases to reach an agent, free tasks, and chains of jobs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from mrmesos.simulator.faults.chains import ChainWorld
 from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.free_tasks import FreeTaskWorld
@@ -26,6 +27,10 @@ def _one_job(seed: int) -> FaultWorld:
 
 def _crashing(seed: int) -> FaultWorld:
     return CrashingWorld(seed, crash=0.01, power=0.3, removed=0.1)
+
+
+def _chains(seed: int) -> FaultWorld:
+    return ChainWorld(seed, crash=0.01 * (seed % 3), power=0.3)
 
 
 def _rough(seed: int) -> FaultWorld:
@@ -53,17 +58,19 @@ WORLDS: Mapping[str, Callable[[int], FaultWorld]] = {
     "out-of-sight": _out_of_sight,
     "apart": _apart,
     "tasks": FreeTaskWorld,
+    "chains": _chains,
 }
-"""By kind. `mixed` draws its faults from the seed, and so do `crashing` and `one-job`. In `rough`
-attempts, TaskTrackers and agents fail all the time; in `out-of-sight` the master loses sight of
-agents and half of its events are lost; in `apart` two of at most three hosts do not reach each
-other; in `tasks` a client runs free tasks beside a job, and the core is killed now and then.
+"""By kind. `mixed` draws its faults from the seed, and so do `crashing`, `chains` and `one-job`.
+In `rough` attempts, TaskTrackers and agents fail all the time; in `out-of-sight` the master loses
+sight of agents and half of its events are lost; in `apart` two of at most three hosts do not reach
+each other; in `tasks` a client runs free tasks beside a job, and the core is killed now and then;
+in `chains` jobs begin when others have succeeded, and the core is killed, too.
 """
-IN_TURN = ("mixed", "crashing", "cut", "silent", "tasks")
+IN_TURN = ("mixed", "crashing", "cut", "silent", "tasks", "chains")
 
 
 def make(seed: int, kind: str = "") -> FaultWorld:
-    """A world of this kind. Without one the kinds take turns: each gets a fifth of the seeds."""
+    """A world of this kind. Without one the kinds take turns: each gets a sixth of the seeds."""
     if not kind:
         seed, turn = divmod(seed, len(IN_TURN))
         kind = IN_TURN[turn]

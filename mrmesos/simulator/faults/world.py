@@ -49,13 +49,17 @@ class FaultWorld(CheckedWorld):
         """Run until all is quiet. Raises AssertionError if the core broke a promise."""
         quiet_since = None
         while self.clock.step():
-            jobs_over = len(self.ended & self.specs.keys()) == self.jobs_wanted
-            over = jobs_over and self.queues_over and not self.faulty
+            over = self.jobs_over and self.queues_over and not self.faulty
             quiet_since = (quiet_since or self.now) if over else None
             if quiet_since is not None and self.now - quiet_since > 3 * EXPIRY + 30:
                 break
             assert self.clock.elapsed < LIMIT_SECONDS, f"not over: {self.unfinished()}"
         self.check_all_given_back()
+
+    @property
+    def jobs_over(self) -> bool:
+        """Whether all jobs that users want have ended."""
+        return len(self.ended & self.specs.keys()) == self.jobs_wanted
 
     @property
     def queues_over(self) -> bool:
@@ -114,9 +118,13 @@ class FaultWorld(CheckedWorld):
             case cmd.AnswerHeartbeat():
                 self.send_answer(command)
             case _:
-                epoch = self.epoch
-                self.to_mesos = max(self.to_mesos, self.now + self.latency())
-                self.at(self.to_mesos - self.now, lambda: self.mesos_call(command, epoch))
+                self.send_on(command)
+
+    def send_on(self, command: cmd.Command) -> None:
+        """Give Mesos a call."""
+        epoch = self.epoch
+        self.to_mesos = max(self.to_mesos, self.now + self.latency())
+        self.at(self.to_mesos - self.now, lambda: self.mesos_call(command, epoch))
 
     def tick(self) -> None:
         self.tell(ev.Tick())
