@@ -35,12 +35,16 @@ def top(jobtracker: str, every: float, once: bool) -> None:
 
     client, console = open_jobtracker(jobtracker), Console()
     if once or not sys.stdout.isatty():
-        console.print(screen(cluster(client), client.statuses(), rows=None))
+        found = screen(cluster(client), client.statuses(), rows=None, width=console.width)
+        console.print(found)
         return
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                found = screen(cluster(client), client.statuses(), rows=console.size.height)
+                size = console.size
+                found = screen(
+                    cluster(client), client.statuses(), rows=size.height, width=size.width
+                )
                 live.update(found, refresh=True)
                 time.sleep(every)
     except KeyboardInterrupt:

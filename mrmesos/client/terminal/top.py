@@ -17,19 +17,22 @@ AGENTS_MAX = 10
 LINES_BESIDE_JOBS = 22
 """Lines of the screen that are not jobs: the heads, pools and agents."""
 BAR = 16
+WIDE = 130
 JOB_WIDTH = len("job_202611201130476208_0001")
 MIB = 1024
 
 
-def screen(view: ClusterView, statuses: Sequence[JobStatus], *, rows: int | None) -> RenderableType:
-    """All of it. `rows` is the height of the terminal; None: there is no limit."""
+def screen(
+    view: ClusterView, statuses: Sequence[JobStatus], *, rows: int | None, width: int = 80
+) -> RenderableType:
+    """All of it, for a terminal of this width and `rows` lines; None: there is no limit."""
     live = [status for status in statuses if not status.state.ended]
     live.sort(key=lambda status: (not _running(status), status.submitted))
     ended = [status for status in statuses if status.state.ended]
     ended.sort(key=lambda status: -(status.ended or 0.0))
     most = len(live) if rows is None else max(3, rows - LINES_BESIDE_JOBS)
     shown = [*live[:most], *ended[: max(0, min(ENDED_MAX, most - len(live)))]]
-    parts: list[RenderableType] = [_head(view, live), _jobs(shown, view.now)]
+    parts: list[RenderableType] = [_head(view, live), _jobs(shown, view.now, wide=width >= WIDE)]
     if (more := len(live) - most) > 0:
         parts.append(Text(f"  and {more:,} further jobs", style="dim"))
     if view.pools:
@@ -74,9 +77,11 @@ def _table(*columns: str, first: int = 0) -> Table:
     return table
 
 
-def _jobs(shown: Iterable[JobStatus], now: float) -> RenderableType:
-    columns = ("job", "state", "progress", ">maps", ">reduces", ">run", ">failed", ">age", "name")
-    table = _table(*columns, first=JOB_WIDTH)
+def _jobs(shown: Iterable[JobStatus], now: float, *, wide: bool) -> RenderableType:
+    """The jobs. Beside the name, a terminal that is not `wide` has room for the main columns."""
+    more = (">maps", ">reduces", ">failed", ">age") if wide else ()
+    table = _table("job", "state", ">progress", ">run", *more, "name", first=JOB_WIDTH)
+    table.columns[-1].ratio = 1
     for status in shown:
         failed = status.maps.failed_attempts + status.reduces.failed_attempts
         end = status.ended if status.ended is not None else now
@@ -84,15 +89,19 @@ def _jobs(shown: Iterable[JobStatus], now: float) -> RenderableType:
         name = Text(one_line(status.name))
         if says:
             name.append(f"  {one_line(says)}", style="red" if status.error else "yellow")
+        part = _progress(status)
+        figures: tuple[RenderableType, ...] = (
+            _of(status.maps),
+            _of(status.reduces),
+            Text(f"{failed:,}", style="red" if failed else ""),
+            _age(end - status.submitted),
+        )
         table.add_row(
             status.job_id,
             Text(status.state.value.lower(), style=_style(status)),
-            _bar(_progress(status)),
-            _of(status.maps),
-            _of(status.reduces),
+            _bar(part) if wide else f"{int(part * 100)} %",
             f"{_running(status):,}",
-            Text(f"{failed:,}", style="red" if failed else ""),
-            _age(end - status.submitted),
+            *(figures if wide else ()),
             name,
         )
     if not table.row_count:

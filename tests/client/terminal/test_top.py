@@ -18,7 +18,7 @@ def shown(world: World, *, rows: int | None = None, width: int = 160) -> str:
     view = asyncio.run(world.source.cluster())
     assert view is not None
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(screen(view, queries.job_statuses(world.hands.core.st), rows=rows))
+    console.print(screen(view, queries.job_statuses(world.hands.core.st), rows=rows, width=width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -44,7 +44,10 @@ def test_a_small_terminal_gets_fewer_jobs(tmp_path: Path) -> None:
     for number in range(30):
         world.submit(f"job {number}", "ada", 1)
     assert "and 20 further jobs" in shown(world, rows=32)
-    assert max(map(len, shown(world, width=80).splitlines())) <= 80
+    narrow = shown(world, width=80).splitlines()
+    assert max(map(len, narrow)) <= 80
+    [line] = [line for line in narrow if line.rstrip().endswith("job 29")]
+    assert line.split()[1:] == ["running", "0", "%", "0", "job", "29"]
 
 
 def test_what_users_write_does_not_reach_the_terminal_raw(tmp_path: Path) -> None:
