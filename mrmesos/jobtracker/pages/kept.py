@@ -11,7 +11,7 @@ from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.http.errors import Unavailable
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
-from mrmesos.jobtracker.pages.views.charts import Sample
+from mrmesos.jobtracker.pages.views.charts import ClusterSample
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.jobtracker.storage.history import HistoryError, HistoryLine, HistoryStore
 from mrmesos.wire.chain import ChainStatus
@@ -38,7 +38,7 @@ class KeptSource:
         """There is no cluster."""
         return None
 
-    def trend(self) -> list[Sample]:
+    def trend(self) -> list[ClusterSample]:
         """There is no cluster."""
         return []
 

@@ -32,7 +32,7 @@ from mrmesos.jobtracker.http.live_logs import LiveLogs, not_kept
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.source import ENDED_MAX, Log, TrackerPage
 from mrmesos.jobtracker.pages.trend import TrendKeeper
-from mrmesos.jobtracker.pages.views.charts import Sample
+from mrmesos.jobtracker.pages.views.charts import ClusterSample
 from mrmesos.jobtracker.pages.views.jobs import JobLine, line_of
 from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.cluster import AgentView, ClusterView
@@ -124,7 +124,7 @@ class LiveSource:
             agents += await self._look(partial(views.agents_of, ids=piece))
         return replace(await self._look(views.cluster_view), agents=agents)
 
-    def trend(self) -> list[Sample]:
+    def trend(self) -> list[ClusterSample]:
         """The cluster over time."""
         return list(self.trend_keeper.samples)
 

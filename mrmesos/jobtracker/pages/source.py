@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView
 from mrmesos.jobtracker.history.record import HistoryRecord
-from mrmesos.jobtracker.pages.views.charts import Sample
+from mrmesos.jobtracker.pages.views.charts import ClusterSample
 from mrmesos.jobtracker.pages.views.jobs import JobLine
 from mrmesos.wire.chain import ChainStatus
 from mrmesos.wire.cluster import ClusterView
@@ -42,7 +42,7 @@ class PageSource(Protocol):
     async def cluster(self) -> ClusterView | None:
         """The cluster; None if there is none, only a history."""
 
-    def trend(self) -> list[Sample]:
+    def trend(self) -> list[ClusterSample]:
         """The cluster over time, as far as it is known."""
 
     async def chains(self) -> list[ChainStatus]:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from mrmesos.access.signing import Refusal
-from mrmesos.jobtracker.pages.views.charts import Sample, total
+from mrmesos.jobtracker.pages.views.charts import ClusterSample, total
 from mrmesos.wire.cluster import ClusterView
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class TrendKeeper:
 
     def __init__(self, look: Callable[[], Awaitable[ClusterView | None]]) -> None:
         self._look = look
-        self.samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
+        self.samples: deque[ClusterSample] = deque(maxlen=SAMPLES_MAX)
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
         """Take samples while the application runs (its `cleanup_ctx`)."""
@@ -50,7 +50,7 @@ class TrendKeeper:
         """One more sample."""
         agents = view.agents
         self.samples.append(
-            Sample(
+            ClusterSample(
                 at=view.now,
                 size=total(agent.size for agent in agents),
                 held=total(agent.held for agent in agents),

@@ -66,7 +66,7 @@ def _histogram(title: str, spread: Spread) -> Histogram:
     return Histogram(title, bars, median_x, low, median, high, said)
 
 
-class Sample(NamedTuple):
+class ClusterSample(NamedTuple):
     """The cluster at one moment. Amounts are in thousandths.
 
     `size` is what agents have offered at most, `held` what our Mesos tasks take of it, and `used`
@@ -91,19 +91,19 @@ class Trend(NamedTuple):
     words: str
 
 
-def trends(samples: Sequence[Sample]) -> list[Trend]:
+def trends(samples: Sequence[ClusterSample]) -> list[Trend]:
     """CPUs and memory over time. Empty if there are not two samples yet."""
     if len(samples) < 2:
         return []
     return [_trend(name, samples) for name in ("cpus", "mem")]
 
 
-def _trend(name: str, samples: Sequence[Sample]) -> Trend:
+def _trend(name: str, samples: Sequence[ClusterSample]) -> Trend:
     most = max(1, *(max(s.size.get(name, 0), s.held.get(name, 0)) for s in samples))
     began, ended = samples[0].at, samples[-1].at
     span = max(1.0, ended - began)
 
-    def line(value: Callable[[Sample], int]) -> str:
+    def line(value: Callable[[ClusterSample], int]) -> str:
         return " ".join(
             f"{(sample.at - began) / span * TREND_WIDTH:.1f},"
             f"{TREND_HEIGHT * (1 - value(sample) / most):.1f}"

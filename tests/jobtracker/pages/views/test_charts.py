@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import BINS, spreads
-from mrmesos.jobtracker.pages.views.charts import HEIGHT, Sample, histograms, trends
+from mrmesos.jobtracker.pages.views.charts import HEIGHT, ClusterSample, histograms, trends
 from mrmesos.wire.job import JobReport
 from tests.jobtracker.history.runs import ended_run
 
@@ -38,7 +38,7 @@ def test_few_tasks_and_equal_ones() -> None:
 
 
 def test_a_trend_needs_two_samples() -> None:
-    one = Sample(1000.0, {"cpus": 8000}, {"cpus": 4000}, {"cpus": 2000})
+    one = ClusterSample(1000.0, {"cpus": 8000}, {"cpus": 4000}, {"cpus": 2000})
     assert trends([one]) == []
     cpus, mem = trends([one, one._replace(at=1010.0, held={"cpus": 8000})])
     assert cpus.most == "8"
