@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 FORMS = PLAIN, JSON = "plain", "json"
 _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _IDS = re.compile(
-    r"\b(?P<what>job|task|attempt|chain|slot|tracker)_\d+_\d+(?:_[mr]_\d+(?:_\d+)?)?\b"
+    r"\b(?P<what>job|task|attempt|chain|queue|slot|tracker)_\d+_\d+(?:_[mrt]_\d+(?:_\d+)?)?\b"
 )
 IDS_MAX = 20
 

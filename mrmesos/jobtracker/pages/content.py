@@ -21,7 +21,7 @@ from mrmesos.wire.ids import parse_attempt
 
 ROOT = "/ui/"
 _JOB = re.compile(r"jobs/(job_\d{1,32}_\d{1,32})(?:/(attempts|settings))?")
-_ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mr]_\d{1,12}_\d{1,12})(/stack)?")
+_ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mrt]_\d{1,12}_\d{1,12})(/stack)?")
 _CHAIN = re.compile(r"chains/(chain_\d{1,32}_\d{1,32})")
 _TRACKER = re.compile(r"trackers/(tracker_\d{1,32}_\d{1,32})")
 STREAMS = ("stderr", "stdout")

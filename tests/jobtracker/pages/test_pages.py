@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.pages import events, gate
 from mrmesos.jobtracker.pages.app import login_path
 from mrmesos.jobtracker.pages.content import Content
 from mrmesos.jobtracker.pages.gate import Gate
-from mrmesos.wire.ids import AgentId
+from mrmesos.wire.ids import AgentId, parse_attempt
 from mrmesos.wire.job import JobState
+from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskSpec
 from tests.jobtracker.pages.world import CULPRIT, TAIL, TOKEN, Browser, World, browsing
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
@@ -218,6 +220,23 @@ def test_a_job_is_found_after_the_jobtracker_forgot_it(world: World) -> None:
         assert "visits" in await browser.page("/ui/jobs")
         assert "ended the job" in await browser.page(f"/ui/jobs/{job_id}")
         assert TAIL.splitlines()[1] in await browser.page(f"/ui/attempts/{attempt_id}")
+
+    visit(world, walk)
+
+
+def test_free_tasks_have_pages(world: World) -> None:
+    hands = world.hands
+    queue = hands.core.next_queue_id()
+    hands.do(ev.QueueSubmitted(queue, QueueSpec(name="q", user="u", conf={}, code="0" * 64), "t"))
+    task = TaskSpec(key=1, name="t", need={"cpus": 1000, "mem": 1_024_000}, payload=b"x")
+    hands.do(ev.QueueRequested(queue, QueueRequest(tasks=(task,))))
+    hands.offer("free")
+    [attempt_id] = [each for each in hands.running if "_t_" in each]
+    job_id = parse_attempt(attempt_id).job_id
+
+    async def walk(browser: Browser) -> None:
+        assert attempt_id in await browser.page(f"/ui/jobs/{job_id}/attempts")
+        assert attempt_id in await browser.page(f"/ui/attempts/{attempt_id}")
 
     visit(world, walk)
 

@@ -133,7 +133,7 @@ def reasons(
             kind=kind,
             words=_words(st, entry, kind, why, seen[why]),
             agents=len(seen[why]),
-            help=_HELP.get(why, "").format(kind=kind),
+            help=need_help(kind) if why is Why.TOO_SMALL else _HELP.get(why, ""),
         )
         for why in _ORDER
         if why in seen
@@ -142,12 +142,18 @@ def reasons(
 
 _HELP = {
     Why.LOCALITY: "a smaller locality.wait.node or locality.wait.rack starts it elsewhere sooner",
-    Why.TOO_SMALL: "{kind}.cpus, {kind}.memory.mb, {kind}.resources",
     Why.NO_OFFER: "the agent is full, or Mesos offers it to other frameworks",
     Why.CONSTRAINT: "job.constraints",
     Why.ROLE: "job.role",
     Why.BLACKLISTED: "job.maxtaskfailures.per.tracker; look at the errors of the failed attempts",
 }
+
+
+def need_help(kind: TaskKind) -> str:
+    """Where it is said what a task of this kind needs."""
+    if kind is TaskKind.FREE:
+        return "the consumption() of the task"
+    return f"{kind}.cpus, {kind}.memory.mb, {kind}.resources"
 
 
 def _words(

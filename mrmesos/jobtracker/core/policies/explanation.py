@@ -160,10 +160,11 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
         f"the largest offer seen had {describe(st.offers.largest)}, but a {kind} needs "
         f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"
     )
-    helps = f"the nearest agent lacks {describe(nearest)}; {kind}.cpus, {kind}.memory.mb, "
-    return Reason(
-        why=Why.TOO_LARGE, kind=kind, words=words, help=f"{helps}{kind}.resources lower the need"
-    )
+    lower = f"{agent_reasons.need_help(kind)} lower the need"
+    if kind is TaskKind.FREE:
+        lower = f"{agent_reasons.need_help(kind)} says what it needs"
+    helps = f"the nearest agent lacks {describe(nearest)}; {lower}"
+    return Reason(why=Why.TOO_LARGE, kind=kind, words=words, help=helps)
 
 
 def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:

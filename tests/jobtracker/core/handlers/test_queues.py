@@ -11,6 +11,7 @@ from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
+from mrmesos.jobtracker.core.policies import explanation
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.crashing import apply, reread
 from mrmesos.wire import heartbeat as hb
@@ -296,6 +297,9 @@ def test_tasks_that_no_agent_can_run_fail_if_they_ask_for_it() -> None:
     q.offer("a", cpus=4)
     q.later(1)
     assert q.why(1).startswith("the largest offer seen had 4 CPUs")
+    [reason] = explanation.waiting_of(q.core.st, list(q.core.st.jobs.values())[1]).reasons
+    assert reason.kind == "task"
+    assert reason.help.endswith("the consumption() of the task says what it needs")
     assert 2 not in q.ends()
 
 
