@@ -19,12 +19,13 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(slots=True)
 class Cluster:
-    """The Mesos of one test; `directory` holds its files."""
+    """The Mesos of one test; `directory` holds its files. `python_path` is that of its hosts."""
 
     directory: Path
     hdfs: Hdfs
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     master: str = ""
+    python_path: str = str(ROOT)
 
     def start(self) -> None:
         announced = self.directory / "master"
@@ -43,7 +44,7 @@ class Cluster:
             env={
                 **os.environ,
                 "TMPDIR": str(self.directory / "tmp"),
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": self.python_path,
                 "HADOOP_CONF_DIR": str(self.hdfs.conf_dir),
             },
             stdin=subprocess.DEVNULL,
@@ -53,6 +54,15 @@ class Cluster:
         )
         self.started.append(process)
         return process
+
+    def start_jobtracker(self) -> dict[str, str]:
+        """Start a JobTracker. Returns the variables by which clients find it."""
+        token = self.directory / "token"
+        more = ("--port", "0", "-D", f"jobtracker.token.file={token}")
+        process = self.run("jobtracker", "--master", self.master, *more)
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        return {"MRMESOS_JOBTRACKER_URL": url, "MRMESOS_TOKEN": token.read_text().strip()}
 
     def submit(self, script: Path, source: str, target: str, *more: str) -> subprocess.Popen[str]:
         """A job; paths are of HDFS."""
