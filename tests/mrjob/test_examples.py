@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(mrjob.__file__ or "").parent / "examples"
 DOCS = Path(__file__).parents[2] / "docs"
-SAMPLE = sorted(DOCS.glob("[a-h]*.md"))
+SAMPLE = sorted(DOCS.glob("c*.md"))
 
 CASES = {
     "mr_count_lines_by_file": (),
