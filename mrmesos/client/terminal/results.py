@@ -54,9 +54,9 @@ def notes(status: JobStatus) -> list[str]:
     found = []
     if written := of_tasks.get(PICKLED_RECORDS, 0):
         found.append(
-            f"note: {written:,} records or more are in files with pickled columns, because no Arrow "
-            "type holds their values. Jobs of the same key read these as objects, others as bytes "
-            "(docs/formats.md)."
+            f"note: {written:,} records or more are in files with pickled columns, because no "
+            "Arrow type holds their values. Jobs of the same key read these as objects, others as "
+            "bytes (docs/formats.md)."
         )
     if foreign := of_tasks.get(FOREIGN_PICKLES, 0):
         found.append(
