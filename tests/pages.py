@@ -79,7 +79,7 @@ def run_page(page: Path, place: Path, environ: Mapping[str, str], *, network: bo
         if block.language == "console":
             for command in commands(block):
                 text = command.text.replace(REPOSITORY, f"{ROOT} mrmesos")
-                script += [text, f'printf "\\n@@%s %s\\n" {len(ran)} $?']
+                script += [text, f'printf "\\n@@%s %s %s\\n" {len(ran)} $? $SECONDS']
                 ran.append(command)
         elif block.title:
             script.append(f"cat > {shlex.quote(block.title)} <<'@@END'\n{block.text}@@END")
@@ -97,15 +97,17 @@ def run_page(page: Path, place: Path, environ: Mapping[str, str], *, network: bo
 
 
 def _wrong(ran: list[Command], output: str) -> Iterator[str]:
-    parts = re.split(r"\n@@(\d+) (\d+)\n", output)
-    answers = {
-        int(parts[i + 1]): (parts[i], int(parts[i + 2])) for i in range(0, len(parts) - 2, 3)
-    }
-    for number, command in enumerate(ran):
-        said, code = answers.get(number, ("the shell has ended", 1))
+    parts = re.split(r"\n@@(\d+) (\d+) (\d+)\n", output)
+    answers: dict[int, tuple[str, int]] = {}
+    for text, number, code, seconds in zip(*(parts[at::4] for at in range(4)), strict=False):
+        answers[int(number)] = text, int(code)
+        if ran[int(number)].text.startswith("mrmesos cat"):
+            print(f"{ran[int(number)].text}: after {seconds} s")
+    for index, command in enumerate(ran):
+        said, status = answers.get(index, ("the shell has ended", 1))
         where = f"line {command.line}: $ {command.text}"
-        if (code != 0) != command.fails:
-            yield f"{where}\nexit code {code}:\n{said}"
+        if (status != 0) != command.fails:
+            yield f"{where}\nexit code {status}:\n{said}"
             continue
         lines = iter(said.splitlines())
         for wanted in command.prints:
