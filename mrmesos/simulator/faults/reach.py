@@ -19,6 +19,8 @@ from mrmesos.wire.task import Attempt, AttemptState
 END_SECONDS = 60.0
 UNTOLD_SECONDS = 2 * END_SECONDS
 """The same where TaskTrackers do not tell damage from silence, and segments are damaged as well."""
+ALONE_SECONDS = 1.5 * END_SECONDS
+"""The same if segments are damaged and one host alone makes them again, ten seconds for each."""
 REASON_SECONDS = 6.0
 """A reduce that could not fetch for so long must be known to wait."""
 
@@ -37,6 +39,8 @@ class ReachWorld(FaultWorld):
         self.cut_seconds = (25.0, math.inf)[seed // 3 % 2]
         told = self.tells_damage or not self.faults.damage
         self.end_seconds = END_SECONDS if told else UNTOLD_SECONDS
+        if self.faults.damage and len(self.agents) == 2:
+            self.end_seconds = max(self.end_seconds, ALONE_SECONDS)
         self.submitted: dict[str, float] = {}
         self.took: list[float] = []
 
@@ -93,8 +97,8 @@ class SilentWorld(ReachWorld):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        if self.faults.damage:  # which one host alone mends, in ten seconds each
-            self.end_seconds = max(self.end_seconds, 1.5 * END_SECONDS)
+        if self.faults.damage:
+            self.end_seconds = max(self.end_seconds, ALONE_SECONDS)
 
     def random_job(self) -> tuple[int, int, dict[str, str]]:
         maps, reduces, conf = super().random_job()
