@@ -140,7 +140,7 @@ TYPES: dict[str, st.SearchStrategy[list[Any]]] = {
 
 def table() -> dict[str, list[str]]:
     """The cells of each row of the table, by its first cell."""
-    section = FORMATS.read_text().partition("\n## Types\n")[2].partition("\n## ")[0]
+    section = FORMATS.read_text().partition("\n## Types\n")[2].partition("\n##")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "]
     return {name: cells for name, *cells in lines[1:]}
 

@@ -82,11 +82,18 @@ def test_all_of_a_job(place: Path) -> None:
 
 
 def test_a_step_that_reads_a_step_has_no_splits_yet(place: Path) -> None:
-    first, last = as_json("job.py:Both", "--input", "a0.txt")
+    apart = ("--input", "a0.txt", "-D", "chain.fuse=false")
+    first, last = as_json("job.py:Both", *apart)
     assert (first.name, last.name) == ("Both/first", "Both/last")
     assert first.splits is not None
     assert last.splits is None
-    assert "known when the earlier steps have ended" in plan("job.py", "--input", "a0.txt").stdout
+    assert "known when the earlier steps have ended" in plan("job.py", *apart).stdout
+
+
+def test_steps_that_run_as_one_are_shown_as_one(place: Path) -> None:
+    (only,) = as_json("job.py:Both", "--input", "a0.txt")
+    assert only.name == "Both/last"
+    assert only.splits is not None
 
 
 @pytest.mark.parametrize(
