@@ -23,7 +23,12 @@ NAMES = {
     "cli/job.py",  # how long a job has run, for people
     "jobtracker/pages/app.py",  # how long ago something was, for people
     "jobtracker/pages/content.py",  # the same
+    "jobtracker/pages/for_clients.py",  # the same
+    "jobtracker/pages/gate.py",  # until when a read-only link holds, also after a restart
     "jobtracker/storage/history.py",  # how old an ended job is, in days
+    "jobtracker/storage/history_files.py",  # the same
+    "client/doctor/cluster.py",  # how far another host's clock is from ours
+    "client/doctor/probe_job.py",  # the same
     "minimesos/model/records.py",  # since when a framework or agent is known, for people
 }
 FILES_OF_OTHERS = {"testing/faults.py", "io/fs/scratch.py"}  # ages of files
