@@ -59,6 +59,7 @@ FORGET_AGENT_SECONDS = 3600.0
 def tick(st: State) -> None:
     """Check everything that has a deadline."""
     silence.wake(st)
+    queues.tick(st)  # first, because a task that ends here must not begin in a slot further down
     heard_since = st.now - st.settings.tracker_silence
     idle_since = st.now - st.settings.tracker_idle
     for tracker in list(st.cluster.trackers.values()):
@@ -92,7 +93,6 @@ def tick(st: State) -> None:
             speculation.review(st, job)
     if waiting:
         _say_why(st, waiting)
-    queues.tick(st)
     for agent in list(st.cluster.agents.values()):
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)

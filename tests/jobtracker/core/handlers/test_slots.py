@@ -12,6 +12,8 @@ from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot
 from mrmesos.wire.ids import AgentId, SlotId
+from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskSpec
+from mrmesos.wire.task import ErrorKind
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
 
@@ -57,6 +59,29 @@ def test_a_slot_that_waits_for_a_session_takes_any_job() -> None:
     hands.end(long(first, "m0"))
     hands.job(maps=1)
     assert started(hands.planned) == ["m0"]
+
+
+def test_a_waiting_slot_does_not_take_a_task_whose_deadline_ends_it_now() -> None:
+    hands = Hands()
+    queue, need = hands.core.next_queue_id(), {"cpus": 1000, "mem": 128_000}
+    made = QueueSpec(name="q", user="me", conf={}, code="0" * 64)
+    hands.do(ev.QueueSubmitted(queue, made, "token"))
+    late = TaskSpec(key=1, name="t1", need=need, payload=b"pickle", deadline=20.0)
+    hands.do(ev.QueueRequested(queue, QueueRequest(tasks=(late,))))
+    (launch,) = launches(hands.offer("a"))
+    hands.beat(launch.tracker_id)
+    hands.later(10)
+    hands.beat(launch.tracker_id, slots=())
+    job = hands.job(maps=1, session="s")
+    hands.offer("b")
+    hands.later(9.75)
+    hands.end(long(job, "m0"))
+    assert hands.core.st.slots.held
+    commands = hands.later(0.25)  # a's slot is lost, and the deadline has come
+    assert started(commands) == []
+    found = queries.queue_ends(hands.core.st, queue)
+    assert found is not None
+    assert [end.error and end.error.kind for end in found.ends] == [ErrorKind.TIMEOUT]
 
 
 def test_a_slot_does_not_take_a_task_that_needs_more() -> None:
