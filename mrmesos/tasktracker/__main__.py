@@ -74,20 +74,20 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
     def keyed(key: str) -> None:
         loop.call_soon_threadsafe(lambda: shells[0].use_key(key))
 
+    last_call = LastCall()
+
+    def leave(number: signal.Signals) -> None:
+        last_call.signalled(number)
+        shells[0].handle(ev.LeaveAsked(number.name))
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, leave, number)
     executor = MesosExecutor(hand_on, registered, keyed, exit_after_grace=True)
     executor.start()
     from mrmesos.tasktracker.shell import Shell
 
     shell = Shell(settings, executor, first_workers=workers, adopt_orphans=adopt_orphans)
     shells.append(shell)
-    last_call = LastCall()
-
-    def leave(number: signal.Signals) -> None:
-        last_call.signalled(number)
-        shell.handle(ev.LeaveAsked(number.name))
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, leave, number)
     try:
         reason = await shell.run()
     except Exception:
