@@ -13,15 +13,13 @@ import msgspec
 
 from mrmesos.api.formats import InputFormat, OutputFormat, StepInput
 from mrmesos.api.job import class_settings
-from mrmesos.client.access import pickle_key
-from mrmesos.client.code.loading import LoadedJob, LoadedStep, load_target
+from mrmesos.client.code.loading import LoadedJob, LoadedStep
 from mrmesos.client.options import Options
-from mrmesos.client.preflight import checked_spec, gathered
+from mrmesos.client.preflight import gathered, load_checked
 from mrmesos.client.spool import reads_pipe
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import SETTINGS, Conf
 from mrmesos.conf.layers import Layers
-from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.job import JobSpec
 
@@ -82,18 +80,7 @@ def dry_run(options: Options, layers: Layers) -> list[JobPlan]:
             raise UsageProblem(f"--dry-run reads no pipe, so it cannot plan --input {given}")
     files = gathered(options)
     try:
-        loaded = load_target(
-            options.target,
-            options.overrides,
-            options.job_args,
-            options.inputs,
-            cached=files.cached,
-            files=files,
-            pickle_key=pickle_key(options.jobtracker, options.of_client),
-            site=options.site,
-        )
-        files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
-        spec = checked_spec(options, loaded, files.files)
+        loaded, spec = load_checked(options, options.inputs, files)
         if isinstance(loaded, LoadedJob):
             assert isinstance(spec, JobSpec)
             return [_plan(options, layers, loaded, spec)]

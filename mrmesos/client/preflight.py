@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mrmesos.client.access import pickle_key
 from mrmesos.client.code.job_files import JobFiles
-from mrmesos.client.code.loading import LoadedChain, LoadedJob
+from mrmesos.client.code.loading import LoadedChain, LoadedJob, load_target
 from mrmesos.client.options import Options, make_spec
 from mrmesos.client.terminal.errors import UsageProblem, reason
 from mrmesos.conf import OUTPUT_OVERWRITE
+from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.wire.chain import ChainSpec, left_behind
 from mrmesos.wire.job import FileKind, JobFile, JobSpec
 
@@ -60,7 +62,27 @@ def check_chain_files(inputs: Sequence[str], spec: ChainSpec) -> None:
         raise UsageProblem(str(problem)) from problem
 
 
-def checked_spec(
+def load_checked(
+    options: Options, inputs: Sequence[str], files: JobFiles
+) -> tuple[LoadedJob | LoadedChain, JobSpec | ChainSpec]:
+    """Load the job or chain, add its modules to `files`, and describe it for the JobTracker, after
+    a check of all files. Raises UsageProblem.
+    """
+    loaded = load_target(
+        options.target,
+        options.overrides,
+        options.job_args,
+        inputs,
+        cached=files.cached,
+        files=files,
+        pickle_key=pickle_key(options.jobtracker, options.of_client),
+        site=options.site,
+    )
+    files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
+    return loaded, _checked_spec(options, loaded, files.files)
+
+
+def _checked_spec(
     options: Options, loaded: LoadedJob | LoadedChain, files: tuple[JobFile, ...]
 ) -> JobSpec | ChainSpec:
     """The description for the JobTracker, after a check of all files. Raises UsageProblem."""

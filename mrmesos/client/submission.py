@@ -23,7 +23,7 @@ from mrmesos.client.api_client import (
     Unreachable,
 )
 from mrmesos.client.code.job_files import JobFiles
-from mrmesos.client.code.loading import LoadedJob, load_target
+from mrmesos.client.code.loading import LoadedJob
 from mrmesos.client.kept_jobs import (
     NOT_KEPT,
     VARIABLE,
@@ -33,7 +33,7 @@ from mrmesos.client.kept_jobs import (
     with_history,
 )
 from mrmesos.client.options import Options
-from mrmesos.client.preflight import check_master, checked_spec, gathered
+from mrmesos.client.preflight import check_master, gathered, load_checked
 from mrmesos.client.spool import Spool
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
@@ -41,7 +41,6 @@ from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
 from mrmesos.client.terminal.preview import preview
 from mrmesos.client.terminal.tables import print_json
 from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, SETTINGS, TASKTRACKER_USERLOG_DIR, Conf
-from mrmesos.io.code.origins import MODULES_SUFFIX
 from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.job import JobState, JobStatus
@@ -121,18 +120,7 @@ class Submission:
             self._cluster = LocalCluster(size, options.local_agents)
             self._interrupts.last_call.before_end(self._cluster.kill)
         self._files = files = gathered(options)
-        loaded = load_target(
-            options.target,
-            options.overrides,
-            options.job_args,
-            inputs,
-            cached=files.cached,
-            files=files,
-            pickle_key=pickle_key(options.jobtracker, options.of_client),
-            site=options.site,
-        )
-        files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
-        spec = checked_spec(options, loaded, files.files)
+        loaded, spec = load_checked(options, inputs, files)
         jobs = [loaded] if isinstance(loaded, LoadedJob) else [s.loaded for s in loaded.steps]
         if local:
             from mrmesos.client.local_cluster import check_fits
