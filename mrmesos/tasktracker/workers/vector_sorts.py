@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 
 VARIABLE = "NPY_DISABLE_CPU_FEATURES"
@@ -23,8 +24,12 @@ _FIRST_NUMPY = (2, 4)
 """Earlier ones name their features otherwise, and were not measured."""
 
 
+@cache
 def slow_features() -> dict[str, str]:
-    """The environment variable that keeps numpy from slow sorts here; empty if there are none."""
+    """The environment variable that keeps numpy from slow sorts here; empty if there are none.
+
+    It is found out once: /proc/cpuinfo takes milliseconds on a host of many processors.
+    """
     try:
         processor = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         found = importlib.util.find_spec("numpy")
