@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -141,9 +142,10 @@ class Cluster:
         self.mesos.communicate(timeout=DEADLINE)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    house = House(tmp_path)
+@contextmanager
+def running_cluster(directory: Path) -> Iterator[Cluster]:
+    """A cluster, and none of its processes afterwards."""
+    house = House(directory)
     cluster = Cluster(house)
     try:
         yield cluster
@@ -154,6 +156,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
                 process.kill()
             process.communicate()
         wait_until(house.is_clean, f"the end of {house.processes()}")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with running_cluster(tmp_path) as cluster:
+        yield cluster
 
 
 @pytest.mark.timeout(900)

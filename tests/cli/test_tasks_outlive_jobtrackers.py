@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mrmesos.api import TaskExecutor
-from tests.cli.test_end_to_end import DEADLINE, House, wait_until
-from tests.cli.test_killed_jobtracker import Cluster
+from tests.cli.test_end_to_end import DEADLINE
+from tests.cli.test_killed_jobtracker import Cluster, running_cluster
 
 pytestmark = pytest.mark.slow
 TASKS, KILLS = 200, 2
@@ -40,17 +40,8 @@ class Node:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    house = House(tmp_path)
-    cluster = Cluster(house)
-    try:
+    with running_cluster(tmp_path) as cluster:
         yield cluster
-    finally:
-        cluster.end()
-        for process in house.started:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-        wait_until(house.is_clean, f"the end of {house.processes()}")
 
 
 def run(cluster: Cluster, *words: str) -> tuple[int, str]:
