@@ -193,6 +193,36 @@ def test_a_file_is_one_subject() -> None:
     assert not {str(folder) for folder in folders if folders.count(folder) > 20}
 
 
+FACES = {"__init__.py", "__main__.py"}
+SHORT = {
+    "access/names.py": "needs aiohttp, which most users of the room must not import",
+    "client/insight.py": "what the commands and `top` ask alike",
+    "client/terminal/preview.py": "imports what reads outputs only when it is used",
+    "client/terminal/printable.py": "every command needs it, and it needs nothing",
+    "garbage.py": "comes before all other imports",
+    "hadoop/saying.py": "comes before all other imports",
+    "io/input/formats/types.py": "two formats share it",
+    "jobtracker/storage/directory_sync.py": "three stores share it",
+    "mesos/errors.py": "seven modules raise or catch them",
+    "task/shuffle/addresses.py": "worker and TaskTracker share it",
+    "tasktracker/outputs/disk.py": "a check of the disk, apart from what decides on it",
+    "wire/login.py": "messages that meet no other message",
+    "worker/stack_signal.py": "worker and TaskTracker share it, and it may import nothing",
+}
+"""Files under 25 lines that are no faces, each with the reason why it is a file."""
+
+
+def test_a_short_file_has_a_reason() -> None:
+    short = {
+        str(path): (ROOT / path).read_text().count("\n") < 25
+        for path in modules()
+        if path.name not in FACES and path.parts[0] != "api"
+    }
+    found = {path for path, is_short in short.items() if is_short}
+    assert not found - {*SHORT}, "merge it with its neighbour, or say why it stands alone"
+    assert {*SHORT} <= {*short}, "a file that is gone"
+
+
 def test_modules_that_promise_to_import_no_pyarrow_keep_it() -> None:
     """Clients and the JobTracker start in less than half the time without it."""
     promised = [

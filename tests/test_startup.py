@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.jobtracker.mesos.user import current_user
+from mrmesos.access.identity import current_user
 from mrmesos.local import run as local_run
 
 CONSOLE = "import sys; from mrmesos.__main__ import main; sys.exit(main(prog_name='mrmesos'))"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrmesos.access.identity import current_user
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import RETURN_SECONDS, ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.client.completion import job_ids
@@ -21,7 +22,6 @@ from mrmesos.client.terminal.printable import printable
 from mrmesos.client.terminal.queue_lines import queue_rows, queue_text
 from mrmesos.client.terminal.tables import print_json, print_table
 from mrmesos.jobtracker.core.model.pools import PRIORITIES
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainState, ChainStatus
 from mrmesos.wire.ids import is_chain_id, is_queue_id
 from mrmesos.wire.job import AttemptRow, JobState, JobStatus

@@ -37,7 +37,7 @@ from mrmesos.wire.job import (
     ServiceStatus,
     SubmitAnswer,
 )
-from mrmesos.wire.pages import TICKET_PATH, PageTicket
+from mrmesos.wire.login import TICKET_PATH, PageTicket
 from mrmesos.wire.queue import QueueAnswer, QueueRequest, QueueSpec, QueueStatus, TaskEnds
 
 T = TypeVar("T")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from mrmesos.access.identity import current_user
 from mrmesos.api.formats import Source, StepInput, StepOutput
 from mrmesos.client.code.loading import LoadedChain, LoadedStep, step_uri
 from mrmesos.client.kept_jobs import history_dir, usable
 from mrmesos.client.options import Options, make_spec
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import OUTPUT_OVERWRITE
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainSpec, StepSpec
 from mrmesos.wire.job import JobFile
 

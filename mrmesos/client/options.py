@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mrmesos.access.identity import current_user
 from mrmesos.api.formats import input_data, output_data
 from mrmesos.api.job import class_settings
 from mrmesos.client.code.loading import LoadedJob, Target
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import JobFile, JobSpec, running_python
 
 

@@ -14,7 +14,7 @@ import http.client
 import msgspec
 
 from mrmesos.access.signing import AUTHORIZATION, CLIENT, REPLY, TIME, Signer, client_key
-from mrmesos.wire.greeting import GREETING_PATH, Greeting
+from mrmesos.wire.login import GREETING_PATH, Greeting
 
 ANSWER_BYTES_MAX = 1 << 20
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from mrmesos.access.identity import current_user
 from mrmesos.client.access import open_client, pickle_key, trusted
 from mrmesos.client.api_client import (
     RETRY_SECONDS,
@@ -41,7 +42,6 @@ from mrmesos.client.terminal.job_display import JobDisplay, PlainDisplay
 from mrmesos.client.terminal.preview import preview
 from mrmesos.client.terminal.tables import print_json
 from mrmesos.conf import MESOS_TEARDOWN_TIMEOUT, SETTINGS, TASKTRACKER_USERLOG_DIR, Conf
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.job import JobState, JobStatus
 from mrmesos.wire.task import AttemptError, ErrorKind

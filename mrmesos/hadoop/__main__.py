@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import mrmesos
 from mrmesos.hadoop.paths import places_of
-from mrmesos.hadoop.saying import say
-from mrmesos.hadoop.version import HADOOP_VERSION
+from mrmesos.hadoop.saying import HADOOP_VERSION, say
 
 EXIT_USAGE = 255
 _USAGE = """Usage: hadoop [--config DIR] COMMAND

@@ -9,7 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from mrmesos.hadoop.version import HADOOP_VERSION
+from mrmesos.hadoop.saying import HADOOP_VERSION
 
 _COMMANDS = ("hadoop", "hdfs", "mapred")
 _SCRIPT = """#!/bin/sh

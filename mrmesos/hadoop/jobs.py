@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from mrmesos.access.identity import current_user
 from mrmesos.client.access import open_client
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
 from mrmesos.client.config.configuration import read_configuration
 from mrmesos.hadoop.saying import say
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.wire.job import AttemptRow, JobReport, JobState, JobStatus, TaskCounts
 
 EXIT_ERROR = 255

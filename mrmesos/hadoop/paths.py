@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mrmesos.access.identity import current_user
 from mrmesos.io.fs.hadoop_conf import site_configuration
-from mrmesos.jobtracker.mesos.user import current_user
 
 
 def has_scheme(path: str) -> bool:

@@ -1,9 +1,15 @@
-"""Lines on stderr, where Hadoop logs. Imports nothing that is slow to load."""
+"""What wrappers of Hadoop read: its version, and its log lines on stderr.
+
+Imports nothing that is slow to load.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import sys
+
+HADOOP_VERSION = "3.4.1"
+"""The version of Hadoop whose command line this is."""
 
 
 def say(line: str) -> None:

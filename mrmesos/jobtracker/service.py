@@ -20,6 +20,7 @@ from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
+from mrmesos.access.identity import credentials_of
 from mrmesos.access.pickle_keys import key_of_token
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
@@ -45,7 +46,6 @@ from mrmesos.jobtracker.front import Front
 from mrmesos.jobtracker.http.end_notification import Notifier
 from mrmesos.jobtracker.http.errors import SetAside, Unavailable
 from mrmesos.jobtracker.mesos.agent_files import AgentFiles
-from mrmesos.jobtracker.mesos.credentials import credentials_of
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
 from mrmesos.jobtracker.quarantine import Quarantine, answers

@@ -29,6 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from mrmesos.access.identity import current_user
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.job import Job, JobError
 from mrmesos.client.access import open_client, pickle_key, trusted
@@ -42,7 +43,6 @@ from mrmesos.client.terminal.progress import ProgressDisplay, open_progress
 from mrmesos.client.terminal.results import format_error
 from mrmesos.conf import Conf
 from mrmesos.io.output.output_dir import OutputDirectory
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.local.result import JobFailed, JobKilled, KeptResult, Result
 from mrmesos.local.run import child_environment
 from mrmesos.local.session_host import HostRequest

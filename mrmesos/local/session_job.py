@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mrmesos import conf as settings
+from mrmesos.access.identity import current_user
 from mrmesos.api.chain import as_step
 from mrmesos.api.formats import Source, StepInput, StepOutput, input_data, output_data
 from mrmesos.api.job import Job, input_format_of
@@ -26,7 +27,6 @@ from mrmesos.client.code.pickling import pickle_alone
 from mrmesos.client.preflight import check_files
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.local.result import Result
 from mrmesos.wire.job import JobSpec, running_python
 

@@ -35,7 +35,6 @@ from mrmesos.jobtracker.http.waiting import Waiting, set_within
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
 from mrmesos.jobtracker.storage.history import HistoryError, HistoryStore
 from mrmesos.wire.chain import ChainAnswer, ChainSpec
-from mrmesos.wire.greeting import GREETING_PATH, Greeting
 from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import is_job_id, is_sha256, parse_attempt
 from mrmesos.wire.job import (
@@ -47,6 +46,7 @@ from mrmesos.wire.job import (
     JobSpec,
     SubmitAnswer,
 )
+from mrmesos.wire.login import GREETING_PATH, Greeting
 
 logger = logging.getLogger(__name__)
 MAX_HEARTBEAT_BYTES = 64 << 20

@@ -32,8 +32,8 @@ from mrmesos.access.signing import (
 )
 from mrmesos.access.signing import same as same_text
 from mrmesos.jobtracker.http.bodies import read_body
-from mrmesos.wire.greeting import GREETING_PATH
 from mrmesos.wire.job import ApiError
+from mrmesos.wire.login import GREETING_PATH
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 
 from mrmesos import conf as settings
+from mrmesos.access.identity import current_user
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.messages.events import (
     AgentLost,
@@ -31,7 +32,6 @@ from mrmesos.jobtracker.core.messages.events import (
 from mrmesos.jobtracker.core.model.settings import roles_of
 from mrmesos.jobtracker.mesos.slot_updates import parse_status
 from mrmesos.jobtracker.mesos.topology import Topology
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.mesos.callbacks import Json
 
 logger = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mrmesos import conf as settings
+from mrmesos.access.identity import credentials_of, secret_of
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.messages.commands import ReadSandbox
 from mrmesos.jobtracker.core.messages.events import (
@@ -27,7 +28,6 @@ from mrmesos.jobtracker.core.messages.events import (
 )
 from mrmesos.jobtracker.mesos.agent_files import AgentFiles
 from mrmesos.jobtracker.mesos.calls_out import DriverCalls, DriverCommand
-from mrmesos.jobtracker.mesos.credentials import credentials_of, secret_of
 from mrmesos.jobtracker.mesos.driver import MesosDriver
 from mrmesos.jobtracker.mesos.framework import FrameworkCallbacks, framework_info
 from mrmesos.jobtracker.mesos.sandboxes import SandboxReader

@@ -20,7 +20,7 @@ from mrmesos.jobtracker.pages.events import Feeds
 from mrmesos.jobtracker.pages.gate import SCOPE, Gate, answer, confine, message
 from mrmesos.jobtracker.pages.source import PageSource
 from mrmesos.wire.ids import is_job_id
-from mrmesos.wire.pages import TICKET_PATH, PageTicket
+from mrmesos.wire.login import TICKET_PATH, PageTicket
 
 MAX_FORM_BYTES = 64 << 10
 STATIC_SECONDS = 86_400

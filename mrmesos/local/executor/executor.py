@@ -22,12 +22,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mrmesos import conf as settings
+from mrmesos.access.identity import current_user
 from mrmesos.api.free_tasks import Consumption, FreeTaskLike, FunctionTask
 from mrmesos.client.api_client import ApiProblem, Unreachable
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.io.code.code_pickle import dumps
-from mrmesos.jobtracker.mesos.user import current_user
 from mrmesos.local.executor.cluster import ExecutorCluster, texts
 from mrmesos.local.executor.errors import ExecutorLost
 from mrmesos.local.executor.futures import TaskFuture
