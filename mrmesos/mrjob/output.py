@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice, starmap
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrmesos.io.columns.schema import KEY, VALUE
-from mrmesos.mrjob.codec import Pair, Write, columns, fast_write
+from mrmesos.mrjob.codec import Pair, Write, columns, drained, fast_write, is_standard, json_texts
 from mrmesos.mrjob.lines import keyed, whole
 from mrmesos.streaming.keys import with_codes
 from mrmesos.streaming.spec import Fields, StreamSpec
@@ -33,9 +33,20 @@ class MROutput:
     def of_pairs(self, pairs: Iterable[Pair], write: Write) -> Iterator[pa.RecordBatch]:
         """The pairs, as a protocol writes them, in batches."""
         rest, one = iter(pairs), fast_write(write)
-        while some := [*islice(rest, _AT_ONCE)]:
-            made = columns(some, write) if self._usual else None
-            yield self._batch([*starmap(one, some)]) if made is None else self._columns(*made)
+        while True:
+            keys, values = drained(rest, _AT_ONCE)
+            if not keys:
+                return
+            made = columns(keys, values, write) if self._usual else None
+            yield self._batch([*map(one, keys, values)]) if made is None else self._columns(*made)
+
+    def takes_typed(self, write: Write) -> bool:
+        """Whether `of_typed` can be used with this protocol."""
+        return self._usual and is_standard(write)
+
+    def of_typed(self, pairs: pa.RecordBatch) -> pa.RecordBatch:
+        """Columns of `codec.typed`, as a standard protocol writes them."""
+        return self._columns(*map(json_texts, pairs.columns))
 
     def _batch(self, lines: list[bytes]) -> pa.RecordBatch:
         if not self._shuffled:

@@ -1,23 +1,26 @@
 """Combines what a mapper yields, before it is encoded.
 
 mrjob encodes every pair, sorts the lines, decodes them for the combiner, and encodes its pairs
-again. Here pairs are grouped as objects, and the combiner gets what it would get: a pair whose
-objects JSON changes (a tuple becomes a list) goes through the protocol first.
+again. Here pairs are grouped as objects or as columns, and the combiner gets what it would get: a
+pair whose objects JSON changes (a tuple becomes a list) goes through the protocol first.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from sys import getsizeof
 from typing import Any
 
-from mrmesos.mrjob.codec import Pair, Read, Write, is_faithful
+import pyarrow as pa
+
+from mrmesos.mrjob.codec import Pair, Read, Write, drained, is_faithful
+from mrmesos.mrjob.column_fold import ColumnFold
+from mrmesos.mrjob.output import MROutput
 
 MOST_PAIRS = 1 << 17
 MOST_BYTES = 128 << 20
-"""Pairs, and about how many bytes of them, that are held before they are combined."""
+"""Pairs, and about how many bytes of them, that are held as objects before they are combined."""
 _CHUNK_LEAST, _CHUNK_MOST, _CHUNK_BYTES = 64, 4096, 1 << 20
 _WEIGHED = 16
 _ABSENT = object()
@@ -40,11 +43,13 @@ class Combining:
         write: Write,
         make: Make,
         key_of: Callable[[bytes], bytes],
+        out: MROutput,
         *,
         in_order: bool,
     ) -> None:
         self._read, self._write, self._make, self._key_of = read, write, make, key_of
-        self._faithful, self._in_order = is_faithful(write), in_order
+        self._faithful, self._in_order, self._out = is_faithful(write), in_order, out
+        self._columns = ColumnFold() if out.takes_typed(write) and not in_order else None
         # One value as it is, and several in a list: most keys of a text come once, and a list for
         # each takes memory, and time of the garbage collector.
         self._groups: dict[str, Any] = {}
@@ -52,31 +57,53 @@ class Combining:
         self._held = self._held_bytes = 0
         self._chunk = _CHUNK_LEAST
 
-    def take(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    def take(self, pairs: Iterable[Pair]) -> Iterator[pa.RecordBatch]:
         """Take pairs. Yields combined ones whenever too much is held.
 
         If combining leaves few pairs, they wait for more. Raises what the protocol or the combiner
         raises.
         """
         rest = iter(pairs)
-        while chunk := [*islice(rest, self._chunk)]:
-            self._add(chunk)
-            if self._held < MOST_PAIRS and self._held_bytes < MOST_BYTES:
+        while True:
+            keys, values = drained(rest, self._chunk)
+            if not keys:
+                return
+            size = _size(keys, values)
+            self._chunk = min(_CHUNK_MOST, max(_CHUNK_LEAST, _CHUNK_BYTES // size))
+            if self._columns is not None and self._columns.add(keys, values):
+                if self._columns.is_full:
+                    yield from self._from_columns(self._columns)
                 continue
-            before = self._held
-            found = self._combined()
-            if len(found) < before // 8 and len(found) * _size(found) < MOST_BYTES // 8:
-                self._add(found)
-            else:
-                yield from found
+            self._add(keys, values, size)
+            if self._held >= MOST_PAIRS or self._held_bytes >= MOST_BYTES:
+                yield from self._from_objects()
 
-    def end(self) -> Iterable[Pair]:
+    def end(self) -> Iterator[pa.RecordBatch]:
         """All that is held, combined."""
-        return self._combined()
+        if self._columns is not None:
+            yield from self._from_columns(self._columns)
+        yield from self._out.of_pairs(self._combined(), self._write)
 
-    def _add(self, pairs: list[Pair]) -> None:
+    def _from_columns(self, columns: ColumnFold) -> Iterator[pa.RecordBatch]:
+        found = columns.combined(self._make()["combiner"])
+        if found is not None:
+            alone, combined = found
+            yield self._out.of_typed(alone)
+            yield from self._out.of_pairs(combined, self._write)
+
+    def _from_objects(self) -> Iterator[pa.RecordBatch]:
+        before = self._held
+        found = self._combined()
+        keys, values = [key for key, _ in found], [value for _, value in found]
+        size = _size(keys, values)
+        if len(found) < before // 8 and len(found) * size < MOST_BYTES // 8:
+            self._add(keys, values, size)
+        else:
+            yield from self._out.of_pairs(found, self._write)
+
+    def _add(self, keys: list[Any], values: list[Any], size: int) -> None:
         groups, faithful, same, absent = self._groups, self._faithful, _SAME, _ABSENT
-        for key, value in pairs:
+        for key, value in zip(keys, values, strict=True):
             if type(key) is str and (type(value) is int or type(value) in same) and faithful:
                 known = groups.get(key, absent)
                 if known is absent:
@@ -88,13 +115,11 @@ class Combining:
             else:
                 line = self._write(key, value)
                 self._coded[self._key_of(line)].append(line)
-        size = _size(pairs)
-        self._held += len(pairs)
-        self._held_bytes += size * len(pairs)
-        self._chunk = min(_CHUNK_MOST, max(_CHUNK_LEAST, _CHUNK_BYTES // size))
+        self._held += len(keys)
+        self._held_bytes += size * len(keys)
 
     def _combined(self) -> list[Pair]:
-        """Combine all that is held, and hold nothing."""
+        """Combine all objects that are held, and hold none."""
         step, groups, coded = self._make(), self._groups, self._coded
         combine = step["combiner"]
         found: list[Pair] = []
@@ -120,7 +145,8 @@ class Combining:
         return found
 
 
-def _size(pairs: list[Pair]) -> int:
-    """The mean bytes of a pair, from some of them."""
-    some = pairs[:: max(1, len(pairs) // _WEIGHED)] or [("", 0)]
-    return sum(getsizeof(key) + getsizeof(value) for key, value in some) // len(some)
+def _size(keys: list[Any], values: list[Any]) -> int:
+    """The mean bytes of a pair, from some of them; at least 1."""
+    step = max(1, len(keys) // _WEIGHED)
+    some = keys[::step] + values[::step]
+    return max(1, sum(map(getsizeof, some)) * 2 // max(1, len(some)))

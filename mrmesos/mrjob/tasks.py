@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from mrmesos.api.tasks import BatchMapper, SortedReducer
 from mrmesos.io.columns.schema import KEY, VALUE
-from mrmesos.mrjob.codec import Pair, fast_read
+from mrmesos.mrjob.codec import Pair, fast_read, lines_read
 from mrmesos.mrjob.command import Command, piped
-from mrmesos.mrjob.groups import pairs_of, reduced
+from mrmesos.mrjob.groups import called, groups_of, own_loop, written_groups
 from mrmesos.mrjob.lines import cutter, joined
 from mrmesos.mrjob.output import MROutput
 from mrmesos.mrjob.pairs import Combining
@@ -48,7 +48,7 @@ class _Script:
         job = place.make("mapper")
         step = job._get_step(task.step, _step_type())
         read, self._write = job.pick_protocols(task.step, "mapper")
-        self._read, self._out = fast_read(read), out
+        self._read, self._out = read, out
         self._init = step["mapper_init"]
         self._mapper, self._final = step["mapper"], step["mapper_final"]
         self._combining: Combining | None = None
@@ -60,12 +60,13 @@ class _Script:
                 self._write,
                 lambda: place.make("combiner")._get_step(task.step, _step_type()),
                 lambda line: cut(line)[0],
+                out,
                 in_order=bool(step["combiner_init"] or step["combiner_final"]),
             )
 
     def add(self, lines: list[bytes]) -> Iterable[pa.RecordBatch]:
         yield from self._begin()
-        records = map(self._read, [line.rstrip(b"\r\n") for line in lines])
+        records = lines_read(lines, self._read)
         yielded = filter(None, itertools.starmap(self._mapper, records))
         yield from self._taken(itertools.chain.from_iterable(yielded))
 
@@ -75,7 +76,7 @@ class _Script:
 
     def _taken(self, pairs: Iterable[Pair]) -> Iterable[pa.RecordBatch]:
         if self._combining is not None:
-            pairs = self._combining.take(pairs)
+            return self._combining.take(pairs)
         return self._out.of_pairs(pairs, self._write)
 
     def end(self) -> Iterable[pa.RecordBatch]:
@@ -83,7 +84,7 @@ class _Script:
         if self._final is not None:
             yield from self._taken(self._final() or ())
         if self._combining is not None:
-            yield from self._out.of_pairs(self._combining.end(), self._write)
+            yield from self._combining.end()
 
 
 class _Filtered:
@@ -195,15 +196,15 @@ class _OverSorted(SortedReducer):
             return out.of_lines(piped(lines, work.command, self._place, is_filter=False))
         job = self._place.make(what)
         read, write = job.pick_protocols(task.step, what)
-        pairs: Iterator[Pair]
         if work.command:
-            pairs = map(fast_read(read), piped(lines, work.command, self._place, is_filter=True))
-        elif task.writes_pairs:
-            pairs = pairs_of(plain, read, lines_of)
+            lines = piped(lines, work.command, self._place, is_filter=True)
+        if (own := own_loop(job, what)) is not None:
+            return out.of_pairs(own(map(fast_read(read), lines), task.step), write)
+        if task.writes_pairs and not work.command:
+            groups = written_groups(plain, read, lines_of)
         else:
-            pairs = map(fast_read(read), lines)
-        step = job._get_step(task.step, _step_type())
-        return out.of_pairs(reduced(job, step, task.step, what, pairs), write)
+            groups = groups_of(map(fast_read(read), lines))
+        return out.of_pairs(called(job._get_step(task.step, _step_type()), what, groups), write)
 
 
 class MRReducer(_OverSorted):

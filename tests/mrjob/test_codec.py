@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mrmesos.mrjob.codec import columns, fast_read, fast_write, is_faithful, load_all
+from mrmesos.mrjob.codec import (
+    columns,
+    fast_read,
+    fast_write,
+    is_faithful,
+    json_texts,
+    lines_read,
+    load_all,
+    reads_each,
+)
 
 protocol = pytest.importorskip("mrjob.protocol", reason="mrjob is an optional extra")
 STANDARD = protocol.StandardJSONProtocol()
@@ -73,13 +83,50 @@ TYPED = st.one_of(
 @example(["a"], [1 << 63])
 def test_columns_are_what_the_protocol_writes(keys: list[Any], values: list[Any]) -> None:
     pairs = [*zip(keys, values, strict=False)]
-    made = columns(pairs, STANDARD.write)
+    made = columns([key for key, _ in pairs], [value for _, value in pairs], STANDARD.write)
     if made is not None:
         lines = zip(*(column.to_pylist() for column in made), strict=True)
         assert [b"\t".join(line) for line in lines] == [STANDARD.write(*pair) for pair in pairs]
     plain = all(type(key) is str and type(value) is str for key, value in pairs)
     if pairs and plain:
         assert made is not None
+
+
+@given(st.lists(st.text(alphabet='aé"\\\n\x7f\u2028')), st.integers(0, 3))
+def test_a_slice_of_texts_is_written(texts: list[str], start: int) -> None:
+    found = json_texts(pa.array(texts, pa.string()).slice(start))
+    assert found.to_pylist() == [json.dumps(text).encode() for text in texts[start:]]
+
+
+@given(st.lists(st.text("aé\t")), st.lists(st.text("aé\ud800")))
+def test_text_columns_are_what_the_protocol_writes(keys: list[str], values: list[str]) -> None:
+    write = protocol.TextProtocol().write
+    pairs = [*zip(keys, values, strict=False)]
+    made = columns([key for key, _ in pairs], [value for _, value in pairs], write)
+    assert made is not None or not pairs or any("\ud800" in value for _, value in pairs)
+    if made is not None:
+        lines = zip(*(column.to_pylist() for column in made), strict=True)
+        assert [b"\t".join(line) for line in lines] == [write(*pair) for pair in pairs]
+
+
+LINE = st.lists(st.sampled_from([b"a", b"\t", b"\r", b"\xc3\xa9", b"\xe9", b"\x00"])).map(b"".join)
+
+
+@given(st.lists(LINE))
+@example([b"a\nb", b"c"])
+def test_lines_are_read_as_the_protocol_reads_them(lines: list[bytes]) -> None:
+    read = protocol.RawValueProtocol().read
+    assert [*lines_read(lines, read)] == [read(line.rstrip(b"\r\n")) for line in lines]
+
+
+@given(st.lists(PLAIN, min_size=1))
+@example(["\ud800", 1, math.nan])
+@example([1, 2.0, 3])
+def test_a_column_is_read_by_the_protocol_if_need_be(values: list[Any]) -> None:
+    column = pa.array([STANDARD.write(None, each).split(b"\t", 1)[1] for each in values])
+    each = reads_each(STANDARD.read)
+    assert each is not None
+    assert same(each(column), values)
 
 
 def test_text_is_written_as_the_protocol_does() -> None:
@@ -95,3 +142,4 @@ def test_other_protocols_are_left_alone() -> None:
         assert fast_write(other.write) == other.write
         assert fast_read(other.read) == other.read
         assert load_all(pa.array([b"1"]), other.read) is None
+        assert reads_each(other.read) is None

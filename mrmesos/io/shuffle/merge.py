@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise, starmap
 from typing import Any
 
@@ -136,6 +136,8 @@ def _row_by_row(pieces: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 _Groups = Iterable[Iterator[Any]]
+Decode = Callable[[pa.Array, pa.Field], list[Any]]
+"""Makes objects of a column of keys or of values."""
 
 
 # --- Groups --------------------------------------------------------------------------------------
@@ -160,10 +162,13 @@ def same_key(last: pa.RecordBatch, first: pa.RecordBatch) -> bool:
 class _Tail:
     """The last group of a batch, which may continue in the next batches."""
 
-    __slots__ = ("_ended", "_last", "_next", "_stream")
+    __slots__ = ("_decode", "_ended", "_last", "_next", "_stream")
 
-    def __init__(self, last: pa.RecordBatch, stream: Iterator[pa.RecordBatch]) -> None:
+    def __init__(
+        self, last: pa.RecordBatch, stream: Iterator[pa.RecordBatch], decode: Decode
+    ) -> None:
         self._last = last
+        self._decode = decode
         self._stream = stream
         self._next: pa.RecordBatch | None = None
         self._ended = False
@@ -173,7 +178,7 @@ class _Tail:
 
     def _more(self) -> Iterator[list[Any]]:
         while (part := self._part()) is not None:
-            yield _values(part)
+            yield self._decode(part.column(VALUE), part.schema.field(VALUE))
 
     def _part(self) -> pa.RecordBatch | None:
         """The next rows of the group, or None at its end; `_next` then begins with another key."""
@@ -195,10 +200,6 @@ class _Tail:
         return self._next
 
 
-def _values(batch: pa.RecordBatch) -> list[Any]:
-    return decode_column(batch.column(VALUE), batch.schema.field(VALUE))
-
-
 def _filled(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     return (with_sort_column(batch) for batch in batches if batch.num_rows)
 
@@ -214,7 +215,9 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, Iterator[A
     return chain.from_iterable(starmap(zip, grouped_batches(batches)))
 
 
-def grouped_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[Any], _Groups]]:
+def grouped_batches(
+    batches: Iterable[pa.RecordBatch], decode: Decode = decode_column
+) -> Iterator[tuple[list[Any], _Groups]]:
     """Like `grouped`, but many groups together: a list of keys, and an iterator for each.
 
     Use all of them before you ask for the next groups.
@@ -224,11 +227,11 @@ def grouped_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[An
     while batch is not None:
         spans = group_spans(batch)
         starts = pa.array(spans[:-1])
-        keys = decode_column(batch.column(KEY).take(starts), batch.schema.field(KEY))
-        values = _values(batch)
+        keys = decode(batch.column(KEY).take(starts), batch.schema.field(KEY))
+        values = decode(batch.column(VALUE), batch.schema.field(VALUE))
         key = keys.pop()
         yield keys, map(iter, _parts(values, spans[:-1]))
-        tail = _Tail(batch.slice(batch.num_rows - 1), stream)
+        tail = _Tail(batch.slice(batch.num_rows - 1), stream, decode)
         first = values[int(spans[-2]) :]
         del batch, keys, values
         yield [key], iter((tail.values(first),))
