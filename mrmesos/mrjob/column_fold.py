@@ -55,7 +55,6 @@ class ColumnFold:
         self._bytes += batch.nbytes
         return True
 
-    @property
     def is_full(self) -> bool:
         """Whether it is time to combine."""
         return self._rows >= MOST_ROWS or self._bytes >= MOST_BYTES

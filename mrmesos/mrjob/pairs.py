@@ -71,7 +71,7 @@ class Combining:
             size = _size(keys, values)
             self._chunk = min(_CHUNK_MOST, max(_CHUNK_LEAST, _CHUNK_BYTES // size))
             if self._columns is not None and self._columns.add(keys, values):
-                if self._columns.is_full:
+                if self._columns.is_full():
                     yield from self._from_columns(self._columns)
                 continue
             self._add(keys, values, size)

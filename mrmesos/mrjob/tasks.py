@@ -191,7 +191,7 @@ class _OverSorted(SortedReducer):
             return joined(batch, separator)
 
         plain = map(raw_keys, batches)
-        lines = itertools.chain.from_iterable(map(lines_of, plain))
+        lines: Iterator[bytes] = itertools.chain.from_iterable(map(lines_of, plain))
         if work.kind is WorkKind.COMMAND:
             return out.of_lines(piped(lines, work.command, self._place, is_filter=False))
         job = self._place.make(what)

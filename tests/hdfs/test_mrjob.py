@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from mrmesos.hadoop.home import hadoop_home
-from tests.hadoop.mrjob_jobs import EXAMPLES, TEST_JOBS, MrJob, check, ids, run, write_inputs
+from tests.hadoop.mrjob_jobs import (
+    EXAMPLES,
+    TEST_JOBS,
+    MrJob,
+    check,
+    ids,
+    run,
+    script_of,
+    write_inputs,
+)
 from tests.hdfs.cluster import ROOT, Cluster, write
 from tests.hdfs.hadoop import Hdfs
 from tests.hdfs.packages import NoPackage, installed, source_of
@@ -70,8 +79,8 @@ def checks(
     def run_one(job: MrJob) -> None:
         directory = tmp_path_factory.mktemp("job")
         write_inputs(directory, site / "mrjob/examples")
-        place = site / "mrjob/examples" if job in EXAMPLES else source / "tests"
-        check(job, place / f"{job.script}.py", directory, environment | jobtracker)
+        script = script_of(job, site / "mrjob/examples", source / "tests", directory)
+        check(job, script, directory, environment | jobtracker)
 
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     given = [item.callspec.params.get("job") for item in items if hasattr(item, "callspec")]

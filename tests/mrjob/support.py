@@ -70,7 +70,10 @@ def by_mrjob(
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     cls = getattr(module, name) if name else _job_class(module)
-    job = cls(["-r", runner, "-q", "--no-conf", *words, *map(str, inputs)])
+    # The local runner starts a process for each task, and compiles a copy of mrjob in each.
+    one = "-D mapreduce.job.maps=1 -D mapreduce.job.reduces=1 --no-bootstrap-mrjob --num-cores 1"
+    few = one.split() if runner == "local" else ()
+    job = cls(["-r", runner, "-q", "--no-conf", *few, *words, *map(str, inputs)])
     with job.make_runner() as made:
         made.run()
         return sorted(b"".join(made.cat_output()).splitlines())

@@ -21,6 +21,10 @@ def total(key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
     yield key, functools.reduce(operator.add, held)
 
 
+def never(key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    raise AssertionError(key)
+
+
 def folded(pairs: list[tuple[Any, Any]], fold: ColumnFold) -> dict[Any, Any]:
     found = fold.combined(total)
     assert found is not None
@@ -76,23 +80,23 @@ def test_it_is_full_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(column_fold, "MOST_ROWS", 3)
     fold = ColumnFold()
     assert fold.add(["a", "b"], [1, 1])
-    assert not fold.is_full
+    assert not fold.is_full()
     assert fold.add(["a", "b"], [1, 1])
-    assert fold.is_full
+    assert fold.is_full()
     fold.combined(total)
-    assert not fold.is_full
+    assert not fold.is_full()
     monkeypatch.setattr(column_fold, "MOST_BYTES", 1000)
     assert fold.add(["x" * 2000], [1])
-    assert fold.is_full
+    assert fold.is_full()
 
 
 def test_keys_that_do_not_repeat_are_not_combined() -> None:
     fold = ColumnFold()
     assert fold.add(["a", "b", "c", "d", "a"], [1] * 5)
-    found = fold.combined(lambda key, values: pytest.fail("combined"))
+    found = fold.combined(never)
     assert found is not None
     assert found[0].num_rows == 5
     assert fold.add(["a"] * 5, [1] * 5)  # in the pause that follows
-    found = fold.combined(lambda key, values: pytest.fail("combined"))
+    found = fold.combined(never)
     assert found is not None
     assert found[0].num_rows == 5
