@@ -49,6 +49,18 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     cpus: Count
 
 
+class SharedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A global resource (`resources.global`), in thousandths. `held`: by running attempts. `jobs`
+    ask for it, and `blocked` of them wait until enough is free.
+    """
+
+    name: Name
+    total: Count
+    held: Count
+    jobs: Count
+    blocked: Count
+
+
 class OffersView(msgspec.Struct, frozen=True):
     """How many offers were taken and, by reason, declined, since the JobTracker started."""
 
@@ -71,3 +83,6 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     faults: Numbers
     trackers: Numbers
     last_stderr: Text
+    shared: Annotated[list[SharedView], msgspec.Meta(max_length=LIST_MAX)] = []
+    queues: Count = 0
+    """How many queues of free tasks have not ended."""

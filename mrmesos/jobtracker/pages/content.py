@@ -13,9 +13,10 @@ from mrmesos.jobtracker.history.findings import findings
 from mrmesos.jobtracker.history.record import HistoryRecord, settings_of
 from mrmesos.jobtracker.pages.source import Log, PageSource
 from mrmesos.jobtracker.pages.views import jobs as views
-from mrmesos.jobtracker.pages.views.chain_graph import chain_graph
 from mrmesos.jobtracker.pages.views.charts import histograms, trends
 from mrmesos.jobtracker.pages.views.cluster import cluster_page
+from mrmesos.jobtracker.pages.views.graph import chain_graph
+from mrmesos.jobtracker.pages.views.queues import queue_page, with_errors, with_reasons
 from mrmesos.jobtracker.pages.views.timeline import LEGEND, timeline
 from mrmesos.wire.ids import parse_attempt
 
@@ -23,6 +24,7 @@ ROOT = "/ui/"
 _JOB = re.compile(r"jobs/(job_\d{1,32}_\d{1,32})(?:/(attempts|settings))?")
 _ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mrt]_\d{1,12}_\d{1,12})(/stack)?")
 _CHAIN = re.compile(r"chains/(chain_\d{1,32}_\d{1,32})")
+_QUEUE = re.compile(r"queues/(queue_\d{1,32}_\d{1,32})")
 _TRACKER = re.compile(r"trackers/(tracker_\d{1,32}_\d{1,32})")
 STREAMS = ("stderr", "stdout")
 
@@ -59,6 +61,10 @@ class Contents:
             return await (self._stack(found[1]) if found[2] else self._attempt(found[1]))
         if (found := _CHAIN.fullmatch(path)) is not None:
             return await self._chain(found[1])
+        if path == "queues":
+            return await self._queues()
+        if (found := _QUEUE.fullmatch(path)) is not None:
+            return await self._queue(found[1])
         if (found := _TRACKER.fullmatch(path)) is not None:
             return await self._tracker(found[1])
         return missing("this page does not exist", "Follow the links above.")
@@ -136,6 +142,24 @@ class Contents:
             return missing(f"no chain {chain_id}", "It may have ended long ago; its jobs are kept.")
         data = {"chain": chain, "graph": chain_graph(chain)}
         return Content("chain.html", data, changes=not chain.state.ended)
+
+    async def _queues(self) -> Content:
+        data: dict[str, Any] = {"queues": await self._source.queues()}
+        return Content("queues.html", data, changes=self._source.live)
+
+    async def _queue(self, queue_id: str) -> Content:
+        view = await self._source.queue(queue_id)
+        if view is None:
+            return missing(f"no queue {queue_id}", "It may have ended long ago; its jobs are kept.")
+        cluster = await self._source.cluster()
+        records = [await self._source.job(job_id) for job_id in with_errors(view)]
+        page = queue_page(
+            view,
+            cluster.shared if cluster is not None else [],
+            [record for record in records if record is not None],
+            {job_id: await self._source.waiting(job_id, "") for job_id in with_reasons(view)},
+        )
+        return Content("queue.html", {"page": page}, changes=not view.status.state.ended)
 
     async def _stack(self, attempt_id: str) -> Content:
         """Asked for each time, as it costs the worker a moment. It does not follow changes."""

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from mrmesos.jobtracker.core.state.queue_view import QueueLine, QueueView
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.http.errors import Unavailable
@@ -45,6 +46,14 @@ class KeptSource:
     async def chains(self) -> list[ChainStatus]:
         """A history has jobs only."""
         return []
+
+    async def queues(self) -> list[QueueLine]:
+        """A history has jobs only."""
+        return []
+
+    async def queue(self, queue_id: str) -> QueueView | None:  # noqa: ARG002
+        """A history has jobs only."""
+        return None
 
     async def jobs(self, text: str, state: str) -> list[JobLine]:
         """The jobs that ended last and match."""

@@ -23,6 +23,12 @@ from msgspec.structs import replace
 from mrmesos.jobtracker.core.messages.job_run import TaskRun
 from mrmesos.jobtracker.core.policies.explanation import waiting_of
 from mrmesos.jobtracker.core.state import queries, views
+from mrmesos.jobtracker.core.state.queue_view import (
+    QueueLine,
+    QueueView,
+    queue_lines,
+    queue_view,
+)
 from mrmesos.jobtracker.core.state.reports import AttemptLogs
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView, tracker_of, tracker_view
@@ -46,7 +52,7 @@ SHARE = 30
 SNAPSHOTS_MAX = 64
 STATUSES_PIECE = AGENTS_PIECE = 200
 LOG_BYTES = 64 << 10
-CHAINS_MAX = 100
+CHAINS_MAX = QUEUES_MAX = 100
 T = TypeVar("T")
 
 
@@ -131,6 +137,16 @@ class LiveSource:
     async def chains(self) -> list[ChainStatus]:
         """The chains in progress, and those that ended last."""
         return await self._shared("chains", lambda: self._look(_chains))
+
+    async def queues(self) -> list[QueueLine]:
+        """The queues in progress, and those that ended last."""
+        question = partial(queue_lines, most=QUEUES_MAX)
+        return await self._shared("queues", lambda: self._look(question))
+
+    async def queue(self, queue_id: str) -> QueueView | None:
+        """A queue, a second ago at most."""
+        question = partial(queue_view, queue_id=queue_id)
+        return await self._shared(queue_id, lambda: self._look(question))
 
     async def totals(self) -> views.Totals:
         """Sums over all jobs."""

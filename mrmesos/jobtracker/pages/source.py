@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from mrmesos.jobtracker.core.state.queue_view import QueueLine, QueueView
 from mrmesos.jobtracker.core.state.tracker_view import TrackerView
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.pages.views.charts import ClusterSample
@@ -47,6 +48,12 @@ class PageSource(Protocol):
 
     async def chains(self) -> list[ChainStatus]:
         """The chains in progress, and those that ended last."""
+
+    async def queues(self) -> list[QueueLine]:
+        """The queues of free tasks in progress, and those that ended last."""
+
+    async def queue(self, queue_id: str) -> QueueView | None:
+        """A queue; None if it is unknown."""
 
     async def jobs(self, text: str, state: str) -> list[JobLine]:
         """The jobs in progress, and at most ENDED_MAX that ended last and match."""

@@ -21,7 +21,7 @@ from tests.jobtracker.pages.chromium import chromium, looks, picture
 from tests.jobtracker.pages.world import TOKEN, World, busy
 
 LOOKS = {"light": (1400, False), "dark": (1400, True), "narrow": (375, False)}
-FOR_DOCS = ("cluster", "job", "job-failed", "job-waiting", "chain")
+FOR_DOCS = ("cluster", "job", "job-failed", "job-waiting", "chain", "queue")
 DOCS_HEIGHT = 900
 
 
@@ -63,6 +63,8 @@ def addresses(world: World) -> dict[str, str]:
         "settings": f"/ui/jobs/{running}/settings",
         "job-ended": f"/ui/jobs/{ended.job_id}",
         "chain": f"/ui/chains/{next(iter(core.st.chains.live))}",
+        "queues": "/ui/queues",
+        "queue": f"/ui/queues/{next(iter(core.st.queues.live))}",
         "tasktracker": f"/ui/trackers/{next(iter(core.st.cluster.trackers))}",
         "stack": f"/ui/attempts/{next(iter(world.hands.running))}/stack",
         "attempt": f"/ui/attempts/{attempt}",

@@ -34,6 +34,7 @@ from mrmesos.jobtracker.pages.live import LiveSource
 from mrmesos.jobtracker.storage.history import History
 from mrmesos.wire.chain import ChainSpec, StepSpec
 from mrmesos.wire.job import JobReport, JobState, JobStatus
+from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskSpec
 from mrmesos.wire.task import AttemptError, AttemptProgress, AttemptState, ErrorKind
 from tests.jobtracker.harness import Hands, scalar, splits
 from tests.jobtracker.history.runs import runs
@@ -95,12 +96,25 @@ def done(value: T) -> Future[T]:
     return future
 
 
+def free_task(key: int, name: str, *after: int, **need: float) -> TaskSpec:
+    """A free task that waits for others. `db_connections=1` is one of its needs."""
+    needs = {"cpus": 1000, "mem": 512_000}
+    needs |= {resource: round(amount * 1000) for resource, amount in need.items()}
+    return TaskSpec(key=key, name=name, need=needs, payload=b"x", after=after)
+
+
 class World:
     """Agents, jobs, and the pages that show them."""
 
     def __init__(self, directory: Path, *, agents: int = 12, begin: float | None = None) -> None:
         self.random = random.Random(7)
-        self.hands = Hands({"scheduler": "fair", "pools": "etl:weight=2,min=8;adhoc:weight=1"})
+        self.hands = Hands(
+            {
+                "scheduler": "fair",
+                "pools": "etl:weight=2,min=8;adhoc:weight=1",
+                "resources.global": "db_connections:3",
+            }
+        )
         self.hands.now = time.time() - 600 if begin is None else begin
         self.agents = [f"node-{n:02d}.example" for n in range(1, agents + 1)]
         self.history = History(directory)
@@ -169,6 +183,14 @@ class World:
         self.hands.do(ev.ChainPrepared(chain_id))
         self.plan_steps()
         return chain_id
+
+    def queue(self, name: str, user: str, tasks: Sequence[TaskSpec]) -> str:
+        """Open a queue with these free tasks."""
+        queue_id = self.hands.core.next_queue_id()
+        spec = QueueSpec(name=name, user=user, conf={}, code="0" * 64)
+        self.hands.do(ev.QueueSubmitted(queue_id, spec, "token"))
+        self.hands.do(ev.QueueRequested(queue_id, QueueRequest(tasks=tuple(tasks))))
+        return queue_id
 
     def plan_steps(self) -> None:
         """Plan the jobs of steps that have begun."""
@@ -301,8 +323,16 @@ def busy(directory: Path) -> World:
     world.chain(
         "weekly report", "ada", {**graph, "join": ("by country", "by day"), "top": ("join",)}
     )
+    tables = ("users", "orders", "visits", "prices", "stock")
+    moves = [free_task(n, f"migrate {name}", db_connections=1) for n, name in enumerate(tables)]
+    after = [free_task(5, "check sums", 0, 1, 2), free_task(6, "switch over", 3, 4, 5)]
+    world.queue("release 42", "ada", [*moves, *after, free_task(7, "announce", 6)])
     world.run(6, lambda _name: 40.0)
     world.plan_steps()
+    world.run(2, lambda _name: 40.0)
+    for attempt_id in [name for name in world.hands.running if "_t_" in name][:1]:
+        world.fail(attempt_id, replace(CULPRIT, message="TimeoutError: no answer from db-3:5432"))
+    world.run(2, lambda _name: 40.0)
     return world
 
 

@@ -17,6 +17,7 @@ from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.state.queue_view import shared_views
 from mrmesos.jobtracker.core.state.reports import row_of, status_of, task_run
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts
@@ -70,6 +71,8 @@ def cluster_view(st: State) -> ClusterView:
         faults={host: faults.count for host, faults in st.faults.by_host.items()},
         trackers=trackers,
         last_stderr=st.tracker_ends.last_stderr,
+        shared=shared_views(st),
+        queues=len(st.queues.live),
     )
 
 

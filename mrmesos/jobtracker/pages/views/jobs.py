@@ -197,8 +197,13 @@ def error_groups(record: HistoryRecord) -> list[ErrorGroup]:
 
     Errors that follow from others (lost hosts, failed fetches) come after those of user code.
     """
+    return errors_of(record.report.attempts, record.report.status.error)
+
+
+def errors_of(rows: Iterable[AttemptRow], cause: AttemptError | None = None) -> list[ErrorGroup]:
+    """The same for any attempts. `cause` is the error by which their job ended."""
     groups: dict[tuple[str, str], ErrorGroup] = {}
-    failed = [row for row in record.report.attempts if row.error is not None]
+    failed = [row for row in rows if row.error is not None]
     failed.sort(key=lambda row: row.end or 0.0)
     for row in failed:
         assert row.error is not None
@@ -207,7 +212,6 @@ def error_groups(record: HistoryRecord) -> list[ErrorGroup]:
         group.attempts += 1
         if row.hostname not in group.hosts:
             group.hosts.append(row.hostname)
-    cause = record.report.status.error
     found = list(groups.values())
     if cause is not None:
         same = (cause.kind.value, _NUMBERS.sub("#", cause.message))
