@@ -124,6 +124,7 @@ class JobTrackerService:
         self._live = LiveJobs()
         self._quarantine = Quarantine()
         self._history, self._notifier = history_writer(conf), Notifier(conf)
+        self._session.told = self._notifier.told
         self.backend = CoreBackend(
             conf,
             self._core,
@@ -212,12 +213,13 @@ class JobTrackerService:
     def _begin_with(self, *, same_command: bool) -> None:
         """Restore the core from the records read, and carry out the commands that follow."""
         life = self._session.life.number
-        ended = self._session.ended_reports()
+        ended, notices = self._session.ended_reports(), self._session.notices()
         commands = self._session.restore(self._core, self._now(), same_command=same_command)
         if not life:
             return
         if self._history is not None:
             self._history.catch_up(ended)
+        self._notifier.resume(notices)
         self._live.add(self._core.live())
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
@@ -258,7 +260,7 @@ class JobTrackerService:
         if self._history is not None:
             clean &= self._history.stop(left())
         self._notifier.stop(left())
-        self._session.close()
+        self._session.end()
         self.codes.close()
         return clean
 
@@ -273,9 +275,7 @@ class JobTrackerService:
             return self._core.untold
 
         number = 0
-        with contextlib.suppress(
-            Unavailable, TimeoutError
-        ):  # the core's thread has failed, or hangs
+        with contextlib.suppress(Unavailable, TimeoutError):  # the core has failed, or hangs
             while number := self._thread.ask(untold).result(max(0.1, deadline - time.monotonic())):
                 if time.monotonic() >= deadline:
                     break

@@ -66,7 +66,8 @@ class JournaledHands(Hands):
         self.codes.put(sha256, code)
         job_id = self.core.next_job_id()
         uri = f"memory://out{number}"
-        wanted = msgspec.structs.replace(spec(reduces), code=sha256, output=uri)
+        told = {"job.end-notification.url": "http://host/$jobId"}
+        wanted = msgspec.structs.replace(spec(reduces), code=sha256, output=uri, conf=told)
         self.do(ev.JobSubmitted(job_id, wanted, "token", f"key {number}"))
         return job_id
 
@@ -318,10 +319,11 @@ def test_whatever_row_is_damaged(story: Story, tmp_path: Path) -> None:
             outcomes.setdefault((key[1], part), set()).add(outcome)
             if outcome != "refused":
                 again(begun, directory, story.picture, outcome)
+    whole = ("life", "framework", "tracker", "slot", "notice")
     for (kind, part), found in sorted(outcomes.items()):
         if part == "gone":
             assert found == {"refused"}, (kind, part, found)
-        elif part in ("job", "name") or kind in ("life", "framework", "tracker", "slot"):
+        elif part in ("job", "name") or kind in whole:
             assert found == {"whole"}, (kind, part, found)
         else:
             assert found == {"failed"}, (kind, part, found)

@@ -1,8 +1,10 @@
 """Tells a URL that a job has ended (`job.end-notification.url`), as Hadoop's JobEndNotifier does.
 
 Comes in: ended jobs, from the core's thread, which never waits. Goes out: GET requests, repeated
-while the receiver does not answer with 200. Threads: a few of its own. A notification is lost if
-the JobTracker is killed before it is sent, or if too many wait.
+while the receiver does not answer with 200. Threads: a few of its own.
+
+The journal has a NoticeRecord from the job's end until the URL was told or given up. So a
+JobTracker that is killed meanwhile leaves it to the next one, and a URL may be told twice.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ import queue
 import ssl
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from mrmesos import conf as settings
 from mrmesos.conf import Conf, ConfError
-from mrmesos.wire.job import JobSpec, JobStatus
+from mrmesos.jobtracker.core.messages.journal_records import Key, NoticeRecord
+from mrmesos.wire.job import JobSpec, JobState, JobStatus
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +43,11 @@ class Notification(NamedTuple):
     timeout_seconds: float
 
 
-def notification(spec: JobSpec, status: JobStatus) -> Notification | None:
-    """The notification that a job asks for. None if it asks for none. Raises ConfError."""
-    conf = Conf(spec.conf)
+def notification(job_id: str, state: JobState, given: Mapping[str, str]) -> Notification | None:
+    """The notification that a job with these settings asks for. None if it asks for none. Raises
+    ConfError.
+    """
+    conf = Conf(dict(given))
     url = _url(conf)
     if not url:
         return None
@@ -52,9 +59,9 @@ def notification(spec: JobSpec, status: JobStatus) -> Notification | None:
         conf.get_as(settings.END_NOTIFICATION_INTERVAL),
         conf.get_as(settings.END_NOTIFICATION_INTERVAL_MAX),
     )
-    filled = url.replace(_JOB, quote(status.job_id)).replace(_STATUS, status.state.value)
+    filled = url.replace(_JOB, quote(job_id)).replace(_STATUS, state.value)
     timeout = conf.get_as(settings.END_NOTIFICATION_TIMEOUT) / 1000
-    return Notification(status.job_id, filled, tries, pause / 1000, timeout)
+    return Notification(job_id, filled, tries, pause / 1000, timeout)
 
 
 def _url(conf: Conf) -> str:
@@ -85,6 +92,8 @@ class Notifier:
         hosts = conf.get_as(settings.END_NOTIFICATION_HOSTS)
         self._hosts = {host.strip().lower() for host in hosts.split(",") if host.strip()}
         self._queue: queue.Queue[Notification | None] = queue.Queue(QUEUE_MAX)
+        self._told: deque[Key] = deque()
+        self._known: set[str] = set()  # jobs of this life, so that none is taken twice
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self.failed = 0
@@ -92,28 +101,59 @@ class Notifier:
 
     def job_ended(self, spec: JobSpec, status: JobStatus) -> None:
         """Tell the job's URL, if it has one."""
+        if spec.conf.get(settings.END_NOTIFICATION_URL.name):
+            self._take(status.job_id, status.state, spec.conf)
+
+    def resume(self, notices: Iterable[NoticeRecord]) -> None:
+        """Tell what an earlier JobTracker may not have told."""
+        for notice in notices:
+            self._take(notice.job_id, notice.state, notice.conf)
+
+    def told(self) -> tuple[Key, ...]:
+        """The NoticeRecords that are not needed any more, since the last call. For the thread that
+        writes the journal.
+        """
+        found: list[Key] = []
+        while self._told:
+            key = self._told.popleft()
+            self._known.discard(key.name)
+            found.append(key)
+        return tuple(found)
+
+    def _over(self, job_id: str) -> None:
+        self._told.append(Key("", NoticeRecord.kind, job_id))
+
+    def _take(self, job_id: str, state: JobState, conf: Mapping[str, str]) -> None:
+        if job_id in self._known or self._stopping.is_set():
+            return
+        self._known.add(job_id)
+        if not self._queued(job_id, state, conf):
+            self._over(job_id)
+
+    def _queued(self, job_id: str, state: JobState, conf: Mapping[str, str]) -> bool:
+        """Whether the job's URL will be told."""
         try:
-            wanted = notification(spec, status)
+            wanted = notification(job_id, state, conf)
         except ConfError as problem:
-            logger.warning("%s: nobody is told of its end: %s", status.job_id, problem)
-            return
-        if wanted is None or self._stopping.is_set():
-            return
+            logger.warning("%s: nobody is told of its end: %s", job_id, problem)
+            return False
+        if wanted is None:
+            return False
         host = (urlsplit(wanted.url).hostname or "").lower()
         if self._hosts and host not in self._hosts:
             logger.warning(
                 "%s: nobody is told of its end: %s is not in %s",
-                status.job_id,
+                job_id,
                 host,
                 settings.END_NOTIFICATION_HOSTS.name,
             )
-            return
+            return False
         try:
             self._queue.put_nowait(wanted)
         except queue.Full:
             self.failed += 1
-            logger.error("%s: nobody is told of its end: %d others wait", wanted.job_id, QUEUE_MAX)
-            return
+            logger.error("%s: nobody is told of its end: %d others wait", job_id, QUEUE_MAX)
+            return False
         if not self._threads:
             self._threads = [
                 threading.Thread(target=self._run, name=f"notifier-{number}", daemon=True)
@@ -121,9 +161,12 @@ class Notifier:
             ]
             for thread in self._threads:
                 thread.start()
+        return True
 
     def stop(self, timeout: float) -> None:
-        """Send what waits, for at most `timeout` seconds. Then give it up."""
+        """Send what waits, for at most `timeout` seconds. The rest is left to the next JobTracker
+        on this journal.
+        """
         deadline = time.monotonic() + timeout
         for _ in self._threads:
             with contextlib.suppress(queue.Full):  # then the threads see `_stopping`
@@ -142,11 +185,14 @@ class Notifier:
         for number in range(1, wanted.tries + 1):
             problem = _send(wanted)
             if not problem:
+                self._over(wanted.job_id)
                 return
             logger.info("%s: try %d to tell of its end: %s", wanted.job_id, number, problem)
             if number < wanted.tries and self._stopping.wait(wanted.pause_seconds):
-                break
+                logger.warning("%s: not told of its end before this one stops", wanted.job_id)
+                return
         self.failed += 1
+        self._over(wanted.job_id)
         logger.warning("%s: nobody is told of its end, after %d tries", wanted.job_id, wanted.tries)
 
 

@@ -42,7 +42,7 @@ def unusable(found: FoundRows) -> str | None:
     """Why no start may use these rows unless the loss is accepted. None if it may.
 
     A damaged row of a job, a chain or a queue costs only that. A damaged row of a slot or a
-    TaskTracker costs only the attempts that ran there.
+    TaskTracker costs only the attempts that ran there; one of a notice, only that notice.
     """
     jobs = {record.filed_as.job for record in found.records if record.filed_as.kind in _OWN}
     jobs |= {one.key.job for one in found.damaged if one.key.kind in _OWN}
@@ -51,7 +51,7 @@ def unusable(found: FoundRows) -> str | None:
             return f"{one.why}, and its copy, too"
         if one.key.kind in _OF_JOBS and one.key.job not in jobs:
             return f"{one.why}, and no job of that name is there"
-        if one.key.kind not in _OF_JOBS and one.key.kind not in ("tracker", "slot"):
+        if one.key.kind not in _OF_JOBS and one.key.kind not in ("tracker", "slot", "notice"):
             return f"{one.why}, and nobody knows what it was"
     return None
 

@@ -25,7 +25,9 @@ from mrmesos.jobtracker.core.messages.journal_records import (
     EndedRecord,
     FrameworkRecord,
     JobRecord,
+    Key,
     LifeRecord,
+    NoticeRecord,
     QueueEndedRecord,
     QueueRecord,
     Record,
@@ -100,6 +102,9 @@ class JournalSession:
         self._writes: list[WriteRecords] = []
         self.code_directory = Path(directory) / CODE if directory else None
         """The directory of jobs' code and files. They are synced before a job that needs them."""
+        self.told: Callable[[], tuple[Key, ...]] = tuple
+        """Returns the NoticeRecords to drop: those of jobs whose end was told since the last call.
+        """
 
     def _judge(self, found: FoundRows) -> None:
         """Decide what is lost with the damaged rows."""
@@ -108,6 +113,10 @@ class JournalSession:
             self._mends.append(WriteRecords((record,), drop=(key,)))
         for one in found.damaged:
             key = one.key
+            if key.kind == NoticeRecord.kind:
+                logger.error("%s: nobody is told of the end of %s", one.why, key.name)
+                self._mends.append(WriteRecords((), drop=(key,)))
+                continue
             if key.kind in ("tracker", "slot"):
                 logger.error("%s: what ran there is lost", one.why)
                 self._mends.append(WriteRecords((), drop=(key,)))
@@ -141,6 +150,10 @@ class JournalSession:
     def ended_reports(self) -> list[JobReport]:
         """The reports of the jobs that ended in earlier lives, as far as the journal has them."""
         return [record.report for record in self.records if isinstance(record, EndedRecord)]
+
+    def notices(self) -> list[NoticeRecord]:
+        """The jobs whose end has yet to be told, of earlier lives."""
+        return [record for record in self.records if isinstance(record, NoticeRecord)]
 
     def latest(self) -> float:
         """The latest time in any record, in Unix seconds. The real time cannot be before it."""
@@ -253,6 +266,8 @@ class JournalSession:
         could be encoded, each with the reason. Raises JournalError if writes fail for TRY_SECONDS.
         """
         wrong: dict[str, str] = {}
+        if told := self.told():
+            self.note(WriteRecords((), drop=told))
         if not self._writes:
             return wrong
         give_up = time.monotonic() + TRY_SECONDS
@@ -269,6 +284,15 @@ class JournalSession:
                 self._sleep(PAUSE_SECONDS)
         self._writes.clear()
         return wrong
+
+    def end(self) -> None:
+        """Note what was told last, and close the journal."""
+        if told := self.told():
+            try:
+                self._journal.write([WriteRecords((), drop=told)])
+            except JournalError as problem:
+                logger.warning("%s: ends of jobs may be told again", problem)
+        self.close()
 
     def close(self) -> None:
         """Close the journal."""

@@ -23,16 +23,21 @@ URL = "job.end-notification.url"
 
 
 class Ear:
-    """Hears requests, and answers with these statuses in turn, then with 200."""
+    """Hears requests, and answers with these statuses in turn, then with 200. It answers nothing
+    while it is not `free`.
+    """
 
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.answers: list[int] = []
+        self.free = threading.Event()
+        self.free.set()
         ear = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 ear.heard.append(self.path)
+                ear.free.wait(60.0)
                 status = ear.answers.pop(0) if ear.answers else 200
                 self.send_response(status)
                 self.send_header("Location", "/elsewhere")
@@ -89,10 +94,11 @@ def test_it_is_tried_again_but_not_for_ever(ear: Ear) -> None:
 
 
 def test_the_limits_are_hadoops() -> None:
-    wanted = notification(asking("http://h/", retry_interval="60000"), STATUS)
+    conf = asking("http://h/", retry_interval="60000").conf
+    wanted = notification("job_1_1", JobState.FAILED, conf)
     assert wanted is not None
     assert (wanted.tries, wanted.pause_seconds, wanted.timeout_seconds) == (1, 5.0, 5.0)
-    assert notification(job_spec(), STATUS) is None
+    assert notification("job_1_1", JobState.FAILED, {}) is None
 
 
 def test_hosts_that_are_not_allowed_are_not_asked(

@@ -205,6 +205,23 @@ class EndedRecord(msgspec.Struct, frozen=True):
         return Key(self.report.status.job_id, self.kind, "")
 
 
+class NoticeRecord(msgspec.Struct, frozen=True):
+    """A job that has ended, and whose `job.end-notification.url` has yet to be told. `conf` has the
+    job's settings of that. It is dropped when the URL was told, or given up.
+    """
+
+    kind: ClassVar[str] = "notice"
+
+    job_id: str
+    state: JobState
+    conf: dict[str, str]
+
+    @property
+    def filed_as(self) -> Key:
+        """Its key."""
+        return Key("", self.kind, self.job_id)
+
+
 class StepRecord(msgspec.Struct, frozen=True):
     """A step: its state, and the id and token of its job."""
 
@@ -328,6 +345,7 @@ Record = (
     | TallyRecord
     | AttemptRecord
     | EndedRecord
+    | NoticeRecord
     | ChainRecord
     | ChainEndedRecord
     | QueueRecord

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mrmesos.conf import END_NOTIFICATION_URL
 from mrmesos.jobtracker.core.messages.journal_records import (
     ChainEndedRecord,
     EndedRecord,
     FrameworkRecord,
     Key,
+    NoticeRecord,
     PlanRecord,
     QueueEndedRecord,
     Record,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.state.state import State
     from mrmesos.wire.queue import TaskEnd
 
+_NOTICE = END_NOTIFICATION_URL.name.removesuffix("url")
+
 
 class Changes:
     """A ChangeListener. If `on` is False there is no journal, and nothing is noted for it.
@@ -48,6 +52,7 @@ class Changes:
         "_framework",
         "_free_tasks",
         "_jobs",
+        "_notices",
         "_planned",
         "_queues",
         "_queues_ended",
@@ -69,6 +74,7 @@ class Changes:
         self._jobs: dict[str, JobInProgress] = {}
         self._planned: dict[str, JobInProgress] = {}
         self._ended: dict[str, str] = {}  # with the keys of their submission
+        self._notices: list[NoticeRecord] = []
         self._retired: list[str] = []
         self._chains: dict[str, ChainInProgress] = {}
         self._chains_ended: dict[str, str] = {}  # with the keys of their submission
@@ -101,6 +107,9 @@ class Changes:
         if self.on:
             self._ended[job.id] = job.key
             self._retired += retired
+            conf = {n: v for n, v in job.spec.conf.items() if n.startswith(_NOTICE)}
+            if conf.get(END_NOTIFICATION_URL.name):
+                self._notices.append(NoticeRecord(job.id, job.state, conf))
 
     def chain(self, chain: ChainInProgress) -> None:
         """The chain is new, or its state or that of a step changed."""
@@ -199,6 +208,7 @@ class Changes:
         for job_id, key in self._ended.items():
             if (report := st.ended.get(job_id)) is not None:
                 put.append(EndedRecord(report, key))
+        put += self._notices
         put += [chain.record() for chain in self._chains.values() if chain.id in st.chains.live]
         for chain_id, key in self._chains_ended.items():
             if (status := st.chains.ended.get(chain_id)) is not None:
