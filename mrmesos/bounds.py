@@ -36,6 +36,9 @@ Text = Annotated[str, Meta(max_length=1 << 20)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """A hash in hex digits; code and files are identified by it."""
 
+PROFILE_MAX = 128 << 10
+"""Characters of the packed profile of one attempt."""
+
 
 def bounded(total: int) -> int:
     """The total, limited to the range of 64-bit integers."""

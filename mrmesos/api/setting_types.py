@@ -45,6 +45,9 @@ class SettingTypes(TypedDict, total=False):
     task_timeout: float
     skip_records_max: int
     task_userlog_limit_kb: int
+    task_profile: str
+    task_profile_maps: str
+    task_profile_reduces: str
     job_end_notification_url: str
     job_end_notification_retry_attempts: int
     job_end_notification_max_attempts: int

@@ -236,6 +236,17 @@ TASK_USERLOG_LIMIT_KB = declare(
     "Size limit of an attempt's log, for stdout and stderr each.",
     minimum=1,
 )
+TASK_PROFILE = declare(
+    "task.profile",
+    "none",
+    "none|cpu|memory",
+    "Profile some attempts; their pages show it. `cpu`: where they spend CPU time. `memory`: what "
+    "holds their memory when they have most; needs `mrmesos[profile]` on all agents.",
+)
+TASK_PROFILE_MAPS = declare(
+    "task.profile.maps", "0-2", "numbers", "The maps, or free tasks, to profile: `0-2,7`, `90-`."
+)
+TASK_PROFILE_REDUCES = declare("task.profile.reduces", "0-2", "numbers", "The reduces to profile.")
 END_NOTIFICATION_URL = declare(
     "job.end-notification.url",
     "",

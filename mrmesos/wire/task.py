@@ -9,7 +9,7 @@ import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
-from mrmesos.bounds import Count, Fraction, Index, Name, Seconds, Sha256, Text
+from mrmesos.bounds import PROFILE_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
 
 INLINE_BYTES = 256 << 10
 """Most bytes of a free task's pickle, or of its result, that travel in messages. Larger ones go
@@ -152,7 +152,8 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an attempt. A tracker repeats it until it is answered; only the first one counts.
 
     `state` is not RUNNING. `fetch_failed` lists the map attempts whose output a reduce could not
-    fetch. `log_tail` is the end of the attempt's log. `result` is that of a free task.
+    fetch. `log_tail` is the end of the attempt's log. `result` is that of a free task. `profile` is
+    a packed one (wire/profile.py), if the job asked for it.
     """
 
     attempt_id: Name
@@ -165,6 +166,7 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     fetch_failed: FailedFetches = []
     log_tail: Text = ""
     result: FreeResult | None = None
+    profile: Annotated[str, msgspec.Meta(max_length=PROFILE_MAX)] = ""
 
     def __post_init__(self) -> None:
         if self.state is AttemptState.RUNNING:

@@ -24,9 +24,10 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from mrmesos.access.tls import client_context
-from mrmesos.conf import conf_from_environment
+from mrmesos.conf import Conf, conf_from_environment
 from mrmesos.task.drivers.failures import error_of
 from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
 from mrmesos.task.drivers.progress import Watch
@@ -41,6 +42,7 @@ from mrmesos.task.shuffle.fetch import Fetcher
 from mrmesos.wire.task import AttemptState, FreeTask, MapTask, ReduceTask
 from mrmesos.worker.channel import decode_to_worker, encode, read_frame
 from mrmesos.worker.messages import Done, FromWorker, MapOutputsKnown, Ready, RunTask
+from mrmesos.worker.profiler import Profiler
 from mrmesos.worker.redirect import Redirected
 from mrmesos.worker.reporter import Reporter
 
@@ -69,6 +71,7 @@ class Worker:
         self._code = ""
         self._code_dir: Path | None = None
         self._reporter = Reporter(self.send)
+        self._profiler = Profiler()
 
     def send(self, message: FromWorker) -> None:
         """Send one message. Any thread may call it."""
@@ -119,7 +122,13 @@ class Worker:
         with Redirected(task.stdout_path, task.stderr_path):
             self._reporter.begin(attempt_id, watch)
             try:
-                done = self._finished(task, watch)
+                done = self._profiler.run(
+                    attempt_id,
+                    Conf(task.facts.spec.conf),
+                    Path(task.work_dir),
+                    task.hostname,
+                    lambda: self._finished(task, watch),
+                )
             except BaseException as exc:  # noqa: BLE001 -- all that user code raises ends here
                 error = error_of(exc, _KINDS[type(task.attempt.task)])
                 snapshot = watch.snapshot()
@@ -134,7 +143,7 @@ class Worker:
                 self._reporter.end()
             if done.error is not None and done.error.detail:
                 sys.stderr.write(done.error.detail)
-        return done
+        return replace(done, profile=self._profiler.text) if self._profiler.text else done
 
     def _finished(self, task: RunTask, watch: Watch) -> Done:
         attempt, facts = task.attempt, task.facts

@@ -17,7 +17,7 @@ from typing import Annotated
 import msgspec
 
 from mrmesos.api.context import Counters
-from mrmesos.bounds import LIST_MAX, Count, Name, Text
+from mrmesos.bounds import LIST_MAX, PROFILE_MAX, Count, Name, Text
 from mrmesos.task.drivers.record_spans import Redo, Span
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import (
@@ -90,7 +90,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
     The fields are those of `AttemptReport`; the tracker adds slot, times and the tail of the logs.
     `at`: the records at which user code failed, if the attempt may skip records. `result` is that
-    of a free task.
+    of a free task. `profile`: a packed one (wire/profile.py), if the job asked for it.
     """
 
     attempt_id: Name
@@ -100,6 +100,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     fetch_failed: FailedFetches = []
     at: Span | None = None
     result: FreeResult | None = None
+    profile: Annotated[str, msgspec.Meta(max_length=PROFILE_MAX)] = ""
 
 
 ToWorker = RunTask | MapOutputsKnown

@@ -37,6 +37,7 @@ SUBMISSION, JOB_CLASS, DEFAULT = "submission", "job", "default"
 
 class HistoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One ended job. `tails`: the last lines of attempts that failed, by attempt.
+    `profiles`: packed ones (wire/profile.py), by attempt.
 
     `spec` is None if the job was found in the journal only, after a JobTracker was killed.
     `stories`: the states of tasks, where more happened than one attempt that succeeded.
@@ -47,6 +48,7 @@ class HistoryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     spreads: list[Spread] = []
     stories: dict[str, list[str]] = {}
     tails: dict[str, str] = {}
+    profiles: dict[str, str] = {}
     attempts_left_out: int = 0
 
 
@@ -60,6 +62,7 @@ def record_of(run: JobRun) -> HistoryRecord:
         spreads=[*durations(run.report.attempts), *spreads(tasks)],
         stories=eventful(tasks),
         tails=run.tails,
+        profiles=run.profiles,
         attempts_left_out=left_out,
     )
 

@@ -15,6 +15,7 @@ from mrmesos.jobtracker.pages.source import Log, PageSource
 from mrmesos.jobtracker.pages.views import jobs as views
 from mrmesos.jobtracker.pages.views.charts import histograms, trends
 from mrmesos.jobtracker.pages.views.cluster import cluster_page
+from mrmesos.jobtracker.pages.views.flame_graph import flame_graph
 from mrmesos.jobtracker.pages.views.graph import chain_graph
 from mrmesos.jobtracker.pages.views.queues import queue_page, with_errors, with_reasons
 from mrmesos.jobtracker.pages.views.timeline import LEGEND, timeline
@@ -58,7 +59,9 @@ class Contents:
         if (found := _JOB.fullmatch(path)) is not None:
             return await self._job(found[1], found[2] or "job", query)
         if (found := _ATTEMPT.fullmatch(path)) is not None:
-            return await (self._stack(found[1]) if found[2] else self._attempt(found[1]))
+            if found[2]:
+                return await self._stack(found[1])
+            return await self._attempt(found[1], query.get("frame", ""))
         if (found := _CHAIN.fullmatch(path)) is not None:
             return await self._chain(found[1])
         if path == "queues":
@@ -122,7 +125,7 @@ class Contents:
             "kinds": views.kinds_of(record.report.status),
         }
 
-    async def _attempt(self, attempt_id: str) -> Content:
+    async def _attempt(self, attempt_id: str, frame: str) -> Content:
         record = await self._source.job(parse_attempt(attempt_id).job_id)
         page = views.attempt_page(record, attempt_id) if record is not None else None
         if record is None or page is None:
@@ -133,7 +136,15 @@ class Contents:
             logs[stream] = log or Log("", "it is not known where this attempt ran")
         if logs["stdout"] == logs["stderr"]:  # what was kept has both
             logs = {"log": logs["stderr"]}
-        data = {"page": page, "row": page.row, "logs": logs, "status": record.report.status}
+        profile = await self._source.profile(attempt_id)
+        data = {
+            "page": page,
+            "row": page.row,
+            "logs": logs,
+            "status": record.report.status,
+            "profiled": bool(profile),
+            "flame": await asyncio.to_thread(flame_graph, profile, frame),
+        }
         return Content("attempt.html", data, changes=page.row.end is None)
 
     async def _chain(self, chain_id: str) -> Content:

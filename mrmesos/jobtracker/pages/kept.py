@@ -110,6 +110,11 @@ class KeptSource:
             return None
         return logs_of_ended(row, record.tails.get(attempt_id, ""))
 
+    async def profile(self, attempt_id: str) -> str:
+        """The packed profile of an attempt; empty if there is none."""
+        record = await self.job(parse_attempt(attempt_id).job_id)
+        return record.profiles.get(attempt_id, "") if record is not None else ""
+
     async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:  # noqa: ARG002
         """No job of a history is in progress."""
         return False

@@ -250,6 +250,13 @@ class LiveSource:
         why = f": {note}" if note else ""
         return Log(text.decode("utf-8", "replace"), f"the last lines of both streams{why}")
 
+    async def profile(self, attempt_id: str) -> str:
+        """The packed profile of an attempt; empty if there is none."""
+        found = await self._look(lambda st: st.profiles.get(attempt_id))
+        if not found and self._kept is not None:
+            found = await self._kept.profile(attempt_id)
+        return found
+
     async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:
         """Give a job another priority or pool."""
         return await asyncio.wrap_future(self._core.move(job_id, priority, pool, by))

@@ -75,6 +75,9 @@ class PageSource(Protocol):
     async def log(self, attempt_id: str, stream: str) -> Log | None:
         """What an attempt printed; None if the attempt is unknown."""
 
+    async def profile(self, attempt_id: str) -> str:
+        """The packed profile of an attempt (wire/profile.py); empty if there is none."""
+
     async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:
         """Give a job another priority or pool, where they are not empty; False if there is no such
         job in progress.

@@ -129,4 +129,5 @@ def report(
         fetch_failed=done.fetch_failed if done else [],
         log_tail=log_tail,
         result=done.result if done else None,
+        profile=done.profile if done else "",
     )

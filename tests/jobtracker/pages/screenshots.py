@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import sysconfig
 import tempfile
 import threading
 from pathlib import Path
 
 from aiohttp import web
 
+import mrmesos
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.job import JobState
+from mrmesos.wire.profile import packed
+from mrmesos.worker.profiler import Tree, profile_of
 from tests.jobtracker.pages.chromium import chromium, looks, picture
 from tests.jobtracker.pages.world import TOKEN, World, busy
 
 LOOKS = {"light": (1400, False), "dark": (1400, True), "narrow": (375, False)}
-FOR_DOCS = ("cluster", "job", "job-failed", "job-waiting", "chain", "queue")
+FOR_DOCS = ("cluster", "job", "job-failed", "job-waiting", "chain", "queue", "profile")
 DOCS_HEIGHT = 900
 
 
@@ -53,6 +57,7 @@ def addresses(world: World) -> dict[str, str]:
     attempt = next(row.id for row in report.attempts if row.error is not None)
     ended = next(s for s in kept if s.state is JobState.SUCCEEDED)
     running = jobs["daily word count"]
+    core.st.profiles.put(attempt, profile())
     return {
         "cluster": "/ui/",
         "jobs": "/ui/jobs",
@@ -68,8 +73,33 @@ def addresses(world: World) -> dict[str, str]:
         "tasktracker": f"/ui/trackers/{next(iter(core.st.cluster.trackers))}",
         "stack": f"/ui/attempts/{next(iter(world.hands.running))}/stack",
         "attempt": f"/ui/attempts/{attempt}",
+        "profile": f"/ui/attempts/{attempt}",
         "nothing": "/ui/jobs?q=nothing-is-like-this",
     }
+
+
+def profile() -> str:
+    """The profile of a program that counts words of JSON."""
+    tree = Tree()
+    ours = [("run_map", f"{mrmesos.__path__[0]}/task/map_task.py")]
+    library = sysconfig.get_path("stdlib")
+    for stack, value in (
+        (
+            [
+                ("Visits.map", "visits.py"),
+                ("parse", "visits.py"),
+                ("loads", f"{library}/json/x.py"),
+            ],
+            41,
+        ),
+        ([("Visits.map", "visits.py"), ("parse", "visits.py")], 12),
+        ([("Visits.map", "visits.py"), ("country_of", "geo.py"), ("bisect", "geo.py")], 19),
+        ([("Visits.map", "visits.py")], 7),
+        ([("MapSink.add", f"{mrmesos.__path__[0]}/task/collect/map_sink.py")], 14),
+        ([("read", f"{mrmesos.__path__[0]}/io/input/formats/lines.py")], 6),
+    ):
+        tree.add(ours + stack, value * 100_000)
+    return packed(profile_of(tree, "cpu"))
 
 
 def main(directory: Path, docs: Path | None) -> None:

@@ -47,6 +47,7 @@ def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
     if slot.state is SlotState.LAUNCHING:
         began(st, slot)
     st.tails.put(attempt.id, report.log_tail)
+    st.profiles.put(attempt.id, report.profile)
     error = report.error
     if report.state is AttemptState.FAILED and error is None:
         error = AttemptError(kind=ErrorKind.INTERNAL, message="failed without saying why")

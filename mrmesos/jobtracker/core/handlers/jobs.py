@@ -284,4 +284,4 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
         st.queues.ended_jobs.append((job.spec.queue, job.id))
     if job.id in st.chains.of_job:
         st.chains.ended_jobs.append(job.id)
-    st.emit(JobEnded(job.id, run_of(job, report, st.tails)))
+    st.emit(JobEnded(job.id, run_of(job, report, st.tails, st.profiles)))

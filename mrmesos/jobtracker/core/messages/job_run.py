@@ -25,13 +25,15 @@ class TaskRun(NamedTuple):
 
 class JobRun(Struct, frozen=True, kw_only=True):
     """`tasks` goes through all tasks. Any thread may call it, once: it spares the core's thread
-    this work. `tails`: the last lines of attempts that failed, by attempt.
+    this work. `tails`: the last lines of attempts that failed, by attempt. `profiles`: packed
+    ones (wire/profile.py), by attempt.
     """
 
     report: JobReport
     spec: JobSpec
     tasks: Callable[[], Iterable[TaskRun]]
     tails: dict[str, str]
+    profiles: dict[str, str] = {}
 
     def __repr__(self) -> str:
         """Without `tasks`: a history's story must be the same when it is replayed."""

@@ -13,6 +13,7 @@ from mrmesos.jobtracker.core.model.pools import PRIORITIES, PoolShare, parse_poo
 from mrmesos.resources import Amounts, milli, parse_scalars
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobSpec
+from mrmesos.wire.profile import check_profile
 
 N = TypeVar("N", int, float)
 
@@ -152,6 +153,7 @@ class JobSettings:
     def of(cls, spec: JobSpec) -> JobSettings:
         """Raises ConfError where a value cannot be used."""
         conf = Conf(spec.conf)
+        check_profile(spec.conf)
         map_need = _need(conf, c.MAP_CPUS, c.MAP_MEMORY_MB, c.MAP_RESOURCES)
         reduce_need = _need(conf, c.REDUCE_CPUS, c.REDUCE_MEMORY_MB, c.REDUCE_RESOURCES)
         return cls(

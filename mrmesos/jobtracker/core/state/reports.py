@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,6 +22,9 @@ ROWS_KEPT = 200_000
 TAIL_CHARACTERS = 16_384
 TAILS_CHARACTERS = 32 << 20
 """Most characters kept of attempts' output: TAIL_ for one attempt, TAILS_ for all together."""
+PROFILES_CHARACTERS = 16 << 20
+"""The same for profiles."""
+PROFILES_OF_JOB = 100
 TAILS_OF_JOB = 50
 """For so many failed attempts, the history gets the last lines that they printed."""
 
@@ -44,29 +47,39 @@ class AttemptLogs(NamedTuple):
     sandbox: Sandbox | None = None
 
 
-class LogTails:
-    """The last lines that attempts printed; the latest TAILS_CHARACTERS over all attempts."""
+class AttemptTexts:
+    """A text of each attempt: the end of its log, or its profile. At most `most` characters of one,
+    and the latest `total` of all.
+    """
 
-    __slots__ = ("_size", "_tails")
+    __slots__ = ("_most", "_size", "_texts", "_total")
 
-    def __init__(self) -> None:
-        self._tails: OrderedDict[str, str] = OrderedDict()
-        self._size = 0
+    def __init__(self, most: int, total: int) -> None:
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._size, self._most, self._total = 0, most, total
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
 
     def put(self, attempt_id: str, text: str) -> None:
-        """Keep the end of what an attempt printed."""
+        """Keep the end of an attempt's text."""
         if not text:
             return
-        tail = text[-TAIL_CHARACTERS:]
-        self._size += len(tail) - len(self._tails.pop(attempt_id, ""))
-        self._tails[attempt_id] = tail
-        while self._size > TAILS_CHARACTERS:
-            _, oldest = self._tails.popitem(last=False)
+        tail = text[-self._most :]
+        self._size += len(tail) - len(self._texts.pop(attempt_id, ""))
+        self._texts[attempt_id] = tail
+        while self._size > self._total:
+            _, oldest = self._texts.popitem(last=False)
             self._size -= len(oldest)
 
     def get(self, attempt_id: str) -> str:
-        """What is kept of an attempt's output. Empty if nothing is."""
-        return self._tails.get(attempt_id, "")
+        """What is kept of an attempt. Empty if nothing is."""
+        return self._texts.get(attempt_id, "")
+
+    def some(self, attempt_ids: Iterable[str], most: int) -> dict[str, str]:
+        """What is kept of the first `most` of these attempts of which anything is."""
+        found = ((each, self.get(each)) for each in attempt_ids if self._texts)
+        return dict(islice(((each, text) for each, text in found if text), most))
 
 
 class EndedJobs:
@@ -174,10 +187,12 @@ def report_of(job: JobInProgress, trackers: Mapping[TrackerId, Tracker]) -> JobR
     return JobReport(status=status_of(job), attempts=rows)
 
 
-def run_of(job: JobInProgress, report: JobReport, tails: LogTails) -> JobRun:
+def run_of(
+    job: JobInProgress, report: JobReport, tails: AttemptTexts, profiles: AttemptTexts
+) -> JobRun:
     """A job that has ended, with `report`, for the history."""
     failed = (row.id for row in report.attempts if row.error is not None)
-    found = {attempt_id: tails.get(attempt_id) for attempt_id in islice(failed, TAILS_OF_JOB)}
+    profiled = (row.id for row in report.attempts) if profiles else ()
 
     def tasks() -> Iterator[TaskRun]:
         for task in (*job.maps.tasks, *job.reduces.tasks):
@@ -187,7 +202,8 @@ def run_of(job: JobInProgress, report: JobReport, tails: LogTails) -> JobRun:
         report=report,
         spec=job.spec,
         tasks=tasks,
-        tails={attempt_id: tail for attempt_id, tail in found.items() if tail},
+        tails=tails.some(islice(failed, TAILS_OF_JOB), TAILS_OF_JOB),
+        profiles=profiles.some(profiled, PROFILES_OF_JOB),
     )
 
 

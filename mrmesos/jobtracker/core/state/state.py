@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mrmesos.bounds import PROFILE_MAX
 from mrmesos.jobtracker.core.messages.commands import Command, WakeTracker
 from mrmesos.jobtracker.core.model.chain import Chains
 from mrmesos.jobtracker.core.model.cluster import Cluster
@@ -15,7 +16,13 @@ from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
 from mrmesos.jobtracker.core.state.journal_changes import Changes
 from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
-from mrmesos.jobtracker.core.state.reports import EndedJobs, LogTails
+from mrmesos.jobtracker.core.state.reports import (
+    PROFILES_CHARACTERS,
+    TAIL_CHARACTERS,
+    TAILS_CHARACTERS,
+    AttemptTexts,
+    EndedJobs,
+)
 from mrmesos.jobtracker.core.state.state_parts import (
     EndedTotals,
     FaultyHosts,
@@ -47,7 +54,12 @@ class State:
     ended: EndedJobs = field(init=False)
     chains: Chains = field(default_factory=Chains)
     queues: Queues = field(default_factory=Queues)
-    tails: LogTails = field(default_factory=LogTails)
+    tails: AttemptTexts = field(
+        default_factory=lambda: AttemptTexts(TAIL_CHARACTERS, TAILS_CHARACTERS)
+    )
+    profiles: AttemptTexts = field(
+        default_factory=lambda: AttemptTexts(PROFILE_MAX, PROFILES_CHARACTERS)
+    )
     cluster: Cluster = field(default_factory=Cluster)
     index: JobIndex = field(init=False)
     """The running jobs, by what they could start."""

@@ -64,11 +64,11 @@ def test_a_report_has_a_row_for_every_attempt_also_after_the_end() -> None:
 
 
 def test_what_is_kept_of_logs_and_reports_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports, "TAILS_CHARACTERS", 10)
-    tails = reports.LogTails()
-    for name, text in (("a", "aaaa"), ("b", "bbbb"), ("a", "AAAA"), ("c", "cccc")):
+    tails = reports.AttemptTexts(4, 10)
+    for name, text in (("a", "aaaa"), ("b", "bbbb"), ("a", "aAAAA"), ("c", "cccc")):
         tails.put(name, text)
     assert [tails.get(name) for name in "abc"] == ["AAAA", "", "cccc"]
+    assert tails.some("xac", 1) == {"a": "AAAA"}
     monkeypatch.setattr(reports, "ROWS_KEPT", 3)
     ended = reports.EndedJobs(2)
     hands = Hands()
