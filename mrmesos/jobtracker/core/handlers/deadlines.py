@@ -57,9 +57,13 @@ FORGET_AGENT_SECONDS = 3600.0
 
 
 def tick(st: State) -> None:
-    """Check everything that has a deadline."""
+    """Check everything that has a deadline.
+
+    What ends attempts comes before what starts some. So no attempt begins as the backup of one that
+    the same tick ends.
+    """
     silence.wake(st)
-    queues.tick(st)  # first, because a task that ends here must not begin in a slot further down
+    queues.tick(st)
     heard_since = st.now - st.settings.tracker_silence
     idle_since = st.now - st.settings.tracker_idle
     for tracker in list(st.cluster.trackers.values()):
@@ -98,6 +102,7 @@ def tick(st: State) -> None:
             st.cluster.forget_agent(agent.id)
     host_faults.tick(st)
     st.cluster.reach.tick(st.now)
+    slots.serve_held(st)  # the last, because it starts attempts
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:
@@ -146,8 +151,6 @@ def _watch_slots(st: State) -> list[Slot]:
                 ask.append((slot.id, slot.agent_id))
     if ask and st.subscription.connected:
         st.emit(Reconcile(tuple(ask)))
-    for slot in list(st.slots.held.values()):
-        slots.serve(st, slot)
     return not_spoken_of
 
 

@@ -98,6 +98,12 @@ def serve_free(st: State) -> None:
         serve(st, st.slots.free.pop())
 
 
+def serve_held(st: State) -> None:
+    """Look again for an attempt for each slot that is kept for a moment."""
+    for slot in list(st.slots.held.values()):
+        serve(st, slot)
+
+
 def lease_seconds(slot_id: SlotId, longest: float) -> float:
     """How old a slot may become: from LEASE_LEAST of `longest` to all of it, by the slot's number.
 
