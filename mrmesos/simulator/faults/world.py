@@ -25,6 +25,13 @@ from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 LIMIT_SECONDS = 4000.0
+TICK_SECONDS = 0.5
+QUIET_SECONDS = 3 * EXPIRY + 30.0
+"""A history goes on for this long after its last job and its last fault."""
+WARM_SECONDS = EXPIRY + 2 * TICK_SECONDS
+"""A warm TaskTracker may start at any time, also where nobody hears it. Then its slot is there until
+it expires.
+"""
 
 
 class FaultWorld(CheckedWorld):
@@ -51,10 +58,16 @@ class FaultWorld(CheckedWorld):
         while self.clock.step():
             over = self.jobs_over and self.queues_over and not self.faulty
             quiet_since = (quiet_since or self.now) if over else None
-            if quiet_since is not None and self.now - quiet_since > 3 * EXPIRY + 30:
+            if quiet_since is not None and self.now - quiet_since > self.quiet_seconds:
                 break
             assert self.clock.elapsed < LIMIT_SECONDS, f"not over: {self.unfinished()}"
         self.check_all_given_back()
+
+    @property
+    def quiet_seconds(self) -> float:
+        """How long nothing must have happened before all must be given back."""
+        starting = self.spares and (self.slots or self.unacked)
+        return QUIET_SECONDS + (WARM_SECONDS if starting else 0.0)
 
     @property
     def jobs_over(self) -> bool:
@@ -130,7 +143,7 @@ class FaultWorld(CheckedWorld):
         self.tell(ev.Tick())
         self.check_held()
         self.look_for_strays()
-        self.at(0.5, self.tick)
+        self.at(TICK_SECONDS, self.tick)
 
     def submit(self) -> None:
         job_id = self.core.next_job_id()

@@ -24,8 +24,16 @@ def missing(st: State) -> int:
     if not minimum or st.closing:
         return 0
     known = sum(agent.takes(st.now) for agent in st.cluster.agents.values())
-    staying = sum(t.state is not TrackerState.LEAVING for t in st.cluster.trackers.values())
+    staying = sum(_stays(st, tracker) for tracker in st.cluster.trackers.values())
     return min(minimum, max(1, known)) - staying
+
+
+def _stays(st: State, tracker: Tracker) -> bool:
+    """Whether a TaskTracker counts. One on an agent that takes no work does not, or a healthy
+    TaskTracker would leave in its place.
+    """
+    agent = st.cluster.agents.get(tracker.agent_id)
+    return tracker.state is not TrackerState.LEAVING and (agent is None or agent.takes(st.now))
 
 
 def wanted_roles(st: State) -> frozenset[str]:

@@ -11,6 +11,7 @@ from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.mesos.task_info import task_info, tracker_command
 from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.ids import TrackerId
 from mrmesos.wire.task import SlotData
 from tests.jobtracker.harness import Hands, launches, of, started
 
@@ -110,3 +111,16 @@ def test_none_where_there_is_no_room() -> None:
     assert not spares(commands)
     (declined,) = of(commands, cmd.DeclineOffers)
     assert declined.refuse_seconds == 5.0
+
+
+def test_a_healthy_one_does_not_leave_in_the_place_of_a_silent_one() -> None:
+    brief = {"tasktracker.idle.seconds": "2", "tasktracker.silence.seconds": "4"}
+    hands = hands_with(2, **brief)
+    healthy, silent = spares(hands.offer("a", "b"))
+    up(hands, healthy)
+    told: list[cmd.Command] = []
+    for _ in range(20):
+        told += hands.beat(healthy.tracker_id)
+        told += hands.later(1)
+    assert hands.core.st.cluster.trackers[TrackerId(silent.tracker_id)].silent
+    assert not of(told, hb.Leave)
