@@ -22,6 +22,10 @@ from mrmesos.simulator.machines import Amounts, allocatable, resources, within
 from mrmesos.wire.task import AttemptState
 
 
+ALLOCATION_SECONDS = 1.0
+"""A Mesos master's `allocation_interval`."""
+
+
 class FaultyMesos(FaultWorldState):
     """Answers the core's calls as a master would, in order and with delay."""
 
@@ -125,7 +129,7 @@ class FaultyMesos(FaultWorldState):
 
     def allocation(self) -> None:
         self.allocate()
-        self.at(1.0, self.allocation)
+        self.at(ALLOCATION_SECONDS, self.allocation)
 
     def allocate(self) -> None:
         roles = sorted(set(self.roles) - self.suppressed)

@@ -2,25 +2,39 @@
 
 Two, three or five hosts; any pair of them, in one direction or both, for 25 s or for good; in half
 of the worlds segments are damaged as well. Every job that some placement can finish must end within
-END_SECONDS of the cut, and nothing waits without a reason.
+END_SECONDS of the cut, and nothing waits without a reason. Each damaged segment adds to this what
+it takes to make one map output again.
 """
 
 from __future__ import annotations
 
 import math
 
+from mrmesos.jobtracker.core.handlers.deadlines import STUCK_SECONDS
+from mrmesos.jobtracker.core.handlers.fetch_failures import STANDS_SECONDS
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.machines import FaultyTracker
-from mrmesos.simulator.faults.world import FaultWorld
+from mrmesos.simulator.faults.mesos import ALLOCATION_SECONDS
+from mrmesos.simulator.faults.trackers import BEAT_SECONDS, FETCH_SECONDS
+from mrmesos.simulator.faults.world import TICK_SECONDS, FaultWorld
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt, AttemptState
 
 END_SECONDS = 60.0
-UNTOLD_SECONDS = 2 * END_SECONDS
-"""The same where TaskTrackers do not tell damage from silence, and segments are damaged as well."""
-ALONE_SECONDS = 1.5 * END_SECONDS
-"""The same if segments are damaged and one host alone makes them again, ten seconds for each."""
+ATTEMPT_SECONDS = 1.0
+"""Most that an attempt takes here."""
+AGAIN_SECONDS = (
+    (FETCH_SECONDS + BEAT_SECONDS)  # until the JobTracker hears of a damaged segment
+    + (STUCK_SECONDS + TICK_SECONDS)  # until a reduce makes room for the map
+    + ALLOCATION_SECONDS  # until the room is offered, besides the filter of an earlier offer
+    + 2 * ATTEMPT_SECONDS  # the map and the reduce run again
+)
+"""Most that a damaged segment costs, and the filter. Damage is found one segment after the other
+if one host alone runs all reduces, in one slot.
+"""
+UNTOLD_SECONDS = STANDS_SECONDS + TICK_SECONDS
+"""The same, more, if TaskTrackers do not tell damage from silence: the complaint must stand."""
 REASON_SECONDS = 6.0
 """A reduce that could not fetch for so long must be known to wait."""
 
@@ -37,19 +51,25 @@ class ReachWorld(FaultWorld):
         )
         self.cut_at = math.inf
         self.cut_seconds = (25.0, math.inf)[seed // 3 % 2]
-        told = self.tells_damage or not self.faults.damage
-        self.end_seconds = END_SECONDS if told else UNTOLD_SECONDS
-        if self.faults.damage and len(self.agents) == 2:
-            self.end_seconds = max(self.end_seconds, ALONE_SECONDS)
+        self.end_seconds = END_SECONDS
+        """Within this time of the cut every job ends, if no segment is damaged."""
         self.submitted: dict[str, float] = {}
         self.took: list[float] = []
+
+    @property
+    def limit(self) -> float:
+        """Within this time of the cut every job ends."""
+        again = AGAIN_SECONDS + self.core.st.settings.refuse_busy
+        if not self.tells_damage:
+            again += UNTOLD_SECONDS
+        return self.end_seconds + len(self.damaged) * again
 
     def cut_now(self) -> None:
         self.cut_at = self.now
         self.cut(self.cut_seconds)
 
     def seconds(self, _tracker: FaultyTracker, _attempt: Attempt) -> float:
-        return self.rng.uniform(0.05, 1.0)
+        return self.rng.uniform(0.05, ATTEMPT_SECONDS)
 
     def submit(self) -> None:
         before = set(self.specs)
@@ -72,7 +92,7 @@ class ReachWorld(FaultWorld):
         for job in self.core.st.jobs.values():
             if job.state is JobState.RUNNING and self.cut_at < self.now:
                 since = max(self.cut_at, self.submitted[job.id])
-                assert self.now - since < self.end_seconds, (
+                assert self.now - since < self.limit, (
                     f"{job.id} is not over: {job.waits.words}"
                 )
         self.look_for_reasons()
@@ -94,11 +114,6 @@ class SilentWorld(ReachWorld):
     """It is the JobTracker and one agent's TaskTrackers that do not reach each other, while Mesos
     sees the agent. All else is as above.
     """
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        if self.faults.damage:
-            self.end_seconds = max(self.end_seconds, ALONE_SECONDS)
 
     def random_job(self) -> tuple[int, int, dict[str, str]]:
         maps, reduces, conf = super().random_job()

@@ -23,6 +23,8 @@ from mrmesos.wire.task import (
     ReduceTask,
 )
 
+BEAT_SECONDS = 1.0
+"""Time between two heartbeats of a TaskTracker."""
 FETCH_SECONDS = 2.0
 """For so long a reduce tries again to fetch an output before it says so."""
 
@@ -41,7 +43,7 @@ class FaultyTrackers(FaultyMesos):
             self.executor_ended(tracker)
             return
         self.heartbeat(tracker)
-        self.at(1.0, lambda: self.beat(tracker))
+        self.at(BEAT_SECONDS, lambda: self.beat(tracker))
 
     def heartbeat(self, tracker: FaultyTracker) -> None:
         if tracker.gone or not tracker.up:

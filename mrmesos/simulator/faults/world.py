@@ -20,6 +20,7 @@ from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.base import EXPIRY
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.invariants import BACKUPS_MAX, CheckedWorld
+from mrmesos.simulator.faults.mesos import ALLOCATION_SECONDS
 from mrmesos.simulator.job_spec import simulated_job
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -45,7 +46,7 @@ class FaultWorld(CheckedWorld):
             self.add_agent("ssd" if not number else self.rng.choice(["ssd", "hdd"]))
         self.at(0.0, self.register)
         self.at(0.2, self.tick)
-        self.at(1.0, self.allocation)
+        self.at(ALLOCATION_SECONDS, self.allocation)
         self.at(15.0, self.speak)
         self.jobs_wanted = jobs or self.rng.randint(1, 4)
         for _ in range(self.jobs_wanted):

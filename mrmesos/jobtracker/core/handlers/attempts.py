@@ -218,10 +218,13 @@ def outputs_lost(st: State, job: JobInProgress, indexes: Iterable[int], why: str
         withdraw(st, job, job.maps.tasks[index], why)
 
 
-def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> None:
+def withdraw(
+    st: State, job: JobInProgress, task: TaskInProgress, why: str, *, urgent: bool = False
+) -> None:
     """A map's output is gone. Tell the reduces, and run the map again.
 
-    Reduces wait for this map. So it must not wait until filters of declined offers are over.
+    Reduces wait for this map. So it must not wait until filters of declined offers are over. If it
+    is `urgent`, it does not wait for a host with its data either.
     """
     winner = task.winner
     if winner is None or not job.needs_map_outputs:
@@ -229,7 +232,7 @@ def withdraw(st: State, job: JobInProgress, task: TaskInProgress, why: str) -> N
     if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
         tracker.outputs.get(job.id, set()).discard(task.index)
     maps_waited = job.wants_map
-    job.withdraw_map(task, st.now, why)
+    job.withdraw_map(task, st.now, why, urgent=urgent)
     if job.wants_map and not maps_waited:
         st.offers.new_work = True
     _give_up_if_lost_too_often(st, job, task)

@@ -178,7 +178,8 @@ def _complains(
             task.failed_on.add(source)
             for reader in hosts if len(said) > 1 else ():
                 st.cluster.reach.failed(reader, source, st.now)
-        attempts.withdraw(st, job, task, f"reduces on {', '.join(hosts)} could not fetch it")
+        why = f"reduces on {', '.join(hosts)} could not fetch it"
+        attempts.withdraw(st, job, task, why, urgent=True)
 
 
 def _at_fault(
@@ -276,7 +277,7 @@ def _decide(
 def _make_again(st: State, job: JobInProgress, tasks: list[TaskInProgress], why: str) -> None:
     for task in tasks:
         if task.winner is not None and task.index in job.outputs.by_map:
-            attempts.withdraw(st, job, task, why)
+            attempts.withdraw(st, job, task, why, urgent=True)
 
 
 def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None:

@@ -270,7 +270,7 @@ class JobInProgress:
         if not task.running:
             self.of(task.kind).pending.put_back(task)
 
-    def withdraw_map(self, task: TaskInProgress, now: float, why: str) -> None:
+    def withdraw_map(self, task: TaskInProgress, now: float, why: str, *, urgent: bool) -> None:
         """A finished map's output is gone. Tell the reduces, and let the map wait again."""
         winner = task.winner
         if winner is None:
@@ -288,7 +288,7 @@ class JobInProgress:
         for failing in self.fetch.failing.values():
             failing.pop(winner.id, None)
         self.outputs.absent.discard(task.index)
-        self.maps.pending.put_back(task)
+        self.maps.pending.put_back(task, urgent=urgent)
         if self.outputs.by_map.pop(task.index, None) is not None:
             self.outputs.on_host[winner.hostname] -= 1
             if not self.outputs.on_host[winner.hostname]:

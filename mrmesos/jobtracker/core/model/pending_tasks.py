@@ -66,7 +66,7 @@ class PendingTasks:
         self._look = (-1, 0)  # the `losses` of its present round, and how many tasks are left in it
         self._by_host: dict[HostName, HostTasks] = {}
         self._by_rack: dict[str, tuple[int, list[TaskInProgress]]] = {}  # made on first use
-        self._again: dict[int, None] = {}  # tasks that failed somewhere, in order; few
+        self._again: dict[int, None] = {}  # tasks that failed or are urgent, in order; few
         self.new_hosts: list[HostName] = []
         self.done_hosts: list[HostName] = []
         for task in reversed(tasks):
@@ -87,7 +87,7 @@ class PendingTasks:
 
     @property
     def retries(self) -> bool:
-        """Whether a task that failed before waits."""
+        """Whether a task waits that failed before or is urgent."""
         return bool(self._again)
 
     @property
@@ -107,9 +107,11 @@ class PendingTasks:
         self._all.appendleft(task)
         self._loose.appendleft(task)
 
-    def put_back(self, task: TaskInProgress) -> None:
-        """A task waits again. It goes before tasks that were never tried (as in Hadoop)."""
-        if task.failed_on:
+    def put_back(self, task: TaskInProgress, *, urgent: bool = False) -> None:
+        """A task waits again. It goes before tasks that were never tried (as in Hadoop). If it is
+        `urgent`, no host is better than another.
+        """
+        if task.failed_on or urgent:
             self._again[task.index] = None
         else:
             self._put(task)
@@ -137,7 +139,7 @@ class PendingTasks:
     def retry_for(
         self, host: HostName, others: Callable[[Set[HostName]], bool], now: float
     ) -> TaskInProgress | None:
-        """The first task that failed before and may run on `host`.
+        """The first task that failed before or is urgent, and may run on `host`.
 
         It may if it has not failed on this host, or has waited for AVOID_SECONDS, or if
         `others(hosts)` says that there are no agents except on the hosts where it failed.

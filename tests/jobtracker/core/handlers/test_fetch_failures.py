@@ -148,6 +148,16 @@ def test_damage_that_is_told_is_made_again_at_once() -> None:
     assert hands.status(job).maps.succeeded == 1
 
 
+def test_a_map_whose_output_is_damaged_waits_for_no_host_with_its_data() -> None:
+    hands = Hands()
+    job = hands.job(("m",), reduces=1, reduce_memory_mb="4096")
+    hands.offer("m", mem=2048)
+    hands.end(long(job, "m0"))
+    hands.offer("a", "m", mem=6144)
+    complain(hands, job, 0, answered=True)
+    assert [launch.agent_id for launch in launches(hands.offer("x"))] == ["x"]
+
+
 def test_a_host_that_finds_damage_everywhere_does_not_condemn_the_others() -> None:
     hands = Hands()
     job = hands.job(maps=8, reduces=1)
