@@ -56,7 +56,7 @@ def prepared(st: State, chain_id: str, kept: Collection[str]) -> None:
     for step in chain.steps:
         if step.spec.name in kept:
             chain.step_to(step, StepState.KEPT)
-    if chain.killed_by:
+    if chain.killed_by and not chain.done:
         _stop(st, chain)
     _advance(st, chain)
 
@@ -88,7 +88,7 @@ def waits(st: State, chain_id: str, words: str) -> None:
 
 
 def kill(st: State, chain_id: str, by: str) -> None:
-    """Kill a chain with its running steps. A chain whose steps are all done is not killed."""
+    """Kill a chain with its running steps. If its last steps commit already, it succeeds."""
     chain = st.chains.live.get(chain_id)
     if chain is None or chain.killed_by or chain.state not in (ChainState.PREP, ChainState.RUNNING):
         return
@@ -171,6 +171,8 @@ def _advance(st: State, chain: ChainInProgress) -> None:
         chain.transition(ChainState.CLEANING)
     if chain.state is ChainState.STOPPING and chain.running:
         return
+    if chain.state is ChainState.STOPPING and chain.done and not chain.error:
+        chain.transition(ChainState.CLEANING)
     if chain.state is ChainState.STOPPING and chain.keeps_data:
         _end_as_it_went(st, chain)
     elif not chain.cleaning:

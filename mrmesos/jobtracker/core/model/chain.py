@@ -18,7 +18,7 @@ CHAIN_TRANSITIONS = Transitions(
         ChainState.PREP: (ChainState.RUNNING, ChainState.FAILED, ChainState.KILLED),
         ChainState.RUNNING: (ChainState.CLEANING, ChainState.STOPPING),
         ChainState.CLEANING: (ChainState.SUCCEEDED,),
-        ChainState.STOPPING: (ChainState.FAILED, ChainState.KILLED),
+        ChainState.STOPPING: (ChainState.CLEANING, ChainState.FAILED, ChainState.KILLED),
     },
 )
 STEP_TRANSITIONS = Transitions(
@@ -101,6 +101,11 @@ class ChainInProgress:
     def running(self) -> list[StepInProgress]:
         """The steps whose jobs run."""
         return [step for step in self.steps if step.state is StepState.RUNNING]
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done, so that there is nothing left to kill."""
+        return all(step.state.done for step in self.steps)
 
     @property
     def keeps_data(self) -> bool:

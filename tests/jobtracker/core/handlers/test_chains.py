@@ -209,6 +209,28 @@ def test_a_chain_killed_before_it_begins_runs_nothing() -> None:
     assert desk.state() is ChainState.KILLED
 
 
+def test_a_chain_whose_steps_are_all_kept_is_not_killed() -> None:
+    desk = Desk(chain_spec())
+    desk.do(ev.KillAsked(desk.id, "me"))
+    desk.answer(desk.open[0], kept=tuple(DIAMOND))
+    desk.answer(desk.open[0])
+    assert desk.state() is ChainState.SUCCEEDED
+
+
+def test_a_chain_is_killed_too_late_if_its_last_step_commits() -> None:
+    desk = prepared("a", "b", "c", "e")
+    [plan] = desk.open
+    desk.answer(plan)
+    [commit] = desk.open
+    assert isinstance(commit, cmd.CommitJob)
+    desk.do(ev.KillAsked(desk.id, "me"))
+    desk.answer(commit)
+    [clean] = desk.open
+    assert isinstance(clean, cmd.CleanChain)
+    desk.answer(clean)
+    assert desk.state() is ChainState.SUCCEEDED
+
+
 def test_a_killed_job_of_a_step_fails_the_chain() -> None:
     desk = prepared("a", "e")
     job = next(job for job, name in desk.names.items() if name == "b")
@@ -299,10 +321,11 @@ def _history(rng: random.Random) -> None:
         desk.answer(question, well=well, kept=kept)
     status = desk.status
     assert desk.ended.count(desk.id) == 1
+    whole = all(step.state.done for step in status.steps)
+    assert (status.state is ChainState.SUCCEEDED) == whole
     if not failed and not killed:
-        assert status.state is ChainState.SUCCEEDED
-        assert all(step.state.done for step in status.steps)
-    else:
+        assert whole
+    if not whole:
         assert status.state in (ChainState.FAILED, ChainState.KILLED)
         assert not any(s.state in (StepState.WAITING, StepState.RUNNING) for s in status.steps)
     desk.restart()
