@@ -121,6 +121,17 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "the data of a failed chain are removed": (
         ("chains._advance", "and chain.keeps_data", "and False"),
     ),
+    "a job that is moved keeps its turn": (
+        (
+            "jobs.move",
+            "rerank(st.index.order, entry.rank, job.settings.priority, job.settings.pool)",
+            "pass",
+        ),
+    ),
+    "a restart forgets that a job was moved": (("jobs.move", "st.changes.job(job)", "pass"),),
+    "a job that is moved stays where it was": (
+        ("jobs.move", "job.settings = JobSettings.of(job.spec)", "pass"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),

@@ -17,6 +17,9 @@ from mrmesos.simulator.faults.machines import FaultyAgent, FaultySlot, FaultyTra
 from mrmesos.simulator.machines import Amounts
 from mrmesos.wire import heartbeat as hb
 
+Place = tuple[str, str]
+"""A job's priority and its pool."""
+
 EXPIRY = 20.0
 SILENCE = 4.0
 DRAIN = 5.0
@@ -38,7 +41,9 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
     def __init__(self, seed: int, faults: FaultPlan | None) -> None:
         super().__init__(Clock())
         self.rng = random.Random(seed)
-        self.faults = faults if faults is not None else random_plan(self.rng)
+        self.users = random.Random(f"users of {seed}")
+        """Decides what users ask of jobs that run."""
+        self.faults = faults if faults is not None else random_plan(self.rng, self.users)
         self.session = "session" if seed % 3 == 1 else ""  # of all jobs
         self.racks = self.rng.random() < 0.5
         self.history: list[str] = []
@@ -73,6 +78,10 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.launched: set[str] = set()
         self.succeeded: set[str] = set()
         self.specs: dict[str, tuple[int, int]] = {}
+        self.places: dict[str, set[Place]] = {}
+        """By job: the priority and the pool that its users gave it. Several, if the JobTracker died
+        while they asked.
+        """
         self.ended: set[str] = set()
         self.committed: set[str] = set()
         self.killed: set[str] = set()

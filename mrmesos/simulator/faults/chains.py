@@ -5,12 +5,15 @@ The JobTracker dies now and then, as in crashing.py, so a chain must come back w
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.crashing import CrashingWorld
+from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.job_spec import simulated_job
 from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus, StepSpec, StepState
 from mrmesos.wire.task import AttemptError, ErrorKind
@@ -21,7 +24,14 @@ STEPS_MOST = 5
 class ChainWorld(CrashingWorld):
     """`jobs_wanted` chains, each a random graph of steps."""
 
-    def __init__(self, seed: int, *, crash: float = 0.004, power: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        faults: FaultPlan | None = None,
+        *,
+        crash: float = 0.004,
+        power: float = 0.0,
+    ) -> None:
         self.chains: dict[str, ChainSpec] = {}
         self.step_jobs: dict[str, dict[str, str]] = {}
         """By chain: the job of each step."""
@@ -29,7 +39,7 @@ class ChainWorld(CrashingWorld):
         self.chains_ended: dict[str, ChainState] = {}
         self.chains_killed: set[str] = set()
         self.cleaned: set[str] = set()
-        super().__init__(seed, crash=crash, power=power)
+        super().__init__(seed, faults, crash=crash, power=power)
 
     @property
     def jobs_over(self) -> bool:
@@ -50,6 +60,7 @@ class ChainWorld(CrashingWorld):
                 self.disks[job_id] = "ssd"
             before = [step.name for step in steps]
             after = tuple(self.rng.sample(before, self.rng.randint(0, min(2, number))))
+            self.may_move(job_id, conf)
             data = "data/" if self.rng.random() < 0.7 else ""
             spec = simulated_job(f"s{number}", f"{chain_id}/{data}s{number}", reduces, conf)
             spec = replace(spec, session=self.session)
@@ -66,7 +77,9 @@ class ChainWorld(CrashingWorld):
         }
         self.tell(ev.ChainSubmitted(chain_id, chain, tuple(jobs), chain_id))
         if self.chance(self.faults.kill_job):
-            self.at(self.rng.uniform(0, 60), lambda: self.kill_chain(chain_id))
+            when = self.rng.uniform(0, 60)
+            # One in four while it is being prepared.
+            self.at(when if when > 15 else when / 20, lambda: self.kill_chain(chain_id))
 
     def kill_chain(self, chain_id: str) -> None:
         if self.down or chain_id not in self.chains:
@@ -79,6 +92,8 @@ class ChainWorld(CrashingWorld):
         match command:
             case cmd.PlanJob(job_id):
                 self.check_begins(job_id)
+            case cmd.CommitJob(job_id) if self.users.random() < self.faults.kill_job / 4:
+                self.at(0.0, partial(self.kill_chain, self.chain_of[job_id]))
             case cmd.ChainEnded(chain_id):
                 self.chain_ended(chain_id)
 

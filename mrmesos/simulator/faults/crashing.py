@@ -190,6 +190,14 @@ class CrashingWorld(FaultWorld):
         else:
             super().submit()
 
+    @property
+    def alive(self) -> bool:
+        return not self.down
+
+    def move_job(self, job_id: str) -> None:
+        if not self.down:
+            super().move_job(job_id)
+
     def kill_job(self, job_id: str) -> None:
         if not self.down and job_id in self.specs:
             super().kill_job(job_id)
@@ -243,6 +251,7 @@ def picture(core: JobTracker) -> list[object]:
             (g, n, v) for g, names in job.counters.won.items() for n, v in names.items() if v
         )
         jobs.append((job.id, job.state, tasks, ended, failures, won))
+        jobs.append((job.settings.priority, job.settings.pool))
         jobs.append(
             (
                 job.counters.own,

@@ -20,6 +20,8 @@ class FaultPlan:
     disconnect: float = 0.0
     rescind: float = 0.0
     kill_job: float = 0.0
+    move_job: float = 0.0
+    """A user gives a job another priority or pool."""
     plan_fails: float = 0.0
     commit_fails: float = 0.0
     fetch_fails: float = 0.0
@@ -39,13 +41,14 @@ class FaultPlan:
     until: float = 120.0
 
 
-def random_plan(rng: random.Random) -> FaultPlan:
-    """Each kind of fault in about half of the worlds."""
+def random_plan(rng: random.Random, users: random.Random) -> FaultPlan:
+    """Each kind of fault in about half of the worlds. `users` decides what they ask."""
 
-    def some(most: float) -> float:
+    def some(most: float, rng: random.Random = rng) -> float:
         return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
 
     return FaultPlan(
+        move_job=some(0.6, users),
         attempt_fails=some(0.3),
         heartbeat_lost=some(0.4),
         heartbeat_doubled=some(0.4),

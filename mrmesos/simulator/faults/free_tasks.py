@@ -1,10 +1,10 @@
 """A world in which a client runs free tasks, beside jobs, while the JobTracker is killed at times.
 
 The client adds tasks in batches, some of them after others or with a global resource, cancels some
-and runs them again. It repeats what it is not sure of, and takes the ends of its tasks. What must
-hold: each task has one last word and it is the right one; no task that succeeded runs again; no
-task begins before those that it waits for, or before its old run has ended; no more of a global
-resource is held than there is (the core's `validate`).
+and runs them again. It repeats what it is not sure of, and takes the ends of its tasks. In some
+worlds a user kills the queue. What must hold: each task has one last word and it is the right one;
+no task that succeeded runs again; no task begins before those that it waits for, or before its old
+run has ended; no more of a global resource is held than there is (the core's `validate`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.wire.ids import AgentId
-from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskEnd, TaskSpec
+from mrmesos.wire.queue import QueueRequest, QueueSpec, QueueState, TaskEnd, TaskSpec
 from mrmesos.wire.task import Attempt, ErrorKind, FreeTask
 
 DB = 2
@@ -49,9 +49,11 @@ class FreeTaskWorld(CrashingWorld):
         self.unsent: list[QueueRequest] = []
         self.batches = self.rng.randint(1, 5)
         self.number = 0  # of the last end
-        self.made = self.closed = self.queue_over = False
+        self.made = self.closed = self.queue_over = self.queue_killed = False
         self.at(self.rng.uniform(0, 10), self.add_some)
         self.at(POLL_SECONDS, self.poll)
+        if self.users.random() < self.faults.kill_job:
+            self.at(self.users.uniform(0, 80), self.kill_queue)
 
     @property
     def queues_over(self) -> bool:
@@ -110,6 +112,12 @@ class FreeTaskWorld(CrashingWorld):
         self.closed = True
         self.unsent.append(QueueRequest(close=True))
 
+    def kill_queue(self) -> None:
+        """A user kills the queue with all its tasks."""
+        if self.made and not self.down:
+            self.queue_killed = True
+            self.tell(ev.KillAsked(self.queue_id, "somebody"))
+
     def poll(self) -> None:
         """Send what was not acknowledged, and take the ends."""
         if not self.queue_over:
@@ -138,6 +146,9 @@ class FreeTaskWorld(CrashingWorld):
             self.check_end(end)
         if found.state.ended:
             self.queue_over = True
+            if found.state is QueueState.KILLED:
+                assert self.queue_killed, found.words
+                return
             assert not self.unsent
             for key, one in self.tasks.items():
                 assert one.end is not None or one.cancelled, f"t{key} has no last word"

@@ -10,6 +10,7 @@ from mrmesos.jobtracker.core.handlers.slots import HOLD_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.model.pools import PRIORITIES
 from mrmesos.jobtracker.core.policies import silence
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state import queries
@@ -74,6 +75,14 @@ class CheckedWorld(FaultyTrackers):
             counted = [attempt.id for attempt in backups if attempt.id not in self.urgent]
             many = len(counted) > BACKUPS_MAX and any(attempt.id in counted for attempt in new)
             assert not many, "more backups than allowed"
+
+    def check_places(self) -> None:
+        """Each job has the priority and the pool that its users gave it last."""
+        for job in self.core.st.jobs.values():
+            if not job.spec.queue:
+                place = PRIORITIES[job.settings.priority], job.settings.pool
+                wanted = self.places[job.id]
+                assert place in wanted, f"{job.id} is at {place}, and users want {wanted}"
 
     def check_outputs(self, actions: list[tuple[str, hb.Action]]) -> None:
         """Lost map outputs are made again if a reduce still has to fetch them, and only then."""

@@ -21,7 +21,6 @@ from mrmesos.simulator.faults.machines import (
 from mrmesos.simulator.machines import Amounts, allocatable, resources, within
 from mrmesos.wire.task import AttemptState
 
-
 ALLOCATION_SECONDS = 1.0
 """A Mesos master's `allocation_interval`."""
 

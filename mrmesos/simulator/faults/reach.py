@@ -92,9 +92,7 @@ class ReachWorld(FaultWorld):
         for job in self.core.st.jobs.values():
             if job.state is JobState.RUNNING and self.cut_at < self.now:
                 since = max(self.cut_at, self.submitted[job.id])
-                assert self.now - since < self.limit, (
-                    f"{job.id} is not over: {job.waits.words}"
-                )
+                assert self.now - since < self.limit, f"{job.id} is not over: {job.waits.words}"
         self.look_for_reasons()
 
     def look_for_reasons(self) -> None:

@@ -9,6 +9,8 @@ event, and when all is over.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -25,13 +27,15 @@ from mrmesos.simulator.job_spec import simulated_job
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
+USER = "user"
+"""Who submits the jobs. A job without a pool is in the pool of its user."""
 LIMIT_SECONDS = 4000.0
 TICK_SECONDS = 0.5
 QUIET_SECONDS = 3 * EXPIRY + 30.0
 """A history goes on for this long after its last job and its last fault."""
 WARM_SECONDS = EXPIRY + 2 * TICK_SECONDS
-"""A warm TaskTracker may start at any time, also where nobody hears it. Then its slot is there until
-it expires.
+"""A warm TaskTracker may start at any time, also where nobody hears it. Then its slot stays until
+the TaskTracker expires.
 """
 
 
@@ -96,6 +100,7 @@ class FaultWorld(CheckedWorld):
         commands = self.core.handle(event, self.now)
         self.core.validate()
         self.check_backups()
+        self.check_places()
         actions = self.new_actions()
         for tracker_id, action in actions:
             self.note(f"   <- {tracker_id}: {action}")
@@ -154,7 +159,8 @@ class FaultWorld(CheckedWorld):
             conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
         if conf["job.constraints"]:
             self.disks[job_id] = "ssd"
-        spec = replace(simulated_job("sim", job_id, reduces, conf), session=self.session)
+        spec = replace(simulated_job("sim", job_id, reduces, conf, user=USER), session=self.session)
+        self.may_move(job_id, conf)
         self.tell(ev.JobSubmitted(job_id, spec, "token"))
         if self.chance(self.faults.kill_job):
             when = self.rng.uniform(0, 40)
@@ -188,6 +194,32 @@ class FaultWorld(CheckedWorld):
         if status.state in (JobState.PREP, JobState.RUNNING):
             self.killed.add(job_id)
         self.tell(ev.KillAsked(job_id, "somebody"))
+
+    def may_move(self, job_id: str, conf: Mapping[str, str]) -> None:
+        """Note where a new job stands. Perhaps its user moves it later."""
+        self.places[job_id] = {(conf["job.priority"], conf["job.pool"] or USER)}
+        while self.users.random() < self.faults.move_job:
+            self.at(self.users.uniform(0, 40), partial(self.move_job, job_id))
+
+    def move_job(self, job_id: str) -> None:
+        """A user gives a job another priority, another pool, or both."""
+        priority = self.users.choice(["", "VERY_HIGH", "NORMAL", "VERY_LOW"])
+        pool = self.users.choice(["", "a", "b", "c"])
+        job = self.core.st.jobs.get(job_id)
+        if job is None:
+            return
+        before = self.places[job_id]
+        after = {(priority or old[0], pool or old[1]) for old in before}
+        moves = job.state in (JobState.PREP, JobState.RUNNING)
+        self.places[job_id] = before | after if moves else before
+        self.tell(ev.MoveAsked(job_id, priority, pool))
+        if moves and self.alive:
+            self.places[job_id] = after
+
+    @property
+    def alive(self) -> bool:
+        """Whether the JobTracker runs (crashing.py)."""
+        return True
 
     def plan(self, command: cmd.PlanJob) -> None:
         if self.chance(self.faults.plan_fails):

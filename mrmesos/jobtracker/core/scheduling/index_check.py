@@ -26,6 +26,14 @@ def validate(index: JobIndex) -> None:
             assert not wait.seconds or waited < wait.seconds, (job.id, waited)
             assert not wait.offers or clock.skipped < wait.offers, (job.id, clock.skipped)
         assert bool(index.rack_level & bit) == (clock.level != NODE), job.id
+        rank, reduces = entry.rank, len(job.running_reduces)
+        assert (rank.bit, rank.priority, rank.pool) == (
+            bit,
+            job.settings.priority,
+            job.settings.pool,
+        ), job.id
+        used = (len(job.running) - reduces) * entry.map_cost + reduces * entry.reduce_cost
+        assert rank.used == used, (job.id, rank.used, used)
         assert entry.map_shape.maps & bit, job.id
         assert entry.reduce_shape.reduces & bit, job.id
         assert all(index.shunned.get(host, NO_JOBS) & bit for host in job.hosts.shunned), job.id
@@ -37,6 +45,7 @@ def validate(index: JobIndex) -> None:
                 for agent in index.cluster.hosts.get(host, ()):
                     rack = index.racks.get(agent.rack, NO_JOBS)
                     assert not agent.rack or rack & bit, (job.id, agent)
+    index.order.validate([entry.rank for entry in index.entries.values()])
     known = NO_JOBS
     for entry in index.entries.values():
         known |= entry.bit

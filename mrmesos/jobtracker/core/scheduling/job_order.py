@@ -13,7 +13,7 @@ set minimum shares.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -63,6 +63,11 @@ class Levels:
         if not self._masks[place]:
             del self._masks[place]
             del self._keys[place]
+
+    def has(self, key: int, bit: JobSet) -> bool:
+        """Whether a job is in here at this key."""
+        place = bisect_left(self._keys, key)
+        return self._keys[place : place + 1] == [key] and bool(self._masks[place] & bit)
 
     def first(self, candidates: JobSet) -> JobSet:
         """The first of `candidates`. At least one of them must be in here."""
@@ -117,6 +122,11 @@ class Fifo:
     def before(self, rank: Rank) -> JobSet:
         """The set of jobs that go before this one."""
         return self._levels.before(rank.priority, rank.bit)
+
+    def validate(self, ranks: Sequence[Rank]) -> None:
+        """Raise AssertionError unless exactly these jobs are in the order, each in its place."""
+        assert self._levels.all == union(ranks)
+        assert all(self._levels.has(rank.priority, rank.bit) for rank in ranks), ranks
 
 
 HALF_A_TASK = 500
@@ -226,8 +236,29 @@ class Fair:
             ahead |= self._pools[at[2]].jobs.all
         return ahead
 
+    def validate(self, ranks: Sequence[Rank]) -> None:
+        """Raise AssertionError unless exactly these jobs are in the order, each in its pool, and
+        each pool stands where its use belongs.
+        """
+        assert self._pools.keys() == {rank.pool for rank in ranks}
+        for name, pool in self._pools.items():
+            mine = [rank for rank in ranks if rank.pool == name]
+            assert pool.jobs.all == union(mine), name
+            assert all(pool.jobs.has(rank.used << rank.priority, rank.bit) for rank in mine), mine
+            assert pool.used == sum(rank.used for rank in mine), (name, pool.used)
+            assert pool.at == pool.key, (name, pool.at)
+        assert self._line == sorted(pool.at for pool in self._pools.values())
+
 
 Order = Fifo | Fair
+
+
+def union(ranks: Iterable[Rank]) -> JobSet:
+    """The set of these jobs."""
+    jobs = NO_JOBS
+    for rank in ranks:
+        jobs |= rank.bit
+    return jobs
 
 
 def rerank(order: Order, rank: Rank, priority: int, pool: str) -> None:
