@@ -1,9 +1,16 @@
 """Runs the blocks of a page, as a reader would: `python -m tests.pages docs/tutorial.md`.
 
-A block with `title="name.py"` is a file. Commands stand in `console` blocks after `$ `; each line
-below a command must be part of a line that it prints, in this order. `title="fails"` means that the
-last command fails. Blocks with `title="needs a network"` run only here, and those with
-`title="needs a cluster"` never. All commands of a page share one shell.
+- A block with `title="name.py"` is a file.
+- Commands stand in `console` blocks after `$ `; a line that ends with a backslash goes on in the
+  next one. Each line below a command must be part of a line that it prints, in this order. `…` in
+  such a line stands for any text.
+- `title="fails"` means that the last command fails.
+- A `python` block without a title is a script of its own, and runs.
+- Blocks with `title="needs a network"` run only here. Those with another title of EXCUSES, such as
+  `title="needs a cluster"`, never run.
+- A `text` block without a title is a picture, or output that differs from run to run.
+
+All blocks of a page share one directory and one shell.
 """
 
 from __future__ import annotations
@@ -17,12 +24,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NETWORK, CLUSTER, FAILS = "needs a network", "needs a cluster", "fails"
 REPOSITORY = "https://git.example.org/mrmesos.git"
+EXCUSES = (
+    *(NETWORK, CLUSTER, "takes minutes", "runs until Ctrl-C", "after a failure"),
+    "needs a job of mrjob",
+)
 _FENCE = re.compile(r'^```(\w+)(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
@@ -57,11 +68,15 @@ def blocks(page: Path) -> Iterator[Block]:
 def commands(block: Block) -> list[Command]:
     """The commands of a console block."""
     found: list[tuple[str, list[str]]] = []
+    goes_on = False
     for line in block.text.splitlines():
-        if line.startswith("$ "):
+        if goes_on:
+            found[-1] = f"{found[-1][0]}\n{line}", []
+        elif line.startswith("$ "):
             found.append((line[2:], []))
         elif line.strip():
             found[-1][1].append(line.strip())
+        goes_on = line.endswith("\\") and (goes_on or line.startswith("$ "))
     last = len(found) - 1
     return [
         Command(text, tuple(prints), block.title == FAILS and number == last, block.line)
@@ -69,23 +84,45 @@ def commands(block: Block) -> list[Command]:
     ]
 
 
-def run_page(page: Path, place: Path, environ: Mapping[str, str], *, network: bool) -> list[str]:
-    """Run the blocks of a page in a directory. Returns what went wrong, by line of the page."""
-    script = ["set +e", "exec 2>&1"]
+def is_file(block: Block) -> bool:
+    """Whether the block is the text of a file, which its title names."""
+    return bool(block.title) and block.title not in (*EXCUSES, FAILS)
+
+
+def run_page(
+    page: Path,
+    place: Path,
+    environ: Mapping[str, str],
+    *,
+    network: bool,
+    hosts: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Run the blocks of a page in a directory. Returns what went wrong, by line of the page.
+
+    `hosts` replaces URLs of the page, such as that of a JobTracker.
+    """
+    script = ["set +e", "exec 2>&1 < /dev/null", "trap 'kill $(jobs -p) 2> /dev/null' EXIT"]
     ran: list[Command] = []
     for block in blocks(page):
-        if block.title == CLUSTER or (block.title == NETWORK and not network):
+        if block.title in EXCUSES and not (block.title == NETWORK and network):
             continue
         if block.language == "console":
             for command in commands(block):
                 text = command.text.replace(REPOSITORY, f"{ROOT} mrmesos")
-                script += [text, f'printf "\\n@@%s %s %s\\n" {len(ran)} $? $SECONDS']
+                script += [text, _report(len(ran))]
                 ran.append(command)
-        elif block.title:
-            script.append(f"cat > {shlex.quote(block.title)} <<'@@END'\n{block.text}@@END")
+        elif is_file(block):
+            script.append(_file(block))
+        elif block.language == "python":
+            name = f".block-{block.line}.py"
+            script += [_file(replace(block, title=name)), f"python {name}", _report(len(ran))]
+            ran.append(Command("the script of this block", (), fails=False, line=block.line))
+    text = "\n".join(script) + "\n"
+    for named, real in (hosts or {}).items():
+        text = text.replace(named, real)
+    (place / ".page.sh").write_text(text)
     done = subprocess.run(
-        ["bash"],
-        input="\n".join(script) + "\n",
+        ["bash", ".page.sh"],
         cwd=place,
         env=dict(environ),
         capture_output=True,
@@ -94,6 +131,16 @@ def run_page(page: Path, place: Path, environ: Mapping[str, str], *, network: bo
         check=False,
     )
     return list(_wrong(ran, done.stdout))
+
+
+def _report(number: int) -> str:
+    return f'printf "\\n@@%s %s %s\\n" {number} $? $SECONDS'
+
+
+def _file(block: Block) -> str:
+    folder = shlex.quote(str(Path(block.title).parent))
+    name = shlex.quote(block.title)
+    return f"mkdir -p {folder}; cat > {name} <<'@@END'\n{block.text}@@END"
 
 
 def _wrong(ran: list[Command], output: str) -> Iterator[str]:
@@ -111,7 +158,8 @@ def _wrong(ran: list[Command], output: str) -> Iterator[str]:
             continue
         lines = iter(said.splitlines())
         for wanted in command.prints:
-            if not any(wanted in line for line in lines):
+            parts_of_it = ".*".join(re.escape(part.strip()) for part in wanted.split("…"))
+            if not any(re.search(parts_of_it, line) for line in lines):
                 yield f"{where}\ndid not print {wanted!r}:\n{said}"
                 break
 

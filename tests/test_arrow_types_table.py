@@ -1,4 +1,4 @@
-"""The table of Arrow types in docs/formats.md, cell by cell: files of others as jobs get them."""
+"""The table of Arrow types in docs/types.md, cell by cell: files of others as jobs get them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mrmesos.api.formats import ArrowInput
 from mrmesos.io.columns.type_names import type_of
 from tests.io.input.formats.cutting import batches, read, whole
 
-FORMATS = Path(__file__).parents[1] / "docs" / "formats.md"
+FORMATS = Path(__file__).parents[1] / "docs" / "types.md"
 CUT = ", cut to \u00b5s"
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import blocks
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mrmesos", "tests", "examples", "benchmarks", "packages")
 OF_USERS = {"my-job.py", "numpy.py", "queue.py", "job.py", "random.py", "json.py", "wordcount.py"}
-OF_USERS |= {"mean.py", "careful.py", "test_mean.py"}  # of the tutorial
-"""Scripts that pages speak of, and that nobody ships."""
+"""Scripts that pages speak of, and that nobody ships; beside those that a page itself holds."""
 
 _FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)(?:::\w+)?`")
 
@@ -26,5 +27,6 @@ def shipped() -> set[str]:
 def test_files_that_a_page_names_exist(page: Path) -> None:
     there = shipped()
     named = set(_FILE.findall(page.read_text())) - OF_USERS
+    named -= {block.title for block in blocks(page)}
     missing = {name for name in named if not any(file.endswith(f"/{name}") for file in there)}
     assert not missing

@@ -3,24 +3,103 @@
 from __future__ import annotations
 
 import os
-import sys
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mrmesos.conf import SETTINGS
 from mrmesos.conf.toml_file import parse_toml
-from tests.pages import CLUSTER, ROOT, Block, blocks, commands, run_page
+from tests.page_cluster import PageCluster, page_cluster, page_environ
+from tests.pages import EXCUSES, ROOT, Block, blocks, commands, run_page
+from tests.s3.conftest import S3, s3_process
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+LANGUAGES = {"console", "csv", "ini", "json", "python", "text", "toml"}
+
+
+READ = [*DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+OWN, SHARED, STORE = "jobs have their own clusters", "all pages share a cluster", "an S3 store"
+
+PAGES = {
+    "tutorial.md": OWN,
+    "README.md": OWN,
+    "s3.md": STORE,
+    "chaos.md": OWN,
+    "command-line.md": SHARED,
+    "configuration.md": OWN,
+    "dependencies.md": SHARED,
+    "doctor.md": SHARED,
+    "failures.md": SHARED,
+    "formats.md": SHARED,
+    "formats-reference.md": OWN,
+    "joins.md": SHARED,
+    "mrjob.md": SHARED,
+    "simulator.md": OWN,
+    "sorting.md": SHARED,
+    "streaming.md": SHARED,
+    "testing-jobs.md": OWN,
+    "workflows.md": SHARED,
+    "writing-jobs.md": SHARED,
+}
+"""Pages whose blocks run, and what stands around them."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageCluster]:
+    home = tmp_path_factory.mktemp("home")
+    with page_cluster(home, page_environ(home)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto.server")
+    with s3_process(tmp_path_factory.mktemp("s3") / "log") as server:
+        yield server
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_tutorial_runs(tmp_path: Path) -> None:
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    assert run_page(ROOT / "docs" / "tutorial.md", tmp_path, environ, network=False) == []
+@pytest.mark.parametrize("name", PAGES)
+def test_the_blocks_of_a_page_run(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    environ, hosts = page_environ(tmp_path), {}
+    if PAGES[name] == STORE:
+        store = request.getfixturevalue("store")
+        hosts = {"http://s3.example:9000": store.url}
+    elif PAGES[name] == SHARED:
+        cluster: PageCluster = request.getfixturevalue("cluster")
+        environ, hosts = environ | cluster.environ(), cluster.hosts()
+    place = tmp_path / "page"
+    place.mkdir()
+    page = ROOT / name if name == "README.md" else ROOT / "docs" / name
+    assert run_page(page, place, environ, network=False, hosts=hosts) == []
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda page: page.name)
+def test_each_block_runs_or_says_what_it_needs(page: Path) -> None:
+    text = page.read_text()
+    found = list(blocks(page))
+    assert text.count("```") == 2 * len(found), "a fence without a language, or within a list"
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert not re.search(r"\n\n    [^\s*-]", prose), "an indented block: nothing runs it"
+    for block in found:
+        where = f"{page.name}:{block.line}"
+        assert block.language in LANGUAGES, where
+        runs = block.language in ("console", "python")
+        if runs and block.title not in EXCUSES:
+            assert page.name in PAGES, (
+                f"{where}: add the page to PAGES, or say what the block needs"
+            )
+
+
+def test_pages_that_run_are_there() -> None:
+    assert set(PAGES) <= {page.name for page in READ}
 
 
 def test_the_runner_tells_what_is_wrong(tmp_path: Path) -> None:
@@ -31,11 +110,15 @@ def test_the_runner_tells_what_is_wrong(tmp_path: Path) -> None:
         "```console\n$ cat f.txt\nin the file\n$ echo x\ny\n```\n"
         '```console title="fails"\n$ true\n```\n'
         '```console title="needs a cluster"\n$ exit 7\n```\n'
+        "```python\nprint(open('f.txt').read())\n```\n"
+        "```console\n$ echo a \\\n    b 12 c\na b … c\n```\n"
+        "```python\nraise SystemExit('the script fails')\n```\n"
         "```console\n$ cd / && pwd\n/\n$ pwd\n/\n```\n"
     )
-    first, second = run_page(page, tmp_path, os.environ, network=False)
+    first, second, third = run_page(page, tmp_path, os.environ, network=False)
     assert "$ echo x\ndid not print 'y'" in first
     assert "$ true\nexit code 0" in second
+    assert "the script fails" in third
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
@@ -70,10 +153,11 @@ def test_commands_of_pages_are_ours(page: Path) -> None:
 
     ctx = click.Context(main)
     for block in blocks(page):
-        if block.language != "console" or block.title == CLUSTER:
+        if block.language != "console":
             continue
         for command in commands(block):
-            words = command.text.partition("#")[0].split()
+            words = command.text.partition(" #")[0].replace("\\\n", " ").split()
+            words = words[: words.index("--")] if "--" in words else words
             if words[:1] != ["mrmesos"] or len(words) < 2 or words[1].startswith("-"):
                 continue
             verb = main.get_command(ctx, words[1])
@@ -85,4 +169,4 @@ def test_commands_of_pages_are_ours(page: Path) -> None:
             known = {option for param in verb.params for option in param.opts}
             known |= {option for param in verb.params for option in param.secondary_opts}
             given = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
-            assert given - {"--", "--help"} <= known, command.text
+            assert given - {"--help"} <= known, command.text

@@ -1,4 +1,4 @@
-"""The table of types in docs/formats.md, cell by cell."""
+"""The table of types in docs/types.md, cell by cell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.output.writer import open_writer
 from mrmesos.io.shuffle.aggregate import combine_with
 
-FORMATS = Path(__file__).parents[1] / "docs" / "formats.md"
+FORMATS = Path(__file__).parents[1] / "docs" / "types.md"
 
 
 @dataclasses.dataclass

@@ -72,7 +72,7 @@ PICKLE_KEY_FILE = declare(
     "pickle.key.file",
     "",
     "path",
-    "File with the secret that signs pickled values in output files (docs/formats.md). Jobs read "
+    "File with the secret that signs pickled values in output files (docs/types.md). Jobs read "
     "back as objects only what jobs with the same secret wrote. It is created, readable by its "
     "owner only. Empty: the file that MRMESOS_PICKLE_KEY_FILE names; else the secret follows from "
     "the JobTracker's token, and jobs that start their own JobTracker use `~/.mrmesos/pickle.key`.",

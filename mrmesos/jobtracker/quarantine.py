@@ -2,7 +2,7 @@
 
 After an exception the core may be half changed. So the service builds a new core from the journal,
 as a start does, without the event. All that the old core did for this event is gone
-(docs/failures.md).
+(docs/failures-design.md).
 Comes in: such an event. Goes out: a note in the log, counts, and the answer that Mesos expects.
 Thread: the core's thread.
 """

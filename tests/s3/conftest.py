@@ -9,6 +9,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,12 @@ class S3:
         return [line for line in self.log.read_text().splitlines() if "HTTP/1.1" in line]
 
 
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    pytest.importorskip("s3fs")
-    pytest.importorskip("moto.server")
+@contextmanager
+def s3_process(log: Path) -> Iterator[S3]:
+    """Start a server, and end it afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "log"
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -61,6 +60,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto.server")
+    with s3_process(tmp_path_factory.mktemp("s3") / "log") as server:
+        yield server
 
 
 def _answers(url: str) -> bool:

@@ -56,12 +56,12 @@ def notes(status: JobStatus) -> list[str]:
         found.append(
             f"note: {written:,} records or more are in files with pickled columns, because no "
             "Arrow type holds their values. Jobs of the same key read these as objects, others as "
-            "bytes (docs/formats.md)."
+            "bytes (docs/types.md)."
         )
     if foreign := of_tasks.get(FOREIGN_PICKLES, 0):
         found.append(
             f"note: {foreign:,} pickled values of the input came as bytes, because they are not "
-            "signed with the key of this job (docs/security.md)."
+            "signed with the key of this job (docs/security-design.md)."
         )
     return found
 

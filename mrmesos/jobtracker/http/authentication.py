@@ -1,4 +1,4 @@
-"""Authentication of requests: clients and TaskTrackers sign them (docs/security.md).
+"""Authentication of requests: clients and TaskTrackers sign them (docs/security-design.md).
 
 Comes in: each request, before its handler. Goes out: a refusal, or the signed answer. Thread: the
 server's event loop.
