@@ -19,7 +19,7 @@ EXIT_USAGE = 255
 
 @dataclass(frozen=True, slots=True)
 class FsCommand:
-    """One command of `hadoop fs`: its options of one word, and the least number of paths."""
+    """One command of `hadoop fs`: its options of one word, and how many paths it takes."""
 
     run: Callable[[Call], Iterable[str] | None]
     options: str = ""
@@ -27,20 +27,23 @@ class FsCommand:
     usage: str = "<path> ..."
     given: Mapping[str, bool] = field(default_factory=dict)
     """Options that are always on, for the old names of a command."""
+    most: int = sys.maxsize
+    instead: str = ""
+    """What Hadoop recommends in place of an old name."""
 
 
 COMMANDS: Mapping[str, FsCommand] = {
-    "ls": FsCommand(shell_reads.ls, "R d h C t S r u", 0, "[-R] [-d] [-h] [<path> ...]"),
-    "lsr": FsCommand(shell_reads.ls, "h", 0, "[<path> ...]", {"R": True}),
+    "ls": FsCommand(shell_reads.ls, "R d h C t S r u q e", 0, "[-R] [-d] [-h] [<path> ...]"),
+    "lsr": FsCommand(shell_reads.ls, "h", 0, "[<path> ...]", {"R": True}, instead="ls -R"),
     "cat": FsCommand(shell_reads.cat, "ignoreCrc"),
     "text": FsCommand(shell_reads.text, "ignoreCrc"),
-    "head": FsCommand(shell_reads.head),
-    "tail": FsCommand(shell_reads.tail, "f", usage="<file>"),
+    "head": FsCommand(shell_reads.head, usage="<file>", most=1),
+    "tail": FsCommand(shell_reads.tail, "f", usage="<file>", most=1),
     "du": FsCommand(shell_reads.du, "s h v x", 0, "[-s] [-h] [<path> ...]"),
-    "dus": FsCommand(shell_reads.du, "h", 0, "[<path> ...]", {"s": True}),
+    "dus": FsCommand(shell_reads.du, "h", 0, "[<path> ...]", {"s": True}, instead="du -s"),
     "count": FsCommand(shell_reads.count, "q h v", usage="[-h] <path> ..."),
     "stat": FsCommand(shell_reads.stat_path, usage="[format] <path> ..."),
-    "test": FsCommand(shell_reads.test, "e d f z s r w", usage="-[edfzs] <path>"),
+    "test": FsCommand(shell_reads.test, "e d f z s r w", usage="-[edfzs] <path>", most=1),
     "find": FsCommand(shell_reads.find, usage="<path> ... [-name <pattern>]"),
     "getmerge": FsCommand(shell_reads.getmerge, "nl", 2, "[-nl] <src> <localdst>"),
     "get": FsCommand(shell_reads.get, "f p crc ignoreCrc", 1, "[-f] <src> ... <localdst>"),
@@ -50,13 +53,13 @@ COMMANDS: Mapping[str, FsCommand] = {
     "copyFromLocal": FsCommand(shell_changes.put, "f p d l", 1, "[-f] <localsrc> ... <dst>"),
     "moveFromLocal": FsCommand(shell_changes.put, "", 1, "<localsrc> ... <dst>", {"move": True}),
     "rm": FsCommand(shell_changes.rm, "r R f skipTrash safely", usage="[-r] [-f] <path> ..."),
-    "rmr": FsCommand(shell_changes.rm, "f skipTrash", given={"r": True}),
+    "rmr": FsCommand(shell_changes.rm, "f skipTrash", given={"r": True}, instead="-rm -r"),
     "rmdir": FsCommand(shell_changes.rmdir, "-ignore-fail-on-non-empty"),
     "mv": FsCommand(shell_changes.mv, "", 2, "<src> ... <dst>"),
     "cp": FsCommand(shell_changes.cp, "f p", 2, "[-f] <src> ... <dst>"),
     "touchz": FsCommand(shell_changes.touchz),
     "touch": FsCommand(shell_changes.touchz, "c"),
-    "appendToFile": FsCommand(shell_changes.append, "", 2, "<localsrc> ... <dst>"),
+    "appendToFile": FsCommand(shell_changes.append, "", 1, "<localsrc> ... <dst>"),
     "chmod": FsCommand(shell_changes.chmod, "R", 2, "[-R] <mode> <path> ..."),
     "chown": FsCommand(shell_changes.chown, "R", 2, "[-R] <owner>[:<group>] <path> ..."),
     "chgrp": FsCommand(shell_changes.chown, "R", 2, "[-R] <group> <path> ..."),
@@ -68,18 +71,20 @@ COMMANDS: Mapping[str, FsCommand] = {
 def run_shell(words: Sequence[str], places: Places) -> int:
     """Run one command of `hadoop fs`. Returns the exit code."""
     if not words or words[0] in ("-help", "-usage"):
-        _print_usage()
-        return 0 if words else EXIT_USAGE
+        return _help(words)
     name = words[0].removeprefix("-")
     command = COMMANDS.get(name)
     if command is None or not words[0].startswith("-"):
         _say(f"{words[0]}: Unknown command")
+        if command is not None:
+            _say(f"Did you mean -{name}?  This command begins with a dash.")
         return EXIT_USAGE
+    if command.instead:
+        _say(f"{name}: DEPRECATED: Please use '{command.instead}' instead.")
     call = Call(name, Stores(places))
     try:
         call.read(words[1:], command.options.split(), command.given)
-        if len(call.paths) < command.least:
-            raise WrongUse("Not enough arguments: expected a path")
+        _check_count(len(call.paths), command)
         for line in command.run(call) or ():
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -97,10 +102,34 @@ def run_shell(words: Sequence[str], places: Places) -> int:
     return call.code or (1 if call.failures else 0)
 
 
-def _print_usage() -> None:
-    _say("Usage: hadoop fs [generic options]")
-    for name, command in COMMANDS.items():
-        _say(f"\t[-{name} {command.usage}]")
+def _check_count(found: int, command: FsCommand) -> None:
+    """Raises WrongUse in Hadoop's words."""
+    if found < command.least:
+        raise WrongUse(f"Not enough arguments: expected {command.least} but got {found}")
+    if found > command.most:
+        raise WrongUse(f"Too many arguments: expected {command.most} but got {found}")
+
+
+def _help(words: Sequence[str]) -> int:
+    """`-help` and `-usage`, of all commands or of some; on stderr if there is no command at all."""
+    if not words:
+        sys.stderr.write(_usage())
+        return EXIT_USAGE
+    for name in words[1:]:
+        command = COMMANDS.get(name.removeprefix("-"))
+        if command is None:
+            _say(f"{words[0]}: `{name}': Unknown command")
+            return EXIT_USAGE
+        sys.stdout.write(f"Usage: hadoop fs [generic options] -{name} {command.usage}".rstrip())
+        sys.stdout.write("\n")
+    if len(words) == 1:
+        sys.stdout.write(_usage())
+    return 0
+
+
+def _usage() -> str:
+    lines = [f"\t[-{name} {command.usage}]\n" for name, command in COMMANDS.items()]
+    return "".join(["Usage: hadoop fs [generic options]\n", *lines])
 
 
 def _say(line: str) -> None:

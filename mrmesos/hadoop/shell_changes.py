@@ -26,7 +26,7 @@ def mkdir(call: Call) -> None:
                 call.fail(f"`{path}': File exists")
             continue
         if not call.has("p") and call.stores.find(_parent(path)) is None:
-            call.fail(f"`{path}': No such file or directory")
+            call.fail(f"`{_parent(path)}': No such file or directory")
             continue
         fs, name = call.stores.open(path)
         _try(call, path, fs.makedirs, name, exist_ok=True)
@@ -90,12 +90,19 @@ def _write(call: Call, place: str, stream: Any) -> None:
 def append(call: Call) -> None:
     """`-appendToFile`."""
     *sources, target = call.paths
+    if not sources:
+        raise FsFailed("missing destination argument")
+    for source in sources:
+        if source != "-" and not Path(source).is_file():
+            raise FsFailed(f"`{source}': No such file or directory")
     fs, name = call.stores.open(target)
-    with fs.open(name, "ab") as file:
-        for source in sources:
-            stream = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115
-            with stream:
-                shutil.copyfileobj(stream, file, _COPY_BYTES)
+    try:
+        with fs.open(name, "ab") as file:
+            for source in sources:
+                with sys.stdin.buffer if source == "-" else Path(source).open("rb") as stream:
+                    shutil.copyfileobj(stream, file, _COPY_BYTES)
+    except Exception as problem:  # remote drivers raise any type
+        raise FsFailed(f"`{target}': {reason(problem)}") from problem
 
 
 def rm(call: Call) -> None:
@@ -135,8 +142,16 @@ def mv(call: Call) -> None:
         fs, name = call.stores.open(place)
         if fs is not entry.fs and type(fs) is not type(entry.fs):
             call.fail(f"`{entry.shown}': Does not match target filesystem")
+        elif _is_inside(entry, fs, name):
+            call.fail(f"`{entry.shown}' to `{place}': is a subdirectory of itself")
         elif _may_write(call, place):
             _try(call, entry.shown, entry.fs.mv, entry.name, name, recursive=entry.is_directory)
+
+
+def _is_inside(entry: Entry, fs: Any, name: str) -> bool:
+    """Whether this name is below the directory `entry` of the same store."""
+    below = name.startswith(f"{entry.name.rstrip('/')}/")
+    return entry.is_directory and below and type(fs) is type(entry.fs)
 
 
 def _targets(call: Call, target: str, entries: list[Any]) -> list[tuple[str, str]]:
@@ -148,6 +163,10 @@ def cp(call: Call) -> None:
     *sources, target = call.paths
     entries = call.entries(sources)
     for entry, (_, place) in zip(entries, _targets(call, target, entries), strict=True):
+        fs, name = call.stores.open(place)
+        if _is_inside(entry, fs, name):
+            call.fail(f"`{entry.shown}' to `{place}': is a subdirectory of itself")
+            continue
         if not _may_write(call, place):
             continue
         base = entry.name.rstrip("/")
@@ -167,7 +186,8 @@ def touchz(call: Call) -> None:
     for path in call.paths:
         entry = call.stores.find(path)
         if entry is not None and (entry.is_directory or (entry.size and call.name == "touchz")):
-            call.fail(f"`{path}': Not a zero-length file")
+            words = "Is a directory" if entry.is_directory else "Not a zero-length file"
+            call.fail(f"`{path}': {words}")
         elif entry is None or not entry.size:
             fs, name = call.stores.open(path)
             _try(call, path, fs.touch, name)
@@ -236,8 +256,10 @@ def chown(call: Call) -> None:
 def setrep(call: Call) -> Iterator[str]:
     """`-setrep [-R] [-w] N`: on HDFS, for all files of a directory. It does not wait."""
     number, *paths = call.paths
-    if not number.isdigit() or not int(number):
-        raise WrongUse(f"{number}: expected a number of replicas")
+    if not number.isdigit():
+        raise WrongUse("Illegal replication, a positive integer expected")
+    if not int(number):
+        raise WrongUse("replication must be >= 1")
     call.options.add("R")
     for entry in _each(call, paths):
         if entry.is_directory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import grp
 import posixpath
 import pwd
 import shutil
@@ -53,7 +54,7 @@ def _line(entry: Entry, call: Call) -> str:
         return entry.shown
     info = entry.info
     replicas = "-" if entry.is_directory else str(info.get("replication") or 1)
-    owner, group = _owner(entry), str(info.get("group") or "-")
+    owner, group = _owner(entry), _group(entry)
     size = _size(entry.size, call)
     when = f"{entry.modified:%Y-%m-%d %H:%M}"
     return f"{entry.mode} {replicas:>3} {owner} {group} {size:>10} {when} {entry.shown}"
@@ -68,6 +69,17 @@ def _owner(entry: Entry) -> str:
         return pwd.getpwuid(entry.info["uid"]).pw_name
     except KeyError:
         return str(entry.info["uid"])
+
+
+def _group(entry: Entry) -> str:
+    """The group's name, as `_owner`."""
+    group = entry.info.get("group")
+    if group or "gid" not in entry.info:
+        return str(group or "-")
+    try:
+        return grp.getgrgid(entry.info["gid"]).gr_name
+    except KeyError:
+        return str(entry.info["gid"])
 
 
 def _size(size: int, call: Call) -> str:
@@ -190,7 +202,7 @@ def stat_path(call: Call) -> Iterator[str]:
             "%a": f"{entry.bits:o}",
             "%A": entry.mode[1:],
             "%u": _owner(entry),
-            "%g": str(entry.info.get("group") or "-"),
+            "%g": _group(entry),
             "%y": f"{_utc(entry):%Y-%m-%d %H:%M:%S}",
             "%Y": str(int(entry.modified.timestamp() * 1000)),
         }
@@ -207,8 +219,8 @@ def _utc(entry: Entry) -> dt.datetime:
 
 def test(call: Call) -> Iterator[str]:
     """`-test -e|-d|-f|-z|-s`: the exit code tells."""
-    if len(call.paths) != 1 or len(call.options) != 1:
-        raise WrongUse("expected one option and one path")
+    if len(call.options) != 1:
+        raise WrongUse("Only one test flag is allowed" if call.options else "No test flag given")
     (option,) = call.options
     entry = call.stores.find(call.paths[0])
     holds = (
@@ -272,6 +284,8 @@ def get(call: Call) -> Iterator[str]:
         raise FsFailed(f"`{target}': No such file or directory")
     for entry in entries:
         place = into / posixpath.basename(entry.name.rstrip("/")) if into.is_dir() else into
+        if not place.parent.is_dir():
+            raise FsFailed(f"`{target}': No such file or directory: `{place.parent}'")
         if place.exists() and not call.has("f"):
             call.fail(f"`{place}': File exists")
             continue

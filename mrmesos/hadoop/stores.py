@@ -62,6 +62,8 @@ class Entry:
 
     def child(self, name: str) -> str:
         """The path of an entry of this directory as Hadoop prints it."""
+        if self.shown == ".":
+            return name
         return f"{self.shown.rstrip('/')}/{name}"
 
 

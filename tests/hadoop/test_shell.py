@@ -202,7 +202,7 @@ def test_hdfs_without_a_namenode_is_a_directory(fs: Shell, local: Path, tmp_path
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("-nosuch",), ("ls",), ("-ls", "-q"), ("-cat",), ("-test", "x"), ("-tail", "-f", "x")],
+    [(), ("-nosuch",), ("ls",), ("-ls", "-z"), ("-cat",), ("-test", "x"), ("-tail", "-f", "x")],
 )
 def test_wrong_uses(fs: Shell, words: tuple[str, ...]) -> None:
     assert fs(*words) == 255

@@ -132,6 +132,27 @@ def test_the_environment(tmp_path: Path) -> None:
     assert found[b"mapreduce_task_output_dir"] == b"/out/_temporary/" + attempt
 
 
+@pytest.mark.parametrize(
+    ("words", "counted"),
+    [
+        ((), {"mine": {"usual": 1}}),
+        (("-D", "stream.stderr.reporter.prefix=rep:"), {"mine": {"own": 2}}),
+        (("-D", "stream.stderr.reporter.enabled=false"), {}),
+    ],
+)
+def test_which_lines_of_stderr_count(
+    tmp_path: Path, words: tuple[str, ...], counted: dict[str, dict[str, int]]
+) -> None:
+    code = (
+        "import sys\nsys.stdin.read()\n"
+        "sys.stderr.write('reporter:counter:mine,usual,1\\nrep:counter:mine,own,2\\n')"
+    )
+    mapper = script(tmp_path, "m.py", code)
+    job = job_class("-mapper", "m.py", "-numReduceTasks", "0", *words)
+    counters = run_job(job, ["x"], splits=1, files={"m.py": mapper}).counters
+    assert {name: counters[name] for name in counters if name == "mine"} == counted
+
+
 def test_a_long_setting_does_not_keep_a_program_from_its_start() -> None:
     code = "import os; print(len(os.environ['a_b']), len(os.environ['mapreduce_job_maps']))"
     words = ("-numReduceTasks", "0", "-D", f"a.b={'x' * 200_000}")

@@ -110,7 +110,7 @@ class OutputCommitter:
         if found is not None and self._overwrite and found["type"] == "directory":
             self._check_replaceable()
         elif found is not None or (self._dir.is_local and os.path.lexists(self.path)):
-            more = "" if self._overwrite else ", or --overwrite it"
+            more = "" if self._overwrite else ", or set output.overwrite=true"
             raise OutputError(f"{self.uri}: output exists already; remove it or name another{more}")
         self._dir.check_creatable()
 
