@@ -197,6 +197,18 @@ def test_the_job_says_who_cannot_fetch_from_where() -> None:
     assert hands.status(job).waiting == "", "it was taken back"
 
 
+def test_the_reason_stays_when_another_attempt_of_the_job_begins() -> None:
+    hands = Hands()
+    job = hands.job(maps=1, reduces=2, reduce_memory_mb="4096")
+    hands.offer("m", mem=2048)
+    hands.end(long(job, "m0"))
+    hands.offer("a")
+    complain(hands, job, 0)
+    hands.later(0.5)
+    assert started(hands.offer("b")) == ["r1"]
+    assert hands.status(job).waiting == "reduces on a cannot fetch 1 map output from m"
+
+
 def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
     hands = Hands()
     job = hands.job(maps=1, reduces=1, reduce_memory_mb="4096")
