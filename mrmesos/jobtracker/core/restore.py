@@ -349,7 +349,7 @@ def _outputs(st: State, job: JobInProgress) -> None:
         if (winner := task.winner) is not None:
             tracker = st.cluster.trackers.get(winner.tracker_id)
             url = "" if tracker is None else tracker.url
-            output = job.add_output(winner, url)
+            output = job.outputs.add(winner, url)
             if tracker is None:
                 job.outputs.absent.add(task.index)
             else:

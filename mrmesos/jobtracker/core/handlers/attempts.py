@@ -127,7 +127,7 @@ def _won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         kill_attempt(st, other, f"{attempt.id} was first")
     if task.kind is TaskKind.MAP and job.reduces.tasks:
         tracker = st.cluster.trackers[attempt.tracker_id]
-        job.outputs.news.append(job.add_output(attempt, tracker.url))
+        job.outputs.news.append(job.outputs.add(attempt, tracker.url))
         tracker.outputs.setdefault(job.id, set()).add(task.index)
         st.changes.outputs(job)
         if job.wants_reduce and not reduces_waited:

@@ -27,7 +27,7 @@ from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, Task
 from mrmesos.transitions import Transitions
 from mrmesos.wire.ids import SETS, TaskKind
 from mrmesos.wire.job import JobSpec, JobState
-from mrmesos.wire.task import FreeTask, MapOutput
+from mrmesos.wire.task import FreeTask
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.agent import Agent
@@ -287,22 +287,9 @@ class JobInProgress:
         self.fetch.complaints.pop(winner.id, None)
         for failing in self.fetch.failing.values():
             failing.pop(winner.id, None)
-        self.outputs.absent.discard(task.index)
         self.maps.pending.put_back(task, urgent=urgent)
-        if self.outputs.by_map.pop(task.index, None) is not None:
-            self.outputs.on_host[winner.hostname] -= 1
-            if not self.outputs.on_host[winner.hostname]:
-                del self.outputs.on_host[winner.hostname]
-            self.outputs.news.append(MapOutput(map_index=task.index, attempt_id="", url=""))
+        self.outputs.withdraw(winner)
         self.notes.outputs(self)
-
-    def add_output(self, winner: TaskAttempt, url: str) -> MapOutput:
-        """Note that a map's output is on the winner's host."""
-        index = winner.task.index
-        output = MapOutput(map_index=index, attempt_id=winner.id, url=url)
-        self.outputs.by_map[index] = output
-        self.outputs.on_host[winner.hostname] = self.outputs.on_host.get(winner.hostname, 0) + 1
-        return output
 
     @property
     def writers(self) -> dict[str, TaskAttempt]:
@@ -376,19 +363,8 @@ class JobInProgress:
 
     def validate(self) -> None:
         """Check the invariants."""
-        dropped = sum(task.state is TaskState.DROPPED for task in self.maps.tasks)
-        assert dropped == self.maps.dropped, self.id
-        for kind, done in ((TaskKind.MAP, self.maps.done), (TaskKind.REDUCE, self.reduces.done)):
-            tasks, pending = self.of(kind).tasks, self.of(kind).pending
-            assert done == sum(t.state is TaskState.SUCCEEDED for t in tasks), self.id
-            assert len(pending) == sum(t.state is TaskState.PENDING for t in tasks), self.id
-            for task in tasks:
-                assert (task in pending) == (task.state is TaskState.PENDING), task.story
-                assert (task.winner is not None) == (task.state is TaskState.SUCCEEDED), task.story
-                assert bool(task.running) == (task.state is TaskState.RUNNING), task.story
-                assert len({a.hostname for a in task.running}) == len(task.running), task.story
-                for attempt in task.running:
-                    assert self.running.get(attempt.id) is attempt, task.story
+        self.maps.validate(self.running)
+        self.reduces.validate(self.running)
         reduces = {a.id for a in self.running.values() if a.task.kind is TaskKind.REDUCE}
         assert set(self.running_reduces) == reduces, self.id
         assert self.backups == sum(a.backup for a in self.running.values()), self.id

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mrmesos.api.context import Counters
 from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
-from mrmesos.jobtracker.core.model.task import TaskInProgress
+from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, TaskState
 from mrmesos.wire.ids import HostName, TrackerId
 from mrmesos.wire.task import AttemptError, MapOutput
 
@@ -50,6 +52,21 @@ class TaskSet:
     """When the last one was done. None while any is not done."""
     pace: Pace = field(default_factory=Pace)
 
+    def validate(self, running: Mapping[str, TaskAttempt]) -> None:
+        """Check the invariants. `running` are the job's attempts that run, by id."""
+        tasks, pending = self.tasks, self.pending
+        counts = Counter(task.state for task in tasks)
+        assert self.done == counts[TaskState.SUCCEEDED]
+        assert self.dropped == counts[TaskState.DROPPED]
+        assert len(pending) == counts[TaskState.PENDING]
+        for task in tasks:
+            assert (task in pending) == (task.state is TaskState.PENDING), task.story
+            assert (task.winner is not None) == (task.state is TaskState.SUCCEEDED), task.story
+            assert bool(task.running) == (task.state is TaskState.RUNNING), task.story
+            assert len({a.hostname for a in task.running}) == len(task.running), task.story
+            for attempt in task.running:
+                assert running.get(attempt.id) is attempt, task.story
+
 
 @dataclass(slots=True, eq=False)
 class JobCounters:
@@ -74,6 +91,24 @@ class KnownOutputs:
     """What reduces are told, in order. Each TaskTracker has a cursor into it."""
     absent: set[int] = field(default_factory=set)
     """Maps whose output was lost after all reduces had fetched it."""
+
+    def add(self, winner: TaskAttempt, url: str) -> MapOutput:
+        """A map's output is on the winner's host."""
+        index, host = winner.task.index, winner.hostname
+        output = self.by_map[index] = MapOutput(map_index=index, attempt_id=winner.id, url=url)
+        self.on_host[host] = self.on_host.get(host, 0) + 1
+        return output
+
+    def withdraw(self, winner: TaskAttempt) -> None:
+        """A map's output is gone. Reduces that heard of it must hear that."""
+        index, host = winner.task.index, winner.hostname
+        self.absent.discard(index)
+        if self.by_map.pop(index, None) is None:
+            return
+        self.on_host[host] -= 1
+        if not self.on_host[host]:
+            del self.on_host[host]
+        self.news.append(MapOutput(map_index=index, attempt_id="", url=""))
 
 
 @dataclass(slots=True, eq=False)
