@@ -158,11 +158,16 @@ def kill(job_id: str, jobtracker: str, as_json: bool) -> None:
 @click.option("--priority", type=click.Choice(PRIORITIES, case_sensitive=False))
 @click.option("--pool", default="", metavar="NAME", help="The pool whose share it uses then.")
 @jobtracker_option
-def move(job_id: str, priority: str | None, pool: str, jobtracker: str) -> None:
+@_json_option
+def move(job_id: str, priority: str | None, pool: str, jobtracker: str, as_json: bool) -> None:
     """Give a job that has not ended another priority or pool. What runs of it runs on."""
     if not (priority or pool):
         raise UsageProblem("name a --priority or a --pool")
-    open_jobtracker(jobtracker).move(job_id, current_user(), priority or "", pool)
+    client = open_jobtracker(jobtracker)
+    client.move(job_id, current_user(), priority or "", pool)
+    if as_json:
+        print_json(client.status(job_id))
+        return
     said = ", ".join(filter(None, (priority and f"priority {priority}", pool and f"pool {pool}")))
     click.echo(printable(f"{job_id} has {said} now"), err=True)
 

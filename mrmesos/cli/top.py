@@ -9,6 +9,7 @@ import click
 
 from mrmesos.cli.job import OneLineErrors, open_jobtracker
 from mrmesos.client.config.option import jobtracker_option
+from mrmesos.client.terminal.tables import print_json
 
 
 @click.command(cls=OneLineErrors)
@@ -22,18 +23,25 @@ from mrmesos.client.config.option import jobtracker_option
     help="How often to look.",
 )
 @click.option("--once", is_flag=True, help="Print it once. So it is without a terminal, too.")
-def top(jobtracker: str, every: float, once: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one snapshot as JSON.")
+def top(jobtracker: str, every: float, once: bool, as_json: bool) -> None:
     """Show jobs, pools and agents of a JobTracker, live, until Ctrl-C.
 
     Running jobs come first, then those that wait, with the reason.
     """
+    from mrmesos.client.insight import cluster
+
+    client = open_jobtracker(jobtracker)
+    if as_json:
+        print_json({"cluster": cluster(client), "jobs": client.statuses()})
+        return
+
     from rich.console import Console
     from rich.live import Live
 
-    from mrmesos.client.insight import cluster
     from mrmesos.client.terminal.top import screen
 
-    client, console = open_jobtracker(jobtracker), Console()
+    console = Console()
     if once or not sys.stdout.isatty():
         found = screen(cluster(client), client.statuses(), rows=None, width=console.width)
         console.print(found)

@@ -23,12 +23,10 @@ NO_JSON = {
     "cat": "prints records as they are",
     "hadoop-home": "prints one path",
     "history serve": "serves pages",
-    "job move": "prints nothing",
     "job logs": "prints logs as they are",
     "jobtracker": "prints one URL",
     "minimesos": "has --announce",
     "streaming": "has Hadoop's options",
-    "top": "is a live screen",
     "ui": "prints one address",
     "config schema": "always prints JSON",
 }

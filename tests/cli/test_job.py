@@ -90,6 +90,9 @@ def test_move(desk: Desk) -> None:
     )
     job = desk.service._core.st.jobs[desk.job_id]
     assert (job.settings.priority, job.settings.pool) == (1, "etl")
+    moved = desk.ask("move", desk.job_id, "--pool", "adhoc", "--json")
+    assert json.loads(moved.stdout)["job_id"] == desk.job_id
+    assert job.settings.pool == "adhoc"
     assert desk.ask("move", desk.job_id).exit_code == 2
     assert desk.ask("move", desk.job_id, "--priority", "urgent").exit_code == 2
     unknown = desk.ask("move", "job_1_1", "--pool", "etl")
@@ -102,6 +105,9 @@ def test_top(desk: Desk) -> None:
     assert shown.exit_code == 0, shown.output
     assert desk.job_id in shown.stdout
     assert "no agent has made an offer yet" in shown.stdout
+    snapshot = json.loads(CliRunner().invoke(main, ["top", "--json"], env=environment).stdout)
+    assert [job["job_id"] for job in snapshot["jobs"]] == [desk.job_id]
+    assert snapshot["cluster"]["agents"] == []
 
 
 def test_a_job_without_attempts(desk: Desk) -> None:
