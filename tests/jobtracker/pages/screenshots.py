@@ -57,7 +57,8 @@ def addresses(world: World) -> dict[str, str]:
     attempt = next(row.id for row in report.attempts if row.error is not None)
     ended = next(s for s in kept if s.state is JobState.SUCCEEDED)
     running = jobs["daily word count"]
-    core.st.profiles.put(attempt, profile())
+    profiled = next(name for name in world.hands.running if "_r_" in name)
+    core.st.profiles.put(profiled, profile())
     return {
         "cluster": "/ui/",
         "jobs": "/ui/jobs",
@@ -73,7 +74,7 @@ def addresses(world: World) -> dict[str, str]:
         "tasktracker": f"/ui/trackers/{next(iter(core.st.cluster.trackers))}",
         "stack": f"/ui/attempts/{next(iter(world.hands.running))}/stack",
         "attempt": f"/ui/attempts/{attempt}",
-        "profile": f"/ui/attempts/{attempt}",
+        "profile": f"/ui/attempts/{profiled}",
         "nothing": "/ui/jobs?q=nothing-is-like-this",
     }
 

@@ -86,7 +86,7 @@ def test_errors_of_a_queue_are_grouped(world: World) -> None:
         assert "TimeoutError: no answer in 0 s" in page
         assert "2 attempts on" in page
         assert "<dt>failed or cancelled</dt><dd>4</dd>" in page  # with the two that waited for them
-        assert "<dt>results that the client has not taken</dt><dd>4," in page
+        assert "<dt>results that the client has not taken</dt><dd>4 (" in page
 
     visit(world, walk)
 

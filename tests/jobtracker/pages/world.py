@@ -55,6 +55,15 @@ CULPRIT = AttemptError(
     where="hdfs://nn/logs/visits-2026-11-28.tsv, offset 73,401,277",
     record=r"'2026-11-28\tde\t/checkout\tn/a\t200'",
 )
+LOST_DATABASE = AttemptError(
+    kind=ErrorKind.USER_CODE,
+    message="TimeoutError: no answer from db-3:5432",
+    detail=(
+        'Traceback (most recent call last):\n  File "release.py", line 31, in run\n'
+        "    connection = connect(self.table.host, timeout=5)\n"
+        "TimeoutError: no answer from db-3:5432"
+    ),
+)
 TAIL = "reading hdfs://nn/logs/visits-2026-11-28.tsv\n3,411,002 records so far\n"
 
 
@@ -324,14 +333,17 @@ def busy(directory: Path) -> World:
         "weekly report", "ada", {**graph, "join": ("by country", "by day"), "top": ("join",)}
     )
     tables = ("users", "orders", "visits", "prices", "stock")
-    moves = [free_task(n, f"migrate {name}", db_connections=1) for n, name in enumerate(tables)]
+    moves = [
+        replace(free_task(n, f"migrate {name}", db_connections=1), retries=2)
+        for n, name in enumerate(tables)
+    ]
     after = [free_task(5, "check sums", 0, 1, 2), free_task(6, "switch over", 3, 4, 5)]
     world.queue("release 42", "ada", [*moves, *after, free_task(7, "announce", 6)])
     world.run(6, lambda _name: 40.0)
     world.plan_steps()
     world.run(2, lambda _name: 40.0)
     for attempt_id in [name for name in world.hands.running if "_t_" in name][:1]:
-        world.fail(attempt_id, replace(CULPRIT, message="TimeoutError: no answer from db-3:5432"))
+        world.fail(attempt_id, LOST_DATABASE)
     world.run(2, lambda _name: 40.0)
     return world
 

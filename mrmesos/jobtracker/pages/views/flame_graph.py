@@ -19,7 +19,7 @@ TOP_MAX = 15
 YOURS, OURS, LIBRARY = "yours", "ours", "library"
 
 
-class Box(NamedTuple):
+class FlameBox(NamedTuple):
     """A function and its place. `text` is as much of its name as fits. `number` selects it."""
 
     number: int
@@ -48,7 +48,7 @@ class FlameGraph(NamedTuple):
     total: str
     root: str
     height: int
-    boxes: list[Box]
+    boxes: list[FlameBox]
     top: list[TopLine]
     left_out: str
 
@@ -89,9 +89,9 @@ def kind_of(name: str) -> str:
     return LIBRARY if place.startswith(("lib/", "<")) else YOURS
 
 
-def _boxes(profile: Profile, root: int, whole: int) -> list[Box]:
+def _boxes(profile: Profile, root: int, whole: int) -> list[FlameBox]:
     """From the root down, from left to right."""
-    found: list[Box] = []
+    found: list[FlameBox] = []
     first = 0 if root < 0 else profile.nodes[root].depth
     left: list[float] = [0.0]  # where the next box of each depth begins
     for number, node in enumerate(profile.nodes[max(root, 0) :], max(root, 0)):
@@ -106,12 +106,12 @@ def _boxes(profile: Profile, root: int, whole: int) -> list[Box]:
         if width >= LEAST_WIDTH and len(found) < BOXES_MAX:
             name = profile.frames[node.frame]
             found.append(
-                Box(number, round(x, 1), depth * ROW, round(width, 1), kind_of(name), "", "")
+                FlameBox(number, round(x, 1), depth * ROW, round(width, 1), kind_of(name), "", "")
             )
     return [box._replace(text=_fitting(profile, box)) for box in found]
 
 
-def _fitting(profile: Profile, box: Box) -> str:
+def _fitting(profile: Profile, box: FlameBox) -> str:
     room = int((box.width - 6) / LETTER)
     name = profile.frames[profile.nodes[box.number].frame]
     short = name.rpartition(" (")[0] or name
@@ -122,7 +122,7 @@ def _fitting(profile: Profile, box: Box) -> str:
     return short if len(short) <= room else f"{short[: room - 1]}…"
 
 
-def _title(profile: Profile, box: Box, whole: int, amount: Callable[[float], str]) -> str:
+def _title(profile: Profile, box: FlameBox, whole: int, amount: Callable[[float], str]) -> str:
     node: Node = profile.nodes[box.number]
     part = words.percent(node.value / whole if whole else 0)
     return f"{profile.frames[node.frame]}: {amount(node.value)}, {part}"

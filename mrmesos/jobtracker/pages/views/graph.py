@@ -16,7 +16,7 @@ TASKS_MAX = 60
 """Most tasks of a queue that are drawn."""
 
 
-class Node(NamedTuple):
+class GraphNode(NamedTuple):
     """A step or a task. `after` are the ids of those that it waits for; they come before it."""
 
     id: str
@@ -34,7 +34,7 @@ class Box(NamedTuple):
     x: int
     y: int
     name: str
-    node: Node
+    node: GraphNode
 
 
 class Graph(NamedTuple):
@@ -46,7 +46,7 @@ class Graph(NamedTuple):
     lines: str
 
 
-def graph_of(nodes: Sequence[Node]) -> Graph:
+def graph_of(nodes: Sequence[GraphNode]) -> Graph:
     """Nodes that wait for nothing are in the first column; each other one is behind the last of
     those that it waits for.
     """
@@ -83,14 +83,14 @@ def _short(name: str) -> str:
 
 def chain_graph(chain: ChainStatus) -> Graph:
     """The steps of a chain."""
-    nodes: list[Node] = []
+    nodes: list[GraphNode] = []
     for step in chain.steps:
         progress = progress_of(step.job) if step.job is not None else float(step.state.done)
         state = step.state.value.lower()
         after = f", after {', '.join(step.after)}" if step.after else ""
         link = f"jobs/{step.job_id}" if step.job_id else ""
         title = f"{step.name}: {state}{after}"
-        nodes.append(Node(step.name, step.name, state, link, progress, step.after, title))
+        nodes.append(GraphNode(step.name, step.name, state, link, progress, step.after, title))
     return graph_of(nodes)
 
 
@@ -103,7 +103,7 @@ def queue_graph(view: QueueView) -> Graph | None:
         return None
     return graph_of(
         [
-            Node(
+            GraphNode(
                 id=str(task.key),
                 name=task.name or f"task {task.key}",
                 state=task.state,

@@ -41,6 +41,13 @@ class JobLine:
     reduces_done: int = 0
     words: str = ""
     """Why it waits, or why it failed."""
+    queue: str = ""
+    """The queue whose free tasks it holds; they are counted as maps."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is a queue's, and none of its tasks runs or waits."""
+        return bool(self.queue) and self.group == WAITING and self.progress >= 1.0
 
     @property
     def group(self) -> str:
@@ -72,6 +79,7 @@ def line_of(status: JobStatus) -> JobLine:
         maps_done=maps.succeeded,
         reduces_done=reduces.succeeded,
         words=status.error.message if status.error is not None else status.waiting,
+        queue=status.queue,
     )
 
 

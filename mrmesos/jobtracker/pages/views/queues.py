@@ -26,6 +26,11 @@ class DemandLine(NamedTuple):
     need: Amounts
     waiting: WaitingTasks | None
 
+    @property
+    def dropped(self) -> int:
+        """The tasks that failed or were cancelled."""
+        return _dropped(self.job)
+
 
 class SharedLine(NamedTuple):
     """A global resource that the queue's tasks ask for. `here` is what they hold."""
@@ -57,6 +62,11 @@ class QueuePage(NamedTuple):
     failed_attempts: int
 
 
+def _dropped(job: JobStatus) -> int:
+    tasks = job.maps
+    return max(0, tasks.total - tasks.succeeded - tasks.running - tasks.pending)
+
+
 def with_errors(view: QueueView) -> list[str]:
     """The jobs whose errors the page shows: those that were used last."""
     jobs = [job.job_id for job in view.status.jobs if job.maps.failed_attempts or job.error]
@@ -79,7 +89,6 @@ def queue_page(
     jobs = sorted(view.status.jobs, key=lambda job: (job.state.ended, job.job_id))
     counts = [job.maps for job in jobs]
     need = view.needs
-    begun = sum(each.succeeded + each.running for each in counts)
     pending = sum(each.pending for each in counts)
     return QueuePage(
         view=view,
@@ -96,6 +105,6 @@ def queue_page(
         succeeded=sum(each.succeeded for each in counts),
         running=sum(each.running for each in counts),
         ready=max(0, pending - view.status.waiting),
-        dropped=max(0, sum(each.total for each in counts) - begun - pending),
+        dropped=sum(map(_dropped, jobs)),
         failed_attempts=sum(each.failed_attempts for each in counts),
     )

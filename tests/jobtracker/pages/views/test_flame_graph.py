@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.pages.views.flame_graph import WIDTH, Box, flame_graph
+from mrmesos.jobtracker.pages.views.flame_graph import WIDTH, flame_graph
 from mrmesos.wire.profile import Node, Profile, packed
 
 PROFILE = Profile(
@@ -71,7 +71,7 @@ def test_names_are_cut_to_their_boxes() -> None:
     assert first.text.endswith("…") or first.text == frames[0]
     assert second.text == "short"
     assert third.text == ""
-    assert all(isinstance(box, Box) and len(box.text) * 6.2 <= box.width for box in graph.boxes)
+    assert all(len(box.text) * 6.2 <= box.width for box in graph.boxes)
     assert graph.total == "100 B"
 
 
