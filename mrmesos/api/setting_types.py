@@ -48,6 +48,7 @@ class SettingTypes(TypedDict, total=False):
     task_profile: str
     task_profile_maps: str
     task_profile_reduces: str
+    job_traceparent: str
     job_end_notification_url: str
     job_end_notification_retry_attempts: int
     job_end_notification_max_attempts: int
@@ -91,6 +92,7 @@ class SettingTypes(TypedDict, total=False):
     jobtracker_store_timeout_seconds: float
     jobtracker_store_threads: int
     jobtracker_end_notification_hosts: str
+    otel_exporter_otlp_endpoint: str
     log_format: str
     mesos_role: str
     mesos_cpus_max: float

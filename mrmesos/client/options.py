@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mrmesos.api.job import class_settings
 from mrmesos.client.code.loading import LoadedJob, Target
 from mrmesos.conf import Conf
 from mrmesos.wire.job import JobFile, JobSpec, running_python
+from mrmesos.wire.trace import within_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def make_spec(options: Options, loaded: LoadedJob, files: tuple[JobFile, ...]) -
         input_format=input_data(loaded.job.input_format),
         output_format=output_data(loaded.job.output_format),
         num_reducers=loaded.num_reducers,
-        conf=dict(loaded.conf),
+        conf=within_trace(loaded.conf, os.environ),
         code=hashlib.sha256(loaded.code).hexdigest(),
         sources=loaded.sources if loaded.job.inputs else (),
         python=running_python(),

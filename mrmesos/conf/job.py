@@ -247,6 +247,13 @@ TASK_PROFILE_MAPS = declare(
     "task.profile.maps", "0-2", "numbers", "The maps, or free tasks, to profile: `0-2,7`, `90-`."
 )
 TASK_PROFILE_REDUCES = declare("task.profile.reduces", "0-2", "numbers", "The reduces to profile.")
+JOB_TRACEPARENT = declare(
+    "job.traceparent",
+    "",
+    "00-TRACE-SPAN-FLAGS",
+    "The span of OpenTelemetry that the job is a part of, in W3C's form. `submit` takes it from "
+    "the variable TRACEPARENT.",
+)
 END_NOTIFICATION_URL = declare(
     "job.end-notification.url",
     "",

@@ -171,6 +171,15 @@ END_NOTIFICATION_HOSTS = declare(
     "Hosts that `job.end-notification.url` may name, separated by commas; any if empty.",
     scope="jobtracker",
 )
+OTLP_ENDPOINT = declare(
+    "otel.exporter.otlp.endpoint",
+    "",
+    "URL",
+    "Send traces of jobs there, by OTLP over HTTP: `http://collector:4318`. Needs `mrmesos[otel]`. "
+    "If it is empty, the variables OTEL_EXPORTER_OTLP_ENDPOINT and "
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT count.",
+    scope="jobtracker",
+)
 LOG_FORMAT = declare(
     "log.format",
     "plain",

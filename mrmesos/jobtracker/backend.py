@@ -44,6 +44,7 @@ from mrmesos.jobtracker.http.job_validation import check_chain, check_job
 from mrmesos.jobtracker.http.queue_validation import check_queue, check_tasks
 from mrmesos.jobtracker.mesos.task_info import python_of_trackers
 from mrmesos.jobtracker.storage.code_store import CodeStore
+from mrmesos.jobtracker.tracing import Tracer
 from mrmesos.wire.chain import ChainSpec, ChainStatus
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.ids import TrackerId
@@ -103,13 +104,14 @@ class CoreBackend:
         keys: Mapping[str, str],
         set_aside: Mapping[str, int],
         pickle_key: str,
+        tracer: Tracer | None = None,
     ) -> None:
         """`keys` maps the idempotency keys of earlier submissions to the ids of their jobs.
 
         `set_aside` counts the events that were set aside, by kind (quarantine.py). `pickle_key` is
         a part of all jobs' facts.
         """
-        self._set_aside, self._pickle_key = set_aside, pickle_key
+        self._set_aside, self._pickle_key, self._tracer = set_aside, pickle_key, tracer
         self._conf, self._core, self._thread = conf, core, thread
         self.codes, self._live = codes, live
         self._keys: OrderedDict[str, str] = OrderedDict(keys)
@@ -177,7 +179,10 @@ class CoreBackend:
             facts = queries.job_facts(st, job_id)
             if facts is not None and not queries.works_for(st, TrackerId(tracker_id), job_id):
                 raise Forbidden(f"nothing of {job_id} is on {tracker_id}")
-            return None if facts is None else replace(facts, pickle_key=self._pickle_key)
+            if facts is None:
+                return None
+            trace = "" if self._tracer is None else str(self._tracer.context(job_id, facts.spec))
+            return replace(facts, pickle_key=self._pickle_key, trace=trace)
 
         return self.look(read)
 
@@ -308,6 +313,8 @@ class CoreBackend:
 
     def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
         """Handle a heartbeat."""
+        if self._tracer is not None:
+            self._tracer.reported(heartbeat)
         event = HeartbeatReceived(heartbeat)
         return self._thread.ask(lambda: self._hear(heartbeat.tracker_id, event))
 

@@ -23,6 +23,7 @@ from mrmesos import conf as settings
 from mrmesos.access.identity import credentials_of
 from mrmesos.access.pickle_keys import key_of_token
 from mrmesos.conf import Conf
+from mrmesos.jobtracker.aftermath import Aftermath
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import (
@@ -43,14 +44,12 @@ from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, K
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.front import Front
-from mrmesos.jobtracker.http.end_notification import Notifier
 from mrmesos.jobtracker.http.errors import SetAside, Unavailable
 from mrmesos.jobtracker.mesos.agent_files import AgentFiles
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
 from mrmesos.jobtracker.quarantine import Quarantine, answers
 from mrmesos.jobtracker.storage.code_store import CodeStore
-from mrmesos.jobtracker.storage.history_writer import history_writer
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.jobtracker.storage.planner import Planner
 from mrmesos.jobtracker.storage.planners_answer import PlannersWork, to_be_kept
@@ -120,11 +119,10 @@ class JobTrackerService:
             self._handle, self._settle, on_end=lambda: self._front.release_all()
         )
         self._later: list[Command] = []  # commands that wait for the journal
-        self._at_work = PlannersWork()
         self._live = LiveJobs()
         self._quarantine = Quarantine()
-        self._history, self._notifier = history_writer(conf), Notifier(conf)
-        self._session.told = self._notifier.told
+        self._aftermath = Aftermath(conf)
+        self._session.told = self._aftermath.notifier.told
         self.backend = CoreBackend(
             conf,
             self._core,
@@ -134,7 +132,10 @@ class JobTrackerService:
             self._session.keys(),
             self._quarantine.counts,
             pickle_key,
+            self._aftermath.tracer,
         )
+        tracer = self._aftermath.tracer
+        self._at_work = PlannersWork(None if tracer is None else tracer.worked)
         self._planner = Planner(
             lambda event: self._thread.post(to_be_kept(event)), conf, pickle_key
         )
@@ -143,7 +144,7 @@ class JobTrackerService:
             self.backend,
             self.token,
             life.secret,
-            self._history,
+            self._aftermath.history,
             AgentFiles(credentials_of(conf)).read_log,
         )
         self._link: MesosLink | None = None
@@ -217,9 +218,7 @@ class JobTrackerService:
         commands = self._session.restore(self._core, self._now(), same_command=same_command)
         if not life:
             return
-        if self._history is not None:
-            self._history.catch_up(ended)
-        self._notifier.resume(notices)
+        self._aftermath.catch_up(ended, notices)
         self._live.add(self._core.live())
         jobs, trackers = len(self._live), len(self._core.trackers)
         logger.info("start %d on this journal: %d jobs, %d trackers", life + 1, jobs, trackers)
@@ -257,9 +256,7 @@ class JobTrackerService:
         clean &= self._front.stop(left())
         clean &= self._thread.join(left())
         self._leftovers &= teardown
-        if self._history is not None:
-            clean &= self._history.stop(left())
-        self._notifier.stop(left())
+        clean &= self._aftermath.stop(left())
         self._session.end()
         self.codes.close()
         return clean
@@ -381,9 +378,7 @@ class JobTrackerService:
                 if self._at_work.begin(command):
                     self._planner.submit(command)
             case JobEnded(job_id, run):
-                if self._history is not None:
-                    self._history.put(run)
-                self._notifier.job_ended(run.spec, run.report.status)
+                self._aftermath.job_ended(run)
                 self._ended(job_id)
             case ChainEnded(name) | QueueEnded(name):
                 self._ended(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
 from mrmesos.local.result import Result
 from mrmesos.wire.job import JobSpec, running_python
+from mrmesos.wire.trace import within_trace
 
 Given = str | Path | Result
 Inputs = Given | Sequence[Given]
@@ -107,7 +109,7 @@ def prepare(
         input_format=sources[0].format,
         output_format=written,
         num_reducers=num_reducers,
-        conf=dict(settled),
+        conf=within_trace(settled, os.environ),
         code=hashlib.sha256(code).hexdigest(),
         sources=sources if job.inputs else (),
         python=running_python(),

@@ -116,7 +116,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a job that a TaskTracker fetches once. `token` signs its shuffle requests.
 
-    `pickle_key` signs the pickled values of its output, and verifies those of its input.
+    `pickle_key` signs the pickled values of its output, and verifies those of its input. `trace` is
+    the context of the job's span (wire/trace.py); empty if traces are off.
     """
 
     job_id: Name
@@ -124,6 +125,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     token: Name
     num_maps: Index
     pickle_key: Name = ""
+    trace: Name = ""
     tables: Annotated[tuple[InputTable, ...], msgspec.Meta(max_length=10_000)] = ()
 
     def table_of(self, source: str) -> InputTable | None:

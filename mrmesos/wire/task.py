@@ -10,6 +10,7 @@ import msgspec
 from mrmesos.api.context import Counters
 from mrmesos.api.split import Split
 from mrmesos.bounds import PROFILE_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
+from mrmesos.wire.trace import Measures
 
 INLINE_BYTES = 256 << 10
 """Most bytes of a free task's pickle, or of its result, that travel in messages. Larger ones go
@@ -153,7 +154,8 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` is not RUNNING. `fetch_failed` lists the map attempts whose output a reduce could not
     fetch. `log_tail` is the end of the attempt's log. `result` is that of a free task. `profile` is
-    a packed one (wire/profile.py), if the job asked for it.
+    a packed one (wire/profile.py), if the job asked for it. `trace` is the
+    context of the attempt's span, and `spans` are parts of it, if traces are on.
     """
 
     attempt_id: Name
@@ -167,6 +169,8 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True):
     log_tail: Text = ""
     result: FreeResult | None = None
     profile: Annotated[str, msgspec.Meta(max_length=PROFILE_MAX)] = ""
+    trace: Name = ""
+    spans: Measures = ()
 
     def __post_init__(self) -> None:
         if self.state is AttemptState.RUNNING:

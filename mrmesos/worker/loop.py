@@ -40,6 +40,7 @@ from mrmesos.task.reduce_task import run_reduce
 from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
 from mrmesos.wire.task import AttemptState, FreeTask, MapTask, ReduceTask
+from mrmesos.wire.trace import TRACEPARENT, Measured, read_context
 from mrmesos.worker.channel import decode_to_worker, encode, read_frame
 from mrmesos.worker.messages import Done, FromWorker, MapOutputsKnown, Ready, RunTask
 from mrmesos.worker.profiler import Profiler
@@ -72,6 +73,7 @@ class Worker:
         self._code_dir: Path | None = None
         self._reporter = Reporter(self.send)
         self._profiler = Profiler()
+        self._measured: list[Measured] = []
 
     def send(self, message: FromWorker) -> None:
         """Send one message. Any thread may call it."""
@@ -118,6 +120,7 @@ class Worker:
         """Run one attempt to its end, whatever user code does."""
         watch = Watch()
         attempt_id = task.attempt.attempt_id
+        trace, self._measured = _traced(task.facts.trace, attempt_id), []
         _limit_memory(task.memory_limit_mb)
         with Redirected(task.stdout_path, task.stderr_path):
             self._reporter.begin(attempt_id, watch)
@@ -143,7 +146,9 @@ class Worker:
                 self._reporter.end()
             if done.error is not None and done.error.detail:
                 sys.stderr.write(done.error.detail)
-        return replace(done, profile=self._profiler.text) if self._profiler.text else done
+        if self._profiler.text:
+            done = replace(done, profile=self._profiler.text)
+        return replace(done, trace=trace, spans=tuple(self._measured)) if trace else done
 
     def _finished(self, task: RunTask, watch: Watch) -> Done:
         attempt, facts = task.attempt, task.facts
@@ -244,6 +249,8 @@ class Worker:
         with self._shuffle:
             self._fetcher, self._fetching = None, ""
         fetcher.close()
+        if fetcher.took is not None:
+            self._measured.append(Measured("fetch", *fetcher.took))
 
 
 def _place_sockets(job_dir: Path) -> None:
@@ -274,6 +281,16 @@ def _remove_all_but_logs(task: RunTask) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def _traced(job: str, attempt_id: str) -> str:
+    """The context of an attempt's span. User code finds it in TRACEPARENT."""
+    context = read_context(job)
+    if context is None:
+        os.environ.pop(TRACEPARENT, None)
+        return ""
+    os.environ[TRACEPARENT] = text = str(context.of(attempt_id))
+    return text
 
 
 def _tls() -> ssl.SSLContext:

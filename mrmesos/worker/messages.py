@@ -29,6 +29,7 @@ from mrmesos.wire.task import (
     FreeResult,
     MapOutput,
 )
+from mrmesos.wire.trace import Measures
 
 MAP_OUTPUTS_PER_FRAME = 20_000
 """The tracker cuts longer lists of map outputs into several messages."""
@@ -101,6 +102,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     at: Span | None = None
     result: FreeResult | None = None
     profile: Annotated[str, msgspec.Meta(max_length=PROFILE_MAX)] = ""
+    trace: Name = ""
+    spans: Measures = ()
 
 
 ToWorker = RunTask | MapOutputsKnown

@@ -105,4 +105,4 @@ def test_an_end_without_a_url_writes_no_notice(tmp_path: Path) -> None:
     finally:
         desk.service.stop(teardown=False, timeout=20.0)
     assert notices(tmp_path / "state") == []
-    assert desk.service._notifier.told() == ()
+    assert desk.service._aftermath.notifier.told() == ()

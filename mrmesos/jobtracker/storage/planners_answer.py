@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
@@ -56,20 +58,24 @@ def name_of(one: Work | PlannersAnswer) -> str:
 class PlannersWork:
     """The planner's work under way. A core that starts again asks for all of it once more."""
 
-    def __init__(self) -> None:
-        self._under_way: set[tuple[str, type]] = set()
+    def __init__(self, told: Callable[[Work, float, Event], None] | None = None) -> None:
+        """`told` hears of each answer: the command, when it began (Unix seconds), and the event."""
+        self._under_way: dict[tuple[str, type], tuple[Work, float]] = {}
+        self._told = told
 
     def begin(self, command: Work) -> bool:
         """Whether to begin this command. If the same one is under way, its answer is enough."""
         work = (name_of(command), type(command))
         new = work not in self._under_way
-        self._under_way.add(work)
+        self._under_way.setdefault(work, (command, time.time()))
         return new
 
     def ended(self, event: Event) -> None:
         """Note an answer, if it is one."""
         if isinstance(event, PlannersAnswer):
-            self._under_way.discard((name_of(event), ANSWERED[type(event)]))
+            begun = self._under_way.pop((name_of(event), ANSWERED[type(event)]), None)
+            if begun is not None and self._told is not None:
+                self._told(*begun, event)
 
 
 def to_be_kept(event: Event) -> Event:

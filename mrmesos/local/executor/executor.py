@@ -46,6 +46,7 @@ from mrmesos.resources import milli
 from mrmesos.wire.job import FileKind, running_python
 from mrmesos.wire.queue import AFTER_MAX, QueueSpec, TaskEnd, TaskSpec
 from mrmesos.wire.task import AttemptError, ErrorKind
+from mrmesos.wire.trace import within_trace
 
 T = TypeVar("T")
 LEAVE_SECONDS = 5.0
@@ -138,7 +139,7 @@ class TaskExecutor(Executor):
                 QueueSpec(
                     name=name or f"tasks of {current_user()}",
                     user=current_user(),
-                    conf=self._of_tasks(),
+                    conf=within_trace(self._of_tasks(), os.environ),
                     code=code,
                     python=running_python(),
                     files=self._files.files,

@@ -88,6 +88,8 @@ class Fetcher:
             random.Random().random,  # not the module's, which user code may have seeded
         )
         self._have: dict[int, Fetched] = {}
+        self.took: tuple[float, float] | None = None
+        """When the fetch began and ended, in Unix seconds."""
         self._fault: BaseException | None = None
 
     def announce(self, outputs: Sequence[MapOutput]) -> None:
@@ -107,6 +109,7 @@ class Fetcher:
 
     def runs(self) -> list[SortedRun]:
         """See SegmentSource. Raises OSError if the disk is full, and Closed."""
+        began = time.time()
         threads = [
             threading.Thread(target=self._copy, args=(number,), name=f"fetch-{number}", daemon=True)
             for number in range(self._copies)
@@ -119,6 +122,7 @@ class Fetcher:
                     break
                 self._state.wait(_WAIT_MAX)
             fault, complete = self._fault, self._schedule.complete
+        self.took = began, time.time()
         self.close()
         if fault is not None:
             raise fault

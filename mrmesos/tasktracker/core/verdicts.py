@@ -130,4 +130,6 @@ def report(
         log_tail=log_tail,
         result=done.result if done else None,
         profile=done.profile if done else "",
+        trace=done.trace if done else "",
+        spans=done.spans if done else (),
     )
