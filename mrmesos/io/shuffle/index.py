@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 OUTPUT_FILE, INDEX_FILE = "file.out", "file.out.index"
 """File names of a finished map's output in its `work_dir` (Hadoop's names)."""
@@ -38,6 +38,38 @@ class Segment(NamedTuple):
     length: int
     rows: int
     crc32: int
+
+
+class _PackedSegments(Sequence[Segment]):
+    """The segments of an index file, unpacked one by one when they are asked for.
+
+    Each reduce asks for one segment of an index. With thousands of maps and reduces, a TaskTracker
+    could neither unpack all of them for each reduce nor keep them unpacked.
+    """
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __len__(self) -> int:
+        return len(self._body) // _SEGMENT.size
+
+    @overload
+    def __getitem__(self, at: int) -> Segment: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Segment]: ...
+    def __getitem__(self, at: int | slice) -> Segment | list[Segment]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        if not 0 <= at < len(self):
+            raise IndexError(f"segment {at} of {len(self)}")
+        return Segment(*_SEGMENT.unpack_from(self._body, at * _SEGMENT.size))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +97,4 @@ class MapOutputIndex:
             body = file.read(count * _SEGMENT.size + 1)
         if len(body) != count * _SEGMENT.size or zlib.crc32(body) != crc32:
             raise CorruptIndexError(f"{path}: the checksum of the index does not match")
-        return cls([Segment(*fields) for fields in _SEGMENT.iter_unpack(body)])
+        return cls(_PackedSegments(body))
