@@ -170,6 +170,9 @@ class _LocalSegments:
     def fetched_bytes(self) -> int:
         return self._bytes
 
+    def requests(self) -> int:
+        return 0
+
     def fetch_failed(self) -> tuple[str, ...]:
         return ()
 

@@ -60,6 +60,9 @@ class SegmentSource(Protocol):
     def fetched_bytes(self) -> int:
         """How many bytes have arrived. The number never falls."""
 
+    def requests(self) -> int:
+        """How many requests were sent to TaskTrackers."""
+
     def fetch_failed(self) -> tuple[str, ...]:
         """Map attempts whose output cannot be fetched now."""
 
@@ -181,6 +184,7 @@ class _ReduceRun:
             "REDUCE_INPUT_GROUPS": self._folder.groups,
             "REDUCE_INPUT_RECORDS": self._total,
             "REDUCE_SHUFFLE_BYTES": self._source.fetched_bytes(),
+            "REDUCE_SHUFFLE_REQUESTS": self._source.requests(),
         }
 
     def snapshot(self) -> Snapshot:

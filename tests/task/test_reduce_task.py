@@ -56,6 +56,9 @@ class Runs:
     def fetched_bytes(self) -> int:
         return 123
 
+    def requests(self) -> int:
+        return 7
+
     def fetch_failed(self) -> tuple[str, ...]:
         return ()
 
@@ -98,6 +101,7 @@ def test_maps_are_merged_and_grouped(tmp_path: Path) -> None:
     assert task["REDUCE_INPUT_RECORDS"] == 4
     assert task["REDUCE_OUTPUT_RECORDS"] == 3
     assert task["REDUCE_SHUFFLE_BYTES"] == 123
+    assert task["REDUCE_SHUFFLE_REQUESTS"] == 7
     assert task["BYTES_WRITTEN"] == 12
 
 

@@ -91,6 +91,7 @@ class Fetcher:
         self.took: tuple[float, float] | None = None
         """When the fetch began and ended, in Unix seconds."""
         self._fault: BaseException | None = None
+        self._requests = 0
 
     def announce(self, outputs: Sequence[MapOutput]) -> None:
         """Learn the places of map outputs. The latest announcement of a map counts."""
@@ -138,6 +139,9 @@ class Fetcher:
     def fetched_bytes(self) -> int:
         return self._receiver.bytes
 
+    def requests(self) -> int:
+        return self._requests
+
     def fetch_failed(self) -> tuple[str, ...]:
         """See SegmentSource. An output that arrives after all leaves the list."""
         with self._state:
@@ -172,6 +176,7 @@ class Fetcher:
             while not self._closed.is_set() and not self._schedule.complete:
                 now = time.monotonic()
                 if (job := self._schedule.take(now)) is not None:
+                    self._requests += 1
                     return job
                 due = self._schedule.wait_seconds(now)
                 self._state.wait(_WAIT_MAX if not due else min(due, _WAIT_MAX))
@@ -201,7 +206,7 @@ class Fetcher:
         Raises one of _BROKEN if the answer breaks off. Two failures are reported at once, without
         further tries (as Hadoop's notify.readerror): a silent tracker, and a missing output.
         """
-        for output in outputs:
+        for number, output in enumerate(outputs):
             try:
                 fetched = self._receiver.receive(response, output, path)
             except DamagedSegment as exc:
@@ -220,7 +225,10 @@ class Fetcher:
                         self._have[output.map_index] = fetched
                     else:  # the JobTracker has withdrawn or replaced it meanwhile
                         self._receiver.drop(fetched)
-                    self._state.notify_all()
+                    # Other threads look at all outputs that are still wanted when they are woken.
+                    # So wake them only for news: this host works, or all outputs are here.
+                    if number == 0 or self._schedule.complete:
+                        self._state.notify_all()
 
     def _output_failed(
         self, output: MapOutput, why: str, *, answered: bool = False, at_once: bool = False
