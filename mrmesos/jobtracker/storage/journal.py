@@ -40,7 +40,8 @@ from mrmesos.jobtracker.storage.journal_errors import (
     JournalInUse,
     JournalLost,
 )
-from mrmesos.jobtracker.storage.journal_rows import COPIED, COPY, FoundRows, checksum, read_rows
+from mrmesos.jobtracker.storage.journal_rows import FoundRows, checksum, read_rows
+from mrmesos.jobtracker.storage.row_changes import RowCount, apply_writes
 from mrmesos.wire.ids import is_sha256
 
 logger = logging.getLogger(__name__)
@@ -66,12 +67,6 @@ CREATE TABLE owner (
 )
 """
 _ONE = "WHERE job = ? AND kind = ? AND name = ?"
-# Whole statements, because to build one per call costs a microsecond in sqlite3's statement cache.
-_SUM = f"SELECT sum FROM records {_ONE}"
-_PUT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
-_DROP = f"DELETE FROM records {_ONE}"
-_SUM_OF_JOB = "SELECT count(*), coalesce(sum(sum), 0) FROM records WHERE job = ?"
-_DROP_JOB = "DELETE FROM records WHERE job = ?"
 _COUNT = "UPDATE owner SET commits = ?, rows = ?, sum = ? WHERE token = ?"
 _ALL = "SELECT job, kind, name, body, sum FROM records ORDER BY job, kind, name"
 
@@ -275,7 +270,9 @@ class Journal:
                 self._sync(database, full=True)
             database.execute("BEGIN IMMEDIATE")
             try:
-                state = self._write(database, writes)
+                before = RowCount(self._rows, self._sum)
+                after = apply_writes(database, writes, before, self._encoder.encode)
+                state = (self._commits + 1, *after)
                 self._count(database, state)
                 database.execute("COMMIT")
             except BaseException:
@@ -298,35 +295,6 @@ class Journal:
         done = database.execute(_COUNT, (*state, self._token))
         if done.rowcount != 1:
             raise JournalLost(f"{self.path}: another JobTracker has taken it over")
-
-    def _write(
-        self, database: sqlite3.Connection, writes: Iterable[WriteRecords]
-    ) -> tuple[int, int, int]:
-        """Make the changes. Returns the commit's number, the number of rows, and their sum."""
-        rows, total, encode = self._rows, self._sum, self._encoder.encode
-        execute = database.cursor().execute
-        for write in writes:
-            for job_id in write.drop_jobs:
-                count, of_job = execute(_SUM_OF_JOB, (job_id,)).fetchone()
-                rows, total = rows - count, total - of_job
-                execute(_DROP_JOB, (job_id,))
-            for key in write.drop:
-                old = execute(_SUM, key).fetchone()
-                if old is not None:
-                    rows, total = rows - 1, total - old[0]
-                    execute(_DROP, key)
-            for record in write.put:
-                key, body = record.filed_as, encode(record)
-                keys = (key, key._replace(name=COPY)) if key.kind in COPIED else (key,)
-                for job, kind, name in keys:
-                    check = checksum(job, kind, name, body)
-                    old = execute(_SUM, (job, kind, name)).fetchone()
-                    if old is None:
-                        rows, total = rows + 1, total + check
-                    else:
-                        total += check - old[0]
-                    execute(_PUT, (job, kind, name, body, check))
-        return self._commits + 1, rows, total
 
     def close(self) -> None:
         """Copy the log into the database, and release its lock."""
