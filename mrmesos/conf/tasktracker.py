@@ -109,7 +109,8 @@ HEARTBEAT_SECONDS = declare(
     "tasktracker.heartbeat.seconds",
     1.0,
     "seconds",
-    "Longest time between two heartbeats. Ended attempts are reported at once.",
+    "Longest time between two heartbeats. Ended attempts are reported at once. With more than 300 "
+    "TaskTrackers it grows, up to 5 s.",
     minimum=0.05,
     scope="jobtracker",
 )

@@ -13,7 +13,7 @@ import logging
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -311,16 +311,16 @@ class CoreBackend:
 
         return self._thread.ask(change)
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
+    def heartbeat(self, heartbeat: Heartbeat) -> Awaitable[HeartbeatAnswer]:
         """Handle a heartbeat."""
         if self._tracer is not None:
             self._tracer.reported(heartbeat)
         event = HeartbeatReceived(heartbeat)
-        return self._thread.ask(lambda: self._hear(heartbeat.tracker_id, event))
+        return self._thread.ask_from_loop(lambda: self._hear(heartbeat.tracker_id, event))
 
-    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
+    def held_answer(self, tracker_id: str) -> Awaitable[HeartbeatAnswer]:
         """The present answer to a heartbeat that was held."""
-        return self._thread.ask(lambda: self._hear(tracker_id, AnswerAsked(tracker_id)))
+        return self._thread.ask_from_loop(lambda: self._hear(tracker_id, AnswerAsked(tracker_id)))
 
     def _hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
         """Handle a heartbeat, also of an unknown TaskTracker: it shows that its agent lives."""

@@ -7,12 +7,13 @@ heartbeat is a question, because its sender waits for an answer. Its function pa
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,8 +27,12 @@ T = TypeVar("T")
 
 TICK_SECONDS = 0.5
 MAX_QUEUE = 100_000
-BATCH = 32
-"""Most events and questions between two calls of `settle`."""
+BATCH = 200
+"""Most events and questions between two calls of `settle`. Each call is one commit of the journal,
+and each batch wakes the HTTP server's event loop once.
+"""
+FULL_SECONDS = 0.01
+"""Pause before a full queue is tried again."""
 POST_SECONDS = 30.0
 """If the queue stays full for this long, the core counts as stuck, and the service fails."""
 
@@ -36,12 +41,15 @@ class ServiceFailed(Exception):
     """The service cannot continue."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Question:
-    """A function to run in the core's thread, and the future that gets its result."""
+    """A function to run in the core's thread, and the future that gets its result. `loop` is the
+    event loop of the future, if it has one.
+    """
 
     function: Callable[[], object]
-    answer: Future[Any]
+    answer: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
     result: object = None
     problem: Exception | None = None
 
@@ -66,7 +74,7 @@ class CoreThread:
         self._settle = settle
         self._on_end = on_end
         self._asked: list[_Question] = []  # the questions of this batch
-        self._queue: queue.Queue[Event | _Question] = queue.Queue(MAX_QUEUE)
+        self._queue: queue.SimpleQueue[Event | _Question] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._failed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobtracker", daemon=True)
@@ -86,8 +94,7 @@ class CoreThread:
     def stop(self) -> None:
         """Take nothing more. Waiting events are dropped, and waiting questions refused."""
         self._stopping.set()
-        with contextlib.suppress(queue.Full):  # then the thread is not asleep
-            self._queue.put_nowait(_Question(lambda: None, Future()))
+        self._queue.put(_Question(lambda: None, Future()))
 
     def join(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for the end. True if it has ended or never started."""
@@ -109,25 +116,36 @@ class CoreThread:
 
     def post(self, event: Event) -> None:
         """Queue an event. After the end it is dropped."""
-        if self._stopping.is_set():
-            return
-        try:
-            self._queue.put(event, timeout=POST_SECONDS)
-        except queue.Full:
-            self.fail(f"{MAX_QUEUE} events wait, and the core does not take them")
+        give_up = time.monotonic() + POST_SECONDS
+        while not self._stopping.is_set():
+            if self._queue.qsize() < MAX_QUEUE:
+                self._queue.put(event)
+                return
+            if time.monotonic() > give_up:
+                self.fail(f"{MAX_QUEUE} events wait, and the core does not take them")
+            self._stopping.wait(FULL_SECONDS)
 
     def ask(self, function: Callable[[], T]) -> Future[T]:
         """Run a function in the core's thread. This call or the future may raise Unavailable."""
         answer: Future[T] = Future()
+        self._ask(_Question(function, answer))
+        return answer
+
+    def ask_from_loop(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """As `ask`, for many questions in an event loop: the answers of a batch wake it once."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._ask(_Question(function, answer, loop))
+        return answer
+
+    def _ask(self, question: _Question) -> None:
         if self._stopping.is_set():
             raise self._refusal()
-        try:
-            self._queue.put_nowait(_Question(function, answer))
-        except queue.Full:
-            raise Unavailable("the JobTracker is overloaded; try again later") from None
+        if self._queue.qsize() >= MAX_QUEUE:
+            raise Unavailable("the JobTracker is overloaded; try again later")
+        self._queue.put(question)
         if self._stopping.is_set() and not self._thread.is_alive():
             self._drain()  # it has just ended, so nobody else would answer
-        return answer
 
     # In the core's thread.
 
@@ -161,9 +179,8 @@ class CoreThread:
                         item = self._queue.get_nowait()
                     self._take(item)
                 self._settle()
-                for question in self._asked:
-                    _answer(question)
-                self._asked.clear()
+                asked, self._asked = self._asked, []
+                _deliver(asked)
         except Unavailable:
             logger.debug("the core's thread ends")
         except BaseException as problem:
@@ -185,17 +202,13 @@ class CoreThread:
     def _drain(self) -> None:
         """Refuse all waiting questions, and drop all waiting events."""
         asked, self._asked = self._asked, []
-        for question in asked:
-            with contextlib.suppress(InvalidStateError):
-                question.answer.set_exception(self._refusal())
-        while True:
-            try:
+        with contextlib.suppress(queue.Empty):
+            while True:
                 item = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(item, _Question):
-                with contextlib.suppress(InvalidStateError):  # nobody waits any more
-                    item.answer.set_exception(self._refusal())
+                asked += [item] if isinstance(item, _Question) else []
+        for question in asked:
+            question.problem = self._refusal()
+        _deliver(asked)
 
     def _refusal(self) -> Unavailable:
         if self.failure is None:
@@ -215,8 +228,28 @@ def _run(question: _Question) -> None:
         question.problem = problem
 
 
+def _deliver(questions: Iterable[_Question]) -> None:
+    """Answer questions. Those of an event loop are answered there."""
+    of_loops: dict[asyncio.AbstractEventLoop, list[_Question]] = {}
+    for question in questions:
+        if question.loop is None:
+            _answer(question)
+        else:
+            of_loops.setdefault(question.loop, []).append(question)
+    for loop, of_loop in of_loops.items():
+        with contextlib.suppress(RuntimeError):  # the loop has ended, so nobody waits
+            loop.call_soon_threadsafe(_answer_all, of_loop)
+
+
+def _answer_all(questions: Iterable[_Question]) -> None:
+    for question in questions:
+        _answer(question)
+
+
 def _answer(question: _Question) -> None:
-    with contextlib.suppress(InvalidStateError):  # nobody waits any more
+    if question.answer.done():
+        return  # nobody waits any more
+    with contextlib.suppress(InvalidStateError):  # cancelled at this moment by another thread
         if question.problem is not None:
             question.answer.set_exception(question.problem)
         else:

@@ -15,6 +15,7 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import PAGES, Authenticator
+from mrmesos.jobtracker.http.held_heartbeats import HeldHeartbeats
 from mrmesos.jobtracker.http.live_logs import ReadSandboxLog
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
 from mrmesos.jobtracker.pages.app import Pages
@@ -54,9 +55,12 @@ class Front:
             bearer=conf.get_as(settings.BEARER_TOKENS),
             public=[METRICS] if conf.get_as(settings.METRICS_PUBLIC) else (),
         )
-        hold_seconds = conf.get_as(settings.HEARTBEAT_SECONDS)
+        held = HeldHeartbeats(
+            conf.get_as(settings.HEARTBEAT_SECONDS),
+            conf.get_as(settings.TASKTRACKER_SILENCE_SECONDS),
+        )
         kept = history.history if history is not None else None
-        self._api = HttpApi(backend, hold_seconds, door, tls_of_trackers, kept, read_sandbox)
+        self._api = HttpApi(backend, held, door, tls_of_trackers, kept, read_sandbox)
         live = LiveSource(
             backend, self._api.live_logs, KeptSource(kept) if kept is not None else None
         )

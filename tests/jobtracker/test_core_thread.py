@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from mrmesos.jobtracker import core_thread
 from mrmesos.jobtracker.core.messages.events import Disconnected, Event, Tick
 from mrmesos.jobtracker.core_thread import BATCH, CoreThread
 from mrmesos.jobtracker.http.errors import Forbidden, Unavailable
@@ -88,3 +92,53 @@ def test_a_refusal_in_a_question_goes_to_its_asker_only(
     desk.thread.stop()
     assert desk.thread.join(DEADLINE)
     assert not caplog.records
+
+
+def test_the_answers_of_a_batch_wake_an_event_loop_once() -> None:
+    desk = Desk()
+    desk.gate.set()
+    woken = []
+
+    async def scenario() -> list[int | BaseException]:
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+
+        def counted(*args: Any, **more: Any) -> asyncio.Handle:
+            woken.append(threading.current_thread().name)
+            return wake(*args, **more)
+
+        def refuse() -> int:
+            raise Forbidden("no")
+
+        answers = [desk.thread.ask_from_loop(lambda n=number: n) for number in range(BATCH - 2)]
+        answers.append(desk.thread.ask_from_loop(refuse))
+        answers[3].cancel()
+        with patch.object(loop, "call_soon_threadsafe", counted):
+            desk.thread.start()
+            return await asyncio.gather(*answers, return_exceptions=True)
+
+    found = asyncio.run(scenario())
+    assert found[:3] == [0, 1, 2]
+    assert isinstance(found[3], asyncio.CancelledError)
+    assert isinstance(found[-1], Forbidden)
+    assert woken == ["jobtracker"]
+    desk.thread.stop()
+    assert desk.thread.join(DEADLINE)
+
+
+def test_a_full_queue_refuses_questions_and_delays_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_thread, "MAX_QUEUE", 2)
+    desk = Desk()
+    desk.gate.set()
+    first, _ = desk.ask("x"), desk.ask("y")
+    with pytest.raises(Unavailable, match="overloaded"):
+        desk.ask("z")
+    posting = threading.Thread(target=desk.thread.post, args=(Disconnected(),))
+    posting.start()
+    assert posting.is_alive()
+    desk.thread.start()
+    posting.join(DEADLINE)
+    first.result(DEADLINE)
+    wait_until(lambda: "event" in desk.story, "the event that had to wait")
+    desk.thread.stop()
+    assert desk.thread.join(DEADLINE)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -22,6 +21,7 @@ from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_
 from mrmesos.jobtracker.http.backend import Backend
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
+from mrmesos.jobtracker.http.held_heartbeats import HeldHeartbeats
 from mrmesos.jobtracker.http.live_logs import LiveLogs, ReadSandboxLog, not_kept
 from mrmesos.jobtracker.http.messages import (
     as_json,
@@ -31,11 +31,11 @@ from mrmesos.jobtracker.http.messages import (
     wait_seconds,
 )
 from mrmesos.jobtracker.http.queue_api import QueueApi
-from mrmesos.jobtracker.http.waiting import Waiting, set_within
+from mrmesos.jobtracker.http.waiting import Waiting
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
 from mrmesos.jobtracker.storage.history import HistoryError, HistoryStore
 from mrmesos.wire.chain import ChainAnswer, ChainSpec
-from mrmesos.wire.heartbeat import Heartbeat
+from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 from mrmesos.wire.ids import is_job_id, is_sha256, parse_attempt
 from mrmesos.wire.job import (
     KEPT,
@@ -53,14 +53,7 @@ MAX_HEARTBEAT_BYTES = 64 << 20
 UPLOAD_SECONDS = 600.0
 UPLOAD_PART_BYTES = 1 << 20
 _STREAMS = ("stdout", "stderr")
-
-
-@dataclass(slots=True)
-class _Held:
-    """A heartbeat whose answer is held until there is an action for it."""
-
-    sequence: int
-    release: asyncio.Event
+NO_ACTIONS = HeartbeatAnswer([])
 
 
 class HttpApi:
@@ -69,13 +62,13 @@ class HttpApi:
     def __init__(
         self,
         backend: Backend,
-        hold_seconds: float,
+        held: HeldHeartbeats,
         door: Authenticator,
         tls: ssl.SSLContext | None = None,
         history: HistoryStore | None = None,
         read_sandbox: ReadSandboxLog | None = None,
     ) -> None:
-        """A heartbeat for which there is no action is held for `hold_seconds`.
+        """A heartbeat for which there is no action goes to `held`.
 
         `door` authenticates requests. `tls` is for requests to TaskTrackers that speak HTTPS.
         `history` has the jobs that the core has forgotten. `read_sandbox` reads logs after the
@@ -84,11 +77,9 @@ class HttpApi:
         self._backend = backend
         self._door, self._history = door, history
         self.live_logs = LiveLogs(tls, read_sandbox, door.key_of)
-        self._hold_seconds = hold_seconds
-        self._held: dict[str, _Held] = {}
+        self._held = held
         self._waiting = Waiting()
         self._queues = QueueApi(backend, self._waiting)
-        self._closing = False
 
     def application(self) -> web.Application:
         """The aiohttp application, for one event loop."""
@@ -125,9 +116,7 @@ class HttpApi:
 
     def wake_tracker(self, tracker_id: str) -> None:
         """Answer the TaskTracker's held heartbeat: there is an action for it."""
-        held = self._held.get(tracker_id)
-        if held is not None:
-            held.release.set()
+        self._held.wake(tracker_id)
 
     def job_ended(self, job_id: str) -> None:
         """Answer the clients that wait for the end of this job or chain."""
@@ -135,9 +124,7 @@ class HttpApi:
 
     def release_all(self) -> None:
         """Answer all requests that are held. From now on, hold none."""
-        self._closing = True
-        for held in self._held.values():
-            held.release.set()
+        self._held.release_all()
         self._waiting.close()
 
     # Handlers.
@@ -297,22 +284,16 @@ class HttpApi:
         if tracker_id != signed.who:
             raise Forbidden(f"{signed.who} cannot send the heartbeat of another TaskTracker")
         self.live_logs.heard(tracker_id, request.remote or "")
-        before = self._held.get(tracker_id)
-        late = before is not None and before.sequence >= heartbeat.sequence
-        held = _Held(heartbeat.sequence, asyncio.Event())
-        if not late:
-            if before is not None:
-                before.release.set()
-            self._held[tracker_id] = held
+        held = self._held.register(heartbeat)
         try:
-            # `held` is registered before the question, so that no wake-up is missed in between.
-            answer = await asyncio.wrap_future(self._backend.heartbeat(heartbeat))
-            if not (answer.actions or answer.unknown or late or self._closing):
-                await set_within(held.release, self._hold_seconds)
-                answer = await asyncio.wrap_future(self._backend.held_answer(tracker_id))
+            answer = await self._backend.heartbeat(heartbeat)
+            if held is None:
+                self._held.answered_beside(tracker_id, len(answer.actions))
+            elif not (answer.actions or answer.unknown):
+                news = await self._held.wait(held)
+                answer = await self._backend.held_answer(tracker_id) if news else NO_ACTIONS
         finally:
-            if self._held.get(tracker_id) is held:
-                del self._held[tracker_id]
+            self._held.drop(tracker_id, held)
         return as_json(answer)
 
     async def _clean_up(self, _app: web.Application) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -83,8 +84,8 @@ class Backend(Protocol):
         job in progress. Fails with BadRequest for a value that cannot be used.
         """
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
-        """Handle a heartbeat and return its answer."""
+    def heartbeat(self, heartbeat: Heartbeat) -> Awaitable[HeartbeatAnswer]:
+        """Handle a heartbeat and return its answer. Called in an event loop."""
 
-    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
-        """The present answer to a heartbeat that was held."""
+    def held_answer(self, tracker_id: str) -> Awaitable[HeartbeatAnswer]:
+        """The present answer to a heartbeat that was held. Called in an event loop."""

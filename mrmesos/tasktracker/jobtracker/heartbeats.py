@@ -1,7 +1,7 @@
 """The heartbeat client: it keeps one heartbeat open, and sends a new one when there is news.
 
-The JobTracker holds its answer for up to `tasktracker.heartbeat.seconds`. A newer heartbeat of the
-same TaskTracker releases the held answer (mrmesos.wire.heartbeat).
+The JobTracker holds its answer for `tasktracker.heartbeat.seconds`, or longer in a large cluster.
+Reports of ended attempts are answered at once beside it (mrmesos.wire.heartbeat).
 """
 
 from __future__ import annotations

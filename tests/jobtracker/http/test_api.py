@@ -21,6 +21,7 @@ from mrmesos.jobtracker.http import authentication
 from mrmesos.jobtracker.http.api import HttpApi
 from mrmesos.jobtracker.http.authentication import Authenticator
 from mrmesos.jobtracker.http.errors import BadRequest, Unavailable
+from mrmesos.jobtracker.http.held_heartbeats import HeldHeartbeats
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainState, ChainStatus, StepSpec
 from mrmesos.wire.heartbeat import EndSlot, Heartbeat, HeartbeatAnswer, Numbered
@@ -45,6 +46,7 @@ from mrmesos.wire.queue import (
     TaskEnds,
     TaskSpec,
 )
+from mrmesos.wire.task import AttemptReport, AttemptState
 from tests.wire import specs
 
 T = TypeVar("T")
@@ -52,6 +54,13 @@ T = TypeVar("T")
 SPEC = msgspec.structs.replace(specs.SPEC, conf={"a": "1"})
 COUNTS = TaskCounts(1, 0, 1, 0, 0, 0, 0.5)
 LONG = 60.0
+REPORT = AttemptReport(
+    attempt_id="attempt_202611201130_0001_m_000003_0",
+    slot_id="s",
+    state=AttemptState.SUCCEEDED,
+    started=1.0,
+    ended=2.0,
+)
 TOKEN = "the token of clients"
 CODE = ("GET", "/api/v1/code")
 
@@ -111,7 +120,9 @@ def queue_status() -> QueueStatus:
     )
 
 
-def beat(tracker: str = "t1", sequence: int = 1) -> Heartbeat:
+def beat(
+    tracker: str = "t1", sequence: int = 1, reports: tuple[AttemptReport, ...] = ()
+) -> Heartbeat:
     return Heartbeat(
         tracker_id=tracker,
         agent_id="a",
@@ -120,6 +131,7 @@ def beat(tracker: str = "t1", sequence: int = 1) -> Heartbeat:
         sequence=sequence,
         acknowledged=0,
         slots=[],
+        reports=list(reports),
     )
 
 
@@ -203,13 +215,14 @@ class FakeBackend:
     def kill(self, job_id: str, by: str) -> Future[bool]:
         return self._answer(job_id == "job_1" and by == "me")
 
-    def heartbeat(self, heartbeat: Heartbeat) -> Future[HeartbeatAnswer]:
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatAnswer:
         self.beats.append(heartbeat)
-        return self.held_answer(heartbeat.tracker_id)
+        return await self.held_answer(heartbeat.tracker_id)
 
-    def held_answer(self, tracker_id: str) -> Future[HeartbeatAnswer]:
+    async def held_answer(self, tracker_id: str) -> HeartbeatAnswer:
         actions = self.known.get(tracker_id)
-        return self._answer(HeartbeatAnswer(actions or [], unknown=actions is None))
+        answer = self._answer(HeartbeatAnswer(actions or [], unknown=actions is None))
+        return await asyncio.wrap_future(answer)
 
 
 class Desk:
@@ -218,7 +231,7 @@ class Desk:
     def __init__(self, hold_seconds: float) -> None:
         self.backend = FakeBackend()
         self.door = Authenticator(TOKEN, "the secret", bearer=True)
-        self.api = HttpApi(self.backend, hold_seconds, self.door)
+        self.api = HttpApi(self.backend, HeldHeartbeats(hold_seconds, LONG), self.door)
         self.session: aiohttp.ClientSession
         self.base = ""
 
@@ -466,6 +479,23 @@ def test_a_newer_heartbeat_releases_the_held_one_and_a_late_one_does_not() -> No
             assert not third.done()
             desk.api.release_all()
             assert await third == HeartbeatAnswer([])
+
+    asyncio.run(scenario())
+
+
+def test_an_end_is_answered_at_once_while_another_heartbeat_stays_held() -> None:
+    async def scenario() -> None:
+        async with serving(LONG) as desk:
+            held = asyncio.create_task(desk.heartbeat(beat(sequence=1)))
+            await until(lambda: len(desk.backend.beats) == 1)
+            ended = beat(sequence=2, reports=(REPORT,))
+            assert await desk.heartbeat(ended) == HeartbeatAnswer([])
+            actions = [Numbered(1, EndSlot("s"))]
+            desk.backend.known["t1"] = actions
+            assert await desk.heartbeat(ended) == HeartbeatAnswer(actions)
+            assert not held.done()
+            desk.api.wake_tracker("t1")
+            assert await held == HeartbeatAnswer(actions)
 
     asyncio.run(scenario())
 
