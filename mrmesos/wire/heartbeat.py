@@ -2,9 +2,9 @@
 
 A tracker always has one open heartbeat. The JobTracker delays the answer until it has an action, or
 until `tasktracker.heartbeat.seconds` have passed. If a tracker has something to report, it posts at
-once. The answer to a report of ended attempts comes at once, and the open heartbeat stays. Actions have numbers. The JobTracker
-repeats them until the tracker has acknowledged them, so a lost answer loses nothing. The tracker
-ignores numbers that it has seen.
+once. The answer to a report of ended attempts comes at once, and the open heartbeat stays. Actions
+have numbers. The JobTracker repeats them until the tracker has acknowledged them, so a lost answer
+loses nothing. The tracker ignores numbers that it has seen.
 """
 
 from __future__ import annotations
