@@ -28,7 +28,7 @@ from mrmesos.jobtracker.core.messages.journal_records import Record
 from mrmesos.jobtracker.core.model.settings import CoreSettings, JobSettings
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.policies import leases
-from mrmesos.jobtracker.core.policies.dispatch import tell_outputs
+from mrmesos.jobtracker.core.policies.output_news import send_news
 from mrmesos.jobtracker.core.restore import restore
 from mrmesos.jobtracker.core.scheduling import index_check
 from mrmesos.jobtracker.core.state.journal_changes import Changes
@@ -212,9 +212,8 @@ class JobTracker:
         st = self.st
         while True:
             slots.serve_free(st)
-            for job in st.changes.news.values():
-                tell_outputs(st, job)
-            st.changes.news.clear()
+            if st.changes.reduces_began or st.changes.news:
+                send_news(st)
             if not st.out.deaf:
                 break
             trackers.give_up_deaf(st)

@@ -85,7 +85,9 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
 
 def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
     """Kill slots that still run although Mesos said that they ended. They would hold resources."""
-    strays = {slot_id for slot_id in listed if slot_id not in st.cluster.slots}
+    strays = listed - st.cluster.slots.keys()
+    if not strays and not tracker.strays:
+        return
     tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}
     for slot_id, since in tracker.strays.items():
         if st.now - since >= STRAY_SECONDS:

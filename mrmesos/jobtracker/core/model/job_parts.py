@@ -89,6 +89,8 @@ class KnownOutputs:
     """How many of `by_map` each host has."""
     news: list[MapOutput] = field(default_factory=list)
     """What reduces are told, in order. Each TaskTracker has a cursor into it."""
+    told: float = 0.0
+    """When reduces were last told (policies/output_news.py)."""
     absent: set[int] = field(default_factory=set)
     """Maps whose output was lost after all reduces had fetched it."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from mrmesos.jobtracker.core.messages.commands import KillSlot
 from mrmesos.jobtracker.core.model.agent import Agent
-from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.model.tracker import Tracker
@@ -16,7 +15,7 @@ from mrmesos.jobtracker.core.policies import leases
 from mrmesos.jobtracker.core.scheduling.find_task import Found
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
-from mrmesos.wire.heartbeat import EndSlot, KillAttempt, MapOutputs, RunAttempt
+from mrmesos.wire.heartbeat import EndSlot, KillAttempt, RunAttempt
 from mrmesos.wire.ids import SlotId, TaskKind, TrackerId
 from mrmesos.wire.job import Sandbox
 from mrmesos.wire.task import Attempt, Locality
@@ -98,7 +97,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
             job.count("LAUNCHED_TASKS")
     else:
         job.count("LAUNCHED_REDUCES")
-        st.changes.outputs(job)
+        st.changes.reduce_began(job, tracker.id)
     return task.wire(attempt)
 
 
@@ -153,20 +152,3 @@ def end_slot(st: State, slot: Slot) -> None:
     slot.transition(SlotState.ENDING, st.now)
     st.slots.held.pop(slot.id, None)
     st.post(slot.tracker_id, EndSlot(slot.id))
-
-
-def tell_outputs(st: State, job: JobInProgress) -> None:
-    """Send the news of map outputs to the trackers that run the job's reduces."""
-    told = set()
-    for attempt in job.running_reduces.values():
-        if attempt.tracker_id in told:
-            continue
-        told.add(attempt.tracker_id)
-        tracker = st.cluster.trackers.get(attempt.tracker_id)
-        if tracker is None:
-            continue
-        cursor = tracker.cursors.get(job.id)
-        news = list(job.outputs.by_map.values()) if cursor is None else job.outputs.news[cursor:]
-        tracker.cursors[job.id] = len(job.outputs.news)
-        if news:
-            st.post(tracker.id, MapOutputs(job.id, news))

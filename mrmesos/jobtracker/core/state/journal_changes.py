@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.task import TaskAttempt
     from mrmesos.jobtracker.core.model.task_queue import QueuedTask, TaskQueue
     from mrmesos.jobtracker.core.state.state import State
+    from mrmesos.wire.ids import TrackerId
     from mrmesos.wire.queue import TaskEnd
 
 _NOTICE = END_NOTIFICATION_URL.name.removesuffix("url")
@@ -40,7 +41,8 @@ _NOTICE = END_NOTIFICATION_URL.name.removesuffix("url")
 class Changes:
     """A ChangeListener. If `on` is False there is no journal, and nothing is noted for it.
 
-    `news` holds the jobs whose reduces must hear of map outputs.
+    `news` holds the jobs whose reduces must hear of map outputs, and `reduces_began` the reduces
+    that must hear of all (policies/output_news.py).
     """
 
     __slots__ = (
@@ -62,11 +64,13 @@ class Changes:
         "_trackers",
         "news",
         "on",
+        "reduces_began",
     )
 
     def __init__(self, on: bool) -> None:
         self.on = on
         self.news: dict[str, JobInProgress] = {}
+        self.reduces_began: dict[tuple[JobInProgress, TrackerId], None] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -181,11 +185,16 @@ class Changes:
         """There is news of map outputs for the job's reduces."""
         self.news[job.id] = job
 
+    def reduce_began(self, job: JobInProgress, tracker_id: TrackerId) -> None:
+        """A reduce of the job began on a TaskTracker."""
+        self.reduces_began[job, tracker_id] = None
+
     def take(self, st: State) -> WriteRecords | None:
         """What the journal must write after this event. None if there is nothing to write."""
-        some = self._attempts or self._slots or self._trackers or self._forgotten
-        if not (some or self._task_ends or self._whole):
-            return None
+        whole = self._whole
+        others = self._slots or self._trackers or self._forgotten or self._task_ends or whole
+        if not others:  # most events
+            return self._take_attempts(st) if self._attempts else None
         put: list[Record] = []
         drop: list[Key] = []
         if self._framework is not None:
@@ -215,8 +224,14 @@ class Changes:
                 put.append(ChainEndedRecord(status, key))
         self._of_queues(st, put, drop)
         gone = (*self._retired, *self._ended, *self._chains_ended, *self._queues_ended)
-        write = WriteRecords(tuple(put), tuple(drop), gone, sync=self._whole)
+        write = WriteRecords(tuple(put), tuple(drop), gone, sync=whole)
         self._clear()
+        return write
+
+    def _take_attempts(self, st: State) -> WriteRecords:
+        """`take` if only attempts began or ended."""
+        write = WriteRecords(tuple(self._of_attempts(st)))
+        self._attempts = {}
         return write
 
     @property
