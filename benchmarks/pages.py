@@ -126,7 +126,8 @@ class Replay:
             reports=reports,
             progress=[],
         )
-        return self.service.backend.heartbeat(beat)
+        hear = self.service.backend.hear
+        return self.service._thread.ask(lambda: hear(tracker, ev.HeartbeatReceived(beat)))
 
     def run(self, seconds: float) -> Figures:
         """Attempts end for so long. Returns what was measured."""

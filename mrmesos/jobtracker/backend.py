@@ -316,14 +316,16 @@ class CoreBackend:
         if self._tracer is not None:
             self._tracer.reported(heartbeat)
         event = HeartbeatReceived(heartbeat)
-        return self._thread.ask_from_loop(lambda: self._hear(heartbeat.tracker_id, event))
+        return self._thread.ask_from_loop(lambda: self.hear(heartbeat.tracker_id, event))
 
     def held_answer(self, tracker_id: str) -> Awaitable[HeartbeatAnswer]:
         """The present answer to a heartbeat that was held."""
-        return self._thread.ask_from_loop(lambda: self._hear(tracker_id, AnswerAsked(tracker_id)))
+        return self._thread.ask_from_loop(lambda: self.hear(tracker_id, AnswerAsked(tracker_id)))
 
-    def _hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
-        """Handle a heartbeat, also of an unknown TaskTracker: it shows that its agent lives."""
+    def hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
+        """Handle a heartbeat, in the core's thread. Also that of an unknown TaskTracker, as it shows
+        that its agent lives.
+        """
         if tracker_id not in self._not_heard:
             try:
                 self._thread.handle(event)

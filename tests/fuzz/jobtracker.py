@@ -82,7 +82,7 @@ class JobTrackerFuzz:
                 "jobtracker.bearer.tokens": "true",  # unsigned requests cost less
             }
         )
-        self.desk.service._front._api._hold_seconds = 0.0  # no answer is held back
+        self.desk.service._front._api._held.release_all()  # no answer is held back
         self._make = Maker(self.rng)
         self._spec_type, self._beat_type = of_type(JobSpec), of_type(Heartbeat)
         self._good_spec = msgspec.to_builtins(self.desk.spec(self._base))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -110,12 +111,16 @@ def test_the_answers_of_a_batch_wake_an_event_loop_once() -> None:
         def refuse() -> int:
             raise Forbidden("no")
 
-        answers = [desk.thread.ask_from_loop(lambda n=number: n) for number in range(BATCH - 2)]
+        numbers = itertools.count()
+        answers = [desk.thread.ask_from_loop(lambda: next(numbers)) for _ in range(BATCH - 2)]
         answers.append(desk.thread.ask_from_loop(refuse))
         answers[3].cancel()
         with patch.object(loop, "call_soon_threadsafe", counted):
             desk.thread.start()
-            return await asyncio.gather(*answers, return_exceptions=True)
+            found: list[int | BaseException] = await asyncio.gather(
+                *answers, return_exceptions=True
+            )
+            return found
 
     found = asyncio.run(scenario())
     assert found[:3] == [0, 1, 2]

@@ -94,7 +94,7 @@ class _Changes:
             self._forget([key for key, _ in items])
             values: list[Any] = []
             for key, body in items:
-                check = checksum(*key, body)
+                check = checksum(key[0], key[1], key[2], body)
                 self.sum += check
                 values += (*key, body, check)
             self.rows += len(items)
