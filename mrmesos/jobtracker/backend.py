@@ -323,7 +323,7 @@ class CoreBackend:
         return self._thread.ask_from_loop(lambda: self.hear(tracker_id, AnswerAsked(tracker_id)))
 
     def hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
-        """Handle a heartbeat, in the core's thread. Also that of an unknown TaskTracker, as it shows
+        """Handle a heartbeat, in the core's thread. Also that of an unknown TaskTracker: it shows
         that its agent lives.
         """
         if tracker_id not in self._not_heard:
