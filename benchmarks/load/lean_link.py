@@ -29,7 +29,7 @@ class LeanLink:
         self._signer = Signer(tracker_id, "")
         self._source = source
         self._keyed = asyncio.Event()
-        self._idle: list[_Connection] = []
+        self._idle: dict[str, list[_Connection]] = {"GET": [], "POST": []}
 
     def use_key(self, key: str) -> None:
         """Set the key to sign with."""
@@ -42,7 +42,7 @@ class LeanLink:
 
     def close(self) -> None:
         """Close all connections."""
-        for _, writer in self._idle:
+        for _, writer in (*self._idle["GET"], *self._idle["POST"]):
             writer.close()
 
     async def exchange(
@@ -56,7 +56,8 @@ class LeanLink:
             raise NoAnswer(repr(problem)) from problem
 
     async def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        reader, writer = self._idle.pop() if self._idle else await self._connected()
+        idle = self._idle[method]
+        reader, writer = idle.pop() if idle else await self._connected()
         kept = False
         try:
             signed = self._signer.sign(method, path, body)
@@ -70,7 +71,7 @@ class LeanLink:
             return status, content
         finally:
             if kept:
-                self._idle.append((reader, writer))
+                idle.append((reader, writer))
             else:
                 writer.close()
 

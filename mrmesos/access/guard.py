@@ -68,6 +68,12 @@ class RequestGuard:
         app.middlewares.insert(0, self._check)
         app.on_response_prepare.append(_unsigned)
 
+    def knows(self, host: str, address: str) -> bool:
+        """Whether a Host header is a name of this server that was accepted before, on a connection
+        that arrived at `address`.
+        """
+        return (host, _normal(address)) in self._known
+
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if why := await self._wrong(request):

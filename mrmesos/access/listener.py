@@ -19,8 +19,10 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from mrmesos.access.guard import RequestGuard, quiet
+from mrmesos.access.plain_requests import Answer, PlainRequests
 
 SWEEP_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 30.0
 
 _logger = logging.getLogger("mrmesos.http")
 
@@ -48,6 +50,8 @@ class _Watch:
     heard: bool = False
     unread: int = 0
     moved: float = 0.0
+    plain: PlainRequests | None = None
+    """Where the connection begins, if plain requests are answered before aiohttp sees them."""
 
 
 class Listener:
@@ -60,19 +64,25 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         *,
         guard: RequestGuard | None = None,
+        plain: tuple[str, Answer] | None = None,
         shutdown_seconds: float = 1.0,
     ) -> None:
-        """`guard` knows this server's names; the default guard knows only this host's names."""
-        (guard or RequestGuard()).stand_before(app)
+        """`guard` knows this server's names; the default guard knows only this host's names.
+
+        `plain` is a path whose POST requests are answered by a function if they have their plain
+        form (plain_requests.py). `app` must answer that path, too.
+        """
+        self._guard, self._plain = guard or RequestGuard(), plain
+        self._guard.stand_before(app)
         app.middlewares.insert(0, self._note)
-        self._limits, self._tls = limits, tls
+        self._limits, self._tls, self._shutdown_seconds = limits, tls, shutdown_seconds
         self._watched: dict[web.RequestHandler, _Watch] = {}
         self._runner = web.AppRunner(
             app,
             access_log=None,
             logger=_logger,
             handle_signals=False,
-            keepalive_timeout=30.0,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
             lingering_time=1.0,
             shutdown_timeout=shutdown_seconds,
         )
@@ -98,6 +108,12 @@ class Listener:
         """Stop listening and soon close all connections."""
         if self._server is not None:
             self._server.close()
+        plain = [watch.plain for watch in self._watched.values() if watch.plain is not None]
+        if replying := [each.replying for each in plain if each.replying is not None]:
+            await asyncio.wait(replying, timeout=self._shutdown_seconds)
+        for each in plain:
+            if each.transport is not None:
+                each.transport.close()
         await self._runner.cleanup()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -116,8 +132,11 @@ class Listener:
         if server is None or len(self._watched) >= self._limits.connections:
             return _Refused()
         handler = quiet(server())
-        self._watched[handler] = _Watch(since=now, moved=now)
-        return handler
+        watch = self._watched[handler] = _Watch(since=now, moved=now)
+        if self._plain is None:
+            return handler
+        watch.plain = PlainRequests(handler, *self._plain, self._guard.knows)
+        return watch.plain
 
     @web.middleware
     async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -140,14 +159,21 @@ class Listener:
         server = self._runner.server
         open_now = set(server.connections) if server is not None else set()
         for handler, watch in list(self._watched.items()):
-            if handler not in open_now:
+            plain = watch.plain if watch.plain is not None and watch.plain.transport else None
+            if plain is None and handler not in open_now:
                 # It is closed, or still in its TLS handshake. asyncio has the same deadline for it.
                 if watch.heard or not self._tls or now - watch.since > self._limits.request_seconds:
                     del self._watched[handler]
                 continue
-            transport = handler.transport
+            transport = plain.transport if plain is not None else handler.transport
             if transport is None:
                 continue
+            if plain is not None:
+                watch.heard |= plain.heard
+                idle = plain.idle_since
+                if idle is not None and now - idle > KEEP_ALIVE_SECONDS:
+                    transport.abort()
+                    continue
             unread = transport.get_write_buffer_size()
             if not unread or unread != watch.unread:
                 watch.unread, watch.moved = unread, now

@@ -14,7 +14,7 @@ from mrmesos.access.tls import client_context, server_context
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.backend import CoreBackend
 from mrmesos.jobtracker.http.api import HttpApi
-from mrmesos.jobtracker.http.authentication import PAGES, Authenticator
+from mrmesos.jobtracker.http.authentication import HEARTBEAT, PAGES, Authenticator
 from mrmesos.jobtracker.http.held_heartbeats import HeldHeartbeats
 from mrmesos.jobtracker.http.live_logs import ReadSandboxLog
 from mrmesos.jobtracker.http.server import HttpServer, listening_address, split_address
@@ -87,7 +87,9 @@ class Front:
             port = split_address(ledger.life.address)[1]
         ledger.check_address(f"{scheme}{reachable}:{port}")
         guard = known_as(self._conf, reachable, bind, pages=PAGES)
-        self._server = HttpServer(self._application, bind, port, self._tls, guard)
+        self._server = HttpServer(
+            self._application, bind, port, self._tls, guard, (HEARTBEAT[1], self._api.answer_plain)
+        )
         address = f"{scheme}{reachable}:{self._server.start()}"
         self.url = address if scheme else f"http://{address}"
         return address

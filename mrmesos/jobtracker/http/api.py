@@ -8,10 +8,12 @@ mrmesos.wire.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 
 import mrmesos
@@ -280,10 +282,22 @@ class HttpApi:
         signed = signed_by()
         signed.check_body(body)
         heartbeat = decoded(body, Heartbeat)
+        return as_json(await self._hear(heartbeat, signed.who, request.remote or ""))
+
+    async def answer_plain(self, header: str, body: bytes, remote: str) -> tuple[str, bytes]:
+        """Answer a heartbeat that aiohttp has not seen (access/plain_requests.py). Raises if it
+        must be refused.
+        """
+        signed = self._door.signer_of_heartbeat(header, body)
+        answer = await self._hear(decoded(body, Heartbeat), signed.who, remote)
+        content = msgspec.json.encode(answer)
+        return signed.reply(hashlib.sha256(content).hexdigest()), content
+
+    async def _hear(self, heartbeat: Heartbeat, signer: str, remote: str) -> HeartbeatAnswer:
         tracker_id = heartbeat.tracker_id
-        if tracker_id != signed.who:
-            raise Forbidden(f"{signed.who} cannot send the heartbeat of another TaskTracker")
-        self.live_logs.heard(tracker_id, request.remote or "")
+        if tracker_id != signer:
+            raise Forbidden(f"{signer} cannot send the heartbeat of another TaskTracker")
+        self.live_logs.heard(tracker_id, remote)
         held = self._held.register(heartbeat)
         try:
             answer = await self._backend.heartbeat(heartbeat)
@@ -294,7 +308,7 @@ class HttpApi:
                 answer = await self._backend.held_answer(tracker_id) if news else NO_ACTIONS
         finally:
             self._held.drop(tracker_id, held)
-        return as_json(answer)
+        return answer
 
     async def _clean_up(self, _app: web.Application) -> None:
         await self.live_logs.close()

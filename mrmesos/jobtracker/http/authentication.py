@@ -96,6 +96,12 @@ class Authenticator:
     def _key_of_stranger(self, who: str) -> str | None:
         return self._client_key if who == CLIENT else None
 
+    def signer_of_heartbeat(self, header: str, body: bytes) -> Verified:
+        """The TaskTracker that has signed a heartbeat. Raises Refusal."""
+        verified = self._verifier.verify(*HEARTBEAT, header, once=False)
+        verified.check_body(body)
+        return verified
+
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse the request, or call its handler and sign the answer."""

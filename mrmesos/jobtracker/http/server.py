@@ -16,6 +16,7 @@ from aiohttp import web
 
 from mrmesos.access.guard import RequestGuard
 from mrmesos.access.listener import Listener, ListenerLimits
+from mrmesos.access.plain_requests import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -97,11 +98,12 @@ class HttpServer:
         port: int,
         tls: ssl.SSLContext | None = None,
         guard: RequestGuard | None = None,
+        plain: tuple[str, Answer] | None = None,
     ) -> None:
-        """`application` is called in the server's thread, where the event loop runs. `guard` knows
-        the names of this server.
+        """`application` is called in the server's thread, where the event loop runs. `guard` and
+        `plain` are those of Listener.
         """
-        self._application, self._guard = application, guard
+        self._application, self._guard, self._plain = application, guard, plain
         self._host, self._port, self._tls = host, port, tls
         self._ready = threading.Event()
         self._problem: BaseException | None = None
@@ -158,6 +160,7 @@ class HttpServer:
             ListenerLimits(connections=most_connections()),
             self._tls,
             guard=self._guard,
+            plain=self._plain,
             shutdown_seconds=SHUTDOWN_SECONDS,
         )
         try:

@@ -43,6 +43,10 @@ class JobTrackerLink:
         self._tls = tls
         self._source = source
         self._session: aiohttp.ClientSession | None = None
+        self._of_heartbeats: aiohttp.ClientSession | None = None
+        """Heartbeats are the only POST requests. They have connections of their own, which the
+        JobTracker answers at less cost (access/plain_requests.py).
+        """
 
     @property
     def where(self) -> str:
@@ -59,19 +63,23 @@ class JobTrackerLink:
         await self._keyed.wait()
 
     async def open(self) -> None:
-        """Create the session. Call it in the event loop that sends the requests."""
+        """Create the sessions. Call it in the event loop that sends the requests."""
+        self._session, self._of_heartbeats = self._new_session(), self._new_session()
+
+    def _new_session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS_MAX,
             keepalive_timeout=20,
             ssl=self._tls or True,
             local_addr=(self._source, 0) if self._source else None,
         )
-        self._session = aiohttp.ClientSession(connector=connector)
+        return aiohttp.ClientSession(connector=connector)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._of_heartbeats):
+            if session is not None:
+                await session.close()
 
     async def exchange(
         self,
@@ -103,7 +111,8 @@ class JobTrackerLink:
     async def _ask(
         self, method: str, path: str, body: bytes, time_limit: aiohttp.ClientTimeout
     ) -> AsyncIterator[tuple[str, aiohttp.ClientResponse]]:
-        assert self._session is not None, "open() makes it"
+        session = self._of_heartbeats if method == "POST" else self._session
+        assert session is not None, "open() makes it"
         await self.ready()
         try:
             url = await self._where.url()
@@ -114,7 +123,7 @@ class JobTrackerLink:
         if body:
             headers["Content-Type"] = "application/json"
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
                 url + path,
                 data=body or None,
