@@ -132,13 +132,38 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "a job that is moved stays where it was": (
         ("jobs.move", "job.settings = JobSettings.of(job.spec)", "pass"),
     ),
+    "more of a global resource is held than there is": (
+        (
+            "global_resources.GlobalResources.lacks",
+            "self.held.get(name, 0) + amount > self.total.get(name, 0)",
+            "False",
+        ),
+    ),
+    "a free task begins before those that it waits for": (
+        ("free_tasks.add", "if not queued.waits:", "if True:"),
+    ),
+    "a task that is executed again does not wait for its old run": (
+        ("task_queue.TaskQueue.enter", "{*spec.after, *spec.behind}", "spec.after"),
+    ),
+    "a free task runs after one that failed": (
+        ("free_tasks.over", "not good and spec.key in waiter.spec.after", "False"),
+    ),
+    "a free task runs as often as it fails": (
+        ("free_tasks.not_won", "attempt.task.failures > queued.spec.retries", "False"),
+    ),
+    "a cancelled task runs on": (
+        ("free_tasks.drop", "for attempt in task.running:", "for _ in []:"),
+    ),
+    "a task whose end was told runs again after a restart": (
+        ("free_tasks.over", "st.changes.task_over(queue, spec.key)", "pass"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),
 }
 
 
-KINDS = ("", "rough", "out-of-sight", "unheard", "apart", "chains")
+KINDS = ("", "rough", "out-of-sight", "unheard", "apart", "chains", "tasks")
 """See mrmesos.simulator.faults.histories."""
 
 

@@ -192,6 +192,13 @@ class FreeTaskWorld(CrashingWorld):
             assert before not in queue.tasks, f"t{key} runs before t{before} is over"
         for before in one.spec.after:
             assert before not in queue.failed, f"t{key} runs after t{before} failed"
+            assert self.has_succeeded(before), f"t{key} runs, and t{before} has not succeeded"
+        running = [self.key_of[name] for name in self.core.st.attempts if name in self.key_of]
+        held = sum(self.tasks[each].spec.need.get("db", 0) for each in running)
+        assert held <= DB * 1000, "more of the global resource is held than there is"
+
+    def has_succeeded(self, key: int) -> bool:
+        return any(name in self.succeeded for name in self.tasks[key].ran)
 
     def carry_out(self, command: cmd.Command) -> None:
         match command:
