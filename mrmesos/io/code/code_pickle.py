@@ -12,7 +12,7 @@ import io
 import linecache
 import pickle
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from types import CodeType
 from typing import Any
 
@@ -22,22 +22,50 @@ from mrmesos.io.code.main_module import Names, WithNames, names_of, reduced
 
 MAX_SOURCE_CHARS = 2 << 20
 """Longer sources are not pickled; the file name and the line numbers still are."""
+MAX_SOURCES_CHARS = 16 << 20
+"""Limit of all files of `Sources`."""
 
 
-def dumps(value: object, *, sources: bool = True) -> bytes:
+def dumps(value: object, *, sources: bool = True, sent: Collection[str] = ()) -> bytes:
     """Pickle a value with cloudpickle, and add file names, sources and the used `__main__` names.
 
-    With `sources=False`, add only the file names. Records are pickled this way: a source would be
-    larger than the record.
+    The source of a file in `sent` is left out: the other process has it already. With
+    `sources=False`, add only the file names. Records are pickled this way: a source would be larger
+    than the record.
     """
     names: Names = {}
     while True:
         sink = io.BytesIO()
-        pickler = _Pickler(sink, sources=sources)
+        pickler = _Pickler(sink, sources=sources, sent=sent)
         pickler.dump(WithNames(names, value) if names else value)
         if pickler.names.keys() <= names.keys():
             return sink.getvalue()
         names |= pickler.names
+
+
+class Sources:
+    """Source files. Unpickling stores their lines in `linecache`. They travel once in this way,
+    where many pickles use the same files.
+    """
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self.names: set[str] = set()
+        self._texts: list[tuple[str, str]] = []
+        left = MAX_SOURCES_CHARS
+        for name in dict.fromkeys(files):
+            text = "".join(linecache.getlines(name))
+            if text and len(text) <= min(left, MAX_SOURCE_CHARS):
+                self.names.add(name)
+                self._texts.append((name, text))
+                left -= len(text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remember_all, (self._texts,)
+
+
+def _remember_all(texts: Iterable[tuple[str, str]]) -> None:
+    for name, text in texts:
+        remember_source(name, text)
 
 
 def remember_source(file_name: str, text: str) -> str:
@@ -50,8 +78,8 @@ def remember_source(file_name: str, text: str) -> str:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    def __init__(self, file: io.BytesIO, *, sources: bool) -> None:
-        self._sources = sources
+    def __init__(self, file: io.BytesIO, *, sources: bool, sent: Collection[str]) -> None:
+        self._sources, self._sent = sources, sent
         self.names: Names = {}
         self._files: dict[str, _File] = {}
         table = cloudpickle.Pickler.dispatch_table
@@ -70,7 +98,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
 
     def _reduce_code(self, code: CodeType) -> tuple[Any, ...]:
         name = code.co_filename
-        file = self._files.setdefault(name, _File(name, sources=self._sources))
+        wanted = self._sources and name not in self._sent
+        file = self._files.setdefault(name, _File(name, sources=wanted))
         make, arguments = self._reduce(code)[:2]
         return _make_code, (file, make, arguments)
 

@@ -27,7 +27,6 @@ from mrmesos.api.free_tasks import Consumption, FreeTaskLike, FunctionTask
 from mrmesos.client.api_client import ApiProblem, Unreachable
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.terminal.errors import UsageProblem
-from mrmesos.io.code.code_pickle import dumps
 from mrmesos.local.executor.cluster import ExecutorCluster, texts
 from mrmesos.local.executor.errors import ExecutorLost
 from mrmesos.local.executor.futures import TaskFuture
@@ -132,7 +131,7 @@ class TaskExecutor(Executor):
         """Make the queue on the JobTracker."""
         client = self._cluster.client()
         try:
-            code = client.upload(dumps(None))
+            code = client.upload(self._pickler.code)
             for file, path in self._files.items():
                 client.upload_file(file.sha256, path)
             queue_id = client.submit_queue(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from typing import Any
 from mrmesos.api.free_tasks import Consumption, FunctionTask
 from mrmesos.client.code.modules import not_installed
 from mrmesos.client.code.pickling import by_value
-from mrmesos.io.code.code_pickle import dumps
+from mrmesos.io.code.code_pickle import Sources, dumps
 from mrmesos.resources import milli
 from mrmesos.task.drivers.user_code import one_line, shorten
 from mrmesos.task.free_task import write_stored
@@ -71,28 +71,44 @@ def need_of(consumption: Consumption, default: Mapping[str, int]) -> dict[str, i
 class Pickler:
     """Pickles what workers call. Modules that are not installed are pickled by value, except those
     that are `sent` as files.
+
+    Tracebacks show lines of sources. Those that are known now travel once, with `code`. A task
+    carries only those that came later, such as a cell of a notebook.
     """
 
     def __init__(self, sent: Sequence[Path]) -> None:
         self._sent = sent
         self._known = 0  # how many modules were imported at the last look
         self._by_value: list[ModuleType] = []
+        self._look()
+        sources = Sources(_files_of(self._by_value))
+        self._sources = sources.names
+        self.code = dumps(sources)
+        """The pickle that workers load before the first task."""
 
     def pickled(self, call: Callable[[], Any], name: str) -> bytes:
         """The pickle of a call. Raises TypeError."""
+        self._look()
+        try:
+            with by_value(self._by_value):
+                return dumps(call, sent=self._sources)
+        except Exception as problem:
+            raise TypeError(
+                f"{name} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}"
+            ) from problem
+
+    def _look(self) -> None:
         if len(sys.modules) != self._known:  # a look takes a millisecond
             self._by_value, self._known = not_installed(self._sent), len(sys.modules)
-        return _pickled(call, name, self._by_value)
 
 
-def _pickled(call: Callable[[], Any], name: str, modules: Sequence[ModuleType]) -> bytes:
-    try:
-        with by_value(modules):
-            return dumps(call, sources=False)
-    except Exception as problem:
-        raise TypeError(
-            f"{name} cannot be pickled, so it cannot be sent to agents: {one_line(problem)}"
-        ) from problem
+def _files_of(modules: Iterable[ModuleType]) -> Iterator[str]:
+    """The source files of these modules and the modules in them, and of `__main__`."""
+    tops = {module.__name__ for module in modules} | {"__main__"}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] in tops and isinstance(file, str) and file.endswith(".py"):
+            yield file
 
 
 def travelling(data: bytes, name: str, store: str, key: str) -> tuple[bytes, Stored | None]:

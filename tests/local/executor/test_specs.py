@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import functools
+import linecache
+import subprocess
+import sys
 import threading
+import traceback
+from pathlib import Path
+from typing import Any
 
+import cloudpickle
 import pytest
 
 from mrmesos.api.free_tasks import FunctionTask
@@ -75,3 +82,51 @@ def test_names_of_tasks() -> None:
     assert name_of(FunctionTask(pow, 2)) == "pow"
     assert name_of(functools.partial(pow, 2)) == "pow"
     assert name_of(object()) == "object"
+
+
+CACHED_SCRIPT = """\
+import functools
+import sys
+
+from mrmesos.local.executor.specs import Pickler
+
+@functools.lru_cache
+def square(x):
+    return x * x
+
+def bad():
+    raise KeyError(square(3))  # the culprit
+
+pickler = Pickler([])
+for data in (pickler.code, pickler.pickled(bad, "bad")):
+    sys.stdout.buffer.write(len(data).to_bytes(4, "big") + data)
+"""
+
+
+def test_sources_travel_once_and_tracebacks_on_another_host_have_lines(tmp_path: Path) -> None:
+    script = tmp_path / "tasks.py"
+    script.write_text(CACHED_SCRIPT)
+    command = [sys.executable, str(script)]
+    sent = subprocess.run(command, check=True, capture_output=True).stdout
+    script.unlink()
+    size = int.from_bytes(sent[:4], "big")
+    code, call = sent[4 : 4 + size], sent[8 + size :]
+    assert b"the culprit" in code
+    assert b"the culprit" not in call
+    cloudpickle.loads(code)
+    with pytest.raises(KeyError) as told:
+        cloudpickle.loads(call)()
+    assert told.value.args == (9,), "a cached function of the script came along"
+    assert "raise KeyError(square(3))  # the culprit" in "".join(
+        traceback.format_exception(told.value)
+    )
+
+
+def test_a_source_that_came_later_travels_with_the_task() -> None:
+    pickler = Pickler([])
+    cell = "<cell 7>"
+    lines = ["def late():\n", "    raise KeyError('of a cell')\n"]
+    linecache.cache[cell] = (1, None, lines, cell)
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("".join(lines), cell, "exec"), scope)
+    assert b"of a cell')" in pickler.pickled(scope["late"], "late")
