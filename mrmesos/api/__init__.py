@@ -32,6 +32,7 @@ from mrmesos.api.formats import (
     WholeFileInput,
 )
 from mrmesos.api.free_tasks import FunctionTask
+from mrmesos.api.hooks import AsTask, HookContext, InClient
 from mrmesos.api.job import Input, Job, JobError
 from mrmesos.api.settings import Settings
 from mrmesos.api.split import FileSlice, Split
@@ -57,6 +58,7 @@ __all__ = [
     "Aggregate",
     "ArrowInput",
     "ArrowOutput",
+    "AsTask",
     "AvroInput",
     "BatchMapper",
     "BatchPartitioner",
@@ -74,6 +76,8 @@ __all__ = [
     "FixedWidthInput",
     "FunctionTask",
     "HashPartitioner",
+    "HookContext",
+    "InClient",
     "Input",
     "Job",
     "JobError",

@@ -11,8 +11,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar
 
 from mrmesos.api.formats import StepInput, StepOutput
+from mrmesos.api.hooks import AFTER, BEFORE, AsTask, Hook, InClient
 from mrmesos.api.job import Input, Job, JobError, check_job
-from mrmesos.api.tasks import TotalOrder
 
 STEPS_MAX = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -43,10 +43,15 @@ class Chain:
 
     A step that reads another step gets its keys and values as they were yielded, whatever its
     `input_format` is. `conf` has settings for all steps; those of a step's own class go first.
+
+    The hooks `before` and `after` are functions that run once, before the first step and after the
+    last one: `before = InClient(function)` or `AsTask(function)`.
     """
 
     steps: ClassVar[Sequence[type[Job] | Step] | Mapping[str, type[Job] | Step]] = ()
     conf: ClassVar[Mapping[str, str | int | float | bool]] = {}
+    before: ClassVar[Hook | None] = None
+    after: ClassVar[Hook | None] = None
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -95,14 +100,10 @@ def as_step(job: Job, *, from_steps: Set[str], is_last: bool) -> None:
         job.output_format = StepOutput("")  # type: ignore[misc]
 
 
-def check_order(step: ArrangedStep, reduces: int) -> None:
-    """Raise JobError for a total order over several reduces, which a chain cannot make."""
-    if reduces > 1 and issubclass(step.job.partitioner, TotalOrder):
-        raise JobError(
-            f"step {step.name} has the partitioner {step.job.partitioner.__name__} and {reduces} "
-            "reduces, but a chain cannot sample cut points before it begins; use one reduce, or "
-            "submit the job by itself"
-        )
+def hooks_of(cls: type[Chain]) -> dict[str, Hook]:
+    """The hooks of a chain by name."""
+    found = {BEFORE: cls.before, AFTER: cls.after}
+    return {name: hook for name, hook in found.items() if hook is not None}
 
 
 def last_steps(steps: Sequence[ArrangedStep]) -> set[str]:
@@ -192,6 +193,7 @@ def check_chain(cls: type[Chain]) -> tuple[ArrangedStep, ...]:
     last = last_steps(steps)
     if not isinstance(cls.conf, Mapping):
         raise JobError(f"{cls.__name__}.conf is {cls.conf!r:.80}, not a dict of settings")
+    _check_hooks(cls, {step.name for step in steps})
     for step in steps:
         if step.name not in last and step.job.outputs:
             raise JobError(
@@ -199,3 +201,19 @@ def check_chain(cls: type[Chain]) -> tuple[ArrangedStep, ...]:
                 "and its output is removed at the end; write them in a last step"
             )
     return steps
+
+
+def _check_hooks(cls: type[Chain], steps: Set[str]) -> None:
+    for name, hook in hooks_of(cls).items():
+        where = f"{cls.__name__}.{name}"
+        if not isinstance(hook, InClient | AsTask):
+            raise JobError(
+                f"{where} is {hook!r:.80}; say where the function runs: InClient(function) or "
+                "AsTask(function)"
+            )
+        if not callable(hook.function):
+            raise JobError(f"{where} has {hook.function!r:.80}, which is no function")
+        if isinstance(hook, AsTask) and not isinstance(hook.conf, Mapping):
+            raise JobError(f"{where} has conf={hook.conf!r:.80}, not a dict of settings")
+        if name in steps:
+            raise JobError(f"{where} is a hook, and a step is named {name!r}; rename the step")

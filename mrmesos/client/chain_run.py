@@ -1,4 +1,4 @@
-"""Follows a submitted chain: progress, errors, result and report.
+"""Follows a submitted chain: progress, errors, result and report. Runs its hooks in this process.
 
 In: the JobTracker's answers. Out: text on the terminal, the exit code. Thread: the main thread.
 """
@@ -6,12 +6,15 @@ In: the JobTracker's answers. Out: text on the terminal, the exit code. Thread: 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
+import msgspec
 
+from mrmesos.api.hooks import AFTER, BEFORE
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.code.loading import ClientHook
 from mrmesos.client.kept_jobs import KeptJob
 from mrmesos.client.options import Options
 from mrmesos.client.terminal.chain_progress import open_chain_progress, step_line
@@ -21,8 +24,11 @@ from mrmesos.client.terminal.results import (
     format_error,
     write_chain_report,
 )
-from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus
+from mrmesos.io.fs.filesystem import InputError, OutputError
+from mrmesos.io.output.output_dir import OutputDirectory
+from mrmesos.wire.chain import NOTES, ChainNotes, ChainSpec, ChainState, ChainStatus
 from mrmesos.wire.ids import named_attempts
+from mrmesos.wire.task import AttemptError, ErrorKind
 
 POLL_SECONDS = 0.5
 
@@ -120,3 +126,76 @@ class ChainRun:
     def _tell(self, line: str) -> None:
         if not self._options.quiet:
             click.echo(line, err=True)
+
+
+class HookFailed(Exception):
+    """A hook has raised something. The message has its traceback."""
+
+
+class ClientHooks:
+    """The hooks of one chain."""
+
+    def __init__(self, hooks: Mapping[str, ClientHook], spec: ChainSpec, quiet: bool) -> None:
+        self._hooks, self._spec, self._quiet = hooks, spec, quiet
+
+    def before(self) -> None:
+        """Run the hook that stands before the steps, unless an earlier run has. Raises HookFailed.
+
+        A hook whose client is killed before the JobTracker has the chain runs again.
+        """
+        if BEFORE not in self._hooks:
+            return
+        if self._spec.resume and self._kept() == self._hooks[BEFORE].mark:
+            self._tell(f"  {BEFORE}: KEPT from an earlier run")
+            return
+        self._run(BEFORE)
+
+    def after(self) -> None:
+        """Run the hook that stands behind the steps, and remove what the steps have passed on.
+
+        Raises HookFailed. The data stay then, so that `--resume` runs the hook alone.
+        """
+        if AFTER not in self._hooks:
+            return
+        try:
+            self._run(AFTER)
+        except HookFailed:
+            self._tell(
+                f"  finished steps are kept in {self._spec.data}; submit again with --resume to "
+                f"run {self._spec.name}.{AFTER} again"
+            )
+            raise
+        try:
+            OutputDirectory(self._spec.data).remove("")
+        except OutputError as problem:
+            click.echo(f"warning: {problem}", err=True)
+
+    def _tell(self, line: str) -> None:
+        if not self._quiet:
+            click.echo(line, err=True)
+
+    def _run(self, name: str) -> None:
+        from mrmesos.task.drivers.user_code import one_line, trimmed_traceback
+
+        hook, began = self._hooks[name], time.monotonic()
+        try:
+            hook.function(hook.given)
+        except (Exception, SystemExit) as problem:
+            error = AttemptError(
+                kind=ErrorKind.USER_CODE,
+                message=f"the hook {self._spec.name}.{name} failed: {one_line(problem)}",
+                detail=trimmed_traceback(problem),
+            )
+            raise HookFailed(format_error(error, "")) from problem
+        self._tell(f"  {name}: SUCCEEDED in {time.monotonic() - began:.1f} s, in this process")
+
+    def _kept(self) -> str:
+        """The mark of the hook that an earlier run has finished. Empty if there is none."""
+        data = OutputDirectory(self._spec.data)
+        try:
+            if not data.exists(NOTES):
+                return ""
+            notes = msgspec.json.decode(data.read(NOTES, "looked at"), type=ChainNotes)
+        except (InputError, OutputError, msgspec.DecodeError, UnicodeDecodeError):
+            return ""  # the JobTracker tells what is wrong, or begins anew
+        return notes.hooks.get(BEFORE, "")

@@ -11,13 +11,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mrmesos.access.identity import current_user
-from mrmesos.api.formats import Source, StepInput, StepOutput
-from mrmesos.client.code.loading import LoadedChain, LoadedStep, step_uri
+from mrmesos.api.formats import Source, StepInput, StepOutput, WholeFileInput
+from mrmesos.api.hooks import AFTER, BEFORE
+from mrmesos.client.code.loading import NOTHING, LoadedChain, LoadedStep, step_uri
 from mrmesos.client.kept_jobs import history_dir, usable
 from mrmesos.client.options import Options, make_spec
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import OUTPUT_OVERWRITE
-from mrmesos.wire.chain import ChainSpec, StepSpec
+from mrmesos.wire.chain import NOTES, ChainSpec, StepSpec
 from mrmesos.wire.job import JobFile
 
 KEY_FILE = "chain.key"
@@ -48,6 +49,7 @@ def make_chain_spec(
 ) -> ChainSpec:
     """Build the description. `key` signs what the steps pass on."""
     outputs = {step_uri(s.name): step_output(options, chain, s) for s in chain.steps}
+    outputs[NOTHING] = f"{data_uri(options.output)}/{NOTES}"
     signing = StepInput(key), StepOutput(key)
     steps = tuple(_step(options, chain, step, files, outputs, signing) for step in chain.steps)
     return ChainSpec(
@@ -58,6 +60,8 @@ def make_chain_spec(
         steps=steps,
         resume=options.resume,
         overwrite=chain.conf.get_as(OUTPUT_OVERWRITE),
+        hooks={BEFORE: chain.hooks[BEFORE].mark} if BEFORE in chain.hooks else {},
+        keep_data=AFTER in chain.hooks,
     )
 
 
@@ -65,7 +69,7 @@ def read_files(chain: LoadedChain) -> list[str]:
     """The URIs of all files that the steps read, and that are no outputs of steps."""
     sources = [source for step in chain.steps for source in step.loaded.sources]
     files = [source for source in sources if not isinstance(source.format, StepInput)]
-    return list(dict.fromkeys(uri for source in files for uri in source.uris))
+    return [uri for uri in dict.fromkeys(u for s in files for u in s.uris) if uri != NOTHING]
 
 
 def _step(
@@ -79,9 +83,11 @@ def _step(
     reads, writes = signing
     spec = make_spec(options, step.loaded, files)
     sources = tuple(
-        Source(each.name, tuple(outputs.get(uri, uri) for uri in each.uris), reads)
-        if isinstance(each.format, StepInput)
-        else each
+        Source(
+            each.name,
+            tuple(outputs.get(uri, uri) for uri in each.uris),
+            reads if isinstance(each.format, StepInput) else each.format,
+        )
         for each in step.loaded.sources
     )
     spec = replace(
@@ -93,6 +99,18 @@ def _step(
         input_format=spec.input_format if step.loaded.job.inputs else sources[0].format,
         output_format=spec.output_format if step.is_last else writes,
     )
+    if step.samples:
+        spec = replace(
+            spec,
+            inputs=(outputs[NOTHING],),
+            sources=(),
+            input_format=WholeFileInput(),
+            num_reducers=0,
+            sampled=sources,
+        )
+    elif step.cut_points:
+        found = outputs[step_uri(step.cut_points)]
+        spec = replace(spec, cut_points=Source("", (found,), reads))
     return StepSpec(
         name=step.name, job=spec, identity=step.identity, after=step.after, fused=step.fused
     )

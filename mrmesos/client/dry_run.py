@@ -24,6 +24,7 @@ from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.job import JobSpec
 
 SPLITS_SHOWN = 20
+NOTHING = "no files"
 
 
 class PlannedSplit(msgspec.Struct, frozen=True):
@@ -88,17 +89,22 @@ def dry_run(options: Options, layers: Layers) -> list[JobPlan]:
         steps: list[tuple[LoadedStep, JobSpec]] = [
             (step, each.job) for step, each in zip(loaded.steps, spec.steps, strict=True)
         ]
-        return [_plan(options, layers, step.loaded, job) for step, job in steps]
+        return [_plan(options, layers, step.loaded, job, spec.notes) for step, job in steps]
     finally:
         files.close()
 
 
-def _plan(options: Options, layers: Layers, loaded: LoadedJob, spec: JobSpec) -> JobPlan:
+def _plan(
+    options: Options, layers: Layers, loaded: LoadedJob, spec: JobSpec, notes: str = ""
+) -> JobPlan:
     from mrmesos.io.fs.filesystem import InputError
     from mrmesos.io.input.splits import expand_inputs, plan_sources
 
     sources = spec.all_sources()
-    if any(isinstance(each.format, StepInput) for each in sources):
+    if spec.inputs == (notes,):  # a hook, or a step that finds cut points
+        inputs = [PlannedInput("", NOTHING, 0, 0)]
+        splits = None
+    elif any(isinstance(each.format, StepInput) for each in sources):
         inputs = [PlannedInput(each.name, "an earlier step", 0, 0) for each in sources]
         splits = None
     else:
@@ -178,7 +184,9 @@ def plan_lines(plan: JobPlan) -> Iterator[str]:
         name = f"{each.name}: " if each.name else ""
         amount = f", {each.files:,} files, {_amount(each.bytes)}" if each.files else ""
         yield f"  input     {name}{each.format}{amount}"
-    if plan.splits is None:
+    if plan.inputs[0].format == NOTHING:
+        yield "  maps      1"
+    elif plan.splits is None:
         yield "  maps      known when the earlier steps have ended"
     else:
         yield f"  maps      {len(plan.splits):,}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mrmesos.api.hooks import AFTER
 from mrmesos.client.access import pickle_key
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.loading import LoadedChain, LoadedJob, load_target
@@ -77,6 +78,7 @@ def load_checked(
         files=files,
         pickle_key=pickle_key(options.jobtracker, options.of_client),
         site=options.site,
+        output=options.output,
     )
     files.add_modules(options.target.script.stem + MODULES_SUFFIX, loaded.modules)
     return loaded, _checked_spec(options, loaded, files.files)
@@ -94,6 +96,11 @@ def _checked_spec(
         return make_spec(options, loaded, files)
     from mrmesos.client.chain_spec import chain_key, make_chain_spec, read_files
 
+    if options.detach and AFTER in loaded.hooks:
+        raise UsageProblem(
+            f"--detach: {loaded.name}.{AFTER} is for this process (InClient), which ends before "
+            "the chain; make it AsTask(function), or leave out --detach"
+        )
     spec = make_chain_spec(options, loaded, files, chain_key(options.output))
     check_chain_files(read_files(loaded), spec)
     return spec

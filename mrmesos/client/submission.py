@@ -7,6 +7,7 @@ exit code. Thread: the main thread, so that signals interrupt it.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from mrmesos.client.api_client import (
     Unreachable,
 )
 from mrmesos.client.code.job_files import JobFiles
-from mrmesos.client.code.loading import LoadedJob
+from mrmesos.client.code.loading import ClientHook, LoadedChain, LoadedJob
 from mrmesos.client.kept_jobs import (
     NOT_KEPT,
     VARIABLE,
@@ -135,7 +136,8 @@ class Submission:
             self._client.upload_file(file.sha256, path)
         submitted = time.monotonic()
         if isinstance(spec, ChainSpec):
-            return self._run_chain(self._client, spec)
+            assert isinstance(loaded, LoadedChain)
+            return self._run_chain(self._client, spec, loaded.hooks)
         self._job_id = self._client.submit(spec)
         self._begin_keeping()
         if options.detach:
@@ -151,21 +153,37 @@ class Submission:
         if self._service is not None and not self._options.quiet:
             self._display.page(self._client.page(PAGE_SECONDS))
 
-    def _run_chain(self, client: JobTrackerClient, spec: ChainSpec) -> int:
+    def _run_chain(
+        self, client: JobTrackerClient, spec: ChainSpec, hooks: Mapping[str, ClientHook]
+    ) -> int:
         """Submit a chain and follow it to its end. Returns the exit code."""
+        from mrmesos.client.chain_run import ClientHooks, HookFailed
+
+        ours = ClientHooks(hooks, spec, self._options.quiet)
+        try:
+            ours.before()
+            code = self._followed(client, spec)
+            if not code and not self._options.detach:
+                ours.after()
+        except HookFailed as problem:
+            click.echo(str(problem), err=True)
+            return 1
+        wanted = 0 if code or self._chain is None else self._options.preview
+        return preview(self._chain.outputs, wanted) if self._chain and wanted else code
+
+    def _followed(self, client: JobTrackerClient, spec: ChainSpec) -> int:
         from mrmesos.client.chain_run import ChainRun
 
         self._job_id = client.submit_chain(spec)
         if self._options.detach:
             click.echo(self._job_id)
             return 0
-        own = self._service is not None
+        own, died = self._service is not None, self._cluster.poll if self._cluster else None
         self._chain = ChainRun(client, self._options, spec, self._job_id, self._history, own=own)
-        code = self._chain.follow(self._cluster.poll if self._cluster is not None else None)
+        code = self._chain.follow(died)
         if self._options.as_json:
             print_json(client.chain_status(self._job_id))
-        if not code and self._options.preview:
-            return preview(self._chain.outputs, self._options.preview)
+        self._job_id = ""  # it has ended, so a signal has nothing to kill
         return code
 
     def _connect(self, conf: Conf) -> JobTrackerClient:

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, check_order, last_steps
+from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, hooks_of, last_steps
 from mrmesos.api.context import Counters
 from mrmesos.api.formats import Source, StepInput, input_data
+from mrmesos.api.hooks import AFTER, BEFORE, HookContext
 from mrmesos.api.job import FusedStep, JobError, input_format_of, setting_texts
 from mrmesos.client.code.fusing import Into, fused_steps, params_of
-from mrmesos.conf import CHAIN_FUSE, JOB_REDUCES, Conf
+from mrmesos.conf import CHAIN_FUSE, Conf
 from mrmesos.local.one_job import Inputs, JobResult, materialise, run_tasks, settings_of
 
 Given = tuple[Mapping[str, object], int | None, int | None]
@@ -73,9 +74,13 @@ def run_chain(
     confs = {step.name: _settings(cls, step, given) for step in steps}
     into = fused_steps(steps, confs) if CHAIN_FUSE.name in given[0] else {}
     before: dict[Into, tuple[tuple[FusedStep, ...], Source]] = {}
+    hooks = hooks_of(cls)
+    output = f"file://{outputs[min(last)] / 'output' if len(last) == 1 else scratch / 'steps'}"
+    told = HookContext(cls.__name__, args, {n: tuple(each) for n, each in uris.items()}, output)
+    if BEFORE in hooks:
+        hooks[BEFORE].function(told)
     for step in steps:
         settings = confs[step.name]
-        check_order(step, settings.get_as(JOB_REDUCES))
         job = step.job(args)
         from_steps = {name for name, read in step.reads.items() if set(read) <= outputs.keys()}
         as_step(job, from_steps=from_steps, is_last=step.name in last)
@@ -100,6 +105,8 @@ def run_chain(
         job.fused = {name: ones for name, (ones, _) in earlier.items()}
         outputs[step.name].mkdir(parents=True)
         done[step.name] = run_tasks(job, settings, outputs[step.name], sources, files)
+    if AFTER in hooks:
+        hooks[AFTER].function(told)
     return ChainResult(done, tuple(name for name in done if name in last))
 
 

@@ -14,6 +14,7 @@ from mrmesos.wire.job import JobSpec, JobStatus
 from mrmesos.wire.task import AttemptError
 
 GROUP_CHARS_MAX = 128
+NOTES = "_chain.json"
 
 
 class ChainState(StrEnum):
@@ -54,6 +55,21 @@ class StepState(StrEnum):
         return self in (StepState.SUCCEEDED, StepState.KEPT)
 
 
+class StepNote(msgspec.Struct, frozen=True):
+    """What is kept of a step. `job_id` marks what its job has left behind."""
+
+    fingerprint: Sha256
+    job_id: Name
+
+
+class ChainNotes(msgspec.Struct, frozen=True):
+    """The content of NOTES."""
+
+    chain_id: Name
+    steps: dict[Name, StepNote]
+    hooks: dict[Name, Sha256] = {}
+
+
 class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A step: its job, and the names of the steps that must be done before it starts.
 
@@ -74,6 +90,9 @@ class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
     `data` is the URI of the directory with the outputs that later steps read. It is removed when
     the chain has succeeded. `resume`: steps that an earlier run has finished there are not run
     again. Without `resume`, the directory must not exist, unless `overwrite` lets it be removed.
+
+    `hooks` has marks of what has run in the client before the steps; the JobTracker keeps them.
+    `keep_data`: the client removes the directory, when its hook behind the last step has run.
     """
 
     name: Name
@@ -83,6 +102,15 @@ class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
     steps: Annotated[tuple[StepSpec, ...], msgspec.Meta(min_length=1, max_length=STEPS_MAX)]
     resume: bool = False
     overwrite: bool = False
+    hooks: Annotated[dict[Name, Sha256], msgspec.Meta(max_length=10)] = {}
+    keep_data: bool = False
+
+    @property
+    def notes(self) -> str:
+        """The file in `data` that says what is done. It is there when the first step begins, so it
+        is also the input of steps that read nothing.
+        """
+        return f"{self.data}/{NOTES}"
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all uploads that the steps need."""

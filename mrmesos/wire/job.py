@@ -82,6 +82,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     `session` is the id of the session that submits the job. Workers run the jobs of one session
     one after another, because all come from one user's process.
     `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it.
+    `sampled`: the job only samples these sources, to find the cut points for a job with TotalOrder
+    that has the same code. `cut_points` names the output of such a job; the maps read it.
     """
 
     name: Name
@@ -99,6 +101,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     overridden: Annotated[tuple[Name, ...], msgspec.Meta(max_length=100_000)] = ()
     session: Name = ""
     queue: Name = ""
+    sampled: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
+    cut_points: Source | None = None
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all uploads that the job needs."""

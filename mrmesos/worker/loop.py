@@ -27,6 +27,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from mrmesos.access.tls import client_context
+from mrmesos.api.job import Job
 from mrmesos.conf import Conf, conf_from_environment
 from mrmesos.task.drivers.failures import error_of
 from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
@@ -35,7 +36,7 @@ from mrmesos.task.drivers.record_spans import NOTE_FILE, Note
 from mrmesos.task.drivers.user_code import as_job, load_code
 from mrmesos.task.files.job_files import forget_imports, import_from
 from mrmesos.task.free_task import run_free
-from mrmesos.task.map_task import run_map
+from mrmesos.task.map_task import MapResult, run_map
 from mrmesos.task.reduce_task import run_reduce
 from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
@@ -170,15 +171,7 @@ class Worker:
             )
         job = as_job(code)
         if isinstance(attempt.task, MapTask):
-            mapped = run_map(
-                attempt,
-                facts,
-                job,
-                work_dir,
-                hostname=task.hostname,
-                watch=watch,
-                redo=task.redo,
-            )
+            mapped = _mapped(task, job, watch)
             return Done(
                 attempt_id=attempt.attempt_id,
                 state=AttemptState.SUCCEEDED,
@@ -251,6 +244,21 @@ class Worker:
         fetcher.close()
         if fetcher.took is not None:
             self._measured.append(Measured("fetch", *fetcher.took))
+
+
+def _mapped(task: RunTask, job: Job, watch: Watch) -> MapResult:
+    """Run a map. In a chain, one job may find the cut points of another."""
+    attempt, facts, work_dir = task.attempt, task.facts, Path(task.work_dir)
+    if facts.spec.sampled or facts.spec.cut_points is not None:
+        from mrmesos.task.cut_points import read_cut_points, run_sampling  # takes time to import
+
+        if facts.spec.sampled:
+            return run_sampling(attempt, facts, job, work_dir)
+        if facts.spec.cut_points is not None:
+            job.cut_points = read_cut_points(facts.spec.cut_points)
+    return run_map(
+        attempt, facts, job, work_dir, hostname=task.hostname, watch=watch, redo=task.redo
+    )
 
 
 def _place_sockets(job_dir: Path) -> None:

@@ -6,7 +6,19 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mrmesos.api import Chain, Input, Job, JobError, Reducer, Step, TextInput, TextOutput
+from mrmesos.api import (
+    AsTask,
+    Chain,
+    HookContext,
+    InClient,
+    Input,
+    Job,
+    JobError,
+    Reducer,
+    Step,
+    TextInput,
+    TextOutput,
+)
 from mrmesos.api.chain import check_chain, last_steps
 
 
@@ -89,3 +101,29 @@ def test_mistakes_are_told(steps: Any, message: str) -> None:
     with pytest.raises(JobError) as caught:
         check_chain(chain(steps))
     assert str(caught.value).startswith(message)
+
+
+def hook(context: HookContext) -> None:
+    """Do nothing."""
+
+
+WRONG: Any = 3
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"before": hook}, "C.before is <function hook"),
+        ({"after": hook}, "say where the function runs: InClient(function) or AsTask(function)"),
+        ({"after": InClient(WRONG)}, "C.after has 3, which is no function"),
+        ({"after": AsTask(hook, conf=WRONG)}, "C.after has conf=3, not a dict of settings"),
+        (
+            {"steps": {"before": One}, "before": AsTask(hook)},
+            "C.before is a hook, and a step is named 'before'; rename the step",
+        ),
+    ],
+)
+def test_hooks_that_are_none(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(JobError) as told:
+        check_chain(type("C", (Chain,), {"steps": [One], **more}))
+    assert words in str(told.value)

@@ -70,6 +70,82 @@ def test_a_killed_client_goes_on_behind_the_finished_step(house: House) -> None:
     assert [step["state"] for step in report["steps"]] == ["KEPT", "SUCCEEDED"]
 
 
+HOOKED = """
+import os
+from pathlib import Path
+
+from mrmesos.api import *
+
+class Words(Mapper):
+    def map(self, key, line):
+        for word in line.split():
+            yield word, 1
+
+class Count(Job):
+    mapper, reducer = Words, Sum
+
+class Sorted(Job):
+    reducer, partitioner = Reducer, TotalOrder
+    num_reducers = 3
+
+def note(context):
+    with open(Path(context.output.removeprefix("file://")).parent / "notes", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    if Path(context.output.removeprefix("file://")).with_name("broken").exists():
+        raise OSError("the warehouse is closed")
+
+class Daily(Chain):
+    steps = [Count, Sorted]
+    before = AsTask(note)
+    after = InClient(note)
+"""
+
+
+def test_hooks_and_a_step_in_total_order(house: House) -> None:
+    (house.directory / "daily.py").write_text(HOOKED)
+    (house.directory / "broken").touch()
+    words = ("submit", "daily.py", "--input", "words.txt", "--output", "out", "--no-counters")
+
+    def run(*more: str) -> tuple[int, str]:
+        process = house.start(*words, *more)
+        said = process.communicate(timeout=DEADLINE)[1]
+        return process.returncode, said
+
+    code, said = run()
+    assert code == 1
+    assert 'raise OSError("the warehouse is closed")' in said
+    assert "before: FAILED" in said
+    assert "Count: CANCELLED" in said
+    (house.directory / "broken").unlink()
+    watched = house.start(*words)
+    assert watched.stderr is not None
+    for line in watched.stderr:
+        if line.startswith("  Count: SUCCEEDED"):
+            (house.directory / "broken").touch()
+            break
+    said = watched.communicate(timeout=DEADLINE)[1]
+    assert watched.returncode == 1, said
+    assert "submit again with --resume to run Daily.after again" in said
+    assert (house.directory / "_out_steps" / "Count").exists()
+    (house.directory / "broken").unlink()
+    code, said = run("--resume")
+    assert code == 0, said
+    for name in ("before", "Count", "Sorted.sample", "Sorted"):
+        assert f"  {name}: KEPT from an earlier run" in said
+    notes = (house.directory / "notes").read_text().split()
+    assert len(set(notes)) == len(notes) == 4, "two of before, and two of after"
+    assert not (house.directory / "_out_steps").exists()
+    parts = [p.read_text() for p in sorted((house.directory / "out").glob("part-*"))]
+    assert sum(map(bool, parts)) > 1
+    counted = [tuple(line.split("\t")) for line in "".join(parts).splitlines()]
+    assert counted == sorted((word, str(n)) for word, n in Counter(TEXT.split()).items())
+    refused = house.start(*words, "--jobtracker", "http://127.0.0.1:1", "--detach", "--overwrite")
+    _, said = refused.communicate(timeout=DEADLINE)
+    assert refused.returncode == 2
+    assert said.startswith("mrmesos: --detach: Daily.after is for this process (InClient)")
+    assert said.count("\n") == 1
+
+
 def test_a_killed_jobtracker_goes_on_with_its_chain(house: House) -> None:
     cluster = Cluster(house)
     cluster.start()

@@ -119,7 +119,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("chain.ChainInProgress.ready", "done.issuperset(step.spec.after)", "True"),
     ),
     "the data of a failed chain are removed": (
-        ("chains._advance", "and chain.keeps_data", "and False"),
+        ("chains._advance", "chain.keeps_data if", "False if"),
     ),
     "a job that is moved keeps its turn": (
         (

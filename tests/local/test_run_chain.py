@@ -5,11 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from mrmesos.api import Chain, Input, Job, JobError, Mapper, Reducer, Step, Sum, TextInput
+from mrmesos.api import (
+    AsTask,
+    Chain,
+    HookContext,
+    InClient,
+    Input,
+    Job,
+    JobError,
+    Mapper,
+    Reducer,
+    Step,
+    Sum,
+    TextInput,
+    TotalOrder,
+)
 from mrmesos.api.testing import run_job
 
 
@@ -115,3 +130,44 @@ def test_the_error_of_a_step_is_the_users_own() -> None:
 def test_a_list_of_one_step_is_a_chain() -> None:
     result = run_job(type("C", (Chain,), {"steps": [Count]}), ["a a"])
     assert Counter(dict(result.records)) == {"a": 2}
+
+
+class OneByOne(Job):
+    mapper = Words
+
+
+class Ordered(Job):
+    reducer, partitioner = Reducer, TotalOrder
+
+
+class InOrder(Chain):
+    steps: ClassVar = {"words": OneByOne, "ordered": Step(Ordered, "words")}
+
+
+def test_a_step_in_total_order() -> None:
+    result = run_job(InOrder, ["b a d", "c e a"], num_reducers=3)
+    parts = [data for name, data in sorted(result.files.items()) if data]
+    assert len(parts) > 1
+    assert [line.split(b"\t")[0] for line in b"".join(parts).splitlines()] == [
+        *map(str.encode, "aabcde")
+    ]
+
+
+def test_hooks_run_once_each() -> None:
+    seen: list[str] = []
+
+    def before(context: HookContext) -> None:
+        seen.append(f"{context.chain} {len(context.inputs[''])} {context.args}")
+
+    def after(context: HookContext) -> None:
+        seen.append(Path(context.output.removeprefix("file://"), "part-r-00000").read_text())
+
+    hooks = {"before": InClient(before), "after": AsTask(after)}
+    run_job(type("Hooked", (InOrder,), hooks), ["b a"], num_reducers=1)
+    assert seen == ["Hooked 1 Namespace()", "a\t1\nb\t1\n"]
+
+    def broken(context: HookContext) -> None:
+        raise KeyError(context.chain)
+
+    with pytest.raises(KeyError, match="Broken"):
+        run_job(type("Broken", (InOrder,), {"before": AsTask(broken)}), ["a"])

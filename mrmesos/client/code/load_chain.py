@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence, Set
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import replace as changed
 
 from mrmesos import conf as settings
-from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, check_order, last_steps
+from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, hooks_of, last_steps
 from mrmesos.api.formats import Source, StepInput, input_data
+from mrmesos.api.hooks import AFTER, BEFORE, ONCE, AsTask, HookContext, HookJob, InClient
 from mrmesos.api.job import FusedStep, Job, JobError, input_format_of, setting_texts
+from mrmesos.api.tasks import TotalOrder
 from mrmesos.client.code.fusing import Into, fused_steps, params_of
 from mrmesos.client.code.inputs import uris_of
 from mrmesos.client.code.load_job import (
     check_formats,
+    cut_points_of,
     job_settings,
     make_job,
     parse_arguments,
     pickled,
 )
-from mrmesos.client.code.loading import LoadedChain, LoadedStep, step_uri
+from mrmesos.client.code.loading import (
+    NOTHING,
+    ClientHook,
+    LoadedChain,
+    LoadedStep,
+    step_uri,
+)
 from mrmesos.client.code.modules import needed_beside, unreachable
 from mrmesos.client.code.pickling import identity_of
 from mrmesos.client.code.script import ImportedScript
@@ -36,7 +48,9 @@ def load_chain(
     overrides: Conf,
     job_args: Sequence[str],
     inputs: Sequence[str],
+    cached: Callable[[], Mapping[str, Path]],
     site: Conf,
+    output: str,
 ) -> LoadedChain:
     """Check a chain, and pickle the job of each step. Raises UsageProblem."""
     file = script.file
@@ -44,23 +58,33 @@ def load_chain(
         steps = check_chain(cls)
     except JobError as problem:
         raise UsageProblem(f"{file.name}: {problem}") from None
+    uris = _inputs(cls.__name__, steps, inputs)
+    args = parse_arguments(file, cls, job_args)
     loading = _Loading(
         script,
         cls,
         site,
         overrides,
-        parse_arguments(file, cls, job_args),
-        _inputs(cls.__name__, steps, inputs),
+        args,
+        uris,
         last_steps(steps),
         unreachable(script.module, file.parent, needed_beside(file)),
+        cached,
     )
     conf = site.merged(setting_texts(cls.conf)).merged(overrides)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     settled = {step.name: loading.settings(step) for step in steps}
     confs = {step: each for step, (each, _) in settled.items()}
     loading.fused = fused_steps(steps, confs)
-    loaded = [loading.step(step, *settled[step.name]) for step in steps]
-    return LoadedChain(name, tuple(each for each in loaded if each is not None), conf)
+    loaded = [each for step in steps for each in loading.step(step, *settled[step.name])]
+    given = HookContext(cls.__name__, args, uris, output)
+    hooks = {name: hook for name, hook in hooks_of(cls).items() if isinstance(hook, InClient)}
+    return LoadedChain(
+        name,
+        tuple(loading.with_hooks(loaded, given)),
+        conf,
+        {name: loading.client_hook(hook, given) for name, hook in hooks.items()},
+    )
 
 
 def _inputs(
@@ -118,11 +142,12 @@ class _Loading:
         uris: Mapping[str, tuple[str, ...]],
         last: Set[str],
         travelling: Sequence[ModuleType],
+        cached: Callable[[], Mapping[str, Path]],
     ) -> None:
         self._script, self._chain = script, chain
         self._site, self._overrides = site, overrides
         self._args, self._uris, self._last = args, uris, last
-        self._travelling = travelling
+        self._travelling, self._cached = travelling, cached
         self.fused: Mapping[str, Into] = {}
         self._before: dict[Into, _Before] = {}
 
@@ -132,9 +157,10 @@ class _Loading:
         own = self._overrides if cls.reducer else _without_reduces(self._overrides)
         return job_settings(file, cls, self._site, self._chain.conf, own)
 
-    def step(self, step: ArrangedStep, conf: Conf, num_reducers: int) -> LoadedStep | None:
-        """Load a step. None if it has no job of its own. Between steps, records have the format of
-        steps. The steps that it reads have been loaded before.
+    def step(self, step: ArrangedStep, conf: Conf, num_reducers: int) -> list[LoadedStep]:
+        """Load a step, and one before it that finds its cut points, if it needs some. Empty if it
+        has no job of its own. Between steps, records have the format of steps. The steps that it
+        reads have been loaded before.
         """
         script, cls, is_last = self._script, step.job, step.name in self._last
         job = make_job(script.file, cls, self._args)
@@ -156,20 +182,51 @@ class _Loading:
             source = before[""].source if before else sources[0]
             fused = FusedStep(step.name, job, params_of(conf))
             self._before[into] = _Before(fused, (*earlier, fused), source, after)
-            return None
-        try:
-            check_order(step, num_reducers)
-        except JobError as problem:
-            raise UsageProblem(f"{script.file.name}: {problem}") from None
+            return []
         job.fused = {name: each.steps for name, each in before.items()}
         sources = tuple(
-            replace(before[each.name].source, name=each.name) if each.name in before else each
+            changed(before[each.name].source, name=each.name) if each.name in before else each
             for each in sources
         )
+        sampling = num_reducers > 1 and issubclass(cls.partitioner, TotalOrder)
+        if sampling and cls.partitioner.cut_points is not None:  # type: ignore[union-attr]
+            sampling = False
+            cut_points_of(script.file, job, conf, num_reducers, (), self._cached, "")
         loaded = pickled(script, job, conf, num_reducers, sources)
-        identity = identity_of(job, script, self._travelling)
+        identity = self._identity(job)
         names = tuple(one.name for each in before.values() for one in each.steps)
-        return LoadedStep(step.name, loaded, identity, after, is_last, names)
+        whole = LoadedStep(step.name, loaded, identity, after, is_last, names)
+        return with_sampling(whole) if sampling else [whole]
+
+    def with_hooks(self, steps: Sequence[LoadedStep], given: HookContext) -> Iterator[LoadedStep]:
+        """The steps, and those that call the hooks: one before all others, one after them."""
+        hooks = hooks_of(self._chain)
+        first, last = hooks.get(BEFORE), hooks.get(AFTER)
+        if isinstance(first, AsTask):
+            yield self._hook(BEFORE, first, given, ())
+            steps = [replace(each, after=each.after or (BEFORE,)) for each in steps]
+        yield from steps
+        if isinstance(last, AsTask):
+            yield self._hook(AFTER, last, given, tuple(each.name for each in steps))
+
+    def _hook(
+        self, name: str, hook: AsTask, given: HookContext, after: tuple[str, ...]
+    ) -> LoadedStep:
+        job, file = HookJob.of(hook, given), self._script.file
+        defaults = {**self._chain.conf, **ONCE, **hook.conf}
+        conf, _ = job_settings(
+            file, HookJob, self._site, defaults, _without_reduces(self._overrides)
+        )
+        sources = (Source("", (NOTHING,), input_data(HookJob.input_format)),)
+        loaded = pickled(self._script, job, conf, 0, sources)
+        return LoadedStep(name, loaded, self._identity(job), after, is_last=False)
+
+    def client_hook(self, hook: InClient, given: HookContext) -> ClientHook:
+        """A hook that runs in this process."""
+        return ClientHook(hook.function, given, self._identity(HookJob.of(hook, given)))
+
+    def _identity(self, job: Job) -> str:
+        return identity_of(job, self._script, self._travelling)
 
     def _from_steps(self, step: ArrangedStep) -> set[str]:
         """The inputs of a step that are outputs of steps."""
@@ -180,6 +237,21 @@ class _Loading:
         if isinstance(fmt, StepInput):
             return Source(name, tuple(map(step_uri, names)), fmt)
         return Source(name, tuple(uri for each in names for uri in self._uris[each]), fmt)
+
+
+def with_sampling(step: LoadedStep) -> list[LoadedStep]:
+    """A step that finds cut points, and the step that needs them."""
+    loaded, name = step.loaded, f"{step.name}.sample"
+    number = f"{step.identity} {loaded.num_reducers}"
+    sample = replace(
+        step,
+        name=name,
+        identity=hashlib.sha256(number.encode()).hexdigest(),
+        is_last=False,
+        fused=(),
+        samples=True,
+    )
+    return [sample, replace(step, after=(*step.after, name), cut_points=name)]
 
 
 def _without_reduces(overrides: Conf) -> Conf:

@@ -6,11 +6,12 @@ The work is in load_job.py and load_chain.py, which are imported only when a scr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrmesos.api.formats import Source
+from mrmesos.api.hooks import HookContext, HookFunction
 from mrmesos.api.job import Job
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
@@ -48,7 +49,9 @@ class LoadedStep:
     """A step of a chain: its job, a hash of its code, and the steps that must be done before.
 
     `fused` names the steps that run in its maps, and that are not among the steps of the chain.
-    The sources that are outputs of steps have `step_uri(name)` in the place of URIs.
+    The sources that are outputs of steps have `step_uri(name)` in the place of URIs, and a hook
+    reads NOTHING. `samples`: the step only finds the cut points of `loaded`. `cut_points` names the
+    step that finds those of this one.
     """
 
     name: str
@@ -57,6 +60,17 @@ class LoadedStep:
     after: tuple[str, ...]
     is_last: bool
     fused: tuple[str, ...] = ()
+    samples: bool = False
+    cut_points: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHook:
+    """A hook of a chain that runs in this process. `mark` is a hash of what it does."""
+
+    function: HookFunction
+    given: HookContext
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +80,16 @@ class LoadedChain:
     name: str
     steps: tuple[LoadedStep, ...]
     conf: Conf
+    hooks: Mapping[str, ClientHook] = field(default_factory=dict)
 
     @property
     def modules(self) -> bytes:
         """Those of the script, which are the same for all steps."""
         return self.steps[0].loaded.modules
+
+
+NOTHING = "step:"
+"""Stands for the input of a step that reads nothing."""
 
 
 def step_uri(name: str) -> str:
@@ -119,12 +138,14 @@ def load_target(
     files: JobFiles | None = None,
     pickle_key: str = "",
     site: Conf | None = None,
+    output: str = "",
 ) -> LoadedJob | LoadedChain:
     """Import the script, find and check its job or chain, and pickle it. Raises UsageProblem.
 
     A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
     that the mapper may ask for; `pickle_key` is that of the job. An MRJob names files of its own,
     which go to `files`. `site` has the settings of mrmesos.toml, which those of the class override.
+    Hooks of a chain are told its `output`.
     """
     site = Conf() if site is None else site
     from mrmesos.api.chain import Chain
@@ -140,5 +161,5 @@ def load_target(
 
         return load_mrjob(script, cls, overrides, job_args, inputs, files, site)
     if issubclass(cls, Chain):
-        return load_chain(script, cls, overrides, job_args, inputs, site)
+        return load_chain(script, cls, overrides, job_args, inputs, cached, site, output)
     return load_job(script, cls, overrides, job_args, inputs, cached, pickle_key, site)

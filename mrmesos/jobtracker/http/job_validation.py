@@ -29,7 +29,8 @@ def check_job(spec: JobSpec, python: str = "") -> None:
         raise BadRequest("only the JobTracker makes jobs of a queue; send tasks to the queue")
     if not spec.inputs:
         raise BadRequest("the job has no input")
-    for uri in (*spec.inputs, spec.output):
+    more = spec.sampled if spec.cut_points is None else (*spec.sampled, spec.cut_points)
+    for uri in (*spec.inputs, spec.output, *(uri for source in more for uri in source.uris)):
         if "://" not in uri:
             raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
     if not 0 <= spec.num_reducers <= MAX_SEGMENTS:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from mrmesos.bounds import Name, Sha256
 from mrmesos.conf import SETTINGS, SKIP_RECORDS_MAX
 from mrmesos.io.fs.filesystem import OutputError
 from mrmesos.io.input.splits import expand_inputs
@@ -22,23 +21,7 @@ from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.io.output.output_dir import SUCCESS, OutputDirectory
 from mrmesos.io.output.registry import check_output
 from mrmesos.jobtracker.core.messages.commands import CleanChain, PrepareChain
-from mrmesos.wire.chain import ChainSpec, StepSpec, left_behind
-
-NOTES = "_chain.json"
-
-
-class _StepNote(msgspec.Struct, frozen=True):
-    """What is kept of a step. `job_id` marks what its job has left behind."""
-
-    fingerprint: Sha256
-    job_id: Name
-
-
-class _Notes(msgspec.Struct, frozen=True):
-    """The content of NOTES."""
-
-    chain_id: Name
-    steps: dict[Name, _StepNote]
+from mrmesos.wire.chain import NOTES, ChainNotes, ChainSpec, StepNote, StepSpec, left_behind
 
 
 def prepare(command: PrepareChain) -> tuple[str, ...]:
@@ -67,12 +50,14 @@ def prepare(command: PrepareChain) -> tuple[str, ...]:
     else:
         data.remove("")
     notes = {
-        step.name: _StepNote(marks[step.name], job_id)
+        step.name: StepNote(marks[step.name], job_id)
         for step, job_id in zip(spec.steps, command.job_ids, strict=True)
     }
     notes |= {name: known[name] for name in kept}
     data.make("")
-    data.write(NOTES, msgspec.json.encode(_Notes(command.chain_id, notes)), "created")
+    data.write(
+        NOTES, msgspec.json.encode(ChainNotes(command.chain_id, notes, spec.hooks)), "created"
+    )
     return kept
 
 
@@ -87,7 +72,10 @@ def fingerprints(spec: ChainSpec) -> dict[str, str]:
     outputs = {step.job.output: step.name for step in spec.steps}
     for step in spec.steps:
         inputs: list[tuple[str, str, int, str]] = []
-        for uri in step.job.inputs:
+        sampled = (uri for source in step.job.sampled for uri in source.uris)
+        for uri in (*step.job.inputs, *sampled):
+            if uri == spec.notes:
+                continue
             if uri in outputs:
                 inputs.append((uri, marks[outputs[uri]], 0, ""))
             else:
@@ -111,22 +99,22 @@ def _facts(step: StepSpec) -> list[object]:
     return [step.identity, job.python, job.num_reducers, decides, files, formats]
 
 
-def _read(data: OutputDirectory) -> _Notes | None:
+def _read(data: OutputDirectory) -> ChainNotes | None:
     if not data.exists(NOTES):
         return None
     try:
-        return msgspec.json.decode(data.read(NOTES, "looked at"), type=_Notes)
+        return msgspec.json.decode(data.read(NOTES, "looked at"), type=ChainNotes)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # not of this release: all steps run again
 
 
-def _is_done(step: StepSpec, marks: Mapping[str, str], known: Mapping[str, _StepNote]) -> bool:
+def _is_done(step: StepSpec, marks: Mapping[str, str], known: Mapping[str, StepNote]) -> bool:
     note = known.get(step.name)
     same = note is not None and note.fingerprint == marks[step.name]
     return same and OutputDirectory(step.job.output).exists(SUCCESS)
 
 
-def _check_last(step: StepSpec, known: Mapping[str, _StepNote], *, overwrite: bool) -> None:
+def _check_last(step: StepSpec, known: Mapping[str, StepNote], *, overwrite: bool) -> None:
     """Check that the output of a step that no other reads is absent.
 
     What the same step of an earlier run has left there, when its JobTracker died, is removed.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.api.formats import ArrowInput, StepInput, StepOutput, TextOutput
-from mrmesos.client.chain_spec import data_uri, make_chain_spec
+from mrmesos.api.formats import ArrowInput, Source, StepInput, StepOutput, TextOutput
+from mrmesos.client.chain_spec import data_uri, make_chain_spec, read_files
 from mrmesos.client.code.loading import LoadedChain, load_target, parse_target
 from mrmesos.client.options import Options
 from mrmesos.client.terminal.errors import UsageProblem
@@ -39,6 +39,18 @@ class Report(Chain):
 
 class Line(Chain):
     steps = [Count, Ordered]
+
+def check(context):
+    raise KeyError(context.output)
+
+class Hooked(Chain):
+    steps = {"count": Count, "ordered": Step(Ordered, "count"), "other": Count}
+    conf = {"map.memory.mb": 300}
+    before = AsTask(check, conf={"map.memory.mb": 200})
+    after = AsTask(check)
+
+class ByClient(Hooked):
+    before = after = InClient(check)
 """
 
 
@@ -52,18 +64,22 @@ def script(tmp_path: Path) -> Path:
 def load(script: Path, name: str, *inputs: str, **more: str) -> LoadedChain:
     conf = Conf(parse_assignments([f"{k.replace('_', '.')}={v}" for k, v in more.items()]))
     target = parse_target(str(script), name)
-    loaded = load_target(target, conf, ("--top", "5") if name == "Report" else (), inputs)
+    args = ("--top", "5") if name == "Report" else ()
+    loaded = load_target(target, conf, args, inputs, output="file:///x/out")
     assert isinstance(loaded, LoadedChain)
     return loaded
 
 
+def options(script: Path, *, resume: bool = False) -> Options:
+    return Options(
+        parse_target(str(script), "Report"), (), "file:///x/out", Conf(), "", "", False, 1, None,
+        False, (), resume=resume,
+    )  # fmt: skip
+
+
 def test_the_steps_become_jobs(script: Path) -> None:
     loaded = load(script, "Report", "a.txt", "orders=o.arrow", "b.txt")
-    options = Options(
-        parse_target(str(script), "Report"), (), "file:///x/out", Conf(), "", "", False, 1, None,
-        False, (), resume=True,
-    )  # fmt: skip
-    spec = make_chain_spec(options, loaded, (), "the key")
+    spec = make_chain_spec(options(script, resume=True), loaded, (), "the key")
     count, merge, side = spec.steps
     here = Path.cwd()
     assert count.job.inputs == (f"file://{here}/a.txt", f"file://{here}/b.txt")
@@ -82,6 +98,54 @@ def test_the_steps_become_jobs(script: Path) -> None:
     assert loaded.steps[1].loaded.job.args.top == 5
     assert spec.resume
     assert spec.name == "Report"
+
+
+def test_hooks_on_agents_stand_before_and_behind_all_steps(script: Path) -> None:
+    loaded = load(script, "Hooked", "a.txt")
+    spec = make_chain_spec(options(script), loaded, (), "the key")
+    assert {step.name: step.after for step in spec.steps} == {
+        "before": (),
+        "count": ("before",),
+        "ordered": ("count",),
+        "other": ("before",),
+        "after": ("count", "other", "ordered"),
+    }
+    first, last = spec.steps[0].job, spec.steps[-1].job
+    assert first.inputs == last.inputs == ("file:///x/_out_steps/_chain.json",)
+    assert spec.is_intermediate(spec.steps[0])
+    assert read_files(loaded) == [f"file://{Path.cwd()}/a.txt"]
+    assert [each.conf["map.memory.mb"] for each in (first, last)] == ["200", "300"]
+    assert first.conf["map.maxattempts"] == "1"
+    assert not spec.keep_data
+    with pytest.raises(KeyError, match="file:///x/out"):
+        loaded.steps[0].loaded.job.args.hook(loaded.steps[0].loaded.job.args.given)
+
+
+def test_hooks_in_the_client_are_no_steps(script: Path) -> None:
+    loaded = load(script, "ByClient", "a.txt")
+    spec = make_chain_spec(options(script), loaded, (), "the key")
+    assert [step.name for step in spec.steps] == ["count", "other", "ordered"]
+    assert spec.keep_data
+    assert spec.hooks == {"before": loaded.hooks["before"].mark}
+    again = load(script, "ByClient", "b.txt")
+    assert again.hooks["before"].mark != loaded.hooks["before"].mark, "it got other inputs"
+
+
+def test_a_step_finds_the_cut_points_of_the_next_one(script: Path) -> None:
+    loaded = load(script, "Line", "a.txt", job_reduces="3")
+    count, sample, ordered = make_chain_spec(options(script), loaded, (), "the key").steps
+    assert (sample.name, sample.after) == ("Ordered.sample", ("Count",))
+    assert sample.job.inputs == ("file:///x/_out_steps/_chain.json",)
+    assert sample.job.num_reducers == 0
+    assert [s.uris for s in sample.job.sampled] == [(count.job.output,)]
+    assert ordered.after == ("Count", "Ordered.sample")
+    assert ordered.job.cut_points == Source("", (sample.job.output,), StepInput("the key"))
+    assert ordered.job.code == sample.job.code
+    two = load(script, "Line", "a.txt", job_reduces="2")
+    identities = [step.identity for step in (*loaded.steps, *two.steps)]
+    assert identities[1] != identities[4], "other cut points"
+    assert identities[2] == identities[5]
+    assert len(load(script, "Line", "a.txt", job_reduces="1").steps) == 2
 
 
 def test_reduces_are_for_the_steps_that_reduce(script: Path) -> None:
@@ -110,16 +174,11 @@ def test_the_same_code_has_the_same_identity(script: Path, monkeypatch: pytest.M
             "given by --input orders=URI",
         ),
         ("Report", ("orders=o",), "Report: step count needs --input URI"),
-        (
-            "Line",
-            ("a.txt",),
-            "chained.py: step Ordered has the partitioner TotalOrder and 3 reduces",
-        ),
     ],
 )
 def test_mistakes_are_told(script: Path, name: str, inputs: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageProblem) as caught:
-        load(script, name, *inputs, **({"job_reduces": "3"} if name == "Line" else {}))
+        load(script, name, *inputs)
     assert caught.value.message.startswith(message)
 
 
@@ -130,7 +189,9 @@ def test_a_cycle_is_told(script: Path) -> None:
 
 
 def test_several_chains_must_be_named(script: Path) -> None:
-    with pytest.raises(UsageProblem, match="defines several chains: Line, Report; name one"):
+    with pytest.raises(
+        UsageProblem, match="defines several chains: ByClient, Hooked, Line, Report; "
+    ):
         load(script, "", "a.txt")
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mrmesos.api.formats import StepInput, StepOutput, TextInput
+from mrmesos.api.formats import Source, StepInput, StepOutput, TextInput
 from mrmesos.io.fs.filesystem import InputError, OutputError
 from mrmesos.io.output.commit import OutputCommitter
 from mrmesos.jobtracker.core.messages.commands import CleanChain, PrepareChain
 from mrmesos.jobtracker.storage.chain_data import clean, prepare
-from mrmesos.wire.chain import ChainSpec, StepSpec
+from mrmesos.wire.chain import ChainNotes, ChainSpec, StepSpec
 from tests.wire.specs import job_spec
 
 
@@ -159,3 +160,25 @@ def test_a_finished_chain_leaves_nothing(place: Place) -> None:
     clean(CleanChain("chain_1", place.spec()))
     assert sorted(each.name for each in place.directory.iterdir()) == ["in.txt", "out"]
     clean(CleanChain("chain_1", place.spec()))
+
+
+def test_marks_of_hooks_are_kept(place: Place) -> None:
+    mark = "a" * 64
+    place.prepare(place.spec(hooks={"before": mark}))
+    text = Path(place.data, "_chain.json").read_bytes()
+    assert msgspec.json.decode(text, type=ChainNotes).hooks == {"before": mark}
+
+
+def test_a_step_that_reads_nothing_depends_on_what_it_samples(place: Place) -> None:
+    def spec(*, resume: bool = False) -> ChainSpec:
+        whole = place.spec(resume=resume)
+        a = whole.steps[0]
+        inputs = Source("", a.job.inputs, TextInput())
+        job = replace(a.job, inputs=(whole.notes,), sampled=(inputs,))
+        return replace(whole, steps=(replace(a, job=job), *whole.steps[1:]))
+
+    place.prepare(spec())
+    place.done("a")
+    assert place.prepare(spec(resume=True)) == "a"
+    place.input.write_text("other text\n")
+    assert place.prepare(spec(resume=True)) == ""

@@ -173,7 +173,8 @@ def _advance(st: State, chain: ChainInProgress) -> None:
         return
     if chain.state is ChainState.STOPPING and chain.done and not chain.error:
         chain.transition(ChainState.CLEANING)
-    if chain.state is ChainState.STOPPING and chain.keeps_data:
+    kept = chain.keeps_data if chain.state is ChainState.STOPPING else chain.spec.keep_data
+    if kept:
         _end_as_it_went(st, chain)
     elif not chain.cleaning:
         chain.cleaning = True

@@ -332,3 +332,11 @@ def _history(rng: random.Random) -> None:
     assert desk.status == status, "an ended chain is known after a restart"
     assert not desk.open
     assert not desk.core.st.jobs
+
+
+def test_the_data_stay_for_a_hook_in_the_client() -> None:
+    desk = Desk(replace(chain_spec({"a": "", "d": "a"}), keep_data=True))
+    desk.answer(desk.open[0])
+    desk.finish("a", "d")
+    assert desk.state() is ChainState.SUCCEEDED
+    assert not [each for each in desk.open if isinstance(each, cmd.CleanChain)]
