@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mrmesos.api.formats import InputFormat, OutputFormat, StepInput
+from mrmesos.api.formats import InputFormat, OutputFormat, StepInput, StepOutput
 from mrmesos.api.job import class_settings
 from mrmesos.client.code.loading import LoadedJob, LoadedStep
 from mrmesos.client.options import Options
@@ -25,6 +25,7 @@ from mrmesos.wire.job import JobSpec
 
 SPLITS_SHOWN = 20
 NOTHING = "no files"
+LATER = "for later steps"
 
 
 class PlannedSplit(msgspec.Struct, frozen=True):
@@ -165,6 +166,8 @@ def _settings(layers: Layers, loaded: LoadedJob) -> Iterator[PlannedSetting]:
 
 def _format(fmt: InputFormat | OutputFormat) -> str:
     """The format with the fields that differ from their defaults."""
+    if isinstance(fmt, StepOutput):
+        return LATER  # its key is a secret
     fields = (f"{n}={v!r}" for n, v in msgspec.structs.asdict(fmt).items() if v != _default(fmt, n))
     return f"{type(fmt).__name__}({', '.join(fields)})"
 
@@ -184,7 +187,7 @@ def plan_lines(plan: JobPlan) -> Iterator[str]:
         name = f"{each.name}: " if each.name else ""
         amount = f", {each.files:,} files, {_amount(each.bytes)}" if each.files else ""
         yield f"  input     {name}{each.format}{amount}"
-    if plan.inputs[0].format == NOTHING:
+    if [each.format for each in plan.inputs] == [NOTHING]:
         yield "  maps      1"
     elif plan.splits is None:
         yield "  maps      known when the earlier steps have ended"

@@ -15,7 +15,7 @@ from mrmesos.client.local_cluster import LocalCluster
 
 SCRIPT = """
 import beside
-from mrmesos.api import Chain, Input, Job, JsonLinesInput, Mapper, Reducer, Step, TextInput
+from mrmesos.api import AsTask, Chain, Input, Job, JsonLinesInput, Mapper, Reducer, Step, TextInput
 
 class Count(Job):
     reducer, num_reducers = Reducer, 3
@@ -144,3 +144,15 @@ def test_json_goes_with_nothing_else_on_stdout(place: Path) -> None:
     result = plan("job.py:Copy", "--input", "a0.txt", "--json", "--preview", "1")
     assert "each print on stdout" in result.stderr
     assert json.loads(plan("job.py:Copy", "--input", "a0.txt", "--json").stdout)
+
+
+def test_a_hook_reads_no_files_and_the_key_of_the_steps_is_not_shown(place: Path) -> None:
+    (place / "job.py").write_text(f"{SCRIPT}    before = AsTask(print)\n")
+    chosen = ("job.py", "--input", "a0.txt", "-D", "chain.fuse=false")
+    before, first, _ = as_json(*chosen)
+    assert [each.format for each in before.inputs] == ["no files"]
+    assert before.splits is None
+    assert first.output_format == "for later steps"
+    shown = plan(*chosen).stdout
+    assert "input     no files\n  maps      1\n" in shown
+    assert "key=" not in shown
