@@ -82,6 +82,7 @@ def _step(
 ) -> StepSpec:
     reads, writes = signing
     spec = make_spec(options, step.loaded, files)
+    kept = isinstance(spec.output_format, StepOutput)  # by a session, for the jobs that follow
     sources = tuple(
         Source(
             each.name,
@@ -97,7 +98,7 @@ def _step(
         inputs=tuple(uri for source in sources for uri in source.uris),
         sources=sources if step.loaded.job.inputs else (),
         input_format=spec.input_format if step.loaded.job.inputs else sources[0].format,
-        output_format=spec.output_format if step.is_last else writes,
+        output_format=spec.output_format if step.is_last and not kept else writes,
     )
     if step.samples:
         spec = replace(

@@ -24,31 +24,38 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from mrmesos.access.identity import current_user
+from mrmesos.api.chain import Chain
 from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.job import Job, JobError
 from mrmesos.client.access import open_client, pickle_key, trusted
 from mrmesos.client.api_client import RETRY_SECONDS, ApiProblem, JobTrackerClient, Unreachable
+from mrmesos.client.chain_run import ClientHooks, HookFailed
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.config.configuration import read_configuration
 from mrmesos.client.local_cluster import check_fits, local_size
+from mrmesos.client.terminal.chain_progress import open_chain_progress
 from mrmesos.client.terminal.errors import UsageProblem
-from mrmesos.client.terminal.progress import ProgressDisplay, open_progress
+from mrmesos.client.terminal.progress import open_progress
 from mrmesos.client.terminal.results import format_error
 from mrmesos.conf import Conf
 from mrmesos.io.output.output_dir import OutputDirectory
 from mrmesos.local.result import JobFailed, JobKilled, KeptResult, Result
 from mrmesos.local.run import child_environment
+from mrmesos.local.session_chain import PreparedChain, as_one, prepare_chain, results_of
 from mrmesos.local.session_host import HostRequest
-from mrmesos.local.session_job import Arguments, Inputs, Prepared, SessionFacts, prepare, texts
+from mrmesos.local.session_job import Arguments, Inputs, SessionFacts, prepare, texts
+from mrmesos.local.session_jobs import line, table
 from mrmesos.local.session_process import HostProcess, SessionLost
-from mrmesos.wire.job import FileKind, JobState, JobStatus
+from mrmesos.wire.chain import ChainState, ChainStatus
+from mrmesos.wire.ids import is_chain_id
+from mrmesos.wire.job import FileKind, JobSpec, JobState, JobStatus
+from mrmesos.wire.queue import QueueStatus
 
 POLL_SECONDS = 1.0
 SHOW_AFTER_SECONDS = 1.0
@@ -116,7 +123,8 @@ class Session:
                 job_files.add(kind, map(str, given))
             where = absolute_uri(str(work)) if work else ""
             service = layers.for_jobtracker().merged(site).merged(settled)
-            request = HostRequest(name, token, dict(service), master, self._agents, where)
+            conf = self._conf if jobtracker else service
+            request = HostRequest(name, token, dict(conf), master, self._agents, where, jobtracker)
             self._host = HostProcess(request, child_environment())
         except UsageProblem as problem:
             job_files.close()
@@ -132,20 +140,21 @@ class Session:
 
     def run(
         self,
-        job: type[Job] | Job,
+        job: type[Job] | Job | type[Chain],
         inputs: Inputs | Mapping[str, Inputs],
         output: str | Path | None = None,
         *,
         args: Arguments = (),
         conf: Mapping[str, object] | None = None,
     ) -> Result:
-        """Run a job to its end, and return its result.
+        """Run a job, or a chain, to its end, and return its result.
 
         `inputs` are files (URIs), or earlier results of this session. A job with several inputs
         gets a dict. Without `output`, the session keeps the records for the jobs that follow, with
         all their types. `args` are words, as after `--` on the command line, or a dict of any
         Python values; the job's classes find them in `context.args`. The job is pickled anew for
-        each call, with its class if that is not from an installed package.
+        each call, with its class if that is not from an installed package. If several steps of a
+        chain write output, `steps` of the result has theirs.
 
         Raises JobFailed with the first real error, JobError if the job cannot run, SessionLost if
         the session's cluster has ended. An interrupt kills the job, and the session goes on.
@@ -157,27 +166,62 @@ class Session:
         kept = output is None
         place = f"{self._data}/{number}" if output is None else absolute_uri(str(output))
         try:
+            if isinstance(job, type) and issubclass(job, Chain):
+                chain = prepare_chain(self._facts, job, inputs, place, conf or {}, args, kept=kept)
+                return self._run_chain(chain, self._ended if kept else None)
             ready = prepare(self._facts, job, inputs, place, conf or {}, args, kept=kept)
-            if self._agents:
-                size = local_size(self._agents)
-                check_fits(size, self._agents, Conf(ready.spec.conf), ready.spec.num_reducers)
+            self._check_fits(ready.spec)
         except UsageProblem as problem:
             raise JobError("\n".join(filter(None, (problem.message, problem.detail)))) from None
         try:
-            status = self._followed(self._submitted(ready))
+            self._upload(ready.code)
+            status = self._followed(self._client().submit(ready.spec))
         except (ApiProblem, Unreachable) as problem:
             raise self._problem(problem) from None
+        assert isinstance(status, JobStatus)
         self._jobs.append(status)
         if status.state is not JobState.SUCCEEDED:
-            raise self._failure(status)
+            raise self._failure(status.job_id, status)
         cls = type(ready.job)
         if not kept:
             key = self._facts.pickle_key
             return Result(cls, status.job_id, place, status.counters, None, key)
         key = self._facts.key
         result = KeptResult(cls, status.job_id, place, status.counters, key, self._ended)
-        weakref.finalize(result, self._garbage.append, place).atexit = False
+        self._until_garbage(result)
         return result
+
+    def _run_chain(self, ready: PreparedChain, ended: threading.Event | None) -> Result:
+        """`ended`: the session keeps the results for itself."""
+        for step in ready.spec.steps:
+            self._check_fits(step.job)
+        hooks = ClientHooks(ready.loaded.hooks, ready.spec, quiet=True)
+        try:
+            hooks.before()
+            self._upload(*(step.loaded.code for step in ready.loaded.steps))
+            status = self._followed(self._client().submit_chain(ready.spec))
+            assert isinstance(status, ChainStatus)
+            self._jobs += [step.job for step in status.steps if step.job is not None]
+            if status.state is not ChainState.SUCCEEDED:
+                raise self._failure(status.chain_id, status)
+            hooks.after()
+        except (ApiProblem, Unreachable) as problem:
+            raise self._problem(problem) from None
+        except HookFailed as problem:
+            raise JobFailed(str(problem)) from problem.__cause__
+        found = results_of(ready, status, self._facts, ended)
+        for each in found if ended is not None else ():
+            self._until_garbage(each)
+        return as_one(ready, status, found)
+
+    def _until_garbage(self, result: Result) -> None:
+        weakref.finalize(result, self._garbage.append, result.uri).atexit = False
+
+    def _check_fits(self, spec: JobSpec) -> None:
+        """Raise UsageProblem if our own agents are too small."""
+        if self._agents:
+            size = local_size(self._agents)
+            check_fits(size, self._agents, Conf(spec.conf), spec.num_reducers)
 
     @property
     def running(self) -> frozenset[str]:
@@ -214,26 +258,27 @@ class Session:
 
     # One job.
 
-    def _submitted(self, ready: Prepared) -> str:
+    def _upload(self, *codes: bytes) -> None:
         client = self._client()
-        client.upload(ready.code)
+        for code in dict.fromkeys(codes):
+            client.upload(code)
         for file, path in self._files.items():
             client.upload_file(file.sha256, path)
-        return client.submit(ready.spec)
 
-    def _followed(self, job_id: str) -> JobStatus:
-        """Wait for the end of a job, and show its progress."""
+    def _followed(self, job_id: str) -> JobStatus | ChainStatus:
+        """Wait for the end of a job or a chain, and show its progress."""
         client, began = self._client(), time.monotonic()
-        progress: ProgressDisplay | None = None
+        progress: Any = None
+        shown = open_chain_progress if is_chain_id(job_id) else open_progress
         self._running.add(job_id)
         try:
             self._remove_garbage()
-            status = client.status(job_id, SHOW_AFTER_SECONDS)
+            status = client.any_status(job_id, SHOW_AFTER_SECONDS)
             while not status.state.ended:
                 if progress is None:
-                    progress = open_progress(self._progress)
+                    progress = shown(stream=self._progress)
                 progress.update(status, time.monotonic() - began)
-                status = client.status(job_id, POLL_SECONDS)
+                status = client.any_status(job_id, POLL_SECONDS)
             if progress is not None:
                 progress.update(status, time.monotonic() - began)
         except BaseException as problem:  # an interrupt above all
@@ -244,6 +289,7 @@ class Session:
             self._running.discard(job_id)
             if progress is not None:
                 progress.close()
+        assert not isinstance(status, QueueStatus)
         return status
 
     def _kill(self, job_id: str) -> None:
@@ -257,9 +303,9 @@ class Session:
         except (ApiProblem, Unreachable) as problem:
             print(f"warning: {job_id} was not killed: {problem}", file=self._stream)
 
-    def _failure(self, status: JobStatus) -> JobFailed:
-        error, of = status.error, f"{status.name} ({status.job_id})"
-        if status.state is JobState.KILLED and error is None:
+    def _failure(self, name: str, status: JobStatus | ChainStatus) -> JobFailed:
+        error, of = status.error, f"{status.name} ({name})"
+        if status.state in (JobState.KILLED, ChainState.KILLED) and error is None:
             return JobKilled(f"{of} was killed")
         if error is None:
             return JobFailed(f"{of} failed, and no error was reported")
@@ -321,18 +367,12 @@ class Session:
 
     def __repr__(self) -> str:
         state = "ended" if self._ended.is_set() else "open"
-        last = f", last {_line(self._jobs[-1])}" if self._jobs else ""
+        last = f", last {line(self._jobs[-1])}" if self._jobs else ""
         return f"<Session {self._where}, {state}, {self._count} jobs{last}>"
 
     def _repr_html_(self) -> str:
         """A table of the jobs, the last one first."""
-        heads = ("job", "name", "state", "seconds", "maps", "reduces", "records", "error")
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(each)}</td>" for each in _cells(status)) + "</tr>"
-            for status in reversed(list(self._jobs))
-        )
-        head = "".join(f"<th>{each}</th>" for each in heads)
-        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
+        return table(repr(self), list(self._jobs))
 
 
 def _check(jobtracker: str, master: str, work: object, local_agents: int | None) -> None:
@@ -347,26 +387,3 @@ def _check(jobtracker: str, master: str, work: object, local_agents: int | None)
             "name a directory for the results with work=: the URI of one that all agents of the "
             "cluster can write to"
         )
-
-
-def _line(status: JobStatus) -> str:
-    return f"{status.name} {status.state.value} in {_seconds(status):.2f} s"
-
-
-def _seconds(status: JobStatus) -> float:
-    return (status.submitted if status.ended is None else status.ended) - status.submitted
-
-
-def _cells(status: JobStatus) -> tuple[str, ...]:
-    task = status.counters.get("task", {})
-    records = task.get("REDUCE_OUTPUT_RECORDS", task.get("MAP_OUTPUT_RECORDS", 0))
-    return (
-        status.job_id,
-        status.name,
-        status.state.value,
-        f"{_seconds(status):.2f}",
-        str(status.maps.total),
-        str(status.reduces.total),
-        f"{records:,}",
-        status.error.message if status.error is not None else "",
-    )

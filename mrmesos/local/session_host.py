@@ -17,6 +17,7 @@ if __name__ == "__main__":
 import os
 import select
 import sys
+import time
 from functools import partial
 
 import click
@@ -24,9 +25,12 @@ import msgspec
 
 from mrmesos import conf as settings
 from mrmesos.access.pickle_keys import own_key
+from mrmesos.client.access import open_client
+from mrmesos.client.api_client import ApiProblem, Unreachable
 from mrmesos.client.kept_jobs import BYTES_MAX, JOBS_MAX, history_dir, usable, with_history
 from mrmesos.client.local_cluster import PRINCIPAL, LocalCluster, local_size
 from mrmesos.client.preflight import check_master
+from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
 from mrmesos.conf import Conf
 from mrmesos.io.fs.scratch import Scratch
@@ -34,9 +38,12 @@ from mrmesos.io.output.output_dir import OutputDirectory
 from mrmesos.jobtracker.mesos.link import make_mesos_driver
 from mrmesos.jobtracker.service import JobTrackerService
 from mrmesos.task.files.user_logs import prune
+from mrmesos.wire.chain import ChainStatus
+from mrmesos.wire.job import JobStatus
 
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 10.0
+KILL_SECONDS = 20.0
 IDLE_SECONDS = 120.0
 """TaskTrackers wait this long for the session's next job, unless a setting says otherwise."""
 REQUEST_BYTES_MAX = 16 << 20
@@ -46,6 +53,7 @@ class HostRequest(msgspec.Struct, frozen=True):
     """What the session wants. Without `master` and `agents`, it uses a JobTracker of others.
 
     `work` is the URI of a directory for results; without it, they are in a temporary directory.
+    At the end, what the session runs on a `jobtracker` of others is killed.
     """
 
     session: str
@@ -54,6 +62,7 @@ class HostRequest(msgspec.Struct, frozen=True):
     master: str = ""
     agents: int = 0
     work: str = ""
+    jobtracker: str = ""
 
 
 class HostReply(msgspec.Struct, frozen=True):
@@ -167,7 +176,28 @@ class Host:
         if self._scratch is not None:
             self._scratch.cleanup()
         elif self.data:
+            if self._request.jobtracker:
+                wait_for_call(self._kill_left, KILL_SECONDS, keep=0.5)
             wait_for_call(partial(OutputDirectory(self.data).remove, ""), STOP_SECONDS, keep=0.1)
+
+    def _is_live(self, status: JobStatus | ChainStatus) -> bool:
+        return status.session == self._request.session and not status.state.ended
+
+    def _kill_left(self) -> None:
+        """Kill what the session still runs on the JobTracker of others, and wait for its end."""
+        deadline = time.monotonic() + KILL_SECONDS
+        try:
+            client = open_client(self._request.jobtracker, self.conf, retry_seconds=KILL_SECONDS)
+            while time.monotonic() < deadline:
+                left = [c.chain_id for c in client.chain_statuses() if self._is_live(c)]
+                left += [job.job_id for job in client.statuses() if self._is_live(job)]
+                if not left:
+                    return
+                for name in left:
+                    client.kill(name, "the end of its session")
+                client.has_ended(left[0], 1.0)
+        except (ApiProblem, Unreachable, UsageProblem) as problem:
+            click.echo(f"warning: what the session ran may go on: {problem}", err=True)
 
 
 def main() -> int:

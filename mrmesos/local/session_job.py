@@ -16,7 +16,7 @@ from typing import Any
 
 from mrmesos import conf as settings
 from mrmesos.access.identity import current_user
-from mrmesos.api.chain import as_step
+from mrmesos.api.chain import Chain, as_step
 from mrmesos.api.formats import Source, StepInput, StepOutput, input_data, output_data
 from mrmesos.api.job import Job, input_format_of
 from mrmesos.client.code.inputs import uris_of
@@ -84,13 +84,12 @@ def prepare(
     overrides = session.conf.merged(own)
     if getattr(cls, "reducer", None) is None and settings.JOB_REDUCES.name not in own:
         overrides = Conf({n: v for n, v in overrides.items() if n != settings.JOB_REDUCES.name})
-    site = Conf({settings.SPLIT_MINSIZE.name: str(SMALL_SPLIT_BYTES)}).merged(session.site)
-    settled, num_reducers = job_settings(place, cls, site, {}, overrides)
+    settled, num_reducers = job_settings(place, cls, site_of(session), {}, overrides)
     job = _made(place, cls, given, args)
     read = _read(cls, inputs)
     as_step(
         job,
-        from_steps={name for name, each in read.items() if _from_session(cls, name, each)},
+        from_steps={n for n, each in read.items() if from_session(cls.__name__, n, each)},
         is_last=not kept,
     )
     sources = tuple(_source(session, job, name, each) for name, each in read.items())
@@ -128,12 +127,23 @@ def _made(place: Path, cls: type[Job], given: type[Job] | Job, args: Arguments) 
         copy = cls.__new__(cls)
         vars(copy).update(vars(given))
         return copy
+    return make_job(place, cls, parsed_arguments(place, cls, args))
+
+
+def parsed_arguments(
+    place: Path, cls: type[Job] | type[Chain], args: Arguments
+) -> argparse.Namespace:
+    """The arguments of a job or a chain. Raises UsageProblem."""
     if isinstance(args, argparse.Namespace):
-        return make_job(place, cls, args)
+        return args
     if isinstance(args, Mapping):
-        defaults = vars(parsed(place, cls, ()))
-        return make_job(place, cls, argparse.Namespace(**{**defaults, **args}))
-    return make_job(place, cls, parsed(place, cls, args))
+        return argparse.Namespace(**{**vars(parsed(place, cls, ())), **args})
+    return parsed(place, cls, args)
+
+
+def site_of(session: SessionFacts) -> Conf:
+    """The settings that a job's class overrides."""
+    return Conf({settings.SPLIT_MINSIZE.name: str(SMALL_SPLIT_BYTES)}).merged(session.site)
 
 
 def _read(cls: type[Job], inputs: Inputs | Mapping[str, Inputs]) -> dict[str, tuple[Given, ...]]:
@@ -145,19 +155,23 @@ def _read(cls: type[Job], inputs: Inputs | Mapping[str, Inputs]) -> dict[str, tu
         raise UsageProblem(f"{cls.__name__} has {len(cls.inputs) or 'one'} inputs: give {words}")
     found: dict[str, tuple[Given, ...]] = {}
     for name in cls.inputs or ("",):
-        each = named[name]
-        several = (each,) if isinstance(each, Given) else tuple(each)
-        if not several:
-            raise UsageProblem(f"{cls.__name__}: the input {name} is empty; name files or results")
-        found[name] = several
+        found[name] = as_sequence(cls.__name__, name, named[name])
     return found
 
 
-def _from_session(cls: type[Job], name: str, given: Sequence[Given]) -> bool:
-    """Whether an input is made of results that a session keeps."""
+def as_sequence(of: str, name: str, given: Inputs) -> tuple[Given, ...]:
+    """What an input reads, at least one thing. Raises UsageProblem."""
+    several = (given,) if isinstance(given, Given) else tuple(given)
+    if not several:
+        raise UsageProblem(f"{of}: the input {name} is empty; name files or results")
+    return several
+
+
+def from_session(of: str, name: str, given: Sequence[Given]) -> bool:
+    """Whether an input is made of results that a session keeps. Raises UsageProblem."""
     kept = [isinstance(each, Result) and each.kept_with != "" for each in given]
     if any(kept) and not all(kept):
-        where = f"the input {name} of {cls.__name__}" if name else cls.__name__
+        where = f"the input {name} of {of}" if name else of
         raise UsageProblem(
             f"{where} reads results and files; files have a format and results have none: give "
             "each an input of its own"
@@ -167,18 +181,20 @@ def _from_session(cls: type[Job], name: str, given: Sequence[Given]) -> bool:
 
 def _source(session: SessionFacts, job: Job, name: str, given: Sequence[Given]) -> Source:
     fmt = input_data(input_format_of(job, name))
-    if isinstance(fmt, StepInput):
-        for each in given:
-            assert isinstance(each, Result)
-            if each.kept_with != session.key:
-                raise UsageProblem(
-                    f"{each!r} is of another session; write it to an output, and name that"
-                )
-        fmt = StepInput(session.key)
+    uris = uris_of_all(session, given)
+    return Source(name, uris, StepInput(session.key) if isinstance(fmt, StepInput) else fmt)
+
+
+def uris_of_all(session: SessionFacts, given: Sequence[Given]) -> tuple[str, ...]:
+    """The URIs of files and results. Raises UsageProblem for results of other sessions."""
     uris: list[str] = []
     for each in given:
+        if isinstance(each, Result) and each.kept_with not in ("", session.key):
+            raise UsageProblem(
+                f"{each!r} is of another session; write it to an output, and name that"
+            )
         uris += [each.uri] if isinstance(each, Result) else uris_of(str(each))
-    return Source(name, tuple(uris), fmt)
+    return tuple(uris)
 
 
 def texts(conf: Mapping[str, object]) -> dict[str, str]:

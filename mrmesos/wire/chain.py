@@ -152,7 +152,9 @@ class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The status of a chain. Times are Unix seconds. `kept` is where data of steps are kept."""
+    """The status of a chain. Times are Unix seconds. `kept` is where data of steps are kept.
+    `session` is the session that has submitted it, if one has.
+    """
 
     chain_id: Name
     name: Name
@@ -165,6 +167,7 @@ class ChainStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: AttemptError | None = None
     waiting: Text = ""
     kept: Text = ""
+    session: Name = ""
 
 
 class ChainAnswer(msgspec.Struct, frozen=True):

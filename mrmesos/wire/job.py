@@ -170,6 +170,8 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the first running task with a `set_status` says: `m_000003: sorting`; else empty."""
     queue: Name = ""
     """The queue whose free tasks it holds; they are counted in `maps`. Else empty."""
+    session: Name = ""
+    """The session that has submitted it, if one has."""
 
 
 class Sandbox(msgspec.Struct, frozen=True):

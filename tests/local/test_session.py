@@ -17,7 +17,22 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 
-from mrmesos.api import Input, Job, JobError, Mapper, Reducer, Session, Sum, TextInput
+from mrmesos.api import (
+    AsTask,
+    Chain,
+    HookContext,
+    InClient,
+    Input,
+    Job,
+    JobError,
+    Mapper,
+    Reducer,
+    Session,
+    Step,
+    Sum,
+    TextInput,
+    TotalOrder,
+)
 from mrmesos.api.sessions import JobFailed, SessionLost
 
 
@@ -222,6 +237,66 @@ def test_threads_run_jobs_at_once(session: Session, text: Path) -> None:
 
 
 @pytest.mark.slow
+class Sorted(Job):
+    mapper, reducer, partitioner, num_reducers = AsObjects, Reducer, TotalOrder, 2
+
+
+class Line(Chain):
+    steps: ClassVar = [Count, Sorted]
+
+
+class Fork(Chain):
+    steps: ClassVar = {"sorted": Step(Sorted, "counts"), "same": Step(Same, "counts")}
+
+
+def test_a_chain_is_one_run(session: Session, text: Path, tmp_path: Path) -> None:
+    done = session.run(Line, text)
+    assert done.take(3) == [
+        ((1, "a"), Word("aa")),
+        ((2, "is"), Word("is")),
+        ((4, "rose"), Word("roserose")),
+    ]
+    assert [*session.run(ToTexts, done).records()][0] == ("a", "aa")
+    counted = session.run(Count, text)
+    both = session.run(Fork, {"counts": counted})
+    assert dict(both.steps["same"].records()) == {"a": 2, "is": 1, "rose": 2}
+    assert both.steps["sorted"].take(1) == done.take(1)
+    place = Path(both.uri.removeprefix("file://"))
+    same, _ = both.steps["same"], both
+    del both, _
+    session.run(Count, text)
+    assert dict(same.records())["is"] == 1, "it is still of use"
+    del same
+    session.run(Count, text)
+    assert not list(place.iterdir())
+    session.run(Fork, {"counts": counted}, output=tmp_path / "out")
+    assert (tmp_path / "out" / "same" / "part-m-00000").read_text().startswith("a\t2\n")
+    with pytest.raises(JobError, match="Fork reads 'counts': give a dict with these names"):
+        session.run(Fork, text)
+
+
+def test_hooks_of_a_chain_in_a_session(session: Session, text: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def note(context: HookContext) -> None:
+        seen.append(context.output)
+
+    def on_agent(context: HookContext) -> None:
+        (tmp_path / "noted").write_text(context.chain)
+
+    def broken(context: HookContext) -> None:
+        raise ValueError("not today")
+
+    done = session.run(
+        type("Noted", (Line,), {"before": InClient(note), "after": AsTask(on_agent)}), text
+    )
+    assert seen == [done.uri]
+    assert (tmp_path / "noted").read_text() == "Noted"
+    for hook in (InClient(broken), AsTask(broken)):
+        with pytest.raises(JobFailed, match="not today"):
+            session.run(type("Broken", (Line,), {"before": hook}), text)
+
+
 def test_the_data_of_a_result_goes_with_it(session: Session, text: Path) -> None:
     counted = session.run(Count, text)
     place = Path(counted.uri.removeprefix("file://"))

@@ -7,14 +7,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace as changed
 
 from mrmesos import conf as settings
 from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, hooks_of, last_steps
-from mrmesos.api.formats import Source, StepInput, input_data
+from mrmesos.api.formats import Source, input_data
 from mrmesos.api.hooks import AFTER, BEFORE, ONCE, AsTask, HookContext, HookJob, InClient
 from mrmesos.api.job import FusedStep, Job, JobError, input_format_of, setting_texts
 from mrmesos.api.tasks import TotalOrder
@@ -32,6 +31,7 @@ from mrmesos.client.code.loading import (
     NOTHING,
     ClientHook,
     LoadedChain,
+    LoadedJob,
     LoadedStep,
     step_uri,
 )
@@ -60,17 +60,62 @@ def load_chain(
         raise UsageProblem(f"{file.name}: {problem}") from None
     uris = _inputs(cls.__name__, steps, inputs)
     args = parse_arguments(file, cls, job_args)
-    loading = _Loading(
-        script,
-        cls,
-        site,
-        overrides,
-        args,
-        uris,
-        last_steps(steps),
-        unreachable(script.module, file.parent, needed_beside(file)),
-        cached,
-    )
+    packer = _WithScript(script)
+    return load_steps(cls, steps, packer, site, overrides, args, uris, cached=cached, output=output)
+
+
+class Packer(Protocol):
+    """How the jobs of steps are pickled. `place` is where they are from, for errors."""
+
+    place: Path
+
+    def pickled(
+        self, job: Job, conf: Conf, num_reducers: int, sources: tuple[Source, ...]
+    ) -> LoadedJob:
+        """The pickled job. Raises UsageProblem."""
+
+    def identity(self, job: Job) -> str:
+        """A hash of what the job does."""
+
+
+class _WithScript:
+    """Jobs of a script, which travels with them."""
+
+    def __init__(self, script: ImportedScript) -> None:
+        self._script, self.place = script, script.file
+        beside = needed_beside(script.file)
+        self._travelling = unreachable(script.module, script.file.parent, beside)
+
+    def pickled(
+        self, job: Job, conf: Conf, num_reducers: int, sources: tuple[Source, ...]
+    ) -> LoadedJob:
+        return pickled(self._script, job, conf, num_reducers, sources)
+
+    def identity(self, job: Job) -> str:
+        return identity_of(job, self._script, self._travelling)
+
+
+def load_steps(
+    cls: type[Chain],
+    steps: Sequence[ArrangedStep],
+    packer: Packer,
+    site: Conf,
+    overrides: Conf,
+    args: argparse.Namespace,
+    uris: Mapping[str, tuple[str, ...]],
+    *,
+    cached: Callable[[], Mapping[str, Path]],
+    output: str,
+    typed: Set[str] = frozenset(),
+    keep: bool = False,
+) -> LoadedChain:
+    """Pickle the job of each step. Raises UsageProblem.
+
+    `uris` has the inputs by name. Those of `typed` have the format of steps. With `keep`, the last
+    steps write that format, too.
+    """
+    loading = _Loading(packer, cls, site, overrides, args, uris, last_steps(steps), cached)
+    loading.typed, loading.keep = typed, keep
     conf = site.merged(setting_texts(cls.conf)).merged(overrides)
     name = conf.get_as(settings.JOB_NAME) or cls.__name__
     settled = {step.name: loading.settings(step) for step in steps}
@@ -87,18 +132,23 @@ def load_chain(
     )
 
 
-def _inputs(
-    chain: str, steps: Sequence[ArrangedStep], given: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    """The URIs of each input that is no step, by name."""
+def from_files(steps: Sequence[ArrangedStep]) -> dict[str, str]:
+    """The names of the inputs that are no steps, each with a step that reads it."""
     names = {step.name for step in steps}
-    wanted = {
+    return {
         each: step.name
         for step in reversed(steps)
         for read in step.reads.values()
         for each in read
         if each not in names
     }
+
+
+def _inputs(
+    chain: str, steps: Sequence[ArrangedStep], given: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The URIs of each input that is no step, by name."""
+    names, wanted = {step.name for step in steps}, from_files(steps)
     found: dict[str, list[str]] = {name: [] for name in wanted}
     for text in given:
         name, equals, uri = text.partition("=")
@@ -134,26 +184,27 @@ class _Loading:
 
     def __init__(
         self,
-        script: ImportedScript,
+        packer: Packer,
         chain: type[Chain],
         site: Conf,
         overrides: Conf,
         args: argparse.Namespace,
         uris: Mapping[str, tuple[str, ...]],
         last: Set[str],
-        travelling: Sequence[ModuleType],
         cached: Callable[[], Mapping[str, Path]],
     ) -> None:
-        self._script, self._chain = script, chain
+        self._packer, self._place, self._chain = packer, packer.place, chain
         self._site, self._overrides = site, overrides
         self._args, self._uris, self._last = args, uris, last
-        self._travelling, self._cached = travelling, cached
+        self._cached = cached
+        self.typed: Set[str] = frozenset()
+        self.keep = False
         self.fused: Mapping[str, Into] = {}
         self._before: dict[Into, _Before] = {}
 
     def settings(self, step: ArrangedStep) -> tuple[Conf, int]:
         """The settings of a step, and the number of its reduces."""
-        file, cls = self._script.file, step.job
+        file, cls = self._place, step.job
         own = self._overrides if cls.reducer else _without_reduces(self._overrides)
         return job_settings(file, cls, self._site, self._chain.conf, own)
 
@@ -162,11 +213,11 @@ class _Loading:
         has no job of its own. Between steps, records have the format of steps. The steps that it
         reads have been loaded before.
         """
-        script, cls, is_last = self._script, step.job, step.name in self._last
-        job = make_job(script.file, cls, self._args)
-        as_step(job, from_steps=self._from_steps(step), is_last=is_last)
+        place, cls, is_last = self._place, step.job, step.name in self._last
+        job = make_job(place, cls, self._args)
+        as_step(job, from_steps=self._from_steps(step), is_last=is_last and not self.keep)
         sources = tuple(self._source(job, name, names) for name, names in step.reads.items())
-        check_formats(script.file, job, sources)
+        check_formats(place, job, sources)
         before = {
             name: each for (reader, name), each in self._before.items() if reader == step.name
         }
@@ -191,9 +242,9 @@ class _Loading:
         sampling = num_reducers > 1 and issubclass(cls.partitioner, TotalOrder)
         if sampling and cls.partitioner.cut_points is not None:  # type: ignore[union-attr]
             sampling = False
-            cut_points_of(script.file, job, conf, num_reducers, (), self._cached, "")
-        loaded = pickled(script, job, conf, num_reducers, sources)
-        identity = self._identity(job)
+            cut_points_of(place, job, conf, num_reducers, (), self._cached, "")
+        loaded = self._packer.pickled(job, conf, num_reducers, sources)
+        identity = self._packer.identity(job)
         names = tuple(one.name for each in before.values() for one in each.steps)
         whole = LoadedStep(step.name, loaded, identity, after, is_last, names)
         return with_sampling(whole) if sampling else [whole]
@@ -212,31 +263,28 @@ class _Loading:
     def _hook(
         self, name: str, hook: AsTask, given: HookContext, after: tuple[str, ...]
     ) -> LoadedStep:
-        job, file = HookJob.of(hook, given), self._script.file
+        job, file = HookJob.of(hook, given), self._place
         defaults = {**self._chain.conf, **ONCE, **hook.conf}
         conf, _ = job_settings(
             file, HookJob, self._site, defaults, _without_reduces(self._overrides)
         )
         sources = (Source("", (NOTHING,), input_data(HookJob.input_format)),)
-        loaded = pickled(self._script, job, conf, 0, sources)
-        return LoadedStep(name, loaded, self._identity(job), after, is_last=False)
+        loaded = self._packer.pickled(job, conf, 0, sources)
+        return LoadedStep(name, loaded, self._packer.identity(job), after, is_last=False)
 
     def client_hook(self, hook: InClient, given: HookContext) -> ClientHook:
         """A hook that runs in this process."""
-        return ClientHook(hook.function, given, self._identity(HookJob.of(hook, given)))
-
-    def _identity(self, job: Job) -> str:
-        return identity_of(job, self._script, self._travelling)
+        return ClientHook(hook.function, given, self._packer.identity(HookJob.of(hook, given)))
 
     def _from_steps(self, step: ArrangedStep) -> set[str]:
-        """The inputs of a step that are outputs of steps."""
-        return {name for name, names in step.reads.items() if not self._uris.keys() & set(names)}
+        """The inputs of a step that have the format of steps."""
+        files = self._uris.keys() - self.typed
+        return {name for name, names in step.reads.items() if not files & set(names)}
 
     def _source(self, job: Job, name: str, names: Sequence[str]) -> Source:
         fmt = input_data(input_format_of(job, name))
-        if isinstance(fmt, StepInput):
-            return Source(name, tuple(map(step_uri, names)), fmt)
-        return Source(name, tuple(uri for each in names for uri in self._uris[each]), fmt)
+        uris = [self._uris.get(each, (step_uri(each),)) for each in names]
+        return Source(name, tuple(uri for each in uris for uri in each), fmt)
 
 
 def with_sampling(step: LoadedStep) -> list[LoadedStep]:

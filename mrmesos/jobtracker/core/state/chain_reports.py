@@ -31,6 +31,7 @@ def status_of(st: State, chain: ChainInProgress) -> ChainStatus:
         error=chain.error,
         waiting=chain.waiting,
         kept=chain.spec.data if keeps else "",
+        session=chain.spec.steps[0].job.session,
     )
 
 

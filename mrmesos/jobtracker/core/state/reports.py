@@ -141,6 +141,7 @@ def status_of(job: JobInProgress) -> JobStatus:
         waiting=job.waits.words,
         note=_note(job),
         queue=job.spec.queue,
+        session=job.spec.session,
     )
 
 
