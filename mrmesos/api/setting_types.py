@@ -30,6 +30,7 @@ class SettingTypes(TypedDict, total=False):
     map_memory_mb: int
     map_resources: str
     map_resources_global: str
+    reduce_resources_global: str
     reduce_cpus: float
     reduce_memory_mb: int
     reduce_resources: str

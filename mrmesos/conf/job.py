@@ -139,6 +139,13 @@ MAP_RESOURCES_GLOBAL = declare(
     "What one map attempt holds of the JobTracker's global resources (`resources.global`), as in "
     "`db_connections:1`.",
 )
+REDUCE_RESOURCES_GLOBAL = declare(
+    "reduce.resources.global",
+    "",
+    "resources",
+    "What one reduce attempt holds of the JobTracker's global resources (`resources.global`), as "
+    "in `db_connections:1`.",
+)
 REDUCE_CPUS = declare("reduce.cpus", 1.0, "CPUs", "CPUs of one reduce attempt.", minimum=0.01)
 REDUCE_MEMORY_MB = declare(
     "reduce.memory.mb",

@@ -110,7 +110,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     ),
     "work is started where nobody is heard": (("agent.Agent.takes", "and not silent", ""),),
     "reduces hold what a silent map needs": (
-        ("deadlines._unstick", "job.wants_map or job.unheard_maps", "job.wants_map"),
+        ("deadlines._unstick", "job.wants_map or job.unheard_maps or own", "job.wants_map or own"),
     ),
     "a TaskTracker that speaks again is silent still": (
         ("silence.heard", "tracker.silent = False", "pass"),
@@ -138,6 +138,23 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
             "self.held.get(name, 0) + amount > self.total.get(name, 0)",
             "False",
         ),
+    ),
+    "reduces take more of a global resource than there is": (
+        (
+            "global_resources.GlobalResources.review",
+            "self.lacks(job.settings.reduce_shared)",
+            "''",
+        ),
+    ),
+    "a second attempt takes more of a global resource than there is": (
+        (
+            "eligibility.may_replace",
+            "and not job.index.shared.lacks(job.settings.shared(task.kind))",
+            "",
+        ),
+    ),
+    "reduces hold a global resource that a map needs": (
+        ("deadlines._unstick", "or job.unheard_maps or own", "or job.unheard_maps"),
     ),
     "a free task begins before those that it waits for": (
         ("free_tasks.add", "if not queued.waits:", "if True:"),

@@ -35,7 +35,7 @@ from mrmesos.jobtracker.core.state.journal_changes import Changes
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.core.state.state_parts import Recovery
 from mrmesos.wire import ids
-from mrmesos.wire.ids import AgentId, TaskKind, TrackerId
+from mrmesos.wire.ids import AgentId, TrackerId
 from mrmesos.wire.job import JobSpec
 
 
@@ -278,8 +278,9 @@ class JobTracker:
             queue.validate(st.jobs)
         held: dict[str, int] = {}
         for attempt in st.attempts.values():
-            for name, amount in st.jobs[attempt.task.job_id].settings.shared.items():
-                held[name] = held.get(name, 0) + amount * (attempt.task.kind is not TaskKind.REDUCE)
+            settings = st.jobs[attempt.task.job_id].settings
+            for name, amount in settings.shared(attempt.task.kind).items():
+                held[name] = held.get(name, 0) + amount
         shared = st.index.shared
         assert held == {name: amount for name, amount in shared.held.items() if amount}, held
         assert all(amount <= shared.total.get(name, 0) for name, amount in held.items()), held

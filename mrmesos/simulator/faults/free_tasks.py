@@ -14,10 +14,11 @@ from typing import ClassVar
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.crashing import CrashingWorld
 from mrmesos.simulator.faults.fault_plan import FaultPlan
-from mrmesos.wire.ids import AgentId
+from mrmesos.wire.ids import SETS, AgentId, TaskKind
 from mrmesos.wire.queue import QueueRequest, QueueSpec, QueueState, TaskEnd, TaskSpec
 from mrmesos.wire.task import Attempt, ErrorKind, FreeTask
 
@@ -46,6 +47,7 @@ class FreeTaskWorld(CrashingWorld):
         self.queue_id = self.core.next_queue_id()
         self.tasks: dict[int, ClientTask] = {}
         self.key_of: dict[str, int] = {}  # of attempts
+        self.shared: dict[TaskKind, int] = {}
         self.unsent: list[QueueRequest] = []
         self.batches = self.rng.randint(1, 5)
         self.number = 0  # of the last end
@@ -179,7 +181,23 @@ class FreeTaskWorld(CrashingWorld):
         for attempt, _ in attempts:
             if isinstance(attempt.task, FreeTask):
                 self.check_begin(attempt.attempt_id, int(attempt.task.name[1:]))
+        held = sum(map(self.held_by, self.core.st.attempts.values()))
+        assert held <= DB * 1000, "more of the global resource is held than there is"
         super().check_attempts(attempts)
+
+    def held_by(self, attempt: TaskAttempt) -> int:
+        """What an attempt holds of the global resource, by what the client has asked for."""
+        if attempt.task.kind is TaskKind.FREE:
+            return self.tasks[attempt.task.key].spec.need.get("db", 0)
+        return 1000 * self.shared[attempt.task.kind]
+
+    def random_job(self) -> tuple[int, int, dict[str, str]]:
+        """Maps and reduces of the only job hold some of the global resource, too."""
+        maps, reduces, conf = super().random_job()
+        self.shared = {kind: self.rng.choice([0, 1, DB]) for kind in SETS}
+        for kind, amount in self.shared.items():
+            conf[f"{kind.value}.resources.global"] = f"db:{amount}" if amount else ""
+        return maps, reduces, conf
 
     def check_begin(self, attempt_id: str, key: int) -> None:
         self.key_of[attempt_id] = key
@@ -193,9 +211,6 @@ class FreeTaskWorld(CrashingWorld):
         for before in one.spec.after:
             assert before not in queue.failed, f"t{key} runs after t{before} failed"
             assert self.has_succeeded(before), f"t{key} runs, and t{before} has not succeeded"
-        running = [self.key_of[name] for name in self.core.st.attempts if name in self.key_of]
-        held = sum(self.tasks[each].spec.need.get("db", 0) for each in running)
-        assert held <= DB * 1000, "more of the global resource is held than there is"
 
     def has_succeeded(self, key: int) -> bool:
         return any(name in self.succeeded for name in self.tasks[key].ran)

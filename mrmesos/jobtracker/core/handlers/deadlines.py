@@ -156,7 +156,8 @@ def _watch_slots(st: State) -> list[Slot]:
 
 def _unstick(st: State, job: JobInProgress) -> None:
     """Kill a reduce if the job's reduces hold the resources that its waiting maps need."""
-    waits = job.running_reduces and (job.wants_map or job.unheard_maps)
+    own = job.blocked in job.settings.reduce_shared and len(job.maps.pending) > 0
+    waits = job.running_reduces and (job.wants_map or job.unheard_maps or own)
     if not waits or _runs_maps(st, job):
         job.waits.stuck_since = None
         return
@@ -203,7 +204,7 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
 
 def _waits_long(st: State, job: JobInProgress) -> bool:
     """Note since when a job waits. Returns whether its users must be told why."""
-    if job.running or not (job.hungry or job.blocked):
+    if job.running or not (job.hungry or job.blocked or job.waits.reduces_blocked):
         words = fetch_failures.words(st, job), silence.words(st, job)
         job.waits.idle_since, job.waits.words = None, "; ".join(filter(None, words))
         return False

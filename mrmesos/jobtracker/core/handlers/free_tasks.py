@@ -96,7 +96,7 @@ def _job_for(st: State, queue: TaskQueue, spec: TaskSpec) -> JobInProgress | Att
     settings, problem = jobs.settings_of(made)
     if problem is not None:
         return problem
-    if words := st.index.shared.impossible(settings.shared):
+    if words := st.index.shared.impossible(settings):
         return task_error(words)
     job = JobInProgress(
         st.next_job_id(), made, queue.token, settings, st.now, st.index, notes=st.changes

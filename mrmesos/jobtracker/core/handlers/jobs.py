@@ -44,7 +44,7 @@ def submit(st: State, event: JobSubmitted) -> None:
     if event.job_id in st.jobs or event.job_id in st.ended:
         return
     settings, problem = settings_of(event.spec)
-    if problem is None and (words := st.index.shared.impossible(settings.shared)):
+    if problem is None and (words := st.index.shared.impossible(settings)):
         problem = AttemptError(kind=ErrorKind.INPUT, message=words)
     job = JobInProgress(
         event.job_id,

@@ -1,9 +1,9 @@
 """Global resources: amounts that belong to no agent, such as connections to a database.
 
 The setting `resources.global` says how much of each there is. A running attempt holds what its job
-asks for, until the attempt has ended as far as the JobTracker knows. A job whose next attempt would
-take too much is blocked: the index then treats it as if no task of it waited, so findTask does not
-look at it.
+asks for, until the attempt has ended as far as the JobTracker knows. Where the next map or the next
+reduce of a job would take too much, these are blocked: the index then treats the job as if none of
+them waited, so findTask does not look at it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mrmesos.resources import Amounts
 
 if TYPE_CHECKING:
     from mrmesos.jobtracker.core.model.job import JobInProgress
+    from mrmesos.jobtracker.core.model.settings import JobSettings
 
 
 @dataclass(slots=True)
@@ -31,13 +32,13 @@ class GlobalResources:
 
     def enter(self, job: JobInProgress) -> None:
         """A job may run."""
-        for name in job.settings.shared:
+        for name in _names(job):
             self.wanting.setdefault(name, {})[job.id] = job
         self.review(job)
 
     def leave(self, job: JobInProgress) -> None:
         """A job starts no further attempt."""
-        for name in job.settings.shared:
+        for name in _names(job):
             if (jobs := self.wanting.get(name)) is not None:
                 jobs.pop(job.id, None)
                 if not jobs:
@@ -55,10 +56,11 @@ class GlobalResources:
         self.take(need, -1)
 
     def review(self, job: JobInProgress) -> None:
-        """Set whether the job is blocked."""
-        blocked = job.paused or self.lacks(job.settings.shared)
-        if blocked != job.blocked:
-            job.blocked = blocked
+        """Set whether the job's maps and its reduces are blocked."""
+        blocked = job.paused or self.lacks(job.settings.map_shared)
+        reduces = self.lacks(job.settings.reduce_shared)
+        if (blocked, reduces) != (job.blocked, job.waits.reduces_blocked):
+            job.blocked, job.waits.reduces_blocked = blocked, reduces
             self.touch(job)
 
     def lacks(self, need: Amounts) -> str:
@@ -68,9 +70,9 @@ class GlobalResources:
                 return name
         return ""
 
-    def impossible(self, need: Amounts) -> str:
-        """Why `need` can never be held, in words. Empty if it can."""
-        for name, amount in need.items():
+    def impossible(self, job: JobSettings) -> str:
+        """Why an attempt can never hold what the job asks for, in words. Empty if it can."""
+        for name, amount in (*job.map_shared.items(), *job.reduce_shared.items()):
             if name not in self.total:
                 return f"the JobTracker has no global resource {name} (resources.global)"
             if amount > self.total[name]:
@@ -79,3 +81,7 @@ class GlobalResources:
                     f"{name}:{self.total[name] / 1000:g}"
                 )
         return ""
+
+
+def _names(job: JobInProgress) -> set[str]:
+    return {*job.settings.map_shared, *job.settings.reduce_shared}

@@ -81,16 +81,11 @@ class JobInProgress:
     waits: JobWaits = field(default_factory=JobWaits)
     ending: JobEnding = field(default_factory=JobEnding)
     blocked: str = ""
-    """The global resource that it waits for, or `paused`. Written by global_resources.py."""
+    """The global resource that its maps wait for, or `paused`. Written by global_resources.py."""
     paused: str = ""
     """Why its queue starts no task now. Written by handlers/queues.py, as is `closed`."""
     closed: bool = False
     """It gets no further free tasks."""
-    shares: bool = field(init=False)
-    """Whether its maps or free tasks hold global resources."""
-
-    def __post_init__(self) -> None:
-        self.shares = bool(self.settings.shared)
 
     def transition(self, state: JobState) -> None:
         """Change to `state`. Raises BadTransition if JOB_TRANSITIONS does not allow it."""
@@ -185,6 +180,7 @@ class JobInProgress:
             self.maps.done >= self.maps_for_reduces
             and self.state is JobState.RUNNING
             and len(self.reduces.pending) > 0
+            and not self.waits.reduces_blocked
             and not (self.waits.maps_first and (len(self.maps.pending) > 0 or self.unheard_maps))
             and (not len(self.maps.pending) or self._in_ratio)
         )
@@ -329,8 +325,8 @@ class JobInProgress:
     def add_running(self, attempt: TaskAttempt) -> None:
         """Add an attempt that runs. It may already have been told to end."""
         self.index.touch(self)
-        if self.shares and attempt.task.kind is not TaskKind.REDUCE:
-            self.index.shared.take(self.settings.shared)
+        if shared := self.settings.shared(attempt.task.kind):
+            self.index.shared.take(shared)
         self.running[attempt.id] = attempt
         self.backups += attempt.backup
         self.index.no_backup(attempt.task)
@@ -340,8 +336,8 @@ class JobInProgress:
     def drop_running(self, attempt: TaskAttempt) -> None:
         """An attempt ended, in whatever state."""
         del self.running[attempt.id]
-        if self.shares and attempt.task.kind is not TaskKind.REDUCE:
-            self.index.shared.give(self.settings.shared)
+        if shared := self.settings.shared(attempt.task.kind):
+            self.index.shared.give(shared)
         self.backups -= attempt.backup
         self.index.touch(self)
         self.running_reduces.pop(attempt.id, None)

@@ -157,6 +157,8 @@ class JobWaits:
     """Since when its reduces run, its maps wait, and none of its maps runs."""
     maps_first: bool = False
     """Reduces were killed to make room for maps. No reduce starts before a map has started."""
+    reduces_blocked: str = ""
+    """The global resource that its reduces wait for. Written by model/global_resources.py."""
     idle_since: float | None = None
     """Since when tasks wait and none runs."""
     words: str = ""

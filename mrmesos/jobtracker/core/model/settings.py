@@ -146,8 +146,9 @@ class JobSettings:
     pool: str
     demand: Demand
     """What it demands of agents, apart from free resources."""
-    shared: Amounts
+    map_shared: Amounts
     """What each map or free task holds of the global resources."""
+    reduce_shared: Amounts
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -175,12 +176,17 @@ class JobSettings:
             priority=_one_of(conf, c.JOB_PRIORITY, PRIORITIES),
             pool=conf.get_as(c.JOB_POOL).strip() or spec.user,
             demand=_demand(conf, gpus=GPUS in map_need or GPUS in reduce_need),
-            shared=_scalars(conf, c.MAP_RESOURCES_GLOBAL),
+            map_shared=_scalars(conf, c.MAP_RESOURCES_GLOBAL),
+            reduce_shared=_scalars(conf, c.REDUCE_RESOURCES_GLOBAL),
         )
 
     def need(self, kind: TaskKind) -> Amounts:
         """What one attempt of this kind takes."""
         return self.reduce_need if kind is TaskKind.REDUCE else self.map_need
+
+    def shared(self, kind: TaskKind) -> Amounts:
+        """What one attempt of this kind holds of the global resources."""
+        return self.reduce_shared if kind is TaskKind.REDUCE else self.map_shared
 
     def speculative(self, kind: TaskKind) -> bool:
         """Whether slow attempts of this kind get backups."""

@@ -112,6 +112,8 @@ def _not_yet(job: JobInProgress, kind: TaskKind) -> Reason | None:
             f"{done} are",
             help="a smaller job.reduce.slowstart.completedmaps lets them fetch earlier",
         )
+    if job.waits.reduces_blocked:
+        return None  # _blocked has the words
     if job.waits.maps_first:
         words = "reduces wait until a map has started: they made room for maps of this job"
         return Reason(why=Why.MAPS_FIRST, kind=kind, words=words)
@@ -169,11 +171,12 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
 
 def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
     """Why the job may start nothing, whatever agents have free: global resources, or its queue."""
-    if not job.blocked or kind is TaskKind.REDUCE:
+    name = job.waits.reduces_blocked if kind is TaskKind.REDUCE else job.blocked
+    if not name:
         return None
     if job.paused:
         return Reason(why=Why.GLOBAL_RESOURCE, kind=kind, words=job.paused)
-    shared, name = st.index.shared, job.blocked
+    shared = st.index.shared
     users = [each.id for each in shared.wanting.get(name, {}).values() if each.running]
     held, total = shared.held.get(name, 0) / 1000, shared.total.get(name, 0) / 1000
     by = f" by {named(users)}" if users else ""
@@ -181,7 +184,9 @@ def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
         why=Why.GLOBAL_RESOURCE,
         kind=kind,
         words=f"waits for {name}: {held:g} of {total:g} are in use{by}",
-        help="resources.global, map.resources.global",
+        help="resources.global, reduce.resources.global"
+        if kind is TaskKind.REDUCE
+        else "resources.global, map.resources.global",
     )
 
 

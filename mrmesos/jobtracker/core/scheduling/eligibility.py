@@ -149,6 +149,7 @@ def may_replace(job: JobInProgress, task: TaskInProgress, agent: Agent) -> bool:
     """Whether an agent may run one more attempt of a running task."""
     return (
         agent.hostname not in task.failed_on
+        and not job.index.shared.lacks(job.settings.shared(task.kind))
         and not (job.outputs.absent and task.kind is TaskKind.REDUCE)
         and all(attempt.hostname != agent.hostname for attempt in task.running)
     )

@@ -183,7 +183,7 @@ def test_no_more_of_a_global_resource_is_held_than_there_is() -> None:
     q.offer("a", cpus=8, mem=100_000)
     assert q.now_run() == [1, 2, 3, 9], "three connections for five tasks"
     q.later(6)
-    [job] = [job for job in q.core.st.jobs.values() if job.settings.shared]
+    [job] = [job for job in q.core.st.jobs.values() if job.settings.map_shared]
     assert job.waits.words == ""
     q.end(q.attempt(2))
     assert q.now_run() == [1, 3, 4, 9], "who frees one is followed by the next in its slot"

@@ -190,6 +190,24 @@ def test_a_resource_of_the_whole_cluster_is_exhausted() -> None:
     assert "resources.global" in reason.help
 
 
+def test_reduces_wait_for_a_resource_of_the_whole_cluster() -> None:
+    hands = Hands({"resources.global": "licenses:1"})
+    job = hands.job(maps=1, reduces=2, reduce_resources_global="licenses:1")
+    hands.offer("a", cpus=8)
+    hands.end(long(job, "m0"))
+    hands.now += 1
+    hands.offer("b")
+    assert hands.status(job).reduces.running == 1
+    reason = reasons(hands, job)[Why.GLOBAL_RESOURCE]
+    assert reason.kind is TaskKind.REDUCE
+    assert reason.words == f"waits for licenses: 1 of 1 are in use by {job}"
+    assert reason.help == "resources.global, reduce.resources.global"
+    running = hands.core.st.jobs[job].running
+    hands.end(next(iter(running)))
+    hands.offer("b")
+    assert hands.status(job).reduces.running == 1, "it is free again"
+
+
 def test_slow_start_and_the_ratio() -> None:
     hands = Hands()
     job = hands.job(maps=4, reduces=1)
