@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from mrmesos.conf import Conf, ConfError
+from mrmesos.conf import QUEUE_LEASE_SECONDS, Conf, ConfError
 from mrmesos.jobtracker.core.handlers.jobs import moved
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import AnswerHeartbeat
@@ -242,6 +242,11 @@ class CoreBackend:
             return True
 
         return self._thread.ask(change)
+
+    @property
+    def queue_wait(self) -> float:
+        """A part of the lease: a client that waits is not silent."""
+        return self._conf.get_as(QUEUE_LEASE_SECONDS) / 3
 
     def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
         """The ends of free tasks after number `taken`."""

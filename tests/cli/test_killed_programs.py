@@ -154,7 +154,7 @@ def test_nothing_is_left_on_a_mesos_of_others(cluster: Cluster) -> None:
     assert not list((cluster.house.directory / "work").iterdir())
     assert eval(killed(cluster, "executor", "master", cluster.master)) == SQUARES
     only_these(cluster, before)
-    state = get_json(cluster.master, "/master/state")
+    state = get_json(cluster.master.removeprefix("http://"), "/master/state")
     assert not state["frameworks"]
     assert len(state["completed_frameworks"]) == 2
     cluster.mesos.terminate()

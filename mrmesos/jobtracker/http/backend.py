@@ -73,6 +73,10 @@ class Backend(Protocol):
         Fails with BadRequest if a task could not run.
         """
 
+    @property
+    def queue_wait(self) -> float:
+        """How long a client may wait for ends of tasks (seconds). Its queue is not killed then."""
+
     def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
         """Forget the ends up to `taken`, and return those that follow; None for no such queue."""
 

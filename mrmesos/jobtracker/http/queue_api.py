@@ -67,7 +67,7 @@ class QueueApi:
         taken = _number(request.query.get("taken", "0"))
         found = await self._waiting.status(
             queue_id,
-            wait_seconds(request.query.get("wait", "0")),
+            min(wait_seconds(request.query.get("wait", "0")), self._backend.queue_wait),
             lambda: asyncio.wrap_future(self._backend.queue_ends(queue_id, taken)),
             lambda found: bool(found.ends) or found.state.ended,
         )

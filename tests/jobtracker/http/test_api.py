@@ -208,6 +208,8 @@ class FakeBackend:
         self.asked_of_queue.append(request)
         return self._answer(queue_id == "queue_1")
 
+    queue_wait = LONG
+
     def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
         ends = [each for each in self.ends if each.number > taken]
         return self._answer(TaskEnds(ends, QueueState.OPEN) if queue_id == "queue_1" else None)
@@ -344,6 +346,10 @@ def test_queues() -> None:
             desk.backend.ends = [TaskEnd(number=1, key=1), TaskEnd(number=2, key=2)]
             code, body = await desk.ask("GET", f"{path}/ends?taken=1&wait=60")
             assert msgspec.json.decode(body, type=TaskEnds).ends == [TaskEnd(number=2, key=2)]
+            desk.backend.queue_wait = 0.1  # a client that waits longer would be taken for silent
+            answer = desk.ask("GET", f"{path}/ends?taken=2&wait=60")
+            code, body = await asyncio.wait_for(answer, LONG / 2)
+            assert (code, msgspec.json.decode(body, type=TaskEnds).ends) == (200, [])
             code, body = await desk.ask("GET", f"{path}/ends?taken=-1")
             assert (code, error_of(body)) == (400, "taken=-1: expected the number of an end")
 
