@@ -31,7 +31,7 @@ from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import AttemptRow, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptReport, AttemptState
-from mrmesos.wire.trace import Context, new_trace, read_context
+from mrmesos.wire.trace import TraceContext, new_trace, read_context
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -102,14 +102,14 @@ class Tracer:
 
     # From any thread.
 
-    def context(self, job_id: str, spec: JobSpec) -> Context:
+    def context(self, job_id: str, spec: JobSpec) -> TraceContext:
         """The context of a job's span."""
         given = read_context(Conf(spec.conf).get_as(JOB_TRACEPARENT).strip())
         if given is not None:
             return given.of(job_id)
         trace = new_trace(job_id)
         decided = self._sampler.should_sample(None, int(trace, 16), "job")
-        return Context(trace, "", decided.decision.is_sampled()).of(job_id)
+        return TraceContext(trace, "", decided.decision.is_sampled()).of(job_id)
 
     def reported(self, heartbeat: Heartbeat) -> None:
         """A TaskTracker reports ends of attempts."""
@@ -171,7 +171,7 @@ class Tracer:
             del self._batch[:BATCH_MAX]
             self._exporter.export(batch)  # it repeats, and logs what fails
 
-    def _attempt(self, report: AttemptReport, hostname: str, context: Context) -> None:
+    def _attempt(self, report: AttemptReport, hostname: str, context: TraceContext) -> None:
         if report.attempt_id in self._seen:  # a TaskTracker repeats its reports
             return
         self._seen[report.attempt_id] = None
@@ -229,7 +229,7 @@ class Tracer:
         failed = status.state is not JobState.SUCCEEDED
         self._span("job", job, given, times, facts, status.error, failed=failed)
 
-    def _row(self, row: AttemptRow, job: Context) -> None:
+    def _row(self, row: AttemptRow, job: TraceContext) -> None:
         """An attempt that did not report its end."""
         facts = {
             "mrmesos.job.id": parse_attempt(row.id).job_id,
@@ -246,8 +246,8 @@ class Tracer:
     def _span(
         self,
         name: str,
-        mine: Context,
-        parent: Context | None,
+        mine: TraceContext,
+        parent: TraceContext | None,
         times: tuple[float, float],
         facts: Attributes,
         error: AttemptError | None = None,

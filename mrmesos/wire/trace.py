@@ -35,7 +35,7 @@ class Measured(msgspec.Struct, frozen=True):
 Measures = Annotated[tuple[Measured, ...], msgspec.Meta(max_length=SPANS_MAX)]
 
 
-class Context(NamedTuple):
+class TraceContext(NamedTuple):
     """A span, and its trace."""
 
     trace: str
@@ -45,17 +45,17 @@ class Context(NamedTuple):
     def __str__(self) -> str:
         return f"00-{self.trace}-{self.span}-{int(self.sampled):02d}"
 
-    def of(self, name: str) -> Context:
+    def of(self, name: str) -> TraceContext:
         """The context of the span that belongs to an id, in the same trace."""
         return self._replace(span=_id(name, 8))
 
 
-def read_context(text: str) -> Context | None:
+def read_context(text: str) -> TraceContext | None:
     """The context in a text; None if it has another form."""
     found = _FORM.fullmatch(text)
     if found is None or not int(found[1], 16) or not int(found[2], 16):
         return None
-    return Context(found[1], found[2], bool(int(found[3], 16) & 1))
+    return TraceContext(found[1], found[2], bool(int(found[3], 16) & 1))
 
 
 def within_trace(conf: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

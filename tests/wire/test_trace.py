@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mrmesos.wire.trace import Context, new_trace, read_context, within_trace
+from mrmesos.wire.trace import TraceContext, new_trace, read_context, within_trace
 
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_a_context_has_the_form_of_w3c() -> None:
     context = read_context(GIVEN)
-    assert context == Context("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True)
+    assert context == TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True)
     assert str(context) == GIVEN
     unsampled = read_context(GIVEN[:-1] + "2")
     assert unsampled is not None
@@ -34,8 +34,8 @@ def test_what_has_another_form_is_none(text: str) -> None:
 
 
 def test_ids_follow_from_names() -> None:
-    job = Context(new_trace("job_1_1"), "", True).of("job_1_1")
-    assert job == Context(new_trace("job_1_1"), "", True).of("job_1_1")
+    job = TraceContext(new_trace("job_1_1"), "", True).of("job_1_1")
+    assert job == TraceContext(new_trace("job_1_1"), "", True).of("job_1_1")
     assert read_context(str(job)) == job
     assert job.of("attempt_1_1_m_000000_0").trace == job.trace
     assert len({job.of(f"attempt_1_1_m_{n:06d}_0").span for n in range(1000)}) == 1000

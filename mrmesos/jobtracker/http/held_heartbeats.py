@@ -26,7 +26,7 @@ heartbeat brings. So the held one is answered as well.
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class HeldBeat:
     """A heartbeat that is held. `release` is done when it must be answered; its result says whether
     there is anything to tell.
     """
@@ -49,7 +49,7 @@ class HeldHeartbeats:
         """
         self._least = seconds
         self._most = max(seconds, min(HOLD_MAX_SECONDS, silence_seconds / 2))
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldBeat] = {}
         self._closing = False
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class HeldHeartbeats:
         """How long a heartbeat is held if there is no action."""
         return min(self._most, max(self._least, len(self._held) / HEARTBEATS_PER_SECOND))
 
-    def register(self, beat: Heartbeat) -> Held | None:
+    def register(self, beat: Heartbeat) -> HeldBeat | None:
         """Register a heartbeat before the core hears of it, so that no wake-up is missed. None if
         it must be answered at once: it is late, or it reports ends while another one is held.
         """
@@ -69,11 +69,11 @@ class HeldHeartbeats:
             if before.sequence >= beat.sequence or beat.reports:
                 return None
             before.answer(False)
-        held = Held(beat.sequence, asyncio.get_running_loop().create_future())
+        held = HeldBeat(beat.sequence, asyncio.get_running_loop().create_future())
         self._held[beat.tracker_id] = held
         return held
 
-    async def wait(self, held: Held) -> bool:
+    async def wait(self, held: HeldBeat) -> bool:
         """Hold a registered heartbeat. Returns whether the core has something to tell."""
         if self._closing:
             return False
@@ -84,7 +84,7 @@ class HeldHeartbeats:
         finally:
             timer.cancel()
 
-    def drop(self, tracker_id: str, held: Held | None) -> None:
+    def drop(self, tracker_id: str, held: HeldBeat | None) -> None:
         """The heartbeat is being answered."""
         if held is not None and self._held.get(tracker_id) is held:
             del self._held[tracker_id]

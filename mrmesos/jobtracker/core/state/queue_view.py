@@ -142,11 +142,11 @@ def queue_view(st: State, queue_id: str) -> QueueView | None:
     live = [st.jobs[job_id] for job_id in queue.jobs]
     shared: dict[str, int] = {}
     for job in live:
-        for name, amount in job.settings.shared.items():
+        for name, amount in job.settings.map_shared.items():
             shared[name] = shared.get(name, 0) + amount * len(job.running)
     return QueueView(
         status=status,
-        needs={job.id: {**job.settings.map_need, **job.settings.shared} for job in live},
+        needs={job.id: {**job.settings.map_need, **job.settings.map_shared} for job in live},
         shared=shared,
         tasks=tuple(tasks.values()),
         total=len(queue.tasks),
