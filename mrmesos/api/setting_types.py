@@ -23,6 +23,7 @@ class SettingTypes(TypedDict, total=False):
     job_priority: str
     job_pool: str
     job_constraints: str
+    job_fail_if_impossible: bool
     job_role: str
     map_maxattempts: int
     reduce_maxattempts: int

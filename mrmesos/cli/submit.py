@@ -19,7 +19,7 @@ from mrmesos.client.options import Options
 from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.tables import print_json
-from mrmesos.conf import OUTPUT_OVERWRITE
+from mrmesos.conf import JOB_FAIL_IF_IMPOSSIBLE, OUTPUT_OVERWRITE
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -51,6 +51,11 @@ from mrmesos.conf import OUTPUT_OVERWRITE
     "--resume",
     is_flag=True,
     help="Of a chain: do not run steps again that an earlier run with this output has finished.",
+)
+@click.option(
+    "--fail-if-impossible",
+    is_flag=True,
+    help="Fail if no agent that Mesos has offered so far could run a task, instead of waiting.",
 )
 @click.option(
     "--py-files",
@@ -144,6 +149,7 @@ def submit(
     output: str,
     overwrite: bool,
     resume: bool,
+    fail_if_impossible: bool,
     py_files: tuple[str, ...],
     files: tuple[str, ...],
     archives: tuple[str, ...],
@@ -203,6 +209,8 @@ def submit(
     site, overrides = configuration.layers.for_job()
     if overwrite:
         overrides = overrides.merged({OUTPUT_OVERWRITE.name: "true"})
+    if fail_if_impossible:
+        overrides = overrides.merged({JOB_FAIL_IF_IMPOSSIBLE.name: "true"})
     try:
         if jobtracker:
             jobtracker = JobTrackerClient(jobtracker).url

@@ -97,6 +97,13 @@ JOB_CONSTRAINTS = declare(
     "operators: `!=`, `not in`, `like` and `unlike` (patterns such as `node-1*`), `not exists`, "
     "`<` `<=` `>` `>=`. `hostname` is the agent's host name.",
 )
+JOB_FAIL_IF_IMPOSSIBLE = declare(
+    "job.fail-if-impossible",
+    False,
+    "bool",
+    "The job fails if no agent that Mesos has offered so far could run a task of it. Otherwise it "
+    "waits for one.",
+)
 JOB_ROLE = declare(
     "job.role",
     "",

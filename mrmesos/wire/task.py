@@ -49,6 +49,7 @@ class ErrorKind(StrEnum):
     TIMEOUT = "timeout"
     FETCH = "fetch"
     LOST = "lost"
+    SETTINGS = "settings"
     INTERNAL = "internal"
 
 

@@ -96,7 +96,12 @@ def executor(where, more):
                     e.execute(task)
                     continue
                 found[task.n] = value
-        print(found, flush=True)
+        try:
+            e.submit(bytes, 1 << 20).result(60)
+        except Exception as problem:
+            assert str(problem).startswith("the result of bytes has 1,048,"), problem
+            assert str(problem).endswith("larger ones with TaskExecutor(store=URI)"), problem
+            print(found, flush=True)
         e.execute(Planned(-1))
         e.execute(Planned(-2), after=[])
         time.sleep(600)

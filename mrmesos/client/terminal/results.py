@@ -24,6 +24,7 @@ _ADVICE = {
     ErrorKind.TIMEOUT: "raise task.timeout with -D, or report progress from the task",
     ErrorKind.FETCH: "look at the TaskTracker that served the map output named above",
     ErrorKind.LOST: "look at the agent named above, then submit again",
+    ErrorKind.SETTINGS: "change the setting, or give the cluster what it asks for",
     ErrorKind.INTERNAL: "this is a bug in mrmesos: please report it with the lines above",
 }
 

@@ -97,7 +97,7 @@ def _job_for(st: State, queue: TaskQueue, spec: TaskSpec) -> JobInProgress | Att
     if problem is not None:
         return problem
     if words := st.index.shared.impossible(settings):
-        return task_error(words)
+        return task_error(words, ErrorKind.SETTINGS)
     job = JobInProgress(
         st.next_job_id(), made, queue.token, settings, st.now, st.index, notes=st.changes
     )

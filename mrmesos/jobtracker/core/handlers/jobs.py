@@ -45,7 +45,7 @@ def submit(st: State, event: JobSubmitted) -> None:
         return
     settings, problem = settings_of(event.spec)
     if problem is None and (words := st.index.shared.impossible(settings)):
-        problem = AttemptError(kind=ErrorKind.INPUT, message=words)
+        problem = AttemptError(kind=ErrorKind.SETTINGS, message=words)
     job = JobInProgress(
         event.job_id,
         event.spec,
@@ -70,7 +70,7 @@ def settings_of(spec: JobSpec) -> tuple[JobSettings, AttemptError | None]:
     try:
         return JobSettings.of(spec), None
     except ConfError as bad:
-        problem = AttemptError(kind=ErrorKind.INPUT, message=str(bad))
+        problem = AttemptError(kind=ErrorKind.SETTINGS, message=str(bad))
         return JobSettings.of(replace(spec, conf={})), problem
 
 

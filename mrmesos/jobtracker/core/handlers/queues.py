@@ -167,7 +167,8 @@ def tick(st: State) -> None:
         for job_id, strict in list(queue.jobs.items()):
             job = st.jobs.get(job_id)  # a deadline above may have ended it
             if strict and job is not None and job.hungry and (words := impossible(st, job)):
-                free_tasks.drop_all(st, queue, job_id, free_tasks.task_error(words))
+                error = free_tasks.task_error(words, ErrorKind.SETTINGS)
+                free_tasks.drop_all(st, queue, job_id, error)
 
 
 def _seconds(st: State) -> str:

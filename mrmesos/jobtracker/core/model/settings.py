@@ -146,6 +146,8 @@ class JobSettings:
     pool: str
     demand: Demand
     """What it demands of agents, apart from free resources."""
+    strict: bool
+    """The job fails if no agent could run it. Otherwise it waits for one."""
     map_shared: Amounts
     """What each map or free task holds of the global resources."""
     reduce_shared: Amounts
@@ -176,6 +178,7 @@ class JobSettings:
             priority=_one_of(conf, c.JOB_PRIORITY, PRIORITIES),
             pool=conf.get_as(c.JOB_POOL).strip() or spec.user,
             demand=_demand(conf, gpus=GPUS in map_need or GPUS in reduce_need),
+            strict=conf.get_as(c.JOB_FAIL_IF_IMPOSSIBLE),
             map_shared=_scalars(conf, c.MAP_RESOURCES_GLOBAL),
             reduce_shared=_scalars(conf, c.REDUCE_RESOURCES_GLOBAL),
         )

@@ -191,7 +191,7 @@ def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
 
 
 def impossible(st: State, job: JobInProgress) -> str:
-    """Why no agent could run the free tasks of a job. Empty if one could, or if we cannot know.
+    """Why no agent could run tasks of a job that wait. Empty if one could, or if we cannot know.
 
     An agent that we know only from the journal has not been offered yet, so its size is unknown.
     """
@@ -199,9 +199,10 @@ def impossible(st: State, job: JobInProgress) -> str:
     offered = st.offers.last is not None and st.offers.last >= since
     if not offered or not agents or not all(agent.size for agent in agents):
         return ""
-    for rule in (_nobody_suits, _too_large):
-        if (reason := rule(st, job, job.first_kind)) is not None:
-            return reason.words
+    for kind in (job.first_kind, TaskKind.REDUCE):
+        for rule in (_nobody_suits, _too_large) if len(job.of(kind).pending) else ():
+            if (reason := rule(st, job, kind)) is not None:
+                return reason.words
     return ""
 
 

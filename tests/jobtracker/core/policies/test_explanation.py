@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.wire.explain import Reason, Why
 from mrmesos.wire.ids import SETS, AgentId, TaskKind
+from mrmesos.wire.job import JobState
+from mrmesos.wire.task import ErrorKind
 from tests.jobtracker.harness import Hands, long, reducing, scalar, spec, started
 
 
@@ -188,6 +191,28 @@ def test_a_resource_of_the_whole_cluster_is_exhausted() -> None:
     reason = reasons(hands, second)[Why.GLOBAL_RESOURCE]
     assert reason.words == f"waits for licenses: 1 of 1 are in use by {first}"
     assert "resources.global" in reason.help
+
+
+def test_a_job_that_no_agent_could_run_may_fail_at_once() -> None:
+    strict: dict[str, Any] = {"job.fail-if-impossible": "true"}
+    hands = Hands()
+    hands.offer("a", mem=4096)
+    patient = hands.job(maps=1, map_memory_mb="8000")
+    asked = [
+        hands.job(maps=1, map_memory_mb="8000", **strict),
+        hands.job(maps=1, reduces=1, reduce_memory_mb="8000", **strict),
+    ]
+    hands.now += 1
+    assert [hands.status(job).state for job in asked] == [JobState.RUNNING] * 2, "no offer yet"
+    hands.offer("a", mem=4096)
+    hands.do(ev.Tick())
+    assert hands.status(patient).state is JobState.RUNNING
+    for job, kind in zip(asked, ("map", "reduce"), strict=True):
+        error = hands.core.st.jobs[job].ending.error
+        assert error is not None
+        assert error.kind is ErrorKind.SETTINGS
+        assert error.message.startswith("the largest offer seen had ")
+        assert kind in error.message
 
 
 def test_reduces_wait_for_a_resource_of_the_whole_cluster() -> None:
