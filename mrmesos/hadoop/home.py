@@ -11,12 +11,15 @@ from pathlib import Path
 
 from mrmesos.hadoop.saying import HADOOP_VERSION
 
-_COMMANDS = ("hadoop", "hdfs", "mapred")
+_COMMANDS = ("hadoop", "hdfs", "mapred", "yarn")
 _SCRIPT = """#!/bin/sh
 # Written by `mrmesos hadoop-home`.
 HADOOP_HOME={home} exec {python} -P -m mrmesos.hadoop {command} "$@"
 """
-STREAMING_JAR = f"share/hadoop/tools/lib/hadoop-streaming-{HADOOP_VERSION}.jar"
+_JAR = f"hadoop-streaming-{HADOOP_VERSION}.jar"
+STREAMING_JAR = f"share/hadoop/tools/lib/{_JAR}"
+_OLD_PLACE = Path("contrib/streaming")
+"""Where Hadoop 1 had the jar. Old scripts look there."""
 
 
 def hadoop_home(place: Path | None = None) -> Path:
@@ -31,9 +34,9 @@ def hadoop_home(place: Path | None = None) -> Path:
             home=shlex.quote(str(home)), python=shlex.quote(sys.executable), command=command
         )
         _write(home / "bin" / command, text.encode(), 0o755)
-    jar = home / STREAMING_JAR
-    jar.parent.mkdir(parents=True, exist_ok=True)
-    _write(jar, _stand_in(), 0o644)
+    for jar in (home / STREAMING_JAR, home / _OLD_PLACE / _JAR):
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        _write(jar, _stand_in(), 0o644)
     return home
 
 

@@ -27,6 +27,8 @@ TRUNCATE = "stream.jobconf.truncate.limit"
 _LONGEST = 30_000
 """Characters of a variable. No program starts with one of over 128 KiB (Linux' MAX_ARG_STRLEN)."""
 _COPIED_BYTES = 16 << 20
+_VARIABLE = re.compile(r"([A-Za-z_][0-9A-Za-z_]*)=([^,]*)")
+_NAMED = re.compile(r"\$([A-Za-z_][0-9A-Za-z_]*)")
 _NOT_NAME = re.compile(r"[^0-9A-Za-z_]")
 
 
@@ -57,7 +59,29 @@ def child_environment(spec: StreamSpec, context: Context, input_uri: str = "") -
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     limit = spec.properties.get(TRUNCATE, "").strip()
     most = int(limit) if limit.isdigit() else _LONGEST
-    return inherited | as_variables(both_names(properties), most) | spec.environment
+    known = inherited | as_variables(both_names(properties), most)
+    return known | task_variables(spec.properties, facts.kind, known) | spec.environment
+
+
+def task_variables(
+    properties: Mapping[str, str], kind: str, known: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables of `mapreduce.map.env=A=1,B=$A:2`, of `mapreduce.map.env.A=1`, and of reduces.
+
+    As in Hadoop, `mapred.child.env` counts where a kind has no list of its own.
+    """
+    name = f"mapreduce.{kind}.env"
+    listed = properties.get(name, properties.get("mapred.child.env", ""))
+    given = dict(_VARIABLE.findall(listed))
+    given |= {
+        key.removeprefix(f"{name}."): value
+        for key, value in properties.items()
+        if key.startswith(f"{name}.")
+    }
+    found: dict[str, str] = {}
+    for key, value in given.items():
+        found[key] = _NAMED.sub(lambda each: {**known, **found}.get(each[1], ""), value)
+    return found
 
 
 def _slice(context: Context, uri: str) -> dict[str, str]:

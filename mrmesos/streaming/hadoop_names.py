@@ -48,6 +48,8 @@ NEW_NAMES: Mapping[str, str] = {
     "io.sort.factor": "mapreduce.task.io.sort.factor",
     "mapred.compress.map.output": "mapreduce.map.output.compress",
     "mapred.skip.map.max.skip.records": "mapreduce.map.skip.maxrecords",
+    "mapred.map.child.env": "mapreduce.map.env",
+    "mapred.reduce.child.env": "mapreduce.reduce.env",
     "mapred.userlog.limit.kb": "mapreduce.task.userlog.limit.kb",
 }
 """Hadoop's old names with the new ones."""

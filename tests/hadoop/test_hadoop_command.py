@@ -47,6 +47,10 @@ def test_the_home_can_be_written_again(home: Path) -> None:
     assert CliRunner().invoke(main, ["hadoop-home", "--dir", str(home)]).exit_code == 0
     assert (home / "bin/hadoop").stat().st_mtime_ns == before
     assert list(home.glob("share/hadoop/tools/lib/hadoop-streaming-*.jar"))
+    assert list(home.glob("contrib/streaming/hadoop-streaming-*.jar"))
+    assert sorted(path.name for path in (home / "bin").iterdir()) == [
+        *("hadoop", "hdfs", "mapred", "yarn")
+    ]
 
 
 def test_a_job_as_mrjob_runs_it(home: Path, tmp_path: Path) -> None:
@@ -93,6 +97,7 @@ def test_a_failing_job(home: Path, tmp_path: Path) -> None:
     ("words", "code", "say"),
     [
         (("jar", "app.jar", "Main"), 1, "mrmesos runs no Java"),
+        (("application", "-list"), 255, "stands in for"),
         (("jar", "streaming.jar", "-input", "x"), 1, "-output PATH"),
         (("jar",), 255, "Usage: hadoop jar"),
         (("balancer",), 255, "stands in for"),

@@ -153,6 +153,18 @@ def test_which_lines_of_stderr_count(
     assert {name: counters[name] for name in counters if name == "mine"} == counted
 
 
+def test_variables_of_maps_and_of_reduces(tmp_path: Path) -> None:
+    show = "sh -c 'echo $KIND:$BOTH:$MORE'"
+    job = job_class(
+        *("-mapper", show, "-reducer", f"sh -c 'cat; {show[7:-1]}'"),
+        *("-D", "mapred.child.env=KIND=child,BOTH=$GIVEN:b"),
+        *("-D", "mapred.map.child.env=KIND=map,BOTH=,MORE=$KIND/x"),
+        *("-D", "mapreduce.reduce.env.MORE=m", "-cmdenv", "GIVEN=g"),
+    )
+    found = [key for key, _ in lines(run_job(job, ["x"], splits=1, num_reducers=1).records)]
+    assert found == [b"map::map/x", b"child::b:m"]
+
+
 def test_a_long_setting_does_not_keep_a_program_from_its_start() -> None:
     code = "import os; print(len(os.environ['a_b']), len(os.environ['mapreduce_job_maps']))"
     words = ("-numReduceTasks", "0", "-D", f"a.b={'x' * 200_000}")
